@@ -1,0 +1,3 @@
+module github.com/wick-ml/wick
+
+go 1.26

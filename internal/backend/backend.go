@@ -1,0 +1,404 @@
+// Package backend is the seam between tensors and the machines that compute:
+// one interface, destination first, with plain structs for the geometry of each
+// operation. Package tensor checks shapes and types and then calls a method
+// here; internal/cpu implements all of them.
+//
+// What holds for every method unless its comment says otherwise:
+//
+//   - Arrays are row-major and contiguous; their lengths follow from the
+//     geometry, which the caller has checked. Float arguments of one call have
+//     one type (Float32 or Float64).
+//   - The destination is overwritten, and may not overlap a source, except that
+//     an elementwise method (Unary, UnaryGrad, Binary without broadcasting,
+//     BinaryScalar, Where without broadcasting) takes the very same window as
+//     source and destination.
+//   - The same arguments give the same bits, whatever the number of threads.
+//   - Lengths of zero are allowed.
+//   - Methods may be called from several goroutines at once, as long as nobody
+//     writes an array that another uses.
+package backend
+
+import "fmt"
+
+// Buffer is memory of a backend, a handle: its backend gives it memory when an
+// operation writes it, and decides how the elements lie there.
+type Buffer interface {
+	DType() DType
+	Len() int // elements
+}
+
+// Array is a window on a buffer: Len elements from Offset on. The zero Array
+// stands for an optional argument that is absent.
+type Array struct {
+	Buffer      Buffer
+	Offset, Len int
+}
+
+// DType returns the type of the elements.
+func (a Array) DType() DType { return a.Buffer.DType() }
+
+// None reports whether the array stands for an absent argument.
+func (a Array) None() bool { return a.Buffer == nil }
+
+// MemoryStats says what a backend's tensors hold, in bytes.
+type MemoryStats struct {
+	Live   int64 // in use by tensors now
+	Peak   int64 // the most that was in use at once
+	Cached int64 // kept for reuse by the pool, not in use
+	Taken  int64 // taken from the system so far; stays where it is when all requests are served from the pool
+}
+
+// IndexError says that an index array holds a value outside its range.
+type IndexError struct {
+	Position int   // where in the index array, flat
+	Index    int64 // the value there
+	Size     int   // indices run from 0 to Size-1
+}
+
+func (e *IndexError) Error() string {
+	return fmt.Sprintf("index %d at position %d is out of range, want 0 to %d", e.Index, e.Position, e.Size-1)
+}
+
+// UnaryOp names an elementwise function of one array. P0 and P1 are the
+// parameters of UnaryParams.
+type UnaryOp uint8
+
+const (
+	Neg UnaryOp = iota
+	Abs
+	Sign
+	Square
+	Sqrt
+	Rsqrt
+	Reciprocal
+	Exp
+	Expm1
+	Log
+	Log1p
+	Log2
+	Log10
+	Sin
+	Cos
+	Tan
+	Asin
+	Acos
+	Atan
+	Sinh
+	Cosh
+	Tanh
+	Erf
+	Sigmoid
+	LogSigmoid
+	Floor
+	Ceil
+	Round // half to even, as PyTorch does
+	Trunc
+	Clamp // to [P0, P1]
+	ReLU
+	LeakyReLU // slope P0
+	GELU      // x·Φ(x)
+	GELUTanh  // the tanh approximation
+	SiLU
+	ELU // alpha P0
+	Hardswish
+	Hardsigmoid
+	Softplus // beta P0, threshold P1
+	IsNaN    // Bool result
+	IsInf    // Bool result
+	IsFinite // Bool result
+	Not      // Bool result: x == 0
+	NumUnaryOps
+)
+
+// UnaryParams are the numbers that a UnaryOp takes besides its array.
+type UnaryParams struct{ P0, P1 float64 }
+
+// BinaryOp names an elementwise function of two arrays.
+type BinaryOp uint8
+
+const (
+	Add BinaryOp = iota
+	Sub
+	Mul
+	Div
+	Pow
+	Maximum // NaN wins, as in PyTorch
+	Minimum
+	Remainder // sign of the divisor, as Python's %
+	Fmod      // sign of the dividend, as C's fmod
+	Atan2
+	Eq // from here on the result is Bool
+	Ne
+	Lt
+	Le
+	Gt
+	Ge
+	And // of Bool arrays
+	Or
+	Xor
+	NumBinaryOps
+)
+
+// IsComparison reports whether the operation's result is Bool.
+func (op BinaryOp) IsComparison() bool { return op >= Eq }
+
+// BinaryGeom says how two arrays are broadcast against each other: element
+// (i0, i1, …) of the result is made from elements Σ ik·A[k] and Σ ik·B[k]. The
+// zero BinaryGeom means that all three arrays have the same length and no
+// broadcasting takes place.
+type BinaryGeom struct {
+	Shape []int // of the result
+	A, B  []int // strides, 0 where an array is broadcast
+}
+
+// WhereGeom is BinaryGeom for three sources.
+type WhereGeom struct {
+	Shape      []int
+	Cond, A, B []int
+}
+
+// StridedGeom is a view on an array: element (i0, i1, …) of the view is element
+// Offset + Σ ik·Strides[k] of the array. Strides may be 0 or negative.
+type StridedGeom struct {
+	Shape   []int
+	Strides []int
+	Offset  int
+}
+
+// ReduceOp names a reduction.
+type ReduceOp uint8
+
+const (
+	ReduceSum ReduceOp = iota
+	ReduceSumSquares
+	ReduceProd
+	ReduceMax // NaN wins
+	ReduceMin
+	ReduceAny // Bool result: some element is not 0
+	ReduceAll // Bool result
+	NumReduceOps
+)
+
+// ReduceGeom says over which dimensions of an array a reduction goes.
+type ReduceGeom struct {
+	Shape  []int  // of the source
+	Reduce []bool // one a dimension
+}
+
+// DimGeom splits a shape at one dimension: an array of Outer × N × Inner
+// elements, and the operation works along N.
+type DimGeom struct{ Outer, N, Inner int }
+
+// IndexGeom is DimGeom for operations with an index: the source has N entries
+// along the dimension, the index (and the result) M.
+type IndexGeom struct{ Outer, N, M, Inner int }
+
+// MatMulGeom is a batch of matrix products dst[i] = op(a[i]) · op(b[i]), dst of
+// M×N, op(a) of M×K and op(b) of K×N elements.
+type MatMulGeom struct {
+	Batch, M, N, K   int
+	TransA, TransB   bool // the matrix is stored transposed (a as K×M, b as N×K)
+	StrideA, StrideB int  // elements from one matrix of the batch to the next, 0 to use one for all
+	Accumulate       bool // add to dst instead of overwriting it
+}
+
+// ConvGeom is the geometry of a two-dimensional convolution (cross-correlation,
+// as in PyTorch): input N×C×H×W, weight K×(C/Groups)×R×S, output N×K×P×Q.
+type ConvGeom struct {
+	N, C, H, W           int
+	K, R, S              int
+	P, Q                 int
+	StrideH, StrideW     int
+	PadH, PadW           int
+	DilationH, DilationW int
+	Groups               int
+}
+
+// PoolGeom is the geometry of two-dimensional pooling of Planes planes of H×W
+// into P×Q. A window may reach past the padded input (ceil mode).
+type PoolGeom struct {
+	Planes               int
+	H, W, P, Q           int
+	KernelH, KernelW     int
+	StrideH, StrideW     int
+	PadH, PadW           int
+	DilationH, DilationW int  // max pooling only
+	ExcludePad           bool // average pooling: divide by the elements inside the input (count_include_pad=False)
+	Divisor              int  // average pooling: divide by this when it is not 0
+}
+
+// BatchNormGeom is the geometry of batch normalization of N×C×Inner elements,
+// one mean and variance a channel.
+type BatchNormGeom struct {
+	N, C, Inner   int
+	Eps, Momentum float64 // Momentum is the share of the batch in the running statistics
+	Training      bool    // use the batch's statistics (else the running ones)
+}
+
+// RandomKind names a distribution.
+type RandomKind uint8
+
+const (
+	Uniform   RandomKind = iota // [A, B)
+	Normal                      // mean A, standard deviation B
+	Bernoulli                   // B with probability A, else 0
+	Integers                    // whole numbers in [A, B)
+)
+
+// Random is a draw from a counter-based generator (Philox 4x32-10): element i
+// depends on Seed, Offset and i only. A draw of n elements takes the counters
+// Offset … Offset + (n+3)/4 - 1 at most.
+type Random struct {
+	Kind         RandomKind
+	A, B         float64
+	Seed, Offset uint64
+}
+
+// SGDParams are the numbers of a step of stochastic gradient descent, as
+// torch.optim.SGD takes them. First says that the momentum buffers are empty.
+type SGDParams struct {
+	LR, Momentum, Dampening, WeightDecay float64
+	Nesterov, Maximize, First            bool
+}
+
+// AdamParams are the numbers of a step of Adam or AdamW, as torch.optim takes
+// them. Step counts from 1. Decoupled means AdamW's weight decay.
+type AdamParams struct {
+	LR, Beta1, Beta2, Eps, WeightDecay float64
+	Step                               int
+	Decoupled, Maximize                bool
+}
+
+// RMSpropParams are the numbers of a step of RMSprop, as torch.optim takes them.
+type RMSpropParams struct {
+	LR, Alpha, Eps, WeightDecay, Momentum float64
+	Centered, Maximize                    bool
+}
+
+// AdagradParams are the numbers of a step of Adagrad, as torch.optim takes
+// them. Step counts from 1.
+type AdagradParams struct {
+	LR, LRDecay, WeightDecay, Eps float64
+	Step                          int
+	Maximize                      bool
+}
+
+// Backend computes. See the package comment for what holds for every method.
+type Backend interface {
+	// NewBuffer returns a handle for n elements. Its contents are undefined.
+	NewBuffer(t DType, n int) Buffer
+	// Free gives the buffer's memory back to the pool. It is called once, when no operation uses it any more.
+	Free(b Buffer)
+	// MemoryStats tells what all buffers hold together.
+	MemoryStats() MemoryStats
+	// EndStep says that a step is over: memory of sizes that nobody asked for in the last hundred steps is dropped.
+	EndStep()
+	// ResetPeak sets the peak of MemoryStats to what is live now.
+	ResetPeak()
+
+	// Write copies raw elements (in the machine's byte order) into dst.
+	Write(dst Array, src []byte)
+	// Read copies elements out of src. It waits until they are computed.
+	Read(dst []byte, src Array)
+	// Copy copies src to dst, converting the type as a C cast does (to Bool: x != 0).
+	Copy(dst, src Array)
+	// Strided copies the view g of src into the contiguous dst, of the same type.
+	Strided(dst, src Array, g StridedGeom)
+	// StridedWrite copies the contiguous src into the view g of dst; the rest of dst stays.
+	StridedWrite(dst, src Array, g StridedGeom)
+	// Fill sets all elements to v.
+	Fill(dst Array, v float64)
+	// Arange sets element i to start + i·step.
+	Arange(dst Array, start, step float64)
+	// Random draws all elements.
+	Random(dst Array, r Random)
+
+	// Unary computes dst = op(x). For Bool results dst is Bool.
+	Unary(dst, x Array, op UnaryOp, p UnaryParams)
+	// UnaryGrad computes dx = dy · op'(x), given the input x and the result y. Either may be absent
+	// where UnaryOp.GradUses says that it is not needed.
+	UnaryGrad(dx, dy, x, y Array, op UnaryOp, p UnaryParams)
+	// Binary computes dst = op(a, b); dst is Bool for comparisons.
+	Binary(dst, a, b Array, op BinaryOp, g BinaryGeom)
+	// BinaryScalar computes dst = op(a, s), or op(s, a) if swapped.
+	BinaryScalar(dst, a Array, s float64, swapped bool, op BinaryOp)
+	// Where computes dst = cond ? a : b.
+	Where(dst, cond, a, b Array, g WhereGeom)
+
+	// Reduce reduces x over the dimensions that g names. Sums of Int64, Uint8 and Bool are Int64.
+	Reduce(dst, x Array, op ReduceOp, g ReduceGeom)
+	// ReduceIndex finds the maximum (or minimum) along N and its first position (Int64). values may be absent.
+	ReduceIndex(values, indices, x Array, min bool, g DimGeom)
+	// Cumsum adds up along N, from the end if reverse.
+	Cumsum(dst, x Array, reverse bool, g DimGeom)
+	// Sort sorts along N, stably, NaN as the largest; indices are Int64.
+	Sort(values, indices, x Array, descending bool, g DimGeom)
+	// Nonzero writes the flat positions of the elements that are not 0 to dst (Int64, as long as x) and returns their number.
+	Nonzero(dst, x Array) int
+
+	// Gather computes dst[o,m,i] = x[o,index[o,m,i],i].
+	Gather(dst, x, index Array, g IndexGeom) error
+	// ScatterAdd computes dst[o,index[o,m,i],i] += src[o,m,i].
+	ScatterAdd(dst, index, src Array, g IndexGeom) error
+	// IndexSelect computes dst[o,m,i] = x[o,index[m],i].
+	IndexSelect(dst, x, index Array, g IndexGeom) error
+	// IndexAdd computes dst[o,index[m],i] += src[o,m,i].
+	IndexAdd(dst, index, src Array, g IndexGeom) error
+
+	// MatMul multiplies matrices.
+	MatMul(dst, a, b Array, g MatMulGeom)
+	// Conv2d convolves; bias (one a channel of the output) may be absent.
+	Conv2d(dst, x, w, bias Array, g ConvGeom)
+	// Conv2dInputGrad computes the gradient of the input, which is also the transposed convolution of dy.
+	Conv2dInputGrad(dx, dy, w Array, g ConvGeom)
+	// Conv2dWeightGrad computes the gradient of the weight.
+	Conv2dWeightGrad(dw, dy, x Array, g ConvGeom)
+
+	// MaxPool2d takes the maximum of each window; NaN wins.
+	MaxPool2d(dst, x Array, g PoolGeom)
+	// MaxPool2dGrad gives dy to the first maximum of each window, given the input x and the result y.
+	MaxPool2dGrad(dx, dy, x, y Array, g PoolGeom)
+	// AvgPool2d takes the mean of each window.
+	AvgPool2d(dst, x Array, g PoolGeom)
+	// AvgPool2dGrad is AvgPool2d's gradient.
+	AvgPool2dGrad(dx, dy Array, g PoolGeom)
+	// AdaptiveAvgPool2d takes means of windows from floor(p·H/P) to ceil((p+1)·H/P); it uses Planes, H, W, P and Q of g.
+	AdaptiveAvgPool2d(dst, x Array, g PoolGeom)
+	// AdaptiveAvgPool2dGrad is AdaptiveAvgPool2d's gradient.
+	AdaptiveAvgPool2dGrad(dx, dy Array, g PoolGeom)
+
+	// BatchNorm computes dst = (x-mean)·invstd·w + b. In training it writes the batch's mean and invstd (1/√(var+eps), biased
+	// variance) and moves the running statistics (unbiased variance) where they are present; otherwise it writes mean and invstd
+	// from the running statistics. w and b may be absent.
+	BatchNorm(dst, mean, invstd, runningMean, runningVar, x, w, b Array, g BatchNormGeom)
+	// BatchNormGrad computes the gradients of x, w and b, those of the three that are present, from what BatchNorm wrote.
+	BatchNormGrad(dx, dw, db, dy, x, w, mean, invstd Array, g BatchNormGeom)
+	// RowNorm normalizes each row of rows×n elements: dst = (x-mean)·invstd, and writes each row's mean and invstd.
+	RowNorm(dst, mean, invstd, x Array, rows, n int, eps float64)
+	// RowNormGrad computes the gradient of x from RowNorm's result y.
+	RowNormGrad(dx, dy, y, invstd Array, rows, n int)
+	// Softmax computes softmax along N, or its logarithm.
+	Softmax(dst, x Array, log bool, g DimGeom)
+	// SoftmaxGrad computes the gradient of x from Softmax's result y.
+	SoftmaxGrad(dx, dy, y Array, log bool, g DimGeom)
+
+	// SGD makes one step for all parameters. momentum is empty where Momentum is 0.
+	SGD(params, grads, momentum []Array, p SGDParams)
+	// Adam makes one step; maxV is empty without AMSGrad.
+	Adam(params, grads, m, v, maxV []Array, p AdamParams)
+	// RMSprop makes one step; mean is empty unless Centered, momentum where Momentum is 0.
+	RMSprop(params, grads, square, mean, momentum []Array, p RMSpropParams)
+	// Adagrad makes one step.
+	Adagrad(params, grads, sum []Array, p AdagradParams)
+}
+
+// GradUses says whether UnaryGrad reads the input x and the result y.
+func (op UnaryOp) GradUses() (x, y bool) {
+	switch op {
+	case Neg, Sign, Floor, Ceil, Round, Trunc:
+		return false, false
+	case Sqrt, Rsqrt, Reciprocal, Exp, Expm1, Tanh, Sigmoid, ReLU:
+		return false, true
+	}
+	return true, false
+}

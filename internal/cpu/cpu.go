@@ -1,0 +1,163 @@
+// Package cpu computes on the machine's processors: plain Go, with one matrix
+// product in assembly. The plain Go loops are the reference for every other
+// backend.
+package cpu
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/mem"
+)
+
+// Backend implements backend.Backend. All its buffers share one pool.
+type Backend struct{ pool mem.Pool }
+
+// New returns a backend with an empty pool.
+func New() *Backend { return &Backend{} }
+
+var _ backend.Backend = (*Backend)(nil)
+
+// buffer is the CPU's backend.Buffer: it gets memory from the pool when it is
+// first looked at.
+type buffer struct {
+	pool    *mem.Pool
+	dtype   backend.DType
+	n       int
+	mem     []byte
+	cleanup runtime.Cleanup
+}
+
+func (b *buffer) DType() backend.DType { return b.dtype }
+func (b *buffer) Len() int             { return b.n }
+
+func (b *buffer) bytes() []byte {
+	if b.mem == nil && b.n > 0 {
+		b.mem = b.pool.Get(b.n * b.dtype.Size())
+		// What nobody frees, the garbage collector takes; the pool only has to know.
+		b.cleanup = runtime.AddCleanup(b, func(lost lost) { lost.pool.Lost(lost.n) }, lost{b.pool, len(b.mem)})
+	}
+	return b.mem
+}
+
+type lost struct {
+	pool *mem.Pool
+	n    int
+}
+
+// NewBuffer returns a handle for n elements.
+func (be *Backend) NewBuffer(t backend.DType, n int) backend.Buffer {
+	return &buffer{pool: &be.pool, dtype: t, n: n}
+}
+
+// Free gives the buffer's memory back.
+func (be *Backend) Free(b backend.Buffer) {
+	buf := b.(*buffer)
+	if buf.mem != nil {
+		buf.cleanup.Stop()
+		be.pool.Put(buf.mem)
+		buf.mem = nil
+	}
+}
+
+// MemoryStats tells what all buffers hold.
+func (be *Backend) MemoryStats() backend.MemoryStats { return backend.MemoryStats(be.pool.Stats()) }
+
+// ResetPeak sets the peak to what is live now.
+func (be *Backend) ResetPeak() { be.pool.ResetPeak() }
+
+// EndStep lets the pool drop sizes that are no longer asked for.
+func (be *Backend) EndStep() { be.pool.EndStep() }
+
+// data returns an array's elements as a slice of their Go type. An absent array
+// gives nil.
+func data[T any](a backend.Array) []T {
+	if a.None() || a.Len == 0 {
+		return nil
+	}
+	b := a.Buffer.(*buffer).bytes()
+	var zero T
+	size := int(unsafe.Sizeof(zero))
+	b = b[a.Offset*size : (a.Offset+a.Len)*size]
+	return unsafe.Slice((*T)(unsafe.Pointer(&b[0])), a.Len)
+}
+
+// raw returns an array's bytes.
+func raw(a backend.Array) []byte {
+	if a.Len == 0 {
+		return nil
+	}
+	size := a.DType().Size()
+	return a.Buffer.(*buffer).bytes()[a.Offset*size : (a.Offset+a.Len)*size]
+}
+
+// float is the element types that carry gradients.
+type float interface{ ~float32 | ~float64 }
+
+// number is the element types that arithmetic works on.
+type number interface {
+	~float32 | ~float64 | ~int64 | ~uint8
+}
+
+// scratch lends a buffer of n elements from the pool to f.
+func scratch[T any](be *Backend, n int, f func(s []T)) {
+	if n == 0 {
+		f(nil)
+		return
+	}
+	var zero T
+	b := be.pool.Get(n * int(unsafe.Sizeof(zero)))
+	defer be.pool.Put(b)
+	f(unsafe.Slice((*T)(unsafe.Pointer(&b[0])), n))
+}
+
+// grain is the number of elements of cheap elementwise work that is worth a
+// goroutine.
+const grain = 16 << 10
+
+// parallel calls f for all of [0, n) in pieces of grain (the last may be
+// shorter), on all cores. The pieces do not depend on the number of cores, so
+// that sums kept for each piece are the same everywhere. A panic in f is handed
+// to the caller.
+func parallel(n, grain int, f func(lo, hi int)) {
+	grain = max(grain, 1)
+	pieces := (n + grain - 1) / grain
+	workers := min(runtime.GOMAXPROCS(0), pieces)
+	if workers <= 1 {
+		for lo := 0; lo < n; lo += grain {
+			f(lo, min(lo+grain, n))
+		}
+		return
+	}
+	var (
+		next  atomic.Int64
+		wg    sync.WaitGroup
+		once  sync.Once
+		cause any
+	)
+	work := func() {
+		defer func() {
+			if r := recover(); r != nil {
+				once.Do(func() { cause = r })
+			}
+		}()
+		for {
+			i := int(next.Add(1)) - 1
+			if i >= pieces {
+				return
+			}
+			f(i*grain, min((i+1)*grain, n))
+		}
+	}
+	for range workers - 1 {
+		wg.Go(work)
+	}
+	work()
+	wg.Wait()
+	if cause != nil {
+		panic(cause)
+	}
+}
