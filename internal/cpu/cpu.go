@@ -14,7 +14,10 @@ import (
 )
 
 // Backend implements backend.Backend. All its buffers share one pool.
-type Backend struct{ pool mem.Pool }
+type Backend struct {
+	backend.Backend // until every method is here
+	pool            mem.Pool
+}
 
 // New returns a backend with an empty pool.
 func New() *Backend { return &Backend{} }
