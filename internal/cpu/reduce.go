@@ -235,29 +235,29 @@ func everyColumns[T number](acc []uint8, x []T) {
 	}
 }
 
-// walk is some of the dimensions of an array, gone through in row-major order.
-type walk struct{ sizes, strides []int }
+// places is some of the dimensions of an array, gone through in row-major order.
+type places struct{ sizes, strides []int }
 
 // len returns the number of places.
-func (w walk) len() int {
+func (p places) len() int {
 	n := 1
-	for _, s := range w.sizes {
+	for _, s := range p.sizes {
 		n *= s
 	}
 	return n
 }
 
 // at returns the offset of the i-th place.
-func (w walk) at(i int) int {
-	if len(w.sizes) == 0 {
+func (p places) at(i int) int {
+	if len(p.sizes) == 0 {
 		return 0
 	}
 	off := 0
-	for d := len(w.sizes) - 1; d > 0; d-- {
-		off += i % w.sizes[d] * w.strides[d]
-		i /= w.sizes[d]
+	for d := len(p.sizes) - 1; d > 0; d-- {
+		off += i % p.sizes[d] * p.strides[d]
+		i /= p.sizes[d]
 	}
-	return off + i*w.strides[0]
+	return off + i*p.strides[0]
 }
 
 // reducePlan is a reduction's geometry without dimensions of size 1, and with
@@ -266,7 +266,7 @@ func (w walk) at(i int) int {
 // over rows is kept{n}, run; one over columns is reduced{n}, run; a
 // convolution's bias gradient is reduced{N}, kept{C}, run.
 type reducePlan struct {
-	kept, reduced walk
+	kept, reduced places
 	run           int  // elements of the innermost run
 	runReduced    bool // the run is reduced, not kept
 }
@@ -299,9 +299,9 @@ func planReduce(g backend.ReduceGeom) reducePlan {
 	return p
 }
 
-// outside returns w with one more dimension, the outermost.
-func (w walk) outside(size, stride int) walk {
-	return walk{append([]int{size}, w.sizes...), append([]int{stride}, w.strides...)}
+// outside returns p with one more dimension, the outermost.
+func (p places) outside(size, stride int) places {
+	return places{append([]int{size}, p.sizes...), append([]int{stride}, p.strides...)}
 }
 
 const (
