@@ -7,8 +7,8 @@ import (
 )
 
 // BatchNorm normalizes each channel (Ioffe and Szegedy, Batch Normalization,
-// 2015). A channel's mean and variance take a pass each, and a third writes the
-// result; all three find the channel in the cache where it fits.
+// 2015): one pass takes the channel's mean and variance, another writes the
+// result.
 func (be *Backend) BatchNorm(dst, mean, invstd, runningMean, runningVar, x, w, b backend.Array, g backend.BatchNormGeom) {
 	if x.DType() == backend.Float32 {
 		batchNorm(data[float32](dst), data[float32](mean), data[float32](invstd), data[float32](runningMean), data[float32](runningVar),
@@ -65,97 +65,119 @@ func channel[T any](s []T, n, c int, g backend.BatchNormGeom) []T {
 	return s[(n*g.C+c)*g.Inner:][:g.Inner]
 }
 
-// channelStats returns a channel's mean and biased variance.
+// channelStats returns a channel's mean and biased variance. One pass takes the
+// sums about the mean of the first sample, which is close enough to the
+// channel's that float64 loses nothing; a second pass would not find the channel
+// in the cache, where samples that lie a power of two apart drive each other out.
 func channelStats[T float](x []T, c int, g backend.BatchNormGeom) (mean, variance float64) {
+	near := sumOf(channel(x, 0, c, g)) / float64(g.Inner)
 	var sum, squares float64
 	for n := range g.N {
-		sum += sumOf(channel(x, n, c, g))
+		s, q := sumsAbout(near, channel(x, n, c, g))
+		sum += s
+		squares += q
 	}
-	count := float64(g.N * g.Inner)
-	mean = sum / count
-	for n := range g.N {
-		squares += squaresAbout(mean, channel(x, n, c, g))
-	}
-	return mean, squares / count
+	return fromSums(near, sum, squares, g.N*g.Inner)
+}
+
+// fromSums returns the mean and biased variance of n elements from their sums
+// about a number near the mean.
+func fromSums(near, sum, squares float64, n int) (mean, variance float64) {
+	d := sum / float64(n)
+	return near + d, max(0, squares/float64(n)-d*d)
 }
 
 // sumOf keeps four sums, so that an addition need not wait for the one before.
 func sumOf[T float](x []T) float64 {
 	var a, b, c, d float64
-	for len(x) >= 4 {
-		a += float64(x[0])
-		b += float64(x[1])
-		c += float64(x[2])
-		d += float64(x[3])
-		x = x[4:]
+	i := 0
+	for ; i+4 <= len(x); i += 4 {
+		v := (*[4]T)(x[i:])
+		a += float64(v[0])
+		b += float64(v[1])
+		c += float64(v[2])
+		d += float64(v[3])
 	}
-	for _, v := range x {
+	for _, v := range x[i:] {
 		a += float64(v)
 	}
 	return (a + b) + (c + d)
 }
 
-// squaresAbout returns Σ (x-mean)².
-func squaresAbout[T float](mean float64, x []T) float64 {
-	var a, b, c, d float64
-	for len(x) >= 4 {
-		v0, v1, v2, v3 := float64(x[0])-mean, float64(x[1])-mean, float64(x[2])-mean, float64(x[3])-mean
-		a += v0 * v0
-		b += v1 * v1
-		c += v2 * v2
-		d += v3 * v3
-		x = x[4:]
+// sumsAbout returns Σ (x-near) and Σ (x-near)².
+func sumsAbout[T float](near float64, x []T) (sum, squares float64) {
+	var s0, s1, s2, s3, q0, q1, q2, q3 float64
+	i := 0
+	for ; i+4 <= len(x); i += 4 {
+		v := (*[4]T)(x[i:])
+		v0, v1, v2, v3 := float64(v[0])-near, float64(v[1])-near, float64(v[2])-near, float64(v[3])-near
+		s0 += v0
+		s1 += v1
+		s2 += v2
+		s3 += v3
+		q0 += v0 * v0
+		q1 += v1 * v1
+		q2 += v2 * v2
+		q3 += v3 * v3
 	}
-	for _, v := range x {
-		v := float64(v) - mean
-		a += v * v
+	for _, v := range x[i:] {
+		d := float64(v) - near
+		s0 += d
+		q0 += d * d
 	}
-	return (a + b) + (c + d)
+	return (s0 + s1) + (s2 + s3), (q0 + q1) + (q2 + q3)
 }
 
 // normalize computes dst = (x-mean)·scale + shift.
 func normalize[T float](dst, x []T, mean, scale, shift T) {
-	for len(x) >= 4 && len(dst) >= 4 {
-		dst[0] = (x[0]-mean)*scale + shift
-		dst[1] = (x[1]-mean)*scale + shift
-		dst[2] = (x[2]-mean)*scale + shift
-		dst[3] = (x[3]-mean)*scale + shift
-		x, dst = x[4:], dst[4:]
+	i := 0
+	for ; i+4 <= len(x); i += 4 {
+		v, to := (*[4]T)(x[i:]), (*[4]T)(dst[i:])
+		to[0] = (v[0]-mean)*scale + shift
+		to[1] = (v[1]-mean)*scale + shift
+		to[2] = (v[2]-mean)*scale + shift
+		to[3] = (v[3]-mean)*scale + shift
 	}
-	for i, v := range x {
-		dst[i] = (v-mean)*scale + shift
+	for ; i < len(x); i++ {
+		dst[i] = (x[i]-mean)*scale + shift
 	}
 }
 
 // sumAndDot returns Σ dy and Σ dy·(x-mean).
 func sumAndDot[T float](dy, x []T, mean float64) (sum, dot float64) {
-	var s0, s1, d0, d1 float64
-	for len(x) >= 2 && len(dy) >= 2 {
-		v0, v1 := float64(dy[0]), float64(dy[1])
+	var s0, s1, s2, s3, d0, d1, d2, d3 float64
+	i := 0
+	for ; i+4 <= len(x); i += 4 {
+		v, w := (*[4]T)(dy[i:]), (*[4]T)(x[i:])
+		v0, v1, v2, v3 := float64(v[0]), float64(v[1]), float64(v[2]), float64(v[3])
 		s0 += v0
 		s1 += v1
-		d0 += v0 * (float64(x[0]) - mean)
-		d1 += v1 * (float64(x[1]) - mean)
-		x, dy = x[2:], dy[2:]
+		s2 += v2
+		s3 += v3
+		d0 += v0 * (float64(w[0]) - mean)
+		d1 += v1 * (float64(w[1]) - mean)
+		d2 += v2 * (float64(w[2]) - mean)
+		d3 += v3 * (float64(w[3]) - mean)
 	}
-	if len(x) > 0 && len(dy) > 0 {
-		s0 += float64(dy[0])
-		d0 += float64(dy[0]) * (float64(x[0]) - mean)
+	for ; i < len(x); i++ {
+		s0 += float64(dy[i])
+		d0 += float64(dy[i]) * (float64(x[i]) - mean)
 	}
-	return s0 + s1, d0 + d1
+	return (s0 + s1) + (s2 + s3), (d0 + d1) + (d2 + d3)
 }
 
 // normalizeGrad computes dx = (dy - dyMean - (x-mean)·slope)·scale.
 func normalizeGrad[T float](dx, dy, x []T, mean, dyMean, slope, scale T) {
-	for len(x) >= 4 && len(dy) >= 4 && len(dx) >= 4 {
-		dx[0] = (dy[0] - dyMean - (x[0]-mean)*slope) * scale
-		dx[1] = (dy[1] - dyMean - (x[1]-mean)*slope) * scale
-		dx[2] = (dy[2] - dyMean - (x[2]-mean)*slope) * scale
-		dx[3] = (dy[3] - dyMean - (x[3]-mean)*slope) * scale
-		x, dy, dx = x[4:], dy[4:], dx[4:]
+	i := 0
+	for ; i+4 <= len(x); i += 4 {
+		v, w, to := (*[4]T)(dy[i:]), (*[4]T)(x[i:]), (*[4]T)(dx[i:])
+		to[0] = (v[0] - dyMean - (w[0]-mean)*slope) * scale
+		to[1] = (v[1] - dyMean - (w[1]-mean)*slope) * scale
+		to[2] = (v[2] - dyMean - (w[2]-mean)*slope) * scale
+		to[3] = (v[3] - dyMean - (w[3]-mean)*slope) * scale
 	}
-	for i, v := range x {
-		dx[i] = (dy[i] - dyMean - (v-mean)*slope) * scale
+	for ; i < len(x); i++ {
+		dx[i] = (dy[i] - dyMean - (x[i]-mean)*slope) * scale
 	}
 }
 
@@ -217,8 +239,10 @@ func rowNorm[T float](dst, mean, invstd, x []T, rows, n int, eps float64) {
 	parallel(rows, grain/max(1, n), func(lo, hi int) {
 		for r := lo; r < hi; r++ {
 			row := x[r*n:][:n]
-			m := sumOf(row) / float64(n)
-			scale := 1 / math.Sqrt(squaresAbout(m, row)/float64(n)+eps)
+			near := sumOf(row) / float64(n)
+			sum, squares := sumsAbout(near, row)
+			m, v := fromSums(near, sum, squares, n)
+			scale := 1 / math.Sqrt(v+eps)
 			mean[r], invstd[r] = T(m), T(scale)
 			shift := (float64(T(m)) - m) * scale // what rounding the mean to T would shift
 			normalize(dst[r*n:][:n], row, T(m), T(scale), T(shift))

@@ -20,12 +20,15 @@ func init() {
 func softmaxSlowly(x []float64, g backend.DimGeom) (y, logy []float64) {
 	y, logy = make([]float64, len(x)), make([]float64, len(x))
 	alongColumns(g, func(_ int, at []int) {
-		var sum float64
+		largest, sum := math.Inf(-1), 0.0
 		for _, i := range at {
-			sum += math.Exp(x[i])
+			largest = max(largest, x[i])
 		}
 		for _, i := range at {
-			y[i], logy[i] = math.Exp(x[i])/sum, x[i]-math.Log(sum)
+			sum += math.Exp(x[i] - largest)
+		}
+		for _, i := range at {
+			y[i], logy[i] = math.Exp(x[i]-largest)/sum, x[i]-largest-math.Log(sum)
 		}
 	})
 	return y, logy
