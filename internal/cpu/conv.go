@@ -281,9 +281,9 @@ func (im *image[T]) pieces(dst []piece, s *staged, px, n int) []piece {
 	return dst
 }
 
-// gather copies, for each offset, the pieces to a row of dst, a block of eight
+// copyPieces copies, for each offset, the pieces to a row of dst, a block of eight
 // elements each. What a piece writes too much, the next one overwrites.
-func gather[T float](dst []T, width int, src []T, offsets []int, pieces []piece) {
+func copyPieces[T float](dst []T, width int, src []T, offsets []int, pieces []piece) {
 	for i, offset := range offsets {
 		to, from := dst[i*width:], src[offset:]
 		for _, p := range pieces {
@@ -326,7 +326,7 @@ func (im *image[T]) packPixels(ws *workspace[T], dst []T, widths []int, px, pixe
 			for i := there; i < w; i += 8 {
 				pieces = append(pieces, piece{dst: i, src: pieces[0].src})
 			}
-			gather(panel[(k1-k0)*w:], w, ws.image[:], offsets, pieces)
+			copyPieces(panel[(k1-k0)*w:], w, ws.image[:], offsets, pieces)
 			panel = panel[panelSize(w, k):]
 			done += there
 		}
@@ -368,7 +368,7 @@ func (im *image[T]) packTaps(kn *kernel[T], ws *workspace[T], dst []T, widths []
 		if direct {
 			ws.transpose(kn, dst, w, there, ws.image[:], func(l int) int { return offsets[l] }, blocks)
 		} else {
-			gather(ws.rows[:], rowsDepth, ws.image[:], offsets, pieces)
+			copyPieces(ws.rows[:], rowsDepth, ws.image[:], offsets, pieces)
 			ws.transpose(kn, dst, w, there, ws.rows[:], func(l int) int { return l * rowsDepth }, blocks)
 		}
 		dst = dst[panelSize(w, pixels):]
