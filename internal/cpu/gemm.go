@@ -101,9 +101,9 @@ func plainRun[T float](_, k int, a, b, c []T, add bool) {
 
 func plainTranspose[T float](dst []T, width int, src []T, lanes *[8]int, blocks []int) {
 	for i, block := range blocks {
-		for l, lane := range lanes {
+		for l := 7; l >= 0; l-- { // lanes behind the panel's width fall into the next row, which is written over
 			at := 8*i*width + l
-			for _, v := range (*[8]T)(src[lane+block:]) {
+			for _, v := range (*[8]T)(src[lanes[l]+block:]) {
 				dst[at] = v
 				at += width
 			}
