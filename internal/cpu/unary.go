@@ -104,10 +104,7 @@ func unary[T number](dst, x []T, op backend.UnaryOp, p backend.UnaryParams, func
 			}
 		case backend.LeakyReLU:
 			for i, v := range x {
-				if v <= 0 {
-					v *= slope
-				}
-				d[i] = v
+				d[i] = max(v, 0) + slope*min(v, 0)
 			}
 		default:
 			for i, v := range x {
