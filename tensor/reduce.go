@@ -228,6 +228,7 @@ func (x *Tensor) variance(op string, opts VarOpts, root bool) *Tensor {
 	deviation := func(owners ...*Tensor) *Tensor {
 		mean := in.reduce(op, backend.ReduceSum, s, s.kept)
 		overwriteScalar(mean, backend.Div, float64(s.n))
+		defer mean.Release()
 		return applyBinary(op, backend.Sub, in, mean, owners...)
 	}
 	d := deviation()
@@ -446,7 +447,8 @@ func (x *Tensor) logSumExp(op string, dims []int, keep bool) *Tensor {
 	out := result(op, x.DType(), s.shape(keep), x)
 	if s.n == 0 {
 		x.be().Fill(out.array(), math.Inf(-1))
-		return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{spread(op, g, s, x.shape)} })
+		shape := x.shape
+		return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{spread(op, g, s, shape)} })
 	}
 	// finite replaces infinite elements by 0: Inf - Inf must not become NaN.
 	finite := func(t *Tensor, owners ...*Tensor) *Tensor {

@@ -34,6 +34,8 @@ both("Prod", prod)
 both("Amax", lambda t, dims, keep: t.amax(over(t, dims), keepdim=keep), make=distinct)
 both("Amin", lambda t, dims, keep: t.amin(over(t, dims), keepdim=keep), make=distinct)
 both("LogSumExp", lambda t, dims, keep: t.logsumexp(over(t, dims), keepdim=keep))
+for s, dims in empty[:2]:
+    c.add("LogSumExp", lambda t, dims: t.logsumexp(dims), [x(*s)], dims=dims)
 for s, dims in places:
     c.add("Norm2Keep", lambda t, dims: torch.linalg.vector_norm(t, 2, over(t, dims), keepdim=True), [x(*s, low=0.5)], dims=dims)
     if s not in [(), (4, 1, 3), (3, 2, 1, 5)]:
