@@ -66,27 +66,18 @@ func (s *Sequential) Forward(x *tensor.Tensor) *tensor.Tensor {
 	return x
 }
 
-// libraryLayer is implemented by the layers of this package that keep nothing of
-// what passes through them.
-type libraryLayer interface{ keepsNothing() bool }
-
+// keepsNothing reports whether a layer is one of this package, which keep nothing
+// of what passes through them.
 func keepsNothing(l Layer) bool {
-	k, ok := l.(libraryLayer)
-	return ok && k.keepsNothing()
-}
-
-// library marks a layer of this package by being embedded.
-type library struct{}
-
-func (library) keepsNothing() bool { return true }
-
-func (s *Sequential) keepsNothing() bool {
-	for _, l := range s.layers {
-		if !keepsNothing(l) {
-			return false
+	if s, ok := l.(*Sequential); ok {
+		for _, l := range s.layers {
+			if !keepsNothing(l) {
+				return false
+			}
 		}
+		return true
 	}
-	return true
+	return isLibrary(l)
 }
 
 // ModuleList is a list of modules, registered under "0", "1", …; it has no

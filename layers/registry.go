@@ -43,3 +43,10 @@ func construct(name string, config []byte) (Module, error) {
 	}
 	return f(config)
 }
+
+// registered reports whether a constructor is known under a name.
+func registered(name string) bool {
+	registry.RLock()
+	defer registry.RUnlock()
+	return registry.constructors[name] != nil
+}

@@ -57,22 +57,22 @@ type reduction[T, A number] struct {
 	merge   func(first, next A) A // takes two accumulators together
 }
 
-// total is the reductions that add and multiply.
+// total is the reductions that add and prodRow.
 func total[T, A number](op backend.ReduceOp) reduction[T, A] {
 	switch op {
 	case backend.ReduceSumSquares:
-		return reduction[T, A]{0, addSquares[T, A], addSquareColumns[T, A], plus[A]}
+		return reduction[T, A]{0, squareRow[T, A], squareColumns[T, A], plus[A]}
 	case backend.ReduceProd:
-		return reduction[T, A]{1, multiply[T, A], multiplyColumns[T, A], times[A]}
+		return reduction[T, A]{1, prodRow[T, A], prodColumns[T, A], times[A]}
 	}
-	return reduction[T, A]{0, add[T, A], addColumns[T, A], plus[A]}
+	return reduction[T, A]{0, sumRow[T, A], sumColumns[T, A], plus[A]}
 }
 
 func plus[A number](a, b A) A  { return a + b }
 func times[A number](a, b A) A { return a * b }
 
-// add keeps four sums, so that an addition need not wait for the one before.
-func add[T, A number](acc A, x []T) A {
+// sumRow keeps four sums, so that an addition need not wait for the one before.
+func sumRow[T, A number](acc A, x []T) A {
 	var a, b, c, d A
 	for len(x) >= 4 {
 		a += A(x[0])
@@ -87,14 +87,14 @@ func add[T, A number](acc A, x []T) A {
 	return acc + ((a + b) + (c + d))
 }
 
-func addColumns[T, A number](acc []A, x []T) {
+func sumColumns[T, A number](acc []A, x []T) {
 	x = x[:len(acc)]
 	for i := range acc {
 		acc[i] += A(x[i])
 	}
 }
 
-func addSquares[T, A number](acc A, x []T) A {
+func squareRow[T, A number](acc A, x []T) A {
 	var a, b, c, d A
 	for len(x) >= 4 {
 		a += A(x[0]) * A(x[0])
@@ -109,21 +109,21 @@ func addSquares[T, A number](acc A, x []T) A {
 	return acc + ((a + b) + (c + d))
 }
 
-func addSquareColumns[T, A number](acc []A, x []T) {
+func squareColumns[T, A number](acc []A, x []T) {
 	x = x[:len(acc)]
 	for i := range acc {
 		acc[i] += A(x[i]) * A(x[i])
 	}
 }
 
-func multiply[T, A number](acc A, x []T) A {
+func prodRow[T, A number](acc A, x []T) A {
 	for _, v := range x {
 		acc *= A(v)
 	}
 	return acc
 }
 
-func multiplyColumns[T, A number](acc []A, x []T) {
+func prodColumns[T, A number](acc []A, x []T) {
 	x = x[:len(acc)]
 	for i := range acc {
 		acc[i] *= A(x[i])
@@ -135,9 +135,9 @@ func multiplyColumns[T, A number](acc []A, x []T) {
 // no comparison with it holds.
 func extreme[T number](smallest bool, lowest, highest T) reduction[T, T] {
 	if smallest {
-		return reduction[T, T]{highest, minimum[T], minimumColumns[T], lesser[T]}
+		return reduction[T, T]{highest, minRow[T], minColumns[T], lesser[T]}
 	}
-	return reduction[T, T]{lowest, maximum[T], maximumColumns[T], greater[T]}
+	return reduction[T, T]{lowest, maxRow[T], maxColumns[T], greater[T]}
 }
 
 func greater[T number](a, b T) T {
@@ -154,7 +154,7 @@ func lesser[T number](a, b T) T {
 	return a
 }
 
-func maximum[T number](acc T, x []T) T {
+func maxRow[T number](acc T, x []T) T {
 	for _, v := range x {
 		if v > acc || v != v {
 			acc = v
@@ -163,7 +163,7 @@ func maximum[T number](acc T, x []T) T {
 	return acc
 }
 
-func minimum[T number](acc T, x []T) T {
+func minRow[T number](acc T, x []T) T {
 	for _, v := range x {
 		if v < acc || v != v {
 			acc = v
@@ -172,7 +172,7 @@ func minimum[T number](acc T, x []T) T {
 	return acc
 }
 
-func maximumColumns[T number](acc, x []T) {
+func maxColumns[T number](acc, x []T) {
 	x = x[:len(acc)]
 	for i := range acc {
 		if v := x[i]; v > acc[i] || v != v {
@@ -181,7 +181,7 @@ func maximumColumns[T number](acc, x []T) {
 	}
 }
 
-func minimumColumns[T number](acc, x []T) {
+func minColumns[T number](acc, x []T) {
 	x = x[:len(acc)]
 	for i := range acc {
 		if v := x[i]; v < acc[i] || v != v {
@@ -194,12 +194,12 @@ func minimumColumns[T number](acc, x []T) {
 // 0 and so true.
 func truth[T number](op backend.ReduceOp) reduction[T, uint8] {
 	if op == backend.ReduceAny {
-		return reduction[T, uint8]{0, some[T], someColumns[T], func(a, b uint8) uint8 { return a | b }}
+		return reduction[T, uint8]{0, anyRow[T], anyColumns[T], func(a, b uint8) uint8 { return a | b }}
 	}
-	return reduction[T, uint8]{1, every[T], everyColumns[T], func(a, b uint8) uint8 { return a & b }}
+	return reduction[T, uint8]{1, allRow[T], allColumns[T], func(a, b uint8) uint8 { return a & b }}
 }
 
-func some[T number](acc uint8, x []T) uint8 {
+func anyRow[T number](acc uint8, x []T) uint8 {
 	for _, v := range x {
 		if v != 0 {
 			return 1
@@ -208,7 +208,7 @@ func some[T number](acc uint8, x []T) uint8 {
 	return acc
 }
 
-func every[T number](acc uint8, x []T) uint8 {
+func allRow[T number](acc uint8, x []T) uint8 {
 	for _, v := range x {
 		if v == 0 {
 			return 0
@@ -217,7 +217,7 @@ func every[T number](acc uint8, x []T) uint8 {
 	return acc
 }
 
-func someColumns[T number](acc []uint8, x []T) {
+func anyColumns[T number](acc []uint8, x []T) {
 	x = x[:len(acc)]
 	for i := range acc {
 		if x[i] != 0 {
@@ -226,7 +226,7 @@ func someColumns[T number](acc []uint8, x []T) {
 	}
 }
 
-func everyColumns[T number](acc []uint8, x []T) {
+func allColumns[T number](acc []uint8, x []T) {
 	x = x[:len(acc)]
 	for i := range acc {
 		if x[i] == 0 {

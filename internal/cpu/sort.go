@@ -33,14 +33,14 @@ func sortAlong[T number](be *Backend, values []T, indices []int64, x []T, descen
 	// Equal elements go by where they were, so that the order is total and a
 	// sort that is not stable by itself gives the stable result.
 	order := func(a, b ranked[T]) int {
-		if c := compare(a.v, b.v); c != 0 {
+		if c := rank(a.v, b.v); c != 0 {
 			return c
 		}
 		return int(a.at - b.at)
 	}
 	if descending {
 		order = func(a, b ranked[T]) int {
-			if c := compare(b.v, a.v); c != 0 {
+			if c := rank(b.v, a.v); c != 0 {
 				return c
 			}
 			return int(a.at - b.at)
@@ -62,8 +62,8 @@ func sortAlong[T number](be *Backend, values []T, indices []int64, x []T, descen
 	})
 }
 
-// compare orders numbers with NaN, equal to itself, after all others.
-func compare[T number](a, b T) int {
+// rank orders numbers with NaN, equal to itself, after all others.
+func rank[T number](a, b T) int {
 	switch {
 	case a < b:
 		return -1
