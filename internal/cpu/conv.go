@@ -208,52 +208,50 @@ func (im *image[T]) view(px, n int) staged {
 
 // stage copies the channels [c, toC) into the workspace, or as many of them as
 // fit. It returns false if not even least channels fit.
-func (im *image[T]) stage(ws *workspace[T], s *staged, c, toC, least int) bool {
+func (im *image[T]) stage(kn *kernel[T], ws *workspace[T], s *staged, c, toC, least int) bool {
 	fit := (imageSize - spill) / s.channel
 	if fit < least {
 		return false
 	}
 	s.c, s.toC = c, min(toC, c+fit)
-	dst := ws.image[:]
+	// Everything is zero first; then come the rows that the image has. What they write too much are zeros.
+	clear(ws.image[:(s.toC-c)*s.channel])
+	top := s.p*im.strideH + im.minH // the image's row that is staged first
+	first, last := max(top, 0), min(top+s.rows, im.h)
+	if first >= last {
+		return true
+	}
 	images := s.channel / s.image
+	dst, src := ws.image[(first-top)*im.strideW*im.row:], im.data[s.n*im.stride+first*im.w:]
+	if im.strideW == 1 {
+		ws.stage = stageGeom{images: images, rows: last - first, dstImage: s.image, srcImage: im.stride, dstRow: im.row, srcRow: im.w,
+			blocks: (im.row + 7) / 8, shift: im.minQ, from: max(-im.minQ, 0), to: min(im.w-im.minQ, im.row)}
+		for ; c < s.toC; c++ {
+			kn.stage(dst, src[c*im.h*im.w:], &ws.stage)
+			dst = dst[s.channel:]
+		}
+		return true
+	}
 	for ; c < s.toC; c++ {
-		for n := s.n; n < s.n+images; n++ {
-			src := im.data[n*im.stride+c*im.h*im.w:]
-			for r := range s.rows {
-				h := s.p*im.strideH + im.minH + r
-				row := dst[:im.strideW*im.row]
-				dst = dst[len(row):]
-				if h < 0 || h >= im.h {
-					clear(row)
-					continue
-				}
-				im.stageRow(row, src[h*im.w:(h+1)*im.w])
+		for n := range images {
+			for h := range last - first {
+				im.stageRow(dst[n*s.image+h*im.strideW*im.row:], src[n*im.stride+(c*im.h+h)*im.w:][:im.w])
 			}
 		}
+		dst = dst[s.channel:]
 	}
 	return true
 }
 
-// stageRow copies one row of the image, a residue of the column modulo strideW after the other.
+// stageRow copies one row of the image, one residue of the columns modulo
+// strideW after the other.
 func (im *image[T]) stageRow(dst, src []T) {
-	if im.strideW == 1 {
-		from := min(max(-im.minQ, 0), len(dst))
-		clear(dst[:from])
-		n := 0
-		if im.minQ+from < len(src) {
-			n = copy(dst[from:], src[im.minQ+from:])
-		}
-		clear(dst[from+n:])
-		return
-	}
 	for residue := range im.strideW {
 		row := dst[residue*im.row : (residue+1)*im.row]
 		w := im.minQ*im.strideW + residue
 		for i := range row {
 			if w >= 0 && w < len(src) {
 				row[i] = src[w]
-			} else {
-				row[i] = 0
 			}
 			w += im.strideW
 		}
@@ -281,31 +279,28 @@ func (im *image[T]) pieces(dst []piece, s *staged, px, n int) []piece {
 	return dst
 }
 
-// copyPieces copies, for each offset, the pieces to a row of dst, a block of eight
-// elements each. What a piece writes too much, the next one overwrites.
-func copyPieces[T float](dst []T, width int, src []T, offsets []int, pieces []piece) {
-	for i, offset := range offsets {
-		to, from := dst[i*width:], src[offset:]
-		for _, p := range pieces {
-			*(*[8]T)(to[p.dst:]) = *(*[8]T)(from[p.src:])
-		}
+// even makes the number of pieces even: to copy the last one twice does no harm.
+func even(pieces []piece) []piece {
+	if len(pieces)%2 != 0 {
+		pieces = append(pieces, pieces[len(pieces)-1])
 	}
+	return pieces
 }
 
 func (im *image[T]) pack(kn *kernel[T], ws *workspace[T], dst []T, widths []int, lane, lanes, k0, k int) {
 	if im.lanes {
-		im.packPixels(ws, dst, widths, lane, lanes, k0, k)
+		im.packPixels(kn, ws, dst, widths, lane, lanes, k0, k)
 	} else {
 		im.packTaps(kn, ws, dst, widths, lane, lanes, k0, k)
 	}
 }
 
 // packPixels packs panels whose lanes are pixels.
-func (im *image[T]) packPixels(ws *workspace[T], dst []T, widths []int, px, pixels, k0, k int) {
+func (im *image[T]) packPixels(kn *kernel[T], ws *workspace[T], dst []T, widths []int, px, pixels, k0, k int) {
 	taps := len(im.taps)
 	s := im.view(px, pixels)
 	for k1 := k0; k1 < k0+k; {
-		if !im.stage(ws, &s, k1/taps, (k0+k-1)/taps+1, 1) {
+		if !im.stage(kn, ws, &s, k1/taps, (k0+k-1)/taps+1, 1) {
 			im.packSlowly(dst, widths, px, pixels, k0, k)
 			return
 		}
@@ -326,7 +321,8 @@ func (im *image[T]) packPixels(ws *workspace[T], dst []T, widths []int, px, pixe
 			for i := there; i < w; i += 8 {
 				pieces = append(pieces, piece{dst: i, src: pieces[0].src})
 			}
-			copyPieces(panel[(k1-k0)*w:], w, ws.image[:], offsets, pieces)
+			pieces = even(pieces)
+			kn.copy(panel[(k1-k0)*w:], w, ws.image[:], offsets, pieces)
 			panel = panel[panelSize(w, k):]
 			done += there
 		}
@@ -352,7 +348,7 @@ func (im *image[T]) packTaps(kn *kernel[T], ws *workspace[T], dst []T, widths []
 	for _, w := range widths {
 		there := min(w, lanes-done)
 		first, last := (lane+done)/taps, (lane+done+there-1)/taps
-		if last >= s.toC && !im.stage(ws, &s, first, (lane+lanes-1)/taps+1, last-first+1) {
+		if last >= s.toC && !im.stage(kn, ws, &s, first, (lane+lanes-1)/taps+1, last-first+1) {
 			im.packSlowly(dst, widths, lane, lanes, px, pixels)
 			return
 		}
@@ -368,7 +364,7 @@ func (im *image[T]) packTaps(kn *kernel[T], ws *workspace[T], dst []T, widths []
 		if direct {
 			ws.transpose(kn, dst, w, there, ws.image[:], func(l int) int { return offsets[l] }, blocks)
 		} else {
-			copyPieces(ws.rows[:], rowsDepth, ws.image[:], offsets, pieces)
+			kn.copy(ws.rows[:], rowsDepth, ws.image[:], offsets, even(pieces))
 			ws.transpose(kn, dst, w, there, ws.rows[:], func(l int) int { return l * rowsDepth }, blocks)
 		}
 		dst = dst[panelSize(w, pixels):]
@@ -450,16 +446,16 @@ type imageSink[T float] struct {
 
 func (s *imageSink[T]) store(ws *workspace[T], t tile[T]) {
 	// The runs of columns that are contiguous both in a panel and in the image.
-	runs := ws.pieces[:0]
+	runs := ws.runs[:0]
 	n, p, q := t.col/(s.p*s.q), t.col%(s.p*s.q)/s.q, t.col%s.q
 	for col := 0; col < t.cols; {
-		run := 1
+		width := 1
 		if s.strideQ == 1 {
-			run = min(s.q-q, t.cols-col, t.width-col%t.width)
+			width = min(s.q-q, t.cols-col, t.width-col%t.width)
 		}
-		runs = append(runs, piece{src: col/t.width*t.height*t.width + col%t.width, dst: n*s.stride + p*s.strideP + q*s.strideQ, n: run})
-		col += run
-		if q += run; q == s.q {
+		runs = append(runs, run{src: col/t.width*t.height*t.width + col%t.width, dst: n*s.stride + p*s.strideP + q*s.strideQ, n: width})
+		col += width
+		if q += width; q == s.q {
 			q = 0
 			if p++; p == s.p {
 				p = 0

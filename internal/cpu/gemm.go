@@ -45,6 +45,21 @@ type kernel[T float] struct {
 	run func(height, k int, a, b, c []T, add bool)
 	// transpose packs blocks of eight elements of eight lanes: dst[(8·b+i)·width + l] = src[lanes[l]+blocks[b]+i].
 	transpose func(dst []T, width int, src []T, lanes *[8]int, blocks []int)
+	// copy packs rows, in pieces of eight elements from one to the next: dst[i·width + pieces[j].dst + 0…7] =
+	// src[offsets[i] + pieces[j].src + 0…7]. The number of pieces is even.
+	copy func(dst []T, width int, src []T, offsets []int, pieces []piece)
+	// stage copies rows of images, with zeros where they reach over an image's edges.
+	stage func(dst, src []T, g *stageGeom)
+}
+
+// stageGeom says how rows of images are staged: element i of a row is
+// src[i+shift] where from <= i < to, else 0, for i < 8·blocks.
+type stageGeom struct {
+	images, rows       int
+	dstImage, srcImage int // from one image to the next
+	dstRow, srcRow     int // from one row to the next
+	blocks             int
+	shift, from, to    int
 }
 
 // kernelOf returns the kernel for T.
@@ -58,8 +73,10 @@ func kernelOf[T float]() *kernel[T] {
 }
 
 var (
-	plain32 = kernel[float32]{heights: []int{4}, width: 8, run: plainRun[float32], transpose: plainTranspose[float32]}
-	plain64 = kernel[float64]{heights: []int{4}, width: 8, run: plainRun[float64], transpose: plainTranspose[float64]}
+	plain32 = kernel[float32]{heights: []int{4}, width: 8, run: plainRun[float32],
+		transpose: plainTranspose[float32], copy: plainCopy[float32], stage: plainStage[float32]}
+	plain64 = kernel[float64]{heights: []int{4}, width: 8, run: plainRun[float64],
+		transpose: plainTranspose[float64], copy: plainCopy[float64], stage: plainStage[float64]}
 )
 
 // plainRun is the micro-kernel in Go, of 4×8 elements, in pieces of 2×4 whose
@@ -111,6 +128,29 @@ func plainTranspose[T float](dst []T, width int, src []T, lanes *[8]int, blocks 
 	}
 }
 
+func plainCopy[T float](dst []T, width int, src []T, offsets []int, pieces []piece) {
+	for i, offset := range offsets {
+		to, from := dst[i*width:], src[offset:]
+		for _, p := range pieces {
+			*(*[8]T)(to[p.dst:]) = *(*[8]T)(from[p.src:])
+		}
+	}
+}
+
+func plainStage[T float](dst, src []T, g *stageGeom) {
+	for n := range g.images {
+		for r := range g.rows {
+			row := dst[n*g.dstImage+r*g.dstRow:][:8*g.blocks]
+			from, to := min(g.from, len(row)), min(g.to, len(row))
+			clear(row[:from])
+			if from < to {
+				copy(row[from:to], src[n*g.srcImage+r*g.srcRow+g.shift+from:])
+			}
+			clear(row[max(from, to):])
+		}
+	}
+}
+
 // split cuts m rows into panels of the kernel's heights: the fewest rows in
 // all, then the fewest panels.
 func (kn *kernel[T]) split(dst []int, m int) []int {
@@ -144,13 +184,18 @@ type workspace[T float] struct {
 	offsets [tileDepth]int
 	blocks  [tileDepth / 8]int
 	lanes   [8]int
-	pieces  [tileCols + spill]piece // of one panel, of tileDepth pixels or of a tile's columns
+	pieces  [tileDepth + spill]piece // of one panel or of tileDepth pixels
+	runs    [tileCols]run            // of a tile's columns
+	stage   stageGeom
 	heights [maxPanels]int
 	widths  [maxPanels]int
 }
 
-// piece is a run of elements that is copied from one place to another.
-type piece struct{ dst, src, n int }
+// piece is eight elements, or less, that are copied from one place to another.
+type piece struct{ dst, src int }
+
+// run is n elements that are copied from one place to another.
+type run struct{ dst, src, n int }
 
 // operand packs one factor of a product. The lanes of a are its rows, those of b
 // its columns. pack writes the lanes [lane, lane+lanes) at depths [k0, k0+k)

@@ -615,3 +615,111 @@ block:
 done:
 	VZEROUPPER
 	RET
+
+// func copy8(dst *float32, width int, src *float32, offsets *int, n int, pieces *int, pairs int)
+// Requires: AVX
+TEXT ·copy8(SB), NOSPLIT, $0-56
+	MOVQ  dst+0(FP), AX
+	MOVQ  width+8(FP), CX
+	MOVQ  src+16(FP), DX
+	MOVQ  offsets+24(FP), BX
+	MOVQ  n+32(FP), SI
+	MOVQ  pieces+40(FP), DI
+	MOVQ  pairs+48(FP), R8
+	SHLQ  $0x02, CX
+	TESTQ SI, SI
+	JZ    done
+
+row:
+	MOVQ (BX), R9
+	LEAQ (DX)(R9*4), R9
+	MOVQ DI, R10
+	MOVQ R8, R11
+
+pair:
+	MOVQ    (R10), R12
+	MOVQ    8(R10), R13
+	VMOVUPS (R9)(R13*4), Y0
+	VMOVUPS Y0, (AX)(R12*4)
+	MOVQ    16(R10), R12
+	MOVQ    24(R10), R13
+	VMOVUPS (R9)(R13*4), Y0
+	VMOVUPS Y0, (AX)(R12*4)
+	ADDQ    $0x20, R10
+	DECQ    R11
+	JNZ     pair
+	ADDQ    $0x08, BX
+	ADDQ    CX, AX
+	DECQ    SI
+	JNZ     row
+
+done:
+	VZEROUPPER
+	RET
+
+DATA iota8<>+0(SB)/4, $0x00000000
+DATA iota8<>+4(SB)/4, $0x00000001
+DATA iota8<>+8(SB)/4, $0x00000002
+DATA iota8<>+12(SB)/4, $0x00000003
+DATA iota8<>+16(SB)/4, $0x00000004
+DATA iota8<>+20(SB)/4, $0x00000005
+DATA iota8<>+24(SB)/4, $0x00000006
+DATA iota8<>+28(SB)/4, $0x00000007
+GLOBL iota8<>(SB), RODATA|NOPTR, $32
+
+// func stage8(dst *float32, src *float32, geom *int)
+// Requires: AVX, AVX2
+TEXT ·stage8(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         geom+16(FP), DX
+	MOVQ         (DX), BX
+	MOVQ         8(DX), SI
+	MOVQ         16(DX), DI
+	MOVQ         24(DX), R8
+	MOVQ         32(DX), R9
+	MOVQ         40(DX), R10
+	MOVQ         48(DX), R11
+	MOVQ         56(DX), R12
+	LEAQ         (CX)(R12*4), CX
+	SHLQ         $0x02, DI
+	SHLQ         $0x02, R8
+	SHLQ         $0x02, R9
+	SHLQ         $0x02, R10
+	VMOVDQU      iota8<>+0(SB), Y0
+	VPBROADCASTD 64(DX), Y2
+	VPBROADCASTD 72(DX), Y1
+	VPCMPEQD     Y3, Y3, Y3
+	VPSRLD       $0x1f, Y3, Y3
+	VPSLLD       $0x03, Y3, Y3
+
+image:
+	MOVQ AX, DX
+	MOVQ CX, R12
+	MOVQ SI, R13
+
+row:
+	XORQ    R14, R14
+	MOVQ    R11, R15
+	VMOVDQA Y0, Y4
+
+block:
+	VPCMPGTD   Y4, Y2, Y6
+	VPCMPGTD   Y4, Y1, Y5
+	VPANDN     Y5, Y6, Y5
+	VMASKMOVPS (R12)(R14*1), Y5, Y5
+	VMOVUPS    Y5, (DX)(R14*1)
+	VPADDD     Y3, Y4, Y4
+	ADDQ       $0x20, R14
+	DECQ       R15
+	JNZ        block
+	ADDQ       R9, DX
+	ADDQ       R10, R12
+	DECQ       R13
+	JNZ        row
+	ADDQ       DI, AX
+	ADDQ       R8, CX
+	DECQ       BX
+	JNZ        image
+	VZEROUPPER
+	RET

@@ -27,3 +27,17 @@ func sgemm6x16(k int, a *float32, b *float32, c *float32, add bool)
 //
 //go:noescape
 func transpose8x8(dst *float32, width int, src *float32, lanes *[8]int, blocks *int, n int)
+
+// copy8 packs n rows, of eight elements for each of 2·pairs > 0 pieces, one after the other:
+// dst[i·width + pieces[j].dst + 0…7] = src[offsets[i] + pieces[j].src + 0…7]. pieces points at the first field of
+// the first piece. It needs AVX.
+//
+//go:noescape
+func copy8(dst *float32, width int, src *float32, offsets *int, n int, pieces *int, pairs int)
+
+// stage8 copies geom.rows > 0 rows of each of geom.images > 0 images: element i of a row of dst, for i < 8·geom.blocks, is
+// src[i+geom.shift] where geom.from <= i < geom.to, else 0. Sources outside these limits are not read. geom points at the first
+// field of a stageGeom. It needs AVX2.
+//
+//go:noescape
+func stage8(dst *float32, src *float32, geom *int)

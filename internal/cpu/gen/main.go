@@ -7,6 +7,7 @@ package main
 import (
 	"fmt"
 
+	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -18,6 +19,8 @@ func main() {
 	sgemm512(8)
 	sgemm256(6)
 	transpose8()
+	copy8()
+	stage8()
 	Generate()
 }
 
@@ -197,6 +200,123 @@ func transpose8() {
 	DECQ(n)
 	JNZ(LabelRef("block"))
 	Label("done")
+	VZEROUPPER()
+	RET()
+}
+
+// copy8 writes the packing of pieces of eight elements.
+func copy8() {
+	TEXT("copy8", NOSPLIT, "func(dst *float32, width int, src *float32, offsets *int, n int, pieces *int, pairs int)")
+	Pragma("noescape")
+	Doc(
+		"copy8 packs n rows, of eight elements for each of 2·pairs > 0 pieces, one after the other:",
+		"dst[i·width + pieces[j].dst + 0…7] = src[offsets[i] + pieces[j].src + 0…7]. pieces points at the first field of",
+		"the first piece. It needs AVX.",
+	)
+	dst := Load(Param("dst"), GP64())
+	width := Load(Param("width"), GP64())
+	src := Load(Param("src"), GP64())
+	offsets := Load(Param("offsets"), GP64())
+	n := Load(Param("n"), GP64())
+	pieces := Load(Param("pieces"), GP64())
+	pairs := Load(Param("pairs"), GP64())
+	SHLQ(Imm(2), width)
+	TESTQ(n, n)
+	JZ(LabelRef("done"))
+	Label("row")
+	from, piece, left := GP64(), GP64(), GP64()
+	MOVQ(Mem{Base: offsets}, from)
+	LEAQ(Mem{Base: src, Index: from, Scale: 4}, from)
+	MOVQ(pieces, piece)
+	MOVQ(pairs, left)
+	Label("pair")
+	for i := range 2 {
+		d, s, y := GP64(), GP64(), YMM()
+		MOVQ(Mem{Base: piece, Disp: 16 * i}, d)
+		MOVQ(Mem{Base: piece, Disp: 16*i + 8}, s)
+		VMOVUPS(Mem{Base: from, Index: s, Scale: 4}, y)
+		VMOVUPS(y, Mem{Base: dst, Index: d, Scale: 4})
+	}
+	ADDQ(Imm(32), piece)
+	DECQ(left)
+	JNZ(LabelRef("pair"))
+	ADDQ(Imm(8), offsets)
+	ADDQ(width, dst)
+	DECQ(n)
+	JNZ(LabelRef("row"))
+	Label("done")
+	VZEROUPPER()
+	RET()
+}
+
+// stage8 writes the staging of an image: rows of eight elements at a time, with
+// zeros where they reach over the image's edges.
+func stage8() {
+	iota8 := GLOBL("iota8", attr.RODATA|attr.NOPTR)
+	for i := range 8 {
+		DATA(4*i, U32(i))
+	}
+	TEXT("stage8", NOSPLIT, "func(dst, src *float32, geom *int)")
+	Pragma("noescape")
+	Doc(
+		"stage8 copies geom.rows > 0 rows of each of geom.images > 0 images: element i of a row of dst, for i < 8·geom.blocks, is",
+		"src[i+geom.shift] where geom.from <= i < geom.to, else 0. Sources outside these limits are not read. geom points at the first",
+		"field of a stageGeom. It needs AVX2.",
+	)
+	dst := Load(Param("dst"), GP64())
+	src := Load(Param("src"), GP64())
+	g := Load(Param("geom"), GP64())
+	field := func(i int) reg.GPVirtual {
+		r := GP64()
+		MOVQ(Mem{Base: g, Disp: 8 * i}, r)
+		return r
+	}
+	images, rows := field(0), field(1)
+	dstImage, srcImage, dstRow, srcRow := field(2), field(3), field(4), field(5)
+	blocks := field(6)
+	shift := field(7)
+	LEAQ(Mem{Base: src, Index: shift, Scale: 4}, src)
+	for _, stride := range []reg.GPVirtual{dstImage, srcImage, dstRow, srcRow} {
+		SHLQ(Imm(2), stride)
+	}
+	first, to, from, step := YMM(), YMM(), YMM(), YMM()
+	VMOVDQU(iota8, first)
+	VPBROADCASTD(Mem{Base: g, Disp: 8 * 8}, from)
+	VPBROADCASTD(Mem{Base: g, Disp: 8 * 9}, to)
+	// Eights: all ones, of which one bit is left, shifted back.
+	VPCMPEQD(step, step, step)
+	VPSRLD(Imm(31), step, step)
+	VPSLLD(Imm(3), step, step)
+	Label("image")
+	d, s, left := GP64(), GP64(), GP64()
+	MOVQ(dst, d)
+	MOVQ(src, s)
+	MOVQ(rows, left)
+	Label("row")
+	at, todo := GP64(), GP64()
+	XORQ(at, at)
+	MOVQ(blocks, todo)
+	i := YMM()
+	VMOVDQA(first, i)
+	Label("block")
+	mask, below, v := YMM(), YMM(), YMM()
+	VPCMPGTD(i, from, below)
+	VPCMPGTD(i, to, mask)
+	VPANDN(mask, below, mask) // i < to and not from > i
+	VMASKMOVPS(Mem{Base: s, Index: at, Scale: 1}, mask, v)
+	VMOVUPS(v, Mem{Base: d, Index: at, Scale: 1})
+	VPADDD(step, i, i)
+	ADDQ(Imm(32), at)
+	DECQ(todo)
+	JNZ(LabelRef("block"))
+	ADDQ(dstRow, d)
+	ADDQ(srcRow, s)
+	DECQ(left)
+	JNZ(LabelRef("row"))
+	ADDQ(dstImage, dst)
+	ADDQ(srcImage, src)
+	DECQ(images)
+	JNZ(LabelRef("image"))
 	VZEROUPPER()
 	RET()
 }
