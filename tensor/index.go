@@ -23,16 +23,22 @@ func wantInRange(op string, w *Tensor, err error, index *Tensor, shape Shape, di
 	if err == nil || !errors.As(err, &e) {
 		return
 	}
-	where := make([]int, len(index.shape))
-	for d, rest := len(where)-1, e.Position; d >= 0; d-- {
-		where[d] = rest % index.shape[d]
-		rest /= index.shape[d]
-	}
 	want := fmt.Sprintf("want 0 to %d", e.Size-1)
 	if e.Size == 0 {
 		want = "which has no entries"
 	}
-	failAt(op, w, "index %d at position %v is out of range for dimension %d of %v, %s", e.Index, where, dim, shape, want)
+	failAt(op, w, "index %d at position %v is out of range for dimension %d of %v, %s", e.Index, index.shape.place(e.Position), dim, shape, want)
+}
+
+// place turns the position of an element, counted row by row, into an index for
+// each dimension.
+func (s Shape) place(position int) []int {
+	at := make([]int, len(s))
+	for d := len(s) - 1; d >= 0; d-- {
+		at[d] = position % s[d]
+		position /= s[d]
+	}
+	return at
 }
 
 // scatterInto returns zeros of the given shape with src added at index, which
