@@ -61,7 +61,7 @@ func wantReduction(op string, r Reduction) {
 func MSELoss(x, target *Tensor, r Reduction) *Tensor {
 	const op = "MSELoss"
 	return differenceLoss(op, x, target, r, func(d *Tensor) (loss, slope *Tensor) {
-		return map1(op, backend.Square, d), scalar(op, backend.Mul, d, 2, false)
+		return apply(op, backend.Square, d), scalar(op, backend.Mul, d, 2, false)
 	})
 }
 
@@ -70,7 +70,7 @@ func MSELoss(x, target *Tensor, r Reduction) *Tensor {
 func L1Loss(x, target *Tensor, r Reduction) *Tensor {
 	const op = "L1Loss"
 	return differenceLoss(op, x, target, r, func(d *Tensor) (loss, slope *Tensor) {
-		return map1(op, backend.Abs, d), map1(op, backend.Sign, d)
+		return apply(op, backend.Abs, d), apply(op, backend.Sign, d)
 	})
 }
 
@@ -124,7 +124,7 @@ func differenceLoss(op string, x, target *Tensor, r Reduction, f func(d *Tensor)
 		var dx, dt *Tensor
 		share := binary(op, backend.Mul, slope, shareOf(op, g, r, slope.Len()))
 		if needTarget {
-			dt = map1(op, backend.Neg, share)
+			dt = apply(op, backend.Neg, share)
 		}
 		if needX {
 			dx = share
@@ -172,7 +172,7 @@ func BCEWithLogits(x, target *Tensor, opts BCEWithLogitsOpts) *Tensor {
 	}
 	loss := scalar(op, backend.Sub, t, 1, true)
 	overwriteWith(loss, backend.Mul, in)
-	logs := map1(op, backend.LogSigmoid, in)
+	logs := apply(op, backend.LogSigmoid, in)
 	positive(logs)
 	overwriteWith(loss, backend.Sub, logs)
 	if opts.Weight != nil {
@@ -187,7 +187,7 @@ func BCEWithLogits(x, target *Tensor, opts BCEWithLogitsOpts) *Tensor {
 			share = binary(op, backend.Mul, share, opts.Weight)
 		}
 		if needX { // (1-t) - positive·σ(-x)
-			rest := map1(op, backend.Neg, in)
+			rest := apply(op, backend.Neg, in)
 			overwrite(rest, backend.Sigmoid)
 			positive(rest)
 			dx = scalar(op, backend.Sub, t, 1, true)
@@ -195,9 +195,9 @@ func BCEWithLogits(x, target *Tensor, opts BCEWithLogitsOpts) *Tensor {
 			overwriteWith(dx, backend.Mul, share)
 		}
 		if needTarget { // -x - (posWeight-1)·log σ(x)
-			dt = map1(op, backend.Neg, in)
+			dt = apply(op, backend.Neg, in)
 			if opts.PosWeight != nil {
-				logs := map1(op, backend.LogSigmoid, in)
+				logs := apply(op, backend.LogSigmoid, in)
 				overwriteWith(logs, backend.Mul, scalar(op, backend.Sub, opts.PosWeight, 1, false))
 				overwriteWith(dt, backend.Sub, logs)
 			}
