@@ -159,3 +159,44 @@ func isLibrary(m Module) bool {
 	}
 	return false
 }
+
+// registerPlain is register for a layer without parameters, whose settings are its
+// fields.
+func registerPlain[L Layer](name string) {
+	register(name, func(l L) (Module, error) { return l, nil })
+}
+
+// option returns the optional last argument of a constructor.
+func option[T any](opts []T) (o T) {
+	if len(opts) > 0 {
+		o = opts[0]
+	}
+	return o
+}
+
+// maxElements is the largest parameter that a constructor makes: 8 GiB in
+// Float32. It keeps a damaged or hostile file from asking for all memory.
+const maxElements = 1 << 31
+
+// want panics, as tensor operations do, unless all sizes are 1 or more and a
+// tensor of their product is within maxElements.
+func wantSizes(op string, sizes ...int) {
+	n := 1
+	for _, s := range sizes {
+		if s < 1 {
+			fail(op, "got the sizes %v, want 1 or more", sizes)
+		}
+		if s > maxElements/n {
+			fail(op, "a parameter %v has more than %d elements", sizes, maxElements)
+		}
+		n *= s
+	}
+}
+
+// fail panics with a *tensor.Error, as tensor operations do.
+func fail(op, format string, args ...any) {
+	panic(&tensor.Error{Op: op, Err: fmt.Errorf(format, args...)})
+}
+
+// parameter makes a leaf that requires a gradient.
+func parameter(dims ...int) *tensor.Tensor { return tensor.Zeros(dims...).SetRequiresGrad(true) }
