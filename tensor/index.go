@@ -23,16 +23,22 @@ func wantInRange(op string, w *Tensor, err error, index *Tensor, shape Shape, di
 	if err == nil || !errors.As(err, &e) {
 		return
 	}
-	where := make([]int, len(index.shape))
-	for d, rest := len(where)-1, e.Position; d >= 0; d-- {
-		where[d] = rest % index.shape[d]
-		rest /= index.shape[d]
-	}
 	want := fmt.Sprintf("want 0 to %d", e.Size-1)
 	if e.Size == 0 {
 		want = "which has no entries"
 	}
-	failAt(op, w, "index %d at position %v is out of range for dimension %d of %v, %s", e.Index, where, dim, shape, want)
+	failAt(op, w, "index %d at position %v is out of range for dimension %d of %v, %s", e.Index, index.shape.place(e.Position), dim, shape, want)
+}
+
+// place turns the position of an element, counted row by row, into an index for
+// each dimension.
+func (s Shape) place(position int) []int {
+	at := make([]int, len(s))
+	for d := len(s) - 1; d >= 0; d-- {
+		at[d] = position % s[d]
+		position /= s[d]
+	}
+	return at
 }
 
 // scatterInto returns zeros of the given shape with src added at index, which
@@ -230,7 +236,8 @@ func (x *Tensor) Nonzero() *Tensor {
 	strides := x.shape.strides()
 	for d, size := range x.shape {
 		// Where along dimension d: flat / stride mod size, exact in integers.
-		column := applyScalar(op, backend.Div, flat, float64(strides[d]))
+		column := like(op, flat)
+		x.be().BinaryScalar(column.array(), flat.array(), float64(strides[d]), false, backend.Div)
 		overwriteScalar(column, backend.Remainder, float64(size))
 		x.be().StridedWrite(out.array(), column.array(), backend.StridedGeom{Shape: []int{n}, Strides: []int{len(x.shape)}, Offset: d})
 		column.Release()
