@@ -16,13 +16,15 @@ const (
 	None                  // nothing: each element's loss is in the result
 )
 
-// reduced applies a reduction to the losses of all elements; it records nothing.
+// reduced applies a reduction to the losses of all elements, a fresh tensor that
+// it uses up; it records nothing.
 func reduced(op string, losses *Tensor, r Reduction) *Tensor {
 	if r == None {
 		return losses
 	}
 	s := losses.span(op, nil)
 	out := losses.reduce(op, backend.ReduceSum, s, s.dropped)
+	losses.Release()
 	if r == Mean {
 		overwriteScalar(out, backend.Div, float64(s.n))
 	}
@@ -60,18 +62,18 @@ func wantReduction(op string, r Reduction) {
 // (torch.nn.functional.mse_loss)
 func MSELoss(x, target *Tensor, r Reduction) *Tensor {
 	const op = "MSELoss"
-	return differenceLoss(op, x, target, r, func(d *Tensor) (loss, slope *Tensor) {
-		return map1(op, backend.Square, d), scalar(op, backend.Mul, d, 2, false)
-	})
+	return differenceLoss(op, x, target, r,
+		func(d *Tensor) *Tensor { return apply(op, backend.Square, d) },
+		func(d, g *Tensor) *Tensor { return scalar(op, backend.Mul, d, 2, false, g) })
 }
 
 // L1Loss returns the magnitudes of x - target. Both have one shape.
 // (torch.nn.functional.l1_loss)
 func L1Loss(x, target *Tensor, r Reduction) *Tensor {
 	const op = "L1Loss"
-	return differenceLoss(op, x, target, r, func(d *Tensor) (loss, slope *Tensor) {
-		return map1(op, backend.Abs, d), map1(op, backend.Sign, d)
-	})
+	return differenceLoss(op, x, target, r,
+		func(d *Tensor) *Tensor { return apply(op, backend.Abs, d) },
+		func(d, g *Tensor) *Tensor { return apply(op, backend.Sign, d, g) })
 }
 
 // SmoothL1Loss returns for the differences d = x - target d²/(2·beta) where they
@@ -101,33 +103,42 @@ func HuberLoss(x, target *Tensor, delta float64, r Reduction) *Tensor {
 
 // huber is scale·c·(d - c/2), where c is d held between -bend and bend.
 func huber(op string, x, target *Tensor, bend, scale float64, r Reduction) *Tensor {
-	return differenceLoss(op, x, target, r, func(d *Tensor) (loss, slope *Tensor) {
-		slope = like(op, d)
-		d.be().Unary(slope.array(), d.array(), backend.Clamp, backend.UnaryParams{P0: -bend, P1: bend})
-		loss = scalar(op, backend.Mul, slope, -0.5, false)
+	held := func(d, g *Tensor) *Tensor {
+		c := like(op, d, g)
+		d.be().Unary(c.array(), d.array(), backend.Clamp, backend.UnaryParams{P0: -bend, P1: bend})
+		return c
+	}
+	return differenceLoss(op, x, target, r, func(d *Tensor) *Tensor {
+		c := held(d, nil)
+		loss := scalar(op, backend.Mul, c, -0.5, false)
 		overwriteWith(loss, backend.Add, d)
-		overwriteWith(loss, backend.Mul, slope)
+		overwriteWith(loss, backend.Mul, c)
 		overwriteScalar(loss, backend.Mul, scale)
-		overwriteScalar(slope, backend.Mul, scale)
-		return loss, slope
+		c.Release()
+		return loss
+	}, func(d, g *Tensor) *Tensor {
+		c := held(d, g)
+		overwriteScalar(c, backend.Mul, scale)
+		return c
 	})
 }
 
-// differenceLoss is a loss that depends on x - target only. f computes it and its
+// differenceLoss is a loss that depends on d = x - target only; slope is its
 // derivative for each difference.
-func differenceLoss(op string, x, target *Tensor, r Reduction, f func(d *Tensor) (loss, slope *Tensor)) *Tensor {
+func differenceLoss(op string, x, target *Tensor, r Reduction, loss func(d *Tensor) *Tensor, slope func(d, g *Tensor) *Tensor) *Tensor {
 	wantTarget(op, x, target, r)
-	loss, slope := f(binary(op, backend.Sub, x, target))
-	out := reduced(op, loss, r)
+	d := binary(op, backend.Sub, x, target)
+	out := reduced(op, loss(d), r)
 	needX, needTarget := x.RequiresGrad(), target.RequiresGrad()
 	return autograd.Record(op, out, []*Tensor{x, target}, func(g *Tensor) []*Tensor {
 		var dx, dt *Tensor
-		share := binary(op, backend.Mul, slope, shareOf(op, g, r, slope.Len()))
+		dx = slope(d, g)
+		overwriteWith(dx, backend.Mul, shareOf(op, g, r, d.Len()))
 		if needTarget {
-			dt = map1(op, backend.Neg, share)
+			dt = apply(op, backend.Neg, dx)
 		}
-		if needX {
-			dx = share
+		if !needX {
+			dx = nil
 		}
 		return []*Tensor{dx, dt}
 	})
@@ -161,50 +172,58 @@ func BCEWithLogits(x, target *Tensor, opts BCEWithLogitsOpts) *Tensor {
 			fail(op, "the %s %v does not broadcast to the input %v", name, w.shape, x.shape)
 		}
 	}
-	in, t := x.Detach(), target.Detach()
-	// The loss is (1-t)·x - positive·log σ(x), and log σ never overflows.
-	positive := func(y *Tensor) { // multiplies y by (posWeight-1)·t + 1
-		if opts.PosWeight != nil {
-			f := binary(op, backend.Mul, t, scalar(op, backend.Sub, opts.PosWeight, 1, false))
+	in, t, w, pw := x.Detach(), target.Detach(), opts.Weight, opts.PosWeight
+	// positive multiplies y by (posWeight-1)·t + 1.
+	positive := func(y *Tensor) {
+		if pw != nil {
+			less := scalar(op, backend.Sub, pw, 1, false, y)
+			f := binary(op, backend.Mul, t, less)
 			overwriteScalar(f, backend.Add, 1)
 			overwriteWith(y, backend.Mul, f)
+			less.Release()
+			f.Release()
 		}
 	}
-	loss := scalar(op, backend.Sub, t, 1, true)
+	// The loss is -((t-1)·x + positive·log σ(x)), and log σ never overflows.
+	loss := scalar(op, backend.Sub, t, 1, false, x, w, pw)
 	overwriteWith(loss, backend.Mul, in)
-	logs := map1(op, backend.LogSigmoid, in)
+	logs := apply(op, backend.LogSigmoid, in, loss)
 	positive(logs)
-	overwriteWith(loss, backend.Sub, logs)
-	if opts.Weight != nil {
-		overwriteWith(loss, backend.Mul, opts.Weight)
+	overwriteWith(loss, backend.Add, logs)
+	overwrite(loss, backend.Neg)
+	if w != nil {
+		overwriteWith(loss, backend.Mul, w)
 	}
+	logs.Release()
 	out := reduced(op, loss, opts.Reduction)
 	needX, needTarget := x.RequiresGrad(), target.RequiresGrad()
 	return autograd.Record(op, out, []*Tensor{x, target}, func(g *Tensor) []*Tensor {
 		var dx, dt *Tensor
 		share := shareOf(op, g, opts.Reduction, in.Len())
-		if opts.Weight != nil {
-			share = binary(op, backend.Mul, share, opts.Weight)
+		if w != nil {
+			share = binary(op, backend.Mul, share, w)
 		}
-		if needX { // (1-t) - positive·σ(-x)
-			rest := map1(op, backend.Neg, in)
-			overwrite(rest, backend.Sigmoid)
-			positive(rest)
-			dx = scalar(op, backend.Sub, t, 1, true)
-			overwriteWith(dx, backend.Sub, rest)
+		if needX { // -((t-1) + positive·σ(-x))
+			dx = apply(op, backend.Neg, in, g)
+			overwrite(dx, backend.Sigmoid)
+			positive(dx)
+			overwriteWith(dx, backend.Add, scalar(op, backend.Sub, t, 1, false, g))
+			overwrite(dx, backend.Neg)
 			overwriteWith(dx, backend.Mul, share)
 		}
-		if needTarget { // -x - (posWeight-1)·log σ(x)
-			dt = map1(op, backend.Neg, in)
-			if opts.PosWeight != nil {
-				logs := map1(op, backend.LogSigmoid, in)
-				overwriteWith(logs, backend.Mul, scalar(op, backend.Sub, opts.PosWeight, 1, false))
-				overwriteWith(dt, backend.Sub, logs)
+		if needTarget { // -(x + (posWeight-1)·log σ(x))
+			dt = like(op, in, g)
+			dt.be().Copy(dt.array(), in.array())
+			if pw != nil {
+				logs := apply(op, backend.LogSigmoid, in, g)
+				overwriteWith(logs, backend.Mul, scalar(op, backend.Sub, pw, 1, false, g))
+				overwriteWith(dt, backend.Add, logs)
 			}
+			overwrite(dt, backend.Neg)
 			overwriteWith(dt, backend.Mul, share)
 		}
 		return []*Tensor{dx, dt}
-	}, in, t, opts.Weight, opts.PosWeight)
+	}, in, t, w, pw)
 }
 
 // CrossEntropyOpts are the options of [CrossEntropy].
@@ -230,7 +249,10 @@ func CrossEntropy(x, target *Tensor, opts CrossEntropyOpts) *Tensor {
 	wantReduction(op, opts.Reduction)
 	wantClassWeight(op, x, dim, opts.Weight)
 	if target.DType().IsFloat() {
-		wantTarget(op, x, target, opts.Reduction)
+		if !target.shape.Equal(x.shape) || target.DType() != x.DType() {
+			fail(op, "the target is %s %v, want labels int64 %v or probabilities %s %v for the input %[5]v",
+				target.DType(), target.shape, x.span(op, []int{dim}).dropped, x.DType(), x.shape)
+		}
 		if opts.Ignore != nil {
 			fail(op, "the target is probabilities, of which none is ignored; want Ignore to be nil")
 		}
@@ -300,7 +322,7 @@ func nll(op string, x, target *Tensor, dim int, o CrossEntropyOpts) *Tensor {
 		ignore = *o.Ignore
 	}
 
-	ignored := scalar(op, backend.Eq, target, float64(ignore), false)
+	ignored := scalar(op, backend.Eq, target, float64(ignore), false, x, o.Weight)
 	labels := like(op, target, x)
 	labels.be().Copy(labels.array(), target.array())
 	zeroWhere(labels, ignored)
@@ -331,15 +353,21 @@ func nll(op string, x, target *Tensor, dim int, o CrossEntropyOpts) *Tensor {
 		sum := all.reduce(op, backend.ReduceSum, s, s.dropped)
 		overwriteScalar(sum, backend.Mul, -smoothing)
 		overwriteWith(loss, backend.Add, sum)
+		if all != x {
+			all.Release()
+		}
+		sum.Release()
 	}
 	zeroWhere(loss, ignored) // where -Inf would have made NaN of a weight of 0
-	out := loss
-	var total *Tensor // of the weights
-	if o.Reduction != None {
-		out = reduced(op, loss, Sum)
+	var total *Tensor        // of the weights, for the mean
+	reduction := o.Reduction
+	if reduction == Mean {
+		reduction = Sum
+		every := weights.span(op, nil)
+		total = weights.reduce(op, backend.ReduceSum, every, every.dropped)
 	}
-	if o.Reduction == Mean {
-		total = reduced(op, weights, Sum)
+	out := reduced(op, loss, reduction)
+	if total != nil {
 		overwriteWith(out, backend.Div, total)
 	}
 	shape := x.shape
@@ -391,24 +419,26 @@ func crossEntropy(op string, x, target *Tensor, dim int, o CrossEntropyOpts) *Te
 		return y
 	}
 	// smooth is the target with its share spread over all classes.
-	smooth := func() *Tensor {
-		y := scalar(op, backend.Mul, t, 1-o.LabelSmoothing, false)
+	smooth := func(owners ...*Tensor) *Tensor {
+		y := scalar(op, backend.Mul, t, 1-o.LabelSmoothing, false, owners...)
 		overwriteScalar(y, backend.Add, o.LabelSmoothing/float64(s.n))
 		return y
 	}
-	terms := smooth()
+	terms := smooth(in, o.Weight)
 	overwriteWith(terms, backend.Mul, in)
 	loss := finish(terms).reduce(op, backend.ReduceSum, s, s.dropped)
+	terms.Release()
+	n := loss.Len()
 	out := reduced(op, loss, o.Reduction)
 	needX, needTarget := x.RequiresGrad(), target.RequiresGrad()
 	return autograd.Record(op, out, []*Tensor{x, target}, func(g *Tensor) []*Tensor {
-		share := shareOf(op, g, o.Reduction, loss.Len())
+		share := shareOf(op, g, o.Reduction, n)
 		if o.Reduction == None {
 			share = share.alias(s.kept, 0)
 		}
 		var dx, dt *Tensor
 		if needX {
-			dx = smooth()
+			dx = smooth(g)
 			overwriteWith(dx, backend.Mul, share)
 			finish(dx)
 		}

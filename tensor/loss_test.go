@@ -56,42 +56,42 @@ func TestLossErrors(t *testing.T) {
 	x := tensor.Zeros(2, 10)
 	ten := 10
 	labels := func(v ...int64) *T { return tensor.From(v, len(v)) }
-	wantErrors(t, []errorCase{
+	checkRefusals(t, []refusal{
 		{"label too large", func() { tensor.CrossEntropy(x, labels(3, 12), tensor.CrossEntropyOpts{}) },
-			"tensor: CrossEntropy: label 12 at position [1] is out of range: the input [2 10] has 10 classes, want 0 to 9, or -100 to ignore it"},
+			[]string{"tensor: CrossEntropy: label 12 at position [1] is out of range: the input [2 10] has 10 classes, want 0 to 9, or -100 to ignore it"}},
 		{"label negative", func() {
 			tensor.NLLLoss(tensor.Zeros(1, 3, 2, 2), tensor.From([]int64{0, 1, -2, 1}, 1, 2, 2), tensor.NLLLossOpts{Ignore: &ten})
 		},
-			"tensor: NLLLoss: label -2 at position [0 1 0] is out of range: the input [1 3 2 2] has 3 classes, want 0 to 2, or 10 to ignore it"},
+			[]string{"tensor: NLLLoss: label -2 at position [0 1 0] is out of range: the input [1 3 2 2] has 3 classes, want 0 to 2, or 10 to ignore it"}},
 		{"other batch", func() { tensor.CrossEntropy(x, labels(1, 2, 3), tensor.CrossEntropyOpts{}) },
-			"tensor: CrossEntropy: the target is int64 [3], want labels int64 [2] for the input [2 10]"},
+			[]string{"tensor: CrossEntropy: the target is int64 [3], want labels int64 [2] for the input [2 10]"}},
 		{"bytes", func() { tensor.CrossEntropy(x, labels(1, 2).ToDType(tensor.Uint8), tensor.CrossEntropyOpts{}) },
-			"tensor: CrossEntropy: the target is uint8 [2], want labels int64 [2] for the input [2 10]"},
+			[]string{"tensor: CrossEntropy: the target is uint8 [2], want labels int64 [2] for the input [2 10]"}},
 		{"float labels", func() { tensor.CrossEntropy(x, tensor.Zeros(2), tensor.CrossEntropyOpts{}) },
-			"tensor: CrossEntropy: the target is float32 [2], want labels int64 [2] or probabilities float32 [2 10] for the input [2 10]"},
+			[]string{"tensor: CrossEntropy: the target is float32 [2], want labels int64 [2] or probabilities float32 [2 10] for the input [2 10]"}},
 		{"weight", func() {
 			tensor.CrossEntropy(x, labels(1, 2), tensor.CrossEntropyOpts{Weight: tensor.Ones(3)})
 		},
-			"tensor: CrossEntropy: the input [2 10] has 10 classes, the weight is [3], want [10]"},
+			[]string{"tensor: CrossEntropy: the input [2 10] has 10 classes, the weight is [3], want [10]"}},
 		{"smoothing", func() { tensor.CrossEntropy(x, labels(1, 2), tensor.CrossEntropyOpts{LabelSmoothing: 2}) },
-			"tensor: CrossEntropy: the label smoothing is 2, want 0 to 1"},
+			[]string{"tensor: CrossEntropy: the label smoothing is 2, want 0 to 1"}},
 		{"probabilities ignored", func() { tensor.CrossEntropy(x, x, tensor.CrossEntropyOpts{Ignore: &ten}) },
-			"tensor: CrossEntropy: the target is probabilities, of which none is ignored; want Ignore to be nil"},
+			[]string{"tensor: CrossEntropy: the target is probabilities, of which none is ignored; want Ignore to be nil"}},
 		{"scalar", func() { tensor.CrossEntropy(x.Sum(), labels(1), tensor.CrossEntropyOpts{}) },
-			"tensor: CrossEntropy: the input is a scalar, want [N C], [N C …] or [C]"},
+			[]string{"tensor: CrossEntropy: the input is a scalar, want [N C], [N C …] or [C]"}},
 		{"shapes", func() { tensor.MSELoss(x, tensor.Zeros(2), tensor.Mean) },
-			"tensor: MSELoss: the input is [2 10], the target [2], want one shape"},
+			[]string{"tensor: MSELoss: the input is [2 10], the target [2], want one shape"}},
 		{"types", func() { tensor.L1Loss(x, x.ToDType(tensor.Float64), tensor.Mean) },
-			"tensor: L1Loss: operands are float32 and float64, want one type; ToDType converts"},
+			[]string{"tensor: L1Loss: operands are float32 and float64, want one type; ToDType converts"}},
 		{"reduction", func() { tensor.MSELoss(x, x, 7) },
-			"tensor: MSELoss: the reduction is 7, want Mean, Sum or None"},
+			[]string{"tensor: MSELoss: the reduction is 7, want Mean, Sum or None"}},
 		{"beta", func() { tensor.SmoothL1Loss(x, x, -1, tensor.Mean) },
-			"tensor: SmoothL1Loss: beta is -1, want 0 or more"},
+			[]string{"tensor: SmoothL1Loss: beta is -1, want 0 or more"}},
 		{"delta", func() { tensor.HuberLoss(x, x, 0, tensor.Mean) },
-			"tensor: HuberLoss: delta is 0, want more than 0"},
+			[]string{"tensor: HuberLoss: delta is 0, want more than 0"}},
 		{"positive weight", func() {
 			tensor.BCEWithLogits(x, x, tensor.BCEWithLogitsOpts{PosWeight: tensor.Ones(2, 2, 10)})
 		},
-			"tensor: BCEWithLogits: the positive weight [2 2 10] does not broadcast to the input [2 10]"},
+			[]string{"tensor: BCEWithLogits: the positive weight [2 2 10] does not broadcast to the input [2 10]"}},
 	})
 }

@@ -64,24 +64,24 @@ func TestNormErrors(t *testing.T) {
 	w := tensor.Zeros(3)
 	w.SetPath("features.1.weight")
 	training := tensor.BatchNormOpts{Training: true}
-	wantErrors(t, []errorCase{
+	checkRefusals(t, []refusal{
 		{"one value a channel", func() { tensor.BatchNorm2d(tensor.Zeros(1, 3, 1, 1), nil, nil, w, nil, training) },
-			"tensor: features.1 BatchNorm2d: the input [1 3 1 1] has one value a channel, want more in training: one value has no variance"},
+			[]string{"tensor: features.1 BatchNorm2d: the input [1 3 1 1] has one value a channel, want more in training: one value has no variance"}},
 		{"other channels", func() { tensor.BatchNorm2d(tensor.Zeros(2, 4, 4, 4), nil, nil, w, nil, training) },
-			"tensor: features.1 BatchNorm2d: the input [2 4 4 4] has 4 channels, the weight is [3], want [4]"},
+			[]string{"tensor: features.1 BatchNorm2d: the input [2 4 4 4] has 4 channels, the weight is [3], want [4]"}},
 		{"other type", func() { tensor.BatchNorm2d(x.ToDType(tensor.Float64), nil, nil, w, nil, training) },
-			"tensor: features.1 BatchNorm2d: the input is float64, the weight float32, want one type; ToDType converts"},
+			[]string{"tensor: features.1 BatchNorm2d: the input is float64, the weight float32, want one type; ToDType converts"}},
 		{"one dimension", func() { tensor.BatchNorm2d(tensor.Zeros(3), nil, nil, nil, nil, training) },
-			"tensor: BatchNorm2d: the input is [3], want [N C …]"},
+			[]string{"tensor: BatchNorm2d: the input is [3], want [N C …]"}},
 		{"half of the statistics", func() { tensor.BatchNorm2d(x, w, nil, nil, nil, training) },
-			"tensor: BatchNorm2d: one of the running mean and variance is nil, want both or none"},
+			[]string{"tensor: BatchNorm2d: one of the running mean and variance is nil, want both or none"}},
 		{"other last sizes", func() { tensor.LayerNorm(x, tensor.Shape{4, 3}, nil, nil, 0) },
-			"tensor: LayerNorm: the input is [2 3 4 4], want [4 3] as its last sizes"},
+			[]string{"tensor: LayerNorm: the input is [2 3 4 4], want [4 3] as its last sizes"}},
 		{"other weight", func() { tensor.LayerNorm(x, tensor.Shape{4}, w, nil, 0) },
-			"tensor: features.1 LayerNorm: the weight is [3], want [4] for the input [2 3 4 4]"},
+			[]string{"tensor: features.1 LayerNorm: the weight is [3], want [4] for the input [2 3 4 4]"}},
 		{"groups", func() { tensor.GroupNorm(x, 2, nil, nil, 0) },
-			"tensor: GroupNorm: the input [2 3 4 4] has 3 channels, which cannot be divided into 2 groups"},
+			[]string{"tensor: GroupNorm: the input [2 3 4 4] has 3 channels, which cannot be divided into 2 groups"}},
 		{"one value a group", func() { tensor.GroupNorm(tensor.Zeros(1, 3), 3, nil, nil, 0) },
-			"tensor: GroupNorm: the input [1 3] has one value a group, want more: one value has no variance"},
+			[]string{"tensor: GroupNorm: the input [1 3] has one value a group, want more: one value has no variance"}},
 	})
 }

@@ -39,24 +39,24 @@ func TestPoolDefaults(t *testing.T) {
 
 func TestPoolErrors(t *testing.T) {
 	x := tensor.Zeros(2, 3, 4, 4)
-	wantErrors(t, []errorCase{
+	checkRefusals(t, []refusal{
 		{"two dimensions", func() { tensor.MaxPool2d(tensor.Zeros(4, 4), tensor.PoolOpts{Kernel: 2}) },
-			"tensor: MaxPool2d: the input is [4 4], want [N C H W] or [C H W]"},
+			[]string{"tensor: MaxPool2d: the input is [4 4], want [N C H W] or [C H W]"}},
 		{"no channels", func() { tensor.MaxPool2d(tensor.Zeros(2, 0, 4, 4), tensor.PoolOpts{Kernel: 2}) },
-			"tensor: MaxPool2d: the input is [2 0 4 4], want C, H and W of 1 or more"},
+			[]string{"tensor: MaxPool2d: the input is [2 0 4 4], want C, H and W of 1 or more"}},
 		{"no kernel", func() { tensor.AvgPool2d(x, tensor.PoolOpts{}) },
-			"tensor: AvgPool2d: the kernel's height is 0 and the stride there 0, want 1 or more"},
+			[]string{"tensor: AvgPool2d: the kernel's height is 0 and the stride there 0, want 1 or more"}},
 		{"too much padding", func() { tensor.AvgPool2d(x, tensor.PoolOpts{Kernel: 3, Padding: 2}) },
-			"tensor: AvgPool2d: the padding along the height is 2 for a kernel of 3, want 0 to 1"},
+			[]string{"tensor: AvgPool2d: the padding along the height is 2 for a kernel of 3, want 0 to 1"}},
 		{"kernel too large", func() { tensor.MaxPool2d(x, tensor.PoolOpts{KernelHW: [2]int{2, 5}}) },
-			"tensor: MaxPool2d: a window that reaches over 5 elements along the width does not fit the input [2 3 4 4] with padding 0"},
+			[]string{"tensor: MaxPool2d: a window that reaches over 5 elements along the width does not fit the input [2 3 4 4] with padding 0"}},
 		{"dilated mean", func() { tensor.AvgPool2d(x, tensor.PoolOpts{Kernel: 2, Dilation: 2}) },
-			"tensor: AvgPool2d: Dilation is an option of MaxPool2d, want none"},
+			[]string{"tensor: AvgPool2d: Dilation is an option of MaxPool2d, want none"}},
 		{"divisor of a maximum", func() { tensor.MaxPool2d(x, tensor.PoolOpts{Kernel: 2, Divisor: 3}) },
-			"tensor: MaxPool2d: ExcludePad and Divisor are options of AvgPool2d, want neither"},
+			[]string{"tensor: MaxPool2d: ExcludePad and Divisor are options of AvgPool2d, want neither"}},
 		{"whole numbers", func() { tensor.AdaptiveAvgPool2d(x.ToDType(tensor.Int64), 1, 1) },
-			"tensor: AdaptiveAvgPool2d: the operand is int64, want float32 or float64; ToDType converts"},
+			[]string{"tensor: AdaptiveAvgPool2d: the operand is int64, want float32 or float64; ToDType converts"}},
 		{"negative size", func() { tensor.AdaptiveAvgPool2d(x, 1, -1) },
-			"tensor: AdaptiveAvgPool2d: the size 1 × -1 of the result is negative"},
+			[]string{"tensor: AdaptiveAvgPool2d: the size 1 × -1 of the result is negative"}},
 	})
 }
