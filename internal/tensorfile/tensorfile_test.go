@@ -135,3 +135,47 @@ func TestShrinks(t *testing.T) {
 		t.Errorf("got %v, want an error", err)
 	}
 }
+
+// Whatever a file holds, reading it ends with tensors or an error.
+func FuzzTensors(f *testing.F) {
+	path := filepath.Join(f.TempDir(), "seed")
+	for _, x := range []*tensor.Tensor{tensor.Ones(2, 3), tensor.From([]bool{true, false}), tensor.Zeros(0, 4), tensor.Ones().ToDType(tensor.Int64)} {
+		if err := Write(path, map[string]string{"a": "b"}, one("x", x)); err != nil {
+			f.Fatal(err)
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	for _, entry := range []string{
+		`"dtype":"F16","shape":[1,2],"data_offsets":[0,4]`, `"dtype":"I8","shape":[4],"data_offsets":[0,4]`, `"dtype":"U32","shape":[],"data_offsets":[0,4]`,
+		`"dtype":"F64","shape":[0,1125899906842624],"data_offsets":[0,0]`, `"dtype":"C64","shape":[0],"data_offsets":[0,0]`,
+	} {
+		header := `{"x":{` + entry + `}}`
+		b := append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header...)
+		f.Add(b)
+		f.Add(append(b, 1, 2, 3, 4))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		path := filepath.Join(t.TempDir(), "a")
+		if err := os.WriteFile(path, b, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		file, err := Open(path)
+		if err != nil {
+			return
+		}
+		defer file.Close()
+		entries, err := file.Tensors()
+		if err != nil {
+			return
+		}
+		for i, info := range file.st.Tensors {
+			if x := entries[i].Tensor; entries[i].Name != info.Name || !slices.Equal(x.Shape(), info.Shape) {
+				t.Errorf("%q: got %s %v, want %s %v", info.Name, x.DType(), x.Shape(), info.DType, info.Shape)
+			}
+		}
+	})
+}
