@@ -248,7 +248,7 @@ func TestWriteErrors(t *testing.T) {
 		"data too long":  {nil, []Tensor{given("a", U8, "xyz", 2)}, "got 3 bytes, want 2"},
 		"data too short": {nil, []Tensor{given("a", F32, "xyz", 1)}, "got 3 bytes, want 4"},
 		"data fails":     {nil, []Tensor{{"a", U8, nil, func() ([]byte, error) { return nil, boom }}}, "boom"},
-		"header":         {map[string]string{"a": strings.Repeat("x", MaxHeader)}, nil, "the format takes 100000000"},
+		"header":         {map[string]string{"a": strings.Repeat("x", MaxHeader)}, nil, "more bytes than the format takes (100000000)"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
