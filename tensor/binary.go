@@ -55,15 +55,16 @@ func binaryGeom(out, a, b Shape) backend.BinaryGeom {
 	return backend.BinaryGeom{Shape: out, A: a.stridesIn(out), B: b.stridesIn(out)}
 }
 
-// binary computes op(x, y) with broadcasting and records nothing.
-func binary(name string, op backend.BinaryOp, x, y *Tensor) *Tensor {
+// binary computes op(x, y) with broadcasting and records nothing. The result
+// lives as its operands and owners do.
+func binary(name string, op backend.BinaryOp, x, y *Tensor, owners ...*Tensor) *Tensor {
 	x.wantDType(name, y)
 	x.wantOperand(name, op)
 	t := x.DType()
 	if op.IsComparison() {
 		t = Bool
 	}
-	out := result(name, t, broadcast(name, x.shape, y.shape), x, y)
+	out := result(name, t, broadcast(name, x.shape, y.shape), append(owners, x, y)...)
 	x.be().Binary(out.array(), x.array(), y.array(), op, binaryGeom(out.shape, x.shape, y.shape))
 	return out
 }
@@ -334,13 +335,13 @@ func (x *Tensor) LerpInPlace(end *Tensor, weight float64) *Tensor {
 }
 
 // scalar computes op(x, s), or op(s, x) if swapped, and records nothing.
-func scalar(name string, op backend.BinaryOp, x *Tensor, s float64, swapped bool) *Tensor {
+func scalar(name string, op backend.BinaryOp, x *Tensor, s float64, swapped bool, owners ...*Tensor) *Tensor {
 	x.wantScalar(name, op, s, swapped)
 	t := x.DType()
 	if op.IsComparison() {
 		t = Bool
 	}
-	out := result(name, t, x.shape, x)
+	out := result(name, t, x.shape, append(owners, x)...)
 	x.be().BinaryScalar(out.array(), x.array(), s, swapped, op)
 	return out
 }

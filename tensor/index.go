@@ -236,7 +236,8 @@ func (x *Tensor) Nonzero() *Tensor {
 	strides := x.shape.strides()
 	for d, size := range x.shape {
 		// Where along dimension d: flat / stride mod size, exact in integers.
-		column := applyScalar(op, backend.Div, flat, float64(strides[d]))
+		column := like(op, flat)
+		x.be().BinaryScalar(column.array(), flat.array(), float64(strides[d]), false, backend.Div)
 		overwriteScalar(column, backend.Remainder, float64(size))
 		x.be().StridedWrite(out.array(), column.array(), backend.StridedGeom{Shape: []int{n}, Strides: []int{len(x.shape)}, Offset: d})
 		column.Release()

@@ -37,7 +37,7 @@ func shareOf(op string, g *Tensor, r Reduction, n int) *Tensor {
 	if r != Mean {
 		return g
 	}
-	return applyScalar(op, backend.Div, g, float64(n))
+	return scalar(op, backend.Div, g, float64(n), false)
 }
 
 // wantTarget panics unless x and target have one shape and one floating-point
@@ -64,7 +64,7 @@ func MSELoss(x, target *Tensor, r Reduction) *Tensor {
 	const op = "MSELoss"
 	return differenceLoss(op, x, target, r,
 		func(d *Tensor) *Tensor { return apply(op, backend.Square, d) },
-		func(d, g *Tensor) *Tensor { return applyScalar(op, backend.Mul, d, 2, g) })
+		func(d, g *Tensor) *Tensor { return scalar(op, backend.Mul, d, 2, false, g) })
 }
 
 // L1Loss returns the magnitudes of x - target. Both have one shape.
@@ -110,7 +110,7 @@ func huber(op string, x, target *Tensor, bend, scale float64, r Reduction) *Tens
 	}
 	return differenceLoss(op, x, target, r, func(d *Tensor) *Tensor {
 		c := held(d, nil)
-		loss := applyScalar(op, backend.Mul, c, -0.5)
+		loss := scalar(op, backend.Mul, c, -0.5, false)
 		overwriteWith(loss, backend.Add, d)
 		overwriteWith(loss, backend.Mul, c)
 		overwriteScalar(loss, backend.Mul, scale)
@@ -127,7 +127,7 @@ func huber(op string, x, target *Tensor, bend, scale float64, r Reduction) *Tens
 // derivative for each difference.
 func differenceLoss(op string, x, target *Tensor, r Reduction, loss func(d *Tensor) *Tensor, slope func(d, g *Tensor) *Tensor) *Tensor {
 	wantTarget(op, x, target, r)
-	d := applyBinary(op, backend.Sub, x, target)
+	d := binary(op, backend.Sub, x, target)
 	out := reduced(op, loss(d), r)
 	needX, needTarget := x.RequiresGrad(), target.RequiresGrad()
 	return autograd.Record(op, out, []*Tensor{x, target}, func(g *Tensor) []*Tensor {
@@ -176,8 +176,8 @@ func BCEWithLogits(x, target *Tensor, opts BCEWithLogitsOpts) *Tensor {
 	// positive multiplies y by (posWeight-1)·t + 1.
 	positive := func(y *Tensor) {
 		if pw != nil {
-			less := applyScalar(op, backend.Sub, pw, 1, y)
-			f := applyBinary(op, backend.Mul, t, less)
+			less := scalar(op, backend.Sub, pw, 1, false, y)
+			f := binary(op, backend.Mul, t, less)
 			overwriteScalar(f, backend.Add, 1)
 			overwriteWith(y, backend.Mul, f)
 			less.Release()
@@ -185,7 +185,7 @@ func BCEWithLogits(x, target *Tensor, opts BCEWithLogitsOpts) *Tensor {
 		}
 	}
 	// The loss is -((t-1)·x + positive·log σ(x)), and log σ never overflows.
-	loss := applyScalar(op, backend.Sub, t, 1, x, w, pw)
+	loss := scalar(op, backend.Sub, t, 1, false, x, w, pw)
 	overwriteWith(loss, backend.Mul, in)
 	logs := apply(op, backend.LogSigmoid, in, loss)
 	positive(logs)
@@ -201,13 +201,13 @@ func BCEWithLogits(x, target *Tensor, opts BCEWithLogitsOpts) *Tensor {
 		var dx, dt *Tensor
 		share := shareOf(op, g, opts.Reduction, in.Len())
 		if w != nil {
-			share = applyBinary(op, backend.Mul, share, w)
+			share = binary(op, backend.Mul, share, w)
 		}
 		if needX { // -((t-1) + positive·σ(-x))
 			dx = apply(op, backend.Neg, in, g)
 			overwrite(dx, backend.Sigmoid)
 			positive(dx)
-			overwriteWith(dx, backend.Add, applyScalar(op, backend.Sub, t, 1, g))
+			overwriteWith(dx, backend.Add, scalar(op, backend.Sub, t, 1, false, g))
 			overwrite(dx, backend.Neg)
 			overwriteWith(dx, backend.Mul, share)
 		}
@@ -216,7 +216,7 @@ func BCEWithLogits(x, target *Tensor, opts BCEWithLogitsOpts) *Tensor {
 			dt.be().Copy(dt.array(), in.array())
 			if pw != nil {
 				logs := apply(op, backend.LogSigmoid, in, g)
-				overwriteWith(logs, backend.Mul, applyScalar(op, backend.Sub, pw, 1, g))
+				overwriteWith(logs, backend.Mul, scalar(op, backend.Sub, pw, 1, false, g))
 				overwriteWith(dt, backend.Add, logs)
 			}
 			overwrite(dt, backend.Neg)
@@ -322,7 +322,7 @@ func nll(op string, x, target *Tensor, dim int, o CrossEntropyOpts) *Tensor {
 		ignore = *o.Ignore
 	}
 
-	ignored := applyScalar(op, backend.Eq, target, float64(ignore), x, o.Weight)
+	ignored := scalar(op, backend.Eq, target, float64(ignore), false, x, o.Weight)
 	labels := like(op, target, x)
 	labels.be().Copy(labels.array(), target.array())
 	zeroWhere(labels, ignored)
@@ -348,7 +348,7 @@ func nll(op string, x, target *Tensor, dim int, o CrossEntropyOpts) *Tensor {
 	if smoothing > 0 {
 		all := x
 		if classWeights != nil {
-			all = applyBinary(op, backend.Mul, x, classWeights)
+			all = binary(op, backend.Mul, x, classWeights)
 		}
 		sum := all.reduce(op, backend.ReduceSum, s, s.dropped)
 		overwriteScalar(sum, backend.Mul, -smoothing)
@@ -373,9 +373,9 @@ func nll(op string, x, target *Tensor, dim int, o CrossEntropyOpts) *Tensor {
 	shape := x.shape
 	return autograd.Record(op, out, []*Tensor{x, target}, func(g *Tensor) []*Tensor {
 		if total != nil {
-			g = applyBinary(op, backend.Div, g, total)
+			g = binary(op, backend.Div, g, total)
 		}
-		right := applyBinary(op, backend.Mul, weights, g)
+		right := binary(op, backend.Mul, weights, g)
 		overwriteScalar(right, backend.Mul, o.LabelSmoothing-1)
 		zeroWhere(right, ignored)
 		if smoothing == 0 {
@@ -420,7 +420,7 @@ func crossEntropy(op string, x, target *Tensor, dim int, o CrossEntropyOpts) *Te
 	}
 	// smooth is the target with its share spread over all classes.
 	smooth := func(owners ...*Tensor) *Tensor {
-		y := applyScalar(op, backend.Mul, t, 1-o.LabelSmoothing, owners...)
+		y := scalar(op, backend.Mul, t, 1-o.LabelSmoothing, false, owners...)
 		overwriteScalar(y, backend.Add, o.LabelSmoothing/float64(s.n))
 		return y
 	}
@@ -443,7 +443,7 @@ func crossEntropy(op string, x, target *Tensor, dim int, o CrossEntropyOpts) *Te
 			finish(dx)
 		}
 		if needTarget {
-			dt = finish(applyBinary(op, backend.Mul, in, share))
+			dt = finish(binary(op, backend.Mul, in, share))
 			overwriteScalar(dt, backend.Mul, 1-o.LabelSmoothing)
 		}
 		return []*Tensor{dx, dt}

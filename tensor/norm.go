@@ -165,13 +165,13 @@ func (x *Tensor) rowNorm(op string, rows int, w, b *Tensor, want, columns Shape,
 		if needX {
 			scaled := dy
 			if weight != nil {
-				scaled = applyBinary(op, backend.Mul, dy, weight)
+				scaled = binary(op, backend.Mul, dy, weight)
 			}
 			dx = like(op, y, dy)
 			y.be().RowNormGrad(dx.array(), scaled.array(), y.array(), invstd.array(), rows, n)
 		}
 		if needW {
-			dw = sumTo(applyBinary(op, backend.Mul, dy, y), columns).alias(want, 0)
+			dw = sumTo(binary(op, backend.Mul, dy, y), columns).alias(want, 0)
 		}
 		if needB {
 			db = sumTo(dy, columns).alias(want, 0)

@@ -79,26 +79,6 @@ func apply(name string, op backend.UnaryOp, x *Tensor, owners ...*Tensor) *Tenso
 	return out
 }
 
-func applyScalar(name string, op backend.BinaryOp, x *Tensor, v float64, owners ...*Tensor) *Tensor {
-	t := x.DType()
-	if op.IsComparison() {
-		t = Bool
-	}
-	out := result(name, t, x.shape, append(owners, x)...)
-	x.be().BinaryScalar(out.array(), x.array(), v, false, op)
-	return out
-}
-
-func applyBinary(name string, op backend.BinaryOp, x, y *Tensor, owners ...*Tensor) *Tensor {
-	t := x.DType()
-	if op.IsComparison() {
-		t = Bool
-	}
-	out := result(name, t, broadcast(name, x.shape, y.shape), append(owners, x, y)...)
-	x.be().Binary(out.array(), x.array(), y.array(), op, binaryGeom(out.shape, x.shape, y.shape))
-	return out
-}
-
 // overwrite replaces the elements of a fresh tensor by op of them.
 func overwrite(x *Tensor, op backend.UnaryOp) {
 	x.be().Unary(x.array(), x.array(), op, backend.UnaryParams{})
@@ -155,7 +135,7 @@ func (x *Tensor) mean(op string, dims []int, keep bool) *Tensor {
 	overwriteScalar(out, backend.Div, float64(s.n))
 	shape := x.shape
 	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
-		return []*Tensor{spread(op, applyScalar(op, backend.Div, g, float64(s.n)), s, shape)}
+		return []*Tensor{spread(op, scalar(op, backend.Div, g, float64(s.n), false), s, shape)}
 	})
 }
 
@@ -173,7 +153,7 @@ func (x *Tensor) prod(op string, dims []int, keep bool) *Tensor {
 	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
 		// The gradient of an element is the product of the others: that of all that are not 0, divided by
 		// the element if it is not 0 itself, and 0 if one of the others is.
-		zero := applyScalar(op, backend.Eq, in, 0, g)
+		zero := scalar(op, backend.Eq, in, 0, false, g)
 		factors := like(op, in, g)
 		one := result(op, in.DType(), Shape{}, in, g)
 		in.be().Fill(one.array(), 1)
@@ -183,9 +163,9 @@ func (x *Tensor) prod(op string, dims []int, keep bool) *Tensor {
 		})
 		product := factors.reduce(op, backend.ReduceProd, s, s.kept)
 		overwriteWith(product, backend.Mul, g.alias(s.kept, 0))
-		dx := applyBinary(op, backend.Div, product, factors)
-		others := applyBinary(op, backend.Sub, zero.reduce(op, backend.ReduceSum, s, s.kept), zero.ToDType(Int64))
-		zeroWhere(dx, applyScalar(op, backend.Ne, others, 0))
+		dx := binary(op, backend.Div, product, factors)
+		others := binary(op, backend.Sub, zero.reduce(op, backend.ReduceSum, s, s.kept), zero.ToDType(Int64))
+		zeroWhere(dx, scalar(op, backend.Ne, others, 0, false))
 		return []*Tensor{dx}
 	}, in)
 }
@@ -229,7 +209,7 @@ func (x *Tensor) variance(op string, opts VarOpts, root bool) *Tensor {
 		mean := in.reduce(op, backend.ReduceSum, s, s.kept)
 		overwriteScalar(mean, backend.Div, float64(s.n))
 		defer mean.Release()
-		return applyBinary(op, backend.Sub, in, mean, owners...)
+		return binary(op, backend.Sub, in, mean, owners...)
 	}
 	d := deviation()
 	out := d.reduce(op, backend.ReduceSumSquares, s, s.shape(opts.Keep))
@@ -238,7 +218,7 @@ func (x *Tensor) variance(op string, opts VarOpts, root bool) *Tensor {
 	if !root {
 		return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
 			dx := deviation(g)
-			overwriteWith(dx, backend.Mul, applyScalar(op, backend.Mul, g.alias(s.kept, 0), 2/n))
+			overwriteWith(dx, backend.Mul, scalar(op, backend.Mul, g.alias(s.kept, 0), 2/n, false))
 			return []*Tensor{dx}
 		}, in)
 	}
@@ -246,8 +226,8 @@ func (x *Tensor) variance(op string, opts VarOpts, root bool) *Tensor {
 	std := out.Detach()
 	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
 		dx := deviation(g)
-		share := applyBinary(op, backend.Div, g.alias(std.shape, 0), std)
-		zeroWhere(share, applyScalar(op, backend.Eq, std, 0, g))
+		share := binary(op, backend.Div, g.alias(std.shape, 0), std)
+		zeroWhere(share, scalar(op, backend.Eq, std, 0, false, g))
 		overwriteScalar(share, backend.Div, n)
 		overwriteWith(dx, backend.Mul, share.alias(s.kept, 0))
 		return []*Tensor{dx}
@@ -276,7 +256,7 @@ func (x *Tensor) norm(op string, p float64, dims []int, keep bool) *Tensor {
 		out = x.reduce(op, backend.ReduceSumSquares, s, shape)
 		overwrite(out, backend.Sqrt)
 	case p == 0:
-		nonzero := applyScalar(op, backend.Ne, x, 0)
+		nonzero := scalar(op, backend.Ne, x, 0, false)
 		out = nonzero.reduce(op, backend.ReduceSum, s, shape).ToDType(x.DType())
 		nonzero.Release()
 	case math.IsInf(p, 0):
@@ -308,11 +288,11 @@ func (x *Tensor) norm(op string, p float64, dims []int, keep bool) *Tensor {
 			dx.be().Fill(dx.array(), 0)
 			return []*Tensor{dx}
 		case p == 2: // g·x/norm
-			share := applyBinary(op, backend.Div, g, norm)
-			zeroWhere(share, applyScalar(op, backend.Eq, norm, 0, g))
-			return []*Tensor{applyBinary(op, backend.Mul, in, share)}
+			share := binary(op, backend.Div, g, norm)
+			zeroWhere(share, scalar(op, backend.Eq, norm, 0, false, g))
+			return []*Tensor{binary(op, backend.Mul, in, share)}
 		case math.IsInf(p, 0): // equal shares to the elements that have the magnitude
-			dx := shareAmong(op, applyBinary(op, backend.Eq, apply(op, backend.Abs, in, g), norm), g, s)
+			dx := shareAmong(op, binary(op, backend.Eq, apply(op, backend.Abs, in, g), norm), g, s)
 			overwriteWith(dx, backend.Mul, apply(op, backend.Sign, in, g))
 			return []*Tensor{dx}
 		}
@@ -321,12 +301,12 @@ func (x *Tensor) norm(op string, p float64, dims []int, keep bool) *Tensor {
 		overwriteScalar(dx, backend.Pow, p-1)
 		overwriteWith(dx, backend.Mul, apply(op, backend.Sign, in, g))
 		if p < 1 {
-			zeroWhere(dx, applyScalar(op, backend.Eq, in, 0, g)) // the power is infinite there
+			zeroWhere(dx, scalar(op, backend.Eq, in, 0, false, g)) // the power is infinite there
 		}
-		share := applyScalar(op, backend.Pow, norm, 1-p, g)
+		share := scalar(op, backend.Pow, norm, 1-p, false, g)
 		overwriteWith(share, backend.Mul, g)
 		if p != 1 {
-			zeroWhere(share, applyScalar(op, backend.Eq, norm, 0, g))
+			zeroWhere(share, scalar(op, backend.Eq, norm, 0, false, g))
 		}
 		overwriteWith(dx, backend.Mul, share)
 		return []*Tensor{dx}
@@ -337,7 +317,7 @@ func (x *Tensor) norm(op string, p float64, dims []int, keep bool) *Tensor {
 // elements for which mask is true.
 func shareAmong(op string, mask, g *Tensor, s span) *Tensor {
 	dx := mask.ToDType(g.DType())
-	share := applyBinary(op, backend.Div, g.alias(s.kept, 0), dx.reduce(op, backend.ReduceSum, s, s.kept))
+	share := binary(op, backend.Div, g.alias(s.kept, 0), dx.reduce(op, backend.ReduceSum, s, s.kept))
 	overwriteWith(dx, backend.Mul, share)
 	return dx
 }
@@ -387,7 +367,7 @@ func (x *Tensor) extreme(op string, reduction backend.ReduceOp, dims []int, keep
 	out := x.reduce(op, reduction, s, s.shape(keep))
 	in, best := x.Detach(), out.alias(s.kept, 0)
 	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
-		return []*Tensor{shareAmong(op, applyBinary(op, backend.Eq, in, best, g), g, s)}
+		return []*Tensor{shareAmong(op, binary(op, backend.Eq, in, best, g), g, s)}
 	}, in, out)
 }
 
@@ -460,7 +440,7 @@ func (x *Tensor) logSumExp(op string, dims []int, keep bool) *Tensor {
 		return out
 	}
 	most := finite(x.reduce(op, backend.ReduceMax, s, s.kept))
-	powers := applyBinary(op, backend.Sub, x, most)
+	powers := binary(op, backend.Sub, x, most)
 	overwrite(powers, backend.Exp)
 	x.be().Reduce(out.array(), powers.array(), backend.ReduceSum, backend.ReduceGeom{Shape: x.shape, Reduce: s.reduce})
 	powers.Release()
@@ -468,7 +448,7 @@ func (x *Tensor) logSumExp(op string, dims []int, keep bool) *Tensor {
 	overwriteWith(out, backend.Add, most.alias(out.shape, 0))
 	in, total := x.Detach(), out.alias(s.kept, 0)
 	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
-		dx := applyBinary(op, backend.Sub, in, finite(total, g), g)
+		dx := binary(op, backend.Sub, in, finite(total, g), g)
 		overwrite(dx, backend.Exp)
 		overwriteWith(dx, backend.Mul, g.alias(s.kept, 0))
 		return []*Tensor{dx}
