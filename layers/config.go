@@ -166,7 +166,14 @@ func config[C any](name string, c C) (string, []byte) {
 // else in its Forward; hence this list instead of a method.)
 func isLibrary(m Module) bool {
 	switch m.(type) {
-	case *Sequential, ModuleList:
+	case *Sequential, ModuleList,
+		*Conv2d, *ConvTranspose2d, *Linear, *Embedding,
+		*BatchNorm2d, *LayerNorm, *GroupNorm,
+		*MaxPool2d, *AvgPool2d, *AdaptiveAvgPool2d, *Dropout,
+		Flatten, *Flatten, Identity, *Identity,
+		ReLU, *ReLU, LeakyReLU, *LeakyReLU, GELU, *GELU, SiLU, *SiLU, Sigmoid, *Sigmoid,
+		Tanh, *Tanh, ELU, *ELU, Hardswish, *Hardswish, Hardsigmoid, *Hardsigmoid,
+		Softplus, *Softplus, Softmax, *Softmax, LogSoftmax, *LogSoftmax:
 		return true
 	}
 	return false
