@@ -65,7 +65,7 @@ func (*Array) pyName() string { return "ndarray" }
 
 func (g global) pyName() string { return g.module + "." + g.name }
 func (mark) pyName() string     { return "mark" }
-func (dtype) pyName() string   { return "dtype" }
+func (dtype) pyName() string    { return "dtype" }
 
 // Name returns what Python calls the type of v.
 func Name(v Value) string {
