@@ -9,9 +9,9 @@
 //     geometry, which the caller has checked. Float arguments of one call have
 //     one type (Float32 or Float64).
 //   - The destination is overwritten, and may not overlap a source, except that
-//     an elementwise method (Unary, UnaryGrad, Binary without broadcasting,
-//     BinaryScalar, Where without broadcasting) takes the very same window as
-//     source and destination.
+//     an elementwise method (Unary, UnaryGrad, Binary, BinaryScalar, Where)
+//     takes the very same window as destination and as a source that is not
+//     broadcast.
 //   - The same arguments give the same bits, whatever the number of threads.
 //   - Lengths of zero are allowed.
 //   - Methods may be called from several goroutines at once, as long as nobody

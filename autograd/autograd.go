@@ -1,0 +1,463 @@
+// Package autograd is the tape: it records which operation made a value out of
+// which others, and walks that record backwards to compute gradients
+// (reverse-mode differentiation). It knows nothing of arrays: a value is
+// anything that embeds a [Variable] and says how gradients are added
+// ([Arithmetic]). Package tensor's Tensor is one; nearly all programs use the
+// tape through it (x.SetRequiresGrad, loss.Backward, x.Grad).
+//
+// An operation is recorded when one of its inputs requires a gradient and none
+// is marked no-grad. There is no global mode: whether to record rides on the
+// data, so that one goroutine may evaluate a model while another trains it.
+//
+// Gradients of gradients are not part of this package: what Backward computes
+// carries no history.
+package autograd
+
+import (
+	"fmt"
+	"iter"
+	"slices"
+	"sync/atomic"
+)
+
+// Variable is what the tape knows of a value. Types that take part in
+// differentiation embed it; its zero value is a constant.
+type Variable[T any] struct {
+	node         *Node[T]
+	version      uint64 // the value's version when node made it
+	requiresGrad bool
+	noGrad       bool
+	hooks        []*func(grad T)
+}
+
+func (v *Variable[T]) tape() *Variable[T] { return v }
+
+// Value is a type whose values the tape can record: a pointer to a struct that
+// embeds Variable[T] and has the method Arithmetic.
+type Value[T any] interface {
+	comparable
+	tape() *Variable[T]
+	// Arithmetic returns what Backward needs to do with gradients.
+	Arithmetic() Arithmetic[T]
+}
+
+// Arithmetic is what the tape asks of the values that it carries.
+type Arithmetic[T any] interface {
+	// Ones returns the gradient of a value with respect to itself, for a value
+	// of a single element; it panics for others.
+	Ones(x T) T
+	// Add returns the sum of two gradients of one value.
+	Add(a, b T) T
+	// Accumulate adds g to the gradient that leaf holds and returns that.
+	Accumulate(leaf, g T) T
+	// Run calls backward(g). The gradients that it returns stay valid until
+	// Release; whatever else it made out of g may be taken back at once.
+	Run(g T, backward func(g T) []T) []T
+	// Retain says that the walk holds g once more, Release that it holds it once less.
+	Retain(g T)
+	Release(g T)
+	// Version counts the in-place changes of a value.
+	Version(x T) uint64
+	// Describe names a value in an error, by its shape for example.
+	Describe(x T) string
+}
+
+// Node is a recorded operation.
+type Node[T any] struct {
+	op       string
+	sequence uint64 // grows with each record, so that inputs have smaller ones
+	inputs   []edge[T]
+	saved    []saved[T]
+	backward func(g T) []T
+	freed    bool
+}
+
+// edge leads to the node that made an input, or to a leaf. An input that
+// requires no gradient has neither.
+type edge[T any] struct {
+	node *Node[T]
+	leaf T
+}
+
+type saved[T any] struct {
+	value   T
+	version uint64
+}
+
+var sequence atomic.Uint64
+
+// Op returns the operation's name.
+func (n *Node[T]) Op() string { return n.op }
+
+// Inputs yields the nodes that made the operation's inputs, in order; nil stands
+// for a leaf and for an input that requires no gradient. After Backward has
+// freed the node there are none.
+func (n *Node[T]) Inputs() iter.Seq[*Node[T]] {
+	return func(yield func(*Node[T]) bool) {
+		for _, e := range n.inputs {
+			if !yield(e.node) {
+				return
+			}
+		}
+	}
+}
+
+// Error is what the tape panics with.
+type Error struct {
+	Op  string // the operation
+	Msg string
+}
+
+func (e *Error) Error() string { return "autograd: " + e.Op + ": " + e.Msg }
+
+func fail(op, format string, args ...any) {
+	panic(&Error{op, fmt.Sprintf(format, args...)})
+}
+
+// RequiresGrad reports whether gradients are computed for the value: it is a
+// leaf that asks for one, or made from such leaves.
+func (v *Variable[T]) RequiresGrad() bool { return v.node != nil || v.requiresGrad }
+
+// IsLeaf reports whether no recorded operation made the value.
+func (v *Variable[T]) IsLeaf() bool { return v.node == nil }
+
+// IsNoGrad reports whether the value is marked no-grad: what is made from it is
+// not recorded.
+func (v *Variable[T]) IsNoGrad() bool { return v.noGrad }
+
+// Node returns the operation that made the value, or nil for a leaf.
+func (v *Variable[T]) Node() *Node[T] { return v.node }
+
+// DropHistory makes a leaf of a value, one that requires no gradient unless it
+// was a leaf that did.
+func (v *Variable[T]) DropHistory() { v.node = nil }
+
+// MarkNoGrad marks a fresh value no-grad.
+func (v *Variable[T]) MarkNoGrad() { v.noGrad = true }
+
+// MarkRequiresGrad makes a leaf ask for a gradient, or no longer.
+func (v *Variable[T]) MarkRequiresGrad(on bool) {
+	if v.node != nil {
+		fail(v.node.op, "only leaves can be told whether they require a gradient; Detach gives a leaf")
+	}
+	v.requiresGrad = on
+}
+
+// RegisterHook has hook called by each Backward once the gradient of this leaf
+// is complete, with the gradient that the leaf holds then. It returns a function
+// that removes the hook.
+func (v *Variable[T]) RegisterHook(hook func(grad T)) (remove func()) {
+	if v.node != nil {
+		fail(v.node.op, "hooks are for leaves")
+	}
+	p := &hook
+	v.hooks = append(v.hooks, p)
+	return func() { v.hooks = slices.DeleteFunc(v.hooks, func(q *func(T)) bool { return q == p }) }
+}
+
+// Records reports whether an operation on these inputs is recorded. It panics if
+// a value marked no-grad meets one that has history, or if one of the inputs was
+// changed in place after it was recorded.
+func Records[T Value[T]](op string, inputs ...T) bool {
+	var zero T
+	requires, noGrad, history := false, zero, zero
+	for _, x := range inputs {
+		if x == zero {
+			continue
+		}
+		v := x.tape()
+		if v.noGrad {
+			noGrad = x
+		}
+		if v.node != nil {
+			history = x
+			if now := x.Arithmetic().Version(x); now != v.version {
+				fail(op, "its input %s, made by %s, was changed in place since; use Clone before the change", x.Arithmetic().Describe(x), v.node.op)
+			}
+		}
+		requires = requires || v.RequiresGrad()
+	}
+	if noGrad != zero && history != zero {
+		a := noGrad.Arithmetic()
+		fail(op, "%s is marked no-grad and meets %s, which has history (made by %s); take the mark or the history off with Detach",
+			a.Describe(noGrad), a.Describe(history), history.tape().node.op)
+	}
+	return requires && noGrad == zero
+}
+
+// Record notes that the operation op made out from inputs (nil entries stand for
+// optional inputs that are absent) and returns out. Backward will call backward
+// with the gradient of out; it returns the gradients of the inputs, one each in
+// their order, nil for those that have none. The gradient that it is given is
+// valid during the call only, and it must leave it unchanged.
+//
+// saved lists the values, of inputs and out, that backward reads: if one of them
+// is changed in place before, Backward panics instead of computing something
+// wrong. Nothing is recorded if no input requires a gradient or one is marked
+// no-grad; out is then marked no-grad too.
+func Record[T Value[T]](op string, out T, inputs []T, backward func(g T) []T, savedValues ...T) T {
+	var zero T
+	records := Records(op, inputs...)
+	v := out.tape()
+	for _, x := range inputs {
+		if x != zero && x.tape().noGrad {
+			v.noGrad = true
+		}
+	}
+	if !records {
+		return out
+	}
+	a := out.Arithmetic()
+	n := &Node[T]{op: op, sequence: sequence.Add(1), backward: backward, inputs: make([]edge[T], len(inputs))}
+	for i, x := range inputs {
+		if x != zero {
+			if xv := x.tape(); xv.node != nil {
+				n.inputs[i].node = xv.node
+			} else if xv.requiresGrad {
+				n.inputs[i].leaf = x
+			}
+		}
+	}
+	v.node, v.version = n, a.Version(out)
+	for _, x := range savedValues {
+		if x != zero {
+			n.saved = append(n.saved, saved[T]{x, a.Version(x)})
+		}
+	}
+	return out
+}
+
+// RecordInPlace notes that the operation op has changed x itself: it stands for
+// the new value from now on, and its old history becomes that of the
+// operation's only input. Call CheckInPlace before the change. saved may name x:
+// its new value.
+func RecordInPlace[T Value[T]](op string, x T, backward func(g T) []T, savedValues ...T) T {
+	v := x.tape()
+	if v.node == nil {
+		return x
+	}
+	a := x.Arithmetic()
+	n := &Node[T]{op: op, sequence: sequence.Add(1), backward: backward, inputs: []edge[T]{{node: v.node}}}
+	v.node, v.version = n, a.Version(x)
+	for _, s := range savedValues {
+		n.saved = append(n.saved, saved[T]{s, a.Version(s)})
+	}
+	return x
+}
+
+// CheckInPlace panics if an operation that records itself may not change x in
+// place: x is a leaf that requires a gradient, or stale.
+func CheckInPlace[T Value[T]](op string, x T) {
+	v := x.tape()
+	if v.node == nil && v.requiresGrad {
+		fail(op, "%s is a leaf that requires a gradient, which a recorded operation may not change in place", x.Arithmetic().Describe(x))
+	}
+	Records(op, x)
+}
+
+// CheckWrite panics if x may not be overwritten by an operation that is not
+// recorded: the tape still needs it, since Backward has not yet passed the
+// operation that made it.
+func CheckWrite[T Value[T]](op string, x T) {
+	if n := x.tape().node; n != nil && !n.freed {
+		fail(op, "%s has history (made by %s) that Backward has not yet used, and in-place operations are not recorded; use Detach().Clone(), or change it after Backward",
+			x.Arithmetic().Describe(x), n.op)
+	}
+}
+
+// BackwardOpts are the options of Backward.
+type BackwardOpts[T any] struct {
+	Gradient    T    // the gradient of the value itself; by default 1, for a value of one element
+	RetainGraph bool // keep what is recorded, for another Backward
+}
+
+// Backward computes the gradients of all leaves that x was made from and adds
+// them to what the leaves hold. Each recorded operation is visited once, latest
+// first, and freed. It panics if nothing was recorded for x, if a part of the
+// record was freed by an earlier Backward, or if a value that is still needed
+// was changed in place.
+func Backward[T Value[T]](x T, opts BackwardOpts[T]) {
+	var zero T
+	a := x.Arithmetic()
+	v := x.tape()
+	if v.node == nil && !v.requiresGrad {
+		why := "no leaf that it was made from requires a gradient"
+		if v.noGrad {
+			why = "it was made from values marked no-grad"
+		}
+		fail("Backward", "nothing was recorded for %s: %s", a.Describe(x), why)
+	}
+	w := walk[T]{arithmetic: a, retain: opts.RetainGraph}
+	g := opts.Gradient
+	if g == zero {
+		g = a.Ones(x)
+	}
+	w.leaf = func(leaf, g T) {
+		total := a.Accumulate(leaf, g)
+		for _, hook := range leaf.tape().hooks {
+			(*hook)(total)
+		}
+	}
+	w.run(x, g)
+}
+
+// Grad returns the gradients of output, a value of one element, with respect to
+// inputs, which may be leaves or values made on the way; nil for an input that
+// output does not depend on. The gradients that leaves hold are left alone, hooks
+// are not called, and the record is freed.
+func Grad[T Value[T]](output T, inputs ...T) []T {
+	a := output.Arithmetic()
+	if !output.tape().RequiresGrad() {
+		fail("Grad", "nothing was recorded for %s", a.Describe(output))
+	}
+	grads := make([]T, len(inputs))
+	keep := func(i int, g T) {
+		a.Retain(g)
+		grads[i] = g
+	}
+	w := walk[T]{arithmetic: a}
+	w.leaf = func(leaf, g T) {
+		for i, x := range inputs {
+			if x == leaf {
+				keep(i, g)
+			}
+		}
+	}
+	w.inner = func(n *Node[T], g T) {
+		for i, x := range inputs {
+			if x.tape().node == n {
+				keep(i, g)
+			}
+		}
+	}
+	w.run(output, a.Ones(output))
+	return grads
+}
+
+// walk is one pass over the record, latest operation first.
+type walk[T Value[T]] struct {
+	arithmetic Arithmetic[T]
+	retain     bool
+	leaf       func(leaf, g T)       // called when a leaf's gradient is complete
+	inner      func(n *Node[T], g T) // called when a node's gradient is complete; may be nil
+}
+
+func (w *walk[T]) run(x, g T) {
+	var zero T
+	root := x.tape().node
+	if root == nil {
+		w.leaf(x, g)
+		return
+	}
+
+	// All nodes, and how many gradients each leaf waits for.
+	var nodes []*Node[T]
+	waits := map[T]int{}
+	seen := map[*Node[T]]bool{root: true}
+	for stack := []*Node[T]{root}; len(stack) > 0; {
+		n := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		if n.freed {
+			fail("Backward", "%s was already freed by an earlier Backward; give that one RetainGraph to go through the record again", n.op)
+		}
+		nodes = append(nodes, n)
+		for _, e := range n.inputs {
+			if e.leaf != zero {
+				waits[e.leaf]++
+			} else if e.node != nil && !seen[e.node] {
+				seen[e.node] = true
+				stack = append(stack, e.node)
+			}
+		}
+	}
+	slices.SortFunc(nodes, func(a, b *Node[T]) int {
+		if a.sequence > b.sequence {
+			return -1
+		}
+		return 1
+	})
+
+	// A gradient in one of these maps is held once for it.
+	a := w.arithmetic
+	a.Retain(g)
+	grads := map[*Node[T]]T{root: g}
+	leaves := map[T]T{}
+	for _, n := range nodes {
+		for _, s := range n.saved {
+			if a.Version(s.value) != s.version {
+				fail("Backward", "%s needs %s, which was changed in place after it was used; use Clone before the change", n.op, a.Describe(s.value))
+			}
+		}
+		if g, ok := grads[n]; ok {
+			delete(grads, n)
+			if w.inner != nil {
+				w.inner(n, g)
+			}
+			results := a.Run(g, n.backward)
+			if len(results) != len(n.inputs) {
+				fail("Backward", "%s returned %d gradients for %d inputs", n.op, len(results), len(n.inputs))
+			}
+			for _, r := range results {
+				if r != zero {
+					a.Retain(r)
+				}
+			}
+			for i, e := range n.inputs {
+				switch {
+				case results[i] == zero:
+				case e.leaf != zero:
+					add(a, leaves, e.leaf, results[i])
+				case e.node != nil:
+					add(a, grads, e.node, results[i])
+				}
+			}
+			for _, r := range results {
+				if r != zero {
+					a.Release(r)
+				}
+			}
+			a.Release(g)
+		}
+		for _, e := range n.inputs {
+			if e.leaf != zero {
+				if waits[e.leaf]--; waits[e.leaf] == 0 {
+					if g, ok := leaves[e.leaf]; ok {
+						delete(leaves, e.leaf)
+						w.leaf(e.leaf, g)
+						a.Release(g)
+					}
+				}
+			}
+		}
+		if !w.retain {
+			n.freed, n.backward, n.saved, n.inputs = true, nil, nil, nil
+		}
+	}
+}
+
+// add adds a gradient to what m holds for k.
+func add[K comparable, T any](a Arithmetic[T], m map[K]T, k K, g T) {
+	old, ok := m[k]
+	if ok {
+		g = a.Add(old, g)
+	}
+	a.Retain(g)
+	m[k] = g
+	if ok {
+		a.Release(old)
+	}
+}
+
+// NoGrad marks what a sequence yields no-grad, so that nothing made from it is
+// recorded:
+//
+//	for images, labels := range autograd.NoGrad(loader.All()) { … }
+func NoGrad[A interface{ NoGrad() A }, B interface{ NoGrad() B }](seq iter.Seq2[A, B]) iter.Seq2[A, B] {
+	return func(yield func(A, B) bool) {
+		for a, b := range seq {
+			if !yield(a.NoGrad(), b.NoGrad()) {
+				return
+			}
+		}
+	}
+}

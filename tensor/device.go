@@ -1,0 +1,47 @@
+package tensor
+
+import (
+	"fmt"
+
+	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/cpu"
+)
+
+// Device is where tensors live and are computed with. There is one *Device for
+// each place, so devices are compared with ==.
+type Device struct {
+	name    string
+	backend backend.Backend
+}
+
+// CPU is the machine's processors and memory. New tensors are made there.
+var CPU = &Device{name: "cpu", backend: cpu.New()}
+
+// String returns "cpu", or "cuda:0".
+func (d *Device) String() string { return d.name }
+
+// CUDA returns the GPU with the given number. It is an error if there is none or
+// the program was built without support for it.
+func CUDA(index int) (*Device, error) {
+	return nil, fmt.Errorf("tensor: cuda:%d was asked for, but this program was built without CUDA; tensor.CPU and -device cpu work everywhere", index)
+}
+
+// BestDevice returns the first GPU if there is one that this program can use,
+// otherwise the CPU.
+func BestDevice() *Device {
+	if d, err := CUDA(0); err == nil {
+		return d
+	}
+	return CPU
+}
+
+// MemoryStats are the bytes that tensors hold on a device: Live in use now, Peak
+// the most at once, Cached kept for reuse, Taken allocated so far (it stands
+// still while all requests are served from what is cached).
+type MemoryStats = backend.MemoryStats
+
+// ReadMemoryStats tells what tensors hold on a device.
+func ReadMemoryStats(d *Device) MemoryStats { return d.backend.MemoryStats() }
+
+// ResetPeakMemory sets the peak of a device's statistics to what is live now.
+func ResetPeakMemory(d *Device) { d.backend.ResetPeak() }

@@ -1,0 +1,89 @@
+package tensor
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/wick-ml/wick/autograd"
+)
+
+// Error is what operations panic with when what they are given does not fit.
+type Error struct {
+	Op    string // the operation: "Conv2d"
+	Layer string // where in the model, if known: "features.3"
+	Err   error  // what was given and what would fit
+
+	rooted bool // Layer starts at the model's root
+}
+
+func (e *Error) Error() string {
+	where := e.Op
+	if e.Layer != "" {
+		where = e.Layer + " " + e.Op
+	}
+	return "tensor: " + where + ": " + e.Err.Error()
+}
+
+// Unwrap returns Err.
+func (e *Error) Unwrap() error { return e.Err }
+
+// InLayer returns the error with one more step of the path to the layer that it
+// happened in; package layers calls it on the way up.
+func (e *Error) InLayer(name string) *Error {
+	if e.rooted {
+		return e
+	}
+	f := *e
+	if f.Layer != "" {
+		name += "." + f.Layer
+	}
+	f.Layer = name
+	return &f
+}
+
+// ErrOutOfMemory is wrapped by the error of an allocation that a device cannot
+// serve.
+var ErrOutOfMemory = errors.New("out of memory")
+
+// fail panics with an *Error.
+func fail(op, format string, args ...any) {
+	panic(&Error{Op: op, Err: fmt.Errorf(format, args...)})
+}
+
+// failAt is fail for an operation of a layer with the parameter w.
+func failAt(op string, w *Tensor, format string, args ...any) {
+	e := &Error{Op: op, Err: fmt.Errorf(format, args...)}
+	if w != nil && w.path != "" {
+		e.Layer, e.rooted = parent(w.path), true
+	}
+	panic(e)
+}
+
+// parent cuts the last step off a path: "features.0" of "features.0.weight".
+func parent(path string) string {
+	for i := len(path) - 1; i >= 0; i-- {
+		if path[i] == '.' {
+			return path[:i]
+		}
+	}
+	return ""
+}
+
+// Try calls f and returns the *Error that an operation panicked with, if any.
+// Other panics go on. It is for servers and programs that answer wrong input
+// with a sentence.
+func Try(f func()) (err error) {
+	defer func() {
+		switch e := recover().(type) {
+		case nil:
+		case *Error:
+			err = e
+		case *autograd.Error:
+			err = &Error{Op: e.Op, Err: errors.New(e.Msg)}
+		default:
+			panic(e)
+		}
+	}()
+	f()
+	return nil
+}

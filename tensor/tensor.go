@@ -1,0 +1,495 @@
+// Package tensor provides eager tensors with automatic differentiation, as
+// PyTorch users know them, and all operations on them, each with its gradient.
+//
+// A [*Tensor] is an n-dimensional array of one element type on one device,
+// row-major and contiguous for whoever looks at it. Functions and methods
+// compute their result at once and return a new tensor; methods that end in
+// InPlace change their receiver. View, Reshape, Flatten, Squeeze, Unsqueeze,
+// Detach, NoGrad, and Narrow, Select, Split and Chunk on the first dimension
+// share the receiver's memory; everything else copies.
+//
+// What does not fit (shapes, types, devices) panics with a [*Error] that says
+// in one sentence what was given and what would fit; [Try] turns that panic into
+// an error. Nothing is promoted silently: operands of one operation have one
+// type ([Tensor.ToDType] converts).
+//
+// A tensor lives until the garbage collector takes it, or in a [Scope] until
+// that closes; a result belongs to all scopes of its operands and goes with the
+// first that closes. The data loader opens a scope for each batch, so that a
+// training step's memory goes back to a pool when its loop body ends.
+package tensor
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/wick-ml/wick/autograd"
+	"github.com/wick-ml/wick/internal/backend"
+)
+
+// DType is the type of a tensor's elements: Float32, Float64, Int64, Uint8 or
+// Bool. (BFloat16 and Float16 are reserved names; no backend computes with them
+// yet.)
+type DType = backend.DType
+
+// The element types. Float32 is the default, as in PyTorch.
+const (
+	Float32  = backend.Float32
+	Float64  = backend.Float64
+	Int64    = backend.Int64
+	Uint8    = backend.Uint8
+	Bool     = backend.Bool
+	BFloat16 = backend.BFloat16
+	Float16  = backend.Float16
+)
+
+// Shape is the sizes of a tensor's dimensions; a scalar's is empty.
+type Shape []int
+
+// Len returns the number of elements, the product of the sizes.
+func (s Shape) Len() int {
+	n := 1
+	for _, d := range s {
+		n *= d
+	}
+	return n
+}
+
+// String prints the shape as "[64 3 32 32]".
+func (s Shape) String() string { return fmt.Sprint([]int(s)) }
+
+// Equal reports whether both shapes have the same sizes.
+func (s Shape) Equal(t Shape) bool { return slices.Equal(s, t) }
+
+// strides returns the row-major strides of the shape.
+func (s Shape) strides() []int {
+	st := make([]int, len(s))
+	n := 1
+	for i := len(s) - 1; i >= 0; i-- {
+		st[i] = n
+		n *= s[i]
+	}
+	return st
+}
+
+// split returns the geometry of the shape around one dimension.
+func (s Shape) split(dim int) backend.DimGeom {
+	return backend.DimGeom{Outer: s[:dim].Len(), N: s[dim], Inner: s[dim+1:].Len()}
+}
+
+type variable = autograd.Variable[*Tensor]
+
+// Tensor is an n-dimensional array. Its zero value is of no use; make tensors
+// with [From], [Zeros], [Randn] and their like.
+type Tensor struct {
+	variable
+	storage *storage
+	offset  int // in elements
+	shape   Shape
+	grad    *Tensor // of a leaf
+	hasGrad bool    // grad holds a gradient, and is not just kept for its memory
+	path    string  // in the model's tree, of a parameter: "features.0.weight"
+}
+
+// storage is the memory that a tensor and its views share.
+type storage struct {
+	device  *Device
+	buffer  backend.Buffer
+	op      string // what made it
+	version atomic.Uint64
+
+	mu     sync.Mutex // guards scopes
+	scopes []*Scope
+
+	released atomic.Bool
+	walkRefs int  // how often a Backward walk holds it
+	walkOwns bool // made by a Backward walk for itself
+}
+
+// scope lists the scopes that the storage belongs to.
+func (s *storage) inScopes() []*Scope {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.scopes)
+}
+
+// enter adds the storage to a scope.
+func (s *storage) enter(sc *Scope) {
+	s.mu.Lock()
+	if !slices.Contains(s.scopes, sc) {
+		s.scopes = append(s.scopes, sc)
+		sc.add(s)
+	}
+	s.mu.Unlock()
+}
+
+// leave takes the storage out of a scope, or out of all if sc is nil.
+func (s *storage) leave(sc *Scope) {
+	s.mu.Lock()
+	if sc == nil {
+		s.scopes = nil
+	} else {
+		s.scopes = slices.DeleteFunc(s.scopes, func(t *Scope) bool { return t == sc })
+	}
+	s.mu.Unlock()
+}
+
+// belongs reports whether the storage is in a scope.
+func (s *storage) belongs(sc *Scope) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Contains(s.scopes, sc)
+}
+
+// release gives the memory back. Later calls do nothing.
+func (s *storage) release() {
+	if s.released.CompareAndSwap(false, true) {
+		s.device.backend.Free(s.buffer)
+	}
+}
+
+// alloc makes a tensor with memory of its own and undefined contents.
+func alloc(op string, d *Device, t DType, shape Shape, scopes ...*Scope) *Tensor {
+	s := &storage{device: d, buffer: d.backend.NewBuffer(t, shape.Len()), op: op}
+	for _, sc := range scopes {
+		s.enter(sc)
+	}
+	return &Tensor{storage: s, shape: shape}
+}
+
+// result makes the tensor that the operation op computes from inputs (nil
+// entries are absent ones): on their device, in all their scopes. It panics if
+// the inputs are on different devices or one of them is gone.
+func result(op string, t DType, shape Shape, inputs ...*Tensor) *Tensor {
+	var first *Tensor
+	var scopes []*Scope
+	for _, x := range inputs {
+		if x == nil {
+			continue
+		}
+		x.check(op)
+		if first == nil {
+			first = x
+		} else if x.storage.device != first.storage.device {
+			fail(op, "one operand is on %s, another on %s; To moves a tensor", first.storage.device, x.storage.device)
+		}
+		for _, sc := range x.storage.inScopes() {
+			if !slices.Contains(scopes, sc) {
+				scopes = append(scopes, sc)
+			}
+		}
+	}
+	return alloc(op, first.storage.device, t, slices.Clone(shape), scopes...)
+}
+
+// like makes a tensor for a result with x's type and shape.
+func like(op string, x *Tensor, inputs ...*Tensor) *Tensor {
+	return result(op, x.DType(), x.shape, append(inputs, x)...)
+}
+
+// check panics if x was released.
+func (x *Tensor) check(op string) {
+	if x.storage.released.Load() {
+		made := "made by " + x.storage.op
+		fail(op, "%s, %s, is used after its scope closed (a loader's step is over when the loop body ends); take the number with Item, or keep the tensor with Detach().Keep() or CopyFrom",
+			x.describe(), made)
+	}
+}
+
+// array returns x as the backend sees it; the zero Array for nil.
+func (x *Tensor) array() backend.Array {
+	if x == nil {
+		return backend.Array{}
+	}
+	x.check("read")
+	return backend.Array{Buffer: x.storage.buffer, Offset: x.offset, Len: x.shape.Len()}
+}
+
+// be returns the backend that x lives on.
+func (x *Tensor) be() backend.Backend { return x.storage.device.backend }
+
+// alias makes a tensor that shares x's memory, with no history and no marks.
+func (x *Tensor) alias(shape Shape, offset int) *Tensor {
+	return &Tensor{storage: x.storage, offset: x.offset + offset, shape: shape}
+}
+
+// wrote notes that x was changed in place.
+func (x *Tensor) wrote() { x.storage.version.Add(1) }
+
+// describe names x in an error: "float32 [64 3 32 32]", and "features.0.weight" before it if it is that parameter.
+func (x *Tensor) describe() string {
+	s := fmt.Sprintf("a tensor %s %v", x.DType(), x.shape)
+	if x.path != "" {
+		s = fmt.Sprintf("%s (%s %v)", x.path, x.DType(), x.shape)
+	}
+	return s
+}
+
+// Shape returns the sizes of the dimensions. The caller may not change it.
+func (x *Tensor) Shape() Shape { return x.shape }
+
+// Size returns the size of one dimension; negative ones count from the end.
+func (x *Tensor) Size(dim int) int { return x.shape[x.dim("Size", dim)] }
+
+// Dim returns the number of dimensions.
+func (x *Tensor) Dim() int { return len(x.shape) }
+
+// Len returns the number of elements.
+func (x *Tensor) Len() int { return x.shape.Len() }
+
+// DType returns the type of the elements.
+func (x *Tensor) DType() DType { return x.storage.buffer.DType() }
+
+// Device returns the device that holds the tensor.
+func (x *Tensor) Device() *Device { return x.storage.device }
+
+// Path returns the tensor's place in its model's tree ("features.0.weight") once
+// package layers has walked the tree, otherwise "".
+func (x *Tensor) Path() string { return x.path }
+
+// SetPath is for package layers: it notes the tensor's place in its model's tree,
+// which error messages name.
+func (x *Tensor) SetPath(path string) { x.path = path }
+
+// SharesMemory reports whether two tensors are views of the same memory.
+func (x *Tensor) SharesMemory(y *Tensor) bool { return x.storage == y.storage }
+
+// dim turns a dimension that may count from the end into an index.
+func (x *Tensor) dim(op string, dim int) int {
+	n := len(x.shape)
+	if dim < -n || dim >= n {
+		fail(op, "dimension %d does not exist in %v, want %d to %d", dim, x.shape, -n, n-1)
+	}
+	if dim < 0 {
+		dim += n
+	}
+	return dim
+}
+
+// wantFloat panics unless x has a floating-point type.
+func (x *Tensor) wantFloat(op string) {
+	if !x.DType().IsFloat() {
+		fail(op, "the operand is %s, want float32 or float64; ToDType converts", x.DType())
+	}
+}
+
+// wantDType panics unless y has x's type.
+func (x *Tensor) wantDType(op string, y *Tensor) {
+	if x.DType() != y.DType() {
+		fail(op, "operands are %s and %s, want one type; ToDType converts", x.DType(), y.DType())
+	}
+}
+
+// wantWritable panics unless an operation that is not recorded may change x.
+func (x *Tensor) wantWritable(op string) {
+	x.check(op)
+	autograd.CheckWrite(op, x)
+}
+
+// read copies x's elements into a slice of their Go type.
+func read[T any](op string, x *Tensor) []T {
+	x.check(op)
+	s := make([]T, x.Len())
+	x.be().Read(bytesOf(s), x.array())
+	return s
+}
+
+func bytesOf[T any](s []T) []byte {
+	if len(s) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(&s[0])), len(s)*int(unsafe.Sizeof(s[0])))
+}
+
+// Floats returns a copy of the elements as float32, row by row.
+func (x *Tensor) Floats() []float32 { return read[float32]("Floats", x.Detach().ToDType(Float32)) }
+
+// Float64s returns a copy of the elements as float64, row by row.
+func (x *Tensor) Float64s() []float64 { return read[float64]("Float64s", x.Detach().ToDType(Float64)) }
+
+// Ints returns a copy of the elements of an Int64, Uint8 or Bool tensor as int64, row by row.
+func (x *Tensor) Ints() []int64 {
+	if x.DType().IsFloat() {
+		fail("Ints", "the tensor is %s, want int64, uint8 or bool; ToDType(Int64) cuts off the fraction", x.DType())
+	}
+	return read[int64]("Ints", x.ToDType(Int64))
+}
+
+// Bytes returns a copy of the elements of a Uint8 tensor, row by row.
+func (x *Tensor) Bytes() []byte {
+	if x.DType() != Uint8 {
+		fail("Bytes", "the tensor is %s, want uint8; ToDType converts", x.DType())
+	}
+	return read[byte]("Bytes", x)
+}
+
+// Bools returns a copy of the elements of a Bool tensor, row by row.
+func (x *Tensor) Bools() []bool {
+	if x.DType() != Bool {
+		fail("Bools", "the tensor is %s, want bool; ToDType or a comparison converts", x.DType())
+	}
+	return read[bool]("Bools", x)
+}
+
+// Item returns the only element of a tensor as a float64. It waits until a
+// device has computed it.
+func (x *Tensor) Item() float64 {
+	if x.Len() != 1 {
+		fail("Item", "the tensor %v has %d elements, want one", x.shape, x.Len())
+	}
+	return x.Float64s()[0]
+}
+
+// Raw returns a copy of the elements as bytes in the machine's order, for
+// writing files.
+func (x *Tensor) Raw() []byte {
+	x.check("Raw")
+	b := make([]byte, x.Len()*x.DType().Size())
+	x.be().Read(b, x.array())
+	return b
+}
+
+// SetRaw overwrites the elements with what Raw returned.
+func (x *Tensor) SetRaw(b []byte) {
+	x.wantWritable("SetRaw")
+	if want := x.Len() * x.DType().Size(); len(b) != want {
+		fail("SetRaw", "got %d bytes for a tensor %s %v, want %d", len(b), x.DType(), x.shape, want)
+	}
+	x.be().Write(x.array(), b)
+	x.wrote()
+}
+
+// Clone returns a copy with memory of its own. Its gradient flows back to x.
+func (x *Tensor) Clone() *Tensor {
+	out := like("Clone", x)
+	x.be().Copy(out.array(), x.array())
+	return autograd.Record("Clone", out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{g} })
+}
+
+// ToDType returns x converted to another type, as a Go conversion does (to Bool:
+// whether it is not 0); x itself if it has that type. Between floating-point
+// types the gradient flows back.
+func (x *Tensor) ToDType(t DType) *Tensor {
+	x.check("ToDType")
+	if x.DType() == t {
+		return x
+	}
+	if t == BFloat16 || t == Float16 {
+		fail("ToDType", "%s is not supported by %s yet, want float32, float64, int64, uint8 or bool", t, x.storage.device)
+	}
+	out := result("ToDType", t, x.shape, x)
+	x.be().Copy(out.array(), x.array())
+	if !t.IsFloat() || !x.DType().IsFloat() {
+		return recordNothing(out, x)
+	}
+	from := x.DType()
+	return autograd.Record("ToDType", out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{g.ToDType(from)} })
+}
+
+// recordNothing marks the result of an operation without gradient no-grad if one
+// of its inputs is, and returns it.
+func recordNothing(out *Tensor, inputs ...*Tensor) *Tensor {
+	for _, x := range inputs {
+		if x != nil && x.IsNoGrad() {
+			out.MarkNoGrad()
+		}
+	}
+	return out
+}
+
+// To returns x on another device; x itself if it is there already. The gradient
+// flows back.
+func (x *Tensor) To(d *Device) *Tensor {
+	x.check("To")
+	if d == nil {
+		fail("To", "the device is nil; tensor.CPU is the default")
+	}
+	if x.storage.device == d {
+		return x
+	}
+	out := alloc("To", d, x.DType(), slices.Clone(x.shape), x.storage.inScopes()...)
+	d.backend.Write(out.array(), x.Raw())
+	from := x.storage.device
+	return autograd.Record("To", out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{g.To(from)} })
+}
+
+// CopyFrom overwrites x with src, which has the same shape and may have another
+// type or be on another device. It is not recorded; x keeps its lifetime. It
+// returns x.
+func (x *Tensor) CopyFrom(src *Tensor) *Tensor {
+	x.wantWritable("CopyFrom")
+	src.check("CopyFrom")
+	if !x.shape.Equal(src.shape) {
+		fail("CopyFrom", "the source is %v, the destination %v, want one shape", src.shape, x.shape)
+	}
+	if src.storage.device == x.storage.device {
+		x.be().Copy(x.array(), src.array())
+	} else {
+		x.be().Write(x.array(), src.Detach().ToDType(x.DType()).Raw())
+	}
+	x.wrote()
+	return x
+}
+
+// Fill sets all elements to v, in place. It is not recorded. It returns x.
+func (x *Tensor) Fill(v float64) *Tensor {
+	x.wantWritable("Fill")
+	x.be().Fill(x.array(), v)
+	x.wrote()
+	return x
+}
+
+// Zero sets all elements to 0, in place. It is not recorded. It returns x.
+func (x *Tensor) Zero() *Tensor { return x.Fill(0) }
+
+// Detach returns a tensor that shares x's memory and has no history and no
+// no-grad mark.
+func (x *Tensor) Detach() *Tensor { return x.alias(x.shape, 0) }
+
+// NoGrad returns a tensor that shares x's memory and is marked no-grad: what is
+// made from it is not recorded, and is marked too.
+func (x *Tensor) NoGrad() *Tensor {
+	y := x.alias(x.shape, 0)
+	y.MarkNoGrad()
+	return y
+}
+
+// Keep takes x's memory (with all its views) out of its scopes, so that it lives
+// until the garbage collector takes it, and drops x's history. It returns x.
+func (x *Tensor) Keep() *Tensor {
+	x.check("Keep")
+	x.storage.leave(nil)
+	x.DropHistory()
+	return x
+}
+
+// Scope returns the scope that x lives in (the first, if there are several), or
+// nil.
+func (x *Tensor) Scope() *Scope {
+	if s := x.storage.inScopes(); len(s) > 0 {
+		return s[0]
+	}
+	return nil
+}
+
+// In puts x's memory into a scope: it is released when that closes. A nil scope
+// changes nothing. It returns x.
+func (x *Tensor) In(s *Scope) *Tensor {
+	x.check("In")
+	if s != nil {
+		x.storage.enter(s)
+	}
+	return x
+}
+
+// Release gives back x's memory, which its views share, before its scope closes.
+// Using one of them afterwards panics. It is meant for library code that knows
+// that nobody else holds x; programs have no need of it.
+func (x *Tensor) Release() { x.storage.release() }
+
+// isNaN is used in argument checks.
+func isNaN(v float64) bool { return math.IsNaN(v) }
