@@ -493,3 +493,14 @@ func (x *Tensor) Release() { x.storage.release() }
 
 // isNaN is used in argument checks.
 func isNaN(v float64) bool { return math.IsNaN(v) }
+
+// SetData gives x the memory, shape, type and device of src, which must be a
+// leaf; x keeps its identity, its gradient and whether it requires one. It is for
+// package layers, which moves and converts models with it. (x.data = src)
+func (x *Tensor) SetData(src *Tensor) {
+	src.check("SetData")
+	if !x.IsLeaf() || !src.IsLeaf() {
+		fail("SetData", "both tensors must be leaves; Detach gives one")
+	}
+	x.storage, x.offset, x.shape = src.storage, src.offset, src.shape
+}

@@ -47,7 +47,7 @@ func Check(f func(inputs []*tensor.Tensor) *tensor.Tensor, inputs []*tensor.Tens
 	for i := range weights {
 		weights[i] = math.Sin(1 + 2*float64(i))
 	}
-	out.Backward(tensor.BackwardOpts{Gradient: tensor.From(weights, out.Shape()...)})
+	out.Backward(tensor.BackwardOpts{Gradient: tensor.From(weights).View(out.Shape()...)})
 	value := func(x []*tensor.Tensor) float64 {
 		sum := 0.0
 		for i, v := range f(x).Float64s() {
@@ -73,7 +73,7 @@ func Check(f func(inputs []*tensor.Tensor) *tensor.Tensor, inputs []*tensor.Tens
 		for k, v := range data {
 			at := func(v float64) float64 {
 				data[k] = v
-				trial[i] = tensor.From(data, x.Shape()...)
+				trial[i] = tensor.From(data).View(x.Shape()...)
 				return value(trial)
 			}
 			numeric := (at(v+eps) - at(v-eps)) / (2 * eps)

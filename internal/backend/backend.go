@@ -93,7 +93,7 @@ const (
 	Ceil
 	Round // half to even, as PyTorch does
 	Trunc
-	Clamp // to [P0, P1]
+	Clamp // to [P0, P1]; no gradient at the bounds
 	ReLU
 	LeakyReLU // slope P0
 	GELU      // x·Φ(x)
@@ -392,12 +392,14 @@ type Backend interface {
 	Adagrad(params, grads, sum []Array, p AdagradParams)
 }
 
-// GradUses says whether UnaryGrad reads the input x and the result y.
+// GradUses says whether UnaryGrad reads the input x and the result y; it never
+// reads both. The result is preferred where it tells the gradient exactly, since
+// the next operation often keeps it anyway.
 func (op UnaryOp) GradUses() (x, y bool) {
 	switch op {
-	case Neg, Sign, Floor, Ceil, Round, Trunc:
+	case Neg, Sign, Floor, Ceil, Round, Trunc, IsNaN, IsInf, IsFinite, Not:
 		return false, false
-	case Sqrt, Rsqrt, Reciprocal, Exp, Expm1, Tanh, Sigmoid, ReLU:
+	case Sqrt, Rsqrt, Reciprocal, Exp, Expm1, Tan, Tanh, Sigmoid, LogSigmoid, Clamp, ReLU:
 		return false, true
 	}
 	return true, false

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/wick-ml/wick/models"
+	"github.com/wick-ml/wick/tensor"
+)
+
+// shapesCfg is the small model that suffices for the Shapes dataset.
+var shapesCfg = models.Cfg{16, "M", 32, "M", 64, "M", 64, "M", 64, "M"}
+
+// options are the program's settings.
+type options struct {
+	data, dataset string
+	download      bool
+	model         string
+	cfg           models.Cfg
+	epochs, batch int
+	lr            float64
+	milestones    []int
+	gamma         float64
+	weightDecay   float64
+	dropout       float64
+	seed          uint64
+	workers       int
+	device        *tensor.Device
+	limit         int
+	out           string
+	predict       string
+	from, to      int
+
+	classes []string // of the dataset, once it is loaded
+}
+
+// parseFlags reads the command line and checks every value. It makes the output
+// folder.
+func parseFlags(args []string, stderr io.Writer) (options, error) {
+	var o options
+	var milestones, device string
+	f := flag.NewFlagSet("cifar10", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.StringVar(&o.data, "data", "data", "folder of the dataset")
+	f.StringVar(&o.dataset, "dataset", "cifar10", "cifar10, shapes (drawn in code) or folder (DATA/train/CLASS/* and DATA/test/CLASS/*)")
+	f.BoolVar(&o.download, "download", false, "download CIFAR-10 if it is not there")
+	f.StringVar(&o.model, "model", "VGG16", fmt.Sprintf("%s, or a list such as [64,\"M\",128,\"M\"]; for shapes the default is a small one", strings.Join(models.Names(), ", ")))
+	f.IntVar(&o.epochs, "epochs", 100, "times to go through the training pictures")
+	f.IntVar(&o.batch, "batch", 64, "pictures a step")
+	f.Float64Var(&o.lr, "lr", 0.001, "learning rate")
+	f.StringVar(&milestones, "milestones", "75,150", "epochs at which the learning rate is multiplied by gamma")
+	f.Float64Var(&o.gamma, "gamma", 0.5, "factor of the learning rate at each milestone")
+	f.Float64Var(&o.weightDecay, "weight-decay", 0, "weight decay")
+	f.Float64Var(&o.dropout, "dropout", 0, "probability of dropout before the classifier")
+	f.Uint64Var(&o.seed, "seed", 1, "seed of all random numbers; the same one gives the same run")
+	f.IntVar(&o.workers, "workers", runtime.NumCPU(), "goroutines that prepare pictures")
+	f.StringVar(&device, "device", "", "cpu or cuda:N (default: the best there is)")
+	f.IntVar(&o.limit, "limit", 0, "use only the first N training and test pictures (0: all)")
+	f.StringVar(&o.out, "out", "", "folder for the model (default: logs/ and a name made of time and seed)")
+	f.StringVar(&o.predict, "predict", "", "do not train: load this model and predict test pictures")
+	f.IntVar(&o.from, "from", 0, "first test picture to predict")
+	f.IntVar(&o.to, "to", 9, "last test picture to predict")
+	if err := f.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			os.Exit(0)
+		}
+		return o, fmt.Errorf("%w (see -help)", err)
+	}
+	if f.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q; all settings are flags (see -help)", f.Arg(0))
+	}
+	set := map[string]bool{}
+	f.Visit(func(f *flag.Flag) { set[f.Name] = true })
+
+	for _, c := range []struct {
+		ok         bool
+		flag, want string
+	}{
+		{o.dataset == "cifar10" || o.dataset == "shapes" || o.dataset == "folder", "dataset", "cifar10, shapes or folder"},
+		{o.epochs >= 1, "epochs", "1 or more"},
+		{o.batch >= 1, "batch", "1 or more"},
+		{finite(o.lr) && o.lr > 0, "lr", "a positive number"},
+		{finite(o.gamma) && o.gamma > 0, "gamma", "a positive number"},
+		{finite(o.weightDecay) && o.weightDecay >= 0, "weight-decay", "0 or a positive number"},
+		{o.dropout >= 0 && o.dropout < 1, "dropout", "0 or more and less than 1"},
+		{o.workers >= 1, "workers", "1 or more"},
+		{o.limit >= 0, "limit", "0 or more"},
+		{o.from >= 0, "from", "0 or more"},
+		{o.to >= o.from, "to", fmt.Sprintf("%d (-from) or more", o.from)},
+	} {
+		if !c.ok {
+			return o, fmt.Errorf("-%s %s: want %s", c.flag, f.Lookup(c.flag).Value, c.want)
+		}
+	}
+	for _, s := range strings.Split(milestones, ",") {
+		m, err := strconv.Atoi(strings.TrimSpace(s))
+		if err != nil || m < 1 {
+			return o, fmt.Errorf("-milestones %s: want epochs such as 75,150", milestones)
+		}
+		o.milestones = append(o.milestones, m)
+	}
+
+	switch {
+	case o.dataset == "shapes" && !set["model"]:
+		o.model, o.cfg = "a small VGG", shapesCfg
+	case strings.HasPrefix(o.model, "["):
+		if err := json.Unmarshal([]byte(o.model), &o.cfg); err != nil {
+			return o, fmt.Errorf("-model %s: want a list such as [64,\"M\",128,\"M\"]: %w", o.model, err)
+		}
+	default:
+		var ok bool
+		if o.cfg, ok = models.Cfgs[o.model]; !ok {
+			return o, fmt.Errorf("-model %s: want one of %s, or a list such as [64,\"M\",128,\"M\"]", o.model, strings.Join(models.Names(), ", "))
+		}
+	}
+
+	switch {
+	case device == "":
+		o.device = tensor.BestDevice()
+	case device == "cpu":
+		o.device = tensor.CPU
+	case strings.HasPrefix(device, "cuda"):
+		number := strings.TrimPrefix(strings.TrimPrefix(device, "cuda"), ":")
+		n, err := strconv.Atoi("0" + number)
+		if err != nil {
+			return o, fmt.Errorf("-device %s: want cpu or cuda:N", device)
+		}
+		if o.device, err = tensor.CUDA(n); err != nil {
+			return o, fmt.Errorf("-device %s: %w", device, err)
+		}
+	default:
+		return o, fmt.Errorf("-device %s: want cpu or cuda:N", device)
+	}
+
+	if o.out == "" {
+		o.out = filepath.Join("logs", fmt.Sprintf("%s-seed%d", time.Now().Format("20060102-150405"), o.seed))
+	}
+	if err := os.MkdirAll(o.out, 0o755); err != nil {
+		return o, fmt.Errorf("-out %s: %w", o.out, err)
+	}
+	return o, nil
+}
+
+func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }

@@ -1,0 +1,326 @@
+package cpu
+
+import (
+	"math"
+
+	"github.com/wick-ml/wick/internal/backend"
+)
+
+// Binary computes dst = op(a, b).
+func (be *Backend) Binary(dst, a, b backend.Array, op backend.BinaryOp, g backend.BinaryGeom) {
+	switch a.DType() {
+	case backend.Float32:
+		binary(dst, data[float32](a), data[float32](b), op, g, floatFunc[float32])
+	case backend.Float64:
+		binary(dst, data[float64](a), data[float64](b), op, g, floatFunc[float64])
+	case backend.Int64:
+		binary(dst, data[int64](a), data[int64](b), op, g, intFunc[int64])
+	case backend.Uint8, backend.Bool:
+		binary(dst, data[uint8](a), data[uint8](b), op, g, intFunc[uint8])
+	}
+}
+
+// BinaryScalar computes dst = op(a, s), or op(s, a) if swapped.
+func (be *Backend) BinaryScalar(dst, a backend.Array, s float64, swapped bool, op backend.BinaryOp) {
+	if op == backend.Pow && s == 2 && !swapped {
+		be.Binary(dst, a, a, backend.Mul, backend.BinaryGeom{})
+		return
+	}
+	switch a.DType() {
+	case backend.Float32:
+		binaryScalar(dst, data[float32](a), float32(s), swapped, op, floatFunc[float32])
+	case backend.Float64:
+		binaryScalar(dst, data[float64](a), s, swapped, op, floatFunc[float64])
+	case backend.Int64:
+		binaryScalar(dst, data[int64](a), int64(s), swapped, op, intFunc[int64])
+	case backend.Uint8, backend.Bool:
+		binaryScalar(dst, data[uint8](a), uint8(int64(s)), swapped, op, intFunc[uint8])
+	}
+}
+
+// binaryKernel computes runs of a result.
+type binaryKernel[T number] struct {
+	op    backend.BinaryOp
+	dst   []T            // of arithmetic
+	bools []bool         // of comparisons
+	f     func(a, b T) T // of operations without a loop of their own
+}
+
+func newBinaryKernel[T number](dst backend.Array, op backend.BinaryOp, slow func(backend.BinaryOp) func(a, b T) T) *binaryKernel[T] {
+	k := &binaryKernel[T]{op: op}
+	if op.IsComparison() {
+		k.bools = data[bool](dst)
+		return k
+	}
+	k.dst = data[T](dst)
+	switch op {
+	case backend.Add, backend.Sub, backend.Mul, backend.Div, backend.Maximum, backend.Minimum:
+	default:
+		k.f = slow(op)
+	}
+	return k
+}
+
+// run computes the elements of dst from at on, as many as a has.
+func (k *binaryKernel[T]) run(at int, a, b []T) {
+	if k.bools != nil {
+		compare(k.bools[at:at+len(a)], a, b, k.op)
+	} else {
+		arithmetic(k.dst[at:at+len(a)], a, b, k.op, k.f)
+	}
+}
+
+func binary[T number](dst backend.Array, a, b []T, op backend.BinaryOp, g backend.BinaryGeom, slow func(backend.BinaryOp) func(a, b T) T) {
+	k := newBinaryKernel(dst, op, slow)
+	if g.Shape == nil {
+		parallel(dst.Len, grain, func(lo, hi int) { k.run(lo, a[lo:hi], b[lo:hi]) })
+		return
+	}
+	shape, strides, any := collapse(g.Shape, g.A, g.B)
+	if !any {
+		return
+	}
+	last := len(shape) - 1
+	as, bs := strides[0][last], strides[1][last]
+	parallel(dst.Len, grain, func(lo, hi int) {
+		var blockA, blockB [packed]T
+		walk(shape, strides, lo, hi, func(at, n int, off [3]int) {
+			if as == 1 && bs == 1 {
+				k.run(at, a[off[0]:off[0]+n], b[off[1]:off[1]+n])
+				return
+			}
+			for i := 0; i < n; i += packed {
+				m := min(packed, n-i)
+				k.run(at+i, pack(blockA[:m], a, off[0], as, i), pack(blockB[:m], b, off[1], bs, i))
+			}
+		})
+	})
+}
+
+func binaryScalar[T number](dst backend.Array, a []T, s T, swapped bool, op backend.BinaryOp, slow func(backend.BinaryOp) func(a, b T) T) {
+	k := newBinaryKernel(dst, op, slow)
+	parallel(dst.Len, grain, func(lo, hi int) {
+		var block [packed]T
+		for i := range block {
+			block[i] = s
+		}
+		for ; lo < hi; lo += packed {
+			x := a[lo:min(lo+packed, hi)]
+			if swapped {
+				k.run(lo, block[:len(x)], x)
+			} else {
+				k.run(lo, x, block[:len(x)])
+			}
+		}
+	})
+}
+
+// packed is how many elements of a broadcast operand are laid side by side, so
+// that one loop over plain slices serves every kind of broadcasting. They stay
+// in the first-level cache.
+const packed = 256
+
+// pack returns elements off+i·stride, off+(i+1)·stride, … of x: as they lie if
+// the stride is 1, otherwise in block. A block of a single repeated value is
+// filled for i = 0 only, when it is at its longest.
+func pack[T any](block, x []T, off, stride, i int) []T {
+	switch {
+	case stride == 1:
+		return x[off+i : off+i+len(block)]
+	case stride == 0:
+		if i == 0 {
+			v := x[off]
+			for j := range block {
+				block[j] = v
+			}
+		}
+	default:
+		at := off + i*stride
+		for j := range block {
+			block[j] = x[at]
+			at += stride
+		}
+	}
+	return block
+}
+
+// arithmetic computes dst = op(a, b), by f where the operation has no loop of
+// its own here.
+func arithmetic[T number](dst, a, b []T, op backend.BinaryOp, f func(a, b T) T) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	switch op {
+	case backend.Add:
+		for i := range dst {
+			dst[i] = a[i] + b[i]
+		}
+	case backend.Sub:
+		for i := range dst {
+			dst[i] = a[i] - b[i]
+		}
+	case backend.Mul:
+		for i := range dst {
+			dst[i] = a[i] * b[i]
+		}
+	case backend.Div:
+		for i := range dst {
+			dst[i] = a[i] / b[i]
+		}
+	case backend.Maximum:
+		for i := range dst {
+			dst[i] = max(a[i], b[i])
+		}
+	case backend.Minimum:
+		for i := range dst {
+			dst[i] = min(a[i], b[i])
+		}
+	default:
+		for i := range dst {
+			dst[i] = f(a[i], b[i])
+		}
+	}
+}
+
+func floatFunc[T float](op backend.BinaryOp) func(a, b T) T {
+	switch op {
+	case backend.Pow:
+		return func(a, b T) T { return T(math.Pow(float64(a), float64(b))) }
+	case backend.Remainder:
+		return func(a, b T) T {
+			m := math.Mod(float64(a), float64(b))
+			if m != 0 && (m < 0) != (b < 0) {
+				m += float64(b)
+			}
+			return T(m)
+		}
+	case backend.Fmod:
+		return func(a, b T) T { return T(math.Mod(float64(a), float64(b))) }
+	case backend.Atan2:
+		return func(a, b T) T { return T(math.Atan2(float64(a), float64(b))) }
+	}
+	panic("cpu: binary operation without a kernel for floats")
+}
+
+// intFunc's remainders (and Div) panic where the divisor is 0, as Go's do.
+func intFunc[T int64 | uint8](op backend.BinaryOp) func(a, b T) T {
+	switch op {
+	case backend.Pow:
+		return func(a, b T) T {
+			if b < 0 { // as PyTorch: 0 but for ±1
+				switch {
+				case a == 1 || a+1 == 0 && b%2 == 0:
+					return 1
+				case a+1 == 0:
+					return a
+				}
+				return 0
+			}
+			p := T(1)
+			for ; b > 0; b >>= 1 {
+				if b&1 == 1 {
+					p *= a
+				}
+				a *= a
+			}
+			return p
+		}
+	case backend.Remainder:
+		return func(a, b T) T {
+			m := a % b
+			if m != 0 && (m < 0) != (b < 0) {
+				m += b
+			}
+			return m
+		}
+	case backend.Fmod:
+		return func(a, b T) T { return a % b }
+	}
+	panic("cpu: binary operation without a kernel for integers")
+}
+
+// compare computes dst = op(a, b) for the operations whose result is Bool.
+func compare[T number](dst []bool, a, b []T, op backend.BinaryOp) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	switch op {
+	case backend.Eq:
+		for i := range dst {
+			dst[i] = a[i] == b[i]
+		}
+	case backend.Ne, backend.Xor: // of Bool arrays they are one
+		for i := range dst {
+			dst[i] = a[i] != b[i]
+		}
+	case backend.Lt:
+		for i := range dst {
+			dst[i] = a[i] < b[i]
+		}
+	case backend.Le:
+		for i := range dst {
+			dst[i] = a[i] <= b[i]
+		}
+	case backend.Gt:
+		for i := range dst {
+			dst[i] = a[i] > b[i]
+		}
+	case backend.Ge:
+		for i := range dst {
+			dst[i] = a[i] >= b[i]
+		}
+	case backend.And:
+		for i := range dst {
+			dst[i] = a[i] != 0 && b[i] != 0
+		}
+	case backend.Or:
+		for i := range dst {
+			dst[i] = a[i] != 0 || b[i] != 0
+		}
+	}
+}
+
+// Where computes dst = cond ? a : b.
+func (be *Backend) Where(dst, cond, a, b backend.Array, g backend.WhereGeom) {
+	switch dst.DType().Size() {
+	case 1:
+		where(data[uint8](dst), data[uint8](cond), data[uint8](a), data[uint8](b), g)
+	case 4:
+		where(data[uint32](dst), data[uint8](cond), data[uint32](a), data[uint32](b), g)
+	case 8:
+		where(data[uint64](dst), data[uint8](cond), data[uint64](a), data[uint64](b), g)
+	}
+}
+
+func where[T uint8 | uint32 | uint64](dst []T, cond []uint8, a, b []T, g backend.WhereGeom) {
+	if g.Shape == nil {
+		parallel(len(dst), grain, func(lo, hi int) { choose(dst[lo:hi], cond[lo:hi], a[lo:hi], b[lo:hi]) })
+		return
+	}
+	shape, strides, any := collapse(g.Shape, g.Cond, g.A, g.B)
+	if !any {
+		return
+	}
+	last := len(shape) - 1
+	cs, as, bs := strides[0][last], strides[1][last], strides[2][last]
+	parallel(len(dst), grain, func(lo, hi int) {
+		var blockC [packed]uint8
+		var blockA, blockB [packed]T
+		walk(shape, strides, lo, hi, func(at, n int, off [3]int) {
+			for i := 0; i < n; i += packed {
+				m := min(packed, n-i)
+				choose(dst[at+i:at+i+m], pack(blockC[:m], cond, off[0], cs, i),
+					pack(blockA[:m], a, off[1], as, i), pack(blockB[:m], b, off[2], bs, i))
+			}
+		})
+	})
+}
+
+// choose is on integers of the elements' size, because the compiler then selects
+// without a jump.
+func choose[T uint8 | uint32 | uint64](dst []T, cond []uint8, a, b []T) {
+	cond, a, b = cond[:len(dst)], a[:len(dst)], b[:len(dst)]
+	for i := range dst {
+		v, w := a[i], b[i]
+		if cond[i] == 0 {
+			v = w
+		}
+		dst[i] = v
+	}
+}

@@ -1,0 +1,325 @@
+package cpu
+
+import (
+	"github.com/wick-ml/wick/internal/backend"
+)
+
+// Write copies raw elements into dst.
+func (be *Backend) Write(dst backend.Array, src []byte) { copyParallel(raw(dst), src) }
+
+// Read copies raw elements out of src.
+func (be *Backend) Read(dst []byte, src backend.Array) { copyParallel(dst, raw(src)) }
+
+// copyParallel is copy on all cores, for what is larger than a cache.
+func copyParallel(dst, src []byte) {
+	parallel(min(len(dst), len(src)), 1<<20, func(lo, hi int) { copy(dst[lo:hi], src[lo:hi]) })
+}
+
+// Copy copies src to dst and converts the type.
+func (be *Backend) Copy(dst, src backend.Array) {
+	if dst.DType() == src.DType() {
+		copyParallel(raw(dst), raw(src))
+		return
+	}
+	switch dst.DType() {
+	case backend.Float32:
+		convertTo[float32](dst, src)
+	case backend.Float64:
+		convertTo[float64](dst, src)
+	case backend.Int64:
+		convertTo[int64](dst, src)
+	case backend.Uint8:
+		switch src.DType() {
+		case backend.Float32:
+			convertToUint8[float32](dst, src)
+		case backend.Float64:
+			convertToUint8[float64](dst, src)
+		default:
+			convertTo[uint8](dst, src)
+		}
+	case backend.Bool:
+		be.Unary(dst, src, backend.Not, backend.UnaryParams{})
+		be.Unary(dst, dst, backend.Not, backend.UnaryParams{})
+	}
+}
+
+func convertTo[D number](dst, src backend.Array) {
+	switch src.DType() {
+	case backend.Float32:
+		convert(data[D](dst), data[float32](src))
+	case backend.Float64:
+		convert(data[D](dst), data[float64](src))
+	case backend.Int64:
+		convert(data[D](dst), data[int64](src))
+	case backend.Uint8, backend.Bool:
+		convert(data[D](dst), data[uint8](src))
+	}
+}
+
+func convert[D, S number](dst []D, src []S) {
+	parallel(len(dst), grain, func(lo, hi int) {
+		d, s := dst[lo:hi], src[lo:hi]
+		for i, v := range s[:len(d)] {
+			d[i] = D(v)
+		}
+	})
+}
+
+// convertToUint8 goes through int64, so that a float outside 0 … 255 wraps on
+// every machine as C's cast does on most.
+func convertToUint8[S float](dst, src backend.Array) {
+	d, s := data[uint8](dst), data[S](src)
+	parallel(len(d), grain, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			d[i] = uint8(int64(s[i]))
+		}
+	})
+}
+
+// Fill sets all elements to v.
+func (be *Backend) Fill(dst backend.Array, v float64) {
+	switch dst.DType() {
+	case backend.Float32:
+		fill(data[float32](dst), float32(v))
+	case backend.Float64:
+		fill(data[float64](dst), v)
+	case backend.Int64:
+		fill(data[int64](dst), int64(v))
+	case backend.Uint8:
+		fill(data[uint8](dst), uint8(int64(v)))
+	case backend.Bool:
+		fill(data[bool](dst), v != 0)
+	}
+}
+
+func fill[T any](dst []T, v T) {
+	parallel(len(dst), 4*grain, func(lo, hi int) {
+		for i := range dst[lo:hi] {
+			dst[lo+i] = v
+		}
+	})
+}
+
+// Arange sets element i to start + i·step.
+func (be *Backend) Arange(dst backend.Array, start, step float64) {
+	switch dst.DType() {
+	case backend.Float32:
+		arange(data[float32](dst), start, step)
+	case backend.Float64:
+		arange(data[float64](dst), start, step)
+	case backend.Int64:
+		arange(data[int64](dst), int64(start), int64(step))
+	case backend.Uint8:
+		arange(data[uint8](dst), int64(start), int64(step))
+	}
+}
+
+func arange[T number, S int64 | float64](dst []T, start, step S) {
+	parallel(len(dst), grain, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			dst[i] = T(start + S(i)*step)
+		}
+	})
+}
+
+// Strided copies the view g of src into dst.
+func (be *Backend) Strided(dst, src backend.Array, g backend.StridedGeom) {
+	switch dst.DType().Size() {
+	case 1:
+		move(data[uint8](dst), data[uint8](src), 0, g.Offset, g.Shape, contiguous(g.Shape), g.Strides)
+	case 4:
+		move(data[uint32](dst), data[uint32](src), 0, g.Offset, g.Shape, contiguous(g.Shape), g.Strides)
+	case 8:
+		move(data[uint64](dst), data[uint64](src), 0, g.Offset, g.Shape, contiguous(g.Shape), g.Strides)
+	}
+}
+
+// StridedWrite copies src into the view g of dst.
+func (be *Backend) StridedWrite(dst, src backend.Array, g backend.StridedGeom) {
+	switch dst.DType().Size() {
+	case 1:
+		move(data[uint8](dst), data[uint8](src), g.Offset, 0, g.Shape, g.Strides, contiguous(g.Shape))
+	case 4:
+		move(data[uint32](dst), data[uint32](src), g.Offset, 0, g.Shape, g.Strides, contiguous(g.Shape))
+	case 8:
+		move(data[uint64](dst), data[uint64](src), g.Offset, 0, g.Shape, g.Strides, contiguous(g.Shape))
+	}
+}
+
+// contiguous returns the strides of a row-major array.
+func contiguous(shape []int) []int {
+	s := make([]int, len(shape))
+	n := 1
+	for i := len(shape) - 1; i >= 0; i-- {
+		s[i] = n
+		n *= shape[i]
+	}
+	return s
+}
+
+// collapse drops dimensions of size 1 and joins neighbours that all arrays cross
+// as one, so that the last dimension is as long as can be. There is always one
+// dimension left. It returns false where there is no element at all.
+func collapse(shape []int, strides ...[]int) (outShape []int, outStrides [][]int, any bool) {
+	outShape = make([]int, 0, len(shape)+1)
+	outStrides = make([][]int, len(strides))
+	all := make([]int, len(strides)*(len(shape)+1))
+	for k := range strides {
+		at := k * (len(shape) + 1)
+		outStrides[k] = all[at : at : at+len(shape)+1]
+	}
+	for i, n := range shape {
+		if n == 0 {
+			return nil, nil, false
+		}
+		if n == 1 {
+			continue
+		}
+		last := len(outShape) - 1
+		join := last >= 0
+		for k, s := range strides {
+			join = join && outStrides[k][last] == s[i]*n
+		}
+		if join {
+			outShape[last] *= n
+			for k, s := range strides {
+				outStrides[k][last] = s[i]
+			}
+			continue
+		}
+		outShape = append(outShape, n)
+		for k, s := range strides {
+			outStrides[k] = append(outStrides[k], s[i])
+		}
+	}
+	if len(outShape) == 0 {
+		outShape = append(outShape, 1)
+		for k := range outStrides {
+			outStrides[k] = append(outStrides[k], 1)
+		}
+	}
+	return outShape, outStrides, true
+}
+
+// walk visits the elements lo … hi-1 of a collapsed shape (counted row-major) in
+// runs along the last dimension: f gets the number of the run's first element,
+// its length, and where it begins in each of at most three arrays.
+func walk(shape []int, strides [][]int, lo, hi int, f func(at, n int, off [3]int)) {
+	last := len(shape) - 1
+	index := make([]int, len(shape))
+	var off [3]int
+	for d, rest := last, lo; d >= 0; d-- {
+		index[d] = rest % shape[d]
+		rest /= shape[d]
+		for k := range strides {
+			off[k] += index[d] * strides[k][d]
+		}
+	}
+	for at := lo; at < hi; {
+		n := min(shape[last]-index[last], hi-at)
+		f(at, n, off)
+		at += n
+		index[last] += n
+		for k := range strides {
+			off[k] += n * strides[k][last]
+		}
+		for d := last; d > 0 && index[d] == shape[d]; d-- {
+			index[d] = 0
+			index[d-1]++
+			for k := range strides {
+				off[k] += strides[k][d-1] - shape[d]*strides[k][d]
+			}
+		}
+	}
+}
+
+func size(shape []int) int {
+	n := 1
+	for _, s := range shape {
+		n *= s
+	}
+	return n
+}
+
+// move copies a view of src to a view of dst.
+func move[T any](dst, src []T, dstOff, srcOff int, shape, dstStrides, srcStrides []int) {
+	shape, strides, any := collapse(shape, dstStrides, srcStrides)
+	if !any {
+		return
+	}
+	last := len(shape) - 1
+	ds, ss := strides[0][last], strides[1][last]
+	// A transposition reads (or writes) along another dimension than the last: go over both in small squares,
+	// so that each cache line is used while it is there.
+	for t := last - 1; t >= 0; t-- {
+		if ds == 1 && strides[1][t] == 1 || ss == 1 && strides[0][t] == 1 {
+			if ds != ss && shape[t] > 1 {
+				transpose(dst, src, dstOff, srcOff, shape, strides, t)
+				return
+			}
+		}
+	}
+	parallel(size(shape), grain, func(lo, hi int) {
+		walk(shape, strides, lo, hi, func(_, n int, off [3]int) {
+			d, s := off[0]+dstOff, off[1]+srcOff
+			switch {
+			case ds == 1 && ss == 1:
+				copy(dst[d:d+n], src[s:s+n])
+			case ds == 1 && ss == 0:
+				v := src[s]
+				for i := range dst[d : d+n] {
+					dst[d+i] = v
+				}
+			default:
+				for range n {
+					dst[d] = src[s]
+					d += ds
+					s += ss
+				}
+			}
+		})
+	})
+}
+
+// transpose copies where one array is contiguous along the last dimension and
+// the other along dimension t.
+func transpose[T any](dst, src []T, dstOff, srcOff int, shape []int, strides [][]int, t int) {
+	const block = 32
+	last := len(shape) - 1
+	rows, cols := shape[t], shape[last]
+	dr, dc, sr, sc := strides[0][t], strides[0][last], strides[1][t], strides[1][last]
+	// The other dimensions, and the blocks of rows as the last one.
+	rest := make([]int, 0, len(shape))
+	restStrides := [][]int{make([]int, 0, len(shape)), make([]int, 0, len(shape))}
+	for d, n := range shape {
+		if d != t && d != last {
+			rest = append(rest, n)
+			for k := range restStrides {
+				restStrides[k] = append(restStrides[k], strides[k][d])
+			}
+		}
+	}
+	rest = append(rest, (rows+block-1)/block)
+	restStrides[0] = append(restStrides[0], dr*block)
+	restStrides[1] = append(restStrides[1], sr*block)
+	blocks := rest[len(rest)-1]
+	parallel(size(rest), max(1, grain/(block*cols)), func(lo, hi int) {
+		walk(rest, restStrides, lo, hi, func(at, n int, off [3]int) {
+			for b := range n {
+				d, s := off[0]+dstOff+b*dr*block, off[1]+srcOff+b*sr*block
+				height := min(block, rows-(at+b)%blocks*block)
+				for c := 0; c < cols; c += block {
+					width := min(block, cols-c)
+					for r := range height {
+						di, si := d+r*dr+c*dc, s+r*sr+c*sc
+						for range width {
+							dst[di] = src[si]
+							di += dc
+							si += sc
+						}
+					}
+				}
+			}
+		})
+	})
+}

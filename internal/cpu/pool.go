@@ -1,0 +1,434 @@
+package cpu
+
+import (
+	"math"
+	"unsafe"
+
+	"github.com/wick-ml/wick/internal/backend"
+)
+
+// eachPlane calls f in parallel for all planes.
+func eachPlane(g backend.PoolGeom, f func(plane int)) {
+	parallel(g.Planes, grain/max(1, g.H*g.W, g.P*g.Q), func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			f(i)
+		}
+	})
+}
+
+// plane returns the i-th piece of n elements.
+func plane[T any](s []T, i, n int) []T { return s[i*n:][:n] }
+
+// inside returns the i of [0, count) for which start + i·step lies in [0, size),
+// as [lo, hi).
+func inside(start, step, count, size int) (lo, hi int) {
+	if start < 0 {
+		lo = (-start + step - 1) / step
+	}
+	if start < size {
+		hi = min(count, (size-start+step-1)/step)
+	}
+	return lo, max(lo, hi)
+}
+
+// pairs looks at 2n elements as n pairs, so that loops over them need no bounds
+// checks.
+func pairs[T float](s []T, n int) [][2]T {
+	if n == 0 {
+		return nil
+	}
+	s = s[:2*n]
+	return unsafe.Slice((*[2]T)(unsafe.Pointer(&s[0])), n)
+}
+
+// pools2x2 reports whether the windows are 2×2 tiles, all inside the input.
+func pools2x2(g backend.PoolGeom) bool {
+	return g.KernelH == 2 && g.KernelW == 2 && g.StrideH == 2 && g.StrideW == 2 && g.PadH == 0 && g.PadW == 0 &&
+		g.DilationH <= 1 && g.DilationW <= 1 && 2*g.P <= g.H && 2*g.Q <= g.W
+}
+
+// pools1x1 reports whether each window is one element and no element is left out.
+func pools1x1(g backend.PoolGeom) bool {
+	return g.KernelH == 1 && g.KernelW == 1 && g.StrideH == 1 && g.StrideW == 1 && g.PadH == 0 && g.PadW == 0 &&
+		g.P == g.H && g.Q == g.W
+}
+
+func copyAll[T any](dst, src []T) {
+	parallel(len(dst), grain, func(lo, hi int) { copy(dst[lo:hi], src[lo:hi]) })
+}
+
+// MaxPool2d takes the maximum of each window.
+func (be *Backend) MaxPool2d(dst, x backend.Array, g backend.PoolGeom) {
+	if x.DType() == backend.Float32 {
+		maxPool(data[float32](dst), data[float32](x), g)
+	} else {
+		maxPool(data[float64](dst), data[float64](x), g)
+	}
+}
+
+func maxPool[T float](dst, x []T, g backend.PoolGeom) {
+	if len(dst) == 0 {
+		return
+	}
+	if pools1x1(g) {
+		copyAll(dst, x)
+		return
+	}
+	f := maxPoolPlane[T]
+	if pools2x2(g) {
+		f = maxPool2x2Plane[T]
+	}
+	eachPlane(g, func(i int) { f(plane(dst, i, g.P*g.Q), plane(x, i, g.H*g.W), g) })
+}
+
+func maxPool2x2Plane[T float](dst, x []T, g backend.PoolGeom) {
+	for p := range g.P {
+		out := dst[p*g.Q:][:g.Q]
+		a, b := pairs(x[2*p*g.W:], g.Q), pairs(x[(2*p+1)*g.W:], g.Q)
+		a, b = a[:len(out)], b[:len(out)]
+		for q := range out {
+			out[q] = max(a[q][0], a[q][1], b[q][0], b[q][1])
+		}
+	}
+}
+
+// maxPoolPlane takes the kernel's positions one by one, each for a whole row of
+// the result, so that padding costs nothing inside the loop.
+func maxPoolPlane[T float](dst, x []T, g backend.PoolGeom) {
+	lowest := T(math.Inf(-1))
+	for p := range g.P {
+		out := dst[p*g.Q:][:g.Q]
+		for q := range out {
+			out[q] = lowest
+		}
+		h := p*g.StrideH - g.PadH
+		first, end := inside(h, g.DilationH, g.KernelH, g.H)
+		for r := first; r < end; r++ {
+			row := x[(h+r*g.DilationH)*g.W:][:g.W]
+			for s := range g.KernelW {
+				w := s*g.DilationW - g.PadW
+				lo, hi := inside(w, g.StrideW, g.Q, g.W)
+				part := out[min(lo, hi):hi]
+				if len(part) == 0 {
+					continue
+				}
+				for i, k := 0, lo*g.StrideW+w; i < len(part); i, k = i+1, k+g.StrideW {
+					part[i] = max(part[i], row[k])
+				}
+			}
+		}
+	}
+}
+
+// MaxPool2dGrad gives dy to the first maximum of each window; of several NaN the
+// last gets it, as in PyTorch.
+func (be *Backend) MaxPool2dGrad(dx, dy, x, y backend.Array, g backend.PoolGeom) {
+	if x.DType() == backend.Float32 {
+		maxPoolGrad(data[float32](dx), data[float32](dy), data[float32](x), data[float32](y), g)
+	} else {
+		maxPoolGrad(data[float64](dx), data[float64](dy), data[float64](x), data[float64](y), g)
+	}
+}
+
+func maxPoolGrad[T float](dx, dy, x, y []T, g backend.PoolGeom) {
+	if len(dy) == 0 {
+		clear(dx)
+		return
+	}
+	if pools1x1(g) {
+		copyAll(dx, dy)
+		return
+	}
+	f := maxPoolGradPlane[T]
+	if pools2x2(g) {
+		f = maxPoolGrad2x2Plane[T]
+	}
+	eachPlane(g, func(i int) {
+		f(plane(dx, i, g.H*g.W), plane(dy, i, g.P*g.Q), plane(x, i, g.H*g.W), plane(y, i, g.P*g.Q), g)
+	})
+}
+
+// maxPoolGrad2x2Plane finds the maximum's place without branches: in a random
+// input every one of them would be mispredicted.
+func maxPoolGrad2x2Plane[T float](dx, dy, x, y []T, g backend.PoolGeom) {
+	if 2*g.P < g.H || 2*g.Q < g.W {
+		clear(dx)
+	}
+	for p := range g.P {
+		top, bottom := 2*p*g.W, (2*p+1)*g.W
+		a, b := pairs(x[top:], g.Q), pairs(x[bottom:], g.Q)
+		da, db := pairs(dx[top:], g.Q), pairs(dx[bottom:], g.Q)
+		m, d := y[p*g.Q:][:len(a)], dy[p*g.Q:][:len(a)]
+		b, da, db = b[:len(a)], da[:len(a)], db[:len(a)]
+		for q := range a {
+			best := m[q]
+			at := 3
+			if b[q][0] == best {
+				at = 2
+			}
+			if a[q][1] == best {
+				at = 1
+			}
+			if a[q][0] == best {
+				at = 0
+			}
+			if best != best {
+				at = lastNaN([4]T{a[q][0], a[q][1], b[q][0], b[q][1]})
+			}
+			var tile [4]T
+			tile[at&3] = d[q]
+			da[q] = [2]T{tile[0], tile[1]}
+			db[q] = [2]T{tile[2], tile[3]}
+		}
+	}
+}
+
+func lastNaN[T float](s [4]T) int {
+	last := 0
+	for i, v := range s {
+		if v != v {
+			last = i
+		}
+	}
+	return last
+}
+
+func maxPoolGradPlane[T float](dx, dy, x, y []T, g backend.PoolGeom) {
+	clear(dx)
+	for p := range g.P {
+		h := p*g.StrideH - g.PadH
+		r0, r1 := inside(h, g.DilationH, g.KernelH, g.H)
+		for q := range g.Q {
+			w := q*g.StrideW - g.PadW
+			s0, s1 := inside(w, g.DilationW, g.KernelW, g.W)
+			best := y[p*g.Q+q]
+			at := -1
+		search:
+			for r := r0; r < r1; r++ {
+				row := (h+r*g.DilationH)*g.W + w
+				for s := s0; s < s1; s++ {
+					i := row + s*g.DilationW
+					if v := x[i]; v == best {
+						at = i
+						break search
+					} else if v != v {
+						at = i
+					}
+				}
+			}
+			if at >= 0 {
+				dx[at] += dy[p*g.Q+q]
+			}
+		}
+	}
+}
+
+// span is what the windows of average pooling cover along one dimension:
+// elements lo to hi, to be divided by n.
+type span struct{ lo, hi, n int }
+
+// avgSpans returns the spans of average pooling along both dimensions.
+func avgSpans(g backend.PoolGeom) (h, w []span) {
+	along := func(size, count, kernel, stride, pad int) []span {
+		spans := make([]span, count)
+		for i := range spans {
+			lo := i*stride - pad
+			hi := min(lo+kernel, size+pad)
+			n := hi - lo
+			lo = min(max(lo, 0), size)
+			hi = max(lo, min(hi, size))
+			if g.ExcludePad {
+				n = hi - lo
+			}
+			if g.Divisor != 0 {
+				n = 1
+			}
+			spans[i] = span{lo, hi, max(n, 1)} // an empty window gives 0
+		}
+		return spans
+	}
+	h = along(g.H, g.P, g.KernelH, g.StrideH, g.PadH)
+	w = along(g.W, g.Q, g.KernelW, g.StrideW, g.PadW)
+	if g.Divisor != 0 {
+		for i := range h {
+			h[i].n = g.Divisor
+		}
+	}
+	return h, w
+}
+
+// adaptiveSpans returns the spans of adaptive average pooling.
+func adaptiveSpans(g backend.PoolGeom) (h, w []span) {
+	along := func(size, count int) []span {
+		spans := make([]span, count)
+		for i := range spans {
+			lo, hi := i*size/count, ((i+1)*size+count-1)/count
+			spans[i] = span{lo, hi, max(hi-lo, 1)}
+		}
+		return spans
+	}
+	return along(g.H, g.P), along(g.W, g.Q)
+}
+
+// AvgPool2d takes the mean of each window.
+func (be *Backend) AvgPool2d(dst, x backend.Array, g backend.PoolGeom) {
+	if x.DType() == backend.Float32 {
+		avgPool(data[float32](dst), data[float32](x), g)
+	} else {
+		avgPool(data[float64](dst), data[float64](x), g)
+	}
+}
+
+func avgPool[T float](dst, x []T, g backend.PoolGeom) {
+	switch {
+	case len(dst) == 0:
+	case pools1x1(g) && g.Divisor == 0:
+		copyAll(dst, x)
+	case pools2x2(g):
+		eachPlane(g, func(i int) { avgPool2x2Plane(plane(dst, i, g.P*g.Q), plane(x, i, g.H*g.W), g) })
+	default:
+		h, w := avgSpans(g)
+		means(dst, x, h, w, g)
+	}
+}
+
+func avgPool2x2Plane[T float](dst, x []T, g backend.PoolGeom) {
+	n := 4.0
+	if g.Divisor != 0 {
+		n = float64(g.Divisor)
+	}
+	for p := range g.P {
+		out := dst[p*g.Q:][:g.Q]
+		a, b := pairs(x[2*p*g.W:], g.Q), pairs(x[(2*p+1)*g.W:], g.Q)
+		a, b = a[:len(out)], b[:len(out)]
+		for q := range out {
+			top := float64(a[q][0]) + float64(a[q][1])
+			bottom := float64(b[q][0]) + float64(b[q][1])
+			out[q] = T((top + bottom) / n)
+		}
+	}
+}
+
+// means computes the mean of each window h[p] × w[q] of each plane.
+func means[T float](dst, x []T, h, w []span, g backend.PoolGeom) {
+	eachPlane(g, func(i int) {
+		dst, x := plane(dst, i, g.P*g.Q), plane(x, i, g.H*g.W)
+		for p, h := range h {
+			out := dst[p*g.Q:][:len(w)]
+			for q, w := range w {
+				sum := 0.0
+				for r := h.lo; r < h.hi; r++ {
+					for _, v := range x[r*g.W+w.lo : r*g.W+w.hi] {
+						sum += float64(v)
+					}
+				}
+				out[q] = T(sum / float64(h.n*w.n))
+			}
+		}
+	})
+}
+
+// AvgPool2dGrad is AvgPool2d's gradient.
+func (be *Backend) AvgPool2dGrad(dx, dy backend.Array, g backend.PoolGeom) {
+	if dx.DType() == backend.Float32 {
+		avgPoolGrad(data[float32](dx), data[float32](dy), g)
+	} else {
+		avgPoolGrad(data[float64](dx), data[float64](dy), g)
+	}
+}
+
+func avgPoolGrad[T float](dx, dy []T, g backend.PoolGeom) {
+	switch {
+	case len(dy) == 0:
+		clear(dx)
+	case pools1x1(g) && g.Divisor == 0:
+		copyAll(dx, dy)
+	case pools2x2(g):
+		eachPlane(g, func(i int) { avgPoolGrad2x2Plane(plane(dx, i, g.H*g.W), plane(dy, i, g.P*g.Q), g) })
+	default:
+		h, w := avgSpans(g)
+		spread(dx, dy, h, w, g)
+	}
+}
+
+func avgPoolGrad2x2Plane[T float](dx, dy []T, g backend.PoolGeom) {
+	if 2*g.P < g.H || 2*g.Q < g.W {
+		clear(dx)
+	}
+	n := T(4)
+	if g.Divisor != 0 {
+		n = T(g.Divisor)
+	}
+	for p := range g.P {
+		d := dy[p*g.Q:][:g.Q]
+		a, b := pairs(dx[2*p*g.W:], g.Q), pairs(dx[(2*p+1)*g.W:], g.Q)
+		a, b = a[:len(d)], b[:len(d)]
+		for q := range d {
+			v := d[q] / n
+			a[q] = [2]T{v, v}
+			b[q] = [2]T{v, v}
+		}
+	}
+}
+
+// spread is the gradient of means: it gives each window's dy to its elements in
+// equal parts.
+func spread[T float](dx, dy []T, h, w []span, g backend.PoolGeom) {
+	eachPlane(g, func(i int) {
+		dx, dy := plane(dx, i, g.H*g.W), plane(dy, i, g.P*g.Q)
+		clear(dx)
+		for p, h := range h {
+			d := dy[p*g.Q:][:len(w)]
+			for q, w := range w {
+				v := d[q] / T(h.n*w.n)
+				for r := h.lo; r < h.hi; r++ {
+					row := dx[r*g.W+w.lo : r*g.W+w.hi]
+					for i := range row {
+						row[i] += v
+					}
+				}
+			}
+		}
+	})
+}
+
+// AdaptiveAvgPool2d takes means of windows that share the input evenly.
+func (be *Backend) AdaptiveAvgPool2d(dst, x backend.Array, g backend.PoolGeom) {
+	if x.DType() == backend.Float32 {
+		adaptiveAvgPool(data[float32](dst), data[float32](x), g)
+	} else {
+		adaptiveAvgPool(data[float64](dst), data[float64](x), g)
+	}
+}
+
+func adaptiveAvgPool[T float](dst, x []T, g backend.PoolGeom) {
+	switch {
+	case len(dst) == 0:
+	case g.P == g.H && g.Q == g.W:
+		copyAll(dst, x)
+	default:
+		h, w := adaptiveSpans(g)
+		means(dst, x, h, w, g)
+	}
+}
+
+// AdaptiveAvgPool2dGrad is AdaptiveAvgPool2d's gradient.
+func (be *Backend) AdaptiveAvgPool2dGrad(dx, dy backend.Array, g backend.PoolGeom) {
+	if dx.DType() == backend.Float32 {
+		adaptiveAvgPoolGrad(data[float32](dx), data[float32](dy), g)
+	} else {
+		adaptiveAvgPoolGrad(data[float64](dx), data[float64](dy), g)
+	}
+}
+
+func adaptiveAvgPoolGrad[T float](dx, dy []T, g backend.PoolGeom) {
+	switch {
+	case len(dy) == 0:
+		clear(dx)
+	case g.P == g.H && g.Q == g.W:
+		copyAll(dx, dy)
+	default:
+		h, w := adaptiveSpans(g)
+		spread(dx, dy, h, w, g)
+	}
+}

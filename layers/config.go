@@ -1,0 +1,161 @@
+package layers
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/wick-ml/wick/tensor"
+)
+
+// partConfig is how a container writes down one of its children: what [Load] needs to
+// make it again.
+type partConfig struct {
+	Name   string          `json:"name"`
+	Config json.RawMessage `json:"config,omitempty"`
+}
+
+// describe returns the registered name and the config of a module: what its
+// Config says, and for a Sequential or a ModuleList the list of what its children
+// say. path is where m stands in the model ("" is the model itself). A module that
+// Load could not make again is an error that names its path.
+func describe(m Module, path string) (name string, config []byte, err error) {
+	switch v := m.(type) {
+	case *Sequential:
+		children := make([]Module, len(v.layers))
+		for i, l := range v.layers {
+			children[i] = l
+		}
+		config, err = describeList(children, path)
+		return "Sequential", config, err
+	case ModuleList:
+		config, err = describeList(v, path)
+		return "ModuleList", config, err
+	case Configurer:
+		name, config = v.Config()
+		switch {
+		case !registered(name):
+			return "", nil, fmt.Errorf("layers: %s has the name %q, which is not registered: call layers.Register(%q, …)", where(m, path), name, name)
+		case isLibraryName(name) && !isLibrary(m):
+			// Config came with an embedded layer: Load would make that one.
+			return "", nil, fmt.Errorf("layers: %s describes itself as this package's %s: give it a Config of its own", where(m, path), name)
+		case len(config) > 0 && !json.Valid(config):
+			return "", nil, fmt.Errorf("layers: %s has a Config that is not JSON: %.60q", where(m, path), config)
+		}
+		return name, config, nil
+	}
+	return "", nil, fmt.Errorf("layers: %s cannot be described: it needs a method Config and a name registered with layers.Register", where(m, path))
+}
+
+// where names a module in an error: "features.3 (layers.Func)".
+func where(m Module, path string) string {
+	if path == "" {
+		return "the model (" + typeString(m) + ")"
+	}
+	return path + " (" + typeString(m) + ")"
+}
+
+func describeList(children []Module, path string) ([]byte, error) {
+	list := make([]partConfig, len(children))
+	for i, m := range children {
+		name, config, err := describe(m, join(path, strconv.Itoa(i)))
+		if err != nil {
+			return nil, err
+		}
+		list[i] = partConfig{name, config}
+	}
+	return json.Marshal(list)
+}
+
+// constructList makes the modules of a list that describeList wrote.
+func constructList(list []partConfig) ([]Module, error) {
+	children := make([]Module, len(list))
+	for i, c := range list {
+		m, err := construct(c.Name, c.Config)
+		if err != nil {
+			return nil, fmt.Errorf("%d: %w", i, err)
+		}
+		children[i] = m
+	}
+	return children, nil
+}
+
+func init() {
+	register("Sequential", func(list []partConfig) (Module, error) {
+		children, err := constructList(list)
+		if err != nil {
+			return nil, err
+		}
+		s := &Sequential{}
+		for i, m := range children {
+			l, ok := m.(Layer)
+			if !ok {
+				return nil, fmt.Errorf("%d: a %s (%T) has no Forward of one tensor", i, list[i].Name, m)
+			}
+			s.layers = append(s.layers, l)
+		}
+		return s, nil
+	})
+	register("ModuleList", func(list []partConfig) (Module, error) {
+		children, err := constructList(list)
+		return ModuleList(children), err
+	})
+}
+
+// libraryNames holds the names of this package's own layers; init functions fill
+// it and nothing changes it afterwards.
+var libraryNames = map[string]bool{}
+
+func isLibraryName(name string) bool { return libraryNames[name] }
+
+// register makes a layer of this package known to [Load]. The config is decoded
+// strictly: a setting that this version does not know is an error, because
+// without it the module would compute something else. What build panics with
+// because it does not fit is an error too.
+func register[C any](name string, build func(C) (Module, error)) {
+	libraryNames[name] = true
+	Register(name, func(config []byte) (m Module, err error) {
+		var c C
+		if len(config) > 0 {
+			d := json.NewDecoder(bytes.NewReader(config))
+			d.DisallowUnknownFields()
+			if err := d.Decode(&c); err != nil {
+				return nil, fmt.Errorf("layers: %s: config %.60q: %w", name, config, err)
+			}
+			if _, err := d.Token(); err != io.EOF {
+				return nil, fmt.Errorf("layers: %s: config %.60q goes on after its value", name, config)
+			}
+		}
+		if bad := tensor.Try(func() { m, err = build(c) }); bad != nil {
+			err = bad
+		}
+		if err != nil {
+			return nil, fmt.Errorf("layers: %s: %w", name, err)
+		}
+		return m, nil
+	})
+}
+
+// config writes a layer's settings as JSON. They are plain numbers, booleans and
+// lists of them, so the only failure is a NaN or an infinity, which none of them
+// has a use for.
+func config[C any](name string, c C) (string, []byte) {
+	b, err := json.Marshal(c)
+	if err != nil {
+		panic(fmt.Sprintf("layers: %s.Config: %v", name, err))
+	}
+	return name, b
+}
+
+// isLibrary reports whether m is exactly a type of this package. (A type of
+// another package that embeds one has its methods too, but may do something
+// else in its Forward; hence this list instead of a method.)
+func isLibrary(m Module) bool {
+	switch m.(type) {
+	case *Sequential, ModuleList:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,94 @@
+package layers
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/wick-ml/wick/tensor"
+)
+
+func typeString(m Module) string { return fmt.Sprintf("%T", m) }
+
+// Sequential is a layer made of layers, each fed with the result of the one
+// before. In passes that are not recorded (no-grad) it gives back what only its
+// own layers of this package have seen as soon as the next layer is done. What a
+// [Func] or a layer of another package has seen lives as long as the input does.
+// (torch.nn.Sequential)
+type Sequential struct {
+	layers []Layer
+}
+
+// NewSequential chains layers; their names are "0", "1", ….
+func NewSequential(layers ...Layer) *Sequential { return &Sequential{layers} }
+
+// Append adds layers at the end.
+func (s *Sequential) Append(layers ...Layer) { s.layers = append(s.layers, layers...) }
+
+// Layers returns the layers.
+func (s *Sequential) Layers() []Layer { return s.layers }
+
+// Parts lists the layers.
+func (s *Sequential) Parts() []Part {
+	parts := make([]Part, len(s.layers))
+	for i, l := range s.layers {
+		parts[i] = Child(strconv.Itoa(i), l)
+	}
+	return parts
+}
+
+// Forward feeds x through all layers.
+func (s *Sequential) Forward(x *tensor.Tensor) *tensor.Tensor {
+	at := 0
+	defer func() {
+		// An operation without parameters does not know where it is.
+		if e := recover(); e != nil {
+			if err, ok := e.(*tensor.Error); ok {
+				e = err.InLayer(strconv.Itoa(at))
+			}
+			panic(e)
+		}
+	}()
+	var layer Layer
+	own := false // whether x was made here and only layers of this package have seen it
+	for at, layer = range s.layers {
+		y := layer.Forward(x)
+		library := keepsNothing(layer)
+		if y.SharesMemory(x) {
+			own = own && library
+		} else {
+			if own && library && y.IsNoGrad() {
+				x.Release()
+			}
+			own = library
+		}
+		x = y
+	}
+	return x
+}
+
+// keepsNothing reports whether a layer is one of this package, which keep nothing
+// of what passes through them.
+func keepsNothing(l Layer) bool {
+	if s, ok := l.(*Sequential); ok {
+		for _, l := range s.layers {
+			if !keepsNothing(l) {
+				return false
+			}
+		}
+		return true
+	}
+	return isLibrary(l)
+}
+
+// ModuleList is a list of modules, registered under "0", "1", …; it has no
+// Forward of its own. (torch.nn.ModuleList)
+type ModuleList []Module
+
+// Parts lists the modules.
+func (l ModuleList) Parts() []Part {
+	parts := make([]Part, len(l))
+	for i, m := range l {
+		parts[i] = Child(strconv.Itoa(i), m)
+	}
+	return parts
+}

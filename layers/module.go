@@ -1,0 +1,237 @@
+// Package layers provides neural-network modules in the manner of torch.nn:
+// convolutions, normalizations, pooling, activations, losses, containers, and
+// functions over a model's tree of parts: Parameters, StateDict, LoadStateDict,
+// To, Train, Eval, Save, Load, Summary.
+//
+// A model is any type with a method Parts, which lists its parameters, buffers
+// and children by name:
+//
+//	type Net struct {
+//		Features   *layers.Sequential
+//		Classifier *layers.Linear
+//	}
+//
+//	func (n *Net) Parts() []layers.Part {
+//		return []layers.Part{layers.Child("features", n.Features), layers.Child("classifier", n.Classifier)}
+//	}
+//
+// New layers are in training mode, as in PyTorch.
+package layers
+
+import (
+	"iter"
+	"strings"
+
+	"github.com/wick-ml/wick/tensor"
+)
+
+// Module is a model or a part of one.
+type Module interface {
+	// Parts lists parameters, buffers and children in a fixed order.
+	Parts() []Part
+}
+
+// Layer is a module with one input and one output, which is what [Sequential]
+// chains.
+type Layer interface {
+	Module
+	Forward(x *tensor.Tensor) *tensor.Tensor
+}
+
+// Func makes a layer without parameters of a function.
+type Func func(x *tensor.Tensor) *tensor.Tensor
+
+// Forward returns f(x).
+func (f Func) Forward(x *tensor.Tensor) *tensor.Tensor { return f(x) }
+
+// Parts returns nothing.
+func (f Func) Parts() []Part { return nil }
+
+// Part is a named parameter, buffer or child of a module; [Param], [Buffer] and
+// [Child] make one.
+type Part struct {
+	name   string
+	tensor *tensor.Tensor
+	buffer bool
+	child  Module
+}
+
+// Param makes a part of a parameter, a tensor that optimizers change. A nil
+// tensor (a layer without bias) is no part.
+func Param(name string, t *tensor.Tensor) Part { return Part{name: name, tensor: t} }
+
+// Buffer makes a part of a tensor that is saved with the model but not
+// optimized, such as a running mean. A nil tensor is no part.
+func Buffer(name string, t *tensor.Tensor) Part { return Part{name: name, tensor: t, buffer: true} }
+
+// Child makes a part of a module within a module.
+func Child(name string, m Module) Part { return Part{name: name, child: m} }
+
+// Modules yields m and all modules in it with their paths ("features.0"; m's own
+// is ""), parents first. A module that stands in several places comes each time.
+func Modules(m Module) iter.Seq2[string, Module] {
+	return func(yield func(string, Module) bool) { modules("", m, yield) }
+}
+
+func modules(path string, m Module, yield func(string, Module) bool) bool {
+	if !yield(path, m) {
+		return false
+	}
+	for _, p := range m.Parts() {
+		if p.child != nil && !modules(join(path, p.name), p.child, yield) {
+			return false
+		}
+	}
+	return true
+}
+
+func join(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
+}
+
+// tensors yields all parameters and buffers with their paths, a module's own
+// before its children's, and notes the paths in the tensors, so that errors can
+// name them.
+func tensors(m Module) iter.Seq2[string, Part] {
+	return func(yield func(string, Part) bool) {
+		for path, m := range Modules(m) {
+			for _, p := range m.Parts() {
+				if p.tensor == nil {
+					continue
+				}
+				at := join(path, p.name)
+				p.tensor.SetPath(at)
+				if !yield(at, p) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// NamedParameters yields a model's parameters with their paths, in PyTorch's
+// order; one that stands in several places (tied weights) comes once, under its
+// first path.
+func NamedParameters(m Module) iter.Seq2[string, *tensor.Tensor] {
+	return func(yield func(string, *tensor.Tensor) bool) {
+		seen := map[*tensor.Tensor]bool{}
+		for path, p := range tensors(m) {
+			if p.buffer || seen[p.tensor] {
+				continue
+			}
+			seen[p.tensor] = true
+			if !yield(path, p.tensor) {
+				return
+			}
+		}
+	}
+}
+
+// Parameters returns a model's parameters in PyTorch's order, tied ones once.
+func Parameters(m Module) []*tensor.Tensor {
+	var out []*tensor.Tensor
+	for _, p := range NamedParameters(m) {
+		out = append(out, p)
+	}
+	return out
+}
+
+// StateDict yields a model's parameters and buffers, the live tensors, under
+// PyTorch's keys and in its order. Tied ones come under each of their keys.
+func StateDict(m Module) iter.Seq2[string, *tensor.Tensor] {
+	return func(yield func(string, *tensor.Tensor) bool) {
+		for path, p := range tensors(m) {
+			if !yield(path, p.tensor) {
+				return
+			}
+		}
+	}
+}
+
+// NumParameters returns the number of elements in a model's parameters.
+func NumParameters(m Module) int {
+	n := 0
+	for _, p := range NamedParameters(m) {
+		n += p.Len()
+	}
+	return n
+}
+
+// SetRequiresGrad freezes (false) or unfreezes (true) all parameters of a model
+// or a part of one: frozen ones get no gradient and optimizers leave them alone.
+func SetRequiresGrad(m Module, on bool) {
+	for _, p := range NamedParameters(m) {
+		p.SetRequiresGrad(on)
+	}
+}
+
+// ZeroGrad forgets the gradients of all parameters.
+func ZeroGrad(m Module) {
+	for _, p := range NamedParameters(m) {
+		p.ZeroGrad()
+	}
+}
+
+// trainable is what layers with modes implement.
+type trainable interface{ SetTraining(on bool) }
+
+// Train puts a model in training mode: Dropout drops, BatchNorm2d uses the
+// batch's statistics.
+func Train(m Module) { setTraining(m, true) }
+
+// Eval puts a model in evaluation mode: Dropout does nothing, BatchNorm2d uses its
+// running statistics.
+func Eval(m Module) { setTraining(m, false) }
+
+func setTraining(m Module, on bool) {
+	for _, m := range Modules(m) {
+		if t, ok := m.(trainable); ok {
+			t.SetTraining(on)
+		}
+	}
+}
+
+// To moves a model's parameters, their gradients and its buffers to a device.
+// The tensors stay the same Go values, so optimizers made before keep working.
+func To(m Module, device *tensor.Device) {
+	for _, p := range tensors(m) {
+		replace(p.tensor, p.tensor.Detach().To(device))
+		if g := p.tensor.Grad(); g != nil {
+			replace(g, g.To(device))
+		}
+	}
+}
+
+// ToDType converts a model's floating-point parameters, their gradients and its
+// floating-point buffers to another floating-point type. The tensors stay the
+// same Go values.
+func ToDType(m Module, t tensor.DType) {
+	for _, p := range tensors(m) {
+		if !p.tensor.DType().IsFloat() {
+			continue
+		}
+		replace(p.tensor, p.tensor.Detach().ToDType(t))
+		if g := p.tensor.Grad(); g != nil {
+			replace(g, g.ToDType(t))
+		}
+	}
+}
+
+// replace gives x the memory of y, unless y is x in another guise already.
+func replace(x, y *tensor.Tensor) {
+	if !x.SharesMemory(y) {
+		x.SetData(y)
+	}
+}
+
+// typeName returns the name of a module's type without its package: "Conv2d".
+func typeName(m Module) string {
+	name := strings.TrimPrefix(typeString(m), "*")
+	if i := strings.LastIndexByte(name, '.'); i >= 0 {
+		name = name[i+1:]
+	}
+	return name
+}

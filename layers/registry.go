@@ -1,0 +1,52 @@
+package layers
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+)
+
+// Configurer is a module that Save can describe: its Config returns the name
+// under which its constructor is registered, and what that needs to make the
+// same architecture again, as JSON.
+type Configurer interface {
+	Config() (name string, config []byte)
+}
+
+var registry = struct {
+	sync.RWMutex
+	constructors map[string]func(config []byte) (Module, error)
+}{constructors: map[string]func([]byte) (Module, error){}}
+
+// Register makes a type of module known to [Load], by the name that its Config
+// returns. construct makes a new module from what Config returned; it must treat
+// config as data from a stranger. Registering a name twice panics. A program does
+// this once, in an init function or at the start of main.
+func Register(name string, construct func(config []byte) (Module, error)) {
+	registry.Lock()
+	defer registry.Unlock()
+	if _, ok := registry.constructors[name]; ok {
+		panic(fmt.Sprintf("layers: Register: %q is registered already", name))
+	}
+	registry.constructors[name] = construct
+}
+
+// construct makes a module by its registered name.
+func construct(name string, config []byte) (Module, error) {
+	registry.RLock()
+	f := registry.constructors[name]
+	names := slices.Sorted(maps.Keys(registry.constructors))
+	registry.RUnlock()
+	if f == nil {
+		return nil, fmt.Errorf("layers: no module is registered under %q (layers.Register makes one known); known are %q", name, names)
+	}
+	return f(config)
+}
+
+// registered reports whether a constructor is known under a name.
+func registered(name string) bool {
+	registry.RLock()
+	defer registry.RUnlock()
+	return registry.constructors[name] != nil
+}

@@ -1,0 +1,197 @@
+// Package models provides whole networks. VGG is the one of the CIFAR-10
+// tutorial, made from a list of widths and poolings.
+package models
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/wick-ml/wick/layers"
+	"github.com/wick-ml/wick/tensor"
+)
+
+// Cfg describes a VGG's feature extractor: a whole number is a 3×3 convolution
+// with so many output channels, followed by BatchNorm2d and ReLU; "M" is 2×2 max
+// pooling. It can also be read from JSON: [64, "M", 128, "M"].
+type Cfg []any
+
+// Cfgs holds the configurations that New knows by name. "model" is the
+// tutorial's name for the 16-layer one. (VGG11 to VGG19: Simonyan and Zisserman,
+// "Very deep convolutional networks for large-scale image recognition", 2014,
+// configurations A, B, D and E, for 32×32 pictures.)
+var Cfgs = map[string]Cfg{
+	"VGG11": {64, "M", 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"},
+	"VGG13": {64, 64, "M", 128, 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"},
+	"VGG16": {64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512, 512, 512, "M"},
+	"VGG19": {64, 64, "M", 128, 128, "M", 256, 256, 256, 256, "M", 512, 512, 512, 512, "M", 512, 512, 512, 512, "M"},
+	"model": {64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512, 512, 512, "M"},
+}
+
+// Names returns the names that New knows, sorted.
+func Names() []string {
+	names := make([]string, 0, len(Cfgs))
+	for name := range Cfgs {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// New returns a new model by name (see Cfgs), with randomly drawn weights. Asked
+// for another name, it returns an error that lists what it knows.
+func New(name string, classes int) (layers.Layer, error) {
+	cfg, ok := Cfgs[name]
+	if !ok {
+		return nil, fmt.Errorf("models: no model is called %q; known are %q", name, Names())
+	}
+	if classes < 1 {
+		return nil, fmt.Errorf("models: %s: got %d classes, want 1 or more", name, classes)
+	}
+	return NewVGG(cfg, classes), nil
+}
+
+// VGG is the tutorial's network: features as Cfg says, with an AvgPool2d(1, 1)
+// at their end, and one linear layer as the classifier. It takes [N 3 H W] with H
+// and W such that the poolings leave a single pixel (32×32 for the known
+// configurations) and returns [N classes] logits. Its state-dict keys are those
+// of the tutorial's PyTorch class ("features.0.weight", "classifier.bias").
+type VGG struct {
+	Features *layers.Sequential
+	// Dropout is applied to the features before the classifier; its P is 0 unless
+	// set.
+	Dropout    *layers.Dropout
+	Classifier *layers.Linear
+
+	cfg     Cfg
+	classes int
+}
+
+// NewVGG returns a VGG with randomly drawn weights. It panics with a
+// *tensor.Error if cfg or classes make no sense.
+func NewVGG(cfg Cfg, classes int) *VGG {
+	widths, err := cfg.widths()
+	if err == nil && classes < 1 {
+		err = fmt.Errorf("got %d classes, want 1 or more", classes)
+	}
+	if err != nil {
+		panic(&tensor.Error{Op: "NewVGG", Err: err})
+	}
+	features := layers.NewSequential()
+	in := 3
+	for _, width := range widths {
+		if width == 0 {
+			features.Append(layers.NewMaxPool2d(2, 2))
+			continue
+		}
+		features.Append(
+			layers.NewConv2d(in, width, 3, layers.ConvOpts{Padding: 1}),
+			layers.NewBatchNorm2d(width),
+			layers.ReLU{Inplace: true})
+		in = width
+	}
+	features.Append(layers.NewAvgPool2d(1, 1))
+	return &VGG{
+		Features:   features,
+		Dropout:    layers.NewDropout(0),
+		Classifier: layers.NewLinear(in, classes),
+		cfg:        cfg, classes: classes,
+	}
+}
+
+// maxWidth bounds what a configuration from a file can ask for.
+const maxWidth = 1 << 14
+
+// widths checks a configuration and returns its widths, 0 for a pooling.
+func (c Cfg) widths() ([]int, error) {
+	if len(c) == 0 || len(c) > 1000 {
+		return nil, fmt.Errorf("the configuration has %d entries, want 1 to 1000", len(c))
+	}
+	out := make([]int, len(c))
+	for i, e := range c {
+		switch v := e.(type) {
+		case int:
+			out[i] = v
+		case float64: // from JSON
+			if v == math.Trunc(v) && math.Abs(v) <= maxWidth {
+				out[i] = int(v)
+			}
+		case string:
+			if v == "M" {
+				continue
+			}
+		}
+		if out[i] < 1 || out[i] > maxWidth {
+			return nil, fmt.Errorf("entry %d of the configuration is %#v, want a number of channels (1 to %d) or \"M\"", i, e, maxWidth)
+		}
+	}
+	return out, nil
+}
+
+// Parts lists the features, the dropout and the classifier.
+func (m *VGG) Parts() []layers.Part {
+	return []layers.Part{
+		layers.Child("features", m.Features),
+		layers.Child("dropout", m.Dropout),
+		layers.Child("classifier", m.Classifier),
+	}
+}
+
+// Forward returns the logits [N classes] of pictures [N 3 H W].
+func (m *VGG) Forward(x *tensor.Tensor) *tensor.Tensor {
+	out := m.Features.Forward(x)
+	out = out.View(out.Size(0), -1)
+	out = m.Dropout.Forward(out)
+	return m.Classifier.Forward(out)
+}
+
+type vggConfig struct {
+	Cfg     Cfg     `json:"cfg"`
+	Classes int     `json:"classes"`
+	Dropout float64 `json:"dropout,omitempty"`
+}
+
+// Config is for layers.Save.
+func (m *VGG) Config() (name string, config []byte) {
+	config, err := json.Marshal(vggConfig{m.cfg, m.classes, m.Dropout.P})
+	if err != nil {
+		panic(err) // numbers and strings always have a JSON form
+	}
+	return "VGG", config
+}
+
+func init() {
+	layers.Register("VGG", func(config []byte) (layers.Module, error) {
+		var c vggConfig
+		if err := json.Unmarshal(config, &c); err != nil {
+			return nil, fmt.Errorf("models: VGG: %w", err)
+		}
+		widths, err := c.Cfg.widths()
+		if err == nil && (c.Classes < 1 || c.Classes > 1<<20) {
+			err = fmt.Errorf("got %d classes, want 1 to %d", c.Classes, 1<<20)
+		}
+		if err == nil && !(c.Dropout >= 0 && c.Dropout <= 1) {
+			err = fmt.Errorf("got dropout %v, want 0 to 1", c.Dropout)
+		}
+		if err == nil {
+			// A file of a few bytes must not ask for gigabytes.
+			parameters, in := 0, 3
+			for _, w := range widths {
+				if w > 0 {
+					parameters += 9 * in * w
+					in = w
+				}
+			}
+			if parameters > 1<<28 {
+				err = fmt.Errorf("the configuration has %d parameters, want %d or fewer", parameters, 1<<28)
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("models: VGG: %w", err)
+		}
+		m := NewVGG(c.Cfg, c.Classes)
+		m.Dropout.P = c.Dropout
+		return m, nil
+	})
+}

@@ -1,0 +1,300 @@
+package tensor
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/wick-ml/wick/autograd"
+	"github.com/wick-ml/wick/internal/backend"
+)
+
+// wantIndex panics unless index has type Int64.
+func wantIndex(op string, index *Tensor) {
+	if index.DType() != Int64 {
+		fail(op, "the index is %s, want int64; ToDType converts", index.DType())
+	}
+}
+
+// wantInRange panics with a sentence about err, which the backend has returned
+// for index into dimension dim of shape; nil is in range.
+func wantInRange(op string, w *Tensor, err error, index *Tensor, shape Shape, dim int) {
+	var e *backend.IndexError
+	if err == nil || !errors.As(err, &e) {
+		return
+	}
+	where := make([]int, len(index.shape))
+	for d, rest := len(where)-1, e.Position; d >= 0; d-- {
+		where[d] = rest % index.shape[d]
+		rest /= index.shape[d]
+	}
+	want := fmt.Sprintf("want 0 to %d", e.Size-1)
+	if e.Size == 0 {
+		want = "which has no entries"
+	}
+	failAt(op, w, "index %d at position %v is out of range for dimension %d of %v, %s", e.Index, where, dim, shape, want)
+}
+
+// scatterInto returns zeros of the given shape with src added at index, which
+// is known to be in range.
+func scatterInto(op string, shape Shape, index, src *Tensor, g backend.IndexGeom) *Tensor {
+	out := result(op, src.DType(), shape, src, index)
+	out.be().Fill(out.array(), 0)
+	wantInRange(op, nil, out.be().ScatterAdd(out.array(), index.array(), src.array(), g), index, shape, 0)
+	return out
+}
+
+// corner returns the leading entries of x in each dimension, as many as shape
+// has; x itself if that is all. It records nothing.
+func (x *Tensor) corner(op string, shape Shape) *Tensor {
+	if x.shape.Equal(shape) {
+		return x
+	}
+	return x.strided(op, shape, x.shape.strides(), 0)
+}
+
+// inCorner returns zeros of the given shape with x as their leading entries; x
+// itself if that is all. It records nothing.
+func (x *Tensor) inCorner(op string, shape Shape) *Tensor {
+	if x.shape.Equal(shape) {
+		return x
+	}
+	out := result(op, x.DType(), shape, x)
+	x.be().Fill(out.array(), 0)
+	x.be().StridedWrite(out.array(), x.array(), backend.StridedGeom{Shape: x.shape, Strides: shape.strides()})
+	return out
+}
+
+// wantFits panics unless index has x's number of dimensions and is nowhere
+// larger, but for dimension except.
+func wantFits(op, what string, x, index *Tensor, except int) {
+	ok := len(x.shape) == len(index.shape)
+	for d := 0; ok && d < len(x.shape); d++ {
+		ok = d == except || index.shape[d] <= x.shape[d]
+	}
+	if ok {
+		return
+	}
+	but := ""
+	if except >= 0 {
+		but = fmt.Sprintf(", but for dimension %d", except)
+	}
+	fail(op, "the index %v does not fit %s %v, want as many dimensions and no larger size%s", index.shape, what, x.shape, but)
+}
+
+// Gather picks elements along one dimension: element (i, j, k) of the result is
+// element (i, index[i][j][k], k) of x, for dimension 1 of three. The result has
+// the index's shape, which may be smaller than x in the other dimensions.
+// (torch.gather)
+func (x *Tensor) Gather(dim int, index *Tensor) *Tensor {
+	const op = "Gather"
+	dim = x.dim(op, dim)
+	wantIndex(op, index)
+	wantFits(op, "the tensor", x, index, dim)
+	out := result(op, x.DType(), index.shape, x, index)
+	block := slices.Clone(index.shape)
+	block[dim] = x.shape[dim]
+	split := index.shape.split(dim)
+	geom := backend.IndexGeom{Outer: split.Outer, N: block[dim], M: split.N, Inner: split.Inner}
+	err := x.be().Gather(out.array(), x.corner(op, block).array(), index.array(), geom)
+	wantInRange(op, nil, err, index, x.shape, dim)
+	shape, at := x.shape, index.Detach()
+	return autograd.Record(op, out, []*Tensor{x, index}, func(g *Tensor) []*Tensor {
+		return []*Tensor{scatterInto(op, block, at, g, geom).inCorner(op, shape), nil}
+	}, at)
+}
+
+// ScatterAdd returns x with src added at places along one dimension: element
+// (i, j, k) of src goes to (i, index[i][j][k], k), for dimension 1 of three. The
+// index may be smaller than src, and than x in the other dimensions.
+// (torch.scatter_add)
+func (x *Tensor) ScatterAdd(dim int, index, src *Tensor) *Tensor {
+	const op = "ScatterAdd"
+	dim = x.dim(op, dim)
+	wantIndex(op, index)
+	x.wantDType(op, src)
+	x.wantArithmetic(op)
+	wantFits(op, "the tensor", x, index, dim)
+	wantFits(op, "the source", src, index, -1)
+	out := like(op, x, index, src)
+	block := slices.Clone(index.shape)
+	block[dim] = x.shape[dim]
+	split := index.shape.split(dim)
+	geom := backend.IndexGeom{Outer: split.Outer, N: block[dim], M: split.N, Inner: split.Inner}
+	x.be().Copy(out.array(), x.array())
+	sums := out.corner(op, block)
+	err := x.be().ScatterAdd(sums.array(), index.array(), src.corner(op, index.shape).array(), geom)
+	wantInRange(op, nil, err, index, x.shape, dim)
+	if sums != out {
+		x.be().StridedWrite(out.array(), sums.array(), backend.StridedGeom{Shape: block, Strides: x.shape.strides()})
+	}
+	from, at := src.shape, index.Detach()
+	return autograd.Record(op, out, []*Tensor{x, index, src}, func(g *Tensor) []*Tensor {
+		return []*Tensor{g, nil, g.Gather(dim, at).inCorner(op, from)}
+	}, at)
+}
+
+// wantArithmetic panics for Bool, which cannot be added up in place.
+func (x *Tensor) wantArithmetic(op string) {
+	if x.DType() == Bool {
+		fail(op, "the operand is bool, want a number type; ToDType converts")
+	}
+}
+
+// IndexSelect returns the entries of x along one dimension that index, of one
+// dimension, names. (torch.index_select)
+func (x *Tensor) IndexSelect(dim int, index *Tensor) *Tensor {
+	const op = "IndexSelect"
+	dim = x.dim(op, dim)
+	wantVector(op, index)
+	shape := slices.Clone(x.shape)
+	shape[dim] = index.Len()
+	return indexSelect(op, x, dim, index, shape)
+}
+
+// wantVector panics unless index is an index of one dimension.
+func wantVector(op string, index *Tensor) {
+	wantIndex(op, index)
+	if len(index.shape) != 1 {
+		fail(op, "the index is %v, want one dimension", index.shape)
+	}
+}
+
+// indexSelect selects entries of x and gives the result the given shape.
+func indexSelect(op string, x *Tensor, dim int, index *Tensor, shape Shape) *Tensor {
+	out := result(op, x.DType(), shape, x, index)
+	split := x.shape.split(dim)
+	geom := backend.IndexGeom{Outer: split.Outer, N: split.N, M: index.Len(), Inner: split.Inner}
+	err := x.be().IndexSelect(out.array(), x.array(), index.array(), geom)
+	wantInRange(op, x, err, index, x.shape, dim)
+	from, at := x.shape, index.Detach()
+	return autograd.Record(op, out, []*Tensor{x, index}, func(g *Tensor) []*Tensor {
+		dx := result(op, g.DType(), from, g)
+		g.be().Fill(dx.array(), 0)
+		wantInRange(op, x, g.be().IndexAdd(dx.array(), at.array(), g.array(), geom), at, from, dim)
+		return []*Tensor{dx, nil}
+	}, at)
+}
+
+// IndexAdd returns x with the entries of src along one dimension added to those
+// that index, of one dimension, names. (torch.index_add)
+func (x *Tensor) IndexAdd(dim int, index, src *Tensor) *Tensor {
+	const op = "IndexAdd"
+	dim = x.dim(op, dim)
+	wantVector(op, index)
+	x.wantDType(op, src)
+	x.wantArithmetic(op)
+	want := slices.Clone(x.shape)
+	want[dim] = index.Len()
+	if !src.shape.Equal(want) {
+		fail(op, "the source is %v, want %v: %d entries along dimension %d of %v", src.shape, want, index.Len(), dim, x.shape)
+	}
+	out := like(op, x, index, src)
+	split := x.shape.split(dim)
+	geom := backend.IndexGeom{Outer: split.Outer, N: split.N, M: index.Len(), Inner: split.Inner}
+	x.be().Copy(out.array(), x.array())
+	wantInRange(op, nil, x.be().IndexAdd(out.array(), index.array(), src.array(), geom), index, x.shape, dim)
+	at := index.Detach()
+	return autograd.Record(op, out, []*Tensor{x, index, src}, func(g *Tensor) []*Tensor {
+		return []*Tensor{g, nil, g.IndexSelect(dim, at)}
+	}, at)
+}
+
+// Embedding returns the rows of weight, a matrix of one row an entry, that index
+// names; the result has the index's shape and one dimension more.
+// (torch.nn.functional.embedding)
+func Embedding(weight, index *Tensor) *Tensor {
+	const op = "Embedding"
+	wantIndex(op, index)
+	if len(weight.shape) != 2 {
+		failAt(op, weight, "the weight is %v, want two dimensions: entries and their size", weight.shape)
+	}
+	return indexSelect(op, weight, 0, index, append(slices.Clone(index.shape), weight.shape[1]))
+}
+
+// Nonzero returns the indices of the elements that are not 0, as an Int64 matrix
+// of one row an element and one column a dimension. (torch.nonzero)
+func (x *Tensor) Nonzero() *Tensor {
+	const op = "Nonzero"
+	flat := x.nonzero(op)
+	n := flat.Len()
+	out := result(op, Int64, Shape{n, len(x.shape)}, x)
+	strides := x.shape.strides()
+	for d, size := range x.shape {
+		// Where along dimension d: flat / stride mod size, exact in integers.
+		column := scalar(op, backend.Div, flat, float64(strides[d]), false)
+		overwriteScalar(column, backend.Remainder, float64(size))
+		x.be().StridedWrite(out.array(), column.array(), backend.StridedGeom{Shape: []int{n}, Strides: []int{len(x.shape)}, Offset: d})
+	}
+	return recordNothing(out, x)
+}
+
+// nonzero returns the flat positions of the elements that are not 0.
+func (x *Tensor) nonzero(op string) *Tensor {
+	all := result(op, Int64, Shape{x.Len()}, x)
+	n := x.be().Nonzero(all.array(), x.array())
+	return all.alias(Shape{n}, 0)
+}
+
+// MaskedSelect returns the elements of x at which mask (Bool, broadcast against
+// x) is true, in one dimension. (torch.masked_select)
+func (x *Tensor) MaskedSelect(mask *Tensor) *Tensor {
+	const op = "MaskedSelect"
+	if mask.DType() != Bool {
+		fail(op, "the mask is %s, want bool; a comparison makes one", mask.DType())
+	}
+	shape := broadcast(op, x.shape, mask.shape)
+	from := x.shape
+	wide := x.Detach()
+	if !shape.Equal(from) {
+		wide = x.strided(op, shape, from.stridesIn(shape), 0)
+	}
+	if !shape.Equal(mask.shape) {
+		mask = mask.strided(op, shape, mask.shape.stridesIn(shape), 0)
+	}
+	at := mask.nonzero(op)
+	geom := backend.IndexGeom{Outer: 1, N: shape.Len(), M: at.Len(), Inner: 1}
+	out := result(op, x.DType(), Shape{at.Len()}, x, mask)
+	wantInRange(op, nil, x.be().IndexSelect(out.array(), wide.array(), at.array(), geom), at, shape, 0)
+	return autograd.Record(op, out, []*Tensor{x, mask}, func(g *Tensor) []*Tensor {
+		return []*Tensor{sumTo(scatterInto(op, shape, at, g, geom), from), nil}
+	})
+}
+
+// OneHot returns Int64 rows of the given number of classes that are 1 at the
+// index and 0 elsewhere, in a new last dimension. With classes -1 there are as
+// many as the largest index needs. (torch.nn.functional.one_hot)
+func OneHot(index *Tensor, classes int) *Tensor {
+	const op = "OneHot"
+	wantIndex(op, index)
+	if classes == -1 {
+		if index.Len() == 0 {
+			fail(op, "the number of classes does not follow from an index without elements, want it given")
+		}
+		classes = int(index.Detach().MaxAll().Item()) + 1
+	}
+	if classes < 1 {
+		fail(op, "got %d classes, want 1 or more, or -1 for as many as the index needs", classes)
+	}
+	out := result(op, Int64, append(slices.Clone(index.shape), classes), index)
+	ones := result(op, Int64, Shape{index.Len()}, index)
+	index.be().Fill(ones.array(), 1)
+	index.be().Fill(out.array(), 0)
+	err := index.be().ScatterAdd(out.array(), index.array(), ones.array(), backend.IndexGeom{Outer: index.Len(), N: classes, M: 1, Inner: 1})
+	wantInRange(op, nil, err, index, out.shape, len(index.shape))
+	return recordNothing(out, index)
+}
+
+// CountEqual returns the number of places at which two tensors of one type and
+// shape are equal. It waits until a device has computed them.
+func CountEqual(a, b *Tensor) int {
+	const op = "CountEqual"
+	a.wantDType(op, b)
+	if !a.shape.Equal(b.shape) {
+		fail(op, "the tensors are %v and %v, want one shape", a.shape, b.shape)
+	}
+	same := binary(op, backend.Eq, a, b)
+	n := same.Sum().Ints()[0]
+	same.Release()
+	return int(n)
+}

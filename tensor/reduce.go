@@ -1,0 +1,466 @@
+package tensor
+
+import (
+	"math"
+
+	"github.com/wick-ml/wick/autograd"
+	"github.com/wick-ml/wick/internal/backend"
+)
+
+// span is the dimensions that a reduction goes over.
+type span struct {
+	reduce  []bool
+	kept    Shape // of the result with the reduced dimensions as 1
+	dropped Shape // of the result without them
+	n       int   // how many elements go into one of the result
+}
+
+// span resolves the dimensions of a reduction: none means all.
+func (x *Tensor) span(op string, dims []int) span {
+	s := span{reduce: make([]bool, len(x.shape)), kept: Shape{}, dropped: Shape{}, n: 1}
+	for i := range s.reduce {
+		s.reduce[i] = len(dims) == 0
+	}
+	for _, d := range dims {
+		d = x.dim(op, d)
+		if s.reduce[d] {
+			fail(op, "dimension %d of %v is named twice", d, x.shape)
+		}
+		s.reduce[d] = true
+	}
+	for i, n := range x.shape {
+		if s.reduce[i] {
+			s.n *= n
+			s.kept = append(s.kept, 1)
+		} else {
+			s.kept = append(s.kept, n)
+			s.dropped = append(s.dropped, n)
+		}
+	}
+	return s
+}
+
+// shape returns the shape of the result.
+func (s span) shape(keep bool) Shape {
+	if keep {
+		return s.kept
+	}
+	return s.dropped
+}
+
+// reduce reduces x to a tensor of the given shape and records nothing.
+func (x *Tensor) reduce(name string, op backend.ReduceOp, s span, shape Shape) *Tensor {
+	t := x.DType()
+	switch {
+	case op == backend.ReduceAny || op == backend.ReduceAll:
+		t = Bool
+	case op == backend.ReduceMax || op == backend.ReduceMin || t.IsFloat():
+	default:
+		t = Int64
+	}
+	out := result(name, t, shape, x)
+	x.be().Reduce(out.array(), x.array(), op, backend.ReduceGeom{Shape: x.shape, Reduce: s.reduce})
+	return out
+}
+
+// spread returns g, a reduction's result over s, repeated to the shape that was
+// reduced.
+func spread(op string, g *Tensor, s span, shape Shape) *Tensor {
+	return g.alias(s.kept, 0).strided(op, shape, s.kept.stridesIn(shape), 0)
+}
+
+// map1 computes an elementwise function and records nothing.
+func map1(name string, op backend.UnaryOp, x *Tensor) *Tensor {
+	out := like(name, x)
+	x.be().Unary(out.array(), x.array(), op, backend.UnaryParams{})
+	return out
+}
+
+// overwrite replaces the elements of a fresh tensor by op of them.
+func overwrite(x *Tensor, op backend.UnaryOp) {
+	x.be().Unary(x.array(), x.array(), op, backend.UnaryParams{})
+}
+
+// overwriteScalar replaces the elements of a fresh tensor by op(x, v).
+func overwriteScalar(x *Tensor, op backend.BinaryOp, v float64) {
+	x.be().BinaryScalar(x.array(), x.array(), v, false, op)
+}
+
+// overwriteWith replaces the elements of a fresh tensor by op(x, y), y broadcast.
+func overwriteWith(x *Tensor, op backend.BinaryOp, y *Tensor) {
+	x.be().Binary(x.array(), x.array(), y.array(), op, binaryGeom(x.shape, x.shape, y.shape))
+}
+
+// zeroWhere replaces the elements of a fresh tensor by 0 where mask, of its
+// shape, is true.
+func zeroWhere(x, mask *Tensor) {
+	zero := result("Where", x.DType(), Shape{}, x)
+	x.be().Fill(zero.array(), 0)
+	st := x.shape.strides()
+	x.be().Where(x.array(), mask.array(), zero.array(), x.array(), backend.WhereGeom{
+		Shape: x.shape, Cond: st, A: zero.shape.stridesIn(x.shape), B: st,
+	})
+}
+
+// Sum returns the sum over the given dimensions, or over all without arguments.
+// Sums of Int64, Uint8 and Bool are Int64. (torch.sum)
+func (x *Tensor) Sum(dims ...int) *Tensor { return x.sum("Sum", dims, false) }
+
+// SumKeep is Sum that leaves the dimensions with size 1.
+func (x *Tensor) SumKeep(dims ...int) *Tensor { return x.sum("SumKeep", dims, true) }
+
+func (x *Tensor) sum(op string, dims []int, keep bool) *Tensor {
+	s := x.span(op, dims)
+	out := x.reduce(op, backend.ReduceSum, s, s.shape(keep))
+	shape := x.shape
+	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		return []*Tensor{spread(op, g, s, shape)}
+	})
+}
+
+// Mean returns the mean over the given dimensions, or over all without
+// arguments. The mean of no elements is NaN. (torch.mean)
+func (x *Tensor) Mean(dims ...int) *Tensor { return x.mean("Mean", dims, false) }
+
+// MeanKeep is Mean that leaves the dimensions with size 1.
+func (x *Tensor) MeanKeep(dims ...int) *Tensor { return x.mean("MeanKeep", dims, true) }
+
+func (x *Tensor) mean(op string, dims []int, keep bool) *Tensor {
+	x.wantFloat(op)
+	s := x.span(op, dims)
+	out := x.reduce(op, backend.ReduceSum, s, s.shape(keep))
+	overwriteScalar(out, backend.Div, float64(s.n))
+	shape := x.shape
+	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		return []*Tensor{spread(op, scalar(op, backend.Div, g, float64(s.n), false), s, shape)}
+	})
+}
+
+// Prod returns the product over the given dimensions, or over all without
+// arguments. Products of Int64, Uint8 and Bool are Int64. (torch.prod)
+func (x *Tensor) Prod(dims ...int) *Tensor { return x.prod("Prod", dims, false) }
+
+// ProdKeep is Prod that leaves the dimensions with size 1.
+func (x *Tensor) ProdKeep(dims ...int) *Tensor { return x.prod("ProdKeep", dims, true) }
+
+func (x *Tensor) prod(op string, dims []int, keep bool) *Tensor {
+	s := x.span(op, dims)
+	out := x.reduce(op, backend.ReduceProd, s, s.shape(keep))
+	in := x.Detach()
+	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		// The gradient of an element is the product of the others: that of all that are not 0, divided by
+		// the element if it is not 0 itself, and 0 if one of the others is.
+		zero := scalar(op, backend.Eq, in, 0, false)
+		factors := like(op, in)
+		one := result(op, in.DType(), Shape{}, in)
+		in.be().Fill(one.array(), 1)
+		st := in.shape.strides()
+		in.be().Where(factors.array(), zero.array(), one.array(), in.array(), backend.WhereGeom{
+			Shape: in.shape, Cond: st, A: one.shape.stridesIn(in.shape), B: st,
+		})
+		product := factors.reduce(op, backend.ReduceProd, s, s.kept)
+		overwriteWith(product, backend.Mul, g.alias(s.kept, 0))
+		dx := binary(op, backend.Div, product, factors)
+		others := binary(op, backend.Sub, zero.reduce(op, backend.ReduceSum, s, s.kept), zero.ToDType(Int64))
+		zeroWhere(dx, scalar(op, backend.Ne, others, 0, false))
+		return []*Tensor{dx}
+	}, in)
+}
+
+// VarOpts are the options of [Var] and [Std]. Zero fields mean PyTorch's
+// defaults.
+type VarOpts struct {
+	Dims       []int // none: all
+	Keep       bool  // leave the dimensions with size 1
+	Correction *int  // sums of squares are divided by n - Correction; nil: 1 (the unbiased variance)
+}
+
+// Var returns the unbiased variance (divided by n-1) over the given dimensions,
+// or over all without arguments. The function [Var] has more options.
+// (torch.var)
+func (x *Tensor) Var(dims ...int) *Tensor { return Var(x, VarOpts{Dims: dims}) }
+
+// Std returns the standard deviation, the root of [Tensor.Var]. (torch.std)
+func (x *Tensor) Std(dims ...int) *Tensor { return Std(x, VarOpts{Dims: dims}) }
+
+// Var returns the variance. With n - Correction of 0 or less it is not a finite
+// number. (torch.var)
+func Var(x *Tensor, opts VarOpts) *Tensor { return x.variance("Var", opts, false) }
+
+// Std returns the standard deviation, the root of the variance. Its gradient
+// where it is 0 is 0. (torch.std)
+func Std(x *Tensor, opts VarOpts) *Tensor { return x.variance("Std", opts, true) }
+
+func (x *Tensor) variance(op string, opts VarOpts, root bool) *Tensor {
+	x.wantFloat(op)
+	s := x.span(op, opts.Dims)
+	correction := 1
+	if opts.Correction != nil {
+		correction = *opts.Correction
+	}
+	n := float64(max(s.n-correction, 0))
+
+	// deviation computes x minus its mean, before the sum and again for the gradient.
+	in := x.Detach()
+	deviation := func() *Tensor {
+		mean := in.reduce(op, backend.ReduceSum, s, s.kept)
+		overwriteScalar(mean, backend.Div, float64(s.n))
+		return binary(op, backend.Sub, in, mean)
+	}
+	d := deviation()
+	out := d.reduce(op, backend.ReduceSumSquares, s, s.shape(opts.Keep))
+	d.Release()
+	overwriteScalar(out, backend.Div, n)
+	if !root {
+		return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+			dx := deviation()
+			overwriteWith(dx, backend.Mul, scalar(op, backend.Mul, g.alias(s.kept, 0), 2/n, false))
+			return []*Tensor{dx}
+		}, in)
+	}
+	overwrite(out, backend.Sqrt)
+	std := out.Detach()
+	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		dx := deviation()
+		share := binary(op, backend.Div, g.alias(std.shape, 0), std)
+		zeroWhere(share, scalar(op, backend.Eq, std, 0, false))
+		overwriteScalar(share, backend.Div, n)
+		overwriteWith(dx, backend.Mul, share.alias(s.kept, 0))
+		return []*Tensor{dx}
+	}, in, out)
+}
+
+// Norm returns the p-norm (Σ|x|^p)^(1/p) over the given dimensions, or over all
+// without arguments: Norm(2) is the Euclidean norm; p of +Inf or -Inf gives the
+// largest or smallest magnitude, 0 the number of elements that are not 0. Where
+// the norm is 0 the gradient is 0. (torch.linalg.vector_norm)
+func (x *Tensor) Norm(p float64, dims ...int) *Tensor { return x.norm("Norm", p, dims, false) }
+
+// NormKeep is Norm that leaves the dimensions with size 1.
+func (x *Tensor) NormKeep(p float64, dims ...int) *Tensor { return x.norm("NormKeep", p, dims, true) }
+
+func (x *Tensor) norm(op string, p float64, dims []int, keep bool) *Tensor {
+	x.wantFloat(op)
+	s := x.span(op, dims)
+	shape := s.shape(keep)
+	if isNaN(p) {
+		fail(op, "the order is NaN, want a number")
+	}
+	var out *Tensor
+	switch {
+	case p == 2:
+		out = x.reduce(op, backend.ReduceSumSquares, s, shape)
+		overwrite(out, backend.Sqrt)
+	case p == 0:
+		out = scalar(op, backend.Ne, x, 0, false).reduce(op, backend.ReduceSum, s, shape).ToDType(x.DType())
+	case math.IsInf(p, 0):
+		x.wantElements(op, s)
+		extreme := backend.ReduceMax
+		if p < 0 {
+			extreme = backend.ReduceMin
+		}
+		out = map1(op, backend.Abs, x).reduce(op, extreme, s, shape)
+	default:
+		powers := map1(op, backend.Abs, x)
+		if p != 1 {
+			overwriteScalar(powers, backend.Pow, p)
+		}
+		out = powers.reduce(op, backend.ReduceSum, s, shape)
+		if p != 1 {
+			overwriteScalar(out, backend.Pow, 1/p)
+		}
+	}
+	in, norm := x.Detach(), out.alias(s.kept, 0)
+	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		g = g.alias(s.kept, 0)
+		switch {
+		case p == 0:
+			return []*Tensor{ZerosLike(in.Detach().In(g.Scope()))}
+		case p == 2: // g·x/norm
+			share := binary(op, backend.Div, g, norm)
+			zeroWhere(share, scalar(op, backend.Eq, norm, 0, false))
+			return []*Tensor{binary(op, backend.Mul, in, share)}
+		case math.IsInf(p, 0): // equal shares to the elements that have the magnitude
+			dx := shareAmong(op, binary(op, backend.Eq, map1(op, backend.Abs, in), norm), g, s)
+			overwriteWith(dx, backend.Mul, map1(op, backend.Sign, in))
+			return []*Tensor{dx}
+		}
+		// g·sign(x)·|x|^(p-1)·norm^(1-p)
+		dx := map1(op, backend.Abs, in)
+		overwriteScalar(dx, backend.Pow, p-1)
+		overwriteWith(dx, backend.Mul, map1(op, backend.Sign, in))
+		if p < 1 {
+			zeroWhere(dx, scalar(op, backend.Eq, in, 0, false)) // the power is infinite there
+		}
+		share := scalar(op, backend.Pow, norm, 1-p, false)
+		overwriteWith(share, backend.Mul, g)
+		if p != 1 {
+			zeroWhere(share, scalar(op, backend.Eq, norm, 0, false))
+		}
+		overwriteWith(dx, backend.Mul, share)
+		return []*Tensor{dx}
+	}, in, out)
+}
+
+// shareAmong divides g, the gradient of a reduction over s, evenly among the
+// elements for which mask is true.
+func shareAmong(op string, mask, g *Tensor, s span) *Tensor {
+	dx := mask.ToDType(g.DType())
+	share := binary(op, backend.Div, g.alias(s.kept, 0), dx.reduce(op, backend.ReduceSum, s, s.kept))
+	overwriteWith(dx, backend.Mul, share)
+	return dx
+}
+
+// wantElements panics if a reduction that has no result for no elements has
+// none.
+func (x *Tensor) wantElements(op string, s span) {
+	if s.n > 0 {
+		return
+	}
+	for i, n := range x.shape {
+		if s.reduce[i] && n == 0 {
+			fail(op, "dimension %d of %v has no elements, want one or more", i, x.shape)
+		}
+	}
+}
+
+// Amax returns the largest element over the given dimensions, or over all
+// without arguments. NaN counts as the largest. Equal largest elements share
+// the gradient evenly. (torch.amax)
+func (x *Tensor) Amax(dims ...int) *Tensor { return x.extreme("Amax", backend.ReduceMax, dims, false) }
+
+// AmaxKeep is Amax that leaves the dimensions with size 1.
+func (x *Tensor) AmaxKeep(dims ...int) *Tensor {
+	return x.extreme("AmaxKeep", backend.ReduceMax, dims, true)
+}
+
+// Amin returns the smallest element over the given dimensions, or over all
+// without arguments. NaN counts as the smallest. Equal smallest elements share
+// the gradient evenly. (torch.amin)
+func (x *Tensor) Amin(dims ...int) *Tensor { return x.extreme("Amin", backend.ReduceMin, dims, false) }
+
+// AminKeep is Amin that leaves the dimensions with size 1.
+func (x *Tensor) AminKeep(dims ...int) *Tensor {
+	return x.extreme("AminKeep", backend.ReduceMin, dims, true)
+}
+
+// MaxAll returns the largest of all elements, as [Tensor.Amax] does.
+func (x *Tensor) MaxAll() *Tensor { return x.extreme("MaxAll", backend.ReduceMax, nil, false) }
+
+// MinAll returns the smallest of all elements, as [Tensor.Amin] does.
+func (x *Tensor) MinAll() *Tensor { return x.extreme("MinAll", backend.ReduceMin, nil, false) }
+
+func (x *Tensor) extreme(op string, reduction backend.ReduceOp, dims []int, keep bool) *Tensor {
+	s := x.span(op, dims)
+	x.wantElements(op, s)
+	out := x.reduce(op, reduction, s, s.shape(keep))
+	in, best := x.Detach(), out.alias(s.kept, 0)
+	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		return []*Tensor{shareAmong(op, binary(op, backend.Eq, in, best), g, s)}
+	}, in, out)
+}
+
+// Max returns the largest elements along one dimension and their indices
+// (Int64), without that dimension. NaN counts as the largest; of equal ones the
+// first is taken, and gets the gradient. (torch.max with dim)
+func (x *Tensor) Max(dim int) (values, indices *Tensor) { return x.extremeAt("Max", dim, false) }
+
+// Min returns the smallest elements along one dimension and their indices
+// (Int64), without that dimension. NaN counts as the smallest; of equal ones the
+// first is taken, and gets the gradient. (torch.min with dim)
+func (x *Tensor) Min(dim int) (values, indices *Tensor) { return x.extremeAt("Min", dim, true) }
+
+func (x *Tensor) extremeAt(op string, dim int, smallest bool) (values, indices *Tensor) {
+	s := x.span(op, []int{dim})
+	x.wantElements(op, s)
+	shape := x.shape
+	split := shape.split(x.dim(op, dim))
+	values = result(op, x.DType(), s.dropped, x)
+	indices = recordNothing(result(op, Int64, s.dropped, x), x)
+	x.be().ReduceIndex(values.array(), indices.array(), x.array(), smallest, split)
+	at := indices.Detach()
+	autograd.Record(op, values, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		return []*Tensor{scatterInto(op, shape, at, g, backend.IndexGeom{Outer: split.Outer, N: split.N, M: 1, Inner: split.Inner})}
+	}, at)
+	return values, indices
+}
+
+// ArgMax returns the indices (Int64) of the largest elements along one
+// dimension, without that dimension: of NaN if there is one, of the first of
+// equal ones. (torch.argmax)
+func (x *Tensor) ArgMax(dim int) *Tensor { return x.argExtreme("ArgMax", dim, false) }
+
+// ArgMin returns the indices (Int64) of the smallest elements along one
+// dimension, without that dimension: of NaN if there is one, of the first of
+// equal ones. (torch.argmin)
+func (x *Tensor) ArgMin(dim int) *Tensor { return x.argExtreme("ArgMin", dim, true) }
+
+func (x *Tensor) argExtreme(op string, dim int, smallest bool) *Tensor {
+	s := x.span(op, []int{dim})
+	x.wantElements(op, s)
+	indices := result(op, Int64, s.dropped, x)
+	x.be().ReduceIndex(backend.Array{}, indices.array(), x.array(), smallest, x.shape.split(x.dim(op, dim)))
+	return recordNothing(indices, x)
+}
+
+// LogSumExp returns log Σ exp(x) over the given dimensions, or over all without
+// arguments, computed so that it does not overflow. (torch.logsumexp)
+func (x *Tensor) LogSumExp(dims ...int) *Tensor { return x.logSumExp("LogSumExp", dims, false) }
+
+// LogSumExpKeep is LogSumExp that leaves the dimensions with size 1.
+func (x *Tensor) LogSumExpKeep(dims ...int) *Tensor { return x.logSumExp("LogSumExpKeep", dims, true) }
+
+func (x *Tensor) logSumExp(op string, dims []int, keep bool) *Tensor {
+	x.wantFloat(op)
+	s := x.span(op, dims)
+	out := result(op, x.DType(), s.shape(keep), x)
+	if s.n == 0 {
+		x.be().Fill(out.array(), math.Inf(-1))
+		return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{spread(op, g, s, x.shape)} })
+	}
+	// finite replaces infinite elements by 0: Inf - Inf must not become NaN.
+	finite := func(t *Tensor) *Tensor {
+		infinite := result(op, Bool, t.shape, t)
+		t.be().Unary(infinite.array(), t.array(), backend.IsInf, backend.UnaryParams{})
+		t = t.Detach().Clone()
+		zeroWhere(t, infinite)
+		return t
+	}
+	most := finite(x.reduce(op, backend.ReduceMax, s, s.kept))
+	powers := binary(op, backend.Sub, x, most)
+	overwrite(powers, backend.Exp)
+	x.be().Reduce(out.array(), powers.array(), backend.ReduceSum, backend.ReduceGeom{Shape: x.shape, Reduce: s.reduce})
+	powers.Release()
+	overwrite(out, backend.Log)
+	overwriteWith(out, backend.Add, most.alias(out.shape, 0))
+	in, total := x.Detach(), out.alias(s.kept, 0)
+	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		dx := binary(op, backend.Sub, in, finite(total))
+		overwrite(dx, backend.Exp)
+		overwriteWith(dx, backend.Mul, g.alias(s.kept, 0))
+		return []*Tensor{dx}
+	}, in, out)
+}
+
+// Any reports (as Bool) whether some element is not 0, over the given
+// dimensions or over all without arguments. (torch.any)
+func (x *Tensor) Any(dims ...int) *Tensor { return x.truth("Any", backend.ReduceAny, dims, false) }
+
+// AnyKeep is Any that leaves the dimensions with size 1.
+func (x *Tensor) AnyKeep(dims ...int) *Tensor {
+	return x.truth("AnyKeep", backend.ReduceAny, dims, true)
+}
+
+// All reports (as Bool) whether no element is 0, over the given dimensions or
+// over all without arguments. (torch.all)
+func (x *Tensor) All(dims ...int) *Tensor { return x.truth("All", backend.ReduceAll, dims, false) }
+
+// AllKeep is All that leaves the dimensions with size 1.
+func (x *Tensor) AllKeep(dims ...int) *Tensor {
+	return x.truth("AllKeep", backend.ReduceAll, dims, true)
+}
+
+func (x *Tensor) truth(op string, reduction backend.ReduceOp, dims []int, keep bool) *Tensor {
+	s := x.span(op, dims)
+	return recordNothing(x.reduce(op, reduction, s, s.shape(keep)), x)
+}

@@ -1,0 +1,59 @@
+package tensor
+
+import (
+	"slices"
+
+	"github.com/wick-ml/wick/autograd"
+	"github.com/wick-ml/wick/internal/backend"
+)
+
+// Sort returns the elements in order along one dimension, and where each of
+// them was (Int64). Equal elements keep their order; NaN counts as the largest.
+// (torch.sort with stable=True)
+func (x *Tensor) Sort(dim int, descending bool) (values, indices *Tensor) {
+	const op = "Sort"
+	dim = x.dim(op, dim)
+	return x.sorted(op, dim, x.shape[dim], descending)
+}
+
+// ArgSort returns the indices (Int64) that put the elements in order along one
+// dimension. Equal elements keep their order; NaN counts as the largest.
+// (torch.argsort with stable=True)
+func (x *Tensor) ArgSort(dim int, descending bool) *Tensor {
+	const op = "ArgSort"
+	dim = x.dim(op, dim)
+	_, indices := x.Detach().sorted(op, dim, x.shape[dim], descending)
+	return recordNothing(indices, x)
+}
+
+// TopK returns the k largest elements along one dimension, largest first, and
+// where they were (Int64); the k smallest, smallest first, if largest is false.
+// Of equal elements the first come first; NaN counts as the largest.
+// (torch.topk)
+func (x *Tensor) TopK(k, dim int, largest bool) (values, indices *Tensor) {
+	const op = "TopK"
+	dim = x.dim(op, dim)
+	if k < 0 || k > x.shape[dim] {
+		fail(op, "k is %d for dimension %d of %v, want 0 to %d", k, dim, x.shape, x.shape[dim])
+	}
+	return x.sorted(op, dim, k, largest)
+}
+
+// sorted returns the first k entries along dim in sorted order.
+func (x *Tensor) sorted(op string, dim, k int, descending bool) (values, indices *Tensor) {
+	split := x.shape.split(dim)
+	values, indices = like(op, x), result(op, Int64, x.shape, x)
+	x.be().Sort(values.array(), indices.array(), x.array(), descending, split)
+	if k < x.shape[dim] {
+		shape := slices.Clone(x.shape)
+		shape[dim] = k
+		values = values.strided(op, shape, x.shape.strides(), 0)
+		indices = indices.strided(op, shape, x.shape.strides(), 0)
+	}
+	recordNothing(indices, x)
+	from, at := x.shape, indices.Detach()
+	autograd.Record(op, values, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		return []*Tensor{scatterInto(op, from, at, g, backend.IndexGeom{Outer: split.Outer, N: split.N, M: k, Inner: split.Inner})}
+	}, at)
+	return values, indices
+}
