@@ -93,65 +93,80 @@ func clip8(v int32) byte {
 	return byte(min(max(v, 0), 255))
 }
 
-// resample scales first along the rows, then along the columns, rounding to
-// bytes in between, as PIL does.
+// resample scales along one axis and then along the other, rounding to bytes in
+// between. The order shows in the last bit; it is Pillow 13's, found by trying
+// all sizes: columns first where that takes away many rows.
 func resample(src raster, w, h int) raster {
-	const half = 1 << (weightBits - 1)
+	if h < src.h && src.h-h > 2*(src.w-w) {
+		return resampleRows(resampleColumns(src, h), w)
+	}
+	return resampleColumns(resampleRows(src, w), h)
+}
+
+const half = 1 << (weightBits - 1) // rounds to the nearest
+
+// resampleRows makes all rows w pixels wide.
+func resampleRows(src raster, w int) raster {
+	if w == src.w {
+		return src
+	}
 	n := src.n
-	if w != src.w {
-		t := triangle(src.w, w)
-		dst := newRaster(w, src.h, n)
-		for y := range src.h {
-			row := src.pix[y*src.w*n : (y+1)*src.w*n]
-			out := dst.pix[y*w*n : (y+1)*w*n]
-			for x := range w {
-				ks := t.weight[x*t.size:][:t.count[x]]
-				p := row[t.first[x]*n:]
-				if n == 1 {
-					sum := int32(half)
-					for i, k := range ks {
-						sum += int32(p[i]) * k
-					}
-					out[x] = clip8(sum)
-					continue
-				}
-				r, g, b := int32(half), int32(half), int32(half)
+	t := triangle(src.w, w)
+	dst := newRaster(w, src.h, n)
+	for y := range src.h {
+		row := src.pix[y*src.w*n : (y+1)*src.w*n]
+		out := dst.pix[y*w*n : (y+1)*w*n]
+		for x := range w {
+			ks := t.weight[x*t.size:][:t.count[x]]
+			p := row[t.first[x]*n:]
+			if n == 1 {
+				sum := int32(half)
 				for i, k := range ks {
-					q := p[4*i : 4*i+3]
-					r += int32(q[0]) * k
-					g += int32(q[1]) * k
-					b += int32(q[2]) * k
+					sum += int32(p[i]) * k
 				}
-				copy(out[4*x:4*x+4], []byte{clip8(r), clip8(g), clip8(b), 255})
+				out[x] = clip8(sum)
+				continue
+			}
+			r, g, b := int32(half), int32(half), int32(half)
+			for i, k := range ks {
+				q := p[4*i : 4*i+3]
+				r += int32(q[0]) * k
+				g += int32(q[1]) * k
+				b += int32(q[2]) * k
+			}
+			copy(out[4*x:4*x+4], []byte{clip8(r), clip8(g), clip8(b), 255})
+		}
+	}
+	return dst
+}
+
+// resampleColumns makes all columns h pixels high.
+func resampleColumns(src raster, h int) raster {
+	if h == src.h {
+		return src
+	}
+	size := src.w * src.n
+	t := triangle(src.h, h)
+	dst := newRaster(src.w, h, src.n)
+	sums := make([]int32, size)
+	for y := range h {
+		for i := range sums {
+			sums[i] = half
+		}
+		for j, k := range t.weight[y*t.size:][:t.count[y]] {
+			for i, p := range src.pix[(t.first[y]+j)*size:][:size] {
+				sums[i] += int32(p) * k
 			}
 		}
-		src = dst
-	}
-	if h != src.h {
-		t := triangle(src.h, h)
-		dst := newRaster(w, h, n)
-		sums := make([]int32, w*n)
-		for y := range h {
-			for i := range sums {
-				sums[i] = half
-			}
-			for j, k := range t.weight[y*t.size:][:t.count[y]] {
-				row := src.pix[(t.first[y]+j)*w*n:][:w*n]
-				for i, p := range row {
-					sums[i] += int32(p) * k
-				}
-			}
-			out := dst.pix[y*w*n : (y+1)*w*n]
-			for i, s := range sums {
-				out[i] = clip8(s)
-			}
-			if n == 4 {
-				for x := range w {
-					out[4*x+3] = 255
-				}
+		out := dst.pix[y*size : (y+1)*size]
+		for i, s := range sums {
+			out[i] = clip8(s)
+		}
+		if src.n == 4 {
+			for i := 3; i < size; i += 4 {
+				out[i] = 255
 			}
 		}
-		src = dst
 	}
-	return src
+	return dst
 }

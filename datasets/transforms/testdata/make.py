@@ -29,7 +29,7 @@ def case(op, args, name, f):
 
 
 for name in ["rgb", "gray"]:
-    for h, w in [(7, 9), (40, 31), (23, 5), (5, 17), (1, 1), (46, 34), (11, 8), (19, 62)]:
+    for h, w in [(7, 9), (40, 31), (23, 5), (5, 17), (1, 1), (46, 34), (11, 8), (19, 62), (17, 14), (17, 15)]:
         case("ResizeHW", [h, w], name, T.Resize([h, w]))
     for n in [1, 8, 12, 17, 19, 33]:
         case("Resize", [n], name, T.Resize(n))
