@@ -30,6 +30,7 @@ type Variable[T any] struct {
 	hooks        []*func(grad T)
 }
 
+//lint:ignore U1000 Value asks for it
 func (v *Variable[T]) tape() *Variable[T] { return v }
 
 // Value is a type whose values the tape can record: a pointer to a struct that

@@ -82,7 +82,7 @@ var shapeKinds = []struct {
 	{"heart", heart},
 	{"moon", func(p point) float64 { return max(p.length()-0.98, 0.82-p.minus(point{0.5, -0.1}).length()) }},
 	{"arrow", polygon([]point{{-1, -0.26}, {0.05, -0.26}, {0.05, -0.78}, {1.05, 0}, {0.05, 0.78}, {0.05, 0.26}, {-1, 0.26}})},
-	{"bars", func(p point) float64 { return box(point{p.x, math.Abs(p.y) - 0.52}, 0.95, 0.27) }},
+	{"bars", func(p point) float64 { return box(point{p.x, math.Abs(p.y) - 0.5}, 0.88, 0.26) }},
 }
 
 func box(p point, w, h float64) float64 {

@@ -22,6 +22,9 @@ func (s *Subset) Get(i int, r *rand.Rand) (x, y *tensor.Tensor, err error) {
 	if err := wantIndex(i, s.Len()); err != nil {
 		return nil, nil, err
 	}
+	if err := wantIndex(s.Indices[i], s.Dataset.Len()); err != nil {
+		return nil, nil, err
+	}
 	return s.Dataset.Get(s.Indices[i], r)
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 
 	"github.com/wick-ml/wick/tensor"
@@ -72,12 +73,23 @@ func describeList(children []Module, path string) ([]byte, error) {
 // constructList makes the modules of a list that describeList wrote.
 func constructList(list []partConfig) ([]Module, error) {
 	children := make([]Module, len(list))
+	total := 0
 	for i, c := range list {
 		m, err := construct(c.Name, c.Config)
 		if err != nil {
 			return nil, fmt.Errorf("%d: %w", i, err)
 		}
 		children[i] = m
+		for _, m := range Modules(m) {
+			for _, p := range m.Parts() {
+				if p.tensor != nil {
+					total += p.tensor.Len()
+				}
+			}
+		}
+		if total > maxChildren {
+			return nil, fmt.Errorf("%d: the parameters have %d elements so far, want at most %d in all", i, total, maxChildren)
+		}
 	}
 	return children, nil
 }
@@ -159,3 +171,56 @@ func isLibrary(m Module) bool {
 	}
 	return false
 }
+
+// registerPlain is register for a layer without parameters, whose settings are its
+// fields.
+func registerPlain[L Layer](name string) {
+	register(name, func(l L) (Module, error) { return l, nil })
+}
+
+// option returns the optional last argument of a constructor.
+func option[T any](opts []T) (o T) {
+	if len(opts) > 0 {
+		o = opts[0]
+	}
+	return o
+}
+
+// A damaged or hostile file must not ask for all memory: these are the most
+// elements that one parameter and the children of one container may have. They
+// bind what comes from a config only, not what a program makes itself.
+const (
+	maxParameter = 1 << 28
+	maxChildren  = 1 << 30
+)
+
+// limit checks the sizes of a parameter that a config asks for.
+func limit(sizes ...int) error {
+	n := 1
+	for _, s := range sizes {
+		if s < 1 || s > maxParameter/n {
+			return fmt.Errorf("a parameter %v, want sizes of 1 or more and at most %d elements", sizes, maxParameter)
+		}
+		n *= s
+	}
+	return nil
+}
+
+// wantSize panics, as tensor operations do, unless the numbers that name describes
+// are at least least. The most is what keeps sums of products of them within an
+// int.
+func wantSize(op, name string, least int, v ...int) {
+	for _, n := range v {
+		if n < least || n > math.MaxInt32 {
+			fail(op, "got %s %d, want %d to %d", name, n, least, math.MaxInt32)
+		}
+	}
+}
+
+// fail panics with a *tensor.Error, as tensor operations do.
+func fail(op, format string, args ...any) {
+	panic(&tensor.Error{Op: op, Err: fmt.Errorf(format, args...)})
+}
+
+// parameter makes a leaf that requires a gradient.
+func parameter(dims ...int) *tensor.Tensor { return tensor.Zeros(dims...).SetRequiresGrad(true) }

@@ -23,16 +23,22 @@ func wantInRange(op string, w *Tensor, err error, index *Tensor, shape Shape, di
 	if err == nil || !errors.As(err, &e) {
 		return
 	}
-	where := make([]int, len(index.shape))
-	for d, rest := len(where)-1, e.Position; d >= 0; d-- {
-		where[d] = rest % index.shape[d]
-		rest /= index.shape[d]
-	}
 	want := fmt.Sprintf("want 0 to %d", e.Size-1)
 	if e.Size == 0 {
 		want = "which has no entries"
 	}
-	failAt(op, w, "index %d at position %v is out of range for dimension %d of %v, %s", e.Index, where, dim, shape, want)
+	failAt(op, w, "index %d at position %v is out of range for dimension %d of %v, %s", e.Index, index.shape.place(e.Position), dim, shape, want)
+}
+
+// place turns the position of an element, counted row by row, into an index for
+// each dimension.
+func (s Shape) place(position int) []int {
+	at := make([]int, len(s))
+	for d := len(s) - 1; d >= 0; d-- {
+		at[d] = position % s[d]
+		position /= s[d]
+	}
+	return at
 }
 
 // scatterInto returns zeros of the given shape with src added at index, which
@@ -96,7 +102,11 @@ func (x *Tensor) Gather(dim int, index *Tensor) *Tensor {
 	block[dim] = x.shape[dim]
 	split := index.shape.split(dim)
 	geom := backend.IndexGeom{Outer: split.Outer, N: block[dim], M: split.N, Inner: split.Inner}
-	err := x.be().Gather(out.array(), x.corner(op, block).array(), index.array(), geom)
+	from := x.corner(op, block)
+	err := x.be().Gather(out.array(), from.array(), index.array(), geom)
+	if from != x {
+		from.Release()
+	}
 	wantInRange(op, nil, err, index, x.shape, dim)
 	shape, at := x.shape, index.Detach()
 	return autograd.Record(op, out, []*Tensor{x, index}, func(g *Tensor) []*Tensor {
@@ -122,11 +132,15 @@ func (x *Tensor) ScatterAdd(dim int, index, src *Tensor) *Tensor {
 	split := index.shape.split(dim)
 	geom := backend.IndexGeom{Outer: split.Outer, N: block[dim], M: split.N, Inner: split.Inner}
 	x.be().Copy(out.array(), x.array())
-	sums := out.corner(op, block)
-	err := x.be().ScatterAdd(sums.array(), index.array(), src.corner(op, index.shape).array(), geom)
+	sums, terms := out.corner(op, block), src.corner(op, index.shape)
+	err := x.be().ScatterAdd(sums.array(), index.array(), terms.array(), geom)
 	wantInRange(op, nil, err, index, x.shape, dim)
+	if terms != src {
+		terms.Release()
+	}
 	if sums != out {
 		x.be().StridedWrite(out.array(), sums.array(), backend.StridedGeom{Shape: block, Strides: x.shape.strides()})
+		sums.Release()
 	}
 	from, at := src.shape, index.Detach()
 	return autograd.Record(op, out, []*Tensor{x, index, src}, func(g *Tensor) []*Tensor {
@@ -222,10 +236,13 @@ func (x *Tensor) Nonzero() *Tensor {
 	strides := x.shape.strides()
 	for d, size := range x.shape {
 		// Where along dimension d: flat / stride mod size, exact in integers.
-		column := scalar(op, backend.Div, flat, float64(strides[d]), false)
+		column := like(op, flat)
+		x.be().BinaryScalar(column.array(), flat.array(), float64(strides[d]), false, backend.Div)
 		overwriteScalar(column, backend.Remainder, float64(size))
 		x.be().StridedWrite(out.array(), column.array(), backend.StridedGeom{Shape: []int{n}, Strides: []int{len(x.shape)}, Offset: d})
+		column.Release()
 	}
+	flat.Release()
 	return recordNothing(out, x)
 }
 
@@ -233,7 +250,9 @@ func (x *Tensor) Nonzero() *Tensor {
 func (x *Tensor) nonzero(op string) *Tensor {
 	all := result(op, Int64, Shape{x.Len()}, x)
 	n := x.be().Nonzero(all.array(), x.array())
-	return all.alias(Shape{n}, 0)
+	found := all.strided(op, Shape{n}, []int{1}, 0)
+	all.Release()
+	return found
 }
 
 // MaskedSelect returns the elements of x at which mask (Bool, broadcast against
@@ -245,17 +264,23 @@ func (x *Tensor) MaskedSelect(mask *Tensor) *Tensor {
 	}
 	shape := broadcast(op, x.shape, mask.shape)
 	from := x.shape
-	wide := x.Detach()
+	wide, wideMask := x, mask
 	if !shape.Equal(from) {
 		wide = x.strided(op, shape, from.stridesIn(shape), 0)
 	}
 	if !shape.Equal(mask.shape) {
-		mask = mask.strided(op, shape, mask.shape.stridesIn(shape), 0)
+		wideMask = mask.strided(op, shape, mask.shape.stridesIn(shape), 0)
 	}
-	at := mask.nonzero(op)
+	at := wideMask.nonzero(op)
 	geom := backend.IndexGeom{Outer: 1, N: shape.Len(), M: at.Len(), Inner: 1}
 	out := result(op, x.DType(), Shape{at.Len()}, x, mask)
 	wantInRange(op, nil, x.be().IndexSelect(out.array(), wide.array(), at.array(), geom), at, shape, 0)
+	if wide != x {
+		wide.Release()
+	}
+	if wideMask != mask {
+		wideMask.Release()
+	}
 	return autograd.Record(op, out, []*Tensor{x, mask}, func(g *Tensor) []*Tensor {
 		return []*Tensor{sumTo(scatterInto(op, shape, at, g, geom), from), nil}
 	})

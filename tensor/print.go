@@ -54,7 +54,10 @@ func (x *Tensor) String() string {
 			p.ints = x.Ints()
 		}
 		for _, i := range p.shown(0, 0) {
-			p.width = max(p.width, len(p.element(i)))
+			// Infinities and NaN do not widen the columns.
+			if v := p.values[i]; !math.IsInf(v, 0) && !math.IsNaN(v) {
+				p.width = max(p.width, len(p.element(i)))
+			}
 		}
 		p.print(0, 0, len("tensor("))
 	}
@@ -168,14 +171,16 @@ func (p *printer) print(dim, at, indent int) {
 	if dim == len(p.shape) {
 		s := p.element(at)
 		if len(p.shape) > 0 {
-			s = strings.Repeat(" ", p.width-len(s)) + s
+			s = strings.Repeat(" ", max(p.width-len(s), 0)) + s
+		} else {
+			s = strings.TrimPrefix(s, " ")
 		}
-		p.b.WriteString(strings.TrimPrefix(s, map[bool]string{true: " ", false: ""}[len(p.shape) == 0]))
+		p.b.WriteString(s)
 		return
 	}
 	p.b.WriteByte('[')
 	last := dim == len(p.shape)-1
-	perLine := max((printWidth-indent-1)/(p.width+2), 1)
+	perLine := max((printWidth-indent)/(p.width+2), 1)
 	for k, i := range p.entries(dim) {
 		if k > 0 {
 			switch {

@@ -69,9 +69,12 @@ func spread(op string, g *Tensor, s span, shape Shape) *Tensor {
 	return g.alias(s.kept, 0).strided(op, shape, s.kept.stridesIn(shape), 0)
 }
 
-// map1 computes an elementwise function and records nothing.
-func map1(name string, op backend.UnaryOp, x *Tensor) *Tensor {
-	out := like(name, x)
+// The following compute elementwise and record nothing. In a gradient, owners
+// is the gradient that came in: what is made from saved values alone would
+// otherwise outlive the walk.
+
+func apply(name string, op backend.UnaryOp, x *Tensor, owners ...*Tensor) *Tensor {
+	out := like(name, x, owners...)
 	x.be().Unary(out.array(), x.array(), op, backend.UnaryParams{})
 	return out
 }
@@ -150,9 +153,9 @@ func (x *Tensor) prod(op string, dims []int, keep bool) *Tensor {
 	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
 		// The gradient of an element is the product of the others: that of all that are not 0, divided by
 		// the element if it is not 0 itself, and 0 if one of the others is.
-		zero := scalar(op, backend.Eq, in, 0, false)
-		factors := like(op, in)
-		one := result(op, in.DType(), Shape{}, in)
+		zero := scalar(op, backend.Eq, in, 0, false, g)
+		factors := like(op, in, g)
+		one := result(op, in.DType(), Shape{}, in, g)
 		in.be().Fill(one.array(), 1)
 		st := in.shape.strides()
 		in.be().Where(factors.array(), zero.array(), one.array(), in.array(), backend.WhereGeom{
@@ -198,22 +201,23 @@ func (x *Tensor) variance(op string, opts VarOpts, root bool) *Tensor {
 	if opts.Correction != nil {
 		correction = *opts.Correction
 	}
-	n := float64(max(s.n-correction, 0))
+	n := float64(s.n - correction)
 
 	// deviation computes x minus its mean, before the sum and again for the gradient.
 	in := x.Detach()
-	deviation := func() *Tensor {
+	deviation := func(owners ...*Tensor) *Tensor {
 		mean := in.reduce(op, backend.ReduceSum, s, s.kept)
 		overwriteScalar(mean, backend.Div, float64(s.n))
-		return binary(op, backend.Sub, in, mean)
+		defer mean.Release()
+		return binary(op, backend.Sub, in, mean, owners...)
 	}
 	d := deviation()
 	out := d.reduce(op, backend.ReduceSumSquares, s, s.shape(opts.Keep))
 	d.Release()
-	overwriteScalar(out, backend.Div, n)
+	overwriteScalar(out, backend.Div, max(n, 0))
 	if !root {
 		return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
-			dx := deviation()
+			dx := deviation(g)
 			overwriteWith(dx, backend.Mul, scalar(op, backend.Mul, g.alias(s.kept, 0), 2/n, false))
 			return []*Tensor{dx}
 		}, in)
@@ -221,9 +225,9 @@ func (x *Tensor) variance(op string, opts VarOpts, root bool) *Tensor {
 	overwrite(out, backend.Sqrt)
 	std := out.Detach()
 	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
-		dx := deviation()
+		dx := deviation(g)
 		share := binary(op, backend.Div, g.alias(std.shape, 0), std)
-		zeroWhere(share, scalar(op, backend.Eq, std, 0, false))
+		zeroWhere(share, scalar(op, backend.Eq, std, 0, false, g))
 		overwriteScalar(share, backend.Div, n)
 		overwriteWith(dx, backend.Mul, share.alias(s.kept, 0))
 		return []*Tensor{dx}
@@ -252,20 +256,25 @@ func (x *Tensor) norm(op string, p float64, dims []int, keep bool) *Tensor {
 		out = x.reduce(op, backend.ReduceSumSquares, s, shape)
 		overwrite(out, backend.Sqrt)
 	case p == 0:
-		out = scalar(op, backend.Ne, x, 0, false).reduce(op, backend.ReduceSum, s, shape).ToDType(x.DType())
+		nonzero := scalar(op, backend.Ne, x, 0, false)
+		out = nonzero.reduce(op, backend.ReduceSum, s, shape).ToDType(x.DType())
+		nonzero.Release()
 	case math.IsInf(p, 0):
 		x.wantElements(op, s)
 		extreme := backend.ReduceMax
 		if p < 0 {
 			extreme = backend.ReduceMin
 		}
-		out = map1(op, backend.Abs, x).reduce(op, extreme, s, shape)
+		magnitudes := apply(op, backend.Abs, x)
+		out = magnitudes.reduce(op, extreme, s, shape)
+		magnitudes.Release()
 	default:
-		powers := map1(op, backend.Abs, x)
+		powers := apply(op, backend.Abs, x)
 		if p != 1 {
 			overwriteScalar(powers, backend.Pow, p)
 		}
 		out = powers.reduce(op, backend.ReduceSum, s, shape)
+		powers.Release()
 		if p != 1 {
 			overwriteScalar(out, backend.Pow, 1/p)
 		}
@@ -275,27 +284,29 @@ func (x *Tensor) norm(op string, p float64, dims []int, keep bool) *Tensor {
 		g = g.alias(s.kept, 0)
 		switch {
 		case p == 0:
-			return []*Tensor{ZerosLike(in.Detach().In(g.Scope()))}
+			dx := like(op, in, g)
+			dx.be().Fill(dx.array(), 0)
+			return []*Tensor{dx}
 		case p == 2: // g·x/norm
 			share := binary(op, backend.Div, g, norm)
-			zeroWhere(share, scalar(op, backend.Eq, norm, 0, false))
+			zeroWhere(share, scalar(op, backend.Eq, norm, 0, false, g))
 			return []*Tensor{binary(op, backend.Mul, in, share)}
 		case math.IsInf(p, 0): // equal shares to the elements that have the magnitude
-			dx := shareAmong(op, binary(op, backend.Eq, map1(op, backend.Abs, in), norm), g, s)
-			overwriteWith(dx, backend.Mul, map1(op, backend.Sign, in))
+			dx := shareAmong(op, binary(op, backend.Eq, apply(op, backend.Abs, in, g), norm), g, s)
+			overwriteWith(dx, backend.Mul, apply(op, backend.Sign, in, g))
 			return []*Tensor{dx}
 		}
 		// g·sign(x)·|x|^(p-1)·norm^(1-p)
-		dx := map1(op, backend.Abs, in)
+		dx := apply(op, backend.Abs, in, g)
 		overwriteScalar(dx, backend.Pow, p-1)
-		overwriteWith(dx, backend.Mul, map1(op, backend.Sign, in))
+		overwriteWith(dx, backend.Mul, apply(op, backend.Sign, in, g))
 		if p < 1 {
-			zeroWhere(dx, scalar(op, backend.Eq, in, 0, false)) // the power is infinite there
+			zeroWhere(dx, scalar(op, backend.Eq, in, 0, false, g)) // the power is infinite there
 		}
-		share := scalar(op, backend.Pow, norm, 1-p, false)
+		share := scalar(op, backend.Pow, norm, 1-p, false, g)
 		overwriteWith(share, backend.Mul, g)
 		if p != 1 {
-			zeroWhere(share, scalar(op, backend.Eq, norm, 0, false))
+			zeroWhere(share, scalar(op, backend.Eq, norm, 0, false, g))
 		}
 		overwriteWith(dx, backend.Mul, share)
 		return []*Tensor{dx}
@@ -356,7 +367,7 @@ func (x *Tensor) extreme(op string, reduction backend.ReduceOp, dims []int, keep
 	out := x.reduce(op, reduction, s, s.shape(keep))
 	in, best := x.Detach(), out.alias(s.kept, 0)
 	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
-		return []*Tensor{shareAmong(op, binary(op, backend.Eq, in, best), g, s)}
+		return []*Tensor{shareAmong(op, binary(op, backend.Eq, in, best, g), g, s)}
 	}, in, out)
 }
 
@@ -416,15 +427,17 @@ func (x *Tensor) logSumExp(op string, dims []int, keep bool) *Tensor {
 	out := result(op, x.DType(), s.shape(keep), x)
 	if s.n == 0 {
 		x.be().Fill(out.array(), math.Inf(-1))
-		return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{spread(op, g, s, x.shape)} })
+		shape := x.shape
+		return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{spread(op, g, s, shape)} })
 	}
 	// finite replaces infinite elements by 0: Inf - Inf must not become NaN.
-	finite := func(t *Tensor) *Tensor {
-		infinite := result(op, Bool, t.shape, t)
+	finite := func(t *Tensor, owners ...*Tensor) *Tensor {
+		infinite := result(op, Bool, t.shape, append(owners, t)...)
 		t.be().Unary(infinite.array(), t.array(), backend.IsInf, backend.UnaryParams{})
-		t = t.Detach().Clone()
-		zeroWhere(t, infinite)
-		return t
+		out := like(op, t, owners...)
+		out.be().Copy(out.array(), t.array())
+		zeroWhere(out, infinite)
+		return out
 	}
 	most := finite(x.reduce(op, backend.ReduceMax, s, s.kept))
 	powers := binary(op, backend.Sub, x, most)
@@ -435,7 +448,7 @@ func (x *Tensor) logSumExp(op string, dims []int, keep bool) *Tensor {
 	overwriteWith(out, backend.Add, most.alias(out.shape, 0))
 	in, total := x.Detach(), out.alias(s.kept, 0)
 	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
-		dx := binary(op, backend.Sub, in, finite(total))
+		dx := binary(op, backend.Sub, in, finite(total, g), g)
 		overwrite(dx, backend.Exp)
 		overwriteWith(dx, backend.Mul, g.alias(s.kept, 0))
 		return []*Tensor{dx}

@@ -47,8 +47,11 @@ func (x *Tensor) sorted(op string, dim, k int, descending bool) (values, indices
 	if k < x.shape[dim] {
 		shape := slices.Clone(x.shape)
 		shape[dim] = k
-		values = values.strided(op, shape, x.shape.strides(), 0)
-		indices = indices.strided(op, shape, x.shape.strides(), 0)
+		all, allAt := values, indices
+		values = all.strided(op, shape, x.shape.strides(), 0)
+		indices = allAt.strided(op, shape, x.shape.strides(), 0)
+		all.Release()
+		allAt.Release()
 	}
 	recordNothing(indices, x)
 	from, at := x.shape, indices.Detach()

@@ -64,7 +64,7 @@ func newBinaryKernel[T number](dst backend.Array, op backend.BinaryOp, slow func
 // run computes the elements of dst from at on, as many as a has.
 func (k *binaryKernel[T]) run(at int, a, b []T) {
 	if k.bools != nil {
-		compare(k.bools[at:at+len(a)], a, b, k.op)
+		comparison(k.bools[at:at+len(a)], a, b, k.op)
 	} else {
 		arithmetic(k.dst[at:at+len(a)], a, b, k.op, k.f)
 	}
@@ -76,8 +76,8 @@ func binary[T number](dst backend.Array, a, b []T, op backend.BinaryOp, g backen
 		parallel(dst.Len, grain, func(lo, hi int) { k.run(lo, a[lo:hi], b[lo:hi]) })
 		return
 	}
-	shape, strides, any := collapse(g.Shape, g.A, g.B)
-	if !any {
+	shape, strides, ok := collapse(g.Shape, g.A, g.B)
+	if !ok {
 		return
 	}
 	last := len(shape) - 1
@@ -237,8 +237,8 @@ func intFunc[T int64 | uint8](op backend.BinaryOp) func(a, b T) T {
 	panic("cpu: binary operation without a kernel for integers")
 }
 
-// compare computes dst = op(a, b) for the operations whose result is Bool.
-func compare[T number](dst []bool, a, b []T, op backend.BinaryOp) {
+// comparison computes dst = op(a, b) for the operations whose result is Bool.
+func comparison[T number](dst []bool, a, b []T, op backend.BinaryOp) {
 	a, b = a[:len(dst)], b[:len(dst)]
 	switch op {
 	case backend.Eq:
@@ -293,8 +293,8 @@ func where[T uint8 | uint32 | uint64](dst []T, cond []uint8, a, b []T, g backend
 		parallel(len(dst), grain, func(lo, hi int) { choose(dst[lo:hi], cond[lo:hi], a[lo:hi], b[lo:hi]) })
 		return
 	}
-	shape, strides, any := collapse(g.Shape, g.Cond, g.A, g.B)
-	if !any {
+	shape, strides, ok := collapse(g.Shape, g.Cond, g.A, g.B)
+	if !ok {
 		return
 	}
 	last := len(shape) - 1

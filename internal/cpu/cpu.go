@@ -14,10 +14,7 @@ import (
 )
 
 // Backend implements backend.Backend. All its buffers share one pool.
-type Backend struct {
-	backend.Backend // until every method is here
-	pool            mem.Pool
-}
+type Backend struct{ pool mem.Pool }
 
 // New returns a backend with an empty pool.
 func New() *Backend { return &Backend{} }

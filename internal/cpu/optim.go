@@ -68,12 +68,14 @@ func adam[T float](params, grads, m, v, maxV [][]T, p backend.AdamParams) {
 	correction2 := math.Sqrt(1 - math.Pow(p.Beta2, float64(p.Step)))
 	size, scale, eps := T(p.LR/correction1), T(1/correction2), T(p.Eps)
 	beta2, new1, new2 := T(p.Beta2), T(1-p.Beta1), T(1-p.Beta2)
-	shrink, decay := T(1), T(p.WeightDecay)
-	if p.Decoupled {
-		shrink, decay = T(1-p.LR*p.WeightDecay), 0
-	}
 	sign := direction[T](p.Maximize)
 	overAll(params, func(i, lo, hi int) {
+		// Variables that are set twice are of the piece: a closure would read those
+		// around it from memory for each element.
+		shrink, decay := T(1), T(p.WeightDecay)
+		if p.Decoupled {
+			shrink, decay = T(1-p.LR*p.WeightDecay), 0
+		}
 		w := params[i][lo:hi]
 		g := grads[i][lo:hi][:len(w)]
 		m := m[i][lo:hi][:len(w)]

@@ -313,7 +313,14 @@ func unaryGrad[T float](dx, dy, v []T, op backend.UnaryOp, p backend.UnaryParams
 	var f func(float64) float64
 	lo, hi, slope := T(p.P0), T(p.P1), T(p.P0)
 	switch op {
-	case backend.Square, backend.Tanh, backend.Sigmoid, backend.Clamp, backend.LeakyReLU, backend.Hardsigmoid:
+	case backend.Clamp: // an infinite bound is none; nothing equals NaN
+		if math.IsInf(p.P0, -1) {
+			lo = T(math.NaN())
+		}
+		if math.IsInf(p.P1, 1) {
+			hi = T(math.NaN())
+		}
+	case backend.Square, backend.Tanh, backend.Sigmoid, backend.LeakyReLU, backend.Hardsigmoid:
 	default:
 		f = derivative(op, p)
 	}
@@ -341,10 +348,10 @@ func unaryGrad[T float](dx, dy, v []T, op backend.UnaryOp, p backend.UnaryParams
 				}
 				dx[i] = d
 			}
-		case backend.Clamp: // a selection, not a product with 0: dy may be infinite
+		case backend.Clamp: // a selection, not a product with 0: dy may be infinite (so below)
 			for i, y := range v {
 				var d T
-				if y > lo && y < hi {
+				if y == y && y != lo && y != hi {
 					d = dy[i]
 				}
 				dx[i] = d

@@ -3,6 +3,7 @@ package backendtest
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/wick-ml/wick/internal/backend"
@@ -142,6 +143,10 @@ func binaryOne[T float32 | float64](t *testing.T, be backend.Backend, what strin
 	dst := empty[T](be, len(want))
 	be.Binary(dst, aa, ab, op, g)
 	wantFloats(t, be, what, dst, want, tolerance[T]())
+	if g.Shape != nil && slices.Equal(g.A, contiguous(g.Shape)) {
+		be.Binary(aa, aa, ab, op, g)
+		wantFloats(t, be, what+", in place of a", aa, want, tolerance[T]())
+	}
 	if g.Shape == nil {
 		be.Binary(aa, aa, ab, op, g)
 		wantFloats(t, be, what+", in place of a", aa, want, tolerance[T]())
@@ -149,6 +154,17 @@ func binaryOne[T float32 | float64](t *testing.T, be backend.Backend, what strin
 		be.Binary(ab, aa, ab, op, g)
 		wantFloats(t, be, what+", in place of b", ab, want, tolerance[T]())
 	}
+}
+
+// contiguous returns the strides of a row-major array.
+func contiguous(shape []int) []int {
+	strides := make([]int, len(shape))
+	n := 1
+	for i := len(shape) - 1; i >= 0; i-- {
+		strides[i] = n
+		n *= shape[i]
+	}
+	return strides
 }
 
 func roundTo[T float32 | float64](v float64) float64 { return float64(T(v)) }

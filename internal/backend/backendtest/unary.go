@@ -274,7 +274,7 @@ func testUnaryGradKinks(t *testing.T, be backend.Backend) {
 		{"ReLU", backend.ReLU, backend.UnaryParams{}, []float64{-1, 0, 1, nan}, []float64{0, 0, 1, 1}},
 		{"LeakyReLU", backend.LeakyReLU, backend.UnaryParams{P0: 0.5}, []float64{-1, 0, 1, nan}, []float64{0.5, 0.5, 1, 0.5}},
 		{"Clamp", backend.Clamp, backend.UnaryParams{P0: -3, P1: 3}, []float64{-4, -3, 0, 3, 4, nan}, []float64{0, 0, 1, 0, 0, 0}},
-		{"Clamp from below", backend.Clamp, backend.UnaryParams{P0: -3, P1: inf}, []float64{-4, -3, 0, 3, nan}, []float64{0, 0, 1, 1, 0}},
+		{"Clamp from below", backend.Clamp, backend.UnaryParams{P0: -3, P1: inf}, []float64{-4, -3, 0, 3, inf, -inf, nan}, []float64{0, 0, 1, 1, 1, 0, 0}},
 		{"ELU", backend.ELU, backend.UnaryParams{P0: 2}, []float64{0, 1, nan}, []float64{2, 1, 1}},
 		{"Hardswish", backend.Hardswish, backend.UnaryParams{}, []float64{-4, -3, 0, 3, 4, nan}, []float64{0, 0, 0.5, 1, 1, 1}},
 		{"Hardsigmoid", backend.Hardsigmoid, backend.UnaryParams{}, []float64{-3, 0, 3, nan}, []float64{0, 1. / 6, 0, 0}},

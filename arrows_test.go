@@ -1,0 +1,78 @@
+package wick
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/wick-ml/wick/"
+
+// arrows lists, for each package, which packages of this module it may import
+// (in its own code, not in tests). Imports point down only.
+var arrows = map[string][]string{
+	"internal/backend":             {},
+	"internal/mem":                 {},
+	"internal/atomicfile":          {},
+	"internal/safetensors":         {},
+	"internal/backend/backendtest": {"internal/backend"},
+	"internal/cpu":                 {"internal/backend", "internal/mem"},
+	"autograd":                     {},
+	"tensor":                       {"autograd", "internal/backend", "internal/cpu"},
+	"internal/tensorfile":          {"tensor", "internal/atomicfile", "internal/safetensors"},
+	"autograd/gradcheck":           {"tensor"},
+	"sched":                        {},
+	"optim":                        {"tensor"},
+	"layers/inits":                 {"tensor"},
+	"layers":                       {"tensor", "layers/inits", "internal/tensorfile"},
+	"datasets/internal/pickle":     {},
+	"datasets/transforms":          {"tensor"},
+	"datasets":                     {"tensor", "datasets/transforms", "datasets/internal/pickle", "internal/atomicfile"},
+	"models":                       {"tensor", "layers"},
+	"examples/cifar10":             {"tensor", "autograd", "layers", "optim", "sched", "datasets", "datasets/transforms", "models"},
+	"docs":                         {},
+	"":                             {},
+}
+
+func TestArrows(t *testing.T) {
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		name := strings.TrimPrefix(p.ImportPath+"/", module)
+		name = strings.TrimSuffix(name, "/")
+		allowed, ok := arrows[name]
+		if !ok {
+			t.Errorf("package %q is not in the table of arrows", name)
+			continue
+		}
+		core := !strings.HasPrefix(name, "examples/")
+		for _, i := range p.Imports {
+			switch {
+			case strings.HasPrefix(i, module):
+				if !slices.Contains(allowed, strings.TrimPrefix(i, module)) {
+					t.Errorf("%s imports %s, which no arrow allows", name, i)
+				}
+			case strings.Contains(strings.SplitN(i, "/", 2)[0], "."):
+				if core && !strings.HasPrefix(i, "golang.org/x/") {
+					t.Errorf("%s imports %s; core packages depend on the standard library and golang.org/x only", name, i)
+				}
+			}
+		}
+	}
+}

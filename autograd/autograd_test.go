@@ -1,0 +1,272 @@
+package autograd_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/wick-ml/wick/autograd"
+)
+
+// num is a number that the tape can carry: the package knows nothing of arrays.
+type num struct {
+	autograd.Variable[*num]
+	v       float64
+	grad    float64
+	version uint64
+	held    int
+}
+
+func leaf(v float64) *num {
+	x := &num{v: v}
+	x.MarkRequiresGrad(true)
+	return x
+}
+
+func (x *num) NoGrad() *num {
+	y := &num{v: x.v}
+	y.MarkNoGrad()
+	return y
+}
+
+func (x *num) Arithmetic() autograd.Arithmetic[*num] { return arithmetic{} }
+
+type arithmetic struct{}
+
+func (arithmetic) Ones(*num) *num     { return &num{v: 1} }
+func (arithmetic) Add(a, b *num) *num { return &num{v: a.v + b.v} }
+func (arithmetic) Accumulate(leaf, g *num) *num {
+	leaf.grad += g.v
+	return &num{v: leaf.grad}
+}
+func (arithmetic) Run(g *num, backward func(*num) []*num) []*num { return backward(g) }
+func (arithmetic) Retain(g *num)                                 { g.held++ }
+func (arithmetic) Release(g *num) {
+	if g.held--; g.held < 0 {
+		panic("released more often than retained")
+	}
+}
+func (arithmetic) Version(x *num) uint64  { return x.version }
+func (arithmetic) Describe(x *num) string { return fmt.Sprintf("the number %v", x.v) }
+
+func mul(a, b *num) *num {
+	return autograd.Record("mul", &num{v: a.v * b.v}, []*num{a, b}, func(g *num) []*num {
+		return []*num{{v: g.v * b.v}, {v: g.v * a.v}}
+	}, a, b)
+}
+
+func add(a, b *num) *num {
+	return autograd.Record("add", &num{v: a.v + b.v}, []*num{a, b}, func(g *num) []*num { return []*num{g, g} })
+}
+
+func square(a *num) *num { return mul(a, a) }
+
+// setInPlace is an operation that is not recorded.
+func (x *num) set(v float64) {
+	autograd.CheckWrite("set", x)
+	x.v = v
+	x.version++
+}
+
+// negate changes x in place and records that.
+func (x *num) negate() *num {
+	autograd.CheckInPlace("negate", x)
+	x.v = -x.v
+	x.version++
+	return autograd.RecordInPlace("negate", x, func(g *num) []*num { return []*num{{v: -g.v}} })
+}
+
+func backward(x *num, retain ...bool) {
+	autograd.Backward(x, autograd.BackwardOpts[*num]{RetainGraph: len(retain) > 0 && retain[0]})
+}
+
+// panics returns the sentence of the *autograd.Error that f panics with.
+func panics(t *testing.T, f func()) (sentence string) {
+	t.Helper()
+	defer func() {
+		e, ok := recover().(*autograd.Error)
+		if !ok {
+			t.Fatal("no *autograd.Error")
+		}
+		sentence = e.Error()
+	}()
+	f()
+	return ""
+}
+
+func wantPanic(t *testing.T, words string, f func()) {
+	t.Helper()
+	if got := panics(t, f); !strings.Contains(got, words) {
+		t.Errorf("got %q, want it to contain %q", got, words)
+	}
+}
+
+func TestBackwardAddsOverAllPaths(t *testing.T) {
+	x, y := leaf(3), leaf(4)
+	// z = (x² + xy)·x; dz/dx = 3x² + 2xy = 51, dz/dy = x² = 9
+	z := mul(add(square(x), mul(x, y)), x)
+	backward(z)
+	if x.grad != 51 || y.grad != 9 {
+		t.Errorf("got gradients %v and %v, want 51 and 9", x.grad, y.grad)
+	}
+	backward(mul(x, y))
+	if x.grad != 55 {
+		t.Errorf("a second Backward adds: got %v, want 55", x.grad)
+	}
+}
+
+func TestBackwardOnALeaf(t *testing.T) {
+	x := leaf(3)
+	backward(x)
+	if x.grad != 1 {
+		t.Errorf("got %v, want 1", x.grad)
+	}
+}
+
+func TestSecondBackward(t *testing.T) {
+	x := leaf(3)
+	y := square(x)
+	backward(y, true)
+	backward(y)
+	if x.grad != 12 {
+		t.Errorf("with RetainGraph: got %v, want 12", x.grad)
+	}
+	wantPanic(t, "RetainGraph", func() { backward(y) })
+	wantPanic(t, "RetainGraph", func() { backward(mul(y, x)) })
+}
+
+func TestBackwardWithoutRecord(t *testing.T) {
+	wantPanic(t, "nothing was recorded for the number 2", func() { backward(&num{v: 2}) })
+	wantPanic(t, "no-grad", func() { backward(mul(leaf(2), (&num{v: 3}).NoGrad())) })
+}
+
+func TestNoGradMeetsHistory(t *testing.T) {
+	x := leaf(2)
+	n := (&num{v: 3}).NoGrad()
+	if y := mul(n, x); y.RequiresGrad() || !y.IsNoGrad() {
+		t.Error("no-grad times a parameter was recorded, or lost its mark")
+	}
+	wantPanic(t, "the number 3 is marked no-grad and meets the number 4, which has history (made by mul)", func() { mul(n, square(x)) })
+}
+
+func TestNoGradMarksWhatASequenceYields(t *testing.T) {
+	w := leaf(2)
+	pairs := func(yield func(*num, *num) bool) { _ = yield(&num{v: 1}, &num{v: 2}) && yield(&num{v: 3}, &num{v: 4}) }
+	var got []float64
+	for a, b := range autograd.NoGrad(pairs) {
+		y := mul(mul(a, b), w)
+		if y.RequiresGrad() {
+			t.Error("recorded under NoGrad")
+		}
+		got = append(got, y.v)
+	}
+	if want := []float64{4, 24}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestInPlaceChanges(t *testing.T) {
+	t.Run("of a saved leaf is caught by Backward", func(t *testing.T) {
+		x := leaf(2)
+		y := square(x)
+		x.set(5)
+		wantPanic(t, "mul needs the number 5, which was changed in place", func() { backward(y) })
+	})
+	t.Run("of a value with history is caught at once", func(t *testing.T) {
+		y := square(leaf(2))
+		wantPanic(t, "has history (made by mul) that Backward has not yet used", func() { y.set(1) })
+	})
+	t.Run("after Backward is allowed", func(t *testing.T) {
+		y := square(leaf(2))
+		backward(y)
+		y.set(1)
+	})
+	t.Run("that is recorded gives the gradient of the new value", func(t *testing.T) {
+		x := leaf(2)
+		y := add(x, x).negate()
+		z := mul(y, &num{v: 3})
+		backward(z)
+		if z.v != -12 || x.grad != -6 {
+			t.Errorf("got value %v and gradient %v, want -12 and -6", z.v, x.grad)
+		}
+	})
+	t.Run("that is recorded may not change a leaf with gradient", func(t *testing.T) {
+		wantPanic(t, "is a leaf that requires a gradient", func() { leaf(1).negate() })
+	})
+	t.Run("that is recorded is caught where the old value is needed", func(t *testing.T) {
+		y := square(leaf(2))
+		z := square(y)
+		y.negate()
+		wantPanic(t, "changed in place", func() { backward(z) })
+	})
+	t.Run("of memory behind a recorded value is caught at its next use", func(t *testing.T) {
+		y := square(leaf(2))
+		y.version++ // a view of it was changed
+		wantPanic(t, "made by mul, was changed in place since", func() { square(y) })
+	})
+}
+
+func TestHooksRunOncePerLeafWhenItsGradientIsComplete(t *testing.T) {
+	var order []string
+	early, late := leaf(2), leaf(3)
+	early.RegisterHook(func(g *num) { order = append(order, fmt.Sprint("early ", g.v)) })
+	late.RegisterHook(func(g *num) { order = append(order, fmt.Sprint("late ", g.v)) })
+	remove := late.RegisterHook(func(g *num) { order = append(order, "removed") })
+	remove()
+	backward(mul(square(mul(early, early)), late)) // e⁴·l: 4e³l = 96, e⁴ = 16
+	if want := []string{"late 16", "early 96"}; !slices.Equal(order, want) {
+		t.Errorf("got %v, want %v", order, want)
+	}
+}
+
+func TestGradLeavesLeavesAlone(t *testing.T) {
+	x, y, unused := leaf(3), leaf(4), leaf(5)
+	u := mul(x, y)
+	z := square(u)
+	g := autograd.Grad(z, u, x, unused)
+	if g[0].v != 24 || g[1].v != 96 || g[2] != nil {
+		t.Errorf("got %v, %v and %v, want 24, 96 and nil", g[0].v, g[1].v, g[2])
+	}
+	if x.grad != 0 || y.grad != 0 {
+		t.Errorf("leaves hold %v and %v, want nothing", x.grad, y.grad)
+	}
+}
+
+func TestRecordAbsentInputs(t *testing.T) {
+	x := leaf(2)
+	y := autograd.Record("op", &num{v: 6}, []*num{x, nil}, func(g *num) []*num { return []*num{{v: 3 * g.v}, nil} })
+	backward(y)
+	if x.grad != 3 {
+		t.Errorf("got %v, want 3", x.grad)
+	}
+	bad := autograd.Record("op", &num{v: 6}, []*num{x, nil}, func(g *num) []*num { return []*num{g} })
+	wantPanic(t, "op returned 1 gradients for 2 inputs", func() { backward(bad) })
+}
+
+func TestNodesCanBeWalked(t *testing.T) {
+	y := add(square(leaf(2)), leaf(1))
+	var ops []string
+	for n := range y.Node().Inputs() {
+		if n == nil {
+			ops = append(ops, "leaf")
+		} else {
+			ops = append(ops, n.Op())
+		}
+	}
+	if want := []string{"mul", "leaf"}; !slices.Equal(ops, want) {
+		t.Errorf("inputs of %s: got %v, want %v", y.Node().Op(), ops, want)
+	}
+}
+
+func TestDeepRecord(t *testing.T) {
+	x := leaf(1)
+	y := x
+	for range 200_000 {
+		y = add(y, x)
+	}
+	backward(y)
+	if x.grad != 200_001 {
+		t.Errorf("got %v, want 200001", x.grad)
+	}
+}

@@ -1,0 +1,135 @@
+package backendtest
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/wick-ml/wick/internal/backend"
+)
+
+func init() {
+	both := func(f32, f64 func(t *testing.T, be backend.Backend, c convCase)) func(t *testing.T, be backend.Backend) {
+		return func(t *testing.T, be backend.Backend) {
+			for _, c := range convCases() {
+				t.Run(c.name+"/float32", func(t *testing.T) { f32(t, be, c) })
+				t.Run(c.name+"/float64", func(t *testing.T) { f64(t, be, c) })
+			}
+		}
+	}
+	rows = append(rows,
+		Row{"Conv2d", "convolves for every stride, padding, dilation and number of groups, with and without a bias", both(testConv2d[float32], testConv2d[float64])},
+		Row{"Conv2dInputGrad", "gives each input the sum of what it sent through the weights", both(testConv2dInputGrad[float32], testConv2dInputGrad[float64])},
+		Row{"Conv2dWeightGrad", "gives each weight the sum over all pixels of all images", both(testConv2dWeightGrad[float32], testConv2dWeightGrad[float64])},
+	)
+}
+
+type convCase struct {
+	name string
+	g    backend.ConvGeom
+}
+
+func convCases() []convCase {
+	cases := []convCase{
+		{"one element", backend.ConvGeom{N: 1, C: 1, H: 1, W: 1, K: 1, R: 1, S: 1}},
+		{"1x1", backend.ConvGeom{N: 2, C: 5, H: 7, W: 6, K: 9, R: 1, S: 1}},
+		{"1x1 stride 2", backend.ConvGeom{N: 2, C: 6, H: 7, W: 8, K: 4, R: 1, S: 1, StrideH: 2, StrideW: 2}},
+		{"1x1 pad 1", backend.ConvGeom{N: 1, C: 3, H: 4, W: 5, K: 4, R: 1, S: 1, PadH: 1, PadW: 1}},
+		{"3x3 pad 1", backend.ConvGeom{N: 2, C: 5, H: 9, W: 11, K: 15, R: 3, S: 3, PadH: 1, PadW: 1}},
+		{"3x3 pad 1, rows of 8", backend.ConvGeom{N: 3, C: 20, H: 8, W: 8, K: 33, R: 3, S: 3, PadH: 1, PadW: 1}},
+		{"3x3 pad 1, rows of 32", backend.ConvGeom{N: 1, C: 3, H: 32, W: 32, K: 16, R: 3, S: 3, PadH: 1, PadW: 1}},
+		{"3x3 pad 1, 4x4 maps", backend.ConvGeom{N: 21, C: 34, H: 4, W: 4, K: 30, R: 3, S: 3, PadH: 1, PadW: 1}},
+		{"3x3 pad 1, 2x2 maps", backend.ConvGeom{N: 70, C: 40, H: 2, W: 2, K: 17, R: 3, S: 3, PadH: 1, PadW: 1}},
+		{"3x3 pad 1, 1x1 maps", backend.ConvGeom{N: 40, C: 12, H: 1, W: 1, K: 10, R: 3, S: 3, PadH: 1, PadW: 1}},
+		{"3x3 pad 0", backend.ConvGeom{N: 1, C: 4, H: 6, W: 5, K: 3, R: 3, S: 3}},
+		{"3x3 pad 2", backend.ConvGeom{N: 2, C: 3, H: 5, W: 4, K: 4, R: 3, S: 3, PadH: 2, PadW: 2}},
+		{"3x3 stride 2 pad 1", backend.ConvGeom{N: 2, C: 6, H: 9, W: 10, K: 7, R: 3, S: 3, StrideH: 2, StrideW: 2, PadH: 1, PadW: 1}},
+		{"3x3 stride 3, two columns left over", backend.ConvGeom{N: 2, C: 3, H: 11, W: 11, K: 4, R: 3, S: 3, StrideH: 3, StrideW: 3}},
+		{"2x2 stride 3, pixels that nothing reads", backend.ConvGeom{N: 2, C: 3, H: 10, W: 11, K: 4, R: 2, S: 2, StrideH: 3, StrideW: 3}},
+		{"3x3 dilation 2", backend.ConvGeom{N: 2, C: 3, H: 9, W: 8, K: 4, R: 3, S: 3, DilationH: 2, DilationW: 2, PadH: 2, PadW: 2}},
+		{"stride 2 dilation 2", backend.ConvGeom{N: 2, C: 3, H: 12, W: 13, K: 5, R: 3, S: 3, StrideH: 2, StrideW: 2, DilationH: 2, DilationW: 2, PadH: 1, PadW: 1}},
+		{"stride 2 dilation 3", backend.ConvGeom{N: 1, C: 2, H: 12, W: 13, K: 3, R: 3, S: 2, StrideH: 2, StrideW: 2, DilationH: 3, DilationW: 3, PadH: 3, PadW: 2}},
+		{"all different by axis", backend.ConvGeom{N: 2, C: 4, H: 13, W: 10, K: 6, R: 2, S: 5, StrideH: 1, StrideW: 3, DilationH: 3, DilationW: 1, PadH: 0, PadW: 4, Groups: 2}},
+		{"7x7 stride 2 pad 3", backend.ConvGeom{N: 1, C: 3, H: 23, W: 30, K: 8, R: 7, S: 7, StrideH: 2, StrideW: 2, PadH: 3, PadW: 3}},
+		{"groups 2", backend.ConvGeom{N: 3, C: 6, H: 7, W: 7, K: 8, R: 3, S: 3, PadH: 1, PadW: 1, Groups: 2}},
+		{"depthwise", backend.ConvGeom{N: 2, C: 10, H: 8, W: 9, K: 10, R: 3, S: 3, PadH: 1, PadW: 1, Groups: 10}},
+		{"depthwise, two each", backend.ConvGeom{N: 2, C: 3, H: 8, W: 9, K: 6, R: 3, S: 3, StrideH: 2, StrideW: 2, PadH: 1, PadW: 1, Groups: 3}},
+		{"kernel as large as the image", backend.ConvGeom{N: 3, C: 4, H: 5, W: 6, K: 5, R: 5, S: 6}},
+		{"more channels than are packed at a time", backend.ConvGeom{N: 2, C: 70, H: 5, W: 5, K: 40, R: 3, S: 3, PadH: 1, PadW: 1}},
+		{"images longer than a tile", backend.ConvGeom{N: 2, C: 2, H: 31, W: 33, K: 3, R: 3, S: 3, PadH: 1, PadW: 1}},
+		{"very long rows", backend.ConvGeom{N: 1, C: 2, H: 2, W: 23000, K: 2, R: 3, S: 3, PadH: 1, PadW: 1}},
+		{"no images", backend.ConvGeom{N: 0, C: 3, H: 4, W: 4, K: 2, R: 3, S: 3, PadH: 1, PadW: 1}},
+	}
+	for i := range cases {
+		g := &cases[i].g
+		g.StrideH, g.StrideW = max(g.StrideH, 1), max(g.StrideW, 1)
+		g.DilationH, g.DilationW = max(g.DilationH, 1), max(g.DilationW, 1)
+		g.Groups = max(g.Groups, 1)
+		g.P = (g.H+2*g.PadH-g.DilationH*(g.R-1)-1)/g.StrideH + 1
+		g.Q = (g.W+2*g.PadW-g.DilationW*(g.S-1)-1)/g.StrideW + 1
+	}
+	return cases
+}
+
+// eachTap calls f for each product that a convolution sums, with the places of
+// its factors and of its sum.
+func eachTap(g backend.ConvGeom, f func(y, x, w int)) {
+	c, k := g.C/g.Groups, g.K/g.Groups
+	for n := range g.N {
+		for ko := range g.K {
+			for p := range g.P {
+				for q := range g.Q {
+					for ci := range c {
+						for r := range g.R {
+							for s := range g.S {
+								h, w := p*g.StrideH+r*g.DilationH-g.PadH, q*g.StrideW+s*g.DilationW-g.PadW
+								if h < 0 || h >= g.H || w < 0 || w >= g.W {
+									continue
+								}
+								f(((n*g.K+ko)*g.P+p)*g.Q+q, ((n*g.C+ko/k*c+ci)*g.H+h)*g.W+w, ((ko*c+ci)*g.R+r)*g.S+s)
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+func convSizes(g backend.ConvGeom) (x, w, y int) {
+	return g.N * g.C * g.H * g.W, g.K * (g.C / g.Groups) * g.R * g.S, g.N * g.K * g.P * g.Q
+}
+
+func testConv2d[T float32 | float64](t *testing.T, be backend.Backend, c convCase) {
+	nx, nw, ny := convSizes(c.g)
+	x, w, bias := random(1, nx), random(2, nw), random(3, c.g.K)
+	want := make([]float64, ny)
+	eachTap(c.g, func(iy, ix, iw int) { want[iy] += x[ix] * w[iw] })
+	y := empty[T](be, ny)
+	be.Conv2d(y, floats[T](be, x), floats[T](be, w), backend.Array{}, c.g)
+	wantFloats(t, be, fmt.Sprintf("%+v", c.g), y, want, tolerance[T]())
+	for i := range want {
+		want[i] += bias[i/(c.g.P*c.g.Q)%c.g.K]
+	}
+	be.Conv2d(y, floats[T](be, x), floats[T](be, w), floats[T](be, bias), c.g)
+	wantFloats(t, be, fmt.Sprintf("with bias %+v", c.g), y, want, tolerance[T]())
+}
+
+func testConv2dInputGrad[T float32 | float64](t *testing.T, be backend.Backend, c convCase) {
+	nx, nw, ny := convSizes(c.g)
+	dy, w := random(1, ny), random(2, nw)
+	want := make([]float64, nx)
+	eachTap(c.g, func(iy, ix, iw int) { want[ix] += dy[iy] * w[iw] })
+	dx := empty[T](be, nx)
+	be.Conv2dInputGrad(dx, floats[T](be, dy), floats[T](be, w), c.g)
+	wantFloats(t, be, fmt.Sprintf("%+v", c.g), dx, want, tolerance[T]())
+}
+
+func testConv2dWeightGrad[T float32 | float64](t *testing.T, be backend.Backend, c convCase) {
+	nx, nw, ny := convSizes(c.g)
+	dy, x := random(1, ny), random(2, nx)
+	want := make([]float64, nw)
+	eachTap(c.g, func(iy, ix, iw int) { want[iw] += dy[iy] * x[ix] })
+	dw := empty[T](be, nw)
+	be.Conv2dWeightGrad(dw, floats[T](be, dy), floats[T](be, x), c.g)
+	wantFloats(t, be, fmt.Sprintf("%+v", c.g), dw, want, tolerance[T]())
+}

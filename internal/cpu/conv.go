@@ -1,0 +1,483 @@
+package cpu
+
+import "github.com/wick-ml/wick/internal/backend"
+
+// Convolutions are matrix products over pixels, unfolded ("im2col") a panel at a
+// time while the panels are packed; the columns run over all images of the batch,
+// so that small maps make long rows too:
+//
+//	result       w[k, (c,r,s)]     · x[(c,r,s), (n,p,q)]
+//	input grad   wᵀ[c, (k,r,s)]    · dy[(k,r,s), (n,h,w)], for each residue of (h, w) modulo the strides
+//	weight grad  dy[k, (n,p,q)]    · x[(n,p,q), (c,r,s)]
+
+// Conv2d convolves.
+func (be *Backend) Conv2d(dst, x, w, bias backend.Array, g backend.ConvGeom) {
+	if dst.DType() == backend.Float32 {
+		conv2d[float32](be, dst, x, w, bias, g)
+	} else {
+		conv2d[float64](be, dst, x, w, bias, g)
+	}
+}
+
+// Conv2dInputGrad computes the gradient of the input.
+func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) {
+	if dx.DType() == backend.Float32 {
+		conv2dInputGrad[float32](be, dx, dy, w, g)
+	} else {
+		conv2dInputGrad[float64](be, dx, dy, w, g)
+	}
+}
+
+// Conv2dWeightGrad computes the gradient of the weight.
+func (be *Backend) Conv2dWeightGrad(dw, dy, x backend.Array, g backend.ConvGeom) {
+	if dw.DType() == backend.Float32 {
+		conv2dWeightGrad[float32](be, dw, dy, x, g)
+	} else {
+		conv2dWeightGrad[float64](be, dw, dy, x, g)
+	}
+}
+
+func conv2d[T float](be *Backend, dst, x, w, bias backend.Array, g backend.ConvGeom) {
+	y, in, weight, b := data[T](dst), data[T](x), data[T](w), data[T](bias)
+	c, k := g.C/g.Groups, g.K/g.Groups
+	im := image[T]{lanes: true, images: g.N, channels: c, stride: g.C * g.H * g.W, h: g.H, w: g.W,
+		p: g.P, q: g.Q, strideH: g.StrideH, strideW: g.StrideW, taps: forwardTaps(g)}
+	im.init()
+	depth := c * g.R * g.S
+	product(be, g.Groups, k, g.N*g.P*g.Q, depth, func(i int) (operand[T], operand[T], sink[T]) {
+		b := b
+		if b != nil {
+			b = b[i*k : (i+1)*k]
+		}
+		return &matrix[T]{data: weight[min(i*k*depth, len(weight)):], ld: depth, deep: true},
+			im.from(in, i*c*g.H*g.W),
+			&imageSink[T]{data: y[i*k*g.P*g.Q:], bias: b, stride: g.K * g.P * g.Q, plane: g.P * g.Q,
+				p: 1, q: g.P * g.Q, strideP: 0, strideQ: 1}
+	})
+}
+
+// forwardTaps is where an output pixel reads the input, tap by tap.
+func forwardTaps(g backend.ConvGeom) []tap {
+	taps := make([]tap, 0, g.R*g.S)
+	for r := range g.R {
+		for s := range g.S {
+			taps = append(taps, tap{h: r*g.DilationH - g.PadH, w: s*g.DilationW - g.PadW})
+		}
+	}
+	return taps
+}
+
+// conv2dInputGrad computes the pixels (h, w) of one residue modulo the strides
+// at a time. Pixel h = a + i·stride gets what output pixel p = (h + pad -
+// r·dilation)/stride sends through tap r, for those r where that is a whole number.
+func conv2dInputGrad[T float](be *Backend, dx, dy, w backend.Array, g backend.ConvGeom) {
+	in, out, weight := data[T](dx), data[T](dy), data[T](w)
+	c, k := g.C/g.Groups, g.K/g.Groups
+	for a := range min(g.StrideH, g.H) {
+		for b := range min(g.StrideW, g.W) {
+			var taps []tap
+			var places []int // of the taps in the weight
+			for r := range g.R {
+				for s := range g.S {
+					h, w := a+g.PadH-r*g.DilationH, b+g.PadW-s*g.DilationW
+					if h%g.StrideH == 0 && w%g.StrideW == 0 {
+						taps = append(taps, tap{h: h / g.StrideH, w: w / g.StrideW})
+						places = append(places, r*g.S+s)
+					}
+				}
+			}
+			p, q := (g.H-a+g.StrideH-1)/g.StrideH, (g.W-b+g.StrideW-1)/g.StrideW
+			im := image[T]{lanes: true, images: g.N, channels: k, stride: g.K * g.P * g.Q, h: g.P, w: g.Q,
+				p: p, q: q, strideH: 1, strideW: 1, taps: taps}
+			im.init()
+			product(be, g.Groups, c, g.N*p*q, k*len(taps), func(i int) (operand[T], operand[T], sink[T]) {
+				return &backWeight[T]{data: weight[min(i*k*c*g.R*g.S, len(weight)):], c: c, rs: g.R * g.S, taps: places},
+					im.from(out, i*k*g.P*g.Q),
+					&imageSink[T]{data: in[i*c*g.H*g.W+a*g.W+b:], stride: g.C * g.H * g.W, plane: g.H * g.W,
+						p: p, q: q, strideP: g.StrideH * g.W, strideQ: g.StrideW}
+			})
+		}
+	}
+}
+
+func conv2dWeightGrad[T float](be *Backend, dw, dy, x backend.Array, g backend.ConvGeom) {
+	weight, out, in := data[T](dw), data[T](dy), data[T](x)
+	c, k := g.C/g.Groups, g.K/g.Groups
+	im := image[T]{images: g.N, channels: c, stride: g.C * g.H * g.W, h: g.H, w: g.W,
+		p: g.P, q: g.Q, strideH: g.StrideH, strideW: g.StrideW, taps: forwardTaps(g)}
+	im.init()
+	grad := image[T]{images: g.N, channels: k, stride: g.K * g.P * g.Q, h: g.P, w: g.Q,
+		p: g.P, q: g.Q, strideH: 1, strideW: 1, taps: []tap{{}}}
+	grad.init()
+	n := c * g.R * g.S
+	product(be, g.Groups, k, n, g.N*g.P*g.Q, func(i int) (operand[T], operand[T], sink[T]) {
+		return grad.from(out, i*k*g.P*g.Q),
+			im.from(in, i*c*g.H*g.W),
+			&matrixSink[T]{data: weight[i*k*n:], ld: n}
+	})
+}
+
+// tap is where a pixel (p, q) of a grid reads an image: row p·strideH + h,
+// column q·strideW + w.
+type tap struct{ h, w int }
+
+// image is the unfolded image as an operand: one index of the matrix runs over
+// the pixels (n, p, q) of a grid, the other over (channel, tap). The part of the
+// image that a block of the matrix needs is first copied ("staged") with zeros
+// around it, and with its columns sorted by their residue modulo strideW, so that
+// the pixels of a row are contiguous for each tap.
+type image[T float] struct {
+	data             []T
+	lanes            bool // lanes run over pixels and depth over (channel, tap), else the other way round
+	images, channels int
+	stride           int // from one image to the next
+	h, w             int // of the image
+	p, q             int // of the grid
+	strideH, strideW int
+	taps             []tap
+
+	minH, maxH int   // over the taps
+	minQ       int   // the first column of a residue that is staged, divided by strideW
+	row        int   // the length of a staged row of one residue
+	offsets    []int // of each tap in what is staged
+}
+
+// staged says what of an image lies in a workspace: pixels of a grid of images
+// from image n and row p on.
+type staged struct {
+	n, p      int
+	rows      int // of each image
+	image     int // elements from one image to the next
+	channel   int // elements from one channel to the next
+	rowPixels int // elements from one row of the grid to the next
+	c, toC    int // channels
+}
+
+// init readies what does not depend on the block.
+func (im *image[T]) init() {
+	if len(im.taps) == 1 && im.taps[0] == (tap{}) && im.strideH == 1 && im.strideW == 1 && im.p == im.h && im.q == im.w {
+		// A 1×1 convolution does not care for rows.
+		im.p, im.q, im.h, im.w = 1, im.p*im.q, 1, im.h*im.w
+	}
+	if len(im.taps) == 0 {
+		return
+	}
+	floor := func(a, b int) int {
+		if a < 0 {
+			return -((b - 1 - a) / b)
+		}
+		return a / b
+	}
+	im.minH, im.maxH = im.taps[0].h, im.taps[0].h
+	minQ, maxQ := floor(im.taps[0].w, im.strideW), floor(im.taps[0].w, im.strideW)
+	for _, t := range im.taps {
+		im.minH, im.maxH = min(im.minH, t.h), max(im.maxH, t.h)
+		q := floor(t.w, im.strideW)
+		minQ, maxQ = min(minQ, q), max(maxQ, q)
+	}
+	im.minQ, im.row = minQ, im.q+maxQ-minQ
+	for _, t := range im.taps {
+		q := floor(t.w, im.strideW)
+		im.offsets = append(im.offsets, ((t.h-im.minH)*im.strideW+t.w-q*im.strideW)*im.row+q-minQ)
+	}
+}
+
+// from returns the image whose data begins at offset.
+func (im *image[T]) from(data []T, offset int) *image[T] {
+	c := *im
+	c.data = data[min(offset, len(data)):]
+	return &c
+}
+
+// view lays out the staging of the pixels [px, px+n).
+func (im *image[T]) view(px, n int) staged {
+	plane := im.p * im.q
+	var s staged
+	s.n = px / plane
+	images, rows := (px+n-1)/plane-s.n+1, im.p
+	if images == 1 {
+		s.p = px % plane / im.q
+		rows = (px+n-1)%plane/im.q - s.p + 1
+	}
+	s.rows = (rows-1)*im.strideH + im.maxH - im.minH + 1
+	s.rowPixels = im.strideH * im.strideW * im.row
+	s.image = s.rows * im.strideW * im.row
+	s.channel = images * s.image
+	return s
+}
+
+// stage copies the channels [c, toC) into the workspace, or as many of them as
+// fit. It returns false if not even least channels fit.
+func (im *image[T]) stage(kn *kernel[T], ws *workspace[T], s *staged, c, toC, least int) bool {
+	fit := (imageSize - spill) / s.channel
+	if fit < least {
+		return false
+	}
+	s.c, s.toC = c, min(toC, c+fit)
+	// Everything is zero first; then come the rows that the image has. What they write too much are zeros.
+	clear(ws.image[:(s.toC-c)*s.channel])
+	top := s.p*im.strideH + im.minH // the image's row that is staged first
+	first, last := max(top, 0), min(top+s.rows, im.h)
+	if first >= last {
+		return true
+	}
+	images := s.channel / s.image
+	dst, src := ws.image[(first-top)*im.strideW*im.row:], im.data[s.n*im.stride+first*im.w:]
+	if im.strideW == 1 {
+		ws.stage = stageGeom{images: images, rows: last - first, dstImage: s.image, srcImage: im.stride, dstRow: im.row, srcRow: im.w,
+			blocks: (im.row + 7) / 8, shift: im.minQ, from: max(-im.minQ, 0), to: min(im.w-im.minQ, im.row)}
+		for ; c < s.toC; c++ {
+			kn.stage(dst, src[c*im.h*im.w:], &ws.stage)
+			dst = dst[s.channel:]
+		}
+		return true
+	}
+	for ; c < s.toC; c++ {
+		for n := range images {
+			for h := range last - first {
+				im.stageRow(dst[n*s.image+h*im.strideW*im.row:], src[n*im.stride+(c*im.h+h)*im.w:][:im.w])
+			}
+		}
+		dst = dst[s.channel:]
+	}
+	return true
+}
+
+// stageRow copies one row of the image, one residue of the columns modulo
+// strideW after the other.
+func (im *image[T]) stageRow(dst, src []T) {
+	for residue := range im.strideW {
+		row := dst[residue*im.row : (residue+1)*im.row]
+		w := im.minQ*im.strideW + residue
+		for i := range row {
+			if w >= 0 && w < len(src) {
+				row[i] = src[w]
+			}
+			w += im.strideW
+		}
+	}
+}
+
+// pieces cuts the pixels [px, px+n) into pieces of eight or less that are
+// contiguous in what is staged.
+func (im *image[T]) pieces(dst []piece, s *staged, px, n int) []piece {
+	plane := im.p * im.q
+	img, p, q := px/plane-s.n, px%plane/im.q-s.p, px%im.q
+	for i := 0; i < n; {
+		run := min(im.q-q, n-i)
+		at := img*s.image + p*s.rowPixels + q
+		for j := 0; j < run; j += 8 {
+			dst = append(dst, piece{dst: i + j, src: at + j})
+		}
+		i += run
+		q = 0
+		if p++; p == im.p-s.p {
+			p = 0
+			img++
+		}
+	}
+	return dst
+}
+
+// even makes the number of pieces even: to copy the last one twice does no harm.
+func even(pieces []piece) []piece {
+	if len(pieces)%2 != 0 {
+		pieces = append(pieces, pieces[len(pieces)-1])
+	}
+	return pieces
+}
+
+func (im *image[T]) pack(kn *kernel[T], ws *workspace[T], dst []T, widths []int, lane, lanes, k0, k int) {
+	if im.lanes {
+		im.packPixels(kn, ws, dst, widths, lane, lanes, k0, k)
+	} else {
+		im.packTaps(kn, ws, dst, widths, lane, lanes, k0, k)
+	}
+}
+
+// packPixels packs panels whose lanes are pixels.
+func (im *image[T]) packPixels(kn *kernel[T], ws *workspace[T], dst []T, widths []int, px, pixels, k0, k int) {
+	taps := len(im.taps)
+	s := im.view(px, pixels)
+	for k1 := k0; k1 < k0+k; {
+		if !im.stage(kn, ws, &s, k1/taps, (k0+k-1)/taps+1, 1) {
+			im.packSlowly(dst, widths, px, pixels, k0, k)
+			return
+		}
+		n := min(k0+k, s.toC*taps) - k1
+		offsets := ws.offsets[:n]
+		c, t := 0, k1%taps
+		for i := range offsets {
+			offsets[i] = c*s.channel + im.offsets[t]
+			if t++; t == taps {
+				t = 0
+				c++
+			}
+		}
+		done, panel := 0, dst
+		for _, w := range widths {
+			there := min(w, pixels-done)
+			pieces := im.pieces(ws.pieces[:0], &s, px+done, there)
+			for i := there; i < w; i += 8 {
+				pieces = append(pieces, piece{dst: i, src: pieces[0].src})
+			}
+			pieces = even(pieces)
+			kn.copy(panel[(k1-k0)*w:], w, ws.image[:], offsets, pieces)
+			panel = panel[panelSize(w, k):]
+			done += there
+		}
+		k1 += n
+	}
+}
+
+// packTaps packs panels whose lanes are (channel, tap).
+func (im *image[T]) packTaps(kn *kernel[T], ws *workspace[T], dst []T, widths []int, lane, lanes, px, pixels int) {
+	taps := len(im.taps)
+	s := im.view(px, pixels)
+	// Rows of whole blocks of eight are transposed where they are staged, others put together first.
+	blocks := ws.steps[:(pixels+7)/8]
+	pieces := im.pieces(ws.pieces[:0], &s, px, pixels)
+	direct := im.q%8 == 0 && px%8 == 0
+	if direct {
+		blocks = ws.blocks[:len(pieces)]
+		for i, p := range pieces {
+			blocks[i] = p.src
+		}
+	}
+	done := 0
+	for _, w := range widths {
+		there := min(w, lanes-done)
+		first, last := (lane+done)/taps, (lane+done+there-1)/taps
+		if last >= s.toC && !im.stage(kn, ws, &s, first, (lane+lanes-1)/taps+1, last-first+1) {
+			im.packSlowly(dst, widths, lane, lanes, px, pixels)
+			return
+		}
+		offsets := ws.offsets[:there]
+		c, t := first-s.c, (lane+done)%taps
+		for i := range offsets {
+			offsets[i] = c*s.channel + im.offsets[t]
+			if t++; t == taps {
+				t = 0
+				c++
+			}
+		}
+		if direct {
+			ws.transpose(kn, dst, w, there, ws.image[:], func(l int) int { return offsets[l] }, blocks)
+		} else {
+			kn.copy(ws.rows[:], rowsDepth, ws.image[:], offsets, even(pieces))
+			ws.transpose(kn, dst, w, there, ws.rows[:], func(l int) int { return l * rowsDepth }, blocks)
+		}
+		dst = dst[panelSize(w, pixels):]
+		done += there
+	}
+}
+
+// packSlowly packs panels of an image whose rows are too long to stage.
+func (im *image[T]) packSlowly(dst []T, widths []int, lane, lanes, k0, k int) {
+	done := 0
+	for _, w := range widths {
+		for i := range k {
+			row := dst[i*w : (i+1)*w]
+			for l := range row {
+				px, tap := k0+i, lane+min(done+l, lanes-1)
+				if im.lanes {
+					px, tap = tap, px
+				}
+				row[l] = im.at(px, tap/len(im.taps), im.taps[tap%len(im.taps)])
+			}
+		}
+		dst = dst[panelSize(w, k):]
+		done += w
+	}
+}
+
+// at returns what a pixel reads from a channel through a tap.
+func (im *image[T]) at(px, c int, t tap) T {
+	n, p, q := px/(im.p*im.q), px%(im.p*im.q)/im.q, px%im.q
+	h, w := p*im.strideH+t.h, q*im.strideW+t.w
+	if h < 0 || h >= im.h || w < 0 || w >= im.w {
+		return 0
+	}
+	return im.data[n*im.stride+(c*im.h+h)*im.w+w]
+}
+
+// backWeight is the weight as the operand of an input gradient: lanes are input
+// channels, depth is (output channel, tap).
+type backWeight[T float] struct {
+	data  []T
+	c, rs int
+	taps  []int // the taps that take part, by their places in the weight
+}
+
+func (b *backWeight[T]) pack(_ *kernel[T], _ *workspace[T], dst []T, widths []int, lane, lanes, k0, k int) {
+	for _, w := range widths {
+		n := min(w, lanes)
+		out, t := k0/len(b.taps), k0%len(b.taps)
+		for i := range k {
+			row := dst[i*w : (i+1)*w]
+			src := b.data[(out*b.c+lane)*b.rs+b.taps[t]:]
+			at := 0
+			for l := range n {
+				row[l] = src[at]
+				at += b.rs
+			}
+			clear(row[n:])
+			if t++; t == len(b.taps) {
+				t = 0
+				out++
+			}
+		}
+		dst = dst[panelSize(w, k):]
+		lane += n
+		lanes -= n
+	}
+}
+
+// imageSink writes rows as channels and columns as the pixels (n, p, q) of a
+// grid, adding a bias where there is one.
+type imageSink[T float] struct {
+	data             []T
+	bias             []T
+	stride           int // from one image to the next
+	plane            int // from one channel to the next
+	p, q             int // of the grid
+	strideP, strideQ int // of the grid's rows and columns
+}
+
+func (s *imageSink[T]) store(ws *workspace[T], t tile[T]) {
+	// The runs of columns that are contiguous both in a panel and in the image.
+	runs := ws.runs[:0]
+	n, p, q := t.col/(s.p*s.q), t.col%(s.p*s.q)/s.q, t.col%s.q
+	for col := 0; col < t.cols; {
+		width := 1
+		if s.strideQ == 1 {
+			width = min(s.q-q, t.cols-col, t.width-col%t.width)
+		}
+		runs = append(runs, run{src: col/t.width*t.height*t.width + col%t.width, dst: n*s.stride + p*s.strideP + q*s.strideQ, n: width})
+		col += width
+		if q += width; q == s.q {
+			q = 0
+			if p++; p == s.p {
+				p = 0
+				n++
+			}
+		}
+	}
+	for r := range t.rows {
+		dst := s.data[(t.row+r)*s.plane:]
+		src := t.c[r*t.width:]
+		if s.bias == nil {
+			for _, run := range runs {
+				copy(dst[run.dst:run.dst+run.n], src[run.src:run.src+run.n])
+			}
+			continue
+		}
+		b := s.bias[t.row+r]
+		for _, run := range runs {
+			to := dst[run.dst : run.dst+run.n]
+			for i, v := range src[run.src:][:len(to)] {
+				to[i] = v + b
+			}
+		}
+	}
+}

@@ -1,0 +1,448 @@
+package cpu
+
+// The matrix product that serves MatMul and the convolutions. It is the
+// algorithm of Goto and van de Geijn, "Anatomy of high-performance matrix
+// multiplication" (ACM TOMS 34(3), 2008), in the form of BLIS (Van Zee and van
+// de Geijn, ACM TOMS 41(3), 2015): blocks of both operands are packed into
+// panels that fit the caches, and a micro-kernel multiplies panels with all its
+// sums in registers.
+//
+// Operands are packed through an interface, so that a convolution needs no
+// unfolded image in memory: its operand packs panels straight from the image.
+// The result's tiles, and pieces of k where the result is small and k is long,
+// are independent units of work whose limits depend on the shape alone; sums of
+// pieces are added in order. So the bits do not depend on the number of cores.
+
+//go:generate go run -C gen . -out ../gemm_amd64.s -stubs ../gemm_stubs_amd64.go -pkg cpu
+
+// A tile of the result is tileRows×tileCols elements at most, computed in
+// blocks of tileDepth along k. A kernel's panels share the memory of a tile, so
+// the sizes are multiples of all widths.
+const (
+	tileRows  = 256
+	tileCols  = 512
+	tileDepth = 256
+	maxWidth  = 32             // lanes of the widest panel
+	maxPanels = tileRows/4 + 2 // panels of the narrowest kernel in tileRows
+	imageSize = 64 << 10       // elements of an image's part that is staged at a time
+	spill     = 16             // elements that packing may write behind a panel's end
+	maxSums   = 1 << 20        // elements of partial sums over pieces of k
+	minPiece  = 2 * tileDepth  // the least length of a piece of k
+	unitWork  = 1 << 18        // multiplications that are worth a unit of their own
+	minUnits  = 16             // units to cut a product into that is large enough
+	rowsDepth = tileDepth + 8  // length of a row of workspace.rows
+	aSize     = (tileRows+16)*tileDepth + maxPanels*spill
+	bSize     = tileCols*tileDepth + tileCols/8*spill
+	cSize     = (tileRows + 16) * tileCols
+)
+
+// kernel is a micro-kernel and what goes with it. Panels of a are heights[i]
+// lanes wide, panels of b width lanes.
+type kernel[T float] struct {
+	heights []int // falling
+	width   int
+	// run computes c = aᵀ·b, or adds it, for a panel of a of the given height.
+	run func(height, k int, a, b, c []T, add bool)
+	// transpose packs blocks of eight elements of eight lanes: dst[(8·b+i)·width + l] = src[lanes[l]+blocks[b]+i].
+	transpose func(dst []T, width int, src []T, lanes *[8]int, blocks []int)
+	// copy packs rows, in pieces of eight elements from one to the next: dst[i·width + pieces[j].dst + 0…7] =
+	// src[offsets[i] + pieces[j].src + 0…7]. The number of pieces is even.
+	copy func(dst []T, width int, src []T, offsets []int, pieces []piece)
+	// stage copies rows of images, with zeros where they reach over an image's edges.
+	stage func(dst, src []T, g *stageGeom)
+}
+
+// stageGeom says how rows of images are staged: element i of a row is
+// src[i+shift] where from <= i < to, else 0, for i < 8·blocks.
+type stageGeom struct {
+	images, rows       int
+	dstImage, srcImage int // from one image to the next
+	dstRow, srcRow     int // from one row to the next
+	blocks             int
+	shift, from, to    int
+}
+
+// kernelOf returns the kernel for T.
+func kernelOf[T float]() *kernel[T] {
+	var k any = kernel32
+	if k, ok := k.(*kernel[T]); ok {
+		return k
+	}
+	k = &plain64
+	return k.(*kernel[T])
+}
+
+var (
+	plain32 = kernel[float32]{heights: []int{4}, width: 8, run: plainRun[float32],
+		transpose: plainTranspose[float32], copy: plainCopy[float32], stage: plainStage[float32]}
+	plain64 = kernel[float64]{heights: []int{4}, width: 8, run: plainRun[float64],
+		transpose: plainTranspose[float64], copy: plainCopy[float64], stage: plainStage[float64]}
+)
+
+// plainRun is the micro-kernel in Go, of 4×8 elements, in pieces of 2×4 whose
+// sums the compiler keeps in registers.
+func plainRun[T float](_, k int, a, b, c []T, add bool) {
+	const h, w = 4, 8
+	for i := 0; i < h; i += 2 {
+		for j := 0; j < w; j += 4 {
+			var s00, s01, s02, s03, s10, s11, s12, s13 T
+			for l := range k {
+				a := (*[2]T)(a[l*h+i:])
+				b := (*[4]T)(b[l*w+j:])
+				s00 += a[0] * b[0]
+				s01 += a[0] * b[1]
+				s02 += a[0] * b[2]
+				s03 += a[0] * b[3]
+				s10 += a[1] * b[0]
+				s11 += a[1] * b[1]
+				s12 += a[1] * b[2]
+				s13 += a[1] * b[3]
+			}
+			c0, c1 := (*[4]T)(c[i*w+j:]), (*[4]T)(c[(i+1)*w+j:])
+			if add {
+				c0[0] += s00
+				c0[1] += s01
+				c0[2] += s02
+				c0[3] += s03
+				c1[0] += s10
+				c1[1] += s11
+				c1[2] += s12
+				c1[3] += s13
+			} else {
+				*c0 = [4]T{s00, s01, s02, s03}
+				*c1 = [4]T{s10, s11, s12, s13}
+			}
+		}
+	}
+}
+
+func plainTranspose[T float](dst []T, width int, src []T, lanes *[8]int, blocks []int) {
+	for i, block := range blocks {
+		for l := 7; l >= 0; l-- { // lanes behind the panel's width fall into the next row, which is written over
+			at := 8*i*width + l
+			for _, v := range (*[8]T)(src[lanes[l]+block:]) {
+				dst[at] = v
+				at += width
+			}
+		}
+	}
+}
+
+func plainCopy[T float](dst []T, width int, src []T, offsets []int, pieces []piece) {
+	for i, offset := range offsets {
+		to, from := dst[i*width:], src[offset:]
+		for _, p := range pieces {
+			*(*[8]T)(to[p.dst:]) = *(*[8]T)(from[p.src:])
+		}
+	}
+}
+
+func plainStage[T float](dst, src []T, g *stageGeom) {
+	for n := range g.images {
+		for r := range g.rows {
+			row := dst[n*g.dstImage+r*g.dstRow:][:8*g.blocks]
+			from, to := min(g.from, len(row)), min(g.to, len(row))
+			clear(row[:from])
+			if from < to {
+				copy(row[from:to], src[n*g.srcImage+r*g.srcRow+g.shift+from:])
+			}
+			clear(row[max(from, to):])
+		}
+	}
+}
+
+// split cuts m rows into panels of the kernel's heights: the fewest rows in
+// all, then the fewest panels.
+func (kn *kernel[T]) split(dst []int, m int) []int {
+	tall, low := kn.heights[0], kn.heights[len(kn.heights)-1]
+	var nTall, nLow int
+	for n, best := 0, 1<<62; n < tall && (n == 0 || low != tall); n++ {
+		t := (max(m-n*low, 0) + tall - 1) / tall
+		if rows := t*tall + n*low; rows < best {
+			nTall, nLow, best = t, n, rows
+		}
+	}
+	dst = dst[:0]
+	for range nTall {
+		dst = append(dst, tall)
+	}
+	for range nLow {
+		dst = append(dst, low)
+	}
+	return dst
+}
+
+// workspace is what a unit of work needs besides its operands. It is taken from
+// the pool as it is, one for each core that is at work.
+type workspace[T float] struct {
+	a       [aSize]T
+	b       [bSize]T
+	c       [cSize]T
+	image   [imageSize]T
+	rows    [maxWidth*rowsDepth + spill]T
+	steps   [tileDepth / 8]int // 0, 8, 16, …
+	offsets [tileDepth]int
+	blocks  [tileDepth / 8]int
+	lanes   [8]int
+	pieces  [tileDepth + spill]piece // of one panel or of tileDepth pixels
+	runs    [tileCols]run            // of a tile's columns
+	stage   stageGeom
+	heights [maxPanels]int
+	widths  [maxPanels]int
+}
+
+// piece is eight elements, or less, that are copied from one place to another.
+type piece struct{ dst, src int }
+
+// run is n elements that are copied from one place to another.
+type run struct{ dst, src, n int }
+
+// operand packs one factor of a product. The lanes of a are its rows, those of b
+// its columns. pack writes the lanes [lane, lane+lanes) at depths [k0, k0+k)
+// (k > 0): a panel for each width, whose row i holds the elements at depth k0+i. What
+// stands in lanes that are missing does not matter. Panels lie panelSize(width,
+// k) apart.
+type operand[T float] interface {
+	pack(kn *kernel[T], ws *workspace[T], dst []T, widths []int, lane, lanes, k0, k int)
+}
+
+// panelSize is the room of a panel: transposition writes whole blocks of eight
+// rows, and whole blocks of eight elements are written at a row's end.
+func panelSize(width, k int) int { return width*((k+7)/8*8) + spill }
+
+// tile is a finished part of a product, rows×cols elements from (row, col) on.
+// The columns stand in panels of width columns and height rows.
+type tile[T float] struct {
+	c                    []T
+	height, width        int
+	row, rows, col, cols int
+}
+
+// at returns the elements of a row (counted from the tile's first) in a panel
+// of columns.
+func (t *tile[T]) at(row, panel int) []T {
+	i := (panel*t.height + row) * t.width
+	return t.c[i : i+t.width : i+t.width]
+}
+
+// sink takes the finished tiles of a product.
+type sink[T float] interface {
+	store(ws *workspace[T], t tile[T])
+}
+
+// plan is how a product is cut. It depends on the shape only.
+type plan struct {
+	rows, cols, depth             int // of a tile, and of a piece of k
+	tilesM, tilesN, pieces, count int
+}
+
+func newPlan(count, m, n, k, width int) plan {
+	ceil := func(a, b int) int { return (a + b - 1) / b }
+	tilesM, tilesN, pieces := ceil(m, tileRows), ceil(n, tileCols), 1
+	// More units, as long as each has enough to do: first by cutting k, which costs no packing, then smaller tiles.
+	want := min(minUnits, max(1, int(float64(count)*float64(m)*float64(n)*float64(k)/unitWork)))
+	if units := count * tilesM * tilesN; units < want {
+		pieces = max(1, min(ceil(want, units), k/minPiece, maxSums/(count*m*n)))
+	}
+	for count*tilesM*tilesN*pieces < want {
+		rows, cols := ceil(m, tilesM), ceil(n, tilesN)
+		if rows <= 64 && cols <= 2*width {
+			break
+		}
+		if cols >= rows {
+			tilesN *= 2
+		} else {
+			tilesM *= 2
+		}
+	}
+	p := plan{rows: ceil(m, tilesM), cols: ceil(ceil(n, tilesN), width) * width, depth: k, pieces: pieces, count: count}
+	if pieces > 1 {
+		p.depth = ceil(ceil(k, pieces), tileDepth) * tileDepth
+		p.pieces = ceil(k, p.depth)
+	}
+	p.tilesM, p.tilesN = ceil(m, p.rows), ceil(n, p.cols)
+	return p
+}
+
+// product computes count products of m×k by k×n elements; at gives the operands
+// of each and the place of its result.
+func product[T float](be *Backend, count, m, n, k int, at func(i int) (a, b operand[T], c sink[T])) {
+	if count == 0 || m == 0 || n == 0 {
+		return
+	}
+	kn := kernelOf[T]()
+	p := newPlan(count, m, n, k, kn.width)
+	tiles := p.tilesM * p.tilesN
+	// place is the tile that unit u computes.
+	place := func(u int) (i int, t tile[T], piece int) {
+		piece = u % p.pieces
+		u /= p.pieces
+		t.row, t.col = u%tiles/p.tilesN*p.rows, u%tiles%p.tilesN*p.cols
+		t.rows, t.cols = min(p.rows, m-t.row), min(p.cols, n-t.col)
+		t.width = kn.width
+		return u / tiles, t, piece
+	}
+	units := count * tiles * p.pieces
+	grain := max(1, units/64, int(unitWork/(float64(p.rows)*float64(p.cols)*float64(p.depth+1))))
+	if p.pieces == 1 {
+		parallel(units, grain, func(lo, hi int) {
+			scratch(be, 1, func(w []workspace[T]) {
+				ws := &w[0]
+				ws.init()
+				for u := lo; u < hi; u++ {
+					i, t, _ := place(u)
+					a, b, c := at(i)
+					t.c = ws.c[:]
+					t.compute(kn, ws, a, b, 0, k)
+					c.store(ws, t)
+				}
+			})
+		})
+		return
+	}
+	size := (p.rows + 16) * p.cols
+	scratch(be, units*size, func(sums []T) {
+		parallel(units, grain, func(lo, hi int) {
+			scratch(be, 1, func(w []workspace[T]) {
+				ws := &w[0]
+				ws.init()
+				for u := lo; u < hi; u++ {
+					i, t, piece := place(u)
+					a, b, _ := at(i)
+					t.c = sums[u*size : (u+1)*size]
+					k0 := piece * p.depth
+					t.compute(kn, ws, a, b, k0, min(p.depth, k-k0))
+				}
+			})
+		})
+		parallel(units/p.pieces, 1, func(lo, hi int) {
+			scratch(be, 1, func(w []workspace[T]) {
+				for u := lo * p.pieces; u < hi*p.pieces; u += p.pieces {
+					i, t, _ := place(u)
+					for _, h := range kn.split(w[0].heights[:0], t.rows) {
+						t.height += h
+					}
+					t.c = sums[u*size:][:t.height*((t.cols+t.width-1)/t.width*t.width)]
+					for piece := 1; piece < p.pieces; piece++ {
+						more := sums[(u+piece)*size:][:size]
+						for j, v := range more[:len(t.c)] {
+							t.c[j] += v
+						}
+					}
+					_, _, c := at(i)
+					c.store(&w[0], t)
+				}
+			})
+		})
+	})
+}
+
+func (ws *workspace[T]) init() {
+	for i := range ws.steps {
+		ws.steps[i] = 8 * i
+	}
+}
+
+// compute sums the tile over the depths [k0, k0+k).
+func (t *tile[T]) compute(kn *kernel[T], ws *workspace[T], a, b operand[T], k0, k int) {
+	heights := kn.split(ws.heights[:0], t.rows)
+	t.height = 0
+	for _, h := range heights {
+		t.height += h
+	}
+	widths := ws.widths[:(t.cols+kn.width-1)/kn.width]
+	for i := range widths {
+		widths[i] = kn.width
+	}
+	for done := 0; done == 0 || done < k; done += tileDepth {
+		depth := min(tileDepth, k-done)
+		if depth > 0 {
+			a.pack(kn, ws, ws.a[:], heights, t.row, t.rows, k0+done, depth)
+			b.pack(kn, ws, ws.b[:], widths, t.col, t.cols, k0+done, depth)
+		}
+		for j := range widths {
+			panelB := ws.b[j*panelSize(kn.width, depth):]
+			c := t.c[j*t.height*kn.width:]
+			from, row := 0, 0
+			for _, h := range heights {
+				kn.run(h, depth, ws.a[from:], panelB, c[row*kn.width:], done > 0)
+				from += panelSize(h, depth)
+				row += h
+			}
+		}
+	}
+}
+
+// matrix is an operand that lies in memory as a matrix: the element of lane l at
+// depth k is data[l·ld + k] if deep, else data[k·ld + l].
+type matrix[T float] struct {
+	data []T
+	ld   int
+	deep bool
+}
+
+func (m *matrix[T]) pack(kn *kernel[T], ws *workspace[T], dst []T, widths []int, lane, lanes, k0, k int) {
+	end := lane + lanes
+	for _, w := range widths {
+		n := min(w, end-lane)
+		if m.deep {
+			m.packDeep(kn, ws, dst, w, lane, n, k0, k)
+		} else {
+			for i := range k {
+				row := dst[i*w : (i+1)*w]
+				clear(row[copy(row, m.data[(k0+i)*m.ld+lane:][:n]):])
+			}
+		}
+		dst = dst[panelSize(w, k):]
+		lane += n
+	}
+}
+
+func (m *matrix[T]) packDeep(kn *kernel[T], ws *workspace[T], dst []T, w, lane, n, k0, k int) {
+	whole := k / 8 * 8
+	ws.transpose(kn, dst, w, n, m.data, func(l int) int { return (lane+l)*m.ld + k0 }, ws.steps[:k/8])
+	for i := whole; i < k; i++ {
+		row := dst[i*w : (i+1)*w]
+		for l := range n {
+			row[l] = m.data[(lane+l)*m.ld+k0+i]
+		}
+		clear(row[n:])
+	}
+}
+
+// transpose packs a panel of w lanes, n of which are there, each contiguous in
+// src in blocks of eight. A group of eight lanes that the panel's width cuts off
+// writes over the start of the next row, so the last group comes first.
+func (ws *workspace[T]) transpose(kn *kernel[T], dst []T, w, n int, src []T, lane func(l int) int, blocks []int) {
+	for g := (w - 1) / 8 * 8; g >= 0; g -= 8 {
+		for l := range ws.lanes {
+			ws.lanes[l] = lane(min(g+l, n-1))
+		}
+		kn.transpose(dst[g:], w, src, &ws.lanes, blocks)
+	}
+}
+
+// matrixSink writes to, or adds to, a row-major matrix.
+type matrixSink[T float] struct {
+	data []T
+	ld   int
+	add  bool
+}
+
+func (s *matrixSink[T]) store(_ *workspace[T], t tile[T]) {
+	for r := range t.rows {
+		dst := s.data[(t.row+r)*s.ld+t.col:][:t.cols]
+		for panel := 0; len(dst) > 0; panel++ {
+			src := t.at(r, panel)
+			n := min(len(dst), len(src))
+			if s.add {
+				for i, v := range src[:n] {
+					dst[i] += v
+				}
+			} else {
+				copy(dst, src[:n])
+			}
+			dst = dst[n:]
+		}
+	}
+}

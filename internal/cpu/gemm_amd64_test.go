@@ -1,0 +1,228 @@
+//go:build linux && !noasm
+
+package cpu
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/cpu"
+
+	"github.com/wick-ml/wick/internal/backend/backendtest"
+)
+
+// eachKernel runs test with each assembly kernel that this machine can run.
+func eachKernel(t *testing.T, test func(t *testing.T, kn *kernel[float32])) {
+	for _, k := range []struct {
+		name string
+		kn   *kernel[float32]
+		ok   bool
+	}{
+		{"AVX-512", &kernel512, cpu.X86.HasAVX512F && cpu.X86.HasAVX2},
+		{"AVX2", &kernel256, cpu.X86.HasAVX2 && cpu.X86.HasFMA},
+	} {
+		t.Run(k.name, func(t *testing.T) {
+			if !k.ok {
+				t.Skip("this processor or operating system has no " + k.name)
+			}
+			test(t, k.kn)
+		})
+	}
+}
+
+// fence is memory between two pages that may not be touched.
+type fence []float32
+
+func newFence(t *testing.T, n int) fence {
+	page := syscall.Getpagesize()
+	size := (4*n + page - 1) / page * page
+	m, err := syscall.Mmap(-1, 0, size+2*page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Munmap(m); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, guard := range [][]byte{m[:page], m[page+size:]} {
+		if err := syscall.Mprotect(guard, syscall.PROT_NONE); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return unsafe.Slice((*float32)(unsafe.Pointer(&m[page])), size/4)
+}
+
+// first and last return n elements right behind the first or before the second
+// of the forbidden pages, offset elements away.
+func (f fence) first(n, offset int) []float32 { return f[offset : offset+n : offset+n] }
+func (f fence) last(n, offset int) []float32 {
+	return f[len(f)-offset-n : len(f)-offset : len(f)-offset]
+}
+
+func randomize(r *rand.Rand, s []float32) []float32 {
+	for i := range s {
+		s[i] = 2*r.Float32() - 1
+	}
+	return s
+}
+
+func TestMicroKernels(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	eachKernel(t, func(t *testing.T, kn *kernel[float32]) {
+		fa, fb, fc := newFence(t, 70*16), newFence(t, 70*32), newFence(t, 16*32+8)
+		for _, h := range kn.heights {
+			for k := range 68 {
+				for offset := range 4 {
+					a, b, c := randomize(r, fa.last(max(k, 1)*h, offset)), randomize(r, fb.last(max(k, 1)*kn.width, offset)), fc.last(h*kn.width, offset)
+					for _, add := range []bool{false, true} {
+						before := slices.Clone(randomize(r, fc))
+						got := c
+						kn.run(h, k, a, b, got, add)
+						for i := range h {
+							for j := range kn.width {
+								at := i*kn.width + j
+								var want float64
+								if add {
+									want = float64(before[len(before)-offset-len(c)+at])
+								}
+								for l := range k {
+									want += float64(a[l*h+i]) * float64(b[l*kn.width+j])
+								}
+								if math.Abs(float64(got[at])-want) > 1e-5 {
+									t.Fatalf("%d×%d, k %d, offset %d, add %t: element (%d, %d): got %v, want %v", h, kn.width, k, offset, add, i, j, got[at], want)
+								}
+							}
+						}
+						outside := func(s []float32) [2][]float32 {
+							return [2][]float32{s[:len(s)-offset-len(c)], s[len(s)-offset:]}
+						}
+						got2, want2 := outside(fc), outside(before)
+						if !slices.Equal(got2[0], want2[0]) || !slices.Equal(got2[1], want2[1]) {
+							t.Fatalf("%d×%d, k %d, offset %d: wrote outside of the result", h, kn.width, k, offset)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestTranspose(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	eachKernel(t, func(t *testing.T, kn *kernel[float32]) {
+		fsrc, fdst := newFence(t, 4096), newFence(t, 16*8*32)
+		for _, width := range []int{4, 6, 8, 14, 16, 32} {
+			for blocks := range 9 {
+				for offset := range 4 {
+					src := randomize(r, fsrc.last(1000, offset))
+					n := max(0, 8*blocks-1)*width + 8
+					at := make([]int, blocks)
+					for i := range at {
+						at[i] = r.IntN(900)
+					}
+					var lanes [8]int
+					for i := range lanes {
+						lanes[i] = r.IntN(93)
+					}
+					if blocks > 0 {
+						lanes[7], at[blocks-1] = 92, 900 // the very last elements
+					}
+					want := slices.Clone(randomize(r, fdst.last(n, offset)))
+					plainTranspose(want, width, src, &lanes, at)
+					got := fdst.last(n, offset)
+					kn.transpose(got, width, src, &lanes, at)
+					if width >= 8 && !slices.Equal(got, want) {
+						t.Fatalf("width %d, %d blocks, offset %d:\ngot  %v\nwant %v", width, blocks, offset, got, want)
+					}
+					for i := 0; i < len(got)-8; i++ { // narrow rows: all but what the last row writes too much
+						if got[i] != want[i] {
+							t.Fatalf("width %d, %d blocks, offset %d: element %d: got %v, want %v", width, blocks, offset, i, got[i], want[i])
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestCopy(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	eachKernel(t, func(t *testing.T, kn *kernel[float32]) {
+		fsrc, fdst := newFence(t, 1000), newFence(t, 70*32+8)
+		for rows := range 68 {
+			for pairs := range 5 {
+				offset := rows % 4
+				src := randomize(r, fsrc.last(500, offset))
+				dst := randomize(r, fdst.last(max(rows, 1)*32+8, offset))
+				pieces := make([]piece, 2*pairs)
+				for i := range pieces {
+					pieces[i] = piece{dst: 3 * i, src: r.IntN(392)}
+				}
+				offsets := make([]int, rows)
+				for i := range offsets {
+					offsets[i] = r.IntN(101)
+				}
+				if rows > 0 && pairs > 0 {
+					offsets[rows-1], pieces[0] = 100, piece{dst: 32, src: 392} // the very last elements
+				}
+				want := slices.Clone(dst)
+				plainCopy(want, 32, src, offsets, pieces)
+				kn.copy(dst, 32, src, offsets, pieces)
+				if !slices.Equal(dst, want) {
+					t.Fatalf("%d rows of %d pieces:\ngot  %v\nwant %v", rows, 2*pairs, dst, want)
+				}
+			}
+		}
+	})
+}
+
+func TestStage(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	eachKernel(t, func(t *testing.T, kn *kernel[float32]) {
+		fsrc, fdst := newFence(t, 1000), newFence(t, 8000)
+		for width := 1; width < 68; width++ {
+			for shift := -9; shift <= 9; shift += 3 {
+				for _, images := range []int{1, 3} {
+					const rows = 2
+					row := width + 5
+					g := stageGeom{images: images, rows: rows, dstImage: rows*row + 7, srcImage: rows * width, dstRow: row, srcRow: width,
+						blocks: (row + 7) / 8, shift: shift, from: max(-shift, 0), to: min(width-shift, row)}
+					n := (images-1)*g.dstImage + (rows-1)*row + 8*g.blocks
+					for _, place := range []func(f fence, n, offset int) []float32{fence.first, fence.last} {
+						src, dst := randomize(r, place(fsrc, images*rows*width, width%4)), randomize(r, place(fdst, n, width%4))
+						want := slices.Clone(dst)
+						plainStage(want, src, &g)
+						kn.stage(dst, src, &g)
+						if !slices.Equal(dst, want) {
+							t.Fatalf("%+v:\ngot  %v\nwant %v", g, dst, want)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestProductsOfAllKernels runs the rows of the conformance suite that multiply
+// matrices with the kernels that this machine would not choose.
+func TestProductsOfAllKernels(t *testing.T) {
+	chosen := kernel32
+	defer func() { kernel32 = chosen }()
+	rows := func(t *testing.T, kn *kernel[float32]) {
+		kernel32 = kn
+		be := New()
+		for _, row := range backendtest.Rows() {
+			if row.Method == "MatMul" || strings.HasPrefix(row.Method, "Conv2d") {
+				t.Run(row.Method, func(t *testing.T) { row.Test(t, be) })
+			}
+		}
+	}
+	eachKernel(t, rows)
+	t.Run("plain", func(t *testing.T) { rows(t, &plain32) })
+}

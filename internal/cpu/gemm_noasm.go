@@ -1,0 +1,5 @@
+//go:build noasm || !amd64
+
+package cpu
+
+var kernel32 = &plain32

@@ -1,0 +1,156 @@
+package cpu
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"testing"
+
+	"github.com/wick-ml/wick/internal/backend"
+)
+
+// gflops reports work (multiplications) as GFLOP/s.
+func gflops(b *testing.B, work int) {
+	b.ReportMetric(2*float64(work)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+}
+
+func filled(be *Backend, n int) backend.Array {
+	a := backend.Array{Buffer: be.NewBuffer(backend.Float32, n), Len: n}
+	for i, d := 0, data[float32](a); i < n; i++ {
+		d[i] = float32(i%17) - 8
+	}
+	return a
+}
+
+func BenchmarkGEMM(b *testing.B) {
+	be := New()
+	for _, s := range [][3]int{{1024, 1024, 1024}, {64, 10, 512}, {64, 512, 512}} {
+		b.Run(fmt.Sprintf("%dx%dx%d", s[0], s[1], s[2]), func(b *testing.B) {
+			g := backend.MatMulGeom{Batch: 1, M: s[0], N: s[1], K: s[2]}
+			c, x, y := filled(be, g.M*g.N), filled(be, g.M*g.K), filled(be, g.K*g.N)
+			for b.Loop() {
+				be.MatMul(c, x, y, g)
+			}
+			gflops(b, g.M*g.N*g.K)
+		})
+	}
+}
+
+// BenchmarkConv runs the convolutions of VGG16 for 64 images of 32×32 pixels.
+func BenchmarkConv(b *testing.B) {
+	be := New()
+	for _, l := range [][3]int{ // channels in and out, size of the map
+		{3, 64, 32}, {64, 64, 32}, {64, 128, 16}, {128, 128, 16}, {128, 256, 8}, {256, 256, 8},
+		{256, 512, 4}, {512, 512, 4}, {512, 512, 2},
+	} {
+		g := backend.ConvGeom{N: 64, C: l[0], H: l[2], W: l[2], K: l[1], R: 3, S: 3, P: l[2], Q: l[2],
+			StrideH: 1, StrideW: 1, PadH: 1, PadW: 1, DilationH: 1, DilationW: 1, Groups: 1}
+		x, w, y := filled(be, g.N*g.C*g.H*g.W), filled(be, g.K*g.C*9), filled(be, g.N*g.K*g.P*g.Q)
+		bias := filled(be, g.K)
+		for _, pass := range []struct {
+			name string
+			run  func()
+		}{
+			{"forward", func() { be.Conv2d(y, x, w, bias, g) }},
+			{"inputgrad", func() { be.Conv2dInputGrad(x, y, w, g) }},
+			{"weightgrad", func() { be.Conv2dWeightGrad(w, y, x, g) }},
+		} {
+			b.Run(fmt.Sprintf("%d-%d-%d/%s", l[0], l[1], l[2], pass.name), func(b *testing.B) {
+				for b.Loop() {
+					pass.run()
+				}
+				gflops(b, g.N*g.K*g.P*g.Q*g.C*9)
+			})
+		}
+	}
+}
+
+// TestProductIsTheSameOnAnyNumberOfCores takes shapes whose tiles and pieces of
+// k are shared out.
+func TestProductIsTheSameOnAnyNumberOfCores(t *testing.T) {
+	be := New()
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	for _, s := range [][3]int{{40, 50, 9000}, {300, 700, 100}, {65, 33, 512}} {
+		g := backend.MatMulGeom{Batch: 1, M: s[0], N: s[1], K: s[2]}
+		if p := newPlan(1, g.M, g.N, g.K, kernelOf[float32]().width); p.tilesM*p.tilesN*p.pieces < 2 {
+			t.Fatalf("%v: one unit of work, want several", s)
+		}
+		c, x, y := filled(be, g.M*g.N), filled(be, g.M*g.K), filled(be, g.K*g.N)
+		for i, d := 0, data[float32](x); i < len(d); i++ {
+			d[i] = 1 / float32(i+1)
+		}
+		var want []float32
+		for _, cores := range []int{1, 2, 5} {
+			runtime.GOMAXPROCS(cores)
+			be.MatMul(c, x, y, g)
+			got := slices.Clone(data[float32](c))
+			if want == nil {
+				want = got
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%v: the result on %d cores differs from that on one", s, cores)
+			}
+		}
+	}
+}
+
+// TestPlan checks that tiles and pieces cover the product and fit the memory of
+// a unit of work.
+func TestPlan(t *testing.T) {
+	sizes := []int{1, 7, 14, 31, 64, 255, 256, 257, 512, 513, 1000, 4608, 65536}
+	for _, width := range []int{8, 16, 32} {
+		for _, m := range sizes {
+			for _, n := range sizes {
+				for _, k := range append(sizes, 0) {
+					for _, count := range []int{1, 5, 64} {
+						p := newPlan(count, m, n, k, width)
+						switch {
+						case p.rows > tileRows, p.cols > tileCols, p.cols%width != 0,
+							p.rows*p.tilesM < m, p.rows*(p.tilesM-1) >= m,
+							p.cols*p.tilesN < n, p.cols*(p.tilesN-1) >= n,
+							p.depth*p.pieces < k, p.pieces > 1 && p.depth*(p.pieces-1) >= k,
+							p.pieces > 1 && count*m*n*p.pieces > maxSums:
+							t.Fatalf("%d products of %d×%d by %d×%d: %+v", count, m, k, k, n, p)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestSplit(t *testing.T) {
+	for _, heights := range [][]int{{14, 8}, {6}, {4}} {
+		kn := kernel[float32]{heights: heights}
+		for m := 1; m <= tileRows; m++ {
+			rows := 0
+			for _, h := range kn.split(nil, m) {
+				rows += h
+			}
+			if rows < m || rows >= m+heights[0] || rows > tileRows+16 {
+				t.Errorf("%d rows in panels of %v: got %d rows", m, heights, rows)
+			}
+		}
+	}
+	kn := kernel[float32]{heights: []int{14, 8}}
+	for m, want := range map[int][]int{64: {14, 14, 14, 14, 8}, 16: {8, 8}, 3: {8}, 9: {14}, 44: {14, 14, 8, 8}} {
+		if got := kn.split(nil, m); !slices.Equal(got, want) {
+			t.Errorf("%d rows: got panels %v, want %v", m, got, want)
+		}
+	}
+}
+
+// BenchmarkKernel runs the micro-kernels on panels in the first cache.
+func BenchmarkKernel(b *testing.B) {
+	kn := kernelOf[float32]()
+	for _, h := range kn.heights {
+		b.Run(fmt.Sprint(h, "x", kn.width), func(b *testing.B) {
+			const k = tileDepth
+			x, y, c := make([]float32, k*h), make([]float32, k*kn.width), make([]float32, h*kn.width)
+			for b.Loop() {
+				kn.run(h, k, x, y, c, true)
+			}
+			gflops(b, h*kn.width*k)
+		})
+	}
+}

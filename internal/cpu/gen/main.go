@@ -1,0 +1,322 @@
+// Command gen writes the assembly of package cpu: the inner kernels of the
+// matrix product and the transposition that packs its operands. It is a module
+// of its own, so that nobody who uses Wick depends on avo. Run it with
+// go generate in internal/cpu.
+package main
+
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/attr"
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+func main() {
+	ConstraintExpr("!noasm")
+	sgemm512(14)
+	sgemm512(8)
+	sgemm256(6)
+	transpose8()
+	copy8()
+	stage8()
+	Generate()
+}
+
+const signature = "func(k int, a, b, c *float32, add bool)"
+
+// doc is the comment of a micro-kernel's stub.
+func doc(name string, mr, nr int, needs string) {
+	Doc(
+		fmt.Sprintf("%s multiplies a panel of k rows of %d elements and one of k rows of %d: c = aᵀ·b,", name, mr, nr),
+		fmt.Sprintf("or c += aᵀ·b, of %d×%d elements. It needs %s.", mr, nr, needs),
+	)
+}
+
+// sgemm512 writes the micro-kernel of mr rows and 32 columns for AVX-512: an
+// outer product of mr broadcast elements and two vectors in each turn, with all
+// sums in registers. 14 rows fill the register file: 28 sums, two vectors of b
+// and two broadcasts in flight.
+func sgemm512(mr int) {
+	name := fmt.Sprintf("sgemm%dx32", mr)
+	TEXT(name, NOSPLIT, signature)
+	Pragma("noescape")
+	doc(name, mr, 32, "AVX-512F")
+	z := []reg.VecPhysical{
+		reg.Z0, reg.Z1, reg.Z2, reg.Z3, reg.Z4, reg.Z5, reg.Z6, reg.Z7, reg.Z8, reg.Z9, reg.Z10,
+		reg.Z11, reg.Z12, reg.Z13, reg.Z14, reg.Z15, reg.Z16, reg.Z17, reg.Z18, reg.Z19, reg.Z20, reg.Z21,
+		reg.Z22, reg.Z23, reg.Z24, reg.Z25, reg.Z26, reg.Z27, reg.Z28, reg.Z29, reg.Z30, reg.Z31,
+	}
+	k := Load(Param("k"), GP64())
+	a := Load(Param("a"), GP64())
+	b := Load(Param("b"), GP64())
+	c := Load(Param("c"), GP64())
+	add := Load(Param("add"), GP8())
+	for i := range 2 * mr {
+		VPXORQ(z[i], z[i], z[i])
+	}
+	step := func(i int) {
+		VMOVUPS(Mem{Base: b, Disp: 128 * i}, z[28])
+		VMOVUPS(Mem{Base: b, Disp: 128*i + 64}, z[29])
+		for r := range mr {
+			t := z[30+r%2]
+			VBROADCASTSS(Mem{Base: a, Disp: 4 * (mr*i + r)}, t)
+			VFMADD231PS(z[28], t, z[2*r])
+			VFMADD231PS(z[29], t, z[2*r+1])
+		}
+	}
+	loop(k, step, func(n int) {
+		ADDQ(U32(4*mr*n), a)
+		ADDQ(U32(128*n), b)
+	})
+	TESTB(add, add)
+	JZ(LabelRef("store"))
+	for i := range 2 * mr {
+		VADDPS(Mem{Base: c, Disp: 64 * i}, z[i], z[i])
+	}
+	Label("store")
+	for i := range 2 * mr {
+		VMOVUPS(z[i], Mem{Base: c, Disp: 64 * i})
+	}
+	VZEROUPPER()
+	RET()
+}
+
+// sgemm256 writes the micro-kernel of mr rows and 16 columns for AVX2 and FMA;
+// 6 rows fill the register file: 12 sums, two vectors of b, two broadcasts.
+func sgemm256(mr int) {
+	name := fmt.Sprintf("sgemm%dx16", mr)
+	TEXT(name, NOSPLIT, signature)
+	Pragma("noescape")
+	doc(name, mr, 16, "AVX2 and FMA")
+	y := []reg.VecPhysical{
+		reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4, reg.Y5, reg.Y6, reg.Y7,
+		reg.Y8, reg.Y9, reg.Y10, reg.Y11, reg.Y12, reg.Y13, reg.Y14, reg.Y15,
+	}
+	k := Load(Param("k"), GP64())
+	a := Load(Param("a"), GP64())
+	b := Load(Param("b"), GP64())
+	c := Load(Param("c"), GP64())
+	add := Load(Param("add"), GP8())
+	for i := range 2 * mr {
+		VXORPS(y[i], y[i], y[i])
+	}
+	step := func(i int) {
+		VMOVUPS(Mem{Base: b, Disp: 64 * i}, y[12])
+		VMOVUPS(Mem{Base: b, Disp: 64*i + 32}, y[13])
+		for r := range mr {
+			t := y[14+r%2]
+			VBROADCASTSS(Mem{Base: a, Disp: 4 * (mr*i + r)}, t)
+			VFMADD231PS(y[12], t, y[2*r])
+			VFMADD231PS(y[13], t, y[2*r+1])
+		}
+	}
+	loop(k, step, func(n int) {
+		ADDQ(U32(4*mr*n), a)
+		ADDQ(U32(64*n), b)
+	})
+	TESTB(add, add)
+	JZ(LabelRef("store"))
+	for i := range 2 * mr {
+		VADDPS(Mem{Base: c, Disp: 32 * i}, y[i], y[i])
+	}
+	Label("store")
+	for i := range 2 * mr {
+		VMOVUPS(y[i], Mem{Base: c, Disp: 32 * i})
+	}
+	VZEROUPPER()
+	RET()
+}
+
+// loop repeats step k times, unrolled by two. step(i) works i turns ahead of
+// the pointers, which advance(n) moves on by n turns.
+func loop(k reg.Register, step, advance func(int)) {
+	SUBQ(Imm(2), k)
+	JLT(LabelRef("tail"))
+	Label("pair")
+	step(0)
+	step(1)
+	advance(2)
+	SUBQ(Imm(2), k)
+	JGE(LabelRef("pair"))
+	Label("tail")
+	ADDQ(Imm(1), k)
+	JLT(LabelRef("done"))
+	step(0)
+	Label("done")
+}
+
+// transpose8 writes the packing of eight lanes: blocks of eight contiguous
+// elements of each lane become rows of the panel. 8×8 elements are transposed
+// as four 4×4 blocks.
+func transpose8() {
+	TEXT("transpose8x8", NOSPLIT, "func(dst *float32, width int, src *float32, lanes *[8]int, blocks *int, n int)")
+	Pragma("noescape")
+	Doc(
+		"transpose8x8 packs n blocks of eight elements of each of eight lanes:",
+		"dst[(8·b+i)·width + l] = src[lanes[l]+blocks[b]+i]. It needs AVX.",
+	)
+	dst := Load(Param("dst"), GP64())
+	width := Load(Param("width"), GP64())
+	src := Load(Param("src"), GP64())
+	lanes := Load(Param("lanes"), GP64())
+	SHLQ(Imm(2), width)
+	var lane [8]reg.Register
+	for l := range lane {
+		r := GP64()
+		MOVQ(Mem{Base: lanes, Disp: 8 * l}, r)
+		LEAQ(Mem{Base: src, Index: r, Scale: 4}, r)
+		lane[l] = r
+	}
+	blocks := Load(Param("blocks"), GP64())
+	n := Load(Param("n"), GP64())
+	TESTQ(n, n)
+	JZ(LabelRef("done"))
+	Label("block")
+	at := GP64()
+	MOVQ(Mem{Base: blocks}, at)
+	for half := range 2 {
+		var x, t [4]reg.VecVirtual
+		for i := range x {
+			// Elements 4·half … 4·half+3 of lanes i and i+4.
+			x[i] = YMM()
+			VMOVUPS(Mem{Base: lane[i], Index: at, Scale: 4, Disp: 16 * half}, x[i].AsX())
+			VINSERTF128(Imm(1), Mem{Base: lane[i+4], Index: at, Scale: 4, Disp: 16 * half}, x[i], x[i])
+			t[i] = YMM()
+		}
+		VUNPCKLPS(x[1], x[0], t[0])
+		VUNPCKHPS(x[1], x[0], t[1])
+		VUNPCKLPS(x[3], x[2], t[2])
+		VUNPCKHPS(x[3], x[2], t[3])
+		for i := range 4 {
+			row := YMM()
+			VSHUFPS(U8([]uint8{0x44, 0xee}[i%2]), t[2+i/2], t[i/2], row)
+			VMOVUPS(row, Mem{Base: dst})
+			ADDQ(width, dst)
+		}
+	}
+	ADDQ(Imm(8), blocks)
+	DECQ(n)
+	JNZ(LabelRef("block"))
+	Label("done")
+	VZEROUPPER()
+	RET()
+}
+
+// copy8 writes the packing of pieces of eight elements.
+func copy8() {
+	TEXT("copy8", NOSPLIT, "func(dst *float32, width int, src *float32, offsets *int, n int, pieces *int, pairs int)")
+	Pragma("noescape")
+	Doc(
+		"copy8 packs n rows, of eight elements for each of 2·pairs > 0 pieces, one after the other:",
+		"dst[i·width + pieces[j].dst + 0…7] = src[offsets[i] + pieces[j].src + 0…7]. pieces points at the first field of",
+		"the first piece. It needs AVX.",
+	)
+	dst := Load(Param("dst"), GP64())
+	width := Load(Param("width"), GP64())
+	src := Load(Param("src"), GP64())
+	offsets := Load(Param("offsets"), GP64())
+	n := Load(Param("n"), GP64())
+	pieces := Load(Param("pieces"), GP64())
+	pairs := Load(Param("pairs"), GP64())
+	SHLQ(Imm(2), width)
+	TESTQ(n, n)
+	JZ(LabelRef("done"))
+	Label("row")
+	from, piece, left := GP64(), GP64(), GP64()
+	MOVQ(Mem{Base: offsets}, from)
+	LEAQ(Mem{Base: src, Index: from, Scale: 4}, from)
+	MOVQ(pieces, piece)
+	MOVQ(pairs, left)
+	Label("pair")
+	for i := range 2 {
+		d, s, y := GP64(), GP64(), YMM()
+		MOVQ(Mem{Base: piece, Disp: 16 * i}, d)
+		MOVQ(Mem{Base: piece, Disp: 16*i + 8}, s)
+		VMOVUPS(Mem{Base: from, Index: s, Scale: 4}, y)
+		VMOVUPS(y, Mem{Base: dst, Index: d, Scale: 4})
+	}
+	ADDQ(Imm(32), piece)
+	DECQ(left)
+	JNZ(LabelRef("pair"))
+	ADDQ(Imm(8), offsets)
+	ADDQ(width, dst)
+	DECQ(n)
+	JNZ(LabelRef("row"))
+	Label("done")
+	VZEROUPPER()
+	RET()
+}
+
+// stage8 writes the staging of an image: rows of eight elements at a time, with
+// zeros where they reach over the image's edges.
+func stage8() {
+	iota8 := GLOBL("iota8", attr.RODATA|attr.NOPTR)
+	for i := range 8 {
+		DATA(4*i, U32(i))
+	}
+	TEXT("stage8", NOSPLIT, "func(dst, src *float32, geom *int)")
+	Pragma("noescape")
+	Doc(
+		"stage8 copies geom.rows > 0 rows of each of geom.images > 0 images: element i of a row of dst, for i < 8·geom.blocks, is",
+		"src[i+geom.shift] where geom.from <= i < geom.to, else 0. Sources outside these limits are not read. geom points at the first",
+		"field of a stageGeom. It needs AVX2.",
+	)
+	dst := Load(Param("dst"), GP64())
+	src := Load(Param("src"), GP64())
+	g := Load(Param("geom"), GP64())
+	field := func(i int) reg.GPVirtual {
+		r := GP64()
+		MOVQ(Mem{Base: g, Disp: 8 * i}, r)
+		return r
+	}
+	images, rows := field(0), field(1)
+	dstImage, srcImage, dstRow, srcRow := field(2), field(3), field(4), field(5)
+	blocks := field(6)
+	shift := field(7)
+	LEAQ(Mem{Base: src, Index: shift, Scale: 4}, src)
+	for _, stride := range []reg.GPVirtual{dstImage, srcImage, dstRow, srcRow} {
+		SHLQ(Imm(2), stride)
+	}
+	first, to, from, step := YMM(), YMM(), YMM(), YMM()
+	VMOVDQU(iota8, first)
+	VPBROADCASTD(Mem{Base: g, Disp: 8 * 8}, from)
+	VPBROADCASTD(Mem{Base: g, Disp: 8 * 9}, to)
+	// Eights: all ones, of which one bit is left, shifted back.
+	VPCMPEQD(step, step, step)
+	VPSRLD(Imm(31), step, step)
+	VPSLLD(Imm(3), step, step)
+	Label("image")
+	d, s, left := GP64(), GP64(), GP64()
+	MOVQ(dst, d)
+	MOVQ(src, s)
+	MOVQ(rows, left)
+	Label("row")
+	at, todo := GP64(), GP64()
+	XORQ(at, at)
+	MOVQ(blocks, todo)
+	i := YMM()
+	VMOVDQA(first, i)
+	Label("block")
+	mask, below, v := YMM(), YMM(), YMM()
+	VPCMPGTD(i, from, below)
+	VPCMPGTD(i, to, mask)
+	VPANDN(mask, below, mask) // i < to and not from > i
+	VMASKMOVPS(Mem{Base: s, Index: at, Scale: 1}, mask, v)
+	VMOVUPS(v, Mem{Base: d, Index: at, Scale: 1})
+	VPADDD(step, i, i)
+	ADDQ(Imm(32), at)
+	DECQ(todo)
+	JNZ(LabelRef("block"))
+	ADDQ(dstRow, d)
+	ADDQ(srcRow, s)
+	DECQ(left)
+	JNZ(LabelRef("row"))
+	ADDQ(dstImage, dst)
+	ADDQ(srcImage, src)
+	DECQ(images)
+	JNZ(LabelRef("image"))
+	VZEROUPPER()
+	RET()
+}

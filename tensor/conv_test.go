@@ -1,0 +1,92 @@
+package tensor_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/wick-ml/wick/tensor"
+)
+
+func convOpts(a refArgs) tensor.ConvOpts {
+	pair := func(name string) (hw [2]int) {
+		copy(hw[:], a.ints(name))
+		return hw
+	}
+	return tensor.ConvOpts{StrideHW: pair("stride"), PaddingHW: pair("padding"), DilationHW: pair("dilation"),
+		OutputPaddingHW: pair("outputpadding"), Groups: a.int("groups")}
+}
+
+func TestConvReference(t *testing.T) {
+	checkReference(t, "conv", map[string]refOp{
+		"Conv2d":       func(in []*T, a refArgs) []*T { return one(tensor.Conv2d(in[0], in[1], in[2], convOpts(a))) },
+		"Conv2dNoBias": func(in []*T, a refArgs) []*T { return one(tensor.Conv2d(in[0], in[1], nil, convOpts(a))) },
+		"ConvTranspose2d": func(in []*T, a refArgs) []*T {
+			return one(tensor.ConvTranspose2d(in[0], in[1], in[2], convOpts(a)))
+		},
+		"ConvTranspose2dNoBias": func(in []*T, a refArgs) []*T {
+			return one(tensor.ConvTranspose2d(in[0], in[1], nil, convOpts(a)))
+		},
+	})
+}
+
+// TestConvOptsForBothAxes checks that one number says the same as two.
+func TestConvOptsForBothAxes(t *testing.T) {
+	x, w := tensor.Randn(1, 2, 7, 7), tensor.Randn(2, 2, 3, 3)
+	want := tensor.Conv2d(x, w, nil, tensor.ConvOpts{StrideHW: [2]int{2, 2}, PaddingHW: [2]int{1, 1}, DilationHW: [2]int{2, 2}})
+	wantTensor(t, "Conv2d", tensor.Conv2d(x, w, nil, tensor.ConvOpts{Stride: 2, Padding: 1, Dilation: 2}), want, 0)
+	want = tensor.ConvTranspose2d(x, w, nil, tensor.ConvOpts{StrideHW: [2]int{2, 2}, OutputPaddingHW: [2]int{1, 1}})
+	wantTensor(t, "ConvTranspose2d", tensor.ConvTranspose2d(x, w, nil, tensor.ConvOpts{Stride: 2, OutputPadding: 1}), want, 0)
+}
+
+// TestConvComputesOnlyNeededGradients covers a first layer, whose input requires
+// no gradient, and a frozen one, whose weight requires none.
+func TestConvComputesOnlyNeededGradients(t *testing.T) {
+	for _, needX := range []bool{false, true} {
+		x, w := tensor.Ones(1, 2, 3, 3).SetRequiresGrad(needX), tensor.Ones(2, 2, 2, 2).SetRequiresGrad(!needX)
+		tensor.Conv2d(x, w, nil, tensor.ConvOpts{}).Sum().Backward()
+		if got := x.Grad() != nil; got != needX {
+			t.Errorf("the input requires a gradient: %t, has one: %t", needX, got)
+		}
+		if got := w.Grad() != nil; got == needX {
+			t.Errorf("the weight requires a gradient: %t, has one: %t", !needX, got)
+		}
+	}
+}
+
+func TestConvErrors(t *testing.T) {
+	weight := tensor.Zeros(64, 64, 3, 3)
+	weight.SetPath("features.3.weight")
+	x := tensor.Zeros(64, 3, 32, 32)
+	conv := func(x, w, b *T, o tensor.ConvOpts) func() { return func() { tensor.Conv2d(x, w, b, o) } }
+	transpose := func(x, w, b *T, o tensor.ConvOpts) func() { return func() { tensor.ConvTranspose2d(x, w, b, o) } }
+	for _, c := range []struct {
+		f    func()
+		want string
+	}{
+		{conv(x, weight, nil, tensor.ConvOpts{}), "tensor: features.3 Conv2d: input [64 3 32 32] has 3 channels, weight [64 64 3 3] takes 64"},
+		{conv(x, weight, nil, tensor.ConvOpts{Groups: 2}), "tensor: features.3 Conv2d: input [64 3 32 32] has 3 channels, weight [64 64 3 3] in 2 groups takes 128"},
+		{conv(tensor.Zeros(2, 3), weight, nil, tensor.ConvOpts{}), "tensor: features.3 Conv2d: input [2 3] has 2 dimensions, want 4: images, channels, height, width (or 3 for one image)"},
+		{conv(x, tensor.Zeros(3, 3), nil, tensor.ConvOpts{}), "tensor: Conv2d: the weight is [3 3], want 4 dimensions: output channels, input channels of a group, height, width"},
+		{conv(x, tensor.Zeros(5, 3, 3, 3), tensor.Zeros(4), tensor.ConvOpts{}), "tensor: Conv2d: the bias is [4], want [5], one number for each output channel of the weight [5 3 3 3]"},
+		{conv(x, tensor.Zeros(5, 1, 3, 3), nil, tensor.ConvOpts{Groups: 3}), "tensor: Conv2d: the weight [5 1 3 3] has 5 entries in its first dimension, want a multiple of 3 groups"},
+		{conv(x, tensor.Zeros(5, 3, 40, 3), nil, tensor.ConvOpts{Padding: 1}), "tensor: Conv2d: input [64 3 32 32] is 34×34 with its padding, smaller than the kernel's 40×3 of the weight [5 3 40 3], want it as large at least"},
+		{conv(x, tensor.Zeros(5, 3, 3, 3), nil, tensor.ConvOpts{Stride: -1}), "tensor: Conv2d: stride -1×-1, padding 0×0, dilation 1×1 and groups 1 may not be negative"},
+		{conv(x, tensor.Zeros(5, 3, 3, 3), nil, tensor.ConvOpts{OutputPadding: 1}), "tensor: Conv2d: output padding is an option of ConvTranspose2d only"},
+		{conv(x, tensor.Zeros(5, 3, 3, 3).ToDType(tensor.Float64), nil, tensor.ConvOpts{}), "tensor: Conv2d: operands are float32 and float64, want one type; ToDType converts"},
+		{transpose(x, tensor.Zeros(5, 3, 3, 3), nil, tensor.ConvOpts{}), "tensor: ConvTranspose2d: input [64 3 32 32] has 3 channels, weight [5 3 3 3] takes 5"},
+		{transpose(x, tensor.Zeros(3, 5, 3, 3), nil, tensor.ConvOpts{OutputPadding: 1}), "tensor: ConvTranspose2d: output padding 1×1 must be smaller than the stride 1×1 or the dilation 1×1, and not negative"},
+		{transpose(tensor.Zeros(1, 3, 1, 1), tensor.Zeros(3, 5, 2, 2), nil, tensor.ConvOpts{Padding: 1}), "tensor: ConvTranspose2d: input [1 3 1 1] and weight [3 5 2 2] give a result of 0×0, want 1×1 at least"},
+	} {
+		if err := tensor.Try(c.f); err == nil || err.Error() != c.want {
+			t.Errorf("got  %v\nwant %s", err, c.want)
+		}
+	}
+}
+
+func ExampleConv2d() {
+	x := tensor.Ones(1, 1, 3, 3)
+	w := tensor.Ones(1, 1, 3, 3)
+	y := tensor.Conv2d(x, w, nil, tensor.ConvOpts{Padding: 1})
+	fmt.Println(y.Floats())
+	// Output: [4 6 4 6 9 6 4 6 4]
+}

@@ -1,0 +1,87 @@
+package tensor_test
+
+import (
+	"testing"
+
+	"github.com/wick-ml/wick/tensor"
+)
+
+func TestNormReference(t *testing.T) {
+	// sizes returns x's last sizes, as many as the case says.
+	sizes := func(x *T, a refArgs) tensor.Shape { return x.Shape()[x.Dim()-a.int("last"):] }
+	checkReference(t, "norm", map[string]refOp{
+		"BatchNorm2d": func(in []*T, a refArgs) []*T {
+			mean, variance := constant(in[1]).Clone(), constant(in[2]).Clone()
+			y := tensor.BatchNorm2d(in[0], mean, variance, in[3], in[4], tensor.BatchNormOpts{
+				Training: a.bool("training"), Momentum: a.float("momentum"), Eps: a.float("eps"),
+			})
+			return []*T{y, mean, variance}
+		},
+		"BatchNorm2dDefaults": ref1(func(x *T) *T {
+			return tensor.BatchNorm2d(x, nil, nil, nil, nil, tensor.BatchNormOpts{Training: true})
+		}),
+		"BatchNorm2dPlain": func(in []*T, _ refArgs) []*T {
+			return one(tensor.BatchNorm2d(in[0], constant(in[1]), constant(in[2]), nil, nil, tensor.BatchNormOpts{}))
+		},
+		"LayerNorm": func(in []*T, a refArgs) []*T {
+			return one(tensor.LayerNorm(in[0], sizes(in[0], a), in[1], in[2], a.float("eps")))
+		},
+		"LayerNormPlain": func(in []*T, a refArgs) []*T {
+			return one(tensor.LayerNorm(in[0], sizes(in[0], a), nil, nil, 0))
+		},
+		"LayerNormBias": func(in []*T, a refArgs) []*T {
+			return one(tensor.LayerNorm(in[0], sizes(in[0], a), nil, in[1], 0))
+		},
+		"GroupNorm": func(in []*T, a refArgs) []*T {
+			return one(tensor.GroupNorm(in[0], a.int("groups"), in[1], in[2], a.float("eps")))
+		},
+		"GroupNormPlain": func(in []*T, a refArgs) []*T {
+			return one(tensor.GroupNorm(in[0], a.int("groups"), nil, nil, 0))
+		},
+	})
+}
+
+func TestBatchNorm2dDefaultMomentum(t *testing.T) {
+	mean, variance := tensor.Zeros(1), tensor.Ones(1)
+	x := tensor.From([]float32{1, 3}, 2, 1)
+	tensor.BatchNorm2d(x, mean, variance, nil, nil, tensor.BatchNormOpts{Training: true})
+	wantTensor(t, "running mean", mean, tensor.From([]float32{0.2}, 1), 1e-6)
+	wantTensor(t, "running variance", variance, tensor.From([]float32{0.9 + 0.1*2}, 1), 1e-6)
+}
+
+func TestBatchNorm2dChangesNoGradient(t *testing.T) {
+	// In evaluation the statistics of the forward pass count, even if the running ones move before Backward.
+	mean, variance := tensor.Zeros(1), tensor.From([]float32{4}, 1)
+	x := tensor.From([]float32{1, 3}, 2, 1).SetRequiresGrad(true)
+	y := tensor.BatchNorm2d(x, mean, variance, nil, nil, tensor.BatchNormOpts{})
+	variance.Fill(100)
+	y.Sum().Backward()
+	wantTensor(t, "gradient", x.Grad(), tensor.From([]float32{0.5, 0.5}, 2, 1), 1e-5)
+}
+
+func TestNormErrors(t *testing.T) {
+	x := tensor.Zeros(2, 3, 4, 4)
+	w := tensor.Zeros(3)
+	w.SetPath("features.1.weight")
+	training := tensor.BatchNormOpts{Training: true}
+	checkRefusals(t, []refusal{
+		{"one value a channel", func() { tensor.BatchNorm2d(tensor.Zeros(1, 3, 1, 1), nil, nil, w, nil, training) },
+			[]string{"tensor: features.1 BatchNorm2d: the input [1 3 1 1] has one value a channel, want more in training: one value has no variance"}},
+		{"other channels", func() { tensor.BatchNorm2d(tensor.Zeros(2, 4, 4, 4), nil, nil, w, nil, training) },
+			[]string{"tensor: features.1 BatchNorm2d: the input [2 4 4 4] has 4 channels, the weight is [3], want [4]"}},
+		{"other type", func() { tensor.BatchNorm2d(x.ToDType(tensor.Float64), nil, nil, w, nil, training) },
+			[]string{"tensor: features.1 BatchNorm2d: the input is float64, the weight float32, want one type; ToDType converts"}},
+		{"one dimension", func() { tensor.BatchNorm2d(tensor.Zeros(3), nil, nil, nil, nil, training) },
+			[]string{"tensor: BatchNorm2d: the input is [3], want [N C …]"}},
+		{"half of the statistics", func() { tensor.BatchNorm2d(x, w, nil, nil, nil, training) },
+			[]string{"tensor: BatchNorm2d: one of the running mean and variance is nil, want both or none"}},
+		{"other last sizes", func() { tensor.LayerNorm(x, tensor.Shape{4, 3}, nil, nil, 0) },
+			[]string{"tensor: LayerNorm: the input is [2 3 4 4], want [4 3] as its last sizes"}},
+		{"other weight", func() { tensor.LayerNorm(x, tensor.Shape{4}, w, nil, 0) },
+			[]string{"tensor: features.1 LayerNorm: the weight is [3], want [4] for the input [2 3 4 4]"}},
+		{"groups", func() { tensor.GroupNorm(x, 2, nil, nil, 0) },
+			[]string{"tensor: GroupNorm: the input [2 3 4 4] has 3 channels, which cannot be divided into 2 groups"}},
+		{"one value a group", func() { tensor.GroupNorm(tensor.Zeros(1, 3), 3, nil, nil, 0) },
+			[]string{"tensor: GroupNorm: the input [1 3] has one value a group, want more: one value has no variance"}},
+	})
+}

@@ -1,0 +1,62 @@
+package tensor_test
+
+import (
+	"testing"
+
+	"github.com/wick-ml/wick/tensor"
+)
+
+// hw returns two numbers of a reference case, height and width.
+func (a refArgs) hw(name string) [2]int { return [2]int(a.ints(name)) }
+
+func TestPoolReference(t *testing.T) {
+	checkReference(t, "pool", map[string]refOp{
+		"MaxPool2d": func(in []*T, a refArgs) []*T {
+			return one(tensor.MaxPool2d(in[0], tensor.PoolOpts{
+				KernelHW: a.hw("kernel"), StrideHW: a.hw("stride"), PaddingHW: a.hw("padding"), DilationHW: a.hw("dilation"), CeilMode: a.bool("ceil"),
+			}))
+		},
+		"AvgPool2d": func(in []*T, a refArgs) []*T {
+			return one(tensor.AvgPool2d(in[0], tensor.PoolOpts{
+				KernelHW: a.hw("kernel"), StrideHW: a.hw("stride"), PaddingHW: a.hw("padding"),
+				CeilMode: a.bool("ceil"), ExcludePad: a.bool("exclude"), Divisor: a.int("divisor"),
+			}))
+		},
+		"AdaptiveAvgPool2d": func(in []*T, a refArgs) []*T {
+			return one(tensor.AdaptiveAvgPool2d(in[0], a.ints("size")[0], a.ints("size")[1]))
+		},
+	})
+}
+
+func TestPoolDefaults(t *testing.T) {
+	x := tensor.Arange(0, 24, 1).ToDType(tensor.Float32).View(1, 1, 4, 6)
+	wantTensor(t, "MaxPool2d with stride as the kernel", tensor.MaxPool2d(x, tensor.PoolOpts{Kernel: 2}),
+		tensor.From([]float32{7, 9, 11, 19, 21, 23}, 1, 1, 2, 3), 0)
+	wantTensor(t, "AvgPool2d with stride as the kernel", tensor.AvgPool2d(x, tensor.PoolOpts{KernelHW: [2]int{2, 3}}),
+		tensor.From([]float32{4, 7, 16, 19}, 1, 1, 2, 2), 0)
+	wantTensor(t, "MaxPool2d of an empty batch", tensor.MaxPool2d(tensor.Zeros(0, 1, 4, 4), tensor.PoolOpts{Kernel: 2}), tensor.Zeros(0, 1, 2, 2), 0)
+}
+
+func TestPoolErrors(t *testing.T) {
+	x := tensor.Zeros(2, 3, 4, 4)
+	checkRefusals(t, []refusal{
+		{"two dimensions", func() { tensor.MaxPool2d(tensor.Zeros(4, 4), tensor.PoolOpts{Kernel: 2}) },
+			[]string{"tensor: MaxPool2d: the input is [4 4], want [N C H W] or [C H W]"}},
+		{"no channels", func() { tensor.MaxPool2d(tensor.Zeros(2, 0, 4, 4), tensor.PoolOpts{Kernel: 2}) },
+			[]string{"tensor: MaxPool2d: the input is [2 0 4 4], want C, H and W of 1 or more"}},
+		{"no kernel", func() { tensor.AvgPool2d(x, tensor.PoolOpts{}) },
+			[]string{"tensor: AvgPool2d: along the height the kernel is 0, the stride 0, the dilation 1, want 1 or more"}},
+		{"too much padding", func() { tensor.AvgPool2d(x, tensor.PoolOpts{Kernel: 3, Padding: 2}) },
+			[]string{"tensor: AvgPool2d: the padding along the height is 2 for a kernel of 3, want 0 to 1"}},
+		{"kernel too large", func() { tensor.MaxPool2d(x, tensor.PoolOpts{KernelHW: [2]int{2, 5}}) },
+			[]string{"tensor: MaxPool2d: a window that reaches over 5 elements along the width does not fit the input [2 3 4 4] with padding 0"}},
+		{"dilated mean", func() { tensor.AvgPool2d(x, tensor.PoolOpts{Kernel: 2, Dilation: 2}) },
+			[]string{"tensor: AvgPool2d: Dilation is an option of MaxPool2d, want none"}},
+		{"divisor of a maximum", func() { tensor.MaxPool2d(x, tensor.PoolOpts{Kernel: 2, Divisor: 3}) },
+			[]string{"tensor: MaxPool2d: ExcludePad and Divisor are options of AvgPool2d, want neither"}},
+		{"whole numbers", func() { tensor.AdaptiveAvgPool2d(x.ToDType(tensor.Int64), 1, 1) },
+			[]string{"tensor: AdaptiveAvgPool2d: the operand is int64, want float32 or float64; ToDType converts"}},
+		{"negative size", func() { tensor.AdaptiveAvgPool2d(x, 1, -1) },
+			[]string{"tensor: AdaptiveAvgPool2d: the size 1 × -1 of the result is negative"}},
+	})
+}

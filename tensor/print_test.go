@@ -1,0 +1,55 @@
+package tensor_test
+
+import (
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/wick-ml/wick/tensor"
+)
+
+func TestPrintingIsPyTorchs(t *testing.T) {
+	b, err := os.ReadFile("testdata/print.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []struct {
+		In    *refTensor
+		DType string
+		Text  string
+	}
+	if err := json.Unmarshal(b, &cases); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range cases {
+		dtype := tensor.Float32
+		if c.DType == "float64" {
+			dtype = tensor.Float64
+		}
+		// Shapes are written the Go way.
+		want := strings.ReplaceAll(c.Text, "size=(0, 3)", "size=[0 3]")
+		if got := c.In.tensor(t, dtype).String(); got != want {
+			t.Errorf("got\n%s\nwant\n%s", got, want)
+		}
+	}
+}
+
+func TestPrintingSaysWhatPyTorchSays(t *testing.T) {
+	w := tensor.Ones(2).SetRequiresGrad(true)
+	for _, c := range []struct {
+		x    *T
+		want string
+	}{
+		{w, "tensor([1., 1.], requires_grad=true)"},
+		{w.MulScalar(2), "tensor([2., 2.], grad_fn=<MulScalar>)"},
+		{w.NoGrad().MulScalar(2), "tensor([2., 2.], no_grad)"},
+	} {
+		if got := c.x.String(); got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+	if got := tensor.CPU.String() + " " + tensor.Float64.String() + " " + w.Shape().String(); got != "cpu float64 [2]" {
+		t.Errorf("got %q", got)
+	}
+}

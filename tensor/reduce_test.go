@@ -1,0 +1,166 @@
+package tensor_test
+
+import (
+	"math"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/wick-ml/wick/tensor"
+)
+
+// overDims is the refOp of a method that takes dimensions.
+func overDims(f func(x *T, dims ...int) *T) refOp {
+	return func(in []*T, a refArgs) []*T { return one(f(in[0], a.ints("dims")...)) }
+}
+
+// alongDim is the refOp of a method that takes a dimension and gives two results.
+func alongDim(f func(x *T, dim int) (*T, *T)) refOp {
+	return func(in []*T, a refArgs) []*T {
+		values, indices := f(in[0], a.int("dim"))
+		return []*T{values, indices}
+	}
+}
+
+func varOpts(a refArgs) tensor.VarOpts {
+	return tensor.VarOpts{Dims: a.ints("dims"), Keep: a.bool("keep"), Correction: new(a.int("correction"))}
+}
+
+func TestReduceReference(t *testing.T) {
+	checkReference(t, "reduce", map[string]refOp{
+		"Sum": overDims((*T).Sum), "SumKeep": overDims((*T).SumKeep),
+		"Mean": overDims((*T).Mean), "MeanKeep": overDims((*T).MeanKeep),
+		"Prod": overDims((*T).Prod), "ProdKeep": overDims((*T).ProdKeep),
+		"Amax": overDims((*T).Amax), "AmaxKeep": overDims((*T).AmaxKeep),
+		"Amin": overDims((*T).Amin), "AminKeep": overDims((*T).AminKeep),
+		"LogSumExp": overDims((*T).LogSumExp), "LogSumExpKeep": overDims((*T).LogSumExpKeep),
+		"Any": overDims((*T).Any), "AnyKeep": overDims((*T).AnyKeep),
+		"All": overDims((*T).All), "AllKeep": overDims((*T).AllKeep),
+		"Var":       func(in []*T, a refArgs) []*T { return one(tensor.Var(in[0], varOpts(a))) },
+		"Std":       func(in []*T, a refArgs) []*T { return one(tensor.Std(in[0], varOpts(a))) },
+		"Norm":      func(in []*T, a refArgs) []*T { return one(in[0].Norm(a.float("p"), a.ints("dims")...)) },
+		"Norm2Keep": func(in []*T, a refArgs) []*T { return one(in[0].NormKeep(2, a.ints("dims")...)) },
+		"NormInf": func(in []*T, a refArgs) []*T {
+			return one(in[0].Norm(math.Inf(a.int("sign")), a.ints("dims")...))
+		},
+		"Max": alongDim((*T).Max), "Min": alongDim((*T).Min),
+		"ArgMax": func(in []*T, a refArgs) []*T { return one(in[0].ArgMax(a.int("dim"))) },
+		"ArgMin": func(in []*T, a refArgs) []*T { return one(in[0].ArgMin(a.int("dim"))) },
+		"MaxAll": ref1((*T).MaxAll), "MinAll": ref1((*T).MinAll),
+	})
+}
+
+func TestVarAndStdDefaults(t *testing.T) {
+	x := tensor.From([]float64{1, 2, 4, 9, 9, 9}, 2, 3)
+	wantTensor(t, "Var", x.Var(1), tensor.From([]float64{7. / 3, 0}), 1e-12)
+	wantTensor(t, "Std", x.Std(-1), tensor.From([]float64{math.Sqrt(7. / 3), 0}), 1e-12)
+	// Far from 0 little precision may be lost.
+	y := tensor.From([]float32{4096, 4097, 4098})
+	wantTensor(t, "Var far from 0", y.Var(), tensor.Full(1), 0)
+}
+
+// refusal is something that does not fit, and words that the sentence about it
+// must have.
+type refusal struct {
+	name string
+	f    func()
+	want []string
+}
+
+func checkRefusals(t *testing.T, rows []refusal) {
+	t.Helper()
+	for _, r := range rows {
+		err := tensor.Try(r.f)
+		if err == nil {
+			t.Errorf("%s: got no error", r.name)
+			continue
+		}
+		for _, w := range r.want {
+			if !strings.Contains(err.Error(), w) {
+				t.Errorf("%s: got error %q, want %q in it", r.name, err, w)
+			}
+		}
+	}
+}
+
+func TestReduceRefuses(t *testing.T) {
+	x, i := tensor.Ones(2, 3), tensor.From([]int64{1, 2, 3, 4}, 2, 2)
+	none := tensor.Zeros(3, 0)
+	checkRefusals(t, []refusal{
+		{"a dimension that is not there", func() { x.Sum(2) }, []string{"tensor: Sum: dimension 2", "[2 3]", "want -2 to 1"}},
+		{"a negative one", func() { x.Amax(-3) }, []string{"Amax: dimension -3", "want -2 to 1"}},
+		{"a dimension twice", func() { x.Mean(1, -1) }, []string{"Mean: dimension 1 of [2 3] is named twice"}},
+		{"mean of integers", func() { i.Mean() }, []string{"Mean: the operand is int64, want float32 or float64"}},
+		{"variance of integers", func() { i.Var() }, []string{"Var: the operand is int64"}},
+		{"norm of integers", func() { i.NormKeep(2) }, []string{"NormKeep: the operand is int64"}},
+		{"log-sum-exp of integers", func() { i.LogSumExp() }, []string{"LogSumExp: the operand is int64"}},
+		{"largest of none", func() { none.Max(1) }, []string{"Max: dimension 1 of [3 0] has no elements"}},
+		{"position of the smallest of none", func() { none.ArgMin(-1) }, []string{"ArgMin: dimension 1 of [3 0] has no elements"}},
+		{"largest of all of none", func() { none.MaxAll() }, []string{"MaxAll: dimension 1 of [3 0] has no elements"}},
+		{"infinite norm of none", func() { none.Norm(math.Inf(1)) }, []string{"Norm: dimension 1 of [3 0] has no elements"}},
+		{"NaN norm", func() { x.Norm(math.NaN()) }, []string{"the order is NaN"}},
+	})
+}
+
+func TestReduceNoGradIsPassedOn(t *testing.T) {
+	x := tensor.Ones(2, 3).NoGrad()
+	values, indices := x.Max(1)
+	sorted, order := x.Sort(0, false)
+	for name, y := range map[string]*T{
+		"Sum": x.Sum(), "Amax": x.Amax(), "Max's values": values, "Max's indices": indices, "ArgMax": x.ArgMax(0), "Any": x.Any(),
+		"Sort's values": sorted, "Sort's indices": order, "Nonzero": x.Nonzero(), "ArgSort": x.ArgSort(1, true),
+	} {
+		if !y.IsNoGrad() {
+			t.Errorf("%s of a no-grad tensor: got one without the mark", name)
+		}
+	}
+}
+
+// What is computed from a tensor belongs to its scope, so closing it leaves
+// nothing behind; what a gradient is computed with is gone even before.
+func TestReduceLeavesNothing(t *testing.T) {
+	runtime.GC() // what other tests have left must not go meanwhile
+	before := live()
+	s := tensor.NewScope()
+	x := tensor.From([]float64{3, 1, 0, 2, 5, 4}, 2, 3).In(s).SetRequiresGrad(true)
+	index := tensor.From([]int64{1, 0}).In(s)
+	x.Sum().Backward() // makes room for the gradient
+	for name, f := range map[string]func() *T{
+		"Sum":        func() *T { return x.Sum(1) },
+		"Mean":       func() *T { return x.Mean() },
+		"Prod":       func() *T { return x.Prod(0) },
+		"Var":        func() *T { return x.Var() },
+		"Std":        func() *T { return x.Std(1) },
+		"Norm(0)":    func() *T { return x.Norm(0) },
+		"Norm(0.5)":  func() *T { return x.Norm(0.5) },
+		"Norm(1)":    func() *T { return x.Norm(1) },
+		"Norm(2)":    func() *T { return x.Norm(2) },
+		"Norm(3)":    func() *T { return x.Norm(3, 0) },
+		"Norm(+Inf)": func() *T { return x.Norm(math.Inf(1)) },
+		"Amax":       func() *T { return x.Amax(1) },
+		"LogSumExp":  func() *T { return x.LogSumExp(0) },
+		"Max":        func() *T { values, _ := x.Max(0); return values },
+		"TopK":       func() *T { values, _ := x.TopK(2, 1, true); return values },
+		"Cumsum":     func() *T { return x.Cumsum(1) },
+		"Gather":     func() *T { return x.Gather(1, index.Reshape(2, 1)) },
+		"ScatterAdd": func() *T { return x.ScatterAdd(1, index.Reshape(2, 1), x) },
+		"IndexAdd":   func() *T { return x.IndexAdd(0, index, x) },
+		"Embedding":  func() *T { return tensor.Embedding(x, index) },
+		"MaskedSelect": func() *T {
+			return x.MaskedSelect(tensor.From([]bool{true, false, true}).In(s))
+		},
+	} {
+		loss := f().Sum()
+		forward := live()
+		loss.Backward()
+		if after := live(); after > forward {
+			t.Errorf("%s: got %d bytes more live after Backward, want none", name, after-forward)
+		}
+	}
+	tensor.OneHot(index, 3)
+	x.Nonzero()
+	s.Close()
+	if after := live(); after > before {
+		t.Errorf("got %d bytes live after the scope closed, want %d as before", after, before)
+	}
+}

@@ -1,0 +1,37 @@
+"""Indexing. See reference.py."""
+
+import torch
+import torch.nn.functional as F
+from reference import Cases, ints, x
+
+c = Cases()
+for s, dim, i in [((5,), 0, (3,)), ((5,), 0, (9,)), ((4, 3), 0, (6, 3)), ((4, 3), 1, (4, 2)), ((4, 3), -1, (2, 5)), ((2, 3, 4), 1, (2, 7, 4)),
+                  ((2, 3, 4), 0, (1, 2, 3)), ((2, 3, 4), 2, (1, 3, 0)), ((1, 1), 0, (1, 1))]:
+    index = ints(*i, high=s[dim])
+    c.add("Gather", lambda t, i, dim: t.gather(dim, i), [x(*s), index], dim=dim)
+    c.add("Gather", lambda t, i, dim: t.gather(dim, i), [ints(*s), index], dim=dim)
+    c.add("ScatterAdd", lambda t, i, src, dim: t.scatter_add(dim, i, src), [x(*s), index, x(*i)], dim=dim)
+    # PyTorch has no gradient for a source larger than the index.
+    c.add("ScatterAdd", lambda t, i, src, dim: t.scatter_add(dim, i, src), [x(*s), index, x(*[n + 1 for n in i])], grad=False, dim=dim)
+    c.add("ScatterAdd", lambda t, i, src, dim: t.scatter_add(dim, i, src), [ints(*s), index, ints(*i)], dim=dim)
+for s, dim, n in [((5,), 0, 3), ((4, 3), 0, 6), ((4, 3), 1, 2), ((4, 3), -1, 0), ((2, 3, 4), 1, 5), ((2, 3, 4), 2, 1), ((1, 1), 0, 4)]:
+    index = ints(n, high=s[dim])
+    src = list(s)
+    src[dim] = n
+    c.add("IndexSelect", lambda t, i, dim: t.index_select(dim, i), [x(*s), index], dim=dim)
+    c.add("IndexSelect", lambda t, i, dim: t.index_select(dim, i), [ints(*s, high=2).bool(), index], dim=dim)
+    c.add("IndexAdd", lambda t, i, src, dim: t.index_add(dim, i, src), [x(*s), index, x(*src)], dim=dim)
+    c.add("IndexAdd", lambda t, i, src, dim: t.index_add(dim, i, src), [ints(*s), index, ints(*src)], dim=dim)
+for s, m in [((5,), (5,)), ((4, 3), (4, 3)), ((4, 3), (3,)), ((4, 3), (4, 1)), ((4, 1), (4, 3)), ((3,), (2, 4, 3)), ((2, 3, 4), (3, 1)), ((1,), (1,)), ((0, 3), (3,))]:
+    mask = ints(*m, high=2).bool()
+    c.add("MaskedSelect", lambda t, m: t.masked_select(m), [x(*s), mask])
+    c.add("MaskedSelect", lambda t, m: t.masked_select(m), [ints(*s), mask])
+c.add("MaskedSelect", lambda t, m: t.masked_select(m), [x(2, 3), torch.zeros(2, 3, dtype=torch.bool)])
+for n, d, i in [(5, 3, (4,)), (1, 1, (3,)), (10, 4, (2, 3)), (7, 2, (2, 1, 4)), (3, 5, ()), (4, 3, (0,))]:
+    c.add("Embedding", lambda w, i: F.embedding(i, w), [x(n, d), ints(*i, high=n)])
+for i, n in [((4,), 5), ((2, 3), 4), ((2, 3), -1), ((), 3), ((0,), 2), ((1, 2, 2), 1)]:
+    c.add("OneHot", lambda i, classes: F.one_hot(i, classes), [ints(*i, high=max(n, 1) if n > 0 else 6)], classes=n)
+for s in [(5,), (4, 3), (2, 3, 4), (1,), (0, 3), (3, 0), (2, 1, 2, 3)]:
+    for t in [ints(*s, high=2), ints(*s, high=2).bool(), ints(*s, high=2).double(), torch.zeros(s, dtype=torch.uint8)]:
+        c.add("Nonzero", lambda t: t.nonzero(), [t], grad=False)
+c.save("index.json")

@@ -1,0 +1,51 @@
+"""Pooling. See reference.py."""
+
+import torch.nn.functional as F
+from reference import Cases, distinct, x
+
+c = Cases()
+
+
+def pair(v):
+    return [int(e) for e in v]
+
+
+def maximum(t, kernel, stride, padding, dilation, ceil):
+    return F.max_pool2d(t, pair(kernel), pair(stride), pair(padding), pair(dilation), bool(ceil))
+
+
+def mean(t, kernel, stride, padding, ceil, exclude, divisor):
+    return F.avg_pool2d(t, pair(kernel), pair(stride), pair(padding), bool(ceil), not exclude, int(divisor) or None)
+
+
+for shape, kernel, stride, padding, dilation, ceil in [
+    ((2, 3, 4, 6), (2, 2), (2, 2), (0, 0), (1, 1), 0),
+    ((1, 2, 7, 5), (2, 2), (2, 2), (0, 0), (1, 1), 0),
+    ((1, 2, 7, 5), (2, 2), (2, 2), (0, 0), (1, 1), 1),
+    ((2, 5, 5), (3, 3), (2, 2), (1, 1), (1, 1), 0),
+    ((1, 1, 6, 7), (3, 3), (2, 2), (1, 1), (1, 1), 1),
+    ((1, 2, 8, 9), (3, 2), (1, 3), (1, 0), (2, 1), 0),
+    ((1, 1, 9, 8), (3, 2), (3, 2), (1, 1), (2, 3), 1),
+    ((1, 2, 3, 3), (1, 1), (1, 1), (0, 0), (1, 1), 0),
+    ((2, 1, 1, 1), (1, 1), (1, 1), (0, 0), (1, 1), 0),
+    ((1, 1, 1, 2), (2, 2), (2, 2), (0, 0), (1, 1), 1),
+]:
+    c.add("MaxPool2d", maximum, [distinct(*shape)], kernel=kernel, stride=stride, padding=padding, dilation=dilation, ceil=ceil)
+    # Equal elements: the first gets the gradient.
+    c.add("MaxPool2d", maximum, [(x(*shape)).round()], check=False, kernel=kernel, stride=stride, padding=padding, dilation=dilation, ceil=ceil)
+
+for shape, kernel, stride, padding, ceil in [
+    ((2, 3, 4, 6), (2, 2), (2, 2), (0, 0), 0),
+    ((1, 2, 7, 5), (2, 2), (2, 2), (0, 0), 1),
+    ((2, 5, 5), (3, 3), (2, 2), (1, 1), 0),
+    ((1, 1, 6, 7), (3, 3), (2, 2), (1, 1), 1),
+    ((1, 2, 8, 9), (3, 2), (1, 3), (1, 0), 0),
+    ((1, 1, 7, 8), (4, 3), (3, 2), (2, 1), 1),
+    ((1, 2, 3, 3), (1, 1), (1, 1), (0, 0), 0),
+]:
+    for exclude, divisor in [(0, 0), (1, 0), (0, 3)]:
+        c.add("AvgPool2d", mean, [x(*shape)], kernel=kernel, stride=stride, padding=padding, ceil=ceil, exclude=exclude, divisor=divisor)
+
+for shape, size in [((2, 3, 4, 6), (1, 1)), ((1, 2, 7, 5), (3, 2)), ((2, 3, 5), (7, 7)), ((1, 1, 8, 8), (4, 2)), ((1, 2, 3, 3), (3, 3)), ((2, 1, 1, 1), (1, 1))]:
+    c.add("AdaptiveAvgPool2d", lambda t, size: F.adaptive_avg_pool2d(t, pair(size)), [x(*shape)], size=size)
+c.save("pool.json")
