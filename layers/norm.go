@@ -58,11 +58,12 @@ func affine(dims ...int) (w, b *tensor.Tensor) {
 
 // Forward returns x normalized; [N C H W] stays so.
 func (l *BatchNorm2d) Forward(x *tensor.Tensor) *tensor.Tensor {
+	y := tensor.BatchNorm2d(x, l.RunningMean, l.RunningVar, l.Weight, l.Bias, tensor.BatchNormOpts{
+		Training: !l.eval, Momentum: l.Momentum, Eps: l.Eps})
 	if !l.eval && l.NumBatchesTracked != nil {
 		l.NumBatchesTracked.AddScalarInPlace(1)
 	}
-	return tensor.BatchNorm2d(x, l.RunningMean, l.RunningVar, l.Weight, l.Bias, tensor.BatchNormOpts{
-		Training: !l.eval, Momentum: l.Momentum, Eps: l.Eps})
+	return y
 }
 
 // SetTraining chooses between the batch's statistics and the running ones;
