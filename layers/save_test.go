@@ -192,6 +192,41 @@ func TestSaveLoad(t *testing.T) {
 	})
 }
 
+// A model of this package's layers comes back and computes the same.
+func TestSaveLibraryLayers(t *testing.T) {
+	tensor.ManualSeed(1)
+	m := layers.NewSequential(
+		layers.NewConv2d(3, 4, 3, layers.ConvOpts{Padding: 1, NoBias: true}), layers.NewBatchNorm2d(4), layers.ReLU{Inplace: true},
+		layers.NewMaxPool2d(2, 2), layers.NewDropout(0.25), layers.Flatten{}, layers.NewLinear(16, 5))
+	x := tensor.Randn(2, 3, 4, 4)
+	m.Forward(x) // moves the running statistics
+	path := saved(t, m)
+	got, err := layers.Load[*layers.Sequential](path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantSame(t, got, m)
+	layers.Eval(m)
+	layers.Eval(got)
+	if got, want := got.Forward(x).Floats(), m.Forward(x).Floats(); !slices.Equal(got, want) {
+		t.Errorf("the result is %v, want %v", got, want)
+	}
+
+	var keys []string
+	state, err := layers.ReadStateDict(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key := range state {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	want := []string{"0.weight", "1.bias", "1.num_batches_tracked", "1.running_mean", "1.running_var", "1.weight", "6.bias", "6.weight"}
+	if !slices.Equal(keys, want) {
+		t.Errorf("got the keys %q, want %q", keys, want)
+	}
+}
+
 func TestSaveRefuses(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "m")
 	f := layers.Func(func(x *tensor.Tensor) *tensor.Tensor { return x })

@@ -91,7 +91,7 @@ func conv2dInputGrad[T float](be *Backend, dx, dy, w backend.Array, g backend.Co
 				p: p, q: q, strideH: 1, strideW: 1, taps: taps}
 			im.init()
 			product(be, g.Groups, c, g.N*p*q, k*len(taps), func(i int) (operand[T], operand[T], sink[T]) {
-				return &backWeight[T]{data: weight[min(i*k*c*g.R*g.S, len(weight)):], c: c, rs: g.R * g.S, taps: places},
+				return &kernels[T]{data: weight[min(i*k*c*g.R*g.S, len(weight)):], lane: g.R * g.S, channel: c * g.R * g.S, taps: places},
 					im.from(out, i*k*g.P*g.Q),
 					&imageSink[T]{data: in[i*c*g.H*g.W+a*g.W+b:], stride: g.C * g.H * g.W, plane: g.H * g.W,
 						p: p, q: q, strideP: g.StrideH * g.W, strideQ: g.StrideW}
@@ -401,35 +401,41 @@ func (im *image[T]) at(px, c int, t tap) T {
 	return im.data[n*im.stride+(c*im.h+h)*im.w+w]
 }
 
-// backWeight is the weight as the operand of an input gradient: lanes are input
-// channels, depth is (output channel, tap).
-type backWeight[T float] struct {
-	data  []T
-	c, rs int
-	taps  []int // the taps that take part, by their places in the weight
+// kernels is a part of a weight as an operand: lanes run over one of its two
+// channel dimensions, depth is (channel of the other, tap).
+type kernels[T float] struct {
+	data          []T
+	lane, channel int   // elements from one lane, and from one channel, to the next
+	taps          []int // the taps that take part, by their places
 }
 
-func (b *backWeight[T]) pack(_ *kernel[T], _ *workspace[T], dst []T, widths []int, lane, lanes, k0, k int) {
-	for _, w := range widths {
-		n := min(w, lanes)
-		out, t := k0/len(b.taps), k0%len(b.taps)
-		for i := range k {
-			row := dst[i*w : (i+1)*w]
-			src := b.data[(out*b.c+lane)*b.rs+b.taps[t]:]
-			at := 0
-			for l := range n {
-				row[l] = src[at]
-				at += b.rs
+func (w *kernels[T]) pack(_ *kernel[T], _ *workspace[T], dst []T, widths []int, lane, lanes, k0, k int) {
+	c, t := k0/len(w.taps), k0%len(w.taps)
+	// Channels outside and panels inside, in the order in which the weight lies in memory if lanes follow each other.
+	for i := 0; i < k; {
+		n := min(len(w.taps)-t, k-i)
+		panel, src, left := dst, w.data[c*w.channel+lane*w.lane:], lanes
+		for _, width := range widths {
+			there := min(width, left)
+			for j, tap := range w.taps[t : t+n] {
+				row := panel[(i+j)*width:][:width]
+				at := tap
+				for l := range row[:there] {
+					row[l] = src[at]
+					at += w.lane
+				}
+				for l := there; l < width; l++ {
+					row[l] = 0
+				}
 			}
-			clear(row[n:])
-			if t++; t == len(b.taps) {
-				t = 0
-				out++
+			panel = panel[panelSize(width, k):]
+			if left -= there; left > 0 {
+				src = src[there*w.lane:]
 			}
 		}
-		dst = dst[panelSize(w, k):]
-		lane += n
-		lanes -= n
+		i += n
+		t = 0
+		c++
 	}
 }
 

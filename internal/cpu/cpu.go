@@ -108,8 +108,8 @@ func scratch[T any](be *Backend, n int, f func(s []T)) {
 		f(nil)
 		return
 	}
-	var zero T
-	b := be.pool.Get(n * int(unsafe.Sizeof(zero)))
+	var t *T // not a T, which may be large
+	b := be.pool.Get(n * int(unsafe.Sizeof(*t)))
 	defer be.pool.Put(b)
 	f(unsafe.Slice((*T)(unsafe.Pointer(&b[0])), n))
 }

@@ -249,10 +249,10 @@ func newPlan(count, m, n, k, width int) plan {
 		if rows <= 64 && cols <= 2*width {
 			break
 		}
-		if cols >= rows {
-			tilesN *= 2
-		} else {
+		if rows > 128 || cols <= 2*width { // rows first: packing a costs more than packing b in a convolution
 			tilesM *= 2
+		} else {
+			tilesN *= 2
 		}
 	}
 	p := plan{rows: ceil(m, tilesM), cols: ceil(ceil(n, tilesN), width) * width, depth: k, pieces: pieces, count: count}
