@@ -97,14 +97,22 @@ func join(path, name string) string {
 // name them.
 func tensors(m Module) iter.Seq2[string, Part] {
 	return func(yield func(string, Part) bool) {
+		for at, p := range untouched(m) {
+			p.tensor.SetPath(at)
+			if !yield(at, p) {
+				return
+			}
+		}
+	}
+}
+
+// untouched is tensors for a model that other goroutines use meanwhile: it writes
+// nothing.
+func untouched(m Module) iter.Seq2[string, Part] {
+	return func(yield func(string, Part) bool) {
 		for path, m := range Modules(m) {
 			for _, p := range m.Parts() {
-				if p.tensor == nil {
-					continue
-				}
-				at := join(path, p.name)
-				p.tensor.SetPath(at)
-				if !yield(at, p) {
+				if p.tensor != nil && !yield(join(path, p.name), p) {
 					return
 				}
 			}

@@ -1,6 +1,7 @@
 package tensor_test
 
 import (
+	"runtime"
 	"testing"
 
 	"github.com/wick-ml/wick/tensor"
@@ -8,11 +9,15 @@ import (
 
 func (a refArgs) reduction() tensor.Reduction { return tensor.Reduction(a.int("r")) }
 
+// constant takes the request for a gradient off an input that PyTorch computes
+// none for, so that it is not compared with a numeric one.
+func constant(x *T) *T { return x.SetRequiresGrad(false) }
+
 func TestLossReference(t *testing.T) {
 	// weight returns the input behind the target, if there is one.
 	weight := func(in []*T) *T {
 		if len(in) > 2 {
-			return in[2].Detach()
+			return constant(in[2])
 		}
 		return nil
 	}
@@ -30,7 +35,7 @@ func TestLossReference(t *testing.T) {
 		},
 		"BCEWithLogitsWeighted": func(in []*T, a refArgs) []*T {
 			return one(tensor.BCEWithLogits(in[0], in[1], tensor.BCEWithLogitsOpts{
-				Weight: in[2].Detach(), PosWeight: in[3].Detach(), Reduction: a.reduction(),
+				Weight: constant(in[2]), PosWeight: constant(in[3]), Reduction: a.reduction(),
 			}))
 		},
 		"CrossEntropy": func(in []*T, a refArgs) []*T {
@@ -94,4 +99,57 @@ func TestLossErrors(t *testing.T) {
 		},
 			[]string{"tensor: BCEWithLogits: the positive weight [2 2 10] does not broadcast to the input [2 10]"}},
 	})
+}
+
+// As TestReduceLeavesNothing, for pooling, normalization, softmax and losses.
+func TestLayersAndLossesLeaveNothing(t *testing.T) {
+	runtime.GC() // what other tests have left must not go meanwhile
+	before := live()
+	s := tensor.NewScope()
+	random := func(dims ...int) *T { return tensor.Rand(dims...).In(s).ToDType(tensor.Float64) }
+	image, x, y := random(2, 4, 4, 4), random(2, 3), random(2, 3)
+	w, b, mean, variance := random(4), random(4), random(4), random(4)
+	classWeight := random(3)
+	labels := tensor.From([]int64{2, -100}).In(s)
+	for _, p := range []*T{image, x, y, w, b} {
+		p.SetRequiresGrad(true)
+		p.Sum().Backward() // makes room for the gradient
+	}
+	for name, f := range map[string]func() *T{
+		"MaxPool2d":         func() *T { return tensor.MaxPool2d(image, tensor.PoolOpts{Kernel: 2}) },
+		"AvgPool2d":         func() *T { return tensor.AvgPool2d(image, tensor.PoolOpts{Kernel: 2}) },
+		"AdaptiveAvgPool2d": func() *T { return tensor.AdaptiveAvgPool2d(image, 1, 3) },
+		"BatchNorm2d": func() *T {
+			return tensor.BatchNorm2d(image, mean, variance, w, b, tensor.BatchNormOpts{Training: true})
+		},
+		"LayerNorm":    func() *T { return tensor.LayerNorm(image, tensor.Shape{4}, w, b, 0) },
+		"GroupNorm":    func() *T { return tensor.GroupNorm(image, 2, w, b, 0) },
+		"Softmax":      func() *T { return x.Softmax(1) },
+		"LogSoftmax":   func() *T { return x.LogSoftmax(0) },
+		"MSELoss":      func() *T { return tensor.MSELoss(x, y, tensor.Mean) },
+		"L1Loss":       func() *T { return tensor.L1Loss(x, y, tensor.Sum) },
+		"SmoothL1Loss": func() *T { return tensor.SmoothL1Loss(x, y, 0.1, tensor.None) },
+		"HuberLoss":    func() *T { return tensor.HuberLoss(x, y, 0.1, tensor.Mean) },
+		"NLLLoss":      func() *T { return tensor.NLLLoss(x, labels, tensor.NLLLossOpts{}) },
+		"BCEWithLogits": func() *T {
+			return tensor.BCEWithLogits(x, y, tensor.BCEWithLogitsOpts{Weight: classWeight, PosWeight: classWeight})
+		},
+		"CrossEntropy": func() *T {
+			return tensor.CrossEntropy(x, labels, tensor.CrossEntropyOpts{Weight: classWeight, LabelSmoothing: 0.1})
+		},
+		"CrossEntropy of probabilities": func() *T {
+			return tensor.CrossEntropy(x, y, tensor.CrossEntropyOpts{Weight: classWeight, LabelSmoothing: 0.1})
+		},
+	} {
+		loss := f().Sum()
+		forward := live()
+		loss.Backward()
+		if after := live(); after > forward {
+			t.Errorf("%s: got %d bytes more live after Backward, want none", name, after-forward)
+		}
+	}
+	s.Close()
+	if after := live(); after > before {
+		t.Errorf("got %d bytes live after the scope closed, want %d as before", after, before)
+	}
 }

@@ -32,7 +32,7 @@ func steps(n int) func(yield func(x, y *T) bool) {
 	return func(yield func(x, y *T) bool) {
 		for range n {
 			s := tensor.NewScope()
-			ok := yield(tensor.Ones(4, 3).In(s), tensor.Zeros(4).ToDType(tensor.Int64).In(s))
+			ok := yield(tensor.Ones(4, 3).In(s), tensor.From([]int64{0, 0, 0, 0}).In(s))
 			s.Close()
 			if !ok {
 				return
@@ -192,9 +192,8 @@ func TestTwoLoadersAtOnce(t *testing.T) {
 	if got := w.Grad().Floats()[0]; got != 24 {
 		t.Errorf("got %v, want 24", got)
 	}
-	w.Grad().Release()
-	if got := live() - before; got != 0 {
-		t.Errorf("%d bytes are live after both loops, want 0", got)
+	if got := live() - before; got > 2*4*3 {
+		t.Errorf("%d bytes are live after both loops, want the gradient's", got)
 	}
 }
 
@@ -277,12 +276,12 @@ func TestReLUInPlaceTakesNoMemory(t *testing.T) {
 }
 
 func TestAStepTakesNoNewMemoryFromTheThirdOn(t *testing.T) {
-	w := parameter(3, 50)
+	w := parameter(3)
 	var taken int64
 	i := 0
 	for x := range steps(200) {
 		w.ZeroGrad()
-		x.MatMul(w).ReLU().Sum().Backward()
+		x.Mul(w).ReLU().Sum().Backward()
 		if i++; i == 2 {
 			taken = tensor.ReadMemoryStats(tensor.CPU).Taken
 		}

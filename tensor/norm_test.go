@@ -11,7 +11,7 @@ func TestNormReference(t *testing.T) {
 	sizes := func(x *T, a refArgs) tensor.Shape { return x.Shape()[x.Dim()-a.int("last"):] }
 	checkReference(t, "norm", map[string]refOp{
 		"BatchNorm2d": func(in []*T, a refArgs) []*T {
-			mean, variance := in[1].Detach().Clone(), in[2].Detach().Clone()
+			mean, variance := constant(in[1]).Clone(), constant(in[2]).Clone()
 			y := tensor.BatchNorm2d(in[0], mean, variance, in[3], in[4], tensor.BatchNormOpts{
 				Training: a.bool("training"), Momentum: a.float("momentum"), Eps: a.float("eps"),
 			})
@@ -21,7 +21,7 @@ func TestNormReference(t *testing.T) {
 			return tensor.BatchNorm2d(x, nil, nil, nil, nil, tensor.BatchNormOpts{Training: true})
 		}),
 		"BatchNorm2dPlain": func(in []*T, _ refArgs) []*T {
-			return one(tensor.BatchNorm2d(in[0], in[1].Detach(), in[2].Detach(), nil, nil, tensor.BatchNormOpts{}))
+			return one(tensor.BatchNorm2d(in[0], constant(in[1]), constant(in[2]), nil, nil, tensor.BatchNormOpts{}))
 		},
 		"LayerNorm": func(in []*T, a refArgs) []*T {
 			return one(tensor.LayerNorm(in[0], sizes(in[0], a), in[1], in[2], a.float("eps")))

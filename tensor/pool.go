@@ -8,17 +8,11 @@ import (
 // PoolOpts are the options of [MaxPool2d] and [AvgPool2d]. A field that ends in
 // HW gives height and width their own numbers; it counts where it is not zero.
 type PoolOpts struct {
-	Kernel     int    // size of the window
-	KernelHW   [2]int //
-	Stride     int    // from one window to the next, 0: the kernel's size
-	StrideHW   [2]int //
-	Padding    int    // on each side, at most half the kernel
-	PaddingHW  [2]int //
-	Dilation   int    // from one element of a window to the next, 0: 1; MaxPool2d only
-	DilationHW [2]int //
-	CeilMode   bool   // round the size of the result up: the last window may reach past the padded input
-	ExcludePad bool   // do not count padding in the mean (count_include_pad=False); AvgPool2d only
-	Divisor    int    // divide sums by this, 0: by the window's size; AvgPool2d only
+	Kernel, Stride, Padding, Dilation         int    // zeros: stride as the kernel, dilation 1
+	KernelHW, StrideHW, PaddingHW, DilationHW [2]int // padding is at most half the kernel; dilation is for MaxPool2d only
+	CeilMode                                  bool   // round the size of the result up: the last window may reach past the padded input
+	ExcludePad                                bool   // do not count padding in the mean (count_include_pad=False); AvgPool2d only
+	Divisor                                   int    // divide sums by this, 0: by the window's size; AvgPool2d only
 }
 
 // MaxPool2d takes the maximum of each window of the planes of x, [N C H W] or
@@ -112,12 +106,11 @@ func (x *Tensor) poolGeom(op string, o PoolOpts) (Shape, backend.PoolGeom) {
 		if stride[i] == 0 {
 			stride[i] = kernel[i]
 		}
-		dilation[i] = max(dilation[i], 0)
 		if dilation[i] == 0 {
 			dilation[i] = 1
 		}
-		if kernel[i] < 1 || stride[i] < 1 {
-			fail(op, "the kernel's %s is %d and the stride there %d, want 1 or more", along, kernel[i], stride[i])
+		if kernel[i] < 1 || stride[i] < 1 || dilation[i] < 1 {
+			fail(op, "along the %s the kernel is %d, the stride %d, the dilation %d, want 1 or more", along, kernel[i], stride[i], dilation[i])
 		}
 		reach := dilation[i]*(kernel[i]-1) + 1
 		if pad[i] < 0 || pad[i] > kernel[i]/2 {

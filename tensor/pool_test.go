@@ -45,7 +45,7 @@ func TestPoolErrors(t *testing.T) {
 		{"no channels", func() { tensor.MaxPool2d(tensor.Zeros(2, 0, 4, 4), tensor.PoolOpts{Kernel: 2}) },
 			[]string{"tensor: MaxPool2d: the input is [2 0 4 4], want C, H and W of 1 or more"}},
 		{"no kernel", func() { tensor.AvgPool2d(x, tensor.PoolOpts{}) },
-			[]string{"tensor: AvgPool2d: the kernel's height is 0 and the stride there 0, want 1 or more"}},
+			[]string{"tensor: AvgPool2d: along the height the kernel is 0, the stride 0, the dilation 1, want 1 or more"}},
 		{"too much padding", func() { tensor.AvgPool2d(x, tensor.PoolOpts{Kernel: 3, Padding: 2}) },
 			[]string{"tensor: AvgPool2d: the padding along the height is 2 for a kernel of 3, want 0 to 1"}},
 		{"kernel too large", func() { tensor.MaxPool2d(x, tensor.PoolOpts{KernelHW: [2]int{2, 5}}) },

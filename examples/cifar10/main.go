@@ -27,7 +27,7 @@ import (
 // run trains and tests a model as the options say.
 func run(ctx context.Context, opts options) error {
 	tensor.ManualSeed(opts.seed)
-	trainSet, testSet, err := loadData(ctx, opts)
+	trainSet, testSet, err := loadData(ctx, &opts)
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func run(ctx context.Context, opts options) error {
 	optimizer.WeightDecay = opts.weightDecay
 	scheduler := sched.NewMultiStepLR(optimizer, opts.milestones, opts.gamma)
 	path := filepath.Join(opts.out, "model.safetensors")
-	fmt.Printf("%s with %d parameters, saved to %s after each epoch\n", opts.model, layers.NumParameters(model), path)
+	fmt.Printf("%s: %d parameters, saved to %s after each epoch\n", opts.model, layers.NumParameters(model), path)
 
 	for epoch := 1; epoch <= opts.epochs; epoch++ {
 		scheduler.StepTo(epoch)

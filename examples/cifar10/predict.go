@@ -31,18 +31,14 @@ func predict(ctx context.Context, opts options) error {
 	}
 	layers.To(model, opts.device)
 	layers.Eval(model)
-	_, testSet, err := loadData(ctx, opts)
+	_, testSet, err := loadData(ctx, &opts)
 	if err != nil {
 		return err
 	}
 	if opts.to >= testSet.Len() {
 		return fmt.Errorf("-to %d: there are %d test pictures, want %d or less", opts.to, testSet.Len(), testSet.Len()-1)
 	}
-	chosen := make([]int, 0, opts.to-opts.from+1)
-	for i := opts.from; i <= opts.to; i++ {
-		chosen = append(chosen, i)
-	}
-	loader := &datasets.DataLoader{Dataset: datasets.NewSubset(testSet, chosen), BatchSize: opts.batch, Workers: opts.workers, Device: opts.device}
+	loader := &datasets.DataLoader{Dataset: rangeOf(testSet, opts.from, opts.to), BatchSize: opts.batch, Workers: opts.workers, Device: opts.device}
 
 	toPILImage := transforms.ToPILImage()
 	var cells []cell
@@ -60,7 +56,7 @@ func predict(ctx context.Context, opts options) error {
 				predicted: opts.classes[prediction.Ints()[i]],
 				percent:   percent[i],
 			}
-			fmt.Printf("%4d  label %-12s prediction %-12s %5.1f %%%s\n", chosen[len(cells)], c.label, c.predicted, c.percent, c.mark())
+			fmt.Printf("%4d  label %-12s prediction %-12s %5.1f %%%s\n", opts.from+len(cells), c.label, c.predicted, c.percent, c.mark())
 			cells = append(cells, c)
 		}
 	}

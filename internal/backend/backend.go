@@ -246,8 +246,10 @@ const (
 )
 
 // Random is a draw from a counter-based generator (Philox 4x32-10): element i
-// depends on Seed, Offset and i only. A draw of n elements takes the counters
-// Offset … Offset + (n+3)/4 - 1 at most.
+// depends on Seed (the key), Offset and i only. A draw of n elements takes the
+// counters Offset … Offset + (n+3)/4 - 1 at most: element i is made from word
+// i%4 of the block with counter Offset + i/4, and where 32 bits are too few also
+// from the same word of the block that has 1 in the counter's upper half.
 type Random struct {
 	Kind         RandomKind
 	A, B         float64

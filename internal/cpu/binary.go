@@ -76,8 +76,8 @@ func binary[T number](dst backend.Array, a, b []T, op backend.BinaryOp, g backen
 		parallel(dst.Len, grain, func(lo, hi int) { k.run(lo, a[lo:hi], b[lo:hi]) })
 		return
 	}
-	shape, strides, any := collapse(g.Shape, g.A, g.B)
-	if !any {
+	shape, strides, ok := collapse(g.Shape, g.A, g.B)
+	if !ok {
 		return
 	}
 	last := len(shape) - 1
@@ -293,8 +293,8 @@ func where[T uint8 | uint32 | uint64](dst []T, cond []uint8, a, b []T, g backend
 		parallel(len(dst), grain, func(lo, hi int) { choose(dst[lo:hi], cond[lo:hi], a[lo:hi], b[lo:hi]) })
 		return
 	}
-	shape, strides, any := collapse(g.Shape, g.Cond, g.A, g.B)
-	if !any {
+	shape, strides, ok := collapse(g.Shape, g.Cond, g.A, g.B)
+	if !ok {
 		return
 	}
 	last := len(shape) - 1

@@ -1,8 +1,6 @@
 package cpu
 
-import (
-	"github.com/wick-ml/wick/internal/backend"
-)
+import "github.com/wick-ml/wick/internal/backend"
 
 // Write copies raw elements into dst.
 func (be *Backend) Write(dst backend.Array, src []byte) { copyParallel(raw(dst), src) }
@@ -160,7 +158,7 @@ func contiguous(shape []int) []int {
 // collapse drops dimensions of size 1 and joins neighbours that all arrays cross
 // as one, so that the last dimension is as long as can be. There is always one
 // dimension left. It returns false where there is no element at all.
-func collapse(shape []int, strides ...[]int) (outShape []int, outStrides [][]int, any bool) {
+func collapse(shape []int, strides ...[]int) (outShape []int, outStrides [][]int, ok bool) {
 	outShape = make([]int, 0, len(shape)+1)
 	outStrides = make([][]int, len(strides))
 	all := make([]int, len(strides)*(len(shape)+1))
@@ -243,8 +241,8 @@ func size(shape []int) int {
 
 // move copies a view of src to a view of dst.
 func move[T any](dst, src []T, dstOff, srcOff int, shape, dstStrides, srcStrides []int) {
-	shape, strides, any := collapse(shape, dstStrides, srcStrides)
-	if !any {
+	shape, strides, ok := collapse(shape, dstStrides, srcStrides)
+	if !ok {
 		return
 	}
 	last := len(shape) - 1

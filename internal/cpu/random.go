@@ -7,11 +7,8 @@ import (
 	"github.com/wick-ml/wick/internal/backend"
 )
 
-// Random draws all elements. Element i is made from the block of counter
-// Offset + i/4: its word i%4 where 32 bits are enough, otherwise the halves of a
-// word of 64 bits, the first from the block with 0 and the second from the block
-// with 1 in the counter's upper half. Normal numbers come in pairs (of the
-// elements 2k and 2k+1) by Box and Muller's method.
+// Random draws all elements. Normal numbers come in pairs (of the elements 2k
+// and 2k+1) by Box and Muller's method.
 func (be *Backend) Random(dst backend.Array, r backend.Random) {
 	switch dst.DType() {
 	case backend.Float32:

@@ -22,6 +22,9 @@ func marshalHeader(metadata map[string]string, infos []Info) ([]byte, error) {
 		if !utf8.ValidString(s) {
 			return fmt.Errorf("the metadata %s is not valid UTF-8", short(s))
 		}
+		if b.Len()+len(s) > MaxHeader {
+			return fmt.Errorf("the header would have more bytes than the format takes (%d)", MaxHeader)
+		}
 		if err := enc.Encode(s); err != nil {
 			return err
 		}
@@ -66,7 +69,7 @@ func marshalHeader(metadata map[string]string, infos []Info) ([]byte, error) {
 		b.WriteByte(' ')
 	}
 	if b.Len() > MaxHeader {
-		return nil, fmt.Errorf("the header would have %d bytes, and the format takes %d", b.Len(), MaxHeader)
+		return nil, fmt.Errorf("the header would have more bytes than the format takes (%d)", MaxHeader)
 	}
 	return b.Bytes(), nil
 }

@@ -38,6 +38,11 @@ def entropy(t, y, *w, smoothing, ignore, r):
     return F.cross_entropy(t, y, w[0].detach() if w else None, ignore_index=int(ignore), reduction=reductions[int(r)], label_smoothing=smoothing)
 
 
+def counts(y, ignored):
+    """Whether some label is not ignored: the mean of nothing is NaN."""
+    return bool((y != ignored).any())
+
+
 def nll(t, y, *w, ignore, r):
     return F.nll_loss(t, y, w[0].detach() if w else None, ignore_index=int(ignore), reduction=reductions[int(r)])
 
@@ -52,12 +57,12 @@ for s in [(4, 3), (1, 5), (2, 3, 4), (2, 3, 2, 2), (5,)]:
     for r in range(3):
         for w in [[], [x(classes, low=0.25)]]:
             for smoothing in [0.0, 0.2]:
-                c.add("CrossEntropy", entropy, [x(*s), ints(*rest, high=classes)] + w, smoothing=smoothing, ignore=-100, r=r)
+                for ignored in [-100, 1] if r < 2 else [-100]:
+                    y = labels(*rest, classes=classes, ignored=ignored)
+                    c.add("CrossEntropy", entropy, [x(*s), y] + w, check=counts(y, ignored), smoothing=smoothing, ignore=ignored, r=r)
                 c.add("CrossEntropyProbabilities", probabilities, [x(*s), x(*s, low=0, high=1)] + w, smoothing=smoothing, r=r)
-                if rest and r != 1:
-                    c.add("CrossEntropy", entropy, [x(*s), labels(*rest, classes=classes)] + w, smoothing=smoothing, ignore=-100, r=r)
-                    c.add("CrossEntropy", entropy, [x(*s), ints(*rest, high=classes)] + w, smoothing=smoothing, ignore=1, r=r)
-            c.add("NLLLoss", nll, [x(*s).log_softmax(len(s) > 1 and 1 or 0), labels(*rest, classes=classes, ignored=2)] + w, ignore=2, r=r)
+            y = labels(*rest, classes=classes, ignored=2)
+            c.add("NLLLoss", nll, [x(*s).log_softmax(1 if len(s) > 1 else 0), y] + w, check=counts(y, 2), ignore=2, r=r)
 # Nothing counts, and nothing is there.
 c.add("CrossEntropy", entropy, [x(2, 3), torch.tensor([-100, -100])], check=False, smoothing=0.0, ignore=-100, r=0)
 c.add("CrossEntropy", entropy, [x(2, 3), torch.tensor([-100, -100])], check=False, smoothing=0.0, ignore=-100, r=1)

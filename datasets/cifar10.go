@@ -1,0 +1,335 @@
+package datasets
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/wick-ml/wick/datasets/internal/pickle"
+	"github.com/wick-ml/wick/datasets/transforms"
+)
+
+const (
+	cifarSide  = 32
+	cifarBytes = 3 * cifarSide * cifarSide // a picture: 1024 red, 1024 green, 1024 blue bytes
+
+	cifarURL     = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
+	cifarMD5     = "c58f30108f718f92721af3b95e74349a"
+	cifarArchive = "cifar-10-python.tar.gz"
+	cifarPy      = "cifar-10-batches-py"
+	cifarBin     = "cifar-10-batches-bin"
+
+	maxBatchFile = 1 << 30 // longer files are not read
+)
+
+// cifarSums are the published files' MD5 sums.
+var cifarSums = map[string]string{
+	"data_batch_1": "c99cafc152244af753f735de768cd75f",
+	"data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+	"data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+	"data_batch_4": "634d18415352ddfa80567beed471001a",
+	"data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+	"test_batch":   "40351d587109b95175f43aff81a1287e",
+}
+
+var cifarClasses = []string{"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"}
+
+// CIFAR10 is the CIFAR-10 data set: 32×32 colour pictures of ten classes,
+// 50,000 for training and 10,000 for testing (Krizhevsky, "Learning Multiple
+// Layers of Features from Tiny Images", 2009). It is a [Pictures], held in
+// memory as bytes.
+type CIFAR10 struct {
+	*Pictures
+	note string
+}
+
+// CIFAR10Opts says which part of CIFAR-10 is wanted, and how. The zero value
+// reads the test pictures from files that are already there.
+type CIFAR10Opts struct {
+	Train     bool                 // the training pictures rather than the test pictures
+	Download  bool                 // fetch the archive where root has no copy
+	Transform transforms.Transform // of each picture; nil means transforms.ToTensor()
+
+	URL      string                  // of the archive; "" means the address that the authors publish it at
+	Progress func(done, total int64) // is told the bytes of the download; total is -1 where the server does not say
+}
+
+// NewCIFAR10 reads CIFAR-10 from the folder root. It looks, in this order, for
+// root/cifar-10-batches-py, root/cifar-10-batches-bin and
+// root/cifar-10-python.tar.gz, which it unpacks; with Download it fetches that
+// archive where none of them is there. PyTorch's torchvision uses the same
+// places.
+//
+// A download that was interrupted is resumed; one whose MD5 sum is not the
+// published archive's is refused and deleted. Several programs may call this at
+// once: one downloads, the others wait. Copies that were there before may be
+// any that have the layout, even with fewer pictures a file; [CIFAR10.Note]
+// says how they differ from what was published.
+func NewCIFAR10(root string, opts CIFAR10Opts) (*CIFAR10, error) {
+	return NewCIFAR10Context(context.Background(), root, opts)
+}
+
+// NewCIFAR10Context is NewCIFAR10 with a context that ends waiting,
+// downloading and unpacking.
+func NewCIFAR10Context(ctx context.Context, root string, opts CIFAR10Opts) (*CIFAR10, error) {
+	f := &fetch{
+		url: cifarURL, path: filepath.Join(root, cifarArchive), md5: cifarMD5, limit: 1 << 29, progress: opts.Progress,
+		tries: 5, pause: time.Second, stall: time.Minute,
+	}
+	if opts.URL != "" {
+		f.url = opts.URL
+	}
+	d, err := openCIFAR(ctx, root, opts, f)
+	if err != nil {
+		return nil, err
+	}
+	p, err := NewPictures(d.pixels, 3, cifarSide, cifarSide, d.labels, d.classes, opts.Transform)
+	if err != nil {
+		return nil, err
+	}
+	return &CIFAR10{p, d.note}, nil
+}
+
+// Note says in a sentence how the files differ from those that were published,
+// or is empty.
+func (c *CIFAR10) Note() string { return c.note }
+
+// cifarData is what the files of one part hold.
+type cifarData struct {
+	pixels  []byte // cifarBytes a picture
+	labels  []uint8
+	classes []string
+	note    string
+}
+
+func openCIFAR(ctx context.Context, root string, opts CIFAR10Opts, f *fetch) (*cifarData, error) {
+	if d, err := loadCIFAR(root, opts.Train); !errors.Is(err, errNoCIFAR) {
+		return d, err
+	}
+	if !opts.Download && !exists(f.path) {
+		return nil, fmt.Errorf("datasets: no CIFAR-10 in %s, which has neither %s nor %s nor %s; CIFAR10Opts{Download: true} fetches it",
+			root, cifarPy, cifarBin, cifarArchive)
+	}
+	undo, err := makeDir(root)
+	if err != nil {
+		return nil, err
+	}
+	defer undo()
+	unlock, err := lock(ctx, filepath.Join(root, ".cifar-10.lock"))
+	if err != nil {
+		return nil, fmt.Errorf("datasets: waiting for another program that unpacks CIFAR-10 in %s: %w", root, err)
+	}
+	defer unlock() // runs before undo
+	// While we waited, somebody may have done the work.
+	if d, err := loadCIFAR(root, opts.Train); !errors.Is(err, errNoCIFAR) {
+		return d, err
+	}
+	if !exists(f.path) {
+		if err := f.run(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return unpackCIFAR(ctx, root, f.path, opts.Train)
+}
+
+// unpackCIFAR unpacks the archive beside itself. The folder appears under its
+// name only when it is whole and its pictures have been read.
+func unpackCIFAR(ctx context.Context, root, archive string, train bool) (*cifarData, error) {
+	tmp, err := os.MkdirTemp(root, ".cifar-10-*")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(tmp)
+	if err := unpack(ctx, archive, tmp); err != nil {
+		return nil, err
+	}
+	d, err := loadCIFAR(tmp, train)
+	if errors.Is(err, errNoCIFAR) {
+		return nil, fmt.Errorf("datasets: %s: holds no folder %s", archive, cifarPy)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("datasets: %s: %w", archive, err)
+	}
+	if err := os.Rename(filepath.Join(tmp, cifarPy), filepath.Join(root, cifarPy)); err != nil {
+		return nil, err
+	}
+	d.note = strings.ReplaceAll(d.note, tmp, root)
+	return d, nil
+}
+
+// errNoCIFAR says that a folder has neither layout.
+var errNoCIFAR = errors.New("no CIFAR-10")
+
+// loadCIFAR reads one part from the folder of root that holds it unpacked.
+func loadCIFAR(root string, train bool) (*cifarData, error) {
+	names := []string{"test_batch"}
+	if train {
+		names = []string{"data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5"}
+	}
+	d := &cifarData{classes: cifarClasses}
+	if dir := filepath.Join(root, cifarPy); exists(dir) {
+		return d, d.load(dir, names, "", "batches.meta", (*cifarData).readPy)
+	}
+	if dir := filepath.Join(root, cifarBin); exists(dir) {
+		return d, d.load(dir, names, ".bin", "batches.meta.txt", (*cifarData).readBin)
+	}
+	return nil, errNoCIFAR
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+func (d *cifarData) load(dir string, names []string, ext, meta string, read func(d *cifarData, file []byte) error) error {
+	var differ []string
+	for _, name := range names {
+		path := filepath.Join(dir, name+ext)
+		file, err := readFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("datasets: %s is missing from its folder; remove the folder to have it unpacked or downloaded again", path)
+		}
+		if err != nil {
+			return fmt.Errorf("datasets: %w", err)
+		}
+		if sum := md5.Sum(file); hex.EncodeToString(sum[:]) != cifarSums[name] {
+			differ = append(differ, name+ext)
+		}
+		if d.pixels == nil {
+			d.pixels = make([]byte, 0, len(names)*(len(file)/cifarBytes)*cifarBytes)
+		}
+		if err := read(d, file); err != nil {
+			return fmt.Errorf("datasets: %s: %w", path, err)
+		}
+	}
+	path := filepath.Join(dir, meta)
+	file, err := readFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // the names are known
+	case err != nil:
+		return fmt.Errorf("datasets: %w", err)
+	default:
+		if d.classes, err = cifarNames(file, ext); err != nil {
+			return fmt.Errorf("datasets: %s: %w", path, err)
+		}
+	}
+	switch {
+	case ext != "":
+		d.note = fmt.Sprintf("%d pictures from %s, a layout whose files have no published sums to compare with", len(d.labels), dir)
+	case len(differ) > 0:
+		d.note = fmt.Sprintf("%d pictures from %s, where the MD5 sums of %s are not those of the published files", len(d.labels), dir, strings.Join(differ, ", "))
+	}
+	return nil
+}
+
+func readFile(path string) ([]byte, error) {
+	fi, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if fi.Size() > maxBatchFile {
+		return nil, fmt.Errorf("%s: %d bytes, want at most %d", path, fi.Size(), maxBatchFile)
+	}
+	return os.ReadFile(path)
+}
+
+// readPy reads a batch of the Python layout: a dict with "data", an array of
+// [n, 3072], and "labels", a list of n numbers.
+func (d *cifarData) readPy(file []byte) error {
+	v, err := pickle.Read(file)
+	if err != nil {
+		return err
+	}
+	batch, ok := v.(*pickle.Dict)
+	if !ok {
+		return fmt.Errorf("a pickled %s, want a dict", pickle.Name(v))
+	}
+	data, ok := batch.Get("data").(*pickle.Array)
+	if !ok || len(data.Shape) != 2 || data.Shape[1] != cifarBytes {
+		got := pickle.Name(batch.Get("data"))
+		if ok {
+			got = fmt.Sprintf("an array of shape %v", data.Shape)
+		}
+		return fmt.Errorf(`"data" is %s, want a uint8 array of shape [n %d]`, got, cifarBytes)
+	}
+	labels, ok := batch.Get("labels").(*pickle.List)
+	if !ok {
+		return fmt.Errorf(`"labels" is %s, want a list`, pickle.Name(batch.Get("labels")))
+	}
+	if len(labels.Items) != data.Shape[0] {
+		return fmt.Errorf("%d labels for %d pictures", len(labels.Items), data.Shape[0])
+	}
+	for i, v := range labels.Items {
+		n, ok := v.(pickle.Int)
+		if !ok {
+			return fmt.Errorf("record %d: label is %s, want an int", i, pickle.Name(v))
+		}
+		if n < 0 || n > 9 {
+			return fmt.Errorf("record %d: label %d, want 0 to 9", i, n)
+		}
+		d.labels = append(d.labels, uint8(n))
+	}
+	d.pixels = append(d.pixels, data.Data...)
+	return nil
+}
+
+// readBin reads a batch of the binary layout: a label byte and 3072 pixel
+// bytes a record.
+func (d *cifarData) readBin(file []byte) error {
+	const record = 1 + cifarBytes
+	if n := len(file) / record; len(file)%record != 0 {
+		return fmt.Errorf("record %d at offset %d has %d bytes, want %d", n, n*record, len(file)-n*record, record)
+	}
+	for at := 0; at < len(file); at += record {
+		if file[at] > 9 {
+			return fmt.Errorf("record %d at offset %d: label %d, want 0 to 9", at/record, at, file[at])
+		}
+		d.labels = append(d.labels, file[at])
+		d.pixels = append(d.pixels, file[at+1:at+record]...)
+	}
+	return nil
+}
+
+// cifarNames reads the class names of either layout.
+func cifarNames(file []byte, ext string) ([]string, error) {
+	var names []string
+	if ext != "" {
+		for line := range bytes.Lines(file) {
+			if line = bytes.TrimSpace(line); len(line) > 0 {
+				names = append(names, string(line))
+			}
+		}
+	} else {
+		v, err := pickle.Read(file)
+		if err != nil {
+			return nil, err
+		}
+		meta, ok := v.(*pickle.Dict)
+		if !ok {
+			return nil, fmt.Errorf("a pickled %s, want a dict", pickle.Name(v))
+		}
+		list, ok := meta.Get("label_names").(*pickle.List)
+		if !ok {
+			return nil, fmt.Errorf(`"label_names" is %s, want a list`, pickle.Name(meta.Get("label_names")))
+		}
+		for i, v := range list.Items {
+			s, ok := pickle.String(v)
+			if !ok {
+				return nil, fmt.Errorf("class name %d is %s, want a string", i, pickle.Name(v))
+			}
+			names = append(names, s)
+		}
+	}
+	if len(names) != len(cifarClasses) {
+		return nil, fmt.Errorf("%d class names, want %d", len(names), len(cifarClasses))
+	}
+	return names, nil
+}

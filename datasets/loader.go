@@ -1,0 +1,466 @@
+package datasets
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/wick-ml/wick/tensor"
+)
+
+// DataLoader makes batches of a data set's examples. Set the fields, then range
+// over All, once for each epoch, and look at Err after the loop:
+//
+//	loader := &datasets.DataLoader{Dataset: set, BatchSize: 64, Shuffle: true}
+//	for images, labels := range loader.All() {
+//		…
+//	}
+//	if err := loader.Err(); err != nil { … }
+//
+// Each batch opens a tensor.Scope, and what is computed from the batch belongs to
+// it: all of that is released when the loop body ends, in whichever way.
+// [tensor.Tensor.Keep] takes a tensor out.
+//
+// Worker goroutines make batches ahead of the loop. The batches depend on the
+// seed and the epoch alone: the order comes from these two, and what an example
+// and its transforms draw at random comes from these two and its index. (With a
+// Sampler, which may name an index twice, from its place in the epoch too.) The
+// number of workers changes nothing.
+//
+// A loader may be ranged over by one loop at a time; any number of loaders may
+// share a data set. (torch.utils.data.DataLoader)
+type DataLoader struct {
+	Dataset   Dataset
+	BatchSize int  // examples in a batch; the last batch has what is left
+	Shuffle   bool // in another random order each epoch, otherwise in the data set's
+	DropLast  bool // leave out a last batch that is not whole
+
+	Device   *tensor.Device // where the batches are put; nil means tensor.CPU
+	Workers  int            // goroutines that call Dataset.Get at once; 0 means 1
+	Prefetch int            // batches made ahead of the loop; 0 means 2 a worker
+	Seed     uint64         // of all that is random; 0 means the seed given to tensor.ManualSeed
+	Sampler  Sampler        // which examples, in which order; nil means each once
+	Collate  Collate        // makes a batch of examples; nil stacks them along a new first dimension
+
+	mu    sync.Mutex
+	epoch int
+	err   error
+}
+
+// Sampler chooses the examples of an epoch. (torch.utils.data.Sampler)
+type Sampler interface {
+	Len() int                   // how many indices Indices returns
+	Indices(r *rand.Rand) []int // of one epoch, drawn from r
+}
+
+// Collate makes a batch of the examples' tensors. The batch's tensors are
+// released when the loop body that gets them ends, so they are new ones.
+type Collate func(xs, ys []*tensor.Tensor) (x, y *tensor.Tensor, err error)
+
+// Len returns the number of batches in an epoch.
+func (l *DataLoader) Len() int {
+	if l.BatchSize < 1 || l.Dataset == nil {
+		return 0
+	}
+	n := l.examples()
+	if l.DropLast {
+		return n / l.BatchSize
+	}
+	return (n + l.BatchSize - 1) / l.BatchSize
+}
+
+func (l *DataLoader) examples() int {
+	if l.Sampler != nil {
+		return l.Sampler.Len()
+	}
+	return l.Dataset.Len()
+}
+
+// Epoch returns the number of the epoch that the next loop makes, from 0 on.
+func (l *DataLoader) Epoch() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.epoch
+}
+
+// SetEpoch sets the number of the epoch that the next loop makes, to go on with
+// a run where it stopped.
+func (l *DataLoader) SetEpoch(epoch int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.epoch = epoch
+}
+
+// Err returns what ended the last loop before its time: nil where the epoch was
+// gone through or the loop was left with break or return.
+func (l *DataLoader) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
+func (l *DataLoader) setErr(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.err = err
+}
+
+// All returns the batches of one epoch. Each loop over it is the next epoch.
+func (l *DataLoader) All() iter.Seq2[*tensor.Tensor, *tensor.Tensor] {
+	return func(yield func(x, y *tensor.Tensor) bool) {
+		l.mu.Lock()
+		epoch := l.epoch
+		l.epoch++
+		l.err = nil
+		l.mu.Unlock()
+		p, err := l.plan(epoch)
+		if err == nil {
+			err = p.run(yield)
+		}
+		l.setErr(err)
+	}
+}
+
+// plan is one epoch: what All needs of the loader, so that changing its fields
+// in the loop changes the next epoch only.
+type plan struct {
+	dataset   Dataset
+	collate   Collate
+	device    *tensor.Device
+	order     []int
+	batchSize int
+	batches   int
+	workers   int
+	ahead     int // batches that are being made or wait for the loop
+	seed      uint64
+	byPlace   bool // random numbers depend on an example's place in the epoch too
+	fill      fillFunc
+	shape     [3]int
+	stop      atomic.Bool
+}
+
+func (l *DataLoader) plan(epoch int) (*plan, error) {
+	if l.Dataset == nil {
+		return nil, errors.New("datasets: the loader has no Dataset")
+	}
+	if l.BatchSize < 1 {
+		return nil, fmt.Errorf("datasets: a batch size of %d, want at least 1", l.BatchSize)
+	}
+	n := l.Dataset.Len()
+	if n == 0 {
+		return nil, errors.New("datasets: the data set is empty, want at least one example")
+	}
+	seed := l.Seed
+	if seed == 0 {
+		seed, _ = tensor.DefaultGenerator().State()
+	}
+	seed = mix(mix(seed) + uint64(epoch))
+	r := rand.New(rand.NewPCG(seed, 0))
+	p := &plan{
+		dataset: l.Dataset, collate: l.Collate, device: l.Device, batchSize: l.BatchSize, seed: seed,
+		workers: max(l.Workers, 1), ahead: l.Prefetch, byPlace: l.Sampler != nil,
+	}
+	switch {
+	case l.Sampler != nil && l.Shuffle:
+		return nil, errors.New("datasets: the loader has both Shuffle and a Sampler, want one of them")
+	case l.Sampler != nil:
+		p.order = l.Sampler.Indices(r)
+		if len(p.order) == 0 {
+			return nil, errors.New("datasets: the sampler chose no example, want at least one")
+		}
+		for k, i := range p.order {
+			if i < 0 || i >= n {
+				return nil, fmt.Errorf("datasets: index %d of the sampler is %d, want 0 to %d", k, i, n-1)
+			}
+		}
+	case l.Shuffle:
+		p.order = r.Perm(n)
+	default:
+		p.order = make([]int, n)
+		for i := range p.order {
+			p.order[i] = i
+		}
+	}
+	p.batches = (len(p.order) + p.batchSize - 1) / p.batchSize
+	if l.DropLast {
+		p.batches = len(p.order) / p.batchSize
+		if p.batches == 0 {
+			return nil, fmt.Errorf("datasets: %d examples are no whole batch of %d, and DropLast leaves out any other", len(p.order), p.batchSize)
+		}
+	}
+	if p.device == nil {
+		p.device = tensor.CPU
+	}
+	p.workers = min(p.workers, p.batches)
+	if p.ahead < 1 {
+		p.ahead = 2 * p.workers
+	}
+	p.ahead = min(max(p.ahead, p.workers), p.batches)
+	if p.collate == nil {
+		p.fill, p.shape = fuse(p.dataset)
+	}
+	return p, nil
+}
+
+// batch is what a worker made.
+type batch struct {
+	x, y *tensor.Tensor
+	err  error
+}
+
+func (b batch) release() {
+	for _, t := range []*tensor.Tensor{b.x, b.y} {
+		if t != nil {
+			t.Release()
+		}
+	}
+}
+
+// job asks a worker for a batch.
+type job struct {
+	number int
+	done   chan batch // has room for the answer
+}
+
+// run makes the batches and yields them in order. When it returns, panics or
+// ends with its goroutine, all workers have ended.
+func (p *plan) run(yield func(x, y *tensor.Tensor) bool) error {
+	jobs := make(chan job, p.ahead)
+	var workers sync.WaitGroup
+	for range p.workers {
+		workers.Go(func() { p.work(jobs) })
+	}
+	var waiting []chan batch // for the batches to come, in order
+	defer func() {
+		p.stop.Store(true)
+		close(jobs)
+		workers.Wait()
+		for _, w := range waiting {
+			select {
+			case b := <-w:
+				b.release() // made, and not wanted any more
+			default:
+			}
+		}
+	}()
+	next := 0
+	for range p.batches {
+		for next < p.batches && len(waiting) < p.ahead {
+			done := make(chan batch, 1)
+			waiting = append(waiting, done)
+			jobs <- job{next, done}
+			next++
+		}
+		b := <-waiting[0]
+		waiting = waiting[1:]
+		if b.err != nil {
+			return b.err
+		}
+		if !step(b, yield) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// step runs the loop's body on one batch, in a scope of its own.
+func step(b batch, yield func(x, y *tensor.Tensor) bool) bool {
+	s := tensor.NewScope()
+	defer s.Close()
+	return yield(b.x.In(s), b.y.In(s))
+}
+
+// work answers jobs. One that ends with its goroutine (runtime.Goexit in the
+// data set) is answered too: jobs are taken in order, so the loop stops there
+// and misses nobody.
+func (p *plan) work(jobs <-chan job) {
+	source := rand.NewPCG(0, 0)
+	w := &worker{plan: p, source: source, r: rand.New(source)}
+	for j := range jobs {
+		if p.stop.Load() {
+			return
+		}
+		func() {
+			b := batch{err: errors.New("the data set ended the goroutine that called it")}
+			w.index = -1
+			defer func() {
+				if v := recover(); v != nil {
+					b.err = panicError(v)
+				}
+				if b.err != nil {
+					b.release()
+					b = batch{err: p.where(w.index, b.err)}
+				}
+				j.done <- b
+			}()
+			b = w.batch(j.number)
+		}()
+	}
+}
+
+// where says which example an error comes from, and in which file it lies.
+func (p *plan) where(index int, err error) error {
+	if index < 0 {
+		return fmt.Errorf("datasets: making a batch: %w", err)
+	}
+	if f := pathOf(p.dataset, index); f != "" && !strings.Contains(err.Error(), f) {
+		return fmt.Errorf("datasets: example %d (%s): %w", index, f, err)
+	}
+	return fmt.Errorf("datasets: example %d: %w", index, err)
+}
+
+// pathOf is fileOf for a data set that may have panicked.
+func pathOf(d Dataset, i int) (p string) {
+	defer func() { _ = recover() }()
+	return fileOf(d, i)
+}
+
+// panicError turns what a worker panicked with into an error: the library's own
+// errors as they are, others with the line that panicked.
+func panicError(v any) error {
+	if err, ok := v.(*tensor.Error); ok {
+		return err
+	}
+	at := ""
+	pcs := make([]uintptr, 32)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
+	for panicking := false; ; {
+		f, more := frames.Next()
+		if panicking && !strings.HasPrefix(f.Function, "runtime.") {
+			at = fmt.Sprintf(" at %s:%d", f.File, f.Line)
+			break
+		}
+		panicking = panicking || f.Function == "runtime.gopanic"
+		if !more {
+			break
+		}
+	}
+	if err, ok := v.(error); ok {
+		return fmt.Errorf("panic%s: %w", at, err)
+	}
+	return fmt.Errorf("panic%s: %v", at, v)
+}
+
+// worker is what one goroutine uses again from batch to batch.
+type worker struct {
+	*plan
+	source *rand.PCG
+	r      *rand.Rand // draws from source
+	index  int        // of the example that is being made, or -1
+	floats []float32
+	labels []int64
+}
+
+var errStopped = errors.New("the loop has ended")
+
+// seedFor makes r start from the example at a place in the epoch.
+func (w *worker) seedFor(place int) {
+	w.index = w.order[place]
+	key := mix(uint64(w.index) + 1)
+	if w.byPlace {
+		key = mix(key + uint64(place) + 1)
+	}
+	w.source.Seed(w.seed, key)
+}
+
+func (w *worker) batch(number int) batch {
+	lo := number * w.batchSize
+	hi := min(lo+w.batchSize, len(w.order))
+	var x, y *tensor.Tensor
+	var err error
+	if w.fill != nil {
+		x, y, err = w.fast(lo, hi)
+	} else {
+		x, y, err = w.slow(lo, hi)
+	}
+	if err != nil {
+		return batch{err: err}
+	}
+	w.index = -1
+	if x == nil || y == nil {
+		return batch{err: errors.New("Collate returned no tensor, want two")}
+	}
+	return batch{x: upload(x, w.device), y: upload(y, w.device)}
+}
+
+// upload moves x to a device and gives its memory back.
+func upload(x *tensor.Tensor, d *tensor.Device) *tensor.Tensor {
+	if x.Device() == d {
+		return x
+	}
+	defer x.Release()
+	return x.To(d)
+}
+
+// fast has the data set write the examples into the batch.
+func (w *worker) fast(lo, hi int) (x, y *tensor.Tensor, err error) {
+	n := hi - lo
+	size := w.shape[0] * w.shape[1] * w.shape[2]
+	if len(w.floats) < n*size {
+		w.floats, w.labels = make([]float32, n*size), make([]int64, n)
+	}
+	for k := range n {
+		if w.stop.Load() {
+			return nil, nil, errStopped
+		}
+		w.seedFor(lo + k)
+		w.labels[k] = w.fill(w.floats[k*size:(k+1)*size], w.index, w.r)
+	}
+	return tensor.From(w.floats[:n*size], n, w.shape[0], w.shape[1], w.shape[2]), tensor.From(w.labels[:n]), nil
+}
+
+// slow gets the examples one by one and puts them together.
+func (w *worker) slow(lo, hi int) (x, y *tensor.Tensor, err error) {
+	var xs, ys []*tensor.Tensor
+	for place := lo; place < hi; place++ {
+		if w.stop.Load() {
+			return nil, nil, errStopped
+		}
+		w.seedFor(place)
+		x, y, err := w.dataset.Get(w.index, w.r)
+		if err != nil {
+			return nil, nil, err
+		}
+		if x == nil || y == nil {
+			return nil, nil, errors.New("Get returned no tensor, want two")
+		}
+		if w.collate == nil && len(xs) > 0 {
+			if err := same(x, xs[0], w.order[lo]); err != nil {
+				return nil, nil, err
+			}
+			if err := same(y, ys[0], w.order[lo]); err != nil {
+				return nil, nil, fmt.Errorf("its label: %w", err)
+			}
+		}
+		xs, ys = append(xs, x), append(ys, y)
+	}
+	w.index = -1
+	if w.collate != nil {
+		return w.collate(xs, ys)
+	}
+	return tensor.Stack(0, xs...), tensor.Stack(0, ys...), nil
+}
+
+// same says how x differs from the first of its batch.
+func same(x, first *tensor.Tensor, index int) error {
+	if !x.Shape().Equal(first.Shape()) || x.DType() != first.DType() {
+		return fmt.Errorf("%s %v where example %d is %s %v, want one type and shape in a batch; Resize and RandomCrop make pictures equal, a Collate makes batches of others",
+			x.DType(), x.Shape(), index, first.DType(), first.Shape())
+	}
+	return nil
+}
+
+// mix spreads a number over all 64 bits, so that seeds that differ little start
+// streams that differ wholly (Steele, Lea, Flood, "Fast splittable pseudorandom
+// number generators", 2014).
+func mix(z uint64) uint64 {
+	z += 0x9e3779b97f4a7c15
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}

@@ -1,0 +1,494 @@
+package datasets
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/wick-ml/wick/autograd"
+	"github.com/wick-ml/wick/datasets/transforms"
+	"github.com/wick-ml/wick/tensor"
+)
+
+// numbers is a data set of n examples: x is its index and a random number, y its
+// index. get, if set, does what a test wants before that.
+type numbers struct {
+	n   int
+	get func(i int) error
+}
+
+func (d numbers) Len() int { return d.n }
+
+func (d numbers) Get(i int, r *rand.Rand) (x, y *tensor.Tensor, err error) {
+	if d.get != nil {
+		if err := d.get(i); err != nil {
+			return nil, nil, err
+		}
+	}
+	return tensor.From([]float64{float64(i), r.Float64()}), tensor.From([]int{i}).Reshape(), nil
+}
+
+// filed is numbers whose examples lie in files.
+type filed struct{ numbers }
+
+func (filed) Path(i int) string { return fmt.Sprintf("dir/%d.png", i) }
+
+// wantGoroutines waits until no more than n goroutines are left.
+func wantGoroutines(t *testing.T, n int) {
+	t.Helper()
+	for range 200 {
+		if runtime.NumGoroutine() <= n {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	buf := make([]byte, 1<<16)
+	t.Errorf("%d goroutines are left, want %d:\n%s", runtime.NumGoroutine(), n, buf[:runtime.Stack(buf, true)])
+}
+
+// epoch collects what the loader yields.
+func epoch(t *testing.T, l *DataLoader) (xs [][]float64, ys [][]int64) {
+	t.Helper()
+	for x, y := range l.All() {
+		xs, ys = append(xs, x.Float64s()), append(ys, y.Ints())
+	}
+	if err := l.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return xs, ys
+}
+
+func TestLoaderBatches(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		l    *DataLoader
+		want [][]int64
+	}{
+		{"in order", &DataLoader{BatchSize: 4}, [][]int64{{0, 1, 2, 3}, {4, 5, 6, 7}, {8, 9}}},
+		{"drop last", &DataLoader{BatchSize: 4, DropLast: true}, [][]int64{{0, 1, 2, 3}, {4, 5, 6, 7}}},
+		{"exact", &DataLoader{BatchSize: 5, DropLast: true}, [][]int64{{0, 1, 2, 3, 4}, {5, 6, 7, 8, 9}}},
+		{"larger than all", &DataLoader{BatchSize: 64}, [][]int64{{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}}},
+		{"sampler", &DataLoader{BatchSize: 2, Sampler: fixed{7, 7, 1}}, [][]int64{{7, 7}, {1}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.l.Dataset = numbers{n: 10}
+			if got := tt.l.Len(); got != len(tt.want) {
+				t.Errorf("Len: got %d, want %d", got, len(tt.want))
+			}
+			xs, ys := epoch(t, tt.l)
+			if diff := cmp.Diff(tt.want, ys); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if len(xs[0]) != 2*len(ys[0]) {
+				t.Errorf("got %d numbers for %d examples", len(xs[0]), len(ys[0]))
+			}
+		})
+	}
+}
+
+type fixed []int
+
+func (f fixed) Len() int                 { return len(f) }
+func (f fixed) Indices(*rand.Rand) []int { return f }
+
+// A repeated index of a sampler draws other numbers each time.
+func TestLoaderSamplerRepeats(t *testing.T) {
+	xs, _ := epoch(t, &DataLoader{Dataset: numbers{n: 9}, BatchSize: 3, Sampler: fixed{7, 7, 7}})
+	if x := xs[0]; x[1] == x[3] || x[3] == x[5] {
+		t.Errorf("got the random numbers %v, %v, %v, want different ones", x[1], x[3], x[5])
+	}
+}
+
+func TestLoaderSameAtAnyWorkers(t *testing.T) {
+	type run struct {
+		X [][]float64
+		Y [][]int64
+	}
+	var want []run
+	for _, workers := range []int{0, 1, 2, 7, 40} {
+		for _, prefetch := range []int{0, 1, 5} {
+			l := &DataLoader{Dataset: numbers{n: 50}, BatchSize: 8, Shuffle: true, Seed: 3, Workers: workers, Prefetch: prefetch}
+			var got []run
+			for range 3 {
+				x, y := epoch(t, l)
+				got = append(got, run{x, y})
+			}
+			if want == nil {
+				want = got
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Fatalf("%d workers, prefetch %d (-want +got):\n%s", workers, prefetch, diff)
+			}
+		}
+	}
+	all := slices.Concat(want[0].Y...)
+	slices.Sort(all)
+	for i, v := range all {
+		if v != int64(i) {
+			t.Fatalf("an epoch does not have each example once: %v", all)
+		}
+	}
+	if cmp.Equal(want[0].Y, want[1].Y) {
+		t.Error("two epochs have the same order")
+	}
+	other, _ := epoch(t, &DataLoader{Dataset: numbers{n: 50}, BatchSize: 8, Shuffle: true, Seed: 4})
+	if cmp.Equal(other, want[0].X) {
+		t.Error("another seed has the same batches")
+	}
+	// Resume at the third epoch.
+	l := &DataLoader{Dataset: numbers{n: 50}, BatchSize: 8, Shuffle: true, Seed: 3}
+	l.SetEpoch(2)
+	x, _ := epoch(t, l)
+	if diff := cmp.Diff(want[2].X, x); diff != "" {
+		t.Errorf("after SetEpoch(2) (-want +got):\n%s", diff)
+	}
+	if l.Epoch() != 3 {
+		t.Errorf("Epoch: got %d, want 3", l.Epoch())
+	}
+}
+
+func TestLoaderManualSeed(t *testing.T) {
+	defer tensor.ManualSeed(0)
+	order := func(seed uint64) [][]int64 {
+		tensor.ManualSeed(seed)
+		_, ys := epoch(t, &DataLoader{Dataset: numbers{n: 50}, BatchSize: 50, Shuffle: true})
+		return ys
+	}
+	if !cmp.Equal(order(1), order(1)) || cmp.Equal(order(1), order(2)) {
+		t.Error("without a Seed, the order does not follow tensor.ManualSeed")
+	}
+}
+
+// Two loaders over one data set run at once, one of them without gradients.
+func TestLoadersAtOnce(t *testing.T) {
+	set := numbers{n: 100}
+	a := &DataLoader{Dataset: set, BatchSize: 7, Shuffle: true, Workers: 3}
+	b := &DataLoader{Dataset: set, BatchSize: 9, Workers: 2}
+	var wg sync.WaitGroup
+	for _, l := range []*DataLoader{a, b} {
+		wg.Go(func() {
+			for range 5 {
+				n := 0
+				for _, y := range autograd.NoGrad(l.All()) {
+					n += y.Len()
+				}
+				if n != 100 || l.Err() != nil {
+					t.Errorf("got %d examples, %v", n, l.Err())
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for range a.All() {
+		for range b.All() {
+			break
+		}
+	}
+	if err := errors.Join(a.Err(), b.Err()); err != nil {
+		t.Error(err)
+	}
+}
+
+// wantReleased checks that x is gone.
+func wantReleased(t *testing.T, name string, x *tensor.Tensor) {
+	t.Helper()
+	if tensor.Try(func() { x.Floats() }) == nil {
+		t.Errorf("%s: the batch is still there after the loop body", name)
+	}
+}
+
+func TestLoaderScope(t *testing.T) {
+	before := runtime.NumGoroutine()
+	l := &DataLoader{Dataset: numbers{n: 100}, BatchSize: 4, Workers: 3}
+	var seen []*tensor.Tensor
+	var kept *tensor.Tensor
+	for x, y := range l.All() {
+		if len(seen) > 0 {
+			wantReleased(t, "next batch", seen[len(seen)-1])
+		}
+		derived := x.MulScalar(2)
+		seen = append(seen, x, y, derived)
+		kept = x.AddScalar(1).Keep()
+	}
+	for _, x := range seen {
+		wantReleased(t, "end", x)
+	}
+	if got := kept.Float64s()[0]; got != 97 {
+		t.Errorf("a kept tensor: got %v, want 97", got)
+	}
+	wantGoroutines(t, before)
+
+	for x := range l.All() {
+		seen = []*tensor.Tensor{x}
+		break
+	}
+	wantReleased(t, "break", seen[0])
+	wantGoroutines(t, before)
+
+	func() {
+		defer func() {
+			if v := recover(); v != "body" {
+				t.Errorf("recovered %v, want the body's panic", v)
+			}
+		}()
+		for x := range l.All() {
+			seen = []*tensor.Tensor{x}
+			panic("body")
+		}
+	}()
+	wantReleased(t, "panic", seen[0])
+	wantGoroutines(t, before)
+
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		for x := range l.All() {
+			seen = []*tensor.Tensor{x}
+			runtime.Goexit()
+		}
+	}()
+	<-done
+	wantReleased(t, "Goexit", seen[0])
+	wantGoroutines(t, before)
+
+	func() {
+		for x := range l.All() {
+			seen = []*tensor.Tensor{x}
+			return
+		}
+	}()
+	wantReleased(t, "return", seen[0])
+	if l.Err() != nil {
+		t.Errorf("after return: got %v", l.Err())
+	}
+	wantGoroutines(t, before)
+}
+
+// What was made ahead of a loop that ends early goes back to the pool at once.
+func TestLoaderReleasesWhatIsAhead(t *testing.T) {
+	set := NewShapes(ShapesOpts{})
+	live := func() int64 { return tensor.ReadMemoryStats(tensor.CPU).Live }
+	before := live()
+	l := &DataLoader{Dataset: set, BatchSize: 16, Workers: 2, Prefetch: 8}
+	for range l.All() {
+		time.Sleep(20 * time.Millisecond) // for the workers to run ahead
+		break
+	}
+	if got := live(); got != before {
+		t.Errorf("%d bytes are live after the loop, want %d", got, before)
+	}
+}
+
+func TestLoaderErrors(t *testing.T) {
+	bad := errors.New("bad pixel")
+	failAt := func(at int, f func() error) func(i int) error {
+		return func(i int) error {
+			if i == at {
+				return f()
+			}
+			return nil
+		}
+	}
+	for _, tt := range []struct {
+		name    string
+		l       *DataLoader
+		batches int
+		want    string
+	}{
+		{"no data set", &DataLoader{BatchSize: 1}, 0, "no Dataset"},
+		{"empty", &DataLoader{Dataset: numbers{}, BatchSize: 1}, 0, "the data set is empty"},
+		{"batch size", &DataLoader{Dataset: numbers{n: 3}}, 0, "a batch size of 0, want at least 1"},
+		{"drop all", &DataLoader{Dataset: numbers{n: 3}, BatchSize: 4, DropLast: true}, 0, "3 examples are no whole batch of 4"},
+		{"sampler", &DataLoader{Dataset: numbers{n: 3}, BatchSize: 4, Sampler: fixed{1, 3}}, 0, "index 1 of the sampler is 3, want 0 to 2"},
+		{"empty sampler", &DataLoader{Dataset: numbers{n: 3}, BatchSize: 4, Sampler: fixed{}}, 0, "chose no example"},
+		{"sampler and shuffle", &DataLoader{Dataset: numbers{n: 3}, BatchSize: 4, Sampler: fixed{1}, Shuffle: true}, 0, "both Shuffle and a Sampler"},
+		{"error", &DataLoader{Dataset: numbers{10, failAt(5, func() error { return bad })}, BatchSize: 2}, 2, "datasets: example 5: bad pixel"},
+		{"path", &DataLoader{Dataset: filed{numbers{10, failAt(5, func() error { return bad })}}, BatchSize: 2}, 2, "datasets: example 5 (dir/5.png): bad pixel"},
+		{"path of a subset", &DataLoader{Dataset: &Subset{filed{numbers{10, failAt(5, func() error { return bad })}}, []int{5}}, BatchSize: 2}, 0, "example 0 (dir/5.png): bad pixel"},
+		{"panic", &DataLoader{Dataset: filed{numbers{10, failAt(4, func() error { panic("oh") })}}, BatchSize: 2}, 2, "example 4 (dir/4.png): panic at "},
+		{"runtime panic", &DataLoader{Dataset: numbers{10, failAt(4, func() error { return []error{}[len(t.Name())] })}, BatchSize: 2}, 2, "loader_test.go:"},
+		{"goexit", &DataLoader{Dataset: numbers{10, failAt(4, func() error { runtime.Goexit(); return nil })}, BatchSize: 2}, 2, "example 4: the data set ended the goroutine"},
+		{"tensor error", &DataLoader{Dataset: numbers{10, failAt(4, func() error { tensor.Zeros(2).View(3); return nil })}, BatchSize: 2}, 2, "example 4: tensor: View"},
+		{"subset index", &DataLoader{Dataset: &Subset{numbers{n: 3}, []int{0, 9}}, BatchSize: 1}, 1, "example 9 of 3, want 0 to 2"},
+		{"collate", &DataLoader{Dataset: numbers{n: 3}, BatchSize: 2, Collate: func(xs, ys []*tensor.Tensor) (x, y *tensor.Tensor, err error) { return nil, nil, bad }}, 0, "making a batch: bad pixel"},
+		{"nil from collate", &DataLoader{Dataset: numbers{n: 3}, BatchSize: 2, Collate: func(xs, ys []*tensor.Tensor) (x, y *tensor.Tensor, err error) { return xs[0], nil, nil }}, 0, "Collate returned no tensor"},
+		{"shapes", &DataLoader{Dataset: ragged{}, BatchSize: 2}, 0, "example 1: float32 [3] where example 0 is float32 [2], want one type and shape"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			before := runtime.NumGoroutine()
+			for _, workers := range []int{1, 4} {
+				l := tt.l
+				l.Workers = workers
+				n := 0
+				for range l.All() {
+					n++
+				}
+				if err := l.Err(); err == nil || !strings.Contains(err.Error(), tt.want) {
+					t.Errorf("%d workers: got %v, want %q in it", workers, err, tt.want)
+				}
+				if n != tt.batches {
+					t.Errorf("%d workers: got %d batches before the error, want %d", workers, n, tt.batches)
+				}
+			}
+			wantGoroutines(t, before)
+		})
+	}
+	t.Run("wrapped", func(t *testing.T) {
+		l := &DataLoader{Dataset: numbers{3, func(int) error { return bad }}, BatchSize: 1}
+		for range l.All() {
+			t.Error("got a batch")
+		}
+		if !errors.Is(l.Err(), bad) {
+			t.Errorf("got %v, want it to wrap the data set's error", l.Err())
+		}
+		l.Dataset = numbers{n: 3}
+		epoch(t, l)
+	})
+}
+
+type ragged struct{}
+
+func (ragged) Len() int { return 4 }
+func (ragged) Get(i int, _ *rand.Rand) (x, y *tensor.Tensor, err error) {
+	return tensor.Zeros(2 + i), tensor.From([]int{0}).Reshape(), nil
+}
+
+func TestLoaderCollate(t *testing.T) {
+	l := &DataLoader{Dataset: ragged{}, BatchSize: 3, Collate: func(xs, ys []*tensor.Tensor) (x, y *tensor.Tensor, err error) {
+		return tensor.Cat(0, xs...), tensor.Stack(0, ys...), nil
+	}}
+	var sizes []int
+	for x, y := range l.All() {
+		sizes = append(sizes, x.Len(), y.Len())
+	}
+	if want := []int{9, 3, 5, 1}; !slices.Equal(sizes, want) || l.Err() != nil {
+		t.Errorf("got %v, %v, want %v", sizes, l.Err(), want)
+	}
+}
+
+// At most Workers calls of Get run at once, and no more than Prefetch batches
+// are made ahead.
+func TestLoaderAhead(t *testing.T) {
+	var inside, most, made atomic.Int32
+	set := numbers{200, func(int) error {
+		most.Store(max(most.Load(), inside.Add(1)))
+		time.Sleep(100 * time.Microsecond)
+		inside.Add(-1)
+		made.Add(1)
+		return nil
+	}}
+	l := &DataLoader{Dataset: set, BatchSize: 5, Workers: 2, Prefetch: 3}
+	taken := int32(0)
+	for range l.All() {
+		taken += 5
+		time.Sleep(2 * time.Millisecond)
+		if ahead := made.Load() - taken; ahead > 15 {
+			t.Errorf("%d examples ahead of the loop, want at most 15", ahead)
+		}
+	}
+	if most.Load() > 2 {
+		t.Errorf("%d calls of Get at once, want at most 2", most.Load())
+	}
+}
+
+// The one pass into the batch gives what the examples one by one give.
+func TestLoaderFastIsSlow(t *testing.T) {
+	tr := transforms.Compose(transforms.RandomCrop(32, 4), transforms.RandomHorizontalFlip(0.5), transforms.ToTensor(),
+		transforms.Normalize([]float64{0.49, 0.48, 0.45}, []float64{0.25, 0.24, 0.26}))
+	whole := NewShapes(ShapesOpts{Transform: tr})
+	sets, err := RandomSplit(whole, []int{500, 1500}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fast := Concat{sets[0], &Subset{whole, []int{3, 1999, 0}}}
+	if fill, shape := fast.fuse(); fill == nil || shape != [3]int{3, 32, 32} {
+		t.Fatal("the fast way is not taken")
+	}
+	slow := notFused{fast}
+	a := &DataLoader{Dataset: fast, BatchSize: 60, Shuffle: true, Workers: 2, Seed: 5}
+	b := &DataLoader{Dataset: slow, BatchSize: 60, Shuffle: true, Workers: 2, Seed: 5}
+	var want []*tensor.Tensor
+	for x, y := range b.All() {
+		want = append(want, x.Keep(), y.Keep())
+	}
+	for x, y := range a.All() {
+		if !x.Shape().Equal(want[0].Shape()) || !slices.Equal(x.Floats(), want[0].Floats()) {
+			t.Fatal("the pictures differ")
+		}
+		if y.DType() != tensor.Int64 || !y.Shape().Equal(want[1].Shape()) || !slices.Equal(y.Ints(), want[1].Ints()) {
+			t.Fatal("the labels differ")
+		}
+		want = want[2:]
+	}
+	if err := errors.Join(a.Err(), b.Err()); err != nil || len(want) != 0 {
+		t.Errorf("%d batches are missing, %v", len(want)/2, err)
+	}
+}
+
+// notFused hides the fast way, and goes the slowest: by image.Image.
+type notFused struct{ Concat }
+
+func (n notFused) Get(i int, r *rand.Rand) (x, y *tensor.Tensor, err error) {
+	d, i := n.find(i)
+	s := d.(*Subset)
+	p := s.Dataset.(*Shapes)
+	i = s.Indices[i]
+	x, err = apply(p.transform, transforms.Sample{Image: p.Image(i)}, r)
+	return x, scalar(int64(p.Label(i))), err
+}
+
+func (n notFused) fuse() (fillFunc, [3]int) { return nil, [3]int{} }
+
+func BenchmarkLoader(b *testing.B) {
+	for _, tt := range []struct {
+		name string
+		tr   transforms.Transform
+	}{
+		{"flip", transforms.Compose(transforms.RandomHorizontalFlip(0.5), transforms.ToTensor())},
+		{"crop,flip,normalize", transforms.Compose(transforms.RandomCrop(32, 4), transforms.RandomHorizontalFlip(0.5), transforms.ToTensor(),
+			transforms.Normalize([]float64{0.49, 0.48, 0.45}, []float64{0.25, 0.24, 0.26}))},
+		{"erasing", transforms.Compose(transforms.RandomHorizontalFlip(0.5), transforms.ToTensor(), transforms.RandomErasing(0.5, transforms.ErasingOpts{}))},
+	} {
+		set := NewShapes(ShapesOpts{Train: true, Transform: tt.tr})
+		b.Run(tt.name, func(b *testing.B) {
+			l := &DataLoader{Dataset: set, BatchSize: 64, Shuffle: true}
+			n := 0
+			b.ReportAllocs()
+			for b.Loop() {
+				for x := range l.All() {
+					n += x.Size(0)
+				}
+			}
+			if l.Err() != nil {
+				b.Fatal(l.Err())
+			}
+			b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "images/s")
+		})
+	}
+}
+
+func ExampleDataLoader() {
+	augment := transforms.Compose(transforms.RandomHorizontalFlip(0.5), transforms.ToTensor())
+	set := NewShapes(ShapesOpts{Transform: augment})
+	loader := &DataLoader{Dataset: set, BatchSize: 64, Shuffle: true}
+	fmt.Println(loader.Len(), "batches")
+	for images, labels := range loader.All() {
+		fmt.Println(images.Shape(), labels.Shape(), labels.DType())
+		break
+	}
+	if err := loader.Err(); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// 32 batches
+	// [64 3 32 32] [64] int64
+}

@@ -1,0 +1,103 @@
+package datasets
+
+import (
+	"fmt"
+	"image"
+	"math/rand/v2"
+
+	"github.com/wick-ml/wick/datasets/transforms"
+	"github.com/wick-ml/wick/tensor"
+)
+
+// Pictures is a data set of labelled pictures of one size that are held in
+// memory, as bytes. Where the transforms are flips and crops, ToTensor and
+// Normalize, a DataLoader makes its batches from them in one pass.
+type Pictures struct {
+	pixels    []byte
+	c, h, w   int
+	labels    []uint8
+	classes   []string
+	transform transforms.Transform
+	fast      *transforms.Fused // nil where transform does more than that
+}
+
+// NewPictures returns the data set of pictures whose bytes lie one after the
+// other in pixels, each as its planes (one of gray, or red, green, blue), each
+// plane row by row. labels are indices into classes. A nil transform means
+// transforms.ToTensor(). The slices are used, not copied.
+func NewPictures(pixels []byte, channels, height, width int, labels []uint8, classes []string, transform transforms.Transform) (*Pictures, error) {
+	if channels != 1 && channels != 3 || height < 1 || width < 1 {
+		return nil, fmt.Errorf("datasets: pictures of %d×%d×%d (channels × height × width), want 1 or 3 channels and at least 1×1", channels, height, width)
+	}
+	if len(pixels) != len(labels)*channels*height*width {
+		return nil, fmt.Errorf("datasets: %d bytes for %d pictures of %d×%d×%d, want %d", len(pixels), len(labels), channels, height, width, len(labels)*channels*height*width)
+	}
+	for i, l := range labels {
+		if int(l) >= len(classes) {
+			return nil, fmt.Errorf("datasets: picture %d has the label %d, want 0 to %d", i, l, len(classes)-1)
+		}
+	}
+	p := &Pictures{pixels: pixels, c: channels, h: height, w: width, labels: labels, classes: classes, transform: transform}
+	if f, ok := transforms.Fuse(transform, channels, height, width); ok {
+		p.fast = f
+	}
+	return p, nil
+}
+
+// Len returns the number of pictures.
+func (p *Pictures) Len() int { return len(p.labels) }
+
+// Classes returns the names of the classes, in the order of the labels. The
+// caller may not change it.
+func (p *Pictures) Classes() []string { return p.classes }
+
+// Label returns the label of picture i.
+func (p *Pictures) Label(i int) int { return int(p.labels[i]) }
+
+// Image returns picture i as it is stored, before the transform.
+func (p *Pictures) Image(i int) image.Image {
+	size := p.h * p.w
+	src := p.pixels[i*p.c*size : (i+1)*p.c*size]
+	rect := image.Rect(0, 0, p.w, p.h)
+	if p.c == 1 {
+		im := image.NewGray(rect)
+		copy(im.Pix, src)
+		return im
+	}
+	im := image.NewNRGBA(rect)
+	r, g, b := src[:size], src[size:2*size], src[2*size:]
+	for k := range size {
+		q := im.Pix[4*k : 4*k+4]
+		q[0], q[1], q[2], q[3] = r[k], g[k], b[k], 255
+	}
+	return im
+}
+
+// Get returns picture i after the transform, with the default one as Float32 [c
+// h w] from 0 to 1, and its label as an Int64 scalar.
+func (p *Pictures) Get(i int, r *rand.Rand) (x, y *tensor.Tensor, err error) {
+	if err := wantIndex(i, p.Len()); err != nil {
+		return nil, nil, err
+	}
+	if fill, shape := p.fuse(); fill != nil {
+		out := make([]float32, shape[0]*shape[1]*shape[2])
+		label := fill(out, i, r)
+		return tensor.From(out, shape[:]...), scalar(label), nil
+	}
+	x, err = apply(p.transform, transforms.Sample{Image: p.Image(i)}, r)
+	return x, scalar(int64(p.labels[i])), err
+}
+
+func (p *Pictures) fuse() (fillFunc, [3]int) {
+	if p.fast == nil {
+		return nil, [3]int{}
+	}
+	size := p.c * p.h * p.w
+	c, h, w := p.fast.Shape()
+	return func(dst []float32, i int, r *rand.Rand) int64 {
+		p.fast.Run(dst, p.pixels[i*size:(i+1)*size], r)
+		return int64(p.labels[i])
+	}, [3]int{c, h, w}
+}
+
+func scalar(v int64) *tensor.Tensor { return tensor.From([]int64{v}).Reshape() }

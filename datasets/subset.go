@@ -1,0 +1,176 @@
+package datasets
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/wick-ml/wick/tensor"
+)
+
+// Subset is the examples of a data set at some indices, in their order.
+// (torch.utils.data.Subset)
+type Subset struct {
+	Dataset Dataset
+	Indices []int
+}
+
+// Len returns the number of indices.
+func (s *Subset) Len() int { return len(s.Indices) }
+
+// Get returns the example at index Indices[i] of the data set.
+func (s *Subset) Get(i int, r *rand.Rand) (x, y *tensor.Tensor, err error) {
+	if err := wantIndex(i, s.Len()); err != nil {
+		return nil, nil, err
+	}
+	if err := wantIndex(s.Indices[i], s.Dataset.Len()); err != nil {
+		return nil, nil, err
+	}
+	return s.Dataset.Get(s.Indices[i], r)
+}
+
+// Path returns the file of example i, if it lies in one.
+func (s *Subset) Path(i int) string { return fileOf(s.Dataset, s.Indices[i]) }
+
+func (s *Subset) fuse() (fillFunc, [3]int) {
+	fill, shape := fuse(s.Dataset)
+	if fill == nil {
+		return nil, shape
+	}
+	n := s.Dataset.Len()
+	for _, i := range s.Indices {
+		if wantIndex(i, n) != nil {
+			return nil, shape // Get says so
+		}
+	}
+	return func(dst []float32, i int, r *rand.Rand) int64 { return fill(dst, s.Indices[i], r) }, shape
+}
+
+// RandomSplit deals the examples of a data set out at random to subsets of the
+// given lengths, which add up to its length. The same seed gives the same
+// subsets. (torch.utils.data.random_split)
+func RandomSplit(d Dataset, lengths []int, seed uint64) ([]*Subset, error) {
+	sum := 0
+	for _, n := range lengths {
+		if n < 0 {
+			return nil, fmt.Errorf("datasets: a split into lengths %v, want none below 0", lengths)
+		}
+		sum += n
+	}
+	if sum != d.Len() {
+		return nil, fmt.Errorf("datasets: a split into lengths %v, which add up to %d, want %d, the length of the data set", lengths, sum, d.Len())
+	}
+	order := rand.New(rand.NewPCG(mix(seed), 0)).Perm(sum)
+	var parts []*Subset
+	for _, n := range lengths {
+		parts = append(parts, &Subset{d, order[:n:n]})
+		order = order[n:]
+	}
+	return parts, nil
+}
+
+// Concat is several data sets one behind the other.
+// (torch.utils.data.ConcatDataset)
+//
+//	both := datasets.Concat{first, second}
+type Concat []Dataset
+
+// Len returns the sum of the lengths.
+func (c Concat) Len() int {
+	n := 0
+	for _, d := range c {
+		n += d.Len()
+	}
+	return n
+}
+
+// find returns the data set that has example i, and the index there.
+func (c Concat) find(i int) (Dataset, int) {
+	for _, d := range c {
+		n := d.Len()
+		if i < n {
+			return d, i
+		}
+		i -= n
+	}
+	return nil, 0
+}
+
+// Get returns example i, counted through all the data sets.
+func (c Concat) Get(i int, r *rand.Rand) (x, y *tensor.Tensor, err error) {
+	if err := wantIndex(i, c.Len()); err != nil {
+		return nil, nil, err
+	}
+	d, i := c.find(i)
+	return d.Get(i, r)
+}
+
+// Path returns the file of example i, if it lies in one.
+func (c Concat) Path(i int) string {
+	d, i := c.find(i)
+	return fileOf(d, i)
+}
+
+func (c Concat) fuse() (fillFunc, [3]int) {
+	var shape [3]int
+	var fills []fillFunc
+	var ends []int
+	end := 0
+	for k, d := range c {
+		fill, s := fuse(d)
+		if fill == nil || k > 0 && s != shape {
+			return nil, shape
+		}
+		end += d.Len()
+		fills, ends, shape = append(fills, fill), append(ends, end), s
+	}
+	if len(fills) == 0 {
+		return nil, shape
+	}
+	return func(dst []float32, i int, r *rand.Rand) int64 {
+		start := 0
+		for k, end := range ends {
+			if i < end {
+				return fills[k](dst, i-start, r)
+			}
+			start = end
+		}
+		panic(wantIndex(i, end))
+	}, shape
+}
+
+func fileOf(d Dataset, i int) string {
+	if p, ok := d.(pathed); ok {
+		return p.Path(i)
+	}
+	return ""
+}
+
+func fuse(d Dataset) (fillFunc, [3]int) {
+	if f, ok := d.(fused); ok {
+		return f.fuse()
+	}
+	return nil, [3]int{}
+}
+
+// Tensors is the data set whose example i is x[i] and y[i].
+// (torch.utils.data.TensorDataset)
+type Tensors struct{ x, y *tensor.Tensor }
+
+// NewTensors returns the data set of the rows of x and y, which have as many.
+func NewTensors(x, y *tensor.Tensor) (*Tensors, error) {
+	if x.Dim() == 0 || y.Dim() == 0 || x.Size(0) != y.Size(0) {
+		return nil, fmt.Errorf("datasets: tensors of %v and %v, want the same first size", x.Shape(), y.Shape())
+	}
+	return &Tensors{x, y}, nil
+}
+
+// Len returns the first size.
+func (t *Tensors) Len() int { return t.x.Size(0) }
+
+// Get returns row i of both tensors.
+func (t *Tensors) Get(i int, _ *rand.Rand) (x, y *tensor.Tensor, err error) {
+	if err := wantIndex(i, t.Len()); err != nil {
+		return nil, nil, err
+	}
+	return t.x.Detach().Select(0, i), t.y.Detach().Select(0, i), nil
+}

@@ -1,0 +1,182 @@
+// Package transforms changes pictures on their way from a data set to a model,
+// with the names and the random distributions of torchvision.transforms.
+//
+// A chain begins with a picture and ends with a tensor:
+//
+//	transforms.Compose(
+//		transforms.RandomCrop(32, 4),
+//		transforms.RandomHorizontalFlip(0.5),
+//		transforms.ToTensor(),
+//		transforms.Normalize([]float64{0.49, 0.48, 0.45}, []float64{0.25, 0.24, 0.26}),
+//	)
+//
+// Pictures are image.Image; those of one channel (*image.Gray) stay so, all
+// others are treated as opaque RGB, as torchvision's loaders do. A transform
+// leaves its argument as it is and returns a new picture or tensor. What does
+// not fit panics with a *tensor.Error; the data loader turns that into its Err.
+//
+// Randomness comes from the *rand.Rand that Apply is given, and from nowhere
+// else, so that a data loader's batches do not depend on its number of workers.
+// With a nil *rand.Rand, the package-level source of math/rand/v2 is used.
+package transforms
+
+import (
+	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"math/rand/v2"
+
+	"github.com/wick-ml/wick/tensor"
+)
+
+// Sample is a picture, first as an Image and after ToTensor as a Tensor. One of
+// the two is nil.
+type Sample struct {
+	Image  image.Image
+	Tensor *tensor.Tensor // [channels height width]
+}
+
+// Transform changes a sample. Implementations must be usable by several
+// goroutines at once, each with its own r.
+type Transform interface {
+	Apply(s Sample, r *rand.Rand) Sample
+}
+
+// Compose returns the transforms one after the other as one.
+// (torchvision.transforms.Compose)
+func Compose(ts ...Transform) Transform { return compose{ts} }
+
+type compose struct{ list []Transform }
+
+func (c compose) Apply(s Sample, r *rand.Rand) Sample {
+	for _, t := range c.list {
+		s = t.Apply(s, r)
+	}
+	return s
+}
+
+// Lambda makes a function a transform. (torchvision.transforms.Lambda)
+func Lambda(f func(s Sample, r *rand.Rand) Sample) Transform { return lambda(f) }
+
+type lambda func(s Sample, r *rand.Rand) Sample
+
+func (f lambda) Apply(s Sample, r *rand.Rand) Sample { return f(s, r) }
+
+// fail panics with a *tensor.Error.
+func fail(op string, err error) {
+	panic(&tensor.Error{Op: op, Err: err})
+}
+
+func float(r *rand.Rand) float64 {
+	if r == nil {
+		return rand.Float64()
+	}
+	return r.Float64()
+}
+
+func intN(r *rand.Rand, n int) int {
+	if r == nil {
+		return rand.IntN(n)
+	}
+	return r.IntN(n)
+}
+
+func uniform(r *rand.Rand, lo, hi float64) float64 { return lo + (hi-lo)*float(r) }
+
+// wantImage returns the sample's picture as a raster.
+func wantImage(op string, s Sample) raster {
+	if s.Image == nil {
+		if s.Tensor != nil {
+			fail(op, fmt.Errorf("the sample is a tensor already, want a picture: put %s before ToTensor", op))
+		}
+		fail(op, fmt.Errorf("the sample is empty, want a picture"))
+	}
+	return rasterOf(s.Image)
+}
+
+// wantTensor returns the sample's tensor and its sizes.
+func wantTensor(op string, s Sample) (x *tensor.Tensor, c, h, w int) {
+	if s.Tensor == nil {
+		if s.Image != nil {
+			fail(op, fmt.Errorf("the sample is a picture, want a tensor: put %s behind ToTensor", op))
+		}
+		fail(op, fmt.Errorf("the sample is empty, want a tensor"))
+	}
+	sh := s.Tensor.Shape()
+	if len(sh) != 3 {
+		fail(op, fmt.Errorf("the tensor is %v, want [channels height width]", sh))
+	}
+	return s.Tensor, sh[0], sh[1], sh[2]
+}
+
+// raster is a picture as bytes without gaps: n = 1 byte a pixel (gray) or n = 4
+// (red, green, blue, and an alpha that is always 255).
+type raster struct {
+	pix     []byte
+	w, h, n int
+}
+
+func newRaster(w, h, n int) raster { return raster{make([]byte, w*h*n), w, h, n} }
+
+// rasterOf returns the picture's bytes, without a copy where they lie in this
+// layout already; they may not be changed.
+func rasterOf(im image.Image) raster {
+	b := im.Bounds()
+	w, h := b.Dx(), b.Dy()
+	switch im := im.(type) {
+	case *image.Gray:
+		if im.Stride == w {
+			return raster{im.Pix[:w*h], w, h, 1}
+		}
+		r := newRaster(w, h, 1)
+		for y := range h {
+			copy(r.pix[y*w:(y+1)*w], im.Pix[y*im.Stride:])
+		}
+		return r
+	case *image.Gray16:
+		r := newRaster(w, h, 1)
+		for y := range h {
+			for x := range w {
+				r.pix[y*w+x] = im.Pix[y*im.Stride+2*x]
+			}
+		}
+		return r
+	case *image.NRGBA:
+		if im.Stride == 4*w && im.Opaque() {
+			return raster{im.Pix[:w*h*4], w, h, 4}
+		}
+		r := newRaster(w, h, 4)
+		for y := range h {
+			row := r.pix[y*w*4 : (y+1)*w*4]
+			copy(row, im.Pix[y*im.Stride:])
+			for x := range w {
+				row[4*x+3] = 255
+			}
+		}
+		return r
+	}
+	if o, ok := im.(interface{ Opaque() bool }); ok && o.Opaque() {
+		// Opaque colours are the same with and without premultiplied alpha.
+		dst := image.NewRGBA(image.Rect(0, 0, w, h))
+		draw.Draw(dst, dst.Rect, im, b.Min, draw.Src)
+		return raster{dst.Pix, w, h, 4}
+	}
+	r := newRaster(w, h, 4)
+	for y := range h {
+		for x := range w {
+			c := color.NRGBAModel.Convert(im.At(b.Min.X+x, b.Min.Y+y)).(color.NRGBA)
+			copy(r.pix[(y*w+x)*4:], []byte{c.R, c.G, c.B, 255})
+		}
+	}
+	return r
+}
+
+// sample returns the raster as a picture.
+func (r raster) sample() Sample {
+	rect := image.Rect(0, 0, r.w, r.h)
+	if r.n == 1 {
+		return Sample{Image: &image.Gray{Pix: r.pix, Stride: r.w, Rect: rect}}
+	}
+	return Sample{Image: &image.NRGBA{Pix: r.pix, Stride: 4 * r.w, Rect: rect}}
+}

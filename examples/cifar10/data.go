@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/wick-ml/wick/datasets"
+	"github.com/wick-ml/wick/datasets/transforms"
+)
+
+// labeled is a dataset whose classes have names.
+type labeled interface {
+	datasets.Dataset
+	Classes() []string
+}
+
+// loadData opens the training and test pictures that the options name and notes
+// their classes in opts.
+func loadData(ctx context.Context, opts *options) (trainSet, testSet datasets.Dataset, err error) {
+	augment := transforms.Compose(transforms.RandomHorizontalFlip(0.5), transforms.ToTensor())
+	plain := transforms.Compose(transforms.ToTensor())
+	var train, test labeled
+	switch opts.dataset {
+	case "cifar10":
+		train, err = openCIFAR10(ctx, *opts, true, augment)
+		if err == nil {
+			test, err = openCIFAR10(ctx, *opts, false, plain)
+		}
+	case "shapes":
+		train = datasets.NewShapes(datasets.ShapesOpts{Train: true, Transform: augment})
+		test = datasets.NewShapes(datasets.ShapesOpts{Transform: plain})
+	case "folder":
+		train, err = openFolder(*opts, "train", augment)
+		if err == nil {
+			test, err = openFolder(*opts, "test", plain)
+		}
+		if err == nil && !slices.Equal(train.Classes(), test.Classes()) {
+			err = fmt.Errorf("%s has the classes %q for training and %q for testing, want the same", opts.data, train.Classes(), test.Classes())
+		}
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	opts.classes = train.Classes()
+	return first(train, opts.limit), first(test, opts.limit), nil
+}
+
+func openCIFAR10(ctx context.Context, opts options, train bool, t transforms.Transform) (labeled, error) {
+	set, err := datasets.NewCIFAR10Context(ctx, opts.data, datasets.CIFAR10Opts{Train: train, Download: opts.download, Transform: t, Progress: progress()})
+	if err != nil {
+		return nil, err
+	}
+	if note := set.Note(); note != "" && train {
+		fmt.Println("note:", note)
+	}
+	return set, nil
+}
+
+func openFolder(opts options, part string, t transforms.Transform) (labeled, error) {
+	// Pictures of any size: the shorter side becomes 32 pixels, the middle stays.
+	fit := transforms.Compose(transforms.Resize(32), transforms.CenterCrop(32), t)
+	return datasets.NewImageFolder(filepath.Join(opts.data, part), datasets.ImageFolderOpts{Transform: fit})
+}
+
+// first returns the first n examples of a dataset, or all if n is 0.
+func first(d datasets.Dataset, n int) datasets.Dataset {
+	if n == 0 || n >= d.Len() {
+		return d
+	}
+	return rangeOf(d, 0, n-1)
+}
+
+// rangeOf returns the examples from one to another, inclusive.
+func rangeOf(d datasets.Dataset, from, to int) *datasets.Subset {
+	indices := make([]int, 0, to-from+1)
+	for i := from; i <= to; i++ {
+		indices = append(indices, i)
+	}
+	return &datasets.Subset{Dataset: d, Indices: indices}
+}
+
+// progress reports a download on standard error, every ten percent.
+func progress() func(done, total int64) {
+	last := int64(-1)
+	return func(done, total int64) {
+		if total <= 0 {
+			return
+		}
+		if tenth := done * 10 / total; tenth != last {
+			last = tenth
+			fmt.Fprintf(os.Stderr, "download: %d of %d MB\n", done>>20, total>>20)
+		}
+	}
+}

@@ -1,0 +1,299 @@
+// Package tensorfile keeps named tensors and a few strings in a safetensors file:
+// a model's weights, an optimizer's state. What it writes carries checksums, so
+// that a flipped bit is found; what other programs wrote is read too.
+package tensorfile
+
+import (
+	"cmp"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"iter"
+	"maps"
+	"math"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/wick-ml/wick/internal/atomicfile"
+	"github.com/wick-ml/wick/internal/safetensors"
+	"github.com/wick-ml/wick/tensor"
+)
+
+// What Write adds to the metadata. All of Wick's keys begin with Prefix.
+const (
+	Prefix = "wick."
+
+	formatKey = Prefix + "format" // the version of what this package writes
+	format    = "1"
+
+	// crcKey holds a JSON object with the CRC-32C of each tensor's bytes in hex, and
+	// under headerName (which no tensor can be called) that of what the header
+	// says, without crcKey itself.
+	crcKey     = Prefix + "crc32c"
+	headerName = "__metadata__"
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func checksum(b []byte) string { return fmt.Sprintf("%08x", crc32.Checksum(b, castagnoli)) }
+
+// Write makes or replaces the file path with tensors and metadata, atomically
+// (see package atomicfile). Keys of metadata that Write adds itself ("wick.format",
+// "wick.crc32c") are overwritten. One tensor at a time is in memory, and each is
+// read twice, first for its checksum; one that changes between is an error.
+func Write(path string, metadata map[string]string, tensors iter.Seq2[string, *tensor.Tensor]) error {
+	var list []safetensors.Tensor
+	crcs := map[string]string{}
+	for name, t := range tensors {
+		dtype, ok := formatTypes[t.DType()]
+		if !ok {
+			return &safetensors.Error{File: path, Tensor: name, Offset: -1, Err: fmt.Errorf("%s cannot be written", t.DType())}
+		}
+		crc := checksum(littleEndian(t))
+		crcs[name] = crc
+		list = append(list, safetensors.Tensor{Name: name, DType: dtype, Shape: t.Shape(), Data: func() ([]byte, error) {
+			b := littleEndian(t)
+			if checksum(b) != crc {
+				return nil, fmt.Errorf("it was changed while it was written; save when nothing trains the model")
+			}
+			return b, nil
+		}})
+	}
+	metadata = maps.Clone(metadata)
+	if metadata == nil {
+		metadata = map[string]string{}
+	}
+	metadata[formatKey] = format
+	infos := make([]safetensors.Info, len(list))
+	for i, t := range list {
+		infos[i] = safetensors.Info{Name: t.Name, DType: t.DType, Shape: t.Shape}
+	}
+	crcs[headerName] = headerChecksum(metadata, infos)
+	b, err := json.Marshal(crcs)
+	if err != nil {
+		return err // not reached: strings can be written
+	}
+	metadata[crcKey] = string(b)
+	err = atomicfile.Write(path, func(w io.Writer) error { return safetensors.Write(w, metadata, list) })
+	if e, ok := err.(*safetensors.Error); ok {
+		e.File = path
+	}
+	return err
+}
+
+// headerChecksum is the checksum of all that a header says but for the order of
+// its entries, its checksums and its offsets (which follow from the rest: see the
+// strictness of package safetensors).
+func headerChecksum(metadata map[string]string, infos []safetensors.Info) string {
+	h := crc32.New(castagnoli)
+	for _, k := range slices.Sorted(maps.Keys(metadata)) {
+		if k != crcKey {
+			fmt.Fprintf(h, "%q %q\n", k, metadata[k])
+		}
+	}
+	infos = slices.Clone(infos)
+	slices.SortFunc(infos, func(a, b safetensors.Info) int { return cmp.Compare(a.Name, b.Name) })
+	for _, t := range infos {
+		fmt.Fprintf(h, "%q %s %v\n", t.Name, t.DType, t.Shape)
+	}
+	return fmt.Sprintf("%08x", h.Sum32())
+}
+
+// File is an open file.
+type File struct {
+	Metadata map[string]string // nil if there is none
+
+	path string
+	file *os.File
+	st   *safetensors.File
+	crcs map[string]string // nil in files of other programs
+}
+
+// Open opens a file and checks its header, with its checksum if it has one.
+// Errors name the path.
+func Open(path string) (f *File, err error) {
+	r, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			r.Close()
+		}
+	}()
+	stat, err := r.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !stat.Mode().IsRegular() {
+		return nil, &safetensors.Error{File: path, Offset: -1, Err: fmt.Errorf("it is not a regular file (%s)", stat.Mode().Type())}
+	}
+	st, err := safetensors.New(r, stat.Size(), path)
+	if err != nil {
+		return nil, err
+	}
+	f = &File{Metadata: st.Metadata, path: path, file: r, st: st}
+	return f, f.readChecksums()
+}
+
+// Close closes the file.
+func (f *File) Close() error { return f.file.Close() }
+
+// readChecksums reads the checksums and checks the header's.
+func (f *File) readChecksums() error {
+	ours := false
+	for k := range f.Metadata {
+		ours = ours || strings.HasPrefix(k, Prefix)
+	}
+	if !ours {
+		return nil
+	}
+	if v, ok := f.Metadata[formatKey]; !ok {
+		return f.fail("the metadata has no %s, though it has other keys of Wick: it is damaged", formatKey)
+	} else if v != format {
+		return f.fail("the metadata's %s is %.60q, and this version of Wick reads %q", formatKey, v, format)
+	}
+	if err := json.Unmarshal([]byte(f.Metadata[crcKey]), &f.crcs); err != nil {
+		return f.fail("the metadata's %s is missing or damaged: %w", crcKey, err)
+	}
+	if got, want := f.crcs[headerName], headerChecksum(f.Metadata, f.st.Tensors); got != want {
+		return f.fail("the header is damaged: its CRC-32C is %s, and %.60q is noted", want, got)
+	}
+	if len(f.crcs)-1 != len(f.st.Tensors) {
+		return f.fail("the metadata's %s is damaged: it has %d tensors, the file %d", crcKey, len(f.crcs)-1, len(f.st.Tensors))
+	}
+	return nil
+}
+
+func (f *File) fail(format string, args ...any) error {
+	return &safetensors.Error{File: f.path, Offset: -1, Err: fmt.Errorf(format, args...)}
+}
+
+// Tensors reads all tensors, to the CPU and in the order of the file, and checks
+// them against their checksums.
+//
+// Types that tensors do not have come as the next larger one that holds all their
+// values: F16 and BF16 as Float32; I8, I16, I32, U16 and U32 as Int64. What is
+// left (F8, C64, U64) is an error.
+func (f *File) Tensors() ([]Entry, error) {
+	entries := make([]Entry, len(f.st.Tensors))
+	for i, info := range f.st.Tensors {
+		t, err := f.read(info)
+		if err != nil {
+			return nil, err
+		}
+		entries[i] = Entry{info.Name, t}
+	}
+	return entries, nil
+}
+
+// Entry is a tensor of a file.
+type Entry struct {
+	Name   string
+	Tensor *tensor.Tensor
+}
+
+func (f *File) read(info safetensors.Info) (*tensor.Tensor, error) {
+	fail := func(format string, args ...any) (*tensor.Tensor, error) {
+		return nil, &safetensors.Error{File: f.path, Tensor: info.Name, Offset: info.Offset, Err: fmt.Errorf(format, args...)}
+	}
+	c, ok := conversions[info.DType]
+	if !ok {
+		return fail("the type %s is not supported", info.DType)
+	}
+	b, err := f.st.Read(info)
+	if err != nil {
+		return nil, err
+	}
+	if f.crcs != nil {
+		if got, want := f.crcs[info.Name], checksum(b); got != want {
+			return fail("the data is damaged: its CRC-32C is %s, and %.60q is noted", want, got)
+		}
+	}
+	if info.DType == safetensors.Bool {
+		if i := slices.IndexFunc(b, func(v byte) bool { return v > 1 }); i >= 0 {
+			return fail("element %d of the BOOL data is %d, want 0 or 1", i, b[i])
+		}
+	}
+	if c.widen != nil {
+		b = c.widen(b)
+	}
+	toNative(b, c.dtype.Size())
+	t := tensor.Zeros(info.Shape...).ToDType(c.dtype)
+	t.SetRaw(b)
+	return t, nil
+}
+
+// formatTypes are the format's names of the types that tensors have.
+var formatTypes = map[tensor.DType]safetensors.DType{
+	tensor.Float32: safetensors.F32, tensor.Float64: safetensors.F64, tensor.Int64: safetensors.I64,
+	tensor.Uint8: safetensors.U8, tensor.Bool: safetensors.Bool,
+}
+
+// conversions are what the format's types become. widen turns little-endian
+// elements into those of dtype.
+var conversions = map[safetensors.DType]struct {
+	dtype tensor.DType
+	widen func([]byte) []byte
+}{
+	safetensors.F32:  {tensor.Float32, nil},
+	safetensors.F64:  {tensor.Float64, nil},
+	safetensors.I64:  {tensor.Int64, nil},
+	safetensors.U8:   {tensor.Uint8, nil},
+	safetensors.Bool: {tensor.Bool, nil},
+	safetensors.F16:  {tensor.Float32, widen(2, 4, func(to, from []byte) { le.PutUint32(to, halfBits(le.Uint16(from))) })},
+	safetensors.BF16: {tensor.Float32, widen(2, 4, func(to, from []byte) { le.PutUint32(to, uint32(le.Uint16(from))<<16) })},
+	safetensors.I8:   {tensor.Int64, widen(1, 8, func(to, from []byte) { le.PutUint64(to, uint64(int8(from[0]))) })},
+	safetensors.I16:  {tensor.Int64, widen(2, 8, func(to, from []byte) { le.PutUint64(to, uint64(int16(le.Uint16(from)))) })},
+	safetensors.I32:  {tensor.Int64, widen(4, 8, func(to, from []byte) { le.PutUint64(to, uint64(int32(le.Uint32(from)))) })},
+	safetensors.U16:  {tensor.Int64, widen(2, 8, func(to, from []byte) { le.PutUint64(to, uint64(le.Uint16(from))) })},
+	safetensors.U32:  {tensor.Int64, widen(4, 8, func(to, from []byte) { le.PutUint64(to, uint64(le.Uint32(from))) })},
+}
+
+var le = binary.LittleEndian
+
+func widen(from, to int, one func(to, from []byte)) func([]byte) []byte {
+	return func(b []byte) []byte {
+		out := make([]byte, len(b)/from*to)
+		for i := 0; i < len(b)/from; i++ {
+			one(out[i*to:(i+1)*to], b[i*from:(i+1)*from])
+		}
+		return out
+	}
+}
+
+// halfBits returns the bits of the float32 that equals a half-precision number.
+func halfBits(h uint16) uint32 {
+	sign, exp, frac := uint32(h>>15)<<31, uint32(h>>10)&31, uint32(h)&0x3ff
+	switch {
+	case exp == 31: // infinities and NaNs
+		return sign | 0xff<<23 | frac<<13
+	case exp == 0: // zeros and subnormal numbers, in units of 2⁻²⁴
+		return sign | math.Float32bits(float32(frac)/(1<<24))
+	}
+	return sign | (exp+127-15)<<23 | frac<<13
+}
+
+// littleEndian returns the elements of a tensor as the format wants them.
+func littleEndian(t *tensor.Tensor) []byte {
+	b := t.Detach().Raw()
+	toNative(b, t.DType().Size())
+	return b
+}
+
+// toNative turns elements of size bytes from little-endian into the machine's
+// order, or back.
+func toNative(b []byte, size int) {
+	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
+		swap(b, size)
+	}
+}
+
+func swap(b []byte, size int) {
+	for ; len(b) >= size; b = b[size:] {
+		slices.Reverse(b[:size])
+	}
+}

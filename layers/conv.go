@@ -1,0 +1,196 @@
+package layers
+
+import (
+	"fmt"
+
+	"github.com/wick-ml/wick/tensor"
+)
+
+// ConvOpts are the options of [NewConv2d] and [NewConvTranspose2d]. 0 means
+// PyTorch's default. The fields that end in HW are for sizes that differ between
+// height and width; where they are not zero they count instead of the one number.
+type ConvOpts struct {
+	Stride   int // 0 means 1
+	Padding  int // rows and columns of zeros around the input
+	Dilation int // distance between the kernel's points; 0 means 1
+	Groups   int // the channels are convolved in so many groups apart; 0 means 1
+	NoBias   bool
+
+	OutputPadding int // ConvTranspose2d only: rows and columns more at the lower right
+
+	KernelHW, StrideHW, PaddingHW, DilationHW, OutputPaddingHW [2]int
+}
+
+// convSettings are a convolution's settings, all of them explicit; they are its
+// config too.
+type convSettings struct {
+	In            int    `json:"in_channels"`
+	Out           int    `json:"out_channels"`
+	Kernel        [2]int `json:"kernel_size"`
+	Stride        [2]int `json:"stride"`
+	Padding       [2]int `json:"padding"`
+	Dilation      [2]int `json:"dilation"`
+	OutputPadding [2]int `json:"output_padding,omitzero"`
+	Groups        int    `json:"groups"`
+	Bias          bool   `json:"bias"`
+}
+
+func (o ConvOpts) settings(in, out, kernel int) convSettings {
+	return convSettings{
+		In: in, Out: out,
+		Kernel:        pair(o.KernelHW, kernel),
+		Stride:        pair(o.StrideHW, orOne(o.Stride)),
+		Padding:       pair(o.PaddingHW, o.Padding),
+		Dilation:      pair(o.DilationHW, orOne(o.Dilation)),
+		OutputPadding: pair(o.OutputPaddingHW, o.OutputPadding),
+		Groups:        orOne(o.Groups),
+		Bias:          !o.NoBias,
+	}
+}
+
+// pair returns hw, or v twice if hw is zero.
+func pair(hw [2]int, v int) [2]int {
+	if hw == [2]int{} {
+		return [2]int{v, v}
+	}
+	return hw
+}
+
+// orOne returns v, or 1 if it is 0.
+func orOne(v int) int {
+	if v == 0 {
+		return 1
+	}
+	return v
+}
+
+// check panics, as tensor operations do, if the settings make no sense.
+func (s convSettings) check(op string) {
+	wantSize(op, "channels", 1, s.In, s.Out)
+	wantSize(op, "kernel size", 1, s.Kernel[:]...)
+	wantSize(op, "stride", 1, s.Stride[:]...)
+	wantSize(op, "dilation", 1, s.Dilation[:]...)
+	wantSize(op, "groups", 1, s.Groups)
+	wantSize(op, "padding", 0, s.Padding[:]...)
+	wantSize(op, "output padding", 0, s.OutputPadding[:]...)
+	if s.In%s.Groups != 0 || s.Out%s.Groups != 0 {
+		fail(op, "%d channels in and %d out cannot be split into %d groups", s.In, s.Out, s.Groups)
+	}
+}
+
+// String returns the settings that are not the defaults: "3, 64, kernel 3, padding 1".
+func (s convSettings) String() string {
+	return list(
+		fmt.Sprintf("%d, %d", s.In, s.Out),
+		sizes("kernel", s.Kernel, 0),
+		sizes("stride", s.Stride, 1),
+		sizes("padding", s.Padding, 0),
+		sizes("dilation", s.Dilation, 1),
+		sizes("output padding", s.OutputPadding, 0),
+		when(s.Groups != 1, fmt.Sprintf("groups %d", s.Groups)),
+		when(!s.Bias, "no bias"))
+}
+
+// Conv2d convolves [N in H W] to [N out P Q], where P is
+// ⌊(H + 2·padding - dilation·(kernel-1) - 1) / stride⌋ + 1 and Q likewise. Weight
+// is [out in/groups kernel kernel], Bias [out] or nil. (torch.nn.Conv2d)
+type Conv2d struct {
+	Weight, Bias *tensor.Tensor
+
+	set convSettings
+}
+
+// NewConv2d returns a Conv2d whose weight and bias are drawn from U(-b, b),
+// b = 1/√(in/groups · kernel · kernel), as in PyTorch.
+func NewConv2d(in, out, kernel int, opts ...ConvOpts) *Conv2d {
+	return newConv2d(option(opts).settings(in, out, kernel))
+}
+
+func newConv2d(s convSettings) *Conv2d {
+	const op = "NewConv2d"
+	s.check(op)
+	if s.OutputPadding != [2]int{} {
+		fail(op, "got output padding %v, which only ConvTranspose2d has", s.OutputPadding)
+	}
+	l := &Conv2d{Weight: parameter(s.Out, s.In/s.Groups, s.Kernel[0], s.Kernel[1]), set: s}
+	if s.Bias {
+		l.Bias = parameter(s.Out)
+	}
+	initFanIn(l.Weight, l.Bias)
+	return l
+}
+
+// Forward convolves x.
+func (l *Conv2d) Forward(x *tensor.Tensor) *tensor.Tensor {
+	return tensor.Conv2d(x, l.Weight, l.Bias, tensor.ConvOpts{
+		StrideHW: l.set.Stride, PaddingHW: l.set.Padding, DilationHW: l.set.Dilation, Groups: l.set.Groups})
+}
+
+// String returns "Conv2d(3, 64, kernel 3, padding 1)".
+func (l *Conv2d) String() string { return "Conv2d(" + l.set.String() + ")" }
+
+// Parts lists weight and bias.
+func (l *Conv2d) Parts() []Part { return []Part{Param("weight", l.Weight), Param("bias", l.Bias)} }
+
+// Config describes the layer for Save.
+func (l *Conv2d) Config() (string, []byte) { return config("Conv2d", l.set) }
+
+// ConvTranspose2d is Conv2d's gradient as a layer: it takes [N in H W] to
+// [N out P Q], where P is
+// (H-1)·stride - 2·padding + dilation·(kernel-1) + outputPadding + 1 and Q
+// likewise. Weight is [in out/groups kernel kernel], Bias [out] or nil.
+// (torch.nn.ConvTranspose2d)
+type ConvTranspose2d struct {
+	Weight, Bias *tensor.Tensor
+
+	set convSettings
+}
+
+// NewConvTranspose2d returns a ConvTranspose2d whose weight and bias are drawn from
+// U(-b, b), b = 1/√(out/groups · kernel · kernel), as in PyTorch.
+func NewConvTranspose2d(in, out, kernel int, opts ...ConvOpts) *ConvTranspose2d {
+	return newConvTranspose2d(option(opts).settings(in, out, kernel))
+}
+
+func newConvTranspose2d(s convSettings) *ConvTranspose2d {
+	s.check("NewConvTranspose2d")
+	l := &ConvTranspose2d{Weight: parameter(s.In, s.Out/s.Groups, s.Kernel[0], s.Kernel[1]), set: s}
+	if s.Bias {
+		l.Bias = parameter(s.Out)
+	}
+	initFanIn(l.Weight, l.Bias)
+	return l
+}
+
+// Forward convolves x.
+func (l *ConvTranspose2d) Forward(x *tensor.Tensor) *tensor.Tensor {
+	return tensor.ConvTranspose2d(x, l.Weight, l.Bias, tensor.ConvOpts{
+		StrideHW: l.set.Stride, PaddingHW: l.set.Padding, DilationHW: l.set.Dilation, Groups: l.set.Groups,
+		OutputPaddingHW: l.set.OutputPadding})
+}
+
+// String returns "ConvTranspose2d(64, 3, kernel 2, stride 2)".
+func (l *ConvTranspose2d) String() string { return "ConvTranspose2d(" + l.set.String() + ")" }
+
+// Parts lists weight and bias.
+func (l *ConvTranspose2d) Parts() []Part {
+	return []Part{Param("weight", l.Weight), Param("bias", l.Bias)}
+}
+
+// Config describes the layer for Save.
+func (l *ConvTranspose2d) Config() (string, []byte) { return config("ConvTranspose2d", l.set) }
+
+func init() {
+	register("Conv2d", func(s convSettings, r *room) (Module, error) {
+		if err := limit(r, s.Out, s.In/max(s.Groups, 1), s.Kernel[0], s.Kernel[1]); err != nil {
+			return nil, err
+		}
+		return newConv2d(s), nil
+	})
+	register("ConvTranspose2d", func(s convSettings, r *room) (Module, error) {
+		if err := limit(r, s.In, s.Out/max(s.Groups, 1), s.Kernel[0], s.Kernel[1]); err != nil {
+			return nil, err
+		}
+		return newConvTranspose2d(s), nil
+	})
+}

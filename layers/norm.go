@@ -1,0 +1,270 @@
+package layers
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/wick-ml/wick/tensor"
+)
+
+// PyTorch's defaults.
+const (
+	defaultEps      = 1e-5
+	defaultMomentum = 0.1
+)
+
+// BatchNorm2d normalizes each channel of [N C H W] to mean 0 and variance 1 and
+// then scales and shifts it by Weight and Bias ([C] each, at first 1 and 0). In
+// training mode it takes mean and variance of the batch and moves the running
+// statistics towards them; in evaluation mode it takes the running ones. (Ioffe &
+// Szegedy, 2015; torch.nn.BatchNorm2d)
+type BatchNorm2d struct {
+	Weight, Bias            *tensor.Tensor // nil with NoAffine
+	RunningMean, RunningVar *tensor.Tensor // [C], at first 0 and 1; nil with NoStats
+	NumBatchesTracked       *tensor.Tensor // an Int64 scalar; nil with NoStats
+	Eps                     float64        // added to the variance; 0 means 1e-5
+	Momentum                float64        // the share of the new batch in the running statistics; 0 means 0.1
+
+	channels int
+	eval     bool
+}
+
+// BatchNormOpts are the options of [NewBatchNorm2d].
+type BatchNormOpts struct {
+	NoAffine bool // no Weight and Bias (affine=False)
+	NoStats  bool // no running statistics: the batch's in evaluation too (track_running_stats=False)
+}
+
+// NewBatchNorm2d returns a BatchNorm2d for so many channels.
+func NewBatchNorm2d(channels int, opts ...BatchNormOpts) *BatchNorm2d {
+	wantSize("NewBatchNorm2d", "channels", 1, channels)
+	o := option(opts)
+	l := &BatchNorm2d{channels: channels}
+	if !o.NoAffine {
+		l.Weight, l.Bias = affine(channels)
+	}
+	if !o.NoStats {
+		l.RunningMean, l.RunningVar = tensor.Zeros(channels), tensor.Ones(channels)
+		l.NumBatchesTracked = tensor.From([]int64{0}).Reshape()
+	}
+	return l
+}
+
+// affine returns the weight, 1, and the bias, 0, of a normalization.
+func affine(dims ...int) (w, b *tensor.Tensor) {
+	return parameter(dims...).Fill(1), parameter(dims...)
+}
+
+// Forward returns x normalized; [N C H W] stays so.
+func (l *BatchNorm2d) Forward(x *tensor.Tensor) *tensor.Tensor {
+	y := tensor.BatchNorm2d(x, l.RunningMean, l.RunningVar, l.Weight, l.Bias, tensor.BatchNormOpts{
+		Training: !l.eval, Momentum: l.Momentum, Eps: l.Eps})
+	if !l.eval && l.NumBatchesTracked != nil {
+		l.NumBatchesTracked.AddScalarInPlace(1)
+	}
+	return y
+}
+
+// SetTraining chooses between the batch's statistics and the running ones;
+// [Train] and [Eval] call it.
+func (l *BatchNorm2d) SetTraining(on bool) { l.eval = !on }
+
+// String returns "BatchNorm2d(64)" and what is not the default.
+func (l *BatchNorm2d) String() string {
+	return "BatchNorm2d(" + list(
+		fmt.Sprint(l.channels), epsString(l.Eps),
+		when(or(l.Momentum, defaultMomentum) != defaultMomentum, fmt.Sprintf("momentum %v", l.Momentum)),
+		when(l.Weight == nil, "no affine"), when(l.RunningMean == nil, "no stats")) + ")"
+}
+
+func epsString(eps float64) string {
+	return when(or(eps, defaultEps) != defaultEps, fmt.Sprintf("eps %v", eps))
+}
+
+// Parts lists weight, bias and the running statistics.
+func (l *BatchNorm2d) Parts() []Part {
+	return []Part{
+		Param("weight", l.Weight), Param("bias", l.Bias),
+		Buffer("running_mean", l.RunningMean), Buffer("running_var", l.RunningVar),
+		Buffer("num_batches_tracked", l.NumBatchesTracked),
+	}
+}
+
+type batchNormConfig struct {
+	Channels int     `json:"num_features"`
+	Eps      float64 `json:"eps"`
+	Momentum float64 `json:"momentum"`
+	Affine   bool    `json:"affine"`
+	Stats    bool    `json:"track_running_stats"`
+}
+
+// Config describes the layer for Save.
+func (l *BatchNorm2d) Config() (string, []byte) {
+	return config("BatchNorm2d", batchNormConfig{l.channels, or(l.Eps, defaultEps), or(l.Momentum, defaultMomentum), l.Weight != nil, l.RunningMean != nil})
+}
+
+// LayerNorm normalizes over the last dimensions: for NewLayerNorm(c), each row of
+// [… c] to mean 0 and variance 1, and then scales and shifts it by Weight and Bias
+// (at first 1 and 0). Set both to nil for elementwise_affine=False, Bias for
+// bias=False. (Ba et al., 2016; torch.nn.LayerNorm)
+type LayerNorm struct {
+	Weight, Bias *tensor.Tensor // of the dimensions that are normalized over; may be nil
+	Eps          float64        // added to the variance; 0 means 1e-5
+
+	shape tensor.Shape
+}
+
+// NewLayerNorm returns a LayerNorm over the last dimensions, of the given sizes.
+func NewLayerNorm(dims ...int) *LayerNorm {
+	l := newLayerNorm(dims)
+	l.Weight, l.Bias = affine(dims...)
+	return l
+}
+
+// newLayerNorm returns a LayerNorm without weight and bias.
+func newLayerNorm(dims []int) *LayerNorm {
+	const op = "NewLayerNorm"
+	if len(dims) == 0 {
+		fail(op, "got no sizes, want those of the last dimensions")
+	}
+	wantSize(op, "size", 1, dims...)
+	return &LayerNorm{shape: slices.Clone(dims)}
+}
+
+// Forward returns x normalized; its shape stays.
+func (l *LayerNorm) Forward(x *tensor.Tensor) *tensor.Tensor {
+	return tensor.LayerNorm(x, l.shape, l.Weight, l.Bias, l.Eps)
+}
+
+// String returns "LayerNorm(768)" and what is not the default.
+func (l *LayerNorm) String() string {
+	return "LayerNorm(" + list(
+		strings.Join(strings.Fields(strings.Trim(l.shape.String(), "[]")), ", "), epsString(l.Eps),
+		when(l.Weight == nil, "no affine"), when(l.Weight != nil && l.Bias == nil, "no bias")) + ")"
+}
+
+// Parts lists weight and bias.
+func (l *LayerNorm) Parts() []Part { return []Part{Param("weight", l.Weight), Param("bias", l.Bias)} }
+
+type layerNormConfig struct {
+	Shape  []int   `json:"normalized_shape"`
+	Eps    float64 `json:"eps"`
+	Affine bool    `json:"elementwise_affine"`
+	Bias   bool    `json:"bias"`
+}
+
+// Config describes the layer for Save.
+func (l *LayerNorm) Config() (string, []byte) {
+	return config("LayerNorm", layerNormConfig{l.shape, or(l.Eps, defaultEps), l.Weight != nil, l.Bias != nil})
+}
+
+// GroupNorm splits the channels of [N C …] into groups, normalizes each group of
+// each sample to mean 0 and variance 1, and then scales and shifts each channel by
+// Weight and Bias ([C] each, at first 1 and 0). Set both to nil for affine=False.
+// (Wu & He, 2018; torch.nn.GroupNorm)
+type GroupNorm struct {
+	Weight, Bias *tensor.Tensor // may be nil
+	Eps          float64        // added to the variance; 0 means 1e-5
+
+	groups, channels int
+}
+
+// NewGroupNorm returns a GroupNorm; groups must divide channels.
+func NewGroupNorm(groups, channels int) *GroupNorm {
+	l := newGroupNorm(groups, channels)
+	l.Weight, l.Bias = affine(channels)
+	return l
+}
+
+// newGroupNorm returns a GroupNorm without weight and bias.
+func newGroupNorm(groups, channels int) *GroupNorm {
+	const op = "NewGroupNorm"
+	wantSize(op, "groups or channels", 1, groups, channels)
+	if channels%groups != 0 {
+		fail(op, "%d channels cannot be split into %d groups", channels, groups)
+	}
+	return &GroupNorm{groups: groups, channels: channels}
+}
+
+// Forward returns x normalized; its shape stays.
+func (l *GroupNorm) Forward(x *tensor.Tensor) *tensor.Tensor {
+	return tensor.GroupNorm(x, l.groups, l.Weight, l.Bias, l.Eps)
+}
+
+// String returns "GroupNorm(32, 256)", groups and channels, and what is not the
+// default.
+func (l *GroupNorm) String() string {
+	return "GroupNorm(" + list(
+		fmt.Sprintf("%d, %d", l.groups, l.channels), epsString(l.Eps), when(l.Weight == nil, "no affine")) + ")"
+}
+
+// Parts lists weight and bias.
+func (l *GroupNorm) Parts() []Part { return []Part{Param("weight", l.Weight), Param("bias", l.Bias)} }
+
+type groupNormConfig struct {
+	Groups   int     `json:"num_groups"`
+	Channels int     `json:"num_channels"`
+	Eps      float64 `json:"eps"`
+	Affine   bool    `json:"affine"`
+}
+
+// Config describes the layer for Save.
+func (l *GroupNorm) Config() (string, []byte) {
+	return config("GroupNorm", groupNormConfig{l.groups, l.channels, or(l.Eps, defaultEps), l.Weight != nil})
+}
+
+// wantEps checks what a config gives to be added to the variance.
+func wantEps(eps float64) error {
+	if eps < 0 {
+		return fmt.Errorf("got eps %v, want 0 or more", eps)
+	}
+	return nil
+}
+
+func init() {
+	register("BatchNorm2d", func(c batchNormConfig, r *room) (Module, error) {
+		if c.Affine || c.Stats {
+			if err := limit(r, c.Channels); err != nil {
+				return nil, err
+			}
+		}
+		if err := wantEps(c.Eps); err != nil {
+			return nil, err
+		}
+		l := NewBatchNorm2d(c.Channels, BatchNormOpts{NoAffine: !c.Affine, NoStats: !c.Stats})
+		l.Eps, l.Momentum = c.Eps, c.Momentum
+		return l, nil
+	})
+	register("LayerNorm", func(c layerNormConfig, r *room) (Module, error) {
+		l := newLayerNorm(c.Shape)
+		if err := wantEps(c.Eps); err != nil {
+			return nil, err
+		}
+		l.Eps = c.Eps
+		if c.Affine {
+			if err := limit(r, c.Shape...); err != nil {
+				return nil, err
+			}
+			l.Weight, l.Bias = affine(c.Shape...)
+		}
+		if !c.Bias {
+			l.Bias = nil
+		}
+		return l, nil
+	})
+	register("GroupNorm", func(c groupNormConfig, r *room) (Module, error) {
+		l := newGroupNorm(c.Groups, c.Channels)
+		if err := wantEps(c.Eps); err != nil {
+			return nil, err
+		}
+		l.Eps = c.Eps
+		if c.Affine {
+			if err := limit(r, c.Channels); err != nil {
+				return nil, err
+			}
+			l.Weight, l.Bias = affine(c.Channels)
+		}
+		return l, nil
+	})
+}

@@ -1,0 +1,131 @@
+package layers
+
+import (
+	"fmt"
+	"iter"
+	"strings"
+
+	"github.com/wick-ml/wick/internal/tensorfile"
+	"github.com/wick-ml/wick/tensor"
+)
+
+// The metadata keys of a whole model; package tensorfile has its own.
+const (
+	modelKey  = tensorfile.Prefix + "model"  // the registered name
+	configKey = tensorfile.Prefix + "config" // JSON
+)
+
+// Save writes a whole model, its architecture and its weights, to one file, which
+// [Load] reads. (In PyTorch, torch.save(model, path) without the risks of pickle.)
+//
+// The file is a safetensors file: PyTorch reads its tensors, which are the model's
+// state dict, with safetensors.torch.load_file. The architecture is in the
+// metadata: the registered name of the model and its config (see [Register]). A
+// model that has none, or holds a layer without one, is an error with the layer's
+// path; [SaveStateDict] saves its weights alone.
+//
+// The file is there whole or not at all: it is written beside path and renamed, so
+// that after a failure or a crash path is what it was. Other goroutines may
+// evaluate the model meanwhile, but not train it.
+func Save(path string, m Module) error {
+	name, config, err := describe(m, "")
+	if err != nil {
+		return fmt.Errorf("%w; SaveStateDict saves its weights without it", err)
+	}
+	return save(path, m, map[string]string{modelKey: name, configKey: string(config)})
+}
+
+// SaveStateDict writes a model's parameters and buffers to a safetensors file,
+// without the architecture; [ReadStateDict] and [LoadStateDict] bring them back
+// into a model that the program makes itself. It writes as [Save] does.
+// (torch.save(model.state_dict(), path))
+func SaveStateDict(path string, m Module) error { return save(path, m, nil) }
+
+func save(path string, m Module, metadata map[string]string) error {
+	return tensorfile.Write(path, metadata, func(yield func(string, *tensor.Tensor) bool) {
+		for key, p := range untouched(m) {
+			if !yield(key, p.tensor) {
+				return
+			}
+		}
+	})
+}
+
+// Load reads a model that [Save] wrote and makes it again: the architecture by its
+// registered constructor, on the CPU and in training mode as all new layers, and
+// its weights. M is the type of the model (*models.VGG), or an interface that it
+// has ([Layer]).
+//
+// The file is taken as one from a stranger: nothing in it is executed, and what
+// does not fit (a name that the program has not registered, a model of another
+// type, a truncated file, a flipped bit) is an error.
+func Load[M Module](path string) (M, error) {
+	var none M
+	f, err := tensorfile.Open(path)
+	if err != nil {
+		return none, err
+	}
+	defer f.Close()
+	name, ok := f.Metadata[modelKey]
+	if !ok {
+		return none, fmt.Errorf("layers: Load: %s holds tensors without a model; ReadStateDict and LoadStateDict read them into one", path)
+	}
+	state, err := entries(f)
+	if err != nil {
+		return none, err
+	}
+	var r room
+	for _, t := range state {
+		r.elements += t.Len()
+	}
+	var m Module
+	if bad := tensor.Try(func() { m, err = construct(name, []byte(f.Metadata[configKey]), &r) }); bad != nil {
+		err = bad
+	}
+	if err != nil {
+		return none, fmt.Errorf("loading %s: %w", path, err)
+	}
+	model, ok := m.(M)
+	if !ok {
+		want := strings.TrimPrefix(fmt.Sprintf("%T", &none), "*")
+		return none, fmt.Errorf("layers: Load: %s holds the model %.60q, a %T, not a %s", path, name, m, want)
+	}
+	if _, err := LoadStateDict(model, state); err != nil {
+		return none, fmt.Errorf("loading %s: %w", path, err)
+	}
+	return model, nil
+}
+
+// ReadStateDict reads the tensors of a safetensors file, whoever wrote it, to the
+// CPU, for [LoadStateDict]:
+//
+//	state, err := layers.ReadStateDict("vgg.safetensors")
+//	…
+//	diff, err := layers.LoadStateDict(model, state)
+//
+// Types that tensors do not have are widened (float16 and bfloat16 to Float32,
+// small integers to Int64). Files of Save and SaveStateDict are checked against
+// their checksums; others have none.
+func ReadStateDict(path string) (iter.Seq2[string, *tensor.Tensor], error) {
+	f, err := tensorfile.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return entries(f)
+}
+
+// entries reads all tensors of a file.
+func entries(f *tensorfile.File) (iter.Seq2[string, *tensor.Tensor], error) {
+	list, err := f.Tensors()
+	if err != nil {
+		return nil, err
+	}
+	return func(yield func(string, *tensor.Tensor) bool) {
+		for _, e := range list {
+			if !yield(e.Name, e.Tensor) {
+				return
+			}
+		}
+	}, nil
+}

@@ -1,0 +1,114 @@
+package layers
+
+import (
+	"fmt"
+	"iter"
+	"strconv"
+	"strings"
+
+	"github.com/wick-ml/wick/tensor"
+)
+
+// StateDictOpts are the options of [LoadStateDict].
+type StateDictOpts struct {
+	NotStrict bool // missing and unexpected keys are no error (PyTorch's strict=False)
+}
+
+// KeyDiff is how the keys of a state dict differ from a model's.
+type KeyDiff struct {
+	Missing    []string // in the model and not in the state, in the model's order
+	Unexpected []string // in the state and not in the model, in the state's order
+}
+
+// LoadStateDict copies a state dict into a model's parameters and buffers: what
+// [StateDict] of another model gives, or [ReadStateDict] of a file. Types and
+// devices may differ; the model keeps its own, and its tensors stay the same Go
+// values, so optimizers made before keep working. (torch.nn.Module.load_state_dict)
+//
+// Every key of the model must be in the state and the other way round, unless
+// NotStrict is set; the returned difference tells in both cases. Of tied tensors
+// one key is enough. Shapes must be equal in any case. All is checked before
+// anything is copied: after an error the model is what it was.
+func LoadStateDict(m Module, state iter.Seq2[string, *tensor.Tensor], opts ...StateDictOpts) (KeyDiff, error) {
+	given := map[string]*tensor.Tensor{}
+	var keys, faults []string
+	for key, t := range state {
+		if _, ok := given[key]; ok {
+			faults = append(faults, fmt.Sprintf("%q comes twice", key))
+		}
+		if t != nil {
+			t.In(nil) // panics if its memory is gone, and does nothing otherwise
+		}
+		given[key] = t
+		keys = append(keys, key)
+	}
+
+	type slot struct {
+		key      string
+		dst, src *tensor.Tensor
+	}
+	var slots []slot
+	own := map[string]bool{}
+	filled := map[*tensor.Tensor]bool{}
+	for key, p := range tensors(m) {
+		src, ok := given[key]
+		switch {
+		case ok && src == nil:
+			faults = append(faults, fmt.Sprintf("%q is nil", key))
+		case ok && !src.Shape().Equal(p.tensor.Shape()):
+			faults = append(faults, fmt.Sprintf("%q has the shape %v, want %v", key, src.Shape(), p.tensor.Shape()))
+		}
+		slots = append(slots, slot{key, p.tensor, src})
+		own[key] = true
+		filled[p.tensor] = filled[p.tensor] || ok
+	}
+	var diff KeyDiff
+	for _, s := range slots {
+		if !filled[s.dst] {
+			diff.Missing = append(diff.Missing, s.key)
+		}
+	}
+	for _, key := range keys {
+		if !own[key] {
+			diff.Unexpected = append(diff.Unexpected, key)
+		}
+	}
+
+	var problems []string
+	if !option(opts).NotStrict {
+		if len(diff.Missing) > 0 {
+			problems = append(problems, "missing keys "+dozen(diff.Missing, strconv.Quote))
+		}
+		if len(diff.Unexpected) > 0 {
+			problems = append(problems, "unexpected keys "+dozen(diff.Unexpected, strconv.Quote))
+		}
+	}
+	if len(faults) > 0 {
+		problems = append(problems, dozen(faults, func(s string) string { return s }))
+	}
+	if len(problems) > 0 {
+		return diff, fmt.Errorf("layers: the state dict does not fit the model (%s): %s", typeString(m), strings.Join(problems, "; "))
+	}
+	for _, s := range slots {
+		if s.src != nil {
+			s.dst.CopyFrom(s.src)
+		}
+	}
+	return diff, nil
+}
+
+// dozen lists what is in a list: all, or the first twelve and how many follow.
+func dozen(list []string, show func(string) string) string {
+	var b strings.Builder
+	for i, s := range list {
+		if i == 12 {
+			fmt.Fprintf(&b, " and %d more", len(list)-i)
+			break
+		}
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(show(s))
+	}
+	return b.String()
+}
