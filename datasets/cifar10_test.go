@@ -215,6 +215,7 @@ func TestCIFAR10Layouts(t *testing.T) {
 	t.Run("archive", func(t *testing.T) {
 		root := t.TempDir()
 		writeFiles(t, root, map[string][]byte{cifarArchive: testArchive(t)})
+		writeFiles(t, filepath.Join(root, ".cifar-10.unpacking"), map[string][]byte{"left by a killed program": nil})
 		c, err := NewCIFAR10(root, CIFAR10Opts{Train: true})
 		if err != nil {
 			t.Fatal(err)
@@ -721,6 +722,27 @@ func FuzzCIFARBatch(f *testing.F) {
 			}
 		}
 	})
+}
+
+func ExampleNewImageFolder() {
+	fit := transforms.Compose(transforms.Resize(32), transforms.CenterCrop(32), transforms.ToTensor())
+	set, err := NewImageFolder("photos", ImageFolderOpts{Transform: fit})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(set.Len(), set.Classes())
+}
+
+func ExampleRandomSplit() {
+	set := NewShapes(ShapesOpts{})
+	parts, err := RandomSplit(set, []int{1800, 200}, 1)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(parts[0].Len(), parts[1].Len())
+	// Output: 1800 200
 }
 
 func ExampleNewCIFAR10() {
