@@ -336,7 +336,7 @@ func TestCIFAR10BadArchive(t *testing.T) {
 		{"damaged", append(bytes.Clone(whole[:len(whole)-8]), 1, 2, 3, 4, 5, 6, 7, 8), "gzip: invalid checksum"},
 		{"parent", targz(t, entry("../evil", nil)), `entry 1, "../evil": a name that leads out`},
 		{"parent inside", targz(t, entry(cifarPy+"/../../evil", nil)), "leads out"},
-		{"absolute", targz(t, entry("/tmp/evil", nil)), "leads out"},
+		{"absolute", targz(t, entry("/evil", nil)), "leads out"},
 		{"backslash", targz(t, entry(`..\evil`, nil)), "leads out"},
 		{"symbolic link", targz(t, tar.Header{Name: cifarPy, Typeflag: tar.TypeSymlink, Linkname: "/etc"}), `a link to "/etc"`},
 		{"hard link", targz(t, tar.Header{Name: "a", Typeflag: tar.TypeLink, Linkname: "/etc/passwd"}), `a link to "/etc/passwd"`},
