@@ -411,7 +411,7 @@ type kernels[T float] struct {
 
 func (w *kernels[T]) pack(_ *kernel[T], _ *workspace[T], dst []T, widths []int, lane, lanes, k0, k int) {
 	c, t := k0/len(w.taps), k0%len(w.taps)
-	// Channels outside and panels inside, in the order in which the weight lies in memory if lanes follow each other.
+	// Channels outside and panels inside, in the order in which the weight lies in memory.
 	for i := 0; i < k; {
 		n := min(len(w.taps)-t, k-i)
 		panel, src, left := dst, w.data[c*w.channel+lane*w.lane:], lanes
