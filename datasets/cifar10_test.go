@@ -546,6 +546,34 @@ func TestDownload(t *testing.T) {
 
 // What one run received, the next one goes on with; without a version from the
 // server, it is not kept.
+// An archive that is not the published one is refused, and nothing of it stays.
+func TestDownloadOfAnotherArchive(t *testing.T) {
+	archive := testArchive(t)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", `"v1"`)
+		_, _ = w.Write(archive)
+	}))
+	defer s.Close()
+	root := filepath.Join(t.TempDir(), "data")
+	var told int64
+	_, err := NewCIFAR10(root, CIFAR10Opts{Train: true, Download: true, URL: s.URL, Progress: func(done, _ int64) { told = done }})
+	if err == nil {
+		t.Fatal("got no error")
+	}
+	for _, want := range []string{"datasets: download of " + s.URL, "the file's MD5 is ", "want " + cifarMD5, "it was deleted"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("got %q, want %q in it", err, want)
+		}
+	}
+	if told != int64(len(archive)) {
+		t.Errorf("the last progress was %d bytes, want %d", told, len(archive))
+	}
+	if exists(root) {
+		wantDir(t, root)
+		t.Error("the folder stayed")
+	}
+}
+
 func TestDownloadResumesLater(t *testing.T) {
 	content := testArchive(t)
 	for _, etag := range []string{`"v1"`, ""} {

@@ -3,6 +3,7 @@ package datasets
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -77,6 +78,7 @@ func TestLoaderBatches(t *testing.T) {
 		{"drop last", &DataLoader{BatchSize: 4, DropLast: true}, [][]int64{{0, 1, 2, 3}, {4, 5, 6, 7}}},
 		{"exact", &DataLoader{BatchSize: 5, DropLast: true}, [][]int64{{0, 1, 2, 3, 4}, {5, 6, 7, 8, 9}}},
 		{"larger than all", &DataLoader{BatchSize: 64}, [][]int64{{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}}},
+		{"as large as an int", &DataLoader{BatchSize: math.MaxInt}, [][]int64{{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}}},
 		{"sampler", &DataLoader{BatchSize: 2, Sampler: fixed{7, 7, 1}}, [][]int64{{7, 7}, {1}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
