@@ -31,6 +31,7 @@ func TestPages(t *testing.T) {
 	if err != nil || len(pages) == 0 {
 		t.Fatal("no pages", err)
 	}
+	pages = append(pages, "../README.md")
 	for _, page := range pages {
 		t.Run(page, func(t *testing.T) {
 			t.Parallel()
@@ -158,10 +159,11 @@ func run(t *testing.T, page string, blocks []block) map[int]string {
 			fmt.Fprintf(&top, "%s\n", b.text)
 			continue
 		}
-		fmt.Fprintf(&body, "os.Stdout.WriteString(%q)\n%s\n", fmt.Sprintf("%s%d\n", mark, i), b.text)
+		fmt.Fprintf(&body, "stdout.Stdout.WriteString(%q)\n%s\n", fmt.Sprintf("%s%d\n", mark, i), b.text)
 	}
-	// The page's first block imports what its code needs; the marks need os.
-	program := "package main\n\nimport os \"os\"\n\n" + top.String() + "\nfunc main() {\n" + body.String() + "}\n"
+	// The page's first block imports what its code needs; the marks need os, under
+	// a name that leaves that one to the page.
+	program := "package main\n\nimport stdout \"os\"\n\n" + top.String() + "\nfunc main() {\n" + body.String() + "}\n"
 	dir, err := os.MkdirTemp(".", "_page-")
 	if err != nil {
 		t.Fatal(err)
