@@ -143,8 +143,12 @@ func openCIFAR(ctx context.Context, root string, opts CIFAR10Opts, f *fetch) (*c
 // unpackCIFAR unpacks the archive beside itself. The folder appears under its
 // name only when it is whole and its pictures have been read.
 func unpackCIFAR(ctx context.Context, root, archive string, train bool) (*cifarData, error) {
-	tmp, err := os.MkdirTemp(root, ".cifar-10-*")
-	if err != nil {
+	// Whoever made this folder was killed: we hold the lock.
+	tmp := filepath.Join(root, ".cifar-10.unpacking")
+	if err := os.RemoveAll(tmp); err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(tmp, 0o755); err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(tmp)

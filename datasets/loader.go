@@ -290,7 +290,11 @@ func (p *plan) work(jobs <-chan job) {
 			w.index = -1
 			defer func() {
 				if v := recover(); v != nil {
-					b.err = panicError(v)
+					err, ok := v.(error)
+					if !ok {
+						err = fmt.Errorf("%v", v)
+					}
+					b.err = panicError(err)
 				}
 				if b.err != nil {
 					b.release()
@@ -320,30 +324,25 @@ func pathOf(d Dataset, i int) (p string) {
 	return fileOf(d, i)
 }
 
-// panicError turns what a worker panicked with into an error: the library's own
-// errors as they are, others with the line that panicked.
-func panicError(v any) error {
-	if err, ok := v.(*tensor.Error); ok {
-		return err
+// panicError is the error for what a worker panicked with: the library's own
+// errors as they are, others with the line that panicked. It is called while
+// the panic is being recovered.
+func panicError(err error) error {
+	if e, ok := err.(*tensor.Error); ok {
+		return e
 	}
-	at := ""
 	pcs := make([]uintptr, 32)
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs)])
 	for panicking := false; ; {
 		f, more := frames.Next()
 		if panicking && !strings.HasPrefix(f.Function, "runtime.") {
-			at = fmt.Sprintf(" at %s:%d", f.File, f.Line)
-			break
+			return fmt.Errorf("panic at %s:%d: %w", f.File, f.Line, err)
 		}
 		panicking = panicking || f.Function == "runtime.gopanic"
 		if !more {
-			break
+			return fmt.Errorf("panic: %w", err)
 		}
 	}
-	if err, ok := v.(error); ok {
-		return fmt.Errorf("panic%s: %w", at, err)
-	}
-	return fmt.Errorf("panic%s: %v", at, v)
 }
 
 // worker is what one goroutine uses again from batch to batch.

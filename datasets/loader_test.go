@@ -457,6 +457,7 @@ func BenchmarkLoader(b *testing.B) {
 		{"crop,flip,normalize", transforms.Compose(transforms.RandomCrop(32, 4), transforms.RandomHorizontalFlip(0.5), transforms.ToTensor(),
 			transforms.Normalize([]float64{0.49, 0.48, 0.45}, []float64{0.25, 0.24, 0.26}))},
 		{"erasing", transforms.Compose(transforms.RandomHorizontalFlip(0.5), transforms.ToTensor(), transforms.RandomErasing(0.5, transforms.ErasingOpts{}))},
+		{"one by one", transforms.Compose(transforms.ToTensor(), transforms.RandomHorizontalFlip(0.5))},
 	} {
 		set := NewShapes(ShapesOpts{Train: true, Transform: tt.tr})
 		b.Run(tt.name, func(b *testing.B) {

@@ -10,8 +10,9 @@ import (
 )
 
 // Pictures is a data set of labelled pictures of one size that are held in
-// memory, as bytes. Where the transforms are flips and crops, ToTensor and
-// Normalize, a DataLoader makes its batches from them in one pass.
+// memory, as bytes. Where the transforms are flips and crops, ToTensor,
+// Normalize and RandomErasing, a DataLoader makes its batches from them in one
+// pass.
 type Pictures struct {
 	pixels    []byte
 	c, h, w   int

@@ -71,32 +71,26 @@ func describeList(children []Module, path string) ([]byte, error) {
 }
 
 // constructList makes the modules of a list that describeList wrote.
-func constructList(list []partConfig) ([]Module, error) {
+func constructList(list []partConfig, r *room) ([]Module, error) {
+	r.depth++
+	defer func() { r.depth-- }()
+	if r.depth > maxDepth {
+		return nil, fmt.Errorf("containers are nested more than %d deep", maxDepth)
+	}
 	children := make([]Module, len(list))
-	total := 0
 	for i, c := range list {
-		m, err := construct(c.Name, c.Config)
+		m, err := construct(c.Name, c.Config, r)
 		if err != nil {
 			return nil, fmt.Errorf("%d: %w", i, err)
 		}
 		children[i] = m
-		for _, m := range Modules(m) {
-			for _, p := range m.Parts() {
-				if p.tensor != nil {
-					total += p.tensor.Len()
-				}
-			}
-		}
-		if total > maxChildren {
-			return nil, fmt.Errorf("%d: the parameters have %d elements so far, want at most %d in all", i, total, maxChildren)
-		}
 	}
 	return children, nil
 }
 
 func init() {
-	register("Sequential", func(list []partConfig) (Module, error) {
-		children, err := constructList(list)
+	register("Sequential", func(list []partConfig, r *room) (Module, error) {
+		children, err := constructList(list, r)
 		if err != nil {
 			return nil, err
 		}
@@ -110,8 +104,8 @@ func init() {
 		}
 		return s, nil
 	})
-	register("ModuleList", func(list []partConfig) (Module, error) {
-		children, err := constructList(list)
+	register("ModuleList", func(list []partConfig, r *room) (Module, error) {
+		children, err := constructList(list, r)
 		return ModuleList(children), err
 	})
 }
@@ -125,10 +119,11 @@ func isLibraryName(name string) bool { return libraryNames[name] }
 // register makes a layer of this package known to [Load]. The config is decoded
 // strictly: a setting that this version does not know is an error, because
 // without it the module would compute something else. What build panics with
-// because it does not fit is an error too.
-func register[C any](name string, build func(C) (Module, error)) {
+// because it does not fit is an error too. build calls limit for each
+// parameter before it makes it.
+func register[C any](name string, build func(c C, r *room) (Module, error)) {
 	libraryNames[name] = true
-	Register(name, func(config []byte) (m Module, err error) {
+	registerWithin(name, func(config []byte, r *room) (m Module, err error) {
 		var c C
 		if len(config) > 0 {
 			d := json.NewDecoder(bytes.NewReader(config))
@@ -140,7 +135,7 @@ func register[C any](name string, build func(C) (Module, error)) {
 				return nil, fmt.Errorf("layers: %s: config %.60q goes on after its value", name, config)
 			}
 		}
-		if bad := tensor.Try(func() { m, err = build(c) }); bad != nil {
+		if bad := tensor.Try(func() { m, err = build(c, r) }); bad != nil {
 			err = bad
 		}
 		if err != nil {
@@ -182,7 +177,7 @@ func isLibrary(m Module) bool {
 // registerPlain is register for a layer without parameters, whose settings are its
 // fields.
 func registerPlain[L Layer](name string) {
-	register(name, func(l L) (Module, error) { return l, nil })
+	register(name, func(l L, _ *room) (Module, error) { return l, nil })
 }
 
 // option returns the optional last argument of a constructor.
@@ -193,23 +188,18 @@ func option[T any](opts []T) (o T) {
 	return o
 }
 
-// A damaged or hostile file must not ask for all memory: these are the most
-// elements that one parameter and the children of one container may have. They
-// bind what comes from a config only, not what a program makes itself.
-const (
-	maxParameter = 1 << 28
-	maxChildren  = 1 << 30
-)
-
-// limit checks the sizes of a parameter that a config asks for.
-func limit(sizes ...int) error {
+// limit checks the sizes of a parameter that a config asks for and takes its
+// elements off what the file has: it cannot ask for more than it holds, and so not
+// for all memory.
+func limit(r *room, sizes ...int) error {
 	n := 1
 	for _, s := range sizes {
-		if s < 1 || s > maxParameter/n {
-			return fmt.Errorf("a parameter %v, want sizes of 1 or more and at most %d elements", sizes, maxParameter)
+		if s < 1 || s > r.elements/n {
+			return fmt.Errorf("a parameter %v, want sizes of 1 or more and at most the %d elements that the file has left", sizes, r.elements)
 		}
 		n *= s
 	}
+	r.elements -= n
 	return nil
 }
 

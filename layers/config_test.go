@@ -73,18 +73,18 @@ var hostile = []struct{ name, config, want string }{
 	{"Linear", `{"in_features":-3,"out_features":-2}`, "a parameter [-2 -3]"},
 	{"Linear", `{"in_features":4294967296,"out_features":4294967296}`, "a parameter"},
 	{"Linear", `{"in_features":1e99,"out_features":1}`, "cannot unmarshal"},
-	{"Linear", `{"in_features":268435457,"out_features":1}`, "at most 268435456 elements"},
-	{"Embedding", `{"num_embeddings":1000000,"embedding_dim":1000000}`, "at most 268435456 elements"},
+	{"Linear", `{"in_features":1048577,"out_features":1}`, "at most the 1048576 elements"},
+	{"Embedding", `{"num_embeddings":1000000,"embedding_dim":1000000}`, "at most the 1048576 elements"},
 	{"Conv2d", `{"in_channels":3,"out_channels":3,"kernel_size":[3,3],"stride":[1,1],"padding":[0,0],"dilation":[1,1],"groups":0}`, "groups 0"},
 	{"Conv2d", `{"in_channels":3,"out_channels":3,"kernel_size":[3,3],"stride":[1,1],"padding":[0,0],"dilation":[1,1],"groups":-1}`, "groups -1"},
 	{"Conv2d", `{"in_channels":3,"out_channels":3,"kernel_size":[3,3],"stride":[1,1],"padding":[0,0],"dilation":[1,1],"groups":9}`, "a parameter [3 0 3 3]"},
 	{"Conv2d", `{"in_channels":3,"out_channels":3,"kernel_size":[3,3],"stride":[0,1],"padding":[0,0],"dilation":[1,1],"groups":1}`, "stride 0"},
 	{"Conv2d", `{"in_channels":3,"out_channels":3,"kernel_size":[3,3],"stride":[1,1],"padding":[9223372036854775807,0],"dilation":[1,1],"groups":1}`, "padding 9223372036854775807"},
-	{"ConvTranspose2d", `{"in_channels":65536,"out_channels":65536,"kernel_size":[1,1],"stride":[1,1],"padding":[0,0],"dilation":[1,1],"groups":1}`, "at most 268435456 elements"},
-	{"BatchNorm2d", `{"num_features":-1}`, "a parameter [-1]"},
+	{"ConvTranspose2d", `{"in_channels":65536,"out_channels":65536,"kernel_size":[1,1],"stride":[1,1],"padding":[0,0],"dilation":[1,1],"groups":1}`, "at most the 1048576 elements"},
+	{"BatchNorm2d", `{"num_features":-1}`, "channels -1"},
 	{"BatchNorm2d", `{"num_features":3,"eps":-1}`, "eps -1"},
 	{"LayerNorm", `{"normalized_shape":[]}`, "got no sizes"},
-	{"LayerNorm", `{"normalized_shape":[65536,65536]}`, "at most 268435456 elements"},
+	{"LayerNorm", `{"normalized_shape":[65536,65536],"elementwise_affine":true}`, "at most the 1048576 elements"},
 	{"GroupNorm", `{"num_groups":0,"num_channels":4}`, "groups or channels 0"},
 	{"MaxPool2d", `{"kernel_size":[0,0]}`, "kernel size 0"},
 	{"MaxPool2d", `{"kernel_size":[2,2],"stride":[1,1]}`, "dilation 0"},
@@ -93,6 +93,9 @@ var hostile = []struct{ name, config, want string }{
 	{"Dropout", `{"p":2}`, "probability 2"},
 	{"Sequential", `[{"name":"ReLU"},{"name":"Linear","config":{"in_features":0}}]`, "1: layers: Linear: a parameter"},
 	{"Sequential", `[{"name":"ModuleList","config":[]}]`, "0: a ModuleList"},
+	{"Sequential", `[{"name":"LayerNorm","config":{"normalized_shape":[1000000],"eps":0,"elementwise_affine":true,"bias":true}},` +
+		`{"name":"BatchNorm2d","config":{"num_features":50000,"affine":true}}]`, "at most the 48576 elements"},
+	{"Sequential", strings.Repeat(`[{"name":"Sequential","config":`, 101) + "[]" + strings.Repeat("}]", 101), "nested more than 100 deep"},
 	{"Sequential", `{}`, "cannot unmarshal"},
 	{"ModuleList", `[{"name":"Nothing"}]`, "no module is registered"},
 }
@@ -100,14 +103,14 @@ var hostile = []struct{ name, config, want string }{
 func TestHostileConfigs(t *testing.T) {
 	taken := tensor.ReadMemoryStats(tensor.CPU).Taken
 	for _, c := range hostile {
-		m, err := construct(c.name, []byte(c.config))
+		m, err := construct(c.name, []byte(c.config), &room{elements: 1 << 20})
 		if err == nil {
 			t.Errorf("%s %s: got %v, want an error", c.name, c.config, m)
 		} else if !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s %s: got %q, want it to contain %q", c.name, c.config, err, c.want)
 		}
 	}
-	if got := tensor.ReadMemoryStats(tensor.CPU).Taken - taken; got > 1<<20 {
+	if got := tensor.ReadMemoryStats(tensor.CPU).Taken - taken; got > 16<<20 {
 		t.Errorf("refusing took %d bytes of memory", got)
 	}
 }
@@ -125,11 +128,11 @@ func FuzzConstruct(f *testing.F) {
 		f.Add(name, config)
 	}
 	f.Fuzz(func(t *testing.T, name string, config []byte) {
-		m, err := construct(name, config)
+		m, err := construct(name, config, &room{elements: 1 << 20})
 		if (m == nil) == (err == nil) {
 			t.Errorf("got %v and %v, want one of them", m, err)
 		}
-		if err == nil && NumParameters(m) > maxChildren {
+		if err == nil && NumParameters(m) > 2<<20 { // weights and biases
 			t.Errorf("%d parameters", NumParameters(m))
 		}
 	})
@@ -147,7 +150,7 @@ func TestDescribeContainers(t *testing.T) {
 	if string(config) != want {
 		t.Errorf("got  %s\nwant %s", config, want)
 	}
-	again, err := construct(name, config)
+	again, err := construct(name, config, &room{elements: 1 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}

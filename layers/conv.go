@@ -181,14 +181,14 @@ func (l *ConvTranspose2d) Parts() []Part {
 func (l *ConvTranspose2d) Config() (string, []byte) { return config("ConvTranspose2d", l.set) }
 
 func init() {
-	register("Conv2d", func(s convSettings) (Module, error) {
-		if err := limit(s.Out, s.In/max(s.Groups, 1), s.Kernel[0], s.Kernel[1]); err != nil {
+	register("Conv2d", func(s convSettings, r *room) (Module, error) {
+		if err := limit(r, s.Out, s.In/max(s.Groups, 1), s.Kernel[0], s.Kernel[1]); err != nil {
 			return nil, err
 		}
 		return newConv2d(s), nil
 	})
-	register("ConvTranspose2d", func(s convSettings) (Module, error) {
-		if err := limit(s.In, s.Out/max(s.Groups, 1), s.Kernel[0], s.Kernel[1]); err != nil {
+	register("ConvTranspose2d", func(s convSettings, r *room) (Module, error) {
+		if err := limit(r, s.In, s.Out/max(s.Groups, 1), s.Kernel[0], s.Kernel[1]); err != nil {
 			return nil, err
 		}
 		return newConvTranspose2d(s), nil

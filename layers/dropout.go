@@ -47,5 +47,5 @@ type dropoutConfig struct {
 func (l *Dropout) Config() (string, []byte) { return config("Dropout", dropoutConfig{l.P}) }
 
 func init() {
-	register("Dropout", func(c dropoutConfig) (Module, error) { return NewDropout(c.P), nil })
+	register("Dropout", func(c dropoutConfig, _ *room) (Module, error) { return NewDropout(c.P), nil })
 }

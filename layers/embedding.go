@@ -44,8 +44,8 @@ func (l *Embedding) Config() (string, []byte) {
 }
 
 func init() {
-	register("Embedding", func(c embeddingConfig) (Module, error) {
-		if err := limit(c.N, c.Dim); err != nil {
+	register("Embedding", func(c embeddingConfig, r *room) (Module, error) {
+		if err := limit(r, c.N, c.Dim); err != nil {
 			return nil, err
 		}
 		return NewEmbedding(c.N, c.Dim), nil

@@ -67,8 +67,8 @@ func (l *Linear) Config() (string, []byte) {
 }
 
 func init() {
-	register("Linear", func(c linearConfig) (Module, error) {
-		if err := limit(c.Out, c.In); err != nil {
+	register("Linear", func(c linearConfig, r *room) (Module, error) {
+		if err := limit(r, c.Out, c.In); err != nil {
 			return nil, err
 		}
 		return NewLinear(c.In, c.Out, LinearOpts{NoBias: !c.Bias}), nil

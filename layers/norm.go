@@ -2,6 +2,7 @@ package layers
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/wick-ml/wick/tensor"
@@ -57,11 +58,12 @@ func affine(dims ...int) (w, b *tensor.Tensor) {
 
 // Forward returns x normalized; [N C H W] stays so.
 func (l *BatchNorm2d) Forward(x *tensor.Tensor) *tensor.Tensor {
+	y := tensor.BatchNorm2d(x, l.RunningMean, l.RunningVar, l.Weight, l.Bias, tensor.BatchNormOpts{
+		Training: !l.eval, Momentum: l.Momentum, Eps: l.Eps})
 	if !l.eval && l.NumBatchesTracked != nil {
 		l.NumBatchesTracked.AddScalarInPlace(1)
 	}
-	return tensor.BatchNorm2d(x, l.RunningMean, l.RunningVar, l.Weight, l.Bias, tensor.BatchNormOpts{
-		Training: !l.eval, Momentum: l.Momentum, Eps: l.Eps})
+	return y
 }
 
 // SetTraining chooses between the batch's statistics and the running ones;
@@ -115,13 +117,19 @@ type LayerNorm struct {
 
 // NewLayerNorm returns a LayerNorm over the last dimensions, of the given sizes.
 func NewLayerNorm(dims ...int) *LayerNorm {
+	l := newLayerNorm(dims)
+	l.Weight, l.Bias = affine(dims...)
+	return l
+}
+
+// newLayerNorm returns a LayerNorm without weight and bias.
+func newLayerNorm(dims []int) *LayerNorm {
 	const op = "NewLayerNorm"
 	if len(dims) == 0 {
 		fail(op, "got no sizes, want those of the last dimensions")
 	}
 	wantSize(op, "size", 1, dims...)
-	w, b := affine(dims...)
-	return &LayerNorm{Weight: w, Bias: b, shape: w.Shape()}
+	return &LayerNorm{shape: slices.Clone(dims)}
 }
 
 // Forward returns x normalized; its shape stays.
@@ -164,13 +172,19 @@ type GroupNorm struct {
 
 // NewGroupNorm returns a GroupNorm; groups must divide channels.
 func NewGroupNorm(groups, channels int) *GroupNorm {
+	l := newGroupNorm(groups, channels)
+	l.Weight, l.Bias = affine(channels)
+	return l
+}
+
+// newGroupNorm returns a GroupNorm without weight and bias.
+func newGroupNorm(groups, channels int) *GroupNorm {
 	const op = "NewGroupNorm"
 	wantSize(op, "groups or channels", 1, groups, channels)
 	if channels%groups != 0 {
 		fail(op, "%d channels cannot be split into %d groups", channels, groups)
 	}
-	w, b := affine(channels)
-	return &GroupNorm{Weight: w, Bias: b, groups: groups, channels: channels}
+	return &GroupNorm{groups: groups, channels: channels}
 }
 
 // Forward returns x normalized; its shape stays.
@@ -209,9 +223,11 @@ func wantEps(eps float64) error {
 }
 
 func init() {
-	register("BatchNorm2d", func(c batchNormConfig) (Module, error) {
-		if err := limit(c.Channels); err != nil {
-			return nil, err
+	register("BatchNorm2d", func(c batchNormConfig, r *room) (Module, error) {
+		if c.Affine || c.Stats {
+			if err := limit(r, c.Channels); err != nil {
+				return nil, err
+			}
 		}
 		if err := wantEps(c.Eps); err != nil {
 			return nil, err
@@ -220,34 +236,34 @@ func init() {
 		l.Eps, l.Momentum = c.Eps, c.Momentum
 		return l, nil
 	})
-	register("LayerNorm", func(c layerNormConfig) (Module, error) {
-		if err := limit(c.Shape...); err != nil {
-			return nil, err
-		}
+	register("LayerNorm", func(c layerNormConfig, r *room) (Module, error) {
+		l := newLayerNorm(c.Shape)
 		if err := wantEps(c.Eps); err != nil {
 			return nil, err
 		}
-		l := NewLayerNorm(c.Shape...)
 		l.Eps = c.Eps
-		if !c.Affine {
-			l.Weight = nil
+		if c.Affine {
+			if err := limit(r, c.Shape...); err != nil {
+				return nil, err
+			}
+			l.Weight, l.Bias = affine(c.Shape...)
 		}
 		if !c.Bias {
 			l.Bias = nil
 		}
 		return l, nil
 	})
-	register("GroupNorm", func(c groupNormConfig) (Module, error) {
-		if err := limit(c.Channels); err != nil {
-			return nil, err
-		}
+	register("GroupNorm", func(c groupNormConfig, r *room) (Module, error) {
+		l := newGroupNorm(c.Groups, c.Channels)
 		if err := wantEps(c.Eps); err != nil {
 			return nil, err
 		}
-		l := NewGroupNorm(c.Groups, c.Channels)
 		l.Eps = c.Eps
-		if !c.Affine {
-			l.Weight, l.Bias = nil, nil
+		if c.Affine {
+			if err := limit(r, c.Channels); err != nil {
+				return nil, err
+			}
+			l.Weight, l.Bias = affine(c.Channels)
 		}
 		return l, nil
 	})

@@ -182,9 +182,9 @@ func (l *AdaptiveAvgPool2d) Parts() []Part { return nil }
 func (l *AdaptiveAvgPool2d) Config() (string, []byte) { return config("AdaptiveAvgPool2d", l.set) }
 
 func init() {
-	register("MaxPool2d", func(s poolSettings) (Module, error) { return newMaxPool2d(s), nil })
-	register("AvgPool2d", func(s poolSettings) (Module, error) { return newAvgPool2d(s), nil })
-	register("AdaptiveAvgPool2d", func(s adaptiveSettings) (Module, error) {
+	register("MaxPool2d", func(s poolSettings, _ *room) (Module, error) { return newMaxPool2d(s), nil })
+	register("AvgPool2d", func(s poolSettings, _ *room) (Module, error) { return newAvgPool2d(s), nil })
+	register("AdaptiveAvgPool2d", func(s adaptiveSettings, _ *room) (Module, error) {
 		return NewAdaptiveAvgPool2d(s.Out[0], s.Out[1]), nil
 	})
 }

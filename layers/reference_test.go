@@ -190,7 +190,11 @@ func TestReference(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			m, err := construct(name, config)
+			elements := 0 // no more than a file has
+			for _, p := range StateDict(make()) {
+				elements += p.Len()
+			}
+			m, err := construct(name, config, &room{elements: elements})
 			if err != nil {
 				t.Fatalf("construct(%q, %s): %v", name, config, err)
 			}

@@ -16,14 +16,30 @@ type Configurer interface {
 
 var registry = struct {
 	sync.RWMutex
-	constructors map[string]func(config []byte) (Module, error)
-}{constructors: map[string]func([]byte) (Module, error){}}
+	constructors map[string]constructor
+}{constructors: map[string]constructor{}}
+
+// room is what a file may ask for: no more parameters than it holds, and
+// containers in containers to a depth that no model has.
+type room struct {
+	elements int // that parameters may still have
+	depth    int // of the containers so far
+}
+
+const maxDepth = 100
+
+// constructor makes a module from its config. Those of this package keep within r.
+type constructor func(config []byte, r *room) (Module, error)
 
 // Register makes a type of module known to [Load], by the name that its Config
 // returns. construct makes a new module from what Config returned; it must treat
 // config as data from a stranger. Registering a name twice panics. A program does
 // this once, in an init function or at the start of main.
 func Register(name string, construct func(config []byte) (Module, error)) {
+	registerWithin(name, func(config []byte, _ *room) (Module, error) { return construct(config) })
+}
+
+func registerWithin(name string, construct constructor) {
 	registry.Lock()
 	defer registry.Unlock()
 	if _, ok := registry.constructors[name]; ok {
@@ -32,8 +48,9 @@ func Register(name string, construct func(config []byte) (Module, error)) {
 	registry.constructors[name] = construct
 }
 
-// construct makes a module by its registered name.
-func construct(name string, config []byte) (Module, error) {
+// construct makes a module by its registered name, within what its file
+// may ask for.
+func construct(name string, config []byte, r *room) (Module, error) {
 	registry.RLock()
 	f := registry.constructors[name]
 	names := slices.Sorted(maps.Keys(registry.constructors))
@@ -41,7 +58,7 @@ func construct(name string, config []byte) (Module, error) {
 	if f == nil {
 		return nil, fmt.Errorf("layers: no module is registered under %q (layers.Register makes one known); known are %q", name, names)
 	}
-	return f(config)
+	return f(config, r)
 }
 
 // registered reports whether a constructor is known under a name.

@@ -70,8 +70,16 @@ func Load[M Module](path string) (M, error) {
 	if !ok {
 		return none, fmt.Errorf("layers: Load: %s holds tensors without a model; ReadStateDict and LoadStateDict read them into one", path)
 	}
+	state, err := entries(f)
+	if err != nil {
+		return none, err
+	}
+	var r room
+	for _, t := range state {
+		r.elements += t.Len()
+	}
 	var m Module
-	if bad := tensor.Try(func() { m, err = construct(name, []byte(f.Metadata[configKey])) }); bad != nil {
+	if bad := tensor.Try(func() { m, err = construct(name, []byte(f.Metadata[configKey]), &r) }); bad != nil {
 		err = bad
 	}
 	if err != nil {
@@ -81,10 +89,6 @@ func Load[M Module](path string) (M, error) {
 	if !ok {
 		want := strings.TrimPrefix(fmt.Sprintf("%T", &none), "*")
 		return none, fmt.Errorf("layers: Load: %s holds the model %.60q, a %T, not a %s", path, name, m, want)
-	}
-	state, err := entries(f)
-	if err != nil {
-		return none, err
 	}
 	if _, err := LoadStateDict(model, state); err != nil {
 		return none, fmt.Errorf("loading %s: %w", path, err)

@@ -92,12 +92,14 @@ func NewVGG(cfg Cfg, classes int) *VGG {
 		in = width
 	}
 	features.Append(layers.NewAvgPool2d(1, 1))
-	return &VGG{
+	m := &VGG{
 		Features:   features,
 		Dropout:    layers.NewDropout(0),
 		Classifier: layers.NewLinear(in, classes),
 		cfg:        cfg, classes: classes,
 	}
+	layers.Parameters(m) // a walk through the tree, after which errors can name the layer
+	return m
 }
 
 // maxWidth bounds what a configuration from a file can ask for.

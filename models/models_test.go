@@ -274,6 +274,38 @@ func TestEvaluationMemory(t *testing.T) {
 	}
 }
 
+func TestErrorsNameTheLayer(t *testing.T) {
+	m := models.NewVGG(models.Cfg{16, "M", 32, "M"}, 10)
+	for _, c := range []struct {
+		input []int
+		want  string
+	}{
+		{[]int{1, 4, 4, 4}, "tensor: features.0 Conv2d: input [1 4 4 4] has 4 channels, weight [16 3 3 3] takes 3"},
+		{[]int{1, 3, 32, 32}, "tensor: classifier Linear: input [1 2048]"},
+	} {
+		err := tensor.Try(func() { m.Forward(tensor.Zeros(c.input...)) })
+		if err == nil || !strings.HasPrefix(err.Error(), c.want) {
+			t.Errorf("input %v: got %v, want %s", c.input, err, c.want)
+		}
+	}
+}
+
+// A training step of the tutorial: VGG16, 64 pictures, Adam. bench compares it
+// with PyTorch's.
+func BenchmarkTrainingStep(b *testing.B) {
+	m := models.NewVGG(models.Cfgs["VGG16"], 10)
+	optimizer := optim.NewAdam(layers.Parameters(m), 0.001)
+	images, labels := batch(64)
+	for b.Loop() {
+		s := tensor.NewScope()
+		optimizer.ZeroGrad()
+		layers.CrossEntropyLoss{}.Forward(m.Forward(images.Clone().In(s)), labels).Backward()
+		optimizer.Step()
+		s.Close()
+	}
+	b.ReportMetric(64*float64(b.N)/b.Elapsed().Seconds(), "images/s")
+}
+
 func ExampleNewVGG() {
 	m := models.NewVGG(models.Cfg{16, "M", 32, "M"}, 10)
 	m.Dropout.P = 0.5

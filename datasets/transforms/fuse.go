@@ -8,13 +8,14 @@ import "math/rand/v2"
 type Fused struct {
 	c, h, w    int // of the pictures
 	outH, outW int
-	steps      []Transform    // flips and crops
-	value      [][256]float32 // of each byte, for each channel
+	steps      []Transform     // flips and crops
+	value      [][256]float32  // of each byte, for each channel
+	erasings   []randomErasing // of what the steps made
 }
 
 // Fuse returns the chain t as one pass over pictures of the given sizes. ok is
 // false if t is anything but flips and crops, then ToTensor, then perhaps
-// Normalize. A nil t means ToTensor.
+// Normalize and RandomErasing. A nil t means ToTensor.
 func Fuse(t Transform, channels, height, width int) (f *Fused, ok bool) {
 	if t == nil {
 		t = toTensor{}
@@ -55,7 +56,7 @@ func (f *Fused) add(t Transform) bool {
 		}
 		return true
 	case normalize:
-		if f.value == nil || len(t.mean) != 1 && len(t.mean) != f.c {
+		if f.value == nil || f.erasings != nil || len(t.mean) != 1 && len(t.mean) != f.c {
 			return false
 		}
 		for k := range f.value {
@@ -65,6 +66,9 @@ func (f *Fused) add(t Transform) bool {
 			}
 		}
 		return true
+	case randomErasing:
+		f.erasings = append(f.erasings, t)
+		return f.value != nil
 	default:
 		return false
 	}
@@ -124,6 +128,14 @@ func (f *Fused) Run(dst []float32, src []byte, r *rand.Rand) {
 			fill(row[xhi:], value[0])
 		}
 		fill(out[yhi*at.w:], value[0])
+	}
+	for _, e := range f.erasings {
+		if float(r) >= e.p {
+			continue
+		}
+		if top, left, h, w := e.draw(at.h, at.w, r); h > 0 && w > 0 {
+			erase(e.opts, dst, f.c, at.h, at.w, top, left, h, w, r)
+		}
 	}
 }
 

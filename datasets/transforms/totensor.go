@@ -199,19 +199,29 @@ func (e randomErasing) Apply(s Sample, r *rand.Rand) Sample {
 	if eh == 0 || ew == 0 {
 		return s
 	}
-	v := x.Float64s()
+	if x.DType() == tensor.Float64 {
+		v := x.Float64s()
+		erase(e.opts, v, c, h, w, top, left, eh, ew, r)
+		return Sample{Tensor: tensor.From(v, c, h, w)}
+	}
+	v := x.Floats()
+	erase(e.opts, v, c, h, w, top, left, eh, ew, r)
+	return Sample{Tensor: tensor.From(v, c, h, w)}
+}
+
+// erase overwrites a rectangle of each of the c planes of h×w in v.
+func erase[T float32 | float64](opts ErasingOpts, v []T, c, h, w, top, left, eh, ew int, r *rand.Rand) {
 	for k := range c {
 		for y := top; y < top+eh; y++ {
-			for i := range v[(k*h+y)*w+left:][:ew] {
-				value := e.opts.Value
-				if e.opts.Random {
-					value = normal(r)
+			row := v[(k*h+y)*w+left:][:ew]
+			for i := range row {
+				row[i] = T(opts.Value)
+				if opts.Random {
+					row[i] = T(normal(r))
 				}
-				v[(k*h+y)*w+left+i] = value
 			}
 		}
 	}
-	return Sample{Tensor: tensor.From(v, c, h, w).ToDType(x.DType())}
 }
 
 func normal(r *rand.Rand) float64 {

@@ -429,6 +429,7 @@ func TestFuse(t *testing.T) {
 		{"crop of a crop", Compose(flips[0], RandomCrop(7, 3), flips[1], RandomCrop(9, 4), flips[0], ToTensor(), norm), 3},
 		{"center", Compose(flips[1], CenterCrop(20), flips[0], RandomCrop(6, 0), Compose(flips[0], ToTensor()), norm), 3},
 		{"mostly padding", Compose(CenterCrop(1), RandomCrop(9, 9), flips[0], RandomCrop(5, 0), ToTensor(), norm), 3},
+		{"erasing", Compose(flips[0], ToTensor(), norm, RandomErasing(0.7, ErasingOpts{Value: 3}), RandomErasing(0.5, ErasingOpts{Random: true})), 3},
 		{"normalized twice", Compose(ToTensor(), norm, norm, ToTensor()), 3},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -475,7 +476,7 @@ func TestFuse(t *testing.T) {
 	}
 	for _, tr := range []Transform{
 		Compose(Resize(8), ToTensor()), Compose(RandomHorizontalFlip(0.5)), Compose(ToTensor(), RandomHorizontalFlip(0.5)),
-		Compose(RandomCrop(99, 1), ToTensor()), Compose(norm, ToTensor()), Lambda(ToTensor().Apply),
+		Compose(RandomCrop(99, 1), ToTensor()), Compose(ToTensor(), RandomErasing(1, ErasingOpts{}), norm), RandomErasing(1, ErasingOpts{}), Compose(norm, ToTensor()), Lambda(ToTensor().Apply),
 		Compose(ToTensor(), Normalize([]float64{0, 0}, []float64{1, 1})),
 	} {
 		if _, ok := Fuse(tr, 3, 11, 14); ok {

@@ -401,17 +401,17 @@ func (im *image[T]) at(px, c int, t tap) T {
 	return im.data[n*im.stride+(c*im.h+h)*im.w+w]
 }
 
-// kernels is a part of a weight as an operand: lanes run over one of its two
-// channel dimensions, depth is (channel of the other, tap).
+// kernels is the weight as an operand of the input gradient: lanes run over
+// input channels, depth over (output channel, tap).
 type kernels[T float] struct {
 	data          []T
-	lane, channel int   // elements from one lane, and from one channel, to the next
-	taps          []int // the taps that take part, by their places
+	lane, channel int   // elements from one input channel, and from one output channel, to the next
+	taps          []int // the taps that take part, by their places in the weight
 }
 
 func (w *kernels[T]) pack(_ *kernel[T], _ *workspace[T], dst []T, widths []int, lane, lanes, k0, k int) {
 	c, t := k0/len(w.taps), k0%len(w.taps)
-	// Channels outside and panels inside, in the order in which the weight lies in memory if lanes follow each other.
+	// Channels outside and panels inside, in the order in which the weight lies in memory.
 	for i := 0; i < k; {
 		n := min(len(w.taps)-t, k-i)
 		panel, src, left := dst, w.data[c*w.channel+lane*w.lane:], lanes

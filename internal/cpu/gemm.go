@@ -13,11 +13,13 @@ package cpu
 // are independent units of work whose limits depend on the shape alone; sums of
 // pieces are added in order. So the bits do not depend on the number of cores.
 
+import "math"
+
 //go:generate go run -C gen . -out ../gemm_amd64.s -stubs ../gemm_stubs_amd64.go -pkg cpu
 
 // A tile of the result is tileRows×tileCols elements at most, computed in
-// blocks of tileDepth along k. A kernel's panels share the memory of a tile, so
-// the sizes are multiples of all widths.
+// blocks of tileDepth along k: a block of a stays in the second cache, a panel of
+// b in the first. tileCols is a multiple of the widths of all kernels' panels.
 const (
 	tileRows  = 256
 	tileCols  = 512
@@ -156,7 +158,7 @@ func plainStage[T float](dst, src []T, g *stageGeom) {
 func (kn *kernel[T]) split(dst []int, m int) []int {
 	tall, low := kn.heights[0], kn.heights[len(kn.heights)-1]
 	var nTall, nLow int
-	for n, best := 0, 1<<62; n < tall && (n == 0 || low != tall); n++ {
+	for n, best := 0, math.MaxInt; n < tall && (n == 0 || low != tall); n++ {
 		t := (max(m-n*low, 0) + tall - 1) / tall
 		if rows := t*tall + n*low; rows < best {
 			nTall, nLow, best = t, n, rows

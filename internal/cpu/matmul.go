@@ -12,14 +12,14 @@ func (be *Backend) MatMul(dst, a, b backend.Array, g backend.MatMulGeom) {
 }
 
 // smallMatMul is the number of multiplications up to which packing does not pay.
-const smallMatMul = 4 << 10
+const smallMatMul = 1 << 10
 
 func matmul[T float](be *Backend, dst, a, b backend.Array, g backend.MatMulGeom) {
 	c, x, y := data[T](dst), data[T](a), data[T](b)
 	if len(c) == 0 {
 		return
 	}
-	if work := g.M * g.N * g.K; work <= smallMatMul {
+	if work := g.M * g.N * g.K; work <= smallMatMul || g.M*g.N <= 2 { // a dot product fills no panel
 		parallel(g.Batch, grain/max(work, 1), func(lo, hi int) {
 			for i := lo; i < hi; i++ {
 				smallProduct(c[i*g.M*g.N:][:g.M*g.N], x[i*g.StrideA:], y[i*g.StrideB:], g)

@@ -1,0 +1,116 @@
+package layers_test
+
+import (
+	"fmt"
+
+	"github.com/wick-ml/wick/layers"
+	"github.com/wick-ml/wick/tensor"
+)
+
+func ExampleNewSequential() {
+	model := layers.NewSequential(
+		layers.NewConv2d(3, 16, 3, layers.ConvOpts{Padding: 1}),
+		layers.NewBatchNorm2d(16),
+		layers.ReLU{Inplace: true},
+		layers.NewMaxPool2d(2, 2),
+		layers.Flatten{},
+		layers.NewLinear(16*4*4, 10),
+	)
+	output := model.Forward(tensor.Zeros(2, 3, 8, 8))
+	fmt.Println(output.Shape())
+	// Output: [2 10]
+}
+
+func ExampleNewConv2d() {
+	x := tensor.Zeros(1, 3, 32, 32)
+	fmt.Println(layers.NewConv2d(3, 64, 3).Forward(x).Shape())
+	fmt.Println(layers.NewConv2d(3, 64, 3, layers.ConvOpts{Stride: 2, Padding: 1}).Forward(x).Shape())
+	fmt.Println(layers.NewConv2d(3, 64, 0, layers.ConvOpts{KernelHW: [2]int{1, 5}}).Forward(x).Shape())
+	// Output:
+	// [1 64 30 30]
+	// [1 64 16 16]
+	// [1 64 32 28]
+}
+
+// Labels are class numbers; Backward leaves gradients in the parameters.
+func ExampleCrossEntropyLoss() {
+	model := layers.NewLinear(4, 3)
+	for _, p := range layers.NamedParameters(model) {
+		p.Zero()
+	}
+	criterion := layers.CrossEntropyLoss{}
+	loss := criterion.Forward(model.Forward(tensor.Ones(2, 4)), tensor.From([]int64{0, 2}))
+	loss.Backward()
+	fmt.Printf("%.4f\n", loss.Item())
+	fmt.Println(model.Weight.Grad().Shape())
+	// Output:
+	// 1.0986
+	// [3 4]
+}
+
+func ExampleBatchNorm2d() {
+	norm := layers.NewBatchNorm2d(1)
+	norm.Momentum = 0.5 // PyTorch's default is 0.1
+	norm.Forward(tensor.From([]float32{1, 3}, 2, 1, 1, 1))
+	fmt.Println(norm.RunningMean.Item(), norm.RunningVar.Item(), norm.NumBatchesTracked.Item())
+	// Output: 1 1.5 1
+}
+
+func ExampleStateDict() {
+	model := layers.NewSequential(layers.NewConv2d(1, 2, 3), layers.NewBatchNorm2d(2))
+	for key, t := range layers.StateDict(model) {
+		fmt.Println(key, t.Shape())
+	}
+	// Output:
+	// 0.weight [2 1 3 3]
+	// 0.bias [2]
+	// 1.weight [2]
+	// 1.bias [2]
+	// 1.running_mean [2]
+	// 1.running_var [2]
+	// 1.num_batches_tracked []
+}
+
+// Frozen layers keep their weights, whatever the optimizer does.
+func ExampleSetRequiresGrad() {
+	features, classifier := layers.NewLinear(8, 4), layers.NewLinear(4, 2)
+	model := layers.NewSequential(features, layers.ReLU{}, classifier)
+	layers.SetRequiresGrad(features, false)
+	model.Forward(tensor.Ones(1, 8)).Sum().Backward()
+	fmt.Println(features.Weight.Grad() == nil, classifier.Weight.Grad() == nil)
+	// Output: true false
+}
+
+func ExampleSummary() {
+	model := layers.NewSequential(
+		layers.NewConv2d(3, 64, 3, layers.ConvOpts{Padding: 1}),
+		layers.ReLU{Inplace: true},
+		layers.Flatten{},
+		layers.NewLinear(64*32*32, 10),
+	)
+	fmt.Print(layers.Summary(model))
+	// Output:
+	// path  layer                               parameters                    elements
+	// ────  ──────────────────────────────────  ────────────────────────────  ────────
+	//       Sequential
+	// 0     Conv2d(3, 64, kernel 3, padding 1)  weight [64 3 3 3], bias [64]     1,792
+	// 1     ReLU(inplace)
+	// 2     Flatten
+	// 3     Linear(65536, 10)                   weight [10 65536], bias [10]   655,370
+	//
+	// 657,162 parameters (2.6 MB): 657,162 trainable, 0 frozen
+}
+
+func ExampleTrain() {
+	model := layers.NewSequential(layers.NewDropout(1))
+	x := tensor.Ones(3)
+	fmt.Println(model.Forward(x).Floats())
+	layers.Eval(model)
+	fmt.Println(model.Forward(x).Floats())
+	layers.Train(model)
+	fmt.Println(model.Forward(x).Floats())
+	// Output:
+	// [0 0 0]
+	// [1 1 1]
+	// [0 0 0]
+}
