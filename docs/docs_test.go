@@ -24,7 +24,8 @@ var update = flag.Bool("update", false, "write what the pages' code prints into 
 //
 // A page is a notebook: its ```go blocks, in their order, are one program.
 // Blocks that start with import, func, type, const or var stand outside main,
-// all others in it; the ```text block behind a block is what it prints. Numbers
+// all others in it; the ```text block behind a block is what it prints. A block
+// that starts with "package main" is the page's program by itself. Numbers
 // may differ a little, since machines differ in their instructions.
 func TestPages(t *testing.T) {
 	pages, err := filepath.Glob("*.md")
@@ -33,7 +34,7 @@ func TestPages(t *testing.T) {
 	}
 	pages = append(pages, "../README.md")
 	for _, page := range pages {
-		t.Run(page, func(t *testing.T) {
+		t.Run(filepath.Base(page), func(t *testing.T) {
 			t.Parallel()
 			b, err := os.ReadFile(page)
 			if err != nil {
@@ -151,9 +152,13 @@ func run(t *testing.T, page string, blocks []block) map[int]string {
 	t.Helper()
 	const mark = "\x00block "
 	var top, body strings.Builder
+	whole := -1
 	for i, b := range blocks {
 		if b.kind != "go" {
 			continue
+		}
+		if strings.HasPrefix(b.text, "package main\n") {
+			whole = i
 		}
 		if outside.MatchString(b.text) {
 			fmt.Fprintf(&top, "%s\n", b.text)
@@ -164,6 +169,9 @@ func run(t *testing.T, page string, blocks []block) map[int]string {
 	// The page's first block imports what its code needs; the marks need os, under
 	// a name that leaves that one to the page.
 	program := "package main\n\nimport stdout \"os\"\n\n" + top.String() + "\nfunc main() {\n" + body.String() + "}\n"
+	if whole >= 0 {
+		program = blocks[whole].text
+	}
 	dir, err := os.MkdirTemp(".", "_page-")
 	if err != nil {
 		t.Fatal(err)
@@ -190,6 +198,10 @@ func run(t *testing.T, page string, blocks []block) map[int]string {
 		t.Fatalf("the code of %s: %v\n%s\n%s", page, err, &stdout, &stderr)
 	}
 	outputs := map[int]string{}
+	if whole >= 0 {
+		outputs[whole] = stdout.String()
+		return outputs
+	}
 	for _, part := range strings.Split(stdout.String(), mark)[1:] {
 		number, text, _ := strings.Cut(part, "\n")
 		i, err := strconv.Atoi(number)
