@@ -253,3 +253,47 @@ func TestAlike(t *testing.T) {
 		}
 	}
 }
+
+// TestDiffs holds the pages' diffs against the tree: what a hunk adds, with its
+// context, stands in the file.
+func TestDiffs(t *testing.T) {
+	pages, err := filepath.Glob("*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hunks := 0
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range parse(string(text)) {
+			if b.kind != "diff" {
+				continue
+			}
+			header, body, _ := strings.Cut(b.text, "@@\n")
+			_, path, ok := strings.Cut(strings.TrimSpace(header), "+++ b/")
+			if !ok {
+				t.Errorf("%s, line %d: the diff names no file", page, b.line)
+				continue
+			}
+			file, err := os.ReadFile(filepath.Join("..", path))
+			if err != nil {
+				t.Errorf("%s, line %d: %v", page, b.line, err)
+				continue
+			}
+			for hunk := range strings.SplitSeq(body, "@@\n") {
+				var want strings.Builder
+				for line := range strings.Lines(hunk) {
+					want.WriteString(line[1:])
+				}
+				if hunks++; !strings.Contains(string(file), want.String()) {
+					t.Errorf("%s, line %d: %s does not contain\n%s", page, b.line, path, want.String())
+				}
+			}
+		}
+	}
+	if hunks == 0 {
+		t.Error("no page has a diff")
+	}
+}
