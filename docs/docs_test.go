@@ -222,7 +222,9 @@ func alike(a, b string) bool {
 	times := regexp.MustCompile(`[0-9.]+ (s|images/s)\b`)
 	a, b = times.ReplaceAllString(a, "T $1"), times.ReplaceAllString(b, "T $1")
 	words := regexp.MustCompile(`\s+`)
-	norm := func(s string) string { return words.ReplaceAllString(number.ReplaceAllString(s, "#"), " ") }
+	norm := func(s string) string {
+		return strings.TrimSpace(words.ReplaceAllString(number.ReplaceAllString(s, "#"), " "))
+	}
 	if norm(a) != norm(b) {
 		return false
 	}
