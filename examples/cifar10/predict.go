@@ -38,7 +38,7 @@ func predict(ctx context.Context, opts options) error {
 	if opts.to >= testSet.Len() {
 		return fmt.Errorf("-to %d: there are %d test pictures, want %d or less", opts.to, testSet.Len(), testSet.Len()-1)
 	}
-	loader := &datasets.DataLoader{Dataset: rangeOf(testSet, opts.from, opts.to), BatchSize: opts.batch, Workers: opts.workers, Device: opts.device}
+	loader := &datasets.DataLoader{Dataset: datasets.Slice(testSet, opts.from, opts.to+1), BatchSize: opts.batch, Workers: opts.workers, Device: opts.device}
 
 	toPILImage := transforms.ToPILImage()
 	var cells []cell
