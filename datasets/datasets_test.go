@@ -140,6 +140,22 @@ func TestPictures(t *testing.T) {
 	}
 }
 
+func TestSlice(t *testing.T) {
+	s := Slice(numbers{n: 10}, 3, 6)
+	if diff := cmp.Diff([]int{3, 4, 5}, s.Indices); diff != "" {
+		t.Error(diff)
+	}
+	if got := Slice(numbers{n: 10}, 10, 10).Len(); got != 0 {
+		t.Errorf("an empty slice has %d examples", got)
+	}
+	for _, r := range [][2]int{{-1, 2}, {3, 2}, {0, 11}} {
+		err := tensor.Try(func() { Slice(numbers{n: 10}, r[0], r[1]) })
+		if err == nil || !strings.Contains(err.Error(), "of a data set of 10") {
+			t.Errorf("Slice%v: got %v, want an error", r, err)
+		}
+	}
+}
+
 func TestSubsets(t *testing.T) {
 	label := func(d Dataset, i int) int {
 		_, y, err := d.Get(i, rand.New(rand.NewPCG(1, 2)))

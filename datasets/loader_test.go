@@ -278,7 +278,7 @@ func TestLoaderScope(t *testing.T) {
 // What was made ahead of a loop that ends early goes back to the pool at once.
 func TestLoaderReleasesWhatIsAhead(t *testing.T) {
 	set := NewShapes(ShapesOpts{})
-	live := func() int64 { return tensor.ReadMemoryStats(tensor.CPU).Live }
+	live := func() int64 { return tensor.MemoryStats(tensor.CPU).Live }
 	before := live()
 	l := &DataLoader{Dataset: set, BatchSize: 16, Workers: 2, Prefetch: 8}
 	for range l.All() {

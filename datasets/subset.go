@@ -14,6 +14,20 @@ type Subset struct {
 	Indices []int
 }
 
+// Slice returns examples from to to-1 of a data set, as a slice expression does:
+// Slice(d, 0, 500) is the first 500. It panics if there are not so many.
+// (Subset(d, range(from, to)))
+func Slice(d Dataset, from, to int) *Subset {
+	if from < 0 || to < from || to > d.Len() {
+		panic(&tensor.Error{Op: "Slice", Err: fmt.Errorf("examples %d to %d of a data set of %d", from, to-1, d.Len())})
+	}
+	indices := make([]int, to-from)
+	for i := range indices {
+		indices[i] = from + i
+	}
+	return &Subset{Dataset: d, Indices: indices}
+}
+
 // Len returns the number of indices.
 func (s *Subset) Len() int { return len(s.Indices) }
 

@@ -24,15 +24,17 @@ var update = flag.Bool("update", false, "write what the pages' code prints into 
 //
 // A page is a notebook: its ```go blocks, in their order, are one program.
 // Blocks that start with import, func, type, const or var stand outside main,
-// all others in it; the ```text block behind a block is what it prints. Numbers
+// all others in it; the ```text block behind a block is what it prints. A block
+// that starts with "package main" is the page's program by itself. Numbers
 // may differ a little, since machines differ in their instructions.
 func TestPages(t *testing.T) {
 	pages, err := filepath.Glob("*.md")
 	if err != nil || len(pages) == 0 {
 		t.Fatal("no pages", err)
 	}
+	pages = append(pages, "../README.md")
 	for _, page := range pages {
-		t.Run(page, func(t *testing.T) {
+		t.Run(filepath.Base(page), func(t *testing.T) {
 			t.Parallel()
 			b, err := os.ReadFile(page)
 			if err != nil {
@@ -150,18 +152,26 @@ func run(t *testing.T, page string, blocks []block) map[int]string {
 	t.Helper()
 	const mark = "\x00block "
 	var top, body strings.Builder
+	whole := -1
 	for i, b := range blocks {
 		if b.kind != "go" {
 			continue
+		}
+		if strings.HasPrefix(b.text, "package main\n") {
+			whole = i
 		}
 		if outside.MatchString(b.text) {
 			fmt.Fprintf(&top, "%s\n", b.text)
 			continue
 		}
-		fmt.Fprintf(&body, "os.Stdout.WriteString(%q)\n%s\n", fmt.Sprintf("%s%d\n", mark, i), b.text)
+		fmt.Fprintf(&body, "stdout.Stdout.WriteString(%q)\n%s\n", fmt.Sprintf("%s%d\n", mark, i), b.text)
 	}
-	// The page's first block imports what its code needs; the marks need os.
-	program := "package main\n\nimport os \"os\"\n\n" + top.String() + "\nfunc main() {\n" + body.String() + "}\n"
+	// The page's first block imports what its code needs; the marks need os, under
+	// a name that leaves that one to the page.
+	program := "package main\n\nimport stdout \"os\"\n\n" + top.String() + "\nfunc main() {\n" + body.String() + "}\n"
+	if whole >= 0 {
+		program = blocks[whole].text
+	}
 	dir, err := os.MkdirTemp(".", "_page-")
 	if err != nil {
 		t.Fatal(err)
@@ -188,6 +198,10 @@ func run(t *testing.T, page string, blocks []block) map[int]string {
 		t.Fatalf("the code of %s: %v\n%s\n%s", page, err, &stdout, &stderr)
 	}
 	outputs := map[int]string{}
+	if whole >= 0 {
+		outputs[whole] = stdout.String()
+		return outputs
+	}
 	for _, part := range strings.Split(stdout.String(), mark)[1:] {
 		number, text, _ := strings.Cut(part, "\n")
 		i, err := strconv.Atoi(number)
@@ -208,7 +222,9 @@ func alike(a, b string) bool {
 	times := regexp.MustCompile(`[0-9.]+ (s|images/s)\b`)
 	a, b = times.ReplaceAllString(a, "T $1"), times.ReplaceAllString(b, "T $1")
 	words := regexp.MustCompile(`\s+`)
-	norm := func(s string) string { return words.ReplaceAllString(number.ReplaceAllString(s, "#"), " ") }
+	norm := func(s string) string {
+		return strings.TrimSpace(words.ReplaceAllString(number.ReplaceAllString(s, "#"), " "))
+	}
 	if norm(a) != norm(b) {
 		return false
 	}
@@ -237,5 +253,49 @@ func TestAlike(t *testing.T) {
 		if got := alike(c.a, c.b); got != c.want {
 			t.Errorf("alike(%q, %q) = %v, want %v", c.a, c.b, got, c.want)
 		}
+	}
+}
+
+// TestDiffs holds the pages' diffs against the tree: what a hunk adds, with its
+// context, stands in the file.
+func TestDiffs(t *testing.T) {
+	pages, err := filepath.Glob("*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hunks := 0
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range parse(string(text)) {
+			if b.kind != "diff" {
+				continue
+			}
+			header, body, _ := strings.Cut(b.text, "@@\n")
+			_, path, ok := strings.Cut(strings.TrimSpace(header), "+++ b/")
+			if !ok {
+				t.Errorf("%s, line %d: the diff names no file", page, b.line)
+				continue
+			}
+			file, err := os.ReadFile(filepath.Join("..", path))
+			if err != nil {
+				t.Errorf("%s, line %d: %v", page, b.line, err)
+				continue
+			}
+			for hunk := range strings.SplitSeq(body, "@@\n") {
+				var want strings.Builder
+				for line := range strings.Lines(hunk) {
+					want.WriteString(line[1:])
+				}
+				if hunks++; !strings.Contains(string(file), want.String()) {
+					t.Errorf("%s, line %d: %s does not contain\n%s", page, b.line, path, want.String())
+				}
+			}
+		}
+	}
+	if hunks == 0 {
+		t.Error("no page has a diff")
 	}
 }

@@ -101,7 +101,7 @@ var hostile = []struct{ name, config, want string }{
 }
 
 func TestHostileConfigs(t *testing.T) {
-	taken := tensor.ReadMemoryStats(tensor.CPU).Taken
+	taken := tensor.MemoryStats(tensor.CPU).Taken
 	for _, c := range hostile {
 		m, err := construct(c.name, []byte(c.config), &room{elements: 1 << 20})
 		if err == nil {
@@ -110,7 +110,7 @@ func TestHostileConfigs(t *testing.T) {
 			t.Errorf("%s %s: got %q, want it to contain %q", c.name, c.config, err, c.want)
 		}
 	}
-	if got := tensor.ReadMemoryStats(tensor.CPU).Taken - taken; got > 16<<20 {
+	if got := tensor.MemoryStats(tensor.CPU).Taken - taken; got > 16<<20 {
 		t.Errorf("refusing took %d bytes of memory", got)
 	}
 }

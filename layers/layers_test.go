@@ -136,9 +136,9 @@ func TestReLUInplace(t *testing.T) {
 		s := tensor.NewScope()
 		x := tensor.Arange(0, 2*3*5*7, 1).ToDType(tensor.Float32).MulScalar(0.01).Reshape(2, 3, 5, 7).In(s)
 		before := m.Layers()[1].Forward(m.Layers()[0].Forward(x))
-		live := tensor.ReadMemoryStats(tensor.CPU).Live
+		live := tensor.MemoryStats(tensor.CPU).Live
 		y := m.Layers()[2].Forward(before)
-		taken[inplace] = tensor.ReadMemoryStats(tensor.CPU).Live - live
+		taken[inplace] = tensor.MemoryStats(tensor.CPU).Live - live
 		if y.SharesMemory(before) != inplace {
 			t.Errorf("inplace %v: sharing memory is %v", inplace, y.SharesMemory(before))
 		}
@@ -161,10 +161,10 @@ func TestReLUInplace(t *testing.T) {
 
 // peak returns the most bytes above what was live before that f used at once.
 func peak(f func()) int64 {
-	live := tensor.ReadMemoryStats(tensor.CPU).Live
+	live := tensor.MemoryStats(tensor.CPU).Live
 	tensor.ResetPeakMemory(tensor.CPU)
 	f()
-	return tensor.ReadMemoryStats(tensor.CPU).Peak - live
+	return tensor.MemoryStats(tensor.CPU).Peak - live
 }
 
 // In a pass that is not recorded, Sequential holds two layers' results at a time,

@@ -163,7 +163,11 @@ func TestVGG16TrainsAsPyTorchs(t *testing.T) {
 	criterion := layers.CrossEntropyLoss{}
 	optimizer := optim.NewSGD(layers.Parameters(model), 0.001)
 	optimizer.Momentum = 0.9
-	for i, want := range ref.SGD.Losses {
+	losses := ref.SGD.Losses
+	if testing.Short() {
+		losses = losses[:2] // the race detector makes them slow
+	}
+	for i, want := range losses {
 		s := tensor.NewScope()
 		optimizer.ZeroGrad()
 		loss := criterion.Forward(model.Forward(images.Clone().In(s)), labels)
@@ -174,9 +178,11 @@ func TestVGG16TrainsAsPyTorchs(t *testing.T) {
 		}
 		s.Close()
 	}
-	layers.Eval(model)
-	if got, want := criterion.Forward(model.Forward(images.NoGrad()), labels).Item(), ref.SGD.Eval; math.Abs(got-want) > 0.01*want {
-		t.Errorf("loss in evaluation: got %v, want %v within 1 %%", got, want)
+	if len(losses) == len(ref.SGD.Losses) {
+		layers.Eval(model)
+		if got, want := criterion.Forward(model.Forward(images.NoGrad()), labels).Item(), ref.SGD.Eval; math.Abs(got-want) > 0.01*want {
+			t.Errorf("loss in evaluation: got %v, want %v within 1 %%", got, want)
+		}
 	}
 	var keys []string
 	for key := range layers.StateDict(model) {
@@ -266,10 +272,10 @@ func TestEvaluationMemory(t *testing.T) {
 	images := tensor.Zeros(n, 3, 32, 32).In(s).NoGrad()
 	model.Forward(images) // makes what is kept for good
 	tensor.ResetPeakMemory(tensor.CPU)
-	before := tensor.ReadMemoryStats(tensor.CPU).Live
+	before := tensor.MemoryStats(tensor.CPU).Live
 	model.Forward(images)
 	const scratch = 24 << 20
-	if got, want := tensor.ReadMemoryStats(tensor.CPU).Peak-before, int64(2*4*n*64*32*32+scratch); got > want {
+	if got, want := tensor.MemoryStats(tensor.CPU).Peak-before, int64(2*4*n*64*32*32+scratch); got > want {
 		t.Errorf("the peak is %d bytes above the weights and the batch, want %d or less", got, want)
 	}
 }

@@ -34,13 +34,7 @@ var shapes = sync.OnceValue(func() *datasets.Shapes {
 })
 
 // firstShapes returns the first n pictures.
-func firstShapes(n int) datasets.Dataset {
-	indices := make([]int, n)
-	for i := range indices {
-		indices[i] = i
-	}
-	return &datasets.Subset{Dataset: shapes(), Indices: indices}
-}
+func firstShapes(n int) datasets.Dataset { return datasets.Slice(shapes(), 0, n) }
 
 // run is a training run: a model, what it learns from, and how.
 type run struct {
@@ -162,7 +156,7 @@ func TestTrainingTakesNoNewMemory(t *testing.T) {
 				step := 0
 				r.epoch(t, func(float64) {
 					step++
-					now := tensor.ReadMemoryStats(tensor.CPU).Taken
+					now := tensor.MemoryStats(tensor.CPU).Taken
 					if !(epoch == 0 && step <= 2 || epoch < 2 && step == c.steps) {
 						if spare -= now - taken; spare < 0 {
 							t.Errorf("epoch %d, step %d took %d bytes of new memory, %d more than it may", epoch+1, step, now-taken, -spare)
@@ -211,7 +205,7 @@ func TestMemoryStaysFlat(t *testing.T) {
 		if before == 0 && done >= steps/5 {
 			runtime.GC()
 			before, _ = resident(t)
-			live = tensor.ReadMemoryStats(tensor.CPU).Live
+			live = tensor.MemoryStats(tensor.CPU).Live
 		}
 	}
 	runtime.GC()
@@ -219,7 +213,7 @@ func TestMemoryStaysFlat(t *testing.T) {
 	if got := after - before; got > 8<<20 {
 		t.Errorf("the %s grew by %d bytes from step %d to %d, want less than 8 MB", what, got, steps/5, done)
 	}
-	if got := tensor.ReadMemoryStats(tensor.CPU).Live; got > live {
+	if got := tensor.MemoryStats(tensor.CPU).Live; got > live {
 		t.Errorf("%d bytes of tensors are live after %d steps, want no more than the %d before", got, done, live)
 	}
 }
@@ -232,7 +226,7 @@ func TestEvaluationMemoryOfALoop(t *testing.T) {
 	layers.Eval(model)
 	loader := &datasets.DataLoader{Dataset: firstShapes(4 * n), BatchSize: n, Workers: 2, Prefetch: ahead}
 	loop := func() (peak int64) {
-		before := tensor.ReadMemoryStats(tensor.CPU).Live
+		before := tensor.MemoryStats(tensor.CPU).Live
 		tensor.ResetPeakMemory(tensor.CPU)
 		correct := 0
 		for images, labels := range autograd.NoGrad(loader.All()) {
@@ -242,10 +236,10 @@ func TestEvaluationMemoryOfALoop(t *testing.T) {
 		if err := loader.Err(); err != nil {
 			t.Fatal(err)
 		}
-		if live := tensor.ReadMemoryStats(tensor.CPU).Live; live != before {
+		if live := tensor.MemoryStats(tensor.CPU).Live; live != before {
 			t.Errorf("%d bytes are live after the loop, want 0", live-before)
 		}
-		return tensor.ReadMemoryStats(tensor.CPU).Peak - before
+		return tensor.MemoryStats(tensor.CPU).Peak - before
 	}
 	loop() // makes what is kept for good
 	const scratch = 24 << 20
@@ -271,7 +265,7 @@ func TestLeavingTheLoop(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			runtime.GC()
 			goroutines := runtime.NumGoroutine()
-			before := tensor.ReadMemoryStats(tensor.CPU).Live
+			before := tensor.MemoryStats(tensor.CPU).Live
 			done := make(chan any)
 			go func() {
 				var reason any = "Goexit"
@@ -304,7 +298,7 @@ func TestLeavingTheLoop(t *testing.T) {
 			if got != want {
 				t.Errorf("the loop ended with %q, want %q", got, want)
 			}
-			if live := tensor.ReadMemoryStats(tensor.CPU).Live; live > before+64 { // Ones(2) and Ones(3) are in no scope
+			if live := tensor.MemoryStats(tensor.CPU).Live; live > before+64 { // Ones(2) and Ones(3) are in no scope
 				t.Errorf("%d bytes are still live, want 0", live-before)
 			}
 			for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > goroutines; time.Sleep(time.Millisecond) {

@@ -20,10 +20,10 @@ var CPU = &Device{name: "cpu", backend: cpu.New()}
 // String returns "cpu", or "cuda:0".
 func (d *Device) String() string { return d.name }
 
-// CUDA returns the GPU with the given number. It is an error if there is none or
-// the program was built without support for it.
+// CUDA returns the GPU with the given number. It is an error if there is none
+// that this program can use; this version has no support for any.
 func CUDA(index int) (*Device, error) {
-	return nil, fmt.Errorf("tensor: cuda:%d was asked for, but this program was built without CUDA; tensor.CPU and -device cpu work everywhere", index)
+	return nil, fmt.Errorf("tensor: cuda:%d was asked for, but this version of Wick computes on the CPU only", index)
 }
 
 // BestDevice returns the first GPU if there is one that this program can use,
@@ -35,13 +35,13 @@ func BestDevice() *Device {
 	return CPU
 }
 
-// MemoryStats are the bytes that tensors hold on a device: Live in use now, Peak
+// MemoryUse are the bytes that tensors hold on a device: Live in use now, Peak
 // the most at once, Cached kept for reuse, Taken allocated so far (it stands
 // still while all requests are served from what is cached).
-type MemoryStats = backend.MemoryStats
+type MemoryUse = backend.MemoryStats
 
-// ReadMemoryStats tells what tensors hold on a device.
-func ReadMemoryStats(d *Device) MemoryStats { return d.backend.MemoryStats() }
+// MemoryStats tells what tensors hold on a device.
+func MemoryStats(d *Device) MemoryUse { return d.backend.MemoryStats() }
 
 // ResetPeakMemory sets the peak of a device's statistics to what is live now.
 func ResetPeakMemory(d *Device) { d.backend.ResetPeak() }

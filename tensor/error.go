@@ -41,10 +41,6 @@ func (e *Error) InLayer(name string) *Error {
 	return &f
 }
 
-// ErrOutOfMemory is wrapped by the error of an allocation that a device cannot
-// serve.
-var ErrOutOfMemory = errors.New("out of memory")
-
 // fail panics with an *Error.
 func fail(op, format string, args ...any) {
 	panic(&Error{Op: op, Err: fmt.Errorf(format, args...)})

@@ -43,6 +43,16 @@ func (x *Tensor) SetRequiresGrad(on bool) *Tensor {
 	return x
 }
 
+// IsLeaf reports whether no recorded operation made x.
+func (x *Tensor) IsLeaf() bool { return x.variable.IsLeaf() }
+
+// RegisterHook has hook called by each Backward once the gradient of x, a leaf,
+// is complete, with that gradient. It returns a function that removes the hook.
+// (torch.Tensor.register_post_accumulate_grad_hook)
+func (x *Tensor) RegisterHook(hook func(grad *Tensor)) (remove func()) {
+	return x.variable.RegisterHook(hook)
+}
+
 // Grad returns the gradient that Backward has left on a leaf, or nil. It is the
 // leaf's own: the next Backward adds to it.
 func (x *Tensor) Grad() *Tensor {

@@ -25,7 +25,7 @@ func wantError(t *testing.T, f func(), words ...string) {
 	}
 }
 
-func live() int64 { return tensor.ReadMemoryStats(tensor.CPU).Live }
+func live() int64 { return tensor.MemoryStats(tensor.CPU).Live }
 
 // steps yields a batch in a scope of its own, n times, as a loader does.
 func steps(n int) func(yield func(x, y *T) bool) {
@@ -124,6 +124,18 @@ func TestGradientAccumulation(t *testing.T) {
 	}
 	if got := w.Grad().Floats()[0]; got != 4 || w.Grad() != before {
 		t.Errorf("after ZeroGrad: got %v, want 4, in the same memory", got)
+	}
+}
+
+func TestHooksSeeACompleteGradient(t *testing.T) {
+	w := parameter(3)
+	var seen []float32
+	remove := w.RegisterHook(func(g *T) { seen = append(seen, g.Floats()[0]) })
+	w.Add(w).Sum().Backward()
+	remove()
+	w.Sum().Backward()
+	if len(seen) != 1 || seen[0] != 2 || !w.IsLeaf() {
+		t.Errorf("hooks saw %v, want the complete gradient 2 once", seen)
 	}
 }
 
@@ -283,10 +295,10 @@ func TestAStepTakesNoNewMemoryFromTheThirdOn(t *testing.T) {
 		w.ZeroGrad()
 		x.Mul(w).ReLU().Sum().Backward()
 		if i++; i == 2 {
-			taken = tensor.ReadMemoryStats(tensor.CPU).Taken
+			taken = tensor.MemoryStats(tensor.CPU).Taken
 		}
 	}
-	if got := tensor.ReadMemoryStats(tensor.CPU).Taken - taken; got != 0 {
+	if got := tensor.MemoryStats(tensor.CPU).Taken - taken; got != 0 {
 		t.Errorf("steps 3 to 200 took %d bytes of new memory, want 0", got)
 	}
 }
@@ -303,7 +315,7 @@ func TestBackwardFreesGradientsAsItGoes(t *testing.T) {
 		tensor.ResetPeakMemory(tensor.CPU)
 		before := live()
 		loss.Backward()
-		if got := tensor.ReadMemoryStats(tensor.CPU).Peak - before; got > 4*4*n {
+		if got := tensor.MemoryStats(tensor.CPU).Peak - before; got > 4*4*n {
 			t.Errorf("Backward took %d bytes at its peak, want no more than four gradients (%d)", got, 4*4*n)
 		}
 	}

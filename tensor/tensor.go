@@ -329,10 +329,16 @@ func bytesOf[T any](s []T) []byte {
 }
 
 // Floats returns a copy of the elements as float32, row by row.
-func (x *Tensor) Floats() []float32 { return read[float32]("Floats", x.Detach().ToDType(Float32)) }
+func (x *Tensor) Floats() []float32 {
+	x.check("Floats")
+	return read[float32]("Floats", x.Detach().ToDType(Float32))
+}
 
 // Float64s returns a copy of the elements as float64, row by row.
-func (x *Tensor) Float64s() []float64 { return read[float64]("Float64s", x.Detach().ToDType(Float64)) }
+func (x *Tensor) Float64s() []float64 {
+	x.check("Float64s")
+	return read[float64]("Float64s", x.Detach().ToDType(Float64))
+}
 
 // Ints returns a copy of the elements of an Int64, Uint8 or Bool tensor as int64, row by row.
 func (x *Tensor) Ints() []int64 {

@@ -70,16 +70,7 @@ func first(d datasets.Dataset, n int) datasets.Dataset {
 	if n == 0 || n >= d.Len() {
 		return d
 	}
-	return rangeOf(d, 0, n-1)
-}
-
-// rangeOf returns the examples from one to another, inclusive.
-func rangeOf(d datasets.Dataset, from, to int) *datasets.Subset {
-	indices := make([]int, 0, to-from+1)
-	for i := from; i <= to; i++ {
-		indices = append(indices, i)
-	}
-	return &datasets.Subset{Dataset: d, Indices: indices}
+	return datasets.Slice(d, 0, n)
 }
 
 // progress reports a download on stderr, every ten percent.

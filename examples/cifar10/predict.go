@@ -44,7 +44,7 @@ func predict(ctx context.Context, opts options) error {
 	if err := makeOut(opts.out); err != nil {
 		return err
 	}
-	loader := &datasets.DataLoader{Dataset: rangeOf(testSet, opts.from, opts.to), BatchSize: opts.batch, Workers: opts.workers, Device: opts.device}
+	loader := &datasets.DataLoader{Dataset: datasets.Slice(testSet, opts.from, opts.to+1), BatchSize: opts.batch, Workers: opts.workers, Device: opts.device}
 
 	toPILImage := transforms.ToPILImage()
 	var cells []cell
