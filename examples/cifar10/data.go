@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -50,6 +51,9 @@ func loadData(ctx context.Context, opts *options) (trainSet, testSet datasets.Da
 
 func openCIFAR10(ctx context.Context, opts options, train bool, t transforms.Transform) (labeled, error) {
 	set, err := datasets.NewCIFAR10Context(ctx, opts.data, datasets.CIFAR10Opts{Train: train, Download: opts.download, Transform: t, Progress: progress(opts.stderr)})
+	if errors.Is(err, datasets.ErrNotDownloaded) {
+		return nil, fmt.Errorf("%w: -download fetches it, and -dataset shapes needs none", err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -197,7 +197,7 @@ func TestWrongUse(t *testing.T) {
 		{name: "cuda", args: []string{"-device", "cuda:99"}, want: []string{"-device cuda:99", "cuda:99 was asked for"}},
 		{name: "no cuda", args: []string{"-device", "cuda"}, want: []string{"-device cuda: tensor: cuda:0 was asked for", "CPU only"}},
 
-		{name: "missing folder", args: []string{"-data", "nowhere"}, want: []string{"no CIFAR-10 in nowhere"}},
+		{name: "missing folder", args: []string{"-data", "nowhere"}, want: []string{"no CIFAR-10 in nowhere", "-download fetches it"}},
 		{name: "empty folder", args: []string{"-data", "empty"}, want: []string{"no CIFAR-10 in empty"}},
 		{name: "not a dataset", args: []string{"-data", "text"}, want: []string{"no CIFAR-10 in text"}},
 		{name: "no folder", args: []string{"-data", "file"}, want: []string{"file"}},
