@@ -316,7 +316,7 @@ func TestCIFAR10Errors(t *testing.T) {
 	t.Run("nothing there", func(t *testing.T) {
 		root := filepath.Join(t.TempDir(), "data")
 		_, err := NewCIFAR10(root, CIFAR10Opts{})
-		if err == nil || !strings.Contains(err.Error(), "Download: true") {
+		if !errors.Is(err, ErrNotDownloaded) || !strings.Contains(err.Error(), "CIFAR10Opts.Download fetches it") {
 			t.Errorf("got %v, want what to do", err)
 		}
 		if exists(root) {

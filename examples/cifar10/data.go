@@ -52,7 +52,7 @@ func loadData(ctx context.Context, opts *options) (trainSet, testSet datasets.Da
 func openCIFAR10(ctx context.Context, opts options, train bool, t transforms.Transform) (labeled, error) {
 	set, err := datasets.NewCIFAR10Context(ctx, opts.data, datasets.CIFAR10Opts{Train: train, Download: opts.download, Transform: t, Progress: progress(opts.stderr)})
 	if errors.Is(err, datasets.ErrNotDownloaded) {
-		return nil, fmt.Errorf("%w: -download fetches it, and -dataset shapes needs none", err)
+		return nil, fmt.Errorf("no CIFAR-10 in %s: -download fetches it, -dataset shapes needs none", opts.data)
 	}
 	if err != nil {
 		return nil, err
