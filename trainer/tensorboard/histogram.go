@@ -39,7 +39,8 @@ type histogram struct {
 
 // count sorts values into the bins and keeps those from the one left of the
 // first that is not empty (its right limit is the first one's left limit) to the
-// last that is not empty.
+// last that is not empty. Empty bins in a row become one, as in TensorFlow
+// (tensorflow/core/lib/histogram/histogram.cc), which halves what a weight takes.
 func count[T float32 | float64](values []T) histogram {
 	bins := binning()
 	counts := make([]float64, len(bins.edges)-1)
@@ -64,8 +65,15 @@ func count[T float32 | float64](values []T) histogram {
 	for counts[last] == 0 {
 		last--
 	}
-	h.limits = bins.edges[first : last+2]
-	h.counts = append([]float64{0}, counts[first:last+1]...)
+	h.limits, h.counts = []float64{bins.edges[first]}, []float64{0}
+	for i := first; i <= last; i++ {
+		if n := len(h.counts) - 1; counts[i] == 0 && h.counts[n] == 0 {
+			h.limits[n] = bins.edges[i+1]
+			continue
+		}
+		h.limits = append(h.limits, bins.edges[i+1])
+		h.counts = append(h.counts, counts[i])
+	}
 	return h
 }
 

@@ -217,14 +217,21 @@ func (r *Run) Log(values map[string]float64, step int) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err := r.checkStep(step); err != nil {
+		return err
+	}
 	return r.row(b, step)
+}
+
+func (r *Run) checkStep(step int) error {
+	if step < r.step { // which is 0 or more
+		return fmt.Errorf("wandb: %s: got step %d after step %d, want that one or a later one", r.log.path, step, r.step)
+	}
+	return nil
 }
 
 // row writes a row of history whose items are given, after other records.
 func (r *Run) row(items []byte, step int, before ...record) error {
-	if step < r.step || step < 0 {
-		return fmt.Errorf("wandb: %s: got step %d after step %d, want it or a later one", r.log.path, step, r.step)
-	}
 	now := r.now()
 	items = slices.Clip(items)
 	all := item(items, "_runtime", number(now.Sub(r.started).Seconds()))
@@ -264,6 +271,9 @@ func (r *Run) LogImage(key string, img image.Image, step int) error {
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err := r.checkStep(step); err != nil {
+		return err
+	}
 	// The file comes first: a record never speaks of one that is not there.
 	file := filepath.Join(r.dir, "files", filepath.FromSlash(rel))
 	if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
