@@ -10,8 +10,9 @@
 // Then `wandb sync logs/run1/wandb/offline-run-*` uploads it (tried with wandb
 // 0.31.0). What is logged is handed to the operating system whole, in one write,
 // before the method that logs it returns: a killed program loses nothing, and of a
-// file cut at any byte wandb reads all whole records. If a write fails (a full
-// disk) the method says so, takes off what was written, and the run can go on.
+// file cut at any byte wandb uploads all whole records (and says that the last is
+// not). If a write fails (a full disk) the method says so, takes off what was
+// written, and the run can go on.
 //
 // A Run may be used by several goroutines at once.
 package wandb
@@ -233,11 +234,14 @@ func (r *Run) checkStep(step int) error {
 // row writes a row of history whose items are given, after other records.
 func (r *Run) row(items []byte, step int, before ...record) error {
 	now := r.now()
-	items = slices.Clip(items)
 	all := item(items, "_runtime", number(now.Sub(r.started).Seconds()))
 	all = item(all, "_step", strconv.Itoa(step))
 	all = item(all, "_timestamp", number(float64(now.UnixMicro())/1e6))
-	history := pw.Bytes(all, 2, pw.Int(nil, 1, int64(step)))
+	var num []byte // 0, the default, is left out
+	if step > 0 {
+		num = pw.Int(nil, 1, int64(step))
+	}
+	history := pw.Bytes(all, 2, num)
 	if err := r.put(append(before, record{recordHistory, history}, record{recordSummary, all})...); err != nil {
 		return err
 	}
