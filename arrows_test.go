@@ -35,6 +35,7 @@ var arrows = map[string][]string{
 	"datasets":                     {"tensor", "datasets/transforms", "datasets/internal/pickle", "internal/atomicfile"},
 	"models":                       {"tensor", "layers"},
 	"internal/logfile":             {},
+	"internal/logfile/logfiletest": {},
 	"internal/protowire":           {},
 	"trainer/tensorboard":          {"tensor", "layers", "internal/logfile", "internal/protowire"},
 	"trainer/wandb":                {"internal/logfile", "internal/protowire"},

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/wick-ml/wick/internal/logfile/logfiletest"
 )
 
 func wantContent(t *testing.T, path, want string) {
@@ -55,7 +57,7 @@ func TestAppendFails(t *testing.T) {
 	if err := l.Append([]byte("whole ")); err != nil {
 		t.Fatal(err)
 	}
-	restore := limitFiles(t, 10000)
+	restore := logfiletest.LimitFiles(t, 10000)
 	err = l.Append(bytes.Repeat([]byte("x"), 20000)) // half of it fits
 	restore()
 	if err == nil || !strings.Contains(err.Error(), path) {

@@ -27,9 +27,6 @@ func (w *Writer) AddHParams(hparams []byte, metrics map[string]float64, step int
 	if err != nil {
 		return fmt.Errorf("tensorboard: AddHParams: %w", err)
 	}
-	w.mu.Lock()
-	started, now := seconds(w.started.UnixMicro()), seconds(w.now().UnixMicro())
-	w.mu.Unlock()
 
 	// Field numbers: tensorboard/plugins/hparams/{plugin_data,api}.proto.
 	var experiment, start []byte
@@ -41,9 +38,9 @@ func (w *Writer) AddHParams(hparams []byte, metrics map[string]float64, step int
 	for _, name := range names {
 		experiment = pw.Bytes(experiment, 5, pw.Bytes(nil, 1, pw.String(nil, 2, name)))
 	}
-	start = pw.Double(start, 5, started)
+	start = pw.Double(start, 5, seconds(w.started))
 	const success = 1
-	end := pw.Double(pw.Uint(nil, 1, success), 2, now)
+	end := pw.Double(pw.Uint(nil, 1, success), 2, seconds(w.now()))
 
 	plugin := func(tag string, field int, message []byte) []byte {
 		null := pw.Bytes(pw.Uint(nil, 1, dtFloat), 2, pw.Bytes(nil, 2, nil)) // of shape [0]
@@ -64,8 +61,6 @@ func (w *Writer) AddHParams(hparams []byte, metrics map[string]float64, step int
 	}
 	return nil
 }
-
-func seconds(micros int64) float64 { return float64(micros) / 1e6 }
 
 // hparam is a name with a google.protobuf.Value and its hparams.DataType.
 type hparam struct {

@@ -151,7 +151,7 @@ func (w *Writer) add(step int, contents ...[]byte) error {
 	defer w.mu.Unlock()
 	var records []byte
 	for _, content := range contents {
-		event := pw.Double(nil, eventWallTime, float64(w.now().UnixMicro())/1e6)
+		event := pw.Double(nil, eventWallTime, seconds(w.now()))
 		if step != 0 {
 			event = pw.Int(event, eventStep, int64(step))
 		}
@@ -162,6 +162,9 @@ func (w *Writer) add(step int, contents ...[]byte) error {
 	}
 	return nil
 }
+
+// seconds returns a time as the formats have it.
+func seconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
 
 // summary makes an event's content of a value with a tag; value holds fields with
 // numbers from 2 on.

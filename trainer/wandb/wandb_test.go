@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/wick-ml/wick/internal/logfile/logfiletest"
 	pw "github.com/wick-ml/wick/internal/protowire"
 )
 
@@ -195,6 +197,36 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// What a full disk refuses is taken off whole, and the run goes on.
+func TestFullDisk(t *testing.T) {
+	r, err := Init(t.TempDir())
+	check(t, err)
+	check(t, r.Log(map[string]float64{"loss": 1}, 0))
+	before, err := os.ReadFile(r.log.path)
+	check(t, err)
+	wide := map[string]float64{}
+	for i := range 2000 {
+		wide[fmt.Sprintf("wide/%0100d", i)] = 1
+	}
+	restore := logfiletest.LimitFiles(t, 100_000) // a row takes more
+	err = r.Log(wide, 1)
+	restore()
+	if err == nil || !strings.Contains(err.Error(), r.log.path) {
+		t.Errorf("got %v, want an error with the file's name", err)
+	}
+	after, err := os.ReadFile(r.log.path)
+	check(t, err)
+	if string(after) != string(before) {
+		t.Errorf("got a file of %d bytes after the failure, want the %d from before", len(after), len(before))
+	}
+	check(t, r.Log(wide, 1), r.Finish(0))
+	b, err := os.ReadFile(r.log.path)
+	check(t, err)
+	if list, ends := records(t, b); len(list) != 7 || ends[6] != len(b) {
+		t.Errorf("got %d whole records to byte %v of %d, want 7 to the end", len(list), ends, len(b))
+	}
+}
+
 func TestConcurrent(t *testing.T) {
 	r, err := Init(t.TempDir())
 	check(t, err)
@@ -217,23 +249,4 @@ func TestConcurrent(t *testing.T) {
 	if len(rows) != 200 {
 		t.Errorf("got %d rows, want 200", len(rows))
 	}
-}
-
-func ExampleInit() {
-	dir, err := os.MkdirTemp("", "logs")
-	if err != nil {
-		panic(err)
-	}
-	defer os.RemoveAll(dir)
-	run, err := Init(filepath.Join(dir, "run1"), Opts{Project: "cifar10", Config: []byte(`{"lr": 0.001}`)})
-	if err != nil {
-		panic(err)
-	}
-	for step, loss := range []float64{2.3, 1.9, 1.7} {
-		if err := run.Log(map[string]float64{"loss": loss}, step); err != nil {
-			panic(err)
-		}
-	}
-	fmt.Println(run.Finish(0))
-	// Output: <nil>
 }

@@ -1,6 +1,7 @@
 //go:build linux || darwin
 
-package logfile
+// Package logfiletest fills the disk for tests of package logfile and its users.
+package logfiletest
 
 import (
 	"os/signal"
@@ -8,9 +9,10 @@ import (
 	"testing"
 )
 
-// limitFiles makes writes beyond the given size of a file fail, as on a full disk,
-// until restore is called.
-func limitFiles(t *testing.T, size uint64) (restore func()) {
+// LimitFiles makes this process's writes beyond the given size of any file fail
+// after what fits, as on a full disk, until restore is called. Where the system has
+// no such limit the test is skipped.
+func LimitFiles(t *testing.T, size uint64) (restore func()) {
 	t.Helper()
 	signal.Ignore(syscall.SIGXFSZ)
 	var old syscall.Rlimit
