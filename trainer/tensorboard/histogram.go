@@ -1,0 +1,141 @@
+package tensorboard
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+
+	pw "github.com/wick-ml/wick/internal/protowire"
+	"github.com/wick-ml/wick/tensor"
+)
+
+// AddHistogram adds the distribution of a tensor's elements, such as a parameter
+// or its gradient, in bins whose limits grow by a tenth from 1e-12 to 1e20 on both
+// sides of zero. Elements beyond the limits count in the outermost bins. NaN and
+// infinities are left out of everything (PyTorch refuses them); if nothing is
+// left, an empty histogram is written. A tensor without elements is an error.
+func (w *Writer) AddHistogram(tag string, x *tensor.Tensor, step int) error {
+	if err := checkStep("AddHistogram "+tag, step); err != nil {
+		return err
+	}
+	if x.Len() == 0 {
+		return fmt.Errorf("tensorboard: AddHistogram %s: got a tensor %v, which has no elements", tag, x.Shape())
+	}
+	var h histogram
+	if x.DType() == tensor.Float32 {
+		h = count(x.Floats())
+	} else {
+		h = count(x.Float64s())
+	}
+	return w.add(step, summary(tag, pw.Bytes(nil, valueHisto, h.proto())))
+}
+
+// histogram is tensorboard.HistogramProto.
+type histogram struct {
+	min, max, n, sum, sumSquares float64
+	limits, counts               []float64 // right limits of the bins
+}
+
+// count sorts values into the bins and keeps those from the one left of the
+// first that is not empty (its right limit is the first one's left limit) to the
+// last that is not empty. Empty bins in a row become one, as in TensorFlow
+// (tensorflow/core/lib/histogram/histogram.cc), which halves what a weight takes.
+func count[T float32 | float64](values []T) histogram {
+	bins := binning()
+	counts := make([]float64, len(bins.edges)-1)
+	h := histogram{min: math.Inf(1), max: math.Inf(-1)}
+	for _, v := range values {
+		x := float64(v)
+		if x-x != 0 { // NaN or infinite
+			continue
+		}
+		counts[bins.find(x)]++
+		h.min = min(h.min, x)
+		h.max = max(h.max, x)
+		h.n++
+		h.sum += x
+		h.sumSquares += x * x
+	}
+	if h.n == 0 {
+		return histogram{limits: []float64{0}, counts: []float64{0}}
+	}
+	first := slices.IndexFunc(counts, func(c float64) bool { return c > 0 })
+	last := len(counts) - 1
+	for counts[last] == 0 {
+		last--
+	}
+	h.limits, h.counts = []float64{bins.edges[first]}, []float64{0}
+	for i := first; i <= last; i++ {
+		if n := len(h.counts) - 1; counts[i] == 0 && h.counts[n] == 0 {
+			h.limits[n] = bins.edges[i+1]
+			continue
+		}
+		h.limits = append(h.limits, bins.edges[i+1])
+		h.counts = append(h.counts, counts[i])
+	}
+	return h
+}
+
+// proto omits zeros, which are a field's default, as other writers do.
+func (h histogram) proto() []byte {
+	var b []byte
+	for i, v := range []float64{h.min, h.max, h.n, h.sum, h.sumSquares} {
+		if v != 0 {
+			b = pw.Double(b, i+1, v)
+		}
+	}
+	return pw.Doubles(pw.Doubles(b, 6, h.limits), 7, h.counts)
+}
+
+// bins are SummaryWriter's default ones: bin i holds edges[i] ≤ x < edges[i+1].
+type bins struct {
+	edges []float64
+	start [1 << 15]uint16 // of an absolute value's upper bits: the bin of the least such value
+	zero  int             // the index of the edge 0
+}
+
+// binning makes the bins once.
+var binning = sync.OnceValue(func() *bins {
+	var right []float64
+	for v := 1e-12; v < 1e20; v *= 1.1 {
+		right = append(right, v)
+	}
+	b := &bins{zero: len(right)}
+	for _, v := range slices.Backward(right) {
+		b.edges = append(b.edges, -v)
+	}
+	b.edges = append(append(b.edges, 0), right...)
+	for i := range b.start {
+		b.start[i] = uint16(b.search(math.Float64frombits(uint64(i) << 48)))
+	}
+	return b
+})
+
+// search returns the bin of x ≥ 0.
+func (b *bins) search(x float64) int {
+	i, found := slices.BinarySearch(b.edges, x)
+	if !found {
+		i--
+	}
+	return min(max(i, 0), len(b.edges)-2)
+}
+
+// find returns the bin of a finite x. The table leads to the bin or to the one
+// before it, since the table's steps (at most 1/16) are smaller than the bins'.
+func (b *bins) find(x float64) int {
+	a := math.Abs(x)
+	i := int(b.start[math.Float64bits(a)>>48])
+	for i < len(b.edges)-2 && b.edges[i+1] <= a {
+		i++
+	}
+	if x >= 0 {
+		return i
+	}
+	// Mirrored, except that a bin's left edge belongs to it.
+	j := 2*b.zero - 1 - i
+	if b.edges[i] == a {
+		j++
+	}
+	return max(j, 0)
+}

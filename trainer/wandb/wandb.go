@@ -1,0 +1,342 @@
+// Package wandb writes runs for Weights & Biases without a connection, as
+// wandb.init(mode="offline") does in Python, for `wandb sync` to upload later.
+//
+//	run, err := wandb.Init("logs/run1", wandb.Opts{Project: "cifar10", Config: config})
+//	…
+//	err = run.Log(map[string]float64{"loss": loss, "accuracy": accuracy}, step)
+//	…
+//	err = run.Finish(0)
+//
+// Then `wandb sync logs/run1/wandb/offline-run-*` uploads it (tried with wandb
+// 0.31.0). What is logged is handed to the operating system whole, in one write,
+// before the method that logs it returns: a killed program loses nothing, and of a
+// file cut at any byte wandb uploads all whole records (and says that the last is
+// not). If a write fails (a full disk) the method says so, takes off what was
+// written, and the run can go on.
+//
+// A Run may be used by several goroutines at once.
+package wandb
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"image"
+	"image/png"
+	"maps"
+	"math"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	pw "github.com/wick-ml/wick/internal/protowire"
+)
+
+// Opts are what Init takes besides the folder; names are wandb.init's. What is
+// empty is left to `wandb sync`, except ID, which is drawn at random.
+type Opts struct {
+	Project string
+	Entity  string // the user or team that owns the project
+	Name    string // shown for the run
+	Group   string // of runs that belong together, such as a sweep's
+	Notes   string
+	Tags    []string
+	Config  []byte // hyperparameters and settings: a JSON object
+	ID      string // unique in the project: letters, digits, - and _
+}
+
+// Run writes one run.
+type Run struct {
+	id, dir string
+	started time.Time
+	now     func() time.Time
+
+	mu    sync.Mutex // guards what follows
+	log   store
+	count uint64 // records
+	step  int    // the last one logged
+}
+
+// Init makes the folder dir/wandb/offline-run-DATE_TIME-ID and in it the run's
+// file, and returns the run. (wandb.init)
+func Init(dir string, opts ...Opts) (*Run, error) {
+	var o Opts
+	if len(opts) > 0 {
+		o = opts[0]
+	}
+	if o.ID == "" {
+		o.ID = strings.ToLower(rand.Text()[:8])
+	}
+	return initRun(dir, o, time.Now)
+}
+
+func initRun(dir string, o Opts, now func() time.Time) (*Run, error) {
+	if strings.Trim(o.ID, letters+"-_") != "" || len(o.ID) > 64 {
+		return nil, fmt.Errorf("wandb: got the ID %q, want at most 64 letters, digits, - and _", o.ID)
+	}
+	config, err := items(o.Config)
+	if err != nil {
+		return nil, err
+	}
+	r := &Run{id: o.ID, started: now(), now: now}
+	r.dir = filepath.Join(dir, "wandb", "offline-run-"+r.started.Format("20060102_150405")+"-"+o.ID)
+	if err := os.MkdirAll(filepath.Join(r.dir, "files"), 0o777); err != nil {
+		return nil, fmt.Errorf("wandb: %w", err)
+	}
+	if r.log, err = createStore(filepath.Join(r.dir, "run-"+o.ID+".wandb")); err != nil {
+		return nil, fmt.Errorf("wandb: %w", err)
+	}
+
+	// The program that wrote the format first, and the oldest that reads it.
+	version := pw.String(pw.String(nil, 1, "0.31.0"), 2, "0.22.0")
+	run := pw.String(nil, 1, o.ID)
+	run = text(run, 2, o.Entity)
+	run = text(run, 3, o.Project)
+	if len(config) > 0 {
+		run = pw.Bytes(run, 4, config)
+	}
+	run = text(run, 6, o.Group)
+	run = text(run, 8, o.Name)
+	run = text(run, 9, o.Notes)
+	for _, t := range o.Tags {
+		run = text(run, 10, t)
+	}
+	host, err := os.Hostname()
+	if err == nil {
+		run = text(run, 13, host)
+	}
+	stamp := pw.Int(pw.Int(nil, 1, r.started.Unix()), 2, int64(r.started.Nanosecond()))
+	run = pw.Bytes(run, 17, stamp)
+	if err := r.put(record{recordHeader, pw.Bytes(nil, 1, version)}, record{recordRun, run}); err != nil {
+		r.log.file.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+// text appends a string that may be left out.
+func text(b []byte, field int, s string) []byte {
+	if s == "" {
+		return b
+	}
+	return pw.String(b, field, s)
+}
+
+// Dir returns the run's folder, which is what `wandb sync` takes.
+func (r *Run) Dir() string { return r.dir }
+
+// ID returns the run's identity.
+func (r *Run) ID() string { return r.id }
+
+// Numbers of fields in wandb_internal.Record. (wandb/proto/wandb_internal.proto)
+const (
+	recordHistory = 2
+	recordSummary = 3
+	recordFiles   = 6
+	recordRun     = 17
+	recordExit    = 18
+	recordHeader  = 21
+)
+
+// record is a field of Record and its message.
+type record struct {
+	field   int
+	message []byte
+}
+
+// put writes records, all or none. The caller holds mu, or is Init.
+func (r *Run) put(records ...record) error {
+	var list [][]byte
+	for i, m := range records {
+		list = append(list, pw.Bytes(pw.Uint(nil, 1, r.count+uint64(i)+1), m.field, m.message))
+	}
+	if err := r.log.append(list...); err != nil {
+		return fmt.Errorf("wandb: %w", err)
+	}
+	r.count += uint64(len(records))
+	return nil
+}
+
+// item appends a ConfigItem, HistoryItem or SummaryItem, which look alike.
+func item(b []byte, key, value string) []byte {
+	return pw.Bytes(b, 1, pw.String(pw.String(nil, 1, key), 16, value))
+}
+
+// items makes a ConfigRecord of a JSON object.
+func items(object []byte) ([]byte, error) {
+	if len(object) == 0 {
+		return nil, nil
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(object, &members); err != nil {
+		return nil, fmt.Errorf("wandb: want Config as a JSON object, got %.60q: %w", object, err)
+	}
+	if members == nil {
+		return nil, fmt.Errorf("wandb: want Config as a JSON object, got %.60q", object)
+	}
+	var b []byte
+	for _, key := range slices.Sorted(maps.Keys(members)) {
+		var value bytes.Buffer
+		if err := json.Compact(&value, members[key]); err != nil {
+			return nil, fmt.Errorf("wandb: Config: %s: %w", key, err)
+		}
+		b = item(b, key, value.String())
+	}
+	return b, nil
+}
+
+// number writes a number as wandb does: JSON, and NaN and infinities as
+// JavaScript names them.
+func number(v float64) string {
+	switch {
+	case math.IsNaN(v):
+		return "NaN"
+	case math.IsInf(v, 1):
+		return "Infinity"
+	case math.IsInf(v, -1):
+		return "-Infinity"
+	}
+	return strconv.FormatFloat(v, 'g', -1, 64)
+}
+
+// Log adds a row of values to the run's history, and makes them its summary so
+// far. Steps are 0 or more and do not go back: a step smaller than the last one
+// is an error. Rows of one step stay rows of their own. (wandb.Run.log)
+func (r *Run) Log(values map[string]float64, step int) error {
+	var b []byte
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		b = item(b, key, number(values[key]))
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.checkStep(step); err != nil {
+		return err
+	}
+	return r.row(b, step)
+}
+
+func (r *Run) checkStep(step int) error {
+	if step < r.step { // which is 0 or more
+		return fmt.Errorf("wandb: %s: got step %d after step %d, want that one or a later one", r.log.path, step, r.step)
+	}
+	return nil
+}
+
+// row writes a row of history whose items are given, after other records.
+func (r *Run) row(items []byte, step int, before ...record) error {
+	now := r.now()
+	all := item(items, "_runtime", number(now.Sub(r.started).Seconds()))
+	all = item(all, "_step", strconv.Itoa(step))
+	all = item(all, "_timestamp", number(float64(now.UnixMicro())/1e6))
+	var num []byte // 0, the default, is left out
+	if step > 0 {
+		num = pw.Int(nil, 1, int64(step))
+	}
+	history := pw.Bytes(all, 2, num)
+	if err := r.put(append(before, record{recordHistory, history}, record{recordSummary, all})...); err != nil {
+		return err
+	}
+	r.step = step
+	return nil
+}
+
+// LogImage adds a picture, as a PNG file in the run's folder, to the history in a
+// row of its own; steps are as in Log. A picture without pixels is an error. The
+// file's name has _ for what is no letter, digit, - or _ in key.
+// (wandb.Run.log with a wandb.Image)
+func (r *Run) LogImage(key string, img image.Image, step int) error {
+	var b bytes.Buffer
+	if err := png.Encode(&b, img); err != nil {
+		return fmt.Errorf("wandb: LogImage %s: %w", key, err)
+	}
+	sum := sha256.Sum256(b.Bytes())
+	name := strings.Map(func(c rune) rune {
+		if strings.ContainsRune(letters+"-_", c) {
+			return c
+		}
+		return '_'
+	}, key)
+	name = fmt.Sprintf("%.100s_%d_%x.png", name, step, sum[:10])
+	size := img.Bounds().Size()
+	rel := path.Join("media", "images", name)
+	value, err := json.Marshal(imageFile{"image-file", fmt.Sprintf("%x", sum), b.Len(), rel, "png", size.X, size.Y})
+	if err != nil {
+		return fmt.Errorf("wandb: LogImage %s: %w", key, err)
+	}
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.checkStep(step); err != nil {
+		return err
+	}
+	// The file comes first: a record never speaks of one that is not there.
+	file := filepath.Join(r.dir, "files", filepath.FromSlash(rel))
+	if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
+		return fmt.Errorf("wandb: %w", err)
+	}
+	if err := os.WriteFile(file, b.Bytes(), 0o666); err != nil {
+		os.Remove(file)
+		return fmt.Errorf("wandb: %w", err)
+	}
+	const media = 2
+	files := pw.Bytes(nil, 1, pw.Uint(pw.String(nil, 1, rel), 3, media))
+	return r.row(item(nil, key, string(value)), step, record{recordFiles, files})
+}
+
+// imageFile is how a row speaks of a picture.
+type imageFile struct {
+	Type   string `json:"_type"`
+	SHA256 string `json:"sha256"`
+	Size   int    `json:"size"`
+	Path   string `json:"path"`
+	Format string `json:"format"`
+	Width  int    `json:"width"`
+	Height int    `json:"height"`
+}
+
+// SetSummary sets values of the run's summary, such as the best accuracy. Log sets
+// the values that it is given there too. (wandb.Run.summary)
+func (r *Run) SetSummary(values map[string]float64) error {
+	var b []byte
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		b = item(b, key, number(values[key]))
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.put(record{recordSummary, b})
+}
+
+// Flush asks the operating system to put what was logged on the disk, which
+// protects it from a power failure.
+func (r *Run) Flush() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.log.file.Sync(); err != nil {
+		return fmt.Errorf("wandb: %w", err)
+	}
+	return nil
+}
+
+// Finish notes how the run ended (0 is success) and closes the file. Logging after
+// it is an error. A run that was killed before is uploaded all the same.
+// (wandb.Run.finish)
+func (r *Run) Finish(exitCode int) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	exit := pw.Int(nil, 1, int64(exitCode))
+	exit = pw.Int(exit, 2, int64(r.now().Sub(r.started).Seconds()))
+	err := r.put(record{recordExit, exit})
+	if bad := r.log.file.Close(); err == nil && bad != nil {
+		err = fmt.Errorf("wandb: %w", bad)
+	}
+	return err
+}
