@@ -34,6 +34,7 @@ var arrows = map[string][]string{
 	"datasets/transforms":          {"tensor"},
 	"datasets":                     {"tensor", "datasets/transforms", "datasets/internal/pickle", "internal/atomicfile"},
 	"models":                       {"tensor", "layers"},
+	"trainer":                      {"autograd", "tensor", "layers", "optim", "sched", "datasets", "internal/atomicfile", "internal/tensorfile"},
 	"examples/cifar10":             {"tensor", "autograd", "layers", "optim", "sched", "datasets", "datasets/transforms", "models"},
 	"bench":                        {"tensor", "layers", "models", "optim"},
 	"docs":                         {},
