@@ -457,7 +457,7 @@ func epochPath(dir string, epoch int) string {
 
 // leftover is what a killed save (package atomicfile) or link leaves of the files
 // in a run's folder.
-var leftover = regexp.MustCompile(`^(last\.safetensors|best\.safetensors|epoch-\d+\.safetensors|config\.json|metrics\.csv|metrics\.jsonl)\.[0-9a-f]{16}\.tmp$`)
+var leftover = regexp.MustCompile(`^\.(last\.safetensors|best\.safetensors|epoch-\d+\.safetensors|config\.json|metrics\.csv|metrics\.jsonl)\.[0-9a-f]{16}\.tmp$`)
 
 // RemoveLeftovers removes from a run's folder what saves that were killed have
 // left there. Fit does so when it starts. Nothing else may write there meanwhile.
@@ -484,7 +484,7 @@ func (s *Snapshot) saveAll(at Position, paths ...string) error {
 		return err
 	}
 	for _, path := range paths[1:] {
-		temporary := fmt.Sprintf("%s.%016x.tmp", path, rand.Uint64())
+		temporary := filepath.Join(filepath.Dir(path), fmt.Sprintf(".%s.%016x.tmp", filepath.Base(path), rand.Uint64()))
 		err := os.Link(paths[0], temporary)
 		if err == nil {
 			err = os.Rename(temporary, path)

@@ -449,7 +449,7 @@ func TestResumeRefuses(t *testing.T) {
 func TestCheckpointFiles(t *testing.T) {
 	c := settings[0].config(t)
 	c.Dir, c.SaveEvery, c.Keep, c.SaveSteps, c.Epochs = t.TempDir(), 1, 2, 4, 4
-	for _, name := range []string{"last.safetensors.0123456789abcdef.tmp", "metrics.csv.0123456789abcdef.tmp", "mine.tmp"} {
+	for _, name := range []string{".last.safetensors.0123456789abcdef.tmp", ".metrics.csv.0123456789abcdef.tmp", "mine.tmp"} {
 		if err := os.WriteFile(filepath.Join(c.Dir, name), nil, 0o666); err != nil {
 			t.Fatal(err)
 		}
