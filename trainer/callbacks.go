@@ -84,7 +84,7 @@ func EarlyStopping(metric string, mode sched.Mode, patience int, delta float64) 
 			if patience < 1 {
 				return fmt.Errorf("trainer: EarlyStopping with a patience of %d, want 1 or more", patience)
 			}
-			if err := checkWatched("EarlyStopping's metric", metric, r.Config.Test != nil); err != nil {
+			if err := checkWatched("EarlyStopping's metric", metric, r.Test != nil); err != nil {
 				return err
 			}
 			check(r)

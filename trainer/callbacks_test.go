@@ -252,20 +252,3 @@ func TestEMAInFit(t *testing.T) {
 		t.Errorf("the model had the average's weights in tests %v and after them %v, want always and never", tested, trained)
 	}
 }
-
-func ExampleEMA() {
-	model := layers.NewLinear(1, 1, layers.LinearOpts{NoBias: true})
-	model.Weight.Fill(0)
-	ema := NewEMA(model, 0.9)
-	for range 3 {
-		model.Weight.Fill(1) // a step of an optimizer
-		ema.Update()
-	}
-	ema.Swap()
-	fmt.Printf("%.3f\n", model.Weight.Item())
-	ema.Swap()
-	fmt.Printf("%.3f\n", model.Weight.Item())
-	// Output:
-	// 0.271
-	// 1.000
-}

@@ -226,9 +226,9 @@ func (s *Snapshot) Load(path string) (Position, error) {
 	fail := func(format string, args ...any) (Position, error) {
 		return Position{}, fmt.Errorf("trainer: %s: %w", path, fmt.Errorf(format, args...))
 	}
-	f, err := tensorfile.Open(path)
+	f, err := tensorfile.Open(path) // its errors name the file
 	if err != nil {
-		return fail("%w", err)
+		return Position{}, fmt.Errorf("trainer: loading the checkpoint: %w", err)
 	}
 	defer f.Close()
 	text, ok := f.Metadata[checkpointKey]
@@ -241,7 +241,7 @@ func (s *Snapshot) Load(path string) (Position, error) {
 	}
 	entries, err := f.Tensors()
 	if err != nil {
-		return fail("%w", err)
+		return Position{}, fmt.Errorf("trainer: loading the checkpoint: %w", err)
 	}
 	var model, optimizer []tensorfile.Entry
 	others := map[string]map[string]*tensor.Tensor{}

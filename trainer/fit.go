@@ -98,6 +98,9 @@ func Fit(ctx context.Context, config Config) (Result, error) {
 		}
 	}()
 	err := f.run(ctx)
+	if f.Epoch >= f.Epochs {
+		f.stop = "" // whatever wanted to stop it, it was over
+	}
 	return Result{f.Position, f.stop}, err
 }
 
@@ -261,11 +264,11 @@ func (f *fit) run(ctx context.Context) error {
 func (f *fit) train(ctx context.Context) error {
 	layers.Train(f.Model)
 	start, before := time.Now(), f.Running.Seconds
-	batches := f.Config.Train.Len()
+	batches := f.Train.Len()
 	window, inWindow := 0, 0 // batches that make the step under way, and those that are over
 	var failed error
-	f.Config.Train.SetPosition(f.Epoch, f.Batch)
-	for images, labels := range f.Config.Train.All() {
+	f.Train.SetPosition(f.Epoch, f.Batch)
+	for images, labels := range f.Train.All() {
 		if inWindow == 0 {
 			window = min(f.Accumulate, batches-f.Batch)
 			f.Optimizer.ZeroGrad()
@@ -297,7 +300,7 @@ func (f *fit) train(ctx context.Context) error {
 	if failed != nil {
 		return failed
 	}
-	return f.Config.Train.Err()
+	return f.Train.Err()
 }
 
 // step is one of the optimizer's, with what goes before and after it.
@@ -337,7 +340,7 @@ func (f *fit) test(ctx context.Context) (m Metrics, done bool, err error) {
 		m.ImagesPerSec = float64(f.Running.Total) / f.Running.Seconds
 	}
 	var sums Sums
-	if f.Config.Test == nil {
+	if f.Test == nil {
 		m.TestLoss, m.TestAccuracy = sums.means()
 		return m, true, nil
 	}
@@ -350,9 +353,9 @@ func (f *fit) test(ctx context.Context) (m Metrics, done bool, err error) {
 	}
 	layers.Eval(f.Model)
 	start := time.Now()
-	batches, batch := f.Config.Test.Len(), 0
-	f.Config.Test.SetEpoch(f.Epoch)
-	for images, labels := range autograd.NoGrad(f.Config.Test.All()) {
+	batches, batch := f.Test.Len(), 0
+	f.Test.SetEpoch(f.Epoch)
+	for images, labels := range autograd.NoGrad(f.Test.All()) {
 		output := f.Model.Forward(images)
 		sums.add(f.Config.Loss.Forward(output, labels).Item(), output, labels)
 		sums.Seconds = time.Since(start).Seconds()
@@ -367,7 +370,7 @@ func (f *fit) test(ctx context.Context) (m Metrics, done bool, err error) {
 	}
 	m.TestLoss, m.TestAccuracy = sums.means()
 	m.TestSeconds = sums.Seconds
-	return m, true, f.Config.Test.Err()
+	return m, true, f.Test.Err()
 }
 
 // endEpoch notes an epoch's metrics, in the run and in its folder.

@@ -189,12 +189,3 @@ func TestNewProgressFile(t *testing.T) {
 		t.Error("a file is taken for a terminal")
 	}
 }
-
-func ExampleProgress() {
-	progress := NewProgress(os.Stdout)
-	defer progress.Close()
-	for batch := 1; batch <= 100; batch++ {
-		progress.Show(Status{Phase: "train", Epoch: 1, Epochs: 2, Batch: batch, Batches: 100, Loss: 2 / float64(batch), Accuracy: math.NaN(), LR: 0.1})
-	}
-	// Output: train  epoch 1/2  100/100  loss 0.0200  lr 0.1
-}

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -659,27 +658,4 @@ func TestFitShowsProgress(t *testing.T) {
 	if len(lines) != 2*epochs || !strings.HasPrefix(lines[0], "train  epoch 1/3  10/10  step 10  loss ") || !strings.HasPrefix(lines[5], "test   epoch 3/3  3/3  step 30  loss ") {
 		t.Errorf("got %q, want a line of training and one of testing for each epoch", lines)
 	}
-}
-
-func ExampleFit() {
-	tensor.ManualSeed(1)
-	set := datasets.NewShapes(datasets.ShapesOpts{Train: true})
-	loader := &datasets.DataLoader{Dataset: datasets.Slice(set, 0, 200), BatchSize: 50, Shuffle: true}
-	model := layers.NewSequential(layers.Flatten{}, layers.NewLinear(3*32*32, 10))
-	optimizer := optim.NewSGD(layers.Parameters(model), 0.01)
-	result, err := Fit(context.Background(), Config{
-		Model:     model,
-		Optimizer: optimizer,
-		Loss:      layers.CrossEntropyLoss{},
-		Train:     loader,
-		Epochs:    5,
-		Callbacks: []Callback{ClipGradNorm(1), TimeLimit(time.Hour)},
-	})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	first, last := result.History[0], result.History[4]
-	fmt.Println(result.Epoch, result.Step, last.TrainLoss < first.TrainLoss)
-	// Output: 5 20 true
 }
