@@ -16,8 +16,9 @@
 //
 // Fit does what a loop written by hand does, in the same order, so that both come
 // to the same bits. Its parts serve such a loop too: [Snapshot] saves and loads a
-// run, [Progress] draws the line, [Records] keeps metrics.csv, metrics.jsonl and
-// config.json, [EMA] averages weights.
+// run, [Progress] draws the line, [Records] keeps metrics.csv and metrics.jsonl,
+// [RunConfig] is config.json, [EMA] averages weights, [FindLR] looks for a learning
+// rate.
 //
 // No other package of the library imports this one.
 package trainer

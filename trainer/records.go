@@ -89,9 +89,10 @@ func checkWatched(what, name string, tested bool) error {
 // gives the same bits; what was not measured is an empty field, and null.
 type Records struct{ dir string }
 
-// OpenRecords writes the records of the epochs that are over anew, whatever the
-// files held: a last line that was cut, epochs behind the checkpoint that the run
-// goes on from. With no history, files that hold something are an error.
+// OpenRecords makes the two files of a new run. If the run is resumed, it writes
+// the records of the epochs that are over anew, whatever the files held: a last
+// line that was cut, epochs behind the checkpoint that the run goes on from.
+// Otherwise files that are there already are an error, and stay.
 func OpenRecords(dir string, history []Metrics, resumed bool) (*Records, error) {
 	r := &Records{dir}
 	if !resumed {
@@ -239,7 +240,8 @@ func ReadRunConfig(dir string) (RunConfig, error) {
 	return c, nil
 }
 
-func (c RunConfig) write(dir string) error {
+// Write makes or replaces config.json in a run's folder.
+func (c RunConfig) Write(dir string) error {
 	path := filepath.Join(dir, configFile)
 	b, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {
@@ -257,16 +259,29 @@ func (c RunConfig) write(dir string) error {
 
 // writeConfig writes config.json, or notes in it that the run goes on from at.
 func writeConfig(c *Config, at *Position) error {
+	var resumed []Resumption
 	if at != nil {
+		resumed = []Resumption{{time.Now(), os.Args, at.Epoch, at.Batch}}
 		old, err := ReadRunConfig(c.Dir)
 		if err == nil {
-			old.Resumed = append(old.Resumed, Resumption{time.Now(), os.Args, at.Epoch, at.Batch})
-			return old.write(c.Dir)
+			old.Resumed = append(old.Resumed, resumed...)
+			return old.Write(c.Dir)
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
+	r, err := NewRunConfig(c)
+	if err != nil {
+		return err
+	}
+	r.Resumed = resumed
+	return r.Write(c.Dir)
+}
+
+// NewRunConfig describes a run that is about to start. A loop written by hand
+// fills in of a Config what Fit would need.
+func NewRunConfig(c *Config) (RunConfig, error) {
 	r := RunConfig{
 		Started: time.Now(), Command: os.Args, Settings: c.Settings, Epochs: c.Epochs,
 		Parameters: layers.NumParameters(c.Model), Loss: fmt.Sprintf("%T", c.Loss), Optimizer: describeOptimizer(c.Optimizer),
@@ -287,7 +302,9 @@ func writeConfig(c *Config, at *Position) error {
 		r.Scheduler = new(c.Scheduler.State())
 	}
 	for _, cb := range c.Callbacks {
-		r.Callbacks = append(r.Callbacks, cb.Name)
+		if cb.Name != "" {
+			r.Callbacks = append(r.Callbacks, cb.Name)
+		}
 	}
 	var err error
 	for _, d := range []struct {
@@ -295,10 +312,10 @@ func writeConfig(c *Config, at *Position) error {
 		id     **DataInfo
 	}{{c.Train, &r.Train}, {c.Test, &r.Test}} {
 		if *d.id, err = describeData(d.loader); err != nil {
-			return fmt.Errorf("trainer: %w", err)
+			return r, fmt.Errorf("trainer: %w", err)
 		}
 	}
-	return r.write(c.Dir)
+	return r, nil
 }
 
 // describeOptimizer returns an optimizer's name, rates and options as JSON.
