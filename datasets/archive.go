@@ -18,6 +18,7 @@ import (
 const (
 	maxUnpacked = 1 << 30
 	maxEntries  = 10000
+	maxName     = 255 // bytes; a folder in a folder in a folder … takes a long time to make
 )
 
 // unpack writes the regular files and folders of the tar.gz archive into dir,
@@ -68,6 +69,9 @@ func unpackFrom(ctx context.Context, r io.Reader, root *os.Root) error {
 		}
 		if h.Typeflag == tar.TypeXGlobalHeader {
 			continue
+		}
+		if len(h.Name) > maxName {
+			return fmt.Errorf("entry %d, %.40q…: a name of %d bytes, want at most %d", n, h.Name, len(h.Name), maxName)
 		}
 		if left, err = unpackEntry(tr, h, root, left); err != nil {
 			return fmt.Errorf("entry %d, %q: %w", n, h.Name, err)

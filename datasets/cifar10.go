@@ -30,6 +30,10 @@ const (
 	maxBatchFile = 1 << 30 // longer files are not read
 )
 
+// ErrNotDownloaded is wrapped by the error of a data set that is not there while
+// nobody asked for a download (CIFAR10Opts.Download).
+var ErrNotDownloaded = errors.New("CIFAR10Opts.Download fetches it, and was not set")
+
 // cifarSums are the published files' MD5 sums.
 var cifarSums = map[string]string{
 	"data_batch_1": "c99cafc152244af753f735de768cd75f",
@@ -115,8 +119,8 @@ func openCIFAR(ctx context.Context, root string, opts CIFAR10Opts, f *fetch) (*c
 		return d, err
 	}
 	if !opts.Download && !exists(f.path) {
-		return nil, fmt.Errorf("datasets: no CIFAR-10 in %s, which has neither %s nor %s nor %s; CIFAR10Opts{Download: true} fetches it",
-			root, cifarPy, cifarBin, cifarArchive)
+		return nil, fmt.Errorf("datasets: no CIFAR-10 in %s, which has neither %s nor %s nor %s: %w",
+			root, cifarPy, cifarBin, cifarArchive, ErrNotDownloaded)
 	}
 	undo, err := makeDir(root)
 	if err != nil {

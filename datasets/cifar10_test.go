@@ -16,6 +16,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -315,7 +316,7 @@ func TestCIFAR10Errors(t *testing.T) {
 	t.Run("nothing there", func(t *testing.T) {
 		root := filepath.Join(t.TempDir(), "data")
 		_, err := NewCIFAR10(root, CIFAR10Opts{})
-		if err == nil || !strings.Contains(err.Error(), "Download: true") {
+		if !errors.Is(err, ErrNotDownloaded) || !strings.Contains(err.Error(), "CIFAR10Opts.Download fetches it") {
 			t.Errorf("got %v, want what to do", err)
 		}
 		if exists(root) {
@@ -338,6 +339,7 @@ func TestCIFAR10BadArchive(t *testing.T) {
 		{"parent inside", targz(t, entry(cifarPy+"/../../evil", nil)), "leads out"},
 		{"absolute", targz(t, entry("/evil", nil)), "leads out"},
 		{"backslash", targz(t, entry(`..\evil`, nil)), "leads out"},
+		{"deep folder", targz(t, entry(strings.Repeat("a/", 5000)+"b", nil)), "a name of 10001 bytes, want at most 255"},
 		{"symbolic link", targz(t, tar.Header{Name: cifarPy, Typeflag: tar.TypeSymlink, Linkname: "/etc"}), `a link to "/etc"`},
 		{"hard link", targz(t, tar.Header{Name: "a", Typeflag: tar.TypeLink, Linkname: "/etc/passwd"}), `a link to "/etc/passwd"`},
 		{"device", targz(t, tar.Header{Name: "a", Typeflag: tar.TypeChar}), "tar type"},
@@ -546,6 +548,34 @@ func TestDownload(t *testing.T) {
 
 // What one run received, the next one goes on with; without a version from the
 // server, it is not kept.
+// An archive that is not the published one is refused, and nothing of it stays.
+func TestDownloadOfAnotherArchive(t *testing.T) {
+	archive := testArchive(t)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", `"v1"`)
+		_, _ = w.Write(archive)
+	}))
+	defer s.Close()
+	root := filepath.Join(t.TempDir(), "data")
+	var told int64
+	_, err := NewCIFAR10(root, CIFAR10Opts{Train: true, Download: true, URL: s.URL, Progress: func(done, _ int64) { told = done }})
+	if err == nil {
+		t.Fatal("got no error")
+	}
+	for _, want := range []string{"datasets: download of " + s.URL, "the file's MD5 is ", "want " + cifarMD5, "it was deleted"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("got %q, want %q in it", err, want)
+		}
+	}
+	if told != int64(len(archive)) {
+		t.Errorf("the last progress was %d bytes, want %d", told, len(archive))
+	}
+	if exists(root) {
+		wantDir(t, root)
+		t.Error("the folder stayed")
+	}
+}
+
 func TestDownloadResumesLater(t *testing.T) {
 	content := testArchive(t)
 	for _, etag := range []string{`"v1"`, ""} {
@@ -669,6 +699,50 @@ func TestLock(t *testing.T) {
 	wg.Wait()
 	if most.Load() != 1 {
 		t.Errorf("%d held the lock at once", most.Load())
+	}
+}
+
+// An archive of a few hundred bytes takes no memory for what it speaks of, and
+// leaves nothing.
+func TestUnpackAllocation(t *testing.T) {
+	// A header that announces a gigabyte, with nothing behind it.
+	var cut bytes.Buffer
+	zw := gzip.NewWriter(&cut)
+	if err := tar.NewWriter(zw).WriteHeader(&tar.Header{Name: cifarPy + "/data_batch_1", Typeflag: tar.TypeReg, Mode: 0o644, Size: maxUnpacked - 1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := zw.Close(); err != nil {
+		t.Fatal(err)
+	}
+	name := gzip.Header{Extra: bytes.Repeat([]byte("x"), 60000)}
+	var extra bytes.Buffer
+	zw = gzip.NewWriter(&extra)
+	zw.Header = name
+	if err := zw.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, archive := range map[string][]byte{
+		"cut off":      cut.Bytes(),
+		"long name":    targz(t, entry(strings.Repeat("a/", 5000)+"b", nil)),
+		"extra header": extra.Bytes()[:100],
+		"empty":        nil,
+	} {
+		root := t.TempDir()
+		path := filepath.Join(root, cifarArchive)
+		if err := os.WriteFile(path, archive, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := NewCIFAR10(root, CIFAR10Opts{})
+		runtime.ReadMemStats(&after)
+		if err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: got %v, want an error that names %s", name, err, path)
+		}
+		if got := after.TotalAlloc - before.TotalAlloc; got > 512<<10 {
+			t.Errorf("%s: allocated %d bytes for an archive of %d", name, got, len(archive))
+		}
+		wantDir(t, root, cifarArchive)
 	}
 }
 

@@ -72,7 +72,16 @@ func (l *DataLoader) Len() int {
 	if l.DropLast {
 		return n / l.BatchSize
 	}
-	return (n + l.BatchSize - 1) / l.BatchSize
+	return batches(n, l.BatchSize)
+}
+
+// batches returns how many batches n examples make, of any size: the sum of both
+// numbers may be too large for an int.
+func batches(n, size int) int {
+	if n%size == 0 {
+		return n / size
+	}
+	return n/size + 1
 }
 
 func (l *DataLoader) examples() int {
@@ -198,7 +207,7 @@ func (l *DataLoader) plan(epoch int) (*plan, error) {
 			p.order[i] = i
 		}
 	}
-	p.batches = (len(p.order) + p.batchSize - 1) / p.batchSize
+	p.batches = batches(len(p.order), p.batchSize)
 	if l.DropLast {
 		p.batches = len(p.order) / p.batchSize
 		if p.batches == 0 {

@@ -3,6 +3,7 @@ package datasets
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -78,6 +79,7 @@ func TestLoaderBatches(t *testing.T) {
 		{"drop last", &DataLoader{BatchSize: 4, DropLast: true}, [][]int64{{0, 1, 2, 3}, {4, 5, 6, 7}}},
 		{"exact", &DataLoader{BatchSize: 5, DropLast: true}, [][]int64{{0, 1, 2, 3, 4}, {5, 6, 7, 8, 9}}},
 		{"larger than all", &DataLoader{BatchSize: 64}, [][]int64{{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}}},
+		{"as large as an int", &DataLoader{BatchSize: math.MaxInt}, [][]int64{{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}}},
 		{"sampler", &DataLoader{BatchSize: 2, Sampler: fixed{7, 7, 1}}, [][]int64{{7, 7}, {1}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -106,15 +108,15 @@ func (f fixed) Indices(*rand.Rand) []int { return f }
 func TestLoaderSetPosition(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		l    DataLoader
+		l    *DataLoader
 	}{
-		{"shuffled", DataLoader{BatchSize: 3, Shuffle: true, Workers: 2}},
-		{"sampler", DataLoader{BatchSize: 4, Sampler: fixed{7, 7, 1, 2, 9, 7, 0, 0, 3, 3}}},
-		{"drop last", DataLoader{BatchSize: 3, DropLast: true, Prefetch: 5, Workers: 3}},
+		{"shuffled", &DataLoader{BatchSize: 3, Shuffle: true, Workers: 2}},
+		{"sampler", &DataLoader{BatchSize: 4, Sampler: fixed{7, 7, 1, 2, 9, 7, 0, 0, 3, 3}}},
+		{"drop last", &DataLoader{BatchSize: 3, DropLast: true, Prefetch: 5, Workers: 3}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got atomic.Int64
-			l := &tt.l
+			l := tt.l
 			l.Seed = 5
 			l.Dataset = numbers{n: 10, get: func(int) error { got.Add(1); return nil }}
 			l.SetEpoch(2)

@@ -3,9 +3,11 @@ package layers
 import (
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/wick-ml/wick/tensor"
 )
@@ -161,7 +163,14 @@ func TestReLUInplace(t *testing.T) {
 
 // peak returns the most bytes above what was live before that f used at once.
 func peak(f func()) int64 {
-	live := tensor.MemoryStats(tensor.CPU).Live
+	// What earlier tests have left goes first: collected meanwhile, it would be
+	// taken off.
+	live := int64(-1)
+	for now := tensor.MemoryStats(tensor.CPU).Live; now != live; now = tensor.MemoryStats(tensor.CPU).Live {
+		live = now
+		runtime.GC()
+		time.Sleep(time.Millisecond)
+	}
 	tensor.ResetPeakMemory(tensor.CPU)
 	f()
 	return tensor.MemoryStats(tensor.CPU).Peak - live
@@ -365,6 +374,24 @@ func TestErrorsNameLayers(t *testing.T) {
 				t.Errorf("%s: got %q, want it to contain %q", c.name, err, want)
 			}
 		}
+	}
+}
+
+// The sentence is whole: both shapes and what would fit, at the layer's path.
+func TestErrorSentence(t *testing.T) {
+	m := newNet()
+	m.Features = NewSequential(NewConv2d(3, 64, 3, ConvOpts{Padding: 1}), NewBatchNorm2d(64), ReLU{}, NewConv2d(64, 64, 3, ConvOpts{Padding: 1}))
+	m.Features.Append(NewConv2d(3, 64, 3))
+	Parameters(m)
+	err := tensor.Try(func() { m.Features.Forward(tensor.Zeros(2, 3, 8, 8)) })
+	if got, want := fmt.Sprint(err), "tensor: features.4 Conv2d: input [2 64 8 8] has 64 channels, weight [64 3 3 3] takes 3"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	m.Features = NewSequential(ReLU{}, ReLU{}, ReLU{}, NewConv2d(64, 64, 3, ConvOpts{Padding: 1}))
+	Parameters(m)
+	err = tensor.Try(func() { m.Forward(tensor.Zeros(64, 3, 32, 32)) })
+	if got, want := fmt.Sprint(err), "tensor: features.3 Conv2d: input [64 3 32 32] has 3 channels, weight [64 64 3 3] takes 64"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
 

@@ -39,6 +39,19 @@ func Register(name string, construct func(config []byte) (Module, error)) {
 	registerWithin(name, func(config []byte, _ *room) (Module, error) { return construct(config) })
 }
 
+// RegisterSized is Register for a constructor that is also told how many elements
+// the file has for the module's tensors. One that refuses a config which asks for
+// more cannot be made to take all memory by a file of a few bytes.
+func RegisterSized(name string, construct func(config []byte, elements int) (Module, error)) {
+	registerWithin(name, func(config []byte, r *room) (Module, error) {
+		m, err := construct(config, r.elements)
+		if err == nil {
+			r.elements = max(r.elements-NumParameters(m), 0)
+		}
+		return m, err
+	})
+}
+
 func registerWithin(name string, construct constructor) {
 	registry.Lock()
 	defer registry.Unlock()

@@ -164,7 +164,7 @@ func (m *VGG) Config() (name string, config []byte) {
 }
 
 func init() {
-	layers.Register("VGG", func(config []byte) (layers.Module, error) {
+	layers.RegisterSized("VGG", func(config []byte, elements int) (layers.Module, error) {
 		var c vggConfig
 		if err := json.Unmarshal(config, &c); err != nil {
 			return nil, fmt.Errorf("models: VGG: %w", err)
@@ -178,15 +178,15 @@ func init() {
 		}
 		if err == nil {
 			// A file of a few bytes must not ask for gigabytes.
-			parameters, in := 0, 3
+			parameters, in := int64(0), int64(3)
 			for _, w := range widths {
 				if w > 0 {
-					parameters += 9 * in * w
-					in = w
+					parameters += (9*in + 3) * int64(w) // kernels, biases, BatchNorm's two
+					in = int64(w)
 				}
 			}
-			if parameters > 1<<28 {
-				err = fmt.Errorf("the configuration has %d parameters, want %d or fewer", parameters, 1<<28)
+			if parameters += (in + 1) * int64(c.Classes); parameters > int64(elements) {
+				err = fmt.Errorf("the configuration has %d parameters, more than the %d numbers of its file", parameters, elements)
 			}
 		}
 		if err != nil {

@@ -221,6 +221,9 @@ func (x *Tensor) Remainder(y *Tensor) *Tensor {
 func (x *Tensor) Fmod(y *Tensor) *Tensor { return x.remainder("Fmod", backend.Fmod, y) }
 
 func (x *Tensor) remainder(name string, op backend.BinaryOp, y *Tensor) *Tensor {
+	if t := y.DType(); t == Int64 || t == Uint8 {
+		y.wantNoZero(name)
+	}
 	out := binary(name, op, x, y)
 	xs, ys := x.Detach(), y.Detach()
 	return record(name, out,
@@ -230,6 +233,17 @@ func (x *Tensor) remainder(name string, op backend.BinaryOp, y *Tensor) *Tensor 
 			quotient := xs.Sub(binary(name, op, xs, ys)).Div(ys).Round()
 			return g.Mul(quotient).Neg()
 		}, []*Tensor{x, y}})
+}
+
+// wantNoZero panics if y, an integer divisor, has an element that is 0.
+func (y *Tensor) wantNoZero(name string) {
+	zero := scalar(name, backend.Eq, y, 0, false)
+	defer zero.Release()
+	at := zero.nonzero(name)
+	defer at.Release()
+	if at.Len() > 0 {
+		fail(name, "the divisor %s %v is 0 at position %v, want no 0", y.DType(), y.shape, y.shape.place(int(at.Ints()[0])))
+	}
 }
 
 // Atan2 returns the angle of the points (y, x) in radians, -π to π, where x is

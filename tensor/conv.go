@@ -42,8 +42,16 @@ func (o ConvOpts) geom(op string, w *Tensor) backend.ConvGeom {
 		failAt(op, w, "stride %d×%d, padding %d×%d, dilation %d×%d and groups %d may not be negative",
 			g.StrideH, g.StrideW, g.PadH, g.PadW, g.DilationH, g.DilationW, g.Groups)
 	}
+	// Sums and products of these must stay far from what an int holds.
+	if max(g.StrideH, g.StrideW, g.PadH, g.PadW, g.DilationH, g.DilationW, g.Groups) > maxStep {
+		failAt(op, w, "stride %d×%d, padding %d×%d, dilation %d×%d and groups %d may not be larger than %d",
+			g.StrideH, g.StrideW, g.PadH, g.PadW, g.DilationH, g.DilationW, g.Groups, maxStep)
+	}
 	return g
 }
+
+// maxStep bounds strides, paddings and the like.
+const maxStep = 1 << 24
 
 // wantConv checks what is the same for both kinds of convolution and returns the
 // shape of the input with a batch dimension.

@@ -72,7 +72,7 @@ func fitShape(op string, dims []int, n int) Shape {
 		shape[free] = n / known
 		known = n
 	}
-	if known != n || free >= 0 && shape[free] < 0 {
+	if known != n || free >= 0 && shape[free] < 0 || !shape.fits() {
 		fail(op, "%d elements do not fit the shape %v", n, Shape(dims))
 	}
 	return shape
@@ -80,15 +80,13 @@ func fitShape(op string, dims []int, n int) Shape {
 
 // wantShape checks the sizes of a new tensor.
 func wantShape(op string, dims []int) Shape {
-	n := 1
 	for _, d := range dims {
 		if d < 0 {
 			fail(op, "the shape %v has a negative size", dims)
 		}
-		if d > 0 && n > math.MaxInt/8/d {
-			fail(op, "the shape %v has too many elements", dims)
-		}
-		n *= max(d, 1)
+	}
+	if !Shape(dims).fits() {
+		fail(op, "the shape %v has too many elements", dims)
 	}
 	return slices.Clone(dims)
 }
@@ -147,7 +145,11 @@ func Arange(start, end, step float64) *Tensor {
 	if step == 0 || isNaN(start+end+step) || math.IsInf(start+end+step, 0) || (end-start)/step < 0 {
 		fail("Arange", "no numbers lead from %v to %v in steps of %v", start, end, step)
 	}
-	n := int(math.Ceil((end - start) / step))
+	count := math.Ceil((end - start) / step)
+	if count > math.MaxInt/8 || !(Shape{int(count)}).fits() {
+		fail("Arange", "from %v to %v in steps of %v there are too many elements", start, end, step)
+	}
+	n := int(count)
 	t := Float32
 	if start == math.Trunc(start) && end == math.Trunc(end) && step == math.Trunc(step) {
 		t = Int64
@@ -163,7 +165,7 @@ func Linspace(start, end float64, n int) *Tensor {
 	if n < 0 {
 		fail("Linspace", "got %d numbers, want 0 or more", n)
 	}
-	v := make([]float32, n)
+	v := make([]float32, wantShape("Linspace", []int{n})[0])
 	step := (end - start) / float64(max(n-1, 1))
 	for i := range v {
 		// From both ends, so that the last number is end itself.

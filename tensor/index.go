@@ -296,7 +296,7 @@ func OneHot(index *Tensor, classes int) *Tensor {
 		if index.Len() == 0 {
 			fail(op, "the number of classes does not follow from an index without elements, want it given")
 		}
-		classes = int(index.Detach().MaxAll().Item()) + 1
+		classes = int(index.Detach().MaxAll().Ints()[0]) + 1
 	}
 	if classes < 1 {
 		fail(op, "got %d classes, want 1 or more, or -1 for as many as the index needs", classes)

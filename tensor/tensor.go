@@ -59,6 +59,25 @@ func (s Shape) Len() int {
 	return n
 }
 
+// fits reports whether an array of the shape could be in some machine's memory.
+// Every part of its size is then an int.
+func (s Shape) fits() bool {
+	const most = min(1<<47, math.MaxInt) // bytes
+	n := 1
+	for _, d := range s {
+		if d == 0 {
+			return true
+		}
+	}
+	for _, d := range s {
+		if n > most/8/d {
+			return false
+		}
+		n *= d
+	}
+	return true
+}
+
 // String prints the shape as "[64 3 32 32]".
 func (s Shape) String() string { return fmt.Sprint([]int(s)) }
 
@@ -152,8 +171,12 @@ func (s *storage) release() {
 	}
 }
 
-// alloc makes a tensor with memory of its own and undefined contents.
+// alloc makes a tensor with memory of its own and undefined contents. It panics
+// if the shape has more elements than any memory.
 func alloc(op string, d *Device, t DType, shape Shape, scopes ...*Scope) *Tensor {
+	if !shape.fits() {
+		fail(op, "the shape %v has too many elements", shape)
+	}
 	s := &storage{device: d, buffer: d.backend.NewBuffer(t, shape.Len()), op: op}
 	for _, sc := range scopes {
 		s.enter(sc)

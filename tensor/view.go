@@ -202,8 +202,8 @@ func (x *Tensor) Flip(dims ...int) *Tensor {
 func (x *Tensor) Narrow(dim, start, n int) *Tensor {
 	const op = "Narrow"
 	dim = x.dim(op, dim)
-	if start < 0 || n < 0 || start+n > x.shape[dim] {
-		fail(op, "entries %d to %d are not in dimension %d of %v", start, start+n-1, dim, x.shape)
+	if start < 0 || n < 0 || start > x.shape[dim] || n > x.shape[dim]-start {
+		fail(op, "%d entries from %d on are not in dimension %d of %v", n, start, dim, x.shape)
 	}
 	return x.narrow(op, dim, start, n)
 }

@@ -2,8 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"os"
+	"io"
 	"path/filepath"
 	"slices"
 
@@ -49,12 +50,15 @@ func loadData(ctx context.Context, opts *options) (trainSet, testSet datasets.Da
 }
 
 func openCIFAR10(ctx context.Context, opts options, train bool, t transforms.Transform) (labeled, error) {
-	set, err := datasets.NewCIFAR10Context(ctx, opts.data, datasets.CIFAR10Opts{Train: train, Download: opts.download, Transform: t, Progress: progress()})
+	set, err := datasets.NewCIFAR10Context(ctx, opts.data, datasets.CIFAR10Opts{Train: train, Download: opts.download, Transform: t, Progress: progress(opts.stderr)})
+	if errors.Is(err, datasets.ErrNotDownloaded) {
+		return nil, fmt.Errorf("no CIFAR-10 in %s: -download fetches it, -dataset shapes needs none", opts.data)
+	}
 	if err != nil {
 		return nil, err
 	}
 	if note := set.Note(); note != "" && train {
-		fmt.Println("note:", note)
+		fmt.Fprintln(opts.stdout, "note:", note)
 	}
 	return set, nil
 }
@@ -73,8 +77,8 @@ func first(d datasets.Dataset, n int) datasets.Dataset {
 	return datasets.Slice(d, 0, n)
 }
 
-// progress reports a download on standard error, every ten percent.
-func progress() func(done, total int64) {
+// progress reports a download on stderr, every ten percent.
+func progress(stderr io.Writer) func(done, total int64) {
 	last := int64(-1)
 	return func(done, total int64) {
 		if total <= 0 {
@@ -82,7 +86,7 @@ func progress() func(done, total int64) {
 		}
 		if tenth := done * 10 / total; tenth != last {
 			last = tenth
-			fmt.Fprintf(os.Stderr, "download: %d of %d MB\n", done>>20, total>>20)
+			fmt.Fprintf(stderr, "download: %d of %d MB\n", done>>20, total>>20)
 		}
 	}
 }

@@ -9,7 +9,9 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -31,7 +33,10 @@ func run(ctx context.Context, opts options) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d training and %d test pictures, %d classes, on %v\n", trainSet.Len(), testSet.Len(), len(opts.classes), opts.device)
+	if err := makeOut(opts.out); err != nil {
+		return err
+	}
+	fmt.Fprintf(opts.stdout, "%d training and %d test pictures, %d classes, on %v\n", trainSet.Len(), testSet.Len(), len(opts.classes), opts.device)
 	trainLoader := &datasets.DataLoader{Dataset: trainSet, BatchSize: opts.batch, Shuffle: true, Seed: opts.seed, Workers: opts.workers, Device: opts.device}
 	testLoader := &datasets.DataLoader{Dataset: testSet, BatchSize: opts.batch, Workers: opts.workers, Device: opts.device}
 
@@ -43,16 +48,16 @@ func run(ctx context.Context, opts options) error {
 	optimizer.WeightDecay = opts.weightDecay
 	scheduler := sched.NewMultiStepLR(optimizer, opts.milestones, opts.gamma)
 	path := filepath.Join(opts.out, "model.safetensors")
-	fmt.Printf("%s: %d parameters, saved to %s after each epoch\n", opts.model, layers.NumParameters(model), path)
+	fmt.Fprintf(opts.stdout, "%s: %d parameters, saved to %s after each epoch\n", opts.model, layers.NumParameters(model), path)
 
 	for epoch := 1; epoch <= opts.epochs; epoch++ {
 		scheduler.StepTo(epoch)
-		fmt.Printf("\n===> epoch: %d/%d\n", epoch, opts.epochs)
+		fmt.Fprintf(opts.stdout, "\n===> epoch: %d/%d\n", epoch, opts.epochs)
 		trained, err := train(ctx, model, trainLoader, criterion, optimizer)
 		if err != nil {
 			return err
 		}
-		fmt.Println("train:", trained)
+		fmt.Fprintln(opts.stdout, "train:", trained)
 		if err := layers.Save(path, model); err != nil {
 			return err
 		}
@@ -60,7 +65,7 @@ func run(ctx context.Context, opts options) error {
 		if err != nil {
 			return err
 		}
-		fmt.Println("test: ", tested)
+		fmt.Fprintln(opts.stdout, "test: ", tested)
 	}
 	return nil
 }
@@ -126,13 +131,19 @@ func (r result) String() string {
 }
 
 func main() {
-	opts, err := parseFlags(os.Args[1:], os.Stderr)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	go func() {
+		<-ctx.Done()
+		stop() // a second interrupt ends the program at once
+	}()
+	os.Exit(program(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// program does what the command line says and returns the exit code. What goes
+// wrong is one sentence on stderr.
+func program(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	opts, err := parseFlags(args, stdout, stderr)
 	if err == nil {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-		go func() {
-			<-ctx.Done()
-			stop() // a second interrupt ends the program at once
-		}()
 		// What does not fit (a wrong shape, say) panics inside the library; Try
 		// makes an error of it.
 		if wrong := tensor.Try(func() {
@@ -146,11 +157,12 @@ func main() {
 		}
 	}
 	switch {
+	case err == nil || errors.Is(err, flag.ErrHelp):
+		return 0
 	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(os.Stderr, "cifar10: interrupted")
-		os.Exit(130)
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "cifar10:", err)
-		os.Exit(1)
+		fmt.Fprintln(stderr, "cifar10: interrupted")
+		return 130
 	}
+	fmt.Fprintln(stderr, "cifar10:", err)
+	return 1
 }

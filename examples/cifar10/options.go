@@ -41,16 +41,17 @@ type options struct {
 	predict       string
 	from, to      int
 
-	classes []string // of the dataset, once it is loaded
+	stdout, stderr io.Writer
+	classes        []string // of the dataset, once it is loaded
 }
 
-// parseFlags reads the command line and checks every value. It makes the output
-// folder.
-func parseFlags(args []string, stderr io.Writer) (options, error) {
-	var o options
+// parseFlags reads the command line and checks every value. Asked for help, it
+// prints the usage to stdout and returns flag.ErrHelp.
+func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
+	o := options{stdout: stdout, stderr: stderr}
 	var milestones, device string
 	f := flag.NewFlagSet("cifar10", flag.ContinueOnError)
-	f.SetOutput(stderr)
+	f.SetOutput(io.Discard) // what does not fit becomes a sentence below
 	f.StringVar(&o.data, "data", "data", "folder of the dataset")
 	f.StringVar(&o.dataset, "dataset", "cifar10", "cifar10, shapes (drawn in code) or folder (DATA/train/CLASS/* and DATA/test/CLASS/*)")
 	f.BoolVar(&o.download, "download", false, "download CIFAR-10 if it is not there")
@@ -72,7 +73,10 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	f.IntVar(&o.to, "to", 9, "last test picture to predict")
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
-			os.Exit(0)
+			f.SetOutput(stdout)
+			fmt.Fprintln(stdout, "Usage of cifar10:")
+			f.PrintDefaults()
+			return o, err
 		}
 		return o, fmt.Errorf("%w (see -help)", err)
 	}
@@ -104,8 +108,12 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	}
 	for _, s := range strings.Split(milestones, ",") {
 		m, err := strconv.Atoi(strings.TrimSpace(s))
-		if err != nil || m < 1 {
-			return o, fmt.Errorf("-milestones %s: want epochs such as 75,150", milestones)
+		last := 0
+		if len(o.milestones) > 0 {
+			last = o.milestones[len(o.milestones)-1]
+		}
+		if err != nil || m <= last {
+			return o, fmt.Errorf("-milestones %q: want increasing epochs such as 75,150", milestones)
 		}
 		o.milestones = append(o.milestones, m)
 	}
@@ -116,6 +124,9 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	case strings.HasPrefix(o.model, "["):
 		if err := json.Unmarshal([]byte(o.model), &o.cfg); err != nil {
 			return o, fmt.Errorf("-model %s: want a list such as [64,\"M\",128,\"M\"]: %w", o.model, err)
+		}
+		if err := tensor.Try(func() { models.NewVGG(o.cfg, 10) }); err != nil {
+			return o, fmt.Errorf("-model %s: %w", o.model, err)
 		}
 	default:
 		var ok bool
@@ -145,10 +156,23 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	if o.out == "" {
 		o.out = filepath.Join("logs", fmt.Sprintf("%s-seed%d", time.Now().Format("20060102-150405"), o.seed))
 	}
-	if err := os.MkdirAll(o.out, 0o755); err != nil {
-		return o, fmt.Errorf("-out %s: %w", o.out, err)
-	}
 	return o, nil
+}
+
+// makeOut makes the output folder and tries to write there, before the work
+// begins that is to be saved.
+func makeOut(dir string) error {
+	err := os.MkdirAll(dir, 0o755)
+	if err == nil {
+		var f *os.File
+		if f, err = os.CreateTemp(dir, ".try-*"); err == nil {
+			err = errors.Join(f.Close(), os.Remove(f.Name()))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("-out %s: %w", dir, err)
+	}
+	return nil
 }
 
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }

@@ -35,8 +35,14 @@ func predict(ctx context.Context, opts options) error {
 	if err != nil {
 		return err
 	}
+	if known := model.Classifier.Weight.Size(0); known != len(opts.classes) {
+		return fmt.Errorf("%s knows %d classes, the dataset has %d", opts.predict, known, len(opts.classes))
+	}
 	if opts.to >= testSet.Len() {
 		return fmt.Errorf("-to %d: there are %d test pictures, want %d or less", opts.to, testSet.Len(), testSet.Len()-1)
+	}
+	if err := makeOut(opts.out); err != nil {
+		return err
 	}
 	loader := &datasets.DataLoader{Dataset: datasets.Slice(testSet, opts.from, opts.to+1), BatchSize: opts.batch, Workers: opts.workers, Device: opts.device}
 
@@ -44,9 +50,6 @@ func predict(ctx context.Context, opts options) error {
 	var cells []cell
 	for images, labels := range autograd.NoGrad(loader.All()) {
 		output := model.Forward(images)
-		if known := output.Size(1); known != len(opts.classes) {
-			return fmt.Errorf("%s knows %d classes, the dataset has %d", opts.predict, known, len(opts.classes))
-		}
 		confidence, prediction := output.Softmax(1).Max(1)
 		percent := confidence.MulScalar(100).Floats()
 		for i, label := range labels.Ints() {
@@ -56,7 +59,7 @@ func predict(ctx context.Context, opts options) error {
 				predicted: opts.classes[prediction.Ints()[i]],
 				percent:   percent[i],
 			}
-			fmt.Printf("%4d  label %-12s prediction %-12s %5.1f %%%s\n", opts.from+len(cells), c.label, c.predicted, c.percent, c.mark())
+			fmt.Fprintf(opts.stdout, "%4d  label %-12s prediction %-12s %5.1f %%%s\n", opts.from+len(cells), c.label, c.predicted, c.percent, c.mark())
 			cells = append(cells, c)
 		}
 	}
@@ -67,7 +70,7 @@ func predict(ctx context.Context, opts options) error {
 	if err := writePNG(path, contactSheet(cells)); err != nil {
 		return err
 	}
-	fmt.Println("pictures:", path)
+	fmt.Fprintln(opts.stdout, "pictures:", path)
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -300,6 +301,38 @@ func TestReadFails(t *testing.T) {
 		}
 		if !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("gone from %d: got %v, want %v", n, err, io.ErrUnexpectedEOF)
+		}
+	}
+}
+
+// A file of a few bytes that speaks of millions takes no memory for them.
+func TestAllocationOfSmallFiles(t *testing.T) {
+	header := func(n uint64, rest string) []byte { return append(binary.LittleEndian.AppendUint64(nil, n), rest...) }
+	for name, b := range map[string][]byte{
+		"a header of 100 MB":       header(100_000_000, `{"a":{"dtype":"F32"`),
+		"a header of 90 MB":        header(90_000_000, `{}`),
+		"a header of 2⁶³ bytes":    header(1<<63, `{}`),
+		"a header of 2⁶⁴-1 bytes":  header(1<<64-1, `{}`),
+		"a large tensor":           raw(`{"a":{"dtype":"F32","shape":[1000000,1000],"data_offsets":[0,4000000000]}}`, "abcd"),
+		"sizes that overflow":      raw(`{"a":{"dtype":"U8","shape":[4294967296,4294967296],"data_offsets":[0,0]}}`, ""),
+		"a tensor without numbers": raw(`{"a":{"dtype":"U8","shape":[0,9007199254740991],"data_offsets":[0,0]}}`, ""),
+		"nested lists":             raw(`{"a":`+strings.Repeat("[", 80), ""),
+		"nested objects":           raw(strings.Repeat(`{"a":`, 18), ""),
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		f, err := open(b)
+		if err == nil {
+			for _, x := range f.Tensors {
+				_, err = f.Read(x)
+			}
+		}
+		runtime.ReadMemStats(&after)
+		if got := after.TotalAlloc - before.TotalAlloc; got > 64<<10 {
+			t.Errorf("%s: allocated %d bytes for a file of %d (%v)", name, got, len(b), err)
+		}
+		if err == nil && name != "a tensor without numbers" {
+			t.Errorf("%s: got no error", name)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -176,6 +177,45 @@ func TestReadAllocation(t *testing.T) {
 		}
 		if got := after.TotalAlloc - before.TotalAlloc; got > 4*uint64(len(data)) {
 			t.Errorf("%q: allocated %d bytes for a file of %d", op, got, len(data))
+		}
+	}
+}
+
+// A file of a few bytes that speaks of millions takes no memory for them.
+func TestReadAllocationOfSmallFiles(t *testing.T) {
+	const most = "\xff\xff\xff\x7f"
+	const most8 = most + "\x00\x00\x00\x00"
+	for name, data := range map[string]string{
+		"BINSTRING":        "T" + most + "abc",
+		"BINBYTES":         "B" + most + "abc",
+		"BINBYTES8":        "\x8e" + most8 + "abc",
+		"BINUNICODE":       "X" + most + "abc",
+		"BINUNICODE8":      "\x8d" + most8 + "abc",
+		"BYTEARRAY8":       "\x96" + most8 + "abc",
+		"LONG4":            "\x8b" + most + "abc",
+		"FRAME":            "\x80\x04\x95" + most8 + "abc",
+		"LONG_BINPUT":      "Nr" + most + ".",
+		"PUT":              "Np2000000000\n.",
+		"LONG_BINGET":      "j" + most + ".",
+		"GET":              "g2000000000\n.",
+		"a long number":    "I" + strings.Repeat("9", 90) + "\n.",
+		"an array":         "cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(J" + most + "J" + most + "tS'b'\ntR.",
+		"nested tuples":    strings.Repeat("(", 99) + ".",
+		"memo of a memo":   "]\x94" + strings.Repeat("2a", 40) + ".",
+		"nothing at all":   "",
+		"no opcode at all": "\xff\xff\xff\xff",
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := Read([]byte(data))
+		runtime.ReadMemStats(&after)
+		if got := after.TotalAlloc - before.TotalAlloc; got > 64<<10 {
+			t.Errorf("%s: allocated %d bytes for a file of %d (%v)", name, got, len(data), err)
+		}
+		// These are complete; the array is one that was never given its contents.
+		complete := []string{"LONG_BINPUT", "PUT", "a long number", "an array", "memo of a memo"}
+		if err == nil && !slices.Contains(complete, name) {
+			t.Errorf("%s: got no error", name)
 		}
 	}
 }

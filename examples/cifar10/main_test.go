@@ -1,0 +1,326 @@
+package main
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"image"
+	"image/color"
+	"image/png"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/wick-ml/wick/layers"
+	"github.com/wick-ml/wick/models"
+	"github.com/wick-ml/wick/tensor"
+)
+
+// smallCfg fits pictures of 32×32.
+const smallCfg = `[4,"M",4,"M",4,"M",4,"M",4,"M"]`
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func write(t *testing.T, path string, b []byte) {
+	t.Helper()
+	must(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	must(t, os.WriteFile(path, b, 0o644))
+}
+
+func picture(t *testing.T, shade uint8) []byte {
+	t.Helper()
+	im := image.NewRGBA(image.Rect(0, 0, 40, 36))
+	for i := range im.Pix {
+		im.Pix[i] = shade
+	}
+	im.Set(3, 4, color.White)
+	var b bytes.Buffer
+	must(t, png.Encode(&b, im))
+	return b.Bytes()
+}
+
+// writeFolder makes a dataset of pictures in folders: two classes, three
+// pictures each for training and for testing.
+func writeFolder(t *testing.T, dir string) {
+	t.Helper()
+	for _, part := range []string{"train", "test"} {
+		for c, class := range []string{"cat", "dog"} {
+			for i, name := range []string{"0.png", "1.png", "2.png"} {
+				write(t, filepath.Join(dir, part, class, name), picture(t, uint8(100*c+i)))
+			}
+		}
+	}
+}
+
+// records returns n pictures in CIFAR-10's binary layout.
+func records(n int) []byte {
+	b := make([]byte, 3073*n)
+	for i := range n {
+		b[3073*i] = byte(i % 10)
+	}
+	return b
+}
+
+// writeCIFAR makes a CIFAR-10 in the binary layout, four pictures a file.
+func writeCIFAR(t *testing.T, dir string) {
+	t.Helper()
+	for _, name := range []string{"data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"} {
+		write(t, filepath.Join(dir, "cifar-10-batches-bin", name+".bin"), records(4))
+	}
+}
+
+func targz(t *testing.T, name string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	zw := gzip.NewWriter(&b)
+	tw := tar.NewWriter(zw)
+	must(t, tw.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: 1}))
+	_, err := tw.Write([]byte("x"))
+	must(t, err)
+	must(t, tw.Close())
+	must(t, zw.Close())
+	return b.Bytes()
+}
+
+// files lists all files and folders below dir.
+func files(t *testing.T, dir string) (paths []string) {
+	t.Helper()
+	must(t, filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		paths = append(paths, path)
+		return err
+	}))
+	return paths
+}
+
+// prepare makes data sets, good and bad, and model files in the current folder.
+func prepare(t *testing.T) {
+	t.Helper()
+	writeFolder(t, "pictures")
+	writeFolder(t, "broken")
+	write(t, "broken/train/dog/1.png", []byte("\x89PNG\r\n\x1a\nand no more"))
+	write(t, "broken/test/dog/1.png", []byte("not a picture"))
+	writeFolder(t, "noclass")
+	must(t, os.RemoveAll("noclass/test/dog"))
+	writeFolder(t, "bare")
+	must(t, os.RemoveAll("bare/train/dog"))
+	must(t, os.Mkdir("bare/train/dog", 0o755))
+	must(t, os.Mkdir("empty", 0o755))
+	must(t, os.MkdirAll("hollow/cifar-10-batches-bin", 0o755))
+	write(t, "text/notes.txt", []byte("not a dataset"))
+
+	writeCIFAR(t, "cifar")
+	writeCIFAR(t, "label")
+	bad := records(4)
+	bad[2*3073] = 77
+	write(t, "label/cifar-10-batches-bin/data_batch_3.bin", bad)
+	writeCIFAR(t, "cut")
+	write(t, "cut/cifar-10-batches-bin/data_batch_2.bin", records(4)[:10000])
+	write(t, "pickled/cifar-10-batches-py/data_batch_1", []byte("cos\nsystem\n(S'true'\ntR."))
+	write(t, "zero/cifar-10-batches-py/data_batch_1", nil)
+	write(t, "absolute/cifar-10-python.tar.gz", targz(t, "/etc/wick-test"))
+	write(t, "outside/cifar-10-python.tar.gz", targz(t, "../../wick-test"))
+	write(t, "noarchive/cifar-10-python.tar.gz", []byte("<html>503</html>"))
+
+	cfg := models.Cfg{4, "M", 4, "M", 4, "M", 4, "M", 4, "M"}
+	must(t, layers.Save("two.safetensors", models.NewVGG(cfg, 2)))
+	must(t, layers.Save("three.safetensors", models.NewVGG(cfg, 3)))
+	must(t, layers.Save("chain.safetensors", layers.NewSequential(layers.NewLinear(2, 2))))
+	must(t, layers.SaveStateDict("weights.safetensors", models.NewVGG(cfg, 2)))
+	good, err := os.ReadFile("two.safetensors")
+	must(t, err)
+	write(t, "short.safetensors", good[:len(good)-100])
+	flipped := bytes.Clone(good)
+	flipped[len(good)-50] ^= 4
+	write(t, "flipped.safetensors", flipped)
+	write(t, "text.safetensors", []byte("these are not weights, but words"))
+	write(t, "nothing.safetensors", nil)
+	write(t, "file", []byte("a file where a folder is wanted"))
+}
+
+// What is wrong is one sentence on stderr and an exit code, before anything is
+// written.
+func TestWrongUse(t *testing.T) {
+	t.Chdir(t.TempDir())
+	prepare(t)
+	folder := []string{"-dataset", "folder", "-data", "pictures", "-model", smallCfg, "-epochs", "1", "-batch", "2", "-workers", "1"}
+	and := func(args ...string) []string { return append(folder[:len(folder):len(folder)], args...) }
+	_, cuda := tensor.CUDA(0)
+
+	for _, c := range []struct {
+		name    string
+		args    []string
+		want    []string
+		started bool // it may have begun to train or predict, and made its folder
+	}{
+		{name: "unknown flag", args: []string{"-learning-rate", "1"}, want: []string{"flag provided but not defined: -learning-rate", "-help"}},
+		{name: "flag without value", args: []string{"-lr"}, want: []string{"flag needs an argument: -lr"}},
+		{name: "not a number", args: []string{"-epochs", "ten"}, want: []string{`invalid value "ten" for flag -epochs`}},
+		{name: "stray argument", args: []string{"train"}, want: []string{`unexpected argument "train"`, "flags"}},
+		{name: "model", args: []string{"-model", "VGG17"}, want: []string{"-model VGG17", "VGG11", "VGG16"}},
+		{name: "model list", args: []string{"-model", `[64,"M"`}, want: []string{`-model [64,"M"`, "want a list"}},
+		{name: "model entry", args: []string{"-model", `[64,"N"]`}, want: []string{`-model [64,"N"]`, `entry 1 of the configuration is "N"`}},
+		{name: "model without layers", args: []string{"-model", "[]"}, want: []string{"-model []", "0 entries"}},
+		{name: "dataset", args: []string{"-dataset", "mnist"}, want: []string{"-dataset mnist", "cifar10, shapes or folder"}},
+		{name: "batch 0", args: []string{"-batch", "0"}, want: []string{"-batch 0: want 1 or more"}},
+		{name: "batch -3", args: []string{"-batch", "-3"}, want: []string{"-batch -3: want 1 or more"}},
+		{name: "lr nan", args: []string{"-lr", "nan"}, want: []string{"-lr NaN: want a positive number"}},
+		{name: "lr inf", args: []string{"-lr", "inf"}, want: []string{"-lr +Inf: want a positive number"}},
+		{name: "lr -1", args: []string{"-lr", "-1"}, want: []string{"-lr -1: want a positive number"}},
+		{name: "lr 0", args: []string{"-lr", "0"}, want: []string{"-lr 0: want a positive number"}},
+		{name: "epochs 0", args: []string{"-epochs", "0"}, want: []string{"-epochs 0: want 1 or more"}},
+		{name: "gamma 0", args: []string{"-gamma", "0"}, want: []string{"-gamma 0: want a positive number"}},
+		{name: "weight decay", args: []string{"-weight-decay", "-0.1"}, want: []string{"-weight-decay -0.1: want 0 or a positive number"}},
+		{name: "dropout 1", args: []string{"-dropout", "1"}, want: []string{"-dropout 1: want 0 or more and less than 1"}},
+		{name: "dropout nan", args: []string{"-dropout", "nan"}, want: []string{"-dropout NaN"}},
+		{name: "milestones", args: []string{"-milestones", "x"}, want: []string{`-milestones "x": want increasing epochs such as 75,150`}},
+		{name: "milestones backwards", args: []string{"-milestones", "150,75"}, want: []string{`-milestones "150,75"`}},
+		{name: "milestone twice", args: []string{"-milestones", "75,75"}, want: []string{`-milestones "75,75"`}},
+		{name: "milestone 0", args: []string{"-milestones", "0"}, want: []string{`-milestones "0"`}},
+		{name: "workers 0", args: []string{"-workers", "0"}, want: []string{"-workers 0: want 1 or more"}},
+		{name: "limit", args: []string{"-limit", "-1"}, want: []string{"-limit -1: want 0 or more"}},
+		{name: "from", args: []string{"-from", "-1"}, want: []string{"-from -1: want 0 or more"}},
+		{name: "from after to", args: []string{"-from", "5", "-to", "3"}, want: []string{"-to 3: want 5 (-from) or more"}},
+		{name: "seed", args: []string{"-seed", "-1"}, want: []string{`invalid value "-1" for flag -seed`}},
+		{name: "device", args: []string{"-device", "tpu"}, want: []string{"-device tpu: want cpu or cuda:N"}},
+		{name: "device number", args: []string{"-device", "cuda:-1"}, want: []string{"-device cuda:-1: want cpu or cuda:N"}},
+		{name: "device name", args: []string{"-device", "cudax"}, want: []string{"-device cudax: want cpu or cuda:N"}},
+		{name: "cuda", args: []string{"-device", "cuda:99"}, want: []string{"-device cuda:99", "cuda:99 was asked for"}},
+		{name: "no cuda", args: []string{"-device", "cuda"}, want: []string{"-device cuda: tensor: cuda:0 was asked for", "CPU only"}},
+
+		{name: "missing folder", args: []string{"-data", "nowhere"}, want: []string{"no CIFAR-10 in nowhere", "-download fetches it"}},
+		{name: "empty folder", args: []string{"-data", "empty"}, want: []string{"no CIFAR-10 in empty"}},
+		{name: "not a dataset", args: []string{"-data", "text"}, want: []string{"no CIFAR-10 in text"}},
+		{name: "no folder", args: []string{"-data", "file"}, want: []string{"file"}},
+		{name: "no batches", args: []string{"-data", "hollow"}, want: []string{"hollow/cifar-10-batches-bin/data_batch_1.bin", "is missing"}},
+		{name: "malformed batch", args: []string{"-data", "label"}, want: []string{"label/cifar-10-batches-bin/data_batch_3.bin", "record 2", "label 77, want 0 to 9"}},
+		{name: "truncated batch", args: []string{"-data", "cut"}, want: []string{"data_batch_2.bin", "record 3", "has 781 bytes, want 3073"}},
+		{name: "pickled code", args: []string{"-data", "pickled"}, want: []string{"data_batch_1", `names "os.system"`}},
+		{name: "empty batch", args: []string{"-data", "zero"}, want: []string{"zero/cifar-10-batches-py/data_batch_1"}},
+		{name: "absolute entry", args: []string{"-data", "absolute"}, want: []string{"cifar-10-python.tar.gz", `"/etc/wick-test"`, "leads out of the folder"}},
+		{name: "entry outside", args: []string{"-data", "outside"}, want: []string{"cifar-10-python.tar.gz", `"../../wick-test"`, "leads out of the folder"}},
+		{name: "not an archive", args: []string{"-data", "noarchive"}, want: []string{"cifar-10-python.tar.gz", "not a gzip file"}},
+		{name: "folder missing", args: and("-data", "nowhere"), want: []string{"nowhere/train"}},
+		{name: "folder empty", args: and("-data", "empty"), want: []string{"empty/train"}},
+		{name: "class without pictures", args: and("-data", "bare"), want: []string{"bare/train/dog has no picture"}},
+		{name: "classes differ", args: and("-data", "noclass"), want: []string{`["cat" "dog"]`, `["cat"]`, "want the same"}},
+
+		{name: "broken picture", args: and("-data", "broken"), want: []string{"example 4", "broken/train/dog/1.png"}, started: true},
+		{name: "broken picture to predict", args: and("-data", "broken", "-predict", "two.safetensors", "-to", "5"), want: []string{"example 4", "broken/test/dog/1.png"}, started: true},
+		{name: "pictures too large for the model", args: and("-model", "[4]"), want: []string{"classifier Linear", "4096"}, started: true},
+
+		{name: "no model file", args: and("-predict", "nowhere.safetensors"), want: []string{"nowhere.safetensors"}},
+		{name: "folder as a model", args: and("-predict", "pictures"), want: []string{"pictures"}},
+		{name: "another architecture", args: and("-predict", "chain.safetensors"), want: []string{"chain.safetensors", `"Sequential"`, "*models.VGG"}},
+		{name: "weights without a model", args: and("-predict", "weights.safetensors"), want: []string{"weights.safetensors", "without a model"}},
+		{name: "truncated model", args: and("-predict", "short.safetensors"), want: []string{"short.safetensors"}},
+		{name: "flipped bit", args: and("-predict", "flipped.safetensors"), want: []string{"flipped.safetensors", "the data is damaged"}},
+		{name: "not a model", args: and("-predict", "text.safetensors"), want: []string{"text.safetensors"}},
+		{name: "empty model file", args: and("-predict", "nothing.safetensors"), want: []string{"nothing.safetensors"}},
+		{name: "other number of classes", args: and("-predict", "three.safetensors", "-to", "1"), want: []string{"three.safetensors knows 3 classes, the dataset has 2"}},
+		{name: "past the end", args: and("-predict", "two.safetensors", "-to", "6"), want: []string{"-to 6: there are 6 test pictures, want 5 or less"}},
+		{name: "past the limit", args: and("-predict", "two.safetensors", "-limit", "3", "-to", "3"), want: []string{"-to 3: there are 3 test pictures"}},
+
+		{name: "out below a file", args: and("-out", "file/run"), want: []string{"-out file/run"}},
+		{name: "out is a file", args: and("-out", "file"), want: []string{"-out file"}},
+		{name: "out to predict", args: and("-predict", "two.safetensors", "-to", "1", "-out", "file"), want: []string{"-out file"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.name == "no cuda" && cuda == nil {
+				t.Skip("this machine has a GPU and this build can use it")
+			}
+			before := files(t, ".")
+			var stdout, stderr bytes.Buffer
+			args := c.args
+			if c.started {
+				args = append(args[:len(args):len(args)], "-out", t.TempDir())
+			}
+			if code := program(t.Context(), args, &stdout, &stderr); code != 1 {
+				t.Errorf("exit code: got %d, want 1", code)
+			}
+			got := filepath.ToSlash(stderr.String())
+			if strings.Count(got, "\n") != 1 || !strings.HasPrefix(got, "cifar10: ") || len(got) > 600 {
+				t.Errorf("got %q, want one sentence after \"cifar10: \"", got)
+			}
+			for _, w := range c.want {
+				if !strings.Contains(got, w) {
+					t.Errorf("got %q, want %q in it", got, w)
+				}
+			}
+			if !c.started && stdout.Len() > 0 {
+				t.Errorf("wrote to stdout: %q", &stdout)
+			}
+			if diff := cmp.Diff(before, files(t, ".")); diff != "" {
+				t.Errorf("files and folders (-before +after):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	t.Chdir(t.TempDir())
+	var stdout, stderr bytes.Buffer
+	if code := program(t.Context(), []string{"-help"}, &stdout, &stderr); code != 0 {
+		t.Errorf("exit code: got %d, want 0", code)
+	}
+	for _, w := range []string{"Usage of cifar10:", "-epochs int", "-predict string", "(default 64)"} {
+		if !strings.Contains(stdout.String(), w) {
+			t.Errorf("got %q, want %q in it", &stdout, w)
+		}
+	}
+	if stderr.Len() > 0 || len(files(t, ".")) != 1 {
+		t.Errorf("wrote %q to stderr and the files %q, want nothing", &stderr, files(t, "."))
+	}
+}
+
+// The program trains, saves, tests, and predicts with what it has saved; an
+// interrupt ends it with a sentence.
+func TestTrainAndPredict(t *testing.T) {
+	t.Chdir(t.TempDir())
+	prepare(t)
+	for _, c := range []struct {
+		name string
+		args []string
+		want []string
+	}{
+		{"train", []string{"-dataset", "folder", "-data", "pictures", "-model", smallCfg, "-epochs", "2", "-batch", "4", "-out", "run", "-dropout", "0.1", "-weight-decay", "0.1", "-milestones", "2"},
+			[]string{"6 training and 6 test pictures, 2 classes, on ", "run/model.safetensors", "epoch: 1/2", "epoch: 2/2", "train: loss", "test:  loss"}},
+		{"predict", []string{"-dataset", "folder", "-data", "pictures", "-predict", "run/model.safetensors", "-from", "1", "-to", "5", "-out", "run"},
+			[]string{"   1  label cat", "   5  label dog", "pictures: run/predictions.png"}},
+		{"a batch larger than all", []string{"-data", "cifar", "-model", smallCfg, "-epochs", "1", "-batch", "9223372036854775807", "-limit", "3", "-out", "run"},
+			[]string{"note: 20 pictures from", "3 training and 3 test pictures, 10 classes", "test:  loss"}},
+	} {
+		var stdout, stderr bytes.Buffer
+		if code := program(t.Context(), c.args, &stdout, &stderr); code != 0 || stderr.Len() > 0 {
+			t.Fatalf("%s: got exit code %d and %q, want 0 and nothing", c.name, code, &stderr)
+		}
+		for _, w := range c.want {
+			if !strings.Contains(stdout.String(), w) {
+				t.Errorf("%s: got %q, want %q in it", c.name, &stdout, w)
+			}
+		}
+	}
+	f, err := os.Open("run/predictions.png")
+	must(t, err)
+	defer f.Close()
+	if sheet, err := png.Decode(f); err != nil || sheet.Bounds().Dx() < 5*side {
+		t.Errorf("the contact sheet: %v, want a row of five pictures", err)
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var stdout, stderr bytes.Buffer
+	code := program(ctx, []string{"-dataset", "folder", "-data", "pictures", "-model", smallCfg, "-out", "run"}, &stdout, &stderr)
+	if got, want := stderr.String(), "cifar10: interrupted\n"; code != 130 || got != want {
+		t.Errorf("interrupted: got exit code %d and %q, want 130 and %q", code, got, want)
+	}
+}

@@ -1,0 +1,267 @@
+package tensor_test
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/wick-ml/wick/tensor"
+)
+
+// try is tensor.Try that makes an error of other panics too.
+func try(f func()) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("a panic that is no *tensor.Error: %v", r)
+		}
+	}()
+	return tensor.Try(f)
+}
+
+// Wrong use of any part of the package panics with a *tensor.Error of one
+// sentence, which names the operation, what was given and what would fit. The
+// operations' own tests have more rows.
+func TestWrongUse(t *testing.T) {
+	x := tensor.Ones(2, 3)
+	i := tensor.From([]int64{5, -7, 3})
+	u := tensor.From([]uint8{1, 2, 3})
+	b := tensor.From([]bool{true, false})
+	none := tensor.Zeros(0, 3)
+	huge := math.MaxInt
+	root := 1 << (strconv.IntSize / 2) // its square is 0 in an int
+
+	s := tensor.NewScope()
+	gone := tensor.Ones(2, 3).In(s).MulScalar(2)
+	view := gone.View(6)
+	s.Close()
+	released := []string{"made by MulScalar", "is used after its scope closed", "Detach().Keep()"}
+
+	twice := parameter(3).MulScalar(2).Sum()
+	twice.Backward()
+	changed := parameter(3)
+	square := changed.MulScalar(1)
+	stale := square.Mul(square).Sum()
+	square.Detach().Fill(7)
+
+	for _, c := range []struct {
+		name string
+		f    func()
+		want []string
+	}{
+		// Making tensors.
+		{"a negative size", func() { tensor.Zeros(2, -1) }, []string{"tensor: Full: ", "[2 -1]", "negative size"}},
+		{"more elements than there are numbers", func() { tensor.Rand(huge, huge) }, []string{"tensor: Rand: ", "too many elements"}},
+		{"more elements than fit any memory", func() { tensor.Zeros(1<<30, 1<<29) }, []string{"tensor: Full: ", "[1073741824 536870912]", "too many elements"}},
+		{"another number of elements", func() { tensor.From([]float32{1, 2, 3}, 2, 2) }, []string{"tensor: From: 3 elements do not fit the shape [2 2]"}},
+		{"sizes whose product overflows", func() { tensor.From([]float32{}, root, root) }, []string{"tensor: From: 0 elements do not fit"}},
+		{"arange without a step", func() { tensor.Arange(0, 3, 0) }, []string{"tensor: Arange: ", "steps of 0"}},
+		{"arange away from its end", func() { tensor.Arange(0, 3, -1) }, []string{"tensor: Arange: ", "from 0 to 3 in steps of -1"}},
+		{"an endless arange", func() { tensor.Arange(0, 1, 1e-300) }, []string{"tensor: Arange: ", "too many elements"}},
+		{"linspace of -1", func() { tensor.Linspace(0, 1, -1) }, []string{"tensor: Linspace: got -1 numbers"}},
+		{"an endless linspace", func() { tensor.Linspace(0, 1, huge) }, []string{"tensor: Linspace: ", "too many elements"}},
+		{"identity of -2", func() { tensor.Eye(-2) }, []string{"tensor: Eye: ", "negative size"}},
+		{"permutation of -2", func() { tensor.RandPerm(-2) }, []string{"tensor: RandPerm: ", "negative size"}},
+		{"a probability", func() { tensor.Bernoulli(2, 3) }, []string{"tensor: Bernoulli: ", "2", "0 to 1"}},
+
+		// Looking at them.
+		{"item of many", func() { x.Item() }, []string{"tensor: Item: the tensor [2 3] has 6 elements, want one"}},
+		{"item of none", func() { none.Item() }, []string{"tensor: Item: the tensor [0 3] has 0 elements, want one"}},
+		{"ints of floats", func() { x.Ints() }, []string{"tensor: Ints: the tensor is float32", "ToDType(Int64)"}},
+		{"bytes of ints", func() { i.Bytes() }, []string{"tensor: Bytes: the tensor is int64, want uint8"}},
+		{"bools of floats", func() { x.Bools() }, []string{"tensor: Bools: the tensor is float32, want bool"}},
+		{"a size that is not there", func() { x.Size(2) }, []string{"tensor: Size: dimension 2 does not exist in [2 3], want -2 to 1"}},
+		{"raw bytes of another length", func() { x.SetRaw(make([]byte, 7)) }, []string{"tensor: SetRaw: got 7 bytes", "want 24"}},
+		{"a type that nothing computes with", func() { x.ToDType(tensor.BFloat16) }, []string{"tensor: ToDType: bfloat16 is not supported by cpu"}},
+		{"no device", func() { x.To(nil) }, []string{"tensor: To: the device is nil", "tensor.CPU"}},
+
+		// Shapes.
+		{"view that does not fit", func() { x.View(4, 2) }, []string{"tensor: View: 6 elements do not fit the shape [4 2]"}},
+		{"view of what is not whole", func() { x.View(4, -1) }, []string{"tensor: View: 6 elements do not fit the shape [4 -1]"}},
+		{"two sizes left open", func() { x.Reshape(-1, -1) }, []string{"tensor: Reshape: ", "more than one -1"}},
+		{"a negative size", func() { x.View(-2, -3) }, []string{"tensor: View: the shape [-2 -3] has a negative size"}},
+		{"an open size beside 0", func() { none.View(0, -1) }, []string{"tensor: View: 0 elements do not fit the shape [0 -1]"}},
+		{"a view whose product overflows", func() { none.View(root, root) }, []string{"tensor: View: 0 elements do not fit"}},
+		{"an order too short", func() { x.Permute(0) }, []string{"tensor: Permute: the order [0] has 1 dimensions, the tensor [2 3] has 2"}},
+		{"an order that repeats", func() { x.Permute(0, 0) }, []string{"tensor: Permute: the order [0 0] names dimension 0 twice"}},
+		{"an order out of range", func() { x.Permute(0, 2) }, []string{"tensor: Permute: dimension 2 does not exist in [2 3]"}},
+		{"transposed beyond", func() { x.Transpose(0, 5) }, []string{"tensor: Transpose: dimension 5 does not exist"}},
+		{"T of a vector", func() { i.T() }, []string{"tensor: T: the tensor is [3], want a matrix"}},
+		{"squeezed beyond", func() { x.Squeeze(4) }, []string{"tensor: Squeeze: dimension 4"}},
+		{"unsqueezed beyond", func() { x.Unsqueeze(4) }, []string{"tensor: Unsqueeze: dimension 4 cannot be inserted into [2 3], want -3 to 2"}},
+		{"flattened beyond", func() { x.Flatten(2) }, []string{"tensor: Flatten: dimension 2"}},
+		{"expanded where it is not 1", func() { x.Expand(4, 3) }, []string{"tensor: Expand: [2 3] does not expand to [4 3]"}},
+		{"expanded to fewer dimensions", func() { x.Expand(3) }, []string{"tensor: Expand: [2 3] does not expand to [3]"}},
+		{"expanded without bound", func() { x.Expand(huge, 2, 3) }, []string{"tensor: Expand: ", "too many elements"}},
+		{"repeated a negative time", func() { x.Repeat(1, -1) }, []string{"tensor: Repeat: cannot repeat dimension 1 -1 times"}},
+		{"repeated without bound", func() { x.Repeat(huge, huge) }, []string{"tensor: Repeat: ", "too many elements"}},
+		{"flipped twice", func() { x.Flip(0, -2) }, []string{"tensor: Flip: dimension 0 is named twice"}},
+		{"narrowed beyond", func() { x.Narrow(1, 2, 2) }, []string{"tensor: Narrow: 2 entries from 2 on are not in dimension 1 of [2 3]"}},
+		{"narrowed without bound", func() { x.Narrow(0, 1, huge) }, []string{"tensor: Narrow: ", "not in dimension 0 of [2 3]"}},
+		{"narrowed before", func() { x.Narrow(0, -1, 1) }, []string{"tensor: Narrow: 1 entries from -1 on are not in dimension 0 of [2 3]"}},
+		{"selected beyond", func() { x.Select(0, 2) }, []string{"tensor: Select: index 2 is out of range for dimension 0 of [2 3]"}},
+		{"pieces of 0", func() { x.Split(0, 0) }, []string{"tensor: Split: got pieces of size 0"}},
+		{"no chunks", func() { x.Chunk(0, 0) }, []string{"tensor: Chunk: got 0 pieces"}},
+		{"joining nothing", func() { tensor.Cat(0) }, []string{"tensor: Cat: got no tensors"}},
+		{"joining unequal shapes", func() { tensor.Cat(0, x, tensor.Ones(2, 4)) }, []string{"tensor: Cat: tensor 1 is [2 4], the first [2 3]: only the sizes of dimension 0 may differ"}},
+		{"joining scalars", func() { tensor.Cat(0, tensor.Ones(), tensor.Ones()) }, []string{"tensor: Cat: dimension 0 does not exist in []"}},
+		{"joining types", func() { tensor.Cat(0, i, tensor.Ones(3)) }, []string{"tensor: Cat: operands are int64 and float32"}},
+		{"stacking unequal shapes", func() { tensor.Stack(0, x, tensor.Ones(2)) }, []string{"tensor: Stack: tensor 1 is [2], the first [2 3], want one shape"}},
+		{"stacking beyond", func() { tensor.Stack(3, x, x) }, []string{"dimension 3 cannot be inserted into [2 3]"}},
+
+		// Arithmetic.
+		{"shapes that do not broadcast", func() { x.Add(tensor.Ones(2)) }, []string{"tensor: Add: shapes [2 3] and [2] do not broadcast: sizes 3 and 2 at dimension 1 of 2"}},
+		{"broadcasting without bound", func() { tensor.Zeros(1<<23, 1).Add(tensor.Zeros(1 << 23)) }, []string{"tensor: Add: ", "too many elements"}},
+		{"two types", func() { x.Mul(x.ToDType(tensor.Float64)) }, []string{"tensor: Mul: operands are float32 and float64"}},
+		{"product that does not fit", func() { x.MatMul(x) }, []string{"tensor: MatMul: [2 3] by [2 3]: the left operand has rows of 3 elements, the right one columns of 2"}},
+		{"remainder by 0", func() { i.Remainder(tensor.From([]int64{2, 0, 1})) }, []string{"tensor: Remainder: the divisor int64 [3] is 0 at position [1], want no 0"}},
+		{"fmod by 0", func() { u.Fmod(tensor.From([]uint8{0})) }, []string{"tensor: Fmod: the divisor uint8 [1] is 0 at position [0], want no 0"}},
+		{"remainder by a 0 of a large tensor", func() { tensor.RandInt(0, 9, 300, 300).Remainder(tensor.Arange(-9, 291, 1)) }, []string{"tensor: Remainder: the divisor int64 [300] is 0 at position [9]"}},
+		{"remainder by the number 0", func() { i.RemainderScalar(0) }, []string{"tensor: RemainderScalar: the divisor of a tensor of int64 is 0"}},
+		{"division of integers", func() { i.Div(i) }, []string{"tensor: Div: the operand is int64, want float32 or float64"}},
+		{"division by 0 of integers in place", func() { i.Clone().DivInPlace(tensor.Zeros(3).ToDType(tensor.Int64)) }, []string{"tensor: DivInPlace: the operand is int64"}},
+		{"copying another shape", func() { x.CopyFrom(tensor.Ones(3, 2)) }, []string{"tensor: CopyFrom: the source is [3 2], the destination [2 3]"}},
+		{"more of the largest than there are", func() { x.TopK(4, 1, true) }, []string{"tensor: TopK: ", "4", "[2 3]"}},
+		{"a triangle of a vector", func() { i.Triu(0) }, []string{"tensor: Triu: the tensor is [3], want a matrix"}},
+		{"largest of nothing", func() { none.Max(0) }, []string{"tensor: Max: dimension 0 of [0 3] has no elements"}},
+		{"softmax beyond", func() { x.Softmax(2) }, []string{"tensor: Softmax: dimension 2"}},
+		{"softmax of integers", func() { i.Softmax(0) }, []string{"tensor: Softmax: the operand is int64"}},
+		{"classes without bound", func() { tensor.OneHot(i.Abs(), huge) }, []string{"tensor: OneHot: ", "too many elements"}},
+		{"a label that names a huge class", func() { tensor.OneHot(tensor.From([]int64{math.MaxInt64}), -1) }, []string{"tensor: OneHot: "}},
+
+		// Layers' operations.
+		{"channels", func() { tensor.Conv2d(tensor.Ones(2, 4, 8, 8), tensor.Ones(8, 3, 3, 3), nil, tensor.ConvOpts{}) },
+			[]string{"tensor: Conv2d: input [2 4 8 8] has 4 channels, weight [8 3 3 3] takes 3"}},
+		{"padding without bound", func() {
+			tensor.Conv2d(tensor.Ones(1, 1, 8, 8), tensor.Ones(1, 1, 3, 3), nil, tensor.ConvOpts{Padding: huge})
+		}, []string{"tensor: Conv2d: ", "may not be larger than 16777216"}},
+		{"dilation without bound", func() {
+			tensor.Conv2d(tensor.Ones(1, 1, 8, 8), tensor.Ones(1, 1, 3, 3), nil, tensor.ConvOpts{Dilation: huge})
+		}, []string{"tensor: Conv2d: ", "may not be larger than 16777216"}},
+		{"a kernel of 0", func() { tensor.Conv2d(tensor.Ones(1, 1, 8, 8), tensor.Ones(1, 1, 0, 0), nil, tensor.ConvOpts{}) }, []string{"tensor: Conv2d: "}},
+		{"pooling more than there is", func() { tensor.MaxPool2d(tensor.Ones(1, 1, 2, 2), tensor.PoolOpts{Kernel: 3}) }, []string{"tensor: MaxPool2d: ", "[1 1 2 2]"}},
+		{"pooling without bound", func() { tensor.AvgPool2d(tensor.Ones(1, 1, 2, 2), tensor.PoolOpts{Kernel: huge}) }, []string{"tensor: AvgPool2d: ", "want 16777216 or less"}},
+		{"adaptive pooling without bound", func() { tensor.AdaptiveAvgPool2d(tensor.Ones(1, 1, 2, 2), huge, huge) }, []string{"tensor: AdaptiveAvgPool2d: "}},
+		{"normalizing one value", func() {
+			tensor.BatchNorm2d(tensor.Ones(1, 3, 1, 1), nil, nil, nil, nil, tensor.BatchNormOpts{Training: true})
+		}, []string{"tensor: BatchNorm2d: ", "[1 3 1 1]"}},
+		{"inputs of a linear layer", func() { tensor.Linear(x, tensor.Ones(4, 5), nil) }, []string{"tensor: Linear: input [2 3] does not end in 5"}},
+		{"a label that is no class", func() { tensor.CrossEntropy(x, tensor.From([]int64{0, 3}), tensor.CrossEntropyOpts{}) },
+			[]string{"tensor: CrossEntropy: label 3 at position [1] is out of range", "want 0 to 2"}},
+		{"a negative label", func() { tensor.CrossEntropy(x, tensor.From([]int64{-1, 0}), tensor.CrossEntropyOpts{}) },
+			[]string{"tensor: CrossEntropy: label -1 at position [0] is out of range"}},
+		{"labels of another batch", func() { tensor.CrossEntropy(x, i, tensor.CrossEntropyOpts{}) }, []string{"tensor: CrossEntropy: the target is int64 [3], want labels int64 [2]"}},
+		{"a word that is not there", func() { tensor.Embedding(x, tensor.From([]int64{2})) }, []string{"tensor: Embedding: index 2 at position [0] is out of range"}},
+
+		// Lifetime.
+		{"read after release", func() { gone.Floats() }, released},
+		{"a view after release", func() { view.Item() }, []string{"6 elements"}},
+		{"a view read after release", func() { view.Floats() }, released},
+		{"used after release", func() { x.Add(gone) }, append(released, "tensor: Add: ")},
+		{"changed after release", func() { gone.Fill(1) }, append(released, "tensor: Fill: ")},
+		{"overwritten after release", func() { gone.CopyFrom(x) }, append(released, "tensor: CopyFrom: ")},
+		{"source after release", func() { x.Clone().CopyFrom(gone) }, append(released, "tensor: CopyFrom: ")},
+		{"added after release", func() { x.Clone().AddInPlace(gone) }, append(released, "tensor: AddInPlace: ")},
+		{"viewed after release", func() { gone.View(6) }, append(released, "tensor: View: ")},
+		{"kept after release", func() { gone.Keep() }, append(released, "tensor: Keep: ")},
+		{"scoped after release", func() { gone.In(tensor.NewScope()) }, append(released, "tensor: In: ")},
+		{"moved after release", func() { gone.To(tensor.CPU) }, append(released, "tensor: To: ")},
+		{"joined after release", func() { tensor.Cat(0, x, gone) }, append(released, "tensor: Cat: ")},
+		{"multiplied after release", func() { x.MatMul(gone.View(3, 2)) }, released},
+		{"drawn into after release", func() { gone.NormalInPlace(0, 1) }, released},
+		{"backward after release", func() {
+			s := tensor.NewScope()
+			y := tensor.Ones(1).In(s).Mul(parameter(1))
+			s.Close()
+			y.Backward()
+		}, []string{"tensor: Backward: ", "made by Mul", "after its scope closed"}},
+		{"a closed scope", func() { s := tensor.NewScope(); s.Close(); tensor.Ones(1).In(s) }, []string{"tensor: In: the scope is closed"}},
+
+		// Gradients.
+		{"backward twice", func() { twice.Backward() }, []string{"tensor: Backward: ", "was already freed by an earlier Backward", "RetainGraph"}},
+		{"backward of many", func() { parameter(3).MulScalar(2).Backward() }, []string{"tensor: Backward: the tensor [3] has 3 elements, want one", "Sum"}},
+		{"backward of nothing", func() { x.Sum().Backward() }, []string{"tensor: Backward: nothing was recorded", "no leaf that it was made from requires a gradient"}},
+		{"backward of no-grad", func() { x.NoGrad().Mul(parameter(3)).Sum().Backward() }, []string{"tensor: Backward: nothing was recorded", "marked no-grad"}},
+		{"a gradient of another shape", func() { parameter(3).MulScalar(2).Backward(tensor.BackwardOpts{Gradient: x}) }, []string{"tensor: Backward: the gradient is float32 [2 3], want float32 [3]"}},
+		{"no-grad meets history", func() { parameter(2, 3).MulScalar(2).Add(x.NoGrad()) },
+			[]string{"tensor: Add: a tensor float32 [2 3] is marked no-grad and meets a tensor float32 [2 3], which has history (made by MulScalar)", "Detach"}},
+		{"gradients of integers", func() { i.Clone().SetRequiresGrad(true) }, []string{"tensor: SetRequiresGrad: the operand is int64"}},
+		{"gradients of no-grad", func() { x.NoGrad().SetRequiresGrad(true) }, []string{"tensor: SetRequiresGrad: the tensor is marked no-grad"}},
+		{"gradients of what was made", func() { parameter(2).MulScalar(2).SetRequiresGrad(false) }, []string{"only leaves"}},
+		{"a changed value", func() { stale.Backward() }, []string{"tensor: Backward: Mul needs a tensor float32 [3], which was changed in place after it was used"}},
+		{"a leaf changed in place", func() { parameter(2).ReLUInPlace() }, []string{"tensor: ReLUInPlace: ", "leaf that requires a gradient"}},
+		{"history changed in place", func() { parameter(2).MulScalar(2).Zero() }, []string{"tensor: Fill: ", "has history (made by MulScalar)", "Detach().Clone()"}},
+		{"a gradient set in another shape", func() { parameter(2).SetGrad(x) }, []string{"tensor: Backward: the gradient is float32 [2 3]", "the leaf float32 [2]"}},
+
+		// In place and steps.
+		{"added to something smaller", func() { tensor.Ones(3).AddInPlace(x) }, []string{"tensor: AddInPlace: the operand [2 3] does not broadcast to the destination [3]"}},
+		{"lerp of a larger one", func() { tensor.Ones(3).LerpInPlace(x, 0.5) }, []string{"tensor: LerpInPlace: the operand [2 3] does not broadcast to the destination [3]"}},
+		{"lists of unequal length", func() { tensor.SGDStep([]*T{x}, nil, nil, tensor.SGDParams{}) }, []string{"tensor: SGDStep: "}},
+		{"mask of numbers", func() { x.MaskedSelect(x) }, []string{"tensor: MaskedSelect: the mask is float32, want bool"}},
+		{"condition of another shape", func() { tensor.Where(b, x, x) }, []string{"tensor: Where: shapes [2 3] and [2] do not broadcast"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := try(c.f)
+			var e *tensor.Error
+			if !errors.As(err, &e) {
+				t.Fatalf("got %v, want a *tensor.Error", err)
+			}
+			sentence := err.Error()
+			if strings.Contains(sentence, "\n") || !strings.HasPrefix(sentence, "tensor: ") || len(sentence) > 400 {
+				t.Errorf("got %q, want one sentence after \"tensor: \"", sentence)
+			}
+			for _, w := range c.want {
+				if !strings.Contains(sentence, w) {
+					t.Errorf("got %q, want %q in it", sentence, w)
+				}
+			}
+		})
+	}
+	if got := x.Sum().Item(); got != 6 {
+		t.Errorf("an operand that all rows share was changed: its sum is %v, want 6", got)
+	}
+}
+
+// What is not a *tensor.Error goes through Try.
+func TestTryPassesOtherPanicsOn(t *testing.T) {
+	for _, want := range []any{"a string", errors.New("an error"), 7} {
+		func() {
+			defer func() {
+				if got := recover(); got != want {
+					t.Errorf("got the panic %v, want %v", got, want)
+				}
+			}()
+			err := tensor.Try(func() { panic(want) })
+			t.Errorf("Try returned %v", err)
+		}()
+	}
+	if err := tensor.Try(func() {}); err != nil {
+		t.Errorf("got %v, want no error", err)
+	}
+}
+
+// An empty batch goes through what has a meaning for it, as in PyTorch.
+func TestEmptyBatch(t *testing.T) {
+	x := tensor.Zeros(0, 3, 4, 4)
+	w := tensor.Ones(5, 3, 3, 3).SetRequiresGrad(true)
+	mean, variance := tensor.Zeros(5), tensor.Ones(5)
+	y := tensor.Conv2d(x, w, nil, tensor.ConvOpts{Padding: 1})
+	y = tensor.BatchNorm2d(y, mean, variance, nil, nil, tensor.BatchNormOpts{Training: true}).ReLU()
+	y = tensor.MaxPool2d(y, tensor.PoolOpts{Kernel: 2}).Flatten(1)
+	if got, want := y.Shape(), (tensor.Shape{0, 20}); !got.Equal(want) {
+		t.Fatalf("got %v, want %v", got, want)
+	}
+	loss := tensor.CrossEntropy(y, tensor.From([]int64{}), tensor.CrossEntropyOpts{})
+	if got := loss.Item(); !math.IsNaN(got) {
+		t.Errorf("the mean loss of no examples: got %v, want NaN", got)
+	}
+	y.Sum().Backward()
+	if got := w.Grad().Abs().Sum().Item(); got != 0 {
+		t.Errorf("the gradient of no examples: got %v, want 0", got)
+	}
+	if m, v := mean.Abs().Sum().Item(), variance.Sum().Item(); m != 0 || v != 5 {
+		t.Errorf("running statistics after no examples: got sums %v and %v, want 0 and 5", m, v)
+	}
+}
