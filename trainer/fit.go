@@ -300,7 +300,11 @@ func (f *fit) train(ctx context.Context) error {
 	if failed != nil {
 		return failed
 	}
-	return f.Train.Err()
+	err := f.Train.Err()
+	if err != nil && inWindow == 0 && f.Dir != "" && !f.saved && f.save() == nil {
+		err = fmt.Errorf("%w; the run up to there is in %s", err, f.path(lastFile))
+	}
+	return err
 }
 
 // step is one of the optimizer's, with what goes before and after it.

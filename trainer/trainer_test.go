@@ -589,11 +589,41 @@ func (oddScheduler) LoadState(sched.State) error { return nil }
 
 type broken struct{ datasets.Dataset }
 
+func (b broken) Classes() []string { return b.Dataset.(*datasets.Pictures).Classes() }
+
 func (b broken) Get(i int, r *rand.Rand) (x, y *tensor.Tensor, err error) {
 	if i == 5 {
 		return nil, nil, errors.New("the disk is gone")
 	}
 	return b.Dataset.Get(i, r)
+}
+
+// Data that cannot be read any more ends the run where it stands, and resuming
+// goes on there.
+func TestDataFails(t *testing.T) {
+	whole := settings[0].config(t)
+	if _, err := Fit(t.Context(), whole); err != nil {
+		t.Fatal(err)
+	}
+	c := settings[0].config(t)
+	c.Dir = t.TempDir()
+	good := c.Train.Dataset
+	c.Callbacks = []Callback{{Start: func(*Run) error { c.Train.Dataset = broken{good}; return nil }}}
+	r, err := Fit(t.Context(), c)
+	if err == nil || !strings.Contains(err.Error(), "example 5: the disk is gone; the run up to there is in "+filepath.Join(c.Dir, lastFile)) {
+		t.Fatalf("got error %v, want one that says where the run is", err)
+	}
+	if r.Step == 0 || r.Step >= 10 {
+		t.Fatalf("got %d steps, want 1 to 9", r.Step)
+	}
+	d := settings[0].config(t)
+	d.Dir, d.Resume = c.Dir, true
+	if again, err := Fit(t.Context(), d); err != nil || again.Epoch != epochs {
+		t.Fatalf("resumed: got %d epochs, error %v", again.Epoch, err)
+	}
+	if diff := cmp.Diff(bits(whole), bits(d)); diff != "" {
+		t.Errorf("weights and states differ: %.500s", diff)
+	}
 }
 
 func TestDryRun(t *testing.T) {
