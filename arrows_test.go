@@ -39,6 +39,7 @@ var arrows = map[string][]string{
 	"internal/protowire":           {},
 	"trainer/tensorboard":          {"tensor", "layers", "internal/logfile", "internal/protowire"},
 	"trainer/wandb":                {"internal/logfile", "internal/protowire"},
+	"trainer":                      {"autograd", "tensor", "layers", "optim", "sched", "datasets", "internal/atomicfile", "internal/tensorfile"},
 	"examples/cifar10":             {"tensor", "autograd", "layers", "optim", "sched", "datasets", "datasets/transforms", "models"},
 	"bench":                        {"tensor", "layers", "models", "optim"},
 	"docs":                         {},

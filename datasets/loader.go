@@ -49,6 +49,7 @@ type DataLoader struct {
 
 	mu    sync.Mutex
 	epoch int
+	skip  int // batches of the next epoch that are left out
 	err   error
 }
 
@@ -99,10 +100,18 @@ func (l *DataLoader) Epoch() int {
 
 // SetEpoch sets the number of the epoch that the next loop makes, to go on with
 // a run where it stopped.
-func (l *DataLoader) SetEpoch(epoch int) {
+func (l *DataLoader) SetEpoch(epoch int) { l.SetPosition(epoch, 0) }
+
+// SetPosition makes the next loop start in an epoch behind its first so many
+// batches, to go on with a run where it stopped; they are not made. What is left
+// is what a whole loop over that epoch would have come to, down to the random
+// numbers. Where nothing is left the loop ends at once. The loop after it is a
+// whole epoch again. All reports through Err a number of batches that the epoch
+// does not have.
+func (l *DataLoader) SetPosition(epoch, batches int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.epoch = epoch
+	l.epoch, l.skip = epoch, batches
 }
 
 // Err returns what ended the last loop before its time: nil where the epoch was
@@ -123,13 +132,16 @@ func (l *DataLoader) setErr(err error) {
 func (l *DataLoader) All() iter.Seq2[*tensor.Tensor, *tensor.Tensor] {
 	return func(yield func(x, y *tensor.Tensor) bool) {
 		l.mu.Lock()
-		epoch := l.epoch
-		l.epoch++
+		epoch, skip := l.epoch, l.skip
+		l.epoch, l.skip = l.epoch+1, 0
 		l.err = nil
 		l.mu.Unlock()
 		p, err := l.plan(epoch)
+		if err == nil && (skip < 0 || skip > p.batches) {
+			err = fmt.Errorf("datasets: a start behind batch %d of an epoch of %d batches, want 0 to %d", skip, p.batches, p.batches)
+		}
 		if err == nil {
-			err = p.run(yield)
+			err = p.run(skip, yield)
 		}
 		l.setErr(err)
 	}
@@ -236,9 +248,9 @@ type job struct {
 	done   chan batch // has room for the answer
 }
 
-// run makes the batches and yields them in order. When it returns, panics or
-// ends with its goroutine, all workers have ended.
-func (p *plan) run(yield func(x, y *tensor.Tensor) bool) error {
+// run makes the batches from number first on and yields them in order. When it
+// returns, panics or ends with its goroutine, all workers have ended.
+func (p *plan) run(first int, yield func(x, y *tensor.Tensor) bool) error {
 	jobs := make(chan job, p.ahead)
 	var workers sync.WaitGroup
 	for range p.workers {
@@ -257,8 +269,8 @@ func (p *plan) run(yield func(x, y *tensor.Tensor) bool) error {
 			}
 		}
 	}()
-	next := 0
-	for range p.batches {
+	next := first
+	for range p.batches - first {
 		for next < p.batches && len(waiting) < p.ahead {
 			done := make(chan batch, 1)
 			waiting = append(waiting, done)

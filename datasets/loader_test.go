@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/datasets/transforms"
@@ -101,6 +102,56 @@ type fixed []int
 
 func (f fixed) Len() int                 { return len(f) }
 func (f fixed) Indices(*rand.Rand) []int { return f }
+
+// A loop that starts inside an epoch yields the rest of it, with the same random
+// numbers, and makes nothing else; the loop after it is whole.
+func TestLoaderSetPosition(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		l    *DataLoader
+	}{
+		{"shuffled", &DataLoader{BatchSize: 3, Shuffle: true, Workers: 2}},
+		{"sampler", &DataLoader{BatchSize: 4, Sampler: fixed{7, 7, 1, 2, 9, 7, 0, 0, 3, 3}}},
+		{"drop last", &DataLoader{BatchSize: 3, DropLast: true, Prefetch: 5, Workers: 3}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var got atomic.Int64
+			l := tt.l
+			l.Seed = 5
+			l.Dataset = numbers{n: 10, get: func(int) error { got.Add(1); return nil }}
+			l.SetEpoch(2)
+			wantX, wantY := epoch(t, l)
+			nextX, _ := epoch(t, l)
+			for skip := range len(wantY) + 1 {
+				got.Store(0)
+				l.SetPosition(2, skip)
+				xs, ys := epoch(t, l)
+				if diff := cmp.Diff(wantX[skip:], xs, cmpopts.EquateEmpty()); diff != "" {
+					t.Errorf("behind %d batches (-want +got):\n%s", skip, diff)
+				}
+				rest := 0
+				for _, y := range wantY[skip:] {
+					rest += len(y)
+				}
+				if len(ys) != len(wantY)-skip || int(got.Load()) != rest {
+					t.Errorf("behind %d batches: got %d batches, %d examples were made; want %d and %d", skip, len(ys), got.Load(), len(wantY)-skip, rest)
+				}
+				if xs, _ := epoch(t, l); !cmp.Equal(nextX, xs) {
+					t.Errorf("behind %d batches: the next epoch is %v, want %v", skip, xs, nextX)
+				}
+			}
+			for _, skip := range []int{-1, len(wantY) + 1} {
+				l.SetPosition(2, skip)
+				for range l.All() {
+					t.Errorf("behind %d batches: got a batch, want none", skip)
+				}
+				if err := l.Err(); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("behind batch %d of an epoch of %d batches", skip, len(wantY))) {
+					t.Errorf("behind %d batches: got error %v, want one that says how many the epoch has", skip, err)
+				}
+			}
+		})
+	}
+}
 
 // A repeated index of a sampler draws other numbers each time.
 func TestLoaderSamplerRepeats(t *testing.T) {

@@ -9,11 +9,10 @@ import (
 	"github.com/wick-ml/wick/tensor"
 )
 
-// The metadata keys of a whole model; package tensorfile has its own.
-const (
-	modelKey  = tensorfile.Prefix + "model"  // the registered name
-	configKey = tensorfile.Prefix + "config" // JSON
-)
+// Describe returns what [Save] writes of a model's architecture: the name under
+// which it is registered and its config, from which [Load] makes it again. A model
+// that has none, or holds a layer without one, is an error with the layer's path.
+func Describe(m Module) (name string, config []byte, err error) { return describe(m, "") }
 
 // Save writes a whole model, its architecture and its weights, to one file, which
 // [Load] reads. (In PyTorch, torch.save(model, path) without the risks of pickle.)
@@ -32,7 +31,7 @@ func Save(path string, m Module) error {
 	if err != nil {
 		return fmt.Errorf("%w; SaveStateDict saves its weights without it", err)
 	}
-	return save(path, m, map[string]string{modelKey: name, configKey: string(config)})
+	return save(path, m, map[string]string{tensorfile.ModelKey: name, tensorfile.ConfigKey: string(config)})
 }
 
 // SaveStateDict writes a model's parameters and buffers to a safetensors file,
@@ -58,7 +57,8 @@ func save(path string, m Module, metadata map[string]string) error {
 //
 // The file is taken as one from a stranger: nothing in it is executed, and what
 // does not fit (a name that the program has not registered, a model of another
-// type, a truncated file, a flipped bit) is an error.
+// type, a truncated file, a flipped bit) is an error. A checkpoint of package
+// trainer is such a file too, with more in it, which Load passes over.
 func Load[M Module](path string) (M, error) {
 	var none M
 	f, err := tensorfile.Open(path)
@@ -66,7 +66,7 @@ func Load[M Module](path string) (M, error) {
 		return none, err
 	}
 	defer f.Close()
-	name, ok := f.Metadata[modelKey]
+	name, ok := f.Metadata[tensorfile.ModelKey]
 	if !ok {
 		return none, fmt.Errorf("layers: Load: %s holds tensors without a model; ReadStateDict and LoadStateDict read them into one", path)
 	}
@@ -79,7 +79,7 @@ func Load[M Module](path string) (M, error) {
 		r.elements += t.Len()
 	}
 	var m Module
-	if bad := tensor.Try(func() { m, err = construct(name, []byte(f.Metadata[configKey]), &r) }); bad != nil {
+	if bad := tensor.Try(func() { m, err = construct(name, []byte(f.Metadata[tensorfile.ConfigKey]), &r) }); bad != nil {
 		err = bad
 	}
 	if err != nil {
@@ -115,7 +115,7 @@ func ReadStateDict(path string) (iter.Seq2[string, *tensor.Tensor], error) {
 	return entries(f)
 }
 
-// entries reads all tensors of a file.
+// entries reads all tensors of a model in a file.
 func entries(f *tensorfile.File) (iter.Seq2[string, *tensor.Tensor], error) {
 	list, err := f.Tensors()
 	if err != nil {
@@ -123,7 +123,7 @@ func entries(f *tensorfile.File) (iter.Seq2[string, *tensor.Tensor], error) {
 	}
 	return func(yield func(string, *tensor.Tensor) bool) {
 		for _, e := range list {
-			if !yield(e.Name, e.Tensor) {
+			if !strings.HasPrefix(e.Name, tensorfile.Beside) && !yield(e.Name, e.Tensor) {
 				return
 			}
 		}

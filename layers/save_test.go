@@ -227,6 +227,52 @@ func TestSaveLibraryLayers(t *testing.T) {
 	}
 }
 
+func TestDescribe(t *testing.T) {
+	name, config, err := layers.Describe(layers.NewSequential(layers.Flatten{}, layers.NewDropout(0.25)))
+	if want := `[{"name":"Flatten","config":{}},{"name":"Dropout","config":{"p":0.25}}]`; name != "Sequential" || string(config) != want || err != nil {
+		t.Errorf("got %q, %s, error %v, want Sequential, %s", name, config, err, want)
+	}
+	if _, _, err := layers.Describe(layers.NewSequential(layers.Func(nil))); err == nil || !strings.Contains(err.Error(), "0 (layers.Func) cannot be described") {
+		t.Errorf("a Func: got error %v, want one with its path", err)
+	}
+}
+
+// What lies beside a model in its file is passed over.
+func TestLoadBeside(t *testing.T) {
+	m := newNet(3)
+	path := filepath.Join(t.TempDir(), "checkpoint.safetensors")
+	name, config, err := layers.Describe(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = tensorfile.Write(path, map[string]string{tensorfile.ModelKey: name, tensorfile.ConfigKey: string(config)}, func(yield func(string, *tensor.Tensor) bool) {
+		if !yield(tensorfile.Beside+"optimizer/0", tensor.Zeros(5)) {
+			return
+		}
+		for key, p := range layers.StateDict(m) {
+			if !yield(key, p) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := layers.Load[*net](path)
+	if err != nil || got.size != 3 {
+		t.Fatalf("got %v, error %v, want the model", got, err)
+	}
+	state, err := layers.ReadStateDict(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key := range state {
+		if strings.HasPrefix(key, tensorfile.Prefix) {
+			t.Errorf("the state dict has %q", key)
+		}
+	}
+}
+
 func TestSaveRefuses(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "m")
 	f := layers.Func(func(x *tensor.Tensor) *tensor.Tensor { return x })

@@ -22,10 +22,19 @@ import (
 	"github.com/wick-ml/wick/tensor"
 )
 
-// What Write adds to the metadata. All of Wick's keys begin with Prefix.
+// Keys of the metadata. All of Wick's begin with Prefix.
 const (
 	Prefix = "wick."
 
+	ModelKey  = Prefix + "model"  // the registered name of a whole model
+	ConfigKey = Prefix + "config" // and its config, JSON
+
+	// Beside begins the names of tensors that lie in a model's file but are not
+	// the model's: those of an optimizer in a checkpoint. No key of a state dict
+	// has it, as these are names of Go and PyTorch.
+	Beside = Prefix + "checkpoint/"
+
+	// What Write adds.
 	formatKey = Prefix + "format" // the version of what this package writes
 	format    = "1"
 

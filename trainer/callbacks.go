@@ -1,0 +1,282 @@
+package trainer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/wick-ml/wick/layers"
+	"github.com/wick-ml/wick/optim"
+	"github.com/wick-ml/wick/sched"
+	"github.com/wick-ml/wick/tensor"
+)
+
+// Callback is functions that Fit calls at points of a run; nil ones are left out.
+// Callbacks are called in the order in which they stand in the Config. An error
+// ends the run, without another checkpoint: the last one stays.
+type Callback struct {
+	Name string // in config.json and, for what has a State, in checkpoints
+
+	Start     func(r *Run) error             // before the first step, after a checkpoint was loaded
+	Gradients func(r *Run) error             // after Backward, before the optimizer's step
+	Step      func(r *Run) error             // after the optimizer's step
+	Test      func(r *Run) (done func())     // before the test of an epoch, and done after it; nil is allowed
+	Epoch     func(r *Run, m *Metrics) error // after an epoch and its test, before its checkpoint
+	End       func(r *Run)                   // at the end, however it came
+
+	State Stateful // what checkpoints keep of it, or nil
+}
+
+// Run is a run under way, for callbacks.
+type Run struct {
+	*Config          // not to be changed
+	Position         // where it stands
+	Loss     float64 // of the last batch
+
+	stop string
+}
+
+// Stop ends the run after this step, with a checkpoint. The reason is put in the
+// Result.
+func (r *Run) Stop(reason string) {
+	if r.stop == "" {
+		r.stop = reason
+	}
+}
+
+// Log writes a line above the progress line, if there is one.
+func (r *Run) Log(line string) {
+	if r.Progress != nil {
+		fmt.Fprintln(r.Progress, line)
+	}
+}
+
+// better reports whether a metric is better than the best so far. NaN and
+// infinities never are.
+func better(mode sched.Mode, v float64, best *float64, delta float64) bool {
+	switch {
+	case math.IsNaN(v) || math.IsInf(v, 0):
+		return false
+	case best == nil:
+		return true
+	case mode == sched.Max:
+		return v > *best+delta
+	}
+	return v < *best-delta
+}
+
+// EarlyStopping stops a run when a metric ("test_loss") has not become better by
+// more than delta for so many epochs.
+func EarlyStopping(metric string, mode sched.Mode, patience int, delta float64) Callback {
+	s := &earlyStopping{}
+	check := func(r *Run) {
+		if s.Bad >= patience {
+			r.Stop(fmt.Sprintf("%s has not become better for %d epochs", metric, s.Bad))
+		}
+	}
+	return Callback{
+		Name: "early_stopping",
+		Start: func(r *Run) error {
+			if patience < 1 {
+				return fmt.Errorf("trainer: EarlyStopping with a patience of %d, want 1 or more", patience)
+			}
+			if err := checkWatched("EarlyStopping's metric", metric, r.Test != nil); err != nil {
+				return err
+			}
+			check(r)
+			return nil
+		},
+		Epoch: func(r *Run, m *Metrics) error {
+			v, _ := m.Value(metric)
+			if better(mode, v, s.Best, delta) {
+				s.Best, s.Bad = &v, 0
+			} else {
+				s.Bad++
+			}
+			check(r)
+			return nil
+		},
+		State: s,
+	}
+}
+
+// earlyStopping is what EarlyStopping has seen.
+type earlyStopping struct {
+	Best *float64 `json:"best"`
+	Bad  int      `json:"bad"` // epochs since then
+}
+
+func (s *earlyStopping) State() (json.RawMessage, iter.Seq2[string, *tensor.Tensor]) {
+	b, err := json.Marshal(s)
+	if err != nil {
+		panic(fmt.Sprintf("trainer: EarlyStopping: %v", err)) // not reached: Best is finite
+	}
+	return b, nil
+}
+
+func (s *earlyStopping) LoadState(state json.RawMessage, _ map[string]*tensor.Tensor) error {
+	*s = earlyStopping{}
+	return json.Unmarshal(state, s)
+}
+
+// ClipGradNorm clips the gradients before each step, as optim.ClipGradNorm does.
+func ClipGradNorm(maxNorm float64) Callback {
+	return Callback{Name: "clip_grad_norm", Gradients: func(r *Run) error {
+		optim.ClipGradNorm(layers.Parameters(r.Model), maxNorm)
+		return nil
+	}}
+}
+
+// ClipGradValue clamps the gradients before each step, as optim.ClipGradValue does.
+func ClipGradValue(limit float64) Callback {
+	return Callback{Name: "clip_grad_value", Gradients: func(r *Run) error {
+		optim.ClipGradValue(layers.Parameters(r.Model), limit)
+		return nil
+	}}
+}
+
+// ErrNotFinite is what the error of NaNStop wraps.
+var ErrNotFinite = errors.New("not a finite number")
+
+// NaNStop ends a run with an error before a step whose loss or whose gradients are
+// not finite, so that the weights stay as they were before it. The error names the
+// parameters whose gradients it is. It reads each gradient's norm, which on a GPU
+// waits for the step; put it in front of ClipGradNorm.
+func NaNStop() Callback {
+	return Callback{Name: "nan_stop", Gradients: func(r *Run) error {
+		var bad []string
+		more := 0
+		for path, p := range layers.NamedParameters(r.Model) {
+			g := p.Grad()
+			if g == nil || finite(g.Detach().Norm(2).Item()) || finite(g.Detach().Abs().MaxAll().Item()) {
+				continue
+			}
+			if len(bad) == 5 {
+				more++
+				continue
+			}
+			bad = append(bad, path)
+		}
+		if len(bad) == 0 && finite(r.Loss) {
+			return nil
+		}
+		gradients := "all gradients are finite"
+		if len(bad) > 0 {
+			gradients = "the gradients of " + strings.Join(bad, ", ")
+			if more > 0 {
+				gradients += fmt.Sprintf(" and %d more parameters", more)
+			}
+			gradients += " are not finite"
+		}
+		return fmt.Errorf("trainer: epoch %d, batch %d: the loss is %v and %s; this step was not made: %w", r.Position.Epoch+1, r.Batch, r.Loss, gradients, ErrNotFinite)
+	}}
+}
+
+func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+
+// TimeLimit stops a run, with a checkpoint, at the first step that ends after d
+// since its start or since it was resumed.
+func TimeLimit(d time.Duration) Callback {
+	var start time.Time
+	return Callback{
+		Name:  "time_limit",
+		Start: func(*Run) error { start = time.Now(); return nil },
+		Step: func(r *Run) error {
+			if time.Since(start) >= d {
+				r.Stop(fmt.Sprintf("the time limit of %v is reached", d))
+			}
+			return nil
+		},
+	}
+}
+
+// EMA is an exponential moving average of a model's weights: after each step
+// average += (1-Decay)·(weights - average). Buffers (running means) are the
+// model's own. (torch.optim.swa_utils.AveragedModel with get_ema_multi_avg_fn)
+type EMA struct {
+	Decay float64
+
+	model   layers.Module
+	names   []string
+	weights []*tensor.Tensor
+	average []*tensor.Tensor
+}
+
+// NewEMA returns an average that starts from the model's weights as they are.
+func NewEMA(model layers.Module, decay float64) *EMA {
+	if !(decay >= 0 && decay <= 1) {
+		panic(&tensor.Error{Op: "NewEMA", Err: fmt.Errorf("got the decay %v, want 0 to 1", decay)})
+	}
+	e := &EMA{Decay: decay, model: model}
+	for name, p := range layers.NamedParameters(model) {
+		e.names = append(e.names, name)
+		e.weights = append(e.weights, p)
+		e.average = append(e.average, p.Detach().Clone())
+	}
+	return e
+}
+
+// Update takes the weights into the average; call it after each step.
+func (e *EMA) Update() {
+	for i, a := range e.average {
+		a.LerpInPlace(e.weights[i].Detach(), 1-e.Decay)
+	}
+}
+
+// Swap exchanges the model's weights and the average, and back when it is called
+// again: in between the model predicts, and is saved, with the average.
+func (e *EMA) Swap() {
+	for i, a := range e.average {
+		w := e.weights[i]
+		was := w.Detach().Clone()
+		w.CopyFrom(a)
+		a.CopyFrom(was)
+	}
+}
+
+// Callback updates the average after each step and tests with it. The best
+// checkpoint is then the one whose average tested best; its weights are the
+// model's, with the average beside them.
+func (e *EMA) Callback() Callback {
+	return Callback{
+		Name:  "ema",
+		Step:  func(*Run) error { e.Update(); return nil },
+		Test:  func(*Run) (done func()) { e.Swap(); return e.Swap },
+		State: e,
+	}
+}
+
+// State returns the average, for a checkpoint.
+func (e *EMA) State() (json.RawMessage, iter.Seq2[string, *tensor.Tensor]) {
+	return json.RawMessage("{}"), func(yield func(string, *tensor.Tensor) bool) {
+		for i, name := range e.names {
+			if !yield(name, e.average[i]) {
+				return
+			}
+		}
+	}
+}
+
+// LoadState copies an average that State returned.
+func (e *EMA) LoadState(_ json.RawMessage, tensors map[string]*tensor.Tensor) error {
+	if len(tensors) != len(e.names) {
+		return fmt.Errorf("an average of %d parameters, want %d", len(tensors), len(e.names))
+	}
+	for i, name := range e.names {
+		t := tensors[name]
+		if t == nil {
+			return fmt.Errorf("no average of %s", name)
+		}
+		if !t.Shape().Equal(e.average[i].Shape()) {
+			return fmt.Errorf("the average of %s has the shape %v, want %v", name, t.Shape(), e.average[i].Shape())
+		}
+	}
+	for i, name := range e.names {
+		e.average[i].CopyFrom(tensors[name])
+	}
+	return nil
+}

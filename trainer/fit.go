@@ -1,0 +1,504 @@
+package trainer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/wick-ml/wick/autograd"
+	"github.com/wick-ml/wick/datasets"
+	"github.com/wick-ml/wick/layers"
+	"github.com/wick-ml/wick/optim"
+	"github.com/wick-ml/wick/sched"
+	"github.com/wick-ml/wick/tensor"
+)
+
+// Loss is what is to become small: all losses of package layers. Its Forward
+// returns a scalar, the mean over the batch.
+type Loss interface {
+	Forward(output, target *tensor.Tensor) *tensor.Tensor
+}
+
+// Config says what Fit is to do. Model, Optimizer, Loss, Train and Epochs are
+// needed; the rest may be left zero.
+type Config struct {
+	Model     layers.Layer
+	Optimizer optim.Optimizer
+	Scheduler Scheduler // steps at the end of each epoch; ReduceLROnPlateau takes the Monitor metric
+	Loss      Loss
+	Train     *datasets.DataLoader
+	Test      *datasets.DataLoader // gone through after each epoch
+	Epochs    int
+
+	SchedulerEachStep bool // the scheduler steps after each step of the optimizer (OneCycleLR)
+	Accumulate        int  // batches whose gradients make one step, as the mean of them; 0 means 1
+	DryRun            bool // one step, one test batch, no files: to see that all fits
+
+	// Dir is the run's folder: config.json, metrics.csv, metrics.jsonl and the
+	// checkpoints last.safetensors and best.safetensors. "" means no files. One
+	// run at a time may have it.
+	Dir       string
+	Resume    bool       // go on with the run in Dir; from the start, if it has no checkpoint yet
+	Monitor   string     // the metric that tells the best; "" means test_loss, or train_loss without Test
+	Mode      sched.Mode // sched.Min, the default, or sched.Max for accuracies
+	SaveSteps int        // last.safetensors every so many steps too; 0 means at the end of epochs only
+	SaveEvery int        // keep a checkpoint of its own every so many epochs (epoch-0010.safetensors); 0 means none
+	Keep      int        // so many of these, the last ones; 0 means 3
+
+	Settings   map[string]string            // the program's settings, such as its flags, for config.json
+	Progress   *Progress                    // nil shows nothing
+	Callbacks  []Callback                   // in the order in which they are called
+	Generators map[string]*tensor.Generator // for checkpoints; see Snapshot
+}
+
+// Result is what Fit came to.
+type Result struct {
+	Position        // where the run stands, with its metrics
+	Stopped  string // why it ended before its last epoch: "interrupted", or a callback's reason
+}
+
+// interrupted is the Result's Stopped of a run whose context was cancelled.
+const interrupted = "interrupted"
+
+// Fit trains a model: epoch by epoch through Train, then through Test.
+//
+// When ctx is cancelled, Fit finishes the step, writes a checkpoint and returns
+// without an error; Result.Stopped is "interrupted". With Resume it goes on from
+// there, or from any other checkpoint in last.safetensors, bit for bit as if it had
+// never stopped: that takes the same program, the same model, optimizer, scheduler,
+// data and callbacks, made anew.
+//
+// What cannot be done is an error: data that cannot be read, a folder that cannot
+// be written, a checkpoint of another model. Shapes that do not fit panic with a
+// *tensor.Error as everywhere; tensor.Try makes an error of that.
+func Fit(ctx context.Context, config Config) (Result, error) {
+	f := &fit{Run: Run{Config: &config}}
+	if err := f.check(); err != nil {
+		return Result{}, err
+	}
+	if f.Progress != nil {
+		defer f.Progress.Close()
+	}
+	if f.Dir != "" {
+		if err := f.open(); err != nil {
+			return Result{Position: f.Position}, err
+		}
+	}
+	// Deferred, so that a panic's way out passes them too.
+	defer func() {
+		for _, c := range f.Callbacks {
+			if c.End != nil {
+				c.End(&f.Run)
+			}
+		}
+	}()
+	err := f.run(ctx)
+	if f.Epoch >= f.Epochs {
+		f.stop = "" // whatever wanted to stop it, it was over
+	}
+	return Result{f.Position, f.stop}, err
+}
+
+// fit is a run of Fit.
+type fit struct {
+	Run
+	snapshot *Snapshot
+	records  *Records
+	better   bool // the epoch that is over is the best so far
+	saved    bool // last.safetensors is where the run stands
+}
+
+func (f *fit) check() error {
+	c := f.Config
+	for _, missing := range []struct {
+		name string
+		is   bool
+	}{{"Model", c.Model == nil}, {"Optimizer", c.Optimizer == nil}, {"Loss", c.Loss == nil}, {"Train", c.Train == nil}} {
+		if missing.is {
+			return fmt.Errorf("trainer: the Config has no %s", missing.name)
+		}
+	}
+	if c.DryRun {
+		c.Epochs, c.Dir, c.Resume = 1, "", false
+	}
+	for _, n := range []struct {
+		name         string
+		value, least int
+	}{{"Epochs", c.Epochs, 1}, {"Accumulate", c.Accumulate, 0}, {"SaveSteps", c.SaveSteps, 0}, {"SaveEvery", c.SaveEvery, 0}, {"Keep", c.Keep, 0}} {
+		if n.value < n.least {
+			return fmt.Errorf("trainer: %s is %d, want %d or more", n.name, n.value, n.least)
+		}
+	}
+	if c.Resume && c.Dir == "" {
+		return errors.New("trainer: Resume without Dir, the folder of the run to go on with")
+	}
+	c.Accumulate = max(c.Accumulate, 1)
+	if c.Keep == 0 {
+		c.Keep = 3
+	}
+	if c.Monitor == "" {
+		c.Monitor = "test_loss"
+		if c.Test == nil {
+			c.Monitor = "train_loss"
+		}
+	}
+	if err := checkWatched("Monitor", c.Monitor, c.Test != nil); err != nil {
+		return err
+	}
+	_, stepper := c.Scheduler.(interface{ Step() })
+	_, plateau := c.Scheduler.(*sched.ReduceLROnPlateau)
+	switch {
+	case c.Scheduler != nil && !stepper && !plateau:
+		return fmt.Errorf("trainer: the Scheduler (%T) has no Step, want one of package sched", c.Scheduler)
+	case plateau && c.SchedulerEachStep:
+		return errors.New("trainer: SchedulerEachStep with ReduceLROnPlateau, which takes an epoch's metric")
+	}
+	f.snapshot = &Snapshot{Model: c.Model, Optimizer: c.Optimizer, Scheduler: c.Scheduler, Train: c.Train, Test: c.Test,
+		Generators: c.Generators, Others: map[string]Stateful{}}
+	for i, cb := range c.Callbacks {
+		if cb.State == nil {
+			continue
+		}
+		if _, twice := f.snapshot.Others[cb.Name]; twice || cb.Name == "" {
+			return fmt.Errorf("trainer: callback %d has a State and the name %q, want one that no other has", i, cb.Name)
+		}
+		f.snapshot.Others[cb.Name] = cb.State
+	}
+	return nil
+}
+
+// open makes the run's folder, or brings back the run that is in it.
+func (f *fit) open() error {
+	if f.Resume {
+		if stat, err := os.Stat(f.Dir); err != nil {
+			return fmt.Errorf("trainer: no run to resume: %w", err)
+		} else if !stat.IsDir() {
+			return fmt.Errorf("trainer: no run to resume: %s is not a folder", f.Dir)
+		}
+	} else if err := os.MkdirAll(f.Dir, 0o777); err != nil {
+		return fmt.Errorf("trainer: the run's folder: %w", err)
+	}
+	last := f.path(lastFile)
+	_, err := os.Lstat(last)
+	there := err == nil
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("trainer: the run's folder: %w", err)
+	case there && !f.Resume:
+		return fmt.Errorf("trainer: %s holds a run already; resume it, or give another folder", f.Dir)
+	}
+	if err := RemoveLeftovers(f.Dir); err != nil {
+		return err
+	}
+	var resumed *Position
+	if there {
+		at, err := f.snapshot.Load(last)
+		if err != nil {
+			return err
+		}
+		f.Position, resumed = at, &at
+		f.Log(fmt.Sprintf("resuming %s at epoch %d, batch %d", f.Dir, at.Epoch+1, at.Batch))
+	} else if f.Resume {
+		if others, _ := filepath.Glob(f.path("*.safetensors")); len(others) > 0 {
+			return fmt.Errorf("trainer: %s has no %s to go on from; copy the checkpoint that you want, such as %s, to that name", f.Dir, lastFile, others[0])
+		}
+		f.Log(fmt.Sprintf("%s has no checkpoint yet: starting from the beginning", f.Dir))
+	}
+	if f.records, err = OpenRecords(f.Dir, f.History, f.Resume); err != nil {
+		return err
+	}
+	return writeConfig(f.Config, resumed)
+}
+
+func (f *fit) path(name string) string { return filepath.Join(f.Dir, name) }
+
+// over reports whether the run is to end after what it has just done.
+func (f *fit) over(ctx context.Context) bool {
+	if ctx.Err() != nil {
+		f.Stop(interrupted)
+	}
+	return f.stop != ""
+}
+
+func (f *fit) run(ctx context.Context) error {
+	for _, c := range f.Callbacks {
+		if c.Start != nil {
+			if err := c.Start(&f.Run); err != nil {
+				return err
+			}
+		}
+	}
+	for f.Epoch < f.Epochs {
+		if f.over(ctx) {
+			return f.save()
+		}
+		if err := f.train(ctx); err != nil {
+			return err
+		}
+		if f.over(ctx) {
+			return f.save()
+		}
+		m, done, err := f.test(ctx)
+		if err != nil {
+			return err
+		}
+		if !done { // the test is made anew when the run is resumed
+			return f.save()
+		}
+		if err := f.endEpoch(m); err != nil {
+			return err
+		}
+		if f.DryRun {
+			return nil
+		}
+	}
+	return nil
+}
+
+// train goes through what is left of an epoch's training data.
+func (f *fit) train(ctx context.Context) error {
+	layers.Train(f.Model)
+	start, before := time.Now(), f.Running.Seconds
+	batches := f.Train.Len()
+	window, inWindow := 0, 0 // batches that make the step under way, and those that are over
+	var failed error
+	f.Train.SetPosition(f.Epoch, f.Batch)
+	for images, labels := range f.Train.All() {
+		if inWindow == 0 {
+			window = min(f.Accumulate, batches-f.Batch)
+			f.Optimizer.ZeroGrad()
+		}
+		output := f.Model.Forward(images)
+		loss := f.Config.Loss.Forward(output, labels)
+		if window > 1 {
+			loss.DivScalar(float64(window)).Backward()
+		} else {
+			loss.Backward()
+		}
+		f.Run.Loss = loss.Item()
+		f.Running.add(f.Run.Loss, output, labels)
+		f.Batch++
+		if inWindow++; inWindow < window {
+			continue
+		}
+		inWindow = 0
+		failed = f.step()
+		f.Running.Seconds = before + time.Since(start).Seconds()
+		f.show("train", f.Batch, batches, f.Running)
+		if failed == nil && f.SaveSteps > 0 && f.Step%f.SaveSteps == 0 && f.Dir != "" && f.Batch < batches {
+			failed = f.save()
+		}
+		if failed != nil || f.over(ctx) || f.DryRun {
+			break
+		}
+	}
+	if failed != nil {
+		return failed
+	}
+	err := f.Train.Err()
+	if err != nil && inWindow == 0 && f.Dir != "" && !f.saved && f.save() == nil {
+		err = fmt.Errorf("%w; the run up to there is in %s", err, f.path(lastFile))
+	}
+	return err
+}
+
+// step is one of the optimizer's, with what goes before and after it.
+func (f *fit) step() error {
+	for _, c := range f.Callbacks {
+		if c.Gradients != nil {
+			if err := c.Gradients(&f.Run); err != nil {
+				return err
+			}
+		}
+	}
+	if lrs := f.Optimizer.LRs(); len(lrs) > 0 {
+		f.Running.LR = lrs[0]
+	}
+	f.Optimizer.Step()
+	f.Step++
+	f.saved = false
+	if s, ok := f.Scheduler.(interface{ Step() }); ok && f.SchedulerEachStep {
+		s.Step()
+	}
+	for _, c := range f.Callbacks {
+		if c.Step != nil {
+			if err := c.Step(&f.Run); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// test goes through the test data and returns the epoch's metrics; done is false
+// if the context was cancelled before the end.
+func (f *fit) test(ctx context.Context) (m Metrics, done bool, err error) {
+	m = Metrics{Epoch: f.Epoch + 1, Step: f.Step, LR: f.Running.LR, TrainSeconds: f.Running.Seconds}
+	m.TrainLoss, m.TrainAccuracy = f.Running.means()
+	if f.Running.Seconds > 0 {
+		m.ImagesPerSec = float64(f.Running.Total) / f.Running.Seconds
+	}
+	var sums Sums
+	if f.Test == nil {
+		m.TestLoss, m.TestAccuracy = sums.means()
+		return m, true, nil
+	}
+	for _, c := range f.Callbacks {
+		if c.Test != nil {
+			if done := c.Test(&f.Run); done != nil {
+				defer done()
+			}
+		}
+	}
+	layers.Eval(f.Model)
+	start := time.Now()
+	batches, batch := f.Test.Len(), 0
+	f.Test.SetEpoch(f.Epoch)
+	for images, labels := range autograd.NoGrad(f.Test.All()) {
+		output := f.Model.Forward(images)
+		sums.add(f.Config.Loss.Forward(output, labels).Item(), output, labels)
+		sums.Seconds = time.Since(start).Seconds()
+		batch++
+		f.show("test", batch, batches, sums)
+		if f.DryRun {
+			break
+		}
+		if batch < batches && f.over(ctx) {
+			return m, false, nil
+		}
+	}
+	m.TestLoss, m.TestAccuracy = sums.means()
+	m.TestSeconds = sums.Seconds
+	return m, true, f.Test.Err()
+}
+
+// endEpoch notes an epoch's metrics, in the run and in its folder.
+func (f *fit) endEpoch(m Metrics) error {
+	watched, _ := m.Value(f.Monitor)
+	if f.better = better(f.Mode, watched, f.Best, 0); f.better {
+		f.Best, f.BestEpoch = &watched, m.Epoch
+	}
+	switch s := f.Scheduler.(type) {
+	case *sched.ReduceLROnPlateau:
+		s.Step(watched)
+	case interface{ Step() }:
+		if !f.SchedulerEachStep {
+			s.Step()
+		}
+	}
+	f.History = append(f.History, m)
+	f.Epoch, f.Batch, f.Running = f.Epoch+1, 0, Sums{}
+	f.saved = false
+	for _, c := range f.Callbacks {
+		if c.Epoch != nil {
+			if err := c.Epoch(&f.Run, &m); err != nil {
+				return err
+			}
+		}
+	}
+	if f.Dir == "" {
+		return nil
+	}
+	// The records first: where they are ahead of the checkpoint, resuming takes
+	// them back, and nothing is missing.
+	if err := f.records.Append(m); err != nil {
+		return err
+	}
+	var paths []string
+	if f.SaveEvery > 0 && f.Epoch%f.SaveEvery == 0 {
+		paths = append(paths, epochPath(f.Dir, f.Epoch))
+	}
+	if f.better {
+		paths = append(paths, f.path(bestFile))
+	}
+	if err := f.saveTo(append(paths, f.path(lastFile))...); err != nil {
+		return err
+	}
+	if f.SaveEvery > 0 {
+		if err := prune(f.Dir, f.Keep); err != nil {
+			return fmt.Errorf("trainer: removing old checkpoints: %w", err)
+		}
+	}
+	return nil
+}
+
+// save writes last.safetensors, if there is a folder.
+func (f *fit) save() error {
+	if f.Dir == "" || f.saved {
+		return nil
+	}
+	return f.saveTo(f.path(lastFile))
+}
+
+func (f *fit) saveTo(paths ...string) error {
+	err := f.snapshot.saveAll(f.Position, paths...)
+	f.saved = err == nil
+	if err != nil {
+		if _, there := os.Stat(f.path(lastFile)); there == nil {
+			return fmt.Errorf("%w; %s is still the checkpoint before, whole", err, f.path(lastFile))
+		}
+	}
+	return err
+}
+
+// add counts a batch.
+func (s *Sums) add(loss float64, output, labels *tensor.Tensor) {
+	n := 1
+	if output.Dim() > 0 {
+		n = output.Size(0)
+	}
+	s.Loss += sched.Number(loss * float64(n))
+	s.Total += n
+	if labels.DType() == tensor.Int64 && output.Dim() == 2 && labels.Dim() == 1 {
+		s.Correct += tensor.CountEqual(output.Detach().ArgMax(1), labels)
+		s.Labeled += labels.Len()
+	}
+}
+
+// means returns the mean loss and the accuracy, NaN where nothing was counted.
+func (s *Sums) means() (loss, accuracy sched.Number) {
+	loss, accuracy = sched.Number(math.NaN()), sched.Number(math.NaN())
+	if s.Total > 0 {
+		loss = s.Loss / sched.Number(s.Total)
+	}
+	if s.Labeled > 0 {
+		accuracy = sched.Number(float64(s.Correct) / float64(s.Labeled))
+	}
+	return loss, accuracy
+}
+
+// show draws the progress line.
+func (f *fit) show(phase string, batch, batches int, s Sums) {
+	if f.Progress == nil {
+		return
+	}
+	loss, accuracy := s.means()
+	status := Status{Phase: phase, Epoch: f.Epoch + 1, Epochs: f.Epochs, Batch: batch, Batches: batches, Step: f.Step,
+		Loss: float64(loss), Accuracy: float64(accuracy), LR: f.Running.LR}
+	if s.Seconds > 0 {
+		status.ImagesPerSec = float64(s.Total) / s.Seconds
+	}
+	// What is left: this phase, this epoch's test, and the other epochs, each as
+	// long as was last seen.
+	var train, test float64
+	if phase == "train" {
+		train = s.Seconds / float64(batch) * float64(batches)
+		if n := len(f.History); n > 0 {
+			test = f.History[n-1].TestSeconds
+		}
+	} else {
+		train = f.Running.Seconds
+		test = s.Seconds / float64(batch) * float64(batches)
+	}
+	left := float64(f.Epochs-f.Epoch)*(train+test) - s.Seconds
+	if phase == "test" {
+		left -= train
+	}
+	status.ETA = time.Duration(max(left, 0) * float64(time.Second))
+	f.Progress.Show(status)
+}

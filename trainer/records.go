@@ -1,0 +1,384 @@
+package trainer
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/wick-ml/wick/datasets"
+	"github.com/wick-ml/wick/internal/atomicfile"
+	"github.com/wick-ml/wick/layers"
+	"github.com/wick-ml/wick/optim"
+	"github.com/wick-ml/wick/sched"
+	"github.com/wick-ml/wick/tensor"
+)
+
+// Metrics are what an epoch came to. NaN stands for what was not measured: the
+// test's numbers without test data, accuracies where labels are no classes.
+type Metrics struct {
+	Epoch         int          `json:"epoch"`          // from 1 on
+	Step          int          `json:"step"`           // of the optimizer, since the start of the run
+	LR            float64      `json:"lr"`             // of the first group of parameters, at the epoch's last step
+	TrainLoss     sched.Number `json:"train_loss"`     // mean over the examples, while the model was changing
+	TrainAccuracy sched.Number `json:"train_accuracy"` // 0 to 1
+	TestLoss      sched.Number `json:"test_loss"`
+	TestAccuracy  sched.Number `json:"test_accuracy"`
+	TrainSeconds  float64      `json:"train_seconds"`
+	TestSeconds   float64      `json:"test_seconds"`
+	ImagesPerSec  float64      `json:"images_per_sec"` // of training
+}
+
+// column is a number of Metrics by the name that the records give it.
+type column struct {
+	name string
+	get  func(m *Metrics) float64
+}
+
+var columns = []column{
+	{"epoch", func(m *Metrics) float64 { return float64(m.Epoch) }},
+	{"step", func(m *Metrics) float64 { return float64(m.Step) }},
+	{"lr", func(m *Metrics) float64 { return m.LR }},
+	{"train_loss", func(m *Metrics) float64 { return float64(m.TrainLoss) }},
+	{"train_accuracy", func(m *Metrics) float64 { return float64(m.TrainAccuracy) }},
+	{"test_loss", func(m *Metrics) float64 { return float64(m.TestLoss) }},
+	{"test_accuracy", func(m *Metrics) float64 { return float64(m.TestAccuracy) }},
+	{"train_seconds", func(m *Metrics) float64 { return m.TrainSeconds }},
+	{"test_seconds", func(m *Metrics) float64 { return m.TestSeconds }},
+	{"images_per_sec", func(m *Metrics) float64 { return m.ImagesPerSec }},
+}
+
+// Value returns a number by its name in the records ("test_loss"); ok is false if
+// there is none of this name.
+func (m *Metrics) Value(name string) (v float64, ok bool) {
+	for _, c := range columns {
+		if c.name == name {
+			return c.get(m), true
+		}
+	}
+	return 0, false
+}
+
+// watchable are the names of the metrics that tell how good a model is.
+var watchable = []string{"train_loss", "train_accuracy", "test_loss", "test_accuracy"}
+
+// checkWatched says whether a metric can be watched, and with a run of this data.
+func checkWatched(what, name string, tested bool) error {
+	if !slices.Contains(watchable, name) {
+		return fmt.Errorf("trainer: %s is %q, want one of %s", what, name, strings.Join(watchable, ", "))
+	}
+	if !tested && strings.HasPrefix(name, "test_") {
+		return fmt.Errorf("trainer: %s is %q, and the run has no Test data; want train_loss or train_accuracy", what, name)
+	}
+	return nil
+}
+
+// Records are the two files of a run's metrics, one line an epoch: metrics.csv for
+// spreadsheets and metrics.jsonl for programs. Numbers are written so that reading
+// gives the same bits; what was not measured is an empty field, and null.
+type Records struct{ dir string }
+
+// OpenRecords makes the two files of a new run. If the run is resumed, it writes
+// the records of the epochs that are over anew, whatever the files held: a last
+// line that was cut, epochs behind the checkpoint that the run goes on from.
+// Otherwise files that are there already are an error, and stay.
+func OpenRecords(dir string, history []Metrics, resumed bool) (*Records, error) {
+	r := &Records{dir}
+	if !resumed {
+		for _, name := range []string{csvFile, jsonlFile} {
+			if stat, err := os.Stat(filepath.Join(dir, name)); err == nil && stat.Size() > 0 {
+				return nil, fmt.Errorf("trainer: %s is there already, from another run; resume it, or give another folder", filepath.Join(dir, name))
+			}
+		}
+	}
+	for _, f := range []struct {
+		name, head string
+		line       func(m *Metrics) []byte
+	}{{csvFile, csvHead(), csvLine}, {jsonlFile, "", jsonLine}} {
+		err := atomicfile.Write(filepath.Join(dir, f.name), func(w io.Writer) error {
+			b := []byte(f.head)
+			for i := range history {
+				b = append(b, f.line(&history[i])...)
+			}
+			_, err := w.Write(b)
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("trainer: writing %s: %w", filepath.Join(dir, f.name), err)
+		}
+	}
+	return r, nil
+}
+
+const (
+	csvFile    = "metrics.csv"
+	jsonlFile  = "metrics.jsonl"
+	configFile = "config.json"
+)
+
+// Append adds an epoch to both files and flushes them.
+func (r *Records) Append(m Metrics) error {
+	if err := appendTo(filepath.Join(r.dir, csvFile), csvLine(&m)); err != nil {
+		return err
+	}
+	return appendTo(filepath.Join(r.dir, jsonlFile), jsonLine(&m))
+}
+
+func appendTo(path string, line []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return fmt.Errorf("trainer: %w", err)
+	}
+	_, err = f.Write(line) // in one piece
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err != nil {
+		return fmt.Errorf("trainer: appending to %s: %w", path, err)
+	}
+	return nil
+}
+
+func csvHead() string {
+	var names []string
+	for _, c := range columns {
+		names = append(names, c.name)
+	}
+	return strings.Join(names, ",") + "\n"
+}
+
+func csvLine(m *Metrics) []byte {
+	var b []byte
+	for i, c := range columns {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		if v := c.get(m); !math.IsNaN(v) {
+			b = strconv.AppendFloat(b, v, 'g', -1, 64)
+		}
+	}
+	return append(b, '\n')
+}
+
+// jsonLine writes NaN as null and infinities, which JSON has not, as strings.
+func jsonLine(m *Metrics) []byte {
+	var b []byte
+	for i, c := range columns {
+		b = append(b, "{,"[min(i, 1)])
+		b = append(strconv.AppendQuote(b, c.name), ':')
+		switch v := c.get(m); {
+		case math.IsNaN(v):
+			b = append(b, "null"...)
+		case math.IsInf(v, 0):
+			b = append(b, fmt.Sprintf("%q", fmt.Sprint(v))...)
+		default:
+			b = strconv.AppendFloat(b, v, 'g', -1, 64)
+		}
+	}
+	return append(b, '}', '\n')
+}
+
+// RunConfig is config.json: everything needed to repeat a run.
+type RunConfig struct {
+	Started  time.Time         `json:"started"`
+	Command  []string          `json:"command"`            // the program and its arguments
+	Settings map[string]string `json:"settings,omitempty"` // the program's own: its flags
+	Seed     uint64            `json:"seed"`               // of the default generator
+	Epochs   int               `json:"epochs"`
+
+	Model      string          `json:"model"` // its registered name, or its type
+	Config     json.RawMessage `json:"model_config,omitempty"`
+	Parameters int             `json:"parameters"`
+	DType      string          `json:"dtype"`
+	Device     string          `json:"device"`
+	Loss       string          `json:"loss"`
+	Optimizer  json.RawMessage `json:"optimizer"`
+	Scheduler  *sched.State    `json:"scheduler,omitempty"` // before the first step
+	Train      *DataInfo       `json:"train,omitempty"`
+	Test       *DataInfo       `json:"test,omitempty"`
+	Workers    int             `json:"workers"`
+	Accumulate int             `json:"accumulate"`
+	Callbacks  []string        `json:"callbacks,omitempty"`
+	Monitor    string          `json:"monitor"`
+
+	Versions   map[string]string `json:"versions"` // of Go, of the program and of the modules in it
+	System     string            `json:"system"`   // linux/amd64
+	CPUs       int               `json:"cpus"`
+	GOMAXPROCS int               `json:"gomaxprocs"`
+
+	Resumed []Resumption `json:"resumed,omitempty"`
+}
+
+// Resumption says when a run was gone on with, and from where.
+type Resumption struct {
+	Time    time.Time `json:"time"`
+	Command []string  `json:"command"`
+	Epoch   int       `json:"epoch"` // epochs that were over
+	Batch   int       `json:"batch"`
+}
+
+// ReadRunConfig reads a run's config.json.
+func ReadRunConfig(dir string) (RunConfig, error) {
+	var c RunConfig
+	path := filepath.Join(dir, configFile)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return c, fmt.Errorf("trainer: %w", err)
+	}
+	if err := json.Unmarshal(b, &c); err != nil {
+		return c, fmt.Errorf("trainer: %s is damaged: %w", path, err)
+	}
+	return c, nil
+}
+
+// Write makes or replaces config.json in a run's folder.
+func (c RunConfig) Write(dir string) error {
+	path := filepath.Join(dir, configFile)
+	b, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return fmt.Errorf("trainer: writing %s: %w", path, err)
+	}
+	err = atomicfile.Write(path, func(w io.Writer) error {
+		_, err := io.Copy(w, bytes.NewReader(append(b, '\n')))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("trainer: writing %s: %w", path, err)
+	}
+	return nil
+}
+
+// writeConfig writes config.json, or notes in it that the run goes on from at.
+func writeConfig(c *Config, at *Position) error {
+	var resumed []Resumption
+	if at != nil {
+		resumed = []Resumption{{time.Now(), os.Args, at.Epoch, at.Batch}}
+		old, err := ReadRunConfig(c.Dir)
+		if err == nil {
+			old.Resumed = append(old.Resumed, resumed...)
+			return old.Write(c.Dir)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	r, err := NewRunConfig(c)
+	if err != nil {
+		return err
+	}
+	r.Resumed = resumed
+	return r.Write(c.Dir)
+}
+
+// NewRunConfig describes a run that is about to start. A loop written by hand
+// fills in of a Config what Fit would need.
+func NewRunConfig(c *Config) (RunConfig, error) {
+	r := RunConfig{
+		Started: time.Now(), Command: os.Args, Settings: c.Settings, Epochs: c.Epochs,
+		Parameters: layers.NumParameters(c.Model), Loss: fmt.Sprintf("%T", c.Loss), Optimizer: describeOptimizer(c.Optimizer),
+		Workers: max(c.Train.Workers, 1), Accumulate: max(c.Accumulate, 1), Monitor: c.Monitor,
+		Versions: versions(), System: runtime.GOOS + "/" + runtime.GOARCH, CPUs: runtime.NumCPU(), GOMAXPROCS: runtime.GOMAXPROCS(0),
+	}
+	r.Seed, _ = tensor.DefaultGenerator().State()
+	id, registered := describeModel(c.Model)
+	r.Model = id.Name
+	if registered && id.Config != "" {
+		r.Config = json.RawMessage(id.Config)
+	}
+	for _, p := range layers.NamedParameters(c.Model) {
+		r.DType, r.Device = p.DType().String(), p.Device().String()
+		break
+	}
+	if c.Scheduler != nil {
+		r.Scheduler = new(c.Scheduler.State())
+	}
+	for _, cb := range c.Callbacks {
+		if cb.Name != "" {
+			r.Callbacks = append(r.Callbacks, cb.Name)
+		}
+	}
+	var err error
+	for _, d := range []struct {
+		loader *datasets.DataLoader
+		id     **DataInfo
+	}{{c.Train, &r.Train}, {c.Test, &r.Test}} {
+		if *d.id, err = describeData(d.loader); err != nil {
+			return r, fmt.Errorf("trainer: %w", err)
+		}
+	}
+	return r, nil
+}
+
+// describeOptimizer returns an optimizer's name, rates and options as JSON.
+func describeOptimizer(o optim.Optimizer) json.RawMessage {
+	type common struct {
+		Type string    `json:"type"`
+		LRs  []float64 `json:"lrs"`
+	}
+	c := common{strings.TrimPrefix(fmt.Sprintf("%T", o), "*optim."), o.LRs()}
+	var b []byte
+	var err error
+	switch o := o.(type) {
+	case *optim.SGD:
+		b, err = json.Marshal(struct {
+			common
+			Momentum, Dampening, WeightDecay float64
+			Nesterov, Maximize               bool
+		}{c, o.Momentum, o.Dampening, o.WeightDecay, o.Nesterov, o.Maximize})
+	case *optim.Adam:
+		b, err = json.Marshal(struct {
+			common
+			Betas                                   [2]float64
+			Eps, WeightDecay                        float64
+			DecoupledWeightDecay, AMSGrad, Maximize bool
+		}{c, o.Betas, o.Eps, o.WeightDecay, o.DecoupledWeightDecay, o.AMSGrad, o.Maximize})
+	case *optim.RMSprop:
+		b, err = json.Marshal(struct {
+			common
+			Alpha, Eps, WeightDecay, Momentum float64
+			Centered, Maximize                bool
+		}{c, o.Alpha, o.Eps, o.WeightDecay, o.Momentum, o.Centered, o.Maximize})
+	case *optim.Adagrad:
+		b, err = json.Marshal(struct {
+			common
+			LRDecay, WeightDecay, InitialAccumulatorValue, Eps float64
+			Maximize                                           bool
+		}{c, o.LRDecay, o.WeightDecay, o.InitialAccumulatorValue, o.Eps, o.Maximize})
+	default:
+		b, err = json.Marshal(c)
+	}
+	if err != nil { // an infinite option, say, with which Step panics
+		return json.RawMessage(strconv.Quote(err.Error()))
+	}
+	return b
+}
+
+// versions lists what the program is built of.
+func versions() map[string]string {
+	v := map[string]string{"go": runtime.Version()}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return v
+	}
+	if info.Main.Path != "" {
+		v[info.Main.Path] = info.Main.Version
+	}
+	for _, d := range info.Deps {
+		v[d.Path] = d.Version
+	}
+	for _, s := range info.Settings {
+		if strings.HasPrefix(s.Key, "vcs.") || s.Key == "-tags" || s.Key == "GOAMD64" {
+			v[s.Key] = s.Value
+		}
+	}
+	return v
+}
