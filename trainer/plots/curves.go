@@ -373,9 +373,12 @@ func (l chartLines) Plot(canvas draw.Canvas, g *plot.Plot) {
 	}
 }
 
-// shown says whether a point has a place on the axes.
+// shown says whether a point has a place on the axes. The ends of float64's range
+// have none, so that the axes can be a little longer than the values.
 func (c Chart) shown(x, y float64) bool {
-	return finite(x) && finite(y) && (!c.LogX || x > 0) && (!c.LogY || y > 0)
+	const most = 1e300
+	fits := func(v float64, log bool) bool { return math.Abs(v) <= most && (!log || v >= 1/most) }
+	return fits(x, c.LogX) && fits(y, c.LogY)
 }
 
 // ranges finds what the axes have to show.
@@ -427,7 +430,7 @@ func (a *axis) widen(share float64) {
 		by := max(0.1*math.Abs(a.lo), 1e-3)
 		a.lo, a.hi = a.lo-by, a.hi+by
 	case a.log:
-		by := math.Pow(a.hi/a.lo, share)
+		by := math.Pow(10, share*(math.Log10(a.hi)-math.Log10(a.lo)))
 		a.lo, a.hi = a.lo/by, a.hi*by
 	default:
 		by := share * (a.hi - a.lo)
@@ -438,7 +441,7 @@ func (a *axis) widen(share float64) {
 // ticks returns about n marks.
 func (a axis) ticks(n int) []plot.Tick {
 	var ticks []plot.Tick
-	if first, last := math.Floor(math.Log10(a.lo)), math.Ceil(math.Log10(a.hi)); a.log && math.Log10(a.hi/a.lo) > 0.7 {
+	if first, last := math.Floor(math.Log10(a.lo)), math.Ceil(math.Log10(a.hi)); a.log && math.Log10(a.hi)-math.Log10(a.lo) > 0.7 {
 		every := math.Ceil((last - first) / float64(n))
 		for e := first; e <= last; e++ {
 			for m := 1.0; m < 10; m++ {
@@ -447,7 +450,7 @@ func (a axis) ticks(n int) []plot.Tick {
 				if m == 1 && math.Mod(e-first, every) == 0 || few {
 					t.Label = number(t.Value)
 				}
-				if t.Value >= a.lo && t.Value <= a.hi {
+				if t.Value >= a.lo && t.Value <= a.hi && (t.Label != "" || last-first <= 12) {
 					ticks = append(ticks, t)
 				}
 			}

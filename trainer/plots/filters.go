@@ -23,9 +23,10 @@ func Filters(weight *tensor.Tensor, title string) (image.Image, error) {
 	values := weight.Floats()
 	gap := 6
 	side := max(1, 48/max(1, r, s)) // of one value, in pixels
-	columns := int(math.Ceil(math.Sqrt(2 * float64(max(1, k)))))
-	for c := columns * 3 / 4; c <= columns*3/2; c++ {
-		if c > 0 && k%c == 0 {
+	wish := int(math.Ceil(math.Sqrt(2 * float64(max(1, k)))))
+	columns := wish
+	for c := max(1, wish*3/4); c <= wish*3/2; c++ {
+		if k%c == 0 {
 			columns = c // full rows, where there are some of about that length
 		}
 	}
