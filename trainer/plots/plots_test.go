@@ -337,6 +337,20 @@ func TestConcurrent(t *testing.T) {
 	all.Wait()
 }
 
+// What an epoch's redrawing costs, files on disk included.
+func BenchmarkRedraw(b *testing.B) {
+	dir, epochs := b.TempDir(), run(100)
+	for b.Loop() {
+		for name, f := range map[string]*Figure{"loss": Loss(epochs), "accuracy": Accuracy(epochs)} {
+			for _, ext := range []string{".png", ".svg"} {
+				if err := f.Save(filepath.Join(dir, name+ext)); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+	}
+}
+
 func Example() {
 	dir, err := os.MkdirTemp("", "plots")
 	if err != nil {

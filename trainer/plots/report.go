@@ -49,7 +49,7 @@ func (r *Report) WriteHTML(w io.Writer) error {
 		_, best := extreme(r.Epochs, testAccuracy, 1)
 		for i, e := range r.Epochs {
 			page.Rows[i] = reportRow{e.Epoch, cell("%.4f", e.TrainLoss, 1), cell("%.2f %%", e.TrainAccuracy, 100),
-				cell("%.4f", e.TestLoss, 1), cell("%.2f %%", e.TestAccuracy, 100), rate(e.LR), cell("%.1f s", e.Seconds, 1), e.Epoch == best}
+				cell("%.4f", e.TestLoss, 1), cell("%.2f %%", e.TestAccuracy, 100), rate(e.LR), duration(e.Seconds), e.Epoch == best}
 		}
 		page.Curves = append(page.Curves, vector(Loss(r.Epochs)), vector(Accuracy(r.Epochs)))
 		if last.LR != r.Epochs[0].LR {
@@ -169,6 +169,13 @@ func rate(v float64) string {
 		return "–"
 	}
 	return number(v)
+}
+
+func duration(seconds float64) string {
+	if seconds == 0 {
+		return "–"
+	}
+	return cell("%.1f s", seconds, 1)
 }
 
 // vector is a figure as part of the page. Figure.SVG escapes its texts.
