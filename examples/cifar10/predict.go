@@ -64,5 +64,8 @@ func predict(ctx context.Context, opts options) error {
 		return err
 	}
 	fmt.Println("pictures:", path)
-	return nil
+	if opts.show {
+		_, err = plots.Show(path) // without a desktop the printed path has to do
+	}
+	return err
 }
