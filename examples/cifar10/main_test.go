@@ -312,7 +312,7 @@ func TestTrainAndPredict(t *testing.T) {
 	f, err := os.Open("run/predictions.png")
 	must(t, err)
 	defer f.Close()
-	if sheet, err := png.Decode(f); err != nil || sheet.Bounds().Dx() < 5*side {
+	if sheet, err := png.Decode(f); err != nil || sheet.Bounds().Dx() < 5*128 {
 		t.Errorf("the contact sheet: %v, want a row of five pictures", err)
 	}
 

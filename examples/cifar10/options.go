@@ -40,6 +40,7 @@ type options struct {
 	out           string
 	predict       string
 	from, to      int
+	show          bool
 
 	stdout, stderr io.Writer
 	classes        []string // of the dataset, once it is loaded
@@ -71,6 +72,7 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 	f.StringVar(&o.predict, "predict", "", "do not train: load this model and predict test pictures")
 	f.IntVar(&o.from, "from", 0, "first test picture to predict")
 	f.IntVar(&o.to, "to", 9, "last test picture to predict")
+	f.BoolVar(&o.show, "show", false, "open the predicted pictures, where there is a desktop")
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			f.SetOutput(stdout)

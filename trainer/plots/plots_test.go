@@ -1,0 +1,378 @@
+package plots
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// run makes n epochs of a run that learns.
+func run(n int) []Epoch {
+	var epochs []Epoch
+	for e := 1; e <= n; e++ {
+		t := float64(e)
+		epochs = append(epochs, Epoch{
+			Epoch: e, TrainLoss: 2 / t, TrainAccuracy: 1 - 0.9/t,
+			TestLoss: 2/t + 0.01*t, TestAccuracy: 0.9 - 0.8/t - 0.001*t, LR: 0.001, Seconds: 2.5,
+		})
+	}
+	return epochs
+}
+
+// texts parses an SVG document and returns its pieces of text.
+func texts(t *testing.T, svg []byte) []string {
+	t.Helper()
+	var out []string
+	in := false
+	for d := xml.NewDecoder(bytes.NewReader(svg)); ; {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return out
+		}
+		if err != nil {
+			t.Fatalf("the SVG does not parse: %v\n%s", err, svg)
+		}
+		switch token := token.(type) {
+		case xml.StartElement:
+			in = token.Name.Local == "text"
+		case xml.EndElement:
+			in = false
+		case xml.CharData:
+			if in {
+				out = append(out, string(token))
+			}
+		}
+	}
+}
+
+func wantTexts(t *testing.T, f *Figure, want ...string) {
+	t.Helper()
+	got := texts(t, f.SVG())
+	for _, w := range want {
+		if !slices.Contains(got, w) {
+			t.Errorf("the drawing says %q, want %q among it", got, w)
+		}
+	}
+}
+
+// count is the number of pixels of exactly one colour.
+func count(img image.Image, c color.RGBA) int {
+	n := 0
+	b := img.Bounds()
+	for y := b.Min.Y; y < b.Max.Y; y++ {
+		for x := b.Min.X; x < b.Max.X; x++ {
+			if color.RGBAModel.Convert(img.At(x, y)) == c {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+func readPNG(t *testing.T, path string) image.Image {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	img, err := png.Decode(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img
+}
+
+func TestSave(t *testing.T) {
+	dir := t.TempDir()
+	f := Loss(run(10))
+	path := filepath.Join(dir, "loss.png")
+	for range 2 { // again over the old one, as each epoch does
+		if err := f.Save(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, want := readPNG(t, path).Bounds(), image.Rect(0, 0, 800, 480); got != want {
+		t.Errorf("got a picture of %v, want %v", got, want)
+	}
+	path = filepath.Join(dir, "loss.SVG")
+	if err := f.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(string(data), "<?xml") || !slices.Contains(texts(t, data), "Loss") {
+		t.Errorf("got %.200s…, want an SVG document with the title Loss", data)
+	}
+	entries, _ := os.ReadDir(dir)
+	if len(entries) != 2 {
+		t.Errorf("the folder holds %v, want two files", entries)
+	}
+
+	for _, path := range []string{filepath.Join(dir, "none", "x.png"), filepath.Join(dir, "none", "x.svg"), filepath.Join(dir, "none", "x.html")} {
+		err := f.Save(path)
+		if filepath.Ext(path) == ".html" {
+			err = (&Report{}).Save(path)
+		}
+		if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), path) {
+			t.Errorf("into no folder: got %v, want one that names %s and is fs.ErrNotExist", err, path)
+		}
+	}
+	if err := f.Save(filepath.Join(dir, "x.gif")); err == nil || !strings.Contains(err.Error(), "x.gif") || !strings.Contains(err.Error(), ".png or .svg") {
+		t.Errorf("x.gif: got %v, want an error that names it, and .png or .svg", err)
+	}
+}
+
+func TestCurves(t *testing.T) {
+	tests := []struct {
+		name   string
+		figure *Figure
+		want   []string // texts
+		blue   int      // pixels at least
+		orange int
+	}{
+		{"loss", Loss(run(20)), []string{"Loss", "epoch", "train", "test (least 0.2829, epoch 14)", "0.0", "2.0", "20"}, 400, 400},
+		{"accuracy", Accuracy(run(20)), []string{"Accuracy", "train", "test (best 84.00 %, epoch 20)", "0 %", "100 %"}, 400, 400},
+		{"one epoch", Loss(run(1)), []string{"1", "test (least 2.01, epoch 1)"}, 20, 20},
+		{"none", Accuracy(nil), []string{"no values yet", "train", "test"}, 20, 20},
+		{"200 epochs", Loss(run(200)), []string{"200", "100", "1"}, 400, 300},
+		{"learning rate", LR(run(5)), []string{"Learning rate", "0.0010"}, 400, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			wantTexts(t, tt.figure, tt.want...)
+			img := tt.figure.Image()
+			if b, o := count(img, blue), count(img, orange); b < tt.blue || o < tt.orange {
+				t.Errorf("got %d blue and %d orange pixels, want %d and %d or more", b, o, tt.blue, tt.orange)
+			}
+		})
+	}
+}
+
+// What a run that goes wrong leaves must be drawn too.
+func TestCurvesWithGaps(t *testing.T) {
+	nan, inf := math.NaN(), math.Inf(1)
+	for name, values := range map[string][]float64{
+		"NaN":        {1, nan, 0.5, 0.4},
+		"all NaN":    {nan, nan},
+		"infinity":   {1, inf, -inf, 2},
+		"blown up":   {1, 1e30, 2},
+		"zero":       {0, 0, 0},
+		"zero, huge": {0, 1e300},
+		"negative":   {-1, -3},
+		"denormal":   {5e-324, 1},
+		"largest":    {-math.MaxFloat64 / 4, math.MaxFloat64 / 4},
+		"same":       {0.1, 0.1},
+		"nearly":     {1, 1 + 1e-16*3},
+		"huge, near": {1e17, 1e17 + 16},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var epochs []Epoch
+			for i, v := range values {
+				epochs = append(epochs, Epoch{Epoch: i + 1, TrainLoss: v, TestLoss: nan, TrainAccuracy: v, TestAccuracy: nan, LR: v})
+			}
+			for _, f := range []*Figure{Loss(epochs), Accuracy(epochs), LR(epochs)} {
+				svg := f.SVG()
+				texts(t, svg)
+				if s := string(svg); strings.Contains(s, "NaN") || strings.Contains(s, "Inf") {
+					t.Errorf("%s: the SVG has coordinates that are no numbers", f.Title())
+				}
+				if got, want := f.Image().Bounds().Dx(), 800; got != want {
+					t.Errorf("%s: got a width of %d, want %d", f.Title(), got, want)
+				}
+			}
+		})
+	}
+	// A lone point between two gaps is there, even without marks.
+	c := Chart{Series: []Series{{Name: "a", X: []float64{0, 1, 2}, Y: []float64{nan, 1, nan}, NoMarks: true}}}
+	one := count(c.Figure().Image(), blue)
+	c.Series[0].Y[1] = nan
+	if none := count(c.Figure().Image(), blue); one <= none {
+		t.Errorf("got %d blue pixels with a point and %d without, want more", one, none)
+	}
+}
+
+func TestLogarithmicLoss(t *testing.T) {
+	epochs := run(3)
+	epochs[0].TrainLoss = 5000
+	wantTexts(t, Loss(epochs), "1000", "100", "10", "1")
+}
+
+func TestTicks(t *testing.T) {
+	tests := []struct {
+		axis axis
+		n    int
+		want string
+	}{
+		{axis{lo: 0, hi: 1}, 5, "0.0 0.2 0.4 0.6 0.8 1.0"},
+		{axis{lo: 0, hi: 1, percent: true}, 5, "0 % 20 % 40 % 60 % 80 % 100 %"},
+		{axis{lo: 0.905, hi: 0.925, percent: true}, 5, "90.5 % 91.0 % 91.5 % 92.0 % 92.5 %"},
+		{axis{lo: 0.99, hi: 3.01, whole: true}, 10, "1 2 3"},
+		{axis{lo: 0, hi: 100, whole: true}, 10, "0 10 20 30 40 50 60 70 80 90 100"},
+		{axis{lo: -0.3, hi: 0.3}, 6, "-0.3 -0.2 -0.1 0.0 0.1 0.2 0.3"},
+		{axis{lo: 1e-5, hi: 1, log: true}, 10, "1e-5 1e-4 0.001 0.01 0.1 1"},
+		{axis{lo: 1, hi: 100, log: true}, 10, "1 2 5 10 20 50 100"},
+		{axis{lo: 1e-20, hi: 1e20, log: true}, 5, "1e-20 1e-12 1e-4 10000 1e12 1e20"},
+	}
+	for _, tt := range tests {
+		var got []string
+		for _, tick := range tt.axis.ticks(tt.n) {
+			if tick.Label != "" {
+				got = append(got, tick.Label)
+			}
+		}
+		if s := strings.Join(got, " "); s != tt.want {
+			t.Errorf("%+v: got %q, want %q", tt.axis, s, tt.want)
+		}
+	}
+}
+
+func TestCompare(t *testing.T) {
+	long := "learning rate 0.001, " + strings.Repeat("a name of a run that says everything, ", 5) + "batch size 64"
+	runs := []Run{{"<b>&\"lr\"</b>", run(5)}, {long, run(9)}, {"with \x00\x1b control\ncharacters \xff", run(3)}, {"empty", nil}}
+	for _, f := range []*Figure{CompareLoss(runs), CompareAccuracy(runs), CompareBest(runs)} {
+		wantTexts(t, f, "<b>&\"lr\"</b>", "with \uFFFD\uFFFD control characters \uFFFD", "empty")
+		cut := slices.IndexFunc(texts(t, f.SVG()), func(s string) bool {
+			return strings.HasPrefix(s, "learning rate") && strings.Contains(s, "…") && strings.HasSuffix(s, "size 64")
+		})
+		if cut < 0 {
+			t.Errorf("%s: the long name is not shortened in its middle", f.Title())
+		}
+	}
+	wantTexts(t, CompareBest(runs), "73.50 %", "epoch 5", "no test accuracy")
+	wantTexts(t, CompareBest(nil), "no runs")
+
+	// Many runs: the legend grows, the axes keep their room, all looks differ.
+	var many []Run
+	for i := range 21 {
+		many = append(many, Run{fmt.Sprintf("the run with the number %d", i), run(3 + i)})
+	}
+	f := CompareLoss(many)
+	if f.height <= 480+3*22 {
+		t.Errorf("got a height of %d with 21 runs, want more than that of three lines of legend", f.height)
+	}
+	c := Chart{Series: make([]Series, 21)}
+	looks := map[string]bool{}
+	for i := range c.Series {
+		l := c.look(i)
+		looks[fmt.Sprint(l.color, l.dashes)] = true
+	}
+	if len(looks) != 21 {
+		t.Errorf("21 series have %d different looks, want 21", len(looks))
+	}
+}
+
+func TestLRFinder(t *testing.T) {
+	var rates, losses []float64
+	for i := range 60 {
+		rates = append(rates, math.Pow(10, -5+float64(i)/12))
+		losses = append(losses, 2.3)
+	}
+	losses[40], losses[58], losses[59] = 1, 1e9, math.NaN()
+	f := LRFinder(rates, losses, losses, 0.0125)
+	wantTexts(t, f, "Learning-rate finder", "learning rate", "suggested: 0.0125", "smoothed", "1e-5", "0.01")
+	if got := texts(t, f.SVG()); slices.ContainsFunc(got, func(s string) bool { return strings.Contains(s, "e8") || strings.Contains(s, "00000") }) {
+		t.Errorf("the axis reaches %q, want the explosion cut off", got)
+	}
+	if got := count(f.Image(), orange); got < 100 {
+		t.Errorf("got %d pixels of the suggestion's line, want 100 or more", got)
+	}
+	for _, none := range []float64{0, math.NaN(), math.Inf(1)} {
+		if got := count(LRFinder(rates, losses, nil, none).Image(), orange); got != 0 {
+			t.Errorf("suggestion %v: got %d pixels of its line, want 0", none, got)
+		}
+	}
+	wantTexts(t, LRFinder(nil, nil, nil, 0), "no values yet")
+}
+
+func TestFit(t *testing.T) {
+	measure := func(s string) float64 { return float64(len([]rune(s))) }
+	for _, tt := range []struct {
+		in    string
+		width float64
+		want  string
+	}{
+		{"short", 5, "short"},
+		{"a longer one", 7, "a l…one"},
+		{"größere Wörter", 6, "grö…er"},
+		{"abc", 2, "…"},
+		{"abc", 0, "…"},
+		{"", 0, ""},
+		{"two\nlines", 20, "two lines"},
+	} {
+		if got := fit(tt.in, tt.width, measure); got != tt.want {
+			t.Errorf("fit(%q, %v): got %q, want %q", tt.in, tt.width, got, tt.want)
+		}
+	}
+}
+
+func TestConcurrent(t *testing.T) {
+	f, want := Loss(run(5)), Loss(run(5)).SVG()
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			if !bytes.Equal(f.SVG(), want) {
+				t.Error("drawn at the same time, the SVG differs")
+			}
+			if f.Image().Bounds().Empty() {
+				t.Error("the picture is empty")
+			}
+		})
+	}
+	all.Wait()
+}
+
+// What an epoch's redrawing costs, files on disk included.
+func BenchmarkRedraw(b *testing.B) {
+	dir, epochs := b.TempDir(), run(100)
+	for b.Loop() {
+		for name, f := range map[string]*Figure{"loss": Loss(epochs), "accuracy": Accuracy(epochs)} {
+			for _, ext := range []string{".png", ".svg"} {
+				if err := f.Save(filepath.Join(dir, name+ext)); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+	}
+}
+
+func Example() {
+	dir, err := os.MkdirTemp("", "plots")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	var epochs []Epoch
+	for epoch := 1; epoch <= 3; epoch++ {
+		// … train and test …
+		epochs = append(epochs, Epoch{Epoch: epoch, TrainLoss: 1 / float64(epoch), TrainAccuracy: 0.8, TestLoss: 1.2 / float64(epoch), TestAccuracy: 0.7})
+		for _, name := range []string{"loss.png", "loss.svg"} {
+			if err := Loss(epochs).Save(filepath.Join(dir, name)); err != nil {
+				fmt.Println(err)
+			}
+		}
+	}
+	files, _ := filepath.Glob(filepath.Join(dir, "*"))
+	for _, f := range files {
+		fmt.Println(filepath.Base(f))
+	}
+	// Output:
+	// loss.png
+	// loss.svg
+}
