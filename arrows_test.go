@@ -39,7 +39,7 @@ var arrows = map[string][]string{
 	"internal/protowire":           {},
 	"trainer/tensorboard":          {"tensor", "layers", "internal/logfile", "internal/protowire"},
 	"trainer/wandb":                {"internal/logfile", "internal/protowire"},
-	"trainer":                      {"autograd", "tensor", "layers", "optim", "sched", "datasets", "internal/atomicfile", "internal/tensorfile"},
+	"trainer":                      {"autograd", "tensor", "layers", "optim", "sched", "datasets", "internal/atomicfile", "internal/tensorfile", "trainer/plots", "trainer/tensorboard", "trainer/wandb"},
 	"trainer/plots":                {"tensor", "internal/atomicfile"},
 	"examples/cifar10":             {"tensor", "autograd", "layers", "optim", "sched", "datasets", "datasets/transforms", "models", "trainer/plots"},
 	"bench":                        {"tensor", "layers", "models", "optim"},
