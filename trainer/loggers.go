@@ -178,7 +178,7 @@ func Report(dir string, model layers.Layer, test *datasets.DataLoader, classes [
 		Settings: reportSettings(dir),
 	}
 	if len(epochs) > 0 {
-		report.Figures = []*plots.Figure{plots.Loss(epochs), plots.Accuracy(epochs), plots.LR(epochs)}
+		report.Figures = []*plots.Figure{plots.LR(epochs)} // loss and accuracy are there from Epochs
 	}
 	files := map[string]image.Image{"confusion.png": confusion.Figure().Image(), "predictions.png": plots.Grid(samples, plots.GridOpts{})}
 	if len(mistakes) > 0 {
