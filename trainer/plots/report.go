@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"image"
 	"io"
+	"strings"
 	"time"
 
 	"golang.org/x/image/draw"
@@ -85,7 +86,7 @@ func (r *Report) WriteHTML(w io.Writer) error {
 			if err != nil {
 				return err
 			}
-			g.Cells = append(g.Cells, reportCell{c, c.percent(), data})
+			g.Cells = append(g.Cells, reportCell{c, strings.ReplaceAll(c.percent(), " ", "\u00a0"), data})
 		}
 		page.Groups = append(page.Groups, g)
 	}

@@ -127,7 +127,7 @@ func TestReport(t *testing.T) {
 		"2.0000", "–", "+Inf", "10.00 %", "0.5400", "69.60 %", "5e-4", "2.5 s", // epochs
 		"Loss", "Accuracy", "Learning rate", "Learning-rate finder", "suggested: 0.3", // curves
 		"66.7 % of 3 right; darker: a larger share of the row", "50.0 %", "100.0 %", // matrix
-		"cat 98.7 %", "✗ dog 60.0 %", "dog ", "photo.jpg", // pictures
+		"cat 98.7\u00a0%", "✗ dog 60.0\u00a0%", "dog ", "photo.jpg", // pictures
 	} {
 		if !slices.Contains(p.cells, want) {
 			t.Errorf("the page has no cell %q; it has %q", want, p.cells)
