@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -182,7 +183,8 @@ func (p *Progress) Close() error {
 }
 
 // line writes a status in at most width columns, 0 meaning any number: what
-// matters least is left out first, and the bar takes what is left.
+// matters least is left out first, and the bar takes what is left, or the place of
+// the count of batches.
 func (s Status) line(width int, colour bool) string {
 	type field struct {
 		text string
@@ -196,7 +198,8 @@ func (s Status) line(width int, colour bool) string {
 	}
 	add(3, s.Phase != "", "%-5s", s.Phase)
 	add(0, s.Epoch > 0, "epoch %d/%d", s.Epoch, s.Epochs)
-	add(4, s.Batches > 0, "%d/%d", s.Batch, s.Batches)
+	const count = 4
+	add(count, s.Batches > 0, "%d/%d", s.Batch, s.Batches)
 	add(8, s.Step > 0, "step %d", s.Step)
 	add(1, !math.IsNaN(s.Loss), "loss %.4f", s.Loss)
 	add(2, !math.IsNaN(s.Accuracy), "acc %.2f%%", 100*s.Accuracy)
@@ -227,12 +230,16 @@ func (s Status) line(width int, colour bool) string {
 		}
 		fields = append(fields[:worst], fields[worst+1:]...)
 	}
+	const least = 5 // columns of a bar that is worth drawing
+	if i := slices.IndexFunc(fields, func(f field) bool { return f.rank == count }); i >= 0 && width > 0 && width-length()-gap-len("[]") < least {
+		fields = append(fields[:i], fields[i+1:]...) // the bar says it too
+	}
 	var texts []string
 	for _, f := range fields {
 		texts = append(texts, f.text)
 	}
 	text := strings.Join(texts, strings.Repeat(" ", gap))
-	if room := width - length() - gap - len("[]"); width > 0 && room >= 5 && s.Batches > 0 {
+	if room := width - length() - gap - len("[]"); width > 0 && room >= least && s.Batches > 0 {
 		n := min(room, 30)
 		full := min(max(n*s.Batch/s.Batches, 0), n)
 		bar := strings.Repeat("=", full)
