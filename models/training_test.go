@@ -329,3 +329,49 @@ func TestLeavingTheLoop(t *testing.T) {
 		t.Errorf("got %d steps after all that, want 10", seen)
 	}
 }
+
+// Shapes is hard enough that a linear model stays under 60 %, and easy enough
+// that a small convolutional one passes 95 % in two epochs.
+func TestShapesWantConvolutions(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains two models on all of Shapes; -short leaves it out")
+	}
+	transform := transforms.Compose(transforms.RandomHorizontalFlip(0.5), transforms.ToTensor())
+	train := &datasets.DataLoader{Dataset: datasets.NewShapes(datasets.ShapesOpts{Train: true, Transform: transform}), BatchSize: 64, Shuffle: true, Seed: 1}
+	test := &datasets.DataLoader{Dataset: datasets.NewShapes(datasets.ShapesOpts{}), BatchSize: 100}
+	accuracy := func(m layers.Layer, epochs int) float64 {
+		t.Helper()
+		optimizer := optim.NewAdam(layers.Parameters(m), 0.001)
+		layers.Train(m)
+		for range epochs {
+			for images, labels := range train.All() {
+				optimizer.ZeroGrad()
+				layers.CrossEntropyLoss{}.Forward(m.Forward(images), labels).Backward()
+				optimizer.Step()
+			}
+		}
+		layers.Eval(m)
+		correct, total := 0, 0
+		for images, labels := range autograd.NoGrad(test.All()) {
+			_, prediction := m.Forward(images).Max(1)
+			correct += tensor.CountEqual(prediction, labels)
+			total += labels.Len()
+		}
+		for _, l := range []*datasets.DataLoader{train, test} {
+			if err := l.Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return float64(correct) / float64(total)
+	}
+	tensor.ManualSeed(1)
+	linear := accuracy(layers.NewSequential(layers.Flatten{}, layers.NewLinear(3*32*32, 10)), 10)
+	if linear > 0.60 || linear < 0.15 {
+		t.Errorf("a linear model reaches %.1f %%, want more than guessing and less than 60 %%", 100*linear)
+	}
+	conv := accuracy(models.NewVGG(models.Cfg{16, "M", 32, "M", 64, "M", 64, "M", 64, "M"}, 10), 2)
+	if conv < 0.95 {
+		t.Errorf("a small convolutional model reaches %.1f %%, want 95 %% or more", 100*conv)
+	}
+	t.Logf("test accuracy: linear after ten epochs %.1f %%, convolutional after two %.1f %%", 100*linear, 100*conv)
+}

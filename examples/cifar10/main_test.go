@@ -18,7 +18,6 @@ import (
 
 	"github.com/wick-ml/wick/layers"
 	"github.com/wick-ml/wick/models"
-	"github.com/wick-ml/wick/tensor"
 )
 
 // smallCfg fits pictures of 32×32.
@@ -154,7 +153,6 @@ func TestWrongUse(t *testing.T) {
 	prepare(t)
 	folder := []string{"-dataset", "folder", "-data", "pictures", "-model", smallCfg, "-epochs", "1", "-batch", "2", "-workers", "1"}
 	and := func(args ...string) []string { return append(folder[:len(folder):len(folder)], args...) }
-	_, cuda := tensor.CUDA(0)
 
 	for _, c := range []struct {
 		name    string
@@ -235,9 +233,6 @@ func TestWrongUse(t *testing.T) {
 		{name: "out to predict", args: and("-predict", "two.safetensors", "-to", "1", "-out", "file"), want: []string{"-out file"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if c.name == "no cuda" && cuda == nil {
-				t.Skip("this machine has a GPU and this build can use it")
-			}
 			before := files(t, ".")
 			var stdout, stderr bytes.Buffer
 			args := c.args
