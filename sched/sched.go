@@ -109,9 +109,12 @@ func (n Number) MarshalJSON() ([]byte, error) {
 	return json.Marshal(float64(n))
 }
 
-// UnmarshalJSON reads what MarshalJSON writes.
+// UnmarshalJSON reads what MarshalJSON writes; null leaves n as it is.
 func (n *Number) UnmarshalJSON(b []byte) error {
 	var s string
+	if string(b) == "null" {
+		return nil
+	}
 	if json.Unmarshal(b, &s) != nil {
 		return json.Unmarshal(b, (*float64)(n))
 	}

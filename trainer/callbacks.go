@@ -25,6 +25,7 @@ type Callback struct {
 	Gradients func(r *Run) error             // after Backward, before the optimizer's step
 	Step      func(r *Run) error             // after the optimizer's step
 	Test      func(r *Run) (done func())     // before the test of an epoch, and done after it; nil is allowed
+	Tested    func(r *Run) error             // after each batch of the test
 	Epoch     func(r *Run, m *Metrics) error // after an epoch and its test, before its checkpoint
 	End       func(r *Run)                   // at the end, however it came
 
@@ -36,6 +37,10 @@ type Run struct {
 	*Config          // not to be changed
 	Position         // where it stands
 	Loss     float64 // of the last batch
+
+	// The last batch and what the model made of it, for Gradients, Step and
+	// Tested; their memory goes back when the batch is over.
+	Images, Labels, Output *tensor.Tensor
 
 	stop string
 }

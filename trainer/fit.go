@@ -101,6 +101,9 @@ func Fit(ctx context.Context, config Config) (Result, error) {
 	if f.Epoch >= f.Epochs {
 		f.stop = "" // whatever wanted to stop it, it was over
 	}
+	if err == nil && f.Dir != "" && f.stop != interrupted {
+		err = finishConfig(f.Dir, f.stop)
+	}
 	return Result{f.Position, f.stop}, err
 }
 
@@ -280,7 +283,7 @@ func (f *fit) train(ctx context.Context) error {
 		} else {
 			loss.Backward()
 		}
-		f.Run.Loss = loss.Item()
+		f.Run.Loss, f.Images, f.Labels, f.Output = loss.Item(), images, labels, output
 		f.Running.add(f.Run.Loss, output, labels)
 		f.Batch++
 		if inWindow++; inWindow < window {
@@ -361,10 +364,18 @@ func (f *fit) test(ctx context.Context) (m Metrics, done bool, err error) {
 	f.Test.SetEpoch(f.Epoch)
 	for images, labels := range autograd.NoGrad(f.Test.All()) {
 		output := f.Model.Forward(images)
-		sums.add(f.Config.Loss.Forward(output, labels).Item(), output, labels)
+		f.Run.Loss, f.Images, f.Labels, f.Output = f.Config.Loss.Forward(output, labels).Item(), images, labels, output
+		sums.add(f.Run.Loss, output, labels)
 		sums.Seconds = time.Since(start).Seconds()
 		batch++
 		f.show("test", batch, batches, sums)
+		for _, c := range f.Callbacks {
+			if c.Tested != nil {
+				if err := c.Tested(&f.Run); err != nil {
+					return m, false, err
+				}
+			}
+		}
 		if f.DryRun {
 			break
 		}

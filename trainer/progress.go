@@ -70,10 +70,11 @@ const (
 	plainWait = 10 * time.Second       // nor is a plain line printed
 )
 
-// NewProgress returns a Progress that shows on f.
-func NewProgress(f *os.File) *Progress {
-	p := &Progress{w: f, now: time.Now}
-	if os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd())) {
+// NewProgress returns a Progress that shows on w, which is a terminal if it is an
+// *os.File that is one.
+func NewProgress(w io.Writer) *Progress {
+	p := &Progress{w: w, now: time.Now}
+	if f, ok := w.(*os.File); ok && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd())) {
 		p.width = func() int {
 			if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
 				return w

@@ -40,6 +40,9 @@ type Metrics struct {
 	ImagesPerSec  float64      `json:"images_per_sec"` // of training
 }
 
+// notMeasured stands for a number that was not measured.
+var notMeasured = sched.Number(math.NaN())
+
 // column is a number of Metrics by the name that the records give it.
 type column struct {
 	name string
@@ -126,6 +129,28 @@ const (
 	jsonlFile  = "metrics.jsonl"
 	configFile = "config.json"
 )
+
+// ReadMetrics reads a run's metrics.jsonl. A last line that was cut, by a full disk
+// say, is left out.
+func ReadMetrics(dir string) ([]Metrics, error) {
+	path := filepath.Join(dir, jsonlFile)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("trainer: %w", err)
+	}
+	var history []Metrics
+	for line := range bytes.Lines(b) {
+		if !bytes.HasSuffix(line, []byte("\n")) {
+			break
+		}
+		m := Metrics{TrainLoss: notMeasured, TrainAccuracy: notMeasured, TestLoss: notMeasured, TestAccuracy: notMeasured} // null leaves them
+		if err := json.Unmarshal(line, &m); err != nil {
+			return nil, fmt.Errorf("trainer: %s, line %d: %w", path, len(history)+1, err)
+		}
+		history = append(history, m)
+	}
+	return history, nil
+}
 
 // Append adds an epoch to both files and flushes them.
 func (r *Records) Append(m Metrics) error {
@@ -216,6 +241,11 @@ type RunConfig struct {
 	GOMAXPROCS int               `json:"gomaxprocs"`
 
 	Resumed []Resumption `json:"resumed,omitempty"`
+
+	// When the run was over, and, if a callback stopped it before its last
+	// epoch, why. Zero while it is not, and where it was interrupted.
+	Finished time.Time `json:"finished,omitzero"`
+	Stopped  string    `json:"stopped,omitempty"`
 }
 
 // Resumption says when a run was gone on with, and from where.
@@ -265,6 +295,7 @@ func writeConfig(c *Config, at *Position) error {
 		old, err := ReadRunConfig(c.Dir)
 		if err == nil {
 			old.Resumed = append(old.Resumed, resumed...)
+			old.Epochs, old.Finished, old.Stopped = c.Epochs, time.Time{}, ""
 			return old.Write(c.Dir)
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
@@ -277,6 +308,16 @@ func writeConfig(c *Config, at *Position) error {
 	}
 	r.Resumed = resumed
 	return r.Write(c.Dir)
+}
+
+// finishConfig notes in config.json that the run is over.
+func finishConfig(dir, stopped string) error {
+	c, err := ReadRunConfig(dir)
+	if err != nil {
+		return err
+	}
+	c.Finished, c.Stopped = time.Now(), stopped
+	return c.Write(dir)
 }
 
 // NewRunConfig describes a run that is about to start. A loop written by hand

@@ -53,6 +53,18 @@ func TestRecords(t *testing.T) {
 		t.Errorf("metrics.jsonl (-want +got):\n%s", diff)
 	}
 
+	// ReadMetrics gets them back, without a line that was cut.
+	if err := appendTo(jsonPath, []byte(`{"epoch":3,"st`)); err != nil {
+		t.Fatal(err)
+	}
+	got, err := ReadMetrics(dir)
+	if diff := cmp.Diff(sampleHistory, got, cmp.Comparer(func(a, b sched.Number) bool { return a == b || a != a && b != b })); err != nil || diff != "" {
+		t.Errorf("ReadMetrics: %v (-want +got):\n%s", err, diff)
+	}
+	if err := os.WriteFile(jsonPath, []byte(wantJSON), 0o666); err != nil {
+		t.Fatal(err)
+	}
+
 	// Any reader of the formats gets the same numbers.
 	rows, err := csv.NewReader(strings.NewReader(read(csvPath))).ReadAll()
 	if err != nil || len(rows) != 3 {
