@@ -58,8 +58,9 @@ type Config struct {
 
 // Result is what Fit came to.
 type Result struct {
-	Position        // where the run stands, with its metrics
-	Stopped  string // why it ended before its last epoch: "interrupted", or a callback's reason
+	Position         // where the run stands, with its metrics
+	Stopped  string  // why it ended before its last epoch: "interrupted", or a callback's reason
+	Warnings []error // what went wrong and did not end the run, such as records that found no room
 }
 
 // interrupted is the Result's Stopped of a run whose context was cancelled.
@@ -76,7 +77,7 @@ const interrupted = "interrupted"
 // What cannot be done is an error: data that cannot be read, a folder that cannot
 // be written, a checkpoint of another model. Shapes that do not fit panic with a
 // *tensor.Error as everywhere; tensor.Try makes an error of that.
-func Fit(ctx context.Context, config Config) (Result, error) {
+func Fit(ctx context.Context, config Config) (result Result, err error) {
 	f := &fit{Run: Run{Config: &config}}
 	if err := f.check(); err != nil {
 		return Result{}, err
@@ -90,22 +91,30 @@ func Fit(ctx context.Context, config Config) (Result, error) {
 		}
 	}
 	// Deferred, so that a panic's way out passes them too.
+	f.Err = errPanic
 	defer func() {
-		for _, c := range f.Callbacks {
-			if c.End != nil {
-				c.End(&f.Run)
+		// Loggers last: what others draw at the end goes to them.
+		for _, logger := range []bool{false, true} {
+			for _, c := range f.Callbacks {
+				if c.End != nil && logger == (c.Scalars != nil || c.Image != nil) {
+					c.End(&f.Run)
+				}
 			}
 		}
+		result.Warnings = f.warnings
 	}()
-	err := f.run(ctx)
+	f.Err = f.run(ctx)
 	if f.Epoch >= f.Epochs {
 		f.stop = "" // whatever wanted to stop it, it was over
 	}
-	if err == nil && f.Dir != "" && f.stop != interrupted {
-		err = finishConfig(f.Dir, f.stop)
+	if f.Err == nil && f.Dir != "" && f.stop != interrupted {
+		f.Err = finishConfig(f.Dir, f.stop)
 	}
-	return Result{f.Position, f.stop}, err
+	return Result{Position: f.Position, Stopped: f.stop}, f.Err
 }
+
+// errPanic is a Run's Err while a panic passes.
+var errPanic = errors.New("trainer: the run panicked")
 
 // fit is a run of Fit.
 type fit struct {

@@ -1,12 +1,17 @@
 package trainer_test
 
 import (
+	"bytes"
 	"context"
+	"fmt"
+	"image"
 	"image/png"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/wick-ml/wick/datasets"
 	"github.com/wick-ml/wick/layers"
@@ -117,6 +122,90 @@ func TestEverythingToLookAt(t *testing.T) {
 	for key, x := range layers.StateDict(model) {
 		if tensor.CountEqual(x, same[key]) != x.Len() {
 			t.Errorf("%s differs from that of a run without records", key)
+		}
+	}
+}
+
+// Pictures, which looks on while Fit tests, and Report, which predicts all once
+// more, come to the same files.
+func TestPicturesAreTheReport(t *testing.T) {
+	dir, second := t.TempDir(), t.TempDir()
+	train, test := datasets.NewShapes(datasets.ShapesOpts{Train: true}), datasets.NewShapes(datasets.ShapesOpts{})
+	model := models.NewVGG(models.Cfg{4, "M", 8, "M", 8, "M", 8, "M", 8, "M"}, 10)
+	var shown []string
+	config := trainer.Config{
+		Model:     model,
+		Optimizer: optim.NewAdam(layers.Parameters(model), 0.01),
+		Loss:      layers.CrossEntropyLoss{},
+		Train:     &datasets.DataLoader{Dataset: datasets.Slice(train, 0, 120), BatchSize: 20, Shuffle: true},
+		Test:      &datasets.DataLoader{Dataset: datasets.Slice(test, 0, 110), BatchSize: 20},
+		Epochs:    3, Dir: dir,
+		Callbacks: []trainer.Callback{
+			trainer.Pictures(test.Classes()),
+			{Image: func(r *trainer.Run, name string, img image.Image) {
+				shown = append(shown, fmt.Sprint(name, " ", r.Position.Step))
+			}},
+		},
+	}
+	result, err := trainer.Fit(context.Background(), config)
+	if err != nil || len(result.Warnings) > 0 {
+		t.Fatal(err, result.Warnings)
+	}
+	// Epochs this short are drawn first and last.
+	want := []string{"predictions 6", "mistakes 6", "confusion 6", "filters 6", "predictions 18", "mistakes 18", "confusion 18", "filters 18"}
+	if diff := cmp.Diff(want, shown); diff != "" {
+		t.Errorf("what loggers were given (-want +got):\n%s", diff)
+	}
+	if err := trainer.Report(second, model, config.Test, test.Classes(), result.History); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"predictions.png", "mistakes.png", "confusion.png", "filters.png"} {
+		a, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(filepath.Join(second, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(a, b) {
+			t.Errorf("%s of Pictures and of Report differ", name)
+		}
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "report.html")); err != nil || !strings.Contains(string(b), "VGG") {
+		t.Errorf("report.html: %v, or without the run's model", err)
+	}
+}
+
+func TestPicturesRefuse(t *testing.T) {
+	set := datasets.NewShapes(datasets.ShapesOpts{})
+	flat, err := datasets.NewTensors(tensor.Zeros(4, 8), tensor.From([]int{0, 1, 0, 1}, 4))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name    string
+		test    datasets.Dataset
+		classes []string
+		opts    trainer.PicturesOpts
+		want    string
+	}{
+		{"no test data", nil, set.Classes(), trainer.PicturesOpts{}, "the run has no Test data"},
+		{"other classes", set, []string{"a", "b"}, trainer.PicturesOpts{}, "got the names of 2 classes, and the test data have 10"},
+		{"no pictures", flat, []string{"a", "b"}, trainer.PicturesOpts{}, "an example is [8], want a picture [1 or 3, H, W]"},
+		{"mean of one channel", set, set.Classes(), trainer.PicturesOpts{Mean: []float64{0.5}, Std: []float64{1, 1, 1}}, "mean and std have 1 and 3 values"},
+	} {
+		model := layers.NewLinear(8, 2)
+		config := trainer.Config{
+			Model: model, Optimizer: optim.NewSGD(layers.Parameters(model), 0.01), Loss: layers.CrossEntropyLoss{},
+			Train: &datasets.DataLoader{Dataset: flat, BatchSize: 2}, Epochs: 1, Dir: t.TempDir(),
+			Callbacks: []trainer.Callback{trainer.Pictures(tt.classes, tt.opts)},
+		}
+		if tt.test != nil {
+			config.Test = &datasets.DataLoader{Dataset: tt.test, BatchSize: 2}
+		}
+		if _, err := trainer.Fit(context.Background(), config); err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: got error %v, want %q", tt.name, err, tt.want)
 		}
 	}
 }
