@@ -72,7 +72,16 @@ const interrupted = "interrupted"
 // without an error; Result.Stopped is "interrupted". With Resume it goes on from
 // there, or from any other checkpoint in last.safetensors, bit for bit as if it had
 // never stopped: that takes the same program, the same model, optimizer, scheduler,
-// data and callbacks, made anew.
+// data and callbacks, made anew. Another model, optimizer, scheduler or other data
+// are errors, as the checkpoint does not fit them. The optimizer's options (its
+// momentum, its weight decay) are what the program says and not, as in PyTorch, what
+// the file says: who changes them for the rest of a run means it. That they differ
+// is a warning, and noted in config.json; rates come from the checkpoint.
+//
+// One run at a time may have a folder; another one is an error. What callbacks of
+// this package cannot record, on a full disk for example, is one of the Result's
+// Warnings and a line above the progress line, and the run goes on; a checkpoint
+// that cannot be written ends it, and the one before stays.
 //
 // What cannot be done is an error: data that cannot be read, a folder that cannot
 // be written, a checkpoint of another model. Shapes that do not fit panic with a
@@ -86,6 +95,12 @@ func Fit(ctx context.Context, config Config) (result Result, err error) {
 		defer f.Progress.Close()
 	}
 	if f.Dir != "" {
+		// Deferred before the callbacks' ends, which may write there.
+		defer func() {
+			if f.unlock != nil {
+				f.unlock()
+			}
+		}()
 		if err := f.open(); err != nil {
 			return Result{Position: f.Position}, err
 		}
@@ -108,7 +123,7 @@ func Fit(ctx context.Context, config Config) (result Result, err error) {
 		f.stop = "" // whatever wanted to stop it, it was over
 	}
 	if f.Err == nil && f.Dir != "" && f.stop != interrupted {
-		f.Err = finishConfig(f.Dir, f.stop)
+		f.Warn(finishConfig(f.Dir, f.stop))
 	}
 	return Result{Position: f.Position, Stopped: f.stop}, f.Err
 }
@@ -120,6 +135,7 @@ var errPanic = errors.New("trainer: the run panicked")
 type fit struct {
 	Run
 	snapshot *Snapshot
+	unlock   func() // lets others into the folder
 	records  *Records
 	better   bool // the epoch that is over is the best so far
 	saved    bool // last.safetensors is where the run stands
@@ -195,8 +211,12 @@ func (f *fit) open() error {
 	} else if err := os.MkdirAll(f.Dir, 0o777); err != nil {
 		return fmt.Errorf("trainer: the run's folder: %w", err)
 	}
+	var err error
+	if f.unlock, err = lockDir(f.Dir); err != nil {
+		return err
+	}
 	last := f.path(lastFile)
-	_, err := os.Lstat(last)
+	_, err = os.Lstat(last)
 	there := err == nil
 	switch {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
@@ -207,14 +227,24 @@ func (f *fit) open() error {
 	if err := RemoveLeftovers(f.Dir); err != nil {
 		return err
 	}
-	var resumed *Position
-	if there {
+	resuming := f.Resume && there
+	var changed string
+	if resuming {
+		if changed, err = changes(f.Config); err != nil { // before the checkpoint's rates are set
+			return err
+		}
+	}
+	var resumed *Resumption
+	if resuming {
 		at, err := f.snapshot.Load(last)
 		if err != nil {
 			return err
 		}
-		f.Position, resumed = at, &at
+		f.Position, resumed = at, &Resumption{Time: time.Now(), Command: os.Args, Epoch: at.Epoch, Batch: at.Batch, Changed: changed}
 		f.Log(fmt.Sprintf("resuming %s at epoch %d, batch %d", f.Dir, at.Epoch+1, at.Batch))
+		if changed != "" {
+			f.Warn(fmt.Errorf("trainer: %s goes on %s", f.Dir, changed))
+		}
 	} else if f.Resume {
 		if others, _ := filepath.Glob(f.path("*.safetensors")); len(others) > 0 {
 			return fmt.Errorf("trainer: %s has no %s to go on from; copy the checkpoint that you want, such as %s, to that name", f.Dir, lastFile, others[0])
@@ -425,10 +455,15 @@ func (f *fit) endEpoch(m Metrics) error {
 		return nil
 	}
 	// The records first: where they are ahead of the checkpoint, resuming takes
-	// them back, and nothing is missing.
-	if err := f.records.Append(m); err != nil {
-		return err
+	// them back, and nothing is missing. Where they find no room they are written
+	// anew, whole, after the next epoch.
+	var err error
+	if f.records == nil {
+		f.records, err = OpenRecords(f.Dir, f.History, true)
+	} else if err = f.records.Append(m); err != nil {
+		f.records = nil
 	}
+	f.Warn(err)
 	var paths []string
 	if f.SaveEvery > 0 && f.Epoch%f.SaveEvery == 0 {
 		paths = append(paths, epochPath(f.Dir, f.Epoch))

@@ -56,7 +56,7 @@ func TestEverythingToLookAt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	model, result, testLoader := fit(dir, trainer.TensorBoard(w), trainer.WandB(offline), trainer.Curves())
+	model, result, testLoader := fit(dir, trainer.TensorBoardTo(w), trainer.WandBTo(offline), trainer.LogSteps(2), trainer.Curves())
 	if err := trainer.Report(dir, model, testLoader, test.Classes(), result.History); err != nil {
 		t.Fatal(err)
 	}

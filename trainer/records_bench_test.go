@@ -86,7 +86,7 @@ func BenchmarkRecords(b *testing.B) {
 	})
 	b.Run("tensorboard epoch", func(b *testing.B) {
 		for b.Loop() {
-			if err := TensorBoard(w).Epoch(r, &r.History[0]); err != nil {
+			if err := TensorBoardTo(w).Epoch(r, &r.History[0]); err != nil {
 				b.Fatal(err)
 			}
 		}
