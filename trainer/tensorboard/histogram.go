@@ -109,8 +109,9 @@ func (b *bins) count32(values []float32, counts []int) histogram {
 			continue
 		}
 		x := float64(v)
-		i := int(b.start32[bits>>16])
-		if b.edges[i+1] <= x && i < len(counts)-1 {
+		c := &b.cells[bits>>16]
+		i := c.bin
+		if v >= c.next {
 			i++
 		}
 		counts[i]++
@@ -170,9 +171,15 @@ type bins struct {
 	start [1 << 15]uint16 // of an absolute value's upper bits: the bin of the least such value
 	zero  int             // the index of the edge 0
 
-	// Of a float32's upper bits: the bin of the least such value. The others are in
-	// it or in the next one, since the steps (at most 1/128) are smaller than bins.
-	start32 [1 << 16]uint16
+	// Of a float32's upper bits: the bin of the least such value, and where the next
+	// bin begins, in which the others may be, since the steps (at most 1/128) are
+	// smaller than bins.
+	cells [1 << 16]cell
+}
+
+type cell struct {
+	bin  int32
+	next float32 // the least float32 of the next bin; infinite if there is none
 }
 
 // binning makes the bins once.
@@ -189,13 +196,20 @@ var binning = sync.OnceValue(func() *bins {
 	for i := range b.start {
 		b.start[i] = uint16(b.search(math.Float64frombits(uint64(i) << 48)))
 	}
-	for i := range b.start32 {
+	for i := range b.cells {
 		least := uint32(i) << 16
 		if i >= 1<<15 { // negative: the largest in size
 			least |= 0xffff
 		}
 		if v := float64(math.Float32frombits(least)); v-v == 0 {
-			b.start32[i] = uint16(b.find(v))
+			bin := b.find(v)
+			next := float32(math.Inf(1))
+			if bin+2 < len(b.edges) {
+				if next = float32(b.edges[bin+1]); float64(next) < b.edges[bin+1] {
+					next = math.Nextafter32(next, float32(math.Inf(1)))
+				}
+			}
+			b.cells[i] = cell{int32(bin), next}
 		}
 	}
 	return b
