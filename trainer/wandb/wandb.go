@@ -141,12 +141,21 @@ func initRun(dir string, o Opts, now func() time.Time) (*Run, error) {
 // was, and `wandb sync` takes it once more.
 func Resume(dir string, step int) (*Run, error) {
 	r := &Run{dir: dir, now: time.Now}
-	files, err := filepath.Glob(filepath.Join(dir, "run-*.wandb"))
-	if err != nil || len(files) != 1 {
-		return nil, fmt.Errorf("wandb: %s has %d files run-*.wandb, want the folder of one run", dir, len(files))
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("wandb: %w", err)
 	}
-	path := files[0]
-	r.id = strings.TrimSuffix(strings.TrimPrefix(filepath.Base(path), "run-"), ".wandb")
+	for _, e := range entries {
+		if id, ok := strings.CutPrefix(e.Name(), "run-"); ok {
+			if id, ok := strings.CutSuffix(id, ".wandb"); ok {
+				r.id = id
+			}
+		}
+	}
+	if r.id == "" {
+		return nil, fmt.Errorf("wandb: %s has no file run-….wandb, want the folder of a run", dir)
+	}
+	path := filepath.Join(dir, "run-"+r.id+".wandb")
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("wandb: %w", err)
