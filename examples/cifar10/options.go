@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -112,7 +113,7 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 	}
 	set := map[string]bool{}
 	f.Visit(func(f *flag.Flag) { set[f.Name] = true })
-	for name := range set {
+	for _, name := range slices.Sorted(maps.Keys(set)) {
 		if set["sweep"] && name != "sweep" && name != "jobs" && name != "out" {
 			return o, fmt.Errorf("-sweep and -%s: the settings of a sweep's runs stand in its file", name)
 		}

@@ -107,7 +107,7 @@ func runSweep(ctx context.Context, opts options) error {
 	fmt.Fprintln(s.stdout, "comparison:", filepath.Join(s.out, "comparison.html"))
 	if ctx.Err() != nil {
 		fmt.Fprintln(s.stdout, "interrupted; the same command goes on from here")
-		return context.Cause(ctx)
+		return ctx.Err()
 	}
 	var failed []string
 	for _, r := range s.runs {

@@ -124,7 +124,7 @@ func CompareBest(runs []Run) *Figure {
 	const row, barWidth = 30, 420
 	names := 60.0
 	for _, r := range runs {
-		names = max(names, min(300, width(sans(14, ink), clean(r.Name))))
+		names = max(names, min(420, width(sans(14, ink), clean(r.Name))))
 	}
 	f := &Figure{title: "Best test accuracy", width: int(names) + barWidth + 230, height: 60 + row*max(1, len(runs)) + 12}
 	f.draw = func(p pen) {
