@@ -160,6 +160,20 @@ func TestReadSweep(t *testing.T) {
 	}
 }
 
+// The sweeps that come with the program are well.
+func TestExperiments(t *testing.T) {
+	paths, err := filepath.Glob("experiments/*.json")
+	must(t, err)
+	if len(paths) == 0 {
+		t.Error("there are none")
+	}
+	for _, path := range paths {
+		if s, err := readSweep(options{sweep: path}); err != nil || len(s.runs) < 2 {
+			t.Errorf("got %v, want two runs or more", err)
+		}
+	}
+}
+
 // tiny are the settings of runs that take a moment.
 const tiny = `"dataset": "shapes", "limit": 64, "workers": 1, "batch": 32, "model": [4,"M",4,"M",4,"M",4,"M",4,"M"]`
 
