@@ -58,10 +58,10 @@ func LR(epochs []Epoch) *Figure {
 // CompareLoss draws the test loss of several runs over their epochs. Runs that blew
 // up do not squash the others: what lies far above is cut off, and the legend says
 // whose whole line that is.
-func CompareLoss(runs []Run) *Figure { return compareLosses("Test loss", runs, testLoss) }
+func CompareLoss(runs []Run) *Figure { return compareLosses("Test loss", runs, testLoss).Figure() }
 
 // CompareTrainLoss is CompareLoss for the loss of training.
-func CompareTrainLoss(runs []Run) *Figure { return compareLosses("Train loss", runs, trainLoss) }
+func CompareTrainLoss(runs []Run) *Figure { return compareLosses("Train loss", runs, trainLoss).Figure() }
 
 // CompareAccuracy draws the test accuracy of several runs over their epochs.
 func CompareAccuracy(runs []Run) *Figure {
@@ -73,7 +73,7 @@ func CompareTrainAccuracy(runs []Run) *Figure {
 	return Chart{Title: "Train accuracy", X: "epoch", Whole: true, Percent: true, Series: compare(runs, trainAccuracy)}.Figure()
 }
 
-func compareLosses(title string, runs []Run, of func(Epoch) float64) *Figure {
+func compareLosses(title string, runs []Run, of func(Epoch) float64) Chart {
 	c := Chart{Title: title, X: "epoch", Whole: true, Series: compare(runs, of)}
 	var highest []float64 // of each run
 	for _, s := range c.Series {
@@ -86,7 +86,7 @@ func compareLosses(title string, runs []Run, of func(Epoch) float64) *Figure {
 		// A quarter of the runs at least are taken to be well.
 		limit := 10 * highest[(n-1)/4]
 		if i, _ := slices.BinarySearch(highest, limit); limit > 0 && i < n {
-			c.Top = 1.5 * highest[i-1]
+			c.Top = 1.1 * highest[i-1]
 		}
 	}
 	var seen Series
@@ -104,7 +104,7 @@ func compareLosses(title string, runs []Run, of func(Epoch) float64) *Figure {
 		}
 	}
 	c.LogY = spread(seen) > 30
-	return c.Figure()
+	return c
 }
 
 // finiteFirst orders numbers, what is not finite below all.
