@@ -20,8 +20,8 @@ import (
 	"github.com/wick-ml/wick/trainer"
 )
 
-// shapesCfg is the small model that suffices for the Shapes dataset.
-var shapesCfg = models.Cfg{16, "M", 32, "M", 64, "M", 64, "M", 64, "M"}
+// shapesModel is a small model that suffices for the Shapes dataset.
+const shapesModel = `[16,"M",32,"M",64,"M",64,"M",64,"M"]`
 
 // options are the program's settings.
 type options struct {
@@ -70,7 +70,7 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 	f.StringVar(&o.data, "data", "data", "folder of the dataset")
 	f.StringVar(&o.dataset, "dataset", "cifar10", "cifar10, shapes (drawn in code) or folder (DATA/train/CLASS/* and DATA/test/CLASS/*)")
 	f.BoolVar(&o.download, "download", false, "download CIFAR-10 if it is not there")
-	f.StringVar(&o.model, "model", "VGG16", fmt.Sprintf("%s, or a list such as [64,\"M\",128,\"M\"]; for shapes the default is a small one", strings.Join(models.Names(), ", ")))
+	f.StringVar(&o.model, "model", "", fmt.Sprintf("%s, or a list such as [64,\"M\",128,\"M\"] (default VGG16; for shapes a small list)", strings.Join(models.Names(), ", ")))
 	f.IntVar(&o.epochs, "epochs", 100, "times to go through the training pictures")
 	f.IntVar(&o.batch, "batch", 64, "pictures a step")
 	f.Float64Var(&o.lr, "lr", 0.001, "learning rate")
@@ -188,9 +188,14 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 		o.milestones = append(o.milestones, m)
 	}
 
+	if o.model == "" {
+		o.model = "VGG16"
+		if o.dataset == "shapes" {
+			o.model = shapesModel
+		}
+		o.settings["model"] = o.model
+	}
 	switch {
-	case o.dataset == "shapes" && !set["model"]:
-		o.model, o.cfg = "a small VGG", shapesCfg
 	case strings.HasPrefix(o.model, "["):
 		if err := json.Unmarshal([]byte(o.model), &o.cfg); err != nil {
 			return o, fmt.Errorf("-model %s: want a list such as [64,\"M\",128,\"M\"]: %w", o.model, err)
