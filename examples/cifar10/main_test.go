@@ -8,6 +8,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -19,6 +20,14 @@ import (
 	"github.com/wick-ml/wick/layers"
 	"github.com/wick-ml/wick/models"
 )
+
+// TestMain runs the program itself where a test starts it as a process.
+func TestMain(m *testing.M) {
+	if os.Getenv("WICK_TEST_PROGRAM") != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
 
 // smallCfg fits pictures of 32×32.
 const smallCfg = `[4,"M",4,"M",4,"M",4,"M",4,"M"]`
@@ -144,6 +153,21 @@ func prepare(t *testing.T) {
 	write(t, "text.safetensors", []byte("these are not weights, but words"))
 	write(t, "nothing.safetensors", nil)
 	write(t, "file", []byte("a file where a folder is wanted"))
+
+	// Runs that were stopped after a step.
+	for _, dir := range []string{"begun", "torn", "garbled", "foreign"} {
+		var stderr bytes.Buffer
+		if code := program(t.Context(), []string{"-dataset", "folder", "-data", "pictures", "-model", smallCfg, "-batch", "2", "-workers", "1", "-time-limit", "1ns", "-out", dir}, io.Discard, &stderr); code != 0 {
+			t.Fatal(&stderr)
+		}
+	}
+	last, err := os.ReadFile("torn/last.safetensors")
+	must(t, err)
+	write(t, "torn/last.safetensors", last[:len(last)-100])
+	write(t, "garbled/config.json", []byte("{"))
+	config, err := os.ReadFile("foreign/config.json")
+	must(t, err)
+	write(t, "foreign/config.json", bytes.Replace(config, []byte(`"gamma": "0.5"`), []byte(`"hidden": "7"`), 1))
 }
 
 // What is wrong is one sentence on stderr and an exit code, before anything is
@@ -159,6 +183,7 @@ func TestWrongUse(t *testing.T) {
 		args    []string
 		want    []string
 		started bool // it may have begun to train or predict, and made its folder
+		begun   bool // the arguments name the folder
 	}{
 		{name: "unknown flag", args: []string{"-learning-rate", "1"}, want: []string{"flag provided but not defined: -learning-rate", "-help"}},
 		{name: "flag without value", args: []string{"-lr"}, want: []string{"flag needs an argument: -lr"}},
@@ -228,6 +253,24 @@ func TestWrongUse(t *testing.T) {
 		{name: "past the end", args: and("-predict", "two.safetensors", "-to", "6"), want: []string{"-to 6: there are 6 test pictures, want 5 or less"}},
 		{name: "past the limit", args: and("-predict", "two.safetensors", "-limit", "3", "-to", "3"), want: []string{"-to 3: there are 3 test pictures"}},
 
+		{name: "accumulate 0", args: []string{"-accumulate", "0"}, want: []string{"-accumulate 0: want 1 or more"}},
+		{name: "clip", args: []string{"-clip", "-1"}, want: []string{"-clip -1: want 0 or a positive number"}},
+		{name: "ema", args: []string{"-ema", "1"}, want: []string{"-ema 1: want 0 or more and less than 1"}},
+		{name: "time limit", args: []string{"-time-limit", "8"}, want: []string{`invalid value "8" for flag -time-limit`}},
+		{name: "patience", args: []string{"-patience", "-1"}, want: []string{"-patience -1: want 0 or more"}},
+
+		{name: "resume nothing", args: []string{"-resume", "nowhere"}, want: []string{"-resume nowhere: no run to go on with", "nowhere/config.json"}},
+		{name: "resume a file", args: []string{"-resume", "file"}, want: []string{"-resume file: no run to go on with"}},
+		{name: "resume and out", args: []string{"-resume", "begun", "-out", "other"}, want: []string{"-resume and -out"}},
+		{name: "resume with broken settings", args: []string{"-resume", "garbled"}, want: []string{"garbled/config.json is damaged"}},
+		{name: "resume with settings of another program", args: []string{"-resume", "foreign"}, want: []string{"-resume foreign", `hidden = "7"`}},
+		{name: "resume with another model", args: []string{"-resume", "begun", "-model", `[8,"M",8,"M",8,"M",8,"M",8,"M"]`}, want: []string{"begun/last.safetensors", "VGG"}, started: true, begun: true},
+		{name: "resume with another dataset", args: []string{"-resume", "begun", "-dataset", "shapes"}, want: []string{"begun/last.safetensors", "classes"}, started: true, begun: true},
+		{name: "resume with other pictures", args: []string{"-resume", "begun", "-limit", "4"}, want: []string{"begun/last.safetensors"}, started: true, begun: true},
+		{name: "resume with another batch size", args: []string{"-resume", "begun", "-batch", "3"}, want: []string{"begun/last.safetensors"}, started: true, begun: true},
+		{name: "resume a cut checkpoint", args: []string{"-resume", "torn"}, want: []string{"torn/last.safetensors"}, started: true, begun: true},
+		{name: "a run's folder again", args: and("-out", "begun"), want: []string{"begun holds a run already", "resume"}, started: true, begun: true},
+
 		{name: "out below a file", args: and("-out", "file/run"), want: []string{"-out file/run"}},
 		{name: "out is a file", args: and("-out", "file"), want: []string{"-out file"}},
 		{name: "out to predict", args: and("-predict", "two.safetensors", "-to", "1", "-out", "file"), want: []string{"-out file"}},
@@ -236,7 +279,7 @@ func TestWrongUse(t *testing.T) {
 			before := files(t, ".")
 			var stdout, stderr bytes.Buffer
 			args := c.args
-			if c.started {
+			if c.started && !c.begun {
 				args = append(args[:len(args):len(args)], "-out", t.TempDir())
 			}
 			if code := program(t.Context(), args, &stdout, &stderr); code != 1 {
@@ -288,11 +331,16 @@ func TestTrainAndPredict(t *testing.T) {
 		want []string
 	}{
 		{"train", []string{"-dataset", "folder", "-data", "pictures", "-model", smallCfg, "-epochs", "2", "-batch", "4", "-out", "run", "-dropout", "0.1", "-weight-decay", "0.1", "-milestones", "2"},
-			[]string{"6 training and 6 test pictures, 2 classes, on ", "run/model.safetensors", "epoch: 1/2", "epoch: 2/2", "train: loss", "test:  loss"}},
-		{"predict", []string{"-dataset", "folder", "-data", "pictures", "-predict", "run/model.safetensors", "-from", "1", "-to", "5", "-out", "run"},
+			[]string{"6 training and 6 test pictures, 2 classes, on ", "run in run", "train  epoch 1/2  2/2", "test   epoch 2/2  2/2", "best: ", "run/best.safetensors", "report: run/report.html"}},
+		{"predict", []string{"-dataset", "folder", "-data", "pictures", "-predict", "run/best.safetensors", "-from", "1", "-to", "5", "-out", "run"},
 			[]string{"   1  label cat", "   5  label dog", "pictures: run/predictions.png"}},
-		{"a batch larger than all", []string{"-data", "cifar", "-model", smallCfg, "-epochs", "1", "-batch", "9223372036854775807", "-limit", "3", "-out", "run"},
-			[]string{"note: 20 pictures from", "3 training and 3 test pictures, 10 classes", "test:  loss"}},
+		{"shapes' own model", []string{"-dataset", "shapes", "-limit", "20", "-batch", "10", "-epochs", "1", "-time-limit", "1ns", "-out", "fourth"},
+			[]string{"stopped: the time limit of 1ns is reached; -resume fourth goes on from here"}},
+		{"shapes' own model again", []string{"-resume", "fourth", "-time-limit", "0"}, []string{"resuming fourth", "test   epoch 1/1  2/2"}},
+		{"dry run", []string{"-dataset", "shapes", "-dry-run"}, []string{"dry run: one step and one test batch went through"}},
+		{"learning-rate finder", []string{"-dataset", "folder", "-data", "pictures", "-model", smallCfg, "-batch", "3", "-find-lr", "-out", "rates"}, []string{"picture: rates/lr-finder.png"}},
+		{"a batch larger than all", []string{"-data", "cifar", "-model", smallCfg, "-epochs", "1", "-batch", "9223372036854775807", "-limit", "3", "-out", "second"},
+			[]string{"note: 20 pictures from", "3 training and 3 test pictures, 10 classes", "test   epoch 1/1"}},
 	} {
 		var stdout, stderr bytes.Buffer
 		if code := program(t.Context(), c.args, &stdout, &stderr); code != 0 || stderr.Len() > 0 {
@@ -314,8 +362,8 @@ func TestTrainAndPredict(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var stdout, stderr bytes.Buffer
-	code := program(ctx, []string{"-dataset", "folder", "-data", "pictures", "-model", smallCfg, "-out", "run"}, &stdout, &stderr)
-	if got, want := stderr.String(), "cifar10: interrupted\n"; code != 130 || got != want {
+	code := program(ctx, []string{"-dataset", "folder", "-data", "pictures", "-model", smallCfg, "-out", "third"}, &stdout, &stderr)
+	if got, want := stderr.String(), "cifar10: interrupted; -resume third goes on from here\n"; code != 130 || got != want {
 		t.Errorf("interrupted: got exit code %d and %q, want 130 and %q", code, got, want)
 	}
 }

@@ -32,7 +32,7 @@ func predict(ctx context.Context, opts options) error {
 	if opts.to >= testSet.Len() {
 		return fmt.Errorf("-to %d: there are %d test pictures, want %d or less", opts.to, testSet.Len(), testSet.Len()-1)
 	}
-	if err := makeOut(opts.out); err != nil {
+	if err := makeOut(opts); err != nil {
 		return err
 	}
 	loader := &datasets.DataLoader{Dataset: datasets.Slice(testSet, opts.from, opts.to+1), BatchSize: opts.batch, Workers: opts.workers, Device: opts.device}
@@ -67,8 +67,5 @@ func predict(ctx context.Context, opts options) error {
 		return err
 	}
 	fmt.Fprintln(opts.stdout, "pictures:", path)
-	if opts.show {
-		_, err = plots.Show(path) // without a desktop the printed path has to do
-	}
-	return err
+	return show(opts, path)
 }

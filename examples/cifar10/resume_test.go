@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/wick-ml/wick/layers"
+	"github.com/wick-ml/wick/models"
+	"github.com/wick-ml/wick/trainer"
+)
+
+// weights reads all that a checkpoint's model consists of.
+func weights(t *testing.T, path string) map[string][]float32 {
+	t.Helper()
+	model, err := layers.Load[*models.VGG](path)
+	must(t, err)
+	out := map[string][]float32{}
+	for key, x := range layers.StateDict(model) {
+		out[key] = x.Floats()
+	}
+	return out
+}
+
+// history reads a run's metrics without its times.
+func history(t *testing.T, dir string) []trainer.Metrics {
+	t.Helper()
+	h, err := trainer.ReadMetrics(dir)
+	must(t, err)
+	for i := range h {
+		h[i].TrainSeconds, h[i].TestSeconds, h[i].ImagesPerSec = 0, 0, 0
+	}
+	return h
+}
+
+// settings of runs with everything that has a state: shuffling, flips, dropout,
+// BatchNorm, Adam with weight decay, a milestone, an average of the weights.
+var eventful = []string{"-dataset", "folder", "-data", "pictures", "-model", smallCfg, "-batch", "2", "-epochs", "3", "-milestones", "2", "-gamma", "0.1",
+	"-dropout", "0.3", "-weight-decay", "0.01", "-ema", "0.9", "-clip", "1", "-patience", "9", "-seed", "3"}
+
+// A run that is stopped after every single step and gone on with from its
+// checkpoint comes to the same bits as one that never was. It goes on with
+// -resume alone: the settings are in the run's folder.
+func TestResume(t *testing.T) {
+	t.Chdir(t.TempDir())
+	writeFolder(t, "pictures")
+	run := func(args ...string) {
+		t.Helper()
+		var stderr bytes.Buffer
+		if code := program(t.Context(), args, io.Discard, &stderr); code != 0 || stderr.Len() > 0 {
+			t.Fatalf("%q: got exit code %d and %q, want 0 and nothing", args, code, &stderr)
+		}
+	}
+	run(append(eventful, "-out", "whole")...)
+	run(append(eventful, "-out", "steps", "-time-limit", "1ns")...)
+	const steps = 9 // three epochs of three batches
+	for range steps - 1 {
+		run("-resume", "steps")
+	}
+	run("-resume", "steps", "-time-limit", "0") // the last test
+	compareRuns(t, "whole", "steps")
+	c, err := trainer.ReadRunConfig("steps")
+	must(t, err)
+	if len(c.Resumed) != steps || c.Finished.IsZero() || c.Stopped != "" {
+		t.Errorf("config.json: resumed %d times, finished %v, stopped %q, want %d times and the end reached", len(c.Resumed), c.Finished, c.Stopped, steps)
+	}
+}
+
+func compareRuns(t *testing.T, want, got string) {
+	t.Helper()
+	if diff := cmp.Diff(history(t, want), history(t, got)); diff != "" {
+		t.Errorf("metrics (-%s +%s):\n%s", want, got, diff)
+	}
+	for _, name := range []string{"last.safetensors", "best.safetensors"} {
+		a, b := weights(t, filepath.Join(want, name)), weights(t, filepath.Join(got, name))
+		if !maps.EqualFunc(a, b, func(x, y []float32) bool { return cmp.Equal(x, y) }) {
+			t.Errorf("%s: the two runs came to different weights", name)
+		}
+	}
+}
+
+// The first signal makes the program save a checkpoint and say how to go on; a
+// second one ends it at once.
+func TestSignals(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("processes cannot be sent signals on Windows")
+	}
+	t.Chdir(t.TempDir())
+	writeFolder(t, "pictures")
+	start := func(args ...string) (*exec.Cmd, *bytes.Buffer) {
+		exe, err := os.Executable()
+		must(t, err)
+		cmd := exec.Command(exe, args...)
+		cmd.Env = append(os.Environ(), "WICK_TEST_PROGRAM=1")
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		must(t, cmd.Start())
+		t.Cleanup(func() { cmd.Process.Kill() })
+		return cmd, &stderr
+	}
+	wait := func(cmd *exec.Cmd) int {
+		cmd.Wait()
+		return cmd.ProcessState.ExitCode()
+	}
+	// Long enough to be in the middle of something whenever the signal comes.
+	long := append(eventful, "-epochs", "100000", "-patience", "0")
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		dir := "run-" + signal.String()
+		cmd, stderr := start(append(long, "-out", dir)...)
+		waitFor(t, filepath.Join(dir, "best.safetensors"))
+		must(t, cmd.Process.Signal(signal))
+		if code, want := wait(cmd), "cifar10: interrupted; -resume "+dir+" goes on from here\n"; code != 130 || stderr.String() != want {
+			t.Fatalf("%v: got exit code %d and %q, want 130 and %q", signal, code, stderr, want)
+		}
+		epochs := len(history(t, dir))
+		var stdout bytes.Buffer
+		if code := program(t.Context(), []string{"-resume", dir, "-time-limit", "1ns"}, &stdout, stderr); code != 0 || !strings.Contains(stdout.String(), "resuming "+dir) {
+			t.Errorf("%v: resuming: got exit code %d and %q", signal, code, &stdout)
+		}
+		if got := len(history(t, dir)); got < epochs || epochs == 0 {
+			t.Errorf("%v: %d epochs after resuming, %d before", signal, got, epochs)
+		}
+	}
+
+	// Stopped while it writes checkpoints and tests, the program is in no hurry
+	// after the first signal; a second one does not wait. (The signals may both
+	// come before the step is over, or the run may have ended by itself.)
+	cmd, _ := start(append(long, "-dataset", "shapes", "-model", "VGG16", "-batch", "2000", "-out", "slow")...)
+	waitFor(t, "slow/config.json")
+	time.Sleep(100 * time.Millisecond)
+	must(t, cmd.Process.Signal(syscall.SIGTERM))
+	time.Sleep(100 * time.Millisecond)
+	at := time.Now()
+	must(t, cmd.Process.Signal(syscall.SIGTERM))
+	if code := wait(cmd); code != -1 || time.Since(at) > 5*time.Second {
+		t.Errorf("a second signal: the program ended after %v with exit code %d, want at once, by the signal", time.Since(at), code)
+	}
+}
+
+// waitFor waits until a file is there.
+func waitFor(t *testing.T, path string) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if _, err := os.Stat(path); err == nil {
+			return
+		}
+	}
+	t.Fatalf("%s did not appear", path)
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"path/filepath"
+
+	"github.com/wick-ml/wick/layers"
+	"github.com/wick-ml/wick/sched"
+	"github.com/wick-ml/wick/trainer"
+	"github.com/wick-ml/wick/trainer/plots"
+)
+
+// callbacks are what the options ask for besides training.
+func callbacks(opts options, model layers.Module) []trainer.Callback {
+	c := []trainer.Callback{trainer.NaNStop()}
+	if opts.clip > 0 {
+		c = append(c, trainer.ClipGradNorm(opts.clip))
+	}
+	if opts.ema > 0 {
+		c = append(c, trainer.NewEMA(model, opts.ema).Callback())
+	}
+	if opts.patience > 0 {
+		c = append(c, trainer.EarlyStopping("test_loss", sched.Min, opts.patience, 0))
+	}
+	if opts.timeLimit > 0 {
+		c = append(c, trainer.TimeLimit(opts.timeLimit))
+	}
+	if !opts.dryRun {
+		c = append(c, trainer.Curves())
+	}
+	return c
+}
+
+// finish says what a run came to.
+func finish(opts options, config trainer.Config, result trainer.Result) error {
+	out := opts.stdout
+	if opts.dryRun {
+		fmt.Fprintln(out, "dry run: one step and one test batch went through")
+		return nil
+	}
+	if result.Stopped == "interrupted" {
+		return interrupted{opts.out}
+	}
+	if result.Stopped != "" {
+		fmt.Fprintf(out, "stopped: %s; -resume %s goes on from here\n", result.Stopped, opts.out)
+	}
+	if len(result.History) == 0 {
+		return nil
+	}
+	if result.Best != nil {
+		fmt.Fprintf(out, "best: %.2f %% of the test pictures right, after epoch %d: %s\n", 100**result.Best, result.BestEpoch, filepath.Join(opts.out, "best.safetensors"))
+	}
+	if err := trainer.Report(opts.out, config.Model, config.Test, opts.classes, result.History); err != nil {
+		return err
+	}
+	report := filepath.Join(opts.out, "report.html")
+	fmt.Fprintln(out, "report:", report)
+	return show(opts, report)
+}
+
+// show opens a file where that is asked for and there is a desktop. Without one,
+// the path that was printed has to do.
+func show(opts options, path string) error {
+	if !opts.show {
+		return nil
+	}
+	_, err := plots.Show(path)
+	return err
+}
+
+// findLR looks for a good learning rate instead of training and draws what it saw.
+func findLR(ctx context.Context, opts options, config trainer.Config) error {
+	points, suggestion, err := trainer.FindLR(ctx, config, trainer.FindLROpts{})
+	if err != nil {
+		return err
+	}
+	var rates, losses []float64
+	for _, p := range points {
+		rates, losses = append(rates, p.LR), append(losses, p.Loss)
+	}
+	path := filepath.Join(opts.out, "lr-finder.png")
+	if err := plots.LRFinder(rates, losses, nil, suggestion).Save(path); err != nil {
+		return err
+	}
+	if suggestion > 0 {
+		fmt.Fprintf(opts.stdout, "suggested: -lr %.2g\n", suggestion)
+	} else {
+		fmt.Fprintf(opts.stdout, "no suggestion: over %d steps the loss never fell\n", len(points))
+	}
+	fmt.Fprintln(opts.stdout, "picture:", path)
+	return show(opts, path)
+}
+
+// interrupted is the error of a run that a signal stopped.
+type interrupted struct{ dir string }
+
+func (e interrupted) Error() string {
+	return fmt.Sprintf("interrupted; -resume %s goes on from here", e.dir)
+}
+
+func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
