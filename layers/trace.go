@@ -22,7 +22,9 @@ type Trace struct {
 	// OnForward is called after each operation on the watched tensor and what was
 	// made from it, OnBackward after the gradients of such an operation were
 	// computed: g is that of its result, grads are those of its inputs (nil for
-	// none). Entries of inputs may be nil. Either may be nil. See [tensor.Watch].
+	// none). Entries of inputs may be nil. Either function may be nil. In a no-grad
+	// pass a Sequential gives back what it needs no more, so keep no tensor of it.
+	// See [tensor.Watch].
 	OnForward  func(at Place, op string, inputs []*tensor.Tensor, out *tensor.Tensor)
 	OnBackward func(at Place, n *autograd.Node[*tensor.Tensor], g *tensor.Tensor, grads []*tensor.Tensor)
 
