@@ -44,7 +44,7 @@ func finish(opts options, config trainer.Config, result trainer.Result) error {
 		return interrupted{opts.out}
 	}
 	if result.Stopped != "" {
-		fmt.Fprintln(out, "stopped:", result.Stopped)
+		fmt.Fprintf(out, "stopped: %s; -resume %s goes on from here\n", result.Stopped, opts.out)
 	}
 	if len(result.History) == 0 {
 		return nil
