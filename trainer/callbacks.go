@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"image"
 	"iter"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +31,10 @@ type Callback struct {
 	Epoch     func(r *Run, m *Metrics) error // after an epoch and its test, before its checkpoint
 	End       func(r *Run)                   // at the end, however it came
 
+	// For loggers: what Run.AddScalars and Run.AddImage are given.
+	Scalars func(r *Run, values map[string]float64)
+	Image   func(r *Run, name string, img image.Image)
+
 	State Stateful // what checkpoints keep of it, or nil
 }
 
@@ -42,7 +48,10 @@ type Run struct {
 	// Tested; their memory goes back when the batch is over.
 	Images, Labels, Output *tensor.Tensor
 
-	stop string
+	Err error // for End: what ended the run; nil if it came to its end or was stopped
+
+	stop     string
+	warnings []error
 }
 
 // Stop ends the run after this step, with a checkpoint. The reason is put in the
@@ -57,6 +66,36 @@ func (r *Run) Stop(reason string) {
 func (r *Run) Log(line string) {
 	if r.Progress != nil {
 		fmt.Fprintln(r.Progress, line)
+	}
+}
+
+// Warn notes an error that is no reason to end the run, such as a full disk for a
+// mere picture: a line above the progress line, and one of the Result's Warnings.
+// What was noted before is not noted again; nil is nothing.
+func (r *Run) Warn(err error) {
+	if err == nil || slices.ContainsFunc(r.warnings, func(e error) bool { return e.Error() == err.Error() }) {
+		return
+	}
+	r.warnings = append(r.warnings, err)
+	r.Log("warning: " + err.Error())
+}
+
+// AddScalars gives numbers of the step to the run's loggers, TensorBoard and WandB
+// for example. A slash in a name ("loss/train") makes a section there.
+func (r *Run) AddScalars(values map[string]float64) {
+	for _, c := range r.Callbacks {
+		if c.Scalars != nil {
+			c.Scalars(r, values)
+		}
+	}
+}
+
+// AddImage gives a picture to the run's loggers, as AddScalars does numbers.
+func (r *Run) AddImage(name string, img image.Image) {
+	for _, c := range r.Callbacks {
+		if c.Image != nil {
+			c.Image(r, name, img)
+		}
 	}
 }
 

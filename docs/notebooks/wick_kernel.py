@@ -41,7 +41,7 @@ SPEC = re.compile(r"(?:^|;)[ \t]*((?:[\w.]+[ \t]+)?\"[^\"\n]+\")", re.M)
 OUTSIDE = re.compile(BLANK + r"((func|type|const|var) |$)", re.S)
 WHOLE = re.compile(BLANK + r"package main\b", re.S)
 MESSAGE = re.compile(r"\s*(?:\S*/)?(cell\[(\d+)\]|end|main\.go):(\d+)(?::\d+)?(?:\[\S*\])?: (.*)")
-UNUSED = re.compile(r"declared and not used: (\w+)$|(\"\S+\") imported (?:as (\w+) )?and not used$")
+UNUSED = re.compile(r"declared and not used: (\w+)$|(\"\S+\") imported (?:as \w+ )?and not used$")
 DUMP = re.compile(r"^(panic: |fatal error: )", re.M)
 PICTURE = re.compile(r"(?:.*\s)?(\S+\.(?:png|svg))\s*")
 
@@ -122,17 +122,16 @@ def build(cells, mark, folder):
         errors = [m for m in map(MESSAGE.fullmatch, text.splitlines()) if m]
         more, rest = False, []
         for m in errors:
-            if (u := UNUSED.match(m[4])) is None:
-                rest.append(m)
-            elif u[1] and u[1] not in names:
+            u = None if cells[-1].whole else UNUSED.match(m[4])
+            spec = {s for c in cells for n, _, s in c.imports if u and u[2] and m[2] == str(c.number) and m[3] == str(n) and s.endswith(u[2])} - dropped
+            if u and u[1] and u[1] not in names:
                 names.add(u[1])
                 more = True
-            elif u[2]:
-                spec = {s for c in cells for _, _, s in c.imports if s.endswith(u[2]) and (u[3] is None or s in (u[2], f"{u[3]} {u[2]}"))}
-                more = more or not spec <= dropped
+            elif spec:
                 dropped |= spec
-            elif u[1]:
-                rest.append(m)  # in an inner block, where "_ = x" at main's end does not help
+                more = True
+            else:
+                rest.append(m)  # also of an inner block, where "_ = x" at main's end does not help
         inside = [m for m in rest if m[2]]
         if more and not inside:
             continue

@@ -35,8 +35,9 @@ type sweep struct {
 	varied []string // the flags of the grid and of the single runs, in the file's order
 	runs   []*sweepRun
 
-	mu      sync.Mutex // for what follows, the runs' states, stdout and the drawings
-	drawing error      // of the last comparison
+	mu       sync.Mutex // for what follows, the runs' states, stdout and the drawings
+	compared bool
+	drawing  error // of the last comparison
 }
 
 // sweepRun is a run of a sweep.
@@ -98,7 +99,9 @@ func runSweep(ctx context.Context, opts options) error {
 	}
 	workers.Wait()
 
-	s.compare()
+	if !s.compared {
+		s.compare()
+	}
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 	for _, row := range s.table() {
 		fmt.Fprintln(w, strings.Join(row, "\t"))
@@ -337,7 +340,7 @@ func (s *sweep) compare() {
 		return csv.NewWriter(w).WriteAll(records)
 	}))
 	// One of them says what is wrong with the folder.
-	s.drawing = nil
+	s.compared, s.drawing = true, nil
 	for _, err := range errs {
 		if err != nil {
 			s.drawing = err

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/wick-ml/wick/sched"
 	"github.com/wick-ml/wick/trainer"
 )
 
@@ -160,16 +163,100 @@ func TestReadSweep(t *testing.T) {
 	}
 }
 
-// tiny are the settings of runs that take a moment.
-const tiny = `"dataset": "shapes", "limit": 64, "workers": 1, "batch": 32, "model": [4,"M",4,"M",4,"M",4,"M",4,"M"]`
+// The sweeps that come with the program are well.
+func TestExperiments(t *testing.T) {
+	paths, err := filepath.Glob("experiments/*.json")
+	must(t, err)
+	if len(paths) == 0 {
+		t.Error("there are none")
+	}
+	for _, path := range paths {
+		if s, err := readSweep(options{sweep: path}); err != nil || len(s.runs) < 2 {
+			t.Errorf("got %v, want two runs or more", err)
+		}
+	}
+}
+
+// A sweep whose runs are this test's binary has runs that only look like some.
+func init() {
+	if os.Getenv("WICK_TEST_FAKE") != "" && !slices.Contains(os.Args, "-sweep") {
+		os.Exit(fakeRun())
+	}
+}
+
+// fakeRun leaves what a run leaves, ten milliseconds an epoch. With a learning rate
+// above 1 it fails in its second epoch.
+func fakeRun() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	opts, err := parseFlags(os.Args[1:], os.Stdout, os.Stderr)
+	var past []trainer.Metrics
+	config := trainer.RunConfig{Started: time.Now(), Settings: opts.settings, GOMAXPROCS: runtime.GOMAXPROCS(0)}
+	if err == nil && opts.resume != "" {
+		if config, err = trainer.ReadRunConfig(opts.out); err == nil {
+			past, err = trainer.ReadMetrics(opts.out)
+		}
+	}
+	var records *trainer.Records
+	if err == nil {
+		records, err = trainer.OpenRecords(opts.out, past, opts.resume != "")
+	}
+	if err == nil {
+		err = config.Write(opts.out)
+	}
+	for epoch := len(past) + 1; epoch <= opts.epochs && err == nil; epoch++ {
+		select {
+		case <-ctx.Done():
+			fmt.Fprintln(os.Stderr, "cifar10: interrupted")
+			return 130
+		case <-time.After(10 * time.Millisecond):
+		}
+		if epoch == 2 && opts.lr > 1 {
+			err = errors.New("the loss is NaN")
+			break
+		}
+		x := sched.Number(1 / float64(epoch))
+		err = records.Append(trainer.Metrics{Epoch: epoch, LR: opts.lr, TrainLoss: x, TestLoss: 2 * x, TrainAccuracy: 1 - x, TestAccuracy: 0.9 - x/2, TrainSeconds: 1, TestSeconds: 0.5})
+	}
+	if err == nil {
+		config.Finished = time.Now()
+		err = config.Write(opts.out)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "cifar10:", err)
+		return 1
+	}
+	return 0
+}
+
+// The program's own runs: one that goes well, one that does not.
+func TestSweepTrains(t *testing.T) {
+	t.Chdir(t.TempDir())
+	t.Setenv("WICK_TEST_PROGRAM", "1") // the children are this test's binary
+	write(t, "s.json", []byte(`{"settings": {"dataset": "shapes", "limit": 20, "batch": 10, "epochs": 1, "model": `+smallCfg+`}, "grid": {"lr": [0.001, 1e30]}}`))
+	var stdout, stderr bytes.Buffer
+	if code := program(t.Context(), []string{"-sweep", "s.json", "-out", "out"}, &stdout, &stderr); code != 1 || !strings.Contains(stderr.String(), "1 of 2 runs failed (lr=1e+30)") {
+		t.Errorf("got exit code %d and %s, want 1 of 2 runs failed; %s", code, &stderr, &stdout)
+	}
+	for _, w := range []string{"lr=0.001: best test accuracy ", "lr=1e+30: failed: trainer: epoch 1, batch 2: the loss is NaN"} {
+		if !strings.Contains(stdout.String(), w) {
+			t.Errorf("got %q, want %q in it", &stdout, w)
+		}
+	}
+	for _, name := range []string{"report.html", "best.safetensors", "output.log"} {
+		if _, err := os.Stat(filepath.Join("out", "lr=0.001", name)); err != nil {
+			t.Error(err)
+		}
+	}
+}
 
 // A sweep trains all runs, two at a time, goes on when one fails, compares them,
 // and finds them finished the next time.
 func TestSweep(t *testing.T) {
 	t.Chdir(t.TempDir())
-	t.Setenv("WICK_TEST_PROGRAM", "1") // the children are this test's binary
+	t.Setenv("WICK_TEST_FAKE", "1")
 	t.Setenv("GOMAXPROCS", "")
-	write(t, "grid.json", []byte(`{"settings": {"epochs": 1, `+tiny+`}, "grid": {"lr": [0.001, 0.01]}, "runs": [{"lr": 1e30}, {"lr": 0.1, "epochs": 2}]}`))
+	write(t, "grid.json", []byte(`{"settings": {"epochs": 5}, "grid": {"lr": [0.001, 0.01]}, "runs": [{"lr": 1e30}, {"lr": 0.1, "epochs": 2}]}`))
 	names := []string{"lr=0.001", "lr=0.01", "lr=1e+30", "lr=0.1,epochs=2"}
 	args := []string{"-sweep", "grid.json", "-jobs", "2"}
 	var stdout, stderr bytes.Buffer
@@ -180,7 +267,7 @@ func TestSweep(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	out := filepath.ToSlash(stdout.String())
-	for _, w := range []string{"4 runs, 0 of them finished already, in logs/grid\n", "lr=0.01: best test accuracy ", " s\n", "lr=1e+30: failed: trainer: epoch 1, batch 2: the loss is NaN", "comparison: logs/grid/comparison.html\n"} {
+	for _, w := range []string{"4 runs, 0 of them finished already, in logs/grid\n", "lr=0.01: best test accuracy 80.00 % in epoch 5, 7.5 s\n", "lr=1e+30: failed: the loss is NaN\n", "comparison: logs/grid/comparison.html\n"} {
 		if !strings.Contains(out, w) {
 			t.Errorf("got %q, want %q in it", out, w)
 		}
@@ -222,8 +309,8 @@ func TestSweep(t *testing.T) {
 			t.Errorf("got the record %q with %d epochs, want %q", got, len(h), want)
 		}
 	}
-	if got := records[3]; !strings.HasPrefix(got[9], "failed: trainer: epoch 1, batch 2") || got[4] != "" {
-		t.Errorf("got %q of the run that failed, want its reason and no accuracy", got)
+	if got := records[3]; !strings.HasPrefix(got[9], "failed: the loss is NaN") || got[3] != "1" {
+		t.Errorf("got %q of the run that failed, want its reason and one epoch", got)
 	}
 	for _, name := range []string{"test_loss", "train_loss", "test_accuracy", "train_accuracy", "best"} {
 		for _, ext := range []string{".png", ".svg"} {
@@ -234,7 +321,7 @@ func TestSweep(t *testing.T) {
 	}
 	html, err := os.ReadFile("logs/grid/comparison.html")
 	must(t, err)
-	for _, w := range []string{"<th>lr=0.1,epochs=2</th>", "<td>finished</td>", "failed: trainer: epoch 1", "Train accuracy"} {
+	for _, w := range []string{"<th>lr=0.1,epochs=2</th>", "<td>finished</td>", "failed: the loss is NaN", "Train accuracy"} {
 		if !bytes.Contains(html, []byte(w)) {
 			t.Errorf("comparison.html has no %q", w)
 		}
@@ -249,8 +336,8 @@ func TestSweep(t *testing.T) {
 	if diff := cmp.Diff(before, history(t, "logs/grid/lr=0.01")); diff != "" {
 		t.Errorf("the finished run changed (-before +after):\n%s", diff)
 	}
-	write(t, "other.json", []byte(`{"settings": {"epochs": 3, `+tiny+`}, "grid": {"lr": [0.5, 0.01]}}`))
-	wrongSweep(t, []string{"-sweep", "other.json", "-out", filepath.Join("logs", "grid")}, `other.json: run "lr=0.01" has -epochs "3" and was begun with "1" in `)
+	write(t, "other.json", []byte(`{"settings": {"epochs": 3}, "grid": {"lr": [0.5, 0.01]}}`))
+	wrongSweep(t, []string{"-sweep", "other.json", "-out", filepath.Join("logs", "grid")}, `other.json: run "lr=0.01" has -epochs "3" and was begun with "5" in `)
 }
 
 // A sweep that is stopped, by an interrupt or the hard way, goes on from there and
@@ -261,8 +348,9 @@ func TestSweepStopped(t *testing.T) {
 	}
 	t.Chdir(t.TempDir())
 	t.Setenv("WICK_TEST_PROGRAM", "1")
-	const epochs = 12
-	write(t, "two.json", []byte(fmt.Sprintf(`{"settings": {"epochs": %d, %s}, "grid": {"lr": [0.001, 0.01]}}`, epochs, tiny)))
+	t.Setenv("WICK_TEST_FAKE", "1")
+	const epochs = 60
+	write(t, "two.json", []byte(fmt.Sprintf(`{"settings": {"epochs": %d}, "grid": {"lr": [0.001, 0.01]}}`, epochs)))
 	var output bytes.Buffer
 	if code := program(t.Context(), []string{"-sweep", "two.json", "-jobs", "2", "-out", "whole"}, &output, &output); code != 0 {
 		t.Fatalf("got exit code %d: %s", code, &output)

@@ -61,7 +61,9 @@ func LR(epochs []Epoch) *Figure {
 func CompareLoss(runs []Run) *Figure { return compareLosses("Test loss", runs, testLoss).Figure() }
 
 // CompareTrainLoss is CompareLoss for the loss of training.
-func CompareTrainLoss(runs []Run) *Figure { return compareLosses("Train loss", runs, trainLoss).Figure() }
+func CompareTrainLoss(runs []Run) *Figure {
+	return compareLosses("Train loss", runs, trainLoss).Figure()
+}
 
 // CompareAccuracy draws the test accuracy of several runs over their epochs.
 func CompareAccuracy(runs []Run) *Figure {
