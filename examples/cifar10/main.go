@@ -80,7 +80,7 @@ func train(ctx context.Context, opts options) error {
 	if err != nil {
 		return err
 	}
-	return finish(opts, config, result)
+	return finish(opts, result)
 }
 
 func main() {

@@ -45,6 +45,8 @@ type options struct {
 	timeLimit     time.Duration
 	out           string
 	resume        string
+	tensorBoard   bool
+	wandb         bool
 	saveSteps     int
 	saveEvery     int
 	dryRun        bool
@@ -89,6 +91,8 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 	f.DurationVar(&o.timeLimit, "time-limit", 0, "stop after this time, such as 8h (0: never)")
 	f.StringVar(&o.out, "out", "", "the run's folder (default: logs/ and a name made of time and seed)")
 	f.StringVar(&o.resume, "resume", "", "go on with the run in this folder, with its settings unless others are given")
+	f.BoolVar(&o.tensorBoard, "tensorboard", true, "write what TensorBoard shows")
+	f.BoolVar(&o.wandb, "wandb", true, "write what wandb sync uploads to Weights & Biases")
 	f.IntVar(&o.saveSteps, "save-steps", 0, "save a checkpoint every so many steps too (0: after epochs)")
 	f.IntVar(&o.saveEvery, "save-every", 0, "keep a checkpoint of its own every so many epochs, the last three of them (0: only the last and the best)")
 	f.BoolVar(&o.dryRun, "dry-run", false, "make one step and test one batch, without files, to see that all fits")
