@@ -33,7 +33,8 @@ func (m *Metrics) scalars() map[string]float64 {
 // TensorBoard writes to the run's folder what TensorBoard shows: each epoch's
 // numbers, with histograms of the weights and of the gradients of the epoch's last
 // step; what Run.AddScalars and Run.AddImage are given; at the start the model's
-// graph, its summary and the settings as text; at the end the settings and the best
+// graph, its summary and the settings as text; at the end the settings
+// (Config.Settings, or what config.json says where there are none) and the best
 // metric as hyperparameters, which compare runs. What goes wrong is a warning.
 //
 // A run that is resumed writes a further file; TensorBoard leaves out steps that
@@ -72,7 +73,7 @@ func tensorBoard(given *tensorboard.Writer) Callback {
 			if r.Position.Step > 0 {
 				return nil // what follows is there from the run's start
 			}
-			settings, err := hyperparameters(r)
+			settings, _, err := hyperparameters(r)
 			if err != nil {
 				return err
 			}
@@ -95,6 +96,9 @@ func tensorBoard(given *tensorboard.Writer) Callback {
 				return nil
 			}
 			scalars := m.scalars()
+			if r.Best != nil {
+				scalars["best/"+r.Monitor] = *r.Best
+			}
 			for _, name := range slices.Sorted(maps.Keys(scalars)) {
 				if !add(r, w.AddScalar(name, scalars[name], m.Step)) {
 					return nil
@@ -130,13 +134,16 @@ func tensorBoard(given *tensorboard.Writer) Callback {
 				return
 			}
 			if r.Err == nil && r.stop != interrupted && r.Best != nil {
-				settings, err := hyperparameters(r)
+				all, own, err := hyperparameters(r)
+				if len(own) == 0 {
+					own = all
+				}
 				var b []byte
 				if err == nil {
-					b, err = json.Marshal(settings)
+					b, err = json.Marshal(own)
 				}
 				if err == nil {
-					err = w.AddHParams(b, r.best(), r.Position.Step)
+					err = w.AddHParams(b, map[string]float64{"best/" + r.Monitor: *r.Best}, r.Position.Step)
 				}
 				r.Warn(err)
 			}
@@ -174,7 +181,7 @@ func WandB(opts wandb.Opts) Callback {
 			opts.Name = filepath.Base(r.Dir)
 		}
 		if opts.Config == nil {
-			settings, err := hyperparameters(r)
+			settings, _, err := hyperparameters(r)
 			if err != nil {
 				return nil, err
 			}
@@ -218,7 +225,7 @@ func wandB(run *wandb.Run, open func(r *Run) (*wandb.Run, error)) Callback {
 			}
 			r.Warn(run.Log(m.scalars(), m.Step))
 			if r.Best != nil {
-				r.Warn(run.SetSummary(r.best()))
+				r.Warn(run.SetSummary(map[string]float64{"best/" + r.Monitor: *r.Best, "best/epoch": float64(r.BestEpoch)}))
 			}
 			return nil
 		},
@@ -287,23 +294,17 @@ func LogSteps(every int) Callback {
 	}
 }
 
-// best is the best metric and its epoch, by the names that loggers give them.
-func (r *Run) best() map[string]float64 {
-	return map[string]float64{"best/" + r.Monitor: *r.Best, "best/epoch": float64(r.BestEpoch)}
-}
-
 // hyperparameters are what tells a run from others, as JSON: the program's own
-// settings, and of config.json what they do not name.
-func hyperparameters(r *Run) (map[string]json.RawMessage, error) {
+// settings; and all, with what config.json says beside them.
+func hyperparameters(r *Run) (all, own map[string]json.RawMessage, err error) {
 	var c RunConfig
-	var err error
 	if r.Dir != "" {
 		c, err = ReadRunConfig(r.Dir)
 	} else {
 		c, err = NewRunConfig(r.Config)
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var optimizer struct {
 		Type string
@@ -317,23 +318,24 @@ func hyperparameters(r *Run) (map[string]json.RawMessage, error) {
 		}
 		return b
 	}
-	out := map[string]json.RawMessage{
+	all, own = map[string]json.RawMessage{
 		"model": text(c.Model), "parameters": json.RawMessage(strconv.Itoa(c.Parameters)), "loss": text(c.Loss),
 		"optimizer": text(optimizer.Type), "epochs": json.RawMessage(strconv.Itoa(c.Epochs)), "seed": json.RawMessage(strconv.FormatUint(c.Seed, 10)),
-	}
+	}, map[string]json.RawMessage{}
 	if len(optimizer.LRs) > 0 {
-		out["lr"] = json.RawMessage(strconv.FormatFloat(optimizer.LRs[0], 'g', -1, 64))
+		all["lr"] = json.RawMessage(strconv.FormatFloat(optimizer.LRs[0], 'g', -1, 64))
 	}
 	if c.Train != nil {
-		out["batch_size"] = json.RawMessage(strconv.Itoa(c.Train.Batch))
+		all["batch_size"] = json.RawMessage(strconv.Itoa(c.Train.Batch))
 	}
 	for name, value := range c.Settings {
-		out[name] = text(value)
+		own[name] = text(value)
 		if _, err := strconv.ParseFloat(value, 64); (err == nil || value == "true" || value == "false") && json.Valid([]byte(value)) {
-			out[name] = json.RawMessage(value)
+			own[name] = json.RawMessage(value)
 		}
 	}
-	return out, nil
+	maps.Copy(all, own)
+	return all, own, nil
 }
 
 // cell keeps a text in one cell of a table in Markdown.
