@@ -207,5 +207,5 @@ func ExampleNaNStop() {
 		Callbacks: []trainer.Callback{trainer.NaNStop()},
 	})
 	fmt.Println(err)
-	// Output: trainer: epoch 1, batch 2: the loss is NaN; it began in the forward pass, in Div of layer 0: its result [2 1] holds 2 NaN among 2 values; its input 1 [2 1] is finite, from 0 to 0; its input 2 [2 1] is finite, from 0 to 0; this step was not made: not a finite number
+	// Output: trainer: epoch 1, batch 2: the loss is NaN; it began in the forward pass, in Div of layer 0: its result [2 1] holds 2 NaN among 2 values; its input 1 [2 1] is 0 everywhere; its input 2 [2 1] is 0 everywhere; this step was not made: not a finite number
 }

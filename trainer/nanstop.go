@@ -350,6 +350,8 @@ func contents(x *tensor.Tensor) string {
 		return "is empty"
 	case bad == 0 && len(values) == 1:
 		return fmt.Sprintf("is %.4g", lo)
+	case bad == 0 && lo == hi:
+		return fmt.Sprintf("is %.4g everywhere", lo)
 	case bad == 0:
 		return "is finite, " + span
 	case len(values) == 1:
