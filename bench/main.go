@@ -1,14 +1,16 @@
-// Command bench measures Wick side by side with PyTorch on this machine: the
-// two take turns, step by step, in one run, and the table shows medians and
-// their ratio. Both start from the same weights and see the same pictures, and
-// the losses are compared before anything is timed.
+// Command bench measures Wick side by side with PyTorch on this machine: the two
+// take turns, step by step, in one run, and the table shows medians and their
+// ratio. Both start from the same weights and see the same inputs, and what they
+// compute is compared before anything is timed.
 //
-//	python3 -m venv /tmp/torch && /tmp/torch/bin/pip install torch==2.15.0 numpy
-//	go run ./bench -python /tmp/torch/bin/python
+//	python3 -m venv /tmp/torch && /tmp/torch/bin/pip install torch==2.15.0 torchvision numpy
+//	go run ./bench -python /tmp/torch/bin/python              # all rows but the slowest
+//	go run ./bench -python /tmp/torch/bin/python -run vgg16   # those whose names match, the slowest too
+//	go run ./bench -list
 package main
 
 import (
-	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -17,216 +19,306 @@ import (
 	"log"
 	"math"
 	"os"
-	"os/exec"
-	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/wick-ml/wick/layers"
-	"github.com/wick-ml/wick/models"
-	"github.com/wick-ml/wick/optim"
+	"github.com/wick-ml/wick/internal/atomicfile"
 	"github.com/wick-ml/wick/tensor"
 )
+
+// options are the command line's.
+type options struct {
+	python, script  string
+	run             string
+	rounds, threads int
+	epoch           int
+	compile         bool
+	json, markdown  string
+}
 
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("bench: ")
-	python := flag.String("python", "python3", "interpreter that has torch and numpy")
-	script := flag.String("script", "bench/pytorch.py", "PyTorch's side")
-	model := flag.String("model", "VGG16", "model by name")
-	batch := flag.Int("batch", 64, "pictures a step")
-	rounds := flag.Int("rounds", 9, "timed turns of each side")
-	threads := flag.Int("threads", runtime.NumCPU(), "threads of each side")
+	var o options
+	flag.StringVar(&o.python, "python", "python3", "interpreter that has torch, torchvision and numpy")
+	flag.StringVar(&o.script, "script", "bench/pytorch.py", "PyTorch's side")
+	flag.StringVar(&o.run, "run", "", "run the rows whose names match this regular expression, the slowest too")
+	flag.IntVar(&o.rounds, "rounds", 7, "timed turns of each side")
+	flag.IntVar(&o.threads, "threads", runtime.NumCPU(), "threads of each side")
+	flag.IntVar(&o.epoch, "epoch", 0, "add the row epoch/vgg16, an epoch of the tutorial on so many pictures a turn")
+	flag.BoolVar(&o.compile, "compile", false, "let torch.compile take part (needs a C++ compiler, and minutes)")
+	flag.StringVar(&o.json, "json", "", "write all times to this file")
+	flag.StringVar(&o.markdown, "markdown", "", "write the table to this file, as Markdown")
+	list := flag.Bool("list", false, "print the names of the rows and end")
 	flag.Parse()
-	if *batch < 1 || *rounds < 1 || *threads < 1 {
-		log.Fatal("-batch, -rounds and -threads take 1 or more")
+	if flag.NArg() > 0 {
+		log.Fatalf("got %q behind the flags, want nothing", flag.Args())
 	}
-	runtime.GOMAXPROCS(*threads)
-	if err := run(*python, *script, *model, *batch, *rounds, *threads); err != nil {
+	if o.rounds < 1 || o.threads < 1 || o.epoch < 0 {
+		log.Fatal("-rounds and -threads take 1 or more, -epoch 0 or more")
+	}
+	chosen, err := choose(rows(o.epoch), o.run)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if *list {
+		for _, r := range rows(max(o.epoch, 1)) {
+			note := ""
+			switch {
+			case r.slow:
+				note = "  (only if -run matches it)"
+			case strings.HasPrefix(r.name, "epoch/"):
+				note = "  (only with -epoch)"
+			}
+			fmt.Println(r.name + note)
+		}
+		return
+	}
+	if err := run(os.Stdout, o, chosen); err != nil {
 		log.Fatal(err)
 	}
 }
 
-// row is one comparison.
-type row struct {
-	name string
-	wick func()
+// choose returns the rows that match an expression; without one, all but the slow ones.
+func choose(all []row, expression string) ([]row, error) {
+	match, err := regexp.Compile(expression)
+	if err != nil {
+		return nil, fmt.Errorf("-run: %w", err)
+	}
+	var chosen []row
+	for _, r := range all {
+		if expression == "" && !r.slow || expression != "" && match.MatchString(r.name) {
+			chosen = append(chosen, r)
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("-run %q matches no row; -list prints them", expression)
+	}
+	return chosen, nil
 }
 
-func run(python, script, model string, batch, rounds, threads int) error {
-	cfg, ok := models.Cfgs[model]
-	if !ok {
-		return fmt.Errorf("no model is called %q; known are %q", model, models.Names())
-	}
-	tensor.ManualSeed(1)
-	m := models.NewVGG(cfg, 10)
-	images := tensor.Rand(batch, 3, 32, 32)
-	labels := tensor.RandInt(0, 10, batch)
-	criterion := layers.CrossEntropyLoss{}
-	optimizer := optim.NewAdam(layers.Parameters(m), 0.001)
-
+// run measures the rows and writes the table to w, row by row.
+func run(w io.Writer, o options, chosen []row) error {
 	dir, err := os.MkdirTemp("", "wick-bench")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if err := export(dir, m, images, labels); err != nil {
-		return err
-	}
-	config, err := json.Marshal(map[string]any{"cfg": cfg, "batch": batch, "threads": threads, "dir": dir})
-	if err != nil {
-		return err
-	}
-	other, err := start(python, script, string(config))
+	other, err := start(dir, o.python, o.script)
 	if err != nil {
 		return err
 	}
 	defer other.stop()
 
-	var loss float64
-	train := func() {
-		s := tensor.NewScope()
-		defer s.Close()
-		optimizer.ZeroGrad()
-		l := criterion.Forward(m.Forward(tensor.From(images.Floats(), batch, 3, 32, 32).In(s)), labels)
-		l.Backward()
-		optimizer.Step()
-		loss = l.Item()
+	const copied = 256 << 20 // bytes, far more than the caches hold
+	r := &report{
+		Date: time.Now(), Machine: machine(), Load: load(), Go: runtime.Version(), Versions: other.versions,
+		Threads: o.threads, Rounds: o.rounds, Compile: o.compile, Peak: measurePeak(o.threads, copied),
 	}
-	rows := []row{
-		{"train", func() { layers.Train(m); train() }},
-		{"evaluate", func() {
-			layers.Eval(m)
-			s := tensor.NewScope()
-			defer s.Close()
-			loss = criterion.Forward(m.Forward(tensor.From(images.Floats(), batch, 3, 32, 32).In(s).NoGrad()), labels).Item()
-		}},
+	fmt.Fprintf(w, "%s\n\n%s\n", strings.Join(r.head(), "\n"), line(columns))
+	failed := 0
+	for _, row := range chosen {
+		found := compare(row, o, other, dir)
+		if found.Error != "" {
+			failed++
+		}
+		r.Rows = append(r.Rows, found)
+		fmt.Fprintln(w, line(found.cells(r.Peak, o.threads)))
 	}
-
-	fmt.Printf("%s, batch %d, %d threads; %s, %s; PyTorch %s\n", model, batch, threads, processor(), runtime.Version(), other.version)
-	// The first steps warm up, and must agree.
-	for i := range 2 {
-		rows[0].wick()
-		_, theirs, err := other.turn("train")
-		if err != nil {
+	r.Means = geometricMeans(r.Rows)
+	for i, m := range r.Means {
+		if i == 0 {
+			fmt.Fprintln(w, "\ngeometric means of PyTorch/Wick")
+		}
+		fmt.Fprintf(w, "%-32s %10s %10s %13.2f\n", m.Name, fmt.Sprintf("%d rows", m.Rows), "", m.Ratio)
+	}
+	fmt.Fprintln(w, "\n"+strings.Join(r.foot(), "\n"))
+	if o.json != "" {
+		if err := atomicfile.Write(o.json, func(f io.Writer) error {
+			e := json.NewEncoder(f)
+			e.SetIndent("", "  ")
+			return e.Encode(r)
+		}); err != nil {
 			return err
 		}
-		fmt.Printf("loss of step %d: Wick %.5f, PyTorch %.5f\n", i+1, loss, theirs)
-		if tolerance := 0.01 * math.Abs(theirs); !(math.Abs(loss-theirs) <= tolerance) {
-			return errors.New("the losses differ by more than 1 %: the two do not compute the same")
-		}
 	}
-	fmt.Printf("\n%-10s %14s %14s %10s %10s %8s\n", "", "Wick", "PyTorch", "Wick", "PyTorch", "ratio")
-	for _, r := range rows {
-		r.wick()
-		if _, _, err := other.turn(r.name); err != nil {
+	if o.markdown != "" {
+		if err := atomicfile.Write(o.markdown, func(f io.Writer) error { return r.markdown(f) }); err != nil {
 			return err
 		}
-		var ours, theirs []float64
-		for range rounds {
-			start := time.Now()
-			r.wick()
-			ours = append(ours, time.Since(start).Seconds())
-			seconds, _, err := other.turn(r.name)
-			if err != nil {
-				return err
-			}
-			theirs = append(theirs, seconds)
-		}
-		a, b := median(ours), median(theirs)
-		fmt.Printf("%-10s %11.0f ms %11.0f ms %6.0f i/s %6.0f i/s %7.2fx\n", r.name, 1000*a, 1000*b, float64(batch)/a, float64(batch)/b, a/b)
 	}
-	fmt.Println("\nmedians; i/s are images a second; ratio is Wick's time over PyTorch's (below 1: Wick is faster)")
+	if failed > 0 {
+		return fmt.Errorf("%d of %d rows failed", failed, len(chosen))
+	}
 	return nil
 }
 
-// export writes the weights and the batch for PyTorch's side: raw numbers, in
-// the state dict's order.
-func export(dir string, m layers.Module, images, labels *tensor.Tensor) error {
-	f, err := os.Create(filepath.Join(dir, "weights"))
+// variant is one of the ways in which PyTorch takes part.
+type variant struct {
+	index int
+	name  string
+	warm  float64 // seconds of a step while it warmed up
+	times []float64
+}
+
+// compare makes a row, compares what both sides compute, and times them.
+func compare(r row, o options, other *pytorch, dir string) result {
+	found := result{Name: r.name, mean: r.mean}
+	if err := measure(&found, r, o, other, dir); err != nil {
+		found.Error = err.Error()
+	}
+	return found
+}
+
+func measure(found *result, r row, o options, other *pytorch, dir string) error {
+	dir, err := os.MkdirTemp(dir, "row")
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	for _, t := range layers.StateDict(m) {
-		if _, err := f.Write(t.Raw()); err != nil {
+	defer os.RemoveAll(dir)
+	tensor.ManualSeed(1)
+	work, err := r.make(size{dir: dir})
+	if err != nil {
+		return err
+	}
+	found.Threads, found.Flops, found.Bytes, found.Images = o.threads, work.flops, work.bytes, work.images
+	if work.threads > 0 {
+		found.Threads = work.threads
+	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(found.Threads))
+
+	s := work.spec
+	s.Threads, s.Compile = found.Threads, o.compile
+	if found.Tried, err = other.setup(s, work.tensors); err != nil {
+		return err
+	}
+	// The first steps warm up, and must agree.
+	ours, err := work.results()
+	if err != nil {
+		return err
+	}
+	var variants []*variant
+	for i, name := range found.Tried {
+		theirs, dropped, err := other.check(i, max(work.checks, 1))
+		if err != nil {
 			return err
 		}
+		if dropped != "" {
+			found.Dropped = append(found.Dropped, name+": "+dropped)
+			continue
+		}
+		worst, err := agree(ours, theirs, work.tolerance)
+		if err != nil {
+			return fmt.Errorf("the two do not compute the same (%s): %w", orDefault(name), err)
+		}
+		found.RelError = max(found.RelError, worst)
+		variants = append(variants, &variant{index: i, name: name})
 	}
-	return errors.Join(f.Close(),
-		os.WriteFile(filepath.Join(dir, "images"), images.Raw(), 0o600),
-		os.WriteFile(filepath.Join(dir, "labels"), labels.Raw(), 0o600))
+	found.Tried = slices.DeleteFunc(found.Tried, func(name string) bool {
+		return !slices.ContainsFunc(variants, func(v *variant) bool { return v.name == name })
+	})
+	if len(variants) == 0 {
+		return errors.New("no variant of PyTorch takes part")
+	}
+	return turns(found, work, o.rounds, other, variants)
 }
 
-// pytorch is PyTorch's side: a process that takes a turn when told to.
-type pytorch struct {
-	cmd     *exec.Cmd
-	in      io.WriteCloser
-	out     *bufio.Scanner
-	version string
-}
+// A turn takes as many steps as fill minTurn, since a clock is not exact and the
+// first step of a turn finds the caches full of the other side's numbers; one
+// step if that is longer.
+const minTurn = 0.02
 
-func start(python, script, config string) (*pytorch, error) {
-	cmd := exec.Command(python, script, config)
-	cmd.Stderr = os.Stderr
-	// Threads that wait their turn must not spin: the other side is being timed.
-	cmd.Env = append(os.Environ(), "OMP_WAIT_POLICY=passive", "KMP_BLOCKTIME=0")
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
+// turns times both sides in turns.
+func turns(found *result, w *work, rounds int, other *pytorch, variants []*variant) error {
+	ours := func(steps int) float64 {
+		start := time.Now()
+		for range steps {
+			w.step(false)
+		}
+		return time.Since(start).Seconds() / float64(steps)
 	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("%s: %w (-python names an interpreter with torch and numpy)", python, err)
-	}
-	p := &pytorch{cmd: cmd, in: in, out: bufio.NewScanner(out)}
-	if !p.out.Scan() {
-		return nil, fmt.Errorf("%s %s ended before it was ready (-python names an interpreter with torch and numpy)", python, script)
-	}
-	p.version = p.out.Text()
-	return p, nil
-}
-
-// turn has PyTorch make one step and returns the seconds it took and the loss.
-func (p *pytorch) turn(what string) (seconds, loss float64, err error) {
-	if _, err := fmt.Fprintln(p.in, what); err != nil {
-		return 0, 0, err
-	}
-	if !p.out.Scan() {
-		return 0, 0, errors.New("PyTorch's side ended")
-	}
-	if _, err := fmt.Sscan(p.out.Text(), &seconds, &loss); err != nil {
-		return 0, 0, fmt.Errorf("PyTorch's side said %q: %w", p.out.Text(), err)
-	}
-	return seconds, loss, nil
-}
-
-func (p *pytorch) stop() {
-	p.in.Close()
-	if err := p.cmd.Wait(); err != nil {
-		log.Print(err)
-	}
-}
-
-func median(v []float64) float64 {
-	slices.Sort(v)
-	return v[len(v)/2]
-}
-
-// processor names the machine's processor where the system tells.
-func processor() string {
-	b, err := os.ReadFile("/proc/cpuinfo")
-	if err == nil {
-		for line := range strings.Lines(string(b)) {
-			if name, ok := strings.CutPrefix(line, "model name"); ok {
-				return strings.TrimSpace(strings.TrimLeft(name, "\t :"))
+	runtime.GC() // of what comparing left
+	fastest := min(ours(1), ours(1))
+	for _, v := range variants {
+		v.warm = math.Inf(1)
+		for range 2 {
+			t, err := other.time(v.index, 1)
+			if err != nil {
+				return err
 			}
+			v.warm = min(v.warm, t)
+		}
+		fastest = min(fastest, v.warm)
+	}
+	steps := int(min(math.Ceil(minTurn/max(fastest, 1e-9)), 10_000))
+	// Variants that are behind by more than chance take no part in the rounds.
+	limit := math.Inf(1)
+	for _, v := range variants {
+		if steps > 1 {
+			t, err := other.time(v.index, steps)
+			if err != nil {
+				return err
+			}
+			v.warm = min(v.warm, t)
+		}
+		limit = min(limit, 1.25*v.warm)
+	}
+	variants = slices.DeleteFunc(variants, func(v *variant) bool { return v.warm > limit })
+	for range rounds {
+		found.Wick = append(found.Wick, ours(steps))
+		for _, v := range variants {
+			t, err := other.time(v.index, steps)
+			if err != nil {
+				return err
+			}
+			v.times = append(v.times, t)
 		}
 	}
-	return runtime.GOARCH
+	best := slices.MinFunc(variants, func(a, b *variant) int {
+		return cmp.Compare(median(a.times), median(b.times))
+	})
+	found.PyTorch, found.Variant = best.times, best.name
+	return nil
+}
+
+// agree compares the results of both sides: shapes, and of each tensor the
+// relative error (L2), whose largest it returns. tolerance 0 means 1e-5.
+func agree(ours, theirs []*tensor.Tensor, tolerance float64) (worst float64, err error) {
+	if tolerance == 0 {
+		tolerance = 1e-5
+	}
+	if len(ours) != len(theirs) {
+		return 0, fmt.Errorf("Wick has %d results, PyTorch %d", len(ours), len(theirs))
+	}
+	for i, x := range ours {
+		y := theirs[i]
+		if x.Len() != y.Len() || x.Dim() > 0 && y.Dim() > 0 && !x.Shape().Equal(y.Shape()) {
+			return 0, fmt.Errorf("result %d is %v, PyTorch's %v", i, x.Shape(), y.Shape())
+		}
+		a, b := x.ToDType(tensor.Float64).Float64s(), y.ToDType(tensor.Float64).Float64s()
+		var difference, norm float64
+		for j := range a {
+			difference += (a[j] - b[j]) * (a[j] - b[j])
+			norm += b[j] * b[j]
+		}
+		e := math.Sqrt(difference)
+		if norm > 0 {
+			e /= math.Sqrt(norm)
+		}
+		if !(e <= tolerance) {
+			return e, fmt.Errorf("the relative error of result %d, %v, is %.2g, want at most %.2g", i, x.Shape(), e, tolerance)
+		}
+		worst = max(worst, e)
+	}
+	return worst, nil
+}
+
+func orDefault(variant string) string {
+	if variant == "" {
+		return "as it is"
+	}
+	return variant
 }

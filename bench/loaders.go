@@ -1,0 +1,191 @@
+package main
+
+import (
+	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"math"
+	"os"
+	"path/filepath"
+
+	"github.com/wick-ml/wick/datasets"
+	"github.com/wick-ml/wick/datasets/transforms"
+	"github.com/wick-ml/wick/layers"
+	"github.com/wick-ml/wick/optim"
+	"github.com/wick-ml/wick/tensor"
+)
+
+// makeCIFAR10 writes the training files of CIFAR-10 in their binary layout, with n
+// pictures, a multiple of 5, that are made up.
+func makeCIFAR10(dir string, n int) error {
+	const record = 1 + 3*32*32
+	folder := filepath.Join(dir, "cifar-10-batches-bin")
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	bytes := tensor.NewGenerator(1).RandInt(0, 256, n*record).ToDType(tensor.Uint8).Bytes()
+	for at := 0; at < len(bytes); at += record {
+		bytes[at] %= 10 // the label
+	}
+	part := len(bytes) / 5
+	for i := range 5 {
+		if err := os.WriteFile(filepath.Join(folder, fmt.Sprintf("data_batch_%d.bin", i+1)), bytes[i*part:(i+1)*part], 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openCIFAR10 reads what makeCIFAR10 wrote, flipped with probability flip.
+func openCIFAR10(dir string, flip float64) (*datasets.CIFAR10, error) {
+	return datasets.NewCIFAR10(dir, datasets.CIFAR10Opts{
+		Train: true, Transform: transforms.Compose(transforms.RandomHorizontalFlip(flip), transforms.ToTensor()),
+	})
+}
+
+// read is the work of reading an epoch on one core: shuffled is timed, and what
+// is compared is the pictures of ordered, whose transform leaves nothing to chance.
+func read(s spec, shuffled, ordered datasets.Dataset) *work {
+	loader := &datasets.DataLoader{Dataset: shuffled, BatchSize: s.Args.Batch, Shuffle: true, Seed: 1}
+	w := &work{spec: s, threads: 1, images: float64(shuffled.Len())}
+	w.step = func(bool) []*tensor.Tensor {
+		for range loader.All() {
+		}
+		if err := loader.Err(); err != nil {
+			panic(err)
+		}
+		return nil
+	}
+	w.check = func() ([]*tensor.Tensor, error) {
+		l := &datasets.DataLoader{Dataset: ordered, BatchSize: s.Args.Batch}
+		var xs, ys []*tensor.Tensor
+		for x, y := range l.All() {
+			xs, ys = append(xs, x.Clone().Keep()), append(ys, y.Clone().Keep())
+		}
+		if err := l.Err(); err != nil {
+			return nil, err
+		}
+		return []*tensor.Tensor{tensor.Cat(0, xs...), tensor.Cat(0, ys...)}, nil
+	}
+	return w
+}
+
+// cifar10 reads CIFAR-10 with flip and ToTensor, as the tutorial does.
+func cifar10(s size) (*work, error) {
+	if err := makeCIFAR10(s.dir, s.of(2000, 20)); err != nil {
+		return nil, err
+	}
+	shuffled, err := openCIFAR10(s.dir, 0.5)
+	if err != nil {
+		return nil, err
+	}
+	ordered, err := openCIFAR10(s.dir, 1)
+	if err != nil {
+		return nil, err
+	}
+	return read(spec{Op: "cifar10", Args: args{Dir: s.dir, Batch: 64}}, shuffled, ordered), nil
+}
+
+// folder reads a folder of JPEGs with Resize, CenterCrop and ToTensor, as models
+// for ImageNet are evaluated.
+func folder(s size) (*work, error) {
+	n, width, height, resize, crop := s.of(32, 2), s.of(500, 50), s.of(375, 38), s.of(256, 24), s.of(224, 20)
+	root := filepath.Join(s.dir, "folder")
+	for i := range n {
+		if err := makeJPEG(filepath.Join(root, fmt.Sprintf("class%d", i%2), fmt.Sprintf("%03d.jpg", i)), width, height, i); err != nil {
+			return nil, err
+		}
+	}
+	set, err := datasets.NewImageFolder(root, datasets.ImageFolderOpts{
+		Transform: transforms.Compose(transforms.Resize(resize), transforms.CenterCrop(crop), transforms.ToTensor()),
+	})
+	if err != nil {
+		return nil, err
+	}
+	w := read(spec{Op: "folder", Args: args{Dir: root, Batch: 16, Resize: resize, Crop: crop}}, set, set)
+	// Decoders may differ in how they round and enlarge the colours.
+	w.tolerance = 0.02
+	return w, nil
+}
+
+// makeJPEG draws waves of colour, which have something of a photograph's smooth
+// parts and edges.
+func makeJPEG(path string, width, height, seed int) error {
+	im := image.NewRGBA(image.Rect(0, 0, width, height))
+	for y := range height {
+		for x := range width {
+			u, v, f := float64(x)/float64(width), float64(y)/float64(height), float64(seed%7+3)
+			wave := func(a, b float64) uint8 { return uint8(127.5 + 110*math.Sin(a*u*f+b*v)*math.Cos(b*u-a*v*f)) }
+			im.SetRGBA(x, y, color.RGBA{wave(3, 5), wave(7, 2), wave(2, 9), 255})
+		}
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := jpeg.Encode(f, im, &jpeg.Options{Quality: 90}); err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// tutorial is an epoch of the tutorial on so many pictures.
+func tutorial(s size, pictures int) (*work, error) {
+	pictures = (s.of(pictures, 10) + 4) / 5 * 5
+	if err := makeCIFAR10(s.dir, pictures); err != nil {
+		return nil, err
+	}
+	set, err := openCIFAR10(s.dir, 0.5)
+	if err != nil {
+		return nil, err
+	}
+	ordered, err := openCIFAR10(s.dir, 1)
+	if err != nil {
+		return nil, err
+	}
+	cfg, m := vgg16(s)
+	batch := s.of(64, 5)
+	w := &work{
+		spec:    spec{Op: "epoch", Args: args{Cfg: cfg, Train: true, Batch: batch, Dir: s.dir}, Layouts: true},
+		tensors: state(m), tolerance: 0.01,
+		images: float64(pictures), flops: vggFlops(cfg, pictures, true),
+	}
+	criterion := layers.CrossEntropyLoss{}
+	optimizer := optim.NewAdam(layers.Parameters(m), 0.001)
+	run := func(loader *datasets.DataLoader, most int) ([]*tensor.Tensor, error) {
+		layers.Train(m)
+		var losses []float32
+		correct := 0
+		for images, labels := range loader.All() {
+			optimizer.ZeroGrad()
+			out := m.Forward(images)
+			loss := criterion.Forward(out, labels)
+			loss.Backward()
+			optimizer.Step()
+			losses = append(losses, float32(loss.Item()))
+			_, prediction := out.Max(1)
+			correct += tensor.CountEqual(prediction, labels)
+			if len(losses) == most {
+				break
+			}
+		}
+		return []*tensor.Tensor{tensor.From(losses)}, loader.Err()
+	}
+	loader := &datasets.DataLoader{Dataset: set, BatchSize: batch, Shuffle: true, Seed: 1}
+	w.step = func(bool) []*tensor.Tensor {
+		losses, err := run(loader, -1)
+		if err != nil {
+			panic(err)
+		}
+		return losses
+	}
+	w.check = func() ([]*tensor.Tensor, error) {
+		return run(&datasets.DataLoader{Dataset: ordered, BatchSize: batch}, 2)
+	}
+	return w, nil
+}

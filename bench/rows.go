@@ -1,0 +1,478 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/wick-ml/wick/autograd"
+	"github.com/wick-ml/wick/layers"
+	"github.com/wick-ml/wick/models"
+	"github.com/wick-ml/wick/optim"
+	"github.com/wick-ml/wick/tensor"
+)
+
+// row is one comparison.
+type row struct {
+	name string
+	slow bool   // runs only if -run names it
+	mean string // rows of the same one have a geometric mean
+	make func(s size) (*work, error)
+}
+
+// size is how large a row's work is.
+type size struct {
+	tiny bool   // so small that a test runs it
+	dir  string // for files; the row has it for itself
+}
+
+// of returns full, or small where the work is to be tiny.
+func (s size) of(full, small int) int {
+	if s.tiny {
+		return small
+	}
+	return full
+}
+
+// work is a row made ready.
+type work struct {
+	spec    spec
+	tensors []*tensor.Tensor // what PyTorch's side starts from
+	// step is what is timed. If asked, it returns what it computed.
+	step func(results bool) []*tensor.Tensor
+	// check returns what is compared; nil means the results of the first steps.
+	check     func() ([]*tensor.Tensor, error)
+	checks    int     // so many steps are compared; 0 means 1
+	tolerance float64 // of the relative error (L2) of each result; 0 means 1e-5
+	threads   int     // 0 means all
+
+	flops, bytes, images float64 // of a step
+}
+
+// results returns what is compared with PyTorch's.
+func (w *work) results() ([]*tensor.Tensor, error) {
+	if w.check != nil {
+		return w.check()
+	}
+	var found []*tensor.Tensor
+	for range max(w.checks, 1) {
+		found = append(found, w.step(true)...)
+	}
+	return found, nil
+}
+
+// rows returns all rows; epoch is the number of pictures for the row epoch/vgg16,
+// which is there if it is not 0.
+func rows(epoch int) []row {
+	var all []row
+	add := func(name, mean string, slow bool, make func(s size) *work) {
+		all = append(all, row{name, slow, mean, func(s size) (*work, error) { return make(s), nil }})
+	}
+	for _, batch := range []int{64, 1, 8, 256} {
+		for _, train := range []bool{true, false} {
+			name := map[bool]string{true: "train", false: "evaluate"}[train]
+			add(fmt.Sprintf("vgg16/%s/%d", name, batch), "", batch == 256, func(s size) *work { return vgg(s, batch, train) })
+		}
+	}
+	add("block/basic", "", false, func(s size) *work { return residual(s, 64, 0) })
+	add("block/bottleneck", "", false, func(s size) *work { return residual(s, 256, 64) })
+
+	for _, c := range []struct{ in, out, side int }{
+		{3, 64, 32}, {64, 64, 32}, {64, 128, 16}, {128, 128, 16}, {128, 256, 8}, {256, 256, 8}, {256, 512, 4}, {512, 512, 4}, {512, 512, 2},
+	} {
+		for _, part := range []struct {
+			name string
+			wrt  []int
+		}{{"forward", nil}, {"input", []int{0}}, {"weight", []int{1}}} {
+			if c.in == 3 && part.name == "input" {
+				continue // nobody asks for the gradient of the pictures
+			}
+			add(fmt.Sprintf("conv3x3/%dto%d@%d/%s", c.in, c.out, c.side, part.name), "conv3x3/"+part.name, false, func(s size) *work {
+				return conv(s, convolution{64, c.in, c.out, c.side, 3, args{Stride: 1, Padding: 1, Groups: 1}}, part.wrt)
+			})
+		}
+	}
+	for _, c := range []struct {
+		name string
+		convolution
+	}{
+		{"1x1", convolution{32, 256, 256, 14, 1, args{Stride: 1, Groups: 1}}},
+		{"3x3stride2", convolution{32, 64, 128, 28, 3, args{Stride: 2, Padding: 1, Groups: 1}}},
+		{"7x7stride2", convolution{8, 3, 64, 112, 7, args{Stride: 2, Padding: 3, Groups: 1}}},
+		{"grouped", convolution{32, 128, 128, 14, 3, args{Stride: 1, Padding: 1, Groups: 32}}},
+		{"depthwise", convolution{32, 128, 128, 28, 3, args{Stride: 1, Padding: 1, Groups: 128}}},
+	} {
+		add("conv/"+c.name+"/forward", "conv/forward", false, func(s size) *work { return conv(s, c.convolution, nil) })
+		add("conv/"+c.name+"/backward", "conv/backward", false, func(s size) *work { return conv(s, c.convolution, []int{0, 1}) })
+	}
+
+	for _, g := range []struct {
+		name           string
+		batch, m, n, k int
+	}{{"1024", 1, 1024, 1024, 1024}, {"256", 1, 256, 256, 256}, {"4096x512x512", 1, 4096, 512, 512}, {"batched64x128", 64, 128, 128, 128}} {
+		add("gemm/"+g.name, "gemm", false, func(s size) *work {
+			b, m, n, k := s.of(g.batch, min(g.batch, 2)), s.of(g.m, 8), s.of(g.n, 8), s.of(g.k, 8)
+			x, y := tensor.Randn(b, m, k), tensor.Randn(b, k, n)
+			if g.batch == 1 {
+				x, y = x.Reshape(m, k), y.Reshape(k, n)
+			}
+			w := function("matmul", args{}, nil, func(in []*tensor.Tensor) *tensor.Tensor { return in[0].MatMul(in[1]) }, x, y)
+			w.flops = 2 * float64(b*m*n*k)
+			return w
+		})
+	}
+	// Elementwise operations and the like: pictures as behind the second convolution of VGG16.
+	pictures := func(s size) *tensor.Tensor { return tensor.Randn(s.of(64, 2), s.of(64, 4), s.of(32, 4), s.of(32, 4)) }
+	// Forward and backward pass; passes says how often each reads or writes as much as the input holds.
+	both := func(name string, passes [2]float64, make func(s size, wrt func(inputs ...int) []int) *work) {
+		for i, direction := range []string{"/forward", "/backward"} {
+			add(name+direction, "", false, func(s size) *work {
+				w := make(s, func(inputs ...int) []int { return inputs[:len(inputs)*i] })
+				if w.flops == 0 {
+					w.bytes = 4 * passes[i] * float64(w.tensors[0].Len())
+				}
+				return w
+			})
+		}
+	}
+	both("linear", [2]float64{}, func(s size, wrt func(...int) []int) *work {
+		n, in, out := s.of(256, 4), s.of(1024, 8), s.of(1024, 8)
+		w := function("linear", args{}, wrt(0, 1, 2), func(in []*tensor.Tensor) *tensor.Tensor { return tensor.Linear(in[0], in[1], in[2]) },
+			tensor.Randn(n, in), tensor.Randn(out, in), tensor.Randn(out))
+		w.flops = 2 * float64(n*in*out) * float64(1+len(wrt(0)))
+		return w
+	})
+	both("batchnorm", [2]float64{2, 3}, func(s size, wrt func(...int) []int) *work {
+		x := pictures(s)
+		c := x.Size(1)
+		return function("batch_norm", args{}, wrt(0, 1, 2), func(in []*tensor.Tensor) *tensor.Tensor {
+			return tensor.BatchNorm2d(in[0], in[3], in[4], in[1], in[2], tensor.BatchNormOpts{Training: true})
+		}, x, tensor.Randn(c), tensor.Randn(c), tensor.Zeros(c), tensor.Ones(c)).pictures()
+	})
+	both("relu", [2]float64{2, 3}, func(s size, wrt func(...int) []int) *work {
+		return function("relu", args{}, wrt(0), func(in []*tensor.Tensor) *tensor.Tensor { return in[0].ReLU() }, pictures(s)).pictures()
+	})
+	for _, p := range []struct {
+		name string
+		args args
+	}{{"maxpool2x2", args{Kernel: 2, Stride: 2}}, {"maxpool3x3", args{Kernel: 3, Stride: 2, Padding: 1}}} {
+		both(p.name, [2]float64{1.25, 2.25}, func(s size, wrt func(...int) []int) *work {
+			opts := tensor.PoolOpts{Kernel: p.args.Kernel, Stride: p.args.Stride, Padding: p.args.Padding}
+			return function("max_pool2d", p.args, wrt(0), func(in []*tensor.Tensor) *tensor.Tensor { return tensor.MaxPool2d(in[0], opts) }, pictures(s)).pictures()
+		})
+	}
+	both("softmax", [2]float64{2, 3}, func(s size, wrt func(...int) []int) *work {
+		return function("softmax", args{}, wrt(0), func(in []*tensor.Tensor) *tensor.Tensor { return in[0].Softmax(1) }, tensor.Randn(s.of(4096, 4), s.of(1000, 10)))
+	})
+	both("crossentropy", [2]float64{1, 2}, func(s size, wrt func(...int) []int) *work {
+		n, c := s.of(4096, 4), s.of(1000, 10)
+		return function("cross_entropy", args{}, wrt(0), func(in []*tensor.Tensor) *tensor.Tensor {
+			return tensor.CrossEntropy(in[0], in[1], tensor.CrossEntropyOpts{})
+		}, tensor.Randn(n, c), tensor.RandInt(0, int64(c), n))
+	})
+	add("add/same", "", false, func(s size) *work {
+		x := pictures(s)
+		w := function("add", args{}, nil, plus, x, tensor.RandnLike(x)).pictures()
+		w.bytes = 12 * float64(x.Len())
+		return w
+	})
+	add("add/channels", "", false, func(s size) *work {
+		x := pictures(s)
+		w := function("add", args{}, nil, plus, x, tensor.Randn(x.Size(1), 1, 1)).pictures()
+		w.bytes = 8 * float64(x.Len())
+		return w
+	})
+	for _, r := range []struct {
+		name string
+		dims []int
+	}{{"all", nil}, {"channels", []int{0, 2, 3}}, {"rows", []int{3}}} {
+		add("sum/"+r.name, "", false, func(s size) *work {
+			x := pictures(s).AddScalar(1) // so that the sum is not small beside what is added
+			w := function("sum", args{Dims: r.dims}, nil, func(in []*tensor.Tensor) *tensor.Tensor { return in[0].Sum(r.dims...) }, x).pictures()
+			w.bytes = 4 * float64(x.Len())
+			return w
+		})
+	}
+	add("adam/vgg16", "", false, adam)
+
+	all = append(all, row{"loader/cifar10", false, "", cifar10}, row{"loader/folder", false, "", folder})
+	if epoch > 0 {
+		all = append(all, row{"epoch/vgg16", false, "", func(s size) (*work, error) { return tutorial(s, epoch) }})
+	}
+	return all
+}
+
+func plus(in []*tensor.Tensor) *tensor.Tensor { return in[0].Add(in[1]) }
+
+// function is the work of one operation on some inputs: the forward pass, or the
+// backward pass for the gradients of the inputs that wrt names.
+func function(op string, a args, wrt []int, f func(in []*tensor.Tensor) *tensor.Tensor, inputs ...*tensor.Tensor) *work {
+	w := &work{spec: spec{Op: op, Args: a, Wrt: wrt}, tensors: inputs}
+	if len(wrt) == 0 {
+		in := make([]*tensor.Tensor, len(inputs))
+		for i, x := range inputs {
+			in[i] = x.NoGrad()
+		}
+		w.step = func(results bool) (found []*tensor.Tensor) {
+			y := f(in)
+			if results {
+				found = []*tensor.Tensor{y.Clone()}
+			}
+			y.Release()
+			return found
+		}
+		return w
+	}
+	in := slices.Clone(inputs)
+	grads := make([]func() *tensor.Tensor, len(wrt))
+	keep := false
+	for i, at := range wrt {
+		in[at], grads[i] = sink(inputs[at], &keep)
+	}
+	y := f(in)
+	g := tensor.RandnLike(y.Detach())
+	w.tensors = append(slices.Clone(inputs), g)
+	w.step = func(results bool) (found []*tensor.Tensor) {
+		keep = results
+		y.Backward(tensor.BackwardOpts{Gradient: g, RetainGraph: true})
+		if results {
+			for _, grad := range grads {
+				found = append(found, grad())
+			}
+		}
+		return found
+	}
+	return w
+}
+
+// sink returns x as an input inside of a network: its gradient is computed, but
+// not added to a leaf's, which PyTorch's side does not do either. The function
+// returns the gradient of the last Backward while keep was set.
+func sink(x *tensor.Tensor, keep *bool) (in *tensor.Tensor, grad func() *tensor.Tensor) {
+	var kept *tensor.Tensor
+	leaf := tensor.Zeros(1).SetRequiresGrad(true)
+	in = autograd.Record("Input", x.Detach(), []*tensor.Tensor{leaf}, func(g *tensor.Tensor) []*tensor.Tensor {
+		if *keep {
+			kept = g.Clone().Keep()
+		}
+		return []*tensor.Tensor{nil}
+	})
+	return in, func() *tensor.Tensor { return kept }
+}
+
+// pictures says that the tensors are pictures, for which PyTorch has two layouts.
+func (w *work) pictures() *work {
+	w.spec.Layouts = true
+	return w
+}
+
+// convolution is the shape of one.
+type convolution struct {
+	batch, in, out, side, kernel int
+	args                         args
+}
+
+func conv(s size, c convolution, wrt []int) *work {
+	if s.tiny {
+		c.batch, c.side = 2, min(c.side, 9)
+		if c.args.Groups == 1 {
+			c.in, c.out = min(c.in, 8), min(c.out, 8)
+		} else {
+			c.args.Groups /= 16
+			c.in, c.out = c.in/16, c.out/16
+		}
+	}
+	a := c.args
+	opts := tensor.ConvOpts{Stride: a.Stride, Padding: a.Padding, Groups: a.Groups}
+	w := function("conv2d", a, wrt, func(in []*tensor.Tensor) *tensor.Tensor { return tensor.Conv2d(in[0], in[1], nil, opts) },
+		tensor.Randn(c.batch, c.in, c.side, c.side), tensor.Randn(c.out, c.in/a.Groups, c.kernel, c.kernel)).pictures()
+	side := (c.side+2*a.Padding-c.kernel)/a.Stride + 1
+	w.flops = 2 * float64(c.batch*c.out*side*side) * float64(c.in/a.Groups*c.kernel*c.kernel) * float64(max(len(wrt), 1))
+	return w
+}
+
+// tinyCfg is a VGG for tests.
+var tinyCfg = models.Cfg{4, "M", 8, "M", 8, "M", 8, "M", 8, "M"}
+
+// vgg16 is the tutorial's model, or one for tests.
+func vgg16(s size) (models.Cfg, *models.VGG) {
+	cfg := models.Cfgs["VGG16"]
+	if s.tiny {
+		cfg = tinyCfg
+	}
+	return cfg, models.NewVGG(cfg, 10)
+}
+
+// state returns the tensors of a model's state dict.
+func state(m layers.Module) []*tensor.Tensor {
+	var found []*tensor.Tensor
+	for _, t := range layers.StateDict(m) {
+		found = append(found, t.Clone().Detach())
+	}
+	return found
+}
+
+// vgg is a training step of the tutorial, or the evaluation of a batch.
+func vgg(s size, batch int, train bool) *work {
+	batch = s.of(batch, min(batch, 2))
+	cfg, m := vgg16(s)
+	images, labels := tensor.Rand(batch, 3, 32, 32), tensor.RandInt(0, 10, batch)
+	criterion := layers.CrossEntropyLoss{}
+	w := &work{spec: spec{Op: "classifier", Args: args{Cfg: cfg, Train: train}, Layouts: true}, images: float64(batch)}
+	w.tensors = append(state(m), images, labels)
+	if !train {
+		layers.Eval(m)
+		w.tolerance = 1e-4
+		w.flops = vggFlops(cfg, batch, false)
+		w.step = func(results bool) (found []*tensor.Tensor) {
+			scoped(images, func() {
+				out := m.Forward(images.NoGrad())
+				criterion.Forward(out, labels).Item()
+				if results {
+					found = []*tensor.Tensor{out.Clone().Keep()}
+				}
+			})
+			return found
+		}
+		return w
+	}
+	// The first losses must agree; further on Adam makes much of the last bits.
+	w.checks, w.tolerance = 2, 0.01
+	if batch == 1 && !s.tiny {
+		// BatchNorm has four values a channel to normalize at the end of the net, and gradients that are small.
+		w.checks = 1
+	}
+	w.flops = vggFlops(cfg, batch, true)
+	optimizer := optim.NewAdam(layers.Parameters(m), 0.001)
+	w.step = func(results bool) (found []*tensor.Tensor) {
+		scoped(images, func() {
+			layers.Train(m)
+			optimizer.ZeroGrad()
+			loss := criterion.Forward(m.Forward(images), labels)
+			loss.Backward()
+			optimizer.Step()
+			if l := loss.Item(); results {
+				found = []*tensor.Tensor{tensor.From([]float32{float32(l)})}
+			}
+		})
+		return found
+	}
+	return w
+}
+
+// scoped calls f with x in a scope, which takes what f computes from x.
+func scoped(x *tensor.Tensor, f func()) {
+	s := tensor.NewScope()
+	x.In(s)
+	defer func() {
+		x.Keep()
+		s.Close()
+	}()
+	f()
+}
+
+// vggFlops counts the operations of the convolutions and the linear layer, with a
+// training step as three forward passes less the gradient of the pictures.
+func vggFlops(cfg models.Cfg, batch int, train bool) float64 {
+	in, side, first, sum := 3, 32, 0.0, 0.0
+	for _, c := range cfg {
+		out, ok := c.(int)
+		if !ok {
+			side /= 2
+			continue
+		}
+		f := 2 * float64(batch*out*in*9*side*side)
+		if in == 3 {
+			first = f
+		}
+		sum += f
+		in = out
+	}
+	sum += 2 * float64(batch*in*10)
+	if train {
+		return 3*sum - first
+	}
+	return sum
+}
+
+// block is a block of a ResNet: convolutions, and the input added to what they
+// make. (He et al., Deep Residual Learning for Image Recognition, 2016)
+type block struct{ main *layers.Sequential }
+
+func (b *block) Parts() []layers.Part { return []layers.Part{layers.Child("main", b.main)} }
+
+func (b *block) Forward(x *tensor.Tensor) *tensor.Tensor {
+	return layers.ReLU{Inplace: true}.Forward(b.main.Forward(x).Add(x))
+}
+
+// residual is a block's forward and backward pass: the basic block of two 3×3
+// convolutions, or a bottleneck with so many channels in the middle.
+func residual(s size, channels, middle int) *work {
+	batch, side := s.of(16, 2), s.of(56, 6)
+	if s.tiny {
+		channels, middle = channels/16, middle/16
+	}
+	conv := func(in, out, kernel int) []layers.Layer {
+		return []layers.Layer{layers.NewConv2d(in, out, kernel, layers.ConvOpts{Padding: kernel / 2, NoBias: true}), layers.NewBatchNorm2d(out)}
+	}
+	relu := []layers.Layer{layers.ReLU{Inplace: true}}
+	var parts [][]layers.Layer
+	weights := 2 * channels * channels * 9
+	if middle == 0 {
+		parts = [][]layers.Layer{conv(channels, channels, 3), relu, conv(channels, channels, 3)}
+	} else {
+		weights = 2*channels*middle + middle*middle*9
+		parts = [][]layers.Layer{conv(channels, middle, 1), relu, conv(middle, middle, 3), relu, conv(middle, channels, 1)}
+	}
+	m := &block{layers.NewSequential(slices.Concat(parts...)...)}
+	x := tensor.Randn(batch, channels, side, side)
+	g := tensor.RandnLike(x)
+	w := &work{
+		spec:    spec{Op: "block", Args: args{Channels: channels, Middle: middle}, Layouts: true},
+		tensors: append(state(m), x, g), images: float64(batch),
+		// A result that rounding moves across 0 changes what ReLU lets through, and a few in a million do.
+		tolerance: 2e-3,
+		flops: 6 * float64(batch*side*side*weights),
+	}
+	w.step = func(results bool) (found []*tensor.Tensor) {
+		scoped(x, func() {
+			layers.ZeroGrad(m)
+			in, grad := sink(x, &results)
+			y := m.Forward(in)
+			y.Backward(tensor.BackwardOpts{Gradient: g})
+			if results {
+				found = []*tensor.Tensor{y.Detach().Clone().Keep(), grad()}
+				for _, p := range layers.Parameters(m) {
+					found = append(found, p.Grad().Clone())
+				}
+			}
+		})
+		return found
+	}
+	return w
+}
+
+// adam is a step of Adam for all parameters of VGG16.
+func adam(s size) *work {
+	_, m := vgg16(s)
+	params := layers.Parameters(m)
+	w := &work{spec: spec{Op: "adam"}, checks: 2}
+	for _, p := range params {
+		w.tensors = append(w.tensors, p.Clone().Detach())
+		w.bytes += 4 * 7 * float64(p.Len()) // parameter and both moments read and written, gradient read
+	}
+	for _, p := range params {
+		p.SetGrad(tensor.RandnLike(p.Detach()))
+		w.tensors = append(w.tensors, p.Grad().Clone())
+	}
+	optimizer := optim.NewAdam(params, 0.001)
+	w.step = func(results bool) (found []*tensor.Tensor) {
+		optimizer.Step()
+		if results {
+			for _, p := range params {
+				found = append(found, p.Detach().Clone())
+			}
+		}
+		return found
+	}
+	return w
+}

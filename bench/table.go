@@ -1,0 +1,286 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/cpu"
+)
+
+// report is a run: what -json writes.
+type report struct {
+	Date     time.Time         `json:"date"`
+	Machine  string            `json:"machine"`
+	Load     string            `json:"load,omitempty"` // the system's load averages when the run began
+	Go       string            `json:"go"`
+	Versions map[string]string `json:"versions"`
+	Threads  int               `json:"threads"`
+	Rounds   int               `json:"rounds"`
+	Compile  bool              `json:"compile"`
+	Peak     machinePeak       `json:"peak"`
+	Rows     []result          `json:"rows"`
+	Means    []mean            `json:"means,omitempty"`
+}
+
+// result is a row of the table. Times are seconds of one step.
+type result struct {
+	Name     string    `json:"name"`
+	Error    string    `json:"error,omitempty"`
+	Wick     []float64 `json:"wick,omitempty"`
+	PyTorch  []float64 `json:"pytorch,omitempty"` // of the best variant
+	Variant  string    `json:"variant"`           // the best
+	Tried    []string  `json:"tried,omitempty"`
+	Dropped  []string  `json:"dropped,omitempty"` // compiled variants that took no part, and why
+	RelError float64   `json:"relative_error"`    // of Wick's results against PyTorch's, the largest of all tensors
+	Threads  int       `json:"threads"`
+
+	Flops  float64 `json:"flops,omitempty"` // of a step
+	Bytes  float64 `json:"bytes,omitempty"`
+	Images float64 `json:"images,omitempty"`
+
+	mean string
+}
+
+// mean is a geometric mean of ratios.
+type mean struct {
+	Name  string  `json:"name"`
+	Rows  int     `json:"rows"`
+	Ratio float64 `json:"ratio"`
+}
+
+// ratio is PyTorch's time over Wick's.
+func (r result) ratio() float64 { return median(r.PyTorch) / median(r.Wick) }
+
+// rate is what Wick does in a second, with its unit.
+func (r result) rate() string {
+	t := median(r.Wick)
+	switch {
+	case r.Images > 0:
+		return fmt.Sprintf("%.3g images/s", round3(r.Images/t))
+	case r.Flops > 0:
+		return fmt.Sprintf("%.0f GFLOP/s", r.Flops/t/1e9)
+	case r.Bytes > 0:
+		return fmt.Sprintf("%.1f GB/s", r.Bytes/t/1e9)
+	}
+	return ""
+}
+
+// round3 rounds to three digits, so that %g writes no exponent for what is below a million.
+func round3(v float64) float64 {
+	if v < 1000 {
+		return v
+	}
+	unit := math.Pow(10, math.Floor(math.Log10(v))-2)
+	return math.Round(v/unit) * unit
+}
+
+// ofPeak is the part of the machine's peak that Wick reaches.
+func (r result) ofPeak(p machinePeak, threads int) string {
+	t := median(r.Wick)
+	switch {
+	case r.Threads != threads: // the peak is that of all threads
+	case r.Flops > 0 && p.GFlops > 0:
+		return fmt.Sprintf("%.0f %%", 100*r.Flops/t/1e9/p.GFlops)
+	case r.Bytes > 0 && p.GBytes > 0:
+		return fmt.Sprintf("%.0f %%", 100*r.Bytes/t/1e9/p.GBytes)
+	}
+	return ""
+}
+
+var columns = []string{"", "Wick", "PyTorch", "PyTorch/Wick", "Wick's rate", "of peak", "PyTorch's best"}
+
+func (r result) cells(p machinePeak, threads int) []string {
+	if r.Error != "" {
+		return []string{r.Name, "failed: " + r.Error}
+	}
+	return []string{r.Name, duration(median(r.Wick)), duration(median(r.PyTorch)), fmt.Sprintf("%.2f", r.ratio()),
+		r.rate(), r.ofPeak(p, threads), r.Variant}
+}
+
+// duration writes seconds with three digits.
+func duration(s float64) string {
+	unit := "s"
+	switch {
+	case s < 1e-3:
+		s, unit = s*1e6, "µs"
+	case s < 1:
+		s, unit = s*1e3, "ms"
+	}
+	switch {
+	case s < 10:
+		return fmt.Sprintf("%.2f %s", s, unit)
+	case s < 100:
+		return fmt.Sprintf("%.1f %s", s, unit)
+	}
+	return fmt.Sprintf("%.0f %s", s, unit)
+}
+
+// line writes cells as a line of the table on the terminal.
+func line(cells []string) string {
+	if len(cells) < len(columns) {
+		return fmt.Sprintf("%-32s %s", cells[0], strings.Join(cells[1:], " "))
+	}
+	s := fmt.Sprintf("%-32s %10s %10s %13s %16s %8s  %s", cells[0], cells[1], cells[2], cells[3], cells[4], cells[5], cells[6])
+	return strings.TrimRight(s, " ")
+}
+
+// geometricMeans returns the means over rows that share one. Those of "conv/forward"
+// share "conv/forward" and "conv".
+func geometricMeans(rows []result) []mean {
+	var means []mean
+	for _, r := range rows {
+		if r.mean == "" || r.Error != "" {
+			continue
+		}
+		names := []string{r.mean}
+		if group, _, deeper := strings.Cut(r.mean, "/"); deeper {
+			names = append(names, group)
+		}
+		for _, name := range names {
+			i := slices.IndexFunc(means, func(m mean) bool { return m.Name == name })
+			if i < 0 {
+				i = len(means)
+				means = append(means, mean{Name: name})
+			}
+			means[i].Rows++
+			means[i].Ratio += math.Log(r.ratio())
+		}
+	}
+	for i := range means {
+		means[i].Ratio = math.Exp(means[i].Ratio / float64(means[i].Rows))
+	}
+	slices.SortStableFunc(means, func(a, b mean) int { return cmp.Compare(a.Name, b.Name) })
+	return means
+}
+
+// head says what was compared, where.
+func (r *report) head() []string {
+	versions := make([]string, 0, len(r.Versions))
+	for _, name := range []string{"torch", "torchvision", "numpy", "python"} {
+		if v := r.Versions[name]; v != "" {
+			versions = append(versions, name+" "+v)
+		}
+	}
+	lines := []string{
+		r.Machine,
+		fmt.Sprintf("%s; %s (%s); %d threads each; medians of %d turns; %s",
+			r.Go, strings.Join(versions, ", "), cmp.Or(r.Versions["abilities"], "abilities unknown"), r.Threads, r.Rounds, r.Date.Format("2006-01-02 15:04 MST")),
+	}
+	if r.Load != "" {
+		lines = append(lines, "load averages at the start: "+r.Load)
+	}
+	return lines
+}
+
+// foot explains the table.
+func (r *report) foot() []string {
+	lines := []string{
+		"PyTorch/Wick is PyTorch's time over Wick's: above 1, Wick is faster. float32 on both sides; Wick has no bfloat16 yet.",
+	}
+	peak := fmt.Sprintf("Peak, measured in this run: a copy in memory moves %.1f GB/s (read and written)", r.Peak.GBytes)
+	if r.Peak.GFlops > 0 {
+		peak += fmt.Sprintf(", multiply-adds in registers make %.0f GFLOP/s", r.Peak.GFlops)
+	} else {
+		peak += "; that of multiply-adds is not measured on this kind of machine"
+	}
+	lines = append(lines, peak+". Operations are counted as the plain algorithm does them, bytes as each tensor read and written once.")
+	compiled, best := 0, 0
+	var dropped []string
+	for _, row := range r.Rows {
+		if slices.ContainsFunc(row.Tried, isCompiled) {
+			compiled++
+		}
+		if isCompiled(row.Variant) {
+			best++
+		}
+		for _, d := range row.Dropped {
+			dropped = append(dropped, row.Name+": "+d)
+		}
+	}
+	tried := "PyTorch took part with its best of contiguous and channels_last tensors where a row has pictures, and with all of its Adams"
+	if r.Compile {
+		tried += fmt.Sprintf("; torch.compile was tried too, ran in %d rows and was the best in %d", compiled, best)
+	} else {
+		tried += "; torch.compile was not tried (-compile does)"
+	}
+	return append(append(lines, tried+"."), dropped...)
+}
+
+func isCompiled(variant string) bool { return strings.Contains(variant, "compiled") }
+
+// markdown writes the report as for a page of docs.
+func (r *report) markdown(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n\n", strings.Join(r.head(), "; "))
+	fmt.Fprintf(&b, "| %s |\n|---|%s\n", strings.Join(columns, " | "), strings.Repeat("---:|", len(columns)-2)+"---|")
+	for _, row := range r.Rows {
+		cells := row.cells(r.Peak, r.Threads)
+		for len(cells) < len(columns) {
+			cells = append(cells, "")
+		}
+		for i := range cells {
+			cells[i] = strings.ReplaceAll(cells[i], "|", `\|`)
+		}
+		fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | "))
+	}
+	for _, m := range r.Means {
+		fmt.Fprintf(&b, "| geometric mean of %d: %s | | | %.2f | | | |\n", m.Rows, m.Name, m.Ratio)
+	}
+	fmt.Fprintf(&b, "\n%s\n", strings.Join(r.foot(), "\n"))
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// median returns the middle of v, or of an even number the mean of the two in the
+// middle; NaN of none.
+func median(v []float64) float64 {
+	if len(v) == 0 {
+		return math.NaN()
+	}
+	s := slices.Sorted(slices.Values(v))
+	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
+}
+
+// machine describes the processor: its name where the system tells, the cores
+// that the program may use, and what it can do of what matters here.
+func machine() string {
+	name := runtime.GOARCH
+	if b, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.Lines(string(b)) {
+			if model, ok := strings.CutPrefix(line, "model name"); ok {
+				name = strings.TrimSpace(strings.TrimLeft(model, "\t :"))
+				break
+			}
+		}
+	}
+	var can []string
+	for _, a := range []struct {
+		name string
+		has  bool
+	}{
+		{"AVX2", cpu.X86.HasAVX2}, {"FMA", cpu.X86.HasFMA}, {"AVX-512", cpu.X86.HasAVX512F}, {"AVX-512 VNNI", cpu.X86.HasAVX512VNNI},
+		{"AVX-512 BF16", cpu.X86.HasAVX512BF16}, {"AMX", cpu.X86.HasAMXTile}, {"AMX BF16", cpu.X86.HasAMXBF16},
+		{"NEON", cpu.ARM64.HasASIMD}, {"SVE", cpu.ARM64.HasSVE},
+	} {
+		if a.has {
+			can = append(can, a.name)
+		}
+	}
+	return fmt.Sprintf("%s, %d cores, %s/%s, %s", name, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, strings.Join(can, " "))
+}
+
+// load returns the load averages where the system tells.
+func load() string {
+	b, err := os.ReadFile("/proc/loadavg")
+	if f := strings.Fields(string(b)); err == nil && len(f) >= 3 {
+		return strings.Join(f[:3], " ")
+	}
+	return ""
+}
