@@ -37,12 +37,14 @@ type options struct {
 	epoch           int
 	compile         bool
 	json, markdown  string
+	tiny            bool // rows so small that a test runs them
+	copied          int  // bytes that the copy of memory has, by which the peak is measured
 }
 
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("bench: ")
-	var o options
+	o := options{copied: 256 << 20} // far more than the caches hold
 	flag.StringVar(&o.python, "python", "python3", "interpreter that has torch, torchvision and numpy")
 	flag.StringVar(&o.script, "script", "bench/pytorch.py", "PyTorch's side")
 	flag.StringVar(&o.run, "run", "", "run the rows whose names match this regular expression, the slowest too")
@@ -113,10 +115,9 @@ func run(w io.Writer, o options, chosen []row) error {
 	}
 	defer other.stop()
 
-	const copied = 256 << 20 // bytes, far more than the caches hold
 	r := &report{
 		Date: time.Now(), Machine: machine(), Load: load(), Go: runtime.Version(), Versions: other.versions,
-		Threads: o.threads, Rounds: o.rounds, Compile: o.compile, Peak: measurePeak(o.threads, copied),
+		Threads: o.threads, Rounds: o.rounds, Compile: o.compile, Peak: measurePeak(o.threads, o.copied),
 	}
 	fmt.Fprintf(w, "%s\n\n%s\n", strings.Join(r.head(), "\n"), line(columns))
 	failed := 0
@@ -180,7 +181,7 @@ func measure(found *result, r row, o options, other *pytorch, dir string) error 
 	}
 	defer os.RemoveAll(dir)
 	tensor.ManualSeed(1)
-	work, err := r.make(size{dir: dir})
+	work, err := r.make(size{tiny: o.tiny, dir: dir})
 	if err != nil {
 		return err
 	}
@@ -223,16 +224,17 @@ func measure(found *result, r row, o options, other *pytorch, dir string) error 
 	if len(variants) == 0 {
 		return errors.New("no variant of PyTorch takes part")
 	}
-	return turns(found, work, o.rounds, other, variants)
+	return turns(found, work, o, other, variants)
 }
 
 // A turn takes as many steps as fill minTurn, since a clock is not exact and the
 // first step of a turn finds the caches full of the other side's numbers; one
-// step if that is longer.
-const minTurn = 0.02
+// step if that is longer. Where one side is far slower than the other, its turn
+// takes maxTurn at most.
+const minTurn, maxTurn = 0.02, 0.5
 
 // turns times both sides in turns.
-func turns(found *result, w *work, rounds int, other *pytorch, variants []*variant) error {
+func turns(found *result, w *work, o options, other *pytorch, variants []*variant) error {
 	ours := func(steps int) float64 {
 		start := time.Now()
 		for range steps {
@@ -242,6 +244,7 @@ func turns(found *result, w *work, rounds int, other *pytorch, variants []*varia
 	}
 	runtime.GC() // of what comparing left
 	fastest := min(ours(1), ours(1))
+	slowest := fastest
 	for _, v := range variants {
 		v.warm = math.Inf(1)
 		for range 2 {
@@ -251,9 +254,12 @@ func turns(found *result, w *work, rounds int, other *pytorch, variants []*varia
 			}
 			v.warm = min(v.warm, t)
 		}
-		fastest = min(fastest, v.warm)
+		fastest, slowest = min(fastest, v.warm), max(slowest, v.warm)
 	}
-	steps := int(min(math.Ceil(minTurn/max(fastest, 1e-9)), 10_000))
+	steps := int(max(1, min(math.Ceil(minTurn/max(fastest, 1e-9)), maxTurn/max(slowest, 1e-9))))
+	if o.tiny {
+		steps = 1
+	}
 	// Variants that are behind by more than chance take no part in the rounds.
 	limit := math.Inf(1)
 	for _, v := range variants {
@@ -267,7 +273,7 @@ func turns(found *result, w *work, rounds int, other *pytorch, variants []*varia
 		limit = min(limit, 1.25*v.warm)
 	}
 	variants = slices.DeleteFunc(variants, func(v *variant) bool { return v.warm > limit })
-	for range rounds {
+	for range o.rounds {
 		found.Wick = append(found.Wick, ours(steps))
 		for _, v := range variants {
 			t, err := other.time(v.index, steps)

@@ -431,7 +431,7 @@ func residual(s size, channels, middle int) *work {
 		tensors: append(state(m), x, g), images: float64(batch),
 		// A result that rounding moves across 0 changes what ReLU lets through, and a few in a million do.
 		tolerance: 2e-3,
-		flops: 6 * float64(batch*side*side*weights),
+		flops:     6 * float64(batch*side*side*weights),
 	}
 	w.step = func(results bool) (found []*tensor.Tensor) {
 		scoped(x, func() {

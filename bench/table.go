@@ -63,7 +63,7 @@ func (r result) rate() string {
 	t := median(r.Wick)
 	switch {
 	case r.Images > 0:
-		return fmt.Sprintf("%.3g images/s", round3(r.Images/t))
+		return three(r.Images/t) + " images/s"
 	case r.Flops > 0:
 		return fmt.Sprintf("%.0f GFLOP/s", r.Flops/t/1e9)
 	case r.Bytes > 0:
@@ -72,13 +72,13 @@ func (r result) rate() string {
 	return ""
 }
 
-// round3 rounds to three digits, so that %g writes no exponent for what is below a million.
-func round3(v float64) float64 {
+// three writes a number with three digits, and zeros behind them.
+func three(v float64) string {
 	if v < 1000 {
-		return v
+		return fmt.Sprintf("%.3g", v)
 	}
 	unit := math.Pow(10, math.Floor(math.Log10(v))-2)
-	return math.Round(v/unit) * unit
+	return fmt.Sprintf("%.0f", math.Round(v/unit)*unit)
 }
 
 // ofPeak is the part of the machine's peak that Wick reaches.

@@ -1,0 +1,312 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/wick-ml/wick/tensor"
+)
+
+// standIn names the environment variable that makes of this program a stand-in for PyTorch's side.
+const standIn = "WICK_BENCH_STAND_IN"
+
+func TestMain(m *testing.M) {
+	if how := os.Getenv(standIn); how != "" {
+		if err := pretend(how); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// pretend is PyTorch's side for the rows relu/forward. It has three variants: one
+// that is slower, one that is right, and one that cannot be compiled.
+func pretend(how string) error {
+	var config struct{ Dir string }
+	if err := json.Unmarshal([]byte(os.Args[len(os.Args)-1]), &config); err != nil {
+		return err
+	}
+	if how == "mute" {
+		return nil
+	}
+	out := json.NewEncoder(os.Stdout)
+	if err := out.Encode(answer{Versions: map[string]string{"torch": "9.9"}}); err != nil {
+		return err
+	}
+	var row spec
+	in := bufio.NewReader(os.Stdin)
+	for {
+		line, err := in.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		var c command
+		if err := errors.Join(err, json.Unmarshal(line, &c)); err != nil {
+			return err
+		}
+		var a answer
+		switch {
+		case c.Do == "setup" && c.Row.Op != "relu":
+			a.Error = "no row is called " + c.Row.Op
+		case c.Do == "setup":
+			row = *c.Row
+			a.Variants = []string{"contiguous", "channels_last", "compiled"}
+		case c.Do == "check" && c.Variant == 2:
+			a.Dropped = "no compiler"
+		case c.Do == "check":
+			if how == "dies" {
+				return nil
+			}
+			f := row.Tensors[0]
+			raw, err := os.ReadFile(f.File)
+			if err != nil {
+				return err
+			}
+			x := tensor.Zeros(f.Shape...)
+			x.SetRaw(raw)
+			if y := x.ReLU(); how == "wrong" {
+				x = y.AddScalar(0.01)
+			} else {
+				x = y
+			}
+			f.File = filepath.Join(config.Dir, "result")
+			if err := os.WriteFile(f.File, x.Raw(), 0o600); err != nil {
+				return err
+			}
+			a.Tensors = []file{f}
+		case c.Do == "time":
+			a.Seconds = float64(c.Steps) * []float64{1, 0.5}[c.Variant]
+		}
+		if err := out.Encode(a); err != nil {
+			return err
+		}
+	}
+}
+
+func TestRun(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for _, tt := range []struct {
+		name, how, run string
+		want           []string // in the table
+		err            string   // in the error
+	}{
+		{"all is well", "well", "^relu/forward$", []string{"torch 9.9", "relu/forward ", "500 ms", "channels_last", "1 threads each", "relu/forward: compiled: no compiler"}, ""},
+		{"other numbers", "wrong", "^relu/forward$", []string{"failed: the two do not compute the same (contiguous): the relative error of result 0, [2 4 4 4], is 0.0"}, "1 of 1 rows failed"},
+		{"an unknown row", "well", "^(relu/forward|sum/all)$", []string{"sum/all ", "failed: PyTorch's side: no row is called sum", "500 ms"}, "1 of 2 rows failed"},
+		{"it ends early", "dies", "^relu/forward$", []string{"failed: PyTorch's side ended"}, "1 of 1 rows failed"},
+		{"it does not start", "mute", "^relu/forward$", nil, "was not ready: PyTorch's side ended"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Setenv(standIn, tt.how)
+			o := options{
+				python: self, run: tt.run, rounds: 3, threads: 1, compile: true, tiny: true, copied: 1 << 16,
+				json: filepath.Join(dir, "r.json"), markdown: filepath.Join(dir, "r.md"),
+			}
+			chosen, err := choose(rows(0), tt.run)
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := runtime.GOMAXPROCS(0)
+			var table bytes.Buffer
+			err = run(&table, o, chosen)
+			if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
+				t.Errorf("got the error %v, want one with %q", err, tt.err)
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(table.String(), want) {
+					t.Errorf("got the table\n%s\nwant %q in it", &table, want)
+				}
+			}
+			if after := runtime.GOMAXPROCS(0); after != before {
+				t.Errorf("got GOMAXPROCS %d afterwards, want %d", after, before)
+			}
+			if tt.how != "well" {
+				return
+			}
+			var r report
+			b, err := os.ReadFile(o.json)
+			if err := errors.Join(err, json.Unmarshal(b, &r)); err != nil {
+				t.Fatal(err)
+			}
+			got := r.Rows[0]
+			if diff := cmp.Diff([]float64{0.5, 0.5, 0.5}, got.PyTorch); diff != "" || len(got.Wick) != 3 || got.Variant != "channels_last" {
+				t.Errorf("got the row %+v, want 3 turns of each side, PyTorch's 0.5 with channels_last", got)
+			}
+			if b, err := os.ReadFile(o.markdown); err != nil || !strings.Contains(string(b), "| relu/forward | ") {
+				t.Errorf("got the Markdown %q and the error %v, want the row relu/forward", b, err)
+			}
+		})
+	}
+}
+
+// TestRows runs every row on Wick's side, small.
+func TestRows(t *testing.T) {
+	seen := map[string]bool{}
+	for _, r := range rows(10) {
+		t.Run(r.name, func(t *testing.T) {
+			if seen[r.name] {
+				t.Error("the name stands twice")
+			}
+			seen[r.name] = true
+			tensor.ManualSeed(1)
+			w, err := r.make(size{tiny: true, dir: t.TempDir()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			found, err := w.results()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(found) == 0 {
+				t.Error("got no results, want some to compare")
+			}
+			for i, x := range found {
+				if x.Len() == 0 || x.ToDType(tensor.Float32).IsFinite().All().Item() != 1 {
+					t.Errorf("got %v as result %d, want finite numbers", x, i)
+				}
+			}
+			w.step(false)
+			if again := w.step(true); w.check == nil && len(again)*max(w.checks, 1) != len(found) {
+				t.Errorf("got %d results of a later step, %d of the first", len(again), len(found))
+			}
+			if w.flops+w.bytes+w.images <= 0 {
+				t.Error("got neither operations nor bytes nor pictures to count")
+			}
+		})
+	}
+}
+
+// TestPyTorch compares what all rows compute with the real PyTorch.
+func TestPyTorch(t *testing.T) {
+	python := os.Getenv("WICK_TORCH")
+	if python == "" {
+		t.Skip("WICK_TORCH does not name an interpreter with torch, torchvision and numpy")
+	}
+	var table bytes.Buffer
+	o := options{python: python, script: "pytorch.py", rounds: 1, threads: 2, tiny: true, copied: 1 << 16}
+	if err := run(&table, o, rows(10)); err != nil {
+		t.Errorf("%v\n%s", err, &table)
+	}
+}
+
+func TestChoose(t *testing.T) {
+	all := []row{{name: "a/fast"}, {name: "a/slow", slow: true}, {name: "b"}}
+	for _, tt := range []struct {
+		expression, want string
+		err              string
+	}{
+		{"", "a/fast b", ""},
+		{"^a/", "a/fast a/slow", ""},
+		{"slow|b", "a/slow b", ""},
+		{"c", "", `-run "c" matches no row`},
+		{"(", "", "-run: error parsing regexp"},
+	} {
+		chosen, err := choose(all, tt.expression)
+		var names []string
+		for _, r := range chosen {
+			names = append(names, r.name)
+		}
+		if got := strings.Join(names, " "); got != tt.want || tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
+			t.Errorf("%q: got %q and %v, want %q and %q", tt.expression, got, err, tt.want, tt.err)
+		}
+	}
+}
+
+func TestAgree(t *testing.T) {
+	x := tensor.From([]float32{3, 4})
+	for _, tt := range []struct {
+		name      string
+		ours      []*tensor.Tensor
+		theirs    []*tensor.Tensor
+		tolerance float64
+		want      float64
+		err       string
+	}{
+		{"the same", []*tensor.Tensor{x}, []*tensor.Tensor{x}, 0, 0, ""},
+		{"within", []*tensor.Tensor{x}, []*tensor.Tensor{tensor.From([]float32{3, 5})}, 0.2, 1 / math.Sqrt(34), ""},
+		{"beyond", []*tensor.Tensor{x}, []*tensor.Tensor{tensor.From([]float32{3, 5})}, 0.1, 0, "is 0.17, want at most 0.1"},
+		{"NaN", []*tensor.Tensor{tensor.From([]float32{3, float32(math.NaN())})}, []*tensor.Tensor{x}, 1, 0, "is NaN"},
+		{"shapes", []*tensor.Tensor{x}, []*tensor.Tensor{tensor.Zeros(3)}, 1, 0, "result 0 is [2], PyTorch's [3]"},
+		{"numbers", []*tensor.Tensor{x}, nil, 1, 0, "Wick has 1 results, PyTorch 0"},
+		{"whole numbers", []*tensor.Tensor{tensor.From([]int{1, 2})}, []*tensor.Tensor{tensor.From([]int{1, 3})}, 0, 0, "relative error"},
+	} {
+		got, err := agree(tt.ours, tt.theirs, tt.tolerance)
+		if tt.err == "" && (err != nil || math.Abs(got-tt.want) > 1e-9) || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
+			t.Errorf("%s: got %v and %v, want %v and %q", tt.name, got, err, tt.want, tt.err)
+		}
+	}
+}
+
+func TestTable(t *testing.T) {
+	for _, tt := range []struct {
+		v    []float64
+		want float64
+	}{{[]float64{3}, 3}, {[]float64{5, 1, 3}, 3}, {[]float64{4, 1, 2, 9}, 3}} {
+		if got := median(tt.v); got != tt.want {
+			t.Errorf("the median of %v: got %v, want %v", tt.v, got, tt.want)
+		}
+	}
+	if got := median(nil); !math.IsNaN(got) {
+		t.Errorf("the median of nothing: got %v, want NaN", got)
+	}
+	for s, want := range map[float64]string{2e-6: "2.00 µs", 0.0123: "12.3 ms", 0.846: "846 ms", 3.4: "3.40 s", 61: "61.0 s"} {
+		if got := duration(s); got != want {
+			t.Errorf("%v s: got %q, want %q", s, got, want)
+		}
+	}
+	rows := []result{
+		{Name: "a", Wick: []float64{1, 1, 9}, PyTorch: []float64{2, 2, 2}, Flops: 5e9, Threads: 2, mean: "conv/forward"},
+		{Name: "b", Wick: []float64{2}, PyTorch: []float64{1}, Bytes: 4e9, Threads: 2, mean: "conv/backward"},
+		{Name: "c", Wick: []float64{0.01}, PyTorch: []float64{0.08}, Images: 2345, Threads: 1, mean: "conv/forward", Variant: "fused"},
+		{Name: "d", Error: "it broke", mean: "conv/forward"},
+	}
+	p := machinePeak{GFlops: 10, GBytes: 8}
+	var got [][]string
+	for _, r := range rows {
+		got = append(got, r.cells(p, 2))
+	}
+	want := [][]string{
+		{"a", "1.00 s", "2.00 s", "2.00", "5 GFLOP/s", "50 %", ""},
+		{"b", "2.00 s", "1.00 s", "0.50", "2.0 GB/s", "25 %", ""},
+		{"c", "10.0 ms", "80.0 ms", "8.00", "235000 images/s", "", "fused"},
+		{"d", "failed: it broke"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("cells (-want +got):\n%s", diff)
+	}
+	means := geometricMeans(rows)
+	for i := range means {
+		means[i].Ratio = math.Round(means[i].Ratio*1e6) / 1e6
+	}
+	if diff := cmp.Diff([]mean{{"conv", 3, 2}, {"conv/backward", 1, 0.5}, {"conv/forward", 2, 4}}, means); diff != "" {
+		t.Errorf("means (-want +got):\n%s", diff)
+	}
+}
+
+func TestPeak(t *testing.T) {
+	p := measurePeak(2, 1<<20)
+	if !(p.GBytes > 0) {
+		t.Errorf("got a copy of %v GB/s, want more than 0", p.GBytes)
+	}
+	if multiplyAdds(1) > 0 && !(p.GFlops > 1) {
+		t.Errorf("got multiply-adds of %v GFLOP/s, want more than 1", p.GFlops)
+	}
+}
