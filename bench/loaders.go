@@ -90,7 +90,7 @@ func cifar10(s size) (*work, error) {
 // folder reads a folder of JPEGs with Resize, CenterCrop and ToTensor, as models
 // for ImageNet are evaluated.
 func folder(s size) (*work, error) {
-	n, width, height, resize, crop := s.of(32, 2), s.of(500, 50), s.of(375, 38), s.of(256, 24), s.of(224, 20)
+	n, width, height, resize, crop := s.of(32, 2), s.of(500, 200), s.of(375, 150), s.of(256, 60), s.of(224, 50)
 	root := filepath.Join(s.dir, "folder")
 	for i := range n {
 		if err := makeJPEG(filepath.Join(root, fmt.Sprintf("class%d", i%2), fmt.Sprintf("%03d.jpg", i)), width, height, i); err != nil {
