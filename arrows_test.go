@@ -29,7 +29,7 @@ var arrows = map[string][]string{
 	"sched":                        {},
 	"optim":                        {"tensor"},
 	"layers/inits":                 {"tensor"},
-	"layers":                       {"tensor", "layers/inits", "internal/tensorfile"},
+	"layers":                       {"autograd", "tensor", "layers/inits", "internal/tensorfile"},
 	"datasets/internal/pickle":     {},
 	"datasets/transforms":          {"tensor"},
 	"datasets":                     {"tensor", "datasets/transforms", "datasets/internal/pickle", "internal/atomicfile"},

@@ -184,3 +184,28 @@ func ExampleSnapshot() {
 	// epoch 3 with a rate of 0.0125
 	// <nil>
 }
+
+// A mean that is computed by hand divides by 0 where nothing is counted.
+func ExampleNaNStop() {
+	images := tensor.From([]float32{1, 2, 0, 4, 0, 0, 0, 0}, 4, 2)
+	set, err := datasets.NewTensors(images, tensor.Ones(4, 1))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	meanOfPositive := layers.Func(func(x *tensor.Tensor) *tensor.Tensor {
+		counted := x.GtScalar(0).ToDType(tensor.Float32)
+		return x.Mul(counted).SumKeep(1).Div(counted.SumKeep(1))
+	})
+	model := layers.NewSequential(meanOfPositive, layers.NewLinear(1, 1))
+	_, err = trainer.Fit(context.Background(), trainer.Config{
+		Model:     model,
+		Optimizer: optim.NewSGD(layers.Parameters(model), 0.01),
+		Loss:      layers.MSELoss{},
+		Train:     &datasets.DataLoader{Dataset: set, BatchSize: 2},
+		Epochs:    1,
+		Callbacks: []trainer.Callback{trainer.NaNStop()},
+	})
+	fmt.Println(err)
+	// Output: trainer: epoch 1, batch 2: the loss is NaN; it began in the forward pass, in Div of layer 0: its result [2 1] holds 2 NaN among 2 values; its input 1 [2 1] is 0 everywhere; its input 2 [2 1] is 0 everywhere; this step was not made: not a finite number
+}

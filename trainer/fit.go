@@ -307,25 +307,28 @@ func (f *fit) train(ctx context.Context) error {
 	layers.Train(f.Model)
 	start, before := time.Now(), f.Running.Seconds
 	batches := f.Train.Len()
-	window, inWindow := 0, 0 // batches that make the step under way, and those that are over
+	inWindow := 0 // batches of the step under way that are over
 	var failed error
 	f.Train.SetPosition(f.Epoch, f.Batch)
 	for images, labels := range f.Train.All() {
 		if inWindow == 0 {
-			window = min(f.Accumulate, batches-f.Batch)
+			f.window = min(f.Accumulate, batches-f.Batch)
 			f.Optimizer.ZeroGrad()
 		}
+		f.Images, f.Labels, f.Output = images, labels, nil
+		done := f.begin()
 		output := f.Model.Forward(images)
 		loss := f.Config.Loss.Forward(output, labels)
-		if window > 1 {
-			loss.DivScalar(float64(window)).Backward()
-		} else {
-			loss.Backward()
-		}
-		f.Run.Loss, f.Images, f.Labels, f.Output = loss.Item(), images, labels, output
+		f.shared(loss).Backward()
+		f.Run.Loss, f.Output = loss.Item(), output
 		f.Running.add(f.Run.Loss, output, labels)
 		f.Batch++
-		if inWindow++; inWindow < window {
+		for _, d := range done {
+			if failed = d(); failed != nil {
+				return failed
+			}
+		}
+		if inWindow++; inWindow < f.window {
 			continue
 		}
 		inWindow = 0
@@ -347,6 +350,27 @@ func (f *fit) train(ctx context.Context) error {
 		err = fmt.Errorf("%w; the run up to there is in %s", err, f.path(lastFile))
 	}
 	return err
+}
+
+// begin tells the callbacks that a batch begins, and returns those to call when it
+// is over.
+func (f *fit) begin() (done []func() error) {
+	for _, c := range f.Callbacks {
+		if c.Batch != nil {
+			if d := c.Batch(&f.Run); d != nil {
+				done = append(done, d)
+			}
+		}
+	}
+	return done
+}
+
+// shared returns a batch's loss as its part of the step under way.
+func (r *Run) shared(loss *tensor.Tensor) *tensor.Tensor {
+	if r.window > 1 {
+		return loss.DivScalar(float64(r.window))
+	}
+	return loss
 }
 
 // step is one of the optimizer's, with what goes before and after it.

@@ -49,6 +49,10 @@ func train(ctx context.Context, opts options) error {
 	optimizer.WeightDecay = opts.weightDecay
 	scheduler := sched.NewMultiStepLR(optimizer, opts.milestones, opts.gamma)
 	scheduler.StepTo(1) // epochs count from 1
+	if opts.summary {
+		fmt.Fprint(opts.stdout, layers.Summary(model, tensor.Zeros(opts.batch, 3, 32, 32).To(opts.device)))
+		return nil
+	}
 	fmt.Fprintf(opts.stdout, "%s: %d parameters, run in %s\n", opts.model, layers.NumParameters(model), opts.out)
 
 	progress := trainer.NewProgress(opts.stdout)

@@ -49,6 +49,7 @@ type options struct {
 	wandb         bool
 	saveSteps     int
 	saveEvery     int
+	summary       bool
 	dryRun        bool
 	findLR        bool
 	predict       string
@@ -95,6 +96,7 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 	f.BoolVar(&o.wandb, "wandb", true, "write what wandb sync uploads to Weights & Biases")
 	f.IntVar(&o.saveSteps, "save-steps", 0, "save a checkpoint every so many steps too (0: after epochs)")
 	f.IntVar(&o.saveEvery, "save-every", 0, "keep a checkpoint of its own every so many epochs, the last three of them (0: only the last and the best)")
+	f.BoolVar(&o.summary, "summary", false, "do not train: print the model's layers with their shapes, multiply-adds and memory")
 	f.BoolVar(&o.dryRun, "dry-run", false, "make one step and test one batch, without files, to see that all fits")
 	f.BoolVar(&o.findLR, "find-lr", false, "do not train: look for a good learning rate and draw how the loss went")
 	f.StringVar(&o.predict, "predict", "", "do not train: load this model and predict test pictures")
@@ -243,12 +245,12 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 }
 
 // invocation are the flags that say what to do now; the others describe a run.
-var invocation = []string{"out", "resume", "dry-run", "find-lr", "predict", "from", "to", "show", "sweep", "jobs"}
+var invocation = []string{"out", "resume", "summary", "dry-run", "find-lr", "predict", "from", "to", "show", "sweep", "jobs"}
 
 // makeOut makes the output folder and tries to write there, before the work
 // begins that is to be saved.
 func makeOut(opts options) error {
-	if opts.dryRun {
+	if opts.dryRun || opts.summary {
 		return nil
 	}
 	dir := opts.out
