@@ -245,7 +245,7 @@ func TestAgree(t *testing.T) {
 		{"beyond", []*tensor.Tensor{x}, []*tensor.Tensor{tensor.From([]float32{3, 5})}, 0.1, 0, "is 0.17, want at most 0.1"},
 		{"NaN", []*tensor.Tensor{tensor.From([]float32{3, float32(math.NaN())})}, []*tensor.Tensor{x}, 1, 0, "is NaN"},
 		{"shapes", []*tensor.Tensor{x}, []*tensor.Tensor{tensor.Zeros(3)}, 1, 0, "result 0 is [2], PyTorch's [3]"},
-		{"numbers", []*tensor.Tensor{x}, nil, 1, 0, "Wick has 1 results, PyTorch 0"},
+		{"numbers", []*tensor.Tensor{x}, nil, 1, 0, "got 1 results of Wick, 0 of PyTorch"},
 		{"whole numbers", []*tensor.Tensor{tensor.From([]int{1, 2})}, []*tensor.Tensor{tensor.From([]int{1, 3})}, 0, 0, "relative error"},
 	} {
 		got, err := agree(tt.ours, tt.theirs, tt.tolerance)

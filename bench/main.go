@@ -297,7 +297,7 @@ func agree(ours, theirs []*tensor.Tensor, tolerance float64) (worst float64, err
 		tolerance = 1e-5
 	}
 	if len(ours) != len(theirs) {
-		return 0, fmt.Errorf("Wick has %d results, PyTorch %d", len(ours), len(theirs))
+		return 0, fmt.Errorf("got %d results of Wick, %d of PyTorch", len(ours), len(theirs))
 	}
 	for i, x := range ours {
 		y := theirs[i]
