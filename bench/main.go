@@ -253,6 +253,9 @@ func turns(found *result, w *work, o options, other *pytorch, variants []*varian
 				return err
 			}
 			v.warm = min(v.warm, t)
+			if t > maxTurn {
+				break
+			}
 		}
 		fastest, slowest = min(fastest, v.warm), max(slowest, v.warm)
 	}
@@ -270,7 +273,7 @@ func turns(found *result, w *work, o options, other *pytorch, variants []*varian
 			}
 			v.warm = min(v.warm, t)
 		}
-		limit = min(limit, 1.25*v.warm)
+		limit = min(limit, 1.1*v.warm)
 	}
 	variants = slices.DeleteFunc(variants, func(v *variant) bool { return v.warm > limit })
 	for range o.rounds {
