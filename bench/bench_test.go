@@ -302,7 +302,7 @@ func TestTable(t *testing.T) {
 }
 
 func TestPeak(t *testing.T) {
-	p := measurePeak(2, 1<<20)
+	p := newPeakMeter(2, 1<<20).best
 	if !(p.GBytes > 0) {
 		t.Errorf("got a copy of %v GB/s, want more than 0", p.GBytes)
 	}

@@ -44,7 +44,7 @@ type options struct {
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("bench: ")
-	o := options{copied: 256 << 20} // far more than the caches hold
+	o := options{copied: 128 << 20} // far more than the caches hold
 	flag.StringVar(&o.python, "python", "python3", "interpreter that has torch, torchvision and numpy")
 	flag.StringVar(&o.script, "script", "bench/pytorch.py", "PyTorch's side")
 	flag.StringVar(&o.run, "run", "", "run the rows whose names match this regular expression, the slowest too")
@@ -115,14 +115,17 @@ func run(w io.Writer, o options, chosen []row) error {
 	}
 	defer other.stop()
 
+	peak := newPeakMeter(o.threads, o.copied)
 	r := &report{
 		Date: time.Now(), Machine: machine(), Load: load(), Go: runtime.Version(), Versions: other.versions,
-		Threads: o.threads, Rounds: o.rounds, Compile: o.compile, Peak: measurePeak(o.threads, o.copied),
+		Threads: o.threads, Rounds: o.rounds, Compile: o.compile,
 	}
 	fmt.Fprintf(w, "%s\n\n%s\n", strings.Join(r.head(), "\n"), line(columns))
 	failed := 0
 	for _, row := range chosen {
 		found := compare(row, o, other, dir)
+		peak.measure()
+		r.Peak = peak.best
 		if found.Error != "" {
 			failed++
 		}

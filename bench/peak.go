@@ -12,38 +12,47 @@ type machinePeak struct {
 	GBytes float64 `json:"gbytes"` // bytes read and written by a copy of memory, all threads, GB/s
 }
 
-// measurePeak measures on so many threads for about half a second, with a copy
-// of so many bytes. A multiply-add is two operations.
-func measurePeak(threads, bytes int) machinePeak {
-	var p machinePeak
-	per := max(bytes/threads, 1)
-	from, to := make([][]byte, threads), make([][]byte, threads)
+// peakMeter measures the peak, each time anew, and remembers the best: other
+// programs may have been at work the first time.
+type peakMeter struct {
+	best     machinePeak
+	threads  int
+	from, to [][]byte // one a thread
+}
+
+// newPeakMeter returns one for so many threads, with a copy of so many bytes, and
+// measures five times.
+func newPeakMeter(threads, bytes int) *peakMeter {
+	m := &peakMeter{threads: threads, from: make([][]byte, threads), to: make([][]byte, threads)}
 	for t := range threads {
-		from[t], to[t] = make([]byte, per), make([]byte, per)
-		copy(to[t], from[t]) // takes the pages from the system
-		from[t][0] = 1
+		m.from[t], m.to[t] = make([]byte, max(bytes/threads, 1)), make([]byte, max(bytes/threads, 1))
+		for i := range m.from[t] {
+			m.from[t][i] = 1 // takes the pages from the system
+		}
+		copy(m.to[t], m.from[t])
 	}
 	for range 5 {
-		seconds := together(threads, func(t int) { copy(to[t], from[t]) })
-		p.GBytes = max(p.GBytes, 2*float64(per*threads)/seconds/1e9)
+		m.measure()
 	}
+	return m
+}
+
+// measure takes less than a tenth of a second. A multiply-add is two operations.
+func (m *peakMeter) measure() {
+	seconds := together(m.threads, func(t int) { copy(m.to[t], m.from[t]) })
+	m.best.GBytes = max(m.best.GBytes, 2*float64(len(m.from[0])*m.threads)/seconds/1e9)
 	const calls, loops = 200, 10_000 // a call is short, since a goroutine cannot be interrupted in it
-	if multiplyAdds(1) > 0 {
-		for range 5 {
-			var flops float64
-			seconds := together(threads, func(t int) {
-				sum := 0
-				for range calls {
-					sum += multiplyAdds(loops)
-				}
-				if t == 0 {
-					flops = float64(2 * sum * threads)
-				}
-			})
-			p.GFlops = max(p.GFlops, flops/seconds/1e9)
+	adds := make([]int, m.threads)
+	seconds = together(m.threads, func(t int) {
+		for range calls {
+			adds[t] += multiplyAdds(loops)
 		}
+	})
+	total := 0
+	for _, n := range adds {
+		total += n
 	}
-	return p
+	m.best.GFlops = max(m.best.GFlops, 2*float64(total)/seconds/1e9)
 }
 
 // together runs f on so many threads and returns the seconds until all are done.

@@ -184,7 +184,7 @@ func (r *report) foot() []string {
 	lines := []string{
 		"PyTorch/Wick is PyTorch's time over Wick's: above 1, Wick is faster. float32 on both sides; Wick has no bfloat16 yet.",
 	}
-	peak := fmt.Sprintf("Peak, measured in this run: a copy in memory moves %.1f GB/s (read and written)", r.Peak.GBytes)
+	peak := fmt.Sprintf("Peak, the best of a measurement before the first row and one after each: a copy in memory moves %.1f GB/s (read and written)", r.Peak.GBytes)
 	if r.Peak.GFlops > 0 {
 		peak += fmt.Sprintf(", multiply-adds in registers make %.0f GFLOP/s", r.Peak.GFlops)
 	} else {
