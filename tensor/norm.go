@@ -83,7 +83,7 @@ func BatchNorm2d(x, runningMean, runningVar, w, b *Tensor, opts BatchNormOpts) *
 		if needB {
 			db = like(op, mean, dy)
 		}
-		in.be().BatchNormGrad(dx.array(), dw.array(), db.array(), dy.array(), in.array(), weight.array(), mean.array(), invstd.array(), g)
+		in.be().BatchNormGrad(dx.array(), dw.array(), db.array(), dy.array(), in.array(), backend.Array{}, weight.array(), mean.array(), invstd.array(), g)
 		return []*Tensor{dx, dw, db}
 	}, in, weight)
 }

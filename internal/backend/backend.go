@@ -233,6 +233,7 @@ type BatchNormGeom struct {
 	N, C, Inner   int
 	Eps, Momentum float64 // Momentum is the share of the batch in the running statistics
 	Training      bool    // use the batch's statistics (else the running ones)
+	ReLU          bool    // the result is followed by ReLU
 }
 
 // RandomKind names a distribution.
@@ -369,12 +370,13 @@ type Backend interface {
 	// AdaptiveAvgPool2dGrad is AdaptiveAvgPool2d's gradient.
 	AdaptiveAvgPool2dGrad(dx, dy Array, g PoolGeom)
 
-	// BatchNorm computes dst = (x-mean)·invstd·w + b. In training it writes the batch's mean and invstd (1/√(var+eps), biased
+	// BatchNorm computes dst = (x-mean)·invstd·w + b, and its maximum with 0 if g.ReLU. In training it writes the batch's mean and invstd (1/√(var+eps), biased
 	// variance) and moves the running statistics (unbiased variance) where they are present; otherwise it writes mean and invstd
 	// from the running statistics. w and b may be absent.
 	BatchNorm(dst, mean, invstd, runningMean, runningVar, x, w, b Array, g BatchNormGeom)
-	// BatchNormGrad computes the gradients of x, w and b, those of the three that are present, from what BatchNorm wrote.
-	BatchNormGrad(dx, dw, db, dy, x, w, mean, invstd Array, g BatchNormGeom)
+	// BatchNormGrad computes the gradients of x, w and b, those of the three that are present, from what BatchNorm wrote. With
+	// g.ReLU it needs BatchNorm's result y, which is absent otherwise.
+	BatchNormGrad(dx, dw, db, dy, x, y, w, mean, invstd Array, g BatchNormGeom)
 	// RowNorm normalizes each row of rows×n elements: dst = (x-mean)·invstd, and writes each row's mean and invstd.
 	RowNorm(dst, mean, invstd, x Array, rows, n int, eps float64)
 	// RowNormGrad computes the gradient of x from RowNorm's result y.

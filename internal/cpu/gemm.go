@@ -66,7 +66,7 @@ type stageGeom struct {
 
 // kernelOf returns the kernel for T.
 func kernelOf[T float]() *kernel[T] {
-	var k any = kernel32
+	var k any = current.gemm
 	if k, ok := k.(*kernel[T]); ok {
 		return k
 	}

@@ -723,3 +723,3673 @@ block:
 	JNZ        image
 	VZEROUPPER
 	RET
+
+DATA ones<>+0(SB)/4, $0xffffffff
+DATA ones<>+4(SB)/4, $0xffffffff
+DATA ones<>+8(SB)/4, $0xffffffff
+DATA ones<>+12(SB)/4, $0xffffffff
+DATA ones<>+16(SB)/4, $0xffffffff
+DATA ones<>+20(SB)/4, $0xffffffff
+DATA ones<>+24(SB)/4, $0xffffffff
+DATA ones<>+28(SB)/4, $0xffffffff
+DATA ones<>+32(SB)/4, $0xffffffff
+DATA ones<>+36(SB)/4, $0xffffffff
+DATA ones<>+40(SB)/4, $0xffffffff
+DATA ones<>+44(SB)/4, $0xffffffff
+DATA ones<>+48(SB)/4, $0xffffffff
+DATA ones<>+52(SB)/4, $0xffffffff
+DATA ones<>+56(SB)/4, $0xffffffff
+DATA ones<>+60(SB)/4, $0xffffffff
+DATA ones<>+64(SB)/4, $0x00000000
+DATA ones<>+68(SB)/4, $0x00000000
+DATA ones<>+72(SB)/4, $0x00000000
+DATA ones<>+76(SB)/4, $0x00000000
+DATA ones<>+80(SB)/4, $0x00000000
+DATA ones<>+84(SB)/4, $0x00000000
+DATA ones<>+88(SB)/4, $0x00000000
+DATA ones<>+92(SB)/4, $0x00000000
+DATA ones<>+96(SB)/4, $0x00000000
+DATA ones<>+100(SB)/4, $0x00000000
+DATA ones<>+104(SB)/4, $0x00000000
+DATA ones<>+108(SB)/4, $0x00000000
+DATA ones<>+112(SB)/4, $0x00000000
+DATA ones<>+116(SB)/4, $0x00000000
+DATA ones<>+120(SB)/4, $0x00000000
+DATA ones<>+124(SB)/4, $0x00000000
+GLOBL ones<>(SB), RODATA|NOPTR, $128
+
+DATA outOfPairs<>+0(SB)/8, $0x0000000000000000
+DATA outOfPairs<>+8(SB)/8, $0x0000000000000002
+DATA outOfPairs<>+16(SB)/8, $0x0000000000000004
+DATA outOfPairs<>+24(SB)/8, $0x0000000000000006
+DATA outOfPairs<>+32(SB)/8, $0x0000000000000001
+DATA outOfPairs<>+40(SB)/8, $0x0000000000000003
+DATA outOfPairs<>+48(SB)/8, $0x0000000000000005
+DATA outOfPairs<>+56(SB)/8, $0x0000000000000007
+GLOBL outOfPairs<>(SB), RODATA|NOPTR, $64
+
+DATA intoPairs<>+0(SB)/8, $0x0000000000000000
+DATA intoPairs<>+8(SB)/8, $0x0000000000000004
+DATA intoPairs<>+16(SB)/8, $0x0000000000000001
+DATA intoPairs<>+24(SB)/8, $0x0000000000000005
+DATA intoPairs<>+32(SB)/8, $0x0000000000000002
+DATA intoPairs<>+40(SB)/8, $0x0000000000000006
+DATA intoPairs<>+48(SB)/8, $0x0000000000000003
+DATA intoPairs<>+56(SB)/8, $0x0000000000000007
+GLOBL intoPairs<>(SB), RODATA|NOPTR, $64
+
+// func sumsAbout512(x *float32, rows int, stride int, n int, near float64) (sum float64, squares float64)
+// Requires: AVX, AVX512F, SSE2
+TEXT ·sumsAbout512(SB), NOSPLIT, $0-56
+	MOVQ         x+0(FP), AX
+	MOVQ         n+24(FP), DX
+	VBROADCASTSD near+32(FP), Z0
+	VPXORQ       Z1, Z1, Z1
+	VPXORQ       Z2, Z2, Z2
+	VPXORQ       Z3, Z3, Z3
+	VPXORQ       Z4, Z4, Z4
+	VPXORQ       Z5, Z5, Z5
+	VPXORQ       Z6, Z6, Z6
+	VPXORQ       Z7, Z7, Z7
+	VPXORQ       Z8, Z8, Z8
+	MOVQ         DX, BX
+	ANDQ         $0x07, BX
+	MOVQ         $0x00000001, SI
+	MOVQ         BX, CX
+	SHLQ         CL, SI
+	DECQ         SI
+	KMOVW        SI, K1
+	MOVQ         rows+8(FP), SI
+	MOVQ         stride+16(FP), DI
+	SHLQ         $0x02, DI
+	TESTQ        SI, SI
+	JZ           done
+
+row:
+	MOVQ DX, R8
+	XORQ CX, CX
+	SUBQ $0x20, R8
+	JLT  e_single
+
+e_wide:
+	VCVTPS2PD   (AX)(CX*1), Z9
+	VSUBPD      Z0, Z9, Z9
+	VADDPD      Z9, Z1, Z1
+	VFMADD231PD Z9, Z9, Z5
+	VCVTPS2PD   32(AX)(CX*1), Z9
+	VSUBPD      Z0, Z9, Z9
+	VADDPD      Z9, Z2, Z2
+	VFMADD231PD Z9, Z9, Z6
+	VCVTPS2PD   64(AX)(CX*1), Z9
+	VSUBPD      Z0, Z9, Z9
+	VADDPD      Z9, Z3, Z3
+	VFMADD231PD Z9, Z9, Z7
+	VCVTPS2PD   96(AX)(CX*1), Z9
+	VSUBPD      Z0, Z9, Z9
+	VADDPD      Z9, Z4, Z4
+	VFMADD231PD Z9, Z9, Z8
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x20, R8
+	JGE         e_wide
+
+e_single:
+	ADDQ $0x20, R8
+	SUBQ $0x08, R8
+	JLT  e_rest
+
+e_one:
+	VCVTPS2PD   (AX)(CX*1), Z9
+	VSUBPD      Z0, Z9, Z9
+	VADDPD      Z9, Z1, Z1
+	VFMADD231PD Z9, Z9, Z5
+	ADDQ        $0x20, CX
+	SUBQ        $0x08, R8
+	JGE         e_one
+
+e_rest:
+	TESTQ       BX, BX
+	JZ          e_end
+	VMOVUPS.Z   (AX)(CX*1), K1, Z9
+	VCVTPS2PD   Y9, Z9
+	VSUBPD.Z    Z0, Z9, K1, Z9
+	VADDPD      Z9, Z1, Z1
+	VFMADD231PD Z9, Z9, Z5
+
+e_end:
+	ADDQ DI, AX
+	DECQ SI
+	JNZ  row
+
+done:
+	VADDPD        Z3, Z1, Z1
+	VADDPD        Z4, Z2, Z2
+	VADDPD        Z2, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPD        Y0, Y1, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VADDPD        X0, X1, X1
+	VUNPCKHPD     X1, X1, X0
+	VADDSD        X0, X1, X1
+	MOVSD         X1, sum+40(FP)
+	VADDPD        Z7, Z5, Z5
+	VADDPD        Z8, Z6, Z6
+	VADDPD        Z6, Z5, Z5
+	VEXTRACTF64X4 $0x01, Z5, Y0
+	VADDPD        Y0, Y5, Y5
+	VEXTRACTF128  $0x01, Y5, X0
+	VADDPD        X0, X5, X5
+	VUNPCKHPD     X5, X5, X0
+	VADDSD        X0, X5, X5
+	MOVSD         X5, squares+48(FP)
+	VZEROUPPER
+	RET
+
+// func sumAndDot512(dy *float32, x *float32, rows int, stride int, n int, mean float64) (sum float64, dot float64)
+// Requires: AVX, AVX512F, SSE2
+TEXT ·sumAndDot512(SB), NOSPLIT, $0-64
+	MOVQ         dy+0(FP), AX
+	MOVQ         x+8(FP), DX
+	MOVQ         n+32(FP), BX
+	VBROADCASTSD mean+40(FP), Z0
+	VPXORQ       Z1, Z1, Z1
+	VPXORQ       Z2, Z2, Z2
+	VPXORQ       Z3, Z3, Z3
+	VPXORQ       Z4, Z4, Z4
+	VPXORQ       Z5, Z5, Z5
+	VPXORQ       Z6, Z6, Z6
+	VPXORQ       Z7, Z7, Z7
+	VPXORQ       Z8, Z8, Z8
+	MOVQ         BX, SI
+	ANDQ         $0x07, SI
+	MOVQ         $0x00000001, DI
+	MOVQ         SI, CX
+	SHLQ         CL, DI
+	DECQ         DI
+	KMOVW        DI, K1
+	MOVQ         rows+16(FP), DI
+	MOVQ         stride+24(FP), R8
+	SHLQ         $0x02, R8
+	TESTQ        DI, DI
+	JZ           done
+
+row:
+	MOVQ BX, R9
+	XORQ CX, CX
+	SUBQ $0x20, R9
+	JLT  e_single
+
+e_wide:
+	VCVTPS2PD   (AX)(CX*1), Z9
+	VCVTPS2PD   (DX)(CX*1), Z10
+	VADDPD      Z9, Z1, Z1
+	VSUBPD      Z0, Z10, Z10
+	VFMADD231PD Z9, Z10, Z5
+	VCVTPS2PD   32(AX)(CX*1), Z9
+	VCVTPS2PD   32(DX)(CX*1), Z10
+	VADDPD      Z9, Z2, Z2
+	VSUBPD      Z0, Z10, Z10
+	VFMADD231PD Z9, Z10, Z6
+	VCVTPS2PD   64(AX)(CX*1), Z9
+	VCVTPS2PD   64(DX)(CX*1), Z10
+	VADDPD      Z9, Z3, Z3
+	VSUBPD      Z0, Z10, Z10
+	VFMADD231PD Z9, Z10, Z7
+	VCVTPS2PD   96(AX)(CX*1), Z9
+	VCVTPS2PD   96(DX)(CX*1), Z10
+	VADDPD      Z9, Z4, Z4
+	VSUBPD      Z0, Z10, Z10
+	VFMADD231PD Z9, Z10, Z8
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x20, R9
+	JGE         e_wide
+
+e_single:
+	ADDQ $0x20, R9
+	SUBQ $0x08, R9
+	JLT  e_rest
+
+e_one:
+	VCVTPS2PD   (AX)(CX*1), Z9
+	VCVTPS2PD   (DX)(CX*1), Z10
+	VADDPD      Z9, Z1, Z1
+	VSUBPD      Z0, Z10, Z10
+	VFMADD231PD Z9, Z10, Z5
+	ADDQ        $0x20, CX
+	SUBQ        $0x08, R9
+	JGE         e_one
+
+e_rest:
+	TESTQ       SI, SI
+	JZ          e_end
+	VMOVUPS.Z   (AX)(CX*1), K1, Z9
+	VCVTPS2PD   Y9, Z9
+	VMOVUPS.Z   (DX)(CX*1), K1, Z10
+	VCVTPS2PD   Y10, Z10
+	VADDPD      Z9, Z1, Z1
+	VSUBPD      Z0, Z10, Z10
+	VFMADD231PD Z9, Z10, Z5
+
+e_end:
+	ADDQ R8, AX
+	ADDQ R8, DX
+	DECQ DI
+	JNZ  row
+
+done:
+	VADDPD        Z3, Z1, Z1
+	VADDPD        Z4, Z2, Z2
+	VADDPD        Z2, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPD        Y0, Y1, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VADDPD        X0, X1, X1
+	VUNPCKHPD     X1, X1, X0
+	VADDSD        X0, X1, X1
+	MOVSD         X1, sum+48(FP)
+	VADDPD        Z7, Z5, Z5
+	VADDPD        Z8, Z6, Z6
+	VADDPD        Z6, Z5, Z5
+	VEXTRACTF64X4 $0x01, Z5, Y0
+	VADDPD        Y0, Y5, Y5
+	VEXTRACTF128  $0x01, Y5, X0
+	VADDPD        X0, X5, X5
+	VUNPCKHPD     X5, X5, X0
+	VADDSD        X0, X5, X5
+	MOVSD         X5, dot+56(FP)
+	VZEROUPPER
+	RET
+
+// func sumAndDotReLU512(dy *float32, x *float32, y *float32, rows int, stride int, n int, mean float64) (sum float64, dot float64)
+// Requires: AVX, AVX512F, SSE2
+TEXT ·sumAndDotReLU512(SB), NOSPLIT, $0-72
+	MOVQ         dy+0(FP), AX
+	MOVQ         x+8(FP), DX
+	MOVQ         n+40(FP), BX
+	MOVQ         y+16(FP), SI
+	VPXORQ       Z0, Z0, Z0
+	VBROADCASTSD mean+48(FP), Z1
+	VPXORQ       Z2, Z2, Z2
+	VPXORQ       Z3, Z3, Z3
+	VPXORQ       Z4, Z4, Z4
+	VPXORQ       Z5, Z5, Z5
+	VPXORQ       Z6, Z6, Z6
+	VPXORQ       Z7, Z7, Z7
+	VPXORQ       Z8, Z8, Z8
+	VPXORQ       Z9, Z9, Z9
+	MOVQ         BX, DI
+	ANDQ         $0x07, DI
+	MOVQ         $0x00000001, R8
+	MOVQ         DI, CX
+	SHLQ         CL, R8
+	DECQ         R8
+	KMOVW        R8, K1
+	MOVQ         rows+24(FP), R8
+	MOVQ         stride+32(FP), R9
+	SHLQ         $0x02, R9
+	TESTQ        R8, R8
+	JZ           done
+
+row:
+	MOVQ BX, R10
+	XORQ CX, CX
+	SUBQ $0x20, R10
+	JLT  e_single
+
+e_wide:
+	VMOVUPS     (AX)(CX*1), Y10
+	VMOVUPS     (SI)(CX*1), Y11
+	VCMPPS      $0x04, Y0, Y11, Y11
+	VANDPS      Y11, Y10, Y10
+	VCVTPS2PD   Y10, Z10
+	VCVTPS2PD   (DX)(CX*1), Z11
+	VADDPD      Z10, Z2, Z2
+	VSUBPD      Z1, Z11, Z11
+	VFMADD231PD Z10, Z11, Z6
+	VMOVUPS     32(AX)(CX*1), Y10
+	VMOVUPS     32(SI)(CX*1), Y11
+	VCMPPS      $0x04, Y0, Y11, Y11
+	VANDPS      Y11, Y10, Y10
+	VCVTPS2PD   Y10, Z10
+	VCVTPS2PD   32(DX)(CX*1), Z11
+	VADDPD      Z10, Z3, Z3
+	VSUBPD      Z1, Z11, Z11
+	VFMADD231PD Z10, Z11, Z7
+	VMOVUPS     64(AX)(CX*1), Y10
+	VMOVUPS     64(SI)(CX*1), Y11
+	VCMPPS      $0x04, Y0, Y11, Y11
+	VANDPS      Y11, Y10, Y10
+	VCVTPS2PD   Y10, Z10
+	VCVTPS2PD   64(DX)(CX*1), Z11
+	VADDPD      Z10, Z4, Z4
+	VSUBPD      Z1, Z11, Z11
+	VFMADD231PD Z10, Z11, Z8
+	VMOVUPS     96(AX)(CX*1), Y10
+	VMOVUPS     96(SI)(CX*1), Y11
+	VCMPPS      $0x04, Y0, Y11, Y11
+	VANDPS      Y11, Y10, Y10
+	VCVTPS2PD   Y10, Z10
+	VCVTPS2PD   96(DX)(CX*1), Z11
+	VADDPD      Z10, Z5, Z5
+	VSUBPD      Z1, Z11, Z11
+	VFMADD231PD Z10, Z11, Z9
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x20, R10
+	JGE         e_wide
+
+e_single:
+	ADDQ $0x20, R10
+	SUBQ $0x08, R10
+	JLT  e_rest
+
+e_one:
+	VMOVUPS     (AX)(CX*1), Y10
+	VMOVUPS     (SI)(CX*1), Y11
+	VCMPPS      $0x04, Y0, Y11, Y11
+	VANDPS      Y11, Y10, Y10
+	VCVTPS2PD   Y10, Z10
+	VCVTPS2PD   (DX)(CX*1), Z11
+	VADDPD      Z10, Z2, Z2
+	VSUBPD      Z1, Z11, Z11
+	VFMADD231PD Z10, Z11, Z6
+	ADDQ        $0x20, CX
+	SUBQ        $0x08, R10
+	JGE         e_one
+
+e_rest:
+	TESTQ       DI, DI
+	JZ          e_end
+	VMOVUPS.Z   (AX)(CX*1), K1, Z10
+	VMOVUPS.Z   (SI)(CX*1), K1, Z11
+	VCMPPS      $0x04, Y0, Y11, Y11
+	VANDPS      Y11, Y10, Y10
+	VCVTPS2PD   Y10, Z10
+	VMOVUPS.Z   (DX)(CX*1), K1, Z11
+	VCVTPS2PD   Y11, Z11
+	VADDPD      Z10, Z2, Z2
+	VSUBPD      Z1, Z11, Z11
+	VFMADD231PD Z10, Z11, Z6
+
+e_end:
+	ADDQ R9, AX
+	ADDQ R9, DX
+	ADDQ R9, SI
+	DECQ R8
+	JNZ  row
+
+done:
+	VADDPD        Z4, Z2, Z2
+	VADDPD        Z5, Z3, Z3
+	VADDPD        Z3, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VADDPD        Y0, Y2, Y2
+	VEXTRACTF128  $0x01, Y2, X0
+	VADDPD        X0, X2, X2
+	VUNPCKHPD     X2, X2, X0
+	VADDSD        X0, X2, X2
+	MOVSD         X2, sum+56(FP)
+	VADDPD        Z8, Z6, Z6
+	VADDPD        Z9, Z7, Z7
+	VADDPD        Z7, Z6, Z6
+	VEXTRACTF64X4 $0x01, Z6, Y0
+	VADDPD        Y0, Y6, Y6
+	VEXTRACTF128  $0x01, Y6, X0
+	VADDPD        X0, X6, X6
+	VUNPCKHPD     X6, X6, X0
+	VADDSD        X0, X6, X6
+	MOVSD         X6, dot+64(FP)
+	VZEROUPPER
+	RET
+
+// func normalize512(dst *float32, x *float32, rows int, stride int, n int, mean float32, scale float32, shift float32)
+// Requires: AVX, AVX512F
+TEXT ·normalize512(SB), NOSPLIT, $0-52
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), DX
+	MOVQ         n+32(FP), BX
+	VBROADCASTSS mean+40(FP), Z0
+	VBROADCASTSS scale+44(FP), Z1
+	VBROADCASTSS shift+48(FP), Z2
+	MOVQ         BX, SI
+	ANDQ         $0x0f, SI
+	MOVQ         $0x00000001, DI
+	MOVQ         SI, CX
+	SHLQ         CL, DI
+	DECQ         DI
+	KMOVW        DI, K1
+	MOVQ         rows+16(FP), DI
+	MOVQ         stride+24(FP), R8
+	SHLQ         $0x02, R8
+	TESTQ        DI, DI
+	JZ           done
+
+row:
+	MOVQ BX, R9
+	XORQ CX, CX
+	SUBQ $0x40, R9
+	JLT  e_single
+
+e_wide:
+	VMOVUPS (DX)(CX*1), Z3
+	VSUBPS  Z0, Z3, Z3
+	VMULPS  Z1, Z3, Z3
+	VADDPS  Z2, Z3, Z3
+	VMOVUPS Z3, (AX)(CX*1)
+	VMOVUPS 64(DX)(CX*1), Z3
+	VSUBPS  Z0, Z3, Z3
+	VMULPS  Z1, Z3, Z3
+	VADDPS  Z2, Z3, Z3
+	VMOVUPS Z3, 64(AX)(CX*1)
+	VMOVUPS 128(DX)(CX*1), Z3
+	VSUBPS  Z0, Z3, Z3
+	VMULPS  Z1, Z3, Z3
+	VADDPS  Z2, Z3, Z3
+	VMOVUPS Z3, 128(AX)(CX*1)
+	VMOVUPS 192(DX)(CX*1), Z3
+	VSUBPS  Z0, Z3, Z3
+	VMULPS  Z1, Z3, Z3
+	VADDPS  Z2, Z3, Z3
+	VMOVUPS Z3, 192(AX)(CX*1)
+	ADDQ    $0x00000100, CX
+	SUBQ    $0x40, R9
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x40, R9
+	SUBQ $0x10, R9
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (DX)(CX*1), Z3
+	VSUBPS  Z0, Z3, Z3
+	VMULPS  Z1, Z3, Z3
+	VADDPS  Z2, Z3, Z3
+	VMOVUPS Z3, (AX)(CX*1)
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, R9
+	JGE     e_one
+
+e_rest:
+	TESTQ     SI, SI
+	JZ        e_end
+	VMOVUPS.Z (DX)(CX*1), K1, Z3
+	VSUBPS    Z0, Z3, Z3
+	VMULPS    Z1, Z3, Z3
+	VADDPS    Z2, Z3, Z3
+	VMOVUPS   Z3, K1, (AX)(CX*1)
+
+e_end:
+	ADDQ R8, AX
+	ADDQ R8, DX
+	DECQ DI
+	JNZ  row
+
+done:
+	VZEROUPPER
+	RET
+
+// func normalizeReLU512(dst *float32, x *float32, rows int, stride int, n int, mean float32, scale float32, shift float32)
+// Requires: AVX, AVX512F
+TEXT ·normalizeReLU512(SB), NOSPLIT, $0-52
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), DX
+	MOVQ         n+32(FP), BX
+	VBROADCASTSS mean+40(FP), Z0
+	VBROADCASTSS scale+44(FP), Z1
+	VBROADCASTSS shift+48(FP), Z2
+	VPXORQ       Z3, Z3, Z3
+	MOVQ         BX, SI
+	ANDQ         $0x0f, SI
+	MOVQ         $0x00000001, DI
+	MOVQ         SI, CX
+	SHLQ         CL, DI
+	DECQ         DI
+	KMOVW        DI, K1
+	MOVQ         rows+16(FP), DI
+	MOVQ         stride+24(FP), R8
+	SHLQ         $0x02, R8
+	TESTQ        DI, DI
+	JZ           done
+
+row:
+	MOVQ BX, R9
+	XORQ CX, CX
+	SUBQ $0x40, R9
+	JLT  e_single
+
+e_wide:
+	VMOVUPS   (DX)(CX*1), Z4
+	VSUBPS    Z0, Z4, Z4
+	VMULPS    Z1, Z4, Z4
+	VADDPS    Z2, Z4, Z4
+	VCMPPS    $0x06, Z3, Z4, K2
+	VMOVAPS.Z Z4, K2, Z4
+	VMOVUPS   Z4, (AX)(CX*1)
+	VMOVUPS   64(DX)(CX*1), Z4
+	VSUBPS    Z0, Z4, Z4
+	VMULPS    Z1, Z4, Z4
+	VADDPS    Z2, Z4, Z4
+	VCMPPS    $0x06, Z3, Z4, K2
+	VMOVAPS.Z Z4, K2, Z4
+	VMOVUPS   Z4, 64(AX)(CX*1)
+	VMOVUPS   128(DX)(CX*1), Z4
+	VSUBPS    Z0, Z4, Z4
+	VMULPS    Z1, Z4, Z4
+	VADDPS    Z2, Z4, Z4
+	VCMPPS    $0x06, Z3, Z4, K2
+	VMOVAPS.Z Z4, K2, Z4
+	VMOVUPS   Z4, 128(AX)(CX*1)
+	VMOVUPS   192(DX)(CX*1), Z4
+	VSUBPS    Z0, Z4, Z4
+	VMULPS    Z1, Z4, Z4
+	VADDPS    Z2, Z4, Z4
+	VCMPPS    $0x06, Z3, Z4, K2
+	VMOVAPS.Z Z4, K2, Z4
+	VMOVUPS   Z4, 192(AX)(CX*1)
+	ADDQ      $0x00000100, CX
+	SUBQ      $0x40, R9
+	JGE       e_wide
+
+e_single:
+	ADDQ $0x40, R9
+	SUBQ $0x10, R9
+	JLT  e_rest
+
+e_one:
+	VMOVUPS   (DX)(CX*1), Z4
+	VSUBPS    Z0, Z4, Z4
+	VMULPS    Z1, Z4, Z4
+	VADDPS    Z2, Z4, Z4
+	VCMPPS    $0x06, Z3, Z4, K2
+	VMOVAPS.Z Z4, K2, Z4
+	VMOVUPS   Z4, (AX)(CX*1)
+	ADDQ      $0x40, CX
+	SUBQ      $0x10, R9
+	JGE       e_one
+
+e_rest:
+	TESTQ     SI, SI
+	JZ        e_end
+	VMOVUPS.Z (DX)(CX*1), K1, Z4
+	VSUBPS    Z0, Z4, Z4
+	VMULPS    Z1, Z4, Z4
+	VADDPS    Z2, Z4, Z4
+	VCMPPS    $0x06, Z3, Z4, K2
+	VMOVAPS.Z Z4, K2, Z4
+	VMOVUPS   Z4, K1, (AX)(CX*1)
+
+e_end:
+	ADDQ R8, AX
+	ADDQ R8, DX
+	DECQ DI
+	JNZ  row
+
+done:
+	VZEROUPPER
+	RET
+
+// func normalizeGrad512(dx *float32, dy *float32, x *float32, rows int, stride int, n int, mean float32, dyMean float32, slope float32, scale float32)
+// Requires: AVX, AVX512F
+TEXT ·normalizeGrad512(SB), NOSPLIT, $0-64
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), DX
+	MOVQ         x+16(FP), BX
+	MOVQ         n+40(FP), SI
+	VBROADCASTSS mean+48(FP), Z0
+	VBROADCASTSS dyMean+52(FP), Z1
+	VBROADCASTSS slope+56(FP), Z2
+	VBROADCASTSS scale+60(FP), Z3
+	MOVQ         SI, DI
+	ANDQ         $0x0f, DI
+	MOVQ         $0x00000001, R8
+	MOVQ         DI, CX
+	SHLQ         CL, R8
+	DECQ         R8
+	KMOVW        R8, K1
+	MOVQ         rows+24(FP), R8
+	MOVQ         stride+32(FP), R9
+	SHLQ         $0x02, R9
+	TESTQ        R8, R8
+	JZ           done
+
+row:
+	MOVQ SI, R10
+	XORQ CX, CX
+	SUBQ $0x20, R10
+	JLT  e_single
+
+e_wide:
+	VMOVUPS (DX)(CX*1), Z4
+	VMOVUPS (BX)(CX*1), Z5
+	VSUBPS  Z0, Z5, Z5
+	VMULPS  Z2, Z5, Z5
+	VSUBPS  Z1, Z4, Z4
+	VSUBPS  Z5, Z4, Z4
+	VMULPS  Z3, Z4, Z4
+	VMOVUPS Z4, (AX)(CX*1)
+	VMOVUPS 64(DX)(CX*1), Z4
+	VMOVUPS 64(BX)(CX*1), Z5
+	VSUBPS  Z0, Z5, Z5
+	VMULPS  Z2, Z5, Z5
+	VSUBPS  Z1, Z4, Z4
+	VSUBPS  Z5, Z4, Z4
+	VMULPS  Z3, Z4, Z4
+	VMOVUPS Z4, 64(AX)(CX*1)
+	ADDQ    $0x00000080, CX
+	SUBQ    $0x20, R10
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x20, R10
+	SUBQ $0x10, R10
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (DX)(CX*1), Z4
+	VMOVUPS (BX)(CX*1), Z5
+	VSUBPS  Z0, Z5, Z5
+	VMULPS  Z2, Z5, Z5
+	VSUBPS  Z1, Z4, Z4
+	VSUBPS  Z5, Z4, Z4
+	VMULPS  Z3, Z4, Z4
+	VMOVUPS Z4, (AX)(CX*1)
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, R10
+	JGE     e_one
+
+e_rest:
+	TESTQ     DI, DI
+	JZ        e_end
+	VMOVUPS.Z (DX)(CX*1), K1, Z4
+	VMOVUPS.Z (BX)(CX*1), K1, Z5
+	VSUBPS    Z0, Z5, Z5
+	VMULPS    Z2, Z5, Z5
+	VSUBPS    Z1, Z4, Z4
+	VSUBPS    Z5, Z4, Z4
+	VMULPS    Z3, Z4, Z4
+	VMOVUPS   Z4, K1, (AX)(CX*1)
+
+e_end:
+	ADDQ R9, AX
+	ADDQ R9, DX
+	ADDQ R9, BX
+	DECQ R8
+	JNZ  row
+
+done:
+	VZEROUPPER
+	RET
+
+// func normalizeGradReLU512(dx *float32, dy *float32, x *float32, y *float32, rows int, stride int, n int, mean float32, dyMean float32, slope float32, scale float32)
+// Requires: AVX, AVX512F
+TEXT ·normalizeGradReLU512(SB), NOSPLIT, $0-72
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), DX
+	MOVQ         x+16(FP), BX
+	MOVQ         n+48(FP), SI
+	MOVQ         y+24(FP), DI
+	VPXORQ       Z0, Z0, Z0
+	VBROADCASTSS mean+56(FP), Z1
+	VBROADCASTSS dyMean+60(FP), Z2
+	VBROADCASTSS slope+64(FP), Z3
+	VBROADCASTSS scale+68(FP), Z4
+	MOVQ         SI, R8
+	ANDQ         $0x0f, R8
+	MOVQ         $0x00000001, R9
+	MOVQ         R8, CX
+	SHLQ         CL, R9
+	DECQ         R9
+	KMOVW        R9, K1
+	MOVQ         rows+32(FP), R9
+	MOVQ         stride+40(FP), R10
+	SHLQ         $0x02, R10
+	TESTQ        R9, R9
+	JZ           done
+
+row:
+	MOVQ SI, R11
+	XORQ CX, CX
+	SUBQ $0x20, R11
+	JLT  e_single
+
+e_wide:
+	VMOVUPS   (DI)(CX*1), Z5
+	VCMPPS    $0x04, Z0, Z5, K2
+	VMOVUPS.Z (DX)(CX*1), K2, Z5
+	VMOVUPS   (BX)(CX*1), Z6
+	VSUBPS    Z1, Z6, Z6
+	VMULPS    Z3, Z6, Z6
+	VSUBPS    Z2, Z5, Z5
+	VSUBPS    Z6, Z5, Z5
+	VMULPS    Z4, Z5, Z5
+	VMOVUPS   Z5, (AX)(CX*1)
+	VMOVUPS   64(DI)(CX*1), Z5
+	VCMPPS    $0x04, Z0, Z5, K2
+	VMOVUPS.Z 64(DX)(CX*1), K2, Z5
+	VMOVUPS   64(BX)(CX*1), Z6
+	VSUBPS    Z1, Z6, Z6
+	VMULPS    Z3, Z6, Z6
+	VSUBPS    Z2, Z5, Z5
+	VSUBPS    Z6, Z5, Z5
+	VMULPS    Z4, Z5, Z5
+	VMOVUPS   Z5, 64(AX)(CX*1)
+	ADDQ      $0x00000080, CX
+	SUBQ      $0x20, R11
+	JGE       e_wide
+
+e_single:
+	ADDQ $0x20, R11
+	SUBQ $0x10, R11
+	JLT  e_rest
+
+e_one:
+	VMOVUPS   (DI)(CX*1), Z5
+	VCMPPS    $0x04, Z0, Z5, K2
+	VMOVUPS.Z (DX)(CX*1), K2, Z5
+	VMOVUPS   (BX)(CX*1), Z6
+	VSUBPS    Z1, Z6, Z6
+	VMULPS    Z3, Z6, Z6
+	VSUBPS    Z2, Z5, Z5
+	VSUBPS    Z6, Z5, Z5
+	VMULPS    Z4, Z5, Z5
+	VMOVUPS   Z5, (AX)(CX*1)
+	ADDQ      $0x40, CX
+	SUBQ      $0x10, R11
+	JGE       e_one
+
+e_rest:
+	TESTQ     R8, R8
+	JZ        e_end
+	VMOVUPS.Z (DI)(CX*1), K1, Z5
+	VCMPPS    $0x04, Z0, Z5, K1, K2
+	VMOVUPS.Z (DX)(CX*1), K2, Z5
+	VMOVUPS.Z (BX)(CX*1), K1, Z6
+	VSUBPS    Z1, Z6, Z6
+	VMULPS    Z3, Z6, Z6
+	VSUBPS    Z2, Z5, Z5
+	VSUBPS    Z6, Z5, Z5
+	VMULPS    Z4, Z5, Z5
+	VMOVUPS   Z5, K1, (AX)(CX*1)
+
+e_end:
+	ADDQ R10, AX
+	ADDQ R10, DX
+	ADDQ R10, BX
+	ADDQ R10, DI
+	DECQ R9
+	JNZ  row
+
+done:
+	VZEROUPPER
+	RET
+
+// func sum512(x *float32, n int) (sum float64)
+// Requires: AVX, AVX512F, SSE2
+TEXT ·sum512(SB), NOSPLIT, $0-24
+	MOVQ   x+0(FP), AX
+	MOVQ   n+8(FP), DX
+	VPXORQ Z0, Z0, Z0
+	VPXORQ Z1, Z1, Z1
+	VPXORQ Z2, Z2, Z2
+	VPXORQ Z3, Z3, Z3
+	MOVQ   DX, BX
+	ANDQ   $0x07, BX
+	MOVQ   $0x00000001, SI
+	MOVQ   BX, CX
+	SHLQ   CL, SI
+	DECQ   SI
+	KMOVW  SI, K1
+	XORQ   CX, CX
+	SUBQ   $0x20, DX
+	JLT    e_single
+
+e_wide:
+	VCVTPS2PD (AX)(CX*1), Z4
+	VADDPD    Z4, Z0, Z0
+	VCVTPS2PD 32(AX)(CX*1), Z4
+	VADDPD    Z4, Z1, Z1
+	VCVTPS2PD 64(AX)(CX*1), Z4
+	VADDPD    Z4, Z2, Z2
+	VCVTPS2PD 96(AX)(CX*1), Z4
+	VADDPD    Z4, Z3, Z3
+	ADDQ      $0x00000080, CX
+	SUBQ      $0x20, DX
+	JGE       e_wide
+
+e_single:
+	ADDQ $0x20, DX
+	SUBQ $0x08, DX
+	JLT  e_rest
+
+e_one:
+	VCVTPS2PD (AX)(CX*1), Z4
+	VADDPD    Z4, Z0, Z0
+	ADDQ      $0x20, CX
+	SUBQ      $0x08, DX
+	JGE       e_one
+
+e_rest:
+	TESTQ     BX, BX
+	JZ        e_end
+	VMOVUPS.Z (AX)(CX*1), K1, Z4
+	VCVTPS2PD Y4, Z4
+	VADDPD    Z4, Z0, Z0
+
+e_end:
+	VADDPD        Z2, Z0, Z0
+	VADDPD        Z3, Z1, Z1
+	VADDPD        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPD        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPD        X1, X0, X0
+	VUNPCKHPD     X0, X0, X1
+	VADDSD        X1, X0, X0
+	MOVSD         X0, sum+16(FP)
+	VZEROUPPER
+	RET
+
+// func sumSquares512(x *float32, n int) (sum float64)
+// Requires: AVX, AVX512F, SSE2
+TEXT ·sumSquares512(SB), NOSPLIT, $0-24
+	MOVQ   x+0(FP), AX
+	MOVQ   n+8(FP), DX
+	VPXORQ Z0, Z0, Z0
+	VPXORQ Z1, Z1, Z1
+	VPXORQ Z2, Z2, Z2
+	VPXORQ Z3, Z3, Z3
+	MOVQ   DX, BX
+	ANDQ   $0x07, BX
+	MOVQ   $0x00000001, SI
+	MOVQ   BX, CX
+	SHLQ   CL, SI
+	DECQ   SI
+	KMOVW  SI, K1
+	XORQ   CX, CX
+	SUBQ   $0x20, DX
+	JLT    e_single
+
+e_wide:
+	VCVTPS2PD   (AX)(CX*1), Z4
+	VFMADD231PD Z4, Z4, Z0
+	VCVTPS2PD   32(AX)(CX*1), Z4
+	VFMADD231PD Z4, Z4, Z1
+	VCVTPS2PD   64(AX)(CX*1), Z4
+	VFMADD231PD Z4, Z4, Z2
+	VCVTPS2PD   96(AX)(CX*1), Z4
+	VFMADD231PD Z4, Z4, Z3
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x20, DX
+	JGE         e_wide
+
+e_single:
+	ADDQ $0x20, DX
+	SUBQ $0x08, DX
+	JLT  e_rest
+
+e_one:
+	VCVTPS2PD   (AX)(CX*1), Z4
+	VFMADD231PD Z4, Z4, Z0
+	ADDQ        $0x20, CX
+	SUBQ        $0x08, DX
+	JGE         e_one
+
+e_rest:
+	TESTQ       BX, BX
+	JZ          e_end
+	VMOVUPS.Z   (AX)(CX*1), K1, Z4
+	VCVTPS2PD   Y4, Z4
+	VFMADD231PD Z4, Z4, Z0
+
+e_end:
+	VADDPD        Z2, Z0, Z0
+	VADDPD        Z3, Z1, Z1
+	VADDPD        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPD        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPD        X1, X0, X0
+	VUNPCKHPD     X0, X0, X1
+	VADDSD        X1, X0, X0
+	MOVSD         X0, sum+16(FP)
+	VZEROUPPER
+	RET
+
+// func relu512(dst *float32, x *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·relu512(SB), NOSPLIT, $0-24
+	MOVQ   dst+0(FP), AX
+	MOVQ   x+8(FP), DX
+	MOVQ   n+16(FP), BX
+	VPXORQ Z0, Z0, Z0
+	MOVQ   BX, SI
+	ANDQ   $0x0f, SI
+	MOVQ   $0x00000001, DI
+	MOVQ   SI, CX
+	SHLQ   CL, DI
+	DECQ   DI
+	KMOVW  DI, K1
+	XORQ   CX, CX
+	SUBQ   $0x40, BX
+	JLT    e_single
+
+e_wide:
+	VMOVUPS   (DX)(CX*1), Z1
+	VCMPPS    $0x06, Z0, Z1, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, (AX)(CX*1)
+	VMOVUPS   64(DX)(CX*1), Z1
+	VCMPPS    $0x06, Z0, Z1, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, 64(AX)(CX*1)
+	VMOVUPS   128(DX)(CX*1), Z1
+	VCMPPS    $0x06, Z0, Z1, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, 128(AX)(CX*1)
+	VMOVUPS   192(DX)(CX*1), Z1
+	VCMPPS    $0x06, Z0, Z1, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, 192(AX)(CX*1)
+	ADDQ      $0x00000100, CX
+	SUBQ      $0x40, BX
+	JGE       e_wide
+
+e_single:
+	ADDQ $0x40, BX
+	SUBQ $0x10, BX
+	JLT  e_rest
+
+e_one:
+	VMOVUPS   (DX)(CX*1), Z1
+	VCMPPS    $0x06, Z0, Z1, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, (AX)(CX*1)
+	ADDQ      $0x40, CX
+	SUBQ      $0x10, BX
+	JGE       e_one
+
+e_rest:
+	TESTQ     SI, SI
+	JZ        e_end
+	VMOVUPS.Z (DX)(CX*1), K1, Z1
+	VCMPPS    $0x06, Z0, Z1, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, K1, (AX)(CX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func reluGrad512(dx *float32, dy *float32, y *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·reluGrad512(SB), NOSPLIT, $0-32
+	MOVQ   dx+0(FP), AX
+	MOVQ   dy+8(FP), DX
+	MOVQ   y+16(FP), BX
+	MOVQ   n+24(FP), SI
+	VPXORQ Z0, Z0, Z0
+	MOVQ   SI, DI
+	ANDQ   $0x0f, DI
+	MOVQ   $0x00000001, R8
+	MOVQ   DI, CX
+	SHLQ   CL, R8
+	DECQ   R8
+	KMOVW  R8, K1
+	XORQ   CX, CX
+	SUBQ   $0x40, SI
+	JLT    e_single
+
+e_wide:
+	VMOVUPS   (BX)(CX*1), Z1
+	VCMPPS    $0x04, Z0, Z1, K2
+	VMOVUPS.Z (DX)(CX*1), K2, Z1
+	VMOVUPS   Z1, (AX)(CX*1)
+	VMOVUPS   64(BX)(CX*1), Z1
+	VCMPPS    $0x04, Z0, Z1, K2
+	VMOVUPS.Z 64(DX)(CX*1), K2, Z1
+	VMOVUPS   Z1, 64(AX)(CX*1)
+	VMOVUPS   128(BX)(CX*1), Z1
+	VCMPPS    $0x04, Z0, Z1, K2
+	VMOVUPS.Z 128(DX)(CX*1), K2, Z1
+	VMOVUPS   Z1, 128(AX)(CX*1)
+	VMOVUPS   192(BX)(CX*1), Z1
+	VCMPPS    $0x04, Z0, Z1, K2
+	VMOVUPS.Z 192(DX)(CX*1), K2, Z1
+	VMOVUPS   Z1, 192(AX)(CX*1)
+	ADDQ      $0x00000100, CX
+	SUBQ      $0x40, SI
+	JGE       e_wide
+
+e_single:
+	ADDQ $0x40, SI
+	SUBQ $0x10, SI
+	JLT  e_rest
+
+e_one:
+	VMOVUPS   (BX)(CX*1), Z1
+	VCMPPS    $0x04, Z0, Z1, K2
+	VMOVUPS.Z (DX)(CX*1), K2, Z1
+	VMOVUPS   Z1, (AX)(CX*1)
+	ADDQ      $0x40, CX
+	SUBQ      $0x10, SI
+	JGE       e_one
+
+e_rest:
+	TESTQ     DI, DI
+	JZ        e_end
+	VMOVUPS.Z (BX)(CX*1), K1, Z1
+	VCMPPS    $0x04, Z0, Z1, K1, K2
+	VMOVUPS.Z (DX)(CX*1), K2, Z0
+	VMOVUPS   Z0, K1, (AX)(CX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func add512(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·add512(SB), NOSPLIT, $0-32
+	MOVQ  dst+0(FP), AX
+	MOVQ  a+8(FP), DX
+	MOVQ  b+16(FP), BX
+	MOVQ  n+24(FP), SI
+	MOVQ  SI, DI
+	ANDQ  $0x0f, DI
+	MOVQ  $0x00000001, R8
+	MOVQ  DI, CX
+	SHLQ  CL, R8
+	DECQ  R8
+	KMOVW R8, K1
+	XORQ  CX, CX
+	SUBQ  $0x40, SI
+	JLT   e_single
+
+e_wide:
+	VMOVUPS (DX)(CX*1), Z0
+	VMOVUPS (BX)(CX*1), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)(CX*1)
+	VMOVUPS 64(DX)(CX*1), Z0
+	VMOVUPS 64(BX)(CX*1), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, 64(AX)(CX*1)
+	VMOVUPS 128(DX)(CX*1), Z0
+	VMOVUPS 128(BX)(CX*1), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, 128(AX)(CX*1)
+	VMOVUPS 192(DX)(CX*1), Z0
+	VMOVUPS 192(BX)(CX*1), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, 192(AX)(CX*1)
+	ADDQ    $0x00000100, CX
+	SUBQ    $0x40, SI
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x40, SI
+	SUBQ $0x10, SI
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (DX)(CX*1), Z0
+	VMOVUPS (BX)(CX*1), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)(CX*1)
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, SI
+	JGE     e_one
+
+e_rest:
+	TESTQ     DI, DI
+	JZ        e_end
+	VMOVUPS.Z (DX)(CX*1), K1, Z0
+	VMOVUPS.Z (BX)(CX*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(CX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func sub512(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·sub512(SB), NOSPLIT, $0-32
+	MOVQ  dst+0(FP), AX
+	MOVQ  a+8(FP), DX
+	MOVQ  b+16(FP), BX
+	MOVQ  n+24(FP), SI
+	MOVQ  SI, DI
+	ANDQ  $0x0f, DI
+	MOVQ  $0x00000001, R8
+	MOVQ  DI, CX
+	SHLQ  CL, R8
+	DECQ  R8
+	KMOVW R8, K1
+	XORQ  CX, CX
+	SUBQ  $0x40, SI
+	JLT   e_single
+
+e_wide:
+	VMOVUPS (DX)(CX*1), Z0
+	VMOVUPS (BX)(CX*1), Z1
+	VSUBPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)(CX*1)
+	VMOVUPS 64(DX)(CX*1), Z0
+	VMOVUPS 64(BX)(CX*1), Z1
+	VSUBPS  Z1, Z0, Z0
+	VMOVUPS Z0, 64(AX)(CX*1)
+	VMOVUPS 128(DX)(CX*1), Z0
+	VMOVUPS 128(BX)(CX*1), Z1
+	VSUBPS  Z1, Z0, Z0
+	VMOVUPS Z0, 128(AX)(CX*1)
+	VMOVUPS 192(DX)(CX*1), Z0
+	VMOVUPS 192(BX)(CX*1), Z1
+	VSUBPS  Z1, Z0, Z0
+	VMOVUPS Z0, 192(AX)(CX*1)
+	ADDQ    $0x00000100, CX
+	SUBQ    $0x40, SI
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x40, SI
+	SUBQ $0x10, SI
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (DX)(CX*1), Z0
+	VMOVUPS (BX)(CX*1), Z1
+	VSUBPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)(CX*1)
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, SI
+	JGE     e_one
+
+e_rest:
+	TESTQ     DI, DI
+	JZ        e_end
+	VMOVUPS.Z (DX)(CX*1), K1, Z0
+	VMOVUPS.Z (BX)(CX*1), K1, Z1
+	VSUBPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(CX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func mul512(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·mul512(SB), NOSPLIT, $0-32
+	MOVQ  dst+0(FP), AX
+	MOVQ  a+8(FP), DX
+	MOVQ  b+16(FP), BX
+	MOVQ  n+24(FP), SI
+	MOVQ  SI, DI
+	ANDQ  $0x0f, DI
+	MOVQ  $0x00000001, R8
+	MOVQ  DI, CX
+	SHLQ  CL, R8
+	DECQ  R8
+	KMOVW R8, K1
+	XORQ  CX, CX
+	SUBQ  $0x40, SI
+	JLT   e_single
+
+e_wide:
+	VMOVUPS (DX)(CX*1), Z0
+	VMOVUPS (BX)(CX*1), Z1
+	VMULPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)(CX*1)
+	VMOVUPS 64(DX)(CX*1), Z0
+	VMOVUPS 64(BX)(CX*1), Z1
+	VMULPS  Z1, Z0, Z0
+	VMOVUPS Z0, 64(AX)(CX*1)
+	VMOVUPS 128(DX)(CX*1), Z0
+	VMOVUPS 128(BX)(CX*1), Z1
+	VMULPS  Z1, Z0, Z0
+	VMOVUPS Z0, 128(AX)(CX*1)
+	VMOVUPS 192(DX)(CX*1), Z0
+	VMOVUPS 192(BX)(CX*1), Z1
+	VMULPS  Z1, Z0, Z0
+	VMOVUPS Z0, 192(AX)(CX*1)
+	ADDQ    $0x00000100, CX
+	SUBQ    $0x40, SI
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x40, SI
+	SUBQ $0x10, SI
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (DX)(CX*1), Z0
+	VMOVUPS (BX)(CX*1), Z1
+	VMULPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)(CX*1)
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, SI
+	JGE     e_one
+
+e_rest:
+	TESTQ     DI, DI
+	JZ        e_end
+	VMOVUPS.Z (DX)(CX*1), K1, Z0
+	VMOVUPS.Z (BX)(CX*1), K1, Z1
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(CX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func div512(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·div512(SB), NOSPLIT, $0-32
+	MOVQ  dst+0(FP), AX
+	MOVQ  a+8(FP), DX
+	MOVQ  b+16(FP), BX
+	MOVQ  n+24(FP), SI
+	MOVQ  SI, DI
+	ANDQ  $0x0f, DI
+	MOVQ  $0x00000001, R8
+	MOVQ  DI, CX
+	SHLQ  CL, R8
+	DECQ  R8
+	KMOVW R8, K1
+	XORQ  CX, CX
+	SUBQ  $0x40, SI
+	JLT   e_single
+
+e_wide:
+	VMOVUPS (DX)(CX*1), Z0
+	VMOVUPS (BX)(CX*1), Z1
+	VDIVPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)(CX*1)
+	VMOVUPS 64(DX)(CX*1), Z0
+	VMOVUPS 64(BX)(CX*1), Z1
+	VDIVPS  Z1, Z0, Z0
+	VMOVUPS Z0, 64(AX)(CX*1)
+	VMOVUPS 128(DX)(CX*1), Z0
+	VMOVUPS 128(BX)(CX*1), Z1
+	VDIVPS  Z1, Z0, Z0
+	VMOVUPS Z0, 128(AX)(CX*1)
+	VMOVUPS 192(DX)(CX*1), Z0
+	VMOVUPS 192(BX)(CX*1), Z1
+	VDIVPS  Z1, Z0, Z0
+	VMOVUPS Z0, 192(AX)(CX*1)
+	ADDQ    $0x00000100, CX
+	SUBQ    $0x40, SI
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x40, SI
+	SUBQ $0x10, SI
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (DX)(CX*1), Z0
+	VMOVUPS (BX)(CX*1), Z1
+	VDIVPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)(CX*1)
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, SI
+	JGE     e_one
+
+e_rest:
+	TESTQ     DI, DI
+	JZ        e_end
+	VMOVUPS.Z (DX)(CX*1), K1, Z0
+	VMOVUPS.Z (BX)(CX*1), K1, Z1
+	VDIVPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(CX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func addScalar512(dst *float32, x *float32, n int, s float32)
+// Requires: AVX, AVX512F
+TEXT ·addScalar512(SB), NOSPLIT, $0-28
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), DX
+	MOVQ         n+16(FP), BX
+	VBROADCASTSS s+24(FP), Z0
+	MOVQ         BX, SI
+	ANDQ         $0x0f, SI
+	MOVQ         $0x00000001, DI
+	MOVQ         SI, CX
+	SHLQ         CL, DI
+	DECQ         DI
+	KMOVW        DI, K1
+	XORQ         CX, CX
+	SUBQ         $0x20, BX
+	JLT          e_single
+
+e_wide:
+	VMOVUPS (DX)(CX*1), Z1
+	VADDPS  Z0, Z1, Z1
+	VMOVUPS Z1, (AX)(CX*1)
+	VMOVUPS 64(DX)(CX*1), Z1
+	VADDPS  Z0, Z1, Z1
+	VMOVUPS Z1, 64(AX)(CX*1)
+	ADDQ    $0x00000080, CX
+	SUBQ    $0x20, BX
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x20, BX
+	SUBQ $0x10, BX
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (DX)(CX*1), Z1
+	VADDPS  Z0, Z1, Z1
+	VMOVUPS Z1, (AX)(CX*1)
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, BX
+	JGE     e_one
+
+e_rest:
+	TESTQ     SI, SI
+	JZ        e_end
+	VMOVUPS.Z (DX)(CX*1), K1, Z1
+	VADDPS    Z0, Z1, Z1
+	VMOVUPS   Z1, K1, (AX)(CX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func addScalarReLU512(dst *float32, x *float32, n int, s float32)
+// Requires: AVX, AVX512F
+TEXT ·addScalarReLU512(SB), NOSPLIT, $0-28
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), DX
+	MOVQ         n+16(FP), BX
+	VBROADCASTSS s+24(FP), Z0
+	VPXORQ       Z1, Z1, Z1
+	MOVQ         BX, SI
+	ANDQ         $0x0f, SI
+	MOVQ         $0x00000001, DI
+	MOVQ         SI, CX
+	SHLQ         CL, DI
+	DECQ         DI
+	KMOVW        DI, K1
+	XORQ         CX, CX
+	SUBQ         $0x20, BX
+	JLT          e_single
+
+e_wide:
+	VMOVUPS   (DX)(CX*1), Z2
+	VADDPS    Z0, Z2, Z2
+	VCMPPS    $0x06, Z1, Z2, K2
+	VMOVAPS.Z Z2, K2, Z2
+	VMOVUPS   Z2, (AX)(CX*1)
+	VMOVUPS   64(DX)(CX*1), Z2
+	VADDPS    Z0, Z2, Z2
+	VCMPPS    $0x06, Z1, Z2, K2
+	VMOVAPS.Z Z2, K2, Z2
+	VMOVUPS   Z2, 64(AX)(CX*1)
+	ADDQ      $0x00000080, CX
+	SUBQ      $0x20, BX
+	JGE       e_wide
+
+e_single:
+	ADDQ $0x20, BX
+	SUBQ $0x10, BX
+	JLT  e_rest
+
+e_one:
+	VMOVUPS   (DX)(CX*1), Z2
+	VADDPS    Z0, Z2, Z2
+	VCMPPS    $0x06, Z1, Z2, K2
+	VMOVAPS.Z Z2, K2, Z2
+	VMOVUPS   Z2, (AX)(CX*1)
+	ADDQ      $0x40, CX
+	SUBQ      $0x10, BX
+	JGE       e_one
+
+e_rest:
+	TESTQ     SI, SI
+	JZ        e_end
+	VMOVUPS.Z (DX)(CX*1), K1, Z2
+	VADDPS    Z0, Z2, Z2
+	VCMPPS    $0x06, Z1, Z2, K2
+	VMOVAPS.Z Z2, K2, Z2
+	VMOVUPS   Z2, K1, (AX)(CX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func adam512(w *float32, dw *float32, m *float32, v *float32, n int, p *float32, decays bool)
+// Requires: AVX, AVX512F
+TEXT ·adam512(SB), NOSPLIT, $0-49
+	MOVQ         w+0(FP), AX
+	MOVQ         dw+8(FP), DX
+	MOVQ         m+16(FP), BX
+	MOVQ         v+24(FP), SI
+	MOVQ         n+32(FP), DI
+	MOVB         decays+48(FP), R8
+	MOVQ         p+40(FP), CX
+	VBROADCASTSS (CX), Z0
+	VBROADCASTSS 4(CX), Z1
+	VBROADCASTSS 8(CX), Z2
+	VBROADCASTSS 12(CX), Z3
+	VBROADCASTSS 16(CX), Z4
+	VBROADCASTSS 20(CX), Z5
+	VBROADCASTSS 24(CX), Z6
+	VBROADCASTSS 28(CX), Z7
+	VBROADCASTSS 32(CX), Z8
+	MOVQ         DI, R9
+	ANDQ         $0x0f, R9
+	MOVQ         $0x00000001, R10
+	MOVQ         R9, CX
+	SHLQ         CL, R10
+	DECQ         R10
+	KMOVW        R10, K1
+	XORQ         CX, CX
+	SUBQ         $0x10, DI
+	JLT          e_rest
+
+e_one:
+	VMOVUPS (DX)(CX*1), Z9
+	VMOVUPS (AX)(CX*1), Z10
+	VMULPS  Z0, Z9, Z9
+	TESTB   R8, R8
+	JZ      nodecay0
+	VMULPS  Z1, Z10, Z11
+	VADDPS  Z11, Z9, Z9
+
+nodecay0:
+	VMOVUPS (BX)(CX*1), Z11
+	VSUBPS  Z11, Z9, Z12
+	VMULPS  Z7, Z12, Z12
+	VADDPS  Z12, Z11, Z11
+	VMOVUPS Z11, (BX)(CX*1)
+	VMOVUPS (SI)(CX*1), Z12
+	VMULPS  Z6, Z12, Z12
+	VMULPS  Z8, Z9, Z13
+	VMULPS  Z9, Z13, Z13
+	VADDPS  Z13, Z12, Z12
+	VMOVUPS Z12, (SI)(CX*1)
+	VSQRTPS Z12, Z12
+	VMULPS  Z4, Z12, Z12
+	VADDPS  Z5, Z12, Z12
+	VMULPS  Z3, Z11, Z11
+	VDIVPS  Z12, Z11, Z11
+	VMULPS  Z2, Z10, Z10
+	VSUBPS  Z11, Z10, Z10
+	VMOVUPS Z10, (AX)(CX*1)
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, DI
+	JGE     e_one
+
+e_rest:
+	TESTQ     R9, R9
+	JZ        e_end
+	VMOVUPS.Z (DX)(CX*1), K1, Z9
+	VMOVUPS.Z (AX)(CX*1), K1, Z10
+	VMULPS    Z0, Z9, Z9
+	TESTB     R8, R8
+	JZ        nodecay1
+	VMULPS    Z1, Z10, Z0
+	VADDPS    Z0, Z9, Z9
+
+nodecay1:
+	VMOVUPS.Z (BX)(CX*1), K1, Z0
+	VSUBPS    Z0, Z9, Z1
+	VMULPS    Z7, Z1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (BX)(CX*1)
+	VMOVUPS.Z (SI)(CX*1), K1, Z1
+	VMULPS    Z6, Z1, Z1
+	VMULPS    Z8, Z9, Z6
+	VMULPS    Z9, Z6, Z6
+	VADDPS    Z6, Z1, Z1
+	VMOVUPS   Z1, K1, (SI)(CX*1)
+	VSQRTPS   Z1, Z1
+	VMULPS    Z4, Z1, Z1
+	VADDPS    Z5, Z1, Z1
+	VMULPS    Z3, Z0, Z0
+	VDIVPS    Z1, Z0, Z0
+	VMULPS    Z2, Z10, Z10
+	VSUBPS    Z0, Z10, Z10
+	VMOVUPS   Z10, K1, (AX)(CX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func sgd512(w *float32, dw *float32, m *float32, n int, p *float32, decays bool, nesterov bool)
+// Requires: AVX, AVX512F
+TEXT ·sgd512(SB), NOSPLIT, $0-42
+	MOVQ         w+0(FP), AX
+	MOVQ         dw+8(FP), DX
+	MOVQ         m+16(FP), BX
+	MOVQ         n+24(FP), SI
+	MOVB         decays+40(FP), DI
+	MOVB         nesterov+41(FP), R8
+	MOVQ         p+32(FP), CX
+	VBROADCASTSS (CX), Z0
+	VBROADCASTSS 4(CX), Z1
+	VBROADCASTSS 8(CX), Z2
+	VBROADCASTSS 12(CX), Z3
+	VBROADCASTSS 16(CX), Z4
+	MOVQ         SI, R9
+	ANDQ         $0x0f, R9
+	MOVQ         $0x00000001, R10
+	MOVQ         R9, CX
+	SHLQ         CL, R10
+	DECQ         R10
+	KMOVW        R10, K1
+	XORQ         CX, CX
+	SUBQ         $0x10, SI
+	JLT          e_rest
+
+e_one:
+	VMOVUPS (DX)(CX*1), Z5
+	VMOVUPS (AX)(CX*1), Z6
+	VMULPS  Z0, Z5, Z5
+	TESTB   DI, DI
+	JZ      nodecay0
+	VMULPS  Z1, Z6, Z8
+	VADDPS  Z8, Z5, Z5
+
+nodecay0:
+	VMOVUPS (BX)(CX*1), Z7
+	VMULPS  Z3, Z7, Z7
+	VMULPS  Z4, Z5, Z8
+	VADDPS  Z8, Z7, Z7
+	VMOVUPS Z7, (BX)(CX*1)
+	TESTB   R8, R8
+	JZ      plain0
+	VMULPS  Z3, Z7, Z7
+	VADDPS  Z7, Z5, Z7
+
+plain0:
+	VMULPS  Z2, Z7, Z7
+	VSUBPS  Z7, Z6, Z6
+	VMOVUPS Z6, (AX)(CX*1)
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, SI
+	JGE     e_one
+
+e_rest:
+	TESTQ     R9, R9
+	JZ        e_end
+	VMOVUPS.Z (DX)(CX*1), K1, Z5
+	VMOVUPS.Z (AX)(CX*1), K1, Z6
+	VMULPS    Z0, Z5, Z5
+	TESTB     DI, DI
+	JZ        nodecay1
+	VMULPS    Z1, Z6, Z1
+	VADDPS    Z1, Z5, Z5
+
+nodecay1:
+	VMOVUPS.Z (BX)(CX*1), K1, Z0
+	VMULPS    Z3, Z0, Z0
+	VMULPS    Z4, Z5, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (BX)(CX*1)
+	TESTB     R8, R8
+	JZ        plain1
+	VMULPS    Z3, Z0, Z0
+	VADDPS    Z0, Z5, Z0
+
+plain1:
+	VMULPS  Z2, Z0, Z0
+	VSUBPS  Z0, Z6, Z6
+	VMOVUPS Z6, K1, (AX)(CX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func maxPool2x2512(dst *float32, x *float32, rows int, w int, q int)
+// Requires: AVX, AVX512F
+TEXT ·maxPool2x2512(SB), NOSPLIT, $0-40
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), DX
+	MOVQ    w+24(FP), BX
+	MOVQ    q+32(FP), SI
+	MOVQ    SI, DI
+	ANDQ    $0x0f, DI
+	MOVQ    $0x00000001, R8
+	MOVQ    DI, CX
+	SHLQ    CL, R8
+	DECQ    R8
+	KMOVW   R8, K1
+	LEAQ    (DI)(DI*1), R8
+	MOVQ    $0x00000001, R9
+	MOVQ    R8, CX
+	SHLQ    CL, R9
+	DECQ    R9
+	KMOVW   R9, K2
+	MOVQ    $0x00000001, R9
+	MOVQ    R8, CX
+	SHLQ    CL, R9
+	DECQ    R9
+	SHRQ    $0x10, R9
+	KMOVW   R9, K3
+	VMOVUPS outOfPairs<>+0(SB), Z0
+	VMOVUPS intoPairs<>+0(SB), Z1
+	MOVQ    rows+16(FP), R8
+	MOVQ    w+24(FP), R9
+	SHLQ    $0x03, R9
+	TESTQ   R8, R8
+	JZ      done
+
+row:
+	LEAQ (DX)(BX*4), R10
+	MOVQ SI, R11
+	XORQ CX, CX
+	SUBQ $0x10, R11
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (DX)(CX*2), Z1
+	VMOVUPS 64(DX)(CX*2), Z2
+	VSHUFPS $0x88, Z2, Z1, Z3
+	VSHUFPS $0xdd, Z2, Z1, Z1
+	VMOVUPS (R10)(CX*2), Z2
+	VMOVUPS 64(R10)(CX*2), Z4
+	VSHUFPS $0x88, Z4, Z2, Z5
+	VSHUFPS $0xdd, Z4, Z2, Z2
+	VCMPPS  $0x03, Z1, Z3, K4
+	VMAXPS  Z1, Z3, Z4
+	VADDPS  Z1, Z3, K4, Z4
+	VMOVAPS Z4, Z3
+	VCMPPS  $0x03, Z2, Z5, K4
+	VMAXPS  Z2, Z5, Z1
+	VADDPS  Z2, Z5, K4, Z1
+	VMOVAPS Z1, Z5
+	VCMPPS  $0x03, Z5, Z3, K4
+	VMAXPS  Z5, Z3, Z1
+	VADDPS  Z5, Z3, K4, Z1
+	VMOVAPS Z1, Z3
+	VPERMPD Z3, Z0, Z3
+	VMOVUPS Z3, (AX)(CX*1)
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, R11
+	JGE     e_one
+
+e_rest:
+	TESTQ     DI, DI
+	JZ        e_end
+	VMOVUPS.Z (DX)(CX*2), K2, Z1
+	VMOVUPS.Z 64(DX)(CX*2), K3, Z2
+	VSHUFPS   $0x88, Z2, Z1, Z3
+	VSHUFPS   $0xdd, Z2, Z1, Z1
+	VMOVUPS.Z (R10)(CX*2), K2, Z2
+	VMOVUPS.Z 64(R10)(CX*2), K3, Z4
+	VSHUFPS   $0x88, Z4, Z2, Z5
+	VSHUFPS   $0xdd, Z4, Z2, Z2
+	VCMPPS    $0x03, Z1, Z3, K4
+	VMAXPS    Z1, Z3, Z4
+	VADDPS    Z1, Z3, K4, Z4
+	VMOVAPS   Z4, Z3
+	VCMPPS    $0x03, Z2, Z5, K4
+	VMAXPS    Z2, Z5, Z1
+	VADDPS    Z2, Z5, K4, Z1
+	VMOVAPS   Z1, Z5
+	VCMPPS    $0x03, Z5, Z3, K4
+	VMAXPS    Z5, Z3, Z1
+	VADDPS    Z5, Z3, K4, Z1
+	VMOVAPS   Z1, Z3
+	VPERMPD   Z3, Z0, Z3
+	VMOVUPS   Z3, K1, (AX)(CX*1)
+
+e_end:
+	LEAQ (AX)(SI*4), AX
+	ADDQ R9, DX
+	DECQ R8
+	JNZ  row
+
+done:
+	VZEROUPPER
+	RET
+
+// func maxPoolGrad2x2512(dx *float32, dy *float32, x *float32, y *float32, rows int, w int, q int) (nan bool)
+// Requires: AVX, AVX512F
+TEXT ·maxPoolGrad2x2512(SB), NOSPLIT, $8-57
+	MOVQ    dx+0(FP), AX
+	MOVQ    dy+8(FP), DX
+	MOVQ    x+16(FP), BX
+	MOVQ    y+24(FP), SI
+	MOVQ    w+40(FP), DI
+	MOVQ    q+48(FP), R8
+	MOVQ    R8, R9
+	ANDQ    $0x0f, R9
+	MOVQ    $0x00000001, R10
+	MOVQ    R9, CX
+	SHLQ    CL, R10
+	DECQ    R10
+	KMOVW   R10, K1
+	LEAQ    (R9)(R9*1), R10
+	MOVQ    $0x00000001, R11
+	MOVQ    R10, CX
+	SHLQ    CL, R11
+	DECQ    R11
+	KMOVW   R11, K2
+	MOVQ    $0x00000001, R11
+	MOVQ    R10, CX
+	SHLQ    CL, R11
+	DECQ    R11
+	SHRQ    $0x10, R11
+	KMOVW   R11, K3
+	VMOVUPS outOfPairs<>+0(SB), Z0
+	VMOVUPS intoPairs<>+0(SB), Z0
+	MOVQ    rows+32(FP), R10
+	MOVQ    w+40(FP), R11
+	SHLQ    $0x03, R11
+	XORQ    R12, R12
+	TESTQ   R10, R10
+	JZ      done
+
+row:
+	LEAQ (BX)(DI*4), R14
+	LEAQ (AX)(DI*4), R15
+	MOVQ R8, BP
+	XORQ CX, CX
+	SUBQ $0x10, BP
+	JLT  e_rest
+
+e_one:
+	VMOVUPS   (SI)(CX*1), Z1
+	VMOVUPS   (DX)(CX*1), Z2
+	VCMPPS    $0x03, Z1, Z1, K4
+	KMOVW     K4, R13
+	ORQ       R13, R12
+	VPERMPD   Z1, Z0, Z1
+	VPERMPD   Z2, Z0, Z2
+	VMOVUPS   (BX)(CX*2), Z3
+	VMOVUPS   64(BX)(CX*2), Z4
+	VSHUFPS   $0x88, Z4, Z3, Z5
+	VSHUFPS   $0xdd, Z4, Z3, Z3
+	VCMPPS    $0x00, Z1, Z5, K4
+	VCMPPS    $0x04, Z1, Z5, K5
+	VMOVAPS.Z Z2, K4, Z5
+	VMOVAPS.Z Z2, K5, Z2
+	VCMPPS    $0x00, Z1, Z3, K4
+	VCMPPS    $0x04, Z1, Z3, K5
+	VMOVAPS.Z Z2, K4, Z3
+	VMOVAPS.Z Z2, K5, Z2
+	VUNPCKLPS Z3, Z5, Z4
+	VUNPCKHPS Z3, Z5, Z5
+	VMOVUPS   Z4, (AX)(CX*2)
+	VMOVUPS   Z5, 64(AX)(CX*2)
+	VMOVUPS   (R14)(CX*2), Z3
+	VMOVUPS   64(R14)(CX*2), Z4
+	VSHUFPS   $0x88, Z4, Z3, Z5
+	VSHUFPS   $0xdd, Z4, Z3, Z3
+	VCMPPS    $0x00, Z1, Z5, K4
+	VCMPPS    $0x04, Z1, Z5, K5
+	VMOVAPS.Z Z2, K4, Z5
+	VMOVAPS.Z Z2, K5, Z2
+	VMOVAPS   Z2, Z3
+	VUNPCKLPS Z3, Z5, Z1
+	VUNPCKHPS Z3, Z5, Z5
+	VMOVUPS   Z1, (R15)(CX*2)
+	VMOVUPS   Z5, 64(R15)(CX*2)
+	ADDQ      $0x40, CX
+	SUBQ      $0x10, BP
+	JGE       e_one
+
+e_rest:
+	TESTQ     R9, R9
+	JZ        e_end
+	VMOVUPS.Z (SI)(CX*1), K1, Z1
+	VMOVUPS.Z (DX)(CX*1), K1, Z2
+	VCMPPS    $0x03, Z1, Z1, K4
+	KMOVW     K4, R13
+	ORQ       R13, R12
+	VPERMPD   Z1, Z0, Z1
+	VPERMPD   Z2, Z0, Z2
+	VMOVUPS.Z (BX)(CX*2), K2, Z3
+	VMOVUPS.Z 64(BX)(CX*2), K3, Z4
+	VSHUFPS   $0x88, Z4, Z3, Z5
+	VSHUFPS   $0xdd, Z4, Z3, Z3
+	VCMPPS    $0x00, Z1, Z5, K4
+	VCMPPS    $0x04, Z1, Z5, K5
+	VMOVAPS.Z Z2, K4, Z5
+	VMOVAPS.Z Z2, K5, Z2
+	VCMPPS    $0x00, Z1, Z3, K4
+	VCMPPS    $0x04, Z1, Z3, K5
+	VMOVAPS.Z Z2, K4, Z3
+	VMOVAPS.Z Z2, K5, Z2
+	VUNPCKLPS Z3, Z5, Z4
+	VUNPCKHPS Z3, Z5, Z5
+	VMOVUPS   Z4, K2, (AX)(CX*2)
+	VMOVUPS   Z5, K3, 64(AX)(CX*2)
+	VMOVUPS.Z (R14)(CX*2), K2, Z3
+	VMOVUPS.Z 64(R14)(CX*2), K3, Z4
+	VSHUFPS   $0x88, Z4, Z3, Z5
+	VSHUFPS   $0xdd, Z4, Z3, Z3
+	VCMPPS    $0x00, Z1, Z5, K4
+	VCMPPS    $0x04, Z1, Z5, K5
+	VMOVAPS.Z Z2, K4, Z5
+	VMOVAPS.Z Z2, K5, Z2
+	VMOVAPS   Z2, Z3
+	VUNPCKLPS Z3, Z5, Z1
+	VUNPCKHPS Z3, Z5, Z5
+	VMOVUPS   Z1, K2, (R15)(CX*2)
+	VMOVUPS   Z5, K3, 64(R15)(CX*2)
+
+e_end:
+	LEAQ (DX)(R8*4), DX
+	LEAQ (SI)(R8*4), SI
+	ADDQ R11, BX
+	ADDQ R11, AX
+	DECQ R10
+	JNZ  row
+
+done:
+	TESTQ R12, R12
+	SETNE AL
+	MOVB  AL, nan+56(FP)
+	VZEROUPPER
+	RET
+
+// func sumsAbout256(x *float32, rows int, stride int, n int, near float64) (sum float64, squares float64)
+// Requires: AVX, AVX2, FMA3, SSE2
+TEXT ·sumsAbout256(SB), NOSPLIT, $0-56
+	MOVQ         x+0(FP), AX
+	MOVQ         n+24(FP), CX
+	VBROADCASTSD near+32(FP), Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	MOVQ         CX, BX
+	ANDQ         $0x03, BX
+	LEAQ         ones<>+64(SB), DX
+	MOVQ         BX, SI
+	SHLQ         $0x02, SI
+	SUBQ         SI, DX
+	VMOVUPS      (DX), X9
+	MOVQ         rows+8(FP), SI
+	MOVQ         stride+16(FP), DI
+	SHLQ         $0x02, DI
+	TESTQ        SI, SI
+	JZ           done
+
+row:
+	MOVQ CX, R8
+	XORQ DX, DX
+	SUBQ $0x10, R8
+	JLT  e_single
+
+e_wide:
+	VCVTPS2PD   (AX)(DX*1), Y10
+	VSUBPD      Y0, Y10, Y10
+	VADDPD      Y10, Y1, Y1
+	VFMADD231PD Y10, Y10, Y5
+	VCVTPS2PD   16(AX)(DX*1), Y10
+	VSUBPD      Y0, Y10, Y10
+	VADDPD      Y10, Y2, Y2
+	VFMADD231PD Y10, Y10, Y6
+	VCVTPS2PD   32(AX)(DX*1), Y10
+	VSUBPD      Y0, Y10, Y10
+	VADDPD      Y10, Y3, Y3
+	VFMADD231PD Y10, Y10, Y7
+	VCVTPS2PD   48(AX)(DX*1), Y10
+	VSUBPD      Y0, Y10, Y10
+	VADDPD      Y10, Y4, Y4
+	VFMADD231PD Y10, Y10, Y8
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x10, R8
+	JGE         e_wide
+
+e_single:
+	ADDQ $0x10, R8
+	SUBQ $0x04, R8
+	JLT  e_rest
+
+e_one:
+	VCVTPS2PD   (AX)(DX*1), Y10
+	VSUBPD      Y0, Y10, Y10
+	VADDPD      Y10, Y1, Y1
+	VFMADD231PD Y10, Y10, Y5
+	ADDQ        $0x10, DX
+	SUBQ        $0x04, R8
+	JGE         e_one
+
+e_rest:
+	TESTQ       BX, BX
+	JZ          e_end
+	VMASKMOVPS  (AX)(DX*1), X9, X10
+	VCVTPS2PD   X10, Y10
+	VSUBPD      Y0, Y10, Y10
+	VPMOVSXDQ   X9, Y11
+	VANDPD      Y11, Y10, Y10
+	VADDPD      Y10, Y1, Y1
+	VFMADD231PD Y10, Y10, Y5
+
+e_end:
+	ADDQ DI, AX
+	DECQ SI
+	JNZ  row
+
+done:
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y4, Y2, Y2
+	VADDPD       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPD       X0, X1, X1
+	VUNPCKHPD    X1, X1, X0
+	VADDSD       X0, X1, X1
+	MOVSD        X1, sum+40(FP)
+	VADDPD       Y7, Y5, Y5
+	VADDPD       Y8, Y6, Y6
+	VADDPD       Y6, Y5, Y5
+	VEXTRACTF128 $0x01, Y5, X0
+	VADDPD       X0, X5, X5
+	VUNPCKHPD    X5, X5, X0
+	VADDSD       X0, X5, X5
+	MOVSD        X5, squares+48(FP)
+	VZEROUPPER
+	RET
+
+// func sumAndDot256(dy *float32, x *float32, rows int, stride int, n int, mean float64) (sum float64, dot float64)
+// Requires: AVX, FMA3, SSE2
+TEXT ·sumAndDot256(SB), NOSPLIT, $0-64
+	MOVQ         dy+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+32(FP), DX
+	VBROADCASTSD mean+40(FP), Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	MOVQ         DX, SI
+	ANDQ         $0x03, SI
+	LEAQ         ones<>+64(SB), BX
+	MOVQ         SI, DI
+	SHLQ         $0x02, DI
+	SUBQ         DI, BX
+	VMOVUPS      (BX), X9
+	MOVQ         rows+16(FP), DI
+	MOVQ         stride+24(FP), R8
+	SHLQ         $0x02, R8
+	TESTQ        DI, DI
+	JZ           done
+
+row:
+	MOVQ DX, R9
+	XORQ BX, BX
+	SUBQ $0x10, R9
+	JLT  e_single
+
+e_wide:
+	VCVTPS2PD   (AX)(BX*1), Y10
+	VCVTPS2PD   (CX)(BX*1), Y11
+	VADDPD      Y10, Y1, Y1
+	VSUBPD      Y0, Y11, Y11
+	VFMADD231PD Y10, Y11, Y5
+	VCVTPS2PD   16(AX)(BX*1), Y10
+	VCVTPS2PD   16(CX)(BX*1), Y11
+	VADDPD      Y10, Y2, Y2
+	VSUBPD      Y0, Y11, Y11
+	VFMADD231PD Y10, Y11, Y6
+	VCVTPS2PD   32(AX)(BX*1), Y10
+	VCVTPS2PD   32(CX)(BX*1), Y11
+	VADDPD      Y10, Y3, Y3
+	VSUBPD      Y0, Y11, Y11
+	VFMADD231PD Y10, Y11, Y7
+	VCVTPS2PD   48(AX)(BX*1), Y10
+	VCVTPS2PD   48(CX)(BX*1), Y11
+	VADDPD      Y10, Y4, Y4
+	VSUBPD      Y0, Y11, Y11
+	VFMADD231PD Y10, Y11, Y8
+	ADDQ        $0x00000040, BX
+	SUBQ        $0x10, R9
+	JGE         e_wide
+
+e_single:
+	ADDQ $0x10, R9
+	SUBQ $0x04, R9
+	JLT  e_rest
+
+e_one:
+	VCVTPS2PD   (AX)(BX*1), Y10
+	VCVTPS2PD   (CX)(BX*1), Y11
+	VADDPD      Y10, Y1, Y1
+	VSUBPD      Y0, Y11, Y11
+	VFMADD231PD Y10, Y11, Y5
+	ADDQ        $0x10, BX
+	SUBQ        $0x04, R9
+	JGE         e_one
+
+e_rest:
+	TESTQ       SI, SI
+	JZ          e_end
+	VMASKMOVPS  (AX)(BX*1), X9, X10
+	VCVTPS2PD   X10, Y10
+	VMASKMOVPS  (CX)(BX*1), X9, X11
+	VCVTPS2PD   X11, Y11
+	VADDPD      Y10, Y1, Y1
+	VSUBPD      Y0, Y11, Y11
+	VFMADD231PD Y10, Y11, Y5
+
+e_end:
+	ADDQ R8, AX
+	ADDQ R8, CX
+	DECQ DI
+	JNZ  row
+
+done:
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y4, Y2, Y2
+	VADDPD       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPD       X0, X1, X1
+	VUNPCKHPD    X1, X1, X0
+	VADDSD       X0, X1, X1
+	MOVSD        X1, sum+48(FP)
+	VADDPD       Y7, Y5, Y5
+	VADDPD       Y8, Y6, Y6
+	VADDPD       Y6, Y5, Y5
+	VEXTRACTF128 $0x01, Y5, X0
+	VADDPD       X0, X5, X5
+	VUNPCKHPD    X5, X5, X0
+	VADDSD       X0, X5, X5
+	MOVSD        X5, dot+56(FP)
+	VZEROUPPER
+	RET
+
+// func sumAndDotReLU256(dy *float32, x *float32, y *float32, rows int, stride int, n int, mean float64) (sum float64, dot float64)
+// Requires: AVX, FMA3, SSE2
+TEXT ·sumAndDotReLU256(SB), NOSPLIT, $0-72
+	MOVQ         dy+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+40(FP), DX
+	MOVQ         y+16(FP), BX
+	VXORPS       Y0, Y0, Y0
+	VBROADCASTSD mean+48(FP), Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	MOVQ         DX, DI
+	ANDQ         $0x03, DI
+	LEAQ         ones<>+64(SB), SI
+	MOVQ         DI, R8
+	SHLQ         $0x02, R8
+	SUBQ         R8, SI
+	VMOVUPS      (SI), X10
+	MOVQ         rows+24(FP), R8
+	MOVQ         stride+32(FP), R9
+	SHLQ         $0x02, R9
+	TESTQ        R8, R8
+	JZ           done
+
+row:
+	MOVQ DX, R10
+	XORQ SI, SI
+	SUBQ $0x10, R10
+	JLT  e_single
+
+e_wide:
+	VMOVUPS     (AX)(SI*1), X11
+	VMOVUPS     (BX)(SI*1), X12
+	VCMPPS      $0x04, X0, X12, X12
+	VANDPS      X12, X11, X11
+	VCVTPS2PD   X11, Y11
+	VCVTPS2PD   (CX)(SI*1), Y12
+	VADDPD      Y11, Y2, Y2
+	VSUBPD      Y1, Y12, Y12
+	VFMADD231PD Y11, Y12, Y6
+	VMOVUPS     16(AX)(SI*1), X11
+	VMOVUPS     16(BX)(SI*1), X12
+	VCMPPS      $0x04, X0, X12, X12
+	VANDPS      X12, X11, X11
+	VCVTPS2PD   X11, Y11
+	VCVTPS2PD   16(CX)(SI*1), Y12
+	VADDPD      Y11, Y3, Y3
+	VSUBPD      Y1, Y12, Y12
+	VFMADD231PD Y11, Y12, Y7
+	VMOVUPS     32(AX)(SI*1), X11
+	VMOVUPS     32(BX)(SI*1), X12
+	VCMPPS      $0x04, X0, X12, X12
+	VANDPS      X12, X11, X11
+	VCVTPS2PD   X11, Y11
+	VCVTPS2PD   32(CX)(SI*1), Y12
+	VADDPD      Y11, Y4, Y4
+	VSUBPD      Y1, Y12, Y12
+	VFMADD231PD Y11, Y12, Y8
+	VMOVUPS     48(AX)(SI*1), X11
+	VMOVUPS     48(BX)(SI*1), X12
+	VCMPPS      $0x04, X0, X12, X12
+	VANDPS      X12, X11, X11
+	VCVTPS2PD   X11, Y11
+	VCVTPS2PD   48(CX)(SI*1), Y12
+	VADDPD      Y11, Y5, Y5
+	VSUBPD      Y1, Y12, Y12
+	VFMADD231PD Y11, Y12, Y9
+	ADDQ        $0x00000040, SI
+	SUBQ        $0x10, R10
+	JGE         e_wide
+
+e_single:
+	ADDQ $0x10, R10
+	SUBQ $0x04, R10
+	JLT  e_rest
+
+e_one:
+	VMOVUPS     (AX)(SI*1), X11
+	VMOVUPS     (BX)(SI*1), X12
+	VCMPPS      $0x04, X0, X12, X12
+	VANDPS      X12, X11, X11
+	VCVTPS2PD   X11, Y11
+	VCVTPS2PD   (CX)(SI*1), Y12
+	VADDPD      Y11, Y2, Y2
+	VSUBPD      Y1, Y12, Y12
+	VFMADD231PD Y11, Y12, Y6
+	ADDQ        $0x10, SI
+	SUBQ        $0x04, R10
+	JGE         e_one
+
+e_rest:
+	TESTQ       DI, DI
+	JZ          e_end
+	VMASKMOVPS  (AX)(SI*1), X10, X11
+	VMASKMOVPS  (BX)(SI*1), X10, X12
+	VCMPPS      $0x04, X0, X12, X12
+	VANDPS      X12, X11, X11
+	VCVTPS2PD   X11, Y11
+	VMASKMOVPS  (CX)(SI*1), X10, X12
+	VCVTPS2PD   X12, Y12
+	VADDPD      Y11, Y2, Y2
+	VSUBPD      Y1, Y12, Y12
+	VFMADD231PD Y11, Y12, Y6
+
+e_end:
+	ADDQ R9, AX
+	ADDQ R9, CX
+	ADDQ R9, BX
+	DECQ R8
+	JNZ  row
+
+done:
+	VADDPD       Y4, Y2, Y2
+	VADDPD       Y5, Y3, Y3
+	VADDPD       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPD       X0, X2, X2
+	VUNPCKHPD    X2, X2, X0
+	VADDSD       X0, X2, X2
+	MOVSD        X2, sum+56(FP)
+	VADDPD       Y8, Y6, Y6
+	VADDPD       Y9, Y7, Y7
+	VADDPD       Y7, Y6, Y6
+	VEXTRACTF128 $0x01, Y6, X0
+	VADDPD       X0, X6, X6
+	VUNPCKHPD    X6, X6, X0
+	VADDSD       X0, X6, X6
+	MOVSD        X6, dot+64(FP)
+	VZEROUPPER
+	RET
+
+// func normalize256(dst *float32, x *float32, rows int, stride int, n int, mean float32, scale float32, shift float32)
+// Requires: AVX
+TEXT ·normalize256(SB), NOSPLIT, $0-52
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+32(FP), DX
+	VBROADCASTSS mean+40(FP), Y0
+	VBROADCASTSS scale+44(FP), Y1
+	VBROADCASTSS shift+48(FP), Y2
+	MOVQ         DX, SI
+	ANDQ         $0x07, SI
+	LEAQ         ones<>+64(SB), BX
+	MOVQ         SI, DI
+	SHLQ         $0x02, DI
+	SUBQ         DI, BX
+	VMOVUPS      (BX), Y3
+	MOVQ         rows+16(FP), DI
+	MOVQ         stride+24(FP), R8
+	SHLQ         $0x02, R8
+	TESTQ        DI, DI
+	JZ           done
+
+row:
+	MOVQ DX, R9
+	XORQ BX, BX
+	SUBQ $0x20, R9
+	JLT  e_single
+
+e_wide:
+	VMOVUPS (CX)(BX*1), Y4
+	VSUBPS  Y0, Y4, Y4
+	VMULPS  Y1, Y4, Y4
+	VADDPS  Y2, Y4, Y4
+	VMOVUPS Y4, (AX)(BX*1)
+	VMOVUPS 32(CX)(BX*1), Y4
+	VSUBPS  Y0, Y4, Y4
+	VMULPS  Y1, Y4, Y4
+	VADDPS  Y2, Y4, Y4
+	VMOVUPS Y4, 32(AX)(BX*1)
+	VMOVUPS 64(CX)(BX*1), Y4
+	VSUBPS  Y0, Y4, Y4
+	VMULPS  Y1, Y4, Y4
+	VADDPS  Y2, Y4, Y4
+	VMOVUPS Y4, 64(AX)(BX*1)
+	VMOVUPS 96(CX)(BX*1), Y4
+	VSUBPS  Y0, Y4, Y4
+	VMULPS  Y1, Y4, Y4
+	VADDPS  Y2, Y4, Y4
+	VMOVUPS Y4, 96(AX)(BX*1)
+	ADDQ    $0x00000080, BX
+	SUBQ    $0x20, R9
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x20, R9
+	SUBQ $0x08, R9
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (CX)(BX*1), Y4
+	VSUBPS  Y0, Y4, Y4
+	VMULPS  Y1, Y4, Y4
+	VADDPS  Y2, Y4, Y4
+	VMOVUPS Y4, (AX)(BX*1)
+	ADDQ    $0x20, BX
+	SUBQ    $0x08, R9
+	JGE     e_one
+
+e_rest:
+	TESTQ      SI, SI
+	JZ         e_end
+	VMASKMOVPS (CX)(BX*1), Y3, Y4
+	VSUBPS     Y0, Y4, Y4
+	VMULPS     Y1, Y4, Y4
+	VADDPS     Y2, Y4, Y4
+	VMASKMOVPS Y4, Y3, (AX)(BX*1)
+
+e_end:
+	ADDQ R8, AX
+	ADDQ R8, CX
+	DECQ DI
+	JNZ  row
+
+done:
+	VZEROUPPER
+	RET
+
+// func normalizeReLU256(dst *float32, x *float32, rows int, stride int, n int, mean float32, scale float32, shift float32)
+// Requires: AVX
+TEXT ·normalizeReLU256(SB), NOSPLIT, $0-52
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+32(FP), DX
+	VBROADCASTSS mean+40(FP), Y0
+	VBROADCASTSS scale+44(FP), Y1
+	VBROADCASTSS shift+48(FP), Y2
+	VXORPS       Y3, Y3, Y3
+	MOVQ         DX, SI
+	ANDQ         $0x07, SI
+	LEAQ         ones<>+64(SB), BX
+	MOVQ         SI, DI
+	SHLQ         $0x02, DI
+	SUBQ         DI, BX
+	VMOVUPS      (BX), Y4
+	MOVQ         rows+16(FP), DI
+	MOVQ         stride+24(FP), R8
+	SHLQ         $0x02, R8
+	TESTQ        DI, DI
+	JZ           done
+
+row:
+	MOVQ DX, R9
+	XORQ BX, BX
+	SUBQ $0x20, R9
+	JLT  e_single
+
+e_wide:
+	VMOVUPS (CX)(BX*1), Y5
+	VSUBPS  Y0, Y5, Y5
+	VMULPS  Y1, Y5, Y5
+	VADDPS  Y2, Y5, Y5
+	VCMPPS  $0x06, Y3, Y5, Y6
+	VANDPS  Y6, Y5, Y5
+	VMOVUPS Y5, (AX)(BX*1)
+	VMOVUPS 32(CX)(BX*1), Y5
+	VSUBPS  Y0, Y5, Y5
+	VMULPS  Y1, Y5, Y5
+	VADDPS  Y2, Y5, Y5
+	VCMPPS  $0x06, Y3, Y5, Y6
+	VANDPS  Y6, Y5, Y5
+	VMOVUPS Y5, 32(AX)(BX*1)
+	VMOVUPS 64(CX)(BX*1), Y5
+	VSUBPS  Y0, Y5, Y5
+	VMULPS  Y1, Y5, Y5
+	VADDPS  Y2, Y5, Y5
+	VCMPPS  $0x06, Y3, Y5, Y6
+	VANDPS  Y6, Y5, Y5
+	VMOVUPS Y5, 64(AX)(BX*1)
+	VMOVUPS 96(CX)(BX*1), Y5
+	VSUBPS  Y0, Y5, Y5
+	VMULPS  Y1, Y5, Y5
+	VADDPS  Y2, Y5, Y5
+	VCMPPS  $0x06, Y3, Y5, Y6
+	VANDPS  Y6, Y5, Y5
+	VMOVUPS Y5, 96(AX)(BX*1)
+	ADDQ    $0x00000080, BX
+	SUBQ    $0x20, R9
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x20, R9
+	SUBQ $0x08, R9
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (CX)(BX*1), Y5
+	VSUBPS  Y0, Y5, Y5
+	VMULPS  Y1, Y5, Y5
+	VADDPS  Y2, Y5, Y5
+	VCMPPS  $0x06, Y3, Y5, Y6
+	VANDPS  Y6, Y5, Y5
+	VMOVUPS Y5, (AX)(BX*1)
+	ADDQ    $0x20, BX
+	SUBQ    $0x08, R9
+	JGE     e_one
+
+e_rest:
+	TESTQ      SI, SI
+	JZ         e_end
+	VMASKMOVPS (CX)(BX*1), Y4, Y5
+	VSUBPS     Y0, Y5, Y5
+	VMULPS     Y1, Y5, Y5
+	VADDPS     Y2, Y5, Y5
+	VCMPPS     $0x06, Y3, Y5, Y6
+	VANDPS     Y6, Y5, Y5
+	VMASKMOVPS Y5, Y4, (AX)(BX*1)
+
+e_end:
+	ADDQ R8, AX
+	ADDQ R8, CX
+	DECQ DI
+	JNZ  row
+
+done:
+	VZEROUPPER
+	RET
+
+// func normalizeGrad256(dx *float32, dy *float32, x *float32, rows int, stride int, n int, mean float32, dyMean float32, slope float32, scale float32)
+// Requires: AVX
+TEXT ·normalizeGrad256(SB), NOSPLIT, $0-64
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         n+40(FP), BX
+	VBROADCASTSS mean+48(FP), Y0
+	VBROADCASTSS dyMean+52(FP), Y1
+	VBROADCASTSS slope+56(FP), Y2
+	VBROADCASTSS scale+60(FP), Y3
+	MOVQ         BX, DI
+	ANDQ         $0x07, DI
+	LEAQ         ones<>+64(SB), SI
+	MOVQ         DI, R8
+	SHLQ         $0x02, R8
+	SUBQ         R8, SI
+	VMOVUPS      (SI), Y4
+	MOVQ         rows+24(FP), R8
+	MOVQ         stride+32(FP), R9
+	SHLQ         $0x02, R9
+	TESTQ        R8, R8
+	JZ           done
+
+row:
+	MOVQ BX, R10
+	XORQ SI, SI
+	SUBQ $0x10, R10
+	JLT  e_single
+
+e_wide:
+	VMOVUPS (CX)(SI*1), Y5
+	VMOVUPS (DX)(SI*1), Y6
+	VSUBPS  Y0, Y6, Y6
+	VMULPS  Y2, Y6, Y6
+	VSUBPS  Y1, Y5, Y5
+	VSUBPS  Y6, Y5, Y5
+	VMULPS  Y3, Y5, Y5
+	VMOVUPS Y5, (AX)(SI*1)
+	VMOVUPS 32(CX)(SI*1), Y5
+	VMOVUPS 32(DX)(SI*1), Y6
+	VSUBPS  Y0, Y6, Y6
+	VMULPS  Y2, Y6, Y6
+	VSUBPS  Y1, Y5, Y5
+	VSUBPS  Y6, Y5, Y5
+	VMULPS  Y3, Y5, Y5
+	VMOVUPS Y5, 32(AX)(SI*1)
+	ADDQ    $0x00000040, SI
+	SUBQ    $0x10, R10
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x10, R10
+	SUBQ $0x08, R10
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (CX)(SI*1), Y5
+	VMOVUPS (DX)(SI*1), Y6
+	VSUBPS  Y0, Y6, Y6
+	VMULPS  Y2, Y6, Y6
+	VSUBPS  Y1, Y5, Y5
+	VSUBPS  Y6, Y5, Y5
+	VMULPS  Y3, Y5, Y5
+	VMOVUPS Y5, (AX)(SI*1)
+	ADDQ    $0x20, SI
+	SUBQ    $0x08, R10
+	JGE     e_one
+
+e_rest:
+	TESTQ      DI, DI
+	JZ         e_end
+	VMASKMOVPS (CX)(SI*1), Y4, Y5
+	VMASKMOVPS (DX)(SI*1), Y4, Y6
+	VSUBPS     Y0, Y6, Y6
+	VMULPS     Y2, Y6, Y6
+	VSUBPS     Y1, Y5, Y5
+	VSUBPS     Y6, Y5, Y5
+	VMULPS     Y3, Y5, Y5
+	VMASKMOVPS Y5, Y4, (AX)(SI*1)
+
+e_end:
+	ADDQ R9, AX
+	ADDQ R9, CX
+	ADDQ R9, DX
+	DECQ R8
+	JNZ  row
+
+done:
+	VZEROUPPER
+	RET
+
+// func normalizeGradReLU256(dx *float32, dy *float32, x *float32, y *float32, rows int, stride int, n int, mean float32, dyMean float32, slope float32, scale float32)
+// Requires: AVX
+TEXT ·normalizeGradReLU256(SB), NOSPLIT, $0-72
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         n+48(FP), BX
+	MOVQ         y+24(FP), SI
+	VXORPS       Y0, Y0, Y0
+	VBROADCASTSS mean+56(FP), Y1
+	VBROADCASTSS dyMean+60(FP), Y2
+	VBROADCASTSS slope+64(FP), Y3
+	VBROADCASTSS scale+68(FP), Y4
+	MOVQ         BX, R8
+	ANDQ         $0x07, R8
+	LEAQ         ones<>+64(SB), DI
+	MOVQ         R8, R9
+	SHLQ         $0x02, R9
+	SUBQ         R9, DI
+	VMOVUPS      (DI), Y5
+	MOVQ         rows+32(FP), R9
+	MOVQ         stride+40(FP), R10
+	SHLQ         $0x02, R10
+	TESTQ        R9, R9
+	JZ           done
+
+row:
+	MOVQ BX, R11
+	XORQ DI, DI
+	SUBQ $0x10, R11
+	JLT  e_single
+
+e_wide:
+	VMOVUPS (SI)(DI*1), Y6
+	VCMPPS  $0x04, Y0, Y6, Y7
+	VMOVUPS (CX)(DI*1), Y6
+	VANDPS  Y7, Y6, Y6
+	VMOVUPS (DX)(DI*1), Y7
+	VSUBPS  Y1, Y7, Y7
+	VMULPS  Y3, Y7, Y7
+	VSUBPS  Y2, Y6, Y6
+	VSUBPS  Y7, Y6, Y6
+	VMULPS  Y4, Y6, Y6
+	VMOVUPS Y6, (AX)(DI*1)
+	VMOVUPS 32(SI)(DI*1), Y6
+	VCMPPS  $0x04, Y0, Y6, Y7
+	VMOVUPS 32(CX)(DI*1), Y6
+	VANDPS  Y7, Y6, Y6
+	VMOVUPS 32(DX)(DI*1), Y7
+	VSUBPS  Y1, Y7, Y7
+	VMULPS  Y3, Y7, Y7
+	VSUBPS  Y2, Y6, Y6
+	VSUBPS  Y7, Y6, Y6
+	VMULPS  Y4, Y6, Y6
+	VMOVUPS Y6, 32(AX)(DI*1)
+	ADDQ    $0x00000040, DI
+	SUBQ    $0x10, R11
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x10, R11
+	SUBQ $0x08, R11
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (SI)(DI*1), Y6
+	VCMPPS  $0x04, Y0, Y6, Y7
+	VMOVUPS (CX)(DI*1), Y6
+	VANDPS  Y7, Y6, Y6
+	VMOVUPS (DX)(DI*1), Y7
+	VSUBPS  Y1, Y7, Y7
+	VMULPS  Y3, Y7, Y7
+	VSUBPS  Y2, Y6, Y6
+	VSUBPS  Y7, Y6, Y6
+	VMULPS  Y4, Y6, Y6
+	VMOVUPS Y6, (AX)(DI*1)
+	ADDQ    $0x20, DI
+	SUBQ    $0x08, R11
+	JGE     e_one
+
+e_rest:
+	TESTQ      R8, R8
+	JZ         e_end
+	VMASKMOVPS (SI)(DI*1), Y5, Y6
+	VCMPPS     $0x04, Y0, Y6, Y7
+	VMASKMOVPS (CX)(DI*1), Y5, Y6
+	VANDPS     Y7, Y6, Y6
+	VMASKMOVPS (DX)(DI*1), Y5, Y7
+	VSUBPS     Y1, Y7, Y7
+	VMULPS     Y3, Y7, Y7
+	VSUBPS     Y2, Y6, Y6
+	VSUBPS     Y7, Y6, Y6
+	VMULPS     Y4, Y6, Y6
+	VMASKMOVPS Y6, Y5, (AX)(DI*1)
+
+e_end:
+	ADDQ R10, AX
+	ADDQ R10, CX
+	ADDQ R10, DX
+	ADDQ R10, SI
+	DECQ R9
+	JNZ  row
+
+done:
+	VZEROUPPER
+	RET
+
+// func sum256(x *float32, n int) (sum float64)
+// Requires: AVX, SSE2
+TEXT ·sum256(SB), NOSPLIT, $0-24
+	MOVQ    x+0(FP), AX
+	MOVQ    n+8(FP), CX
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	MOVQ    CX, DX
+	ANDQ    $0x03, DX
+	LEAQ    ones<>+64(SB), BX
+	MOVQ    DX, SI
+	SHLQ    $0x02, SI
+	SUBQ    SI, BX
+	VMOVUPS (BX), X4
+	MOVQ    CX, BX
+	XORQ    CX, CX
+	SUBQ    $0x10, BX
+	JLT     e_single
+
+e_wide:
+	VCVTPS2PD (AX)(CX*1), Y5
+	VADDPD    Y5, Y0, Y0
+	VCVTPS2PD 16(AX)(CX*1), Y5
+	VADDPD    Y5, Y1, Y1
+	VCVTPS2PD 32(AX)(CX*1), Y5
+	VADDPD    Y5, Y2, Y2
+	VCVTPS2PD 48(AX)(CX*1), Y5
+	VADDPD    Y5, Y3, Y3
+	ADDQ      $0x00000040, CX
+	SUBQ      $0x10, BX
+	JGE       e_wide
+
+e_single:
+	ADDQ $0x10, BX
+	SUBQ $0x04, BX
+	JLT  e_rest
+
+e_one:
+	VCVTPS2PD (AX)(CX*1), Y5
+	VADDPD    Y5, Y0, Y0
+	ADDQ      $0x10, CX
+	SUBQ      $0x04, BX
+	JGE       e_one
+
+e_rest:
+	TESTQ      DX, DX
+	JZ         e_end
+	VMASKMOVPS (AX)(CX*1), X4, X4
+	VCVTPS2PD  X4, Y4
+	VADDPD     Y4, Y0, Y0
+
+e_end:
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VUNPCKHPD    X0, X0, X1
+	VADDSD       X1, X0, X0
+	MOVSD        X0, sum+16(FP)
+	VZEROUPPER
+	RET
+
+// func sumSquares256(x *float32, n int) (sum float64)
+// Requires: AVX, FMA3, SSE2
+TEXT ·sumSquares256(SB), NOSPLIT, $0-24
+	MOVQ    x+0(FP), AX
+	MOVQ    n+8(FP), CX
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	MOVQ    CX, DX
+	ANDQ    $0x03, DX
+	LEAQ    ones<>+64(SB), BX
+	MOVQ    DX, SI
+	SHLQ    $0x02, SI
+	SUBQ    SI, BX
+	VMOVUPS (BX), X4
+	MOVQ    CX, BX
+	XORQ    CX, CX
+	SUBQ    $0x10, BX
+	JLT     e_single
+
+e_wide:
+	VCVTPS2PD   (AX)(CX*1), Y5
+	VFMADD231PD Y5, Y5, Y0
+	VCVTPS2PD   16(AX)(CX*1), Y5
+	VFMADD231PD Y5, Y5, Y1
+	VCVTPS2PD   32(AX)(CX*1), Y5
+	VFMADD231PD Y5, Y5, Y2
+	VCVTPS2PD   48(AX)(CX*1), Y5
+	VFMADD231PD Y5, Y5, Y3
+	ADDQ        $0x00000040, CX
+	SUBQ        $0x10, BX
+	JGE         e_wide
+
+e_single:
+	ADDQ $0x10, BX
+	SUBQ $0x04, BX
+	JLT  e_rest
+
+e_one:
+	VCVTPS2PD   (AX)(CX*1), Y5
+	VFMADD231PD Y5, Y5, Y0
+	ADDQ        $0x10, CX
+	SUBQ        $0x04, BX
+	JGE         e_one
+
+e_rest:
+	TESTQ       DX, DX
+	JZ          e_end
+	VMASKMOVPS  (AX)(CX*1), X4, X4
+	VCVTPS2PD   X4, Y4
+	VFMADD231PD Y4, Y4, Y0
+
+e_end:
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VUNPCKHPD    X0, X0, X1
+	VADDSD       X1, X0, X0
+	MOVSD        X0, sum+16(FP)
+	VZEROUPPER
+	RET
+
+// func relu256(dst *float32, x *float32, n int)
+// Requires: AVX
+TEXT ·relu256(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    n+16(FP), DX
+	VXORPS  Y0, Y0, Y0
+	MOVQ    DX, BX
+	ANDQ    $0x07, BX
+	LEAQ    ones<>+64(SB), SI
+	MOVQ    BX, DI
+	SHLQ    $0x02, DI
+	SUBQ    DI, SI
+	VMOVUPS (SI), Y1
+	MOVQ    DX, SI
+	XORQ    DX, DX
+	SUBQ    $0x20, SI
+	JLT     e_single
+
+e_wide:
+	VMOVUPS (CX)(DX*1), Y2
+	VCMPPS  $0x06, Y0, Y2, Y3
+	VANDPS  Y3, Y2, Y2
+	VMOVUPS Y2, (AX)(DX*1)
+	VMOVUPS 32(CX)(DX*1), Y2
+	VCMPPS  $0x06, Y0, Y2, Y3
+	VANDPS  Y3, Y2, Y2
+	VMOVUPS Y2, 32(AX)(DX*1)
+	VMOVUPS 64(CX)(DX*1), Y2
+	VCMPPS  $0x06, Y0, Y2, Y3
+	VANDPS  Y3, Y2, Y2
+	VMOVUPS Y2, 64(AX)(DX*1)
+	VMOVUPS 96(CX)(DX*1), Y2
+	VCMPPS  $0x06, Y0, Y2, Y3
+	VANDPS  Y3, Y2, Y2
+	VMOVUPS Y2, 96(AX)(DX*1)
+	ADDQ    $0x00000080, DX
+	SUBQ    $0x20, SI
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x20, SI
+	SUBQ $0x08, SI
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (CX)(DX*1), Y2
+	VCMPPS  $0x06, Y0, Y2, Y3
+	VANDPS  Y3, Y2, Y2
+	VMOVUPS Y2, (AX)(DX*1)
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, SI
+	JGE     e_one
+
+e_rest:
+	TESTQ      BX, BX
+	JZ         e_end
+	VMASKMOVPS (CX)(DX*1), Y1, Y2
+	VCMPPS     $0x06, Y0, Y2, Y0
+	VANDPS     Y0, Y2, Y2
+	VMASKMOVPS Y2, Y1, (AX)(DX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func reluGrad256(dx *float32, dy *float32, y *float32, n int)
+// Requires: AVX
+TEXT ·reluGrad256(SB), NOSPLIT, $0-32
+	MOVQ    dx+0(FP), AX
+	MOVQ    dy+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	VXORPS  Y0, Y0, Y0
+	MOVQ    BX, SI
+	ANDQ    $0x07, SI
+	LEAQ    ones<>+64(SB), DI
+	MOVQ    SI, R8
+	SHLQ    $0x02, R8
+	SUBQ    R8, DI
+	VMOVUPS (DI), Y1
+	MOVQ    BX, DI
+	XORQ    BX, BX
+	SUBQ    $0x20, DI
+	JLT     e_single
+
+e_wide:
+	VMOVUPS (DX)(BX*1), Y2
+	VCMPPS  $0x04, Y0, Y2, Y3
+	VMOVUPS (CX)(BX*1), Y2
+	VANDPS  Y3, Y2, Y2
+	VMOVUPS Y2, (AX)(BX*1)
+	VMOVUPS 32(DX)(BX*1), Y2
+	VCMPPS  $0x04, Y0, Y2, Y3
+	VMOVUPS 32(CX)(BX*1), Y2
+	VANDPS  Y3, Y2, Y2
+	VMOVUPS Y2, 32(AX)(BX*1)
+	VMOVUPS 64(DX)(BX*1), Y2
+	VCMPPS  $0x04, Y0, Y2, Y3
+	VMOVUPS 64(CX)(BX*1), Y2
+	VANDPS  Y3, Y2, Y2
+	VMOVUPS Y2, 64(AX)(BX*1)
+	VMOVUPS 96(DX)(BX*1), Y2
+	VCMPPS  $0x04, Y0, Y2, Y3
+	VMOVUPS 96(CX)(BX*1), Y2
+	VANDPS  Y3, Y2, Y2
+	VMOVUPS Y2, 96(AX)(BX*1)
+	ADDQ    $0x00000080, BX
+	SUBQ    $0x20, DI
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x20, DI
+	SUBQ $0x08, DI
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (DX)(BX*1), Y2
+	VCMPPS  $0x04, Y0, Y2, Y3
+	VMOVUPS (CX)(BX*1), Y2
+	VANDPS  Y3, Y2, Y2
+	VMOVUPS Y2, (AX)(BX*1)
+	ADDQ    $0x20, BX
+	SUBQ    $0x08, DI
+	JGE     e_one
+
+e_rest:
+	TESTQ      SI, SI
+	JZ         e_end
+	VMASKMOVPS (DX)(BX*1), Y1, Y2
+	VCMPPS     $0x04, Y0, Y2, Y2
+	VMASKMOVPS (CX)(BX*1), Y1, Y0
+	VANDPS     Y2, Y0, Y0
+	VMASKMOVPS Y0, Y1, (AX)(BX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func add256(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX
+TEXT ·add256(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), AX
+	MOVQ    a+8(FP), CX
+	MOVQ    b+16(FP), DX
+	MOVQ    n+24(FP), BX
+	MOVQ    BX, SI
+	ANDQ    $0x07, SI
+	LEAQ    ones<>+64(SB), DI
+	MOVQ    SI, R8
+	SHLQ    $0x02, R8
+	SUBQ    R8, DI
+	VMOVUPS (DI), Y0
+	MOVQ    BX, DI
+	XORQ    BX, BX
+	SUBQ    $0x20, DI
+	JLT     e_single
+
+e_wide:
+	VMOVUPS (CX)(BX*1), Y1
+	VMOVUPS (DX)(BX*1), Y2
+	VADDPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*1)
+	VMOVUPS 32(CX)(BX*1), Y1
+	VMOVUPS 32(DX)(BX*1), Y2
+	VADDPS  Y2, Y1, Y1
+	VMOVUPS Y1, 32(AX)(BX*1)
+	VMOVUPS 64(CX)(BX*1), Y1
+	VMOVUPS 64(DX)(BX*1), Y2
+	VADDPS  Y2, Y1, Y1
+	VMOVUPS Y1, 64(AX)(BX*1)
+	VMOVUPS 96(CX)(BX*1), Y1
+	VMOVUPS 96(DX)(BX*1), Y2
+	VADDPS  Y2, Y1, Y1
+	VMOVUPS Y1, 96(AX)(BX*1)
+	ADDQ    $0x00000080, BX
+	SUBQ    $0x20, DI
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x20, DI
+	SUBQ $0x08, DI
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (CX)(BX*1), Y1
+	VMOVUPS (DX)(BX*1), Y2
+	VADDPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*1)
+	ADDQ    $0x20, BX
+	SUBQ    $0x08, DI
+	JGE     e_one
+
+e_rest:
+	TESTQ      SI, SI
+	JZ         e_end
+	VMASKMOVPS (CX)(BX*1), Y0, Y1
+	VMASKMOVPS (DX)(BX*1), Y0, Y2
+	VADDPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)(BX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func sub256(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX
+TEXT ·sub256(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), AX
+	MOVQ    a+8(FP), CX
+	MOVQ    b+16(FP), DX
+	MOVQ    n+24(FP), BX
+	MOVQ    BX, SI
+	ANDQ    $0x07, SI
+	LEAQ    ones<>+64(SB), DI
+	MOVQ    SI, R8
+	SHLQ    $0x02, R8
+	SUBQ    R8, DI
+	VMOVUPS (DI), Y0
+	MOVQ    BX, DI
+	XORQ    BX, BX
+	SUBQ    $0x20, DI
+	JLT     e_single
+
+e_wide:
+	VMOVUPS (CX)(BX*1), Y1
+	VMOVUPS (DX)(BX*1), Y2
+	VSUBPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*1)
+	VMOVUPS 32(CX)(BX*1), Y1
+	VMOVUPS 32(DX)(BX*1), Y2
+	VSUBPS  Y2, Y1, Y1
+	VMOVUPS Y1, 32(AX)(BX*1)
+	VMOVUPS 64(CX)(BX*1), Y1
+	VMOVUPS 64(DX)(BX*1), Y2
+	VSUBPS  Y2, Y1, Y1
+	VMOVUPS Y1, 64(AX)(BX*1)
+	VMOVUPS 96(CX)(BX*1), Y1
+	VMOVUPS 96(DX)(BX*1), Y2
+	VSUBPS  Y2, Y1, Y1
+	VMOVUPS Y1, 96(AX)(BX*1)
+	ADDQ    $0x00000080, BX
+	SUBQ    $0x20, DI
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x20, DI
+	SUBQ $0x08, DI
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (CX)(BX*1), Y1
+	VMOVUPS (DX)(BX*1), Y2
+	VSUBPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*1)
+	ADDQ    $0x20, BX
+	SUBQ    $0x08, DI
+	JGE     e_one
+
+e_rest:
+	TESTQ      SI, SI
+	JZ         e_end
+	VMASKMOVPS (CX)(BX*1), Y0, Y1
+	VMASKMOVPS (DX)(BX*1), Y0, Y2
+	VSUBPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)(BX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func mul256(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX
+TEXT ·mul256(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), AX
+	MOVQ    a+8(FP), CX
+	MOVQ    b+16(FP), DX
+	MOVQ    n+24(FP), BX
+	MOVQ    BX, SI
+	ANDQ    $0x07, SI
+	LEAQ    ones<>+64(SB), DI
+	MOVQ    SI, R8
+	SHLQ    $0x02, R8
+	SUBQ    R8, DI
+	VMOVUPS (DI), Y0
+	MOVQ    BX, DI
+	XORQ    BX, BX
+	SUBQ    $0x20, DI
+	JLT     e_single
+
+e_wide:
+	VMOVUPS (CX)(BX*1), Y1
+	VMOVUPS (DX)(BX*1), Y2
+	VMULPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*1)
+	VMOVUPS 32(CX)(BX*1), Y1
+	VMOVUPS 32(DX)(BX*1), Y2
+	VMULPS  Y2, Y1, Y1
+	VMOVUPS Y1, 32(AX)(BX*1)
+	VMOVUPS 64(CX)(BX*1), Y1
+	VMOVUPS 64(DX)(BX*1), Y2
+	VMULPS  Y2, Y1, Y1
+	VMOVUPS Y1, 64(AX)(BX*1)
+	VMOVUPS 96(CX)(BX*1), Y1
+	VMOVUPS 96(DX)(BX*1), Y2
+	VMULPS  Y2, Y1, Y1
+	VMOVUPS Y1, 96(AX)(BX*1)
+	ADDQ    $0x00000080, BX
+	SUBQ    $0x20, DI
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x20, DI
+	SUBQ $0x08, DI
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (CX)(BX*1), Y1
+	VMOVUPS (DX)(BX*1), Y2
+	VMULPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*1)
+	ADDQ    $0x20, BX
+	SUBQ    $0x08, DI
+	JGE     e_one
+
+e_rest:
+	TESTQ      SI, SI
+	JZ         e_end
+	VMASKMOVPS (CX)(BX*1), Y0, Y1
+	VMASKMOVPS (DX)(BX*1), Y0, Y2
+	VMULPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)(BX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func div256(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX
+TEXT ·div256(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), AX
+	MOVQ    a+8(FP), CX
+	MOVQ    b+16(FP), DX
+	MOVQ    n+24(FP), BX
+	MOVQ    BX, SI
+	ANDQ    $0x07, SI
+	LEAQ    ones<>+64(SB), DI
+	MOVQ    SI, R8
+	SHLQ    $0x02, R8
+	SUBQ    R8, DI
+	VMOVUPS (DI), Y0
+	MOVQ    BX, DI
+	XORQ    BX, BX
+	SUBQ    $0x20, DI
+	JLT     e_single
+
+e_wide:
+	VMOVUPS (CX)(BX*1), Y1
+	VMOVUPS (DX)(BX*1), Y2
+	VDIVPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*1)
+	VMOVUPS 32(CX)(BX*1), Y1
+	VMOVUPS 32(DX)(BX*1), Y2
+	VDIVPS  Y2, Y1, Y1
+	VMOVUPS Y1, 32(AX)(BX*1)
+	VMOVUPS 64(CX)(BX*1), Y1
+	VMOVUPS 64(DX)(BX*1), Y2
+	VDIVPS  Y2, Y1, Y1
+	VMOVUPS Y1, 64(AX)(BX*1)
+	VMOVUPS 96(CX)(BX*1), Y1
+	VMOVUPS 96(DX)(BX*1), Y2
+	VDIVPS  Y2, Y1, Y1
+	VMOVUPS Y1, 96(AX)(BX*1)
+	ADDQ    $0x00000080, BX
+	SUBQ    $0x20, DI
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x20, DI
+	SUBQ $0x08, DI
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (CX)(BX*1), Y1
+	VMOVUPS (DX)(BX*1), Y2
+	VDIVPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*1)
+	ADDQ    $0x20, BX
+	SUBQ    $0x08, DI
+	JGE     e_one
+
+e_rest:
+	TESTQ      SI, SI
+	JZ         e_end
+	VMASKMOVPS (CX)(BX*1), Y0, Y1
+	VMASKMOVPS (DX)(BX*1), Y0, Y2
+	VDIVPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)(BX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func addScalar256(dst *float32, x *float32, n int, s float32)
+// Requires: AVX
+TEXT ·addScalar256(SB), NOSPLIT, $0-28
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VBROADCASTSS s+24(FP), Y0
+	MOVQ         DX, BX
+	ANDQ         $0x07, BX
+	LEAQ         ones<>+64(SB), SI
+	MOVQ         BX, DI
+	SHLQ         $0x02, DI
+	SUBQ         DI, SI
+	VMOVUPS      (SI), Y1
+	MOVQ         DX, SI
+	XORQ         DX, DX
+	SUBQ         $0x10, SI
+	JLT          e_single
+
+e_wide:
+	VMOVUPS (CX)(DX*1), Y2
+	VADDPS  Y0, Y2, Y2
+	VMOVUPS Y2, (AX)(DX*1)
+	VMOVUPS 32(CX)(DX*1), Y2
+	VADDPS  Y0, Y2, Y2
+	VMOVUPS Y2, 32(AX)(DX*1)
+	ADDQ    $0x00000040, DX
+	SUBQ    $0x10, SI
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x10, SI
+	SUBQ $0x08, SI
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (CX)(DX*1), Y2
+	VADDPS  Y0, Y2, Y2
+	VMOVUPS Y2, (AX)(DX*1)
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, SI
+	JGE     e_one
+
+e_rest:
+	TESTQ      BX, BX
+	JZ         e_end
+	VMASKMOVPS (CX)(DX*1), Y1, Y2
+	VADDPS     Y0, Y2, Y2
+	VMASKMOVPS Y2, Y1, (AX)(DX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func addScalarReLU256(dst *float32, x *float32, n int, s float32)
+// Requires: AVX
+TEXT ·addScalarReLU256(SB), NOSPLIT, $0-28
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VBROADCASTSS s+24(FP), Y0
+	VXORPS       Y1, Y1, Y1
+	MOVQ         DX, BX
+	ANDQ         $0x07, BX
+	LEAQ         ones<>+64(SB), SI
+	MOVQ         BX, DI
+	SHLQ         $0x02, DI
+	SUBQ         DI, SI
+	VMOVUPS      (SI), Y2
+	MOVQ         DX, SI
+	XORQ         DX, DX
+	SUBQ         $0x10, SI
+	JLT          e_single
+
+e_wide:
+	VMOVUPS (CX)(DX*1), Y3
+	VADDPS  Y0, Y3, Y3
+	VCMPPS  $0x06, Y1, Y3, Y4
+	VANDPS  Y4, Y3, Y3
+	VMOVUPS Y3, (AX)(DX*1)
+	VMOVUPS 32(CX)(DX*1), Y3
+	VADDPS  Y0, Y3, Y3
+	VCMPPS  $0x06, Y1, Y3, Y4
+	VANDPS  Y4, Y3, Y3
+	VMOVUPS Y3, 32(AX)(DX*1)
+	ADDQ    $0x00000040, DX
+	SUBQ    $0x10, SI
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x10, SI
+	SUBQ $0x08, SI
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (CX)(DX*1), Y3
+	VADDPS  Y0, Y3, Y3
+	VCMPPS  $0x06, Y1, Y3, Y4
+	VANDPS  Y4, Y3, Y3
+	VMOVUPS Y3, (AX)(DX*1)
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, SI
+	JGE     e_one
+
+e_rest:
+	TESTQ      BX, BX
+	JZ         e_end
+	VMASKMOVPS (CX)(DX*1), Y2, Y3
+	VADDPS     Y0, Y3, Y3
+	VCMPPS     $0x06, Y1, Y3, Y0
+	VANDPS     Y0, Y3, Y3
+	VMASKMOVPS Y3, Y2, (AX)(DX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func adam256(w *float32, dw *float32, m *float32, v *float32, n int, p *float32, decays bool)
+// Requires: AVX
+TEXT ·adam256(SB), NOSPLIT, $0-49
+	MOVQ         w+0(FP), AX
+	MOVQ         dw+8(FP), CX
+	MOVQ         m+16(FP), DX
+	MOVQ         v+24(FP), BX
+	MOVQ         n+32(FP), SI
+	MOVB         decays+48(FP), DI
+	MOVQ         p+40(FP), R8
+	VBROADCASTSS (R8), Y0
+	VBROADCASTSS 4(R8), Y1
+	VBROADCASTSS 8(R8), Y2
+	VBROADCASTSS 12(R8), Y3
+	VBROADCASTSS 16(R8), Y4
+	VBROADCASTSS 20(R8), Y5
+	VBROADCASTSS 24(R8), Y6
+	VBROADCASTSS 28(R8), Y7
+	VBROADCASTSS 32(R8), Y8
+	MOVQ         SI, R8
+	ANDQ         $0x07, R8
+	LEAQ         ones<>+64(SB), R9
+	MOVQ         R8, R10
+	SHLQ         $0x02, R10
+	SUBQ         R10, R9
+	VMOVUPS      (R9), Y9
+	MOVQ         SI, R9
+	XORQ         SI, SI
+	SUBQ         $0x08, R9
+	JLT          e_rest
+
+e_one:
+	VMOVUPS (CX)(SI*1), Y10
+	VMOVUPS (AX)(SI*1), Y11
+	VMULPS  Y0, Y10, Y10
+	TESTB   DI, DI
+	JZ      nodecay0
+	VMULPS  Y1, Y11, Y12
+	VADDPS  Y12, Y10, Y10
+
+nodecay0:
+	VMOVUPS (DX)(SI*1), Y12
+	VSUBPS  Y12, Y10, Y13
+	VMULPS  Y7, Y13, Y13
+	VADDPS  Y13, Y12, Y12
+	VMOVUPS Y12, (DX)(SI*1)
+	VMOVUPS (BX)(SI*1), Y13
+	VMULPS  Y6, Y13, Y13
+	VMULPS  Y8, Y10, Y14
+	VMULPS  Y10, Y14, Y14
+	VADDPS  Y14, Y13, Y13
+	VMOVUPS Y13, (BX)(SI*1)
+	VSQRTPS Y13, Y13
+	VMULPS  Y4, Y13, Y13
+	VADDPS  Y5, Y13, Y13
+	VMULPS  Y3, Y12, Y12
+	VDIVPS  Y13, Y12, Y12
+	VMULPS  Y2, Y11, Y11
+	VSUBPS  Y12, Y11, Y11
+	VMOVUPS Y11, (AX)(SI*1)
+	ADDQ    $0x20, SI
+	SUBQ    $0x08, R9
+	JGE     e_one
+
+e_rest:
+	TESTQ      R8, R8
+	JZ         e_end
+	VMASKMOVPS (CX)(SI*1), Y9, Y10
+	VMASKMOVPS (AX)(SI*1), Y9, Y11
+	VMULPS     Y0, Y10, Y10
+	TESTB      DI, DI
+	JZ         nodecay1
+	VMULPS     Y1, Y11, Y0
+	VADDPS     Y0, Y10, Y10
+
+nodecay1:
+	VMASKMOVPS (DX)(SI*1), Y9, Y0
+	VSUBPS     Y0, Y10, Y1
+	VMULPS     Y7, Y1, Y1
+	VADDPS     Y1, Y0, Y0
+	VMASKMOVPS Y0, Y9, (DX)(SI*1)
+	VMASKMOVPS (BX)(SI*1), Y9, Y1
+	VMULPS     Y6, Y1, Y1
+	VMULPS     Y8, Y10, Y6
+	VMULPS     Y10, Y6, Y6
+	VADDPS     Y6, Y1, Y1
+	VMASKMOVPS Y1, Y9, (BX)(SI*1)
+	VSQRTPS    Y1, Y1
+	VMULPS     Y4, Y1, Y1
+	VADDPS     Y5, Y1, Y1
+	VMULPS     Y3, Y0, Y0
+	VDIVPS     Y1, Y0, Y0
+	VMULPS     Y2, Y11, Y11
+	VSUBPS     Y0, Y11, Y11
+	VMASKMOVPS Y11, Y9, (AX)(SI*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func sgd256(w *float32, dw *float32, m *float32, n int, p *float32, decays bool, nesterov bool)
+// Requires: AVX
+TEXT ·sgd256(SB), NOSPLIT, $0-42
+	MOVQ         w+0(FP), AX
+	MOVQ         dw+8(FP), CX
+	MOVQ         m+16(FP), DX
+	MOVQ         n+24(FP), BX
+	MOVB         decays+40(FP), SI
+	MOVB         nesterov+41(FP), DI
+	MOVQ         p+32(FP), R8
+	VBROADCASTSS (R8), Y0
+	VBROADCASTSS 4(R8), Y1
+	VBROADCASTSS 8(R8), Y2
+	VBROADCASTSS 12(R8), Y3
+	VBROADCASTSS 16(R8), Y4
+	MOVQ         BX, R8
+	ANDQ         $0x07, R8
+	LEAQ         ones<>+64(SB), R9
+	MOVQ         R8, R10
+	SHLQ         $0x02, R10
+	SUBQ         R10, R9
+	VMOVUPS      (R9), Y5
+	MOVQ         BX, R9
+	XORQ         BX, BX
+	SUBQ         $0x08, R9
+	JLT          e_rest
+
+e_one:
+	VMOVUPS (CX)(BX*1), Y6
+	VMOVUPS (AX)(BX*1), Y7
+	VMULPS  Y0, Y6, Y6
+	TESTB   SI, SI
+	JZ      nodecay0
+	VMULPS  Y1, Y7, Y9
+	VADDPS  Y9, Y6, Y6
+
+nodecay0:
+	VMOVUPS (DX)(BX*1), Y8
+	VMULPS  Y3, Y8, Y8
+	VMULPS  Y4, Y6, Y9
+	VADDPS  Y9, Y8, Y8
+	VMOVUPS Y8, (DX)(BX*1)
+	TESTB   DI, DI
+	JZ      plain0
+	VMULPS  Y3, Y8, Y8
+	VADDPS  Y8, Y6, Y8
+
+plain0:
+	VMULPS  Y2, Y8, Y8
+	VSUBPS  Y8, Y7, Y7
+	VMOVUPS Y7, (AX)(BX*1)
+	ADDQ    $0x20, BX
+	SUBQ    $0x08, R9
+	JGE     e_one
+
+e_rest:
+	TESTQ      R8, R8
+	JZ         e_end
+	VMASKMOVPS (CX)(BX*1), Y5, Y6
+	VMASKMOVPS (AX)(BX*1), Y5, Y7
+	VMULPS     Y0, Y6, Y6
+	TESTB      SI, SI
+	JZ         nodecay1
+	VMULPS     Y1, Y7, Y1
+	VADDPS     Y1, Y6, Y6
+
+nodecay1:
+	VMASKMOVPS (DX)(BX*1), Y5, Y0
+	VMULPS     Y3, Y0, Y0
+	VMULPS     Y4, Y6, Y1
+	VADDPS     Y1, Y0, Y0
+	VMASKMOVPS Y0, Y5, (DX)(BX*1)
+	TESTB      DI, DI
+	JZ         plain1
+	VMULPS     Y3, Y0, Y0
+	VADDPS     Y0, Y6, Y0
+
+plain1:
+	VMULPS     Y2, Y0, Y0
+	VSUBPS     Y0, Y7, Y7
+	VMASKMOVPS Y7, Y5, (AX)(BX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func maxPool2x2256(dst *float32, x *float32, rows int, w int, q int)
+// Requires: AVX, AVX2
+TEXT ·maxPool2x2256(SB), NOSPLIT, $0-40
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    w+24(FP), DX
+	MOVQ    q+32(FP), BX
+	MOVQ    BX, DI
+	ANDQ    $0x07, DI
+	LEAQ    ones<>+64(SB), SI
+	MOVQ    DI, R8
+	SHLQ    $0x02, R8
+	SUBQ    R8, SI
+	VMOVUPS (SI), Y0
+	LEAQ    (DI)(DI*1), SI
+	LEAQ    ones<>+64(SB), R8
+	MOVQ    SI, R9
+	SHLQ    $0x02, R9
+	SUBQ    R9, R8
+	VMOVUPS (R8), Y1
+	LEAQ    ones<>+96(SB), R8
+	SHLQ    $0x02, SI
+	SUBQ    SI, R8
+	VMOVUPS (R8), Y2
+	MOVQ    rows+16(FP), R8
+	MOVQ    w+24(FP), R9
+	SHLQ    $0x03, R9
+	TESTQ   R8, R8
+	JZ      done
+
+row:
+	LEAQ (CX)(DX*4), R10
+	MOVQ BX, R11
+	XORQ SI, SI
+	SUBQ $0x08, R11
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (CX)(SI*2), Y3
+	VMOVUPS 32(CX)(SI*2), Y4
+	VSHUFPS $0x88, Y4, Y3, Y5
+	VSHUFPS $0xdd, Y4, Y3, Y3
+	VMOVUPS (R10)(SI*2), Y4
+	VMOVUPS 32(R10)(SI*2), Y6
+	VSHUFPS $0x88, Y6, Y4, Y7
+	VSHUFPS $0xdd, Y6, Y4, Y4
+	VCMPPS  $0x03, Y3, Y5, Y6
+	VMAXPS  Y3, Y5, Y5
+	VORPS   Y6, Y5, Y5
+	VCMPPS  $0x03, Y4, Y7, Y3
+	VMAXPS  Y4, Y7, Y7
+	VORPS   Y3, Y7, Y7
+	VCMPPS  $0x03, Y7, Y5, Y3
+	VMAXPS  Y7, Y5, Y5
+	VORPS   Y3, Y5, Y5
+	VPERMPD $0xd8, Y5, Y5
+	VMOVUPS Y5, (AX)(SI*1)
+	ADDQ    $0x20, SI
+	SUBQ    $0x08, R11
+	JGE     e_one
+
+e_rest:
+	TESTQ      DI, DI
+	JZ         e_end
+	VMASKMOVPS (CX)(SI*2), Y1, Y3
+	VMASKMOVPS 32(CX)(SI*2), Y2, Y4
+	VSHUFPS    $0x88, Y4, Y3, Y5
+	VSHUFPS    $0xdd, Y4, Y3, Y3
+	VMASKMOVPS (R10)(SI*2), Y1, Y4
+	VMASKMOVPS 32(R10)(SI*2), Y2, Y6
+	VSHUFPS    $0x88, Y6, Y4, Y7
+	VSHUFPS    $0xdd, Y6, Y4, Y4
+	VCMPPS     $0x03, Y3, Y5, Y6
+	VMAXPS     Y3, Y5, Y5
+	VORPS      Y6, Y5, Y5
+	VCMPPS     $0x03, Y4, Y7, Y3
+	VMAXPS     Y4, Y7, Y7
+	VORPS      Y3, Y7, Y7
+	VCMPPS     $0x03, Y7, Y5, Y3
+	VMAXPS     Y7, Y5, Y5
+	VORPS      Y3, Y5, Y5
+	VPERMPD    $0xd8, Y5, Y5
+	VMASKMOVPS Y5, Y0, (AX)(SI*1)
+
+e_end:
+	LEAQ (AX)(BX*4), AX
+	ADDQ R9, CX
+	DECQ R8
+	JNZ  row
+
+done:
+	VZEROUPPER
+	RET
+
+// func maxPoolGrad2x2256(dx *float32, dy *float32, x *float32, y *float32, rows int, w int, q int) (nan bool)
+// Requires: AVX, AVX2
+TEXT ·maxPoolGrad2x2256(SB), NOSPLIT, $8-57
+	MOVQ    dx+0(FP), AX
+	MOVQ    dy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    y+24(FP), BX
+	MOVQ    w+40(FP), SI
+	MOVQ    q+48(FP), DI
+	MOVQ    DI, R9
+	ANDQ    $0x07, R9
+	LEAQ    ones<>+64(SB), R8
+	MOVQ    R9, R10
+	SHLQ    $0x02, R10
+	SUBQ    R10, R8
+	VMOVUPS (R8), Y0
+	LEAQ    (R9)(R9*1), R8
+	LEAQ    ones<>+64(SB), R10
+	MOVQ    R8, R11
+	SHLQ    $0x02, R11
+	SUBQ    R11, R10
+	VMOVUPS (R10), Y1
+	LEAQ    ones<>+96(SB), R10
+	SHLQ    $0x02, R8
+	SUBQ    R8, R10
+	VMOVUPS (R10), Y2
+	MOVQ    rows+32(FP), R10
+	MOVQ    w+40(FP), R11
+	SHLQ    $0x03, R11
+	XORQ    R12, R12
+	TESTQ   R10, R10
+	JZ      done
+
+row:
+	LEAQ (DX)(SI*4), R14
+	LEAQ (AX)(SI*4), R15
+	MOVQ DI, BP
+	XORQ R8, R8
+	SUBQ $0x08, BP
+	JLT  e_rest
+
+e_one:
+	VMOVUPS   (BX)(R8*1), Y3
+	VMOVUPS   (CX)(R8*1), Y4
+	VCMPPS    $0x03, Y3, Y3, Y5
+	VMOVMSKPS Y5, R13
+	ORQ       R13, R12
+	VPERMPD   $0xd8, Y3, Y3
+	VPERMPD   $0xd8, Y4, Y4
+	VMOVUPS   (DX)(R8*2), Y5
+	VMOVUPS   32(DX)(R8*2), Y6
+	VSHUFPS   $0x88, Y6, Y5, Y7
+	VSHUFPS   $0xdd, Y6, Y5, Y5
+	VCMPPS    $0x00, Y3, Y7, Y7
+	VANDPS    Y4, Y7, Y6
+	VANDNPS   Y4, Y7, Y4
+	VMOVAPS   Y6, Y7
+	VCMPPS    $0x00, Y3, Y5, Y5
+	VANDPS    Y4, Y5, Y6
+	VANDNPS   Y4, Y5, Y4
+	VMOVAPS   Y6, Y5
+	VUNPCKLPS Y5, Y7, Y6
+	VUNPCKHPS Y5, Y7, Y7
+	VMOVUPS   Y6, (AX)(R8*2)
+	VMOVUPS   Y7, 32(AX)(R8*2)
+	VMOVUPS   (R14)(R8*2), Y5
+	VMOVUPS   32(R14)(R8*2), Y6
+	VSHUFPS   $0x88, Y6, Y5, Y7
+	VSHUFPS   $0xdd, Y6, Y5, Y5
+	VCMPPS    $0x00, Y3, Y7, Y7
+	VANDPS    Y4, Y7, Y3
+	VANDNPS   Y4, Y7, Y4
+	VMOVAPS   Y3, Y7
+	VMOVAPS   Y4, Y5
+	VUNPCKLPS Y5, Y7, Y3
+	VUNPCKHPS Y5, Y7, Y7
+	VMOVUPS   Y3, (R15)(R8*2)
+	VMOVUPS   Y7, 32(R15)(R8*2)
+	ADDQ      $0x20, R8
+	SUBQ      $0x08, BP
+	JGE       e_one
+
+e_rest:
+	TESTQ      R9, R9
+	JZ         e_end
+	VMASKMOVPS (BX)(R8*1), Y0, Y3
+	VMASKMOVPS (CX)(R8*1), Y0, Y4
+	VCMPPS     $0x03, Y3, Y3, Y5
+	VMOVMSKPS  Y5, R13
+	ORQ        R13, R12
+	VPERMPD    $0xd8, Y3, Y3
+	VPERMPD    $0xd8, Y4, Y4
+	VMASKMOVPS (DX)(R8*2), Y1, Y5
+	VMASKMOVPS 32(DX)(R8*2), Y2, Y6
+	VSHUFPS    $0x88, Y6, Y5, Y7
+	VSHUFPS    $0xdd, Y6, Y5, Y5
+	VCMPPS     $0x00, Y3, Y7, Y7
+	VANDPS     Y4, Y7, Y6
+	VANDNPS    Y4, Y7, Y4
+	VMOVAPS    Y6, Y7
+	VCMPPS     $0x00, Y3, Y5, Y5
+	VANDPS     Y4, Y5, Y6
+	VANDNPS    Y4, Y5, Y4
+	VMOVAPS    Y6, Y5
+	VUNPCKLPS  Y5, Y7, Y6
+	VUNPCKHPS  Y5, Y7, Y7
+	VMASKMOVPS Y6, Y1, (AX)(R8*2)
+	VMASKMOVPS Y7, Y2, 32(AX)(R8*2)
+	VMASKMOVPS (R14)(R8*2), Y1, Y5
+	VMASKMOVPS 32(R14)(R8*2), Y2, Y6
+	VSHUFPS    $0x88, Y6, Y5, Y7
+	VSHUFPS    $0xdd, Y6, Y5, Y5
+	VCMPPS     $0x00, Y3, Y7, Y7
+	VANDPS     Y4, Y7, Y3
+	VANDNPS    Y4, Y7, Y4
+	VMOVAPS    Y3, Y7
+	VMOVAPS    Y4, Y5
+	VUNPCKLPS  Y5, Y7, Y3
+	VUNPCKHPS  Y5, Y7, Y7
+	VMASKMOVPS Y3, Y1, (R15)(R8*2)
+	VMASKMOVPS Y7, Y2, 32(R15)(R8*2)
+
+e_end:
+	LEAQ (CX)(DI*4), CX
+	LEAQ (BX)(DI*4), BX
+	ADDQ R11, DX
+	ADDQ R11, AX
+	DECQ R10
+	JNZ  row
+
+done:
+	TESTQ R12, R12
+	SETNE AL
+	MOVB  AL, nan+56(FP)
+	VZEROUPPER
+	RET

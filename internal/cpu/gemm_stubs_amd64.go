@@ -41,3 +41,219 @@ func copy8(dst *float32, width int, src *float32, offsets *int, n int, pieces *i
 //
 //go:noescape
 func stage8(dst *float32, src *float32, geom *int)
+
+// sumsAbout512 returns Σ (x-near) and Σ (x-near)² over rows of n elements, stride apart. It needs AVX-512F.
+//
+//go:noescape
+func sumsAbout512(x *float32, rows int, stride int, n int, near float64) (sum float64, squares float64)
+
+// sumAndDot512 returns Σ dy and Σ dy·(x-mean) over rows of n elements, stride apart. It needs AVX-512F.
+//
+//go:noescape
+func sumAndDot512(dy *float32, x *float32, rows int, stride int, n int, mean float64) (sum float64, dot float64)
+
+// sumAndDotReLU512 is sumAndDot of dy where y is not 0. It needs AVX-512F.
+//
+//go:noescape
+func sumAndDotReLU512(dy *float32, x *float32, y *float32, rows int, stride int, n int, mean float64) (sum float64, dot float64)
+
+// normalize512 computes dst = (x-mean)·scale + shift for rows of n elements, stride apart. It needs AVX-512F.
+//
+//go:noescape
+func normalize512(dst *float32, x *float32, rows int, stride int, n int, mean float32, scale float32, shift float32)
+
+// normalizeReLU512 computes dst = max((x-mean)·scale + shift, 0) for rows of n elements, stride apart. It needs AVX-512F.
+//
+//go:noescape
+func normalizeReLU512(dst *float32, x *float32, rows int, stride int, n int, mean float32, scale float32, shift float32)
+
+// normalizeGrad512 computes dx = (dy - dyMean - (x-mean)·slope)·scale for rows of n elements, stride apart. It needs AVX-512F.
+//
+//go:noescape
+func normalizeGrad512(dx *float32, dy *float32, x *float32, rows int, stride int, n int, mean float32, dyMean float32, slope float32, scale float32)
+
+// normalizeGradReLU512 is normalizeGrad with 0 for dy where y is 0. It needs AVX-512F.
+//
+//go:noescape
+func normalizeGradReLU512(dx *float32, dy *float32, x *float32, y *float32, rows int, stride int, n int, mean float32, dyMean float32, slope float32, scale float32)
+
+// sum512 returns Σ x over n elements. It needs AVX-512F.
+//
+//go:noescape
+func sum512(x *float32, n int) (sum float64)
+
+// sumSquares512 returns Σ x² over n elements. It needs AVX-512F.
+//
+//go:noescape
+func sumSquares512(x *float32, n int) (sum float64)
+
+// relu512 computes dst = max(x, 0) for n elements. It needs AVX-512F.
+//
+//go:noescape
+func relu512(dst *float32, x *float32, n int)
+
+// reluGrad512 computes dx = dy where y is not 0, else 0, for n elements. It needs AVX-512F.
+//
+//go:noescape
+func reluGrad512(dx *float32, dy *float32, y *float32, n int)
+
+// add512 computes dst = a + b for n elements. It needs AVX-512F.
+//
+//go:noescape
+func add512(dst *float32, a *float32, b *float32, n int)
+
+// sub512 computes dst = a - b for n elements. It needs AVX-512F.
+//
+//go:noescape
+func sub512(dst *float32, a *float32, b *float32, n int)
+
+// mul512 computes dst = a · b for n elements. It needs AVX-512F.
+//
+//go:noescape
+func mul512(dst *float32, a *float32, b *float32, n int)
+
+// div512 computes dst = a / b for n elements. It needs AVX-512F.
+//
+//go:noescape
+func div512(dst *float32, a *float32, b *float32, n int)
+
+// addScalar512 computes dst = x + s for n elements. It needs AVX-512F.
+//
+//go:noescape
+func addScalar512(dst *float32, x *float32, n int, s float32)
+
+// addScalarReLU512 computes dst = max(x + s, 0) for n elements. It needs AVX-512F.
+//
+//go:noescape
+func addScalarReLU512(dst *float32, x *float32, n int, s float32)
+
+// adam512 makes a step of Adam for n elements. p points at the first field of an adamNumbers; decays says that its decay
+// is not 0. It needs AVX-512F.
+//
+//go:noescape
+func adam512(w *float32, dw *float32, m *float32, v *float32, n int, p *float32, decays bool)
+
+// sgd512 makes a step of SGD with momentum for n elements. p points at the first field of an sgdNumbers; decays says that its
+// decay is not 0. It needs AVX-512F.
+//
+//go:noescape
+func sgd512(w *float32, dw *float32, m *float32, n int, p *float32, decays bool, nesterov bool)
+
+// maxPool2x2512 takes the maxima of q 2×2 windows in each of rows pairs of x's rows, which are w elements long; dst's rows are q. It needs AVX-512F.
+//
+//go:noescape
+func maxPool2x2512(dst *float32, x *float32, rows int, w int, q int)
+
+// maxPoolGrad2x2512 gives dy to the first element of each window that is y, and 0 to the others; see maxPool2x2. It reports whether one
+// of y is NaN; what it wrote is of no use then. It needs AVX-512F.
+//
+//go:noescape
+func maxPoolGrad2x2512(dx *float32, dy *float32, x *float32, y *float32, rows int, w int, q int) (nan bool)
+
+// sumsAbout256 returns Σ (x-near) and Σ (x-near)² over rows of n elements, stride apart. It needs AVX2 and FMA.
+//
+//go:noescape
+func sumsAbout256(x *float32, rows int, stride int, n int, near float64) (sum float64, squares float64)
+
+// sumAndDot256 returns Σ dy and Σ dy·(x-mean) over rows of n elements, stride apart. It needs AVX2 and FMA.
+//
+//go:noescape
+func sumAndDot256(dy *float32, x *float32, rows int, stride int, n int, mean float64) (sum float64, dot float64)
+
+// sumAndDotReLU256 is sumAndDot of dy where y is not 0. It needs AVX2 and FMA.
+//
+//go:noescape
+func sumAndDotReLU256(dy *float32, x *float32, y *float32, rows int, stride int, n int, mean float64) (sum float64, dot float64)
+
+// normalize256 computes dst = (x-mean)·scale + shift for rows of n elements, stride apart. It needs AVX2 and FMA.
+//
+//go:noescape
+func normalize256(dst *float32, x *float32, rows int, stride int, n int, mean float32, scale float32, shift float32)
+
+// normalizeReLU256 computes dst = max((x-mean)·scale + shift, 0) for rows of n elements, stride apart. It needs AVX2 and FMA.
+//
+//go:noescape
+func normalizeReLU256(dst *float32, x *float32, rows int, stride int, n int, mean float32, scale float32, shift float32)
+
+// normalizeGrad256 computes dx = (dy - dyMean - (x-mean)·slope)·scale for rows of n elements, stride apart. It needs AVX2 and FMA.
+//
+//go:noescape
+func normalizeGrad256(dx *float32, dy *float32, x *float32, rows int, stride int, n int, mean float32, dyMean float32, slope float32, scale float32)
+
+// normalizeGradReLU256 is normalizeGrad with 0 for dy where y is 0. It needs AVX2 and FMA.
+//
+//go:noescape
+func normalizeGradReLU256(dx *float32, dy *float32, x *float32, y *float32, rows int, stride int, n int, mean float32, dyMean float32, slope float32, scale float32)
+
+// sum256 returns Σ x over n elements. It needs AVX2 and FMA.
+//
+//go:noescape
+func sum256(x *float32, n int) (sum float64)
+
+// sumSquares256 returns Σ x² over n elements. It needs AVX2 and FMA.
+//
+//go:noescape
+func sumSquares256(x *float32, n int) (sum float64)
+
+// relu256 computes dst = max(x, 0) for n elements. It needs AVX2 and FMA.
+//
+//go:noescape
+func relu256(dst *float32, x *float32, n int)
+
+// reluGrad256 computes dx = dy where y is not 0, else 0, for n elements. It needs AVX2 and FMA.
+//
+//go:noescape
+func reluGrad256(dx *float32, dy *float32, y *float32, n int)
+
+// add256 computes dst = a + b for n elements. It needs AVX2 and FMA.
+//
+//go:noescape
+func add256(dst *float32, a *float32, b *float32, n int)
+
+// sub256 computes dst = a - b for n elements. It needs AVX2 and FMA.
+//
+//go:noescape
+func sub256(dst *float32, a *float32, b *float32, n int)
+
+// mul256 computes dst = a · b for n elements. It needs AVX2 and FMA.
+//
+//go:noescape
+func mul256(dst *float32, a *float32, b *float32, n int)
+
+// div256 computes dst = a / b for n elements. It needs AVX2 and FMA.
+//
+//go:noescape
+func div256(dst *float32, a *float32, b *float32, n int)
+
+// addScalar256 computes dst = x + s for n elements. It needs AVX2 and FMA.
+//
+//go:noescape
+func addScalar256(dst *float32, x *float32, n int, s float32)
+
+// addScalarReLU256 computes dst = max(x + s, 0) for n elements. It needs AVX2 and FMA.
+//
+//go:noescape
+func addScalarReLU256(dst *float32, x *float32, n int, s float32)
+
+// adam256 makes a step of Adam for n elements. p points at the first field of an adamNumbers; decays says that its decay
+// is not 0. It needs AVX2 and FMA.
+//
+//go:noescape
+func adam256(w *float32, dw *float32, m *float32, v *float32, n int, p *float32, decays bool)
+
+// sgd256 makes a step of SGD with momentum for n elements. p points at the first field of an sgdNumbers; decays says that its
+// decay is not 0. It needs AVX2 and FMA.
+//
+//go:noescape
+func sgd256(w *float32, dw *float32, m *float32, n int, p *float32, decays bool, nesterov bool)
+
+// maxPool2x2256 takes the maxima of q 2×2 windows in each of rows pairs of x's rows, which are w elements long; dst's rows are q. It needs AVX2 and FMA.
+//
+//go:noescape
+func maxPool2x2256(dst *float32, x *float32, rows int, w int, q int)
+
+// maxPoolGrad2x2256 gives dy to the first element of each window that is y, and 0 to the others; see maxPool2x2. It reports whether one
+// of y is NaN; what it wrote is of no use then. It needs AVX2 and FMA.
+//
+//go:noescape
+func maxPoolGrad2x2256(dx *float32, dy *float32, x *float32, y *float32, rows int, w int, q int) (nan bool)

@@ -21,6 +21,7 @@ func main() {
 	transpose8()
 	copy8()
 	stage8()
+	vector()
 	Generate()
 }
 
