@@ -212,6 +212,7 @@ type ConvGeom struct {
 	PadH, PadW           int
 	DilationH, DilationW int
 	Groups               int
+	ReLU                 bool // of Conv2d: the result is followed by ReLU
 }
 
 // PoolGeom is the geometry of two-dimensional pooling of Planes planes of H×W
@@ -350,8 +351,9 @@ type Backend interface {
 
 	// MatMul multiplies matrices.
 	MatMul(dst, a, b Array, g MatMulGeom)
-	// Conv2d convolves; bias (one a channel of the output) may be absent.
-	Conv2d(dst, x, w, bias Array, g ConvGeom)
+	// Conv2d convolves, multiplies each channel of the output by its element of scale, adds that of bias, and takes the maximum
+	// with 0 if g.ReLU. Scale and bias may be absent.
+	Conv2d(dst, x, w, scale, bias Array, g ConvGeom)
 	// Conv2dInputGrad computes the gradient of the input, which is also the transposed convolution of dy.
 	Conv2dInputGrad(dx, dy, w Array, g ConvGeom)
 	// Conv2dWeightGrad computes the gradient of the weight.

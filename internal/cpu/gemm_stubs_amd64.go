@@ -117,16 +117,6 @@ func mul512(dst *float32, a *float32, b *float32, n int)
 //go:noescape
 func div512(dst *float32, a *float32, b *float32, n int)
 
-// addScalar512 computes dst = x + s for n elements. It needs AVX-512F.
-//
-//go:noescape
-func addScalar512(dst *float32, x *float32, n int, s float32)
-
-// addScalarReLU512 computes dst = max(x + s, 0) for n elements. It needs AVX-512F.
-//
-//go:noescape
-func addScalarReLU512(dst *float32, x *float32, n int, s float32)
-
 // adam512 makes a step of Adam for n elements. p points at the first field of an adamNumbers; decays says that its decay
 // is not 0. It needs AVX-512F.
 //
@@ -224,16 +214,6 @@ func mul256(dst *float32, a *float32, b *float32, n int)
 //
 //go:noescape
 func div256(dst *float32, a *float32, b *float32, n int)
-
-// addScalar256 computes dst = x + s for n elements. It needs AVX2 and FMA.
-//
-//go:noescape
-func addScalar256(dst *float32, x *float32, n int, s float32)
-
-// addScalarReLU256 computes dst = max(x + s, 0) for n elements. It needs AVX2 and FMA.
-//
-//go:noescape
-func addScalarReLU256(dst *float32, x *float32, n int, s float32)
 
 // adam256 makes a step of Adam for n elements. p points at the first field of an adamNumbers; decays says that its decay
 // is not 0. It needs AVX2 and FMA.

@@ -19,7 +19,6 @@ type vector[T float] struct {
 	relu               func(dst, x []T)
 	reluGrad           func(dx, dy, y []T) // passes dy where y is not 0 (or NaN)
 	add, sub, mul, div func(dst, a, b []T)
-	addScalar          func(dst, x []T, s T, relu bool) // x+s, and its maximum with 0 if relu
 
 	adam func(w, g, m, v, largest []T, p *adamNumbers[T]) // largest may be nil
 	sgd  func(w, g, m []T, p *sgdNumbers[T])
@@ -59,7 +58,7 @@ func plainVector[T float]() vector[T] {
 		sum:        func(x []T) float64 { return sumRow(0.0, x) },
 		sumSquares: func(x []T) float64 { return squareRow(0.0, x) },
 		relu:       plainReLU[T], reluGrad: plainReLUGrad[T],
-		add: plainAdd[T], sub: plainSub[T], mul: plainMul[T], div: plainDiv[T], addScalar: plainAddScalar[T],
+		add: plainAdd[T], sub: plainSub[T], mul: plainMul[T], div: plainDiv[T],
 		adam: plainAdam[T], sgd: plainSGD[T],
 		maxPool2x2: plainMaxPool2x2[T], maxPoolGrad2x2: plainMaxPoolGrad2x2[T],
 	}
@@ -230,16 +229,6 @@ func plainDiv[T float](dst, a, b []T) {
 	a, b = a[:len(dst)], b[:len(dst)]
 	for i := range dst {
 		dst[i] = a[i] / b[i]
-	}
-}
-
-func plainAddScalar[T float](dst, x []T, s T, relu bool) {
-	x = x[:len(dst)]
-	for i, v := range x {
-		dst[i] = v + s
-	}
-	if relu {
-		plainReLU(dst, dst)
 	}
 }
 

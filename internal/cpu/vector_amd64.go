@@ -16,8 +16,7 @@ type vectorAsm struct {
 	relu              func(dst, x *float32, n int)
 	reluGrad          func(dx, dy, y *float32, n int)
 
-	add, sub, mul, div       func(dst, a, b *float32, n int)
-	addScalar, addScalarReLU func(dst, x *float32, n int, s float32)
+	add, sub, mul, div func(dst, a, b *float32, n int)
 
 	adam           func(w, g, m, v *float32, n int, p *float32, decays bool)
 	sgd            func(w, g, m *float32, n int, p *float32, decays, nesterov bool)
@@ -27,13 +26,13 @@ type vectorAsm struct {
 
 var vector512 = (&vectorAsm{
 	sumsAbout512, sumAndDot512, sumAndDotReLU512, normalize512, normalizeReLU512, normalizeGrad512, normalizeGradReLU512,
-	sum512, sumSquares512, relu512, reluGrad512, add512, sub512, mul512, div512, addScalar512, addScalarReLU512,
+	sum512, sumSquares512, relu512, reluGrad512, add512, sub512, mul512, div512,
 	adam512, sgd512, maxPool2x2512, maxPoolGrad2x2512,
 }).vector()
 
 var vector256 = (&vectorAsm{
 	sumsAbout256, sumAndDot256, sumAndDotReLU256, normalize256, normalizeReLU256, normalizeGrad256, normalizeGradReLU256,
-	sum256, sumSquares256, relu256, reluGrad256, add256, sub256, mul256, div256, addScalar256, addScalarReLU256,
+	sum256, sumSquares256, relu256, reluGrad256, add256, sub256, mul256, div256,
 	adam256, sgd256, maxPool2x2256, maxPoolGrad2x2256,
 }).vector()
 
@@ -101,15 +100,6 @@ func (a *vectorAsm) vector() vector[float32] {
 		sub:      binary(a.sub),
 		mul:      binary(a.mul),
 		div:      binary(a.div),
-		addScalar: func(dst, x []float32, s float32, relu bool) {
-			switch n := len(dst); {
-			case n == 0:
-			case relu:
-				a.addScalarReLU(&dst[0], &x[:n][0], n, s)
-			default:
-				a.addScalar(&dst[0], &x[:n][0], n, s)
-			}
-		},
 		adam: func(w, g, m, v, largest []float32, p *adamNumbers[float32]) {
 			switch n := len(w); {
 			case n == 0:

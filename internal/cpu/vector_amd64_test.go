@@ -91,8 +91,6 @@ func TestElementwise(t *testing.T) {
 		{"reluGrad in place", 2, func(kn *vector[float32], s [][]float32) { kn.reluGrad(s[0], s[0], s[1]) }},
 		{"relu", 2, func(kn *vector[float32], s [][]float32) { kn.relu(s[0], s[1]) }},
 		{"relu in place", 1, func(kn *vector[float32], s [][]float32) { kn.relu(s[0], s[0]) }},
-		{"addScalar", 2, func(kn *vector[float32], s [][]float32) { kn.addScalar(s[0], s[1], 0.25, false) }},
-		{"addScalar and ReLU", 2, func(kn *vector[float32], s [][]float32) { kn.addScalar(s[0], s[1], 0.25, true) }},
 		{"adam", 4, func(kn *vector[float32], s [][]float32) { kn.adam(s[0], s[1], s[2], s[3], nil, adam) }},
 		{"adam with decay", 4, func(kn *vector[float32], s [][]float32) { kn.adam(s[0], s[1], s[2], s[3], nil, adamW) }},
 		{"adam with small beta", 4, func(kn *vector[float32], s [][]float32) { kn.adam(s[0], s[1], s[2], s[3], nil, adamFar) }},

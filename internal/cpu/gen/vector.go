@@ -50,8 +50,6 @@ func vector() {
 		v.binary("sub", VSUBPS)
 		v.binary("mul", VMULPS)
 		v.binary("div", VDIVPS)
-		v.addScalar(false)
-		v.addScalar(true)
 		v.adam()
 		v.sgd()
 		v.maxPool()
@@ -576,32 +574,6 @@ func (v isa) binary(name string, op func(...Op)) {
 		v.load(s.mem(a, i), m, r)
 		v.load(s.mem(b, i), m, t)
 		op(t, r, r)
-		v.store(r, s.mem(dst, i), m)
-	})
-	VZEROUPPER()
-	RET()
-}
-
-func (v isa) addScalar(relu bool) {
-	name, doc := "addScalar", "computes dst = x + s for n elements."
-	if relu {
-		name, doc = "addScalarReLU", "computes dst = max(x + s, 0) for n elements."
-	}
-	v.text(name, "func(dst, x *float32, n int, s float32)", doc)
-	dst, x, n := arg("dst"), arg("x"), arg("n")
-	scalar := v.all("s")
-	var zero reg.VecVirtual
-	if relu {
-		zero = v.zero()
-	}
-	s := v.stream("e", n, v.lanes, 2)
-	s.run(func(i int, m mask) {
-		r := v.reg()
-		v.load(s.mem(x, i), m, r)
-		VADDPS(scalar, r, r)
-		if relu {
-			v.positive(r, zero)
-		}
 		v.store(r, s.mem(dst, i), m)
 	})
 	VZEROUPPER()
