@@ -42,9 +42,17 @@ func (s *Sequential) Parts() []Part {
 // Forward feeds x through all layers.
 func (s *Sequential) Forward(x *tensor.Tensor) *tensor.Tensor {
 	at := 0
+	trace, _ := x.Watched().(*Trace)
+	depth := 0
+	if trace != nil {
+		depth = trace.begin(s)
+	}
 	defer func() {
 		// An operation without parameters does not know where it is.
 		if e := recover(); e != nil {
+			if trace != nil {
+				trace.frames = trace.frames[:depth]
+			}
 			if err, ok := e.(*tensor.Error); ok {
 				e = err.InLayer(strconv.Itoa(at))
 			}
@@ -53,9 +61,15 @@ func (s *Sequential) Forward(x *tensor.Tensor) *tensor.Tensor {
 	}()
 	own := false // whether x was made here and only layers of this package have seen it
 	for at < len(s.layers) {
+		if trace != nil {
+			trace.enter(depth, at)
+		}
 		y, library, next := s.fused(at, x)
 		if y == nil {
 			y, library, next = s.layers[at].Forward(x), keepsNothing(s.layers[at]), at+1
+		}
+		if trace != nil {
+			trace.leave(depth+1, y)
 		}
 		if y.SharesMemory(x) {
 			own = own && library
@@ -67,13 +81,20 @@ func (s *Sequential) Forward(x *tensor.Tensor) *tensor.Tensor {
 		}
 		x, at = y, next
 	}
+	if trace != nil {
+		trace.leave(depth, x)
+	}
 	return x
 }
 
 // fused feeds x through the layers from at on that are computed in one pass, and
 // returns their result, whether they keep nothing of it, and the layer behind
-// them. The result is nil if there are no such layers.
+// them. The result is nil if there are no such layers, and where x is watched, by
+// somebody who wants to see each of them.
 func (s *Sequential) fused(at int, x *tensor.Tensor) (y *tensor.Tensor, library bool, next int) {
+	if x.Watched() != nil {
+		return nil, false, 0
+	}
 	conv, _ := s.layers[at].(*Conv2d)
 	if conv != nil {
 		at++

@@ -267,6 +267,20 @@ func TestSequentialDoesNotFuseAroundOthers(t *testing.T) {
 	}
 }
 
+// A watch sees each layer's operation.
+func TestSequentialDoesNotFuseWatched(t *testing.T) {
+	m := NewSequential(fusable()[:5]...)
+	want := []string{"Conv2d: 0", "BatchNorm2d: 1", "ReLUInPlace: 2", "Conv2d: 3", "BatchNorm2d: 4"}
+	for _, set := range []func(m Module){Train, Eval} {
+		set(m)
+		for _, x := range []*tensor.Tensor{tensor.Ones(2, 3, 5, 5), tensor.Ones(2, 3, 5, 5).NoGrad()} {
+			if got := trail(m, x, 1); !slices.Equal(got, want) {
+				t.Errorf("no-grad %t: got %q, want %q", x.IsNoGrad(), got, want)
+			}
+		}
+	}
+}
+
 // In evaluation, Conv2d's own result takes no memory.
 func TestSequentialFusedMemory(t *testing.T) {
 	const size = 4 * 8 * 64 * 64 * 4

@@ -159,7 +159,7 @@ func Conv2dBatchNorm(x, w, b, runningMean, runningVar, normW, normB *Tensor, con
 		be.Binary(shift.array(), shift.array(), normB.array(), backend.Add, backend.BinaryGeom{})
 	}
 	be.Conv2d(out.array(), x.array(), w.array(), scale.array(), shift.array(), g)
-	return recordNothing(out, x, w, b, normW, normB)
+	return autograd.RecordNothing(op, out, x, w, b, normW, normB)
 }
 
 // ConvTranspose2d is the transposed convolution of x [N C H W] (or one image
@@ -216,7 +216,7 @@ func inGroups(groups int) string {
 // recordConv records a convolution, given what computes the gradients of input
 // and weight.
 func recordConv(op string, out, x, w, b *Tensor, channels int, inputGrad func(dx, dy, w *Tensor), weightGrad func(dw, dy, x *Tensor)) *Tensor {
-	in, weight := x.Detach(), w.Detach()
+	in, weight := x.bare(), w.bare()
 	needX, needW, needB := x.RequiresGrad(), w.RequiresGrad(), b != nil && b.RequiresGrad()
 	var saved []*Tensor
 	if needX {
