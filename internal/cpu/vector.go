@@ -2,6 +2,8 @@ package cpu
 
 import "unsafe"
 
+//go:generate go run -C gen . -part vector -out ../vector_amd64.s -stubs ../vector_stubs_amd64.go -pkg cpu
+
 // vector is the loops that pass over memory once, in assembly for float32 where
 // the machine has it. Elementwise ones give the same bits at every level; sums
 // are in float64 and differ in the order of additions.
