@@ -13,6 +13,11 @@ import "github.com/wick-ml/wick/internal/backend"
 // Conv2d convolves.
 func (be *Backend) Conv2d(dst, x, w, bias backend.Array, g backend.ConvGeom) {
 	if dst.DType() == backend.Float32 {
+		if wi := be.winogradFor(g); wi != nil {
+			wi.weight, wi.laneK, wi.laneC = data[float32](w), wi.c*9, 9
+			wi.convolve(data[float32](dst), data[float32](x), data[float32](bias))
+			return
+		}
 		conv2d[float32](be, dst, x, w, bias, g)
 	} else {
 		conv2d[float64](be, dst, x, w, bias, g)
@@ -22,6 +27,13 @@ func (be *Backend) Conv2d(dst, x, w, bias backend.Array, g backend.ConvGeom) {
 // Conv2dInputGrad computes the gradient of the input.
 func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) {
 	if dx.DType() == backend.Float32 {
+		if wi := be.winogradFor(g); wi != nil {
+			// The convolution of dy with the turned kernels.
+			wi.weight, wi.laneK, wi.laneC, wi.turned = data[float32](w), 9, wi.c*9, true
+			wi.turn()
+			wi.convolve(data[float32](dx), data[float32](dy), nil)
+			return
+		}
 		conv2dInputGrad[float32](be, dx, dy, w, g)
 	} else {
 		conv2dInputGrad[float64](be, dx, dy, w, g)
