@@ -43,6 +43,10 @@ func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) 
 // Conv2dWeightGrad computes the gradient of the weight.
 func (be *Backend) Conv2dWeightGrad(dw, dy, x backend.Array, g backend.ConvGeom) {
 	if dw.DType() == backend.Float32 {
+		if wi := be.winogradFor(g); wi != nil {
+			wi.weightGrad(data[float32](dw), data[float32](dy), data[float32](x))
+			return
+		}
 		conv2dWeightGrad[float32](be, dw, dy, x, g)
 	} else {
 		conv2dWeightGrad[float64](be, dw, dy, x, g)

@@ -179,7 +179,7 @@ const (
 	blockPanels = 4       // panels of a that are multiplied before their products are transformed
 	stageSize   = 8 << 10 // elements that are staged at a time
 	stageSpill  = 1 << 10 // elements that staging and transforms may write behind the end
-	gap         = 16      // elements between the panels of one product and of the next, which transforms may write to
+	gap         = 16      // elements behind a panel
 	weightRows  = 128     // rows, and columns at most, of a unit of work of the weight gradient
 )
 
@@ -317,11 +317,12 @@ func (g *tileGather) stage(kn *kernel[float32], dst, src []float32, there, strid
 	}
 }
 
-// panels is where the panels of all products lie: product i begins at i·stride,
-// and in it the panel that begins with lane l at l·depth.
+// panels is where the panels of all products lie: those of product i begin at
+// i·stride, each of depth rows. Panels of a have a gap behind them, to which
+// transforms may write.
 type panels struct{ stride, depth int }
 
-func newPanels(lanes, depth int) panels { return panels{lanes*depth + gap, depth} }
+func newPanels(lanes, depth, gaps int) panels { return panels{lanes*depth + gaps*gap, depth} }
 
 // size returns the number of elements of the panels of products products.
 func (p panels) size(products int) int { return p.stride*products + stageSpill }
@@ -330,9 +331,8 @@ func (p panels) size(products int) int { return p.stride*products + stageSpill }
 // heights, from row k0 on.
 func (wi *winograd) weightPanels(dst []float32, at panels, stage []float32, ga *tileGather, g, k0 int, heights []int) {
 	const batch = 8
-	rows := 0
 	for _, h := range heights {
-		there := min(h, wi.k-k0-rows)
+		there := min(h, wi.k-k0)
 		// Taps 0…7 and 1…8 of each channel: the last is in row 15.
 		lay := func(n int) {
 			ga.reset(h)
@@ -356,10 +356,11 @@ func (wi *winograd) weightPanels(dst []float32, at panels, stage []float32, ga *
 			if wi.c-c < batch {
 				lay(wi.c - c)
 			}
-			ga.stage(wi.kn, stage, wi.weight[g*wi.k*wi.c*9+(k0+rows)*wi.laneK+c*wi.laneC:], there, wi.laneK)
-			wi.kn.tiles.transform(wi.scheme, weightMap, dst[rows*at.depth+c*h:], wi.scheme.w*at.stride, at.stride, stage, ga.tiles)
+			ga.stage(wi.kn, stage, wi.weight[g*wi.k*wi.c*9+k0*wi.laneK+c*wi.laneC:], there, wi.laneK)
+			wi.kn.tiles.transform(wi.scheme, weightMap, dst[c*h:], wi.scheme.w*at.stride, at.stride, stage, ga.tiles)
 		}
-		rows += h
+		dst = dst[h*at.depth+gap:]
+		k0 += h
 	}
 }
 
@@ -449,7 +450,7 @@ func (wi *winograd) multiply(c []float32, stride int, a []float32, atA panels, h
 				panelB := b[p*atB.stride+col*atB.depth+d*width:]
 				for _, h := range heights {
 					wi.kn.run(h, min(chain, depth-d), panelA[d*h:], panelB, panelC, add || d > 0)
-					panelA, panelC = panelA[h*atA.depth:], panelC[h*width:]
+					panelA, panelC = panelA[h*atA.depth+gap:], panelC[h*width:]
 				}
 			}
 		}
@@ -546,17 +547,17 @@ func (wi *winograd) convolve(y, x, bias []float32) {
 		for _, h := range b.heights {
 			b.rows += h
 		}
-		b.at, b.place = newPanels(b.rows, wi.c), sizeA
+		b.at, b.place = newPanels(b.rows, wi.c, len(b.heights)), sizeA
 		sizeA += b.at.size(products)
 		tallest = max(tallest, b.rows)
 		blocks = append(blocks, b)
 		first += b.rows
 	}
-	sizeB := newPanels(widest, wi.c).size(products)
-	sizeC := newPanels(widest, tallest).size(products)
+	sizeB := newPanels(widest, wi.c, 1).size(products)
+	sizeC := newPanels(widest, tallest, 1).size(products)
 	product := func(ws *tileSpace, b *block, a []float32, u *columns, in []float32, g int) {
 		width := u.width(kn)
-		atB, atC := newPanels(width, wi.c), newPanels(width, b.rows)
+		atB, atC := newPanels(width, wi.c, 1), newPanels(width, b.rows, 1)
 		wi.multiply(ws.c, atC.stride, a, b.at, b.heights, b.rows, in, atB, width, wi.c, false)
 		wi.outputs(y, bias, ws.c, atC.stride, ws.stage, &ws.gather, u, g, b.first, b.rows, min(b.rows, wi.k-b.first))
 	}
@@ -574,7 +575,7 @@ func (wi *winograd) convolve(y, x, bias []float32) {
 					wi.space(sizeB, sizeC, func(ws *tileSpace) {
 						for i := lo; i < hi; i++ {
 							u := &units[i]
-							wi.inputPanels(ws.operand, newPanels(u.width(kn), wi.c), ws.stage, &ws.gather, x, u, g, 0, wi.c)
+							wi.inputPanels(ws.operand, newPanels(u.width(kn), wi.c, 1), ws.stage, &ws.gather, x, u, g, 0, wi.c)
 							for j := range blocks {
 								product(ws, &blocks[j], a[blocks[j].place:], u, ws.operand, g)
 							}
@@ -590,12 +591,12 @@ func (wi *winograd) convolve(y, x, bias []float32) {
 				wi.space(0, 0, func(ws *tileSpace) {
 					for i := lo; i < hi; i++ {
 						u, from := &units[i/parts], i%parts*32
-						wi.inputPanels(in[i/parts*sizeB:], newPanels(u.width(kn), wi.c), ws.stage, &ws.gather, x, u, g, from, min(from+32, wi.c))
+						wi.inputPanels(in[i/parts*sizeB:], newPanels(u.width(kn), wi.c, 1), ws.stage, &ws.gather, x, u, g, from, min(from+32, wi.c))
 					}
 				})
 			})
 			parallel(len(blocks), 1, func(lo, hi int) {
-				wi.space(newPanels(tallest, wi.c).size(products), sizeC, func(ws *tileSpace) {
+				wi.space(newPanels(tallest, wi.c, blockPanels).size(products), sizeC, func(ws *tileSpace) {
 					for j := lo; j < hi; j++ {
 						b := &blocks[j]
 						wi.weightPanels(ws.operand, b.at, ws.stage, &ws.gather, g, b.first, b.heights)
@@ -609,9 +610,159 @@ func (wi *winograd) convolve(y, x, bias []float32) {
 	}
 }
 
+// weightGrad computes the gradient of the weight: for tiles of rows and columns
+// of it, and for pieces of the sum over the tiles of the images.
+func (wi *winograd) weightGrad(dw, dy, x []float32) {
+	s, kn := wi.scheme, wi.kn
+	products := s.h * s.w
+	// Blocks of tiles that are staged together: of several images if the maps are small.
+	rows, cols := wi.tilesH, wi.tilesW
+	if cols > unitTiles {
+		rows, cols = 1, ceil(cols, ceil(cols, unitTiles))
+	} else if rows*cols > unitTiles {
+		rows = unitTiles / cols
+	}
+	images := 1
+	if rows == wi.tilesH && cols == wi.tilesW {
+		most := min(chain/(rows*cols), (stageSize/max(kn.width, maxWidth)-8)/(ceil(max(wi.h*wi.w, wi.p*wi.q), 8)*8))
+		for 2*images <= most {
+			images *= 2
+		}
+	}
+	down, across := ceil(wi.tilesH, rows), ceil(wi.tilesW, cols)
+	blocks := ceil(wi.n, images) * down * across
+	// Blocks make batches, whose panels are multiplied; batches make pieces.
+	each := max(1, chain/(images*rows*cols))
+	batches := ceil(blocks, each)
+	unitsK, unitsC := ceil(wi.k, weightRows), ceil(wi.c, weightRows)
+	rowsK, colsC := ceil(wi.k, unitsK), ceil(ceil(wi.c, unitsC), kn.width)*kn.width
+	unitsK, unitsC = ceil(wi.k, rowsK), ceil(wi.c, colsC)
+	pieces := min(ceil(minUnits, wi.groups*unitsK*unitsC), ceil(batches, 4))
+	length := ceil(batches, pieces) // of a piece
+	pieces = ceil(batches, length)
+	depth := each * images * rows * cols
+	atB, atC := newPanels(colsC, depth, 1), newPanels(colsC, rowsK+16, 1)
+	atA := newPanels(rowsK+16, depth, rowsK/4+4)
+	size := wi.groups * wi.k * wi.c * 9
+	sum := func(dst []float32) {
+		parallel(wi.groups*unitsK*unitsC*pieces, 1, func(lo, hi int) {
+			wi.space(atA.size(products)+atB.size(products), atC.size(products), func(ws *tileSpace) {
+				a, b := ws.operand[:atA.size(products)], ws.operand[atA.size(products):]
+				for u := lo; u < hi; u++ {
+					piece, g := u%pieces, u/pieces/(unitsK*unitsC)
+					k0, c0 := u/pieces%(unitsK*unitsC)/unitsC*rowsK, u/pieces%unitsC*colsC
+					k, c := min(rowsK, wi.k-k0), min(colsC, wi.c-c0)
+					heights := kn.split(ws.heights[:0], k)
+					height := 0
+					for _, h := range heights {
+						height += h
+					}
+					for batch := piece * length; batch < min((piece+1)*length, batches); batch++ {
+						d := 0
+						for i := batch * each; i < min((batch+1)*each, blocks); i++ {
+							n, ty, tx := i/(down*across)*images, i/across%down*rows, i%across*cols
+							t := columns{n: n, toN: min(n+images, wi.n), ty: ty, toY: min(ty+rows, wi.tilesH), tx: tx, toX: min(tx+cols, wi.tilesW)}
+							wi.gradPanels(a, b, atA, atB, ws, &t, dy, x, g, k0, k, heights, c0, c, d)
+							d += (t.toN - t.n) * t.tiles()
+						}
+						wi.multiply(ws.c, atC.stride, a, atA, heights, height, b, atB, ceil(c, kn.width)*kn.width, d, batch > piece*length)
+					}
+					wi.weightGradOutputs(dst[piece*size+((g*wi.k+k0)*wi.c+c0)*9:], ws, atC.stride, height, k, c)
+				}
+			})
+		})
+	}
+	if pieces == 1 {
+		sum(dw)
+		return
+	}
+	scratch(wi.be, pieces*size, func(parts []float32) {
+		sum(parts)
+		parallel(size, grain, func(lo, hi int) {
+			copy(dw[lo:hi], parts[lo:hi])
+			for piece := 1; piece < pieces; piece++ {
+				for i, v := range parts[piece*size+lo : piece*size+hi] {
+					dw[lo+i] += v
+				}
+			}
+		})
+	})
+}
+
+// gradPanels transforms the tiles t of the output's gradient and of the input, for depths from d on.
+func (wi *winograd) gradPanels(a, b []float32, atA, atB panels, ws *tileSpace, t *columns, dy, x []float32, g, k0, k int, heights []int, c0, c, d int) {
+	s, kn := wi.scheme, wi.kn
+	plane := wi.p * wi.q
+	last := 0
+	for _, h := range heights {
+		if h != last {
+			last = h
+			ws.gather.reset(h)
+			for n := t.n; n < t.toN; n++ {
+				ws.gather.add((n-t.n)*wi.groups*wi.k*plane, wi.p, wi.q, s.outH, s.outW, s.outH, s.outW, 0, 0, t.ty, t.toY, t.tx, t.toX,
+					func(ty, tx int) int { return (d + (n-t.n)*t.tiles() + (ty-t.ty)*(t.toX-t.tx) + tx - t.tx) * h })
+			}
+		}
+		ws.gather.stage(kn, ws.stage, dy[((t.n*wi.groups+g)*wi.k+k0)*plane:], min(h, k), plane)
+		kn.tiles.transform(s, outputGradMap, a, s.w*atA.stride, atA.stride, ws.stage, ws.gather.tiles)
+		a = a[h*atA.depth+gap:]
+		k0 += h
+		k -= h
+	}
+	plane = wi.h * wi.w
+	ws.gather.reset(kn.width)
+	for n := t.n; n < t.toN; n++ {
+		ws.gather.add((n-t.n)*wi.groups*wi.c*plane, wi.h, wi.w, s.inH, s.inW, s.outH, s.outW, wi.padH-s.skip, wi.padW-s.skip, t.ty, t.toY, t.tx, t.toX,
+			func(ty, tx int) int {
+				return (d + (n-t.n)*t.tiles() + (ty-t.ty)*(t.toX-t.tx) + tx - t.tx) * kn.width
+			})
+	}
+	for ; c > 0; c -= kn.width {
+		ws.gather.stage(kn, ws.stage, x[((t.n*wi.groups+g)*wi.c+c0)*plane:], min(kn.width, c), plane)
+		for l := 0; l < kn.width; l += kn.tiles.lanes {
+			kn.tiles.transform(s, inputMap, b[l:], s.w*atB.stride, atB.stride, ws.stage[l:], ws.gather.tiles)
+		}
+		b = b[kn.width*atB.depth:]
+		c0 += kn.width
+	}
+}
+
+// weightGradOutputs transforms the products of k rows and c columns and writes them to a
+// weight that begins at dw.
+func (wi *winograd) weightGradOutputs(dw []float32, ws *tileSpace, stride, height, k, c int) {
+	s, width := wi.scheme, wi.kn.width
+	lanes := wi.kn.tiles.lanes
+	tile := ws.gather.tiles[:0]
+	tile = append(tile, 0)
+	for p := range s.h * s.w {
+		tile = append(tile, p*stride)
+	}
+	ws.gather.tiles = tile
+	block := []int{0}
+	var at [8]int
+	for row := range k {
+		for l := 0; l < c; l += lanes {
+			from := ws.c[(l/width*height+row)*width+l%width:]
+			wi.kn.tiles.transform(s, weightGradMap, ws.stage, 3*lanes, lanes, from, tile)
+			to := dw[(row*wi.c+l)*9:]
+			there := min(lanes, c-l)
+			for first := 0; first < there; first += 8 {
+				for i := range at {
+					at[i] = min(first+i, there-1) * 9
+				}
+				wi.kn.tiles.scatter(to, &at, block, ws.stage[first:], lanes, 0)
+				for i, at := range at {
+					to[at+8] = ws.stage[8*lanes+min(first+i, there-1)]
+				}
+			}
+		}
+	}
+}
+
 // tileSpace is what a unit of work needs besides its operands.
 type tileSpace struct {
 	gather            tileGather
+	heights           [weightRows/4 + 4]int
 	stage, operand, c []float32
 }
 
