@@ -13,7 +13,7 @@ import "github.com/wick-ml/wick/internal/backend"
 // Conv2d convolves.
 func (be *Backend) Conv2d(dst, x, w, bias backend.Array, g backend.ConvGeom) {
 	if dst.DType() == backend.Float32 {
-		if wi := be.winogradFor(g); wi != nil {
+		if wi := be.winogradFor(g); wi != nil && wi.pays(g.N) {
 			wi.weight, wi.laneK, wi.laneC = data[float32](w), wi.c*9, 9
 			wi.convolve(data[float32](dst), data[float32](x), data[float32](bias))
 			return
@@ -28,11 +28,11 @@ func (be *Backend) Conv2d(dst, x, w, bias backend.Array, g backend.ConvGeom) {
 func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) {
 	if dx.DType() == backend.Float32 {
 		if wi := be.winogradFor(g); wi != nil {
-			// The convolution of dy with the turned kernels.
-			wi.weight, wi.laneK, wi.laneC, wi.turned = data[float32](w), 9, wi.c*9, true
-			wi.turn()
-			wi.convolve(data[float32](dx), data[float32](dy), nil)
-			return
+			wi.weight, wi.laneK, wi.laneC = data[float32](w), 9, wi.c*9
+			if wi.turn(); wi.pays(g.N) {
+				wi.convolve(data[float32](dx), data[float32](dy), nil)
+				return
+			}
 		}
 		conv2dInputGrad[float32](be, dx, dy, w, g)
 	} else {
@@ -43,7 +43,7 @@ func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) 
 // Conv2dWeightGrad computes the gradient of the weight.
 func (be *Backend) Conv2dWeightGrad(dw, dy, x backend.Array, g backend.ConvGeom) {
 	if dw.DType() == backend.Float32 {
-		if wi := be.winogradFor(g); wi != nil {
+		if wi := be.winogradFor(g); wi != nil && wi.pays(0) {
 			wi.weightGrad(data[float32](dw), data[float32](dy), data[float32](x))
 			return
 		}

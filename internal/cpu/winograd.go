@@ -23,7 +23,12 @@ package cpu
 // An infinity or NaN in the input reaches all outputs that depend on it, and in
 // the same tile others too, since tiles are combined as a whole; an infinity may arrive as NaN.
 
-import "github.com/wick-ml/wick/internal/backend"
+import (
+	"math/bits"
+	"runtime"
+
+	"github.com/wick-ml/wick/internal/backend"
+)
 
 //go:generate go run -C gen . -part winograd -out ../winograd_amd64.s -stubs ../winograd_stubs_amd64.go -pkg cpu
 
@@ -201,24 +206,26 @@ type winograd struct {
 	turned       bool
 }
 
-// winogradFor readies the algorithm for a convolution of float32, or returns nil where the plain sum is
-// as fast or faster.
+// winogradFor readies the algorithm for a convolution of float32, or returns nil where there is
+// none.
 func (be *Backend) winogradFor(g backend.ConvGeom) *winograd {
+	kn := kernelOf[float32]()
 	if g.R != 3 || g.S != 3 || g.StrideH != 1 || g.StrideW != 1 || g.DilationH != 1 || g.DilationW != 1 ||
-		g.PadH > 2 || g.PadW > 2 {
+		g.PadH > 2 || g.PadW > 2 || g.N*g.C*g.K*g.P*g.Q == 0 {
 		return nil
 	}
-	kn := kernelOf[float32]()
 	wi := &winograd{be: be, kn: kn, scheme: &scheme2x4, groups: g.Groups, n: g.N, c: g.C / g.Groups, k: g.K / g.Groups,
 		h: g.H, w: g.W, p: g.P, q: g.Q, padH: g.PadH, padW: g.PadW}
-	if wi.c < winogradChannels || wi.k < winogradChannels || g.N < kn.tiles.lanes/2 || g.P*g.Q == 0 {
-		return nil
-	}
 	if g.H <= 2 && g.W <= 2 && g.PadH == 1 && g.PadW == 1 {
 		wi.scheme = &schemePair
 	}
-	wi.tilesH, wi.tilesW = ceil(g.P, wi.scheme.outH), ceil(g.Q, wi.scheme.outW)
+	wi.cut()
 	return wi
+}
+
+// cut cuts the output into tiles.
+func (wi *winograd) cut() {
+	wi.tilesH, wi.tilesW = ceil(wi.p, wi.scheme.outH), ceil(wi.q, wi.scheme.outW)
 }
 
 // turn makes the convolution that computes the gradient of the input: of the
@@ -227,12 +234,22 @@ func (wi *winograd) turn() {
 	wi.c, wi.k = wi.k, wi.c
 	wi.h, wi.w, wi.p, wi.q = wi.p, wi.q, wi.h, wi.w
 	wi.padH, wi.padW = 2-wi.padH, 2-wi.padW
-	wi.tilesH, wi.tilesW = ceil(wi.p, wi.scheme.outH), ceil(wi.q, wi.scheme.outW)
 	wi.turned = true
+	wi.cut()
 }
 
-// winogradChannels is the number of channels from which on the transforms pay.
-const winogradChannels = 16
+// pays reports whether the algorithm is faster than the plain sum, for vectors of n
+// images or, if n is 0, of channels: it saves multiplications, but transforms cost
+// as much as transformCost more channels.
+func (wi *winograd) pays(n int) bool {
+	const transformCost = 16
+	saved := 9 * float64(wi.p*wi.q) / float64(wi.tilesH*wi.tilesW*wi.scheme.h*wi.scheme.w)
+	if n > 0 {
+		lanes := wi.kn.tiles.lanes
+		saved *= float64(n) / float64(ceil(n, lanes)*lanes)
+	}
+	return saved > 1+transformCost*(1/float64(wi.c)+1/float64(wi.k))
+}
 
 func ceil(a, b int) int { return (a + b - 1) / b }
 
@@ -373,17 +390,32 @@ type columns struct {
 	vectors, lanes int
 }
 
-// units cuts all tiles into units.
+// units cuts all tiles into units: smaller ones if there is much to keep for each,
+// or too few for the cores.
 func (wi *winograd) units() []columns {
+	most := unitTiles
+	units := wi.unitsOf(most)
+	if !wi.fewWeights() {
+		return units
+	}
+	for most > 1 && (len(units) < 2*runtime.GOMAXPROCS(0) || units[0].width(wi.kn)*wi.c*wi.scheme.h*wi.scheme.w > maxSums) {
+		most /= 2
+		units = wi.unitsOf(most)
+	}
+	return units
+}
+
+// unitsOf cuts all tiles into units of most tiles, or most vectors of them.
+func (wi *winograd) unitsOf(most int) []columns {
 	lanes := wi.kn.tiles.lanes
 	images, rows, cols := lanes, wi.tilesH, wi.tilesW
 	switch {
-	case cols > unitTiles:
-		rows, cols = 1, ceil(cols, ceil(cols, unitTiles))
-	case rows*cols > unitTiles:
-		rows = ceil(rows, ceil(rows, unitTiles/cols))
+	case cols > most:
+		rows, cols = 1, ceil(cols, ceil(cols, most))
+	case rows*cols > most:
+		rows = ceil(rows, ceil(rows, most/cols))
 	default:
-		images = unitTiles / (rows * cols) * lanes
+		images = most / (rows * cols) * lanes
 	}
 	var units []columns
 	for n := 0; n < wi.n; n += images {
@@ -521,40 +553,49 @@ func (wi *winograd) outputs(y, bias []float32, c []float32, stride int, stage []
 	}
 }
 
-// convolve computes the convolution of x, with a bias where there is one. The
-// smaller of weights and input is transformed at once for all units of work, the
-// other by each.
-func (wi *winograd) convolve(y, x, bias []float32) {
-	s, kn := wi.scheme, wi.kn
-	products := s.h * s.w
-	heights := kn.split(nil, wi.k)
-	units := wi.units()
-	widest := 0
-	for i := range units {
-		widest = max(widest, units[i].width(kn))
-	}
-	// Blocks of panels of rows.
-	type block struct {
-		heights     []int
-		first, rows int
-		at          panels
-		place       int // among the panels of all blocks
-	}
-	var blocks []block
-	tallest, sizeA := 0, 0
-	for i, first := 0, 0; i < len(heights); i += blockPanels {
-		b := block{heights: heights[i:min(i+blockPanels, len(heights))], first: first}
+// block is panels of neighbouring rows of weights, and where they lie.
+type block struct {
+	heights     []int
+	first, rows int
+	at          panels
+	place       int // among the panels of all blocks
+}
+
+// blocks cuts the rows into blocks, and tells their size together.
+func (wi *winograd) blocks() (blocks []block, size int) {
+	heights := wi.kn.split(nil, wi.k)
+	procs := runtime.GOMAXPROCS(0)
+	count := min(ceil(ceil(len(heights), blockPanels), procs)*procs, len(heights))
+	first := 0
+	for i := range count {
+		b := block{heights: heights[i*len(heights)/count : (i+1)*len(heights)/count], first: first, place: size}
 		for _, h := range b.heights {
 			b.rows += h
 		}
-		b.at, b.place = newPanels(b.rows, wi.c, len(b.heights)), sizeA
-		sizeA += b.at.size(products)
-		tallest = max(tallest, b.rows)
-		blocks = append(blocks, b)
+		b.at = newPanels(b.rows, wi.c, len(b.heights))
+		size += b.at.size(wi.scheme.h * wi.scheme.w)
 		first += b.rows
+		blocks = append(blocks, b)
 	}
-	sizeB := newPanels(widest, wi.c, 1).size(products)
-	sizeC := newPanels(widest, tallest, 1).size(products)
+	return blocks, size
+}
+
+// convolve computes the convolution of x, with a bias where there is one. The
+// smaller of weights and input is transformed at once for all units of work, the
+// other by each. How many units there are depends on the number of cores; no sum does.
+func (wi *winograd) convolve(y, x, bias []float32) {
+	kn := wi.kn
+	products := wi.scheme.h * wi.scheme.w
+	blocks, sizeA := wi.blocks()
+	units := wi.units()
+	var tallest, widest, mostA, mostB, mostC int
+	for _, b := range blocks {
+		mostA, tallest = max(mostA, b.at.size(products)), max(tallest, b.rows)
+	}
+	for i := range units {
+		widest = max(widest, units[i].width(kn))
+	}
+	mostB, mostC = newPanels(widest, wi.c, 1).size(products), newPanels(widest, tallest, 1).size(products)
 	product := func(ws *tileSpace, b *block, a []float32, u *columns, in []float32, g int) {
 		width := u.width(kn)
 		atB, atC := newPanels(width, wi.c, 1), newPanels(width, b.rows, 1)
@@ -562,22 +603,22 @@ func (wi *winograd) convolve(y, x, bias []float32) {
 		wi.outputs(y, bias, ws.c, atC.stride, ws.stage, &ws.gather, u, g, b.first, b.rows, min(b.rows, wi.k-b.first))
 	}
 	for g := range wi.groups {
-		if sizeA <= sizeB*len(units) {
-			scratch(wi.be, sizeA, func(a []float32) {
+		if wi.fewWeights() {
+			wi.space(sizeA, 0, func(all *tileSpace) {
 				parallel(len(blocks), 1, func(lo, hi int) {
 					wi.space(0, 0, func(ws *tileSpace) {
 						for _, b := range blocks[lo:hi] {
-							wi.weightPanels(a[b.place:], b.at, ws.stage, &ws.gather, g, b.first, b.heights)
+							wi.weightPanels(all.operand[b.place:], b.at, ws.stage, &ws.gather, g, b.first, b.heights)
 						}
 					})
 				})
 				parallel(len(units), 1, func(lo, hi int) {
-					wi.space(sizeB, sizeC, func(ws *tileSpace) {
+					wi.space(mostB, mostC, func(ws *tileSpace) {
 						for i := lo; i < hi; i++ {
 							u := &units[i]
 							wi.inputPanels(ws.operand, newPanels(u.width(kn), wi.c, 1), ws.stage, &ws.gather, x, u, g, 0, wi.c)
 							for j := range blocks {
-								product(ws, &blocks[j], a[blocks[j].place:], u, ws.operand, g)
+								product(ws, &blocks[j], all.operand[blocks[j].place:], u, ws.operand, g)
 							}
 						}
 					})
@@ -585,23 +626,22 @@ func (wi *winograd) convolve(y, x, bias []float32) {
 			})
 			continue
 		}
-		scratch(wi.be, sizeB*len(units), func(in []float32) {
+		wi.space(mostB*len(units), 0, func(all *tileSpace) {
 			parts := ceil(wi.c, 32)
 			parallel(len(units)*parts, 1, func(lo, hi int) {
 				wi.space(0, 0, func(ws *tileSpace) {
 					for i := lo; i < hi; i++ {
 						u, from := &units[i/parts], i%parts*32
-						wi.inputPanels(in[i/parts*sizeB:], newPanels(u.width(kn), wi.c, 1), ws.stage, &ws.gather, x, u, g, from, min(from+32, wi.c))
+						wi.inputPanels(all.operand[i/parts*mostB:], newPanels(u.width(kn), wi.c, 1), ws.stage, &ws.gather, x, u, g, from, min(from+32, wi.c))
 					}
 				})
 			})
 			parallel(len(blocks), 1, func(lo, hi int) {
-				wi.space(newPanels(tallest, wi.c, blockPanels).size(products), sizeC, func(ws *tileSpace) {
-					for j := lo; j < hi; j++ {
-						b := &blocks[j]
+				wi.space(mostA, mostC, func(ws *tileSpace) {
+					for _, b := range blocks[lo:hi] {
 						wi.weightPanels(ws.operand, b.at, ws.stage, &ws.gather, g, b.first, b.heights)
 						for i := range units {
-							product(ws, b, ws.operand, &units[i], in[i*sizeB:], g)
+							product(ws, &b, ws.operand, &units[i], all.operand[i*mostB:], g)
 						}
 					}
 				})
@@ -609,6 +649,9 @@ func (wi *winograd) convolve(y, x, bias []float32) {
 		})
 	}
 }
+
+// fewWeights reports whether the transformed weights are smaller than the transformed input.
+func (wi *winograd) fewWeights() bool { return wi.k < wi.n*wi.tilesH*wi.tilesW }
 
 // weightGrad computes the gradient of the weight: for tiles of rows and columns
 // of it, and for pieces of the sum over the tiles of the images.
@@ -676,7 +719,8 @@ func (wi *winograd) weightGrad(dw, dy, x []float32) {
 		sum(dw)
 		return
 	}
-	scratch(wi.be, pieces*size, func(parts []float32) {
+	wi.space(pieces*size, 0, func(all *tileSpace) {
+		parts := all.operand
 		sum(parts)
 		parallel(size, grain, func(lo, hi int) {
 			copy(dw[lo:hi], parts[lo:hi])
@@ -767,8 +811,10 @@ type tileSpace struct {
 }
 
 // space lends memory for a unit of work: operand elements of panels and c of products.
+// Sizes are powers of two, so that convolutions share memory that is still in a cache.
 func (wi *winograd) space(operand, c int, f func(ws *tileSpace)) {
-	scratch(wi.be, stageSize+stageSpill+operand+c, func(s []float32) {
+	n := stageSize + stageSpill + operand + c
+	scratch(wi.be, 1<<bits.Len(uint(n-1)), func(s []float32) {
 		f(&tileSpace{stage: s[:stageSize+stageSpill], operand: s[stageSize+stageSpill:][:operand], c: s[stageSize+stageSpill+operand:]})
 	})
 }
