@@ -35,6 +35,7 @@ import (
 // scheme is one of Winograd's algorithms. Its tiles read inH×inW inputs, have
 // outH×outW outputs, and h×w products.
 type scheme struct {
+	id                         int // among all schemes
 	outH, outW, inH, inW, h, w int
 	skip                       int // the first input of a tile that is read, of those under the taps
 	maps                       *[5]linear
@@ -54,7 +55,7 @@ type linear struct{ rows, columns [][]float32 }
 
 var (
 	scheme2x4  = scheme{outH: 2, outW: 4, inH: 4, inW: 6, h: 4, w: 6, maps: newMaps(&filter2, &filter4)}
-	schemePair = scheme{outH: 2, outW: 2, inH: 2, inW: 2, h: 3, w: 3, skip: 1, maps: newMaps(&filterPair, &filterPair)}
+	schemePair = scheme{id: 1, outH: 2, outW: 2, inH: 2, inW: 2, h: 3, w: 3, skip: 1, maps: newMaps(&filterPair, &filterPair)}
 )
 
 // filter is the matrices Bᵀ, G and Aᵀ of one dimension.
@@ -185,6 +186,8 @@ const (
 	stageSize   = 8 << 10 // elements that are staged at a time
 	stageSpill  = 1 << 10 // elements that staging and transforms may write behind the end
 	gap         = 16      // elements behind a panel
+	maxBlocks   = 256     // blocks of eight pixels that are staged at a time
+	maxRecords  = 4096    // numbers that say where tiles lie
 	weightRows  = 128     // rows, and columns at most, of a unit of work of the weight gradient
 )
 
@@ -239,16 +242,16 @@ func (wi *winograd) turn() {
 }
 
 // pays reports whether the algorithm is faster than the plain sum, for vectors of n
-// images or, if n is 0, of channels: it saves multiplications, but transforms cost
-// as much as transformCost more channels.
+// images or, if n is 0, of channels. It saves multiplications, but its transforms cost as
+// much as some more channels, and those of the weights as some more tiles. The numbers
+// were measured.
 func (wi *winograd) pays(n int) bool {
-	const transformCost = 16
 	saved := 9 * float64(wi.p*wi.q) / float64(wi.tilesH*wi.tilesW*wi.scheme.h*wi.scheme.w)
 	if n > 0 {
 		lanes := wi.kn.tiles.lanes
 		saved *= float64(n) / float64(ceil(n, lanes)*lanes)
 	}
-	return saved > 1+transformCost*(1/float64(wi.c)+1/float64(wi.k))
+	return saved > 1+14/float64(wi.c)+14/float64(wi.k)+8/float64(wi.n*wi.tilesH*wi.tilesW)
 }
 
 func ceil(a, b int) int { return (a + b - 1) / b }
@@ -455,7 +458,7 @@ func (wi *winograd) inputPanels(dst []float32, at panels, stage []float32, ga *t
 		}
 	}
 	lay(0, 1)
-	batch := max(1, (stageSize/u.lanes-8)/max(8*len(ga.blocks), 8))
+	batch := max(1, min((stageSize/u.lanes-8)/max(8*len(ga.blocks), 8), maxRecords/len(ga.tiles)))
 	vector := 0
 	for n := u.n; n < u.toN; n += u.lanes {
 		lay(vector, min(batch, to-from))
@@ -774,29 +777,30 @@ func (wi *winograd) gradPanels(a, b []float32, atA, atB panels, ws *tileSpace, t
 // weightGradOutputs transforms the products of k rows and c columns and writes them to a
 // weight that begins at dw.
 func (wi *winograd) weightGradOutputs(dw []float32, ws *tileSpace, stride, height, k, c int) {
-	s, width := wi.scheme, wi.kn.width
-	lanes := wi.kn.tiles.lanes
-	tile := ws.gather.tiles[:0]
-	tile = append(tile, 0)
-	for p := range s.h * s.w {
-		tile = append(tile, p*stride)
+	s, width, lanes := wi.scheme, wi.kn.width, wi.kn.tiles.lanes
+	// The vectors of a row, nine taps of each.
+	tiles := ws.gather.tiles[:0]
+	for l := 0; l < c; l += lanes {
+		tiles = append(tiles, 9*l)
+		for p := range s.h * s.w {
+			tiles = append(tiles, p*stride+l/width*height*width+l%width)
+		}
 	}
-	ws.gather.tiles = tile
-	block := []int{0}
+	ws.gather.tiles = tiles
 	var at [8]int
+	first := [1]int{}
 	for row := range k {
-		for l := 0; l < c; l += lanes {
-			from := ws.c[(l/width*height+row)*width+l%width:]
-			wi.kn.tiles.transform(s, weightGradMap, ws.stage, 3*lanes, lanes, from, tile)
-			to := dw[(row*wi.c+l)*9:]
-			there := min(lanes, c-l)
-			for first := 0; first < there; first += 8 {
-				for i := range at {
-					at[i] = min(first+i, there-1) * 9
-				}
-				wi.kn.tiles.scatter(to, &at, block, ws.stage[first:], lanes, 0)
-				for i, at := range at {
-					to[at+8] = ws.stage[8*lanes+min(first+i, there-1)]
+		wi.kn.tiles.transform(s, weightGradMap, ws.stage, 3*lanes, lanes, ws.c[row*width:], tiles)
+		to := dw[row*wi.c*9:]
+		for l := 0; l < c; l += 8 {
+			from := ws.stage[l/lanes*lanes*9+l%lanes:]
+			for i := range at {
+				at[i] = min(l+i, c-1) * 9
+			}
+			wi.kn.tiles.scatter(to, &at, first[:], from, lanes, 0)
+			for i, v := range (*[8]float32)(from[8*lanes:]) {
+				if l+i < c {
+					to[at[i]+8] = v
 				}
 			}
 		}
@@ -814,7 +818,14 @@ type tileSpace struct {
 // Sizes are powers of two, so that convolutions share memory that is still in a cache.
 func (wi *winograd) space(operand, c int, f func(ws *tileSpace)) {
 	n := stageSize + stageSpill + operand + c
-	scratch(wi.be, 1<<bits.Len(uint(n-1)), func(s []float32) {
-		f(&tileSpace{stage: s[:stageSize+stageSpill], operand: s[stageSize+stageSpill:][:operand], c: s[stageSize+stageSpill+operand:]})
+	scratch(wi.be, maxBlocks+maxRecords, func(ints []int) {
+		scratch(wi.be, 1<<bits.Len(uint(n-1)), func(s []float32) {
+			f(&tileSpace{
+				gather:  tileGather{blocks: ints[:0:maxBlocks], tiles: ints[maxBlocks:maxBlocks]},
+				stage:   s[:stageSize+stageSpill],
+				operand: s[stageSize+stageSpill:][:operand],
+				c:       s[stageSize+stageSpill+operand:],
+			})
+		})
 	})
 }
