@@ -9,6 +9,9 @@ import "github.com/wick-ml/wick/internal/backend"
 //	result       w[k, (c,r,s)]     · x[(c,r,s), (n,p,q)]
 //	input grad   wᵀ[c, (k,r,s)]    · dy[(k,r,s), (n,h,w)], for each residue of (h, w) modulo the strides
 //	weight grad  dy[k, (n,p,q)]    · x[(n,p,q), (c,r,s)]
+//
+// Those of 3×3 taps, stride 1 and enough channels take Winograd's algorithm
+// instead, in winograd.go.
 
 // Conv2d convolves.
 func (be *Backend) Conv2d(dst, x, w, bias backend.Array, g backend.ConvGeom) {

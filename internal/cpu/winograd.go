@@ -8,20 +8,22 @@ package cpu
 // The weight gradient is the same identity read the other way:
 // Gᵀ[(A dy Aᵀ) ⊙ (Bᵀ x B)]G, summed over tiles.
 //
-// Tiles have 2×4 outputs and 24 products, 3 times fewer than 72. That is where
-// float32 still gives a relative error (L2) of 6e-7 with 256 channels (against 3e-7
-// of the plain sum), given that no chain of additions is longer than 64: 2×2
-// outputs give 2.7e-7 but save 2.25 times, 3×3 give 9e-7 and save 3.2 times, 4×4
-// give 1.2e-6 and save 4 times. Maps of two pixels, of which a tile would mostly
-// read zeros, have a scheme of their own: Karatsuba's, of 3 products a dimension
+// Tiles have 2×4 outputs and 24 products, 3 times fewer than 72. More outputs save
+// more and lose more: with 256 channels the relative error (L2) is 3e-7 for the
+// plain sum, 6e-7 for 2×4 outputs, 9e-7 for 3×3 (which save 3.2 times), and 1.2e-6 for
+// 4×4 (4 times), all of them twice as much if chains of additions are longer
+// than 64. Maps of two pixels, of which a tile would mostly read padding, have a
+// scheme of their own: Karatsuba's, of 3 products a dimension, 4 times fewer in all
 // and without fractions.
 //
-// Vectors of lanes are transformed: the same tile of several images, or of
-// several channels where the weight gradient sums over tiles. Transforms write the panels that the
-// micro-kernel multiplies.
+// Vectors are transformed whose lanes are the same tile of several images or,
+// where the weight gradient sums over tiles, of several channels. So any tile, at
+// an edge or not, is a list of places, and transforms write the panels that the micro-kernel
+// multiplies.
 //
-// An infinity or NaN in the input reaches all outputs that depend on it, and in
-// the same tile others too, since tiles are combined as a whole; an infinity may arrive as NaN.
+// An infinity or NaN in the input reaches all outputs that depend on it and,
+// since tiles are combined as a whole, others of the same tile too; an infinity may
+// arrive as NaN.
 
 import (
 	"math/bits"
@@ -503,9 +505,9 @@ func (wi *winograd) outputs(y, bias []float32, c []float32, stride int, stage []
 		runs, run = 1, runs*run
 	}
 	pixels := runs * run
-	// Channels whose whole maps are there are contiguous, but a bias is added channel by channel.
+	// Channels whose whole maps are there are contiguous, but a bias is added channel by channel where these are not tiny.
 	batch := 1
-	if pixels == plane && bias == nil {
+	if pixels == plane && (bias == nil || pixels < 8) {
 		batch = max(1, stageSize/(u.lanes*pixels))
 	}
 	vector := 0
@@ -528,8 +530,17 @@ func (wi *winograd) outputs(y, bias []float32, c []float32, stride int, stage []
 				wi.kn.tiles.transform(s, outputMap, stage[i*pixels*u.lanes:], row*u.lanes, u.lanes, c[(k+i)*width:], ga.tiles)
 			}
 			var plus float32
-			if bias != nil {
+			switch {
+			case bias == nil:
+			case more == 1:
 				plus = bias[g*wi.k+k0+k]
+			default:
+				for i := range more {
+					b, pixel := bias[g*wi.k+k0+k+i], stage[i*pixels*u.lanes:][:pixels*u.lanes]
+					for j := range pixel {
+						pixel[j] += b
+					}
+				}
 			}
 			for r := range runs {
 				from, count := stage[r*run*u.lanes:], run*more
