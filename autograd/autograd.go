@@ -28,6 +28,7 @@ type Variable[T any] struct {
 	requiresGrad bool
 	noGrad       bool
 	hooks        []*func(grad T)
+	watch        *Watch[T] // a pointer, as it takes less room in a value and a node
 }
 
 //lint:ignore U1000 Value asks for it
@@ -70,7 +71,25 @@ type Node[T any] struct {
 	inputs   []edge[T]
 	saved    []saved[T]
 	backward func(g T) []T
+	watch    *Watch[T]
 	freed    bool
+}
+
+// Watch is told of operations. It rides on the data as the no-grad mark does: the
+// result of an operation on a watched value is watched too (by the first input's
+// watch, if there are several). Where nothing is watched that costs a comparison
+// with nil. A watch that several goroutines' values carry is called from all of
+// them; what it does about that is its own business.
+type Watch[T any] interface {
+	// Forward is called when the operation op has made out from inputs (nil
+	// entries are absent ones), whether it is recorded or not. An operation in
+	// place has out among its inputs, with its new value. What Forward computes
+	// with these values is watched as well, unless it takes the watch off them.
+	Forward(op string, inputs []T, out T)
+	// Backward is called when Backward has passed n, an operation that Forward was
+	// told of (out.Node() there): g is the gradient of its result, grads are those
+	// of its inputs, nil where there is none. They are valid during the call only.
+	Backward(n *Node[T], g T, grads []T)
 }
 
 // edge leads to the node that made an input, or to a leaf. An input that
@@ -136,6 +155,25 @@ func (v *Variable[T]) DropHistory() { v.node = nil }
 // MarkNoGrad marks a fresh value no-grad.
 func (v *Variable[T]) MarkNoGrad() { v.noGrad = true }
 
+// Watched returns the watch that the value carries, or nil.
+func (v *Variable[T]) Watched() Watch[T] {
+	if v.watch == nil {
+		return nil
+	}
+	return *v.watch
+}
+
+// MarkWatch has w told of the operations on a fresh value; nil takes the watch off.
+func (v *Variable[T]) MarkWatch(w Watch[T]) {
+	v.watch = nil
+	if w != nil {
+		v.watch = &w
+	}
+}
+
+// TakeWatch gives a fresh value the watch of another.
+func (v *Variable[T]) TakeWatch(from *Variable[T]) { v.watch = from.watch }
+
 // MarkRequiresGrad makes a leaf ask for a gradient, or no longer.
 func (v *Variable[T]) MarkRequiresGrad(on bool) {
 	if v.node != nil {
@@ -195,21 +233,48 @@ func Records[T Value[T]](op string, inputs ...T) bool {
 // saved lists the values, of inputs and out, that backward reads: if one of them
 // is changed in place before, Backward panics instead of computing something
 // wrong. Nothing is recorded if no input requires a gradient or one is marked
-// no-grad; out is then marked no-grad too.
+// no-grad; out is then marked no-grad too. A [Watch] of an input becomes out's, and
+// is told, in any case.
 func Record[T Value[T]](op string, out T, inputs []T, backward func(g T) []T, savedValues ...T) T {
-	var zero T
 	records := Records(op, inputs...)
+	handOn(out, inputs)
+	if records {
+		record(op, out, inputs, backward, savedValues)
+	}
+	tell(op, out, inputs)
+	return out
+}
+
+// handOn gives out the marks of inputs.
+func handOn[T Value[T]](out T, inputs []T) {
+	var zero T
 	v := out.tape()
 	for _, x := range inputs {
-		if x != zero && x.tape().noGrad {
+		if x == zero {
+			continue
+		}
+		xv := x.tape()
+		if xv.noGrad {
 			v.noGrad = true
 		}
+		if xv.watch != nil && v.watch == nil {
+			v.watch = xv.watch
+		}
 	}
-	if !records {
-		return out
+}
+
+// tell calls the watch of out.
+func tell[T Value[T]](op string, out T, inputs []T) {
+	if w := out.tape().watch; w != nil {
+		(*w).Forward(op, slices.Clone(inputs), out) // a copy, so that inputs need not be on the heap
 	}
-	a := out.Arithmetic()
-	n := &Node[T]{op: op, sequence: sequence.Add(1), backward: backward, inputs: make([]edge[T], len(inputs))}
+}
+
+// record makes the node of an operation that is recorded.
+func record[T Value[T]](op string, out T, inputs []T, backward func(g T) []T, savedValues []T) {
+	var zero T
+	v, a := out.tape(), out.Arithmetic()
+	n := &Node[T]{op: op, sequence: sequence.Add(1), backward: backward, inputs: make([]edge[T], len(inputs)), watch: v.watch}
 	for i, x := range inputs {
 		if x != zero {
 			if xv := x.tape(); xv.node != nil {
@@ -225,7 +290,22 @@ func Record[T Value[T]](op string, out T, inputs []T, backward func(g T) []T, sa
 			n.saved = append(n.saved, saved[T]{x, a.Version(x)})
 		}
 	}
+}
+
+// RecordNothing notes that op, which has no gradient, made out from inputs: out
+// takes their no-grad mark and their watch, which is told. It returns out.
+func RecordNothing[T Value[T]](op string, out T, inputs ...T) T {
+	handOn(out, inputs)
+	tell(op, out, inputs)
 	return out
+}
+
+// Changed tells the watch of x, if there is one, that op, which is not recorded,
+// has changed x in place; y is what it read besides, or nil.
+func Changed[T Value[T]](op string, x, y T) {
+	if w := x.tape().watch; w != nil {
+		(*w).Forward(op, []T{x, y}, x)
+	}
 }
 
 // RecordInPlace notes that the operation op has changed x itself: it stands for
@@ -233,16 +313,16 @@ func Record[T Value[T]](op string, out T, inputs []T, backward func(g T) []T, sa
 // operation's only input. Call CheckInPlace before the change. saved may name x:
 // its new value.
 func RecordInPlace[T Value[T]](op string, x T, backward func(g T) []T, savedValues ...T) T {
-	v := x.tape()
-	if v.node == nil {
-		return x
+	if v := x.tape(); v.node != nil {
+		a := x.Arithmetic()
+		n := &Node[T]{op: op, sequence: sequence.Add(1), backward: backward, inputs: []edge[T]{{node: v.node}}, watch: v.watch}
+		v.node, v.version = n, a.Version(x)
+		for _, s := range savedValues {
+			n.saved = append(n.saved, saved[T]{s, a.Version(s)})
+		}
 	}
-	a := x.Arithmetic()
-	n := &Node[T]{op: op, sequence: sequence.Add(1), backward: backward, inputs: []edge[T]{{node: v.node}}}
-	v.node, v.version = n, a.Version(x)
-	for _, s := range savedValues {
-		n.saved = append(n.saved, saved[T]{s, a.Version(s)})
-	}
+	var none T
+	Changed(op, x, none)
 	return x
 }
 
@@ -403,6 +483,9 @@ func (w *walk[T]) run(x, g T) {
 					a.Retain(r)
 				}
 			}
+			if n.watch != nil {
+				(*n.watch).Backward(n, g, results)
+			}
 			for i, e := range n.inputs {
 				switch {
 				case results[i] == zero:
@@ -431,7 +514,7 @@ func (w *walk[T]) run(x, g T) {
 			}
 		}
 		if !w.retain {
-			n.freed, n.backward, n.saved, n.inputs = true, nil, nil, nil
+			n.freed, n.backward, n.saved, n.inputs, n.watch = true, nil, nil, nil, nil
 		}
 	}
 }

@@ -270,3 +270,92 @@ func TestDeepRecord(t *testing.T) {
 		t.Errorf("got %v, want 200001", x.grad)
 	}
 }
+
+// told is a watch that notes what it is told.
+type told struct{ forward, backward []string }
+
+func (w *told) Forward(op string, inputs []*num, out *num) {
+	line := op
+	for _, x := range inputs {
+		if x == nil {
+			line += " nil"
+		} else {
+			line += fmt.Sprintf(" %v", x.v)
+		}
+	}
+	w.forward = append(w.forward, fmt.Sprintf("%s = %v", line, out.v))
+}
+
+func (w *told) Backward(n *autograd.Node[*num], g *num, grads []*num) {
+	line := fmt.Sprintf("%s %v:", n.Op(), g.v)
+	for _, g := range grads {
+		line += fmt.Sprintf(" %v", g.v)
+	}
+	w.backward = append(w.backward, line)
+}
+
+// A watch rides on the data, through what is recorded and what is not.
+func TestWatch(t *testing.T) {
+	watched := func(v float64, w autograd.Watch[*num]) *num {
+		x := &num{v: v}
+		x.MarkWatch(w)
+		return x
+	}
+	for _, tt := range []struct {
+		name              string
+		f                 func(w autograd.Watch[*num]) *num
+		forward, backward []string
+		kept              bool // the result is watched
+	}{
+		{"recorded", func(w autograd.Watch[*num]) *num { return add(mul(watched(2, w), leaf(3)), leaf(1)) },
+			[]string{"mul 2 3 = 6", "add 6 1 = 7"}, []string{"add 1: 1 1", "mul 1: 3 2"}, true},
+		{"not recorded", func(w autograd.Watch[*num]) *num { return mul(watched(2, w), &num{v: 3}) },
+			[]string{"mul 2 3 = 6"}, nil, true},
+		{"no-grad", func(w autograd.Watch[*num]) *num {
+			x := watched(2, w)
+			x.MarkNoGrad()
+			return mul(leaf(3), x)
+		}, []string{"mul 3 2 = 6"}, nil, true},
+		{"before the data comes in", func(w autograd.Watch[*num]) *num { return mul(square(leaf(3)), watched(2, w)) },
+			[]string{"mul 9 2 = 18"}, []string{"mul 1: 2 9"}, true},
+		{"in place, recorded", func(w autograd.Watch[*num]) *num { return mul(watched(2, w), leaf(3)).negate() },
+			[]string{"mul 2 3 = 6", "negate -6 nil = -6"}, []string{"negate 1: -1", "mul -1: -3 -2"}, true},
+		{"in place, not recorded", func(w autograd.Watch[*num]) *num { return watched(2, w).negate() },
+			[]string{"negate -2 nil = -2"}, nil, true},
+		{"without gradient", func(w autograd.Watch[*num]) *num {
+			return autograd.RecordNothing("sign", &num{v: 1}, leaf(3), nil, watched(2, w))
+		}, []string{"sign 3 nil 2 = 1"}, nil, true},
+		{"overwritten", func(w autograd.Watch[*num]) *num {
+			x := watched(2, w)
+			autograd.Changed("set", x, leaf(5))
+			autograd.Changed("set", leaf(5), x) // what is not watched does not come to be
+			return x
+		}, []string{"set 2 5 = 2"}, nil, true},
+		{"handed on", func(w autograd.Watch[*num]) *num {
+			y := &num{v: 4}
+			y.TakeWatch(&watched(2, w).Variable)
+			return square(y)
+		}, []string{"mul 4 4 = 16"}, nil, true},
+		{"taken off", func(w autograd.Watch[*num]) *num {
+			x := watched(2, w)
+			x.MarkWatch(nil)
+			return square(x)
+		}, nil, nil, false},
+	} {
+		w := &told{}
+		y := tt.f(w)
+		if y.RequiresGrad() {
+			backward(y)
+		}
+		if !slices.Equal(w.forward, tt.forward) || !slices.Equal(w.backward, tt.backward) || (y.Watched() == w) != tt.kept {
+			t.Errorf("%s: got %q, then %q, watched %t, want %q, then %q, %t", tt.name, w.forward, w.backward, y.Watched() == w, tt.forward, tt.backward, tt.kept)
+		}
+	}
+
+	// The first input's watch counts, and nobody is told twice.
+	a, b := &told{}, &told{}
+	mul(watched(2, a), watched(3, b))
+	if len(a.forward) != 1 || len(b.forward) != 0 {
+		t.Errorf("two watches: got %q and %q, want one line and none", a.forward, b.forward)
+	}
+}

@@ -39,9 +39,17 @@ func (s *Sequential) Parts() []Part {
 // Forward feeds x through all layers.
 func (s *Sequential) Forward(x *tensor.Tensor) *tensor.Tensor {
 	at := 0
+	trace, _ := x.Watched().(*Trace)
+	depth := 0
+	if trace != nil {
+		depth = trace.begin(s)
+	}
 	defer func() {
 		// An operation without parameters does not know where it is.
 		if e := recover(); e != nil {
+			if trace != nil {
+				trace.frames = trace.frames[:depth]
+			}
 			if err, ok := e.(*tensor.Error); ok {
 				e = err.InLayer(strconv.Itoa(at))
 			}
@@ -51,7 +59,13 @@ func (s *Sequential) Forward(x *tensor.Tensor) *tensor.Tensor {
 	var layer Layer
 	own := false // whether x was made here and only layers of this package have seen it
 	for at, layer = range s.layers {
+		if trace != nil {
+			trace.enter(depth, at)
+		}
 		y := layer.Forward(x)
+		if trace != nil {
+			trace.leave(depth+1, y)
+		}
 		library := keepsNothing(layer)
 		if y.SharesMemory(x) {
 			own = own && library
@@ -62,6 +76,9 @@ func (s *Sequential) Forward(x *tensor.Tensor) *tensor.Tensor {
 			own = library
 		}
 		x = y
+	}
+	if trace != nil {
+		trace.leave(depth, x)
 	}
 	return x
 }

@@ -33,6 +33,9 @@ func (l *Dropout) Forward(x *tensor.Tensor) *tensor.Tensor {
 // SetTraining turns dropping on or off; [Train] and [Eval] call it.
 func (l *Dropout) SetTraining(on bool) { l.eval = !on }
 
+// Training reports whether the layer is in training mode.
+func (l *Dropout) Training() bool { return !l.eval }
+
 // String returns "Dropout(0.5)".
 func (l *Dropout) String() string { return fmt.Sprintf("Dropout(%v)", l.P) }
 

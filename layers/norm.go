@@ -70,6 +70,9 @@ func (l *BatchNorm2d) Forward(x *tensor.Tensor) *tensor.Tensor {
 // [Train] and [Eval] call it.
 func (l *BatchNorm2d) SetTraining(on bool) { l.eval = !on }
 
+// Training reports whether the layer is in training mode.
+func (l *BatchNorm2d) Training() bool { return !l.eval }
+
 // String returns "BatchNorm2d(64)" and what is not the default.
 func (l *BatchNorm2d) String() string {
 	return "BatchNorm2d(" + list(

@@ -1,6 +1,7 @@
 package layers
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strconv"
@@ -13,11 +14,46 @@ import (
 // Summary returns a table of a model: each module with its path, its settings
 // and the shapes of its parameters, and the totals. A module that has a String
 // method is shown by it. Parameters that stand in several places are counted once.
-func Summary(m Module) string {
-	rows := [][]string{{"path", "layer", "parameters", "elements", ""}}
+//
+// With an input, such as tensor.Zeros(1, 3, 32, 32), the model, a [Layer], is run
+// on it once, and the table has the shapes of results, the multiply-adds of a
+// forward pass, and the memory that a training step needs: input, parameters,
+// gradients and activations, which are the results of all operations but views and
+// those in place. What a loss and an optimizer need, what Dropout makes, and
+// temporary memory come on top of that.
+//
+// Multiply-adds are those of Conv2d, ConvTranspose2d, Linear and MatMul, with one
+// for each result that a bias is added to, as torchinfo counts. (It adds the
+// parameters of normalizations, and takes ConvTranspose2d for a Conv2d.) An
+// operation of which only the surroundings can be told (see [Place]) is counted
+// there, and a layer of which nothing can be told has no result in the table.
+//
+// The model runs in evaluation mode, without gradients. Modes (of modules that
+// have Training as well as SetTraining; others keep theirs), buffers and the
+// random states of Dropout and the default generator are afterwards as they were.
+// Nothing else may use the model meanwhile. (torchinfo.summary)
+func Summary(m Module, input ...*tensor.Tensor) string {
+	var run *dryRun
+	switch {
+	case len(input) > 1:
+		fail("Summary", "got %d inputs, want one at most", len(input))
+	case len(input) == 1:
+		l, ok := m.(Layer)
+		if !ok {
+			fail("Summary", "%s has no Forward from one tensor to one, which an input needs", typeName(m))
+		}
+		run = runDry(l, input[0])
+	}
+	rows := [][]string{{"path", "layer", "parameters", "elements"}}
+	if run != nil {
+		rows[0] = append(rows[0], "result", "multiply-adds")
+	}
+	rows[0] = append(rows[0], "")
 	seen := map[*tensor.Tensor]bool{}
-	var parameters, frozen, buffers, parameterBytes, bufferBytes int
+	var parameters, frozen, buffers, parameterBytes, gradientBytes, bufferBytes int
+	at := -1 // the module's place in Modules
 	for path, m := range Modules(m) {
+		at++
 		var shapes, notes []string
 		elements, own, ownFrozen, tied := 0, 0, 0, 0
 		for _, p := range m.Parts() {
@@ -46,7 +82,9 @@ func Summary(m Module) string {
 			seen[t] = true
 			elements += t.Len()
 			parameterBytes += bytes
-			if !t.RequiresGrad() {
+			if t.RequiresGrad() {
+				gradientBytes += bytes
+			} else {
 				frozen += t.Len()
 			}
 		}
@@ -65,7 +103,15 @@ func Summary(m Module) string {
 		if own > 0 {
 			count = thousands(elements)
 		}
-		rows = append(rows, []string{path, label(m), strings.Join(shapes, ", "), count, strings.Join(notes, ", ")})
+		row := []string{path, label(m), strings.Join(shapes, ", "), count}
+		if run != nil {
+			r := run.modules[at]
+			row = append(row, r.result, when(r.multiplyAdds > 0, thousands(r.multiplyAdds)))
+			if r.uses > 1 {
+				notes = append(notes, fmt.Sprintf("used %d times", r.uses))
+			}
+		}
+		rows = append(rows, append(row, strings.Join(notes, ", ")))
 	}
 	var b strings.Builder
 	writeTable(&b, rows)
@@ -74,11 +120,136 @@ func Summary(m Module) string {
 	if buffers > 0 {
 		fmt.Fprintf(&b, "%s elements in buffers (%s)\n", thousands(buffers), megabytes(bufferBytes))
 	}
+	if run != nil {
+		inputBytes := input[0].Len() * input[0].DType().Size()
+		fmt.Fprintf(&b, "%s multiply-adds for the input %v\n", thousands(run.multiplyAdds), input[0].Shape())
+		fmt.Fprintf(&b, "%s for a training step, about: input %s, parameters %s, gradients %s, activations %s\n",
+			megabytes(inputBytes+parameterBytes+gradientBytes+run.activationBytes),
+			megabytes(inputBytes), megabytes(parameterBytes), megabytes(gradientBytes), megabytes(run.activationBytes))
+	}
 	return b.String()
 }
 
-// writeTable writes rows in columns, a line under the first; the fourth column is
-// one of numbers.
+// dryRun is what a pass through a model came to.
+type dryRun struct {
+	modules         []moduleRun // in the order of Modules
+	multiplyAdds    int
+	activationBytes int
+}
+
+type moduleRun struct {
+	result       string // its shape; where a module was used with several, the last
+	multiplyAdds int
+	uses         int
+}
+
+// runDry runs a model on x and leaves it as it was.
+func runDry(m Layer, x *tensor.Tensor) *dryRun {
+	defer preserve(m)()
+	trace := NewTrace(m)
+	run := &dryRun{modules: make([]moduleRun, len(trace.modules))}
+	result := func(i int, y *tensor.Tensor) {
+		run.modules[i].result = y.Shape().String()
+		run.modules[i].uses++
+	}
+	trace.left = result
+	trace.OnForward = func(at Place, op string, inputs []*tensor.Tensor, out *tensor.Tensor) {
+		i := trace.paths[at.Layer]
+		// A layer of this package is one operation; of others nobody else tells.
+		if running := trace.frames[len(trace.frames)-1].at; at.Exact && i != running && trace.modules[i].leaf {
+			if result(i, out); !isLibrary(trace.modules[i].module) {
+				run.modules[i].uses = 1
+			}
+		}
+		n := multiplyAdds(op, inputs, out)
+		run.modules[i].multiplyAdds += n
+		run.multiplyAdds += n
+		view := false
+		for _, x := range inputs {
+			view = view || x != nil && x.SharesMemory(out)
+		}
+		if !view {
+			run.activationBytes += out.Len() * out.DType().Size()
+		}
+	}
+	s := tensor.NewScope()
+	defer s.Close()
+	y := m.Forward(x.Detach().Clone().In(s).NoGrad().Watch(trace))
+	run.modules[0] = moduleRun{y.Shape().String(), run.modules[0].multiplyAdds, 1}
+	return run
+}
+
+// multiplyAdds counts those of an operation.
+func multiplyAdds(op string, inputs []*tensor.Tensor, out *tensor.Tensor) int {
+	bias := func() int {
+		if inputs[2] == nil {
+			return 0
+		}
+		return out.Len()
+	}
+	// Of a convolution's weight each element meets each place of each picture of
+	// the smaller side; a picture may come without a batch.
+	places := func(x *tensor.Tensor) int {
+		n := x.Size(-1) * x.Size(-2)
+		if x.Dim() == 4 {
+			n *= x.Size(0)
+		}
+		return n
+	}
+	switch op {
+	case "Conv2d":
+		return places(out)*inputs[1].Len() + bias()
+	case "ConvTranspose2d":
+		return places(inputs[0])*inputs[1].Len() + bias()
+	case "Linear":
+		return out.Len()*inputs[1].Size(1) + bias()
+	case "MatMul":
+		return out.Len() * inputs[0].Size(-1)
+	}
+	return 0
+}
+
+// preserve puts a model in evaluation mode. What it returns makes the model's
+// modes, buffers and random states what they were.
+func preserve(m Module) (restore func()) {
+	var undo []func()
+	random := func(g *tensor.Generator) {
+		seed, offset := g.State()
+		undo = append(undo, func() { g.SetState(seed, offset) })
+	}
+	random(tensor.DefaultGenerator())
+	for _, m := range Modules(m) {
+		if t, ok := m.(interface {
+			trainable
+			Training() bool
+		}); ok {
+			was := t.Training()
+			undo = append(undo, func() { t.SetTraining(was) })
+			t.SetTraining(false)
+		}
+		if d, ok := m.(*Dropout); ok && d.Generator != nil {
+			random(d.Generator)
+		}
+	}
+	for _, p := range untouched(m) {
+		if t := p.tensor; p.buffer {
+			was := t.Raw()
+			undo = append(undo, func() {
+				if !bytes.Equal(t.Raw(), was) {
+					t.SetRaw(was)
+				}
+			})
+		}
+	}
+	return func() {
+		for _, f := range slices.Backward(undo) { // a module may stand in several places: its first state is the last set
+			f()
+		}
+	}
+}
+
+// writeTable writes rows in columns, a line under the first; columns of numbers
+// are flush right.
 func writeTable(b *strings.Builder, rows [][]string) {
 	width := make([]int, len(rows[0]))
 	for _, row := range rows {
@@ -94,7 +265,7 @@ func writeTable(b *strings.Builder, rows [][]string) {
 		var l strings.Builder
 		for i, cell := range row {
 			pad := strings.Repeat(" ", width[i]-utf8.RuneCountInString(cell))
-			if i == 3 {
+			if name := rows[0][i]; name == "elements" || name == "multiply-adds" {
 				l.WriteString(pad + cell)
 			} else {
 				l.WriteString(cell + pad)

@@ -154,7 +154,7 @@ func (x *Tensor) Sub(y *Tensor) *Tensor {
 // equal. (torch.mul)
 func (x *Tensor) Mul(y *Tensor) *Tensor {
 	out := binary("Mul", backend.Mul, x, y)
-	xs, ys := x.Detach(), y.Detach()
+	xs, ys := x.bare(), y.bare()
 	return record("Mul", out,
 		partial{x, func(g *Tensor) *Tensor { return g.Mul(ys) }, []*Tensor{y}},
 		partial{y, func(g *Tensor) *Tensor { return g.Mul(xs) }, []*Tensor{x}})
@@ -164,7 +164,7 @@ func (x *Tensor) Mul(y *Tensor) *Tensor {
 // tensors of one type. (torch.div)
 func (x *Tensor) Div(y *Tensor) *Tensor {
 	out := binary("Div", backend.Div, x, y)
-	xs, ys := x.Detach(), y.Detach()
+	xs, ys := x.bare(), y.bare()
 	return record("Div", out,
 		partial{x, func(g *Tensor) *Tensor { return g.Div(ys) }, []*Tensor{y}},
 		partial{y, func(g *Tensor) *Tensor { return g.Mul(xs.Div(ys).Div(ys)).Neg() }, []*Tensor{x, y}})
@@ -175,7 +175,7 @@ func (x *Tensor) Div(y *Tensor) *Tensor {
 // (torch.pow)
 func (x *Tensor) Pow(y *Tensor) *Tensor {
 	out := binary("Pow", backend.Pow, x, y)
-	xs, ys := x.Detach(), y.Detach()
+	xs, ys := x.bare(), y.bare()
 	return record("Pow", out,
 		partial{x, func(g *Tensor) *Tensor {
 			// The power y-1 may be infinite where y is 0, and the slope is still 0.
@@ -204,7 +204,7 @@ func (x *Tensor) Minimum(y *Tensor) *Tensor {
 // share is the partial of x in a choice between x and y that x loses where
 // loses(x, y).
 func share(x, y *Tensor, loses func(x, y *Tensor) *Tensor) partial {
-	xs, ys := x.Detach(), y.Detach()
+	xs, ys := x.bare(), y.bare()
 	return partial{x, func(g *Tensor) *Tensor {
 		return Where(xs.Eq(ys), g.MulScalar(0.5), g).MaskedFill(loses(xs, ys), 0)
 	}, []*Tensor{x, y}}
@@ -225,7 +225,7 @@ func (x *Tensor) remainder(name string, op backend.BinaryOp, y *Tensor) *Tensor 
 		y.wantNoZero(name)
 	}
 	out := binary(name, op, x, y)
-	xs, ys := x.Detach(), y.Detach()
+	xs, ys := x.bare(), y.bare()
 	return record(name, out,
 		partial{of: x, grad: identity},
 		partial{y, func(g *Tensor) *Tensor {
@@ -251,7 +251,7 @@ func (y *Tensor) wantNoZero(name string) {
 // quadrant. It broadcasts. (torch.atan2)
 func (y *Tensor) Atan2(x *Tensor) *Tensor {
 	out := binary("Atan2", backend.Atan2, y, x)
-	ys, xs := y.Detach(), x.Detach()
+	ys, xs := y.bare(), x.bare()
 	square := func() *Tensor { return xs.Square().Add(ys.Square()) }
 	return record("Atan2", out,
 		partial{y, func(g *Tensor) *Tensor { return g.Mul(xs.Div(square())) }, []*Tensor{x, y}},
@@ -260,7 +260,7 @@ func (y *Tensor) Atan2(x *Tensor) *Tensor {
 
 // compare computes a comparison or a logical operation, which have no gradient.
 func compare(name string, op backend.BinaryOp, x, y *Tensor) *Tensor {
-	return recordNothing(binary(name, op, x, y), x, y)
+	return autograd.RecordNothing(name, binary(name, op, x, y), x, y)
 }
 
 // Eq reports for each pair of elements whether they are equal, with
@@ -306,13 +306,13 @@ func (x *Tensor) inPlace(name string, op backend.BinaryOp, y *Tensor) *Tensor {
 		fail(name, "the operand %v does not broadcast to the destination %v", y.shape, x.shape)
 	}
 	if y.storage == x.storage && (y.offset != x.offset || !y.shape.Equal(x.shape)) {
-		y = y.Detach().Clone()
+		y = y.bare().Clone()
 	}
 	if y.storage.device != x.storage.device {
 		fail(name, "the operand is on %s, the destination on %s; To moves a tensor", y.storage.device, x.storage.device)
 	}
 	x.be().Binary(x.array(), x.array(), y.array(), op, binaryGeom(x.shape, x.shape, y.shape))
-	x.wrote()
+	x.changed(name, y)
 	return x
 }
 
@@ -408,7 +408,7 @@ func (x *Tensor) DivScalar(s float64) *Tensor {
 // RDivScalar returns s / x of a floating-point tensor.
 func (x *Tensor) RDivScalar(s float64) *Tensor {
 	out := scalar("RDivScalar", backend.Div, x, s, true)
-	xs := x.Detach()
+	xs := x.bare()
 	return record("RDivScalar", out, partial{x, func(g *Tensor) *Tensor {
 		return g.Mul(xs.RDivScalar(-s).Div(xs))
 	}, []*Tensor{x}})
@@ -417,7 +417,7 @@ func (x *Tensor) RDivScalar(s float64) *Tensor {
 // PowScalar returns x to the power s. An integer tensor takes no negative power.
 func (x *Tensor) PowScalar(s float64) *Tensor {
 	out := scalar("PowScalar", backend.Pow, x, s, false)
-	xs := x.Detach()
+	xs := x.bare()
 	return record("PowScalar", out, partial{x, func(g *Tensor) *Tensor {
 		if s == 0 {
 			return ZerosLike(g)
@@ -440,7 +440,7 @@ func (x *Tensor) FmodScalar(s float64) *Tensor {
 
 // compareScalar computes a comparison with a number.
 func compareScalar(name string, op backend.BinaryOp, x *Tensor, s float64) *Tensor {
-	return recordNothing(scalar(name, op, x, s, false), x)
+	return autograd.RecordNothing(name, scalar(name, op, x, s, false), x)
 }
 
 // EqScalar reports for each element whether it equals s.
@@ -466,7 +466,7 @@ func (x *Tensor) scalarInPlace(name string, op backend.BinaryOp, s float64) *Ten
 	x.wantWritable(name)
 	x.wantScalar(name, op, s, false)
 	x.be().BinaryScalar(x.array(), x.array(), s, false, op)
-	x.wrote()
+	x.changed(name, nil)
 	return x
 }
 

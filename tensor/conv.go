@@ -168,7 +168,7 @@ func inGroups(groups int) string {
 // recordConv records a convolution, given what computes the gradients of input
 // and weight.
 func recordConv(op string, out, x, w, b *Tensor, channels int, inputGrad func(dx, dy, w *Tensor), weightGrad func(dw, dy, x *Tensor)) *Tensor {
-	in, weight := x.Detach(), w.Detach()
+	in, weight := x.bare(), w.bare()
 	needX, needW, needB := x.RequiresGrad(), w.RequiresGrad(), b != nil && b.RequiresGrad()
 	var saved []*Tensor
 	if needX {

@@ -96,7 +96,7 @@ func (tape) Add(a, b *Tensor) *Tensor {
 	if !a.shape.Equal(b.shape) || a.DType() != b.DType() {
 		fail("Backward", "two gradients of one tensor are %s %v and %s %v", a.DType(), a.shape, b.DType(), b.shape)
 	}
-	sum := a.Detach().Add(b.Detach())
+	sum := a.bare().Add(b.bare())
 	sum.storage.walkOwns = true
 	return sum
 }
@@ -126,7 +126,7 @@ func (tape) Accumulate(leaf, g *Tensor) *Tensor {
 // belong to the scopes of their operands.
 func (tape) Run(g *Tensor, backward func(g *Tensor) []*Tensor) []*Tensor {
 	s := NewScope()
-	g = g.Detach()
+	g = g.bare()
 	g.storage.enter(s)
 	results := backward(g)
 	g.storage.leave(s)

@@ -108,7 +108,7 @@ func (x *Tensor) Gather(dim int, index *Tensor) *Tensor {
 		from.Release()
 	}
 	wantInRange(op, nil, err, index, x.shape, dim)
-	shape, at := x.shape, index.Detach()
+	shape, at := x.shape, index.bare()
 	return autograd.Record(op, out, []*Tensor{x, index}, func(g *Tensor) []*Tensor {
 		return []*Tensor{scatterInto(op, block, at, g, geom).inCorner(op, shape), nil}
 	}, at)
@@ -142,7 +142,7 @@ func (x *Tensor) ScatterAdd(dim int, index, src *Tensor) *Tensor {
 		x.be().StridedWrite(out.array(), sums.array(), backend.StridedGeom{Shape: block, Strides: x.shape.strides()})
 		sums.Release()
 	}
-	from, at := src.shape, index.Detach()
+	from, at := src.shape, index.bare()
 	return autograd.Record(op, out, []*Tensor{x, index, src}, func(g *Tensor) []*Tensor {
 		return []*Tensor{g, nil, g.Gather(dim, at).inCorner(op, from)}
 	}, at)
@@ -181,7 +181,7 @@ func indexSelect(op string, x *Tensor, dim int, index *Tensor, shape Shape) *Ten
 	geom := backend.IndexGeom{Outer: split.Outer, N: split.N, M: index.Len(), Inner: split.Inner}
 	err := x.be().IndexSelect(out.array(), x.array(), index.array(), geom)
 	wantInRange(op, x, err, index, x.shape, dim)
-	from, at := x.shape, index.Detach()
+	from, at := x.shape, index.bare()
 	return autograd.Record(op, out, []*Tensor{x, index}, func(g *Tensor) []*Tensor {
 		dx := result(op, g.DType(), from, g)
 		g.be().Fill(dx.array(), 0)
@@ -208,7 +208,7 @@ func (x *Tensor) IndexAdd(dim int, index, src *Tensor) *Tensor {
 	geom := backend.IndexGeom{Outer: split.Outer, N: split.N, M: index.Len(), Inner: split.Inner}
 	x.be().Copy(out.array(), x.array())
 	wantInRange(op, nil, x.be().IndexAdd(out.array(), index.array(), src.array(), geom), index, x.shape, dim)
-	at := index.Detach()
+	at := index.bare()
 	return autograd.Record(op, out, []*Tensor{x, index, src}, func(g *Tensor) []*Tensor {
 		return []*Tensor{g, nil, g.IndexSelect(dim, at)}
 	}, at)
@@ -243,7 +243,7 @@ func (x *Tensor) Nonzero() *Tensor {
 		column.Release()
 	}
 	flat.Release()
-	return recordNothing(out, x)
+	return autograd.RecordNothing(op, out, x)
 }
 
 // nonzero returns the flat positions of the elements that are not 0.
@@ -296,7 +296,7 @@ func OneHot(index *Tensor, classes int) *Tensor {
 		if index.Len() == 0 {
 			fail(op, "the number of classes does not follow from an index without elements, want it given")
 		}
-		classes = int(index.Detach().MaxAll().Ints()[0]) + 1
+		classes = int(index.bare().MaxAll().Ints()[0]) + 1
 	}
 	if classes < 1 {
 		fail(op, "got %d classes, want 1 or more, or -1 for as many as the index needs", classes)
@@ -307,7 +307,7 @@ func OneHot(index *Tensor, classes int) *Tensor {
 	index.be().Fill(out.array(), 0)
 	err := index.be().ScatterAdd(out.array(), index.array(), ones.array(), backend.IndexGeom{Outer: index.Len(), N: classes, M: 1, Inner: 1})
 	wantInRange(op, nil, err, index, out.shape, len(index.shape))
-	return recordNothing(out, index)
+	return autograd.RecordNothing(op, out, index)
 }
 
 // CountEqual returns the number of places at which two tensors of one type and

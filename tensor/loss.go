@@ -172,7 +172,7 @@ func BCEWithLogits(x, target *Tensor, opts BCEWithLogitsOpts) *Tensor {
 			fail(op, "the %s %v does not broadcast to the input %v", name, w.shape, x.shape)
 		}
 	}
-	in, t, w, pw := x.Detach(), target.Detach(), opts.Weight, opts.PosWeight
+	in, t, w, pw := x.bare(), target.bare(), opts.Weight, opts.PosWeight
 	// positive multiplies y by (posWeight-1)·t + 1.
 	positive := func(y *Tensor) {
 		if pw != nil {
@@ -409,7 +409,7 @@ func (s span) columns(dim int) Shape {
 // probabilities.
 func crossEntropy(op string, x, target *Tensor, dim int, o CrossEntropyOpts) *Tensor {
 	s := x.span(op, []int{dim})
-	in, t := x.Detach(), target.Detach()
+	in, t := x.bare(), target.bare()
 	// finish multiplies a fresh tensor by the weights of the classes and by -1.
 	finish := func(y *Tensor) *Tensor {
 		if o.Weight != nil {

@@ -67,9 +67,9 @@ func BatchNorm2d(x, runningMean, runningVar, w, b *Tensor, opts BatchNormOpts) *
 		runningMean.wrote()
 		runningVar.wrote()
 	}
-	in, weight := x.Detach(), w
+	in, weight := x.bare(), w
 	if w != nil {
-		weight = w.Detach()
+		weight = w.bare()
 	}
 	needX, needW, needB := x.RequiresGrad(), w != nil && w.RequiresGrad(), b != nil && b.RequiresGrad()
 	return autograd.Record(op, out, []*Tensor{x, w, b}, func(dy *Tensor) []*Tensor {
@@ -147,7 +147,7 @@ func (x *Tensor) rowNorm(op string, rows int, w, b *Tensor, want, columns Shape,
 	mean, invstd := result(op, x.DType(), Shape{rows}, x), result(op, x.DType(), Shape{rows}, x)
 	x.be().RowNorm(out.array(), mean.array(), invstd.array(), x.array(), rows, n, eps)
 	// The gradient needs the rows before w and b.
-	y, weight := out.Detach(), w
+	y, weight := out.bare(), w
 	if w != nil {
 		weight = w.alias(columns, 0)
 		out = like(op, y, w, b)

@@ -26,7 +26,7 @@ func MaxPool2d(x *Tensor, opts PoolOpts) *Tensor {
 	shape, g := x.poolGeom(op, opts)
 	out := result(op, x.DType(), shape, x)
 	x.be().MaxPool2d(out.array(), x.array(), g)
-	in, y := x.Detach(), out.Detach()
+	in, y := x.bare(), out.bare()
 	return autograd.Record(op, out, []*Tensor{x}, func(dy *Tensor) []*Tensor {
 		dx := like(op, in, dy)
 		in.be().MaxPool2dGrad(dx.array(), dy.array(), in.array(), y.array(), g)

@@ -149,7 +149,7 @@ func (x *Tensor) ProdKeep(dims ...int) *Tensor { return x.prod("ProdKeep", dims,
 func (x *Tensor) prod(op string, dims []int, keep bool) *Tensor {
 	s := x.span(op, dims)
 	out := x.reduce(op, backend.ReduceProd, s, s.shape(keep))
-	in := x.Detach()
+	in := x.bare()
 	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
 		// The gradient of an element is the product of the others: that of all that are not 0, divided by
 		// the element if it is not 0 itself, and 0 if one of the others is.
@@ -204,7 +204,7 @@ func (x *Tensor) variance(op string, opts VarOpts, root bool) *Tensor {
 	n := float64(s.n - correction)
 
 	// deviation computes x minus its mean, before the sum and again for the gradient.
-	in := x.Detach()
+	in := x.bare()
 	deviation := func(owners ...*Tensor) *Tensor {
 		mean := in.reduce(op, backend.ReduceSum, s, s.kept)
 		overwriteScalar(mean, backend.Div, float64(s.n))
@@ -223,7 +223,7 @@ func (x *Tensor) variance(op string, opts VarOpts, root bool) *Tensor {
 		}, in)
 	}
 	overwrite(out, backend.Sqrt)
-	std := out.Detach()
+	std := out.bare()
 	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
 		dx := deviation(g)
 		share := binary(op, backend.Div, g.alias(std.shape, 0), std)
@@ -279,7 +279,7 @@ func (x *Tensor) norm(op string, p float64, dims []int, keep bool) *Tensor {
 			overwriteScalar(out, backend.Pow, 1/p)
 		}
 	}
-	in, norm := x.Detach(), out.alias(s.kept, 0)
+	in, norm := x.bare(), out.alias(s.kept, 0)
 	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
 		g = g.alias(s.kept, 0)
 		switch {
@@ -365,7 +365,7 @@ func (x *Tensor) extreme(op string, reduction backend.ReduceOp, dims []int, keep
 	s := x.span(op, dims)
 	x.wantElements(op, s)
 	out := x.reduce(op, reduction, s, s.shape(keep))
-	in, best := x.Detach(), out.alias(s.kept, 0)
+	in, best := x.bare(), out.alias(s.kept, 0)
 	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
 		return []*Tensor{shareAmong(op, binary(op, backend.Eq, in, best, g), g, s)}
 	}, in, out)
@@ -387,9 +387,10 @@ func (x *Tensor) extremeAt(op string, dim int, smallest bool) (values, indices *
 	shape := x.shape
 	split := shape.split(x.dim(op, dim))
 	values = result(op, x.DType(), s.dropped, x)
-	indices = recordNothing(result(op, Int64, s.dropped, x), x)
+	indices = result(op, Int64, s.dropped, x)
 	x.be().ReduceIndex(values.array(), indices.array(), x.array(), smallest, split)
-	at := indices.Detach()
+	autograd.RecordNothing(op, indices, x)
+	at := indices.bare()
 	autograd.Record(op, values, []*Tensor{x}, func(g *Tensor) []*Tensor {
 		return []*Tensor{scatterInto(op, shape, at, g, backend.IndexGeom{Outer: split.Outer, N: split.N, M: 1, Inner: split.Inner})}
 	}, at)
@@ -411,7 +412,7 @@ func (x *Tensor) argExtreme(op string, dim int, smallest bool) *Tensor {
 	x.wantElements(op, s)
 	indices := result(op, Int64, s.dropped, x)
 	x.be().ReduceIndex(backend.Array{}, indices.array(), x.array(), smallest, x.shape.split(x.dim(op, dim)))
-	return recordNothing(indices, x)
+	return autograd.RecordNothing(op, indices, x)
 }
 
 // LogSumExp returns log Σ exp(x) over the given dimensions, or over all without
@@ -446,7 +447,7 @@ func (x *Tensor) logSumExp(op string, dims []int, keep bool) *Tensor {
 	powers.Release()
 	overwrite(out, backend.Log)
 	overwriteWith(out, backend.Add, most.alias(out.shape, 0))
-	in, total := x.Detach(), out.alias(s.kept, 0)
+	in, total := x.bare(), out.alias(s.kept, 0)
 	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
 		dx := binary(op, backend.Sub, in, finite(total, g), g)
 		overwrite(dx, backend.Exp)
@@ -475,5 +476,5 @@ func (x *Tensor) AllKeep(dims ...int) *Tensor {
 
 func (x *Tensor) truth(op string, reduction backend.ReduceOp, dims []int, keep bool) *Tensor {
 	s := x.span(op, dims)
-	return recordNothing(x.reduce(op, reduction, s, s.shape(keep)), x)
+	return autograd.RecordNothing(op, x.reduce(op, reduction, s, s.shape(keep)), x)
 }

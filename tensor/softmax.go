@@ -17,7 +17,7 @@ func (x *Tensor) softmax(op string, dim int, log bool) *Tensor {
 	g := x.shape.split(x.dim(op, dim))
 	out := like(op, x)
 	x.be().Softmax(out.array(), x.array(), log, g)
-	y := out.Detach()
+	y := out.bare()
 	return autograd.Record(op, out, []*Tensor{x}, func(dy *Tensor) []*Tensor {
 		dx := like(op, y, dy)
 		y.be().SoftmaxGrad(dx.array(), dy.array(), y.array(), log, g)

@@ -22,8 +22,8 @@ func (x *Tensor) Sort(dim int, descending bool) (values, indices *Tensor) {
 func (x *Tensor) ArgSort(dim int, descending bool) *Tensor {
 	const op = "ArgSort"
 	dim = x.dim(op, dim)
-	_, indices := x.Detach().sorted(op, dim, x.shape[dim], descending)
-	return recordNothing(indices, x)
+	_, indices := x.bare().sorted(op, dim, x.shape[dim], descending)
+	return autograd.RecordNothing(op, indices, x)
 }
 
 // TopK returns the k largest elements along one dimension, largest first, and
@@ -53,8 +53,8 @@ func (x *Tensor) sorted(op string, dim, k int, descending bool) (values, indices
 		all.Release()
 		allAt.Release()
 	}
-	recordNothing(indices, x)
-	from, at := x.shape, indices.Detach()
+	autograd.RecordNothing(op, indices, x)
+	from, at := x.shape, indices.bare()
 	autograd.Record(op, values, []*Tensor{x}, func(g *Tensor) []*Tensor {
 		return []*Tensor{scatterInto(op, from, at, g, backend.IndexGeom{Outer: split.Outer, N: split.N, M: k, Inner: split.Inner})}
 	}, at)

@@ -240,8 +240,18 @@ func (x *Tensor) alias(shape Shape, offset int) *Tensor {
 	return &Tensor{storage: x.storage, offset: x.offset + offset, shape: shape}
 }
 
+// bare returns x without history and marks.
+func (x *Tensor) bare() *Tensor { return x.alias(x.shape, 0) }
+
 // wrote notes that x was changed in place.
 func (x *Tensor) wrote() { x.storage.version.Add(1) }
+
+// changed is wrote for an operation that is not recorded and read y, or nil,
+// besides.
+func (x *Tensor) changed(op string, y *Tensor) {
+	x.wrote()
+	autograd.Changed(op, x, y)
+}
 
 // describe names x in an error: "float32 [64 3 32 32]", and "features.0.weight" before it if it is that parameter.
 func (x *Tensor) describe() string {
@@ -331,13 +341,13 @@ func bytesOf[T any](s []T) []byte {
 // Floats returns a copy of the elements as float32, row by row.
 func (x *Tensor) Floats() []float32 {
 	x.check("Floats")
-	return read[float32]("Floats", x.Detach().ToDType(Float32))
+	return read[float32]("Floats", x.bare().ToDType(Float32))
 }
 
 // Float64s returns a copy of the elements as float64, row by row.
 func (x *Tensor) Float64s() []float64 {
 	x.check("Float64s")
-	return read[float64]("Float64s", x.Detach().ToDType(Float64))
+	return read[float64]("Float64s", x.bare().ToDType(Float64))
 }
 
 // Ints returns a copy of the elements of an Int64, Uint8 or Bool tensor as int64, row by row.
@@ -345,7 +355,7 @@ func (x *Tensor) Ints() []int64 {
 	if x.DType().IsFloat() {
 		fail("Ints", "the tensor is %s, want int64, uint8 or bool; ToDType(Int64) cuts off the fraction", x.DType())
 	}
-	return read[int64]("Ints", x.ToDType(Int64))
+	return read[int64]("Ints", x.bare().ToDType(Int64))
 }
 
 // Bytes returns a copy of the elements of a Uint8 tensor, row by row.
@@ -389,7 +399,7 @@ func (x *Tensor) SetRaw(b []byte) {
 		fail("SetRaw", "got %d bytes for a tensor %s %v, want %d", len(b), x.DType(), x.shape, want)
 	}
 	x.be().Write(x.array(), b)
-	x.wrote()
+	x.changed("SetRaw", nil)
 }
 
 // Clone returns a copy with memory of its own. Its gradient flows back to x.
@@ -413,21 +423,10 @@ func (x *Tensor) ToDType(t DType) *Tensor {
 	out := result("ToDType", t, x.shape, x)
 	x.be().Copy(out.array(), x.array())
 	if !t.IsFloat() || !x.DType().IsFloat() {
-		return recordNothing(out, x)
+		return autograd.RecordNothing("ToDType", out, x)
 	}
 	from := x.DType()
 	return autograd.Record("ToDType", out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{g.ToDType(from)} })
-}
-
-// recordNothing marks the result of an operation without gradient no-grad if one
-// of its inputs is, and returns it.
-func recordNothing(out *Tensor, inputs ...*Tensor) *Tensor {
-	for _, x := range inputs {
-		if x != nil && x.IsNoGrad() {
-			out.MarkNoGrad()
-		}
-	}
-	return out
 }
 
 // To returns x on another device; x itself if it is there already. The gradient
@@ -458,9 +457,9 @@ func (x *Tensor) CopyFrom(src *Tensor) *Tensor {
 	if src.storage.device == x.storage.device {
 		x.be().Copy(x.array(), src.array())
 	} else {
-		x.be().Write(x.array(), src.Detach().ToDType(x.DType()).Raw())
+		x.be().Write(x.array(), src.bare().ToDType(x.DType()).Raw())
 	}
-	x.wrote()
+	x.changed("CopyFrom", src)
 	return x
 }
 
@@ -468,7 +467,7 @@ func (x *Tensor) CopyFrom(src *Tensor) *Tensor {
 func (x *Tensor) Fill(v float64) *Tensor {
 	x.wantWritable("Fill")
 	x.be().Fill(x.array(), v)
-	x.wrote()
+	x.changed("Fill", nil)
 	return x
 }
 
@@ -476,16 +475,40 @@ func (x *Tensor) Fill(v float64) *Tensor {
 func (x *Tensor) Zero() *Tensor { return x.Fill(0) }
 
 // Detach returns a tensor that shares x's memory and has no history and no
-// no-grad mark.
-func (x *Tensor) Detach() *Tensor { return x.alias(x.shape, 0) }
+// no-grad mark. A watch stays on it.
+func (x *Tensor) Detach() *Tensor {
+	y := x.bare()
+	y.TakeWatch(&x.variable)
+	return y
+}
 
 // NoGrad returns a tensor that shares x's memory and is marked no-grad: what is
-// made from it is not recorded, and is marked too.
+// made from it is not recorded, and is marked too. A watch stays on it.
 func (x *Tensor) NoGrad() *Tensor {
-	y := x.alias(x.shape, 0)
+	y := x.Detach()
 	y.MarkNoGrad()
 	return y
 }
+
+// Watch is told of operations: of the forward pass as each is done, and of
+// Backward's. See [Tensor.Watch].
+type Watch = autograd.Watch[*Tensor]
+
+// Watch returns a tensor that shares x's memory, has no history, and carries w: w
+// is told of each operation on it, on the result, and so on. nil takes the watch
+// off. A no-grad mark stays. layers.NewTrace makes a watch that knows in which
+// layer an operation ran.
+func (x *Tensor) Watch(w Watch) *Tensor {
+	y := x.bare()
+	if x.IsNoGrad() {
+		y.MarkNoGrad()
+	}
+	y.MarkWatch(w)
+	return y
+}
+
+// Watched returns the watch that x carries, or nil.
+func (x *Tensor) Watched() Watch { return x.variable.Watched() }
 
 // Keep takes x's memory (with all its views) out of its scopes, so that it lives
 // until the garbage collector takes it, and drops x's history. It returns x.

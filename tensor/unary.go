@@ -22,10 +22,10 @@ func (x *Tensor) unaryNumber(name string, op backend.UnaryOp, p backend.UnaryPar
 	var savedX, savedY *Tensor
 	usesX, usesY := op.GradUses()
 	if usesX {
-		savedX = x.Detach()
+		savedX = x.bare()
 	}
 	if usesY {
-		savedY = out.Detach()
+		savedY = out.bare()
 	}
 	return autograd.Record(name, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
 		dx := like(name, g, savedX, savedY)
@@ -38,7 +38,7 @@ func (x *Tensor) unaryNumber(name string, op backend.UnaryOp, p backend.UnaryPar
 func (x *Tensor) question(name string, op backend.UnaryOp) *Tensor {
 	out := result(name, Bool, x.shape, x)
 	x.be().Unary(out.array(), x.array(), op, backend.UnaryParams{})
-	return recordNothing(out, x)
+	return autograd.RecordNothing(name, out, x)
 }
 
 // wantNumber panics if x is Bool.
@@ -199,7 +199,7 @@ func (x *Tensor) ClampInPlace(lo, hi float64) *Tensor {
 	x.wantNumber(name)
 	x.wantBounds(name, lo, hi)
 	x.be().Unary(x.array(), x.array(), backend.Clamp, backend.UnaryParams{P0: lo, P1: hi})
-	x.wrote()
+	x.changed(name, nil)
 	return x
 }
 
@@ -217,7 +217,7 @@ func (x *Tensor) ReLUInPlace() *Tensor {
 	autograd.CheckInPlace(name, x)
 	x.be().Unary(x.array(), x.array(), backend.ReLU, backend.UnaryParams{})
 	x.wrote()
-	y := x.Detach()
+	y := x.bare()
 	return autograd.RecordInPlace(name, x, func(g *Tensor) []*Tensor {
 		dx := like(name, g, y)
 		g.be().UnaryGrad(dx.array(), g.array(), backend.Array{}, y.array(), backend.ReLU, backend.UnaryParams{})

@@ -7,7 +7,7 @@ import "github.com/wick-ml/wick/internal/backend"
 func Where(cond, a, b *Tensor) *Tensor {
 	const name = "Where"
 	out := where(name, cond, a, b)
-	c := cond.Detach()
+	c := cond.bare()
 	return record(name, out, partial{of: cond},
 		partial{a, func(g *Tensor) *Tensor { return g.MaskedFill(c.Not(), 0) }, []*Tensor{cond}},
 		partial{b, func(g *Tensor) *Tensor { return g.MaskedFill(c, 0) }, []*Tensor{cond}})
@@ -37,6 +37,6 @@ func (x *Tensor) MaskedFill(mask *Tensor, value float64) *Tensor {
 	x.be().Fill(v.array(), value)
 	out := where(name, mask, v, x)
 	v.Release()
-	m := mask.Detach()
+	m := mask.bare()
 	return record(name, out, partial{of: mask}, partial{x, func(g *Tensor) *Tensor { return g.MaskedFill(m, 0) }, []*Tensor{mask}})
 }

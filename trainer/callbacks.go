@@ -2,11 +2,11 @@ package trainer
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
+	"image"
 	"iter"
 	"math"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/wick-ml/wick/layers"
@@ -21,13 +21,18 @@ import (
 type Callback struct {
 	Name string // in config.json and, for what has a State, in checkpoints
 
-	Start     func(r *Run) error             // before the first step, after a checkpoint was loaded
-	Gradients func(r *Run) error             // after Backward, before the optimizer's step
-	Step      func(r *Run) error             // after the optimizer's step
-	Test      func(r *Run) (done func())     // before the test of an epoch, and done after it; nil is allowed
-	Tested    func(r *Run) error             // after each batch of the test
-	Epoch     func(r *Run, m *Metrics) error // after an epoch and its test, before its checkpoint
-	End       func(r *Run)                   // at the end, however it came
+	Start     func(r *Run) error               // before the first step, after a checkpoint was loaded
+	Batch     func(r *Run) (done func() error) // before a training batch's forward pass, and done after its Backward; nil is allowed
+	Gradients func(r *Run) error               // after Backward, before the optimizer's step
+	Step      func(r *Run) error               // after the optimizer's step
+	Test      func(r *Run) (done func())       // before the test of an epoch, and done after it; nil is allowed
+	Tested    func(r *Run) error               // after each batch of the test
+	Epoch     func(r *Run, m *Metrics) error   // after an epoch and its test, before its checkpoint
+	End       func(r *Run)                     // at the end, however it came
+
+	// For loggers: what Run.AddScalars and Run.AddImage are given.
+	Scalars func(r *Run, values map[string]float64)
+	Image   func(r *Run, name string, img image.Image)
 
 	State Stateful // what checkpoints keep of it, or nil
 }
@@ -38,11 +43,16 @@ type Run struct {
 	Position         // where it stands
 	Loss     float64 // of the last batch
 
-	// The last batch and what the model made of it, for Gradients, Step and
-	// Tested; their memory goes back when the batch is over.
+	// The last batch and what the model made of it, for Batch (whose Output is nil
+	// before the forward pass), Gradients, Step and Tested; their memory goes back
+	// when the batch is over.
 	Images, Labels, Output *tensor.Tensor
 
-	stop string
+	Err error // for End: what ended the run; nil if it came to its end or was stopped
+
+	window   int // batches that make the step under way
+	stop     string
+	warnings []error
 }
 
 // Stop ends the run after this step, with a checkpoint. The reason is put in the
@@ -57,6 +67,36 @@ func (r *Run) Stop(reason string) {
 func (r *Run) Log(line string) {
 	if r.Progress != nil {
 		fmt.Fprintln(r.Progress, line)
+	}
+}
+
+// Warn notes an error that is no reason to end the run, such as a full disk for a
+// mere picture: a line above the progress line, and one of the Result's Warnings.
+// What was noted before is not noted again; nil is nothing.
+func (r *Run) Warn(err error) {
+	if err == nil || slices.ContainsFunc(r.warnings, func(e error) bool { return e.Error() == err.Error() }) {
+		return
+	}
+	r.warnings = append(r.warnings, err)
+	r.Log("warning: " + err.Error())
+}
+
+// AddScalars gives numbers of the step to the run's loggers, TensorBoard and WandB
+// for example. A slash in a name ("loss/train") makes a section there.
+func (r *Run) AddScalars(values map[string]float64) {
+	for _, c := range r.Callbacks {
+		if c.Scalars != nil {
+			c.Scalars(r, values)
+		}
+	}
+}
+
+// AddImage gives a picture to the run's loggers, as AddScalars does numbers.
+func (r *Run) AddImage(name string, img image.Image) {
+	for _, c := range r.Callbacks {
+		if c.Image != nil {
+			c.Image(r, name, img)
+		}
 	}
 }
 
@@ -143,45 +183,6 @@ func ClipGradValue(limit float64) Callback {
 		return nil
 	}}
 }
-
-// ErrNotFinite is what the error of NaNStop wraps.
-var ErrNotFinite = errors.New("not a finite number")
-
-// NaNStop ends a run with an error before a step whose loss or whose gradients are
-// not finite, so that the weights stay as they were before it. The error names the
-// parameters whose gradients it is. It reads each gradient's norm, which on a GPU
-// waits for the step; put it in front of ClipGradNorm.
-func NaNStop() Callback {
-	return Callback{Name: "nan_stop", Gradients: func(r *Run) error {
-		var bad []string
-		more := 0
-		for path, p := range layers.NamedParameters(r.Model) {
-			g := p.Grad()
-			if g == nil || finite(g.Detach().Norm(2).Item()) || finite(g.Detach().Abs().MaxAll().Item()) {
-				continue
-			}
-			if len(bad) == 5 {
-				more++
-				continue
-			}
-			bad = append(bad, path)
-		}
-		if len(bad) == 0 && finite(r.Loss) {
-			return nil
-		}
-		gradients := "all gradients are finite"
-		if len(bad) > 0 {
-			gradients = "the gradients of " + strings.Join(bad, ", ")
-			if more > 0 {
-				gradients += fmt.Sprintf(" and %d more parameters", more)
-			}
-			gradients += " are not finite"
-		}
-		return fmt.Errorf("trainer: epoch %d, batch %d: the loss is %v and %s; this step was not made: %w", r.Position.Epoch+1, r.Batch, r.Loss, gradients, ErrNotFinite)
-	}}
-}
-
-func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
 // TimeLimit stops a run, with a checkpoint, at the first step that ends after d
 // since its start or since it was resumed.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -118,56 +117,6 @@ func TestClipping(t *testing.T) {
 	}
 }
 
-// The run ends before the step that would spoil the weights, and says where.
-func TestNaNStop(t *testing.T) {
-	for _, tt := range []struct {
-		name  string
-		spoil func(r *Run)
-		want  string
-	}{
-		{"a gradient", func(r *Run) { layers.Parameters(r.Model)[2].Grad().Fill(math.NaN()) }, "the gradients of 1.weight are not finite"},
-		{"an infinite one", func(r *Run) { layers.Parameters(r.Model)[5].Grad().Fill(math.Inf(1)) }, "the gradients of 7.bias are not finite"},
-		{"all", func(r *Run) {
-			for _, p := range layers.Parameters(r.Model) {
-				p.Grad().Fill(math.NaN())
-			}
-		}, "the gradients of 0.weight, 0.bias, 1.weight, 1.bias, 7.weight and 1 more parameters are not finite"},
-		{"the loss", func(r *Run) { r.Loss = math.NaN() }, "the loss is NaN and all gradients are finite"},
-		{"large, finite", func(r *Run) { layers.Parameters(r.Model)[5].Grad().Fill(1e30) }, ""},
-	} {
-		c := settings[0].config(t)
-		c.Dir, c.SaveSteps, c.Epochs = t.TempDir(), 1, 2
-		var last map[string]string
-		c.Callbacks = []Callback{
-			{Gradients: func(r *Run) error {
-				if r.Step == 12 {
-					last = bits(c)
-					tt.spoil(r)
-				}
-				return nil
-			}},
-			NaNStop(),
-		}
-		r, err := Fit(t.Context(), c)
-		if tt.want == "" {
-			if err != nil {
-				t.Errorf("%s: got error %v, want none", tt.name, err)
-			}
-			continue
-		}
-		if !errors.Is(err, ErrNotFinite) || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "epoch 2, batch 3: ") || r.Step != 12 {
-			t.Errorf("%s: got error %v after step %d, want %q after 12", tt.name, err, r.Step, tt.want)
-		}
-		if diff := cmp.Diff(last, bits(c)); diff != "" {
-			t.Errorf("%s: the step was made: %.300s", tt.name, diff)
-		}
-		d := settings[0].config(t)
-		if at, err := (&Snapshot{Model: d.Model, Optimizer: d.Optimizer, Scheduler: d.Scheduler, Train: d.Train, Test: d.Test}).Load(filepath.Join(c.Dir, lastFile)); err != nil || at.Step != 12 {
-			t.Errorf("%s: the checkpoint is of step %d (%v), want 12", tt.name, at.Step, err)
-		}
-	}
-}
-
 func TestTimeLimit(t *testing.T) {
 	c := settings[0].config(t)
 	c.Callbacks = []Callback{{Step: func(*Run) error { time.Sleep(2 * time.Millisecond); return nil }}, TimeLimit(5 * time.Millisecond)}
@@ -182,7 +131,7 @@ func TestCallbackErrors(t *testing.T) {
 	wrong := errors.New("wrong")
 	fail := func(*Run) error { return wrong }
 	for name, cb := range map[string]Callback{
-		"Start": {Start: fail}, "Gradients": {Gradients: fail}, "Step": {Step: fail},
+		"Start": {Start: fail}, "Batch": {Batch: func(*Run) func() error { return func() error { return wrong } }}, "Gradients": {Gradients: fail}, "Step": {Step: fail},
 		"Epoch": {Epoch: func(*Run, *Metrics) error { return wrong }},
 	} {
 		c := settings[0].config(t)

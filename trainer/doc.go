@@ -12,6 +12,7 @@
 //		Epochs:    100,
 //		Dir:       "logs/first",
 //		Progress:  trainer.NewProgress(os.Stderr),
+//		Callbacks: []trainer.Callback{trainer.Curves(), trainer.Pictures(classes), trainer.TensorBoard()},
 //	})
 //
 // Fit does what a loop written by hand does, in the same order, so that both come

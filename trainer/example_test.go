@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/wick-ml/wick/datasets"
@@ -13,6 +14,7 @@ import (
 	"github.com/wick-ml/wick/sched"
 	"github.com/wick-ml/wick/tensor"
 	"github.com/wick-ml/wick/trainer"
+	"github.com/wick-ml/wick/trainer/wandb"
 )
 
 func ExampleFit() {
@@ -36,6 +38,69 @@ func ExampleFit() {
 	first, last := result.History[0], result.History[4]
 	fmt.Println(result.Epoch, result.Step, last.TrainLoss < first.TrainLoss)
 	// Output: 5 20 true
+}
+
+// A run with all that a person looks at, and a callback of one's own, whose numbers
+// TensorBoard and W&B get too.
+func ExampleCallback() {
+	dir, err := os.MkdirTemp("", "logs")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	tensor.ManualSeed(1)
+	set := datasets.NewShapes(datasets.ShapesOpts{})
+	model := layers.NewSequential(layers.Flatten{}, layers.NewLinear(3*32*32, 10))
+	result, err := trainer.Fit(context.Background(), trainer.Config{
+		Model:     model,
+		Optimizer: optim.NewSGD(layers.Parameters(model), 0.01),
+		Loss:      layers.CrossEntropyLoss{},
+		Train:     &datasets.DataLoader{Dataset: datasets.Slice(set, 0, 200), BatchSize: 50, Shuffle: true},
+		Test:      &datasets.DataLoader{Dataset: datasets.Slice(set, 200, 300), BatchSize: 50},
+		Epochs:    2,
+		Dir:       filepath.Join(dir, "first"),
+		Callbacks: []trainer.Callback{
+			trainer.Curves(),
+			trainer.Pictures(set.Classes(), trainer.PicturesOpts{}),
+			trainer.LogSteps(2),
+			trainer.TensorBoard(),
+			trainer.WandB(wandb.Opts{Project: "shapes"}),
+			{Name: "bias", Epoch: func(r *trainer.Run, m *trainer.Metrics) error {
+				bias := layers.Parameters(r.Model)[1].Detach()
+				r.AddScalars(map[string]float64{"bias/norm": bias.Norm(2).Item()})
+				if m.TrainLoss > 100 {
+					r.Warn(fmt.Errorf("epoch %d: the loss is %v", m.Epoch, m.TrainLoss))
+				}
+				return nil
+			}},
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, missing := os.Stat(filepath.Join(dir, "first", "report.html"))
+	fmt.Println(result.Epoch, result.Warnings, missing)
+	// Output: 2 [] <nil>
+}
+
+func ExampleFindLR() {
+	tensor.ManualSeed(1)
+	set := datasets.NewShapes(datasets.ShapesOpts{})
+	model := layers.NewSequential(layers.Flatten{}, layers.NewLinear(3*32*32, 10))
+	points, suggested, err := trainer.FindLR(context.Background(), trainer.Config{
+		Model:     model,
+		Optimizer: optim.NewSGD(layers.Parameters(model), 0.01),
+		Loss:      layers.CrossEntropyLoss{},
+		Train:     &datasets.DataLoader{Dataset: set, BatchSize: 20, Shuffle: true},
+	}, trainer.FindLROpts{Steps: 50}) // with Dir it draws lr-finder.png there
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(points[0].LR, points[0].Raw > 1, points[0].Loss > 1, suggested > 0)
+	// Output: 1e-07 true true true
 }
 
 func ExampleEMA() {
@@ -118,4 +183,29 @@ func ExampleSnapshot() {
 	// epoch 2 with a rate of 0.025
 	// epoch 3 with a rate of 0.0125
 	// <nil>
+}
+
+// A mean that is computed by hand divides by 0 where nothing is counted.
+func ExampleNaNStop() {
+	images := tensor.From([]float32{1, 2, 0, 4, 0, 0, 0, 0}, 4, 2)
+	set, err := datasets.NewTensors(images, tensor.Ones(4, 1))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	meanOfPositive := layers.Func(func(x *tensor.Tensor) *tensor.Tensor {
+		counted := x.GtScalar(0).ToDType(tensor.Float32)
+		return x.Mul(counted).SumKeep(1).Div(counted.SumKeep(1))
+	})
+	model := layers.NewSequential(meanOfPositive, layers.NewLinear(1, 1))
+	_, err = trainer.Fit(context.Background(), trainer.Config{
+		Model:     model,
+		Optimizer: optim.NewSGD(layers.Parameters(model), 0.01),
+		Loss:      layers.MSELoss{},
+		Train:     &datasets.DataLoader{Dataset: set, BatchSize: 2},
+		Epochs:    1,
+		Callbacks: []trainer.Callback{trainer.NaNStop()},
+	})
+	fmt.Println(err)
+	// Output: trainer: epoch 1, batch 2: the loss is NaN; it began in the forward pass, in Div of layer 0: its result [2 1] holds 2 NaN among 2 values; its input 1 [2 1] is 0 everywhere; its input 2 [2 1] is 0 everywhere; this step was not made: not a finite number
 }

@@ -58,8 +58,9 @@ type Config struct {
 
 // Result is what Fit came to.
 type Result struct {
-	Position        // where the run stands, with its metrics
-	Stopped  string // why it ended before its last epoch: "interrupted", or a callback's reason
+	Position         // where the run stands, with its metrics
+	Stopped  string  // why it ended before its last epoch: "interrupted", or a callback's reason
+	Warnings []error // what went wrong and did not end the run, such as records that found no room
 }
 
 // interrupted is the Result's Stopped of a run whose context was cancelled.
@@ -71,12 +72,21 @@ const interrupted = "interrupted"
 // without an error; Result.Stopped is "interrupted". With Resume it goes on from
 // there, or from any other checkpoint in last.safetensors, bit for bit as if it had
 // never stopped: that takes the same program, the same model, optimizer, scheduler,
-// data and callbacks, made anew.
+// data and callbacks, made anew. Another model, optimizer, scheduler or other data
+// are errors, as the checkpoint does not fit them. The optimizer's options (its
+// momentum, its weight decay) are what the program says and not, as in PyTorch, what
+// the file says: who changes them for the rest of a run means it. That they differ
+// is a warning, and noted in config.json; rates come from the checkpoint.
+//
+// One run at a time may have a folder; another one is an error. What callbacks of
+// this package cannot record, on a full disk for example, is one of the Result's
+// Warnings and a line above the progress line, and the run goes on; a checkpoint
+// that cannot be written ends it, and the one before stays.
 //
 // What cannot be done is an error: data that cannot be read, a folder that cannot
 // be written, a checkpoint of another model. Shapes that do not fit panic with a
 // *tensor.Error as everywhere; tensor.Try makes an error of that.
-func Fit(ctx context.Context, config Config) (Result, error) {
+func Fit(ctx context.Context, config Config) (result Result, err error) {
 	f := &fit{Run: Run{Config: &config}}
 	if err := f.check(); err != nil {
 		return Result{}, err
@@ -85,32 +95,47 @@ func Fit(ctx context.Context, config Config) (Result, error) {
 		defer f.Progress.Close()
 	}
 	if f.Dir != "" {
+		// Deferred before the callbacks' ends, which may write there.
+		defer func() {
+			if f.unlock != nil {
+				f.unlock()
+			}
+		}()
 		if err := f.open(); err != nil {
 			return Result{Position: f.Position}, err
 		}
 	}
 	// Deferred, so that a panic's way out passes them too.
+	f.Err = errPanic
 	defer func() {
-		for _, c := range f.Callbacks {
-			if c.End != nil {
-				c.End(&f.Run)
+		// Loggers last: what others draw at the end goes to them.
+		for _, logger := range []bool{false, true} {
+			for _, c := range f.Callbacks {
+				if c.End != nil && logger == (c.Scalars != nil || c.Image != nil) {
+					c.End(&f.Run)
+				}
 			}
 		}
+		result.Warnings = f.warnings
 	}()
-	err := f.run(ctx)
+	f.Err = f.run(ctx)
 	if f.Epoch >= f.Epochs {
 		f.stop = "" // whatever wanted to stop it, it was over
 	}
-	if err == nil && f.Dir != "" && f.stop != interrupted {
-		err = finishConfig(f.Dir, f.stop)
+	if f.Err == nil && f.Dir != "" && f.stop != interrupted {
+		f.Warn(finishConfig(f.Dir, f.stop))
 	}
-	return Result{f.Position, f.stop}, err
+	return Result{Position: f.Position, Stopped: f.stop}, f.Err
 }
+
+// errPanic is a Run's Err while a panic passes.
+var errPanic = errors.New("trainer: the run panicked")
 
 // fit is a run of Fit.
 type fit struct {
 	Run
 	snapshot *Snapshot
+	unlock   func() // lets others into the folder
 	records  *Records
 	better   bool // the epoch that is over is the best so far
 	saved    bool // last.safetensors is where the run stands
@@ -186,8 +211,12 @@ func (f *fit) open() error {
 	} else if err := os.MkdirAll(f.Dir, 0o777); err != nil {
 		return fmt.Errorf("trainer: the run's folder: %w", err)
 	}
+	var err error
+	if f.unlock, err = lockDir(f.Dir); err != nil {
+		return err
+	}
 	last := f.path(lastFile)
-	_, err := os.Lstat(last)
+	_, err = os.Lstat(last)
 	there := err == nil
 	switch {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
@@ -198,14 +227,24 @@ func (f *fit) open() error {
 	if err := RemoveLeftovers(f.Dir); err != nil {
 		return err
 	}
-	var resumed *Position
-	if there {
+	resuming := f.Resume && there
+	var changed string
+	if resuming {
+		if changed, err = changes(f.Config); err != nil { // before the checkpoint's rates are set
+			return err
+		}
+	}
+	var resumed *Resumption
+	if resuming {
 		at, err := f.snapshot.Load(last)
 		if err != nil {
 			return err
 		}
-		f.Position, resumed = at, &at
+		f.Position, resumed = at, &Resumption{Time: time.Now(), Command: os.Args, Epoch: at.Epoch, Batch: at.Batch, Changed: changed}
 		f.Log(fmt.Sprintf("resuming %s at epoch %d, batch %d", f.Dir, at.Epoch+1, at.Batch))
+		if changed != "" {
+			f.Warn(fmt.Errorf("trainer: %s goes on %s", f.Dir, changed))
+		}
 	} else if f.Resume {
 		if others, _ := filepath.Glob(f.path("*.safetensors")); len(others) > 0 {
 			return fmt.Errorf("trainer: %s has no %s to go on from; copy the checkpoint that you want, such as %s, to that name", f.Dir, lastFile, others[0])
@@ -268,25 +307,28 @@ func (f *fit) train(ctx context.Context) error {
 	layers.Train(f.Model)
 	start, before := time.Now(), f.Running.Seconds
 	batches := f.Train.Len()
-	window, inWindow := 0, 0 // batches that make the step under way, and those that are over
+	inWindow := 0 // batches of the step under way that are over
 	var failed error
 	f.Train.SetPosition(f.Epoch, f.Batch)
 	for images, labels := range f.Train.All() {
 		if inWindow == 0 {
-			window = min(f.Accumulate, batches-f.Batch)
+			f.window = min(f.Accumulate, batches-f.Batch)
 			f.Optimizer.ZeroGrad()
 		}
+		f.Images, f.Labels, f.Output = images, labels, nil
+		done := f.begin()
 		output := f.Model.Forward(images)
 		loss := f.Config.Loss.Forward(output, labels)
-		if window > 1 {
-			loss.DivScalar(float64(window)).Backward()
-		} else {
-			loss.Backward()
-		}
-		f.Run.Loss, f.Images, f.Labels, f.Output = loss.Item(), images, labels, output
+		f.shared(loss).Backward()
+		f.Run.Loss, f.Output = loss.Item(), output
 		f.Running.add(f.Run.Loss, output, labels)
 		f.Batch++
-		if inWindow++; inWindow < window {
+		for _, d := range done {
+			if failed = d(); failed != nil {
+				return failed
+			}
+		}
+		if inWindow++; inWindow < f.window {
 			continue
 		}
 		inWindow = 0
@@ -308,6 +350,27 @@ func (f *fit) train(ctx context.Context) error {
 		err = fmt.Errorf("%w; the run up to there is in %s", err, f.path(lastFile))
 	}
 	return err
+}
+
+// begin tells the callbacks that a batch begins, and returns those to call when it
+// is over.
+func (f *fit) begin() (done []func() error) {
+	for _, c := range f.Callbacks {
+		if c.Batch != nil {
+			if d := c.Batch(&f.Run); d != nil {
+				done = append(done, d)
+			}
+		}
+	}
+	return done
+}
+
+// shared returns a batch's loss as its part of the step under way.
+func (r *Run) shared(loss *tensor.Tensor) *tensor.Tensor {
+	if r.window > 1 {
+		return loss.DivScalar(float64(r.window))
+	}
+	return loss
 }
 
 // step is one of the optimizer's, with what goes before and after it.
@@ -416,10 +479,15 @@ func (f *fit) endEpoch(m Metrics) error {
 		return nil
 	}
 	// The records first: where they are ahead of the checkpoint, resuming takes
-	// them back, and nothing is missing.
-	if err := f.records.Append(m); err != nil {
-		return err
+	// them back, and nothing is missing. Where they find no room they are written
+	// anew, whole, after the next epoch.
+	var err error
+	if f.records == nil {
+		f.records, err = OpenRecords(f.Dir, f.History, true)
+	} else if err = f.records.Append(m); err != nil {
+		f.records = nil
 	}
+	f.Warn(err)
 	var paths []string
 	if f.SaveEvery > 0 && f.Epoch%f.SaveEvery == 0 {
 		paths = append(paths, epochPath(f.Dir, f.Epoch))

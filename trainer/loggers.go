@@ -1,20 +1,16 @@
 package trainer
 
 import (
-	"errors"
+	"encoding/json"
 	"fmt"
 	"image"
-	"io/fs"
 	"maps"
-	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 
-	"github.com/wick-ml/wick/autograd"
-	"github.com/wick-ml/wick/datasets"
 	"github.com/wick-ml/wick/layers"
-	"github.com/wick-ml/wick/tensor"
-	"github.com/wick-ml/wick/trainer/plots"
 	"github.com/wick-ml/wick/trainer/tensorboard"
 	"github.com/wick-ml/wick/trainer/wandb"
 )
@@ -34,203 +30,325 @@ func (m *Metrics) scalars() map[string]float64 {
 	return out
 }
 
-// TensorBoard adds each epoch's numbers to w, with histograms of the weights and
-// of the gradients of the epoch's last step, and the model's graph once. The
-// program closes w.
-func TensorBoard(w *tensorboard.Writer) Callback {
+// TensorBoard writes to the run's folder what TensorBoard shows: each epoch's
+// numbers, with histograms of the weights and of the gradients of the epoch's last
+// step; what Run.AddScalars and Run.AddImage are given; at the start the model's
+// graph, its summary and the settings as text; at the end the settings
+// (Config.Settings, or what config.json says where there are none) and the best
+// metric as hyperparameters, which compare runs. What goes wrong is a warning.
+//
+// A run that is resumed writes a further file; TensorBoard leaves out steps that
+// were made twice if it is started with --load_fast=false. A writer of one's own,
+// for other things, may write to the same folder.
+func TensorBoard() Callback {
+	return tensorBoard(nil)
+}
+
+// TensorBoardTo is TensorBoard with a writer that the program has opened, and
+// closes.
+func TensorBoardTo(w *tensorboard.Writer) Callback { return tensorBoard(w) }
+
+func tensorBoard(given *tensorboard.Writer) Callback {
+	w := given
+	add := func(r *Run, err error) bool {
+		r.Warn(err)
+		return err == nil
+	}
 	return Callback{
 		Name: "TensorBoard",
 		Start: func(r *Run) error {
-			if r.Position.Step > 0 {
-				return nil // the graph is there from the run's start
+			if given == nil {
+				if err := wantDir(r, "TensorBoard"); err != nil || r.DryRun {
+					return err
+				}
+				var opts tensorboard.Opts
+				if r.Resume {
+					opts.PurgeStep = r.Position.Step + 1
+				}
+				var err error
+				if w, err = tensorboard.NewWriter(r.Dir, opts); err != nil {
+					return fmt.Errorf("trainer: %w", err)
+				}
 			}
-			return w.AddGraph(r.Model)
+			if r.Position.Step > 0 {
+				return nil // what follows is there from the run's start
+			}
+			settings, _, err := hyperparameters(r)
+			if err != nil {
+				return err
+			}
+			var table strings.Builder
+			table.WriteString("| setting | value |\n|---|---|\n")
+			for _, name := range slices.Sorted(maps.Keys(settings)) {
+				var value string
+				if json.Unmarshal(settings[name], &value) != nil {
+					value = string(settings[name]) // a number
+				}
+				fmt.Fprintf(&table, "| %s | %s |\n", cell(name), cell(value))
+			}
+			_ = add(r, w.AddGraph(r.Model)) &&
+				add(r, w.AddText("model", indented(layers.Summary(r.Model)), 0)) &&
+				add(r, w.AddText("settings", table.String(), 0))
+			return nil
 		},
 		Epoch: func(r *Run, m *Metrics) error {
+			if w == nil {
+				return nil
+			}
 			scalars := m.scalars()
+			if r.Best != nil {
+				scalars["best/"+r.Monitor] = *r.Best
+			}
 			for _, name := range slices.Sorted(maps.Keys(scalars)) {
-				if err := w.AddScalar(name, scalars[name], m.Step); err != nil {
-					return err
+				if !add(r, w.AddScalar(name, scalars[name], m.Step)) {
+					return nil
 				}
 			}
 			for path, p := range layers.NamedParameters(r.Model) {
-				if err := w.AddHistogram("weights/"+path, p, m.Step); err != nil {
-					return err
+				if !add(r, w.AddHistogram("weights/"+path, p, m.Step)) {
+					return nil
 				}
-				if g := p.Grad(); g != nil {
-					if err := w.AddHistogram("gradients/"+path, g, m.Step); err != nil {
-						return err
-					}
+				if g := p.Grad(); g != nil && !add(r, w.AddHistogram("gradients/"+path, g, m.Step)) {
+					return nil
 				}
 			}
+			return nil
+		},
+		Scalars: func(r *Run, values map[string]float64) {
+			if w == nil {
+				return
+			}
+			for _, name := range slices.Sorted(maps.Keys(values)) {
+				if !add(r, w.AddScalar(name, values[name], r.Position.Step)) {
+					return
+				}
+			}
+		},
+		Image: func(r *Run, name string, img image.Image) {
+			if w != nil {
+				add(r, w.AddImage(name, img, r.Position.Step))
+			}
+		},
+		End: func(r *Run) {
+			if w == nil {
+				return
+			}
+			if r.Err == nil && r.stop != interrupted && r.Best != nil {
+				all, own, err := hyperparameters(r)
+				if len(own) == 0 {
+					own = all
+				}
+				var b []byte
+				if err == nil {
+					b, err = json.Marshal(own)
+				}
+				if err == nil {
+					err = w.AddHParams(b, map[string]float64{"best/" + r.Monitor: *r.Best}, r.Position.Step)
+				}
+				r.Warn(err)
+			}
+			if given == nil {
+				r.Warn(w.Close())
+				w = nil
+			}
+		},
+	}
+}
+
+// WandB writes the run for Weights & Biases into the folder wandb in the run's
+// folder, for `wandb sync` to upload: each epoch's numbers, the best metric in the
+// summary, what Run.AddScalars and Run.AddImage are given, and how the run ended (0;
+// 1 after an error; 255 where it was interrupted). Where opts have no Config it is
+// that of config.json, with Config.Settings beside; where they have no Name it is
+// the folder's. What goes wrong is a warning.
+//
+// A run that is resumed goes on in the same file, with each step once, so that
+// `wandb sync` uploads one run.
+func WandB(opts wandb.Opts) Callback {
+	return wandB(nil, func(r *Run) (*wandb.Run, error) {
+		if r.Resume {
+			// Names begin with the time, so that the last is the newest.
+			id := opts.ID
+			if id == "" {
+				id = "*"
+			}
+			if runs, _ := filepath.Glob(filepath.Join(globbed(r.Dir), "wandb", "offline-run-*-"+id)); len(runs) > 0 {
+				return wandb.Resume(runs[len(runs)-1], r.Position.Step)
+			}
+		}
+		opts := opts
+		if opts.Name == "" {
+			opts.Name = filepath.Base(r.Dir)
+		}
+		if opts.Config == nil {
+			settings, _, err := hyperparameters(r)
+			if err != nil {
+				return nil, err
+			}
+			c, err := ReadRunConfig(r.Dir)
+			if err != nil {
+				return nil, err
+			}
+			if settings["config.json"], err = json.Marshal(c); err != nil {
+				return nil, err
+			}
+			if opts.Config, err = json.Marshal(settings); err != nil {
+				return nil, err
+			}
+		}
+		return wandb.Init(r.Dir, opts)
+	})
+}
+
+// WandBTo is WandB with a run that the program has begun, and finishes.
+func WandBTo(run *wandb.Run) Callback { return wandB(run, nil) }
+
+func wandB(run *wandb.Run, open func(r *Run) (*wandb.Run, error)) Callback {
+	return Callback{
+		Name: "WandB",
+		Start: func(r *Run) error {
+			if open == nil {
+				return nil
+			}
+			if err := wantDir(r, "WandB"); err != nil || r.DryRun {
+				return err
+			}
+			var err error
+			if run, err = open(r); err != nil {
+				return fmt.Errorf("trainer: %w", err)
+			}
+			return nil
+		},
+		Epoch: func(r *Run, m *Metrics) error {
+			if run == nil {
+				return nil
+			}
+			r.Warn(run.Log(m.scalars(), m.Step))
+			if r.Best != nil {
+				r.Warn(run.SetSummary(map[string]float64{"best/" + r.Monitor: *r.Best, "best/epoch": float64(r.BestEpoch)}))
+			}
+			return nil
+		},
+		Scalars: func(r *Run, values map[string]float64) {
+			if run != nil {
+				r.Warn(run.Log(values, r.Position.Step))
+			}
+		},
+		Image: func(r *Run, name string, img image.Image) {
+			if run != nil {
+				r.Warn(run.LogImage(name, img, r.Position.Step))
+			}
+		},
+		End: func(r *Run) {
+			if run == nil || open == nil {
+				return
+			}
+			code := 0
+			switch {
+			case r.Err != nil:
+				code = 1
+			case r.stop == interrupted:
+				code = 255 // as wandb has it after Ctrl-C
+			}
+			r.Warn(run.Finish(code))
+			run = nil
+		},
+	}
+}
+
+// LogSteps gives the loggers, after every so many steps, the loss of the step's
+// last batch and the learning rate that it was made with: step/loss and step/lr, or
+// step/lr/0, step/lr/1, … where there are several groups of parameters.
+func LogSteps(every int) Callback {
+	var lrs []float64
+	due := func(step int) bool { return step%every == 0 }
+	return Callback{
+		Name: "LogSteps",
+		Start: func(*Run) error {
+			if every < 1 {
+				return fmt.Errorf("trainer: LogSteps every %d steps, want 1 or more", every)
+			}
+			return nil
+		},
+		Gradients: func(r *Run) error {
+			if due(r.Position.Step + 1) {
+				lrs = slices.Clone(r.Optimizer.LRs()) // the scheduler may change them before Step
+			}
+			return nil
+		},
+		Step: func(r *Run) error {
+			if !due(r.Position.Step) {
+				return nil
+			}
+			values := map[string]float64{"step/loss": r.Loss}
+			for i, lr := range lrs {
+				name := "step/lr"
+				if len(lrs) > 1 {
+					name = fmt.Sprint("step/lr/", i)
+				}
+				values[name] = lr
+			}
+			r.AddScalars(values)
 			return nil
 		},
 	}
 }
 
-// WandB logs each epoch's numbers to run. The program finishes it.
-func WandB(run *wandb.Run) Callback {
-	return Callback{
-		Name:  "WandB",
-		Epoch: func(r *Run, m *Metrics) error { return run.Log(m.scalars(), m.Step) },
+// hyperparameters are what tells a run from others, as JSON: the program's own
+// settings; and all, with what config.json says beside them.
+func hyperparameters(r *Run) (all, own map[string]json.RawMessage, err error) {
+	var c RunConfig
+	if r.Dir != "" {
+		c, err = ReadRunConfig(r.Dir)
+	} else {
+		c, err = NewRunConfig(r.Config)
 	}
-}
-
-// Curves draws the curves of loss and accuracy anew after each epoch: loss.png,
-// loss.svg, accuracy.png and accuracy.svg in the run's folder.
-func Curves() Callback {
-	return Callback{
-		Name: "Curves",
-		Epoch: func(r *Run, _ *Metrics) error {
-			if r.Dir == "" {
-				return errors.New("trainer: Curves: the run has no folder, want Config.Dir")
-			}
-			epochs := plotEpochs(r.History)
-			for name, figure := range map[string]*plots.Figure{"loss": plots.Loss(epochs), "accuracy": plots.Accuracy(epochs)} {
-				for _, ext := range []string{".png", ".svg"} {
-					if err := figure.Save(filepath.Join(r.Dir, name+ext)); err != nil {
-						return err
-					}
-				}
-			}
-			return nil
-		},
-	}
-}
-
-// plotEpochs is a history as package plots takes it.
-func plotEpochs(history []Metrics) []plots.Epoch {
-	out := make([]plots.Epoch, len(history))
-	for i, m := range history {
-		out[i] = plots.Epoch{
-			Epoch: m.Epoch, LR: m.LR, Seconds: m.TrainSeconds + m.TestSeconds,
-			TrainLoss: float64(m.TrainLoss), TrainAccuracy: float64(m.TrainAccuracy),
-			TestLoss: float64(m.TestLoss), TestAccuracy: float64(m.TestAccuracy),
-		}
-	}
-	return out
-}
-
-// reportPictures is the number of test pictures, and of mistakes, in a report.
-const reportPictures = 20
-
-// Report predicts all test pictures and writes report.html to a run's folder,
-// with all that can be seen of the run, and its pictures as files of their own:
-// predictions.png, mistakes.png (the most confident ones), confusion.png,
-// filters.png (of the first convolution, if it sees colours or grays). The test
-// data are pictures [1 or 3, H, W] from 0 to 1 with classes as labels; the model
-// is put in evaluation mode.
-func Report(dir string, model layers.Layer, test *datasets.DataLoader, classes []string, history []Metrics) error {
-	layers.Eval(model)
-	// In the data set's order, so that a prediction's place is the picture's.
-	loader := &datasets.DataLoader{Dataset: test.Dataset, BatchSize: test.BatchSize, Workers: test.Workers, Device: test.Device, Collate: test.Collate}
-	var labels, predictions []int
-	var confidences []float64
-	for images, targets := range autograd.NoGrad(loader.All()) {
-		confidence, prediction := model.Forward(images).Softmax(1).Max(1)
-		for i, label := range targets.Ints() {
-			labels = append(labels, int(label))
-			predictions = append(predictions, int(prediction.Ints()[i]))
-		}
-		confidences = append(confidences, confidence.Float64s()...)
-	}
-	if err := loader.Err(); err != nil {
-		return err
-	}
-	confusion := plots.NewConfusion(classes)
-	if err := confusion.Add(labels, predictions); err != nil {
-		return err
-	}
-	show := func(indices []int) ([]plots.Prediction, error) {
-		out := make([]plots.Prediction, len(indices))
-		for k, i := range indices {
-			x, _, err := test.Dataset.Get(i, rand.New(rand.NewPCG(0, uint64(i))))
-			if err != nil {
-				return nil, err
-			}
-			pictures, err := plots.Pictures(x.Unsqueeze(0), nil, nil)
-			if err != nil {
-				return nil, err
-			}
-			out[k] = plots.Prediction{
-				Picture: pictures[0], Name: fmt.Sprintf("#%d", i),
-				Label: classes[labels[i]], Predicted: classes[predictions[i]], Confidence: confidences[i],
-			}
-		}
-		return out, nil
-	}
-	first := make([]int, min(reportPictures, len(labels)))
-	for i := range first {
-		first[i] = i
-	}
-	samples, err := show(first)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	mistakes, err := show(plots.Mistakes(labels, predictions, confidences, reportPictures))
-	if err != nil {
-		return err
+	var optimizer struct {
+		Type string
+		LRs  []float64
 	}
-
-	epochs := plotEpochs(history)
-	report := plots.Report{
-		Title: filepath.Base(dir), Epochs: epochs, Confusion: confusion, Samples: samples, Mistakes: mistakes,
-		Settings: reportSettings(dir),
-	}
-	if len(epochs) > 0 {
-		report.Figures = []*plots.Figure{plots.LR(epochs)} // loss and accuracy are there from Epochs
-	}
-	files := map[string]image.Image{"confusion.png": confusion.Figure().Image(), "predictions.png": plots.Grid(samples, plots.GridOpts{})}
-	if len(mistakes) > 0 {
-		files["mistakes.png"] = plots.Grid(mistakes, plots.GridOpts{Title: "Most confident mistakes"})
-	}
-	if w := firstFilters(model); w != nil {
-		if report.Filters, err = plots.Filters(w, "Filters of the first convolution"); err != nil {
-			return err
+	_ = json.Unmarshal(c.Optimizer, &optimizer) // of an odd one a text, and then these stay empty
+	text := func(s string) json.RawMessage {
+		b, err := json.Marshal(s)
+		if err != nil {
+			panic(fmt.Sprintf("trainer: %v", err)) // not reached: any string can be written
 		}
-		files["filters.png"] = report.Filters
+		return b
 	}
-	for name, img := range files {
-		if err := plots.SavePNG(filepath.Join(dir, name), img); err != nil {
-			return err
+	all, own = map[string]json.RawMessage{
+		"model": text(c.Model), "parameters": json.RawMessage(strconv.Itoa(c.Parameters)), "loss": text(c.Loss),
+		"optimizer": text(optimizer.Type), "epochs": json.RawMessage(strconv.Itoa(c.Epochs)), "seed": json.RawMessage(strconv.FormatUint(c.Seed, 10)),
+	}, map[string]json.RawMessage{}
+	if len(optimizer.LRs) > 0 {
+		all["lr"] = json.RawMessage(strconv.FormatFloat(optimizer.LRs[0], 'g', -1, 64))
+	}
+	if c.Train != nil {
+		all["batch_size"] = json.RawMessage(strconv.Itoa(c.Train.Batch))
+	}
+	for name, value := range c.Settings {
+		own[name] = text(value)
+		if _, err := strconv.ParseFloat(value, 64); (err == nil || value == "true" || value == "false") && json.Valid([]byte(value)) {
+			own[name] = json.RawMessage(value)
 		}
 	}
-	return report.Save(filepath.Join(dir, "report.html"))
+	maps.Copy(all, own)
+	return all, own, nil
 }
 
-// firstFilters returns the weight of a model's first convolution if its filters
-// can be seen as pictures, otherwise nil.
-func firstFilters(model layers.Module) *tensor.Tensor {
-	for _, m := range layers.Modules(model) {
-		if c, ok := m.(*layers.Conv2d); ok {
-			if channels := c.Weight.Size(1); channels == 1 || channels == 3 {
-				return c.Weight.Detach()
-			}
-			return nil
-		}
-	}
-	return nil
+// cell keeps a text in one cell of a table in Markdown.
+func cell(s string) string {
+	return strings.NewReplacer("|", "\\|", "\n", " ", "\r", " ").Replace(s)
 }
 
-// reportSettings is what a run's config.json says that a person wants to know;
-// nothing if there is none.
-func reportSettings(dir string) []plots.Setting {
-	c, err := ReadRunConfig(dir)
-	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		return []plots.Setting{{Name: "config.json", Value: err.Error()}}
-	}
-	out := []plots.Setting{
-		{Name: "started", Value: c.Started.Format("2006-01-02 15:04:05")},
-		{Name: "model", Value: fmt.Sprintf("%s, %d parameters", c.Model, c.Parameters)},
-		{Name: "device", Value: c.Device},
-		{Name: "seed", Value: fmt.Sprint(c.Seed)},
-		{Name: "system", Value: fmt.Sprintf("%s, %d processors", c.System, c.CPUs)},
-	}
-	for _, name := range slices.Sorted(maps.Keys(c.Settings)) {
-		out = append(out, plots.Setting{Name: name, Value: c.Settings[name]})
-	}
-	return out
+// indented is a text as a block of code in Markdown.
+func indented(s string) string {
+	return "    " + strings.ReplaceAll(strings.TrimSuffix(s, "\n"), "\n", "\n    ") + "\n"
+}
+
+// globbed is a path for filepath.Glob that stands for itself.
+func globbed(path string) string {
+	return strings.NewReplacer("*", "[*]", "?", "[?]", "[", "[[]").Replace(path)
 }

@@ -6,20 +6,24 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"os"
+	"path/filepath"
 
 	"github.com/wick-ml/wick/layers"
 	"github.com/wick-ml/wick/tensor"
+	"github.com/wick-ml/wick/trainer/plots"
 )
 
 // FindLROpts are the options of FindLR. Zero fields mean the default.
 type FindLROpts struct {
 	From, To float64 // the range of rates; 1e-7 and 10
 	Steps    int     // steps in the range, batches; 100
+	Dir      string  // a folder for lr-finder.png and lr-finder.svg, drawings of what was found; "" means none
 }
 
-// LRPoint is a learning rate and the loss, smoothed, of the step before which it
-// was set.
-type LRPoint struct{ LR, Loss float64 }
+// LRPoint is a learning rate and the loss of the step before which it was set,
+// smoothed and as it was.
+type LRPoint struct{ LR, Loss, Raw float64 }
 
 // FindLR looks for a good learning rate: it trains for some steps, each with a
 // higher rate than the one before, until the loss is four times its lowest, and
@@ -89,7 +93,7 @@ func FindLR(ctx context.Context, config Config, opts FindLROpts) (points []LRPoi
 				break
 			}
 			lowest = min(lowest, smooth)
-			points = append(points, LRPoint{lr, smooth})
+			points = append(points, LRPoint{lr, smooth, v})
 			if done = len(points) == opts.Steps || ctx.Err() != nil; done {
 				break
 			}
@@ -104,7 +108,25 @@ func FindLR(ctx context.Context, config Config, opts FindLROpts) (points []LRPoi
 	if err := ctx.Err(); err != nil {
 		return points, 0, err
 	}
-	return points, steepest(points), nil
+	suggested = steepest(points)
+	if opts.Dir == "" {
+		return points, suggested, nil
+	}
+	var rates, losses, raw []float64
+	for _, p := range points {
+		rates, losses, raw = append(rates, p.LR), append(losses, p.Loss), append(raw, p.Raw)
+	}
+	figure := plots.LRFinder(rates, raw, losses, suggested)
+	err = os.MkdirAll(opts.Dir, 0o777)
+	for _, ext := range []string{".png", ".svg"} {
+		if err == nil {
+			err = figure.Save(filepath.Join(opts.Dir, "lr-finder"+ext))
+		}
+	}
+	if err != nil {
+		err = fmt.Errorf("trainer: FindLR: %w", err)
+	}
+	return points, suggested, err
 }
 
 // steepest returns the rate at which the loss falls fastest along the logarithm of

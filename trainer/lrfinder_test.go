@@ -3,6 +3,8 @@ package trainer
 import (
 	"context"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -25,9 +27,13 @@ func TestFindLR(t *testing.T) {
 		before := bits(c)
 		seed, offset := tensor.DefaultGenerator().State()
 		epoch := c.Train.Epoch()
-		points, lr, err := FindLR(t.Context(), c, FindLROpts{})
+		dir := filepath.Join(t.TempDir(), "new")
+		points, lr, err := FindLR(t.Context(), c, FindLROpts{Dir: dir})
 		if err != nil {
 			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]string{"lr-finder.png", "lr-finder.svg"}, ls(t, dir)); diff != "" {
+			t.Errorf("%s: files (-want +got):\n%s", s.name, diff)
 		}
 		if diff := cmp.Diff(before, bits(c)); diff != "" {
 			t.Errorf("%s: the run has changed: %.300s", s.name, diff)
@@ -56,6 +62,13 @@ func TestFindLR(t *testing.T) {
 			t.Errorf("%+v: got error %v", opts, err)
 		}
 	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if points, _, err := FindLR(t.Context(), c, FindLROpts{Steps: 3, Dir: file}); err == nil || !strings.Contains(err.Error(), file) || len(points) != 3 {
+		t.Errorf("a file for a folder: got %d points, error %v, want 3 and one that names the file", len(points), err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if points, _, err := FindLR(ctx, c, FindLROpts{}); err != context.Canceled || len(points) > 1 {
@@ -67,7 +80,7 @@ func TestSteepest(t *testing.T) {
 	var points []LRPoint
 	for i := range 60 {
 		x := float64(i) / 10
-		points = append(points, LRPoint{math.Pow(10, x), 1 / (1 + math.Exp(4*(x-3)))}) // falls fastest at 10³
+		points = append(points, LRPoint{LR: math.Pow(10, x), Loss: 1 / (1 + math.Exp(4*(x-3)))}) // falls fastest at 10³
 	}
 	if got := steepest(points); math.Abs(got-1000) > 1e-6 {
 		t.Errorf("got %v, want 1000", got)

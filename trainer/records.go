@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -254,6 +255,49 @@ type Resumption struct {
 	Command []string  `json:"command"`
 	Epoch   int       `json:"epoch"` // epochs that were over
 	Batch   int       `json:"batch"`
+	Changed string    `json:"changed,omitempty"` // what was not as at the run's start
+}
+
+// changes says in which options a run that goes on differs from what config.json
+// says of its start: "with momentum 0.8 in place of 0.9", or "". Rates are no
+// options, as schedulers change them; the checkpoint has them.
+func changes(c *Config) (string, error) {
+	old, err := ReadRunConfig(c.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	var out []string
+	note := func(name, was, is string) {
+		if was != is {
+			out = append(out, fmt.Sprintf("with %s %s in place of %s", name, is, was))
+		}
+	}
+	var was, is map[string]json.RawMessage
+	if json.Unmarshal(old.Optimizer, &was) == nil && json.Unmarshal(describeOptimizer(c.Optimizer), &is) == nil && string(was["type"]) == string(is["type"]) {
+		compact := func(b json.RawMessage) string { return strings.Join(strings.Fields(string(b)), "") }
+		for _, name := range slices.Sorted(maps.Keys(is)) {
+			if b, ok := was[name]; ok && name != "lrs" {
+				note("the optimizer's "+name, compact(b), compact(is[name]))
+			}
+		}
+	}
+	note("Accumulate", strconv.Itoa(old.Accumulate), strconv.Itoa(max(c.Accumulate, 1)))
+	note("the loss", old.Loss, fmt.Sprintf("%T", c.Loss))
+	note("the callbacks", fmt.Sprint(old.Callbacks), fmt.Sprint(callbackNames(c)))
+	return strings.Join(out, ", "), nil
+}
+
+func callbackNames(c *Config) []string {
+	var names []string
+	for _, cb := range c.Callbacks {
+		if cb.Name != "" {
+			names = append(names, cb.Name)
+		}
+	}
+	return names
 }
 
 // ReadRunConfig reads a run's config.json.
@@ -287,11 +331,11 @@ func (c RunConfig) Write(dir string) error {
 	return nil
 }
 
-// writeConfig writes config.json, or notes in it that the run goes on from at.
-func writeConfig(c *Config, at *Position) error {
+// writeConfig writes config.json, or notes in it that the run goes on.
+func writeConfig(c *Config, at *Resumption) error {
 	var resumed []Resumption
 	if at != nil {
-		resumed = []Resumption{{time.Now(), os.Args, at.Epoch, at.Batch}}
+		resumed = []Resumption{*at}
 		old, err := ReadRunConfig(c.Dir)
 		if err == nil {
 			old.Resumed = append(old.Resumed, resumed...)
@@ -342,11 +386,7 @@ func NewRunConfig(c *Config) (RunConfig, error) {
 	if c.Scheduler != nil {
 		r.Scheduler = new(c.Scheduler.State())
 	}
-	for _, cb := range c.Callbacks {
-		if cb.Name != "" {
-			r.Callbacks = append(r.Callbacks, cb.Name)
-		}
-	}
+	r.Callbacks = callbackNames(c)
 	var err error
 	for _, d := range []struct {
 		loader *datasets.DataLoader

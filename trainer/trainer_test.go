@@ -2,6 +2,7 @@ package trainer
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -145,6 +146,7 @@ func bits(c Config) map[string]string {
 var timeless = cmp.Options{
 	cmpopts.IgnoreFields(Metrics{}, "TrainSeconds", "TestSeconds", "ImagesPerSec"),
 	cmpopts.IgnoreFields(Sums{}, "Seconds"),
+	cmpopts.IgnoreFields(Result{}, "Warnings"),
 }
 
 // watch notes the loss of each step, and stops the run after some.
@@ -445,6 +447,94 @@ func TestResumeRefuses(t *testing.T) {
 	})
 }
 
+// What changes for the rest of a run is used, and said.
+func TestResumeChanged(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		setting int
+		change  func(c *Config)
+		want    string // behind "goes on "
+	}{
+		{"nothing", 0, func(*Config) {}, ""},
+		{"the rate", 0, func(c *Config) { c.Optimizer.SetLRs([]float64{0.5}) }, ""},
+		{"options of SGD", 0, func(c *Config) {
+			o := c.Optimizer.(*optim.SGD)
+			o.Momentum, o.WeightDecay = 0.8, 0
+		}, "with the optimizer's Momentum 0.8 in place of 0.9, with the optimizer's WeightDecay 0 in place of 0.001"},
+		{"options of Adam, whose momentum is cycled", 1, func(c *Config) { c.Optimizer.(*optim.Adam).Betas[1] = 0.9 }, "with the optimizer's Betas [0.95,0.9] in place of [0.95,0.999]"},
+		{"accumulation", 2, func(c *Config) { c.Accumulate = 2 }, "with Accumulate 2 in place of 3"},
+		{"callbacks", 0, func(c *Config) { c.Callbacks = []Callback{ClipGradNorm(1)} }, "with the callbacks [clip_grad_norm] in place of []"},
+	} {
+		c := settings[tt.setting].config(t)
+		c.Dir, c.Epochs = t.TempDir(), 1
+		if _, err := Fit(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		d := settings[tt.setting].config(t)
+		d.Dir, d.Resume, d.Epochs = c.Dir, true, 2
+		tt.change(&d)
+		before := string(describeOptimizer(d.Optimizer))
+		rates := ""
+		d.Callbacks = append(d.Callbacks, Callback{Start: func(r *Run) error {
+			rates = fmt.Sprint(r.Optimizer.LRs())
+			return nil
+		}})
+		r, err := Fit(t.Context(), d)
+		if err != nil {
+			t.Fatalf("%s: %v", tt.name, err)
+		}
+		if want := fmt.Sprint(c.Optimizer.LRs()); rates != want {
+			t.Errorf("%s: goes on with the rates %s, want the checkpoint's, %s", tt.name, rates, want)
+		}
+		got := ""
+		if len(r.Warnings) > 0 {
+			got = strings.TrimPrefix(r.Warnings[0].Error(), "trainer: "+c.Dir+" goes on ")
+		}
+		config, err := ReadRunConfig(c.Dir)
+		if err != nil || got != tt.want || len(r.Warnings) > 1 || config.Resumed[0].Changed != tt.want {
+			t.Errorf("%s: got the warnings %q and in config.json %q (%v), want %q", tt.name, r.Warnings, config.Resumed[0].Changed, err, tt.want)
+		}
+		if _, fixed := d.Optimizer.(*optim.SGD); fixed && tt.want != "" {
+			var was, is map[string]any
+			if err := errors.Join(json.Unmarshal([]byte(before), &was), json.Unmarshal(describeOptimizer(d.Optimizer), &is)); err != nil {
+				t.Fatal(err)
+			}
+			if was["Momentum"] != is["Momentum"] {
+				t.Errorf("%s: the momentum became %v, want the program's %v", tt.name, is["Momentum"], was["Momentum"])
+			}
+		}
+	}
+}
+
+// A folder that nobody may read or write is one sentence.
+func TestNoPermission(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("runs as root, whom permissions do not stop; TestResumeRefuses has files in the place of folders")
+	}
+	for _, mode := range []os.FileMode{0, 0o500} {
+		c := settings[0].config(t)
+		c.Dir, c.Epochs = t.TempDir(), 1
+		if _, err := Fit(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(c.Dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		d := settings[0].config(t)
+		d.Dir, d.Resume, d.Epochs = c.Dir, true, 2
+		_, err := Fit(t.Context(), d)
+		if bad := os.Chmod(c.Dir, 0o700); bad != nil {
+			t.Fatal(bad)
+		}
+		if !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), c.Dir) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("a folder of mode %v: got error %v, want one sentence that names it", mode, err)
+		}
+		if r, err := Fit(t.Context(), d); err != nil || r.Epoch != 2 {
+			t.Errorf("afterwards: got epoch %d, error %v, want 2", r.Epoch, err)
+		}
+	}
+}
+
 func TestCheckpointFiles(t *testing.T) {
 	c := settings[0].config(t)
 	c.Dir, c.SaveEvery, c.Keep, c.SaveSteps, c.Epochs = t.TempDir(), 1, 2, 4, 4
@@ -475,7 +565,7 @@ func TestCheckpointFiles(t *testing.T) {
 	if !slices.Equal(seen, []int{4, 12}) {
 		t.Errorf("in steps 6 and 13 the last checkpoints were of steps %v, want 4 and 12", seen)
 	}
-	if diff := cmp.Diff([]string{"best.safetensors", "config.json", "epoch-0003.safetensors", "epoch-0004.safetensors", "last.safetensors", "metrics.csv", "metrics.jsonl", "mine.tmp"}, ls(t, c.Dir)); diff != "" {
+	if diff := cmp.Diff([]string{"best.safetensors", "config.json", "epoch-0003.safetensors", "epoch-0004.safetensors", "last.safetensors", "metrics.csv", "metrics.jsonl", "mine.tmp"}, slices.DeleteFunc(ls(t, c.Dir), func(name string) bool { return name == lockFile && !lockGoes })); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
 	}
 	d := settings[0].config(t)

@@ -5,6 +5,7 @@
 //	go run ./examples/cifar10 -dataset shapes -epochs 2   # pictures drawn in code, no download
 //	go run ./examples/cifar10 -download                   # CIFAR-10 into ./data, then 100 epochs
 //	go run ./examples/cifar10 -resume logs/NAME           # go on with a run that was stopped
+//	go run ./examples/cifar10 -sweep FILE.json -jobs 2    # many runs, compared
 //	go run ./examples/cifar10 -predict logs/NAME/best.safetensors -from 0 -to 9
 package main
 
@@ -48,6 +49,10 @@ func train(ctx context.Context, opts options) error {
 	optimizer.WeightDecay = opts.weightDecay
 	scheduler := sched.NewMultiStepLR(optimizer, opts.milestones, opts.gamma)
 	scheduler.StepTo(1) // epochs count from 1
+	if opts.summary {
+		fmt.Fprint(opts.stdout, layers.Summary(model, tensor.Zeros(opts.batch, 3, 32, 32).To(opts.device)))
+		return nil
+	}
 	fmt.Fprintf(opts.stdout, "%s: %d parameters, run in %s\n", opts.model, layers.NumParameters(model), opts.out)
 
 	progress := trainer.NewProgress(opts.stdout)
@@ -79,7 +84,7 @@ func train(ctx context.Context, opts options) error {
 	if err != nil {
 		return err
 	}
-	return finish(opts, config, result)
+	return finish(opts, result)
 }
 
 func main() {
@@ -99,9 +104,12 @@ func program(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		// What does not fit (a wrong shape, say) panics inside the library; Try
 		// makes an error of it.
 		if wrong := tensor.Try(func() {
-			if opts.predict != "" {
+			switch {
+			case opts.sweep != "":
+				err = runSweep(ctx, opts)
+			case opts.predict != "":
 				err = predict(ctx, opts)
-			} else {
+			default:
 				err = train(ctx, opts)
 			}
 		}); wrong != nil {

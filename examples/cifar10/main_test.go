@@ -334,6 +334,12 @@ func TestTrainAndPredict(t *testing.T) {
 			[]string{"6 training and 6 test pictures, 2 classes, on ", "run in run", "train  epoch 1/2  2/2", "test   epoch 2/2  2/2", "best: ", "run/best.safetensors", "report: run/report.html"}},
 		{"predict", []string{"-dataset", "folder", "-data", "pictures", "-predict", "run/best.safetensors", "-from", "1", "-to", "5", "-out", "run"},
 			[]string{"   1  label cat", "   5  label dog", "pictures: run/predictions.png"}},
+		{"shapes' own model", []string{"-dataset", "shapes", "-limit", "20", "-batch", "10", "-epochs", "1", "-time-limit", "1ns", "-out", "fourth"},
+			[]string{"stopped: the time limit of 1ns is reached; -resume fourth goes on from here"}},
+		{"shapes' own model again", []string{"-resume", "fourth", "-time-limit", "0"}, []string{"resuming fourth", "test   epoch 1/1  2/2"}},
+		{"summary", []string{"-dataset", "shapes", "-batch", "1", "-summary"}, []string{"features.0", "multiply-adds", "98,570 parameters"}},
+		{"dry run", []string{"-dataset", "shapes", "-dry-run"}, []string{"dry run: one step and one test batch went through"}},
+		{"learning-rate finder", []string{"-dataset", "folder", "-data", "pictures", "-model", smallCfg, "-batch", "3", "-find-lr", "-out", "rates"}, []string{"picture: rates/lr-finder.png"}},
 		{"a batch larger than all", []string{"-data", "cifar", "-model", smallCfg, "-epochs", "1", "-batch", "9223372036854775807", "-limit", "3", "-out", "second"},
 			[]string{"note: 20 pictures from", "3 training and 3 test pictures, 10 classes", "test   epoch 1/1"}},
 	} {

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -19,8 +20,8 @@ import (
 	"github.com/wick-ml/wick/trainer"
 )
 
-// shapesCfg is the small model that suffices for the Shapes dataset.
-var shapesCfg = models.Cfg{16, "M", 32, "M", 64, "M", 64, "M", 64, "M"}
+// shapesModel is a small model that suffices for the Shapes dataset.
+const shapesModel = `[16,"M",32,"M",64,"M",64,"M",64,"M"]`
 
 // options are the program's settings.
 type options struct {
@@ -44,13 +45,18 @@ type options struct {
 	timeLimit     time.Duration
 	out           string
 	resume        string
+	tensorBoard   bool
+	wandb         bool
 	saveSteps     int
 	saveEvery     int
+	summary       bool
 	dryRun        bool
 	findLR        bool
 	predict       string
 	from, to      int
 	show          bool
+	sweep         string
+	jobs          int
 
 	stdout, stderr io.Writer
 	settings       map[string]string // all flags, for the run's config.json
@@ -67,7 +73,7 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 	f.StringVar(&o.data, "data", "data", "folder of the dataset")
 	f.StringVar(&o.dataset, "dataset", "cifar10", "cifar10, shapes (drawn in code) or folder (DATA/train/CLASS/* and DATA/test/CLASS/*)")
 	f.BoolVar(&o.download, "download", false, "download CIFAR-10 if it is not there")
-	f.StringVar(&o.model, "model", "VGG16", fmt.Sprintf("%s, or a list such as [64,\"M\",128,\"M\"]; for shapes the default is a small one", strings.Join(models.Names(), ", ")))
+	f.StringVar(&o.model, "model", "", fmt.Sprintf("%s, or a list such as [64,\"M\",128,\"M\"] (default VGG16; for shapes a small list)", strings.Join(models.Names(), ", ")))
 	f.IntVar(&o.epochs, "epochs", 100, "times to go through the training pictures")
 	f.IntVar(&o.batch, "batch", 64, "pictures a step")
 	f.Float64Var(&o.lr, "lr", 0.001, "learning rate")
@@ -86,14 +92,19 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 	f.DurationVar(&o.timeLimit, "time-limit", 0, "stop after this time, such as 8h (0: never)")
 	f.StringVar(&o.out, "out", "", "the run's folder (default: logs/ and a name made of time and seed)")
 	f.StringVar(&o.resume, "resume", "", "go on with the run in this folder, with its settings unless others are given")
+	f.BoolVar(&o.tensorBoard, "tensorboard", true, "write what TensorBoard shows")
+	f.BoolVar(&o.wandb, "wandb", true, "write what wandb sync uploads to Weights & Biases")
 	f.IntVar(&o.saveSteps, "save-steps", 0, "save a checkpoint every so many steps too (0: after epochs)")
 	f.IntVar(&o.saveEvery, "save-every", 0, "keep a checkpoint of its own every so many epochs, the last three of them (0: only the last and the best)")
+	f.BoolVar(&o.summary, "summary", false, "do not train: print the model's layers with their shapes, multiply-adds and memory")
 	f.BoolVar(&o.dryRun, "dry-run", false, "make one step and test one batch, without files, to see that all fits")
 	f.BoolVar(&o.findLR, "find-lr", false, "do not train: look for a good learning rate and draw how the loss went")
 	f.StringVar(&o.predict, "predict", "", "do not train: load this model and predict test pictures")
 	f.IntVar(&o.from, "from", 0, "first test picture to predict")
 	f.IntVar(&o.to, "to", 9, "last test picture to predict")
 	f.BoolVar(&o.show, "show", false, "open the report, or the pictures, where there is a desktop")
+	f.StringVar(&o.sweep, "sweep", "", "train all runs that this file describes, and compare them in -out (default: logs/ and the file's name)")
+	f.IntVar(&o.jobs, "jobs", 1, "runs of the sweep at a time")
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			f.SetOutput(stdout)
@@ -108,6 +119,14 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 	}
 	set := map[string]bool{}
 	f.Visit(func(f *flag.Flag) { set[f.Name] = true })
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		if set["sweep"] && name != "sweep" && name != "jobs" && name != "out" {
+			return o, fmt.Errorf("-sweep and -%s: the settings of a sweep's runs stand in its file", name)
+		}
+	}
+	if set["jobs"] && !set["sweep"] {
+		return o, errors.New("-jobs without -sweep, whose runs it counts")
+	}
 	if set["resume"] {
 		if set["out"] {
 			return o, errors.New("-resume and -out: want one of them, a run goes on in its own folder")
@@ -154,6 +173,8 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 		{o.timeLimit >= 0, "time-limit", "0 or more"},
 		{o.saveSteps >= 0, "save-steps", "0 or more"},
 		{o.saveEvery >= 0, "save-every", "0 or more"},
+		{o.jobs >= 1, "jobs", "1 or more"},
+		{!set["sweep"] || o.sweep != "", "sweep", "a file"},
 		{o.from >= 0, "from", "0 or more"},
 		{o.to >= o.from, "to", fmt.Sprintf("%d (-from) or more", o.from)},
 	} {
@@ -173,9 +194,14 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 		o.milestones = append(o.milestones, m)
 	}
 
+	if o.model == "" {
+		o.model = "VGG16"
+		if o.dataset == "shapes" {
+			o.model = shapesModel
+		}
+		o.settings["model"] = o.model
+	}
 	switch {
-	case o.dataset == "shapes" && !set["model"]:
-		o.model, o.cfg = "a small VGG", shapesCfg
 	case strings.HasPrefix(o.model, "["):
 		if err := json.Unmarshal([]byte(o.model), &o.cfg); err != nil {
 			return o, fmt.Errorf("-model %s: want a list such as [64,\"M\",128,\"M\"]: %w", o.model, err)
@@ -208,6 +234,10 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 		return o, fmt.Errorf("-device %s: want cpu or cuda:N", device)
 	}
 
+	if o.out == "" && o.sweep != "" {
+		base := filepath.Base(o.sweep)
+		o.out = filepath.Join("logs", strings.TrimSuffix(base, filepath.Ext(base)))
+	}
 	if o.out == "" {
 		o.out = filepath.Join("logs", fmt.Sprintf("%s-seed%d", time.Now().Format("20060102-150405"), o.seed))
 	}
@@ -215,12 +245,12 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 }
 
 // invocation are the flags that say what to do now; the others describe a run.
-var invocation = []string{"out", "resume", "dry-run", "find-lr", "predict", "from", "to", "show"}
+var invocation = []string{"out", "resume", "summary", "dry-run", "find-lr", "predict", "from", "to", "show", "sweep", "jobs"}
 
 // makeOut makes the output folder and tries to write there, before the work
 // begins that is to be saved.
 func makeOut(opts options) error {
-	if opts.dryRun {
+	if opts.dryRun || opts.summary {
 		return nil
 	}
 	dir := opts.out

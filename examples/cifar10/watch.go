@@ -10,11 +10,19 @@ import (
 	"github.com/wick-ml/wick/sched"
 	"github.com/wick-ml/wick/trainer"
 	"github.com/wick-ml/wick/trainer/plots"
+	"github.com/wick-ml/wick/trainer/wandb"
 )
 
-// callbacks are what the options ask for besides training.
+// callbacks are what makes a run one to watch, and what the options ask for
+// besides.
 func callbacks(opts options, model layers.Module) []trainer.Callback {
-	c := []trainer.Callback{trainer.NaNStop()}
+	c := []trainer.Callback{trainer.NaNStop(), trainer.Curves(), trainer.Pictures(opts.classes), trainer.LogSteps(10)}
+	if opts.tensorBoard {
+		c = append(c, trainer.TensorBoard())
+	}
+	if opts.wandb {
+		c = append(c, trainer.WandB(wandb.Opts{Project: "wick-" + opts.dataset}))
+	}
 	if opts.clip > 0 {
 		c = append(c, trainer.ClipGradNorm(opts.clip))
 	}
@@ -27,14 +35,11 @@ func callbacks(opts options, model layers.Module) []trainer.Callback {
 	if opts.timeLimit > 0 {
 		c = append(c, trainer.TimeLimit(opts.timeLimit))
 	}
-	if !opts.dryRun {
-		c = append(c, trainer.Curves())
-	}
 	return c
 }
 
 // finish says what a run came to.
-func finish(opts options, config trainer.Config, result trainer.Result) error {
+func finish(opts options, result trainer.Result) error {
 	out := opts.stdout
 	if opts.dryRun {
 		fmt.Fprintln(out, "dry run: one step and one test batch went through")
@@ -44,7 +49,7 @@ func finish(opts options, config trainer.Config, result trainer.Result) error {
 		return interrupted{opts.out}
 	}
 	if result.Stopped != "" {
-		fmt.Fprintln(out, "stopped:", result.Stopped)
+		fmt.Fprintf(out, "stopped: %s; -resume %s goes on from here\n", result.Stopped, opts.out)
 	}
 	if len(result.History) == 0 {
 		return nil
@@ -52,8 +57,11 @@ func finish(opts options, config trainer.Config, result trainer.Result) error {
 	if result.Best != nil {
 		fmt.Fprintf(out, "best: %.2f %% of the test pictures right, after epoch %d: %s\n", 100**result.Best, result.BestEpoch, filepath.Join(opts.out, "best.safetensors"))
 	}
-	if err := trainer.Report(opts.out, config.Model, config.Test, opts.classes, result.History); err != nil {
-		return err
+	if opts.tensorBoard {
+		fmt.Fprintf(out, "TensorBoard: tensorboard --logdir=%s\n", filepath.Dir(opts.out))
+	}
+	if opts.wandb {
+		fmt.Fprintf(out, "W&B: wandb sync %s\n", filepath.Join(opts.out, "wandb", "offline-run-*"))
 	}
 	report := filepath.Join(opts.out, "report.html")
 	fmt.Fprintln(out, "report:", report)
@@ -72,16 +80,8 @@ func show(opts options, path string) error {
 
 // findLR looks for a good learning rate instead of training and draws what it saw.
 func findLR(ctx context.Context, opts options, config trainer.Config) error {
-	points, suggestion, err := trainer.FindLR(ctx, config, trainer.FindLROpts{})
+	points, suggestion, err := trainer.FindLR(ctx, config, trainer.FindLROpts{Dir: opts.out})
 	if err != nil {
-		return err
-	}
-	var rates, losses []float64
-	for _, p := range points {
-		rates, losses = append(rates, p.LR), append(losses, p.Loss)
-	}
-	path := filepath.Join(opts.out, "lr-finder.png")
-	if err := plots.LRFinder(rates, losses, nil, suggestion).Save(path); err != nil {
 		return err
 	}
 	if suggestion > 0 {
@@ -89,6 +89,7 @@ func findLR(ctx context.Context, opts options, config trainer.Config) error {
 	} else {
 		fmt.Fprintf(opts.stdout, "no suggestion: over %d steps the loss never fell\n", len(points))
 	}
+	path := filepath.Join(opts.out, "lr-finder.png")
 	fmt.Fprintln(opts.stdout, "picture:", path)
 	return show(opts, path)
 }

@@ -47,6 +47,24 @@ func TestAppend(t *testing.T) {
 	}
 }
 
+func TestOpen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	if err := os.WriteFile(path, []byte("one two thr"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	l, err := Open(path, 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(l.Append([]byte("three")), l.Close()); err != nil {
+		t.Fatal(err)
+	}
+	wantContent(t, path, "one two three")
+	if _, err := Open(path+"s", 0); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), path+"s") {
+		t.Errorf("Open of a file that is not there: got %v, want fs.ErrNotExist with the file's name", err)
+	}
+}
+
 func TestAppendFails(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	l, err := Create(path)
@@ -68,4 +86,16 @@ func TestAppendFails(t *testing.T) {
 		t.Errorf("Append after the failure is over: got %v, want none", err)
 	}
 	wantContent(t, path, "whole again")
+
+	if err := l.Replace(6, []byte("again"), []byte("something longer")); err != nil || l.Size() != 22 {
+		t.Errorf("Replace: got error %v and %d bytes, want 22", err, l.Size())
+	}
+	wantContent(t, path, "whole something longer")
+	restore = logfiletest.LimitFiles(t, 10000)
+	err = l.Replace(6, []byte("something longer"), bytes.Repeat([]byte("x"), 20000))
+	restore()
+	if err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("Replace beyond the limit: got %v, want an error with the file's name", err)
+	}
+	wantContent(t, path, "whole something longer")
 }

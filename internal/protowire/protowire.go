@@ -1,11 +1,12 @@
-// Package protowire appends fields to protocol-buffer messages, as much of the
-// encoding as the logs of package trainer need. A message is the bytes of its
+// Package protowire appends fields to protocol-buffer messages and reads them, as
+// much of the encoding as the logs of package trainer need. A message is the bytes of its
 // fields; one inside another is a field of bytes.
 // (https://protobuf.dev/programming-guides/encoding)
 package protowire
 
 import (
 	"encoding/binary"
+	"errors"
 	"math"
 	"strings"
 )
@@ -64,3 +65,46 @@ func String(b []byte, field int, v string) []byte {
 	b = binary.AppendUvarint(key(b, field, length), uint64(len(v)))
 	return append(b, v...)
 }
+
+// Field is a field of a message: a number, or the bytes of what has a length.
+type Field struct {
+	Number int
+	Uint   uint64
+	Bytes  []byte
+}
+
+// Fields returns the fields of a message in their order.
+func Fields(b []byte) ([]Field, error) {
+	var out []Field
+	for len(b) > 0 {
+		k, n := binary.Uvarint(b)
+		if n <= 0 {
+			return out, errFields
+		}
+		b = b[n:]
+		f := Field{Number: int(k >> 3)}
+		switch kind := k & 7; {
+		case kind == varint:
+			if f.Uint, n = binary.Uvarint(b); n <= 0 {
+				return out, errFields
+			}
+			b = b[n:]
+		case kind == fixed64 && len(b) >= 8:
+			f.Uint, b = binary.LittleEndian.Uint64(b), b[8:]
+		case kind == fixed32 && len(b) >= 4:
+			f.Uint, b = uint64(binary.LittleEndian.Uint32(b)), b[4:]
+		case kind == length:
+			size, n := binary.Uvarint(b)
+			if n <= 0 || size > uint64(len(b)-n) {
+				return out, errFields
+			}
+			f.Bytes, b = b[n:n+int(size)], b[n+int(size):]
+		default:
+			return out, errFields
+		}
+		out = append(out, f)
+	}
+	return out, nil
+}
+
+var errFields = errors.New("the message is damaged")

@@ -2,6 +2,7 @@ package protowire
 
 import (
 	"encoding/hex"
+	"fmt"
 	"testing"
 )
 
@@ -28,6 +29,30 @@ func TestFields(t *testing.T) {
 	} {
 		if got := hex.EncodeToString(c.got); got != c.want {
 			t.Errorf("%s: got %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
+func TestReadFields(t *testing.T) {
+	message := Bytes(Float(Double(String(Uint(nil, 1, 150), 2, "testing"), 16, 1.5), 4, -2), 5, nil)
+	want := []Field{{Number: 1, Uint: 150}, {Number: 2, Bytes: []byte("testing")}, {Number: 16, Uint: 0x3ff8 << 48}, {Number: 4, Uint: 0xc0000000}, {Number: 5, Bytes: []byte{}}}
+	got, err := Fields(message)
+	if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got %v, error %v, want %v", got, err, want)
+	}
+	ends := map[int]bool{0: true, 3: true, 12: true, 22: true, 27: true, 29: true}
+	for cut := range len(message) {
+		if _, err := Fields(message[:cut]); (err == nil) != ends[cut] {
+			t.Errorf("cut after %d bytes: got error %v", cut, err)
+		}
+	}
+	for _, odd := range []string{"0b", "0affffffffffffffffff01", "0affffffffffffffff7f", "0880808080808080808080808001"} {
+		b, err := hex.DecodeString(odd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := Fields(b); err == nil {
+			t.Errorf("%s: got %v, want an error", odd, got)
 		}
 	}
 }

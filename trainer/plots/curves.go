@@ -1,9 +1,11 @@
 package plots
 
 import (
+	"cmp"
 	"fmt"
 	"image/color"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -53,15 +55,69 @@ func LR(epochs []Epoch) *Figure {
 	return Chart{Title: "Learning rate", X: "epoch", Whole: true, LogY: spread(s) > 100, Series: []Series{s}}.Figure()
 }
 
-// CompareLoss draws the test loss of several runs over their epochs.
-func CompareLoss(runs []Run) *Figure {
-	series := compare(runs, testLoss)
-	return Chart{Title: "Test loss", X: "epoch", Whole: true, LogY: spread(series...) > 100, Series: series}.Figure()
+// CompareLoss draws the test loss of several runs over their epochs. Runs that blew
+// up do not squash the others: what lies far above is cut off, and the legend says
+// whose whole line that is.
+func CompareLoss(runs []Run) *Figure { return compareLosses("Test loss", runs, testLoss).Figure() }
+
+// CompareTrainLoss is CompareLoss for the loss of training.
+func CompareTrainLoss(runs []Run) *Figure {
+	return compareLosses("Train loss", runs, trainLoss).Figure()
 }
 
 // CompareAccuracy draws the test accuracy of several runs over their epochs.
 func CompareAccuracy(runs []Run) *Figure {
 	return Chart{Title: "Test accuracy", X: "epoch", Whole: true, Percent: true, Series: compare(runs, testAccuracy)}.Figure()
+}
+
+// CompareTrainAccuracy is CompareAccuracy for the accuracy of training.
+func CompareTrainAccuracy(runs []Run) *Figure {
+	return Chart{Title: "Train accuracy", X: "epoch", Whole: true, Percent: true, Series: compare(runs, trainAccuracy)}.Figure()
+}
+
+func compareLosses(title string, runs []Run, of func(Epoch) float64) Chart {
+	c := Chart{Title: title, X: "epoch", Whole: true, Series: compare(runs, of)}
+	var highest []float64 // of each run
+	for _, s := range c.Series {
+		if high := slices.MaxFunc(append([]float64{math.Inf(-1)}, s.Y...), finiteFirst); finite(high) {
+			highest = append(highest, high)
+		}
+	}
+	slices.Sort(highest)
+	if n := len(highest); n > 0 {
+		// A quarter of the runs at least are taken to be well.
+		limit := 10 * highest[(n-1)/4]
+		if i, _ := slices.BinarySearch(highest, limit); limit > 0 && i < n {
+			c.Top = 1.1 * highest[i-1]
+		}
+	}
+	var seen Series
+	for i := range c.Series {
+		s := &c.Series[i]
+		before, values := len(seen.Y), false
+		for _, y := range s.Y {
+			values = values || finite(y)
+			if c.Top == 0 || y <= c.Top {
+				seen.Y = append(seen.Y, y)
+			}
+		}
+		if values && len(seen.Y) == before {
+			s.Name += " (off the scale)"
+		}
+	}
+	c.LogY = spread(seen) > 30
+	return c
+}
+
+// finiteFirst orders numbers, what is not finite below all.
+func finiteFirst(a, b float64) int {
+	if !finite(a) {
+		a = math.Inf(-1)
+	}
+	if !finite(b) {
+		b = math.Inf(-1)
+	}
+	return cmp.Compare(a, b)
 }
 
 // CompareBest draws a bar for the best test accuracy of each run, in the order of
@@ -70,7 +126,7 @@ func CompareBest(runs []Run) *Figure {
 	const row, barWidth = 30, 420
 	names := 60.0
 	for _, r := range runs {
-		names = max(names, min(300, width(sans(14, ink), clean(r.Name))))
+		names = max(names, min(420, width(sans(14, ink), clean(r.Name))))
 	}
 	f := &Figure{title: "Best test accuracy", width: int(names) + barWidth + 230, height: 60 + row*max(1, len(runs)) + 12}
 	f.draw = func(p pen) {

@@ -245,7 +245,7 @@ func TestTicks(t *testing.T) {
 func TestCompare(t *testing.T) {
 	long := "learning rate 0.001, " + strings.Repeat("a name of a run that says everything, ", 5) + "batch size 64"
 	runs := []Run{{"<b>&\"lr\"</b>", run(5)}, {long, run(9)}, {"with \x00\x1b control\ncharacters \xff", run(3)}, {"empty", nil}}
-	for _, f := range []*Figure{CompareLoss(runs), CompareAccuracy(runs), CompareBest(runs)} {
+	for _, f := range []*Figure{CompareLoss(runs), CompareAccuracy(runs), CompareTrainLoss(runs), CompareTrainAccuracy(runs), CompareBest(runs)} {
 		wantTexts(t, f, "<b>&\"lr\"</b>", "with \uFFFD\uFFFD control characters \uFFFD", "empty")
 		cut := slices.IndexFunc(texts(t, f.SVG()), func(s string) bool {
 			return strings.HasPrefix(s, "learning rate") && strings.Contains(s, "…") && strings.HasSuffix(s, "size 64")
@@ -274,6 +274,53 @@ func TestCompare(t *testing.T) {
 	}
 	if len(looks) != 21 {
 		t.Errorf("21 series have %d different looks, want 21", len(looks))
+	}
+}
+
+// Runs that blow up are cut off, so that the others can be seen.
+func TestCompareBlownUp(t *testing.T) {
+	nan, inf := math.NaN(), math.Inf(1)
+	for _, tt := range []struct {
+		name   string
+		losses [][]float64
+		off    []int   // runs that the legend calls off the scale
+		top    float64 // of the axis, about
+		log    bool
+	}{
+		{"none", [][]float64{{2.3, 1}, {2.2, 0.5}}, nil, 2.3, false},
+		{"no run", nil, nil, 1, false},
+		{"one run", [][]float64{{100, 1000, 1e6}}, nil, 1e6, true},
+		{"one of two", [][]float64{{2.3, 1}, {100, 1e6}}, []int{1}, 2.3, false},
+		{"one of five", [][]float64{{2.3, 1}, {2.2, 0.5}, {1e3, 1e30, nan}, {1.5, 0.3}, {2.1, 1.1}}, []int{2}, 2.3, false},
+		{"in its middle", [][]float64{{2.3, 1}, {2.2, 1e6, nan}}, nil, 2.3, false},
+		{"at its start", [][]float64{{2.3, 1}, {2.2, 1}, {45, 1.2}}, nil, 2.3, false},
+		{"most of them", [][]float64{{2.3, 1}, {2.3, 1}, {1e3, 1e4}, {1e5, 1e4}, {1e6, 1e7}}, []int{2, 3, 4}, 2.3, false},
+		{"some worse", [][]float64{{2.3, 0.4}, {2.3, 0.1}, {8, 5}}, nil, 8, true},
+		{"not a number", [][]float64{{nan, nan}, {2.3, 1}, {inf, inf}}, nil, 2.3, false},
+		{"the end of the range", [][]float64{{2, 1}, {math.MaxFloat64, -math.MaxFloat64}}, nil, 2, false},
+		{"negative", [][]float64{{-3, -5}, {-1, -2}, {100, 1}}, nil, 100, false},
+		{"nothing left", [][]float64{{0, 0}, {1e6, 1e6}}, nil, 1e6, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var runs []Run
+			for i, losses := range tt.losses {
+				r := Run{Name: fmt.Sprint("run ", i)}
+				for e, v := range losses {
+					r.Epochs = append(r.Epochs, Epoch{Epoch: e + 1, TestLoss: v, TrainLoss: v})
+				}
+				runs = append(runs, r)
+			}
+			c := compareLosses("Test loss", runs, testLoss)
+			for i, s := range c.Series {
+				if got, want := strings.HasSuffix(s.Name, " (off the scale)"), slices.Contains(tt.off, i); got != want {
+					t.Errorf("run %d is %q, want it off the scale %v", i, s.Name, want)
+				}
+			}
+			if _, ys := c.ranges(); ys.hi < tt.top || ys.hi > 2.5*tt.top || c.LogY != tt.log {
+				t.Errorf("the axis goes to %v, logarithmic %v, want about %v and %v", ys.hi, c.LogY, tt.top, tt.log)
+			}
+			texts(t, CompareTrainLoss(runs).SVG())
+		})
 	}
 }
 
@@ -335,6 +382,37 @@ func TestConcurrent(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// Two learning rates, compared.
+func ExampleCompareTrainLoss() {
+	dir, err := os.MkdirTemp("", "plots")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	runs := []Run{
+		{Name: "lr=0.001", Epochs: []Epoch{{Epoch: 1, TrainLoss: 2.1, TestLoss: 2, TrainAccuracy: 0.3, TestAccuracy: 0.35}, {Epoch: 2, TrainLoss: 1.5, TestLoss: 1.6, TrainAccuracy: 0.5, TestAccuracy: 0.48}}},
+		{Name: "lr=0.1", Epochs: []Epoch{{Epoch: 1, TrainLoss: 250, TestLoss: 1e6, TrainAccuracy: 0.1, TestAccuracy: 0.1}}},
+	}
+	report := Report{
+		Title:   "learning rates",
+		Table:   [][]string{{"run", "test accuracy"}, {"lr=0.001", "48 %"}, {"lr=0.1", "10 %"}},
+		Figures: []*Figure{CompareTrainLoss(runs), CompareTrainAccuracy(runs), CompareLoss(runs), CompareAccuracy(runs), CompareBest(runs)},
+	}
+	for _, f := range report.Figures {
+		fmt.Println(f.Title())
+	}
+	if err := report.Save(filepath.Join(dir, "comparison.html")); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// Train loss
+	// Train accuracy
+	// Test loss
+	// Test accuracy
+	// Best test accuracy
 }
 
 // What an epoch's redrawing costs, files on disk included.

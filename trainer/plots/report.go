@@ -18,7 +18,8 @@ import (
 type Report struct {
 	Title    string // of the page, such as the run's name
 	Settings []Setting
-	Epochs   []Epoch // their numbers and curves
+	Epochs   []Epoch    // their numbers and curves
+	Table    [][]string // what else there is to tell; the first row is its head
 	Figures  []*Figure
 	// Confusion is that of the test pictures.
 	Confusion *Confusion

@@ -106,6 +106,7 @@ func TestReport(t *testing.T) {
 		Title:     "20260102-030405-seed1",
 		Settings:  []Setting{{"-lr", "0.001"}, {"device", "cpu"}},
 		Epochs:    epochs,
+		Table:     [][]string{{"run", "state"}, {"lr=0.1", "finished"}, {"lr=9", "failed"}},
 		Figures:   []*Figure{LRFinder([]float64{0.1, 1}, []float64{2, 1}, nil, 0.3)},
 		Confusion: m,
 		Samples:   []Prediction{{teal, "#0", "cat", "cat", 0.987}, {teal, "#1", "cat", "dog", 0.6}, {nil, "", "", "dog", math.NaN()}},
@@ -125,6 +126,7 @@ func TestReport(t *testing.T) {
 		"20260102-030405-seed1", "-lr", "0.001", "device", "cpu", // settings
 		"69.60 % in epoch 4", "0.5400 in epoch 4", "4", "10s", // facts
 		"2.0000", "–", "+Inf", "10.00 %", "0.5400", "69.60 %", "5e-4", "2.5 s", // epochs
+		"run", "state", "lr=0.1", "finished", "lr=9", "failed", // table
 		"Loss", "Accuracy", "Learning rate", "Learning-rate finder", "suggested: 0.3", // curves
 		"66.7 % of 3 right; darker: a larger share of the row", "50.0 %", "100.0 %", // matrix
 		"cat 98.7\u00a0%", "✗ dog 60.0\u00a0%", "dog ", "photo.jpg", // pictures
@@ -133,7 +135,7 @@ func TestReport(t *testing.T) {
 			t.Errorf("the page has no cell %q; it has %q", want, p.cells)
 		}
 	}
-	for name, want := range map[string]int{"svg": 5, "figure": 4, "img": 5, "h1": 1, "h2": 7, "table": 2} {
+	for name, want := range map[string]int{"svg": 5, "figure": 4, "img": 5, "h1": 1, "h2": 7, "table": 3} {
 		if p.elements[name] != want {
 			t.Errorf("got %d elements %s, want %d", p.elements[name], name, want)
 		}
@@ -176,7 +178,7 @@ func TestReportEscapes(t *testing.T) {
 		m.Counts[0][1] = 1
 		pictures := []Prediction{{plain(4, 4, white), evil, evil, evil + "x", 1}}
 		r := &Report{
-			Title: evil, Settings: []Setting{{evil, evil}}, Epochs: run(2), Confusion: m, Samples: pictures, Mistakes: pictures,
+			Title: evil, Settings: []Setting{{evil, evil}}, Table: [][]string{{evil}, {evil}}, Epochs: run(2), Confusion: m, Samples: pictures, Mistakes: pictures,
 			Figures: []*Figure{
 				CompareBest([]Run{{evil, run(2)}}),
 				Chart{Title: evil, X: evil, Y: evil, Mark: 1, MarkName: evil, Series: []Series{{Name: evil, X: []float64{0, 2}, Y: []float64{0, 1}}}}.Figure(),
@@ -196,8 +198,8 @@ func TestReportEscapes(t *testing.T) {
 				n++
 			}
 		}
-		if n < 10 {
-			t.Errorf("%s: %d texts are it, letter by letter, want 10 or more: %q", evil, n, p.cells)
+		if n < 12 {
+			t.Errorf("%s: %d texts are it, letter by letter, want 12 or more: %q", evil, n, p.cells)
 		}
 	}
 }

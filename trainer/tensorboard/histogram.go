@@ -3,8 +3,10 @@ package tensorboard
 import (
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	pw "github.com/wick-ml/wick/internal/protowire"
 	"github.com/wick-ml/wick/tensor"
@@ -24,7 +26,7 @@ func (w *Writer) AddHistogram(tag string, x *tensor.Tensor, step int) error {
 	}
 	var h histogram
 	if x.DType() == tensor.Float32 {
-		h = count(x.Floats())
+		h = count32(x.Floats())
 	} else {
 		h = count(x.Float64s())
 	}
@@ -37,16 +39,12 @@ type histogram struct {
 	limits, counts               []float64 // right limits of the bins
 }
 
-// count sorts values into the bins and keeps those from the one left of the
-// first that is not empty (its right limit is the first one's left limit) to the
-// last that is not empty. Empty bins in a row become one, as in TensorFlow
-// (tensorflow/core/lib/histogram/histogram.cc), which halves what a weight takes.
-func count[T float32 | float64](values []T) histogram {
+// count sorts values into the bins.
+func count(values []float64) histogram {
 	bins := binning()
-	counts := make([]float64, len(bins.edges)-1)
+	counts := make([]int, len(bins.edges)-1)
 	h := histogram{min: math.Inf(1), max: math.Inf(-1)}
-	for _, v := range values {
-		x := float64(v)
+	for _, x := range values {
 		if x-x != 0 { // NaN or infinite
 			continue
 		}
@@ -57,24 +55,103 @@ func count[T float32 | float64](values []T) histogram {
 		h.sum += x
 		h.sumSquares += x * x
 	}
-	if h.n == 0 {
-		return histogram{limits: []float64{0}, counts: []float64{0}}
+	h.fill(counts)
+	return h
+}
+
+// count32 is count for float32, several times faster: a model has millions. Its
+// parts are added in their order, so that the sums do not depend on who counted
+// which.
+func count32(values []float32) histogram {
+	const size = 1 << 16
+	bins := binning()
+	parts := make([]histogram, (len(values)+size-1)/size)
+	counts := make([]int, len(bins.edges)-1)
+	var next atomic.Int64
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(parts)) {
+		wg.Go(func() {
+			own := make([]int, len(counts))
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(parts) {
+					break
+				}
+				parts[i] = bins.count32(values[i*size:min((i+1)*size, len(values))], own)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for i, n := range own {
+				counts[i] += n
+			}
+		})
 	}
-	first := slices.IndexFunc(counts, func(c float64) bool { return c > 0 })
+	wg.Wait()
+	h := histogram{min: math.Inf(1), max: math.Inf(-1)}
+	for _, p := range parts {
+		h.min, h.max = min(h.min, p.min), max(h.max, p.max)
+		h.n += p.n
+		h.sum += p.sum
+		h.sumSquares += p.sumSquares
+	}
+	h.fill(counts)
+	return h
+}
+
+func (b *bins) count32(values []float32, counts []int) histogram {
+	lowest, highest := float32(math.Inf(1)), float32(math.Inf(-1))
+	n, sum, sumSquares := 0, 0.0, 0.0
+	for _, v := range values {
+		bits := math.Float32bits(v)
+		const exponent = 0x7f800000
+		if bits&exponent == exponent { // NaN or infinite
+			continue
+		}
+		x := float64(v)
+		c := &b.cells[bits>>16]
+		i := c.bin
+		if v >= c.next {
+			i++
+		}
+		counts[i]++
+		if v < lowest {
+			lowest = v
+		}
+		if v > highest {
+			highest = v
+		}
+		n++
+		sum += x
+		sumSquares += x * x
+	}
+	return histogram{min: float64(lowest), max: float64(highest), n: float64(n), sum: sum, sumSquares: sumSquares}
+}
+
+// fill keeps the bins from the one left of the first that is not empty (its right
+// limit is the first one's left limit) to the last that is not empty. Empty bins in
+// a row become one, as in TensorFlow
+// (tensorflow/core/lib/histogram/histogram.cc), which halves what a weight takes.
+func (h *histogram) fill(counts []int) {
+	if h.n == 0 {
+		*h = histogram{limits: []float64{0}, counts: []float64{0}}
+		return
+	}
+	edges := binning().edges
+	first := slices.IndexFunc(counts, func(c int) bool { return c > 0 })
 	last := len(counts) - 1
 	for counts[last] == 0 {
 		last--
 	}
-	h.limits, h.counts = []float64{bins.edges[first]}, []float64{0}
+	h.limits, h.counts = []float64{edges[first]}, []float64{0}
 	for i := first; i <= last; i++ {
 		if n := len(h.counts) - 1; counts[i] == 0 && h.counts[n] == 0 {
-			h.limits[n] = bins.edges[i+1]
+			h.limits[n] = edges[i+1]
 			continue
 		}
-		h.limits = append(h.limits, bins.edges[i+1])
-		h.counts = append(h.counts, counts[i])
+		h.limits = append(h.limits, edges[i+1])
+		h.counts = append(h.counts, float64(counts[i]))
 	}
-	return h
 }
 
 // proto omits zeros, which are a field's default, as other writers do.
@@ -93,6 +170,16 @@ type bins struct {
 	edges []float64
 	start [1 << 15]uint16 // of an absolute value's upper bits: the bin of the least such value
 	zero  int             // the index of the edge 0
+
+	// Of a float32's upper bits: the bin of the least such value, and where the next
+	// bin begins, in which the others may be, since the steps (at most 1/128) are
+	// smaller than bins.
+	cells [1 << 16]cell
+}
+
+type cell struct {
+	bin  int32
+	next float32 // the least float32 of the next bin; infinite if there is none
 }
 
 // binning makes the bins once.
@@ -108,6 +195,22 @@ var binning = sync.OnceValue(func() *bins {
 	b.edges = append(append(b.edges, 0), right...)
 	for i := range b.start {
 		b.start[i] = uint16(b.search(math.Float64frombits(uint64(i) << 48)))
+	}
+	for i := range b.cells {
+		least := uint32(i) << 16
+		if i >= 1<<15 { // negative: the largest in size
+			least |= 0xffff
+		}
+		if v := float64(math.Float32frombits(least)); v-v == 0 {
+			bin := b.find(v)
+			next := float32(math.Inf(1))
+			if bin+2 < len(b.edges) {
+				if next = float32(b.edges[bin+1]); float64(next) < b.edges[bin+1] {
+					next = math.Nextafter32(next, float32(math.Inf(1)))
+				}
+			}
+			b.cells[i] = cell{int32(bin), next}
+		}
 	}
 	return b
 })

@@ -10,6 +10,7 @@ import (
 	"image/color"
 	"image/png"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -155,6 +156,47 @@ func TestHistogramReference(t *testing.T) {
 				t.Errorf("%s: %s: got %v, want %v", name, v.name, v.got, v.want)
 			}
 		}
+	}
+}
+
+// The fast way for float32 counts as the plain one does.
+func TestHistogramFloat32(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	nan, inf := float32(math.NaN()), float32(math.Inf(1))
+	values := []float32{0, float32(math.Copysign(0, -1)), 1e-45, -1e-45, 1e-12, -1e-12, 1e20, -1e20, 3e38, -3e38, nan, inf, -inf}
+	for _, edge := range binning().edges { // and what is around them
+		x := float32(edge)
+		values = append(values, x, math.Nextafter32(x, inf), math.Nextafter32(x, -inf))
+	}
+	for range 200_000 { // of all sizes
+		values = append(values, math.Float32frombits(r.Uint32()), float32(r.NormFloat64()))
+	}
+	for _, n := range []int{1, 13, 1 << 16, 1<<16 + 1, len(values)} {
+		in := values[:n]
+		wide := make([]float64, n)
+		for i, v := range in {
+			wide[i] = float64(v)
+		}
+		got, want := count32(in), count(wide)
+		if math.Abs(got.sum-want.sum) > 1e-9*want.sumSquares || math.Abs(got.sumSquares/want.sumSquares-1) > 1e-12 {
+			t.Errorf("%d values: got sums %v and %v, want %v and %v", n, got.sum, got.sumSquares, want.sum, want.sumSquares)
+		}
+		got.sum, got.sumSquares = want.sum, want.sumSquares
+		if d := cmp.Diff(want, got, cmp.AllowUnexported(histogram{})); d != "" {
+			t.Errorf("%d values (-plain +fast):\n%.500s", n, d)
+		}
+	}
+}
+
+func BenchmarkHistogram(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	values := make([]float32, 1<<21)
+	for i := range values {
+		values[i] = float32(r.NormFloat64())
+	}
+	b.SetBytes(int64(4 * len(values)))
+	for b.Loop() {
+		count32(values)
 	}
 }
 

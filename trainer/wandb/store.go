@@ -1,6 +1,7 @@
 package wandb
 
 import (
+	"bytes"
 	"encoding/binary"
 	"hash/crc32"
 
@@ -16,6 +17,13 @@ type store struct {
 	path string
 	file *logfile.File
 	used int // bytes of the current block
+
+	// The place where the last row begins, and what was written from there on.
+	mark struct {
+		size int64
+		used int
+	}
+	since []byte
 }
 
 const (
@@ -23,31 +31,54 @@ const (
 	headerSize = 7 // of a piece
 )
 
+// magic begins a file: a number and a version.
+var magic = []byte{':', 'W', '&', 'B', 0xE1, 0xBE, 0}
+
 func createStore(path string) (store, error) {
 	file, err := logfile.Create(path)
 	if err != nil {
 		return store{}, err
 	}
-	header := []byte{':', 'W', '&', 'B', 0xE1, 0xBE, 0} // magic number and version
-	if err := file.Append(header); err != nil {
+	if err := file.Append(magic); err != nil {
 		file.Close()
 		return store{}, err
 	}
-	return store{path: path, file: file, used: len(header)}, nil
+	return store{path: path, file: file, used: len(magic)}, nil
 }
 
 // append writes records, all or none.
 func (s *store) append(records ...[]byte) error {
-	var b []byte
-	used := s.used
-	for _, r := range records {
-		b, used = pieces(b, used, r)
-	}
+	b, used := s.pieces(s.used, records)
 	if err := s.file.Append(b); err != nil {
 		return err
 	}
 	s.used = used
+	s.since = append(s.since, b...)
 	return nil
+}
+
+// begin puts the mark at the file's end.
+func (s *store) begin() {
+	s.mark.size, s.mark.used = s.file.Size(), s.used
+	s.since = nil
+}
+
+// replace writes records in the place of all behind the mark, all or none.
+func (s *store) replace(records ...[]byte) error {
+	b, used := s.pieces(s.mark.used, records)
+	if err := s.file.Replace(s.mark.size, s.since, b); err != nil {
+		return err
+	}
+	s.used, s.since = used, b
+	return nil
+}
+
+func (s *store) pieces(used int, records [][]byte) ([]byte, int) {
+	var b []byte
+	for _, r := range records {
+		b, used = pieces(b, used, r)
+	}
+	return b, used
 }
 
 // Which piece of a record a piece is.
@@ -85,6 +116,42 @@ func pieces(b []byte, used int, record []byte) ([]byte, int) {
 		used += headerSize + n
 		if record = record[n:]; end {
 			return b, used
+		}
+	}
+}
+
+// stored is a record of a file and where it ends there.
+type stored struct {
+	record []byte
+	end    int
+}
+
+// read returns the whole records of a file up to the first that is cut or damaged;
+// ok is false if it does not begin as a run's file.
+func read(b []byte) (out []stored, ok bool) {
+	if !bytes.HasPrefix(b, magic) {
+		return nil, false
+	}
+	var record []byte
+	for at := len(magic); ; {
+		left := blockSize - at%blockSize
+		if left < headerSize {
+			at += left
+			continue
+		}
+		if at+headerSize > len(b) {
+			return out, true
+		}
+		n, kind := int(binary.LittleEndian.Uint16(b[at+4:])), b[at+6]
+		end := at + headerSize + n
+		if headerSize+n > left || end > len(b) || binary.LittleEndian.Uint32(b[at:]) != crc32.ChecksumIEEE(b[at+6:end]) ||
+			(kind == whole || kind == first) != (record == nil) {
+			return out, true
+		}
+		record = append(append(make([]byte, 0, 1+len(record)+n), record...), b[at+headerSize:end]...)
+		if at = end; kind == whole || kind == last {
+			out = append(out, stored{record, at})
+			record = nil
 		}
 	}
 }

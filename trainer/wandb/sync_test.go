@@ -345,3 +345,42 @@ func TestSyncCut(t *testing.T) {
 	}
 	t.Logf("%d bytes, %d records, %d cuts", len(b), len(ends), len(cuts))
 }
+
+// A run that was killed in step 5, with a checkpoint of step 3, and gone on with
+// is one run, with each step once.
+func TestSyncResumed(t *testing.T) {
+	s := newServer(t)
+	r, err := Init(t.TempDir(), Opts{ID: "resumed", Project: "p", Config: []byte(`{"lr": 0.5}`)})
+	check(t, err)
+	for step := 1; step <= 5; step++ {
+		check(t, r.LogImage("image", picture(), step), r.Log(map[string]float64{"loss": float64(step)}, step))
+		check(t, r.SetSummary(map[string]float64{"best": float64(step)}))
+	}
+	r, err = Resume(r.Dir(), 3)
+	check(t, err)
+	for step := 4; step <= 6; step++ {
+		check(t, r.Log(map[string]float64{"loss": float64(10 * step)}, step), r.LogImage("image", picture(), step))
+	}
+	check(t, r.Finish(0))
+	out := s.sync(r.Dir())
+	got := s.runs["resumed"]
+	if got == nil {
+		t.Fatalf("nothing came; wandb sync says\n%s", out)
+	}
+	var losses []any
+	images := 0
+	for _, row := range got.History {
+		if row["loss"] != nil {
+			losses = append(losses, row["_step"], row["loss"])
+		}
+		if row["image"] != nil {
+			images++
+		}
+	}
+	if d := cmp.Diff([]any{1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 4.0, 40.0, 5.0, 50.0, 6.0, 60.0}, losses); d != "" || images != 6 {
+		t.Errorf("got %d images, want 6; losses by step (-want +got):\n%s", images, d)
+	}
+	if got.Summary["loss"] != 60.0 || got.Summary["best"] != 3.0 || got.Config["lr"] != 0.5 || got.Exit == nil || *got.Exit != 0 {
+		t.Errorf("got summary %v, config %v, exit %v", got.Summary, got.Config, got.Exit)
+	}
+}

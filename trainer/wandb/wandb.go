@@ -22,9 +22,11 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image"
 	"image/png"
+	"io/fs"
 	"maps"
 	"math"
 	"os"
@@ -36,6 +38,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/wick-ml/wick/internal/logfile"
 	pw "github.com/wick-ml/wick/internal/protowire"
 )
 
@@ -62,6 +65,16 @@ type Run struct {
 	log   store
 	count uint64 // records
 	step  int    // the last one logged
+	last  *row   // the row of that step
+}
+
+// row is the last row of the history; what else is logged of its step joins it, as
+// `wandb sync` gives each row a step of its own.
+type row struct {
+	count  uint64            // records before it
+	values map[string]string // as JSON
+	files  []record          // that it speaks of
+	after  []record          // summaries that were set since
 }
 
 // Init makes the folder dir/wandb/offline-run-DATE_TIME-ID and in it the run's
@@ -121,6 +134,141 @@ func initRun(dir string, o Opts, now func() time.Time) (*Run, error) {
 	return r, nil
 }
 
+// Resume goes on with a run whose folder is dir (Run.Dir), where a training goes on
+// from a checkpoint: what was logged after the given step, and that the run had
+// finished, is taken off, so that steps made twice are there once. `wandb sync`
+// uploads it as one run. If the folder was uploaded before, it is forgotten that it
+// was, and `wandb sync` takes it once more.
+func Resume(dir string, step int) (*Run, error) {
+	r := &Run{dir: dir, now: time.Now}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("wandb: %w", err)
+	}
+	for _, e := range entries {
+		if id, ok := strings.CutPrefix(e.Name(), "run-"); ok {
+			if id, ok := strings.CutSuffix(id, ".wandb"); ok {
+				r.id = id
+			}
+		}
+	}
+	if r.id == "" {
+		return nil, fmt.Errorf("wandb: %s has no file run-….wandb, want the folder of a run", dir)
+	}
+	path := filepath.Join(dir, "run-"+r.id+".wandb")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("wandb: %w", err)
+	}
+	list, ok := read(b)
+	if !ok || len(list) < 2 {
+		return nil, fmt.Errorf("wandb: %s is no run's file", path)
+	}
+	size, from := 0, 0    // of what is kept, and of what is before the last row
+	var pictures []record // of the row that comes
+rows:
+	for i, s := range list {
+		m, err := s.decode()
+		var at int
+		switch {
+		case err != nil:
+		case m.field == recordRun:
+			r.started, err = startOf(m.message)
+		case m.field == recordFiles:
+			pictures = append(pictures, m)
+			continue
+		case m.field == recordHistory:
+			last := &row{count: r.count, files: pictures}
+			if at, last.values, err = readRow(m.message); err == nil {
+				if at > step {
+					break rows
+				}
+				r.step, r.last, from, pictures = at, last, size, nil
+			}
+		case m.field == recordSummary && r.last != nil && int(r.last.count)+len(r.last.files)+1 < i: // not the row's own
+			r.last.after = append(r.last.after, m)
+		case m.field == recordExit:
+			break rows
+		}
+		if err != nil {
+			return nil, fmt.Errorf("wandb: %s: record %d: %w", path, i+1, err)
+		}
+		size, r.count = s.end, uint64(i+1)
+	}
+	if err := os.Remove(path + ".synced"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("wandb: %w", err)
+	}
+	file, err := logfile.Open(path, int64(size))
+	if err != nil {
+		return nil, fmt.Errorf("wandb: %w", err)
+	}
+	r.log = store{path: path, file: file, used: size % blockSize, since: b[from:size]}
+	r.log.mark.size, r.log.mark.used = int64(from), from%blockSize
+	return r, nil
+}
+
+// decode returns what a Record holds beside its number.
+func (s stored) decode() (record, error) {
+	fields, err := pw.Fields(s.record)
+	for _, f := range fields {
+		if f.Bytes != nil {
+			return record{f.Number, f.Bytes}, err
+		}
+	}
+	return record{}, err
+}
+
+// startOf returns when a RunRecord says that the run started.
+func startOf(run []byte) (time.Time, error) {
+	fields, err := pw.Fields(run)
+	if err != nil {
+		return time.Time{}, err
+	}
+	for _, f := range fields {
+		if f.Number == 17 {
+			stamp, err := pw.Fields(f.Bytes)
+			var at [3]int64 // by the fields' numbers
+			for _, f := range stamp {
+				if f.Number < len(at) {
+					at[f.Number] = int64(f.Uint)
+				}
+			}
+			return time.Unix(at[1], at[2]), err
+		}
+	}
+	return time.Now(), nil
+}
+
+// readRow returns the step of a HistoryRecord and the values that were logged.
+func readRow(history []byte) (step int, values map[string]string, err error) {
+	fields, err := pw.Fields(history)
+	if err != nil {
+		return 0, nil, err
+	}
+	values = map[string]string{}
+	for _, f := range fields {
+		inner, err := pw.Fields(f.Bytes)
+		if err != nil {
+			return 0, nil, err
+		}
+		var key, value string
+		for _, i := range inner {
+			switch {
+			case f.Number == 2 && i.Number == 1:
+				step = int(i.Uint)
+			case f.Number == 1 && i.Number == 1:
+				key = string(i.Bytes)
+			case f.Number == 1 && i.Number == 16:
+				value = string(i.Bytes)
+			}
+		}
+		if f.Number == 1 && key != "_runtime" && key != "_step" && key != "_timestamp" {
+			values[key] = value
+		}
+	}
+	return step, values, nil
+}
+
 const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 // text appends a string that may be left out.
@@ -155,15 +303,20 @@ type record struct {
 
 // put writes records, all or none. The caller holds mu, or is Init.
 func (r *Run) put(records ...record) error {
-	var list [][]byte
-	for i, m := range records {
-		list = append(list, pw.Bytes(pw.Uint(nil, 1, r.count+uint64(i)+1), m.field, m.message))
-	}
-	if err := r.log.append(list...); err != nil {
+	if err := r.log.append(numbered(r.count, records)...); err != nil {
 		return fmt.Errorf("wandb: %w", err)
 	}
 	r.count += uint64(len(records))
 	return nil
+}
+
+// numbered makes Records, which follow count others.
+func numbered(count uint64, records []record) [][]byte {
+	var list [][]byte
+	for i, m := range records {
+		list = append(list, pw.Bytes(pw.Uint(nil, 1, count+uint64(i)+1), m.field, m.message))
+	}
+	return list
 }
 
 // item appends a ConfigItem, HistoryItem or SummaryItem, which look alike.
@@ -208,20 +361,21 @@ func number(v float64) string {
 	return strconv.FormatFloat(v, 'g', -1, 64)
 }
 
-// Log adds a row of values to the run's history, and makes them its summary so
-// far. Steps are 0 or more and do not go back: a step smaller than the last one
-// is an error. Rows of one step stay rows of their own. (wandb.Run.log)
+// Log adds values to the run's history, and makes them its summary so far. Steps
+// are 0 or more and do not go back: a step smaller than the last one is an error.
+// What is logged of one step is one row; a value of the same name replaces the one
+// before. (wandb.Run.log)
 func (r *Run) Log(values map[string]float64, step int) error {
-	var b []byte
-	for _, key := range slices.Sorted(maps.Keys(values)) {
-		b = item(b, key, number(values[key]))
+	texts := map[string]string{}
+	for key, v := range values {
+		texts[key] = number(v)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.checkStep(step); err != nil {
 		return err
 	}
-	return r.row(b, step)
+	return r.row(texts, step)
 }
 
 func (r *Run) checkStep(step int) error {
@@ -231,10 +385,22 @@ func (r *Run) checkStep(step int) error {
 	return nil
 }
 
-// row writes a row of history whose items are given, after other records.
-func (r *Run) row(items []byte, step int, before ...record) error {
+// row writes a row of history, or adds values to the last one.
+func (r *Run) row(values map[string]string, step int, files ...record) error {
+	next := &row{count: r.count, values: values, files: files}
+	again := r.last != nil && r.step == step
+	if again {
+		next.count, next.after = r.last.count, r.last.after
+		next.values = maps.Clone(r.last.values)
+		maps.Copy(next.values, values)
+		next.files = append(slices.Clone(r.last.files), files...)
+	}
+	var all []byte
+	for _, key := range slices.Sorted(maps.Keys(next.values)) {
+		all = item(all, key, next.values[key])
+	}
 	now := r.now()
-	all := item(items, "_runtime", number(now.Sub(r.started).Seconds()))
+	all = item(all, "_runtime", number(now.Sub(r.started).Seconds()))
 	all = item(all, "_step", strconv.Itoa(step))
 	all = item(all, "_timestamp", number(float64(now.UnixMicro())/1e6))
 	var num []byte // 0, the default, is left out
@@ -242,20 +408,32 @@ func (r *Run) row(items []byte, step int, before ...record) error {
 		num = pw.Int(nil, 1, int64(step))
 	}
 	history := pw.Bytes(all, 2, num)
-	if err := r.put(append(before, record{recordHistory, history}, record{recordSummary, all})...); err != nil {
-		return err
+	records := append(slices.Clone(next.files), record{recordHistory, history}, record{recordSummary, all})
+	records = append(records, next.after...)
+	list := numbered(next.count, records)
+	var err error
+	if again {
+		err = r.log.replace(list...)
+	} else {
+		r.log.begin()
+		r.last = nil
+		err = r.log.append(list...)
 	}
-	r.step = step
+	if err != nil {
+		return fmt.Errorf("wandb: %w", err)
+	}
+	r.count, r.step, r.last = next.count+uint64(len(records)), step, next
 	return nil
 }
 
-// LogImage adds a picture, as a PNG file in the run's folder, to the history in a
-// row of its own; steps are as in Log. A picture without pixels is an error. The
+// LogImage adds a picture, as a PNG file in the run's folder, to the history;
+// steps are as in Log. A picture without pixels is an error. The
 // file's name has _ for what is no letter, digit, - or _ in key.
 // (wandb.Run.log with a wandb.Image)
 func (r *Run) LogImage(key string, img image.Image, step int) error {
 	var b bytes.Buffer
-	if err := png.Encode(&b, img); err != nil {
+	// Drawings are mostly white, so the fast setting costs little room.
+	if err := (&png.Encoder{CompressionLevel: png.BestSpeed}).Encode(&b, img); err != nil {
 		return fmt.Errorf("wandb: LogImage %s: %w", key, err)
 	}
 	sum := sha256.Sum256(b.Bytes())
@@ -289,7 +467,7 @@ func (r *Run) LogImage(key string, img image.Image, step int) error {
 	}
 	const media = 2
 	files := pw.Bytes(nil, 1, pw.Uint(pw.String(nil, 1, rel), 3, media))
-	return r.row(item(nil, key, string(value)), step, record{recordFiles, files})
+	return r.row(map[string]string{key: string(value)}, step, record{recordFiles, files})
 }
 
 // imageFile is how a row speaks of a picture.
@@ -312,7 +490,11 @@ func (r *Run) SetSummary(values map[string]float64) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.put(record{recordSummary, b})
+	err := r.put(record{recordSummary, b})
+	if err == nil && r.last != nil {
+		r.last.after = append(r.last.after, record{recordSummary, b})
+	}
+	return err
 }
 
 // Flush asks the operating system to put what was logged on the disk, which

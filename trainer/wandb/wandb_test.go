@@ -1,6 +1,7 @@
 package wandb
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -231,10 +232,10 @@ func TestConcurrent(t *testing.T) {
 	r, err := Init(t.TempDir())
 	check(t, err)
 	var wg sync.WaitGroup
-	for range 4 {
+	for g := range 4 {
 		wg.Go(func() {
-			for range 50 {
-				if err := r.Log(map[string]float64{strings.Repeat("x", 500): 1}, 0); err != nil {
+			for i := range 50 {
+				if err := r.Log(map[string]float64{fmt.Sprintf("%0500d", 50*g+i): 1}, 0); err != nil {
 					t.Error(err)
 				}
 			}
@@ -246,7 +247,78 @@ func TestConcurrent(t *testing.T) {
 	check(t, err)
 	list, _ := records(t, b)
 	rows := slices.DeleteFunc(list, func(r record) bool { return r.field != recordHistory })
-	if len(rows) != 200 {
-		t.Errorf("got %d rows, want 200", len(rows))
+	if len(rows) != 1 {
+		t.Fatalf("got %d rows, want that of step 0", len(rows))
+	}
+	if _, values, err := readRow(rows[0].message); err != nil || len(values) != 200 {
+		t.Errorf("got %d values, error %v, want 200", len(values), err)
+	}
+}
+
+// Whatever the file ends with, Resume leaves the rows up to the step and logging
+// goes on behind them as if nothing had been in between.
+func TestResume(t *testing.T) {
+	stands := func() time.Time { return time.UnixMilli(1700000000250) }
+	log := func(r *Run, from, to int) {
+		for step := from; step <= to; step++ {
+			check(t, r.Log(map[string]float64{strings.Repeat("long", 3000): 1, "loss": float64(step)}, step),
+				r.LogImage("image", picture(), step), r.SetSummary(map[string]float64{"best": float64(step)}))
+		}
+	}
+	make := func(dir string, steps int) *Run {
+		r, err := initRun(dir, Opts{ID: "run"}, stands)
+		check(t, err)
+		log(r, 1, steps)
+		return r
+	}
+	want := make(t.TempDir(), 6)
+	check(t, want.Finish(0))
+	wantBytes, err := os.ReadFile(want.log.path)
+	check(t, err)
+	for _, tt := range []struct {
+		name string
+		end  func(r *Run)
+		step int
+	}{
+		{"killed", func(*Run) {}, 3},
+		{"finished", func(r *Run) { check(t, r.Finish(1)) }, 3},
+		{"finished, after the last step", func(r *Run) { check(t, r.Finish(1)) }, 5},
+		{"before the first step", func(*Run) {}, 0},
+		{"a cut record", func(r *Run) {
+			check(t, r.log.file.Close())
+			stat, err := os.Stat(r.log.path)
+			check(t, err)
+			check(t, os.Truncate(r.log.path, stat.Size()-11))
+		}, 4},
+		{"uploaded", func(r *Run) { check(t, os.WriteFile(r.log.path+".synced", nil, 0o666)) }, 2},
+	} {
+		r := make(t.TempDir(), 5)
+		tt.end(r)
+		again, err := Resume(r.Dir(), tt.step)
+		check(t, err)
+		if again.ID() != "run" || again.Dir() != r.Dir() || !again.started.Equal(stands()) {
+			t.Errorf("%s: got ID %q, folder %s, started %v", tt.name, again.ID(), again.Dir(), again.started)
+		}
+		again.now = stands
+		if tt.step > 0 { // the last step's row again: it takes its own place
+			check(t, again.Log(map[string]float64{"loss": float64(tt.step)}, tt.step))
+		}
+		log(again, tt.step+1, 6)
+		check(t, again.Finish(0))
+		if got, err := os.ReadFile(r.log.path); err != nil || !bytes.Equal(got, wantBytes) {
+			t.Errorf("%s: the file differs from that of a run that was never stopped (%v)", tt.name, err)
+		}
+		if _, err := os.Stat(r.log.path + ".synced"); err == nil {
+			t.Errorf("%s: wandb still takes it for uploaded", tt.name)
+		}
+	}
+
+	dir := t.TempDir()
+	if _, err := Resume(dir, 1); err == nil || !strings.Contains(err.Error(), dir+" has no file run-") {
+		t.Errorf("an empty folder: got error %v", err)
+	}
+	check(t, os.WriteFile(filepath.Join(dir, "run-x.wandb"), []byte("nothing of the kind"), 0o666))
+	if _, err := Resume(dir, 1); err == nil || !strings.Contains(err.Error(), "run-x.wandb is no run's file") {
+		t.Errorf("another file: got error %v", err)
 	}
 }

@@ -1,0 +1,363 @@
+package trainer
+
+import (
+	"errors"
+	"fmt"
+	"image"
+	"io/fs"
+	"maps"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/wick-ml/wick/autograd"
+	"github.com/wick-ml/wick/datasets"
+	"github.com/wick-ml/wick/layers"
+	"github.com/wick-ml/wick/tensor"
+	"github.com/wick-ml/wick/trainer/plots"
+)
+
+// pace keeps drawing below a fiftieth of the time: where epochs take less than a
+// few seconds, not every one of them is drawn. The first is, and the last.
+type pace struct {
+	next time.Time
+	left bool // something has not been drawn
+}
+
+// draw calls f if it is time, or if it has to be.
+func (p *pace) draw(must bool, f func() error) error {
+	start := time.Now()
+	if p.left = !must && start.Before(p.next); p.left {
+		return nil
+	}
+	err := f()
+	p.next = time.Now().Add(50 * time.Since(start))
+	return err
+}
+
+// Curves draws the curves of loss and accuracy: loss.png, loss.svg, accuracy.png
+// and accuracy.svg in the run's folder. It does so after each epoch; where epochs
+// take less than a few seconds after some of them, and at the end.
+func Curves() Callback {
+	var p pace
+	draw := func(r *Run, must bool) {
+		r.Warn(p.draw(must, func() error {
+			epochs := plotEpochs(r.History)
+			for _, f := range []struct {
+				name string
+				*plots.Figure
+			}{{"loss", plots.Loss(epochs)}, {"accuracy", plots.Accuracy(epochs)}} {
+				for _, ext := range []string{".png", ".svg"} {
+					if err := f.Save(filepath.Join(r.Dir, f.name+ext)); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		}))
+	}
+	return Callback{
+		Name:  "Curves",
+		Start: func(r *Run) error { return wantDir(r, "Curves") },
+		Epoch: func(r *Run, _ *Metrics) error {
+			if !r.DryRun {
+				draw(r, false)
+			}
+			return nil
+		},
+		End: func(r *Run) {
+			if p.left {
+				draw(r, true)
+			}
+		},
+	}
+}
+
+// wantDir is the error of a callback that writes files in a run without a folder.
+func wantDir(r *Run, name string) error {
+	if r.Dir == "" && !r.DryRun {
+		return fmt.Errorf("trainer: %s: the run has no folder, want Config.Dir", name)
+	}
+	return nil
+}
+
+// plotEpochs is a history as package plots takes it.
+func plotEpochs(history []Metrics) []plots.Epoch {
+	out := make([]plots.Epoch, len(history))
+	for i, m := range history {
+		out[i] = plots.Epoch{
+			Epoch: m.Epoch, LR: m.LR, Seconds: m.TrainSeconds + m.TestSeconds,
+			TrainLoss: float64(m.TrainLoss), TrainAccuracy: float64(m.TrainAccuracy),
+			TestLoss: float64(m.TestLoss), TestAccuracy: float64(m.TestAccuracy),
+		}
+	}
+	return out
+}
+
+// PicturesOpts are the options of Pictures and Report.
+type PicturesOpts struct {
+	Mean, Std []float64 // one value a channel, as given to transforms.Normalize; nil if it was not used
+}
+
+// Pictures shows what a model makes of the test pictures. While they are tested
+// anyway it keeps some of them and counts the rest; after the epoch it writes to
+// the run's folder predictions.png (the first test pictures), mistakes.png (the
+// most confident ones), confusion.png, filters.png (of the first convolution, if
+// it sees colours or grays), and report.html, a page with all that can be seen of
+// the run. Loggers such as TensorBoard and WandB get the pictures too, under the
+// names predictions, mistakes, confusion, filters.
+//
+// The test data are pictures [N, 1 or 3, H, W] with the numbers of classes as
+// labels [N], the model's output is [N, classes]. Where epochs take less than a
+// few seconds it draws after some of them, and at the end.
+func Pictures(classes []string, opts ...PicturesOpts) Callback {
+	var p pace
+	var seen, next *tested
+	draw := func(r *Run, must bool) {
+		r.Warn(p.draw(must, func() error {
+			drawn, err := seen.draw(r.Model)
+			if err != nil {
+				return err
+			}
+			for _, d := range drawn.images {
+				r.AddImage(d.name, d.Image)
+			}
+			return drawn.save(r.Dir, r.History)
+		}))
+	}
+	return Callback{
+		Name: "Pictures",
+		Start: func(r *Run) error {
+			if r.Test == nil {
+				return errors.New("trainer: Pictures: the run has no Test data, whose pictures it shows")
+			}
+			if err := wantDir(r, "Pictures"); err != nil {
+				return err
+			}
+			return checkPictures(r.Test.Dataset, classes, opts)
+		},
+		Test: func(*Run) (done func()) {
+			next = newTested(classes, opts)
+			return nil
+		},
+		Tested: func(r *Run) error {
+			if next != nil {
+				if err := next.add(r.Images, r.Labels, r.Output); err != nil {
+					r.Warn(fmt.Errorf("trainer: Pictures: %w", err))
+					next = nil
+				}
+			}
+			return nil
+		},
+		Epoch: func(r *Run, _ *Metrics) error {
+			if next != nil && !r.DryRun {
+				seen, next = next, nil
+				draw(r, false)
+			}
+			return nil
+		},
+		End: func(r *Run) {
+			if p.left {
+				draw(r, true)
+			}
+		},
+	}
+}
+
+// checkPictures says what does not fit before hours have gone into training.
+func checkPictures(set datasets.Dataset, classes []string, opts []PicturesOpts) error {
+	if c, ok := set.(interface{ Classes() []string }); ok && len(c.Classes()) != len(classes) {
+		return fmt.Errorf("trainer: Pictures: got the names of %d classes, and the test data have %d", len(classes), len(c.Classes()))
+	}
+	if set.Len() == 0 {
+		return nil
+	}
+	x, _, err := set.Get(0, rand.New(rand.NewPCG(0, 0)))
+	if err != nil {
+		return fmt.Errorf("trainer: Pictures: example 0 of the test data: %w", err)
+	}
+	if _, err := newTested(classes, opts).picture(x); err != nil {
+		return fmt.Errorf("trainer: Pictures: %w", err)
+	}
+	return nil
+}
+
+// Report predicts all test pictures and writes what Pictures writes, for a model
+// that was loaded or trained elsewhere. It puts the model in evaluation mode.
+func Report(dir string, model layers.Layer, test *datasets.DataLoader, classes []string, history []Metrics, opts ...PicturesOpts) error {
+	layers.Eval(model)
+	// In the data set's order, so that a prediction's place is the picture's.
+	loader := &datasets.DataLoader{Dataset: test.Dataset, BatchSize: test.BatchSize, Workers: test.Workers, Device: test.Device, Collate: test.Collate}
+	t := newTested(classes, opts)
+	for images, labels := range autograd.NoGrad(loader.All()) {
+		if err := t.add(images, labels, model.Forward(images)); err != nil {
+			return fmt.Errorf("trainer: Report: %w", err)
+		}
+	}
+	if err := loader.Err(); err != nil {
+		return err
+	}
+	drawn, err := t.draw(model)
+	if err != nil {
+		return err
+	}
+	return drawn.save(dir, history)
+}
+
+// reportPictures is the number of test pictures, and of mistakes, that are shown.
+const reportPictures = 20
+
+// tested is what is kept of a test: the count of all predictions, the first
+// pictures and the most confident mistakes.
+type tested struct {
+	PicturesOpts
+	confusion         *plots.Confusion
+	samples, mistakes []plots.Prediction
+	n                 int
+}
+
+func newTested(classes []string, opts []PicturesOpts) *tested {
+	t := &tested{confusion: plots.NewConfusion(classes)}
+	if len(opts) > 0 {
+		t.PicturesOpts = opts[0]
+	}
+	return t
+}
+
+// add takes a batch.
+func (t *tested) add(images, labels, output *tensor.Tensor) error {
+	if output.Dim() != 2 || labels.Dim() != 1 || labels.DType() != tensor.Int64 {
+		return fmt.Errorf("the model's output is %v and the labels are %s %v, want [N, classes] and int64 [N]", output.Shape(), labels.DType(), labels.Shape())
+	}
+	top, at := output.Detach().Softmax(1).Max(1)
+	confidences := top.Float64s()
+	truth, predictions := make([]int, len(confidences)), make([]int, len(confidences))
+	for i, label := range labels.Ints() {
+		truth[i] = int(label)
+	}
+	for i, p := range at.Ints() {
+		predictions[i] = int(p)
+	}
+	if err := t.confusion.Add(truth, predictions); err != nil {
+		return err
+	}
+	for i, confidence := range confidences {
+		place := len(t.mistakes)
+		for place > 0 && confidence > t.mistakes[place-1].Confidence {
+			place--
+		}
+		mistake := truth[i] != predictions[i] && place < reportPictures
+		if sample := t.n+i < reportPictures; !sample && !mistake {
+			continue
+		}
+		picture, err := t.picture(images.Detach().Select(0, i))
+		if err != nil {
+			return err
+		}
+		shown := plots.Prediction{
+			Picture: picture, Name: fmt.Sprintf("#%d", t.n+i), Confidence: confidence,
+			Label: t.confusion.Classes[truth[i]], Predicted: t.confusion.Classes[predictions[i]],
+		}
+		if t.n+i < reportPictures {
+			t.samples = append(t.samples, shown)
+		}
+		if mistake {
+			t.mistakes = slices.Insert(t.mistakes, place, shown)
+			t.mistakes = t.mistakes[:min(len(t.mistakes), reportPictures)]
+		}
+	}
+	t.n += len(confidences)
+	return nil
+}
+
+// picture is an example as an image.
+func (t *tested) picture(x *tensor.Tensor) (image.Image, error) {
+	if x.Dim() != 3 {
+		return nil, fmt.Errorf("an example is %v, want a picture [1 or 3, H, W]", x.Shape())
+	}
+	pictures, err := plots.Pictures(x, t.Mean, t.Std)
+	if err != nil {
+		return nil, err
+	}
+	return pictures[0], nil
+}
+
+// drawing is a test as pictures.
+type drawing struct {
+	*tested
+	images  []namedImage
+	filters image.Image // nil if there are none to see
+}
+
+type namedImage struct {
+	name string
+	image.Image
+}
+
+func (t *tested) draw(model layers.Module) (*drawing, error) {
+	d := &drawing{tested: t, images: []namedImage{
+		{"predictions", plots.Grid(t.samples, plots.GridOpts{Title: "Test pictures"})},
+		{"mistakes", plots.Grid(t.mistakes, plots.GridOpts{Title: "Most confident mistakes"})},
+		{"confusion", t.confusion.Figure().Image()},
+	}}
+	if w := firstFilters(model); w != nil {
+		var err error
+		if d.filters, err = plots.Filters(w, "Filters of the first convolution"); err != nil {
+			return nil, err
+		}
+		d.images = append(d.images, namedImage{"filters", d.filters})
+	}
+	return d, nil
+}
+
+// save writes the pictures and the report.
+func (d *drawing) save(dir string, history []Metrics) error {
+	for _, i := range d.images {
+		if err := plots.SavePNG(filepath.Join(dir, i.name+".png"), i.Image); err != nil {
+			return err
+		}
+	}
+	report := plots.Report{
+		Title: filepath.Base(dir), Epochs: plotEpochs(history), Confusion: d.confusion, Samples: d.samples, Mistakes: d.mistakes,
+		Filters: d.filters, Settings: reportSettings(dir),
+	}
+	return report.Save(filepath.Join(dir, "report.html"))
+}
+
+// firstFilters returns the weight of a model's first convolution if its filters
+// can be seen as pictures, otherwise nil.
+func firstFilters(model layers.Module) *tensor.Tensor {
+	for _, m := range layers.Modules(model) {
+		if c, ok := m.(*layers.Conv2d); ok {
+			if channels := c.Weight.Size(1); channels == 1 || channels == 3 {
+				return c.Weight.Detach()
+			}
+			return nil
+		}
+	}
+	return nil
+}
+
+// reportSettings is what a run's config.json says that a person wants to know;
+// nothing if there is none.
+func reportSettings(dir string) []plots.Setting {
+	c, err := ReadRunConfig(dir)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return []plots.Setting{{Name: "config.json", Value: err.Error()}}
+	}
+	out := []plots.Setting{
+		{Name: "started", Value: c.Started.Format("2006-01-02 15:04:05")},
+		{Name: "model", Value: fmt.Sprintf("%s, %d parameters", c.Model, c.Parameters)},
+		{Name: "device", Value: c.Device},
+		{Name: "seed", Value: fmt.Sprint(c.Seed)},
+		{Name: "system", Value: fmt.Sprintf("%s, %d processors", c.System, c.CPUs)},
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Settings)) {
+		out = append(out, plots.Setting{Name: name, Value: c.Settings[name]})
+	}
+	return out
+}
