@@ -272,35 +272,58 @@ func (g *tileGather) reset(width int) {
 	g.blocks, g.tiles, g.end, g.width = g.blocks[:0], g.tiles[:0], 0, width
 }
 
-// add adds the tiles in rows [ty, toY) and columns [tx, toX) of a map of h×w
-// pixels, which begins at src; tiles have tileH×tileW pixels, stepH and stepW apart from (-padH, -padW) on.
-// place tells where their results begin.
-func (g *tileGather) add(src, h, w, tileH, tileW, stepH, stepW, padH, padW, ty, toY, tx, toX int, place func(ty, tx int) int) {
-	fromH, toH := max(ty*stepH-padH, 0), min((toY-1)*stepH-padH+tileH, h)
-	fromW, toW := max(tx*stepW-padW, 0), min((toX-1)*stepW-padW+tileW, w)
+// grid is how tiles lie in maps of h×w pixels: each of tileH×tileW, stepH and
+// stepW apart from (-padH, -padW) on.
+type grid struct {
+	h, w         int
+	tileH, tileW int
+	stepH, stepW int
+	padH, padW   int
+}
+
+// inputGrid is how the tiles of the input lie.
+func (wi *winograd) inputGrid() grid {
+	s := wi.scheme
+	return grid{wi.h, wi.w, s.inH, s.inW, s.outH, s.outW, wi.padH - s.skip, wi.padW - s.skip}
+}
+
+// outputGrid is how the tiles of the output lie.
+func (wi *winograd) outputGrid() grid {
+	s := wi.scheme
+	return grid{wi.p, wi.q, s.outH, s.outW, s.outH, s.outW, 0, 0}
+}
+
+// add adds a unit's tiles of the map that begins at src. The results of tile i
+// begin at place(i).
+func (g *tileGather) add(src int, m grid, u *columns, place func(i int) int) {
+	fromH, toH := max(u.ty*m.stepH-m.padH, 0), min((u.toY-1)*m.stepH-m.padH+m.tileH, m.h)
+	fromW, toW := max(u.tx*m.stepW-m.padW, 0), min((u.toX-1)*m.stepW-m.padW+m.tileW, m.w)
 	first, pitch := 8+8*len(g.blocks), 0 // the row of pixel (fromH, fromW), and from there to the next row of pixels
 	switch {
 	case fromH >= toH || fromW >= toW:
-	case fromW == 0 && toW == w:
-		pitch = w
-		for i := fromH * w; i < toH*w; i += 8 {
+	case fromW == 0 && toW == m.w:
+		pitch = m.w
+		for i := fromH * m.w; i < toH*m.w; i += 8 {
 			g.blocks = append(g.blocks, src+i)
 		}
-		g.end = max(g.end, g.blocks[len(g.blocks)-1]+8)
 	default:
 		pitch = ceil(toW-fromW, 8) * 8
 		for r := fromH; r < toH; r++ {
 			for i := fromW; i < toW; i += 8 {
-				g.blocks = append(g.blocks, src+r*w+i)
+				g.blocks = append(g.blocks, src+r*m.w+i)
 			}
 		}
+	}
+	if len(g.blocks) > 0 {
 		g.end = max(g.end, g.blocks[len(g.blocks)-1]+8)
 	}
-	for y := ty; y < toY; y++ {
-		for x := tx; x < toX; x++ {
-			g.tiles = append(g.tiles, place(y, x))
-			for r := y*stepH - padH; r < y*stepH-padH+tileH; r++ {
-				for s := x*stepW - padW; s < x*stepW-padW+tileW; s++ {
+	i := 0
+	for y := u.ty; y < u.toY; y++ {
+		for x := u.tx; x < u.toX; x++ {
+			g.tiles = append(g.tiles, place(i))
+			i++
+			for r := y*m.stepH - m.padH; r < y*m.stepH-m.padH+m.tileH; r++ {
+				for s := x*m.stepW - m.padW; s < x*m.stepW-m.padW+m.tileW; s++ {
 					at := 0
 					if r >= fromH && r < toH && s >= fromW && s < toW {
 						at = (first + (r-fromH)*pitch + s - fromW) * g.width
@@ -351,8 +374,9 @@ func (p panels) size(products int) int { return p.stride*products + stageSpill }
 
 // weightPanels transforms the weights of group g for the panels of the given
 // heights, from row k0 on.
-func (wi *winograd) weightPanels(dst []float32, at panels, stage []float32, ga *tileGather, g, k0 int, heights []int) {
+func (wi *winograd) weightPanels(ws *tileSpace, dst []float32, at panels, g, k0 int, heights []int) {
 	const batch = 8
+	ga := &ws.gather
 	for _, h := range heights {
 		there := min(h, wi.k-k0)
 		// Taps 0…7 and 1…8 of each channel: the last is in row 15.
@@ -378,8 +402,8 @@ func (wi *winograd) weightPanels(dst []float32, at panels, stage []float32, ga *
 			if wi.c-c < batch {
 				lay(wi.c - c)
 			}
-			ga.stage(wi.kn, stage, wi.weight[g*wi.k*wi.c*9+k0*wi.laneK+c*wi.laneC:], there, wi.laneK)
-			wi.kn.tiles.transform(wi.scheme, weightMap, dst[c*h:], wi.scheme.w*at.stride, at.stride, stage, ga.tiles)
+			ga.stage(wi.kn, ws.stage, wi.weight[g*wi.k*wi.c*9+k0*wi.laneK+c*wi.laneC:], there, wi.laneK)
+			wi.kn.tiles.transform(wi.scheme, weightMap, dst[c*h:], wi.scheme.w*at.stride, at.stride, ws.stage, ga.tiles)
 		}
 		dst = dst[h*at.depth+gap:]
 		k0 += h
@@ -403,7 +427,7 @@ func (wi *winograd) units() []columns {
 	if !wi.fewWeights() {
 		return units
 	}
-	for most > 1 && (len(units) < 2*runtime.GOMAXPROCS(0) || units[0].width(wi.kn)*wi.c*wi.scheme.h*wi.scheme.w > maxSums) {
+	for most > wi.kn.width/wi.kn.tiles.lanes && (len(units) < 2*runtime.GOMAXPROCS(0) || units[0].width(wi.kn)*wi.c*wi.scheme.h*wi.scheme.w > maxSums) {
 		most /= 2
 		units = wi.unitsOf(most)
 	}
@@ -448,15 +472,13 @@ func (u *columns) vector(kn *kernel[float32], v, d int) int {
 }
 
 // inputPanels transforms the channels [from, to) of a unit's tiles.
-func (wi *winograd) inputPanels(dst []float32, at panels, stage []float32, ga *tileGather, x []float32, u *columns, g, from, to int) {
-	s, plane, width := wi.scheme, wi.h*wi.w, wi.kn.width
+func (wi *winograd) inputPanels(ws *tileSpace, dst []float32, at panels, x []float32, u *columns, g, from, to int) {
+	plane, width, tiles := wi.h*wi.w, wi.kn.width, u.tiles()
+	ga, m := &ws.gather, wi.inputGrid()
 	lay := func(vector, channels int) {
 		ga.reset(u.lanes)
 		for c := range channels {
-			ga.add(c*plane, wi.h, wi.w, s.inH, s.inW, s.outH, s.outW, wi.padH-s.skip, wi.padW-s.skip, u.ty, u.toY, u.tx, u.toX,
-				func(ty, tx int) int {
-					return u.vector(wi.kn, vector+(ty-u.ty)*(u.toX-u.tx)+tx-u.tx, at.depth) + c*width
-				})
+			ga.add(c*plane, m, u, func(i int) int { return u.vector(wi.kn, vector+i, at.depth) + c*width })
 		}
 	}
 	lay(0, 1)
@@ -468,10 +490,10 @@ func (wi *winograd) inputPanels(dst []float32, at panels, stage []float32, ga *t
 			if to-c < batch {
 				lay(vector, to-c)
 			}
-			ga.stage(wi.kn, stage, x[((n*wi.groups+g)*wi.c+c)*plane:], min(u.lanes, u.toN-n), wi.groups*wi.c*plane)
-			wi.kn.tiles.transform(s, inputMap, dst[c*width:], s.w*at.stride, at.stride, stage, ga.tiles)
+			ga.stage(wi.kn, ws.stage, x[((n*wi.groups+g)*wi.c+c)*plane:], min(u.lanes, u.toN-n), wi.groups*wi.c*plane)
+			wi.kn.tiles.transform(wi.scheme, inputMap, dst[c*width:], wi.scheme.w*at.stride, at.stride, ws.stage, ga.tiles)
 		}
-		vector += u.tiles()
+		vector += tiles
 	}
 }
 
@@ -494,10 +516,11 @@ func (wi *winograd) multiply(c []float32, stride int, a []float32, atA panels, h
 	}
 }
 
-// outputs transforms the products of rows rows, there of which exist, from channel k0 of
-// group g on, and writes them to the images.
-func (wi *winograd) outputs(y, bias []float32, c []float32, stride int, stage []float32, ga *tileGather, u *columns, g, k0, rows, there int) {
+// outputs transforms the products of a block of weights of group g, and writes them to the images.
+func (wi *winograd) outputs(ws *tileSpace, y, bias []float32, stride int, u *columns, g int, b *block) {
 	s, width, plane := wi.scheme, wi.kn.width, wi.p*wi.q
+	k0, there := g*wi.k+b.first, min(b.rows, wi.k-b.first)
+	ga, stage := &ws.gather, ws.stage
 	fromP, toP := u.ty*s.outH, min(u.toY*s.outH, wi.p)
 	fromQ, toQ := u.tx*s.outW, min(u.toX*s.outW, wi.q)
 	row, runs, run := toQ-fromQ, toP-fromP, toQ-fromQ
@@ -518,7 +541,7 @@ func (wi *winograd) outputs(y, bias []float32, c []float32, stride int, stage []
 		for ty := u.ty; ty < u.toY; ty++ {
 			for tx := u.toX - 1; tx >= u.tx; tx-- {
 				ga.tiles = append(ga.tiles, ((ty*s.outH-fromP)*row+tx*s.outW-fromQ)*u.lanes)
-				v := u.vector(wi.kn, vector+(ty-u.ty)*(u.toX-u.tx)+tx-u.tx, rows)
+				v := u.vector(wi.kn, vector+(ty-u.ty)*(u.toX-u.tx)+tx-u.tx, b.rows)
 				for p := range s.h * s.w {
 					ga.tiles = append(ga.tiles, p*stride+v)
 				}
@@ -527,24 +550,24 @@ func (wi *winograd) outputs(y, bias []float32, c []float32, stride int, stage []
 		for k := 0; k < there; k += batch {
 			more := min(batch, there-k)
 			for i := range more {
-				wi.kn.tiles.transform(s, outputMap, stage[i*pixels*u.lanes:], row*u.lanes, u.lanes, c[(k+i)*width:], ga.tiles)
+				wi.kn.tiles.transform(s, outputMap, stage[i*pixels*u.lanes:], row*u.lanes, u.lanes, ws.c[(k+i)*width:], ga.tiles)
 			}
 			var plus float32
 			switch {
 			case bias == nil:
 			case more == 1:
-				plus = bias[g*wi.k+k0+k]
+				plus = bias[k0+k]
 			default:
 				for i := range more {
-					b, pixel := bias[g*wi.k+k0+k+i], stage[i*pixels*u.lanes:][:pixels*u.lanes]
-					for j := range pixel {
-						pixel[j] += b
+					plane := stage[i*pixels*u.lanes:][:pixels*u.lanes]
+					for j := range plane {
+						plane[j] += bias[k0+k+i]
 					}
 				}
 			}
 			for r := range runs {
 				from, count := stage[r*run*u.lanes:], run*more
-				to := y[((n*wi.groups+g)*wi.k+k0+k)*plane+(fromP+r)*wi.q+fromQ:]
+				to := y[(n*wi.groups*wi.k+k0+k)*plane+(fromP+r)*wi.q+fromQ:]
 				ga.blocks = ga.blocks[:0]
 				for i := 0; i+8 <= count; i += 8 {
 					ga.blocks = append(ga.blocks, i)
@@ -614,7 +637,7 @@ func (wi *winograd) convolve(y, x, bias []float32) {
 		width := u.width(kn)
 		atB, atC := newPanels(width, wi.c, 1), newPanels(width, b.rows, 1)
 		wi.multiply(ws.c, atC.stride, a, b.at, b.heights, b.rows, in, atB, width, wi.c, false)
-		wi.outputs(y, bias, ws.c, atC.stride, ws.stage, &ws.gather, u, g, b.first, b.rows, min(b.rows, wi.k-b.first))
+		wi.outputs(ws, y, bias, atC.stride, u, g, b)
 	}
 	for g := range wi.groups {
 		if wi.fewWeights() {
@@ -622,7 +645,7 @@ func (wi *winograd) convolve(y, x, bias []float32) {
 				parallel(len(blocks), 1, func(lo, hi int) {
 					wi.space(0, 0, func(ws *tileSpace) {
 						for _, b := range blocks[lo:hi] {
-							wi.weightPanels(all.operand[b.place:], b.at, ws.stage, &ws.gather, g, b.first, b.heights)
+							wi.weightPanels(ws, all.operand[b.place:], b.at, g, b.first, b.heights)
 						}
 					})
 				})
@@ -630,7 +653,7 @@ func (wi *winograd) convolve(y, x, bias []float32) {
 					wi.space(mostB, mostC, func(ws *tileSpace) {
 						for i := lo; i < hi; i++ {
 							u := &units[i]
-							wi.inputPanels(ws.operand, newPanels(u.width(kn), wi.c, 1), ws.stage, &ws.gather, x, u, g, 0, wi.c)
+							wi.inputPanels(ws, ws.operand, newPanels(u.width(kn), wi.c, 1), x, u, g, 0, wi.c)
 							for j := range blocks {
 								product(ws, &blocks[j], all.operand[blocks[j].place:], u, ws.operand, g)
 							}
@@ -646,14 +669,14 @@ func (wi *winograd) convolve(y, x, bias []float32) {
 				wi.space(0, 0, func(ws *tileSpace) {
 					for i := lo; i < hi; i++ {
 						u, from := &units[i/parts], i%parts*32
-						wi.inputPanels(all.operand[i/parts*mostB:], newPanels(u.width(kn), wi.c, 1), ws.stage, &ws.gather, x, u, g, from, min(from+32, wi.c))
+						wi.inputPanels(ws, all.operand[i/parts*mostB:], newPanels(u.width(kn), wi.c, 1), x, u, g, from, min(from+32, wi.c))
 					}
 				})
 			})
 			parallel(len(blocks), 1, func(lo, hi int) {
 				wi.space(mostA, mostC, func(ws *tileSpace) {
 					for _, b := range blocks[lo:hi] {
-						wi.weightPanels(ws.operand, b.at, ws.stage, &ws.gather, g, b.first, b.heights)
+						wi.weightPanels(ws, ws.operand, b.at, g, b.first, b.heights)
 						for i := range units {
 							product(ws, &b, ws.operand, &units[i], all.operand[i*mostB:], g)
 						}
@@ -719,12 +742,12 @@ func (wi *winograd) weightGrad(dw, dy, x []float32) {
 						for i := batch * each; i < min((batch+1)*each, blocks); i++ {
 							n, ty, tx := i/(down*across)*images, i/across%down*rows, i%across*cols
 							t := columns{n: n, toN: min(n+images, wi.n), ty: ty, toY: min(ty+rows, wi.tilesH), tx: tx, toX: min(tx+cols, wi.tilesW)}
-							wi.gradPanels(a, b, atA, atB, ws, &t, dy, x, g, k0, k, heights, c0, c, d)
+							wi.gradPanels(ws, a, b, atA, atB, &t, dy, x, g, k0, k, heights, c0, c, d)
 							d += (t.toN - t.n) * t.tiles()
 						}
 						wi.multiply(ws.c, atC.stride, a, atA, heights, height, b, atB, ceil(c, kn.width)*kn.width, d, batch > piece*length)
 					}
-					wi.weightGradOutputs(dst[piece*size+((g*wi.k+k0)*wi.c+c0)*9:], ws, atC.stride, height, k, c)
+					wi.weightGradOutputs(ws, dst[piece*size+((g*wi.k+k0)*wi.c+c0)*9:], atC.stride, height, k, c)
 				}
 			})
 		})
@@ -747,38 +770,34 @@ func (wi *winograd) weightGrad(dw, dy, x []float32) {
 	})
 }
 
-// gradPanels transforms the tiles t of the output's gradient and of the input, for depths from d on.
-func (wi *winograd) gradPanels(a, b []float32, atA, atB panels, ws *tileSpace, t *columns, dy, x []float32, g, k0, k int, heights []int, c0, c, d int) {
-	s, kn := wi.scheme, wi.kn
-	plane := wi.p * wi.q
-	last := 0
-	for _, h := range heights {
-		if h != last {
-			last = h
-			ws.gather.reset(h)
-			for n := t.n; n < t.toN; n++ {
-				ws.gather.add((n-t.n)*wi.groups*wi.k*plane, wi.p, wi.q, s.outH, s.outW, s.outH, s.outW, 0, 0, t.ty, t.toY, t.tx, t.toX,
-					func(ty, tx int) int { return (d + (n-t.n)*t.tiles() + (ty-t.ty)*(t.toX-t.tx) + tx - t.tx) * h })
-			}
+// gradPanels transforms the tiles t of each image, of the output's gradient and of the input, for
+// depths from d on: rows of k channels from k0 on, in panels of the given heights, and c columns
+// from c0 on.
+func (wi *winograd) gradPanels(ws *tileSpace, a, b []float32, atA, atB panels, t *columns, dy, x []float32, g, k0, k int, heights []int, c0, c, d int) {
+	s, kn, ga, tiles := wi.scheme, wi.kn, &ws.gather, t.tiles()
+	lay := func(width, stride int, m grid) {
+		ga.reset(width)
+		for n := range t.toN - t.n {
+			ga.add(n*stride, m, t, func(i int) int { return (d + n*tiles + i) * width })
 		}
-		ws.gather.stage(kn, ws.stage, dy[((t.n*wi.groups+g)*wi.k+k0)*plane:], min(h, k), plane)
-		kn.tiles.transform(s, outputGradMap, a, s.w*atA.stride, atA.stride, ws.stage, ws.gather.tiles)
+	}
+	plane, stride := wi.p*wi.q, wi.groups*wi.k*wi.p*wi.q
+	for i, h := range heights {
+		if i == 0 || h != heights[i-1] {
+			lay(h, stride, wi.outputGrid())
+		}
+		ga.stage(kn, ws.stage, dy[t.n*stride+(g*wi.k+k0)*plane:], min(h, k), plane)
+		kn.tiles.transform(s, outputGradMap, a, s.w*atA.stride, atA.stride, ws.stage, ga.tiles)
 		a = a[h*atA.depth+gap:]
 		k0 += h
 		k -= h
 	}
-	plane = wi.h * wi.w
-	ws.gather.reset(kn.width)
-	for n := t.n; n < t.toN; n++ {
-		ws.gather.add((n-t.n)*wi.groups*wi.c*plane, wi.h, wi.w, s.inH, s.inW, s.outH, s.outW, wi.padH-s.skip, wi.padW-s.skip, t.ty, t.toY, t.tx, t.toX,
-			func(ty, tx int) int {
-				return (d + (n-t.n)*t.tiles() + (ty-t.ty)*(t.toX-t.tx) + tx - t.tx) * kn.width
-			})
-	}
+	plane, stride = wi.h*wi.w, wi.groups*wi.c*wi.h*wi.w
+	lay(kn.width, stride, wi.inputGrid())
 	for ; c > 0; c -= kn.width {
-		ws.gather.stage(kn, ws.stage, x[((t.n*wi.groups+g)*wi.c+c0)*plane:], min(kn.width, c), plane)
+		ga.stage(kn, ws.stage, x[t.n*stride+(g*wi.c+c0)*plane:], min(kn.width, c), plane)
 		for l := 0; l < kn.width; l += kn.tiles.lanes {
-			kn.tiles.transform(s, inputMap, b[l:], s.w*atB.stride, atB.stride, ws.stage[l:], ws.gather.tiles)
+			kn.tiles.transform(s, inputMap, b[l:], s.w*atB.stride, atB.stride, ws.stage[l:], ga.tiles)
 		}
 		b = b[kn.width*atB.depth:]
 		c0 += kn.width
@@ -787,7 +806,7 @@ func (wi *winograd) gradPanels(a, b []float32, atA, atB panels, ws *tileSpace, t
 
 // weightGradOutputs transforms the products of k rows and c columns and writes them to a
 // weight that begins at dw.
-func (wi *winograd) weightGradOutputs(dw []float32, ws *tileSpace, stride, height, k, c int) {
+func (wi *winograd) weightGradOutputs(ws *tileSpace, dw []float32, stride, height, k, c int) {
 	s, width, lanes := wi.scheme, wi.kn.width, wi.kn.tiles.lanes
 	// The vectors of a row, nine taps of each.
 	tiles := ws.gather.tiles[:0]
