@@ -9,10 +9,19 @@ import "github.com/wick-ml/wick/internal/backend"
 //	result       w[k, (c,r,s)]     · x[(c,r,s), (n,p,q)]
 //	input grad   wᵀ[c, (k,r,s)]    · dy[(k,r,s), (n,h,w)], for each residue of (h, w) modulo the strides
 //	weight grad  dy[k, (n,p,q)]    · x[(n,p,q), (c,r,s)]
+//
+// Those of 3×3 taps, stride 1 and enough channels take Winograd's algorithm
+// instead, in winograd.go.
 
 // Conv2d convolves.
 func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGeom) {
 	if dst.DType() == backend.Float32 {
+		if wi := be.winogradFor(g); wi != nil && wi.pays(g.N) {
+			wi.weight, wi.laneK, wi.laneC = data[float32](w), wi.c*9, 9
+			wi.scale, wi.relu = data[float32](scale), g.ReLU
+			wi.convolve(data[float32](dst), data[float32](x), data[float32](bias))
+			return
+		}
 		conv2d[float32](be, dst, x, w, scale, bias, g)
 	} else {
 		conv2d[float64](be, dst, x, w, scale, bias, g)
@@ -22,6 +31,13 @@ func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGe
 // Conv2dInputGrad computes the gradient of the input.
 func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) {
 	if dx.DType() == backend.Float32 {
+		if wi := be.winogradFor(g); wi != nil {
+			wi.weight, wi.laneK, wi.laneC = data[float32](w), 9, wi.c*9
+			if wi.turn(); wi.pays(g.N) {
+				wi.convolve(data[float32](dx), data[float32](dy), nil)
+				return
+			}
+		}
 		conv2dInputGrad[float32](be, dx, dy, w, g)
 	} else {
 		conv2dInputGrad[float64](be, dx, dy, w, g)
@@ -31,6 +47,10 @@ func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) 
 // Conv2dWeightGrad computes the gradient of the weight.
 func (be *Backend) Conv2dWeightGrad(dw, dy, x backend.Array, g backend.ConvGeom) {
 	if dw.DType() == backend.Float32 {
+		if wi := be.winogradFor(g); wi != nil && wi.pays(0) {
+			wi.weightGrad(data[float32](dw), data[float32](dy), data[float32](x))
+			return
+		}
 		conv2dWeightGrad[float32](be, dw, dy, x, g)
 	} else {
 		conv2dWeightGrad[float64](be, dw, dy, x, g)

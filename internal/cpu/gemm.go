@@ -52,6 +52,8 @@ type kernel[T float] struct {
 	copy func(dst []T, width int, src []T, offsets []int, pieces []piece)
 	// stage copies rows of images, with zeros where they reach over an image's edges.
 	stage func(dst, src []T, g *stageGeom)
+	// tiles is what Winograd's algorithms need.
+	tiles *tileKernels
 }
 
 // stageGeom says how rows of images are staged: element i of a row is
@@ -76,7 +78,7 @@ func kernelOf[T float]() *kernel[T] {
 
 var (
 	plain32 = kernel[float32]{heights: []int{4}, width: 8, run: plainRun[float32],
-		transpose: plainTranspose[float32], copy: plainCopy[float32], stage: plainStage[float32]}
+		transpose: plainTranspose[float32], copy: plainCopy[float32], stage: plainStage[float32], tiles: &plainTiles}
 	plain64 = kernel[float64]{heights: []int{4}, width: 8, run: plainRun[float64],
 		transpose: plainTranspose[float64], copy: plainCopy[float64], stage: plainStage[float64]}
 )

@@ -28,6 +28,7 @@ var kernel512 = kernel[float32]{
 	transpose: transposeAVX,
 	copy:      copyAVX,
 	stage:     stageAVX,
+	tiles:     tilesAVX(16, &transforms512),
 }
 
 var kernel256 = kernel[float32]{
@@ -37,6 +38,7 @@ var kernel256 = kernel[float32]{
 	transpose: transposeAVX,
 	copy:      copyAVX,
 	stage:     stageAVX,
+	tiles:     tilesAVX(8, &transforms256),
 }
 
 func transposeAVX(dst []float32, width int, src []float32, lanes *[8]int, blocks []int) {

@@ -45,6 +45,7 @@ func convCases() []convCase {
 		{"3x3 pad 1, 1x1 maps", backend.ConvGeom{N: 40, C: 12, H: 1, W: 1, K: 10, R: 3, S: 3, PadH: 1, PadW: 1}},
 		{"3x3 pad 0", backend.ConvGeom{N: 1, C: 4, H: 6, W: 5, K: 3, R: 3, S: 3}},
 		{"3x3 pad 2", backend.ConvGeom{N: 2, C: 3, H: 5, W: 4, K: 4, R: 3, S: 3, PadH: 2, PadW: 2}},
+		{"3x3 pad 2, groups of 20 channels", backend.ConvGeom{N: 12, C: 40, H: 5, W: 6, K: 44, R: 3, S: 3, PadH: 2, PadW: 2, Groups: 2}},
 		{"3x3 stride 2 pad 1", backend.ConvGeom{N: 2, C: 6, H: 9, W: 10, K: 7, R: 3, S: 3, StrideH: 2, StrideW: 2, PadH: 1, PadW: 1}},
 		{"3x3 stride 3, two columns left over", backend.ConvGeom{N: 2, C: 3, H: 11, W: 11, K: 4, R: 3, S: 3, StrideH: 3, StrideW: 3}},
 		{"2x2 stride 3, pixels that nothing reads", backend.ConvGeom{N: 2, C: 3, H: 10, W: 11, K: 4, R: 2, S: 2, StrideH: 3, StrideW: 3}},
