@@ -41,7 +41,7 @@ var arrows = map[string][]string{
 	"trainer/wandb":                {"internal/logfile", "internal/protowire"},
 	"trainer":                      {"autograd", "tensor", "layers", "optim", "sched", "datasets", "internal/atomicfile", "internal/tensorfile", "trainer/plots", "trainer/tensorboard", "trainer/wandb"},
 	"trainer/plots":                {"tensor", "internal/atomicfile"},
-	"examples/cifar10":             {"tensor", "autograd", "layers", "optim", "sched", "datasets", "datasets/transforms", "models", "internal/atomicfile", "trainer", "trainer/plots"},
+	"examples/cifar10":             {"tensor", "autograd", "layers", "optim", "sched", "datasets", "datasets/transforms", "models", "internal/atomicfile", "trainer", "trainer/plots", "trainer/wandb"},
 	"bench":                        {"tensor", "layers", "models", "optim"},
 	"docs":                         {},
 	"":                             {},

@@ -87,7 +87,7 @@ func ExampleCallback() {
 
 func ExampleFindLR() {
 	tensor.ManualSeed(1)
-	set := datasets.NewShapes(datasets.ShapesOpts{Train: true})
+	set := datasets.NewShapes(datasets.ShapesOpts{})
 	model := layers.NewSequential(layers.Flatten{}, layers.NewLinear(3*32*32, 10))
 	points, suggested, err := trainer.FindLR(context.Background(), trainer.Config{
 		Model:     model,
