@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/wick-ml/wick/internal/backend"
@@ -21,10 +22,16 @@ type passes struct {
 	elements [3]int // of the results
 }
 
-func newPasses(g backend.ConvGeom, seed uint64) *passes {
+// threeByThree fills in what the geometries of these tests have in common.
+func threeByThree(g backend.ConvGeom) backend.ConvGeom {
 	g.R, g.S, g.StrideH, g.StrideW, g.DilationH, g.DilationW = 3, 3, 1, 1, 1, 1
 	g.Groups = max(g.Groups, 1)
 	g.P, g.Q = g.H+2*g.PadH-2, g.W+2*g.PadW-2
+	return g
+}
+
+func newPasses(g backend.ConvGeom, seed uint64) *passes {
+	g = threeByThree(g)
 	r := rand.New(rand.NewPCG(seed, 7))
 	normal := func(n int, scale float64) []float32 {
 		s := make([]float32, n)
@@ -108,8 +115,8 @@ func distance(got []float32, want []float64) float64 {
 
 var winogradShapes = []backend.ConvGeom{
 	{N: 16, C: 16, H: 8, W: 8, K: 16, PadH: 1, PadW: 1},
-	{N: 64, C: 33, H: 4, W: 4, K: 70, PadH: 1, PadW: 1},
-	{N: 64, C: 130, H: 2, W: 2, K: 131, PadH: 1, PadW: 1}, // more weights than input
+	{N: 34, C: 33, H: 4, W: 4, K: 70, PadH: 1, PadW: 1},
+	{N: 20, C: 70, H: 2, W: 2, K: 131, PadH: 1, PadW: 1}, // more weights than input
 	{N: 5, C: 9, H: 2, W: 1, K: 15, PadH: 1, PadW: 1},
 	{N: 3, C: 5, H: 1, W: 1, K: 4, PadH: 1, PadW: 1},
 	{N: 3, C: 4, H: 2, W: 2, K: 4, PadH: 2, PadW: 2},
@@ -127,12 +134,21 @@ var winogradShapes = []backend.ConvGeom{
 	{N: 1, C: 300, H: 3, W: 3, K: 140, PadH: 1, PadW: 1},
 }
 
+// winogradWant is what is wanted of all passes, computed once.
+var winogradWant = sync.OnceValue(func() (want [][3][]float64) {
+	for i, g := range winogradShapes {
+		p := newPasses(g, uint64(i))
+		want = append(want, [3][]float64{p.plain(0), p.plain(1), p.plain(2)})
+	}
+	return want
+})
+
 // testWinograd compares all passes with float64.
 func testWinograd(t *testing.T) {
 	for i, g := range winogradShapes {
 		p := newPasses(g, uint64(i))
 		for pass, name := range passNames {
-			if got := distance(p.winograd(t, pass), p.plain(pass)); !(got <= 1e-6) {
+			if got := distance(p.winograd(t, pass), winogradWant()[i][pass]); !(got <= 1e-6) {
 				t.Errorf("%+v: %s: got a relative error of %.2g, want 1e-6 at most", p.g, name, got)
 			}
 		}
@@ -141,16 +157,17 @@ func testWinograd(t *testing.T) {
 
 func TestWinograd(t *testing.T) { testWinograd(t) }
 
-// The bound of float32's highest precision holds for 256 channels, and 256 tiles and more.
+// The bound of float32's highest precision, 1e-6, holds with something to spare for 256 channels and for 256 tiles.
 func TestWinogradError(t *testing.T) {
 	for _, g := range []backend.ConvGeom{
-		{N: 16, C: 256, H: 8, W: 8, K: 256, PadH: 1, PadW: 1},
-		{N: 64, C: 256, H: 2, W: 2, K: 256, PadH: 1, PadW: 1},
+		{N: 1, C: 256, H: 8, W: 8, K: 256, PadH: 1, PadW: 1},
+		{N: 4, C: 256, H: 2, W: 2, K: 256, PadH: 1, PadW: 1},
+		{N: 32, C: 20, H: 8, W: 8, K: 16, PadH: 1, PadW: 1},
 	} {
 		p := newPasses(g, 1)
 		for pass, name := range passNames {
 			got := distance(p.winograd(t, pass), p.plain(pass))
-			t.Logf("%d×%d pixels: %s: relative error %.2g", g.H, g.W, name, got)
+			t.Logf("%d channels, %d×%d pixels: %s: relative error %.2g", g.C, g.H, g.W, name, got)
 			if !(got <= 7e-7) {
 				t.Errorf("%+v: %s: got a relative error of %.2g, want 7e-7 at most", p.g, name, got)
 			}
@@ -247,10 +264,10 @@ func TestWinogradPays(t *testing.T) {
 		{"one image", backend.ConvGeom{N: 1, C: 64, H: 32, W: 32, K: 64, PadH: 1, PadW: 1}, "[false false true]"},
 		{"one pixel", backend.ConvGeom{N: 64, C: 64, H: 1, W: 1, K: 64, PadH: 1, PadW: 1}, "[false false false]"},
 	} {
-		p := newPasses(row.g, 1)
-		fwd, in := p.be.winogradFor(p.g), p.be.winogradFor(p.g)
+		g := threeByThree(row.g)
+		fwd, in := New().winogradFor(g), New().winogradFor(g)
 		in.turn()
-		if got := fmt.Sprint([]bool{fwd.pays(p.g.N), in.pays(p.g.N), fwd.pays(0)}); got != row.want {
+		if got := fmt.Sprint([]bool{fwd.pays(g.N), in.pays(g.N), fwd.pays(0)}); got != row.want {
 			t.Errorf("%s: got %v, want %v", row.name, got, row.want)
 		}
 	}
@@ -262,7 +279,7 @@ func TestWinogradPays(t *testing.T) {
 		func(g *backend.ConvGeom) { g.PadH = 3 },
 		func(g *backend.ConvGeom) { g.N = 0 },
 	} {
-		g := newPasses(vgg(16, 16, 8), 1).g
+		g := threeByThree(vgg(16, 16, 8))
 		change(&g)
 		if New().winogradFor(g) != nil {
 			t.Errorf("%+v: got an algorithm, want none", g)

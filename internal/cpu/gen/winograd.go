@@ -196,7 +196,7 @@ func transform(name string, bits int, m [2]linear) {
 		}
 		to := GP64()
 		if i == outH-1 {
-			to = rowAt.(reg.GPVirtual)
+			to = rowAt
 		} else {
 			MOVQ(rowAt, to)
 		}
