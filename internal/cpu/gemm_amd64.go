@@ -4,16 +4,16 @@ package cpu
 
 import "golang.org/x/sys/cpu"
 
-// kernel32 is the best kernel that processor and operating system allow.
-var kernel32 = func() *kernel[float32] {
-	switch {
-	case cpu.X86.HasAVX512F && cpu.X86.HasAVX2 && cpu.X86.HasFMA:
-		return &kernel512
-	case cpu.X86.HasAVX2 && cpu.X86.HasFMA:
-		return &kernel256
+// assembly lists the levels that processor and operating system allow, best last.
+func assembly() (levels []level) {
+	if cpu.X86.HasAVX2 && cpu.X86.HasFMA {
+		levels = append(levels, level{"avx2", &kernel256, &vector256})
+		if cpu.X86.HasAVX512F {
+			levels = append(levels, level{"avx512", &kernel512, &vector512})
+		}
 	}
-	return &plain32
-}()
+	return levels
+}
 
 var kernel512 = kernel[float32]{
 	heights: []int{14, 8},
@@ -28,6 +28,7 @@ var kernel512 = kernel[float32]{
 	transpose: transposeAVX,
 	copy:      copyAVX,
 	stage:     stageAVX,
+	tiles:     tilesAVX(16, &transforms512),
 }
 
 var kernel256 = kernel[float32]{
@@ -37,6 +38,7 @@ var kernel256 = kernel[float32]{
 	transpose: transposeAVX,
 	copy:      copyAVX,
 	stage:     stageAVX,
+	tiles:     tilesAVX(8, &transforms256),
 }
 
 func transposeAVX(dst []float32, width int, src []float32, lanes *[8]int, blocks []int) {

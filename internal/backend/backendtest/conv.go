@@ -17,7 +17,7 @@ func init() {
 		}
 	}
 	rows = append(rows,
-		Row{"Conv2d", "convolves for every stride, padding, dilation and number of groups, with and without a bias", both(testConv2d[float32], testConv2d[float64])},
+		Row{"Conv2d", "convolves for every stride, padding, dilation and number of groups, with and without scale, bias and ReLU", both(testConv2d[float32], testConv2d[float64])},
 		Row{"Conv2dInputGrad", "gives each input the sum of what it sent through the weights", both(testConv2dInputGrad[float32], testConv2dInputGrad[float64])},
 		Row{"Conv2dWeightGrad", "gives each weight the sum over all pixels of all images", both(testConv2dWeightGrad[float32], testConv2dWeightGrad[float64])},
 	)
@@ -45,6 +45,7 @@ func convCases() []convCase {
 		{"3x3 pad 1, 1x1 maps", backend.ConvGeom{N: 40, C: 12, H: 1, W: 1, K: 10, R: 3, S: 3, PadH: 1, PadW: 1}},
 		{"3x3 pad 0", backend.ConvGeom{N: 1, C: 4, H: 6, W: 5, K: 3, R: 3, S: 3}},
 		{"3x3 pad 2", backend.ConvGeom{N: 2, C: 3, H: 5, W: 4, K: 4, R: 3, S: 3, PadH: 2, PadW: 2}},
+		{"3x3 pad 2, groups of 20 channels", backend.ConvGeom{N: 12, C: 40, H: 5, W: 6, K: 44, R: 3, S: 3, PadH: 2, PadW: 2, Groups: 2}},
 		{"3x3 stride 2 pad 1", backend.ConvGeom{N: 2, C: 6, H: 9, W: 10, K: 7, R: 3, S: 3, StrideH: 2, StrideW: 2, PadH: 1, PadW: 1}},
 		{"3x3 stride 3, two columns left over", backend.ConvGeom{N: 2, C: 3, H: 11, W: 11, K: 4, R: 3, S: 3, StrideH: 3, StrideW: 3}},
 		{"2x2 stride 3, pixels that nothing reads", backend.ConvGeom{N: 2, C: 3, H: 10, W: 11, K: 4, R: 2, S: 2, StrideH: 3, StrideW: 3}},
@@ -108,13 +109,21 @@ func testConv2d[T float32 | float64](t *testing.T, be backend.Backend, c convCas
 	want := make([]float64, ny)
 	eachTap(c.g, func(iy, ix, iw int) { want[iy] += x[ix] * w[iw] })
 	y := empty[T](be, ny)
-	be.Conv2d(y, floats[T](be, x), floats[T](be, w), backend.Array{}, c.g)
+	be.Conv2d(y, floats[T](be, x), floats[T](be, w), backend.Array{}, backend.Array{}, c.g)
 	wantFloats(t, be, fmt.Sprintf("%+v", c.g), y, want, tolerance[T]())
 	for i := range want {
 		want[i] += bias[i/(c.g.P*c.g.Q)%c.g.K]
 	}
-	be.Conv2d(y, floats[T](be, x), floats[T](be, w), floats[T](be, bias), c.g)
+	be.Conv2d(y, floats[T](be, x), floats[T](be, w), backend.Array{}, floats[T](be, bias), c.g)
 	wantFloats(t, be, fmt.Sprintf("with bias %+v", c.g), y, want, tolerance[T]())
+	scale := random(4, c.g.K)
+	for i := range want {
+		k := i / (c.g.P * c.g.Q) % c.g.K
+		want[i] = max(0, (want[i]-bias[k])*scale[k]+bias[k])
+	}
+	c.g.ReLU = true
+	be.Conv2d(y, floats[T](be, x), floats[T](be, w), floats[T](be, scale), floats[T](be, bias), c.g)
+	wantFloats(t, be, fmt.Sprintf("with scale, bias and ReLU %+v", c.g), y, want, tolerance[T]())
 }
 
 func testConv2dInputGrad[T float32 | float64](t *testing.T, be backend.Backend, c convCase) {

@@ -1,10 +1,12 @@
 // Command gen writes the assembly of package cpu: the inner kernels of the
-// matrix product and the transposition that packs its operands. It is a module
-// of its own, so that nobody who uses Wick depends on avo. Run it with
-// go generate in internal/cpu.
+// matrix product and the transposition that packs its operands, the transforms of
+// Winograd's convolutions, and what passes over memory. It is a module of its own,
+// so that nobody who uses Wick depends on avo. Run it with go generate in
+// internal/cpu.
 package main
 
 import (
+	"flag"
 	"fmt"
 
 	"github.com/mmcloughlin/avo/attr"
@@ -14,13 +16,22 @@ import (
 )
 
 func main() {
+	part := flag.String("part", "gemm", "the kernels to write")
+	flag.Parse()
 	ConstraintExpr("!noasm")
-	sgemm512(14)
-	sgemm512(8)
-	sgemm256(6)
-	transpose8()
-	copy8()
-	stage8()
+	switch *part {
+	case "gemm":
+		sgemm512(14)
+		sgemm512(8)
+		sgemm256(6)
+		transpose8()
+		copy8()
+		stage8()
+	case "vector":
+		vector()
+	case "winograd":
+		winograd()
+	}
 	Generate()
 }
 

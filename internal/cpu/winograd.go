@@ -1,0 +1,868 @@
+package cpu
+
+// Winograd's minimal filtering (Lavin and Gray, "Fast Algorithms for
+// Convolutional Neural Networks", CVPR 2016) for convolutions of 3×3 taps with
+// stride and dilation 1. A tile of outputs is Aᵀ[(G w Gᵀ) ⊙ (Bᵀ x B)]A with a
+// different pair of matrices along each dimension, and summing over channels
+// makes each element of the product in the middle a matrix product of its own.
+// The weight gradient is the same identity read the other way:
+// Gᵀ[(A dy Aᵀ) ⊙ (Bᵀ x B)]G, summed over tiles.
+//
+// Tiles have 2×4 outputs and 24 products, 3 times fewer than 72. More outputs save
+// more and lose more: with 256 channels the relative error (L2) is 3e-7 for the
+// plain sum, 6e-7 for 2×4 outputs, 9e-7 for 3×3 (which save 3.2 times), and 1.2e-6 for
+// 4×4 (4 times), all of them twice as much if chains of additions are longer
+// than 64. Maps of two pixels, of which a tile would mostly read padding, have a
+// scheme of their own: Karatsuba's, of 3 products a dimension, 4 times fewer in all
+// and without fractions.
+//
+// Vectors are transformed whose lanes are the same tile of several images or,
+// where the weight gradient sums over tiles, of several channels. So any tile, at
+// an edge or not, is a list of places, and transforms write the panels that the micro-kernel
+// multiplies.
+//
+// An infinity or NaN in the input reaches all outputs that depend on it and,
+// since tiles are combined as a whole, others of the same tile too; an infinity may
+// arrive as NaN.
+
+import (
+	"math/bits"
+	"runtime"
+
+	"github.com/wick-ml/wick/internal/backend"
+)
+
+//go:generate go run -C gen . -part winograd -out ../winograd_amd64.s -stubs ../winograd_stubs_amd64.go -pkg cpu
+
+// scheme is one of Winograd's algorithms. Its tiles read inH×inW inputs, have
+// outH×outW outputs, and h×w products.
+type scheme struct {
+	id                         int // among all schemes
+	outH, outW, inH, inW, h, w int
+	skip                       int // the first input of a tile that is read, of those under the taps
+	maps                       *[5]linear
+}
+
+// The maps of a scheme.
+const (
+	inputMap = iota
+	weightMap
+	outputMap
+	outputGradMap
+	weightGradMap
+)
+
+// linear is a linear map of tiles: rows·x·columnsᵀ.
+type linear struct{ rows, columns [][]float32 }
+
+var (
+	scheme2x4  = scheme{outH: 2, outW: 4, inH: 4, inW: 6, h: 4, w: 6, maps: newMaps(&filter2, &filter4)}
+	schemePair = scheme{id: 1, outH: 2, outW: 2, inH: 2, inW: 2, h: 3, w: 3, skip: 1, maps: newMaps(&filterPair, &filterPair)}
+)
+
+// filter is the matrices Bᵀ, G and Aᵀ of one dimension.
+type filter struct{ input, weight, output [][]float32 }
+
+var (
+	// Four outputs, with the points 0, 1, -1, 1/2, -2 and ∞.
+	filter4 = filter{
+		input: [][]float32{
+			{1, -1.5, -2, 1.5, 1, 0},
+			{0, -1, .5, 2.5, 1, 0},
+			{0, -1, 2.5, -.5, -1, 0},
+			{0, 1, .5, -1, -.5, 0},
+			{0, .5, -1, -.5, 1, 0},
+			{0, 1, -1.5, -2, 1.5, 1},
+		},
+		weight: [][]float32{
+			{1, 0, 0},
+			{1. / 3, 1. / 3, 1. / 3},
+			{1. / 3, -1. / 3, 1. / 3},
+			{32. / 15, 16. / 15, 8. / 15},
+			{1. / 15, -2. / 15, 4. / 15},
+			{0, 0, 1},
+		},
+		output: [][]float32{
+			{1, 1, 1, 1, 1, 0},
+			{0, 1, -1, .5, -2, 0},
+			{0, 1, 1, .25, 4, 0},
+			{0, 1, -1, .125, -8, 1},
+		},
+	}
+	// Two outputs, with the points 0, 1, -1 and ∞.
+	filter2 = filter{
+		input:  [][]float32{{1, 0, -1, 0}, {0, 1, 1, 0}, {0, -1, 1, 0}, {0, -1, 0, 1}},
+		weight: [][]float32{{1, 0, 0}, {.5, .5, .5}, {.5, -.5, .5}, {0, 0, 1}},
+		output: [][]float32{{1, 1, 1, 0}, {0, 1, -1, 1}},
+	}
+	// Two outputs of two inputs with a zero on each side.
+	filterPair = filter{
+		input:  [][]float32{{1, 0}, {1, 1}, {0, 1}},
+		weight: [][]float32{{1, -1, 0}, {0, 1, 0}, {0, -1, 1}},
+		output: [][]float32{{0, 1, 1}, {1, 1, 0}},
+	}
+)
+
+func newMaps(h, w *filter) *[5]linear {
+	return &[5]linear{
+		inputMap:      {h.input, w.input},
+		weightMap:     {h.weight, w.weight},
+		outputMap:     {h.output, w.output},
+		outputGradMap: {transposed(h.output), transposed(w.output)},
+		weightGradMap: {transposed(h.weight), transposed(w.weight)},
+	}
+}
+
+func transposed(m [][]float32) [][]float32 {
+	t := make([][]float32, len(m[0]))
+	for i := range t {
+		for _, row := range m {
+			t[i] = append(t[i], row[i])
+		}
+	}
+	return t
+}
+
+// tileKernels is what Winograd's algorithms need besides a micro-kernel, for
+// vectors of lanes elements.
+type tileKernels struct {
+	lanes int
+	// transform applies a map to tiles of vectors. tiles has for each the place of the first result in dst, the others being strideH
+	// and strideW apart, and the places of the vectors in src.
+	transform func(s *scheme, m int, dst []float32, strideH, strideW int, src []float32, tiles []int)
+	// scatter is the opposite of kernel.transpose: dst[lanes[l]+blocks[b]+i] = src[(8·b+i)·width + l] + plus.
+	scatter func(dst []float32, lanes *[8]int, blocks []int, src []float32, width int, plus float32)
+}
+
+var plainTiles = tileKernels{lanes: 8, transform: plainTransform, scatter: plainScatter}
+
+func plainTransform(s *scheme, m int, dst []float32, strideH, strideW int, src []float32, tiles []int) {
+	type vector = [8]float32
+	rows, columns := s.maps[m].rows, s.maps[m].columns
+	inW := len(columns[0])
+	record := 1 + len(rows[0])*inW
+	for ; len(tiles) > 0; tiles = tiles[record:] {
+		for i, row := range rows {
+			var column [6]vector
+			for j := range inW {
+				for r, factor := range row {
+					if factor == 0 {
+						continue
+					}
+					for l, v := range (*vector)(src[tiles[1+r*inW+j]:]) {
+						column[j][l] += factor * v
+					}
+				}
+			}
+			for j, row := range columns {
+				var sum vector
+				for c, factor := range row {
+					if factor == 0 {
+						continue
+					}
+					for l := range sum {
+						sum[l] += factor * column[c][l]
+					}
+				}
+				*(*vector)(dst[tiles[0]+i*strideH+j*strideW:]) = sum
+			}
+		}
+	}
+}
+
+func plainScatter(dst []float32, lanes *[8]int, blocks []int, src []float32, width int, plus float32) {
+	for b, block := range blocks {
+		for l, lane := range lanes {
+			to := (*[8]float32)(dst[lane+block:])
+			for i := range to {
+				to[i] = src[(8*b+i)*width+l] + plus
+			}
+		}
+	}
+}
+
+const (
+	chain       = 64      // additions in a row, in one element of a product
+	unitTiles   = 8       // tiles of a unit of work, or vectors of them
+	blockPanels = 4       // panels of a that are multiplied before their products are transformed
+	stageSize   = 8 << 10 // elements that are staged at a time
+	stageSpill  = 1 << 10 // elements that staging and transforms may write behind the end
+	gap         = 16      // elements behind a panel
+	maxBlocks   = 256     // blocks of eight pixels that are staged at a time
+	maxRecords  = 4096    // numbers that say where tiles lie
+	weightRows  = 128     // rows, and columns at most, of a unit of work of the weight gradient
+)
+
+// winograd is a convolution by Winograd's algorithm: of n images of c
+// channels by weights for k channels, in each of groups.
+type winograd struct {
+	be           *Backend
+	kn           *kernel[float32]
+	scheme       *scheme
+	groups       int
+	n, c, k      int
+	h, w         int // of the input
+	p, q         int // of the output
+	padH, padW   int
+	tilesH       int // of a map
+	tilesW       int
+	weight       []float32
+	laneK, laneC int // from one weight of an output channel, or of an input channel, to the next
+	turned       bool
+	scale        []float32 // of each output channel; may be nil
+	relu         bool      // follows
+}
+
+// winogradFor readies the algorithm for a convolution of float32, or returns nil where there is
+// none.
+func (be *Backend) winogradFor(g backend.ConvGeom) *winograd {
+	kn := kernelOf[float32]()
+	if g.R != 3 || g.S != 3 || g.StrideH != 1 || g.StrideW != 1 || g.DilationH != 1 || g.DilationW != 1 ||
+		g.PadH > 2 || g.PadW > 2 || g.N*g.C*g.K*g.P*g.Q == 0 {
+		return nil
+	}
+	wi := &winograd{be: be, kn: kn, scheme: &scheme2x4, groups: g.Groups, n: g.N, c: g.C / g.Groups, k: g.K / g.Groups,
+		h: g.H, w: g.W, p: g.P, q: g.Q, padH: g.PadH, padW: g.PadW}
+	if g.H <= 2 && g.W <= 2 && g.PadH == 1 && g.PadW == 1 {
+		wi.scheme = &schemePair
+	}
+	wi.cut()
+	return wi
+}
+
+// cut cuts the output into tiles.
+func (wi *winograd) cut() {
+	wi.tilesH, wi.tilesW = ceil(wi.p, wi.scheme.outH), ceil(wi.q, wi.scheme.outW)
+}
+
+// turn makes the convolution that computes the gradient of the input: of the
+// output's gradient, with the kernels turned by 180 degrees.
+func (wi *winograd) turn() {
+	wi.c, wi.k = wi.k, wi.c
+	wi.h, wi.w, wi.p, wi.q = wi.p, wi.q, wi.h, wi.w
+	wi.padH, wi.padW = 2-wi.padH, 2-wi.padW
+	wi.turned = true
+	wi.cut()
+}
+
+// pays reports whether the algorithm is faster than the plain sum, for vectors of n
+// images or, if n is 0, of channels. It saves multiplications, but its transforms cost as
+// much as some more channels, and those of the weights as some more tiles. The numbers
+// were measured.
+func (wi *winograd) pays(n int) bool {
+	saved := 9 * float64(wi.p*wi.q) / float64(wi.tilesH*wi.tilesW*wi.scheme.h*wi.scheme.w)
+	if n > 0 {
+		lanes := wi.kn.tiles.lanes
+		saved *= float64(n) / float64(ceil(n, lanes)*lanes)
+	}
+	return saved > 1+14/float64(wi.c)+14/float64(wi.k)+8/float64(wi.n*wi.tilesH*wi.tilesW)
+}
+
+func ceil(a, b int) int { return (a + b - 1) / b }
+
+// tileGather is how tiles are read: blocks of eight pixels are staged, each pixel
+// with all its lanes, from row 8 on; row 0 of what is staged is zeros. Then tiles are
+// transformed whose records say where their pixels lie.
+type tileGather struct {
+	blocks []int
+	tiles  []int
+	end    int // of what blocks read
+	width  int // of a row that is staged
+}
+
+func (g *tileGather) reset(width int) {
+	g.blocks, g.tiles, g.end, g.width = g.blocks[:0], g.tiles[:0], 0, width
+}
+
+// grid is how tiles lie in maps of h×w pixels: each of tileH×tileW, stepH and
+// stepW apart from (-padH, -padW) on.
+type grid struct {
+	h, w         int
+	tileH, tileW int
+	stepH, stepW int
+	padH, padW   int
+}
+
+// inputGrid is how the tiles of the input lie.
+func (wi *winograd) inputGrid() grid {
+	s := wi.scheme
+	return grid{wi.h, wi.w, s.inH, s.inW, s.outH, s.outW, wi.padH - s.skip, wi.padW - s.skip}
+}
+
+// outputGrid is how the tiles of the output lie.
+func (wi *winograd) outputGrid() grid {
+	s := wi.scheme
+	return grid{wi.p, wi.q, s.outH, s.outW, s.outH, s.outW, 0, 0}
+}
+
+// add adds a unit's tiles of the map that begins at src. The results of tile i
+// begin at place(i).
+func (g *tileGather) add(src int, m grid, u *columns, place func(i int) int) {
+	fromH, toH := max(u.ty*m.stepH-m.padH, 0), min((u.toY-1)*m.stepH-m.padH+m.tileH, m.h)
+	fromW, toW := max(u.tx*m.stepW-m.padW, 0), min((u.toX-1)*m.stepW-m.padW+m.tileW, m.w)
+	first, pitch := 8+8*len(g.blocks), 0 // the row of pixel (fromH, fromW), and from there to the next row of pixels
+	switch {
+	case fromH >= toH || fromW >= toW:
+	case fromW == 0 && toW == m.w:
+		pitch = m.w
+		for i := fromH * m.w; i < toH*m.w; i += 8 {
+			g.blocks = append(g.blocks, src+i)
+		}
+	default:
+		pitch = ceil(toW-fromW, 8) * 8
+		for r := fromH; r < toH; r++ {
+			for i := fromW; i < toW; i += 8 {
+				g.blocks = append(g.blocks, src+r*m.w+i)
+			}
+		}
+	}
+	if len(g.blocks) > 0 {
+		g.end = max(g.end, g.blocks[len(g.blocks)-1]+8)
+	}
+	i := 0
+	for y := u.ty; y < u.toY; y++ {
+		for x := u.tx; x < u.toX; x++ {
+			g.tiles = append(g.tiles, place(i))
+			i++
+			for r := y*m.stepH - m.padH; r < y*m.stepH-m.padH+m.tileH; r++ {
+				for s := x*m.stepW - m.padW; s < x*m.stepW-m.padW+m.tileW; s++ {
+					at := 0
+					if r >= fromH && r < toH && s >= fromW && s < toW {
+						at = (first + (r-fromH)*pitch + s - fromW) * g.width
+					}
+					g.tiles = append(g.tiles, at)
+				}
+			}
+		}
+	}
+}
+
+// stage fills dst with g.width lanes, of which there exist, each from one element of
+// src to the next stride away.
+func (g *tileGather) stage(kn *kernel[float32], dst, src []float32, there, stride int) {
+	clear(dst[:g.width])
+	dst = dst[8*g.width:]
+	if (there-1)*stride+g.end > len(src) { // the last block reaches over the end
+		for b, block := range g.blocks {
+			for i := range 8 {
+				row := dst[(8*b+i)*g.width:][:g.width]
+				for l := range row {
+					if at := min(l, there-1)*stride + block + i; at < len(src) {
+						row[l] = src[at]
+					}
+				}
+			}
+		}
+		return
+	}
+	var lanes [8]int
+	for first := (g.width - 1) / 8 * 8; first >= 0; first -= 8 { // a group that the width cuts off writes over the next row, so it comes first
+		for l := range lanes {
+			lanes[l] = min(first+l, there-1) * stride
+		}
+		kn.transpose(dst[first:], g.width, src, &lanes, g.blocks)
+	}
+}
+
+// panels is where the panels of all products lie: those of product i begin at
+// i·stride, each of depth rows. Panels of a have a gap behind them, to which
+// transforms may write.
+type panels struct{ stride, depth int }
+
+func newPanels(lanes, depth, gaps int) panels { return panels{lanes*depth + gaps*gap, depth} }
+
+// size returns the number of elements of the panels of products products.
+func (p panels) size(products int) int { return p.stride*products + stageSpill }
+
+// weightPanels transforms the weights of group g for the panels of the given
+// heights, from row k0 on.
+func (wi *winograd) weightPanels(ws *tileSpace, dst []float32, at panels, g, k0 int, heights []int) {
+	const batch = 8
+	ga := &ws.gather
+	for _, h := range heights {
+		there := min(h, wi.k-k0)
+		// Taps 0…7 and 1…8 of each channel: the last is in row 15.
+		lay := func(n int) {
+			ga.reset(h)
+			for i := range n {
+				ga.blocks = append(ga.blocks, i*wi.laneC, i*wi.laneC+1)
+				ga.tiles = append(ga.tiles, i*h)
+				for t := range 9 {
+					if wi.turned {
+						t = 8 - t
+					}
+					if t == 8 {
+						t = 15
+					}
+					ga.tiles = append(ga.tiles, (8+16*i+t)*h)
+				}
+			}
+			ga.end = (n-1)*wi.laneC + 9
+		}
+		lay(batch)
+		for c := 0; c < wi.c; c += batch {
+			if wi.c-c < batch {
+				lay(wi.c - c)
+			}
+			ga.stage(wi.kn, ws.stage, wi.weight[g*wi.k*wi.c*9+k0*wi.laneK+c*wi.laneC:], there, wi.laneK)
+			wi.kn.tiles.transform(wi.scheme, weightMap, dst[c*h:], wi.scheme.w*at.stride, at.stride, ws.stage, ga.tiles)
+		}
+		dst = dst[h*at.depth+gap:]
+		k0 += h
+	}
+}
+
+// columns is a unit of tiles: those in rows [ty, toY) and columns [tx, toX) of
+// the maps of the images [n, toN), as vectors of as many images as there are lanes.
+type columns struct {
+	n, toN         int
+	ty, toY        int
+	tx, toX        int
+	vectors, lanes int
+}
+
+// units cuts all tiles into units: smaller ones if there is much to keep for each,
+// or too few for the cores.
+func (wi *winograd) units() []columns {
+	most := unitTiles
+	units := wi.unitsOf(most)
+	if !wi.fewWeights() {
+		return units
+	}
+	for most > wi.kn.width/wi.kn.tiles.lanes && (len(units) < 2*runtime.GOMAXPROCS(0) || units[0].width(wi.kn)*wi.c*wi.scheme.h*wi.scheme.w > maxSums) {
+		most /= 2
+		units = wi.unitsOf(most)
+	}
+	return units
+}
+
+// unitsOf cuts all tiles into units of most tiles, or most vectors of them.
+func (wi *winograd) unitsOf(most int) []columns {
+	lanes := wi.kn.tiles.lanes
+	images, rows, cols := lanes, wi.tilesH, wi.tilesW
+	switch {
+	case cols > most:
+		rows, cols = 1, ceil(cols, ceil(cols, most))
+	case rows*cols > most:
+		rows = ceil(rows, ceil(rows, most/cols))
+	default:
+		images = most / (rows * cols) * lanes
+	}
+	var units []columns
+	for n := 0; n < wi.n; n += images {
+		for ty := 0; ty < wi.tilesH; ty += rows {
+			for tx := 0; tx < wi.tilesW; tx += cols {
+				u := columns{n: n, toN: min(n+images, wi.n), ty: ty, toY: min(ty+rows, wi.tilesH), tx: tx, toX: min(tx+cols, wi.tilesW), lanes: lanes}
+				u.vectors = ceil(u.toN-u.n, lanes) * u.tiles()
+				units = append(units, u)
+			}
+		}
+	}
+	return units
+}
+
+// tiles returns the number of tiles of an image in the unit.
+func (u *columns) tiles() int { return (u.toY - u.ty) * (u.toX - u.tx) }
+
+// width returns the number of lanes of all panels of the unit.
+func (u *columns) width(kn *kernel[float32]) int { return ceil(u.vectors*u.lanes, kn.width) * kn.width }
+
+// vector returns where vector v of a panel of depth d lies.
+func (u *columns) vector(kn *kernel[float32], v, d int) int {
+	each := kn.width / u.lanes
+	return v/each*kn.width*d + v%each*u.lanes
+}
+
+// inputPanels transforms the channels [from, to) of a unit's tiles.
+func (wi *winograd) inputPanels(ws *tileSpace, dst []float32, at panels, x []float32, u *columns, g, from, to int) {
+	plane, width, tiles := wi.h*wi.w, wi.kn.width, u.tiles()
+	ga, m := &ws.gather, wi.inputGrid()
+	lay := func(vector, channels int) {
+		ga.reset(u.lanes)
+		for c := range channels {
+			ga.add(c*plane, m, u, func(i int) int { return u.vector(wi.kn, vector+i, at.depth) + c*width })
+		}
+	}
+	lay(0, 1)
+	batch := max(1, min((stageSize/u.lanes-8)/max(8*len(ga.blocks), 8), maxRecords/len(ga.tiles)))
+	vector := 0
+	for n := u.n; n < u.toN; n += u.lanes {
+		lay(vector, min(batch, to-from))
+		for c := from; c < to; c += batch {
+			if to-c < batch {
+				lay(vector, to-c)
+			}
+			ga.stage(wi.kn, ws.stage, x[((n*wi.groups+g)*wi.c+c)*plane:], min(u.lanes, u.toN-n), wi.groups*wi.c*plane)
+			wi.kn.tiles.transform(wi.scheme, inputMap, dst[c*width:], wi.scheme.w*at.stride, at.stride, ws.stage, ga.tiles)
+		}
+		vector += tiles
+	}
+}
+
+// multiply computes all products of panels of a and b, whose depth is that of both, in
+// chains of additions that are not too long, and writes them, or adds them, to c: panel
+// by panel of b and row by row.
+func (wi *winograd) multiply(c []float32, stride int, a []float32, atA panels, heights []int, rows int, b []float32, atB panels, cols, depth int, add bool) {
+	width := wi.kn.width
+	for p := range wi.scheme.h * wi.scheme.w {
+		for col := 0; col < cols; col += width {
+			for d := 0; d < depth; d += chain {
+				panelA, panelC := a[p*atA.stride:], c[p*stride+col*rows:]
+				panelB := b[p*atB.stride+col*atB.depth+d*width:]
+				for _, h := range heights {
+					wi.kn.run(h, min(chain, depth-d), panelA[d*h:], panelB, panelC, add || d > 0)
+					panelA, panelC = panelA[h*atA.depth+gap:], panelC[h*width:]
+				}
+			}
+		}
+	}
+}
+
+// outputs transforms the products of a block of weights of group g, and writes them to the images.
+func (wi *winograd) outputs(ws *tileSpace, y, bias []float32, stride int, u *columns, g int, b *block) {
+	s, width, plane := wi.scheme, wi.kn.width, wi.p*wi.q
+	k0, there := g*wi.k+b.first, min(b.rows, wi.k-b.first)
+	ga, stage := &ws.gather, ws.stage
+	fromP, toP := u.ty*s.outH, min(u.toY*s.outH, wi.p)
+	fromQ, toQ := u.tx*s.outW, min(u.toX*s.outW, wi.q)
+	row, runs, run := toQ-fromQ, toP-fromP, toQ-fromQ
+	if row == wi.q {
+		runs, run = 1, runs*run
+	}
+	pixels := runs * run
+	// Channels whose whole maps are there are contiguous, but a bias is added channel by channel where these are not tiny.
+	batch, affine := 1, wi.scale != nil || wi.relu
+	if pixels == plane && (bias == nil || affine || pixels < 8) {
+		batch = max(1, stageSize/(u.lanes*pixels))
+	}
+	vector := 0
+	var lanes [8]int
+	for n := u.n; n < u.toN; n += u.lanes {
+		// Tiles of a row from right to left: what they have too much is written over by the next row's and its neighbour's.
+		ga.tiles = ga.tiles[:0]
+		for ty := u.ty; ty < u.toY; ty++ {
+			for tx := u.toX - 1; tx >= u.tx; tx-- {
+				ga.tiles = append(ga.tiles, ((ty*s.outH-fromP)*row+tx*s.outW-fromQ)*u.lanes)
+				v := u.vector(wi.kn, vector+(ty-u.ty)*(u.toX-u.tx)+tx-u.tx, b.rows)
+				for p := range s.h * s.w {
+					ga.tiles = append(ga.tiles, p*stride+v)
+				}
+			}
+		}
+		for k := 0; k < there; k += batch {
+			more := min(batch, there-k)
+			for i := range more {
+				wi.kn.tiles.transform(s, outputMap, stage[i*pixels*u.lanes:], row*u.lanes, u.lanes, ws.c[(k+i)*width:], ga.tiles)
+			}
+			var plus float32
+			switch {
+			case bias == nil && !affine:
+			case more == 1 && !affine:
+				plus = bias[k0+k]
+			default:
+				for i := range more {
+					factor, summand := float32(1), float32(0)
+					if wi.scale != nil {
+						factor = wi.scale[k0+k+i]
+					}
+					if bias != nil {
+						summand = bias[k0+k+i]
+					}
+					plane := stage[i*pixels*u.lanes:][:pixels*u.lanes]
+					current.vector.normalize(plane, plane, one(len(plane)), 0, factor, summand, wi.relu)
+				}
+			}
+			for r := range runs {
+				from, count := stage[r*run*u.lanes:], run*more
+				to := y[(n*wi.groups*wi.k+k0+k)*plane+(fromP+r)*wi.q+fromQ:]
+				ga.blocks = ga.blocks[:0]
+				for i := 0; i+8 <= count; i += 8 {
+					ga.blocks = append(ga.blocks, i)
+				}
+				images := min(u.lanes, u.toN-n)
+				for first := 0; first < images; first += 8 {
+					for l := range lanes { // an image that is there twice is written twice
+						lanes[l] = min(first+l, images-1) * wi.groups * wi.k * plane
+					}
+					wi.kn.tiles.scatter(to, &lanes, ga.blocks, from[first:], u.lanes, plus)
+					for i := count / 8 * 8; i < count; i++ {
+						for l, lane := range lanes {
+							to[lane+i] = from[i*u.lanes+first+l] + plus
+						}
+					}
+				}
+			}
+		}
+		vector += u.tiles()
+	}
+}
+
+// block is panels of neighbouring rows of weights, and where they lie.
+type block struct {
+	heights     []int
+	first, rows int
+	at          panels
+	place       int // among the panels of all blocks
+}
+
+// blocks cuts the rows into blocks, and tells their size together.
+func (wi *winograd) blocks() (blocks []block, size int) {
+	heights := wi.kn.split(nil, wi.k)
+	procs := runtime.GOMAXPROCS(0)
+	count := min(ceil(ceil(len(heights), blockPanels), procs)*procs, len(heights))
+	first := 0
+	for i := range count {
+		b := block{heights: heights[i*len(heights)/count : (i+1)*len(heights)/count], first: first, place: size}
+		for _, h := range b.heights {
+			b.rows += h
+		}
+		b.at = newPanels(b.rows, wi.c, len(b.heights))
+		size += b.at.size(wi.scheme.h * wi.scheme.w)
+		first += b.rows
+		blocks = append(blocks, b)
+	}
+	return blocks, size
+}
+
+// convolve computes the convolution of x, with scale, bias and ReLU where there are such. The
+// smaller of weights and input is transformed at once for all units of work, the
+// other by each. How many units there are depends on the number of cores; no sum does.
+func (wi *winograd) convolve(y, x, bias []float32) {
+	kn := wi.kn
+	products := wi.scheme.h * wi.scheme.w
+	blocks, sizeA := wi.blocks()
+	units := wi.units()
+	var tallest, widest, mostA, mostB, mostC int
+	for _, b := range blocks {
+		mostA, tallest = max(mostA, b.at.size(products)), max(tallest, b.rows)
+	}
+	for i := range units {
+		widest = max(widest, units[i].width(kn))
+	}
+	mostB, mostC = newPanels(widest, wi.c, 1).size(products), newPanels(widest, tallest, 1).size(products)
+	product := func(ws *tileSpace, b *block, a []float32, u *columns, in []float32, g int) {
+		width := u.width(kn)
+		atB, atC := newPanels(width, wi.c, 1), newPanels(width, b.rows, 1)
+		wi.multiply(ws.c, atC.stride, a, b.at, b.heights, b.rows, in, atB, width, wi.c, false)
+		wi.outputs(ws, y, bias, atC.stride, u, g, b)
+	}
+	for g := range wi.groups {
+		if wi.fewWeights() {
+			wi.space(sizeA, 0, func(all *tileSpace) {
+				parallel(len(blocks), 1, func(lo, hi int) {
+					wi.space(0, 0, func(ws *tileSpace) {
+						for _, b := range blocks[lo:hi] {
+							wi.weightPanels(ws, all.operand[b.place:], b.at, g, b.first, b.heights)
+						}
+					})
+				})
+				parallel(len(units), 1, func(lo, hi int) {
+					wi.space(mostB, mostC, func(ws *tileSpace) {
+						for i := lo; i < hi; i++ {
+							u := &units[i]
+							wi.inputPanels(ws, ws.operand, newPanels(u.width(kn), wi.c, 1), x, u, g, 0, wi.c)
+							for j := range blocks {
+								product(ws, &blocks[j], all.operand[blocks[j].place:], u, ws.operand, g)
+							}
+						}
+					})
+				})
+			})
+			continue
+		}
+		wi.space(mostB*len(units), 0, func(all *tileSpace) {
+			parts := ceil(wi.c, 32)
+			parallel(len(units)*parts, 1, func(lo, hi int) {
+				wi.space(0, 0, func(ws *tileSpace) {
+					for i := lo; i < hi; i++ {
+						u, from := &units[i/parts], i%parts*32
+						wi.inputPanels(ws, all.operand[i/parts*mostB:], newPanels(u.width(kn), wi.c, 1), x, u, g, from, min(from+32, wi.c))
+					}
+				})
+			})
+			parallel(len(blocks), 1, func(lo, hi int) {
+				wi.space(mostA, mostC, func(ws *tileSpace) {
+					for _, b := range blocks[lo:hi] {
+						wi.weightPanels(ws, ws.operand, b.at, g, b.first, b.heights)
+						for i := range units {
+							product(ws, &b, ws.operand, &units[i], all.operand[i*mostB:], g)
+						}
+					}
+				})
+			})
+		})
+	}
+}
+
+// fewWeights reports whether the transformed weights are smaller than the transformed input.
+func (wi *winograd) fewWeights() bool { return wi.k < wi.n*wi.tilesH*wi.tilesW }
+
+// weightGrad computes the gradient of the weight: for tiles of rows and columns
+// of it, and for pieces of the sum over the tiles of the images.
+func (wi *winograd) weightGrad(dw, dy, x []float32) {
+	s, kn := wi.scheme, wi.kn
+	products := s.h * s.w
+	// Blocks of tiles that are staged together: of several images if the maps are small.
+	rows, cols := wi.tilesH, wi.tilesW
+	if cols > unitTiles {
+		rows, cols = 1, ceil(cols, ceil(cols, unitTiles))
+	} else if rows*cols > unitTiles {
+		rows = unitTiles / cols
+	}
+	images := 1
+	if rows == wi.tilesH && cols == wi.tilesW {
+		most := min(chain/(rows*cols), (stageSize/max(kn.width, maxWidth)-8)/(ceil(max(wi.h*wi.w, wi.p*wi.q), 8)*8))
+		for 2*images <= most {
+			images *= 2
+		}
+	}
+	down, across := ceil(wi.tilesH, rows), ceil(wi.tilesW, cols)
+	blocks := ceil(wi.n, images) * down * across
+	// Blocks make batches, whose panels are multiplied; batches make pieces.
+	each := max(1, chain/(images*rows*cols))
+	batches := ceil(blocks, each)
+	unitsK, unitsC := ceil(wi.k, weightRows), ceil(wi.c, weightRows)
+	rowsK, colsC := ceil(wi.k, unitsK), ceil(ceil(wi.c, unitsC), kn.width)*kn.width
+	unitsK, unitsC = ceil(wi.k, rowsK), ceil(wi.c, colsC)
+	pieces := min(ceil(minUnits, wi.groups*unitsK*unitsC), ceil(batches, 4))
+	length := ceil(batches, pieces) // of a piece
+	pieces = ceil(batches, length)
+	depth := each * images * rows * cols
+	atB, atC := newPanels(colsC, depth, 1), newPanels(colsC, rowsK+16, 1)
+	atA := newPanels(rowsK+16, depth, rowsK/4+4)
+	size := wi.groups * wi.k * wi.c * 9
+	sum := func(dst []float32) {
+		parallel(wi.groups*unitsK*unitsC*pieces, 1, func(lo, hi int) {
+			wi.space(atA.size(products)+atB.size(products), atC.size(products), func(ws *tileSpace) {
+				a, b := ws.operand[:atA.size(products)], ws.operand[atA.size(products):]
+				for u := lo; u < hi; u++ {
+					piece, g := u%pieces, u/pieces/(unitsK*unitsC)
+					k0, c0 := u/pieces%(unitsK*unitsC)/unitsC*rowsK, u/pieces%unitsC*colsC
+					k, c := min(rowsK, wi.k-k0), min(colsC, wi.c-c0)
+					heights := kn.split(ws.heights[:0], k)
+					height := 0
+					for _, h := range heights {
+						height += h
+					}
+					for batch := piece * length; batch < min((piece+1)*length, batches); batch++ {
+						d := 0
+						for i := batch * each; i < min((batch+1)*each, blocks); i++ {
+							n, ty, tx := i/(down*across)*images, i/across%down*rows, i%across*cols
+							t := columns{n: n, toN: min(n+images, wi.n), ty: ty, toY: min(ty+rows, wi.tilesH), tx: tx, toX: min(tx+cols, wi.tilesW)}
+							wi.gradPanels(ws, a, b, atA, atB, &t, dy, x, g, k0, k, heights, c0, c, d)
+							d += (t.toN - t.n) * t.tiles()
+						}
+						wi.multiply(ws.c, atC.stride, a, atA, heights, height, b, atB, ceil(c, kn.width)*kn.width, d, batch > piece*length)
+					}
+					wi.weightGradOutputs(ws, dst[piece*size+((g*wi.k+k0)*wi.c+c0)*9:], atC.stride, height, k, c)
+				}
+			})
+		})
+	}
+	if pieces == 1 {
+		sum(dw)
+		return
+	}
+	wi.space(pieces*size, 0, func(all *tileSpace) {
+		parts := all.operand
+		sum(parts)
+		parallel(size, grain, func(lo, hi int) {
+			copy(dw[lo:hi], parts[lo:hi])
+			for piece := 1; piece < pieces; piece++ {
+				for i, v := range parts[piece*size+lo : piece*size+hi] {
+					dw[lo+i] += v
+				}
+			}
+		})
+	})
+}
+
+// gradPanels transforms the tiles t of each image, of the output's gradient and of the input, for
+// depths from d on: rows of k channels from k0 on, in panels of the given heights, and c columns
+// from c0 on.
+func (wi *winograd) gradPanels(ws *tileSpace, a, b []float32, atA, atB panels, t *columns, dy, x []float32, g, k0, k int, heights []int, c0, c, d int) {
+	s, kn, ga, tiles := wi.scheme, wi.kn, &ws.gather, t.tiles()
+	lay := func(width, stride int, m grid) {
+		ga.reset(width)
+		for n := range t.toN - t.n {
+			ga.add(n*stride, m, t, func(i int) int { return (d + n*tiles + i) * width })
+		}
+	}
+	plane, stride := wi.p*wi.q, wi.groups*wi.k*wi.p*wi.q
+	for i, h := range heights {
+		if i == 0 || h != heights[i-1] {
+			lay(h, stride, wi.outputGrid())
+		}
+		ga.stage(kn, ws.stage, dy[t.n*stride+(g*wi.k+k0)*plane:], min(h, k), plane)
+		kn.tiles.transform(s, outputGradMap, a, s.w*atA.stride, atA.stride, ws.stage, ga.tiles)
+		a = a[h*atA.depth+gap:]
+		k0 += h
+		k -= h
+	}
+	plane, stride = wi.h*wi.w, wi.groups*wi.c*wi.h*wi.w
+	lay(kn.width, stride, wi.inputGrid())
+	for ; c > 0; c -= kn.width {
+		ga.stage(kn, ws.stage, x[t.n*stride+(g*wi.c+c0)*plane:], min(kn.width, c), plane)
+		for l := 0; l < kn.width; l += kn.tiles.lanes {
+			kn.tiles.transform(s, inputMap, b[l:], s.w*atB.stride, atB.stride, ws.stage[l:], ga.tiles)
+		}
+		b = b[kn.width*atB.depth:]
+		c0 += kn.width
+	}
+}
+
+// weightGradOutputs transforms the products of k rows and c columns and writes them to a
+// weight that begins at dw.
+func (wi *winograd) weightGradOutputs(ws *tileSpace, dw []float32, stride, height, k, c int) {
+	s, width, lanes := wi.scheme, wi.kn.width, wi.kn.tiles.lanes
+	// The vectors of a row, nine taps of each.
+	tiles := ws.gather.tiles[:0]
+	for l := 0; l < c; l += lanes {
+		tiles = append(tiles, 9*l)
+		for p := range s.h * s.w {
+			tiles = append(tiles, p*stride+l/width*height*width+l%width)
+		}
+	}
+	ws.gather.tiles = tiles
+	var at [8]int
+	first := [1]int{}
+	for row := range k {
+		wi.kn.tiles.transform(s, weightGradMap, ws.stage, 3*lanes, lanes, ws.c[row*width:], tiles)
+		to := dw[row*wi.c*9:]
+		for l := 0; l < c; l += 8 {
+			from := ws.stage[l/lanes*lanes*9+l%lanes:]
+			for i := range at {
+				at[i] = min(l+i, c-1) * 9
+			}
+			wi.kn.tiles.scatter(to, &at, first[:], from, lanes, 0)
+			for i, v := range (*[8]float32)(from[8*lanes:]) {
+				if l+i < c {
+					to[at[i]+8] = v
+				}
+			}
+		}
+	}
+}
+
+// tileSpace is what a unit of work needs besides its operands.
+type tileSpace struct {
+	gather            tileGather
+	heights           [weightRows/4 + 4]int
+	stage, operand, c []float32
+}
+
+// space lends memory for a unit of work: operand elements of panels and c of products.
+// Sizes are powers of two, so that convolutions share memory that is still in a cache.
+func (wi *winograd) space(operand, c int, f func(ws *tileSpace)) {
+	n := stageSize + stageSpill + operand + c
+	scratch(wi.be, maxBlocks+maxRecords, func(ints []int) {
+		scratch(wi.be, 1<<bits.Len(uint(n-1)), func(s []float32) {
+			f(&tileSpace{
+				gather:  tileGather{blocks: ints[:0:maxBlocks], tiles: ints[maxBlocks:maxBlocks]},
+				stage:   s[:stageSize+stageSpill],
+				operand: s[stageSize+stageSpill:][:operand],
+				c:       s[stageSize+stageSpill+operand:],
+			})
+		})
+	})
+}

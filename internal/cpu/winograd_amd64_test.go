@@ -1,0 +1,103 @@
+//go:build linux && !noasm
+
+package cpu
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// TestTransforms compares the transforms of all schemes with the plain ones.
+func TestTransforms(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	eachKernel(t, func(t *testing.T, kn *kernel[float32]) {
+		lanes := kn.tiles.lanes
+		fsrc, fdst := newFence(t, 2000), newFence(t, 80*24*16)
+		for _, s := range []*scheme{&scheme2x4, &schemePair} {
+			for m, l := range s.maps {
+				outH, outW := len(l.rows), len(l.columns)
+				inputs := len(l.rows[0]) * len(l.columns[0])
+				for n := range 68 {
+					offset := n % 4
+					src := randomize(r, fsrc.last(1000, offset))
+					strideW := lanes * (1 + n%3)
+					strideH := strideW*outW + n%5
+					tile := strideH * outH
+					size := max(n, 1)*lanes*2 + tile
+					if n < 3 {
+						size = max(n-1, 0)*tile + strideH*(outH-1) + strideW*(outW-1) + lanes // no element is left over
+					}
+					var tiles []int
+					for i := range n {
+						if n < 3 {
+							tiles = append(tiles, i*tile)
+						} else {
+							tiles = append(tiles, r.IntN(size-tile-lanes))
+						}
+						for range inputs {
+							tiles = append(tiles, r.IntN(1000-lanes+1))
+						}
+					}
+					if n > 0 {
+						tiles[len(tiles)-1] = 1000 - lanes // the very last elements
+						tiles[len(tiles)-inputs] = 0
+					}
+					dst := randomize(r, fdst.last(size, offset))
+					want := slices.Clone(dst)
+					// One tile at a time, since tiles may write over each other.
+					for i := 0; i < len(tiles); i += 1 + inputs {
+						for half := 0; half < lanes; half += 8 {
+							plainTransform(s, m, want[half:], strideH, strideW, src[half:], tiles[i:i+1+inputs])
+						}
+					}
+					kn.tiles.transform(s, m, dst, strideH, strideW, src, tiles)
+					for i, v := range dst {
+						if !(math.Abs(float64(v-want[i])) <= 1e-5) {
+							t.Fatalf("map %d of %d×%d products, %d tiles: element %d: got %v, want %v", m, s.h, s.w, n, i, v, want[i])
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestScatter(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 12))
+	eachKernel(t, func(t *testing.T, kn *kernel[float32]) {
+		fsrc, fdst := newFence(t, 68*8*16), newFence(t, 8*(68*8+3))
+		for n := range 68 {
+			offset, width := n%4, []int{8, 9, 16}[n%3]
+			src := randomize(r, fsrc.last(max(0, 8*n-1)*width+8, offset))
+			var lanes [8]int
+			for i, l := range r.Perm(8) {
+				lanes[i] = l * (8*n + 3)
+			}
+			blocks := r.Perm(n)
+			for i := range blocks {
+				blocks[i] *= 8
+			}
+			dst := randomize(r, fdst.last(7*(8*n+3)+8*n, offset))
+			want := slices.Clone(dst)
+			plainScatter(want, &lanes, blocks, src, width, float32(n))
+			kn.tiles.scatter(dst, &lanes, blocks, src, width, float32(n))
+			if !slices.Equal(dst, want) {
+				t.Fatalf("%d blocks of rows of %d:\ngot  %v\nwant %v", n, width, dst, want)
+			}
+		}
+	})
+}
+
+// TestWinogradOfAllKernels runs the algorithms with the kernels that this machine would not choose.
+func TestWinogradOfAllKernels(t *testing.T) {
+	chosen := current
+	defer func() { current = chosen }()
+	rows := func(t *testing.T, kn *kernel[float32]) {
+		current.gemm = kn
+		testWinograd(t)
+	}
+	eachKernel(t, rows)
+	t.Run("plain", func(t *testing.T) { rows(t, &plain32) })
+}
