@@ -13,6 +13,9 @@ func typeString(m Module) string { return fmt.Sprintf("%T", m) }
 // before. In passes that are not recorded (no-grad) it gives back what only its
 // own layers of this package have seen as soon as the next layer is done. What a
 // [Func] or a layer of another package has seen lives as long as the input does.
+// BatchNorm2d with ReLU behind it is computed in one pass, with the same result;
+// so is Conv2d with an evaluating BatchNorm2d behind it in passes that are not
+// recorded, with the same result up to rounding.
 // (torch.nn.Sequential)
 type Sequential struct {
 	layers []Layer
@@ -56,17 +59,18 @@ func (s *Sequential) Forward(x *tensor.Tensor) *tensor.Tensor {
 			panic(e)
 		}
 	}()
-	var layer Layer
 	own := false // whether x was made here and only layers of this package have seen it
-	for at, layer = range s.layers {
+	for at < len(s.layers) {
 		if trace != nil {
 			trace.enter(depth, at)
 		}
-		y := layer.Forward(x)
+		y, library, next := s.fused(at, x)
+		if y == nil {
+			y, library, next = s.layers[at].Forward(x), keepsNothing(s.layers[at]), at+1
+		}
 		if trace != nil {
 			trace.leave(depth+1, y)
 		}
-		library := keepsNothing(layer)
 		if y.SharesMemory(x) {
 			own = own && library
 		} else {
@@ -75,12 +79,54 @@ func (s *Sequential) Forward(x *tensor.Tensor) *tensor.Tensor {
 			}
 			own = library
 		}
-		x = y
+		x, at = y, next
 	}
 	if trace != nil {
 		trace.leave(depth, x)
 	}
 	return x
+}
+
+// fused feeds x through the layers from at on that are computed in one pass, and
+// returns their result, whether they keep nothing of it, and the layer behind
+// them. The result is nil if there are no such layers, and where x is watched, by
+// somebody who wants to see each of them.
+func (s *Sequential) fused(at int, x *tensor.Tensor) (y *tensor.Tensor, library bool, next int) {
+	if x.Watched() != nil {
+		return nil, false, 0
+	}
+	conv, _ := s.layers[at].(*Conv2d)
+	if conv != nil {
+		at++
+	}
+	if at == len(s.layers) {
+		return nil, false, 0
+	}
+	norm, ok := s.layers[at].(*BatchNorm2d)
+	if !ok {
+		return nil, false, 0
+	}
+	at++
+	relu := at < len(s.layers) && isReLU(s.layers[at])
+	if relu {
+		at++
+	}
+	switch {
+	case conv == nil && relu:
+		y = norm.forward(x, true)
+	case conv != nil && x.IsNoGrad() && x.Dim() == 4 && norm.eval && norm.RunningMean != nil && norm.channels == conv.set.Out:
+		y = tensor.Conv2dBatchNorm(x, conv.Weight, conv.Bias, norm.RunningMean, norm.RunningVar, norm.Weight, norm.Bias,
+			conv.opts(), norm.opts(relu))
+	}
+	return y, true, at
+}
+
+func isReLU(l Layer) bool {
+	switch l.(type) {
+	case ReLU, *ReLU:
+		return true
+	}
+	return false
 }
 
 // keepsNothing reports whether a layer is one of this package, which keep nothing

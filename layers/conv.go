@@ -122,8 +122,11 @@ func newConv2d(s convSettings) *Conv2d {
 
 // Forward convolves x.
 func (l *Conv2d) Forward(x *tensor.Tensor) *tensor.Tensor {
-	return tensor.Conv2d(x, l.Weight, l.Bias, tensor.ConvOpts{
-		StrideHW: l.set.Stride, PaddingHW: l.set.Padding, DilationHW: l.set.Dilation, Groups: l.set.Groups})
+	return tensor.Conv2d(x, l.Weight, l.Bias, l.opts())
+}
+
+func (l *Conv2d) opts() tensor.ConvOpts {
+	return tensor.ConvOpts{StrideHW: l.set.Stride, PaddingHW: l.set.Padding, DilationHW: l.set.Dilation, Groups: l.set.Groups}
 }
 
 // String returns "Conv2d(3, 64, kernel 3, padding 1)".

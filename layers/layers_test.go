@@ -161,6 +161,146 @@ func TestReLUInplace(t *testing.T) {
 	}
 }
 
+// fusable returns layers that Sequential computes several of at once, with
+// weights and statistics that are not the first ones.
+func fusable() []Layer {
+	tensor.ManualSeed(4)
+	m := []Layer{
+		NewConv2d(3, 8, 3, ConvOpts{Padding: 1}), NewBatchNorm2d(8), ReLU{Inplace: true},
+		NewConv2d(8, 6, 3, ConvOpts{Padding: 1, NoBias: true}), NewBatchNorm2d(6), &ReLU{}, NewMaxPool2d(2, 2),
+		NewBatchNorm2d(6, BatchNormOpts{NoAffine: true}), ReLU{},
+		NewConv2d(6, 4, 1), NewBatchNorm2d(4, BatchNormOpts{NoStats: true}), ReLU{},
+		NewConv2d(4, 5, 3, ConvOpts{Stride: 2}), NewBatchNorm2d(5),
+	}
+	for _, p := range StateDict(NewSequential(m...)) {
+		if p.DType() == tensor.Float32 && p.Dim() == 1 {
+			p.CopyFrom(tensor.Rand(p.Shape()...).AddScalar(0.5))
+		}
+	}
+	return m
+}
+
+// Sequential gives what its layers give one by one: the same bits in training
+// and wherever gradients are recorded.
+func TestSequentialFuses(t *testing.T) {
+	for _, mode := range []struct {
+		name               string
+		train, grad, exact bool
+	}{
+		{"training", true, true, true},
+		{"training without a tape", true, false, true},
+		{"evaluation with a tape", false, true, true},
+		{"evaluation", false, false, false},
+	} {
+		t.Run(mode.name, func(t *testing.T) {
+			run := func(fused bool) (values [][]float64) {
+				ls := fusable()
+				m := NewSequential(ls...)
+				setTraining(m, mode.train)
+				x := tensor.Randn(3, 3, 12, 10)
+				if !mode.grad {
+					x = x.NoGrad()
+				}
+				for range 2 {
+					y := x
+					if fused {
+						y = m.Forward(x)
+					} else {
+						for _, l := range ls {
+							y = l.Forward(y)
+						}
+					}
+					values = append(values, y.Float64s())
+					if mode.grad {
+						y.Square().Sum().Backward()
+						for _, p := range Parameters(m) {
+							values = append(values, p.Grad().Float64s())
+						}
+					}
+					// The next pass must see this.
+					for _, p := range StateDict(m) {
+						if p.DType() == tensor.Float32 {
+							p.Detach().MulScalarInPlace(1.25)
+						}
+					}
+				}
+				for _, p := range StateDict(m) {
+					values = append(values, p.Float64s())
+				}
+				return values
+			}
+			got, want := run(true), run(false)
+			for i := range want {
+				for j, w := range want[i] {
+					if g := got[i][j]; g != w && (mode.exact || math.Abs(g-w) > 1e-5*(1+math.Abs(w))) {
+						t.Fatalf("number %d of array %d: got %v, want %v", j, i, g, w)
+					}
+				}
+			}
+		})
+	}
+}
+
+// What stands between the layers sees what they give, and keeps it.
+func TestSequentialDoesNotFuseAroundOthers(t *testing.T) {
+	ls := fusable()
+	var kept []*tensor.Tensor
+	keep := Func(func(x *tensor.Tensor) *tensor.Tensor {
+		kept = append(kept, x)
+		return x
+	})
+	m := NewSequential(ls[0], keep, ls[1], keep, ls[2], &struct{ *Conv2d }{ls[3].(*Conv2d)}, &struct{ *BatchNorm2d }{ls[4].(*BatchNorm2d)}, keep)
+	Eval(m)
+	x := tensor.Randn(2, 3, 6, 6).NoGrad()
+	got := m.Forward(x).Floats()
+	y := x
+	for i, want := range ls[:5] {
+		if y = want.Forward(y); i == 1 {
+			y = y.Clone().NoGrad() // the next layer works in place
+		}
+	}
+	if !slices.Equal(got, y.Floats()) {
+		t.Errorf("got %v, want %v", got, y)
+	}
+	if len(kept) != 3 || !slices.Equal(kept[0].Floats(), ls[0].Forward(x).Floats()) || slices.Min(kept[0].Floats()) >= 0 {
+		t.Errorf("the functions between the layers have seen %v", kept)
+	}
+}
+
+// A watch sees each layer's operation.
+func TestSequentialDoesNotFuseWatched(t *testing.T) {
+	m := NewSequential(fusable()[:5]...)
+	want := []string{"Conv2d: 0", "BatchNorm2d: 1", "ReLUInPlace: 2", "Conv2d: 3", "BatchNorm2d: 4"}
+	for _, set := range []func(m Module){Train, Eval} {
+		set(m)
+		for _, x := range []*tensor.Tensor{tensor.Ones(2, 3, 5, 5), tensor.Ones(2, 3, 5, 5).NoGrad()} {
+			if got := trail(m, x, 1); !slices.Equal(got, want) {
+				t.Errorf("no-grad %t: got %q, want %q", x.IsNoGrad(), got, want)
+			}
+		}
+	}
+}
+
+// In evaluation, Conv2d's own result takes no memory.
+func TestSequentialFusedMemory(t *testing.T) {
+	const size = 4 * 8 * 64 * 64 * 4
+	m := NewSequential(NewConv2d(3, 8, 3, ConvOpts{Padding: 1}), NewBatchNorm2d(8), ReLU{})
+	x := tensor.Randn(4, 3, 64, 64).NoGrad()
+	for _, c := range []struct {
+		name  string
+		set   func(m Module)
+		bytes int64
+	}{{"evaluation", Eval, size}, {"training", Train, 2 * size}} {
+		c.set(m)
+		var y *tensor.Tensor
+		m.Forward(x) // workspaces
+		if got := peak(func() { y = m.Forward(x) }); got < c.bytes || got > c.bytes+size/2+8<<20 {
+			t.Errorf("%s took %d bytes at once, want about %d", c.name, got, c.bytes)
+		}
+		y.Release()
+	}
+}
+
 // peak returns the most bytes above what was live before that f used at once.
 func peak(f func()) int64 {
 	// What earlier tests have left goes first: collected meanwhile, it would be

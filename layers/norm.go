@@ -57,9 +57,15 @@ func affine(dims ...int) (w, b *tensor.Tensor) {
 }
 
 // Forward returns x normalized; [N C H W] stays so.
-func (l *BatchNorm2d) Forward(x *tensor.Tensor) *tensor.Tensor {
-	y := tensor.BatchNorm2d(x, l.RunningMean, l.RunningVar, l.Weight, l.Bias, tensor.BatchNormOpts{
-		Training: !l.eval, Momentum: l.Momentum, Eps: l.Eps})
+func (l *BatchNorm2d) Forward(x *tensor.Tensor) *tensor.Tensor { return l.forward(x, false) }
+
+func (l *BatchNorm2d) opts(relu bool) tensor.BatchNormOpts {
+	return tensor.BatchNormOpts{Training: !l.eval, Momentum: l.Momentum, Eps: l.Eps, ReLU: relu}
+}
+
+// forward is Forward, followed by ReLU if relu.
+func (l *BatchNorm2d) forward(x *tensor.Tensor, relu bool) *tensor.Tensor {
+	y := tensor.BatchNorm2d(x, l.RunningMean, l.RunningVar, l.Weight, l.Bias, l.opts(relu))
 	if !l.eval && l.NumBatchesTracked != nil {
 		l.NumBatchesTracked.AddScalarInPlace(1)
 	}

@@ -83,6 +83,18 @@ func wantConv(op string, x, w, b *Tensor, outputs, groups int) Shape {
 // down, and Q likewise. (torch.nn.functional.conv2d)
 func Conv2d(x, w, b *Tensor, opts ConvOpts) *Tensor {
 	const op = "Conv2d"
+	shape, g := conv2dGeom(op, x, w, b, opts)
+	out := result(op, x.DType(), shape, x, w, b)
+	x.be().Conv2d(out.array(), x.array(), w.array(), backend.Array{}, b.array(), g)
+	return recordConv(op, out, x, w, b, g.K, func(dx, dy, w *Tensor) {
+		dx.be().Conv2dInputGrad(dx.array(), dy.array(), w.array(), g)
+	}, func(dw, dy, x *Tensor) {
+		dw.be().Conv2dWeightGrad(dw.array(), dy.array(), x.array(), g)
+	})
+}
+
+// conv2dGeom checks Conv2d's arguments and returns the result's shape.
+func conv2dGeom(op string, x, w, b *Tensor, opts ConvOpts) (Shape, backend.ConvGeom) {
 	if len(w.shape) != 4 {
 		failAt(op, w, "the weight is %v, want 4 dimensions: output channels, input channels of a group, height, width", w.shape)
 	}
@@ -103,15 +115,51 @@ func Conv2d(x, w, b *Tensor, opts ConvOpts) *Tensor {
 	}
 	g.P = (g.H+2*g.PadH-high)/g.StrideH + 1
 	g.Q = (g.W+2*g.PadW-wide)/g.StrideW + 1
+	return Shape{g.N, g.K, g.P, g.Q}[4-len(x.shape):], g
+}
 
-	shape := Shape{g.N, g.K, g.P, g.Q}[4-len(x.shape):]
-	out := result(op, x.DType(), shape, x, w, b)
-	x.be().Conv2d(out.array(), x.array(), w.array(), b.array(), g)
-	return recordConv(op, out, x, w, b, g.K, func(dx, dy, w *Tensor) {
-		dx.be().Conv2dInputGrad(dx.array(), dy.array(), w.array(), g)
-	}, func(dw, dy, x *Tensor) {
-		dw.be().Conv2dWeightGrad(dw.array(), dy.array(), x.array(), g)
-	})
+// Conv2dBatchNorm returns BatchNorm2d(Conv2d(x, w, b, conv), runningMean,
+// runningVar, normW, normB, norm), up to rounding. With running statistics, and
+// where no gradient is recorded, it does so in one pass: the normalization is a
+// factor and a summand of each channel, which the convolution applies to its
+// sums. Otherwise it calls the two operations. (torch.nn.utils.fusion.fuse_conv_bn_eval)
+func Conv2dBatchNorm(x, w, b, runningMean, runningVar, normW, normB *Tensor, conv ConvOpts, norm BatchNormOpts) *Tensor {
+	const op = "Conv2dBatchNorm"
+	fits := !norm.Training && runningMean != nil && runningVar != nil && len(x.shape) == 4
+	for _, p := range []*Tensor{runningMean, runningVar, normW, normB} {
+		fits = fits && (p == nil || len(w.shape) > 0 && p.shape.Equal(w.shape[:1]) && p.DType() == x.DType())
+	}
+	if !fits || autograd.Records(op, x, w, b, normW, normB) {
+		y := Conv2d(x, w, b, conv)
+		z := BatchNorm2d(y, runningMean, runningVar, normW, normB, norm)
+		if z.IsNoGrad() {
+			y.Release()
+		}
+		return z
+	}
+	shape, g := conv2dGeom("Conv2d", x, w, b, conv)
+	g.ReLU = norm.ReLU
+	out := result(op, x.DType(), shape, x, w, b, runningMean, runningVar, normW, normB)
+	be, channels := x.be(), Shape{g.K}
+	scale, shift := alloc(op, x.storage.device, x.DType(), channels), alloc(op, x.storage.device, x.DType(), channels)
+	defer scale.Release()
+	defer shift.Release()
+	be.BinaryScalar(scale.array(), runningVar.array(), norm.eps(), false, backend.Add)
+	be.Unary(scale.array(), scale.array(), backend.Rsqrt, backend.UnaryParams{})
+	if normW != nil {
+		be.Binary(scale.array(), scale.array(), normW.array(), backend.Mul, backend.BinaryGeom{})
+	}
+	if b != nil {
+		be.Binary(shift.array(), b.array(), runningMean.array(), backend.Sub, backend.BinaryGeom{})
+	} else {
+		be.Unary(shift.array(), runningMean.array(), backend.Neg, backend.UnaryParams{})
+	}
+	be.Binary(shift.array(), shift.array(), scale.array(), backend.Mul, backend.BinaryGeom{})
+	if normB != nil {
+		be.Binary(shift.array(), shift.array(), normB.array(), backend.Add, backend.BinaryGeom{})
+	}
+	be.Conv2d(out.array(), x.array(), w.array(), scale.array(), shift.array(), g)
+	return autograd.RecordNothing(op, out, x, w, b, normW, normB)
 }
 
 // ConvTranspose2d is the transposed convolution of x [N C H W] (or one image
@@ -152,7 +200,7 @@ func ConvTranspose2d(x, w, b *Tensor, opts ConvOpts) *Tensor {
 		overwriteWith(out, backend.Add, b.alias(Shape{channels, 1, 1}, 0))
 	}
 	return recordConv(op, out, x, w, b, channels, func(dx, dy, w *Tensor) {
-		dx.be().Conv2d(dx.array(), dy.array(), w.array(), backend.Array{}, g)
+		dx.be().Conv2d(dx.array(), dy.array(), w.array(), backend.Array{}, backend.Array{}, g)
 	}, func(dw, dy, x *Tensor) {
 		dw.be().Conv2dWeightGrad(dw.array(), x.array(), dy.array(), g)
 	})

@@ -2,6 +2,8 @@ package tensor_test
 
 import (
 	"fmt"
+	"math"
+	"slices"
 	"testing"
 
 	"github.com/wick-ml/wick/tensor"
@@ -81,6 +83,107 @@ func TestConvErrors(t *testing.T) {
 			t.Errorf("got  %v\nwant %s", err, c.want)
 		}
 	}
+}
+
+// Conv2dBatchNorm is the two operations, in one pass or, where a gradient is
+// recorded or the batch's statistics count, one after the other.
+func TestConv2dBatchNorm(t *testing.T) {
+	g := tensor.NewGenerator(5)
+	for _, c := range []struct {
+		name                    string
+		dtype                   tensor.DType
+		bias, affine            bool
+		record, training, stats bool
+		relu, exact             bool
+		opts                    tensor.ConvOpts
+	}{
+		{name: "all there", bias: true, affine: true, stats: true, relu: true, opts: tensor.ConvOpts{Padding: 1}},
+		{name: "without ReLU", bias: true, affine: true, stats: true, opts: tensor.ConvOpts{Padding: 1}},
+		{name: "float64", dtype: tensor.Float64, bias: true, affine: true, stats: true, relu: true, opts: tensor.ConvOpts{Padding: 1}},
+		{name: "no bias", affine: true, stats: true, relu: true},
+		{name: "not affine", bias: true, stats: true, relu: true},
+		{name: "nothing but statistics", stats: true},
+		{name: "groups and stride", bias: true, affine: true, stats: true, relu: true, opts: tensor.ConvOpts{Stride: 2, Groups: 3}},
+		{name: "recorded", bias: true, affine: true, stats: true, relu: true, record: true, exact: true},
+		{name: "training", bias: true, affine: true, stats: true, relu: true, training: true, exact: true},
+		{name: "no statistics", bias: true, affine: true, relu: true, exact: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			draw := func(dims ...int) *T { return g.Randn(dims...).ToDType(c.dtype) }
+			groups := max(1, c.opts.Groups)
+			x, w := draw(4, 6, 9, 8), draw(12, 6/groups, 3, 3)
+			var b, mean, variance, normW, normB *T
+			if c.bias {
+				b = draw(12)
+			}
+			if c.affine {
+				normW, normB = draw(12), draw(12)
+			}
+			if c.stats {
+				mean, variance = draw(12), draw(12).Square()
+			}
+			if c.record {
+				w.SetRequiresGrad(true)
+			} else {
+				x = x.NoGrad()
+			}
+			norm := tensor.BatchNormOpts{Training: c.training, ReLU: c.relu}
+			run := func(fused bool) (y, m, v *T) {
+				if c.stats {
+					m, v = mean.Clone(), variance.Clone()
+				}
+				if fused {
+					return tensor.Conv2dBatchNorm(x, w, b, m, v, normW, normB, c.opts, norm), m, v
+				}
+				return tensor.BatchNorm2d(tensor.Conv2d(x, w, b, c.opts), m, v, normW, normB, norm), m, v
+			}
+			got, gotM, gotV := run(true)
+			want, wantM, wantV := run(false)
+			if !got.Shape().Equal(want.Shape()) || got.IsNoGrad() != want.IsNoGrad() || got.RequiresGrad() != want.RequiresGrad() {
+				t.Fatalf("got %v, no-grad %t, requires grad %t; want %v, %t, %t", got.Shape(), got.IsNoGrad(), got.RequiresGrad(),
+					want.Shape(), want.IsNoGrad(), want.RequiresGrad())
+			}
+			tolerance := 1e-5
+			if c.exact {
+				tolerance = 0
+			}
+			a, e := got.Float64s(), want.Float64s()
+			for i := range e {
+				if math.Abs(a[i]-e[i]) > tolerance*(1+math.Abs(e[i])) {
+					t.Fatalf("element %d: got %v, want %v", i, a[i], e[i])
+				}
+			}
+			if c.stats && (!slices.Equal(gotM.Floats(), wantM.Floats()) || !slices.Equal(gotV.Floats(), wantV.Floats())) {
+				t.Errorf("running statistics: got %v and %v, want %v and %v", gotM, gotV, wantM, wantV)
+			}
+			if c.record {
+				got.Square().Sum().Backward()
+				grad := w.Grad().Clone()
+				w.ZeroGrad()
+				want.Square().Sum().Backward()
+				if !slices.Equal(grad.Floats(), w.Grad().Floats()) {
+					t.Errorf("gradient of the weight: got %v, want %v", grad, w.Grad())
+				}
+			}
+		})
+	}
+	x, w, three := tensor.Ones(1, 2, 4, 4).NoGrad(), tensor.Ones(5, 2, 3, 3), tensor.Ones(3)
+	err := tensor.Try(func() {
+		tensor.Conv2dBatchNorm(x, w, nil, three, three, nil, nil, tensor.ConvOpts{}, tensor.BatchNormOpts{})
+	})
+	if want := "tensor: BatchNorm2d: the input [1 5 2 2] has 5 channels, the running mean is [3], want [5]"; err == nil || err.Error() != want {
+		t.Errorf("statistics of other channels: got %v, want %s", err, want)
+	}
+}
+
+func ExampleConv2dBatchNorm() {
+	x := tensor.Ones(1, 1, 3, 3).NoGrad()
+	w := tensor.Ones(1, 1, 3, 3)
+	mean, variance := tensor.Full(5, 1), tensor.Ones(1)
+	y := tensor.Conv2dBatchNorm(x, w, nil, mean, variance, nil, nil,
+		tensor.ConvOpts{Padding: 1}, tensor.BatchNormOpts{Eps: 1e-12, ReLU: true})
+	fmt.Println(y.Floats())
+	// Output: [0 1 0 1 4 1 0 1 0]
 }
 
 func ExampleConv2d() {

@@ -35,6 +35,12 @@ func BestDevice() *Device {
 	return CPU
 }
 
+// CPUCapability names the kernels that the CPU computes with: "generic" (Go
+// loops), "avx2" or "avx512", the best that the processor has. The environment
+// variable WICK_CPU chooses another one when the program starts.
+// (torch.backends.cpu.get_cpu_capability)
+func CPUCapability() string { return cpu.Level() }
+
 // MemoryUse are the bytes that tensors hold on a device: Live in use now, Peak
 // the most at once, Cached kept for reuse, Taken allocated so far (it stands
 // still while all requests are served from what is cached).

@@ -1,6 +1,8 @@
 package tensor
 
 import (
+	"slices"
+
 	"github.com/wick-ml/wick/autograd"
 )
 
@@ -105,6 +107,22 @@ func (tape) Accumulate(leaf, g *Tensor) *Tensor {
 	if !g.shape.Equal(leaf.shape) || g.DType() != leaf.DType() || g.storage.device != leaf.storage.device {
 		fail("Backward", "the gradient is %s %v on %s, the leaf %s %v on %s",
 			g.DType(), g.shape, g.storage.device, leaf.DType(), leaf.shape, leaf.storage.device)
+	}
+	if st := g.storage; !leaf.hasGrad && st.walkOwns && st.walkRefs == 1 && g.Len() == st.buffer.Len() {
+		// Nobody else has g: its memory becomes that of the leaf's gradient, and lives as the leaf does.
+		st.walkOwns = false
+		st.leave(nil)
+		for _, sc := range leaf.storage.inScopes() {
+			st.enter(sc)
+		}
+		if leaf.grad == nil {
+			leaf.grad = &Tensor{}
+		} else {
+			leaf.grad.storage.release()
+		}
+		leaf.grad.storage, leaf.grad.offset, leaf.grad.shape = st, 0, slices.Clone(leaf.shape)
+		leaf.hasGrad = true
+		return leaf.grad
 	}
 	// The buffer lives as the leaf does, whatever scope is open now.
 	if leaf.grad == nil || leaf.grad.storage.released.Load() || leaf.grad.DType() != leaf.DType() ||

@@ -10,6 +10,14 @@ type BatchNormOpts struct {
 	Training bool    // normalize with the batch's statistics and move the running ones (else: with the running ones)
 	Momentum float64 // share of the batch in the running statistics, 0: 0.1
 	Eps      float64 // added to the variance, 0: 1e-5
+	ReLU     bool    // follow it with ReLU, in the same pass over memory
+}
+
+func (o BatchNormOpts) eps() float64 {
+	if o.Eps == 0 {
+		return 1e-5
+	}
+	return o.Eps
 }
 
 // BatchNorm2d normalizes each channel of x, [N C …] with any number of
@@ -17,6 +25,8 @@ type BatchNormOpts struct {
 // and adds b, both [C] and both optional (nil):
 //
 //	(x - mean) / √(variance + eps) · w + b
+//
+// With opts.ReLU the result is max(that, 0).
 //
 // In training, mean and variance are the batch's, and the running statistics,
 // [C], which may be nil, move towards them: running = (1 - momentum)·running +
@@ -44,10 +54,7 @@ func BatchNorm2d(x, runningMean, runningVar, w, b *Tensor, opts BatchNormOpts) *
 	}
 	g := backend.BatchNormGeom{
 		N: x.shape[0], C: c, Inner: x.shape[2:].Len(),
-		Eps: opts.Eps, Momentum: opts.Momentum, Training: opts.Training || runningMean == nil,
-	}
-	if g.Eps == 0 {
-		g.Eps = 1e-5
+		Eps: opts.eps(), Momentum: opts.Momentum, Training: opts.Training || runningMean == nil, ReLU: opts.ReLU,
 	}
 	if g.Momentum == 0 {
 		g.Momentum = 0.1
@@ -71,6 +78,10 @@ func BatchNorm2d(x, runningMean, runningVar, w, b *Tensor, opts BatchNormOpts) *
 	if w != nil {
 		weight = w.bare()
 	}
+	var y *Tensor
+	if g.ReLU {
+		y = out.bare()
+	}
 	needX, needW, needB := x.RequiresGrad(), w != nil && w.RequiresGrad(), b != nil && b.RequiresGrad()
 	return autograd.Record(op, out, []*Tensor{x, w, b}, func(dy *Tensor) []*Tensor {
 		var dx, dw, db *Tensor
@@ -83,9 +94,9 @@ func BatchNorm2d(x, runningMean, runningVar, w, b *Tensor, opts BatchNormOpts) *
 		if needB {
 			db = like(op, mean, dy)
 		}
-		in.be().BatchNormGrad(dx.array(), dw.array(), db.array(), dy.array(), in.array(), weight.array(), mean.array(), invstd.array(), g)
+		in.be().BatchNormGrad(dx.array(), dw.array(), db.array(), dy.array(), in.array(), y.array(), weight.array(), mean.array(), invstd.array(), g)
 		return []*Tensor{dx, dw, db}
-	}, in, weight)
+	}, in, weight, y)
 }
 
 // LayerNorm normalizes the last dimensions of x, whose sizes are

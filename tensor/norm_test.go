@@ -1,6 +1,8 @@
 package tensor_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/wick-ml/wick/tensor"
@@ -57,6 +59,43 @@ func TestBatchNorm2dChangesNoGradient(t *testing.T) {
 	variance.Fill(100)
 	y.Sum().Backward()
 	wantTensor(t, "gradient", x.Grad(), tensor.From([]float32{0.5, 0.5}, 2, 1), 1e-5)
+}
+
+// BatchNorm2d with ReLU is the two operations, to the last bit, forward and
+// back.
+func TestBatchNorm2dReLU(t *testing.T) {
+	for _, dtype := range []tensor.DType{tensor.Float32, tensor.Float64} {
+		for _, training := range []bool{true, false} {
+			run := func(fused bool) []*T {
+				g := tensor.NewGenerator(3)
+				draw := func(dims ...int) *T { return g.Randn(dims...).ToDType(dtype) }
+				x, w, b := draw(5, 7, 3, 6).SetRequiresGrad(true), draw(7).SetRequiresGrad(true), draw(7).SetRequiresGrad(true)
+				mean, variance := draw(7), draw(7).Square()
+				y := tensor.BatchNorm2d(x, mean, variance, w, b, tensor.BatchNormOpts{Training: training, ReLU: fused})
+				if !fused {
+					y = y.ReLU()
+				}
+				y.Mul(draw(5, 7, 3, 6)).Sum().Backward()
+				return []*T{y, mean, variance, x.Grad(), w.Grad(), b.Grad()}
+			}
+			got, want := run(true), run(false)
+			for i, name := range []string{"result", "running mean", "running variance", "gradient of x", "of w", "of b"} {
+				if !slices.Equal(got[i].Float64s(), want[i].Float64s()) {
+					t.Errorf("%v, training %t: %s: got %v, want %v", dtype, training, name, got[i], want[i])
+				}
+			}
+		}
+	}
+}
+
+func TestBatchNorm2dReLUNeedsItsResult(t *testing.T) {
+	x := tensor.From([]float32{1, 3}, 2, 1).SetRequiresGrad(true)
+	y := tensor.BatchNorm2d(x, nil, nil, nil, nil, tensor.BatchNormOpts{ReLU: true})
+	y.Detach().Fill(1)
+	err := try(func() { y.Sum().Backward() })
+	if err == nil || !strings.Contains(err.Error(), "changed in place") {
+		t.Errorf("Backward after the result was changed: got %v, want an error that says so", err)
+	}
 }
 
 func TestNormErrors(t *testing.T) {

@@ -212,6 +212,7 @@ type ConvGeom struct {
 	PadH, PadW           int
 	DilationH, DilationW int
 	Groups               int
+	ReLU                 bool // of Conv2d: the result is followed by ReLU
 }
 
 // PoolGeom is the geometry of two-dimensional pooling of Planes planes of H×W
@@ -233,6 +234,7 @@ type BatchNormGeom struct {
 	N, C, Inner   int
 	Eps, Momentum float64 // Momentum is the share of the batch in the running statistics
 	Training      bool    // use the batch's statistics (else the running ones)
+	ReLU          bool    // the result is followed by ReLU
 }
 
 // RandomKind names a distribution.
@@ -349,8 +351,9 @@ type Backend interface {
 
 	// MatMul multiplies matrices.
 	MatMul(dst, a, b Array, g MatMulGeom)
-	// Conv2d convolves; bias (one a channel of the output) may be absent.
-	Conv2d(dst, x, w, bias Array, g ConvGeom)
+	// Conv2d convolves, multiplies each channel of the output by its element of scale, adds that of bias, and takes the maximum
+	// with 0 if g.ReLU. Scale and bias may be absent.
+	Conv2d(dst, x, w, scale, bias Array, g ConvGeom)
 	// Conv2dInputGrad computes the gradient of the input, which is also the transposed convolution of dy.
 	Conv2dInputGrad(dx, dy, w Array, g ConvGeom)
 	// Conv2dWeightGrad computes the gradient of the weight.
@@ -369,12 +372,13 @@ type Backend interface {
 	// AdaptiveAvgPool2dGrad is AdaptiveAvgPool2d's gradient.
 	AdaptiveAvgPool2dGrad(dx, dy Array, g PoolGeom)
 
-	// BatchNorm computes dst = (x-mean)·invstd·w + b. In training it writes the batch's mean and invstd (1/√(var+eps), biased
+	// BatchNorm computes dst = (x-mean)·invstd·w + b, and its maximum with 0 if g.ReLU. In training it writes the batch's mean and invstd (1/√(var+eps), biased
 	// variance) and moves the running statistics (unbiased variance) where they are present; otherwise it writes mean and invstd
 	// from the running statistics. w and b may be absent.
 	BatchNorm(dst, mean, invstd, runningMean, runningVar, x, w, b Array, g BatchNormGeom)
-	// BatchNormGrad computes the gradients of x, w and b, those of the three that are present, from what BatchNorm wrote.
-	BatchNormGrad(dx, dw, db, dy, x, w, mean, invstd Array, g BatchNormGeom)
+	// BatchNormGrad computes the gradients of x, w and b, those of the three that are present, from what BatchNorm wrote. With
+	// g.ReLU it needs BatchNorm's result y, which is absent otherwise.
+	BatchNormGrad(dx, dw, db, dy, x, y, w, mean, invstd Array, g BatchNormGeom)
 	// RowNorm normalizes each row of rows×n elements: dst = (x-mean)·invstd, and writes each row's mean and invstd.
 	RowNorm(dst, mean, invstd, x Array, rows, n int, eps float64)
 	// RowNormGrad computes the gradient of x from RowNorm's result y.

@@ -41,8 +41,9 @@ func (be *Backend) BinaryScalar(dst, a backend.Array, s float64, swapped bool, o
 // binaryKernel computes runs of a result.
 type binaryKernel[T number] struct {
 	op    backend.BinaryOp
-	dst   []T            // of arithmetic
-	bools []bool         // of comparisons
+	dst   []T    // of arithmetic
+	bools []bool // of comparisons
+	fast  func(dst, a, b []T)
 	f     func(a, b T) T // of operations without a loop of their own
 }
 
@@ -53,6 +54,9 @@ func newBinaryKernel[T number](dst backend.Array, op backend.BinaryOp, slow func
 		return k
 	}
 	k.dst = data[T](dst)
+	if k32, ok := any(k).(*binaryKernel[float32]); ok {
+		k32.fast = fastBinary(op)
+	}
 	switch op {
 	case backend.Add, backend.Sub, backend.Mul, backend.Div, backend.Maximum, backend.Minimum:
 	default:
@@ -63,11 +67,29 @@ func newBinaryKernel[T number](dst backend.Array, op backend.BinaryOp, slow func
 
 // run computes the elements of dst from at on, as many as a has.
 func (k *binaryKernel[T]) run(at int, a, b []T) {
-	if k.bools != nil {
+	switch {
+	case k.bools != nil:
 		comparison(k.bools[at:at+len(a)], a, b, k.op)
-	} else {
+	case k.fast != nil:
+		k.fast(k.dst[at:at+len(a)], a, b)
+	default:
 		arithmetic(k.dst[at:at+len(a)], a, b, k.op, k.f)
 	}
+}
+
+// fastBinary returns the vector loop for op, or nil.
+func fastBinary(op backend.BinaryOp) func(dst, a, b []float32) {
+	switch op {
+	case backend.Add:
+		return current.vector.add
+	case backend.Sub:
+		return current.vector.sub
+	case backend.Mul:
+		return current.vector.mul
+	case backend.Div:
+		return current.vector.div
+	}
+	return nil
 }
 
 func binary[T number](dst backend.Array, a, b []T, op backend.BinaryOp, g backend.BinaryGeom, slow func(backend.BinaryOp) func(a, b T) T) {

@@ -14,16 +14,17 @@ import "github.com/wick-ml/wick/internal/backend"
 // instead, in winograd.go.
 
 // Conv2d convolves.
-func (be *Backend) Conv2d(dst, x, w, bias backend.Array, g backend.ConvGeom) {
+func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGeom) {
 	if dst.DType() == backend.Float32 {
 		if wi := be.winogradFor(g); wi != nil && wi.pays(g.N) {
 			wi.weight, wi.laneK, wi.laneC = data[float32](w), wi.c*9, 9
+			wi.scale, wi.relu = data[float32](scale), g.ReLU
 			wi.convolve(data[float32](dst), data[float32](x), data[float32](bias))
 			return
 		}
-		conv2d[float32](be, dst, x, w, bias, g)
+		conv2d[float32](be, dst, x, w, scale, bias, g)
 	} else {
-		conv2d[float64](be, dst, x, w, bias, g)
+		conv2d[float64](be, dst, x, w, scale, bias, g)
 	}
 }
 
@@ -56,21 +57,24 @@ func (be *Backend) Conv2dWeightGrad(dw, dy, x backend.Array, g backend.ConvGeom)
 	}
 }
 
-func conv2d[T float](be *Backend, dst, x, w, bias backend.Array, g backend.ConvGeom) {
-	y, in, weight, b := data[T](dst), data[T](x), data[T](w), data[T](bias)
+func conv2d[T float](be *Backend, dst, x, w, scale, bias backend.Array, g backend.ConvGeom) {
+	y, in, weight, s, b := data[T](dst), data[T](x), data[T](w), data[T](scale), data[T](bias)
 	c, k := g.C/g.Groups, g.K/g.Groups
 	im := image[T]{lanes: true, images: g.N, channels: c, stride: g.C * g.H * g.W, h: g.H, w: g.W,
 		p: g.P, q: g.Q, strideH: g.StrideH, strideW: g.StrideW, taps: forwardTaps(g)}
 	im.init()
 	depth := c * g.R * g.S
 	product(be, g.Groups, k, g.N*g.P*g.Q, depth, func(i int) (operand[T], operand[T], sink[T]) {
-		b := b
+		s, b := s, b
+		if s != nil {
+			s = s[i*k : (i+1)*k]
+		}
 		if b != nil {
 			b = b[i*k : (i+1)*k]
 		}
 		return &matrix[T]{data: weight[min(i*k*depth, len(weight)):], ld: depth, deep: true},
 			im.from(in, i*c*g.H*g.W),
-			&imageSink[T]{data: y[i*k*g.P*g.Q:], bias: b, stride: g.K * g.P * g.Q, plane: g.P * g.Q,
+			&imageSink[T]{data: y[i*k*g.P*g.Q:], scale: s, bias: b, relu: g.ReLU, stride: g.K * g.P * g.Q, plane: g.P * g.Q,
 				p: 1, q: g.P * g.Q, strideP: 0, strideQ: 1}
 	})
 }
@@ -459,10 +463,11 @@ func (w *kernels[T]) pack(_ *kernel[T], _ *workspace[T], dst []T, widths []int, 
 }
 
 // imageSink writes rows as channels and columns as the pixels (n, p, q) of a
-// grid, adding a bias where there is one.
+// grid, scaled and with a bias where there are such, and with ReLU if wanted.
 type imageSink[T float] struct {
 	data             []T
-	bias             []T
+	scale, bias      []T
+	relu             bool
 	stride           int // from one image to the next
 	plane            int // from one channel to the next
 	p, q             int // of the grid
@@ -488,21 +493,25 @@ func (s *imageSink[T]) store(ws *workspace[T], t tile[T]) {
 			}
 		}
 	}
+	kn := vectorOf[T]()
 	for r := range t.rows {
 		dst := s.data[(t.row+r)*s.plane:]
 		src := t.c[r*t.width:]
-		if s.bias == nil {
+		if s.scale == nil && s.bias == nil && !s.relu {
 			for _, run := range runs {
 				copy(dst[run.dst:run.dst+run.n], src[run.src:run.src+run.n])
 			}
 			continue
 		}
-		b := s.bias[t.row+r]
+		scale, bias := T(1), T(0)
+		if s.scale != nil {
+			scale = s.scale[t.row+r]
+		}
+		if s.bias != nil {
+			bias = s.bias[t.row+r]
+		}
 		for _, run := range runs {
-			to := dst[run.dst : run.dst+run.n]
-			for i, v := range src[run.src:][:len(to)] {
-				to[i] = v + b
-			}
+			kn.normalize(dst[run.dst:], src[run.src:], one(run.n), 0, scale, bias, s.relu)
 		}
 	}
 }

@@ -1,6 +1,6 @@
-// Package cpu computes on the machine's processors: plain Go, with one matrix
-// product in assembly. The plain Go loops are the reference for every other
-// backend.
+// Package cpu computes on the machine's processors: plain Go, with assembly for
+// the matrix product and for what passes over memory. The plain Go loops are the
+// reference for every other backend.
 package cpu
 
 import (

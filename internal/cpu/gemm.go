@@ -68,7 +68,7 @@ type stageGeom struct {
 
 // kernelOf returns the kernel for T.
 func kernelOf[T float]() *kernel[T] {
-	var k any = kernel32
+	var k any = current.gemm
 	if k, ok := k.(*kernel[T]); ok {
 		return k
 	}
@@ -328,10 +328,7 @@ func product[T float](be *Backend, count, m, n, k int, at func(i int) (a, b oper
 					}
 					t.c = sums[u*size:][:t.height*((t.cols+t.width-1)/t.width*t.width)]
 					for piece := 1; piece < p.pieces; piece++ {
-						more := sums[(u+piece)*size:][:size]
-						for j, v := range more[:len(t.c)] {
-							t.c[j] += v
-						}
+						addTo(t.c, sums[(u+piece)*size:])
 					}
 					_, _, c := at(i)
 					c.store(&w[0], t)
@@ -339,6 +336,15 @@ func product[T float](be *Backend, count, m, n, k int, at func(i int) (a, b oper
 			})
 		})
 	})
+}
+
+// addTo adds as many elements to dst as it has.
+func addTo[T float](dst, src []T) {
+	add := vectorOf[T]().add
+	for i := 0; i < len(dst); i += longest {
+		to := dst[i:min(i+longest, len(dst))]
+		add(to, to, src[i:])
+	}
 }
 
 func (ws *workspace[T]) init() {
@@ -440,9 +446,7 @@ func (s *matrixSink[T]) store(_ *workspace[T], t tile[T]) {
 			src := t.at(r, panel)
 			n := min(len(dst), len(src))
 			if s.add {
-				for i, v := range src[:n] {
-					dst[i] += v
-				}
+				addTo(dst[:n], src)
 			} else {
 				copy(dst, src[:n])
 			}

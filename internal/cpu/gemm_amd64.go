@@ -4,16 +4,16 @@ package cpu
 
 import "golang.org/x/sys/cpu"
 
-// kernel32 is the best kernel that processor and operating system allow.
-var kernel32 = func() *kernel[float32] {
-	switch {
-	case cpu.X86.HasAVX512F && cpu.X86.HasAVX2 && cpu.X86.HasFMA:
-		return &kernel512
-	case cpu.X86.HasAVX2 && cpu.X86.HasFMA:
-		return &kernel256
+// assembly lists the levels that processor and operating system allow, best last.
+func assembly() (levels []level) {
+	if cpu.X86.HasAVX2 && cpu.X86.HasFMA {
+		levels = append(levels, level{"avx2", &kernel256, &vector256})
+		if cpu.X86.HasAVX512F {
+			levels = append(levels, level{"avx512", &kernel512, &vector512})
+		}
 	}
-	return &plain32
-}()
+	return levels
+}
 
 var kernel512 = kernel[float32]{
 	heights: []int{14, 8},

@@ -212,10 +212,10 @@ func TestStage(t *testing.T) {
 // TestProductsOfAllKernels runs the rows of the conformance suite that multiply
 // matrices with the kernels that this machine would not choose.
 func TestProductsOfAllKernels(t *testing.T) {
-	chosen := kernel32
-	defer func() { kernel32 = chosen }()
+	chosen := current
+	defer func() { current = chosen }()
 	rows := func(t *testing.T, kn *kernel[float32]) {
-		kernel32 = kn
+		current.gemm = kn
 		be := New()
 		for _, row := range backendtest.Rows() {
 			if row.Method == "MatMul" || strings.HasPrefix(row.Method, "Conv2d") {

@@ -51,7 +51,7 @@ func BenchmarkConv(b *testing.B) {
 			name string
 			run  func()
 		}{
-			{"forward", func() { be.Conv2d(y, x, w, bias, g) }},
+			{"forward", func() { be.Conv2d(y, x, w, backend.Array{}, bias, g) }},
 			{"inputgrad", func() { be.Conv2dInputGrad(x, y, w, g) }},
 			{"weightgrad", func() { be.Conv2dWeightGrad(w, y, x, g) }},
 		} {

@@ -21,7 +21,9 @@ func (be *Backend) SGD(params, grads, momentum []backend.Array, p backend.SGDPar
 }
 
 func sgd[T float](params, grads, momentum [][]T, p backend.SGDParams) {
-	lr, mu, keep, decay, sign := T(p.LR), T(p.Momentum), T(1-p.Dampening), T(p.WeightDecay), direction[T](p.Maximize)
+	lr, mu, decay, sign := T(p.LR), T(p.Momentum), T(p.WeightDecay), direction[T](p.Maximize)
+	kn := vectorOf[T]()
+	numbers := &sgdNumbers[T]{sign: sign, decay: decay, lr: lr, mu: mu, keep: T(1 - p.Dampening), nesterov: p.Nesterov}
 	overAll(params, func(i, lo, hi int) {
 		w := params[i][lo:hi]
 		g := grads[i][lo:hi][:len(w)]
@@ -36,20 +38,20 @@ func sgd[T float](params, grads, momentum [][]T, p backend.SGDParams) {
 			return
 		}
 		m := momentum[i][lo:hi][:len(w)]
+		if !p.First {
+			kn.sgd(w, g, m, numbers)
+			return
+		}
 		for k := range w {
 			d := sign * g[k]
 			if decay != 0 {
 				d += decay * w[k]
 			}
-			b := d
-			if !p.First {
-				b = mu*m[k] + keep*d
-			}
-			m[k] = b
+			m[k] = d
 			if p.Nesterov {
-				b = d + mu*b
+				d += mu * d
 			}
-			w[k] -= lr * b
+			w[k] -= lr * d
 		}
 	})
 }
@@ -66,39 +68,21 @@ func (be *Backend) Adam(params, grads, m, v, maxV []backend.Array, p backend.Ada
 func adam[T float](params, grads, m, v, maxV [][]T, p backend.AdamParams) {
 	correction1 := 1 - math.Pow(p.Beta1, float64(p.Step))
 	correction2 := math.Sqrt(1 - math.Pow(p.Beta2, float64(p.Step)))
-	size, scale, eps := T(p.LR/correction1), T(1/correction2), T(p.Eps)
-	beta2, new1, new2 := T(p.Beta2), T(1-p.Beta1), T(1-p.Beta2)
-	sign := direction[T](p.Maximize)
+	numbers := &adamNumbers[T]{
+		sign: direction[T](p.Maximize), decay: T(p.WeightDecay), shrink: 1,
+		size: T(p.LR / correction1), scale: T(1 / correction2), eps: T(p.Eps),
+		beta2: T(p.Beta2), new1: T(1 - p.Beta1), new2: T(1 - p.Beta2),
+	}
+	if p.Decoupled {
+		numbers.shrink, numbers.decay = T(1-p.LR*p.WeightDecay), 0
+	}
+	kn := vectorOf[T]()
 	overAll(params, func(i, lo, hi int) {
-		// Variables that are set twice are of the piece: a closure would read those
-		// around it from memory for each element.
-		shrink, decay := T(1), T(p.WeightDecay)
-		if p.Decoupled {
-			shrink, decay = T(1-p.LR*p.WeightDecay), 0
-		}
-		w := params[i][lo:hi]
-		g := grads[i][lo:hi][:len(w)]
-		m := m[i][lo:hi][:len(w)]
-		v := v[i][lo:hi][:len(w)]
 		var largest []T
 		if len(maxV) > 0 {
-			largest = maxV[i][lo:hi][:len(w)]
+			largest = maxV[i][lo:hi]
 		}
-		for k := range w {
-			d := sign * g[k]
-			if decay != 0 {
-				d += decay * w[k]
-			}
-			first := lerp(m[k], d, new1)
-			second := v[k]*beta2 + new2*d*d
-			m[k] = first
-			v[k] = second
-			if largest != nil {
-				second = max(second, largest[k])
-				largest[k] = second
-			}
-			w[k] = shrink*w[k] - size*first/(sqrt(second)*scale+eps)
-		}
+		kn.adam(params[i][lo:hi], grads[i][lo:hi], m[i][lo:hi], v[i][lo:hi], largest, numbers)
 	})
 }
 

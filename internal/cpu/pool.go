@@ -2,7 +2,6 @@ package cpu
 
 import (
 	"math"
-	"unsafe"
 
 	"github.com/wick-ml/wick/internal/backend"
 )
@@ -29,16 +28,6 @@ func inside(start, step, count, size int) (lo, hi int) {
 		hi = min(count, (size-start+step-1)/step)
 	}
 	return lo, max(lo, hi)
-}
-
-// pairs looks at 2n elements as n pairs, so that loops over them need no bounds
-// checks.
-func pairs[T float](s []T, n int) [][2]T {
-	if n == 0 {
-		return nil
-	}
-	s = s[:2*n]
-	return unsafe.Slice((*[2]T)(unsafe.Pointer(&s[0])), n)
 }
 
 // pools2x2 reports whether the windows are 2×2 tiles, all inside the input.
@@ -74,22 +63,27 @@ func maxPool[T float](dst, x []T, g backend.PoolGeom) {
 		copyAll(dst, x)
 		return
 	}
-	f := maxPoolPlane[T]
 	if pools2x2(g) {
-		f = maxPool2x2Plane[T]
+		kn := vectorOf[T]()
+		eachRows(g, func(row, pooled, n int) { kn.maxPool2x2(dst[pooled:], x[row:], n, g.W, g.Q) })
+		return
 	}
-	eachPlane(g, func(i int) { f(plane(dst, i, g.P*g.Q), plane(x, i, g.H*g.W), g) })
+	eachPlane(g, func(i int) { maxPoolPlane(plane(dst, i, g.P*g.Q), plane(x, i, g.H*g.W), g) })
 }
 
-func maxPool2x2Plane[T float](dst, x []T, g backend.PoolGeom) {
-	for p := range g.P {
-		out := dst[p*g.Q:][:g.Q]
-		a, b := pairs(x[2*p*g.W:], g.Q), pairs(x[(2*p+1)*g.W:], g.Q)
-		a, b = a[:len(out)], b[:len(out)]
-		for q := range out {
-			out[q] = max(a[q][0], a[q][1], b[q][0], b[q][1])
-		}
+// eachRows calls f in parallel for the pairs of rows that 2×2 windows lie in: n
+// pairs, which begin at offset row of the input and pooled of the result.
+func eachRows(g backend.PoolGeom, f func(row, pooled, n int)) {
+	if g.H == 2*g.P { // planes join
+		parallel(g.Planes*g.P, max(1, grain/max(1, 2*g.W)), func(lo, hi int) { f(2*lo*g.W, lo*g.Q, hi-lo) })
+		return
 	}
+	count := max(1, longest/max(1, 2*g.W))
+	eachPlane(g, func(i int) {
+		for p := 0; p < g.P; p += count {
+			f(i*g.H*g.W+2*p*g.W, (i*g.P+p)*g.Q, min(count, g.P-p))
+		}
+	})
 }
 
 // maxPoolPlane takes the kernel's positions one by one, each for a whole row of
@@ -139,58 +133,17 @@ func maxPoolGrad[T float](dx, dy, x, y []T, g backend.PoolGeom) {
 		copyAll(dx, dy)
 		return
 	}
-	f := maxPoolGradPlane[T]
 	if pools2x2(g) {
-		f = maxPoolGrad2x2Plane[T]
+		if 2*g.P < g.H || 2*g.Q < g.W {
+			parallel(len(dx), grain, func(lo, hi int) { clear(dx[lo:hi]) })
+		}
+		kn := vectorOf[T]()
+		eachRows(g, func(row, pooled, n int) { kn.maxPoolGrad2x2(dx[row:], dy[pooled:], x[row:], y[pooled:], n, g.W, g.Q) })
+		return
 	}
 	eachPlane(g, func(i int) {
-		f(plane(dx, i, g.H*g.W), plane(dy, i, g.P*g.Q), plane(x, i, g.H*g.W), plane(y, i, g.P*g.Q), g)
+		maxPoolGradPlane(plane(dx, i, g.H*g.W), plane(dy, i, g.P*g.Q), plane(x, i, g.H*g.W), plane(y, i, g.P*g.Q), g)
 	})
-}
-
-// maxPoolGrad2x2Plane finds the maximum's place without branches: in a random
-// input every one of them would be mispredicted.
-func maxPoolGrad2x2Plane[T float](dx, dy, x, y []T, g backend.PoolGeom) {
-	if 2*g.P < g.H || 2*g.Q < g.W {
-		clear(dx)
-	}
-	for p := range g.P {
-		top, bottom := 2*p*g.W, (2*p+1)*g.W
-		a, b := pairs(x[top:], g.Q), pairs(x[bottom:], g.Q)
-		da, db := pairs(dx[top:], g.Q), pairs(dx[bottom:], g.Q)
-		m, d := y[p*g.Q:][:len(a)], dy[p*g.Q:][:len(a)]
-		b, da, db = b[:len(a)], da[:len(a)], db[:len(a)]
-		for q := range a {
-			best := m[q]
-			at := 3
-			if b[q][0] == best {
-				at = 2
-			}
-			if a[q][1] == best {
-				at = 1
-			}
-			if a[q][0] == best {
-				at = 0
-			}
-			if best != best {
-				at = lastNaN([4]T{a[q][0], a[q][1], b[q][0], b[q][1]})
-			}
-			var tile [4]T
-			tile[at&3] = d[q]
-			da[q] = [2]T{tile[0], tile[1]}
-			db[q] = [2]T{tile[2], tile[3]}
-		}
-	}
-}
-
-func lastNaN[T float](s [4]T) int {
-	last := 0
-	for i, v := range s {
-		if v != v {
-			last = i
-		}
-	}
-	return last
 }
 
 func maxPoolGradPlane[T float](dx, dy, x, y []T, g backend.PoolGeom) {

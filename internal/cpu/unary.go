@@ -23,6 +23,14 @@ func (be *Backend) Unary(dst, x backend.Array, op backend.UnaryOp, p backend.Una
 		}
 		return
 	}
+	if op == backend.ReLU && x.DType().IsFloat() {
+		if x.DType() == backend.Float32 {
+			relu(data[float32](dst), data[float32](x))
+		} else {
+			relu(data[float64](dst), data[float64](x))
+		}
+		return
+	}
 	switch x.DType() {
 	case backend.Float32:
 		unary(data[float32](dst), data[float32](x), op, p, func() func(float32) float32 {
@@ -36,6 +44,11 @@ func (be *Backend) Unary(dst, x backend.Array, op backend.UnaryOp, p backend.Una
 	case backend.Uint8, backend.Bool:
 		unary(data[uint8](dst), data[uint8](x), op, p, func() func(uint8) uint8 { return intFunction[uint8](op) })
 	}
+}
+
+func relu[T float](dst, x []T) {
+	kn := vectorOf[T]()
+	parallel(len(dst), grain, func(lo, hi int) { kn.relu(dst[lo:hi], x[lo:hi]) })
 }
 
 // is computes the operations whose result is Bool.
@@ -278,9 +291,9 @@ func (be *Backend) UnaryGrad(dx, dy, x, y backend.Array, op backend.UnaryOp, p b
 		return
 	case backend.ReLU:
 		if dx.DType() == backend.Float32 {
-			reluGrad(data[uint32](dx), data[uint32](dy), data[uint32](y))
+			reluGrad(data[float32](dx), data[float32](dy), data[float32](y))
 		} else {
-			reluGrad(data[uint64](dx), data[uint64](dy), data[uint64](y))
+			reluGrad(data[float64](dx), data[float64](dy), data[float64](y))
 		}
 		return
 	}
@@ -292,20 +305,10 @@ func (be *Backend) UnaryGrad(dx, dy, x, y backend.Array, op backend.UnaryOp, p b
 }
 
 // reluGrad passes dy where y, which is never negative, is not 0 (where it is NaN
-// too, as PyTorch does). On the bits of the numbers the compiler selects without
-// a jump, which nobody could predict.
-func reluGrad[T uint32 | uint64](dx, dy, y []T) {
-	parallel(len(dx), grain, func(lo, hi int) {
-		dx, dy, y := dx[lo:hi], dy[lo:hi], y[lo:hi]
-		dy, y = dy[:len(dx)], y[:len(dx)]
-		for i := range dx {
-			v := dy[i]
-			if y[i]<<1 == 0 { // +0 or -0
-				v = 0
-			}
-			dx[i] = v
-		}
-	})
+// too, as PyTorch does).
+func reluGrad[T float](dx, dy, y []T) {
+	kn := vectorOf[T]()
+	parallel(len(dx), grain, func(lo, hi int) { kn.reluGrad(dx[lo:hi], dy[lo:hi], y[lo:hi]) })
 }
 
 // unaryGrad computes dx from v, which is x or y.

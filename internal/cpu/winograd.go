@@ -209,6 +209,8 @@ type winograd struct {
 	weight       []float32
 	laneK, laneC int // from one weight of an output channel, or of an input channel, to the next
 	turned       bool
+	scale        []float32 // of each output channel; may be nil
+	relu         bool      // follows
 }
 
 // winogradFor readies the algorithm for a convolution of float32, or returns nil where there is
@@ -529,8 +531,8 @@ func (wi *winograd) outputs(ws *tileSpace, y, bias []float32, stride int, u *col
 	}
 	pixels := runs * run
 	// Channels whose whole maps are there are contiguous, but a bias is added channel by channel where these are not tiny.
-	batch := 1
-	if pixels == plane && (bias == nil || pixels < 8) {
+	batch, affine := 1, wi.scale != nil || wi.relu
+	if pixels == plane && (bias == nil || affine || pixels < 8) {
 		batch = max(1, stageSize/(u.lanes*pixels))
 	}
 	vector := 0
@@ -554,15 +556,20 @@ func (wi *winograd) outputs(ws *tileSpace, y, bias []float32, stride int, u *col
 			}
 			var plus float32
 			switch {
-			case bias == nil:
-			case more == 1:
+			case bias == nil && !affine:
+			case more == 1 && !affine:
 				plus = bias[k0+k]
 			default:
 				for i := range more {
-					plane := stage[i*pixels*u.lanes:][:pixels*u.lanes]
-					for j := range plane {
-						plane[j] += bias[k0+k+i]
+					factor, summand := float32(1), float32(0)
+					if wi.scale != nil {
+						factor = wi.scale[k0+k+i]
 					}
+					if bias != nil {
+						summand = bias[k0+k+i]
+					}
+					plane := stage[i*pixels*u.lanes:][:pixels*u.lanes]
+					current.vector.normalize(plane, plane, one(len(plane)), 0, factor, summand, wi.relu)
 				}
 			}
 			for r := range runs {
@@ -617,7 +624,7 @@ func (wi *winograd) blocks() (blocks []block, size int) {
 	return blocks, size
 }
 
-// convolve computes the convolution of x, with a bias where there is one. The
+// convolve computes the convolution of x, with scale, bias and ReLU where there are such. The
 // smaller of weights and input is transformed at once for all units of work, the
 // other by each. How many units there are depends on the number of cores; no sum does.
 func (wi *winograd) convolve(y, x, bias []float32) {

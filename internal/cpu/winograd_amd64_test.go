@@ -92,10 +92,10 @@ func TestScatter(t *testing.T) {
 
 // TestWinogradOfAllKernels runs the algorithms with the kernels that this machine would not choose.
 func TestWinogradOfAllKernels(t *testing.T) {
-	chosen := kernel32
-	defer func() { kernel32 = chosen }()
+	chosen := current
+	defer func() { current = chosen }()
 	rows := func(t *testing.T, kn *kernel[float32]) {
-		kernel32 = kn
+		current.gemm = kn
 		testWinograd(t)
 	}
 	eachKernel(t, rows)

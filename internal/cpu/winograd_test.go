@@ -94,7 +94,7 @@ func (p *passes) plain(pass int) []float64 {
 	dst := array(make([]float32, p.elements[pass]))
 	switch pass {
 	case 0:
-		p.be.Conv2d(dst, array(p.x), array(p.w), array(p.bias), p.g)
+		p.be.Conv2d(dst, array(p.x), array(p.w), backend.Array{}, array(p.bias), p.g)
 	case 1:
 		p.be.Conv2dInputGrad(dst, array(p.y), array(p.w), p.g)
 	case 2:

@@ -17,7 +17,7 @@ func init() {
 		}
 	}
 	rows = append(rows,
-		Row{"Conv2d", "convolves for every stride, padding, dilation and number of groups, with and without a bias", both(testConv2d[float32], testConv2d[float64])},
+		Row{"Conv2d", "convolves for every stride, padding, dilation and number of groups, with and without scale, bias and ReLU", both(testConv2d[float32], testConv2d[float64])},
 		Row{"Conv2dInputGrad", "gives each input the sum of what it sent through the weights", both(testConv2dInputGrad[float32], testConv2dInputGrad[float64])},
 		Row{"Conv2dWeightGrad", "gives each weight the sum over all pixels of all images", both(testConv2dWeightGrad[float32], testConv2dWeightGrad[float64])},
 	)
@@ -109,13 +109,21 @@ func testConv2d[T float32 | float64](t *testing.T, be backend.Backend, c convCas
 	want := make([]float64, ny)
 	eachTap(c.g, func(iy, ix, iw int) { want[iy] += x[ix] * w[iw] })
 	y := empty[T](be, ny)
-	be.Conv2d(y, floats[T](be, x), floats[T](be, w), backend.Array{}, c.g)
+	be.Conv2d(y, floats[T](be, x), floats[T](be, w), backend.Array{}, backend.Array{}, c.g)
 	wantFloats(t, be, fmt.Sprintf("%+v", c.g), y, want, tolerance[T]())
 	for i := range want {
 		want[i] += bias[i/(c.g.P*c.g.Q)%c.g.K]
 	}
-	be.Conv2d(y, floats[T](be, x), floats[T](be, w), floats[T](be, bias), c.g)
+	be.Conv2d(y, floats[T](be, x), floats[T](be, w), backend.Array{}, floats[T](be, bias), c.g)
 	wantFloats(t, be, fmt.Sprintf("with bias %+v", c.g), y, want, tolerance[T]())
+	scale := random(4, c.g.K)
+	for i := range want {
+		k := i / (c.g.P * c.g.Q) % c.g.K
+		want[i] = max(0, (want[i]-bias[k])*scale[k]+bias[k])
+	}
+	c.g.ReLU = true
+	be.Conv2d(y, floats[T](be, x), floats[T](be, w), floats[T](be, scale), floats[T](be, bias), c.g)
+	wantFloats(t, be, fmt.Sprintf("with scale, bias and ReLU %+v", c.g), y, want, tolerance[T]())
 }
 
 func testConv2dInputGrad[T float32 | float64](t *testing.T, be backend.Backend, c convCase) {

@@ -17,6 +17,8 @@ func init() {
 		Row{"BatchNorm", "a large mean does not drown the variance", testBatchNormLargeMean},
 		Row{"BatchNorm", "the number of threads does not matter", testBatchNormThreads},
 		Row{"BatchNormGrad", "computes the gradients that are present", testBatchNormGrad},
+		Row{"BatchNorm", "with ReLU gives the bits of the two of them", testBatchNormReLU},
+		Row{"BatchNormGrad", "with ReLU gives the bits of the two of them", testBatchNormReLU},
 		Row{"RowNorm", "normalizes each row", testRowNorm},
 		Row{"RowNormGrad", "computes the gradient from the result", testRowNormGrad},
 	)
@@ -180,9 +182,57 @@ func testBatchNormThreads(t *testing.T, be backend.Backend) {
 		sameOnAnyThreads(t, func() []float32 {
 			y, dx, mean, invstd := empty[float32](be, x.Len), empty[float32](be, x.Len), empty[float32](be, g.C), empty[float32](be, g.C)
 			be.BatchNorm(y, mean, invstd, backend.Array{}, backend.Array{}, x, backend.Array{}, backend.Array{}, g)
-			be.BatchNormGrad(dx, backend.Array{}, backend.Array{}, dy, x, backend.Array{}, mean, invstd, g)
+			be.BatchNormGrad(dx, backend.Array{}, backend.Array{}, dy, x, backend.Array{}, backend.Array{}, mean, invstd, g)
 			return append(get[float32](be, y), get[float32](be, dx)...)
 		})
+	}
+}
+
+// testBatchNormReLU compares ReLU's part in BatchNorm, forward and back, with
+// ReLU as a method of its own.
+func testBatchNormReLU(t *testing.T, be backend.Backend) {
+	for _, g := range batchNormGeoms {
+		for _, training := range []bool{true, false} {
+			g.Training, g.Eps, g.Momentum = training, 1e-5, 0.1
+			testBatchNormReLUOf[float32](t, be, g)
+			testBatchNormReLUOf[float64](t, be, g)
+		}
+	}
+}
+
+func testBatchNormReLUOf[T float32 | float64](t *testing.T, be backend.Backend, g backend.BatchNormGeom) {
+	t.Helper()
+	n := g.N * g.C * g.Inner
+	x, dy := floats[T](be, random(1, n)), floats[T](be, random(2, n))
+	w, b := floats[T](be, positive(3, g.C)), floats[T](be, random(4, g.C))
+	mean, invstd := empty[T](be, g.C), empty[T](be, g.C)
+	stats := func() (mean, variance backend.Array) {
+		return floats[T](be, random(5, g.C)), floats[T](be, positive(6, g.C))
+	}
+	var none backend.Array
+
+	y, dx, dw, db := empty[T](be, n), empty[T](be, n), empty[T](be, g.C), empty[T](be, g.C)
+	runMean, runVar := stats()
+	be.BatchNorm(y, mean, invstd, runMean, runVar, x, w, b, g)
+	be.Unary(y, y, backend.ReLU, backend.UnaryParams{})
+	masked := empty[T](be, n)
+	be.UnaryGrad(masked, dy, none, y, backend.ReLU, backend.UnaryParams{})
+	be.BatchNormGrad(dx, dw, db, masked, x, none, w, mean, invstd, g)
+
+	g.ReLU = true
+	y2, dx2, dw2, db2 := empty[T](be, n), empty[T](be, n), empty[T](be, g.C), empty[T](be, g.C)
+	runMean2, runVar2 := stats()
+	be.BatchNorm(y2, mean, invstd, runMean2, runVar2, x, w, b, g)
+	be.BatchNormGrad(dx2, dw2, db2, dy, x, y2, w, mean, invstd, g)
+	for _, same := range []struct {
+		name      string
+		got, want backend.Array
+	}{
+		{"y", y2, y}, {"dx", dx2, dx}, {"dw", dw2, dw}, {"db", db2, db}, {"running mean", runMean2, runMean}, {"running variance", runVar2, runVar},
+	} {
+		if got, want := get[T](be, same.got), get[T](be, same.want); !slices.Equal(got, want) {
+			t.Errorf("%v %+v: %s: got %v, want %v", dtypeOf[T](), g, same.name, got, want)
+		}
 	}
 }
 
@@ -227,18 +277,18 @@ func testBatchNormGradOf[T float32 | float64](t *testing.T, be backend.Backend, 
 	var none backend.Array
 
 	gx, gw, gb := empty[T](be, len(x)), empty[T](be, g.C), empty[T](be, g.C)
-	be.BatchNormGrad(gx, gw, gb, dya, xa, wa, ma, sa, g)
+	be.BatchNormGrad(gx, gw, gb, dya, xa, backend.Array{}, wa, ma, sa, g)
 	wantFloats(t, be, name+": dx", gx, scaled, tolerance[T]())
 	wantFloats(t, be, name+": dw", gw, dw, tolerance[T]())
 	wantFloats(t, be, name+": db", gb, db, tolerance[T]())
 
 	gx = empty[T](be, len(x))
-	be.BatchNormGrad(gx, none, none, dya, xa, none, ma, sa, g)
+	be.BatchNormGrad(gx, none, none, dya, xa, backend.Array{}, none, ma, sa, g)
 	wantFloats(t, be, name+": dx alone, without w", gx, plain, tolerance[T]())
 
 	gw, gb = empty[T](be, g.C), empty[T](be, g.C)
-	be.BatchNormGrad(none, gw, none, dya, xa, wa, ma, sa, g)
-	be.BatchNormGrad(none, none, gb, dya, xa, wa, ma, sa, g)
+	be.BatchNormGrad(none, gw, none, dya, xa, backend.Array{}, wa, ma, sa, g)
+	be.BatchNormGrad(none, none, gb, dya, xa, backend.Array{}, wa, ma, sa, g)
 	wantFloats(t, be, name+": dw alone", gw, dw, tolerance[T]())
 	wantFloats(t, be, name+": db alone", gb, db, tolerance[T]())
 }

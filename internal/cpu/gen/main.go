@@ -1,7 +1,8 @@
 // Command gen writes the assembly of package cpu: the inner kernels of the
-// matrix product and the transposition that packs its operands, and the
-// transforms of Winograd's convolutions. It is a module of its own, so that nobody who uses Wick depends on avo. Run it with
-// go generate in internal/cpu.
+// matrix product and the transposition that packs its operands, the transforms of
+// Winograd's convolutions, and what passes over memory. It is a module of its own,
+// so that nobody who uses Wick depends on avo. Run it with go generate in
+// internal/cpu.
 package main
 
 import (
@@ -26,6 +27,8 @@ func main() {
 		transpose8()
 		copy8()
 		stage8()
+	case "vector":
+		vector()
 	case "winograd":
 		winograd()
 	}

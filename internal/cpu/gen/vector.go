@@ -1,0 +1,871 @@
+package main
+
+import (
+	"fmt"
+	"go/types"
+
+	"github.com/mmcloughlin/avo/attr"
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// The kernels that pass over memory. One program makes each of them for AVX-512
+// and for AVX2. They round where the Go loops do, so products are not fused with
+// sums, except in the sums in float64.
+
+// isa is what a kernel is made for.
+type isa struct {
+	wide  bool // AVX-512F, otherwise AVX2 and FMA
+	lanes int  // float32 elements of a register
+}
+
+var isas = []isa{{true, 16}, {false, 8}}
+
+// vector writes all of these kernels.
+func vector() {
+	ones = GLOBL("ones", attr.RODATA|attr.NOPTR)
+	for i := range 32 {
+		DATA(4*i, U32(uint32([]int64{1<<32 - 1, 0}[i/16])))
+	}
+	for i, name := range []string{"outOfPairs", "intoPairs"} {
+		pairOrder[i] = GLOBL(name, attr.RODATA|attr.NOPTR)
+		for j, q := range [][]int{{0, 2, 4, 6, 1, 3, 5, 7}, {0, 4, 1, 5, 2, 6, 3, 7}}[i] {
+			DATA(8*j, U64(q))
+		}
+	}
+	for _, v := range isas {
+		v.sumsAbout()
+		v.sumAndDot(false)
+		v.sumAndDot(true)
+		v.normalize(false)
+		v.normalize(true)
+		v.normalizeGrad(false)
+		v.normalizeGrad(true)
+		v.sum("sum", false)
+		v.sum("sumSquares", true)
+		v.relu()
+		v.reluGrad()
+		v.binary("add", VADDPS)
+		v.binary("sub", VSUBPS)
+		v.binary("mul", VMULPS)
+		v.binary("div", VDIVPS)
+		v.adam()
+		v.sgd()
+		v.maxPool()
+		v.maxPoolGrad()
+	}
+}
+
+var (
+	ones      Mem    // sixteen words of ones, sixteen of zeros: masks of any length
+	pairOrder [2]Mem // see fix
+)
+
+// text begins a kernel.
+func (v isa) text(name, signature string, doc ...string) {
+	needs := "AVX2 and FMA"
+	suffix := "256"
+	if v.wide {
+		needs, suffix = "AVX-512F", "512"
+	}
+	TEXT(name+suffix, NOSPLIT, signature)
+	Pragma("noescape")
+	doc = append([]string{}, doc...)
+	doc[0] = name + suffix + " " + doc[0]
+	doc[len(doc)-1] += " It needs " + needs + "."
+	Doc(doc...)
+}
+
+func (v isa) reg() reg.VecVirtual {
+	if v.wide {
+		return ZMM()
+	}
+	return YMM()
+}
+
+func (v isa) zero() reg.VecVirtual {
+	z := v.reg()
+	v.clear(z)
+	return z
+}
+
+func (v isa) clear(z reg.VecVirtual) {
+	if v.wide {
+		VPXORQ(z, z, z)
+	} else {
+		VXORPS(z, z, z)
+	}
+}
+
+// all returns a register with the parameter in all lanes.
+func (v isa) all(param string) reg.VecVirtual {
+	a, err := Param(param).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	r := v.reg()
+	if a.Type.Kind() == types.Float64 {
+		VBROADCASTSD(a.Addr, r)
+	} else {
+		VBROADCASTSS(a.Addr, r)
+	}
+	return r
+}
+
+// arg loads a parameter of 64 bits.
+func arg(name string) reg.GPVirtual { return Load(Param(name), GP64()).(reg.GPVirtual) }
+
+// mask is the lanes that take part in a register's work: a k register with
+// AVX-512, else all bits of each lane in a vector register. nil means all lanes.
+type mask any
+
+// lanesOf returns the mask of the first n lanes, n < 2·width, of width floats
+// from lane from on; the words of n are destroyed with AVX-512.
+func (v isa) lanesOf(n reg.GPVirtual, from, width int) mask {
+	if v.wide {
+		bits, count := GP64(), GP64()
+		MOVQ(U32(1), bits)
+		MOVQ(n, count)
+		shift(bits, count)
+		DECQ(bits)
+		if from > 0 {
+			SHRQ(Imm(uint64(from)), bits)
+		}
+		k := K()
+		KMOVW(bits.As32(), k)
+		return k
+	}
+	at := GP64()
+	p := Mem{Base: at}
+	LEAQ(ones.Offset(64+4*from), at)
+	back := GP64()
+	MOVQ(n, back)
+	SHLQ(Imm(2), back)
+	SUBQ(back, at)
+	if width == 4 {
+		x := XMM()
+		VMOVUPS(p, x)
+		return x
+	}
+	y := YMM()
+	VMOVUPS(p, y)
+	return y
+}
+
+// shift shifts x left by n, which must be in CL.
+func shift(x, n reg.GPVirtual) {
+	MOVQ(n, reg.RCX)
+	SHLQ(reg.CL, x)
+}
+
+func (v isa) load(p Mem, m mask, r reg.VecVirtual) {
+	switch {
+	case m == nil:
+		VMOVUPS(p, r)
+	case v.wide:
+		VMOVUPS_Z(p, m.(reg.Register), r)
+	default:
+		VMASKMOVPS(p, m.(reg.Register), r)
+	}
+}
+
+func (v isa) store(r reg.VecVirtual, p Mem, m mask) {
+	switch {
+	case m == nil:
+		VMOVUPS(r, p)
+	case v.wide:
+		VMOVUPS(r, m.(reg.Register), p)
+	default:
+		VMASKMOVPS(r, m.(reg.Register), p)
+	}
+}
+
+// stream is a loop over n elements of several arrays: body(i, m) works on the
+// registers of elements i·lanes further on; m is the mask of the last ones.
+type stream struct {
+	label  string
+	lanes  int
+	unroll int
+	at     reg.GPVirtual // offset in bytes from the arrays' beginnings
+	n      reg.GPVirtual // elements; stays
+	rest   reg.GPVirtual // n modulo lanes, which m masks
+	m      mask
+}
+
+// stream readies a loop.
+func (v isa) stream(label string, n reg.GPVirtual, lanes, unroll int) *stream {
+	s := &stream{label: label, lanes: lanes, unroll: unroll, at: GP64(), n: n, rest: GP64()}
+	MOVQ(n, s.rest)
+	ANDQ(Imm(uint64(lanes-1)), s.rest)
+	s.m = v.lanesOf(s.rest, 0, lanes)
+	return s
+}
+
+// mem is where an array's elements of register i are.
+func (s *stream) mem(base reg.Register, i int) Mem {
+	return Mem{Base: base, Index: s.at, Scale: 1, Disp: 4 * s.lanes * i}
+}
+
+func (s *stream) run(body func(i int, m mask)) {
+	left := GP64()
+	MOVQ(s.n, left)
+	XORQ(s.at, s.at)
+	wide := s.lanes * s.unroll
+	if s.unroll > 1 {
+		SUBQ(Imm(uint64(wide)), left)
+		JLT(LabelRef(s.label + "_single"))
+		Label(s.label + "_wide")
+		for i := range s.unroll {
+			body(i, nil)
+		}
+		ADDQ(U32(4*wide), s.at)
+		SUBQ(Imm(uint64(wide)), left)
+		JGE(LabelRef(s.label + "_wide"))
+		Label(s.label + "_single")
+		ADDQ(Imm(uint64(wide)), left)
+	}
+	SUBQ(Imm(uint64(s.lanes)), left)
+	JLT(LabelRef(s.label + "_rest"))
+	Label(s.label + "_one")
+	body(0, nil)
+	ADDQ(Imm(uint64(4*s.lanes)), s.at)
+	SUBQ(Imm(uint64(s.lanes)), left)
+	JGE(LabelRef(s.label + "_one"))
+	Label(s.label + "_rest")
+	TESTQ(s.rest, s.rest)
+	JZ(LabelRef(s.label + "_end"))
+	body(0, s.m)
+	Label(s.label + "_end")
+}
+
+// eachRow repeats body for rows, stride elements apart, of the arrays.
+func eachRow(arrays []reg.GPVirtual, body func()) {
+	rows, stride := arg("rows"), arg("stride")
+	SHLQ(Imm(2), stride)
+	TESTQ(rows, rows)
+	JZ(LabelRef("done"))
+	Label("row")
+	body()
+	for _, a := range arrays {
+		ADDQ(stride, a)
+	}
+	DECQ(rows)
+	JNZ(LabelRef("row"))
+	Label("done")
+}
+
+// doubles is half as many lanes: those of float64.
+func (v isa) doubles() int { return v.lanes / 2 }
+
+// float64s loads as many floats as fit a register of float64; floats first gets
+// them as they are, and may change them.
+func (v isa) float64s(p Mem, m mask, floats func(f reg.VecVirtual)) reg.VecVirtual {
+	d := v.reg()
+	if m == nil && floats == nil {
+		VCVTPS2PD(p, d)
+		return d
+	}
+	f := v.floatsOf(p, m)
+	if floats != nil {
+		floats(f)
+	}
+	VCVTPS2PD(v.half(f), d)
+	return d
+}
+
+// half is the part of a register that floatsOf fills.
+func (v isa) half(f reg.VecVirtual) reg.Register {
+	if v.wide {
+		return f.AsY()
+	}
+	return f.AsX()
+}
+
+// floatsOf loads as many floats as fit a register of float64.
+func (v isa) floatsOf(p Mem, m mask) reg.VecVirtual {
+	f := v.reg()
+	switch {
+	case m == nil:
+		VMOVUPS(p, v.half(f))
+	case v.wide:
+		VMOVUPS_Z(p, m.(reg.Register), f)
+	default:
+		VMASKMOVPS(p, m.(reg.Register), f.AsX())
+	}
+	return f
+}
+
+// fold adds all lanes of all registers into the result.
+func (v isa) fold(s []reg.VecVirtual, result string) {
+	for n := len(s) / 2; n > 0; n /= 2 {
+		for i := range n {
+			VADDPD(s[i+n], s[i], s[i])
+		}
+	}
+	y := s[0].AsY()
+	if v.wide {
+		h := YMM()
+		VEXTRACTF64X4(Imm(1), s[0], h)
+		VADDPD(h, y, y)
+	}
+	h := XMM()
+	VEXTRACTF128(Imm(1), y, h)
+	x := s[0].AsX()
+	VADDPD(h, x, x)
+	VUNPCKHPD(x, x, h)
+	VADDSD(h, x, x)
+	Store(x, Return(result))
+}
+
+// sums returns registers of zeros to sum in.
+func (v isa) sums(n int) []reg.VecVirtual {
+	s := make([]reg.VecVirtual, n)
+	for i := range s {
+		s[i] = v.zero()
+	}
+	return s
+}
+
+func (v isa) sumsAbout() {
+	v.text("sumsAbout", "func(x *float32, rows, stride, n int, near float64) (sum, squares float64)",
+		"returns Σ (x-near) and Σ (x-near)² over rows of n elements, stride apart.")
+	x, n := arg("x"), arg("n")
+	near := v.all("near")
+	const unroll = 4
+	sum, squares := v.sums(unroll), v.sums(unroll)
+	s := v.stream("e", n, v.doubles(), unroll)
+	eachRow([]reg.GPVirtual{x}, func() {
+		s.run(func(i int, m mask) {
+			d := v.float64s(s.mem(x, i), m, nil)
+			switch {
+			case m == nil:
+				VSUBPD(near, d, d)
+			case v.wide:
+				VSUBPD_Z(near, d, m.(reg.Register), d)
+			default:
+				VSUBPD(near, d, d)
+				wide := YMM()
+				VPMOVSXDQ(m.(reg.Register), wide)
+				VANDPD(wide, d, d)
+			}
+			VADDPD(d, sum[i], sum[i])
+			VFMADD231PD(d, d, squares[i])
+		})
+	})
+	v.fold(sum, "sum")
+	v.fold(squares, "squares")
+	VZEROUPPER()
+	RET()
+}
+
+// The predicates of VCMPPS.
+const (
+	equal        = 0 // and ordered
+	unordered    = 3 // one is NaN
+	notEqual     = 4 // or unordered
+	notLessEqual = 6 // or unordered
+)
+
+func (v isa) sumAndDot(relu bool) {
+	name, signature := "sumAndDot", "func(dy, x *float32, rows, stride, n int, mean float64) (sum, dot float64)"
+	doc := "returns Σ dy and Σ dy·(x-mean) over rows of n elements, stride apart."
+	if relu {
+		name, signature = "sumAndDotReLU", "func(dy, x, y *float32, rows, stride, n int, mean float64) (sum, dot float64)"
+		doc = "is sumAndDot of dy where y is not 0."
+	}
+	v.text(name, signature, doc)
+	dy, x, n := arg("dy"), arg("x"), arg("n")
+	arrays := []reg.GPVirtual{dy, x}
+	var y reg.GPVirtual
+	var zero reg.VecVirtual
+	if relu {
+		y = arg("y")
+		arrays = append(arrays, y)
+		zero = v.zero()
+	}
+	mean := v.all("mean")
+	const unroll = 4
+	sum, dot := v.sums(unroll), v.sums(unroll)
+	s := v.stream("e", n, v.doubles(), unroll)
+	eachRow(arrays, func() {
+		s.run(func(i int, m mask) {
+			var pass func(reg.VecVirtual)
+			if relu {
+				pass = func(f reg.VecVirtual) {
+					r := v.floatsOf(s.mem(y, i), m)
+					VCMPPS(Imm(notEqual), v.half(zero), v.half(r), v.half(r))
+					VANDPS(v.half(r), v.half(f), v.half(f))
+				}
+			}
+			a := v.float64s(s.mem(dy, i), m, pass)
+			b := v.float64s(s.mem(x, i), m, nil)
+			VADDPD(a, sum[i], sum[i])
+			VSUBPD(mean, b, b)
+			VFMADD231PD(a, b, dot[i])
+		})
+	})
+	v.fold(sum, "sum")
+	v.fold(dot, "dot")
+	VZEROUPPER()
+	RET()
+}
+
+// positive replaces what is not positive by 0, but for NaN.
+func (v isa) positive(r, zero reg.VecVirtual) {
+	if v.wide {
+		k := K()
+		VCMPPS(Imm(notLessEqual), zero, r, k)
+		VMOVAPS_Z(r, k, r)
+		return
+	}
+	m := YMM()
+	VCMPPS(Imm(notLessEqual), zero, r, m)
+	VANDPS(m, r, r)
+}
+
+// where loads from p, but 0 where y is 0.
+func (v isa) where(y reg.VecVirtual, zero reg.VecVirtual, p Mem, m mask, r reg.VecVirtual) {
+	if v.wide {
+		k := K()
+		if m == nil {
+			VCMPPS(Imm(notEqual), zero, y, k)
+		} else {
+			VCMPPS(Imm(notEqual), zero, y, m.(reg.Register), k)
+		}
+		VMOVUPS_Z(p, k, r)
+		return
+	}
+	pass := YMM()
+	VCMPPS(Imm(notEqual), zero, y, pass)
+	v.load(p, m, r)
+	VANDPS(pass, r, r)
+}
+
+func (v isa) normalize(relu bool) {
+	name, doc := "normalize", "computes dst = (x-mean)·scale + shift for rows of n elements, stride apart."
+	if relu {
+		name, doc = "normalizeReLU", "computes dst = max((x-mean)·scale + shift, 0) for rows of n elements, stride apart."
+	}
+	v.text(name, "func(dst, x *float32, rows, stride, n int, mean, scale, shift float32)", doc)
+	dst, x, n := arg("dst"), arg("x"), arg("n")
+	mean, scale, shift := v.all("mean"), v.all("scale"), v.all("shift")
+	var zero reg.VecVirtual
+	if relu {
+		zero = v.zero()
+	}
+	s := v.stream("e", n, v.lanes, 4)
+	eachRow([]reg.GPVirtual{dst, x}, func() {
+		s.run(func(i int, m mask) {
+			r := v.reg()
+			v.load(s.mem(x, i), m, r)
+			VSUBPS(mean, r, r)
+			VMULPS(scale, r, r)
+			VADDPS(shift, r, r)
+			if relu {
+				v.positive(r, zero)
+			}
+			v.store(r, s.mem(dst, i), m)
+		})
+	})
+	VZEROUPPER()
+	RET()
+}
+
+func (v isa) normalizeGrad(relu bool) {
+	name, signature := "normalizeGrad", "func(dx, dy, x *float32, rows, stride, n int, mean, dyMean, slope, scale float32)"
+	doc := "computes dx = (dy - dyMean - (x-mean)·slope)·scale for rows of n elements, stride apart."
+	if relu {
+		name, signature = "normalizeGradReLU", "func(dx, dy, x, y *float32, rows, stride, n int, mean, dyMean, slope, scale float32)"
+		doc = "is normalizeGrad with 0 for dy where y is 0."
+	}
+	v.text(name, signature, doc)
+	dx, dy, x, n := arg("dx"), arg("dy"), arg("x"), arg("n")
+	arrays := []reg.GPVirtual{dx, dy, x}
+	var y reg.GPVirtual
+	var zero reg.VecVirtual
+	if relu {
+		y = arg("y")
+		arrays = append(arrays, y)
+		zero = v.zero()
+	}
+	mean, dyMean, slope, scale := v.all("mean"), v.all("dyMean"), v.all("slope"), v.all("scale")
+	s := v.stream("e", n, v.lanes, 2)
+	eachRow(arrays, func() {
+		s.run(func(i int, m mask) {
+			a, b := v.reg(), v.reg()
+			if relu {
+				r := v.reg()
+				v.load(s.mem(y, i), m, r)
+				v.where(r, zero, s.mem(dy, i), m, a)
+			} else {
+				v.load(s.mem(dy, i), m, a)
+			}
+			v.load(s.mem(x, i), m, b)
+			VSUBPS(mean, b, b)
+			VMULPS(slope, b, b)
+			VSUBPS(dyMean, a, a)
+			VSUBPS(b, a, a)
+			VMULPS(scale, a, a)
+			v.store(a, s.mem(dx, i), m)
+		})
+	})
+	VZEROUPPER()
+	RET()
+}
+
+func (v isa) sum(name string, square bool) {
+	v.text(name, "func(x *float32, n int) (sum float64)",
+		fmt.Sprintf("returns Σ %s over n elements.", map[bool]string{false: "x", true: "x²"}[square]))
+	x, n := arg("x"), arg("n")
+	const unroll = 4
+	sum := v.sums(unroll)
+	s := v.stream("e", n, v.doubles(), unroll)
+	s.run(func(i int, m mask) {
+		d := v.float64s(s.mem(x, i), m, nil)
+		if square {
+			VFMADD231PD(d, d, sum[i])
+		} else {
+			VADDPD(d, sum[i], sum[i])
+		}
+	})
+	v.fold(sum, "sum")
+	VZEROUPPER()
+	RET()
+}
+
+func (v isa) relu() {
+	v.text("relu", "func(dst, x *float32, n int)", "computes dst = max(x, 0) for n elements.")
+	dst, x, n := arg("dst"), arg("x"), arg("n")
+	zero := v.zero()
+	s := v.stream("e", n, v.lanes, 4)
+	s.run(func(i int, m mask) {
+		r := v.reg()
+		v.load(s.mem(x, i), m, r)
+		v.positive(r, zero)
+		v.store(r, s.mem(dst, i), m)
+	})
+	VZEROUPPER()
+	RET()
+}
+
+func (v isa) reluGrad() {
+	v.text("reluGrad", "func(dx, dy, y *float32, n int)", "computes dx = dy where y is not 0, else 0, for n elements.")
+	dx, dy, y, n := arg("dx"), arg("dy"), arg("y"), arg("n")
+	zero := v.zero()
+	s := v.stream("e", n, v.lanes, 4)
+	s.run(func(i int, m mask) {
+		a, r := v.reg(), v.reg()
+		v.load(s.mem(y, i), m, r)
+		v.where(r, zero, s.mem(dy, i), m, a)
+		v.store(a, s.mem(dx, i), m)
+	})
+	VZEROUPPER()
+	RET()
+}
+
+func (v isa) binary(name string, op func(...Op)) {
+	v.text(name, "func(dst, a, b *float32, n int)",
+		fmt.Sprintf("computes dst = a %s b for n elements.", map[string]string{"add": "+", "sub": "-", "mul": "·", "div": "/"}[name]))
+	dst, a, b, n := arg("dst"), arg("a"), arg("b"), arg("n")
+	s := v.stream("e", n, v.lanes, 4)
+	s.run(func(i int, m mask) {
+		r, t := v.reg(), v.reg()
+		v.load(s.mem(a, i), m, r)
+		v.load(s.mem(b, i), m, t)
+		op(t, r, r)
+		v.store(r, s.mem(dst, i), m)
+	})
+	VZEROUPPER()
+	RET()
+}
+
+// numbers loads floats from the struct that p points at into all lanes of a
+// register each.
+func (v isa) numbers(n int) []reg.VecVirtual {
+	p := arg("p")
+	r := make([]reg.VecVirtual, n)
+	for i := range r {
+		r[i] = v.reg()
+		VBROADCASTSS(Mem{Base: p, Disp: 4 * i}, r[i])
+	}
+	return r
+}
+
+func (v isa) adam() {
+	v.text("adam", "func(w, dw, m, v *float32, n int, p *float32, decays bool)",
+		"makes a step of Adam for n elements. p points at the first field of an adamNumbers; decays says that its decay",
+		"is not 0.")
+	w, g, first, second, n := arg("w"), arg("dw"), arg("m"), arg("v"), arg("n")
+	decays := Load(Param("decays"), GP8())
+	p := v.numbers(9)
+	sign, decay, shrink, size, scale, eps, beta2, new1, new2 := p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8]
+	s := v.stream("e", n, v.lanes, 1)
+	label := 0
+	s.run(func(i int, m mask) {
+		d, x, a, b := v.reg(), v.reg(), v.reg(), v.reg()
+		v.load(s.mem(g, i), m, d)
+		v.load(s.mem(w, i), m, x)
+		VMULPS(sign, d, d)
+		TESTB(decays, decays)
+		skip := fmt.Sprintf("nodecay%d", label)
+		label++
+		JZ(LabelRef(skip))
+		VMULPS(decay, x, a)
+		VADDPS(a, d, d)
+		Label(skip)
+		v.load(s.mem(first, i), m, a)
+		VSUBPS(a, d, b)
+		VMULPS(new1, b, b)
+		VADDPS(b, a, a) // the new first moment
+		v.store(a, s.mem(first, i), m)
+		v.load(s.mem(second, i), m, b)
+		VMULPS(beta2, b, b)
+		t := v.reg()
+		VMULPS(new2, d, t)
+		VMULPS(d, t, t)
+		VADDPS(t, b, b) // the new second moment
+		v.store(b, s.mem(second, i), m)
+		VSQRTPS(b, b)
+		VMULPS(scale, b, b)
+		VADDPS(eps, b, b)
+		VMULPS(size, a, a)
+		VDIVPS(b, a, a)
+		VMULPS(shrink, x, x)
+		VSUBPS(a, x, x)
+		v.store(x, s.mem(w, i), m)
+	})
+	VZEROUPPER()
+	RET()
+}
+
+func (v isa) sgd() {
+	v.text("sgd", "func(w, dw, m *float32, n int, p *float32, decays, nesterov bool)",
+		"makes a step of SGD with momentum for n elements. p points at the first field of an sgdNumbers; decays says that its",
+		"decay is not 0.")
+	w, g, momentum, n := arg("w"), arg("dw"), arg("m"), arg("n")
+	decays, nesterov := Load(Param("decays"), GP8()), Load(Param("nesterov"), GP8())
+	p := v.numbers(5)
+	sign, decay, lr, mu, keep := p[0], p[1], p[2], p[3], p[4]
+	s := v.stream("e", n, v.lanes, 1)
+	label := 0
+	s.run(func(i int, m mask) {
+		d, x, b, t := v.reg(), v.reg(), v.reg(), v.reg()
+		v.load(s.mem(g, i), m, d)
+		v.load(s.mem(w, i), m, x)
+		VMULPS(sign, d, d)
+		TESTB(decays, decays)
+		JZ(LabelRef(fmt.Sprintf("nodecay%d", label)))
+		VMULPS(decay, x, t)
+		VADDPS(t, d, d)
+		Label(fmt.Sprintf("nodecay%d", label))
+		v.load(s.mem(momentum, i), m, b)
+		VMULPS(mu, b, b)
+		VMULPS(keep, d, t)
+		VADDPS(t, b, b)
+		v.store(b, s.mem(momentum, i), m)
+		TESTB(nesterov, nesterov)
+		JZ(LabelRef(fmt.Sprintf("plain%d", label)))
+		VMULPS(mu, b, b)
+		VADDPS(b, d, b)
+		Label(fmt.Sprintf("plain%d", label))
+		label++
+		VMULPS(lr, b, b)
+		VSUBPS(b, x, x)
+		v.store(x, s.mem(w, i), m)
+	})
+	VZEROUPPER()
+	RET()
+}
+
+// windows are the loops over the 2×2 windows of rows of pairs.
+type windows struct {
+	*stream
+	lo, hi mask              // of the pairs of the last windows
+	order  [2]reg.VecVirtual // see fix
+}
+
+func (v isa) windows() *windows {
+	w := &windows{stream: v.stream("e", arg("q"), v.lanes, 1)}
+	two := GP64()
+	LEAQ(Mem{Base: w.rest, Index: w.rest, Scale: 1}, two)
+	w.lo, w.hi = v.lanesOf(two, 0, v.lanes), v.lanesOf(two, v.lanes, v.lanes)
+	if v.wide {
+		for i := range w.order {
+			w.order[i] = ZMM()
+			VMOVUPS(pairOrder[i], w.order[i])
+		}
+	}
+	return w
+}
+
+// pairs is where register i of a row of pairs is.
+func (w *windows) pairs(base reg.Register, i int) Mem {
+	return Mem{Base: base, Index: w.at, Scale: 2, Disp: 4 * w.lanes * i}
+}
+
+// fix puts the windows, which splitting pairs leaves in another order, into
+// their own (0), or into that order (1).
+func (w *windows) fix(v isa, to int, r reg.VecVirtual) {
+	if v.wide {
+		VPERMPD(r, w.order[to], r)
+	} else {
+		VPERMPD(Imm(0xd8), r, r)
+	}
+}
+
+// split loads the windows' elements of one row, the left and the right ones, in
+// the order that fix knows.
+func (w *windows) split(v isa, row reg.Register, m mask) (left, right reg.VecVirtual) {
+	a, b := v.reg(), v.reg()
+	lo, hi := mask(nil), mask(nil)
+	if m != nil {
+		lo, hi = w.lo, w.hi
+	}
+	v.load(w.pairs(row, 0), lo, a)
+	v.load(w.pairs(row, 1), hi, b)
+	left = v.reg()
+	VSHUFPS(Imm(0x88), b, a, left)
+	VSHUFPS(Imm(0xdd), b, a, a)
+	return left, a
+}
+
+// join is split's inverse.
+func (w *windows) join(v isa, left, right reg.VecVirtual, row reg.Register, m mask) {
+	lo, hi := mask(nil), mask(nil)
+	if m != nil {
+		lo, hi = w.lo, w.hi
+	}
+	a := v.reg()
+	VUNPCKLPS(right, left, a)
+	VUNPCKHPS(right, left, left)
+	v.store(a, w.pairs(row, 0), lo)
+	v.store(left, w.pairs(row, 1), hi)
+}
+
+// greater computes r = max(r, x), NaN if one of them is.
+func (v isa) greater(x, r reg.VecVirtual) {
+	if v.wide {
+		k := K()
+		VCMPPS(Imm(unordered), x, r, k)
+		t := v.reg()
+		VMAXPS(x, r, t)
+		VADDPS(x, r, k, t)
+		VMOVAPS(t, r)
+		return
+	}
+	m := YMM() // all ones is a NaN
+	VCMPPS(Imm(unordered), x, r, m)
+	VMAXPS(x, r, r)
+	VORPS(m, r, r)
+}
+
+func (v isa) maxPool() {
+	v.text("maxPool2x2", "func(dst, x *float32, rows, w, q int)",
+		"takes the maxima of q 2×2 windows in each of rows pairs of x's rows, which are w elements long; dst's rows are q.")
+	dst, x, width := arg("dst"), arg("x"), arg("w")
+	w := v.windows()
+	rows, stride := arg("rows"), arg("w")
+	SHLQ(Imm(3), stride)
+	TESTQ(rows, rows)
+	JZ(LabelRef("done"))
+	Label("row")
+	below := GP64()
+	LEAQ(Mem{Base: x, Index: width, Scale: 4}, below)
+	w.run(func(i int, m mask) {
+		a, b := w.split(v, x, m)
+		c, d := w.split(v, below, m)
+		v.greater(b, a)
+		v.greater(d, c)
+		v.greater(c, a)
+		w.fix(v, 0, a)
+		v.store(a, w.mem(dst, i), m)
+	})
+	LEAQ(Mem{Base: dst, Index: w.n, Scale: 4}, dst)
+	ADDQ(stride, x)
+	DECQ(rows)
+	JNZ(LabelRef("row"))
+	Label("done")
+	VZEROUPPER()
+	RET()
+}
+
+func (v isa) maxPoolGrad() {
+	v.text("maxPoolGrad2x2", "func(dx, dy, x, y *float32, rows, w, q int) (nan bool)",
+		"gives dy to the first element of each window that is y, and 0 to the others; see maxPool2x2. It reports whether one",
+		"of y is NaN; what it wrote is of no use then.")
+	dx, dy, x, y, width := arg("dx"), arg("dy"), arg("x"), arg("y"), arg("w")
+	w := v.windows()
+	rows, stride := arg("rows"), arg("w")
+	SHLQ(Imm(3), stride)
+	nan, bits := GP64(), GP64()
+	XORQ(nan, nan)
+	TESTQ(rows, rows)
+	JZ(LabelRef("done"))
+	Label("row")
+	below, dbelow := GP64(), GP64()
+	LEAQ(Mem{Base: x, Index: width, Scale: 4}, below)
+	LEAQ(Mem{Base: dx, Index: width, Scale: 4}, dbelow)
+	w.run(func(i int, m mask) {
+		best, d := v.reg(), v.reg()
+		v.load(w.mem(y, i), m, best)
+		v.load(w.mem(dy, i), m, d)
+		if v.wide {
+			k := K()
+			VCMPPS(Imm(unordered), best, best, k)
+			KMOVW(k, bits.As32())
+		} else {
+			t := YMM()
+			VCMPPS(Imm(unordered), best, best, t)
+			VMOVMSKPS(t, bits.As32())
+		}
+		ORQ(bits, nan)
+		w.fix(v, 1, best)
+		w.fix(v, 1, d)
+		for r := range 2 {
+			from, to := x, dx
+			if r == 1 {
+				from, to = below, dbelow
+			}
+			a, b := w.split(v, from, m)
+			if r == 0 {
+				v.take(best, d, a)
+				v.take(best, d, b)
+			} else {
+				v.take(best, d, a)
+				VMOVAPS(d, b) // what is left is the last one's
+			}
+			w.join(v, a, b, to, m)
+		}
+	})
+	LEAQ(Mem{Base: dy, Index: w.n, Scale: 4}, dy)
+	LEAQ(Mem{Base: y, Index: w.n, Scale: 4}, y)
+	ADDQ(stride, x)
+	ADDQ(stride, dx)
+	DECQ(rows)
+	JNZ(LabelRef("row"))
+	Label("done")
+	TESTQ(nan, nan)
+	some := GP8()
+	SETNE(some)
+	Store(some, Return("nan"))
+	VZEROUPPER()
+	RET()
+}
+
+// take makes a what d holds where a is best, else 0, and takes it from d.
+func (v isa) take(best, d, a reg.VecVirtual) {
+	if v.wide {
+		is, not := K(), K()
+		VCMPPS(Imm(equal), best, a, is)
+		VCMPPS(Imm(notEqual), best, a, not)
+		VMOVAPS_Z(d, is, a)
+		VMOVAPS_Z(d, not, d)
+		return
+	}
+	VCMPPS(Imm(equal), best, a, a)
+	t := YMM()
+	VANDPS(d, a, t)
+	VANDNPS(d, a, d)
+	VMOVAPS(t, a)
+}

@@ -1,0 +1,128 @@
+//go:build !noasm
+
+package cpu
+
+// vectorAsm is the assembly of one level. What holds of the functions stands with
+// their declarations.
+type vectorAsm struct {
+	sumsAbout         func(x *float32, rows, stride, n int, near float64) (sum, squares float64)
+	sumAndDot         func(dy, x *float32, rows, stride, n int, mean float64) (sum, dot float64)
+	sumAndDotReLU     func(dy, x, y *float32, rows, stride, n int, mean float64) (sum, dot float64)
+	normalize         func(dst, x *float32, rows, stride, n int, mean, scale, shift float32)
+	normalizeReLU     func(dst, x *float32, rows, stride, n int, mean, scale, shift float32)
+	normalizeGrad     func(dx, dy, x *float32, rows, stride, n int, mean, dyMean, slope, scale float32)
+	normalizeGradReLU func(dx, dy, x, y *float32, rows, stride, n int, mean, dyMean, slope, scale float32)
+	sum, sumSquares   func(x *float32, n int) float64
+	relu              func(dst, x *float32, n int)
+	reluGrad          func(dx, dy, y *float32, n int)
+
+	add, sub, mul, div func(dst, a, b *float32, n int)
+
+	adam           func(w, g, m, v *float32, n int, p *float32, decays bool)
+	sgd            func(w, g, m *float32, n int, p *float32, decays, nesterov bool)
+	maxPool2x2     func(dst, x *float32, rows, w, q int)
+	maxPoolGrad2x2 func(dx, dy, x, y *float32, rows, w, q int) (nan bool)
+}
+
+var vector512 = (&vectorAsm{
+	sumsAbout512, sumAndDot512, sumAndDotReLU512, normalize512, normalizeReLU512, normalizeGrad512, normalizeGradReLU512,
+	sum512, sumSquares512, relu512, reluGrad512, add512, sub512, mul512, div512,
+	adam512, sgd512, maxPool2x2512, maxPoolGrad2x2512,
+}).vector()
+
+var vector256 = (&vectorAsm{
+	sumsAbout256, sumAndDot256, sumAndDotReLU256, normalize256, normalizeReLU256, normalizeGrad256, normalizeGradReLU256,
+	sum256, sumSquares256, relu256, reluGrad256, add256, sub256, mul256, div256,
+	adam256, sgd256, maxPool2x2256, maxPoolGrad2x2256,
+}).vector()
+
+// vector puts the assembly behind slices, and leaves to the Go loops what it
+// does not know.
+func (a *vectorAsm) vector() vector[float32] {
+	sum := func(sum func(x *float32, n int) float64) func(x []float32) float64 {
+		return func(x []float32) (s float64) {
+			for ; len(x) > 0; x = x[min(len(x), longest):] {
+				s += sum(&x[0], min(len(x), longest))
+			}
+			return s
+		}
+	}
+	binary := func(f func(dst, a, b *float32, n int)) func(dst, a, b []float32) {
+		return func(dst, a, b []float32) {
+			if n := len(dst); n > 0 {
+				f(&dst[0], &a[:n][0], &b[:n][0], n)
+			}
+		}
+	}
+	return vector[float32]{
+		sumsAbout: func(x []float32, r rows, near float64) (sum, squares float64) {
+			if r.count == 0 || r.n == 0 {
+				return 0, 0
+			}
+			return a.sumsAbout(&x[0], r.count, r.stride, r.n, near)
+		},
+		sumAndDot: func(dy, x, y []float32, r rows, mean float64) (sum, dot float64) {
+			switch {
+			case r.count == 0 || r.n == 0:
+				return 0, 0
+			case y != nil:
+				return a.sumAndDotReLU(&dy[0], &x[0], &y[0], r.count, r.stride, r.n, mean)
+			}
+			return a.sumAndDot(&dy[0], &x[0], r.count, r.stride, r.n, mean)
+		},
+		normalize: func(dst, x []float32, r rows, mean, scale, shift float32, relu bool) {
+			switch {
+			case r.count == 0 || r.n == 0:
+			case relu:
+				a.normalizeReLU(&dst[0], &x[0], r.count, r.stride, r.n, mean, scale, shift)
+			default:
+				a.normalize(&dst[0], &x[0], r.count, r.stride, r.n, mean, scale, shift)
+			}
+		},
+		normalizeGrad: func(dx, dy, x, y []float32, r rows, mean, dyMean, slope, scale float32) {
+			switch {
+			case r.count == 0 || r.n == 0:
+			case y != nil:
+				a.normalizeGradReLU(&dx[0], &dy[0], &x[0], &y[0], r.count, r.stride, r.n, mean, dyMean, slope, scale)
+			default:
+				a.normalizeGrad(&dx[0], &dy[0], &x[0], r.count, r.stride, r.n, mean, dyMean, slope, scale)
+			}
+		},
+		sum:        sum(a.sum),
+		sumSquares: sum(a.sumSquares),
+		relu: func(dst, x []float32) {
+			if n := len(dst); n > 0 {
+				a.relu(&dst[0], &x[:n][0], n)
+			}
+		},
+		reluGrad: binary(a.reluGrad),
+		add:      binary(a.add),
+		sub:      binary(a.sub),
+		mul:      binary(a.mul),
+		div:      binary(a.div),
+		adam: func(w, g, m, v, largest []float32, p *adamNumbers[float32]) {
+			switch n := len(w); {
+			case n == 0:
+			case largest != nil || !(p.new1 < 0.5): // see lerp
+				plainAdam(w, g, m, v, largest, p)
+			default:
+				a.adam(&w[0], &g[:n][0], &m[:n][0], &v[:n][0], n, &p.sign, p.decay != 0)
+			}
+		},
+		sgd: func(w, g, m []float32, p *sgdNumbers[float32]) {
+			if n := len(w); n > 0 {
+				a.sgd(&w[0], &g[:n][0], &m[:n][0], n, &p.sign, p.decay != 0, p.nesterov)
+			}
+		},
+		maxPool2x2: func(dst, x []float32, rows, w, q int) {
+			if rows > 0 && q > 0 {
+				a.maxPool2x2(&dst[0], &x[0], rows, w, q)
+			}
+		},
+		maxPoolGrad2x2: func(dx, dy, x, y []float32, rows, w, q int) {
+			if rows > 0 && q > 0 && a.maxPoolGrad2x2(&dx[0], &dy[0], &x[0], &y[0], rows, w, q) {
+				plainMaxPoolGrad2x2(dx, dy, x, y, rows, w, q)
+			}
+		},
+	}
+}

@@ -1,0 +1,243 @@
+//go:build linux && !noasm
+
+package cpu
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// eachVector runs test with the assembly of each level that this machine has.
+func eachVector(t *testing.T, test func(t *testing.T, kn *vector[float32])) {
+	have := assembly()
+	if len(have) == 0 {
+		t.Skip("this processor or operating system has no AVX2 with FMA")
+	}
+	for _, l := range have {
+		t.Run(l.name, func(t *testing.T) { test(t, l.vector) })
+	}
+}
+
+// odd sprinkles numbers that arithmetic treats in ways of their own.
+func odd(r *rand.Rand, s []float32) []float32 {
+	for i := range randomize(r, s) {
+		if k := r.IntN(40); k < 5 {
+			s[i] = []float32{0, float32(math.Copysign(0, -1)), float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN())}[k]
+		}
+	}
+	return s
+}
+
+// zeros sets about half of the elements to 0.
+func zeros(r *rand.Rand, s []float32) []float32 {
+	for i := range s {
+		if r.IntN(2) == 0 {
+			s[i] = 0
+		}
+	}
+	return s
+}
+
+func sameFloats(got, want []float32) error {
+	for i := range want {
+		if got[i] != want[i] && (got[i] == got[i] || want[i] == want[i]) {
+			return fmt.Errorf("element %d: got %v, want %v", i, got[i], want[i])
+		}
+	}
+	return nil
+}
+
+func near64(got, want, size float64) bool {
+	return got == want || got != got && want != want || math.Abs(got-want) <= 1e-13*size
+}
+
+// lengths calls f for lengths and places of arrays: right behind or before a
+// page that may not be touched, offset elements away.
+func lengths(f func(n, offset int, place func(f fence, n, offset int) []float32)) {
+	for n := range 68 {
+		for offset := range 4 {
+			f(n, offset, fence.first)
+			f(n, offset, fence.last)
+		}
+	}
+	f(1000, 1, fence.last)
+}
+
+// TestElementwise compares the assembly with the Go loops, bit for bit but for
+// the signs of zeros and kinds of NaN, and what lies around the results too.
+func TestElementwise(t *testing.T) {
+	plain := &plainVector32
+	adam := &adamNumbers[float32]{1, 0, 1, 0.01, 1.1, 1e-8, 0.999, 0.1, 0.001}
+	adamW := &adamNumbers[float32]{-1, 0.02, 0.9, 0.01, 1.1, 1e-8, 0.999, 0.1, 0.001}
+	adamFar := &adamNumbers[float32]{1, 0, 1, 0.01, 1.1, 1e-8, 0.999, 0.7, 0.001}
+	sgd := &sgdNumbers[float32]{1, 0, 0.1, 0.9, 1, false}
+	nesterov := &sgdNumbers[float32]{-1, 0.02, 0.1, 0.9, 0.8, true}
+	binary := func(f func(kn *vector[float32]) func(dst, a, b []float32)) func(kn *vector[float32], s [][]float32) {
+		return func(kn *vector[float32], s [][]float32) { f(kn)(s[0], s[1], s[2]) }
+	}
+	rows := []struct {
+		name   string
+		arrays int
+		run    func(kn *vector[float32], s [][]float32)
+	}{
+		{"add", 3, binary(func(kn *vector[float32]) func(dst, a, b []float32) { return kn.add })},
+		{"sub", 3, binary(func(kn *vector[float32]) func(dst, a, b []float32) { return kn.sub })},
+		{"mul", 3, binary(func(kn *vector[float32]) func(dst, a, b []float32) { return kn.mul })},
+		{"div", 3, binary(func(kn *vector[float32]) func(dst, a, b []float32) { return kn.div })},
+		{"mul in place", 2, func(kn *vector[float32], s [][]float32) { kn.mul(s[0], s[0], s[1]) }},
+		{"reluGrad", 3, binary(func(kn *vector[float32]) func(dx, dy, y []float32) { return kn.reluGrad })},
+		{"reluGrad in place", 2, func(kn *vector[float32], s [][]float32) { kn.reluGrad(s[0], s[0], s[1]) }},
+		{"relu", 2, func(kn *vector[float32], s [][]float32) { kn.relu(s[0], s[1]) }},
+		{"relu in place", 1, func(kn *vector[float32], s [][]float32) { kn.relu(s[0], s[0]) }},
+		{"adam", 4, func(kn *vector[float32], s [][]float32) { kn.adam(s[0], s[1], s[2], s[3], nil, adam) }},
+		{"adam with decay", 4, func(kn *vector[float32], s [][]float32) { kn.adam(s[0], s[1], s[2], s[3], nil, adamW) }},
+		{"adam with small beta", 4, func(kn *vector[float32], s [][]float32) { kn.adam(s[0], s[1], s[2], s[3], nil, adamFar) }},
+		{"AMSGrad", 5, func(kn *vector[float32], s [][]float32) { kn.adam(s[0], s[1], s[2], s[3], s[4], adamW) }},
+		{"sgd", 3, func(kn *vector[float32], s [][]float32) { kn.sgd(s[0], s[1], s[2], sgd) }},
+		{"sgd with decay and Nesterov", 3, func(kn *vector[float32], s [][]float32) { kn.sgd(s[0], s[1], s[2], nesterov) }},
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	eachVector(t, func(t *testing.T, kn *vector[float32]) {
+		var fences, before [5]fence
+		for i := range fences {
+			fences[i] = newFence(t, 1024)
+			before[i] = make(fence, len(fences[i]))
+		}
+		for _, row := range rows {
+			lengths(func(n, offset int, place func(f fence, n, offset int) []float32) {
+				var got, want [][]float32
+				for i := range row.arrays {
+					odd(r, place(fences[i], n, offset))
+					copy(before[i], fences[i])
+					got, want = append(got, place(fences[i], n, (offset+i)%4)), append(want, place(before[i], n, (offset+i)%4))
+				}
+				row.run(kn, got)
+				row.run(plain, want)
+				for i := range row.arrays {
+					if err := sameFloats(fences[i], before[i]); err != nil {
+						t.Fatalf("%s, %d elements, offset %d, array %d with what surrounds it: %v", row.name, n, offset, i, err)
+					}
+				}
+			})
+		}
+	})
+}
+
+func TestSums(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	eachVector(t, func(t *testing.T, kn *vector[float32]) {
+		f := newFence(t, 1024)
+		check := func(what string, n int, got, want, size float64) {
+			t.Helper()
+			if !near64(got, want, size) {
+				t.Fatalf("%s of %d elements: got %v, want %v", what, n, got, want)
+			}
+		}
+		lengths(func(n, offset int, place func(f fence, n, offset int) []float32) {
+			x := randomize(r, place(f, n, offset))
+			check("sum", n, kn.sum(x), plainVector32.sum(x), float64(n))
+			check("sumSquares", n, kn.sumSquares(x), plainVector32.sumSquares(x), float64(n))
+			if n > 0 {
+				x[n-1] = float32(math.NaN())
+				check("sum with a NaN", n, kn.sum(x), math.NaN(), 1)
+				x[n-1] = float32(math.Inf(1))
+				check("sumSquares with an infinity", n, kn.sumSquares(x), math.Inf(1), 1)
+			}
+		})
+		long := randomize(r, make([]float32, 2*longest+77))
+		check("sum", len(long), kn.sum(long), plainVector32.sum(long), float64(len(long)))
+	})
+}
+
+// eachRows calls f with so many rows of so many elements.
+func eachShape(f func(r rows, size int)) {
+	for n := range 68 {
+		for _, count := range []int{0, 1, 2, 5} {
+			r := rows{count: count, stride: n + count%3, n: n}
+			f(r, max(0, (count-1)*r.stride+n))
+		}
+	}
+	f(rows{3, 301, 300}, 2*301+300)
+}
+
+func TestNormKernels(t *testing.T) {
+	const mean, dyMean, slope, scale, shift = 0.125, -0.25, 0.75, 1.5, -0.5
+	r := rand.New(rand.NewPCG(5, 6))
+	eachVector(t, func(t *testing.T, kn *vector[float32]) {
+		fx, fy, fdy, fdst := newFence(t, 1024), newFence(t, 1024), newFence(t, 1024), newFence(t, 1024)
+		before := make(fence, len(fdst))
+		eachShape(func(g rows, size int) {
+			for _, place := range []func(f fence, n, offset int) []float32{fence.first, fence.last} {
+				offset := size % 4
+				x, dy := randomize(r, place(fx, size, offset)), randomize(r, place(fdy, size, offset))
+				y := zeros(r, randomize(r, place(fy, size, offset)))
+				s0, q0 := kn.sumsAbout(x, g, mean)
+				s1, q1 := plainVector32.sumsAbout(x, g, mean)
+				if n := float64(2 * size); !near64(s0, s1, n) || !near64(q0, q1, 2*n) {
+					t.Fatalf("sumsAbout of %+v: got %v and %v, want %v and %v", g, s0, q0, s1, q1)
+				}
+				for _, y := range [][]float32{nil, y} {
+					s0, d0 := kn.sumAndDot(dy, x, y, g, mean)
+					s1, d1 := plainVector32.sumAndDot(dy, x, y, g, mean)
+					if n := float64(2 * size); !near64(s0, s1, n) || !near64(d0, d1, n) {
+						t.Fatalf("sumAndDot of %+v, with y: %t: got %v and %v, want %v and %v", g, y != nil, s0, d0, s1, d1)
+					}
+				}
+				odd(r, x)
+				odd(r, dy)
+				for _, relu := range []bool{false, true} {
+					copy(before, fdst)
+					kn.normalize(place(fdst, size, offset), x, g, mean, scale, shift, relu)
+					plainVector32.normalize(place(before, size, offset), x, g, mean, scale, shift, relu)
+					if err := sameFloats(fdst, before); err != nil {
+						t.Fatalf("normalize of %+v, ReLU %t: %v", g, relu, err)
+					}
+					var from []float32
+					if relu {
+						from = y
+					}
+					kn.normalizeGrad(place(fdst, size, offset), dy, x, from, g, mean, dyMean, slope, scale)
+					plainVector32.normalizeGrad(place(before, size, offset), dy, x, from, g, mean, dyMean, slope, scale)
+					if err := sameFloats(fdst, before); err != nil {
+						t.Fatalf("normalizeGrad of %+v, ReLU %t: %v", g, relu, err)
+					}
+				}
+			}
+		})
+	})
+}
+
+func TestPoolKernels(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	eachVector(t, func(t *testing.T, kn *vector[float32]) {
+		fx, fdx, fy, fdy := newFence(t, 1024), newFence(t, 1024), newFence(t, 256), newFence(t, 256)
+		before := make(fence, len(fdx))
+		for q := range 35 {
+			for w := 2 * q; w < 2*q+2; w++ {
+				for _, rows := range []int{0, 1, 2, 3} {
+					for _, place := range []func(f fence, n, offset int) []float32{fence.first, fence.last} {
+						for _, fill := range []func(r *rand.Rand, s []float32) []float32{randomize, odd, zeros} {
+							offset := q % 4
+							x := fill(r, place(fx, 2*rows*w, offset))
+							got, want := place(fy, rows*q, offset), make([]float32, rows*q)
+							kn.maxPool2x2(got, x, rows, w, q)
+							plainVector32.maxPool2x2(want, x, rows, w, q)
+							if err := sameFloats(got, want); err != nil {
+								t.Fatalf("maxima of %d windows in %d rows of %d: %v", q, rows, w, err)
+							}
+							dy := randomize(r, place(fdy, rows*q, offset))
+							copy(before, fdx)
+							kn.maxPoolGrad2x2(place(fdx, 2*rows*w, offset), dy, x, got, rows, w, q)
+							plainVector32.maxPoolGrad2x2(place(before, 2*rows*w, offset), dy, x, got, rows, w, q)
+							if err := sameFloats(fdx, before); err != nil {
+								t.Fatalf("gradients of %d windows in %d rows of %d: %v", q, rows, w, err)
+							}
+						}
+					}
+				}
+			}
+		}
+	})
+}
