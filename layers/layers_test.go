@@ -132,7 +132,6 @@ func block(inplace bool) *Sequential {
 // ReLU{Inplace: true} takes no memory and leaves the gradients as they are.
 func TestReLUInplace(t *testing.T) {
 	grads := map[bool][][]float64{}
-	taken := map[bool]int64{}
 	for _, inplace := range []bool{false, true} {
 		m := block(inplace)
 		s := tensor.NewScope()
@@ -140,7 +139,10 @@ func TestReLUInplace(t *testing.T) {
 		before := m.Layers()[1].Forward(m.Layers()[0].Forward(x))
 		live := tensor.MemoryStats(tensor.CPU).Live
 		y := m.Layers()[2].Forward(before)
-		taken[inplace] = tensor.MemoryStats(tensor.CPU).Live - live
+		// What other tests left behind may be collected just now, which makes it less.
+		if taken := tensor.MemoryStats(tensor.CPU).Live - live; inplace && taken > 0 {
+			t.Errorf("in place, ReLU took %d bytes, want 0", taken)
+		}
 		if y.SharesMemory(before) != inplace {
 			t.Errorf("inplace %v: sharing memory is %v", inplace, y.SharesMemory(before))
 		}
@@ -149,12 +151,6 @@ func TestReLUInplace(t *testing.T) {
 			grads[inplace] = append(grads[inplace], p.Grad().Float64s())
 		}
 		s.Close()
-	}
-	if taken[true] != 0 {
-		t.Errorf("in place, ReLU took %d bytes, want 0", taken[true])
-	}
-	if want := int64(2 * 8 * 5 * 7 * 4); taken[false] < want {
-		t.Errorf("ReLU took %d bytes, want %d or more", taken[false], want)
 	}
 	if !slices.EqualFunc(grads[false], grads[true], slices.Equal) {
 		t.Errorf("the gradients are %v in place, want %v", grads[true], grads[false])
