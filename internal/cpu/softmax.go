@@ -21,6 +21,10 @@ func softmax[T float](be *Backend, dst, x []T, log bool, g backend.DimGeom) {
 	if len(x) == 0 {
 		return
 	}
+	if g.Inner == 1 {
+		eachRun(g, func(lo, hi int) { softmaxRow(dst[lo:hi], x[lo:hi], log) })
+		return
+	}
 	columns := g.Outer * g.Inner
 	scratch(be, 2*columns, func(s []float64) {
 		eachColumns(g, func(o, lo, hi int) {
@@ -65,6 +69,50 @@ func softmax[T float](be *Backend, dst, x []T, log bool, g backend.DimGeom) {
 	})
 }
 
+// eachRun calls f in parallel for the runs of N contiguous elements of a geometry
+// whose Inner is 1.
+func eachRun(g backend.DimGeom, f func(lo, hi int)) {
+	parallel(g.Outer, grain/g.N, func(lo, hi int) {
+		for o := lo; o < hi; o++ {
+			f(o*g.N, (o+1)*g.N)
+		}
+	})
+}
+
+// softmaxRow is softmax of contiguous elements.
+func softmaxRow[T float](dst, x []T, log bool) {
+	kn := vectorOf[T]()
+	largest := kn.max(x)
+	mean, scale, shift := T(0), T(0), T(0)
+	if log {
+		mean, scale, shift = largest, 1, T(-math.Log(kn.sumExp(x, largest)))
+	} else {
+		scale = T(1 / kn.exp(dst, x, largest))
+		x = dst
+	}
+	for len(x) > 0 {
+		n := min(len(x), longest)
+		kn.normalize(dst, x, rows{1, 0, n}, mean, scale, shift, false)
+		dst, x = dst[n:], x[n:]
+	}
+}
+
+// softmaxGradRow is softmaxGrad of contiguous elements.
+func softmaxGradRow[T float](dx, dy, y []T, log bool) {
+	kn := vectorOf[T]()
+	if log {
+		kn.logSoftmaxGrad(dx, dy, y, T(kn.sum(dy)))
+		return
+	}
+	dot := 0.0
+	for lo := 0; lo < len(dy); lo += longest {
+		n := min(len(dy)-lo, longest)
+		_, d := kn.sumAndDot(dy[lo:], y[lo:], nil, rows{1, 0, n}, 0)
+		dot += d
+	}
+	kn.softmaxGrad(dx, dy, y, T(dot))
+}
+
 // SoftmaxGrad computes the gradient of x from Softmax's result y.
 func (be *Backend) SoftmaxGrad(dx, dy, y backend.Array, log bool, g backend.DimGeom) {
 	if dy.DType() == backend.Float32 {
@@ -77,6 +125,10 @@ func (be *Backend) SoftmaxGrad(dx, dy, y backend.Array, log bool, g backend.DimG
 // softmaxGrad computes y·(dy - Σ dy·y), and for the logarithm dy - exp(y)·Σ dy.
 func softmaxGrad[T float](be *Backend, dx, dy, y []T, log bool, g backend.DimGeom) {
 	if len(dy) == 0 {
+		return
+	}
+	if g.Inner == 1 {
+		eachRun(g, func(lo, hi int) { softmaxGradRow(dx[lo:hi], dy[lo:hi], y[lo:hi], log) })
 		return
 	}
 	scratch(be, g.Outer*g.Inner, func(s []float64) {

@@ -31,6 +31,11 @@ func (be *Backend) Unary(dst, x backend.Array, op backend.UnaryOp, p backend.Una
 		}
 		return
 	}
+	if op == backend.Exp && x.DType() == backend.Float32 {
+		d, x := data[float32](dst), data[float32](x)
+		parallel(len(d), grain, func(lo, hi int) { current.vector.exp(d[lo:hi], x[lo:hi], 0) })
+		return
+	}
 	switch x.DType() {
 	case backend.Float32:
 		unary(data[float32](dst), data[float32](x), op, p, func() func(float32) float32 {

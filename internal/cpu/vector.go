@@ -1,6 +1,9 @@
 package cpu
 
-import "unsafe"
+import (
+	"math"
+	"unsafe"
+)
 
 //go:generate go run -C gen . -part vector -out ../vector_amd64.s -stubs ../vector_stubs_amd64.go -pkg cpu
 
@@ -21,6 +24,12 @@ type vector[T float] struct {
 	relu               func(dst, x []T)
 	reluGrad           func(dx, dy, y []T) // passes dy where y is not 0 (or NaN)
 	add, sub, mul, div func(dst, a, b []T)
+
+	max    func(x []T) T                     // NaN if one is NaN
+	exp    func(dst, x []T, shift T) float64 // computes dst = exp(x-shift) and returns the sum
+	sumExp func(x []T, shift T) float64      // returns exp's sum
+	// softmaxGrad computes dx = (dy-dot)·y, logSoftmaxGrad dx = dy - exp(y)·sum.
+	softmaxGrad, logSoftmaxGrad func(dx, dy, y []T, dotOrSum T)
 
 	adam func(w, g, m, v, largest []T, p *adamNumbers[T]) // largest may be nil
 	sgd  func(w, g, m []T, p *sgdNumbers[T])
@@ -61,6 +70,9 @@ func plainVector[T float]() vector[T] {
 		sumSquares: func(x []T) float64 { return squareRow(0.0, x) },
 		relu:       plainReLU[T], reluGrad: plainReLUGrad[T],
 		add: plainAdd[T], sub: plainSub[T], mul: plainMul[T], div: plainDiv[T],
+		max: func(x []T) T { return maxRow(T(math.Inf(-1)), x) },
+		exp: plainExp[T], sumExp: plainSumExp[T],
+		softmaxGrad: plainSoftmaxGrad[T], logSoftmaxGrad: plainLogSoftmaxGrad[T],
 		adam: plainAdam[T], sgd: plainSGD[T],
 		maxPool2x2: plainMaxPool2x2[T], maxPoolGrad2x2: plainMaxPoolGrad2x2[T],
 	}
@@ -231,6 +243,67 @@ func plainDiv[T float](dst, a, b []T) {
 	a, b = a[:len(dst)], b[:len(dst)]
 	for i := range dst {
 		dst[i] = a[i] / b[i]
+	}
+}
+
+// exp returns e to the power of x. That of float32 is within 1.2 units of the
+// last place; assembly rounds at each of its steps as it does, so that the bits
+// are the same. (The polynomial is that of Cephes' expf.)
+func exp[T float](x T) T {
+	if unsafe.Sizeof(x) == 8 {
+		return T(math.Exp(float64(x)))
+	}
+	return T(exp32(float32(x)))
+}
+
+func exp32(x float32) float32 {
+	const round = 12582912 // added, it leaves no bits behind the point
+	x = max(min(x, 89), -104)
+	t := float32(x*1.44269504088896341) + round
+	n := t - round
+	// The conversions keep the compiler from fusing products with sums.
+	x -= float32(n * 0.693359375) // exact
+	x -= float32(n * -2.12194440e-4)
+	p := float32(1.9875691500e-4*x) + 1.3981999507e-3
+	p = float32(p*x) + 8.3334519073e-3
+	p = float32(p*x) + 4.1665795894e-2
+	p = float32(p*x) + 1.6666665459e-1
+	p = float32(p*x) + 5.0000001201e-1
+	p = float32(float32(p*x)*x) + x + 1
+	// Two powers of two, each a normal number, so that small results round once.
+	const one = 127
+	k := int32(math.Float32bits(t) - math.Float32bits(round))
+	return p * math.Float32frombits(uint32(k>>1+one)<<23) * math.Float32frombits(uint32(k-k>>1+one)<<23)
+}
+
+func plainExp[T float](dst, x []T, shift T) (sum float64) {
+	x = x[:len(dst)]
+	for i, v := range x {
+		e := exp(v - shift)
+		dst[i] = e
+		sum += float64(e)
+	}
+	return sum
+}
+
+func plainSumExp[T float](x []T, shift T) (sum float64) {
+	for _, v := range x {
+		sum += float64(exp(v - shift))
+	}
+	return sum
+}
+
+func plainSoftmaxGrad[T float](dx, dy, y []T, dot T) {
+	dy, y = dy[:len(dx)], y[:len(dx)]
+	for i := range dx {
+		dx[i] = (dy[i] - dot) * y[i]
+	}
+}
+
+func plainLogSoftmaxGrad[T float](dx, dy, y []T, sum T) {
+	dy, y = dy[:len(dx)], y[:len(dx)]
+	for i := range dx {
+		dx[i] = dy[i] - T(exp(y[i])*sum)
 	}
 }
 

@@ -2,6 +2,8 @@
 
 package cpu
 
+import "math"
+
 // vectorAsm is the assembly of one level. What holds of the functions stands with
 // their declarations.
 type vectorAsm struct {
@@ -18,6 +20,11 @@ type vectorAsm struct {
 
 	add, sub, mul, div func(dst, a, b *float32, n int)
 
+	max                         func(x *float32, n int) float32
+	exp                         func(dst, x *float32, n int, shift float32) float64
+	sumExp                      func(x *float32, n int, shift float32) float64
+	softmaxGrad, logSoftmaxGrad func(dx, dy, y *float32, n int, dotOrSum float32)
+
 	adam           func(w, g, m, v *float32, n int, p *float32, decays bool)
 	sgd            func(w, g, m *float32, n int, p *float32, decays, nesterov bool)
 	maxPool2x2     func(dst, x *float32, rows, w, q int)
@@ -27,12 +34,14 @@ type vectorAsm struct {
 var vector512 = (&vectorAsm{
 	sumsAbout512, sumAndDot512, sumAndDotReLU512, normalize512, normalizeReLU512, normalizeGrad512, normalizeGradReLU512,
 	sum512, sumSquares512, relu512, reluGrad512, add512, sub512, mul512, div512,
+	max512, exp512, sumExp512, softmaxGrad512, logSoftmaxGrad512,
 	adam512, sgd512, maxPool2x2512, maxPoolGrad2x2512,
 }).vector()
 
 var vector256 = (&vectorAsm{
 	sumsAbout256, sumAndDot256, sumAndDotReLU256, normalize256, normalizeReLU256, normalizeGrad256, normalizeGradReLU256,
 	sum256, sumSquares256, relu256, reluGrad256, add256, sub256, mul256, div256,
+	max256, exp256, sumExp256, softmaxGrad256, logSoftmaxGrad256,
 	adam256, sgd256, maxPool2x2256, maxPoolGrad2x2256,
 }).vector()
 
@@ -51,6 +60,14 @@ func (a *vectorAsm) vector() vector[float32] {
 		return func(dst, a, b []float32) {
 			if n := len(dst); n > 0 {
 				f(&dst[0], &a[:n][0], &b[:n][0], n)
+			}
+		}
+	}
+	softmaxGrad := func(f func(dx, dy, y *float32, n int, dotOrSum float32)) func(dx, dy, y []float32, dotOrSum float32) {
+		return func(dx, dy, y []float32, dotOrSum float32) {
+			for lo := 0; lo < len(dx); lo += longest {
+				n := min(len(dx)-lo, longest)
+				f(&dx[lo], &dy[lo : lo+n][0], &y[lo : lo+n][0], n, dotOrSum)
 			}
 		}
 	}
@@ -100,6 +117,28 @@ func (a *vectorAsm) vector() vector[float32] {
 		sub:      binary(a.sub),
 		mul:      binary(a.mul),
 		div:      binary(a.div),
+		max: func(x []float32) float32 {
+			largest := float32(math.Inf(-1))
+			for ; len(x) > 0; x = x[min(len(x), longest):] {
+				largest = greater(largest, a.max(&x[0], min(len(x), longest)))
+			}
+			return largest
+		},
+		exp: func(dst, x []float32, shift float32) (s float64) {
+			for lo := 0; lo < len(dst); lo += longest {
+				n := min(len(dst)-lo, longest)
+				s += a.exp(&dst[lo], &x[lo : lo+n][0], n, shift)
+			}
+			return s
+		},
+		sumExp: func(x []float32, shift float32) (s float64) {
+			for ; len(x) > 0; x = x[min(len(x), longest):] {
+				s += a.sumExp(&x[0], min(len(x), longest), shift)
+			}
+			return s
+		},
+		softmaxGrad:    softmaxGrad(a.softmaxGrad),
+		logSoftmaxGrad: softmaxGrad(a.logSoftmaxGrad),
 		adam: func(w, g, m, v, largest []float32, p *adamNumbers[float32]) {
 			switch n := len(w); {
 			case n == 0:

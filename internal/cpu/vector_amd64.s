@@ -58,6 +58,96 @@ DATA intoPairs<>+48(SB)/8, $0x0000000000000003
 DATA intoPairs<>+56(SB)/8, $0x0000000000000007
 GLOBL intoPairs<>(SB), RODATA|NOPTR, $64
 
+DATA expTable<>+0(SB)/4, $0x3fb8aa3b
+DATA expTable<>+4(SB)/4, $0x3fb8aa3b
+DATA expTable<>+8(SB)/4, $0x3fb8aa3b
+DATA expTable<>+12(SB)/4, $0x3fb8aa3b
+DATA expTable<>+16(SB)/4, $0x3fb8aa3b
+DATA expTable<>+20(SB)/4, $0x3fb8aa3b
+DATA expTable<>+24(SB)/4, $0x3fb8aa3b
+DATA expTable<>+28(SB)/4, $0x3fb8aa3b
+DATA expTable<>+32(SB)/4, $0x4b400000
+DATA expTable<>+36(SB)/4, $0x4b400000
+DATA expTable<>+40(SB)/4, $0x4b400000
+DATA expTable<>+44(SB)/4, $0x4b400000
+DATA expTable<>+48(SB)/4, $0x4b400000
+DATA expTable<>+52(SB)/4, $0x4b400000
+DATA expTable<>+56(SB)/4, $0x4b400000
+DATA expTable<>+60(SB)/4, $0x4b400000
+DATA expTable<>+64(SB)/4, $0x3f318000
+DATA expTable<>+68(SB)/4, $0x3f318000
+DATA expTable<>+72(SB)/4, $0x3f318000
+DATA expTable<>+76(SB)/4, $0x3f318000
+DATA expTable<>+80(SB)/4, $0x3f318000
+DATA expTable<>+84(SB)/4, $0x3f318000
+DATA expTable<>+88(SB)/4, $0x3f318000
+DATA expTable<>+92(SB)/4, $0x3f318000
+DATA expTable<>+96(SB)/4, $0xb95e8083
+DATA expTable<>+100(SB)/4, $0xb95e8083
+DATA expTable<>+104(SB)/4, $0xb95e8083
+DATA expTable<>+108(SB)/4, $0xb95e8083
+DATA expTable<>+112(SB)/4, $0xb95e8083
+DATA expTable<>+116(SB)/4, $0xb95e8083
+DATA expTable<>+120(SB)/4, $0xb95e8083
+DATA expTable<>+124(SB)/4, $0xb95e8083
+DATA expTable<>+128(SB)/4, $0x3f800000
+DATA expTable<>+132(SB)/4, $0x3f800000
+DATA expTable<>+136(SB)/4, $0x3f800000
+DATA expTable<>+140(SB)/4, $0x3f800000
+DATA expTable<>+144(SB)/4, $0x3f800000
+DATA expTable<>+148(SB)/4, $0x3f800000
+DATA expTable<>+152(SB)/4, $0x3f800000
+DATA expTable<>+156(SB)/4, $0x3f800000
+DATA expTable<>+160(SB)/4, $0x39506967
+DATA expTable<>+164(SB)/4, $0x39506967
+DATA expTable<>+168(SB)/4, $0x39506967
+DATA expTable<>+172(SB)/4, $0x39506967
+DATA expTable<>+176(SB)/4, $0x39506967
+DATA expTable<>+180(SB)/4, $0x39506967
+DATA expTable<>+184(SB)/4, $0x39506967
+DATA expTable<>+188(SB)/4, $0x39506967
+DATA expTable<>+192(SB)/4, $0x3ab743ce
+DATA expTable<>+196(SB)/4, $0x3ab743ce
+DATA expTable<>+200(SB)/4, $0x3ab743ce
+DATA expTable<>+204(SB)/4, $0x3ab743ce
+DATA expTable<>+208(SB)/4, $0x3ab743ce
+DATA expTable<>+212(SB)/4, $0x3ab743ce
+DATA expTable<>+216(SB)/4, $0x3ab743ce
+DATA expTable<>+220(SB)/4, $0x3ab743ce
+DATA expTable<>+224(SB)/4, $0x3c088908
+DATA expTable<>+228(SB)/4, $0x3c088908
+DATA expTable<>+232(SB)/4, $0x3c088908
+DATA expTable<>+236(SB)/4, $0x3c088908
+DATA expTable<>+240(SB)/4, $0x3c088908
+DATA expTable<>+244(SB)/4, $0x3c088908
+DATA expTable<>+248(SB)/4, $0x3c088908
+DATA expTable<>+252(SB)/4, $0x3c088908
+DATA expTable<>+256(SB)/4, $0x3d2aa9c1
+DATA expTable<>+260(SB)/4, $0x3d2aa9c1
+DATA expTable<>+264(SB)/4, $0x3d2aa9c1
+DATA expTable<>+268(SB)/4, $0x3d2aa9c1
+DATA expTable<>+272(SB)/4, $0x3d2aa9c1
+DATA expTable<>+276(SB)/4, $0x3d2aa9c1
+DATA expTable<>+280(SB)/4, $0x3d2aa9c1
+DATA expTable<>+284(SB)/4, $0x3d2aa9c1
+DATA expTable<>+288(SB)/4, $0x3e2aaaaa
+DATA expTable<>+292(SB)/4, $0x3e2aaaaa
+DATA expTable<>+296(SB)/4, $0x3e2aaaaa
+DATA expTable<>+300(SB)/4, $0x3e2aaaaa
+DATA expTable<>+304(SB)/4, $0x3e2aaaaa
+DATA expTable<>+308(SB)/4, $0x3e2aaaaa
+DATA expTable<>+312(SB)/4, $0x3e2aaaaa
+DATA expTable<>+316(SB)/4, $0x3e2aaaaa
+DATA expTable<>+320(SB)/4, $0x3f000000
+DATA expTable<>+324(SB)/4, $0x3f000000
+DATA expTable<>+328(SB)/4, $0x3f000000
+DATA expTable<>+332(SB)/4, $0x3f000000
+DATA expTable<>+336(SB)/4, $0x3f000000
+DATA expTable<>+340(SB)/4, $0x3f000000
+DATA expTable<>+344(SB)/4, $0x3f000000
+DATA expTable<>+348(SB)/4, $0x3f000000
+GLOBL expTable<>(SB), RODATA|NOPTR, $352
+
 // func sumsAbout512(x *float32, rows int, stride int, n int, near float64) (sum float64, squares float64)
 // Requires: AVX, AVX512F, SSE2
 TEXT ·sumsAbout512(SB), NOSPLIT, $0-56
@@ -1754,6 +1844,815 @@ done:
 	VZEROUPPER
 	RET
 
+// func max512(x *float32, n int) (largest float32)
+// Requires: AVX, AVX512F, SSE
+TEXT ·max512(SB), NOSPLIT, $0-20
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), DX
+	MOVL         $0xff800000, CX
+	VMOVD        CX, X0
+	VBROADCASTSS X0, Z0
+	VMOVAPS      Z0, Z1
+	VMOVAPS      Z0, Z2
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z4
+	MOVQ         DX, BX
+	ANDQ         $0x0f, BX
+	MOVQ         $0x00000001, SI
+	MOVQ         BX, CX
+	SHLQ         CL, SI
+	DECQ         SI
+	KMOVW        SI, K1
+	XORQ         CX, CX
+	SUBQ         $0x40, DX
+	JLT          e_single
+
+e_wide:
+	VMOVUPS (AX)(CX*1), Z5
+	VCMPPS  $0x03, Z5, Z1, K2
+	VMAXPS  Z5, Z1, Z6
+	VADDPS  Z5, Z1, K2, Z6
+	VMOVAPS Z6, Z1
+	VMOVUPS 64(AX)(CX*1), Z5
+	VCMPPS  $0x03, Z5, Z2, K2
+	VMAXPS  Z5, Z2, Z6
+	VADDPS  Z5, Z2, K2, Z6
+	VMOVAPS Z6, Z2
+	VMOVUPS 128(AX)(CX*1), Z5
+	VCMPPS  $0x03, Z5, Z3, K2
+	VMAXPS  Z5, Z3, Z6
+	VADDPS  Z5, Z3, K2, Z6
+	VMOVAPS Z6, Z3
+	VMOVUPS 192(AX)(CX*1), Z5
+	VCMPPS  $0x03, Z5, Z4, K2
+	VMAXPS  Z5, Z4, Z6
+	VADDPS  Z5, Z4, K2, Z6
+	VMOVAPS Z6, Z4
+	ADDQ    $0x00000100, CX
+	SUBQ    $0x40, DX
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x40, DX
+	SUBQ $0x10, DX
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (AX)(CX*1), Z5
+	VCMPPS  $0x03, Z5, Z1, K2
+	VMAXPS  Z5, Z1, Z6
+	VADDPS  Z5, Z1, K2, Z6
+	VMOVAPS Z6, Z1
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, DX
+	JGE     e_one
+
+e_rest:
+	TESTQ   BX, BX
+	JZ      e_end
+	VMOVAPS Z0, Z0
+	VMOVUPS (AX)(CX*1), K1, Z0
+	VCMPPS  $0x03, Z0, Z1, K1
+	VMAXPS  Z0, Z1, Z5
+	VADDPS  Z0, Z1, K1, Z5
+	VMOVAPS Z5, Z1
+
+e_end:
+	VCMPPS        $0x03, Z3, Z1, K1
+	VMAXPS        Z3, Z1, Z0
+	VADDPS        Z3, Z1, K1, Z0
+	VMOVAPS       Z0, Z1
+	VCMPPS        $0x03, Z4, Z2, K1
+	VMAXPS        Z4, Z2, Z0
+	VADDPS        Z4, Z2, K1, Z0
+	VMOVAPS       Z0, Z2
+	VCMPPS        $0x03, Z2, Z1, K1
+	VMAXPS        Z2, Z1, Z0
+	VADDPS        Z2, Z1, K1, Z0
+	VMOVAPS       Z0, Z1
+	VMOVAPS       Y1, Y0
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	VCMPPS        $0x03, Y1, Y0, Y2
+	VMAXPS        Y1, Y0, Y0
+	VORPS         Y2, Y0, Y0
+	VPERM2F128    $0x01, Y0, Y0, Y1
+	VCMPPS        $0x03, Y1, Y0, Y2
+	VMAXPS        Y1, Y0, Y0
+	VORPS         Y2, Y0, Y0
+	VPERMILPS     $0x4e, Y0, Y1
+	VCMPPS        $0x03, Y1, Y0, Y2
+	VMAXPS        Y1, Y0, Y0
+	VORPS         Y2, Y0, Y0
+	VPERMILPS     $0xb1, Y0, Y1
+	VCMPPS        $0x03, Y1, Y0, Y2
+	VMAXPS        Y1, Y0, Y0
+	VORPS         Y2, Y0, Y0
+	MOVSS         X0, largest+16(FP)
+	VZEROUPPER
+	RET
+
+// func exp512(dst *float32, x *float32, n int, shift float32) (sum float64)
+// Requires: AVX, AVX512F, SSE2
+TEXT ·exp512(SB), NOSPLIT, $0-40
+	MOVQ         x+8(FP), AX
+	MOVQ         n+16(FP), DX
+	MOVQ         dst+0(FP), BX
+	VBROADCASTSS shift+24(FP), Z0
+	MOVL         $0x3fb8aa3b, CX
+	VMOVD        CX, X1
+	VBROADCASTSS X1, Z1
+	MOVL         $0x4b400000, CX
+	VMOVD        CX, X4
+	VBROADCASTSS X4, Z4
+	MOVL         $0x3f318000, CX
+	VMOVD        CX, X5
+	VBROADCASTSS X5, Z5
+	MOVL         $0xb95e8083, CX
+	VMOVD        CX, X6
+	VBROADCASTSS X6, Z6
+	MOVL         $0x3f800000, CX
+	VMOVD        CX, X7
+	VBROADCASTSS X7, Z7
+	MOVL         $0x39506967, CX
+	VMOVD        CX, X8
+	VBROADCASTSS X8, Z8
+	MOVL         $0x3ab743ce, CX
+	VMOVD        CX, X9
+	VBROADCASTSS X9, Z9
+	MOVL         $0x3c088908, CX
+	VMOVD        CX, X10
+	VBROADCASTSS X10, Z10
+	MOVL         $0x3d2aa9c1, CX
+	VMOVD        CX, X11
+	VBROADCASTSS X11, Z11
+	MOVL         $0x3e2aaaaa, CX
+	VMOVD        CX, X12
+	VBROADCASTSS X12, Z12
+	MOVL         $0x3f000000, CX
+	VMOVD        CX, X13
+	VBROADCASTSS X13, Z13
+	MOVL         $0xc2d00000, CX
+	VMOVD        CX, X14
+	VBROADCASTSS X14, Z14
+	MOVL         $0x42b20000, CX
+	VMOVD        CX, X15
+	VBROADCASTSS X15, Z15
+	VPXORQ       Z2, Z2, Z2
+	VPXORQ       Z3, Z3, Z3
+	MOVQ         DX, SI
+	ANDQ         $0x0f, SI
+	MOVQ         $0x00000001, DI
+	MOVQ         SI, CX
+	SHLQ         CL, DI
+	DECQ         DI
+	KMOVW        DI, K1
+	XORQ         CX, CX
+	SUBQ         $0x20, DX
+	JLT          e_single
+
+e_wide:
+	VMOVUPS       (AX)(CX*1), Z16
+	VSUBPS        Z0, Z16, Z16
+	VMINPS        Z16, Z15, Z16
+	VMAXPS        Z16, Z14, Z16
+	VMULPS        Z1, Z16, Z17
+	VADDPS        Z4, Z17, Z17
+	VSUBPS        Z4, Z17, Z17
+	VMULPS        Z5, Z17, Z18
+	VSUBPS        Z18, Z16, Z16
+	VMULPS        Z6, Z17, Z18
+	VSUBPS        Z18, Z16, Z16
+	VMULPS        Z8, Z16, Z18
+	VADDPS        Z9, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VADDPS        Z10, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VADDPS        Z11, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VADDPS        Z12, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VADDPS        Z13, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VADDPS        Z16, Z18, Z18
+	VADDPS        Z7, Z18, Z18
+	VSCALEFPS     Z17, Z18, Z16
+	VMOVUPS       Z16, (BX)(CX*1)
+	VCVTPS2PD     Y16, Z17
+	VADDPD        Z17, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z16, Y16
+	VCVTPS2PD     Y16, Z17
+	VADDPD        Z17, Z3, Z3
+	VMOVUPS       64(AX)(CX*1), Z16
+	VSUBPS        Z0, Z16, Z16
+	VMINPS        Z16, Z15, Z16
+	VMAXPS        Z16, Z14, Z16
+	VMULPS        Z1, Z16, Z17
+	VADDPS        Z4, Z17, Z17
+	VSUBPS        Z4, Z17, Z17
+	VMULPS        Z5, Z17, Z18
+	VSUBPS        Z18, Z16, Z16
+	VMULPS        Z6, Z17, Z18
+	VSUBPS        Z18, Z16, Z16
+	VMULPS        Z8, Z16, Z18
+	VADDPS        Z9, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VADDPS        Z10, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VADDPS        Z11, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VADDPS        Z12, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VADDPS        Z13, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VADDPS        Z16, Z18, Z18
+	VADDPS        Z7, Z18, Z18
+	VSCALEFPS     Z17, Z18, Z16
+	VMOVUPS       Z16, 64(BX)(CX*1)
+	VCVTPS2PD     Y16, Z17
+	VADDPD        Z17, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z16, Y16
+	VCVTPS2PD     Y16, Z17
+	VADDPD        Z17, Z3, Z3
+	ADDQ          $0x00000080, CX
+	SUBQ          $0x20, DX
+	JGE           e_wide
+
+e_single:
+	ADDQ $0x20, DX
+	SUBQ $0x10, DX
+	JLT  e_rest
+
+e_one:
+	VMOVUPS       (AX)(CX*1), Z16
+	VSUBPS        Z0, Z16, Z16
+	VMINPS        Z16, Z15, Z16
+	VMAXPS        Z16, Z14, Z16
+	VMULPS        Z1, Z16, Z17
+	VADDPS        Z4, Z17, Z17
+	VSUBPS        Z4, Z17, Z17
+	VMULPS        Z5, Z17, Z18
+	VSUBPS        Z18, Z16, Z16
+	VMULPS        Z6, Z17, Z18
+	VSUBPS        Z18, Z16, Z16
+	VMULPS        Z8, Z16, Z18
+	VADDPS        Z9, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VADDPS        Z10, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VADDPS        Z11, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VADDPS        Z12, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VADDPS        Z13, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VADDPS        Z16, Z18, Z18
+	VADDPS        Z7, Z18, Z18
+	VSCALEFPS     Z17, Z18, Z16
+	VMOVUPS       Z16, (BX)(CX*1)
+	VCVTPS2PD     Y16, Z17
+	VADDPD        Z17, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z16, Y16
+	VCVTPS2PD     Y16, Z17
+	VADDPD        Z17, Z3, Z3
+	ADDQ          $0x40, CX
+	SUBQ          $0x10, DX
+	JGE           e_one
+
+e_rest:
+	TESTQ         SI, SI
+	JZ            e_end
+	VMOVUPS.Z     (AX)(CX*1), K1, Z16
+	VSUBPS        Z0, Z16, Z16
+	VMINPS        Z16, Z15, Z16
+	VMAXPS        Z16, Z14, Z16
+	VMULPS        Z1, Z16, Z0
+	VADDPS        Z4, Z0, Z0
+	VSUBPS        Z4, Z0, Z0
+	VMULPS        Z5, Z0, Z1
+	VSUBPS        Z1, Z16, Z16
+	VMULPS        Z6, Z0, Z1
+	VSUBPS        Z1, Z16, Z16
+	VMULPS        Z8, Z16, Z1
+	VADDPS        Z9, Z1, Z1
+	VMULPS        Z16, Z1, Z1
+	VADDPS        Z10, Z1, Z1
+	VMULPS        Z16, Z1, Z1
+	VADDPS        Z11, Z1, Z1
+	VMULPS        Z16, Z1, Z1
+	VADDPS        Z12, Z1, Z1
+	VMULPS        Z16, Z1, Z1
+	VADDPS        Z13, Z1, Z1
+	VMULPS        Z16, Z1, Z1
+	VMULPS        Z16, Z1, Z1
+	VADDPS        Z16, Z1, Z1
+	VADDPS        Z7, Z1, Z1
+	VSCALEFPS     Z0, Z1, Z16
+	VMOVUPS       Z16, K1, (BX)(CX*1)
+	VMOVAPS.Z     Z16, K1, Z16
+	VCVTPS2PD     Y16, Z0
+	VADDPD        Z0, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z16, Y16
+	VCVTPS2PD     Y16, Z0
+	VADDPD        Z0, Z3, Z3
+
+e_end:
+	VADDPD        Z3, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VADDPD        Y0, Y2, Y2
+	VEXTRACTF128  $0x01, Y2, X0
+	VADDPD        X0, X2, X2
+	VUNPCKHPD     X2, X2, X0
+	VADDSD        X0, X2, X2
+	MOVSD         X2, sum+32(FP)
+	VZEROUPPER
+	RET
+
+// func sumExp512(x *float32, n int, shift float32) (sum float64)
+// Requires: AVX, AVX512F, SSE2
+TEXT ·sumExp512(SB), NOSPLIT, $0-32
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), DX
+	VBROADCASTSS shift+16(FP), Z0
+	MOVL         $0x3fb8aa3b, CX
+	VMOVD        CX, X1
+	VBROADCASTSS X1, Z1
+	MOVL         $0x4b400000, CX
+	VMOVD        CX, X4
+	VBROADCASTSS X4, Z4
+	MOVL         $0x3f318000, CX
+	VMOVD        CX, X5
+	VBROADCASTSS X5, Z5
+	MOVL         $0xb95e8083, CX
+	VMOVD        CX, X6
+	VBROADCASTSS X6, Z6
+	MOVL         $0x3f800000, CX
+	VMOVD        CX, X7
+	VBROADCASTSS X7, Z7
+	MOVL         $0x39506967, CX
+	VMOVD        CX, X8
+	VBROADCASTSS X8, Z8
+	MOVL         $0x3ab743ce, CX
+	VMOVD        CX, X9
+	VBROADCASTSS X9, Z9
+	MOVL         $0x3c088908, CX
+	VMOVD        CX, X10
+	VBROADCASTSS X10, Z10
+	MOVL         $0x3d2aa9c1, CX
+	VMOVD        CX, X11
+	VBROADCASTSS X11, Z11
+	MOVL         $0x3e2aaaaa, CX
+	VMOVD        CX, X12
+	VBROADCASTSS X12, Z12
+	MOVL         $0x3f000000, CX
+	VMOVD        CX, X13
+	VBROADCASTSS X13, Z13
+	MOVL         $0xc2d00000, CX
+	VMOVD        CX, X14
+	VBROADCASTSS X14, Z14
+	MOVL         $0x42b20000, CX
+	VMOVD        CX, X15
+	VBROADCASTSS X15, Z15
+	VPXORQ       Z2, Z2, Z2
+	VPXORQ       Z3, Z3, Z3
+	MOVQ         DX, BX
+	ANDQ         $0x0f, BX
+	MOVQ         $0x00000001, SI
+	MOVQ         BX, CX
+	SHLQ         CL, SI
+	DECQ         SI
+	KMOVW        SI, K1
+	XORQ         CX, CX
+	SUBQ         $0x20, DX
+	JLT          e_single
+
+e_wide:
+	VMOVUPS       (AX)(CX*1), Z16
+	VSUBPS        Z0, Z16, Z16
+	VMINPS        Z16, Z15, Z16
+	VMAXPS        Z16, Z14, Z16
+	VMULPS        Z1, Z16, Z17
+	VADDPS        Z4, Z17, Z17
+	VSUBPS        Z4, Z17, Z17
+	VMULPS        Z5, Z17, Z18
+	VSUBPS        Z18, Z16, Z16
+	VMULPS        Z6, Z17, Z18
+	VSUBPS        Z18, Z16, Z16
+	VMULPS        Z8, Z16, Z18
+	VADDPS        Z9, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VADDPS        Z10, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VADDPS        Z11, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VADDPS        Z12, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VADDPS        Z13, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VADDPS        Z16, Z18, Z18
+	VADDPS        Z7, Z18, Z18
+	VSCALEFPS     Z17, Z18, Z16
+	VCVTPS2PD     Y16, Z17
+	VADDPD        Z17, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z16, Y16
+	VCVTPS2PD     Y16, Z17
+	VADDPD        Z17, Z3, Z3
+	VMOVUPS       64(AX)(CX*1), Z16
+	VSUBPS        Z0, Z16, Z16
+	VMINPS        Z16, Z15, Z16
+	VMAXPS        Z16, Z14, Z16
+	VMULPS        Z1, Z16, Z17
+	VADDPS        Z4, Z17, Z17
+	VSUBPS        Z4, Z17, Z17
+	VMULPS        Z5, Z17, Z18
+	VSUBPS        Z18, Z16, Z16
+	VMULPS        Z6, Z17, Z18
+	VSUBPS        Z18, Z16, Z16
+	VMULPS        Z8, Z16, Z18
+	VADDPS        Z9, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VADDPS        Z10, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VADDPS        Z11, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VADDPS        Z12, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VADDPS        Z13, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VADDPS        Z16, Z18, Z18
+	VADDPS        Z7, Z18, Z18
+	VSCALEFPS     Z17, Z18, Z16
+	VCVTPS2PD     Y16, Z17
+	VADDPD        Z17, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z16, Y16
+	VCVTPS2PD     Y16, Z17
+	VADDPD        Z17, Z3, Z3
+	ADDQ          $0x00000080, CX
+	SUBQ          $0x20, DX
+	JGE           e_wide
+
+e_single:
+	ADDQ $0x20, DX
+	SUBQ $0x10, DX
+	JLT  e_rest
+
+e_one:
+	VMOVUPS       (AX)(CX*1), Z16
+	VSUBPS        Z0, Z16, Z16
+	VMINPS        Z16, Z15, Z16
+	VMAXPS        Z16, Z14, Z16
+	VMULPS        Z1, Z16, Z17
+	VADDPS        Z4, Z17, Z17
+	VSUBPS        Z4, Z17, Z17
+	VMULPS        Z5, Z17, Z18
+	VSUBPS        Z18, Z16, Z16
+	VMULPS        Z6, Z17, Z18
+	VSUBPS        Z18, Z16, Z16
+	VMULPS        Z8, Z16, Z18
+	VADDPS        Z9, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VADDPS        Z10, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VADDPS        Z11, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VADDPS        Z12, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VADDPS        Z13, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VMULPS        Z16, Z18, Z18
+	VADDPS        Z16, Z18, Z18
+	VADDPS        Z7, Z18, Z18
+	VSCALEFPS     Z17, Z18, Z16
+	VCVTPS2PD     Y16, Z17
+	VADDPD        Z17, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z16, Y16
+	VCVTPS2PD     Y16, Z17
+	VADDPD        Z17, Z3, Z3
+	ADDQ          $0x40, CX
+	SUBQ          $0x10, DX
+	JGE           e_one
+
+e_rest:
+	TESTQ         BX, BX
+	JZ            e_end
+	VMOVUPS.Z     (AX)(CX*1), K1, Z16
+	VSUBPS        Z0, Z16, Z16
+	VMINPS        Z16, Z15, Z16
+	VMAXPS        Z16, Z14, Z16
+	VMULPS        Z1, Z16, Z0
+	VADDPS        Z4, Z0, Z0
+	VSUBPS        Z4, Z0, Z0
+	VMULPS        Z5, Z0, Z1
+	VSUBPS        Z1, Z16, Z16
+	VMULPS        Z6, Z0, Z1
+	VSUBPS        Z1, Z16, Z16
+	VMULPS        Z8, Z16, Z1
+	VADDPS        Z9, Z1, Z1
+	VMULPS        Z16, Z1, Z1
+	VADDPS        Z10, Z1, Z1
+	VMULPS        Z16, Z1, Z1
+	VADDPS        Z11, Z1, Z1
+	VMULPS        Z16, Z1, Z1
+	VADDPS        Z12, Z1, Z1
+	VMULPS        Z16, Z1, Z1
+	VADDPS        Z13, Z1, Z1
+	VMULPS        Z16, Z1, Z1
+	VMULPS        Z16, Z1, Z1
+	VADDPS        Z16, Z1, Z1
+	VADDPS        Z7, Z1, Z1
+	VSCALEFPS     Z0, Z1, Z16
+	VMOVAPS.Z     Z16, K1, Z16
+	VCVTPS2PD     Y16, Z0
+	VADDPD        Z0, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z16, Y16
+	VCVTPS2PD     Y16, Z0
+	VADDPD        Z0, Z3, Z3
+
+e_end:
+	VADDPD        Z3, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VADDPD        Y0, Y2, Y2
+	VEXTRACTF128  $0x01, Y2, X0
+	VADDPD        X0, X2, X2
+	VUNPCKHPD     X2, X2, X0
+	VADDSD        X0, X2, X2
+	MOVSD         X2, sum+24(FP)
+	VZEROUPPER
+	RET
+
+// func softmaxGrad512(dx *float32, dy *float32, y *float32, n int, dot float32)
+// Requires: AVX, AVX512F
+TEXT ·softmaxGrad512(SB), NOSPLIT, $0-36
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), DX
+	MOVQ         y+16(FP), BX
+	MOVQ         n+24(FP), SI
+	VBROADCASTSS dot+32(FP), Z0
+	MOVQ         SI, DI
+	ANDQ         $0x0f, DI
+	MOVQ         $0x00000001, R8
+	MOVQ         DI, CX
+	SHLQ         CL, R8
+	DECQ         R8
+	KMOVW        R8, K1
+	XORQ         CX, CX
+	SUBQ         $0x40, SI
+	JLT          e_single
+
+e_wide:
+	VMOVUPS (DX)(CX*1), Z1
+	VMOVUPS (BX)(CX*1), Z2
+	VSUBPS  Z0, Z1, Z1
+	VMULPS  Z2, Z1, Z1
+	VMOVUPS Z1, (AX)(CX*1)
+	VMOVUPS 64(DX)(CX*1), Z1
+	VMOVUPS 64(BX)(CX*1), Z2
+	VSUBPS  Z0, Z1, Z1
+	VMULPS  Z2, Z1, Z1
+	VMOVUPS Z1, 64(AX)(CX*1)
+	VMOVUPS 128(DX)(CX*1), Z1
+	VMOVUPS 128(BX)(CX*1), Z2
+	VSUBPS  Z0, Z1, Z1
+	VMULPS  Z2, Z1, Z1
+	VMOVUPS Z1, 128(AX)(CX*1)
+	VMOVUPS 192(DX)(CX*1), Z1
+	VMOVUPS 192(BX)(CX*1), Z2
+	VSUBPS  Z0, Z1, Z1
+	VMULPS  Z2, Z1, Z1
+	VMOVUPS Z1, 192(AX)(CX*1)
+	ADDQ    $0x00000100, CX
+	SUBQ    $0x40, SI
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x40, SI
+	SUBQ $0x10, SI
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (DX)(CX*1), Z1
+	VMOVUPS (BX)(CX*1), Z2
+	VSUBPS  Z0, Z1, Z1
+	VMULPS  Z2, Z1, Z1
+	VMOVUPS Z1, (AX)(CX*1)
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, SI
+	JGE     e_one
+
+e_rest:
+	TESTQ     DI, DI
+	JZ        e_end
+	VMOVUPS.Z (DX)(CX*1), K1, Z1
+	VMOVUPS.Z (BX)(CX*1), K1, Z2
+	VSUBPS    Z0, Z1, Z1
+	VMULPS    Z2, Z1, Z1
+	VMOVUPS   Z1, K1, (AX)(CX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func logSoftmaxGrad512(dx *float32, dy *float32, y *float32, n int, sum float32)
+// Requires: AVX, AVX512F
+TEXT ·logSoftmaxGrad512(SB), NOSPLIT, $0-36
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), DX
+	MOVQ         y+16(FP), BX
+	MOVQ         n+24(FP), SI
+	VBROADCASTSS sum+32(FP), Z0
+	MOVL         $0x3fb8aa3b, CX
+	VMOVD        CX, X1
+	VBROADCASTSS X1, Z1
+	MOVL         $0x4b400000, CX
+	VMOVD        CX, X2
+	VBROADCASTSS X2, Z2
+	MOVL         $0x3f318000, CX
+	VMOVD        CX, X3
+	VBROADCASTSS X3, Z3
+	MOVL         $0xb95e8083, CX
+	VMOVD        CX, X4
+	VBROADCASTSS X4, Z4
+	MOVL         $0x3f800000, CX
+	VMOVD        CX, X5
+	VBROADCASTSS X5, Z5
+	MOVL         $0x39506967, CX
+	VMOVD        CX, X6
+	VBROADCASTSS X6, Z6
+	MOVL         $0x3ab743ce, CX
+	VMOVD        CX, X7
+	VBROADCASTSS X7, Z7
+	MOVL         $0x3c088908, CX
+	VMOVD        CX, X8
+	VBROADCASTSS X8, Z8
+	MOVL         $0x3d2aa9c1, CX
+	VMOVD        CX, X9
+	VBROADCASTSS X9, Z9
+	MOVL         $0x3e2aaaaa, CX
+	VMOVD        CX, X10
+	VBROADCASTSS X10, Z10
+	MOVL         $0x3f000000, CX
+	VMOVD        CX, X11
+	VBROADCASTSS X11, Z11
+	MOVL         $0xc2d00000, CX
+	VMOVD        CX, X12
+	VBROADCASTSS X12, Z12
+	MOVL         $0x42b20000, CX
+	VMOVD        CX, X13
+	VBROADCASTSS X13, Z13
+	MOVQ         SI, DI
+	ANDQ         $0x0f, DI
+	MOVQ         $0x00000001, R8
+	MOVQ         DI, CX
+	SHLQ         CL, R8
+	DECQ         R8
+	KMOVW        R8, K1
+	XORQ         CX, CX
+	SUBQ         $0x20, SI
+	JLT          e_single
+
+e_wide:
+	VMOVUPS   (BX)(CX*1), Z14
+	VMINPS    Z14, Z13, Z14
+	VMAXPS    Z14, Z12, Z14
+	VMULPS    Z1, Z14, Z15
+	VADDPS    Z2, Z15, Z15
+	VSUBPS    Z2, Z15, Z15
+	VMULPS    Z3, Z15, Z16
+	VSUBPS    Z16, Z14, Z14
+	VMULPS    Z4, Z15, Z16
+	VSUBPS    Z16, Z14, Z14
+	VMULPS    Z6, Z14, Z16
+	VADDPS    Z7, Z16, Z16
+	VMULPS    Z14, Z16, Z16
+	VADDPS    Z8, Z16, Z16
+	VMULPS    Z14, Z16, Z16
+	VADDPS    Z9, Z16, Z16
+	VMULPS    Z14, Z16, Z16
+	VADDPS    Z10, Z16, Z16
+	VMULPS    Z14, Z16, Z16
+	VADDPS    Z11, Z16, Z16
+	VMULPS    Z14, Z16, Z16
+	VMULPS    Z14, Z16, Z16
+	VADDPS    Z14, Z16, Z16
+	VADDPS    Z5, Z16, Z16
+	VSCALEFPS Z15, Z16, Z14
+	VMULPS    Z0, Z14, Z14
+	VMOVUPS   (DX)(CX*1), Z15
+	VSUBPS    Z14, Z15, Z15
+	VMOVUPS   Z15, (AX)(CX*1)
+	VMOVUPS   64(BX)(CX*1), Z14
+	VMINPS    Z14, Z13, Z14
+	VMAXPS    Z14, Z12, Z14
+	VMULPS    Z1, Z14, Z15
+	VADDPS    Z2, Z15, Z15
+	VSUBPS    Z2, Z15, Z15
+	VMULPS    Z3, Z15, Z16
+	VSUBPS    Z16, Z14, Z14
+	VMULPS    Z4, Z15, Z16
+	VSUBPS    Z16, Z14, Z14
+	VMULPS    Z6, Z14, Z16
+	VADDPS    Z7, Z16, Z16
+	VMULPS    Z14, Z16, Z16
+	VADDPS    Z8, Z16, Z16
+	VMULPS    Z14, Z16, Z16
+	VADDPS    Z9, Z16, Z16
+	VMULPS    Z14, Z16, Z16
+	VADDPS    Z10, Z16, Z16
+	VMULPS    Z14, Z16, Z16
+	VADDPS    Z11, Z16, Z16
+	VMULPS    Z14, Z16, Z16
+	VMULPS    Z14, Z16, Z16
+	VADDPS    Z14, Z16, Z16
+	VADDPS    Z5, Z16, Z16
+	VSCALEFPS Z15, Z16, Z14
+	VMULPS    Z0, Z14, Z14
+	VMOVUPS   64(DX)(CX*1), Z15
+	VSUBPS    Z14, Z15, Z15
+	VMOVUPS   Z15, 64(AX)(CX*1)
+	ADDQ      $0x00000080, CX
+	SUBQ      $0x20, SI
+	JGE       e_wide
+
+e_single:
+	ADDQ $0x20, SI
+	SUBQ $0x10, SI
+	JLT  e_rest
+
+e_one:
+	VMOVUPS   (BX)(CX*1), Z14
+	VMINPS    Z14, Z13, Z14
+	VMAXPS    Z14, Z12, Z14
+	VMULPS    Z1, Z14, Z15
+	VADDPS    Z2, Z15, Z15
+	VSUBPS    Z2, Z15, Z15
+	VMULPS    Z3, Z15, Z16
+	VSUBPS    Z16, Z14, Z14
+	VMULPS    Z4, Z15, Z16
+	VSUBPS    Z16, Z14, Z14
+	VMULPS    Z6, Z14, Z16
+	VADDPS    Z7, Z16, Z16
+	VMULPS    Z14, Z16, Z16
+	VADDPS    Z8, Z16, Z16
+	VMULPS    Z14, Z16, Z16
+	VADDPS    Z9, Z16, Z16
+	VMULPS    Z14, Z16, Z16
+	VADDPS    Z10, Z16, Z16
+	VMULPS    Z14, Z16, Z16
+	VADDPS    Z11, Z16, Z16
+	VMULPS    Z14, Z16, Z16
+	VMULPS    Z14, Z16, Z16
+	VADDPS    Z14, Z16, Z16
+	VADDPS    Z5, Z16, Z16
+	VSCALEFPS Z15, Z16, Z14
+	VMULPS    Z0, Z14, Z14
+	VMOVUPS   (DX)(CX*1), Z15
+	VSUBPS    Z14, Z15, Z15
+	VMOVUPS   Z15, (AX)(CX*1)
+	ADDQ      $0x40, CX
+	SUBQ      $0x10, SI
+	JGE       e_one
+
+e_rest:
+	TESTQ     DI, DI
+	JZ        e_end
+	VMOVUPS.Z (BX)(CX*1), K1, Z14
+	VMINPS    Z14, Z13, Z14
+	VMAXPS    Z14, Z12, Z14
+	VMULPS    Z1, Z14, Z1
+	VADDPS    Z2, Z1, Z1
+	VSUBPS    Z2, Z1, Z1
+	VMULPS    Z3, Z1, Z2
+	VSUBPS    Z2, Z14, Z14
+	VMULPS    Z4, Z1, Z2
+	VSUBPS    Z2, Z14, Z14
+	VMULPS    Z6, Z14, Z2
+	VADDPS    Z7, Z2, Z2
+	VMULPS    Z14, Z2, Z2
+	VADDPS    Z8, Z2, Z2
+	VMULPS    Z14, Z2, Z2
+	VADDPS    Z9, Z2, Z2
+	VMULPS    Z14, Z2, Z2
+	VADDPS    Z10, Z2, Z2
+	VMULPS    Z14, Z2, Z2
+	VADDPS    Z11, Z2, Z2
+	VMULPS    Z14, Z2, Z2
+	VMULPS    Z14, Z2, Z2
+	VADDPS    Z14, Z2, Z2
+	VADDPS    Z5, Z2, Z2
+	VSCALEFPS Z1, Z2, Z14
+	VMULPS    Z0, Z14, Z14
+	VMOVUPS.Z (DX)(CX*1), K1, Z0
+	VSUBPS    Z14, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(CX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
 // func sumsAbout256(x *float32, rows int, stride int, n int, near float64) (sum float64, squares float64)
 // Requires: AVX, AVX2, FMA3, SSE2
 TEXT ·sumsAbout256(SB), NOSPLIT, $0-56
@@ -3439,5 +4338,543 @@ done:
 	TESTQ R12, R12
 	SETNE AL
 	MOVB  AL, nan+56(FP)
+	VZEROUPPER
+	RET
+
+// func max256(x *float32, n int) (largest float32)
+// Requires: AVX, AVX2, SSE
+TEXT ·max256(SB), NOSPLIT, $0-20
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	MOVL         $0xff800000, DX
+	VMOVD        DX, X0
+	VBROADCASTSS X0, Y0
+	VMOVAPS      Y0, Y1
+	VMOVAPS      Y0, Y2
+	VMOVAPS      Y0, Y3
+	VMOVAPS      Y0, Y4
+	MOVQ         CX, DX
+	ANDQ         $0x07, DX
+	LEAQ         ones<>+64(SB), BX
+	MOVQ         DX, SI
+	SHLQ         $0x02, SI
+	SUBQ         SI, BX
+	VMOVUPS      (BX), Y5
+	MOVQ         CX, BX
+	XORQ         CX, CX
+	SUBQ         $0x20, BX
+	JLT          e_single
+
+e_wide:
+	VMOVUPS (AX)(CX*1), Y6
+	VCMPPS  $0x03, Y6, Y1, Y7
+	VMAXPS  Y6, Y1, Y1
+	VORPS   Y7, Y1, Y1
+	VMOVUPS 32(AX)(CX*1), Y6
+	VCMPPS  $0x03, Y6, Y2, Y7
+	VMAXPS  Y6, Y2, Y2
+	VORPS   Y7, Y2, Y2
+	VMOVUPS 64(AX)(CX*1), Y6
+	VCMPPS  $0x03, Y6, Y3, Y7
+	VMAXPS  Y6, Y3, Y3
+	VORPS   Y7, Y3, Y3
+	VMOVUPS 96(AX)(CX*1), Y6
+	VCMPPS  $0x03, Y6, Y4, Y7
+	VMAXPS  Y6, Y4, Y4
+	VORPS   Y7, Y4, Y4
+	ADDQ    $0x00000080, CX
+	SUBQ    $0x20, BX
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x20, BX
+	SUBQ $0x08, BX
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (AX)(CX*1), Y6
+	VCMPPS  $0x03, Y6, Y1, Y7
+	VMAXPS  Y6, Y1, Y1
+	VORPS   Y7, Y1, Y1
+	ADDQ    $0x20, CX
+	SUBQ    $0x08, BX
+	JGE     e_one
+
+e_rest:
+	TESTQ      DX, DX
+	JZ         e_end
+	VMASKMOVPS (AX)(CX*1), Y5, Y6
+	VBLENDVPS  Y5, Y6, Y0, Y6
+	VCMPPS     $0x03, Y6, Y1, Y0
+	VMAXPS     Y6, Y1, Y1
+	VORPS      Y0, Y1, Y1
+
+e_end:
+	VCMPPS     $0x03, Y3, Y1, Y0
+	VMAXPS     Y3, Y1, Y1
+	VORPS      Y0, Y1, Y1
+	VCMPPS     $0x03, Y4, Y2, Y0
+	VMAXPS     Y4, Y2, Y2
+	VORPS      Y0, Y2, Y2
+	VCMPPS     $0x03, Y2, Y1, Y0
+	VMAXPS     Y2, Y1, Y1
+	VORPS      Y0, Y1, Y1
+	VMOVAPS    Y1, Y0
+	VPERM2F128 $0x01, Y0, Y0, Y1
+	VCMPPS     $0x03, Y1, Y0, Y2
+	VMAXPS     Y1, Y0, Y0
+	VORPS      Y2, Y0, Y0
+	VPERMILPS  $0x4e, Y0, Y1
+	VCMPPS     $0x03, Y1, Y0, Y2
+	VMAXPS     Y1, Y0, Y0
+	VORPS      Y2, Y0, Y0
+	VPERMILPS  $0xb1, Y0, Y1
+	VCMPPS     $0x03, Y1, Y0, Y2
+	VMAXPS     Y1, Y0, Y0
+	VORPS      Y2, Y0, Y0
+	MOVSS      X0, largest+16(FP)
+	VZEROUPPER
+	RET
+
+// func exp256(dst *float32, x *float32, n int, shift float32) (sum float64)
+// Requires: AVX, AVX2, SSE2
+TEXT ·exp256(SB), NOSPLIT, $0-40
+	MOVQ         x+8(FP), AX
+	MOVQ         n+16(FP), CX
+	MOVQ         dst+0(FP), DX
+	VBROADCASTSS shift+24(FP), Y0
+	MOVL         $0xc2d00000, BX
+	VMOVD        BX, X1
+	VBROADCASTSS X1, Y1
+	MOVL         $0x42b20000, BX
+	VMOVD        BX, X2
+	VBROADCASTSS X2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	MOVQ         CX, BX
+	ANDQ         $0x07, BX
+	LEAQ         ones<>+64(SB), SI
+	MOVQ         BX, DI
+	SHLQ         $0x02, DI
+	SUBQ         DI, SI
+	VMOVUPS      (SI), Y5
+	MOVQ         CX, SI
+	XORQ         CX, CX
+	SUBQ         $0x08, SI
+	JLT          e_rest
+
+e_one:
+	VMOVUPS      (AX)(CX*1), Y6
+	VSUBPS       Y0, Y6, Y6
+	VMINPS       Y6, Y2, Y6
+	VMAXPS       Y6, Y1, Y6
+	VMULPS       expTable<>+0(SB), Y6, Y7
+	VADDPS       expTable<>+32(SB), Y7, Y7
+	VSUBPS       expTable<>+32(SB), Y7, Y8
+	VMULPS       expTable<>+64(SB), Y8, Y9
+	VSUBPS       Y9, Y6, Y6
+	VMULPS       expTable<>+96(SB), Y8, Y9
+	VSUBPS       Y9, Y6, Y6
+	VMULPS       expTable<>+160(SB), Y6, Y9
+	VADDPS       expTable<>+192(SB), Y9, Y9
+	VMULPS       Y6, Y9, Y9
+	VADDPS       expTable<>+224(SB), Y9, Y9
+	VMULPS       Y6, Y9, Y9
+	VADDPS       expTable<>+256(SB), Y9, Y9
+	VMULPS       Y6, Y9, Y9
+	VADDPS       expTable<>+288(SB), Y9, Y9
+	VMULPS       Y6, Y9, Y9
+	VADDPS       expTable<>+320(SB), Y9, Y9
+	VMULPS       Y6, Y9, Y9
+	VMULPS       Y6, Y9, Y9
+	VADDPS       Y6, Y9, Y9
+	VADDPS       expTable<>+128(SB), Y9, Y9
+	VPSUBD       expTable<>+32(SB), Y7, Y7
+	VPSRAD       $0x01, Y7, Y8
+	VPSUBD       Y8, Y7, Y7
+	VPSLLD       $0x17, Y8, Y8
+	VPADDD       expTable<>+128(SB), Y8, Y8
+	VMULPS       Y8, Y9, Y9
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       expTable<>+128(SB), Y7, Y7
+	VMULPS       Y7, Y9, Y9
+	VMOVAPS      Y9, Y6
+	VMOVUPS      Y6, (DX)(CX*1)
+	VCVTPS2PD    X6, Y7
+	VADDPD       Y7, Y3, Y3
+	VEXTRACTF128 $0x01, Y6, X6
+	VCVTPS2PD    X6, Y7
+	VADDPD       Y7, Y4, Y4
+	ADDQ         $0x20, CX
+	SUBQ         $0x08, SI
+	JGE          e_one
+
+e_rest:
+	TESTQ        BX, BX
+	JZ           e_end
+	VMASKMOVPS   (AX)(CX*1), Y5, Y6
+	VSUBPS       Y0, Y6, Y6
+	VMINPS       Y6, Y2, Y6
+	VMAXPS       Y6, Y1, Y6
+	VMULPS       expTable<>+0(SB), Y6, Y0
+	VADDPS       expTable<>+32(SB), Y0, Y0
+	VSUBPS       expTable<>+32(SB), Y0, Y1
+	VMULPS       expTable<>+64(SB), Y1, Y2
+	VSUBPS       Y2, Y6, Y6
+	VMULPS       expTable<>+96(SB), Y1, Y2
+	VSUBPS       Y2, Y6, Y6
+	VMULPS       expTable<>+160(SB), Y6, Y2
+	VADDPS       expTable<>+192(SB), Y2, Y2
+	VMULPS       Y6, Y2, Y2
+	VADDPS       expTable<>+224(SB), Y2, Y2
+	VMULPS       Y6, Y2, Y2
+	VADDPS       expTable<>+256(SB), Y2, Y2
+	VMULPS       Y6, Y2, Y2
+	VADDPS       expTable<>+288(SB), Y2, Y2
+	VMULPS       Y6, Y2, Y2
+	VADDPS       expTable<>+320(SB), Y2, Y2
+	VMULPS       Y6, Y2, Y2
+	VMULPS       Y6, Y2, Y2
+	VADDPS       Y6, Y2, Y2
+	VADDPS       expTable<>+128(SB), Y2, Y2
+	VPSUBD       expTable<>+32(SB), Y0, Y0
+	VPSRAD       $0x01, Y0, Y1
+	VPSUBD       Y1, Y0, Y0
+	VPSLLD       $0x17, Y1, Y1
+	VPADDD       expTable<>+128(SB), Y1, Y1
+	VMULPS       Y1, Y2, Y2
+	VPSLLD       $0x17, Y0, Y0
+	VPADDD       expTable<>+128(SB), Y0, Y0
+	VMULPS       Y0, Y2, Y2
+	VMOVAPS      Y2, Y6
+	VMASKMOVPS   Y6, Y5, (DX)(CX*1)
+	VANDPS       Y5, Y6, Y6
+	VCVTPS2PD    X6, Y0
+	VADDPD       Y0, Y3, Y3
+	VEXTRACTF128 $0x01, Y6, X6
+	VCVTPS2PD    X6, Y0
+	VADDPD       Y0, Y4, Y4
+
+e_end:
+	VADDPD       Y4, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X0
+	VADDPD       X0, X3, X3
+	VUNPCKHPD    X3, X3, X0
+	VADDSD       X0, X3, X3
+	MOVSD        X3, sum+32(FP)
+	VZEROUPPER
+	RET
+
+// func sumExp256(x *float32, n int, shift float32) (sum float64)
+// Requires: AVX, AVX2, SSE2
+TEXT ·sumExp256(SB), NOSPLIT, $0-32
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	VBROADCASTSS shift+16(FP), Y0
+	MOVL         $0xc2d00000, DX
+	VMOVD        DX, X1
+	VBROADCASTSS X1, Y1
+	MOVL         $0x42b20000, DX
+	VMOVD        DX, X2
+	VBROADCASTSS X2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	MOVQ         CX, DX
+	ANDQ         $0x07, DX
+	LEAQ         ones<>+64(SB), BX
+	MOVQ         DX, SI
+	SHLQ         $0x02, SI
+	SUBQ         SI, BX
+	VMOVUPS      (BX), Y5
+	MOVQ         CX, BX
+	XORQ         CX, CX
+	SUBQ         $0x08, BX
+	JLT          e_rest
+
+e_one:
+	VMOVUPS      (AX)(CX*1), Y6
+	VSUBPS       Y0, Y6, Y6
+	VMINPS       Y6, Y2, Y6
+	VMAXPS       Y6, Y1, Y6
+	VMULPS       expTable<>+0(SB), Y6, Y7
+	VADDPS       expTable<>+32(SB), Y7, Y7
+	VSUBPS       expTable<>+32(SB), Y7, Y8
+	VMULPS       expTable<>+64(SB), Y8, Y9
+	VSUBPS       Y9, Y6, Y6
+	VMULPS       expTable<>+96(SB), Y8, Y9
+	VSUBPS       Y9, Y6, Y6
+	VMULPS       expTable<>+160(SB), Y6, Y9
+	VADDPS       expTable<>+192(SB), Y9, Y9
+	VMULPS       Y6, Y9, Y9
+	VADDPS       expTable<>+224(SB), Y9, Y9
+	VMULPS       Y6, Y9, Y9
+	VADDPS       expTable<>+256(SB), Y9, Y9
+	VMULPS       Y6, Y9, Y9
+	VADDPS       expTable<>+288(SB), Y9, Y9
+	VMULPS       Y6, Y9, Y9
+	VADDPS       expTable<>+320(SB), Y9, Y9
+	VMULPS       Y6, Y9, Y9
+	VMULPS       Y6, Y9, Y9
+	VADDPS       Y6, Y9, Y9
+	VADDPS       expTable<>+128(SB), Y9, Y9
+	VPSUBD       expTable<>+32(SB), Y7, Y7
+	VPSRAD       $0x01, Y7, Y8
+	VPSUBD       Y8, Y7, Y7
+	VPSLLD       $0x17, Y8, Y8
+	VPADDD       expTable<>+128(SB), Y8, Y8
+	VMULPS       Y8, Y9, Y9
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       expTable<>+128(SB), Y7, Y7
+	VMULPS       Y7, Y9, Y9
+	VMOVAPS      Y9, Y6
+	VCVTPS2PD    X6, Y7
+	VADDPD       Y7, Y3, Y3
+	VEXTRACTF128 $0x01, Y6, X6
+	VCVTPS2PD    X6, Y7
+	VADDPD       Y7, Y4, Y4
+	ADDQ         $0x20, CX
+	SUBQ         $0x08, BX
+	JGE          e_one
+
+e_rest:
+	TESTQ        DX, DX
+	JZ           e_end
+	VMASKMOVPS   (AX)(CX*1), Y5, Y6
+	VSUBPS       Y0, Y6, Y6
+	VMINPS       Y6, Y2, Y6
+	VMAXPS       Y6, Y1, Y6
+	VMULPS       expTable<>+0(SB), Y6, Y0
+	VADDPS       expTable<>+32(SB), Y0, Y0
+	VSUBPS       expTable<>+32(SB), Y0, Y1
+	VMULPS       expTable<>+64(SB), Y1, Y2
+	VSUBPS       Y2, Y6, Y6
+	VMULPS       expTable<>+96(SB), Y1, Y2
+	VSUBPS       Y2, Y6, Y6
+	VMULPS       expTable<>+160(SB), Y6, Y2
+	VADDPS       expTable<>+192(SB), Y2, Y2
+	VMULPS       Y6, Y2, Y2
+	VADDPS       expTable<>+224(SB), Y2, Y2
+	VMULPS       Y6, Y2, Y2
+	VADDPS       expTable<>+256(SB), Y2, Y2
+	VMULPS       Y6, Y2, Y2
+	VADDPS       expTable<>+288(SB), Y2, Y2
+	VMULPS       Y6, Y2, Y2
+	VADDPS       expTable<>+320(SB), Y2, Y2
+	VMULPS       Y6, Y2, Y2
+	VMULPS       Y6, Y2, Y2
+	VADDPS       Y6, Y2, Y2
+	VADDPS       expTable<>+128(SB), Y2, Y2
+	VPSUBD       expTable<>+32(SB), Y0, Y0
+	VPSRAD       $0x01, Y0, Y1
+	VPSUBD       Y1, Y0, Y0
+	VPSLLD       $0x17, Y1, Y1
+	VPADDD       expTable<>+128(SB), Y1, Y1
+	VMULPS       Y1, Y2, Y2
+	VPSLLD       $0x17, Y0, Y0
+	VPADDD       expTable<>+128(SB), Y0, Y0
+	VMULPS       Y0, Y2, Y2
+	VMOVAPS      Y2, Y6
+	VANDPS       Y5, Y6, Y6
+	VCVTPS2PD    X6, Y0
+	VADDPD       Y0, Y3, Y3
+	VEXTRACTF128 $0x01, Y6, X6
+	VCVTPS2PD    X6, Y0
+	VADDPD       Y0, Y4, Y4
+
+e_end:
+	VADDPD       Y4, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X0
+	VADDPD       X0, X3, X3
+	VUNPCKHPD    X3, X3, X0
+	VADDSD       X0, X3, X3
+	MOVSD        X3, sum+24(FP)
+	VZEROUPPER
+	RET
+
+// func softmaxGrad256(dx *float32, dy *float32, y *float32, n int, dot float32)
+// Requires: AVX
+TEXT ·softmaxGrad256(SB), NOSPLIT, $0-36
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), CX
+	MOVQ         y+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSS dot+32(FP), Y0
+	MOVQ         BX, SI
+	ANDQ         $0x07, SI
+	LEAQ         ones<>+64(SB), DI
+	MOVQ         SI, R8
+	SHLQ         $0x02, R8
+	SUBQ         R8, DI
+	VMOVUPS      (DI), Y1
+	MOVQ         BX, DI
+	XORQ         BX, BX
+	SUBQ         $0x20, DI
+	JLT          e_single
+
+e_wide:
+	VMOVUPS (CX)(BX*1), Y2
+	VMOVUPS (DX)(BX*1), Y3
+	VSUBPS  Y0, Y2, Y2
+	VMULPS  Y3, Y2, Y2
+	VMOVUPS Y2, (AX)(BX*1)
+	VMOVUPS 32(CX)(BX*1), Y2
+	VMOVUPS 32(DX)(BX*1), Y3
+	VSUBPS  Y0, Y2, Y2
+	VMULPS  Y3, Y2, Y2
+	VMOVUPS Y2, 32(AX)(BX*1)
+	VMOVUPS 64(CX)(BX*1), Y2
+	VMOVUPS 64(DX)(BX*1), Y3
+	VSUBPS  Y0, Y2, Y2
+	VMULPS  Y3, Y2, Y2
+	VMOVUPS Y2, 64(AX)(BX*1)
+	VMOVUPS 96(CX)(BX*1), Y2
+	VMOVUPS 96(DX)(BX*1), Y3
+	VSUBPS  Y0, Y2, Y2
+	VMULPS  Y3, Y2, Y2
+	VMOVUPS Y2, 96(AX)(BX*1)
+	ADDQ    $0x00000080, BX
+	SUBQ    $0x20, DI
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x20, DI
+	SUBQ $0x08, DI
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (CX)(BX*1), Y2
+	VMOVUPS (DX)(BX*1), Y3
+	VSUBPS  Y0, Y2, Y2
+	VMULPS  Y3, Y2, Y2
+	VMOVUPS Y2, (AX)(BX*1)
+	ADDQ    $0x20, BX
+	SUBQ    $0x08, DI
+	JGE     e_one
+
+e_rest:
+	TESTQ      SI, SI
+	JZ         e_end
+	VMASKMOVPS (CX)(BX*1), Y1, Y2
+	VMASKMOVPS (DX)(BX*1), Y1, Y3
+	VSUBPS     Y0, Y2, Y2
+	VMULPS     Y3, Y2, Y2
+	VMASKMOVPS Y2, Y1, (AX)(BX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func logSoftmaxGrad256(dx *float32, dy *float32, y *float32, n int, sum float32)
+// Requires: AVX, AVX2
+TEXT ·logSoftmaxGrad256(SB), NOSPLIT, $0-36
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), CX
+	MOVQ         y+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSS sum+32(FP), Y0
+	MOVL         $0xc2d00000, SI
+	VMOVD        SI, X1
+	VBROADCASTSS X1, Y1
+	MOVL         $0x42b20000, SI
+	VMOVD        SI, X2
+	VBROADCASTSS X2, Y2
+	MOVQ         BX, SI
+	ANDQ         $0x07, SI
+	LEAQ         ones<>+64(SB), DI
+	MOVQ         SI, R8
+	SHLQ         $0x02, R8
+	SUBQ         R8, DI
+	VMOVUPS      (DI), Y3
+	MOVQ         BX, DI
+	XORQ         BX, BX
+	SUBQ         $0x08, DI
+	JLT          e_rest
+
+e_one:
+	VMOVUPS (DX)(BX*1), Y4
+	VMINPS  Y4, Y2, Y4
+	VMAXPS  Y4, Y1, Y4
+	VMULPS  expTable<>+0(SB), Y4, Y5
+	VADDPS  expTable<>+32(SB), Y5, Y5
+	VSUBPS  expTable<>+32(SB), Y5, Y6
+	VMULPS  expTable<>+64(SB), Y6, Y7
+	VSUBPS  Y7, Y4, Y4
+	VMULPS  expTable<>+96(SB), Y6, Y7
+	VSUBPS  Y7, Y4, Y4
+	VMULPS  expTable<>+160(SB), Y4, Y7
+	VADDPS  expTable<>+192(SB), Y7, Y7
+	VMULPS  Y4, Y7, Y7
+	VADDPS  expTable<>+224(SB), Y7, Y7
+	VMULPS  Y4, Y7, Y7
+	VADDPS  expTable<>+256(SB), Y7, Y7
+	VMULPS  Y4, Y7, Y7
+	VADDPS  expTable<>+288(SB), Y7, Y7
+	VMULPS  Y4, Y7, Y7
+	VADDPS  expTable<>+320(SB), Y7, Y7
+	VMULPS  Y4, Y7, Y7
+	VMULPS  Y4, Y7, Y7
+	VADDPS  Y4, Y7, Y7
+	VADDPS  expTable<>+128(SB), Y7, Y7
+	VPSUBD  expTable<>+32(SB), Y5, Y5
+	VPSRAD  $0x01, Y5, Y6
+	VPSUBD  Y6, Y5, Y5
+	VPSLLD  $0x17, Y6, Y6
+	VPADDD  expTable<>+128(SB), Y6, Y6
+	VMULPS  Y6, Y7, Y7
+	VPSLLD  $0x17, Y5, Y5
+	VPADDD  expTable<>+128(SB), Y5, Y5
+	VMULPS  Y5, Y7, Y7
+	VMOVAPS Y7, Y4
+	VMULPS  Y0, Y4, Y4
+	VMOVUPS (CX)(BX*1), Y5
+	VSUBPS  Y4, Y5, Y5
+	VMOVUPS Y5, (AX)(BX*1)
+	ADDQ    $0x20, BX
+	SUBQ    $0x08, DI
+	JGE     e_one
+
+e_rest:
+	TESTQ      SI, SI
+	JZ         e_end
+	VMASKMOVPS (DX)(BX*1), Y3, Y4
+	VMINPS     Y4, Y2, Y4
+	VMAXPS     Y4, Y1, Y4
+	VMULPS     expTable<>+0(SB), Y4, Y1
+	VADDPS     expTable<>+32(SB), Y1, Y1
+	VSUBPS     expTable<>+32(SB), Y1, Y2
+	VMULPS     expTable<>+64(SB), Y2, Y5
+	VSUBPS     Y5, Y4, Y4
+	VMULPS     expTable<>+96(SB), Y2, Y5
+	VSUBPS     Y5, Y4, Y4
+	VMULPS     expTable<>+160(SB), Y4, Y5
+	VADDPS     expTable<>+192(SB), Y5, Y5
+	VMULPS     Y4, Y5, Y5
+	VADDPS     expTable<>+224(SB), Y5, Y5
+	VMULPS     Y4, Y5, Y5
+	VADDPS     expTable<>+256(SB), Y5, Y5
+	VMULPS     Y4, Y5, Y5
+	VADDPS     expTable<>+288(SB), Y5, Y5
+	VMULPS     Y4, Y5, Y5
+	VADDPS     expTable<>+320(SB), Y5, Y5
+	VMULPS     Y4, Y5, Y5
+	VMULPS     Y4, Y5, Y5
+	VADDPS     Y4, Y5, Y5
+	VADDPS     expTable<>+128(SB), Y5, Y5
+	VPSUBD     expTable<>+32(SB), Y1, Y1
+	VPSRAD     $0x01, Y1, Y2
+	VPSUBD     Y2, Y1, Y1
+	VPSLLD     $0x17, Y2, Y2
+	VPADDD     expTable<>+128(SB), Y2, Y2
+	VMULPS     Y2, Y5, Y5
+	VPSLLD     $0x17, Y1, Y1
+	VPADDD     expTable<>+128(SB), Y1, Y1
+	VMULPS     Y1, Y5, Y5
+	VMOVAPS    Y5, Y4
+	VMULPS     Y0, Y4, Y4
+	VMASKMOVPS (CX)(BX*1), Y3, Y0
+	VSUBPS     Y4, Y0, Y0
+	VMASKMOVPS Y0, Y3, (AX)(BX*1)
+
+e_end:
 	VZEROUPPER
 	RET

@@ -102,6 +102,31 @@ func maxPool2x2512(dst *float32, x *float32, rows int, w int, q int)
 //go:noescape
 func maxPoolGrad2x2512(dx *float32, dy *float32, x *float32, y *float32, rows int, w int, q int) (nan bool)
 
+// max512 returns the maximum of n elements, -Inf of none, NaN if one is NaN. It needs AVX-512F.
+//
+//go:noescape
+func max512(x *float32, n int) (largest float32)
+
+// exp512 computes dst = exp(x-shift) for n elements, and returns their sum. It needs AVX-512F.
+//
+//go:noescape
+func exp512(dst *float32, x *float32, n int, shift float32) (sum float64)
+
+// sumExp512 returns Σ exp(x-shift) over n elements. It needs AVX-512F.
+//
+//go:noescape
+func sumExp512(x *float32, n int, shift float32) (sum float64)
+
+// softmaxGrad512 computes dx = (dy-dot)·y for n elements. It needs AVX-512F.
+//
+//go:noescape
+func softmaxGrad512(dx *float32, dy *float32, y *float32, n int, dot float32)
+
+// logSoftmaxGrad512 computes dx = dy - exp(y)·sum for n elements. It needs AVX-512F.
+//
+//go:noescape
+func logSoftmaxGrad512(dx *float32, dy *float32, y *float32, n int, sum float32)
+
 // sumsAbout256 returns Σ (x-near) and Σ (x-near)² over rows of n elements, stride apart. It needs AVX2 and FMA.
 //
 //go:noescape
@@ -199,3 +224,28 @@ func maxPool2x2256(dst *float32, x *float32, rows int, w int, q int)
 //
 //go:noescape
 func maxPoolGrad2x2256(dx *float32, dy *float32, x *float32, y *float32, rows int, w int, q int) (nan bool)
+
+// max256 returns the maximum of n elements, -Inf of none, NaN if one is NaN. It needs AVX2 and FMA.
+//
+//go:noescape
+func max256(x *float32, n int) (largest float32)
+
+// exp256 computes dst = exp(x-shift) for n elements, and returns their sum. It needs AVX2 and FMA.
+//
+//go:noescape
+func exp256(dst *float32, x *float32, n int, shift float32) (sum float64)
+
+// sumExp256 returns Σ exp(x-shift) over n elements. It needs AVX2 and FMA.
+//
+//go:noescape
+func sumExp256(x *float32, n int, shift float32) (sum float64)
+
+// softmaxGrad256 computes dx = (dy-dot)·y for n elements. It needs AVX2 and FMA.
+//
+//go:noescape
+func softmaxGrad256(dx *float32, dy *float32, y *float32, n int, dot float32)
+
+// logSoftmaxGrad256 computes dx = dy - exp(y)·sum for n elements. It needs AVX2 and FMA.
+//
+//go:noescape
+func logSoftmaxGrad256(dx *float32, dy *float32, y *float32, n int, sum float32)

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"go/types"
+	"math"
 
 	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
@@ -34,6 +35,12 @@ func vector() {
 			DATA(8*j, U64(q))
 		}
 	}
+	expTable = GLOBL("expTable", attr.RODATA|attr.NOPTR)
+	for i, f := range expNumbers {
+		for j := range 8 {
+			DATA(32*i+4*j, U32(math.Float32bits(f)))
+		}
+	}
 	for _, v := range isas {
 		v.sumsAbout()
 		v.sumAndDot(false)
@@ -54,12 +61,18 @@ func vector() {
 		v.sgd()
 		v.maxPool()
 		v.maxPoolGrad()
+		v.max()
+		v.exp(true)
+		v.exp(false)
+		v.softmaxGrad()
+		v.logSoftmaxGrad()
 	}
 }
 
 var (
 	ones      Mem    // sixteen words of ones, sixteen of zeros: masks of any length
 	pairOrder [2]Mem // see fix
+	expTable  Mem    // expNumbers, each for eight lanes
 )
 
 // text begins a kernel.
@@ -868,4 +881,216 @@ func (v isa) take(best, d, a reg.VecVirtual) {
 	VANDPS(d, a, t)
 	VANDNPS(d, a, d)
 	VMOVAPS(t, a)
+}
+
+// constant returns a register with f in all lanes.
+func (v isa) constant(f float32) reg.VecVirtual {
+	bits := GP32()
+	MOVL(U32(math.Float32bits(f)), bits)
+	x, r := XMM(), v.reg()
+	VMOVD(bits, x)
+	VBROADCASTSS(x, r)
+	return r
+}
+
+// max returns the maximum.
+func (v isa) max() {
+	v.text("max", "func(x *float32, n int) (largest float32)", "returns the maximum of n elements, -Inf of none, NaN if one is NaN.")
+	x, n := arg("x"), arg("n")
+	lowest := v.constant(float32(math.Inf(-1)))
+	const unroll = 4
+	best := make([]reg.VecVirtual, unroll)
+	for i := range best {
+		best[i] = v.reg()
+		VMOVAPS(lowest, best[i])
+	}
+	s := v.stream("e", n, v.lanes, unroll)
+	s.run(func(i int, m mask) {
+		r := v.reg()
+		switch {
+		case m == nil:
+			VMOVUPS(s.mem(x, i), r)
+		case v.wide:
+			VMOVAPS(lowest, r)
+			VMOVUPS(s.mem(x, i), m.(reg.Register), r)
+		default:
+			VMASKMOVPS(s.mem(x, i), m.(reg.Register), r)
+			VBLENDVPS(m.(reg.Register), r, lowest, r)
+		}
+		v.greater(r, best[i])
+	})
+	for n := unroll / 2; n > 0; n /= 2 {
+		for i := range n {
+			v.greater(best[i+n], best[i])
+		}
+	}
+	half := isa{false, 8}
+	y, h := YMM(), YMM()
+	VMOVAPS(best[0].AsY(), y)
+	if v.wide {
+		VEXTRACTF64X4(Imm(1), best[0], h)
+		half.greater(h, y)
+	}
+	VPERM2F128(Imm(1), y, y, h)
+	half.greater(h, y)
+	for _, order := range []uint64{0x4e, 0xb1} {
+		VPERMILPS(Imm(order), y, h)
+		half.greater(h, y)
+	}
+	Store(y.AsX(), Return("largest"))
+	VZEROUPPER()
+	RET()
+}
+
+// exponential is what e to the power of x is made with; see plainExp, which
+// rounds alike.
+type exponential struct {
+	lowest, highest                 reg.VecVirtual
+	log2e, round, ln2, ln2rest, one Op
+	poly                            []Op
+}
+
+// expNumbers are the numbers of an exponential from log2e on.
+var expNumbers = []float32{1.44269504088896341, 12582912, 0.693359375, -2.12194440e-4, 1,
+	1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1}
+
+func (v isa) exponential() *exponential {
+	var c []Op
+	for i, f := range expNumbers {
+		if v.wide {
+			c = append(c, v.constant(f))
+		} else { // the registers do not suffice
+			c = append(c, expTable.Offset(32*i))
+		}
+	}
+	return &exponential{v.constant(-104), v.constant(89), c[0], c[1], c[2], c[3], c[4], c[5:]}
+}
+
+// of replaces x by its exponential.
+func (e *exponential) of(v isa, x reg.VecVirtual) {
+	VMINPS(x, e.highest, x) // x if it is NaN
+	VMAXPS(x, e.lowest, x)
+	t, n, p := v.reg(), v.reg(), v.reg()
+	VMULPS(e.log2e, x, t)
+	VADDPS(e.round, t, t)
+	VSUBPS(e.round, t, n)
+	VMULPS(e.ln2, n, p)
+	VSUBPS(p, x, x)
+	VMULPS(e.ln2rest, n, p)
+	VSUBPS(p, x, x)
+	VMULPS(e.poly[0], x, p)
+	for _, c := range e.poly[1:] {
+		VADDPS(c, p, p)
+		VMULPS(x, p, p)
+	}
+	VMULPS(x, p, p)
+	VADDPS(x, p, p)
+	VADDPS(e.one, p, p)
+	if v.wide {
+		VSCALEFPS(n, p, x)
+		return
+	}
+	// Two powers of two, each a normal number.
+	VPSUBD(e.round, t, t)
+	VPSRAD(Imm(1), t, n)
+	VPSUBD(n, t, t)
+	for _, half := range []reg.VecVirtual{n, t} {
+		VPSLLD(Imm(23), half, half)
+		VPADDD(e.one, half, half)
+		VMULPS(half, p, p)
+	}
+	VMOVAPS(p, x)
+}
+
+func (v isa) exp(store bool) {
+	name, signature := "exp", "func(dst, x *float32, n int, shift float32) (sum float64)"
+	doc := "computes dst = exp(x-shift) for n elements, and returns their sum."
+	if !store {
+		name, signature = "sumExp", "func(x *float32, n int, shift float32) (sum float64)"
+		doc = "returns Σ exp(x-shift) over n elements."
+	}
+	v.text(name, signature, doc)
+	x, n := arg("x"), arg("n")
+	var dst reg.GPVirtual
+	if store {
+		dst = arg("dst")
+	}
+	shift := v.all("shift")
+	e := v.exponential()
+	unroll := 1
+	if v.wide {
+		unroll = 2 // as many as the registers allow
+	}
+	sum := v.sums(2)
+	s := v.stream("e", n, v.lanes, unroll)
+	s.run(func(i int, m mask) {
+		r := v.reg()
+		v.load(s.mem(x, i), m, r)
+		VSUBPS(shift, r, r)
+		e.of(v, r)
+		if store {
+			v.store(r, s.mem(dst, i), m)
+		}
+		switch {
+		case m == nil:
+		case v.wide:
+			VMOVAPS_Z(r, m.(reg.Register), r)
+		default:
+			VANDPS(m.(reg.Register), r, r)
+		}
+		d := v.reg()
+		VCVTPS2PD(v.half(r), d)
+		VADDPD(d, sum[0], sum[0])
+		if v.wide {
+			VEXTRACTF64X4(Imm(1), r, r.AsY())
+		} else {
+			VEXTRACTF128(Imm(1), r, r.AsX())
+		}
+		VCVTPS2PD(v.half(r), d)
+		VADDPD(d, sum[1], sum[1])
+	})
+	v.fold(sum, "sum")
+	VZEROUPPER()
+	RET()
+}
+
+func (v isa) softmaxGrad() {
+	v.text("softmaxGrad", "func(dx, dy, y *float32, n int, dot float32)", "computes dx = (dy-dot)·y for n elements.")
+	dx, dy, y, n := arg("dx"), arg("dy"), arg("y"), arg("n")
+	dot := v.all("dot")
+	s := v.stream("e", n, v.lanes, 4)
+	s.run(func(i int, m mask) {
+		a, b := v.reg(), v.reg()
+		v.load(s.mem(dy, i), m, a)
+		v.load(s.mem(y, i), m, b)
+		VSUBPS(dot, a, a)
+		VMULPS(b, a, a)
+		v.store(a, s.mem(dx, i), m)
+	})
+	VZEROUPPER()
+	RET()
+}
+
+func (v isa) logSoftmaxGrad() {
+	v.text("logSoftmaxGrad", "func(dx, dy, y *float32, n int, sum float32)", "computes dx = dy - exp(y)·sum for n elements.")
+	dx, dy, y, n := arg("dx"), arg("dy"), arg("y"), arg("n")
+	sum := v.all("sum")
+	e := v.exponential()
+	unroll := 1
+	if v.wide {
+		unroll = 2
+	}
+	s := v.stream("e", n, v.lanes, unroll)
+	s.run(func(i int, m mask) {
+		r := v.reg()
+		v.load(s.mem(y, i), m, r)
+		e.of(v, r)
+		VMULPS(sum, r, r)
+		a := v.reg()
+		v.load(s.mem(dy, i), m, a)
+		VSUBPS(r, a, a)
+		v.store(a, s.mem(dx, i), m)
+	})
+	VZEROUPPER()
+	RET()
 }
