@@ -44,7 +44,8 @@ type binaryKernel[T number] struct {
 	dst   []T    // of arithmetic
 	bools []bool // of comparisons
 	fast  func(dst, a, b []T)
-	f     func(a, b T) T // of operations without a loop of their own
+	one   func(dst, a []T, b T) // where b is the same for all elements, or nil
+	f     func(a, b T) T        // of operations without a loop of their own
 }
 
 func newBinaryKernel[T number](dst backend.Array, op backend.BinaryOp, slow func(backend.BinaryOp) func(a, b T) T) *binaryKernel[T] {
@@ -55,7 +56,7 @@ func newBinaryKernel[T number](dst backend.Array, op backend.BinaryOp, slow func
 	}
 	k.dst = data[T](dst)
 	if k32, ok := any(k).(*binaryKernel[float32]); ok {
-		k32.fast = fastBinary(op)
+		k32.fast, k32.one = fastBinary(op), fastScalar(op)
 	}
 	switch op {
 	case backend.Add, backend.Sub, backend.Mul, backend.Div, backend.Maximum, backend.Minimum:
@@ -92,6 +93,22 @@ func fastBinary(op backend.BinaryOp) func(dst, a, b []float32) {
 	return nil
 }
 
+// fastScalar returns the vector loop for op with one number on the right, or nil.
+// It is the loop of normalize, where what has nothing to do changes no bits.
+func fastScalar(op backend.BinaryOp) func(dst, a []float32, b float32) {
+	normalize, negZero := current.vector.normalize, float32(math.Copysign(0, -1))
+	row := func(a []float32) rows { return rows{1, 0, len(a)} }
+	switch op {
+	case backend.Add:
+		return func(dst, a []float32, b float32) { normalize(dst, a, row(a), 0, 1, b, false) }
+	case backend.Sub:
+		return func(dst, a []float32, b float32) { normalize(dst, a, row(a), b, 1, negZero, false) }
+	case backend.Mul:
+		return func(dst, a []float32, b float32) { normalize(dst, a, row(a), 0, b, negZero, false) }
+	}
+	return nil
+}
+
 func binary[T number](dst backend.Array, a, b []T, op backend.BinaryOp, g backend.BinaryGeom, slow func(backend.BinaryOp) func(a, b T) T) {
 	k := newBinaryKernel(dst, op, slow)
 	if g.Shape == nil {
@@ -109,6 +126,10 @@ func binary[T number](dst backend.Array, a, b []T, op backend.BinaryOp, g backen
 		walk(shape, strides, lo, hi, func(at, n int, off [3]int) {
 			if as == 1 && bs == 1 {
 				k.run(at, a[off[0]:off[0]+n], b[off[1]:off[1]+n])
+				return
+			}
+			if as == 1 && bs == 0 && k.one != nil {
+				k.one(k.dst[at:at+n], a[off[0]:off[0]+n], b[off[1]])
 				return
 			}
 			for i := 0; i < n; i += packed {

@@ -91,6 +91,10 @@ func TestElementwise(t *testing.T) {
 		{"reluGrad in place", 2, func(kn *vector[float32], s [][]float32) { kn.reluGrad(s[0], s[0], s[1]) }},
 		{"relu", 2, func(kn *vector[float32], s [][]float32) { kn.relu(s[0], s[1]) }},
 		{"relu in place", 1, func(kn *vector[float32], s [][]float32) { kn.relu(s[0], s[0]) }},
+		{"exp", 2, func(kn *vector[float32], s [][]float32) { kn.exp(s[0], s[1], 0.5) }},
+		{"exp in place", 1, func(kn *vector[float32], s [][]float32) { kn.exp(s[0], s[0], 0) }},
+		{"softmaxGrad", 3, func(kn *vector[float32], s [][]float32) { kn.softmaxGrad(s[0], s[1], s[2], 0.25) }},
+		{"logSoftmaxGrad", 3, func(kn *vector[float32], s [][]float32) { kn.logSoftmaxGrad(s[0], s[1], s[2], 0.25) }},
 		{"adam", 4, func(kn *vector[float32], s [][]float32) { kn.adam(s[0], s[1], s[2], s[3], nil, adam) }},
 		{"adam with decay", 4, func(kn *vector[float32], s [][]float32) { kn.adam(s[0], s[1], s[2], s[3], nil, adamW) }},
 		{"adam with small beta", 4, func(kn *vector[float32], s [][]float32) { kn.adam(s[0], s[1], s[2], s[3], nil, adamFar) }},
@@ -139,7 +143,23 @@ func TestSums(t *testing.T) {
 			x := randomize(r, place(f, n, offset))
 			check("sum", n, kn.sum(x), plainVector32.sum(x), float64(n))
 			check("sumSquares", n, kn.sumSquares(x), plainVector32.sumSquares(x), float64(n))
+			check("max", n, float64(kn.max(x)), float64(plainVector32.max(x)), 0)
+			check("sumExp", n, kn.sumExp(x, 0.5), plainVector32.sumExp(x, 0.5), 2*float64(n))
+			e := make([]float32, n)
+			check("the sum of exp", n, kn.exp(e, x, 0.5), plainVector32.exp(e, x, 0.5), 2*float64(n))
 			if n > 0 {
+				at := r.IntN(n)
+				for _, v := range []float64{2, math.Inf(1), math.Inf(-1), math.NaN()} {
+					was := x[at]
+					x[at] = float32(v)
+					check("max with an odd one", n, float64(kn.max(x)), float64(plainVector32.max(x)), 0)
+					check("sumExp with an odd one", n, kn.sumExp(x, 0), plainVector32.sumExp(x, 0), 20*float64(n))
+					x[at] = was
+				}
+				for i := range x {
+					x[i] -= 3
+				}
+				check("max of negative numbers", n, float64(kn.max(x)), float64(plainVector32.max(x)), 0)
 				x[n-1] = float32(math.NaN())
 				check("sum with a NaN", n, kn.sum(x), math.NaN(), 1)
 				x[n-1] = float32(math.Inf(1))
@@ -147,6 +167,8 @@ func TestSums(t *testing.T) {
 			}
 		})
 		long := randomize(r, make([]float32, 2*longest+77))
+		check("max", len(long), float64(kn.max(long)), float64(plainVector32.max(long)), 0)
+		check("sumExp", len(long), kn.sumExp(long, 1), plainVector32.sumExp(long, 1), float64(len(long)))
 		check("sum", len(long), kn.sum(long), plainVector32.sum(long), float64(len(long)))
 	})
 }

@@ -1,6 +1,54 @@
 package cpu
 
-import "testing"
+import (
+	"math"
+	"testing"
+)
+
+// TestExp compares the exponential of every level with that of float64, in units
+// of the last place, at the edges and over numbers of all exponents.
+func TestExp(t *testing.T) {
+	inf := float32(math.Inf(1))
+	x := []float32{0, float32(math.Copysign(0, -1)), 1, -1, inf, -inf, float32(math.NaN()), math.MaxFloat32, -math.MaxFloat32,
+		math.SmallestNonzeroFloat32, -math.SmallestNonzeroFloat32, 88.72283, 88.72284, 89, 90, -87.33654, -87.33655, -88, -103.27, -103.9, -103.98, -104, -105}
+	const step = 4999 // bits: about 860 thousand numbers
+	for bits := uint64(0); bits < 1<<32; bits += step {
+		x = append(x, math.Float32frombits(uint32(bits)))
+	}
+	for v := float32(-104.5); v < 89.5; v += 0.0007 {
+		x = append(x, v)
+	}
+	for _, l := range levels {
+		t.Run(l.name, func(t *testing.T) {
+			got := make([]float32, len(x))
+			l.vector.exp(got, x, 0)
+			worst, at := 0.0, float32(0)
+			for i, v := range x {
+				exact := math.Exp(float64(v))
+				want := float32(exact)
+				switch {
+				case want != want:
+					if got[i] == got[i] {
+						t.Fatalf("exp(%v): got %v, want NaN", v, got[i])
+					}
+				case want == 0 || want > math.MaxFloat32 || want == 1 && v > -1e-8 && v < 1e-8:
+					if got[i] != want {
+						t.Fatalf("exp(%v): got %v, want %v", v, got[i], want)
+					}
+				default:
+					_, e := math.Frexp(exact)
+					if d := math.Abs(float64(got[i])-exact) / math.Ldexp(1, max(e-24, -149)); d > worst || d != d {
+						worst, at = d, v
+					}
+				}
+			}
+			t.Logf("at most %.3f units of the last place off, at %v", worst, at)
+			if !(worst <= 1.2) {
+				t.Errorf("exp(%v) is %.3f units of the last place off, want at most 1.2", at, worst)
+			}
+		})
+	}
+}
 
 // BenchmarkVector runs the loops that pass over memory on one core, each level of
 // them, over arrays that the caches do not hold. MB/s counts what is read and
@@ -33,6 +81,10 @@ func BenchmarkVector(b *testing.B) {
 		{"relu", 2, func(kn *vector[float32]) { kn.relu(w, x) }},
 		{"reluGrad", 3, func(kn *vector[float32]) { kn.reluGrad(w, x, y) }},
 		{"add", 3, func(kn *vector[float32]) { kn.add(w, x, y) }},
+		{"max", 1, func(kn *vector[float32]) { kn.max(x) }},
+		{"exp", 2, func(kn *vector[float32]) { kn.exp(w, x, 1) }},
+		{"sumExp", 1, func(kn *vector[float32]) { kn.sumExp(x, 1) }},
+		{"logSoftmaxGrad", 3, func(kn *vector[float32]) { kn.logSoftmaxGrad(w, x, y, 1) }},
 		{"adam", 7, func(kn *vector[float32]) { kn.adam(w, x, y, z, nil, adam) }},
 		{"sgd", 5, func(kn *vector[float32]) { kn.sgd(w, x, y, sgd) }},
 		{"maxPool2x2", 1, func(kn *vector[float32]) { kn.maxPool2x2(w, x, n/64, 32, 16) }},
