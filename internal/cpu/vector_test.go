@@ -3,6 +3,8 @@ package cpu
 import (
 	"math"
 	"testing"
+
+	"github.com/wick-ml/wick/internal/backend"
 )
 
 // TestExp compares the exponential of every level with that of float64, in units
@@ -101,6 +103,28 @@ func BenchmarkVector(b *testing.B) {
 					loop.run(l.vector)
 				}
 			})
+		}
+	}
+}
+
+// TestFastScalar compares the loops for one number on the right with those for
+// two arrays, bit for bit.
+func TestFastScalar(t *testing.T) {
+	inf, negZero := float32(math.Inf(1)), float32(math.Copysign(0, -1))
+	x := []float32{0, negZero, 1, -1, 0.3, 1e-45, -1e-45, math.MaxFloat32, -math.MaxFloat32, inf, -inf, float32(math.NaN())}
+	for op, name := range map[backend.BinaryOp]string{backend.Add: "add", backend.Sub: "sub", backend.Mul: "mul"} {
+		for _, b := range x {
+			all, got, want := make([]float32, len(x)), make([]float32, len(x)), make([]float32, len(x))
+			for i := range all {
+				all[i] = b
+			}
+			fastScalar(op)(got, x, b)
+			fastBinary(op)(want, x, all)
+			for i := range x {
+				if math.Float32bits(got[i]) != math.Float32bits(want[i]) && (got[i] == got[i] || want[i] == want[i]) {
+					t.Errorf("%s of %v and %v: got %v, want %v", name, x[i], b, got[i], want[i])
+				}
+			}
 		}
 	}
 }
