@@ -349,6 +349,12 @@ func reduce[T, A, D number](be *Backend, dst []D, src []T, r reduction[T, A], g 
 	scratch(be, pieces*n, func(acc []A) {
 		if p.runReduced {
 			parallel(pieces*kept, max(1, grain/perPiece), func(lo, hi int) {
+				if pieces == 1 && reduced == 1 && len(p.kept.sizes) <= 1 { // the rows of a matrix
+					for t := lo; t < hi; t++ {
+						acc[t] = r.row(r.start, src[t*p.run:][:p.run])
+					}
+					return
+				}
 				for t := lo; t < hi; t++ {
 					piece, k := t/kept, t%kept
 					acc[t] = reduceRow(src[p.kept.at(k):], p, r, piece*perPiece, min((piece+1)*perPiece, perUnit))

@@ -246,7 +246,7 @@ func plainDiv[T float](dst, a, b []T) {
 	}
 }
 
-// exp returns e to the power of x. That of float32 is within 1.2 units of the
+// exp returns e to the power of x. That of float32 is within one unit of the
 // last place; assembly rounds at each of its steps as it does, so that the bits
 // are the same. (The polynomial is that of Cephes' expf.)
 func exp[T float](x T) T {
