@@ -83,7 +83,7 @@ func eachRun(g backend.DimGeom, f func(lo, hi int)) {
 func softmaxRow[T float](dst, x []T, log bool) {
 	kn := vectorOf[T]()
 	largest := kn.max(x)
-	mean, scale, shift := T(0), T(0), T(0)
+	var mean, scale, shift T
 	if log {
 		mean, scale, shift = largest, 1, T(-math.Log(kn.sumExp(x, largest)))
 	} else {
