@@ -285,12 +285,14 @@ func (im *image[T]) stage(kn *kernel[T], ws *workspace[T], s *staged, c, toC, le
 func (im *image[T]) stageRow(dst, src []T) {
 	for residue := range im.strideW {
 		row := dst[residue*im.row : (residue+1)*im.row]
-		w := im.minQ*im.strideW + residue
-		for i := range row {
-			if w >= 0 && w < len(src) {
-				row[i] = src[w]
-			}
-			w += im.strideW
+		at := im.minQ*im.strideW + residue
+		if at < 0 {
+			skip := min((im.strideW-1-at)/im.strideW, len(row))
+			row, at = row[skip:], at+skip*im.strideW
+		}
+		for i := range min(len(row), max(0, (len(src)-at+im.strideW-1)/im.strideW)) {
+			row[i] = src[at]
+			at += im.strideW
 		}
 	}
 }
@@ -498,18 +500,15 @@ type imageSink[T float] struct {
 }
 
 func (s *imageSink[T]) store(ws *workspace[T], t tile[T]) {
-	// The runs of columns that are contiguous both in a panel and in the image.
+	// The runs of columns that are contiguous in a panel and lie in one row of the grid.
 	runs := ws.runs[:0]
 	n, p, q := t.col/(s.p*s.q), t.col%(s.p*s.q)/s.q, t.col%s.q
 	plain := s.scale == nil && s.bias == nil && !s.relu
 	pieces := ws.pieces[:0]
 	for col := 0; col < t.cols; {
-		width := 1
-		if s.strideQ == 1 {
-			width = min(s.q-q, t.cols-col, t.width-col%t.width)
-		}
+		width := min(s.q-q, t.cols-col, t.width-col%t.width)
 		r := run{src: t.place(col), dst: n*s.stride + p*s.strideP + q*s.strideQ, n: width}
-		for plain && r.n >= 8 {
+		for plain && s.strideQ == 1 && r.n >= 8 {
 			pieces = append(pieces, piece{src: r.src, dst: r.dst})
 			r = run{src: r.src + 8, dst: r.dst + 8, n: r.n - 8}
 		}
@@ -533,6 +532,16 @@ func (s *imageSink[T]) store(ws *workspace[T], t tile[T]) {
 	for r := range t.rows {
 		dst := s.data[(t.row+r)*s.plane:]
 		src := t.c[r*t.width:]
+		if s.strideQ != 1 { // the input's gradient, which is plain
+			for _, run := range runs {
+				at := run.dst
+				for _, v := range src[run.src : run.src+run.n] {
+					dst[at] = v
+					at += s.strideQ
+				}
+			}
+			continue
+		}
 		if plain {
 			for _, run := range runs {
 				copy(dst[run.dst:run.dst+run.n], src[run.src:run.src+run.n])
