@@ -159,6 +159,7 @@ type image[T float] struct {
 	strideH, strideW int
 	taps             []tap
 
+	bare       bool  // nothing needs staging: the grid is the image
 	minH, maxH int   // over the taps
 	minQ       int   // the first column of a residue that is staged, divided by strideW
 	row        int   // the length of a staged row of one residue
@@ -181,6 +182,7 @@ func (im *image[T]) init() {
 	if len(im.taps) == 1 && im.taps[0] == (tap{}) && im.strideH == 1 && im.strideW == 1 && im.p == im.h && im.q == im.w {
 		// A 1×1 convolution does not care for rows.
 		im.p, im.q, im.h, im.w = 1, im.p*im.q, 1, im.h*im.w
+		im.bare = true
 	}
 	if len(im.taps) == 0 {
 		return
@@ -229,6 +231,18 @@ func (im *image[T]) view(px, n int) staged {
 	return s
 }
 
+// direct returns what the pixels [px, px+n) read, of channels below toC, where it lies in memory: s tells where. It
+// returns nil if it must be staged, because there are several taps or because whole pieces of eight would reach
+// behind the end.
+func (im *image[T]) direct(s *staged, px, n, toC int) []T {
+	last := px + n - 1
+	if !im.bare || last/im.q*im.stride+(toC-1)*im.q+last%im.q+8 > len(im.data) {
+		return nil
+	}
+	*s = staged{n: px / im.q, image: im.stride, channel: im.q, toC: im.channels}
+	return im.data[s.n*im.stride:]
+}
+
 // stage copies the channels [c, toC) into the workspace, or as many of them as
 // fit. It returns false if not even least channels fit.
 func (im *image[T]) stage(kn *kernel[T], ws *workspace[T], s *staged, c, toC, least int) bool {
@@ -271,12 +285,14 @@ func (im *image[T]) stage(kn *kernel[T], ws *workspace[T], s *staged, c, toC, le
 func (im *image[T]) stageRow(dst, src []T) {
 	for residue := range im.strideW {
 		row := dst[residue*im.row : (residue+1)*im.row]
-		w := im.minQ*im.strideW + residue
-		for i := range row {
-			if w >= 0 && w < len(src) {
-				row[i] = src[w]
-			}
-			w += im.strideW
+		at := im.minQ*im.strideW + residue
+		if at < 0 {
+			skip := min((im.strideW-1-at)/im.strideW, len(row))
+			row, at = row[skip:], at+skip*im.strideW
+		}
+		for i := range min(len(row), max(0, (len(src)-at+im.strideW-1)/im.strideW)) {
+			row[i] = src[at]
+			at += im.strideW
 		}
 	}
 }
@@ -322,20 +338,25 @@ func (im *image[T]) pack(kn *kernel[T], ws *workspace[T], dst []T, widths []int,
 func (im *image[T]) packPixels(kn *kernel[T], ws *workspace[T], dst []T, widths []int, px, pixels, k0, k int) {
 	taps := len(im.taps)
 	s := im.view(px, pixels)
+	src := im.direct(&s, px, pixels, k0+k)
 	for k1 := k0; k1 < k0+k; {
-		if !im.stage(kn, ws, &s, k1/taps, (k0+k-1)/taps+1, 1) {
+		if src == nil && !im.stage(kn, ws, &s, k1/taps, (k0+k-1)/taps+1, 1) {
 			im.packSlowly(dst, widths, px, pixels, k0, k)
 			return
 		}
 		n := min(k0+k, s.toC*taps) - k1
 		offsets := ws.offsets[:n]
-		c, t := 0, k1%taps
+		c, t := k1/taps-s.c, k1%taps
 		for i := range offsets {
 			offsets[i] = c*s.channel + im.offsets[t]
 			if t++; t == taps {
 				t = 0
 				c++
 			}
+		}
+		from := src
+		if from == nil {
+			from = ws.image[:]
 		}
 		done, panel := 0, dst
 		for _, w := range widths {
@@ -345,7 +366,7 @@ func (im *image[T]) packPixels(kn *kernel[T], ws *workspace[T], dst []T, widths 
 				pieces = append(pieces, piece{dst: i, src: pieces[0].src})
 			}
 			pieces = even(pieces)
-			kn.copy(panel[(k1-k0)*w:], w, ws.image[:], offsets, pieces)
+			kn.copy(panel[(k1-k0)*w:], w, from, offsets, pieces)
 			panel = panel[panelSize(w, k):]
 			done += there
 		}
@@ -357,6 +378,10 @@ func (im *image[T]) packPixels(kn *kernel[T], ws *workspace[T], dst []T, widths 
 func (im *image[T]) packTaps(kn *kernel[T], ws *workspace[T], dst []T, widths []int, lane, lanes, px, pixels int) {
 	taps := len(im.taps)
 	s := im.view(px, pixels)
+	src := im.direct(&s, px, pixels, lane+lanes)
+	if src == nil {
+		src = ws.image[:]
+	}
 	// Rows of whole blocks of eight are transposed where they are staged, others put together first.
 	blocks := ws.steps[:(pixels+7)/8]
 	pieces := im.pieces(ws.pieces[:0], &s, px, pixels)
@@ -385,9 +410,9 @@ func (im *image[T]) packTaps(kn *kernel[T], ws *workspace[T], dst []T, widths []
 			}
 		}
 		if direct {
-			ws.transpose(kn, dst, w, there, ws.image[:], func(l int) int { return offsets[l] }, blocks)
+			ws.transpose(kn, dst, w, there, src, func(l int) int { return offsets[l] }, blocks)
 		} else {
-			kn.copy(ws.rows[:], rowsDepth, ws.image[:], offsets, even(pieces))
+			kn.copy(ws.rows[:], rowsDepth, src, offsets, even(pieces))
 			ws.transpose(kn, dst, w, there, ws.rows[:], func(l int) int { return l * rowsDepth }, blocks)
 		}
 		dst = dst[panelSize(w, pixels):]
@@ -475,15 +500,21 @@ type imageSink[T float] struct {
 }
 
 func (s *imageSink[T]) store(ws *workspace[T], t tile[T]) {
-	// The runs of columns that are contiguous both in a panel and in the image.
+	// The runs of columns that are contiguous in a panel and lie in one row of the grid.
 	runs := ws.runs[:0]
 	n, p, q := t.col/(s.p*s.q), t.col%(s.p*s.q)/s.q, t.col%s.q
+	plain := s.scale == nil && s.bias == nil && !s.relu
+	pieces := ws.pieces[:0]
 	for col := 0; col < t.cols; {
-		width := 1
-		if s.strideQ == 1 {
-			width = min(s.q-q, t.cols-col, t.width-col%t.width)
+		width := min(s.q-q, t.cols-col, t.width-col%t.width)
+		r := run{src: t.place(col), dst: n*s.stride + p*s.strideP + q*s.strideQ, n: width}
+		for plain && s.strideQ == 1 && r.n >= 8 {
+			pieces = append(pieces, piece{src: r.src, dst: r.dst})
+			r = run{src: r.src + 8, dst: r.dst + 8, n: r.n - 8}
 		}
-		runs = append(runs, run{src: col/t.width*t.height*t.width + col%t.width, dst: n*s.stride + p*s.strideP + q*s.strideQ, n: width})
+		if r.n > 0 {
+			runs = append(runs, r)
+		}
 		col += width
 		if q += width; q == s.q {
 			q = 0
@@ -493,11 +524,25 @@ func (s *imageSink[T]) store(ws *workspace[T], t tile[T]) {
 			}
 		}
 	}
+	t.copy(ws, s.data[t.row*s.plane:], s.plane, pieces)
+	if len(runs) == 0 {
+		return
+	}
 	kn := vectorOf[T]()
 	for r := range t.rows {
 		dst := s.data[(t.row+r)*s.plane:]
 		src := t.c[r*t.width:]
-		if s.scale == nil && s.bias == nil && !s.relu {
+		if s.strideQ != 1 { // the input's gradient, which is plain
+			for _, run := range runs {
+				at := run.dst
+				for _, v := range src[run.src : run.src+run.n] {
+					dst[at] = v
+					at += s.strideQ
+				}
+			}
+			continue
+		}
+		if plain {
 			for _, run := range runs {
 				copy(dst[run.dst:run.dst+run.n], src[run.src:run.src+run.n])
 			}

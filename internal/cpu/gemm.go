@@ -185,7 +185,7 @@ type workspace[T float] struct {
 	image   [imageSize]T
 	rows    [maxWidth*rowsDepth + spill]T
 	steps   [tileDepth / 8]int // 0, 8, 16, …
-	offsets [tileDepth]int
+	offsets [max(tileDepth, tileRows)]int
 	blocks  [tileDepth / 8]int
 	lanes   [8]int
 	pieces  [tileDepth + spill]piece // of one panel or of tileDepth pixels
@@ -222,11 +222,22 @@ type tile[T float] struct {
 	row, rows, col, cols int
 }
 
-// at returns the elements of a row (counted from the tile's first) in a panel
-// of columns.
-func (t *tile[T]) at(row, panel int) []T {
-	i := (panel*t.height + row) * t.width
-	return t.c[i : i+t.width : i+t.width]
+// place is where a column (counted from the tile's first) of the first row stands in c.
+func (t *tile[T]) place(col int) int {
+	return col/t.width*t.height*t.width + col%t.width
+}
+
+// copy copies pieces of eight elements of all rows to dst, whose rows are ld elements apart. The places of the
+// pieces are those in the first row.
+func (t *tile[T]) copy(ws *workspace[T], dst []T, ld int, pieces []piece) {
+	if len(pieces) == 0 {
+		return
+	}
+	offsets := ws.offsets[:t.rows]
+	for i := range offsets {
+		offsets[i] = i * t.width
+	}
+	kernelOf[T]().copy(dst, ld, t.c, offsets, even(pieces))
 }
 
 // sink takes the finished tiles of a product.
@@ -392,19 +403,49 @@ type matrix[T float] struct {
 }
 
 func (m *matrix[T]) pack(kn *kernel[T], ws *workspace[T], dst []T, widths []int, lane, lanes, k0, k int) {
+	if !m.deep {
+		m.packRows(kn, ws, dst, widths, lane, lanes, k0, k)
+		return
+	}
 	end := lane + lanes
 	for _, w := range widths {
 		n := min(w, end-lane)
-		if m.deep {
-			m.packDeep(kn, ws, dst, w, lane, n, k0, k)
+		m.packDeep(kn, ws, dst, w, lane, n, k0, k)
+		dst = dst[panelSize(w, k):]
+		lane += n
+	}
+}
+
+// packRows copies row by row for all panels at once, so that the matrix is read
+// as it lies in memory. Pieces that would reach behind its end are copied one by
+// one.
+func (m *matrix[T]) packRows(kn *kernel[T], ws *workspace[T], dst []T, widths []int, lane, lanes, k0, k int) {
+	src := m.data[k0*m.ld+lane:]
+	offsets := ws.offsets[:k]
+	for i := range offsets {
+		offsets[i] = i * m.ld
+	}
+	done := 0
+	for len(widths) > 0 {
+		w, count := widths[0], 0
+		pieces := ws.pieces[:0]
+		for ; count < len(widths) && widths[count] == w && (k-1)*m.ld+done+(w+7)/8*8 <= len(src); count++ {
+			for i := 0; i < w; i += 8 {
+				pieces = append(pieces, piece{dst: count*panelSize(w, k) + i, src: done + i})
+			}
+			done += w
+		}
+		if count > 0 {
+			kn.copy(dst, w, src, offsets, even(pieces))
 		} else {
 			for i := range k {
 				row := dst[i*w : (i+1)*w]
-				clear(row[copy(row, m.data[(k0+i)*m.ld+lane:][:n]):])
+				clear(row[copy(row, src[i*m.ld+done:][:min(w, lanes-done)]):])
 			}
+			count = 1
+			done += w
 		}
-		dst = dst[panelSize(w, k):]
-		lane += n
+		dst, widths = dst[count*panelSize(w, k):], widths[count:]
 	}
 }
 
@@ -439,18 +480,26 @@ type matrixSink[T float] struct {
 	add  bool
 }
 
-func (s *matrixSink[T]) store(_ *workspace[T], t tile[T]) {
+func (s *matrixSink[T]) store(ws *workspace[T], t tile[T]) {
+	whole := 0 // columns that are copied in pieces of eight
+	if !s.add {
+		whole = t.cols / 8 * 8
+		pieces := ws.pieces[:0]
+		for col := 0; col < whole; col += 8 {
+			pieces = append(pieces, piece{dst: col, src: t.place(col)})
+		}
+		t.copy(ws, s.data[t.row*s.ld+t.col:], s.ld, pieces)
+	}
 	for r := range t.rows {
 		dst := s.data[(t.row+r)*s.ld+t.col:][:t.cols]
-		for panel := 0; len(dst) > 0; panel++ {
-			src := t.at(r, panel)
-			n := min(len(dst), len(src))
+		for col := whole; col < t.cols; {
+			src := t.c[t.place(col)+r*t.width:][:min(t.width-col%t.width, t.cols-col)]
 			if s.add {
-				addTo(dst[:n], src)
+				addTo(dst[col:col+len(src)], src)
 			} else {
-				copy(dst, src[:n])
+				copy(dst[col:], src)
 			}
-			dst = dst[n:]
+			col += len(src)
 		}
 	}
 }

@@ -32,6 +32,8 @@ func convCases() []convCase {
 	cases := []convCase{
 		{"one element", backend.ConvGeom{N: 1, C: 1, H: 1, W: 1, K: 1, R: 1, S: 1}},
 		{"1x1", backend.ConvGeom{N: 2, C: 5, H: 7, W: 6, K: 9, R: 1, S: 1}},
+		{"1x1, planes that are no multiple of eight", backend.ConvGeom{N: 5, C: 9, H: 5, W: 27, K: 17, R: 1, S: 1}},
+		{"1x1, planes of whole eights, groups", backend.ConvGeom{N: 3, C: 10, H: 16, W: 24, K: 6, R: 1, S: 1, Groups: 2}},
 		{"1x1 stride 2", backend.ConvGeom{N: 2, C: 6, H: 7, W: 8, K: 4, R: 1, S: 1, StrideH: 2, StrideW: 2}},
 		{"1x1 pad 1", backend.ConvGeom{N: 1, C: 3, H: 4, W: 5, K: 4, R: 1, S: 1, PadH: 1, PadW: 1}},
 		{"3x3 pad 1", backend.ConvGeom{N: 2, C: 5, H: 9, W: 11, K: 15, R: 3, S: 3, PadH: 1, PadW: 1}},
