@@ -22,7 +22,7 @@ func plane[T any](s []T, i, n int) []T { return s[i*n:][:n] }
 // as [lo, hi).
 func inside(start, step, count, size int) (lo, hi int) {
 	if start < 0 {
-		lo = (-start + step - 1) / step
+		lo = min(count, (-start+step-1)/step)
 	}
 	if start < size {
 		hi = min(count, (size-start+step-1)/step)
