@@ -13,7 +13,7 @@ import (
 )
 
 // What each record of an epoch costs with the tutorial's VGG16, whose epoch of
-// CIFAR-10 takes about 13 minutes on two cores.
+// CIFAR-10 takes about five minutes on two cores.
 func BenchmarkRecords(b *testing.B) {
 	check := func(err error) {
 		if err != nil {
