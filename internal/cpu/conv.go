@@ -11,10 +11,18 @@ import "github.com/wick-ml/wick/internal/backend"
 //	weight grad  dy[k, (n,p,q)]    · x[(n,p,q), (c,r,s)]
 //
 // Those of 3×3 taps, stride 1 and enough channels take Winograd's algorithm
-// instead, in winograd.go.
+// instead, in winograd.go; depthwise ones need no products, see depthwise.go.
 
 // Conv2d convolves.
 func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGeom) {
+	if depthwise(g) {
+		if dst.DType() == backend.Float32 {
+			conv2dDepthwise[float32](be, dst, x, w, scale, bias, g)
+		} else {
+			conv2dDepthwise[float64](be, dst, x, w, scale, bias, g)
+		}
+		return
+	}
 	if dst.DType() == backend.Float32 {
 		if wi := be.winogradFor(g); wi != nil && wi.pays(g.N) {
 			wi.weight, wi.laneK, wi.laneC = data[float32](w), wi.c*9, 9
@@ -30,6 +38,14 @@ func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGe
 
 // Conv2dInputGrad computes the gradient of the input.
 func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) {
+	if depthwise(g) {
+		if dx.DType() == backend.Float32 {
+			conv2dInputGradDepthwise[float32](be, dx, dy, w, g)
+		} else {
+			conv2dInputGradDepthwise[float64](be, dx, dy, w, g)
+		}
+		return
+	}
 	if dx.DType() == backend.Float32 {
 		if wi := be.winogradFor(g); wi != nil {
 			wi.weight, wi.laneK, wi.laneC = data[float32](w), 9, wi.c*9
@@ -46,6 +62,14 @@ func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) 
 
 // Conv2dWeightGrad computes the gradient of the weight.
 func (be *Backend) Conv2dWeightGrad(dw, dy, x backend.Array, g backend.ConvGeom) {
+	if depthwise(g) {
+		if dw.DType() == backend.Float32 {
+			conv2dWeightGradDepthwise[float32](be, dw, dy, x, g)
+		} else {
+			conv2dWeightGradDepthwise[float64](be, dw, dy, x, g)
+		}
+		return
+	}
 	if dw.DType() == backend.Float32 {
 		if wi := be.winogradFor(g); wi != nil && wi.pays(0) {
 			wi.weightGrad(data[float32](dw), data[float32](dy), data[float32](x))

@@ -11,9 +11,10 @@ type level struct {
 	name   string // as WICK_CPU names it
 	gemm   *kernel[float32]
 	vector *vector[float32]
+	taps   *tapKernels[float32]
 }
 
-var generic = level{"generic", &plain32, &plainVector32}
+var generic = level{"generic", &plain32, &plainVector32, &plainTaps32}
 
 // levels lists what this machine and this build have, best last.
 var levels = append([]level{generic}, assembly()...)

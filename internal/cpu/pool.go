@@ -22,7 +22,7 @@ func plane[T any](s []T, i, n int) []T { return s[i*n:][:n] }
 // as [lo, hi).
 func inside(start, step, count, size int) (lo, hi int) {
 	if start < 0 {
-		lo = (-start + step - 1) / step
+		lo = min(count, (-start+step-1)/step)
 	}
 	if start < size {
 		hi = min(count, (size-start+step-1)/step)
@@ -49,13 +49,13 @@ func copyAll[T any](dst, src []T) {
 // MaxPool2d takes the maximum of each window.
 func (be *Backend) MaxPool2d(dst, x backend.Array, g backend.PoolGeom) {
 	if x.DType() == backend.Float32 {
-		maxPool(data[float32](dst), data[float32](x), g)
+		maxPool(be, data[float32](dst), data[float32](x), g)
 	} else {
-		maxPool(data[float64](dst), data[float64](x), g)
+		maxPool(be, data[float64](dst), data[float64](x), g)
 	}
 }
 
-func maxPool[T float](dst, x []T, g backend.PoolGeom) {
+func maxPool[T float](be *Backend, dst, x []T, g backend.PoolGeom) {
 	if len(dst) == 0 {
 		return
 	}
@@ -68,7 +68,46 @@ func maxPool[T float](dst, x []T, g backend.PoolGeom) {
 		eachRows(g, func(row, pooled, n int) { kn.maxPool2x2(dst[pooled:], x[row:], n, g.W, g.Q) })
 		return
 	}
-	eachPlane(g, func(i int) { maxPoolPlane(plane(dst, i, g.P*g.Q), plane(x, i, g.H*g.W), g) })
+	if !pays(g) {
+		eachPlane(g, func(i int) { maxPoolPlane(plane(dst, i, g.P*g.Q), plane(x, i, g.H*g.W), g) })
+		return
+	}
+	kn, s := tapsOf[T](), poolStaging(g)
+	geom := s.geom()
+	parallel(g.Planes, grain/max(1, g.H*g.W, g.P*g.Q), func(lo, hi int) {
+		scratch(be, s.size+beyond, func(staged []T) {
+			setAll(staged, T(math.Inf(-1)))
+			for i := lo; i < hi; i++ {
+				stage(kn, &s, staged, plane(x, i, g.H*g.W))
+				out := plane(dst, i, g.P*g.Q)
+				geom.bands(func(dst, src int, g *tapGeom) { kn.largest(out[dst:], staged[src:], g) })
+			}
+		})
+	})
+}
+
+// pays reports whether max pooling pays on staged planes: they are about as large
+// as the planes, and places in them fit an int32.
+func pays(g backend.PoolGeom) bool {
+	return g.StrideH*g.StrideW <= 16 && g.StrideH <= g.KernelH && g.StrideW <= g.KernelW && g.H*g.W < math.MaxInt32/2
+}
+
+func setAll[T any](s []T, v T) {
+	for i := range s {
+		s[i] = v
+	}
+}
+
+// poolStaging is how planes are staged for pooling.
+func poolStaging(g backend.PoolGeom) staging {
+	s := staging{h: g.H, w: g.W, p: g.P, q: g.Q, strideH: g.StrideH, strideW: g.StrideW}
+	for r := range g.KernelH {
+		for c := range g.KernelW {
+			s.taps = append(s.taps, tap{h: r*g.DilationH - g.PadH, w: c*g.DilationW - g.PadW})
+		}
+	}
+	s.init()
+	return s
 }
 
 // eachRows calls f in parallel for the pairs of rows that 2×2 windows lie in: n
@@ -118,13 +157,13 @@ func maxPoolPlane[T float](dst, x []T, g backend.PoolGeom) {
 // last gets it, as in PyTorch.
 func (be *Backend) MaxPool2dGrad(dx, dy, x, y backend.Array, g backend.PoolGeom) {
 	if x.DType() == backend.Float32 {
-		maxPoolGrad(data[float32](dx), data[float32](dy), data[float32](x), data[float32](y), g)
+		maxPoolGrad(be, data[float32](dx), data[float32](dy), data[float32](x), data[float32](y), g)
 	} else {
-		maxPoolGrad(data[float64](dx), data[float64](dy), data[float64](x), data[float64](y), g)
+		maxPoolGrad(be, data[float64](dx), data[float64](dy), data[float64](x), data[float64](y), g)
 	}
 }
 
-func maxPoolGrad[T float](dx, dy, x, y []T, g backend.PoolGeom) {
+func maxPoolGrad[T float](be *Backend, dx, dy, x, y []T, g backend.PoolGeom) {
 	if len(dy) == 0 {
 		clear(dx)
 		return
@@ -141,8 +180,48 @@ func maxPoolGrad[T float](dx, dy, x, y []T, g backend.PoolGeom) {
 		eachRows(g, func(row, pooled, n int) { kn.maxPoolGrad2x2(dx[row:], dy[pooled:], x[row:], y[pooled:], n, g.W, g.Q) })
 		return
 	}
-	eachPlane(g, func(i int) {
-		maxPoolGradPlane(plane(dx, i, g.H*g.W), plane(dy, i, g.P*g.Q), plane(x, i, g.H*g.W), plane(y, i, g.P*g.Q), g)
+	if !pays(g) {
+		eachPlane(g, func(i int) {
+			maxPoolGradPlane(plane(dx, i, g.H*g.W), plane(dy, i, g.P*g.Q), plane(x, i, g.H*g.W), plane(y, i, g.P*g.Q), g)
+		})
+		return
+	}
+	kn, s := tapsOf[T](), poolStaging(g)
+	geom := s.geom()
+	marks := make([]int32, len(s.taps)) // from a window's first element on
+	for t, tap := range s.taps {
+		marks[t] = int32((tap.h+g.PadH)*g.W + tap.w + g.PadW)
+	}
+	parallel(g.Planes, grain/max(1, g.H*g.W, g.P*g.Q), func(lo, hi int) {
+		scratch(be, g.P*g.Q, func(places []int32) {
+			scratch(be, s.size+beyond, func(staged []T) {
+				setAll(staged, T(math.NaN())) // is no maximum
+				for i := lo; i < hi; i++ {
+					dx, dy := plane(dx, i, g.H*g.W), plane(dy, i, g.P*g.Q)
+					x, y := plane(x, i, g.H*g.W), plane(y, i, g.P*g.Q)
+					stage(kn, &s, staged, x)
+					nan := false
+					geom.bands(func(dst, src int, g *tapGeom) {
+						nan = kn.places(places[dst:], staged[src:], y[dst:], marks, g) || nan
+					})
+					if nan {
+						maxPoolGradPlane(dx, dy, x, y, g)
+						continue
+					}
+					clear(dx)
+					for p := range g.P {
+						at := (p*g.StrideH-g.PadH)*g.W - g.PadW
+						dy := dy[p*g.Q:][:g.Q]
+						for q, mark := range places[p*g.Q:][:len(dy)] {
+							if mark >= 0 {
+								dx[at+int(mark)] += dy[q]
+							}
+							at += g.StrideW
+						}
+					}
+				}
+			})
+		})
 	})
 }
 

@@ -31,6 +31,8 @@ func main() {
 		vector()
 	case "winograd":
 		winograd()
+	case "taps":
+		taps()
 	}
 	Generate()
 }

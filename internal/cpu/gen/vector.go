@@ -25,16 +25,7 @@ var isas = []isa{{true, 16}, {false, 8}}
 
 // vector writes all of these kernels.
 func vector() {
-	ones = GLOBL("ones", attr.RODATA|attr.NOPTR)
-	for i := range 32 {
-		DATA(4*i, U32(uint32([]int64{1<<32 - 1, 0}[i/16])))
-	}
-	for i, name := range []string{"outOfPairs", "intoPairs"} {
-		pairOrder[i] = GLOBL(name, attr.RODATA|attr.NOPTR)
-		for j, q := range [][]int{{0, 2, 4, 6, 1, 3, 5, 7}, {0, 4, 1, 5, 2, 6, 3, 7}}[i] {
-			DATA(8*j, U64(q))
-		}
-	}
+	vectorConstants()
 	expTable = GLOBL("expTable", attr.RODATA|attr.NOPTR)
 	for i, f := range expNumbers {
 		for j := range 8 {
@@ -66,6 +57,20 @@ func vector() {
 		v.exp(false)
 		v.softmaxGrad()
 		v.logSoftmaxGrad()
+	}
+}
+
+// vectorConstants writes what the kernels load.
+func vectorConstants() {
+	ones = GLOBL("ones", attr.RODATA|attr.NOPTR)
+	for i := range 32 {
+		DATA(4*i, U32(uint32([]int64{1<<32 - 1, 0}[i/16])))
+	}
+	for i, name := range []string{"outOfPairs", "intoPairs"} {
+		pairOrder[i] = GLOBL(name, attr.RODATA|attr.NOPTR)
+		for j, q := range [][]int{{0, 2, 4, 6, 1, 3, 5, 7}, {0, 4, 1, 5, 2, 6, 3, 7}}[i] {
+			DATA(8*j, U64(q))
+		}
 	}
 }
 
