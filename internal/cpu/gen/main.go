@@ -198,16 +198,10 @@ func transpose8() {
 			VINSERTF128(Imm(1), Mem{Base: lane[i+4], Index: at, Scale: 4, Disp: 16 * half}, x[i], x[i])
 			t[i] = YMM()
 		}
-		VUNPCKLPS(x[1], x[0], t[0])
-		VUNPCKHPS(x[1], x[0], t[1])
-		VUNPCKLPS(x[3], x[2], t[2])
-		VUNPCKHPS(x[3], x[2], t[3])
-		for i := range 4 {
-			row := YMM()
-			VSHUFPS(U8([]uint8{0x44, 0xee}[i%2]), t[2+i/2], t[i/2], row)
+		transpose4(x, t, func(_ int, row reg.VecVirtual) {
 			VMOVUPS(row, Mem{Base: dst})
 			ADDQ(width, dst)
-		}
+		})
 	}
 	ADDQ(Imm(8), blocks)
 	DECQ(n)
@@ -215,6 +209,20 @@ func transpose8() {
 	Label("done")
 	VZEROUPPER()
 	RET()
+}
+
+// transpose4 transposes the 4×4 elements in each half of the vectors x, by way of t,
+// and hands their rows on.
+func transpose4(x, t [4]reg.VecVirtual, store func(i int, row reg.VecVirtual)) {
+	VUNPCKLPS(x[1], x[0], t[0])
+	VUNPCKHPS(x[1], x[0], t[1])
+	VUNPCKLPS(x[3], x[2], t[2])
+	VUNPCKHPS(x[3], x[2], t[3])
+	for i := range 4 {
+		row := YMM()
+		VSHUFPS(U8([]uint8{0x44, 0xee}[i%2]), t[2+i/2], t[i/2], row)
+		store(i, row)
+	}
 }
 
 // copy8 writes the packing of pieces of eight elements.

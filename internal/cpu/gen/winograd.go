@@ -321,16 +321,10 @@ func scatter8() {
 			ADDQ(width, src)
 			t[i] = YMM()
 		}
-		VUNPCKLPS(x[1], x[0], t[0])
-		VUNPCKHPS(x[1], x[0], t[1])
-		VUNPCKLPS(x[3], x[2], t[2])
-		VUNPCKHPS(x[3], x[2], t[3])
-		for i := range 4 {
-			row := YMM() // four elements of lane i and of lane i+4
-			VSHUFPS(U8([]uint8{0x44, 0xee}[i%2]), t[2+i/2], t[i/2], row)
+		transpose4(x, t, func(i int, row reg.VecVirtual) { // four elements of lane i and of lane i+4
 			VMOVUPS(row.AsX(), Mem{Base: lane[i], Index: at, Scale: 4, Disp: 16 * half})
 			VEXTRACTF128(Imm(1), row, Mem{Base: lane[i+4], Index: at, Scale: 4, Disp: 16 * half})
-		}
+		})
 	}
 	ADDQ(Imm(8), blocks)
 	DECQ(n)
