@@ -71,28 +71,27 @@ func runSweep(ctx context.Context, opts options) error {
 	if err != nil {
 		return err
 	}
-	todo := make(chan *sweepRun, len(s.runs))
+	todo := 0
 	for _, r := range s.runs {
 		if r.state == "waiting" {
-			todo <- r
+			todo++
 		}
 	}
-	close(todo)
-	fmt.Fprintf(s.stdout, "%d runs, %d of them finished already, in %s\n", len(s.runs), len(s.runs)-len(todo), s.out)
+	fmt.Fprintf(s.stdout, "%d runs, %d of them finished already, in %s\n", len(s.runs), len(s.runs)-todo, s.out)
 
 	var env []string
-	jobs := min(s.jobs, max(len(todo), 1))
+	jobs := min(s.jobs, max(todo, 1))
 	if os.Getenv("GOMAXPROCS") == "" { // each run gets its share of the processors
 		env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", max(1, runtime.GOMAXPROCS(0)/jobs)))
 	}
 	var workers sync.WaitGroup
 	for range jobs {
 		workers.Go(func() {
-			for r := range todo {
-				if ctx.Err() != nil {
+			for ctx.Err() == nil {
+				r := s.next()
+				if r == nil {
 					return
 				}
-				s.change(r, "running")
 				s.change(r, r.train(ctx, program, env))
 			}
 		})
@@ -157,25 +156,37 @@ func ended(config trainer.RunConfig) string {
 	return "finished"
 }
 
-// change notes and shows a run's new state.
+// next takes the first run that waits and shows that it begins, nil if none waits.
+func (s *sweep) next() *sweepRun {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.runs {
+		if r.state != "waiting" {
+			continue
+		}
+		r.state = "running"
+		if r.begun {
+			fmt.Fprintf(s.stdout, "%s: goes on\n", r.name)
+		} else {
+			fmt.Fprintf(s.stdout, "%s: started\n", r.name)
+		}
+		return r
+	}
+	return nil
+}
+
+// change notes and shows how a run ended.
 func (s *sweep) change(r *sweepRun, state string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r.state = state
-	switch {
-	case state == "running" && r.begun:
-		fmt.Fprintf(s.stdout, "%s: goes on\n", r.name)
-	case state == "running":
-		fmt.Fprintf(s.stdout, "%s: started\n", r.name)
-	case state == "finished":
+	if state == "finished" {
 		b := sum(r.history())
 		fmt.Fprintf(s.stdout, "%s: best test accuracy %s in epoch %d, %.1f s\n", r.name, percent(b.best), b.bestEpoch, b.seconds)
-	default:
+	} else {
 		fmt.Fprintf(s.stdout, "%s: %s\n", r.name, state)
 	}
-	if state != "running" {
-		s.compare()
-	}
+	s.compare()
 }
 
 // train trains a run in a process of its own, whose output goes to output.log, and

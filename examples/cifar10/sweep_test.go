@@ -276,7 +276,7 @@ func TestSweep(t *testing.T) {
 	for _, name := range names {
 		started = append(started, strings.Index(out, name+": started\n"))
 	}
-	if !slices.IsSorted(started[1:]) || started[0] < 0 || started[1] < 0 || started[2] < max(started[0], started[1]) {
+	if !slices.IsSorted(started) || started[0] < 0 {
 		t.Errorf("the runs started at %v of the output, want the file's order:\n%s", started, out)
 	}
 	// Two lines of starts before the first end, and never three runs at once.
