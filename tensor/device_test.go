@@ -11,3 +11,10 @@ func ExampleCPUCapability() {
 	fmt.Println(slices.Contains([]string{"generic", "avx2", "avx512"}, tensor.CPUCapability()))
 	// Output: true
 }
+
+func ExampleDevice_SetFloat32Precision() {
+	tensor.CPU.SetFloat32Precision(tensor.High)
+	fmt.Println(tensor.CPU.Float32Precision() == tensor.High)
+	tensor.CPU.SetFloat32Precision(tensor.Highest)
+	// Output: true
+}

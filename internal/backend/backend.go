@@ -59,6 +59,18 @@ func (e *IndexError) Error() string {
 	return fmt.Sprintf("index %d at position %d is out of range, want 0 to %d", e.Index, e.Position, e.Size-1)
 }
 
+// Precision says how exactly a backend multiplies float32 matrices and
+// convolves. It may be more exact than asked.
+type Precision uint8
+
+// The precisions, by PyTorch's words. The errors are relative (L2), those of a
+// 3×3 convolution with 256 channels.
+const (
+	Highest Precision = iota // as exact as sums of float32 products: 1e-6
+	High                     // 5e-6 on the CPU, TF32 (3e-4) on a GPU
+	Medium                   // factors rounded to bfloat16: 1e-2
+)
+
 // UnaryOp names an elementwise function of one array. P0 and P1 are the
 // parameters of UnaryParams.
 type UnaryOp uint8
@@ -299,6 +311,9 @@ type Backend interface {
 	EndStep()
 	// ResetPeak sets the peak of MemoryStats to what is live now.
 	ResetPeak()
+	// SetPrecision says how exactly MatMul and the convolutions compute in float32 from now on. The default is Highest. No other
+	// method may run meanwhile.
+	SetPrecision(p Precision)
 
 	// Write copies raw elements (in the machine's byte order) into dst.
 	Write(dst Array, src []byte)

@@ -14,10 +14,19 @@ import (
 )
 
 // Backend implements backend.Backend. All its buffers share one pool.
-type Backend struct{ pool mem.Pool }
+type Backend struct {
+	pool      *mem.Pool
+	precision backend.Precision
+}
 
 // New returns a backend with an empty pool.
-func New() *Backend { return &Backend{} }
+func New() *Backend { return &Backend{pool: new(mem.Pool)} }
+
+// SetPrecision says how exactly to multiply float32 numbers.
+func (be *Backend) SetPrecision(p backend.Precision) { be.precision = p }
+
+// at returns the backend with another precision; it shares the pool.
+func (be *Backend) at(p backend.Precision) *Backend { return &Backend{be.pool, p} }
 
 var _ backend.Backend = (*Backend)(nil)
 
@@ -50,7 +59,7 @@ type lost struct {
 
 // NewBuffer returns a handle for n elements.
 func (be *Backend) NewBuffer(t backend.DType, n int) backend.Buffer {
-	return &buffer{pool: &be.pool, dtype: t, n: n}
+	return &buffer{pool: be.pool, dtype: t, n: n}
 }
 
 // Free gives the buffer's memory back.

@@ -65,6 +65,12 @@ func convCases() []convCase {
 		{"very long rows", backend.ConvGeom{N: 1, C: 2, H: 2, W: 23000, K: 2, R: 3, S: 3, PadH: 1, PadW: 1}},
 		{"no images", backend.ConvGeom{N: 0, C: 3, H: 4, W: 4, K: 2, R: 3, S: 3, PadH: 1, PadW: 1}},
 	}
+	finish(cases)
+	return cases
+}
+
+// finish fills in the defaults and the size of the output.
+func finish(cases []convCase) {
 	for i := range cases {
 		g := &cases[i].g
 		g.StrideH, g.StrideW = max(g.StrideH, 1), max(g.StrideW, 1)
@@ -73,7 +79,6 @@ func convCases() []convCase {
 		g.P = (g.H+2*g.PadH-g.DilationH*(g.R-1)-1)/g.StrideH + 1
 		g.Q = (g.W+2*g.PadW-g.DilationW*(g.S-1)-1)/g.StrideW + 1
 	}
-	return cases
 }
 
 // eachTap calls f for each product that a convolution sums, with the places of
