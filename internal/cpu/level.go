@@ -12,9 +12,10 @@ type level struct {
 	gemm   *kernel[float32]
 	vector *vector[float32]
 	taps   *tapKernels[float32]
+	half   *halfKernels
 }
 
-var generic = level{"generic", &plain32, &plainVector32, &plainTaps32}
+var generic = level{"generic", &plain32, &plainVector32, &plainTaps32, &plainHalf}
 
 // levels lists what this machine and this build have, best last.
 var levels = append([]level{generic}, assembly()...)

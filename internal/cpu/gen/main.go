@@ -33,6 +33,8 @@ func main() {
 		winograd()
 	case "taps":
 		taps()
+	case "half":
+		half()
 	}
 	Generate()
 }

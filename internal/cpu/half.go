@@ -1,0 +1,186 @@
+package cpu
+
+import (
+	"math"
+	"slices"
+
+	"github.com/wick-ml/wick/internal/backend"
+)
+
+//go:generate go run -C gen . -part half -out ../half_amd64.s -stubs ../half_stubs_amd64.go -pkg cpu
+
+// BFloat16 and Float16 are types of storage: a method that gets such arrays
+// widens them to float32, computes, and rounds what it wrote to nearest even. The
+// numbers are those that float32 arithmetic on the same inputs gives, rounded once.
+
+func isHalf(t backend.DType) bool { return t == backend.BFloat16 || t == backend.Float16 }
+
+// halfKernels convert between float32 and types of half width. Both slices have
+// one length. All levels give the same bits.
+type halfKernels struct {
+	widenBF16  func(dst []float32, src []uint16)
+	narrowBF16 func(dst []uint16, src []float32)
+	widenF16   func(dst []float32, src []uint16)
+	narrowF16  func(dst []uint16, src []float32)
+}
+
+var plainHalf = halfKernels{
+	widenBF16: func(dst []float32, src []uint16) {
+		src = src[:len(dst)]
+		for i := range dst {
+			dst[i] = fromBFloat16(src[i])
+		}
+	},
+	narrowBF16: func(dst []uint16, src []float32) {
+		src = src[:len(dst)]
+		for i := range dst {
+			dst[i] = toBFloat16(src[i])
+		}
+	},
+	widenF16: func(dst []float32, src []uint16) {
+		src = src[:len(dst)]
+		for i := range dst {
+			dst[i] = fromFloat16(src[i])
+		}
+	},
+	narrowF16: func(dst []uint16, src []float32) {
+		src = src[:len(dst)]
+		for i := range dst {
+			dst[i] = toFloat16(src[i])
+		}
+	},
+}
+
+// fromBFloat16 widens: a bfloat16 is the upper half of a float32.
+func fromBFloat16(v uint16) float32 { return math.Float32frombits(uint32(v) << 16) }
+
+// toBFloat16 rounds to nearest even. NaN stays NaN, with its sign and its upper bits.
+func toBFloat16(v float32) uint16 {
+	u := math.Float32bits(v)
+	if v != v {
+		return uint16(u>>16 | 0x40)
+	}
+	return uint16((u + 0x7fff + u>>16&1) >> 16)
+}
+
+// fromFloat16 widens IEEE 754's binary16.
+func fromFloat16(v uint16) float32 {
+	sign, rest := uint32(v&0x8000)<<16, uint32(v&0x7fff)
+	switch {
+	case rest > 0x7c00: // NaN becomes quiet, as by VCVTPH2PS
+		return math.Float32frombits(sign | 0x7fc00000 | rest&0x3ff<<13)
+	case rest == 0x7c00:
+		return math.Float32frombits(sign | 0x7f800000)
+	case rest < 0x400: // subnormal: units of 2⁻²⁴
+		return math.Float32frombits(sign | math.Float32bits(float32(rest)*0x1p-24))
+	}
+	return math.Float32frombits(sign | (rest+112<<10)<<13)
+}
+
+// toFloat16 rounds to nearest even; what is beyond 65504 becomes infinite.
+func toFloat16(v float32) uint16 {
+	u := math.Float32bits(v)
+	sign, rest := u>>16&0x8000, u&0x7fffffff
+	switch {
+	case rest > 0x7f800000:
+		return uint16(sign | 0x7e00 | rest>>13&0x3ff)
+	case rest >= 0x477ff000:
+		return uint16(sign | 0x7c00)
+	case rest < 0x38800000: // subnormal: a number is added whose last bit is 2⁻²⁴
+		return uint16(sign | math.Float32bits(math.Float32frombits(rest)+0.5) - 0x3f000000)
+	}
+	return uint16(sign | (rest-112<<23+0xfff+rest>>13&1)>>13)
+}
+
+// widen converts an array of half width to float32.
+func widen(dst []float32, src backend.Array) {
+	parallel(src.Len, grain, func(lo, hi int) {
+		if src.DType() == backend.BFloat16 {
+			current.half.widenBF16(dst[lo:hi], data[uint16](src)[lo:hi])
+		} else {
+			current.half.widenF16(dst[lo:hi], data[uint16](src)[lo:hi])
+		}
+	})
+}
+
+// narrow converts float32 to an array of half width.
+func narrow(dst backend.Array, src []float32) {
+	parallel(dst.Len, grain, func(lo, hi int) {
+		if dst.DType() == backend.BFloat16 {
+			current.half.narrowBF16(data[uint16](dst)[lo:hi], src[lo:hi])
+		} else {
+			current.half.narrowF16(data[uint16](dst)[lo:hi], src[lo:hi])
+		}
+	})
+}
+
+// argument is an array of a method, and whether the method reads and writes it.
+type argument struct {
+	a           *backend.Array
+	read, write bool
+}
+
+func reads(a *backend.Array) argument   { return argument{a, true, false} }
+func writes(a *backend.Array) argument  { return argument{a, false, true} }
+func updates(a *backend.Array) argument { return argument{a, true, true} }
+
+// half serves a method with arrays of half width: it puts float32 arrays in their
+// place, calls f, which is the method once more, and rounds what that wrote. It
+// returns false, and does nothing, if there are no such arrays.
+func (be *Backend) half(f func(), args ...argument) bool {
+	some := false
+	for _, x := range args {
+		some = some || !x.a.None() && isHalf(x.a.DType())
+	}
+	if !some {
+		return false
+	}
+	originals := make([]backend.Array, len(args))
+	for i, x := range args {
+		originals[i] = *x.a
+		if x.a.None() || !isHalf(x.a.DType()) {
+			continue
+		}
+		wide := backend.Array{Buffer: be.NewBuffer(backend.Float32, x.a.Len), Len: x.a.Len}
+		defer be.Free(wide.Buffer)
+		if x.read {
+			widen(data[float32](wide), *x.a)
+		}
+		*x.a = wide
+	}
+	f()
+	for i, x := range args {
+		if a := originals[i]; x.write && !a.None() && isHalf(a.DType()) {
+			narrow(a, data[float32](*x.a))
+		}
+	}
+	return true
+}
+
+// halfLists is half for the lists of an optimizer's step: parameters, gradients,
+// which it does not write, and states. f is called with other lists in the place
+// of these.
+func (be *Backend) halfLists(f func(lists [][]backend.Array), lists ...[]backend.Array) bool {
+	var args []argument
+	copies := make([][]backend.Array, len(lists))
+	for i, list := range lists {
+		copies[i] = slices.Clone(list)
+		for j := range list {
+			args = append(args, argument{&copies[i][j], true, i != 1})
+		}
+	}
+	return be.half(func() { f(copies) }, args...)
+}
+
+// productsOf is the backend that multiplies arrays of which some have half width,
+// or nil if none has. The factors of bfloat16 lose nothing at Medium, others
+// would.
+func (be *Backend) productsOf(a, b backend.Array) *Backend {
+	switch {
+	case a.DType() == backend.BFloat16 && b.DType() == backend.BFloat16:
+		return be.at(backend.Medium)
+	case isHalf(a.DType()) || isHalf(b.DType()):
+		return be.at(backend.Highest)
+	}
+	return nil
+}
