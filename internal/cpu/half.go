@@ -13,8 +13,6 @@ import (
 // widens them to float32, computes, and rounds what it wrote to nearest even. The
 // numbers are those that float32 arithmetic on the same inputs gives, rounded once.
 
-func isHalf(t backend.DType) bool { return t == backend.BFloat16 || t == backend.Float16 }
-
 // halfKernels convert between float32 and types of half width. Both slices have
 // one length. All levels give the same bits.
 type halfKernels struct {
@@ -130,7 +128,7 @@ func updates(a *backend.Array) argument { return argument{a, true, true} }
 func (be *Backend) half(f func(), args ...argument) bool {
 	some := false
 	for _, x := range args {
-		some = some || !x.a.None() && isHalf(x.a.DType())
+		some = some || !x.a.None() && x.a.DType().IsHalf()
 	}
 	if !some {
 		return false
@@ -138,7 +136,7 @@ func (be *Backend) half(f func(), args ...argument) bool {
 	originals := make([]backend.Array, len(args))
 	for i, x := range args {
 		originals[i] = *x.a
-		if x.a.None() || !isHalf(x.a.DType()) {
+		if x.a.None() || !x.a.DType().IsHalf() {
 			continue
 		}
 		wide := backend.Array{Buffer: be.NewBuffer(backend.Float32, x.a.Len), Len: x.a.Len}
@@ -150,7 +148,7 @@ func (be *Backend) half(f func(), args ...argument) bool {
 	}
 	f()
 	for i, x := range args {
-		if a := originals[i]; x.write && !a.None() && isHalf(a.DType()) {
+		if a := originals[i]; x.write && !a.None() && a.DType().IsHalf() {
 			narrow(a, data[float32](*x.a))
 		}
 	}
@@ -179,7 +177,7 @@ func (be *Backend) productsOf(a, b backend.Array) *Backend {
 	switch {
 	case a.DType() == backend.BFloat16 && b.DType() == backend.BFloat16:
 		return be.at(backend.Medium)
-	case isHalf(a.DType()) || isHalf(b.DType()):
+	case a.DType().IsHalf() || b.DType().IsHalf():
 		return be.at(backend.Highest)
 	}
 	return nil
