@@ -1,0 +1,105 @@
+package tensor
+
+import (
+	"iter"
+
+	"github.com/wick-ml/wick/autograd"
+)
+
+// Autocast marks what a sequence yields for mixed precision: what is made from it
+// is computed in t, BFloat16 or Float16, where that is fast and safe.
+//
+//	for images, labels := range tensor.Autocast(loader.All(), tensor.BFloat16) { … }
+//
+// See [Tensor.Autocast].
+func Autocast(seq iter.Seq2[*Tensor, *Tensor], t DType) iter.Seq2[*Tensor, *Tensor] {
+	return func(yield func(a, b *Tensor) bool) {
+		for a, b := range seq {
+			if !yield(a.Autocast(t), b.Autocast(t)) {
+				return
+			}
+		}
+	}
+}
+
+// Autocast returns a tensor that shares x's memory and is marked for mixed
+// precision in t, BFloat16 or Float16. The mark is handed on as the no-grad mark
+// is, and operations that meet it choose their type as under torch.autocast:
+// Conv2d, ConvTranspose2d, Linear and MatMul cast their Float32 and half-width
+// operands to t and give results in it; losses and Prod cast theirs to Float32; all
+// others compute in the type that arrives, the wider one if two meet. Parameters
+// stay Float32 and so do their gradients: the cast of a weight is an operation
+// with a gradient. Float32 takes the mark off. (torch.autocast, the list of
+// operations for the CPU)
+func (x *Tensor) Autocast(t DType) *Tensor {
+	if t != Float32 && !t.IsHalf() {
+		fail("Autocast", "got %s, want bfloat16 or float16, or float32 for none", t)
+	}
+	x.check("Autocast")
+	y := autograd.Record("Autocast", x.bare(), []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{g} })
+	y.SetMark(uint8(t))
+	return y
+}
+
+// AutocastType returns the type that x is marked for, Float32 if it is not.
+func (x *Tensor) AutocastType() DType { return DType(x.Mark()) }
+
+// lower casts the operands of a product, of which optional ones may be nil, to
+// the type that one of them is marked for.
+func lower(operands ...**Tensor) {
+	t := Float32
+	for _, x := range operands {
+		if *x != nil && t == Float32 {
+			t = (*x).AutocastType()
+		}
+	}
+	if t == Float32 {
+		return
+	}
+	for _, x := range operands {
+		if *x != nil && (*x).DType().IsFloat() && (*x).DType() != Float64 {
+			*x = (*x).ToDType(t)
+		}
+	}
+}
+
+// raise casts operands of half width to Float32 if one is marked.
+func raise(operands ...**Tensor) {
+	marked := false
+	for _, x := range operands {
+		marked = marked || *x != nil && (*x).AutocastType() != Float32
+	}
+	for _, x := range operands {
+		if marked && *x != nil && (*x).DType().IsHalf() {
+			*x = (*x).ToDType(Float32)
+		}
+	}
+}
+
+// promote casts operands of half width to the wider type if floating-point types
+// differ, as PyTorch does: to Float32 where BFloat16 and Float16 meet.
+func promote(operands ...**Tensor) {
+	first := (*operands[0]).DType()
+	same, widest := true, first
+	for _, x := range operands {
+		t := (*x).DType()
+		if !t.IsFloat() {
+			return
+		}
+		same = same && t == first
+		switch {
+		case t == Float64 || widest == Float64:
+			widest = Float64
+		case t != widest:
+			widest = Float32
+		}
+	}
+	if same {
+		return
+	}
+	for _, x := range operands {
+		if (*x).DType().IsHalf() {
+			*x = (*x).ToDType(widest)
+		}
+	}
+}
