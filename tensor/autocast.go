@@ -47,20 +47,40 @@ func (x *Tensor) AutocastType() DType { return DType(x.Mark()) }
 // lower casts the operands of a product, of which optional ones may be nil, to
 // the type that one of them is marked for.
 func lower(operands ...**Tensor) {
-	t := Float32
+	var marked *Tensor
 	for _, x := range operands {
-		if *x != nil && t == Float32 {
-			t = (*x).AutocastType()
+		if *x != nil && marked == nil && (*x).AutocastType() != Float32 {
+			marked = *x
 		}
 	}
-	if t == Float32 {
+	if marked == nil {
 		return
 	}
 	for _, x := range operands {
 		if *x != nil && (*x).DType().IsFloat() && (*x).DType() != Float64 {
-			*x = (*x).ToDType(t)
+			castBeside(x, marked.AutocastType(), operands)
 		}
 	}
+}
+
+// castBeside casts one of an operation's operands. The result lives no longer
+// than the others, and is not recorded where one of them is marked no-grad.
+func castBeside(x **Tensor, t DType, operands []**Tensor) {
+	if (*x).DType() == t {
+		return
+	}
+	var owners []*Tensor
+	noGrad := false
+	for _, o := range operands {
+		if *o != nil {
+			owners = append(owners, *o)
+			noGrad = noGrad || (*o).IsNoGrad()
+		}
+	}
+	if noGrad && (*x).IsLeaf() {
+		*x = (*x).NoGrad()
+	}
+	*x = (*x).cast(t, owners...)
 }
 
 // raise casts operands of half width to Float32 if one is marked.
@@ -71,7 +91,7 @@ func raise(operands ...**Tensor) {
 	}
 	for _, x := range operands {
 		if marked && *x != nil && (*x).DType().IsHalf() {
-			*x = (*x).ToDType(Float32)
+			castBeside(x, Float32, operands)
 		}
 	}
 }
@@ -99,7 +119,7 @@ func promote(operands ...**Tensor) {
 	}
 	for _, x := range operands {
 		if (*x).DType().IsHalf() {
-			*x = (*x).ToDType(widest)
+			castBeside(x, widest, operands)
 		}
 	}
 }

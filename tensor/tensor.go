@@ -412,12 +412,15 @@ func (x *Tensor) Clone() *Tensor {
 // ToDType returns x converted to another type, as a Go conversion does (to Bool:
 // whether it is not 0); x itself if it has that type. Between floating-point
 // types the gradient flows back.
-func (x *Tensor) ToDType(t DType) *Tensor {
+func (x *Tensor) ToDType(t DType) *Tensor { return x.cast(t) }
+
+// cast is ToDType with a result that lives as owners do, too.
+func (x *Tensor) cast(t DType, owners ...*Tensor) *Tensor {
 	x.check("ToDType")
 	if x.DType() == t {
 		return x
 	}
-	out := result("ToDType", t, x.shape, x)
+	out := result("ToDType", t, x.shape, append(owners, x)...)
 	x.be().Copy(out.array(), x.array())
 	if !t.IsFloat() || !x.DType().IsFloat() {
 		return autograd.RecordNothing("ToDType", out, x)

@@ -8,7 +8,8 @@ import (
 
 // Binary computes dst = op(a, b).
 func (be *Backend) Binary(dst, a, b backend.Array, op backend.BinaryOp, g backend.BinaryGeom) {
-	if be.half(func() { be.Binary(dst, a, b, op, g) }, writes(&dst), reads(&a), reads(&b)) {
+	if g.Shape == nil && be.pieces(dst.Len, func(p []backend.Array, _ int) { be.Binary(p[0], p[1], p[2], op, g) }, writes(&dst), reads(&a), reads(&b)) ||
+		be.half(func() { be.Binary(dst, a, b, op, g) }, writes(&dst), reads(&a), reads(&b)) {
 		return
 	}
 	switch a.DType() {
@@ -25,7 +26,7 @@ func (be *Backend) Binary(dst, a, b backend.Array, op backend.BinaryOp, g backen
 
 // BinaryScalar computes dst = op(a, s), or op(s, a) if swapped.
 func (be *Backend) BinaryScalar(dst, a backend.Array, s float64, swapped bool, op backend.BinaryOp) {
-	if be.half(func() { be.BinaryScalar(dst, a, s, swapped, op) }, writes(&dst), reads(&a)) {
+	if be.pieces(a.Len, func(p []backend.Array, _ int) { be.BinaryScalar(p[0], p[1], s, swapped, op) }, writes(&dst), reads(&a)) {
 		return
 	}
 	if op == backend.Pow && s == 2 && !swapped {

@@ -19,7 +19,14 @@ func (be *Backend) Copy(dst, src backend.Array) {
 		copyParallel(raw(dst), raw(src))
 		return
 	}
-	if be.half(func() { be.Copy(dst, src) }, writes(&dst), reads(&src)) {
+	switch {
+	case dst.DType() == backend.Float32 && src.DType().IsHalf():
+		widen(data[float32](dst), src)
+		return
+	case dst.DType().IsHalf() && src.DType() == backend.Float32:
+		narrow(dst, data[float32](src))
+		return
+	case be.half(func() { be.Copy(dst, src) }, writes(&dst), reads(&src)):
 		return
 	}
 	switch dst.DType() {

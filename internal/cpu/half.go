@@ -92,24 +92,32 @@ func toFloat16(v float32) uint16 {
 
 // widen converts an array of half width to float32.
 func widen(dst []float32, src backend.Array) {
-	parallel(src.Len, grain, func(lo, hi int) {
-		if src.DType() == backend.BFloat16 {
-			current.half.widenBF16(dst[lo:hi], data[uint16](src)[lo:hi])
-		} else {
-			current.half.widenF16(dst[lo:hi], data[uint16](src)[lo:hi])
-		}
-	})
+	parallel(src.Len, grain, func(lo, hi int) { widenPart(dst[lo:hi], src, lo) })
+}
+
+// widenPart converts the elements from lo on.
+func widenPart(dst []float32, src backend.Array, lo int) {
+	s := data[uint16](src)[lo : lo+len(dst)]
+	if src.DType() == backend.BFloat16 {
+		current.half.widenBF16(dst, s)
+	} else {
+		current.half.widenF16(dst, s)
+	}
 }
 
 // narrow converts float32 to an array of half width.
 func narrow(dst backend.Array, src []float32) {
-	parallel(dst.Len, grain, func(lo, hi int) {
-		if dst.DType() == backend.BFloat16 {
-			current.half.narrowBF16(data[uint16](dst)[lo:hi], src[lo:hi])
-		} else {
-			current.half.narrowF16(data[uint16](dst)[lo:hi], src[lo:hi])
-		}
-	})
+	parallel(dst.Len, grain, func(lo, hi int) { narrowPart(dst, lo, src[lo:hi]) })
+}
+
+// narrowPart converts to the elements from lo on.
+func narrowPart(dst backend.Array, lo int, src []float32) {
+	d := data[uint16](dst)[lo : lo+len(src)]
+	if dst.DType() == backend.BFloat16 {
+		current.half.narrowBF16(d, src)
+	} else {
+		current.half.narrowF16(d, src)
+	}
 }
 
 // argument is an array of a method, and whether the method reads and writes it.
@@ -153,6 +161,95 @@ func (be *Backend) half(f func(), args ...argument) bool {
 		}
 	}
 	return true
+}
+
+// pieces serves a method whose arrays can be cut into count equal pieces, as half
+// does, some at a time, so that what is widened stays in a cache: f is called with
+// n pieces of each.
+func (be *Backend) pieces(count int, f func(a []backend.Array, n int), args ...argument) bool {
+	some, longest := false, 1
+	for _, x := range args {
+		if !x.a.None() {
+			some = some || x.a.DType().IsHalf()
+			longest = max(longest, x.a.Len/max(count, 1))
+		}
+	}
+	if !some {
+		return false
+	}
+	parallel(count, max(1, grain/longest), func(lo, hi int) {
+		some := make([]argument, len(args))
+		a := make([]backend.Array, len(args))
+		for i, x := range args {
+			a[i] = *x.a
+			if !x.a.None() {
+				size := x.a.Len / count
+				a[i].Offset, a[i].Len = x.a.Offset+lo*size, (hi-lo)*size
+			}
+			some[i] = argument{&a[i], x.read, x.write}
+		}
+		be.half(func() { f(a, hi-lo) }, some...)
+	})
+	return true
+}
+
+// channels serves a batch normalization, as half does, for a few channels at a
+// time, so that what is widened stays in a cache between the two passes over it:
+// f is called with so many channels of the N×C×Inner arrays and of the parameters.
+func (be *Backend) channels(g backend.BatchNormGeom, f func(a, p []backend.Array, g backend.BatchNormGeom), arrays []argument, params ...argument) bool {
+	some := false
+	for _, x := range slices.Concat(arrays, params) {
+		some = some || !x.a.None() && x.a.DType().IsHalf()
+	}
+	if !some {
+		return false
+	}
+	const row = 256 // elements of an image's part that are worth a conversion of their own
+	each := min(max(1, row/max(g.Inner, 1)), max(g.C, 1))
+	parallel(g.C, each, func(lo, hi int) {
+		part := g
+		part.C = hi - lo
+		n := part.C * g.Inner
+		a, p := make([]backend.Array, len(arrays)), make([]backend.Array, len(params))
+		var args []argument
+		for i, x := range params {
+			if p[i] = *x.a; !p[i].None() {
+				p[i].Offset, p[i].Len = p[i].Offset+lo, part.C
+			}
+			args = append(args, argument{&p[i], x.read, x.write})
+		}
+		for i, x := range arrays {
+			if x.a.None() {
+				continue
+			}
+			a[i] = backend.Array{Buffer: be.NewBuffer(backend.Float32, g.N*n), Len: g.N * n}
+			defer be.Free(a[i].Buffer)
+			wide := data[float32](a[i])
+			for image := 0; x.read && image < g.N; image++ {
+				widenPart(wide[image*n:(image+1)*n], *x.a, (image*g.C+lo)*g.Inner)
+			}
+		}
+		// The parameters may be of half width too.
+		if call := func() { f(a, p, part) }; !be.half(call, args...) {
+			call()
+		}
+		for i, x := range arrays {
+			if x.a.None() || !x.write {
+				continue
+			}
+			wide := data[float32](a[i])
+			for image := range g.N {
+				narrowPart(*x.a, (image*g.C+lo)*g.Inner, wide[image*n:(image+1)*n])
+			}
+		}
+	})
+	return true
+}
+
+// planes returns the geometry of so many planes.
+func planes(g backend.PoolGeom, n int) backend.PoolGeom {
+	g.Planes = n
+	return g
 }
 
 // halfLists is half for the lists of an optimizer's step: parameters, gradients,

@@ -10,7 +10,9 @@ import (
 // 2015): one pass takes the channel's mean and variance, another writes the
 // result.
 func (be *Backend) BatchNorm(dst, mean, invstd, runningMean, runningVar, x, w, b backend.Array, g backend.BatchNormGeom) {
-	if be.half(func() { be.BatchNorm(dst, mean, invstd, runningMean, runningVar, x, w, b, g) }, writes(&dst), writes(&mean), writes(&invstd), updates(&runningMean), updates(&runningVar), reads(&x), reads(&w), reads(&b)) {
+	if be.channels(g, func(a, p []backend.Array, g backend.BatchNormGeom) {
+		be.BatchNorm(a[0], p[0], p[1], p[2], p[3], a[1], p[4], p[5], g)
+	}, []argument{writes(&dst), reads(&x)}, writes(&mean), writes(&invstd), updates(&runningMean), updates(&runningVar), reads(&w), reads(&b)) {
 		return
 	}
 	if x.DType() == backend.Float32 {
@@ -99,7 +101,9 @@ func fromSums(near, sum, squares float64, n int) (mean, variance float64) {
 
 // BatchNormGrad computes those of the gradients of x, w and b that are present.
 func (be *Backend) BatchNormGrad(dx, dw, db, dy, x, y, w, mean, invstd backend.Array, g backend.BatchNormGeom) {
-	if be.half(func() { be.BatchNormGrad(dx, dw, db, dy, x, y, w, mean, invstd, g) }, writes(&dx), writes(&dw), writes(&db), reads(&dy), reads(&x), reads(&y), reads(&w), reads(&mean), reads(&invstd)) {
+	if be.channels(g, func(a, p []backend.Array, g backend.BatchNormGeom) {
+		be.BatchNormGrad(a[0], p[0], p[1], a[1], a[2], a[3], p[2], p[3], p[4], g)
+	}, []argument{writes(&dx), reads(&dy), reads(&x), reads(&y)}, writes(&dw), writes(&db), reads(&w), reads(&mean), reads(&invstd)) {
 		return
 	}
 	if dy.DType() == backend.Float32 {

@@ -48,7 +48,7 @@ func copyAll[T any](dst, src []T) {
 
 // MaxPool2d takes the maximum of each window.
 func (be *Backend) MaxPool2d(dst, x backend.Array, g backend.PoolGeom) {
-	if be.half(func() { be.MaxPool2d(dst, x, g) }, writes(&dst), reads(&x)) {
+	if be.pieces(g.Planes, func(a []backend.Array, n int) { be.MaxPool2d(a[0], a[1], planes(g, n)) }, writes(&dst), reads(&x)) {
 		return
 	}
 	if x.DType() == backend.Float32 {
@@ -159,7 +159,7 @@ func maxPoolPlane[T float](dst, x []T, g backend.PoolGeom) {
 // MaxPool2dGrad gives dy to the first maximum of each window; of several NaN the
 // last gets it, as in PyTorch.
 func (be *Backend) MaxPool2dGrad(dx, dy, x, y backend.Array, g backend.PoolGeom) {
-	if be.half(func() { be.MaxPool2dGrad(dx, dy, x, y, g) }, writes(&dx), reads(&dy), reads(&x), reads(&y)) {
+	if be.pieces(g.Planes, func(a []backend.Array, n int) { be.MaxPool2dGrad(a[0], a[1], a[2], a[3], planes(g, n)) }, writes(&dx), reads(&dy), reads(&x), reads(&y)) {
 		return
 	}
 	if x.DType() == backend.Float32 {
@@ -310,7 +310,7 @@ func adaptiveSpans(g backend.PoolGeom) (h, w []span) {
 
 // AvgPool2d takes the mean of each window.
 func (be *Backend) AvgPool2d(dst, x backend.Array, g backend.PoolGeom) {
-	if be.half(func() { be.AvgPool2d(dst, x, g) }, writes(&dst), reads(&x)) {
+	if be.pieces(g.Planes, func(a []backend.Array, n int) { be.AvgPool2d(a[0], a[1], planes(g, n)) }, writes(&dst), reads(&x)) {
 		return
 	}
 	if x.DType() == backend.Float32 {
@@ -371,7 +371,7 @@ func means[T float](dst, x []T, h, w []span, g backend.PoolGeom) {
 
 // AvgPool2dGrad is AvgPool2d's gradient.
 func (be *Backend) AvgPool2dGrad(dx, dy backend.Array, g backend.PoolGeom) {
-	if be.half(func() { be.AvgPool2dGrad(dx, dy, g) }, writes(&dx), reads(&dy)) {
+	if be.pieces(g.Planes, func(a []backend.Array, n int) { be.AvgPool2dGrad(a[0], a[1], planes(g, n)) }, writes(&dx), reads(&dy)) {
 		return
 	}
 	if dx.DType() == backend.Float32 {
