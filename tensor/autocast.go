@@ -11,8 +11,11 @@ import (
 //
 //	for images, labels := range tensor.Autocast(loader.All(), tensor.BFloat16) { … }
 //
-// See [Tensor.Autocast].
+// Float32 leaves the sequence as it is. See [Tensor.Autocast].
 func Autocast(seq iter.Seq2[*Tensor, *Tensor], t DType) iter.Seq2[*Tensor, *Tensor] {
+	if t == Float32 {
+		return seq
+	}
 	return func(yield func(a, b *Tensor) bool) {
 		for a, b := range seq {
 			if !yield(a.Autocast(t), b.Autocast(t)) {

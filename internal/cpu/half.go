@@ -92,31 +92,29 @@ func toFloat16(v float32) uint16 {
 
 // widen converts an array of half width to float32.
 func widen(dst []float32, src backend.Array) {
-	parallel(src.Len, grain, func(lo, hi int) { widenPart(dst[lo:hi], src, lo) })
+	s := data[uint16](src)
+	parallel(src.Len, grain, func(lo, hi int) { widenAs(src.DType(), dst[lo:hi], s[lo:hi]) })
 }
 
-// widenPart converts the elements from lo on.
-func widenPart(dst []float32, src backend.Array, lo int) {
-	s := data[uint16](src)[lo : lo+len(dst)]
-	if src.DType() == backend.BFloat16 {
-		current.half.widenBF16(dst, s)
+func widenAs(t backend.DType, dst []float32, src []uint16) {
+	if t == backend.BFloat16 {
+		current.half.widenBF16(dst, src)
 	} else {
-		current.half.widenF16(dst, s)
+		current.half.widenF16(dst, src)
 	}
 }
 
 // narrow converts float32 to an array of half width.
 func narrow(dst backend.Array, src []float32) {
-	parallel(dst.Len, grain, func(lo, hi int) { narrowPart(dst, lo, src[lo:hi]) })
+	d := data[uint16](dst) // here, since it is the first to touch the array's memory
+	parallel(dst.Len, grain, func(lo, hi int) { narrowAs(dst.DType(), d[lo:hi], src[lo:hi]) })
 }
 
-// narrowPart converts to the elements from lo on.
-func narrowPart(dst backend.Array, lo int, src []float32) {
-	d := data[uint16](dst)[lo : lo+len(src)]
-	if dst.DType() == backend.BFloat16 {
-		current.half.narrowBF16(d, src)
+func narrowAs(t backend.DType, dst []uint16, src []float32) {
+	if t == backend.BFloat16 {
+		current.half.narrowBF16(dst, src)
 	} else {
-		current.half.narrowF16(d, src)
+		current.half.narrowF16(dst, src)
 	}
 }
 
@@ -163,6 +161,16 @@ func (be *Backend) half(f func(), args ...argument) bool {
 	return true
 }
 
+// touch gives arrays their memory, which must not happen in several goroutines at
+// once.
+func touch(args []argument) {
+	for _, x := range args {
+		if !x.a.None() {
+			raw(*x.a)
+		}
+	}
+}
+
 // pieces serves a method whose arrays can be cut into count equal pieces, as half
 // does, some at a time, so that what is widened stays in a cache: f is called with
 // n pieces of each.
@@ -177,6 +185,7 @@ func (be *Backend) pieces(count int, f func(a []backend.Array, n int), args ...a
 	if !some {
 		return false
 	}
+	touch(args)
 	parallel(count, max(1, grain/longest), func(lo, hi int) {
 		some := make([]argument, len(args))
 		a := make([]backend.Array, len(args))
@@ -204,6 +213,8 @@ func (be *Backend) channels(g backend.BatchNormGeom, f func(a, p []backend.Array
 	if !some {
 		return false
 	}
+	touch(arrays)
+	touch(params)
 	const row = 256 // elements of an image's part that are worth a conversion of their own
 	each := min(max(1, row/max(g.Inner, 1)), max(g.C, 1))
 	parallel(g.C, each, func(lo, hi int) {
@@ -226,7 +237,12 @@ func (be *Backend) channels(g backend.BatchNormGeom, f func(a, p []backend.Array
 			defer be.Free(a[i].Buffer)
 			wide := data[float32](a[i])
 			for image := 0; x.read && image < g.N; image++ {
-				widenPart(wide[image*n:(image+1)*n], *x.a, (image*g.C+lo)*g.Inner)
+				at := (image*g.C + lo) * g.Inner
+				if x.a.DType() == backend.Float32 {
+					copy(wide[image*n:(image+1)*n], data[float32](*x.a)[at:])
+				} else {
+					widenAs(x.a.DType(), wide[image*n:(image+1)*n], data[uint16](*x.a)[at:at+n])
+				}
 			}
 		}
 		// The parameters may be of half width too.
@@ -239,7 +255,12 @@ func (be *Backend) channels(g backend.BatchNormGeom, f func(a, p []backend.Array
 			}
 			wide := data[float32](a[i])
 			for image := range g.N {
-				narrowPart(*x.a, (image*g.C+lo)*g.Inner, wide[image*n:(image+1)*n])
+				at := (image*g.C + lo) * g.Inner
+				if x.a.DType() == backend.Float32 {
+					copy(data[float32](*x.a)[at:], wide[image*n:(image+1)*n])
+				} else {
+					narrowAs(x.a.DType(), data[uint16](*x.a)[at:at+n], wide[image*n:(image+1)*n])
+				}
 			}
 		}
 	})
