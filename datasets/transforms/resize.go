@@ -61,7 +61,10 @@ func (t resize) size(h, w int) (newH, newW int) {
 // bits of pixel and 2 of headroom leave 22 of 32.
 const weightBits = 32 - 8 - 2
 
-const half = 1 << (weightBits - 1) // rounds to the nearest
+const (
+	half   = 1 << (weightBits - 1) // rounds to the nearest
+	halves = half<<32 | half
+)
 
 // taps are the weights that make each new position of a stretch from old ones.
 type taps struct {
@@ -69,6 +72,7 @@ type taps struct {
 	first  []int    // old position of the first weight, from lo on
 	end    []int    // behind the last weight of each new position in weight
 	weight []uint64 // none is below zero
+	four   bool     // every position has four weights, some of them 0
 	k      []float64
 }
 
@@ -80,13 +84,13 @@ func (t *taps) triangle(n, m, from, to int) {
 	scale := float64(n) / float64(m)
 	wide := max(scale, 1)
 	t.first, t.end, t.weight = t.first[:0], t.end[:0], t.weight[:0]
+	// Where none needs more than four weights, as in shrinking to two thirds or
+	// less, all get as many, so that their loops can be written out.
+	t.four = n >= 4 && 2*wide+1 < 5
 	for i := from; i < to; i++ {
 		center := (float64(i) + 0.5) * scale
 		lo := max(int(center-wide+0.5), 0)
 		hi := min(int(center+wide+0.5), n)
-		if i == from {
-			t.lo = lo
-		}
 		sum := 0.0
 		t.k = t.k[:0]
 		for x := lo; x < hi; x++ {
@@ -94,12 +98,26 @@ func (t *taps) triangle(n, m, from, to int) {
 			t.k = append(t.k, w)
 			sum += w
 		}
+		first := lo
+		if t.four {
+			first = min(lo, n-4)
+			hi = first + 4
+			t.weight = append(t.weight, zeros[:lo-first]...)
+		}
 		for _, w := range t.k {
 			t.weight = append(t.weight, uint64(0.5+w/sum*(1<<weightBits)))
 		}
-		t.first, t.end, t.hi = append(t.first, lo-t.lo), append(t.end, len(t.weight)), hi
+		if t.four {
+			t.weight = append(t.weight, zeros[:4-(lo-first)-len(t.k)]...)
+		}
+		if i == from {
+			t.lo = first
+		}
+		t.first, t.end, t.hi = append(t.first, first-t.lo), append(t.end, len(t.weight)), hi
 	}
 }
+
+var zeros [4]uint64
 
 // rows scales h rows of n bytes a pixel. src begins at the first row and at
 // position lo.
@@ -122,17 +140,28 @@ func (t *taps) rows(dst, src []byte, stride, h, n int) {
 			continue
 		}
 		out := dst[4*y*w:][:4*w]
+		if t.four {
+			for x, first := range t.first {
+				ks := (*[4]uint64)(t.weight[4*x:])
+				q := (*[16]byte)(row[4*first:])
+				p0, p1 := uint64(binary.LittleEndian.Uint32(q[:])), uint64(binary.LittleEndian.Uint32(q[4:]))
+				p2, p3 := uint64(binary.LittleEndian.Uint32(q[8:])), uint64(binary.LittleEndian.Uint32(q[12:]))
+				binary.LittleEndian.PutUint32(out[4*x:], pixel(
+					redBlue(p0)*ks[0]+redBlue(p1)*ks[1]+redBlue(p2)*ks[2]+redBlue(p3)*ks[3]+halves,
+					green(p0)*ks[0]+green(p1)*ks[1]+green(p2)*ks[2]+green(p3)*ks[3]+half))
+			}
+			continue
+		}
 		for x, first := range t.first {
 			ks := t.weight[at:t.end[x]]
 			at = t.end[x]
 			q := row[4*first:][:4*len(ks)]
-			// Red and blue are summed in one number, 32 bits apart.
-			rb, g := uint64(half<<32|half), uint64(half)
+			rb, g := uint64(halves), uint64(half)
 			for _, k := range ks {
 				p := uint64(binary.LittleEndian.Uint32(q))
 				q = q[4:]
-				rb += (p | p<<16) & 0xff000000ff * k
-				g += p >> 8 & 255 * k
+				rb += redBlue(p) * k
+				g += green(p) * k
 			}
 			binary.LittleEndian.PutUint32(out[4*x:], pixel(rb, g))
 		}
@@ -159,19 +188,36 @@ func (t *taps) columns(dst, src []byte, stride, w, n int) {
 			continue
 		}
 		out := dst[4*y*w:][:4*w]
+		if t.four {
+			k0, k1, k2, k3 := ks[0], ks[1], ks[2], ks[3]
+			r0, r1, r2, r3 := rows[:len(out)], rows[stride:][:len(out)], rows[2*stride:][:len(out)], rows[3*stride:][:len(out)]
+			for x := 0; x+4 <= len(out); x += 4 {
+				p0, p1 := uint64(binary.LittleEndian.Uint32(r0[x:x+4])), uint64(binary.LittleEndian.Uint32(r1[x:x+4]))
+				p2, p3 := uint64(binary.LittleEndian.Uint32(r2[x:x+4])), uint64(binary.LittleEndian.Uint32(r3[x:x+4]))
+				binary.LittleEndian.PutUint32(out[x:x+4], pixel(
+					redBlue(p0)*k0+redBlue(p1)*k1+redBlue(p2)*k2+redBlue(p3)*k3+halves,
+					green(p0)*k0+green(p1)*k1+green(p2)*k2+green(p3)*k3+half))
+			}
+			continue
+		}
 		for x := 0; x < len(out); x += 4 {
-			rb, g := uint64(half<<32|half), uint64(half)
+			rb, g := uint64(halves), uint64(half)
 			i := x
 			for _, k := range ks {
 				p := uint64(binary.LittleEndian.Uint32(rows[i:]))
 				i += stride
-				rb += (p | p<<16) & 0xff000000ff * k
-				g += p >> 8 & 255 * k
+				rb += redBlue(p) * k
+				g += green(p) * k
 			}
 			binary.LittleEndian.PutUint32(out[x:], pixel(rb, g))
 		}
 	}
 }
+
+// redBlue is the red and the blue of a pixel, 32 bits apart, to be summed in one
+// number.
+func redBlue(p uint64) uint64 { return (p | p<<16) & 0xff000000ff }
+func green(p uint64) uint64   { return p >> 8 & 255 }
 
 // pixel rounds the sums of an opaque pixel. The weights of a pixel add up to 1
 // but for their rounding, so that only thousands of them could pass 255.

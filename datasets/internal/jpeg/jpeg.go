@@ -359,14 +359,17 @@ func convert(dst []byte, luma []byte, colour []uint32) {
 	for i, c := range colour {
 		y := int32(luma[i])<<16 + 1<<15
 		b, r := int32(c&0xffff)-128, int32(c>>16)-128
-		red := y + 91881*r
-		green := y - 22554*b - 46802*r
-		blue := y + 116130*b
-		if uint32(red|green|blue) >= 1<<24 {
-			red = min(max(red, 0), 1<<24-1)
-			green = min(max(green, 0), 1<<24-1)
-			blue = min(max(blue, 0), 1<<24-1)
-		}
-		binary.LittleEndian.PutUint32(dst[4*i:], uint32(red)>>16|uint32(green)>>16<<8|uint32(blue)>>16<<16|0xff000000)
+		red := clamped[uint32(y+91881*r)>>16&1023]
+		green := clamped[uint32(y-22554*b-46802*r)>>16&1023]
+		blue := clamped[uint32(y+116130*b)>>16&1023]
+		binary.LittleEndian.PutUint32(dst[4*i:], uint32(red)|uint32(green)<<8|uint32(blue)<<16|0xff000000)
 	}
 }
+
+// clamped is the byte nearest to each number of ten bits with a sign.
+var clamped = func() (t [1024]byte) {
+	for v := -512; v < 512; v++ {
+		t[v&1023] = byte(min(max(v, 0), 255))
+	}
+	return
+}()
