@@ -153,6 +153,7 @@ func (f *Fused) RunImage(dst []float32, p Picture, r *rand.Rand) error {
 	view := image.Rect(at.x0+at.dx*seen.Min.X, at.y0+at.dy*seen.Min.Y, at.x0+at.dx*(seen.Max.X-1), at.y0+at.dy*(seen.Max.Y-1)) // in order, without its last row and column
 	view.Max = view.Max.Add(image.Pt(1, 1))
 	if seen.Empty() {
+		seen = image.Rectangle{}
 		view = image.Rect(0, 0, 1, 1) // what cannot be decoded is an error all the same
 	}
 	z := resamplers.Get().(*resampler)

@@ -146,7 +146,7 @@ func (t *taps) rows(dst, src []byte, stride, h, n int) {
 				q := (*[16]byte)(row[4*first:])
 				p0, p1 := uint64(binary.LittleEndian.Uint32(q[:])), uint64(binary.LittleEndian.Uint32(q[4:]))
 				p2, p3 := uint64(binary.LittleEndian.Uint32(q[8:])), uint64(binary.LittleEndian.Uint32(q[12:]))
-				binary.LittleEndian.PutUint32(out[4*x:], pixel(
+				binary.LittleEndian.PutUint32(out[4*x:], pixelOfFour(
 					redBlue(p0)*ks[0]+redBlue(p1)*ks[1]+redBlue(p2)*ks[2]+redBlue(p3)*ks[3]+halves,
 					green(p0)*ks[0]+green(p1)*ks[1]+green(p2)*ks[2]+green(p3)*ks[3]+half))
 			}
@@ -194,7 +194,7 @@ func (t *taps) columns(dst, src []byte, stride, w, n int) {
 			for x := 0; x+4 <= len(out); x += 4 {
 				p0, p1 := uint64(binary.LittleEndian.Uint32(r0[x:x+4])), uint64(binary.LittleEndian.Uint32(r1[x:x+4]))
 				p2, p3 := uint64(binary.LittleEndian.Uint32(r2[x:x+4])), uint64(binary.LittleEndian.Uint32(r3[x:x+4]))
-				binary.LittleEndian.PutUint32(out[x:x+4], pixel(
+				binary.LittleEndian.PutUint32(out[x:x+4], pixelOfFour(
 					redBlue(p0)*k0+redBlue(p1)*k1+redBlue(p2)*k2+redBlue(p3)*k3+halves,
 					green(p0)*k0+green(p1)*k1+green(p2)*k2+green(p3)*k3+half))
 			}
@@ -224,6 +224,12 @@ func green(p uint64) uint64   { return p >> 8 & 255 }
 func pixel(rb, g uint64) uint32 {
 	r, b := min(rb<<32>>(32+weightBits), 255), min(rb>>(32+weightBits), 255)
 	return uint32(r | min(g>>weightBits, 255)<<8 | b<<16 | 255<<24)
+}
+
+// pixelOfFour is pixel where nothing can pass 255.
+func pixelOfFour(rb, g uint64) uint32 {
+	rb = rb >> weightBits & 0xff000000ff
+	return uint32(rb|rb>>16|g>>weightBits<<8) | 255<<24
 }
 
 // resampler scales a picture along one axis and then along the other, rounding
