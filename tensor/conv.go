@@ -241,7 +241,12 @@ func recordConv(op string, out, x, w, b *Tensor, channels int, inputGrad func(dx
 			dw = like(op, weight, g)
 			weightGrad(dw, g, in)
 		}
-		if needB {
+		switch {
+		case !needB:
+		case len(g.shape) == 4 && g.isBalanced(): // behind a BatchNorm2d in training the bias has no effect
+			db = result(op, g.DType(), Shape{channels}, g)
+			db.be().Fill(db.array(), 0)
+		default:
 			db = sumTo(g, Shape{channels, 1, 1}).alias(Shape{channels}, 0)
 		}
 		return []*Tensor{dx, dw, db}

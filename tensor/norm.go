@@ -105,6 +105,9 @@ func BatchNorm2d(x, runningMean, runningVar, w, b *Tensor, opts BatchNormOpts) *
 			db = like(op, b, dy)
 		}
 		in.be().BatchNormGrad(dx.array(), dw.array(), db.array(), dy.array(), in.array(), y.array(), weight.array(), mean.array(), invstd.array(), g)
+		if needX && g.Training { // what the batch's mean takes away
+			dx.balance()
+		}
 		return []*Tensor{dx, dw, db}
 	}, in, weight, y)
 }

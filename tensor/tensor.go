@@ -121,12 +121,27 @@ type storage struct {
 	op      string // what made it
 	version atomic.Uint64
 
+	balanced   Shape  // a tensor of this shape here sums to 0 over each channel, but for rounding; see balance
+	balancedAt uint64 // while the version is this
+
 	mu     sync.Mutex // guards scopes
 	scopes []*Scope
 
 	released atomic.Bool
 	walkRefs int  // how often a Backward walk holds it
 	walkOwns bool // made by a Backward walk for itself
+}
+
+// balance notes that x, [N C …] and alone in its storage, sums to 0 over each
+// channel but for rounding. A change of x takes the note away.
+func (x *Tensor) balance() {
+	x.storage.balanced, x.storage.balancedAt = x.shape, x.storage.version.Load()
+}
+
+// isBalanced reports whether balance holds of x.
+func (x *Tensor) isBalanced() bool {
+	s := x.storage
+	return s.balanced != nil && s.balanced.Equal(x.shape) && s.balancedAt == s.version.Load()
 }
 
 // scope lists the scopes that the storage belongs to.

@@ -21,6 +21,7 @@ type vector[T float] struct {
 	normalizeGrad func(dx, dy, x, y []T, r rows, mean, dyMean, slope, scale T)
 
 	sum, sumSquares    func(x []T) float64
+	rowSums            func(dst []float64, x []T, n int) // sum of each of len(dst) rows of n elements
 	relu               func(dst, x []T)
 	reluGrad           func(dx, dy, y []T) // passes dy where y is not 0 (or NaN)
 	add, sub, mul, div func(dst, a, b []T)
@@ -28,6 +29,8 @@ type vector[T float] struct {
 	max    func(x []T) T                     // NaN if one is NaN
 	exp    func(dst, x []T, shift T) float64 // computes dst = exp(x-shift) and returns the sum
 	sumExp func(x []T, shift T) float64      // returns exp's sum
+	// expScaled computes dst = exp(x-shift)·scale.
+	expScaled func(dst, x []T, shift, scale T)
 	// softmaxGrad computes dx = (dy-dot)·y, logSoftmaxGrad dx = dy - exp(y)·sum.
 	softmaxGrad, logSoftmaxGrad func(dx, dy, y []T, dotOrSum T)
 
@@ -38,6 +41,13 @@ type vector[T float] struct {
 	maxPool2x2 func(dst, x []T, rows, w, q int)
 	// maxPoolGrad2x2 writes the elements of dx that are in windows.
 	maxPoolGrad2x2 func(dx, dy, x, y []T, rows, w, q int)
+	// maxPool3x3 takes the maxima of q windows of the rows a, b and c of w elements, and of those two rows further on, for
+	// 1 and more rows of windows; window q begins at column 2q-1. It reports whether there is a NaN, and what it wrote is
+	// of no use then. Where there is no assembly it is nil, as maxPoolGrad3x3 is.
+	maxPool3x3 func(dst, a, b, c []T, rows, w, q int) (nan bool)
+	// maxPoolGrad3x3 gives dy to the first element of each window that is y: it adds to da, and writes db and dc. It
+	// reports whether one of y is NaN, and what it wrote is of no use then.
+	maxPoolGrad3x3 func(da, db, dc, a, b, c, dy, y []T, rows, w, q int) (nan bool)
 }
 
 // rows are count rows of n elements of each array, stride elements apart.
@@ -68,10 +78,11 @@ func plainVector[T float]() vector[T] {
 		sumsAbout: plainSumsAbout[T], sumAndDot: plainSumAndDot[T], normalize: plainNormalize[T], normalizeGrad: plainNormalizeGrad[T],
 		sum:        func(x []T) float64 { return sumRow(0.0, x) },
 		sumSquares: func(x []T) float64 { return squareRow(0.0, x) },
+		rowSums:    plainRowSums[T],
 		relu:       plainReLU[T], reluGrad: plainReLUGrad[T],
 		add: plainAdd[T], sub: plainSub[T], mul: plainMul[T], div: plainDiv[T],
 		max: func(x []T) T { return maxRow(T(math.Inf(-1)), x) },
-		exp: plainExp[T], sumExp: plainSumExp[T],
+		exp: plainExp[T], sumExp: plainSumExp[T], expScaled: plainExpScaled[T],
 		softmaxGrad: plainSoftmaxGrad[T], logSoftmaxGrad: plainLogSoftmaxGrad[T],
 		adam: plainAdam[T], sgd: plainSGD[T],
 		maxPool2x2: plainMaxPool2x2[T], maxPoolGrad2x2: plainMaxPoolGrad2x2[T],
@@ -183,6 +194,12 @@ func plainNormalizeGrad[T float](dx, dy, x, y []T, r rows, mean, dyMean, slope, 
 	}
 }
 
+func plainRowSums[T float](dst []float64, x []T, n int) {
+	for i := range dst {
+		dst[i] = sumRow(0.0, x[i*n:][:n])
+	}
+}
+
 func plainReLU[T float](dst, x []T) {
 	x = x[:len(dst)]
 	for i, v := range x {
@@ -291,6 +308,13 @@ func plainSumExp[T float](x []T, shift T) (sum float64) {
 		sum += float64(exp(v - shift))
 	}
 	return sum
+}
+
+func plainExpScaled[T float](dst, x []T, shift, scale T) {
+	x = x[:len(dst)]
+	for i, v := range x {
+		dst[i] = exp(v-shift) * scale
+	}
 }
 
 func plainSoftmaxGrad[T float](dx, dy, y []T, dot T) {
