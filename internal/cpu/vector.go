@@ -6,6 +6,7 @@ import (
 )
 
 //go:generate go run -C gen . -part vector -out ../vector_amd64.s -stubs ../vector_stubs_amd64.go -pkg cpu
+//go:generate go run -C gen . -neon -part vector
 
 // vector is the loops that pass over memory once, in assembly for float32 where
 // the machine has it. Elementwise ones give the same bits at every level; sums

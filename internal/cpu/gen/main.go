@@ -8,6 +8,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"log"
 
 	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
@@ -17,7 +18,14 @@ import (
 
 func main() {
 	part := flag.String("part", "gemm", "the kernels to write")
+	arm64 := flag.Bool("neon", false, "write them for arm64, as ../PART_arm64.s and ../PART_stubs_arm64.go")
 	flag.Parse()
+	if *arm64 {
+		if err := writeNEON(*part); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
 	ConstraintExpr("!noasm")
 	switch *part {
 	case "gemm":
