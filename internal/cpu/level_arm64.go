@@ -4,7 +4,7 @@ package cpu
 
 // assembly lists the levels: every processor of this kind has NEON.
 func assembly() []level {
-	return []level{{"neon", &kernelNEON, &plainVector32, &plainTaps32}}
+	return []level{{"neon", &kernelNEON, &vectorNEON, &plainTaps32}}
 }
 
 var kernelNEON = kernel[float32]{
@@ -21,3 +21,10 @@ var transformsNEON = [2][5]transformKernel{
 	{input2x4x8, weight2x4x8, output2x4x8, outputGrad2x4x8, weightGrad2x4x8},
 	{inputPairx8, weightPairx8, outputPairx8, outputGradPairx8, weightGradPairx8},
 }
+
+var vectorNEON = (&vectorAsm{
+	sumsAboutNEON, sumAndDotNEON, sumAndDotReLUNEON, normalizeNEON, normalizeReLUNEON, normalizeGradNEON, normalizeGradReLUNEON,
+	sumNEON, sumSquaresNEON, reluNEON, reluGradNEON, addNEON, subNEON, mulNEON, divNEON,
+	maxNEON, expNEON, sumExpNEON, softmaxGradNEON, logSoftmaxGradNEON,
+	adamNEON, sgdNEON, maxPool2x2NEON, maxPoolGrad2x2NEON,
+}).vector()

@@ -86,9 +86,7 @@ func (a *neon) function(name string, params []string, result string, body func()
 	}
 	if result != "" {
 		at = (at + 7) / 8 * 8
-		for _, r := range strings.Split(result, ", ") {
-			place(r)
-		}
+		place(result) // results have one type
 		result = " (" + result + ")"
 	}
 	fmt.Fprintf(&a.stubs, "\n// %s %s\n//\n//go:noescape\nfunc %s(%s)%s\n", name, strings.Join(doc, "\n// "), name, strings.Join(params, ", "), result)
