@@ -4,7 +4,7 @@ package cpu
 
 // assembly lists the levels: every processor of this kind has NEON.
 func assembly() []level {
-	return []level{{"neon", &kernelNEON, &vectorNEON, &plainTaps32}}
+	return []level{{"neon", &kernelNEON, &vectorNEON, tapsNEON}}
 }
 
 var kernelNEON = kernel[float32]{
@@ -28,3 +28,5 @@ var vectorNEON = (&vectorAsm{
 	maxNEON, expNEON, sumExpNEON, softmaxGradNEON, logSoftmaxGradNEON,
 	adamNEON, sgdNEON, maxPool2x2NEON, maxPoolGrad2x2NEON,
 }).vector()
+
+var tapsNEON = tapsAsm(correlateNEON, largestNEON, placesNEON, dotsNEON, splitNEON)

@@ -26,8 +26,8 @@ TEXT ·sumsAboutNEON(SB), NOSPLIT, $0-56
 row1:
 	MOVD R3, R4
 	SUBS $8, R4, R4
-	BLT single3
-wide6:
+	BLT end4
+block3:
 	FMOVQ 0(R0), F9
 	WORD $0x0e61792a // fcvtl v10.2d, v9.2s
 	WORD $0x4e61792b // fcvtl2 v11.2d, v9.4s
@@ -48,12 +48,12 @@ wide6:
 	VFMLA V11.D2, V11.D2, V8.D2
 	ADD $32, R0, R0
 	SUBS $8, R4, R4
-	BGE wide6
-single3:
+	BGE block3
+end4:
 	ADD $8, R4, R4
 	SUBS $4, R4, R4
-	BLT rest4
-one7:
+	BLT end6
+block5:
 	FMOVQ 0(R0), F9
 	WORD $0x0e61792a // fcvtl v10.2d, v9.2s
 	WORD $0x4e61792b // fcvtl2 v11.2d, v9.4s
@@ -65,12 +65,12 @@ one7:
 	VFMLA V11.D2, V11.D2, V6.D2
 	ADD $16, R0, R0
 	SUBS $4, R4, R4
-	BGE one7
-rest4:
+	BGE block5
+end6:
 	ADD $4, R4, R4
 	SUBS $1, R4, R4
-	BLT end5
-last8:
+	BLT end8
+block7:
 	FMOVS 0(R0), F9
 	WORD $0x0e61792a // fcvtl v10.2d, v9.2s
 	FSUBD F0, F10, F10
@@ -78,8 +78,8 @@ last8:
 	VFMLA V10.D2, V10.D2, V5.D2
 	ADD $4, R0, R0
 	SUBS $1, R4, R4
-	BGE last8
-end5:
+	BGE block7
+end8:
 	ADD R2, R0, R0
 	SUBS $1, R1, R1
 	BNE row1
@@ -119,8 +119,8 @@ TEXT ·sumAndDotNEON(SB), NOSPLIT, $0-64
 row1:
 	MOVD R4, R5
 	SUBS $8, R5, R5
-	BLT single3
-wide6:
+	BLT end4
+block3:
 	FMOVQ 0(R0), F9
 	FMOVQ 0(R1), F10
 	WORD $0x0e61792b // fcvtl v11.2d, v9.2s
@@ -148,12 +148,12 @@ wide6:
 	ADD $32, R0, R0
 	ADD $32, R1, R1
 	SUBS $8, R5, R5
-	BGE wide6
-single3:
+	BGE block3
+end4:
 	ADD $8, R5, R5
 	SUBS $4, R5, R5
-	BLT rest4
-one7:
+	BLT end6
+block5:
 	FMOVQ 0(R0), F9
 	FMOVQ 0(R1), F10
 	WORD $0x0e61792b // fcvtl v11.2d, v9.2s
@@ -169,12 +169,12 @@ one7:
 	ADD $16, R0, R0
 	ADD $16, R1, R1
 	SUBS $4, R5, R5
-	BGE one7
-rest4:
+	BGE block5
+end6:
 	ADD $4, R5, R5
 	SUBS $1, R5, R5
-	BLT end5
-last8:
+	BLT end8
+block7:
 	FMOVS 0(R0), F9
 	FMOVS 0(R1), F10
 	WORD $0x0e61792b // fcvtl v11.2d, v9.2s
@@ -185,8 +185,8 @@ last8:
 	ADD $4, R0, R0
 	ADD $4, R1, R1
 	SUBS $1, R5, R5
-	BGE last8
-end5:
+	BGE block7
+end8:
 	ADD R3, R0, R0
 	ADD R3, R1, R1
 	SUBS $1, R2, R2
@@ -228,8 +228,8 @@ TEXT ·sumAndDotReLUNEON(SB), NOSPLIT, $0-72
 row1:
 	MOVD R5, R6
 	SUBS $8, R6, R6
-	BLT single3
-wide6:
+	BLT end4
+block3:
 	FMOVQ 0(R0), F9
 	FMOVQ 0(R1), F10
 	FMOVQ 0(R2), F11
@@ -264,12 +264,12 @@ wide6:
 	ADD $32, R1, R1
 	ADD $32, R2, R2
 	SUBS $8, R6, R6
-	BGE wide6
-single3:
+	BGE block3
+end4:
 	ADD $8, R6, R6
 	SUBS $4, R6, R6
-	BLT rest4
-one7:
+	BLT end6
+block5:
 	FMOVQ 0(R0), F9
 	FMOVQ 0(R1), F10
 	FMOVQ 0(R2), F11
@@ -289,12 +289,12 @@ one7:
 	ADD $16, R1, R1
 	ADD $16, R2, R2
 	SUBS $4, R6, R6
-	BGE one7
-rest4:
+	BGE block5
+end6:
 	ADD $4, R6, R6
 	SUBS $1, R6, R6
-	BLT end5
-last8:
+	BLT end8
+block7:
 	FMOVS 0(R0), F9
 	FMOVS 0(R1), F10
 	FMOVS 0(R2), F11
@@ -309,8 +309,8 @@ last8:
 	ADD $4, R1, R1
 	ADD $4, R2, R2
 	SUBS $1, R6, R6
-	BGE last8
-end5:
+	BGE block7
+end8:
 	ADD R4, R0, R0
 	ADD R4, R1, R1
 	ADD R4, R2, R2
@@ -349,8 +349,8 @@ TEXT ·normalizeNEON(SB), NOSPLIT, $0-52
 row1:
 	MOVD R4, R5
 	SUBS $16, R5, R5
-	BLT single3
-wide6:
+	BLT end4
+block3:
 	FMOVQ 0(R1), F4
 	WORD $0x4ea0d484 // fsub v4.4s, v4.4s, v0.4s
 	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
@@ -374,12 +374,12 @@ wide6:
 	ADD $64, R0, R0
 	ADD $64, R1, R1
 	SUBS $16, R5, R5
-	BGE wide6
-single3:
+	BGE block3
+end4:
 	ADD $16, R5, R5
 	SUBS $4, R5, R5
-	BLT rest4
-one7:
+	BLT end6
+block5:
 	FMOVQ 0(R1), F4
 	WORD $0x4ea0d484 // fsub v4.4s, v4.4s, v0.4s
 	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
@@ -388,12 +388,12 @@ one7:
 	ADD $16, R0, R0
 	ADD $16, R1, R1
 	SUBS $4, R5, R5
-	BGE one7
-rest4:
+	BGE block5
+end6:
 	ADD $4, R5, R5
 	SUBS $1, R5, R5
-	BLT end5
-last8:
+	BLT end8
+block7:
 	FMOVS 0(R1), F4
 	WORD $0x4ea0d484 // fsub v4.4s, v4.4s, v0.4s
 	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
@@ -402,8 +402,8 @@ last8:
 	ADD $4, R0, R0
 	ADD $4, R1, R1
 	SUBS $1, R5, R5
-	BGE last8
-end5:
+	BGE block7
+end8:
 	ADD R3, R0, R0
 	ADD R3, R1, R1
 	SUBS $1, R2, R2
@@ -431,8 +431,8 @@ TEXT ·normalizeReLUNEON(SB), NOSPLIT, $0-52
 row1:
 	MOVD R4, R5
 	SUBS $16, R5, R5
-	BLT single3
-wide6:
+	BLT end4
+block3:
 	FMOVQ 0(R1), F4
 	WORD $0x4ea0d484 // fsub v4.4s, v4.4s, v0.4s
 	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
@@ -460,12 +460,12 @@ wide6:
 	ADD $64, R0, R0
 	ADD $64, R1, R1
 	SUBS $16, R5, R5
-	BGE wide6
-single3:
+	BGE block3
+end4:
 	ADD $16, R5, R5
 	SUBS $4, R5, R5
-	BLT rest4
-one7:
+	BLT end6
+block5:
 	FMOVQ 0(R1), F4
 	WORD $0x4ea0d484 // fsub v4.4s, v4.4s, v0.4s
 	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
@@ -475,12 +475,12 @@ one7:
 	ADD $16, R0, R0
 	ADD $16, R1, R1
 	SUBS $4, R5, R5
-	BGE one7
-rest4:
+	BGE block5
+end6:
 	ADD $4, R5, R5
 	SUBS $1, R5, R5
-	BLT end5
-last8:
+	BLT end8
+block7:
 	FMOVS 0(R1), F4
 	WORD $0x4ea0d484 // fsub v4.4s, v4.4s, v0.4s
 	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
@@ -490,8 +490,8 @@ last8:
 	ADD $4, R0, R0
 	ADD $4, R1, R1
 	SUBS $1, R5, R5
-	BGE last8
-end5:
+	BGE block7
+end8:
 	ADD R3, R0, R0
 	ADD R3, R1, R1
 	SUBS $1, R2, R2
@@ -521,8 +521,8 @@ TEXT ·normalizeGradNEON(SB), NOSPLIT, $0-64
 row1:
 	MOVD R5, R6
 	SUBS $8, R6, R6
-	BLT single3
-wide6:
+	BLT end4
+block3:
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R2), F5
 	WORD $0x4ea0d4a5 // fsub v5.4s, v5.4s, v0.4s
@@ -543,12 +543,12 @@ wide6:
 	ADD $32, R1, R1
 	ADD $32, R2, R2
 	SUBS $8, R6, R6
-	BGE wide6
-single3:
+	BGE block3
+end4:
 	ADD $8, R6, R6
 	SUBS $4, R6, R6
-	BLT rest4
-one7:
+	BLT end6
+block5:
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R2), F5
 	WORD $0x4ea0d4a5 // fsub v5.4s, v5.4s, v0.4s
@@ -561,12 +561,12 @@ one7:
 	ADD $16, R1, R1
 	ADD $16, R2, R2
 	SUBS $4, R6, R6
-	BGE one7
-rest4:
+	BGE block5
+end6:
 	ADD $4, R6, R6
 	SUBS $1, R6, R6
-	BLT end5
-last8:
+	BLT end8
+block7:
 	FMOVS 0(R1), F4
 	FMOVS 0(R2), F5
 	WORD $0x4ea0d4a5 // fsub v5.4s, v5.4s, v0.4s
@@ -579,8 +579,8 @@ last8:
 	ADD $4, R1, R1
 	ADD $4, R2, R2
 	SUBS $1, R6, R6
-	BGE last8
-end5:
+	BGE block7
+end8:
 	ADD R4, R0, R0
 	ADD R4, R1, R1
 	ADD R4, R2, R2
@@ -612,8 +612,8 @@ TEXT ·normalizeGradReLUNEON(SB), NOSPLIT, $0-72
 row1:
 	MOVD R6, R7
 	SUBS $8, R7, R7
-	BLT single3
-wide6:
+	BLT end4
+block3:
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R2), F5
 	FMOVQ 0(R3), F6
@@ -641,12 +641,12 @@ wide6:
 	ADD $32, R2, R2
 	ADD $32, R3, R3
 	SUBS $8, R7, R7
-	BGE wide6
-single3:
+	BGE block3
+end4:
 	ADD $8, R7, R7
 	SUBS $4, R7, R7
-	BLT rest4
-one7:
+	BLT end6
+block5:
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R2), F5
 	FMOVQ 0(R3), F6
@@ -663,12 +663,12 @@ one7:
 	ADD $16, R2, R2
 	ADD $16, R3, R3
 	SUBS $4, R7, R7
-	BGE one7
-rest4:
+	BGE block5
+end6:
 	ADD $4, R7, R7
 	SUBS $1, R7, R7
-	BLT end5
-last8:
+	BLT end8
+block7:
 	FMOVS 0(R1), F4
 	FMOVS 0(R2), F5
 	FMOVS 0(R3), F6
@@ -685,8 +685,8 @@ last8:
 	ADD $4, R2, R2
 	ADD $4, R3, R3
 	SUBS $1, R7, R7
-	BGE last8
-end5:
+	BGE block7
+end8:
 	ADD R5, R0, R0
 	ADD R5, R1, R1
 	ADD R5, R2, R2
@@ -710,8 +710,8 @@ TEXT ·sumNEON(SB), NOSPLIT, $0-24
 	VEOR V7.B16, V7.B16, V7.B16
 	MOVD R1, R2
 	SUBS $16, R2, R2
-	BLT single1
-wide4:
+	BLT end2
+block1:
 	FMOVQ 0(R0), F8
 	WORD $0x0e617909 // fcvtl v9.2d, v8.2s
 	WORD $0x4e61790a // fcvtl2 v10.2d, v8.4s
@@ -734,12 +734,12 @@ wide4:
 	WORD $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
 	ADD $64, R0, R0
 	SUBS $16, R2, R2
-	BGE wide4
-single1:
+	BGE block1
+end2:
 	ADD $16, R2, R2
 	SUBS $4, R2, R2
-	BLT rest2
-one5:
+	BLT end4
+block3:
 	FMOVQ 0(R0), F8
 	WORD $0x0e617909 // fcvtl v9.2d, v8.2s
 	WORD $0x4e61790a // fcvtl2 v10.2d, v8.4s
@@ -747,19 +747,19 @@ one5:
 	WORD $0x4e6ad421 // fadd v1.2d, v1.2d, v10.2d
 	ADD $16, R0, R0
 	SUBS $4, R2, R2
-	BGE one5
-rest2:
+	BGE block3
+end4:
 	ADD $4, R2, R2
 	SUBS $1, R2, R2
-	BLT end3
-last6:
+	BLT end6
+block5:
 	FMOVS 0(R0), F8
 	WORD $0x0e617909 // fcvtl v9.2d, v8.2s
 	WORD $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
 	ADD $4, R0, R0
 	SUBS $1, R2, R2
-	BGE last6
-end3:
+	BGE block5
+end6:
 	WORD $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
 	WORD $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
@@ -785,8 +785,8 @@ TEXT ·sumSquaresNEON(SB), NOSPLIT, $0-24
 	VEOR V7.B16, V7.B16, V7.B16
 	MOVD R1, R2
 	SUBS $16, R2, R2
-	BLT single1
-wide4:
+	BLT end2
+block1:
 	FMOVQ 0(R0), F8
 	WORD $0x0e617909 // fcvtl v9.2d, v8.2s
 	WORD $0x4e61790a // fcvtl2 v10.2d, v8.4s
@@ -809,12 +809,12 @@ wide4:
 	VFMLA V10.D2, V10.D2, V7.D2
 	ADD $64, R0, R0
 	SUBS $16, R2, R2
-	BGE wide4
-single1:
+	BGE block1
+end2:
 	ADD $16, R2, R2
 	SUBS $4, R2, R2
-	BLT rest2
-one5:
+	BLT end4
+block3:
 	FMOVQ 0(R0), F8
 	WORD $0x0e617909 // fcvtl v9.2d, v8.2s
 	WORD $0x4e61790a // fcvtl2 v10.2d, v8.4s
@@ -822,19 +822,19 @@ one5:
 	VFMLA V10.D2, V10.D2, V1.D2
 	ADD $16, R0, R0
 	SUBS $4, R2, R2
-	BGE one5
-rest2:
+	BGE block3
+end4:
 	ADD $4, R2, R2
 	SUBS $1, R2, R2
-	BLT end3
-last6:
+	BLT end6
+block5:
 	FMOVS 0(R0), F8
 	WORD $0x0e617909 // fcvtl v9.2d, v8.2s
 	VFMLA V9.D2, V9.D2, V0.D2
 	ADD $4, R0, R0
 	SUBS $1, R2, R2
-	BGE last6
-end3:
+	BGE block5
+end6:
 	WORD $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
 	WORD $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
@@ -854,8 +854,8 @@ TEXT ·reluNEON(SB), NOSPLIT, $0-24
 	VEOR V0.B16, V0.B16, V0.B16
 	MOVD R2, R3
 	SUBS $16, R3, R3
-	BLT single1
-wide4:
+	BLT end2
+block1:
 	FMOVQ 0(R1), F1
 	WORD $0x4e20f421 // fmax v1.4s, v1.4s, v0.4s
 	FMOVQ F1, 0(R0)
@@ -871,32 +871,32 @@ wide4:
 	ADD $64, R0, R0
 	ADD $64, R1, R1
 	SUBS $16, R3, R3
-	BGE wide4
-single1:
+	BGE block1
+end2:
 	ADD $16, R3, R3
 	SUBS $4, R3, R3
-	BLT rest2
-one5:
+	BLT end4
+block3:
 	FMOVQ 0(R1), F1
 	WORD $0x4e20f421 // fmax v1.4s, v1.4s, v0.4s
 	FMOVQ F1, 0(R0)
 	ADD $16, R0, R0
 	ADD $16, R1, R1
 	SUBS $4, R3, R3
-	BGE one5
-rest2:
+	BGE block3
+end4:
 	ADD $4, R3, R3
 	SUBS $1, R3, R3
-	BLT end3
-last6:
+	BLT end6
+block5:
 	FMOVS 0(R1), F1
 	WORD $0x4e20f421 // fmax v1.4s, v1.4s, v0.4s
 	FMOVS F1, 0(R0)
 	ADD $4, R0, R0
 	ADD $4, R1, R1
 	SUBS $1, R3, R3
-	BGE last6
-end3:
+	BGE block5
+end6:
 	RET
 
 // func reluGradNEON(dx, dy, y *float32, n int)
@@ -907,8 +907,8 @@ TEXT ·reluGradNEON(SB), NOSPLIT, $0-32
 	MOVD n+24(FP), R3
 	MOVD R3, R4
 	SUBS $16, R4, R4
-	BLT single1
-wide4:
+	BLT end2
+block1:
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R2), F1
 	WORD $0x4ea0d821 // fcmeq v1.4s, v1.4s, #0.0
@@ -933,12 +933,12 @@ wide4:
 	ADD $64, R1, R1
 	ADD $64, R2, R2
 	SUBS $16, R4, R4
-	BGE wide4
-single1:
+	BGE block1
+end2:
 	ADD $16, R4, R4
 	SUBS $4, R4, R4
-	BLT rest2
-one5:
+	BLT end4
+block3:
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R2), F1
 	WORD $0x4ea0d821 // fcmeq v1.4s, v1.4s, #0.0
@@ -948,12 +948,12 @@ one5:
 	ADD $16, R1, R1
 	ADD $16, R2, R2
 	SUBS $4, R4, R4
-	BGE one5
-rest2:
+	BGE block3
+end4:
 	ADD $4, R4, R4
 	SUBS $1, R4, R4
-	BLT end3
-last6:
+	BLT end6
+block5:
 	FMOVS 0(R1), F0
 	FMOVS 0(R2), F1
 	WORD $0x4ea0d821 // fcmeq v1.4s, v1.4s, #0.0
@@ -963,8 +963,8 @@ last6:
 	ADD $4, R1, R1
 	ADD $4, R2, R2
 	SUBS $1, R4, R4
-	BGE last6
-end3:
+	BGE block5
+end6:
 	RET
 
 // func addNEON(dst, a, b *float32, n int)
@@ -975,8 +975,8 @@ TEXT ·addNEON(SB), NOSPLIT, $0-32
 	MOVD n+24(FP), R3
 	MOVD R3, R4
 	SUBS $16, R4, R4
-	BLT single1
-wide4:
+	BLT end2
+block1:
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R2), F1
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -997,12 +997,12 @@ wide4:
 	ADD $64, R1, R1
 	ADD $64, R2, R2
 	SUBS $16, R4, R4
-	BGE wide4
-single1:
+	BGE block1
+end2:
 	ADD $16, R4, R4
 	SUBS $4, R4, R4
-	BLT rest2
-one5:
+	BLT end4
+block3:
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R2), F1
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -1011,12 +1011,12 @@ one5:
 	ADD $16, R1, R1
 	ADD $16, R2, R2
 	SUBS $4, R4, R4
-	BGE one5
-rest2:
+	BGE block3
+end4:
 	ADD $4, R4, R4
 	SUBS $1, R4, R4
-	BLT end3
-last6:
+	BLT end6
+block5:
 	FMOVS 0(R1), F0
 	FMOVS 0(R2), F1
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -1025,8 +1025,8 @@ last6:
 	ADD $4, R1, R1
 	ADD $4, R2, R2
 	SUBS $1, R4, R4
-	BGE last6
-end3:
+	BGE block5
+end6:
 	RET
 
 // func subNEON(dst, a, b *float32, n int)
@@ -1037,8 +1037,8 @@ TEXT ·subNEON(SB), NOSPLIT, $0-32
 	MOVD n+24(FP), R3
 	MOVD R3, R4
 	SUBS $16, R4, R4
-	BLT single1
-wide4:
+	BLT end2
+block1:
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R2), F1
 	WORD $0x4ea1d400 // fsub v0.4s, v0.4s, v1.4s
@@ -1059,12 +1059,12 @@ wide4:
 	ADD $64, R1, R1
 	ADD $64, R2, R2
 	SUBS $16, R4, R4
-	BGE wide4
-single1:
+	BGE block1
+end2:
 	ADD $16, R4, R4
 	SUBS $4, R4, R4
-	BLT rest2
-one5:
+	BLT end4
+block3:
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R2), F1
 	WORD $0x4ea1d400 // fsub v0.4s, v0.4s, v1.4s
@@ -1073,12 +1073,12 @@ one5:
 	ADD $16, R1, R1
 	ADD $16, R2, R2
 	SUBS $4, R4, R4
-	BGE one5
-rest2:
+	BGE block3
+end4:
 	ADD $4, R4, R4
 	SUBS $1, R4, R4
-	BLT end3
-last6:
+	BLT end6
+block5:
 	FMOVS 0(R1), F0
 	FMOVS 0(R2), F1
 	WORD $0x4ea1d400 // fsub v0.4s, v0.4s, v1.4s
@@ -1087,8 +1087,8 @@ last6:
 	ADD $4, R1, R1
 	ADD $4, R2, R2
 	SUBS $1, R4, R4
-	BGE last6
-end3:
+	BGE block5
+end6:
 	RET
 
 // func mulNEON(dst, a, b *float32, n int)
@@ -1099,8 +1099,8 @@ TEXT ·mulNEON(SB), NOSPLIT, $0-32
 	MOVD n+24(FP), R3
 	MOVD R3, R4
 	SUBS $16, R4, R4
-	BLT single1
-wide4:
+	BLT end2
+block1:
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R2), F1
 	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
@@ -1121,12 +1121,12 @@ wide4:
 	ADD $64, R1, R1
 	ADD $64, R2, R2
 	SUBS $16, R4, R4
-	BGE wide4
-single1:
+	BGE block1
+end2:
 	ADD $16, R4, R4
 	SUBS $4, R4, R4
-	BLT rest2
-one5:
+	BLT end4
+block3:
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R2), F1
 	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
@@ -1135,12 +1135,12 @@ one5:
 	ADD $16, R1, R1
 	ADD $16, R2, R2
 	SUBS $4, R4, R4
-	BGE one5
-rest2:
+	BGE block3
+end4:
 	ADD $4, R4, R4
 	SUBS $1, R4, R4
-	BLT end3
-last6:
+	BLT end6
+block5:
 	FMOVS 0(R1), F0
 	FMOVS 0(R2), F1
 	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
@@ -1149,8 +1149,8 @@ last6:
 	ADD $4, R1, R1
 	ADD $4, R2, R2
 	SUBS $1, R4, R4
-	BGE last6
-end3:
+	BGE block5
+end6:
 	RET
 
 // func divNEON(dst, a, b *float32, n int)
@@ -1161,8 +1161,8 @@ TEXT ·divNEON(SB), NOSPLIT, $0-32
 	MOVD n+24(FP), R3
 	MOVD R3, R4
 	SUBS $16, R4, R4
-	BLT single1
-wide4:
+	BLT end2
+block1:
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R2), F1
 	WORD $0x6e21fc00 // fdiv v0.4s, v0.4s, v1.4s
@@ -1183,12 +1183,12 @@ wide4:
 	ADD $64, R1, R1
 	ADD $64, R2, R2
 	SUBS $16, R4, R4
-	BGE wide4
-single1:
+	BGE block1
+end2:
 	ADD $16, R4, R4
 	SUBS $4, R4, R4
-	BLT rest2
-one5:
+	BLT end4
+block3:
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R2), F1
 	WORD $0x6e21fc00 // fdiv v0.4s, v0.4s, v1.4s
@@ -1197,12 +1197,12 @@ one5:
 	ADD $16, R1, R1
 	ADD $16, R2, R2
 	SUBS $4, R4, R4
-	BGE one5
-rest2:
+	BGE block3
+end4:
 	ADD $4, R4, R4
 	SUBS $1, R4, R4
-	BLT end3
-last6:
+	BLT end6
+block5:
 	FMOVS 0(R1), F0
 	FMOVS 0(R2), F1
 	WORD $0x6e21fc00 // fdiv v0.4s, v0.4s, v1.4s
@@ -1211,8 +1211,8 @@ last6:
 	ADD $4, R1, R1
 	ADD $4, R2, R2
 	SUBS $1, R4, R4
-	BGE last6
-end3:
+	BGE block5
+end6:
 	RET
 
 // func adamNEON(w, dw, m, v *float32, n int, p *float32, decays bool)
@@ -1235,17 +1235,17 @@ TEXT ·adamNEON(SB), NOSPLIT, $0-49
 	VLD1R.P 4(R6), [V8.S4]
 	MOVD R4, R7
 	SUBS $4, R7, R7
-	BLT rest2
-one4:
+	BLT end2
+block1:
 	FMOVQ 0(R0), F9
 	FMOVQ 0(R1), F10
 	FMOVQ 0(R2), F11
 	FMOVQ 0(R3), F12
 	WORD $0x6e20dd4a // fmul v10.4s, v10.4s, v0.4s
-	CBZ R5, nodecay5
+	CBZ R5, nodecay3
 	WORD $0x6e21dd2d // fmul v13.4s, v9.4s, v1.4s
 	WORD $0x4e2dd54a // fadd v10.4s, v10.4s, v13.4s
-nodecay5:
+nodecay3:
 	WORD $0x4eabd54d // fsub v13.4s, v10.4s, v11.4s
 	WORD $0x6e27ddad // fmul v13.4s, v13.4s, v7.4s
 	WORD $0x4e2dd56b // fadd v11.4s, v11.4s, v13.4s
@@ -1268,21 +1268,21 @@ nodecay5:
 	ADD $16, R2, R2
 	ADD $16, R3, R3
 	SUBS $4, R7, R7
-	BGE one4
-rest2:
+	BGE block1
+end2:
 	ADD $4, R7, R7
 	SUBS $1, R7, R7
-	BLT end3
-last6:
+	BLT end5
+block4:
 	FMOVS 0(R0), F9
 	FMOVS 0(R1), F10
 	FMOVS 0(R2), F11
 	FMOVS 0(R3), F12
 	WORD $0x6e20dd4a // fmul v10.4s, v10.4s, v0.4s
-	CBZ R5, nodecay7
+	CBZ R5, nodecay6
 	WORD $0x6e21dd2d // fmul v13.4s, v9.4s, v1.4s
 	WORD $0x4e2dd54a // fadd v10.4s, v10.4s, v13.4s
-nodecay7:
+nodecay6:
 	WORD $0x4eabd54d // fsub v13.4s, v10.4s, v11.4s
 	WORD $0x6e27ddad // fmul v13.4s, v13.4s, v7.4s
 	WORD $0x4e2dd56b // fadd v11.4s, v11.4s, v13.4s
@@ -1305,8 +1305,8 @@ nodecay7:
 	ADD $4, R2, R2
 	ADD $4, R3, R3
 	SUBS $1, R7, R7
-	BGE last6
-end3:
+	BGE block4
+end5:
 	RET
 
 // func sgdNEON(w, dw, m *float32, n int, p *float32, decays, nesterov bool)
@@ -1325,24 +1325,24 @@ TEXT ·sgdNEON(SB), NOSPLIT, $0-42
 	VLD1R.P 4(R6), [V4.S4]
 	MOVD R3, R7
 	SUBS $4, R7, R7
-	BLT rest2
-one4:
+	BLT end2
+block1:
 	FMOVQ 0(R0), F5
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R2), F7
 	WORD $0x6e20dcc6 // fmul v6.4s, v6.4s, v0.4s
-	CBZ R4, nodecay5
+	CBZ R4, nodecay3
 	WORD $0x6e21dca8 // fmul v8.4s, v5.4s, v1.4s
 	WORD $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-nodecay5:
+nodecay3:
 	WORD $0x6e23dce7 // fmul v7.4s, v7.4s, v3.4s
 	WORD $0x6e24dcc8 // fmul v8.4s, v6.4s, v4.4s
 	WORD $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	FMOVQ F7, 0(R2)
-	CBZ R5, plain6
+	CBZ R5, plain4
 	WORD $0x6e23dce7 // fmul v7.4s, v7.4s, v3.4s
 	WORD $0x4e27d4c7 // fadd v7.4s, v6.4s, v7.4s
-plain6:
+plain4:
 	WORD $0x6e22dce7 // fmul v7.4s, v7.4s, v2.4s
 	WORD $0x4ea7d4a5 // fsub v5.4s, v5.4s, v7.4s
 	FMOVQ F5, 0(R0)
@@ -1350,28 +1350,28 @@ plain6:
 	ADD $16, R1, R1
 	ADD $16, R2, R2
 	SUBS $4, R7, R7
-	BGE one4
-rest2:
+	BGE block1
+end2:
 	ADD $4, R7, R7
 	SUBS $1, R7, R7
-	BLT end3
-last7:
+	BLT end6
+block5:
 	FMOVS 0(R0), F5
 	FMOVS 0(R1), F6
 	FMOVS 0(R2), F7
 	WORD $0x6e20dcc6 // fmul v6.4s, v6.4s, v0.4s
-	CBZ R4, nodecay8
+	CBZ R4, nodecay7
 	WORD $0x6e21dca8 // fmul v8.4s, v5.4s, v1.4s
 	WORD $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-nodecay8:
+nodecay7:
 	WORD $0x6e23dce7 // fmul v7.4s, v7.4s, v3.4s
 	WORD $0x6e24dcc8 // fmul v8.4s, v6.4s, v4.4s
 	WORD $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	FMOVS F7, 0(R2)
-	CBZ R5, plain9
+	CBZ R5, plain8
 	WORD $0x6e23dce7 // fmul v7.4s, v7.4s, v3.4s
 	WORD $0x4e27d4c7 // fadd v7.4s, v6.4s, v7.4s
-plain9:
+plain8:
 	WORD $0x6e22dce7 // fmul v7.4s, v7.4s, v2.4s
 	WORD $0x4ea7d4a5 // fsub v5.4s, v5.4s, v7.4s
 	FMOVS F5, 0(R0)
@@ -1379,8 +1379,8 @@ plain9:
 	ADD $4, R1, R1
 	ADD $4, R2, R2
 	SUBS $1, R7, R7
-	BGE last7
-end3:
+	BGE block5
+end6:
 	RET
 
 // func maxPool2x2NEON(dst, x *float32, rows, w, q int)
@@ -1396,8 +1396,8 @@ row1:
 	ADD R3<<2, R1, R5
 	MOVD R4, R7
 	SUBS $4, R7, R7
-	BLT rest4
-one6:
+	BLT end4
+block3:
 	VLD2 (R1), [V0.S4, V1.S4]
 	VLD2 (R5), [V2.S4, V3.S4]
 	WORD $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
@@ -1408,12 +1408,12 @@ one6:
 	ADD $32, R5, R5
 	ADD $16, R0, R0
 	SUBS $4, R7, R7
-	BGE one6
-rest4:
+	BGE block3
+end4:
 	ADD $4, R7, R7
 	SUBS $1, R7, R7
-	BLT end5
-last7:
+	BLT end6
+block5:
 	FMOVS 0(R1), F0
 	FMOVS 4(R1), F1
 	FMOVS 0(R5), F2
@@ -1426,8 +1426,8 @@ last7:
 	ADD $8, R5, R5
 	ADD $4, R0, R0
 	SUBS $1, R7, R7
-	BGE last7
-end5:
+	BGE block5
+end6:
 	ADD R6<<2, R5, R1
 	SUBS $1, R2, R2
 	BNE row1
@@ -1451,8 +1451,8 @@ row1:
 	ADD R5<<2, R0, R8
 	MOVD R6, R10
 	SUBS $4, R10, R10
-	BLT rest4
-one6:
+	BLT end4
+block3:
 	FMOVQ 0(R3), F1
 	FMOVQ 0(R1), F2
 	WORD $0x4e21e423 // fcmeq v3.4s, v1.4s, v1.4s
@@ -1478,12 +1478,12 @@ one6:
 	ADD $16, R1, R1
 	ADD $16, R3, R3
 	SUBS $4, R10, R10
-	BGE one6
-rest4:
+	BGE block3
+end4:
 	ADD $4, R10, R10
 	SUBS $1, R10, R10
-	BLT end5
-last7:
+	BLT end6
+block5:
 	FMOVS 0(R3), F1
 	FMOVS 0(R1), F2
 	WORD $0x4e21e423 // fcmeq v3.4s, v1.4s, v1.4s
@@ -1513,8 +1513,8 @@ last7:
 	ADD $4, R1, R1
 	ADD $4, R3, R3
 	SUBS $1, R10, R10
-	BGE last7
-end5:
+	BGE block5
+end6:
 	ADD R9<<2, R7, R2
 	ADD R9<<2, R8, R0
 	SUBS $1, R4, R4
@@ -1539,8 +1539,8 @@ TEXT ·maxNEON(SB), NOSPLIT, $0-20
 	VORR V4.B16, V4.B16, V3.B16
 	MOVD R1, R2
 	SUBS $16, R2, R2
-	BLT single1
-wide4:
+	BLT end2
+block1:
 	FMOVQ 0(R0), F5
 	WORD $0x4e25f484 // fmax v4.4s, v4.4s, v5.4s
 	FMOVQ 16(R0), F5
@@ -1551,28 +1551,28 @@ wide4:
 	WORD $0x4e25f463 // fmax v3.4s, v3.4s, v5.4s
 	ADD $64, R0, R0
 	SUBS $16, R2, R2
-	BGE wide4
-single1:
+	BGE block1
+end2:
 	ADD $16, R2, R2
 	SUBS $4, R2, R2
-	BLT rest2
-one5:
+	BLT end4
+block3:
 	FMOVQ 0(R0), F5
 	WORD $0x4e25f484 // fmax v4.4s, v4.4s, v5.4s
 	ADD $16, R0, R0
 	SUBS $4, R2, R2
-	BGE one5
-rest2:
+	BGE block3
+end4:
 	ADD $4, R2, R2
 	SUBS $1, R2, R2
-	BLT end3
-last6:
+	BLT end6
+block5:
 	VLD1R (R0), [V5.S4]
 	WORD $0x4e25f484 // fmax v4.4s, v4.4s, v5.4s
 	ADD $4, R0, R0
 	SUBS $1, R2, R2
-	BGE last6
-end3:
+	BGE block5
+end6:
 	WORD $0x4e21f484 // fmax v4.4s, v4.4s, v1.4s
 	WORD $0x4e23f442 // fmax v2.4s, v2.4s, v3.4s
 	WORD $0x4e22f484 // fmax v4.4s, v4.4s, v2.4s
@@ -1617,8 +1617,8 @@ TEXT ·expNEON(SB), NOSPLIT, $0-40
 	VEOR V15.B16, V15.B16, V15.B16
 	MOVD R1, R3
 	SUBS $8, R3, R3
-	BLT single1
-wide4:
+	BLT end2
+block1:
 	FMOVQ 0(R0), F16
 	WORD $0x4ea0d610 // fsub v16.4s, v16.4s, v0.4s
 	WORD $0x4ea2f610 // fmin v16.4s, v16.4s, v2.4s
@@ -1702,12 +1702,12 @@ wide4:
 	ADD $32, R0, R0
 	ADD $32, R2, R2
 	SUBS $8, R3, R3
-	BGE wide4
-single1:
+	BGE block1
+end2:
 	ADD $8, R3, R3
 	SUBS $4, R3, R3
-	BLT rest2
-one5:
+	BLT end4
+block3:
 	FMOVQ 0(R0), F16
 	WORD $0x4ea0d610 // fsub v16.4s, v16.4s, v0.4s
 	WORD $0x4ea2f610 // fmin v16.4s, v16.4s, v2.4s
@@ -1751,12 +1751,12 @@ one5:
 	ADD $16, R0, R0
 	ADD $16, R2, R2
 	SUBS $4, R3, R3
-	BGE one5
-rest2:
+	BGE block3
+end4:
 	ADD $4, R3, R3
 	SUBS $1, R3, R3
-	BLT end3
-last6:
+	BLT end6
+block5:
 	FMOVS 0(R0), F16
 	WORD $0x4ea0d610 // fsub v16.4s, v16.4s, v0.4s
 	WORD $0x4ea2f610 // fmin v16.4s, v16.4s, v2.4s
@@ -1799,8 +1799,8 @@ last6:
 	ADD $4, R0, R0
 	ADD $4, R2, R2
 	SUBS $1, R3, R3
-	BGE last6
-end3:
+	BGE block5
+end6:
 	WORD $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
 	WORD $0x7e70d9ce // faddp d14, v14.2d
 	FMOVD F14, sum+32(FP)
@@ -1842,8 +1842,8 @@ TEXT ·sumExpNEON(SB), NOSPLIT, $0-32
 	VEOR V15.B16, V15.B16, V15.B16
 	MOVD R1, R2
 	SUBS $8, R2, R2
-	BLT single1
-wide4:
+	BLT end2
+block1:
 	FMOVQ 0(R0), F16
 	WORD $0x4ea0d610 // fsub v16.4s, v16.4s, v0.4s
 	WORD $0x4ea2f610 // fmin v16.4s, v16.4s, v2.4s
@@ -1924,12 +1924,12 @@ wide4:
 	WORD $0x4e75d5ef // fadd v15.2d, v15.2d, v21.2d
 	ADD $32, R0, R0
 	SUBS $8, R2, R2
-	BGE wide4
-single1:
+	BGE block1
+end2:
 	ADD $8, R2, R2
 	SUBS $4, R2, R2
-	BLT rest2
-one5:
+	BLT end4
+block3:
 	FMOVQ 0(R0), F16
 	WORD $0x4ea0d610 // fsub v16.4s, v16.4s, v0.4s
 	WORD $0x4ea2f610 // fmin v16.4s, v16.4s, v2.4s
@@ -1971,12 +1971,12 @@ one5:
 	WORD $0x4e75d5ef // fadd v15.2d, v15.2d, v21.2d
 	ADD $16, R0, R0
 	SUBS $4, R2, R2
-	BGE one5
-rest2:
+	BGE block3
+end4:
 	ADD $4, R2, R2
 	SUBS $1, R2, R2
-	BLT end3
-last6:
+	BLT end6
+block5:
 	FMOVS 0(R0), F16
 	WORD $0x4ea0d610 // fsub v16.4s, v16.4s, v0.4s
 	WORD $0x4ea2f610 // fmin v16.4s, v16.4s, v2.4s
@@ -2017,8 +2017,8 @@ last6:
 	WORD $0x4e74d5ce // fadd v14.2d, v14.2d, v20.2d
 	ADD $4, R0, R0
 	SUBS $1, R2, R2
-	BGE last6
-end3:
+	BGE block5
+end6:
 	WORD $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
 	WORD $0x7e70d9ce // faddp d14, v14.2d
 	FMOVD F14, sum+24(FP)
@@ -2034,8 +2034,8 @@ TEXT ·softmaxGradNEON(SB), NOSPLIT, $0-36
 	VDUP V0.S[0], V0.S4
 	MOVD R3, R4
 	SUBS $16, R4, R4
-	BLT single1
-wide4:
+	BLT end2
+block1:
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R2), F2
 	WORD $0x4ea0d421 // fsub v1.4s, v1.4s, v0.4s
@@ -2060,12 +2060,12 @@ wide4:
 	ADD $64, R1, R1
 	ADD $64, R2, R2
 	SUBS $16, R4, R4
-	BGE wide4
-single1:
+	BGE block1
+end2:
 	ADD $16, R4, R4
 	SUBS $4, R4, R4
-	BLT rest2
-one5:
+	BLT end4
+block3:
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R2), F2
 	WORD $0x4ea0d421 // fsub v1.4s, v1.4s, v0.4s
@@ -2075,12 +2075,12 @@ one5:
 	ADD $16, R1, R1
 	ADD $16, R2, R2
 	SUBS $4, R4, R4
-	BGE one5
-rest2:
+	BGE block3
+end4:
 	ADD $4, R4, R4
 	SUBS $1, R4, R4
-	BLT end3
-last6:
+	BLT end6
+block5:
 	FMOVS 0(R1), F1
 	FMOVS 0(R2), F2
 	WORD $0x4ea0d421 // fsub v1.4s, v1.4s, v0.4s
@@ -2090,8 +2090,8 @@ last6:
 	ADD $4, R1, R1
 	ADD $4, R2, R2
 	SUBS $1, R4, R4
-	BGE last6
-end3:
+	BGE block5
+end6:
 	RET
 
 // func logSoftmaxGradNEON(dx, dy, y *float32, n int, sum float32)
@@ -2130,8 +2130,8 @@ TEXT ·logSoftmaxGradNEON(SB), NOSPLIT, $0-36
 	VDUP R4, V13.S4
 	MOVD R3, R4
 	SUBS $8, R4, R4
-	BLT single1
-wide4:
+	BLT end2
+block1:
 	FMOVQ 0(R1), F14
 	FMOVQ 0(R2), F15
 	WORD $0x4ea2f5ef // fmin v15.4s, v15.4s, v2.4s
@@ -2212,12 +2212,12 @@ wide4:
 	ADD $32, R1, R1
 	ADD $32, R2, R2
 	SUBS $8, R4, R4
-	BGE wide4
-single1:
+	BGE block1
+end2:
 	ADD $8, R4, R4
 	SUBS $4, R4, R4
-	BLT rest2
-one5:
+	BLT end4
+block3:
 	FMOVQ 0(R1), F14
 	FMOVQ 0(R2), F15
 	WORD $0x4ea2f5ef // fmin v15.4s, v15.4s, v2.4s
@@ -2260,12 +2260,12 @@ one5:
 	ADD $16, R1, R1
 	ADD $16, R2, R2
 	SUBS $4, R4, R4
-	BGE one5
-rest2:
+	BGE block3
+end4:
 	ADD $4, R4, R4
 	SUBS $1, R4, R4
-	BLT end3
-last6:
+	BLT end6
+block5:
 	FMOVS 0(R1), F14
 	FMOVS 0(R2), F15
 	WORD $0x4ea2f5ef // fmin v15.4s, v15.4s, v2.4s
@@ -2308,6 +2308,6 @@ last6:
 	ADD $4, R1, R1
 	ADD $4, R2, R2
 	SUBS $1, R4, R4
-	BGE last6
-end3:
+	BGE block5
+end6:
 	RET

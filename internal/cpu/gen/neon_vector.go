@@ -36,37 +36,47 @@ func (a *neon) vector() {
 	a.logSoftmaxGrad()
 }
 
-// stream is a loop over n elements of arrays, whose pointers it moves on: body(i, elements) works on the 4
-// elements, or the 1, that stand i registers further on.
-func (a *neon) stream(n gp, unroll int, arrays []gp, body func(i, elements int)) {
+// blocks is a loop over n elements of arrays, whose pointers it moves on: body works on so many elements, of
+// the sizes one after the other as long as so many are left. The last size is 1.
+func (a *neon) blocks(n gp, sizes []int, arrays []gp, body func(elements int)) {
 	a.scope(func() {
 		left := a.gp()
-		single, rest, end := a.label("single"), a.label("rest"), a.label("end")
-		loop := func(name, exit string, registers, elements int) {
-			again := a.label(name)
-			a.ins("SUBS $%d, %v, %v", registers*elements, left, left)
-			a.ins("BLT %s", exit)
-			a.at(again)
-			for i := range registers {
-				a.scope(func() { body(i, elements) })
-			}
-			for _, p := range arrays {
-				a.ins("ADD $%d, %v, %v", 4*registers*elements, p, p)
-			}
-			a.ins("SUBS $%d, %v, %v", registers*elements, left, left)
-			a.ins("BGE %s", again)
-			a.at(exit)
-		}
 		a.ins("MOVD %v, %v", n, left)
-		if unroll > 1 {
-			loop("wide", single, unroll, 4)
-			a.ins("ADD $%d, %v, %v", 4*unroll, left, left)
+		for _, size := range sizes {
+			again, end := a.label("block"), a.label("end")
+			a.ins("SUBS $%d, %v, %v", size, left, left)
+			a.ins("BLT %s", end)
+			a.at(again)
+			a.scope(func() { body(size) })
+			for _, p := range arrays {
+				a.ins("ADD $%d, %v, %v", 4*size, p, p)
+			}
+			a.ins("SUBS $%d, %v, %v", size, left, left)
+			a.ins("BGE %s", again)
+			a.at(end)
+			if size > 1 {
+				a.ins("ADD $%d, %v, %v", size, left, left)
+			}
 		}
-		loop("one", rest, 1, 4)
-		a.ins("ADD $4, %v, %v", left, left)
-		loop("last", end, 1, 1)
 	})
 }
+
+// stream is blocks of unroll registers, of one, and of one element: body(i, elements) works on the 4
+// elements, or the 1, that stand i registers further on.
+func (a *neon) stream(n gp, unroll int, arrays []gp, body func(i, elements int)) {
+	sizes := []int{4 * unroll, 4, 1}
+	if unroll == 1 {
+		sizes = sizes[1:]
+	}
+	a.blocks(n, sizes, arrays, func(elements int) {
+		for i := range registers(elements) {
+			a.scope(func() { body(i, min(elements, 4)) })
+		}
+	})
+}
+
+// registers is how many registers so many elements take.
+func registers(elements int) int { return (elements + 3) / 4 }
 
 // rows repeats a stream for rows, stride elements apart, of arrays.
 func (a *neon) rows(unroll int, arrays []gp, body func(i, elements int)) {
