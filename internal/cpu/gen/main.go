@@ -1,6 +1,7 @@
 // Command gen writes the assembly of package cpu: the inner kernels of the
 // matrix product and the transposition that packs its operands, the transforms of
-// Winograd's convolutions, and what passes over memory. It is a module of its own,
+// Winograd's convolutions, and what passes over memory; files named neon write
+// the same for arm64. It is a module of its own,
 // so that nobody who uses Wick depends on avo. Run it with go generate in
 // internal/cpu.
 package main

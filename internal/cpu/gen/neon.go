@@ -8,8 +8,8 @@ import (
 )
 
 // What writes assembly for arm64, which avo does not know: it hands out
-// registers, finds parameters, and encodes the vector instructions on floats that Go's assembler
-// lacks. Their comments have them as ARM's manual writes them.
+// registers, finds parameters, and encodes the instructions on vectors that Go's assembler
+// lacks, with a comment that has them as ARM's manual (DDI 0487) writes them.
 
 // neon is the assembly and the stubs of a part.
 type neon struct {
@@ -200,7 +200,7 @@ func (a *neon) clear(v ...vec) {
 
 func (a *neon) move(from, to vec) { a.ins("VORR %s, %s, %s", from.b16(), from.b16(), to.b16()) }
 
-// elements is a number of elements that an instruction loads or stores: 4 a whole register, 2 its
+// fmov is the instruction that loads or stores so many elements: 4 are a whole register, 2 its
 // lower half, 1 its first lane. Loads set the rest to 0.
 func fmov(elements int) string { return map[int]string{4: "FMOVQ", 2: "FMOVD", 1: "FMOVS"}[elements] }
 
@@ -212,15 +212,12 @@ func (a *neon) store(v vec, base gp, offset, elements int) {
 	a.ins("%s %s, %d(%v)", fmov(elements), v.f(), offset, base)
 }
 
-// threeSame and twoSame are the encodings of instructions on vectors that Go's assembler does not know.
+// threeSame are the encodings of instructions on three vectors that Go's assembler does not know.
 var threeSame = map[string]uint32{
 	"fadd.4s": 0x4e20d400, "fsub.4s": 0x4ea0d400, "fmul.4s": 0x6e20dc00, "fdiv.4s": 0x6e20fc00,
 	"fmax.4s": 0x4e20f400, "fmin.4s": 0x4ea0f400, "fcmeq.4s": 0x4e20e400, "faddp.4s": 0x6e20d400,
-	"fadd.2d": 0x4e60d400, "fsub.2d": 0x4ee0d400, "fmul.2d": 0x6e60dc00,
-	"bic.16b": 0x4e601c00,
+	"fadd.2d": 0x4e60d400, "fsub.2d": 0x4ee0d400, "bic.16b": 0x4e601c00,
 }
-
-var twoSame = map[string]uint32{"fsqrt.4s": 0x6ea1f800}
 
 // op writes d = n op m.
 func (a *neon) op(name string, d, n, m vec) {
@@ -232,16 +229,7 @@ func (a *neon) op(name string, d, n, m vec) {
 	a.word(code|uint32(m)<<16|uint32(n)<<5|uint32(d), "%s v%d.%s, v%d.%s, v%d.%s", mnemonic, d, kind, n, kind, m, kind)
 }
 
-// op1 writes d = op n.
-func (a *neon) op1(name string, d, n vec) {
-	code, ok := twoSame[name]
-	if !ok {
-		panic("no encoding of " + name)
-	}
-	mnemonic, kind, _ := cutLast(name, ".")
-	a.word(code|uint32(n)<<5|uint32(d), "%s v%d.%s, v%d.%s", mnemonic, d, kind, n, kind)
-}
-
+// word writes an encoding, and what it means.
 func (a *neon) word(code uint32, format string, args ...any) {
 	a.ins("WORD $%#08x // "+format, append([]any{code}, args...)...)
 }
@@ -256,6 +244,10 @@ func (a *neon) byLane(name string, d, n, m vec, lane int) {
 // fma and fma64 write d += n·m.
 func (a *neon) fma(d, n, m vec)   { a.ins("VFMLA %s, %s, %s", m.s4(), n.s4(), d.s4()) }
 func (a *neon) fma64(d, n, m vec) { a.ins("VFMLA %s, %s, %s", m.d2(), n.d2(), d.d2()) }
+
+func (a *neon) sqrt(d, n vec) {
+	a.word(0x6ea1f800|uint32(n)<<5|uint32(d), "fsqrt v%d.4s, v%d.4s", d, n)
+}
 
 // isZero sets the lanes of d to ones where n is 0.
 func (a *neon) isZero(d, n vec) {

@@ -74,8 +74,8 @@ func (a *neon) lanePointers(base, lanes gp) (lane [8]gp) {
 	return lane
 }
 
-// quarters are the four blocks of 4×4 elements of x, which has two vectors for each of eight rows;
-// transposed blocks stand where they belong.
+// transpose8Vectors transposes 8×8 elements, two vectors of x for each row, as four blocks of 4×4, and
+// tells which two vectors are then a row.
 func (a *neon) transpose8Vectors(x []vec) (rows [8][2]vec) {
 	for i := range 2 {
 		for j := range 2 {

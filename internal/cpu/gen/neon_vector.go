@@ -330,7 +330,7 @@ func (a *neon) adam() {
 			a.op("fmul.4s", t, t, d)
 			a.op("fadd.4s", v, v, t) // the new second moment
 			a.store(v, second, 0, elements)
-			a.op1("fsqrt.4s", v, v)
+			a.sqrt(v, v)
 			a.op("fmul.4s", v, v, scale)
 			a.op("fadd.4s", v, v, eps)
 			a.op("fmul.4s", m, m, size)
@@ -512,7 +512,7 @@ func (a *neon) max() {
 	}, "returns the maximum of n elements, -Inf of none, NaN if one is NaN.")
 }
 
-// exponential is what e to the power of x is made with; see exp32, which rounds alike.
+// neonExponential is what e to the power of x is made with; see exp32, which rounds alike.
 type neonExponential struct {
 	lowest, highest vec
 	numbers         []vec // expNumbers
