@@ -25,18 +25,36 @@ var kernel512 = kernel[float32]{
 			sgemm8x32(k, &a[0], &b[0], &c[0], add)
 		}
 	},
-	transpose: transposeAsm,
-	copy:      copyAsm,
-	stage:     stageAsm,
-	tiles:     tilesAsm(16, &transforms512),
+	transpose: transposeAVX,
+	copy:      copyAVX,
+	stage:     stageAVX,
+	tiles:     tilesAVX(16, &transforms512),
 }
 
 var kernel256 = kernel[float32]{
 	heights:   []int{6},
 	width:     16,
 	run:       func(_, k int, a, b, c []float32, add bool) { sgemm6x16(k, &a[0], &b[0], &c[0], add) },
-	transpose: transposeAsm,
-	copy:      copyAsm,
-	stage:     stageAsm,
-	tiles:     tilesAsm(8, &transforms256),
+	transpose: transposeAVX,
+	copy:      copyAVX,
+	stage:     stageAVX,
+	tiles:     tilesAVX(8, &transforms256),
+}
+
+func transposeAVX(dst []float32, width int, src []float32, lanes *[8]int, blocks []int) {
+	if len(blocks) > 0 {
+		transpose8x8(&dst[0], width, &src[0], lanes, &blocks[0], len(blocks))
+	}
+}
+
+func copyAVX(dst []float32, width int, src []float32, offsets []int, pieces []piece) {
+	if len(pieces) > 0 && len(offsets) > 0 {
+		copy8(&dst[0], width, &src[0], &offsets[0], len(offsets), &pieces[0].dst, len(pieces)/2)
+	}
+}
+
+func stageAVX(dst, src []float32, g *stageGeom) {
+	if g.images > 0 && g.rows > 0 && g.blocks > 0 {
+		stage8(&dst[0], &src[0], &g.images)
+	}
 }

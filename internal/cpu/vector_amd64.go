@@ -1,4 +1,4 @@
-//go:build !noasm && (amd64 || arm64)
+//go:build !noasm
 
 package cpu
 
@@ -30,6 +30,20 @@ type vectorAsm struct {
 	maxPool2x2     func(dst, x *float32, rows, w, q int)
 	maxPoolGrad2x2 func(dx, dy, x, y *float32, rows, w, q int) (nan bool)
 }
+
+var vector512 = (&vectorAsm{
+	sumsAbout512, sumAndDot512, sumAndDotReLU512, normalize512, normalizeReLU512, normalizeGrad512, normalizeGradReLU512,
+	sum512, sumSquares512, relu512, reluGrad512, add512, sub512, mul512, div512,
+	max512, exp512, sumExp512, softmaxGrad512, logSoftmaxGrad512,
+	adam512, sgd512, maxPool2x2512, maxPoolGrad2x2512,
+}).vector()
+
+var vector256 = (&vectorAsm{
+	sumsAbout256, sumAndDot256, sumAndDotReLU256, normalize256, normalizeReLU256, normalizeGrad256, normalizeGradReLU256,
+	sum256, sumSquares256, relu256, reluGrad256, add256, sub256, mul256, div256,
+	max256, exp256, sumExp256, softmaxGrad256, logSoftmaxGrad256,
+	adam256, sgd256, maxPool2x2256, maxPoolGrad2x2256,
+}).vector()
 
 // vector puts the assembly behind slices, and leaves to the Go loops what it
 // does not know.

@@ -1,9 +1,9 @@
-//go:build !noasm && (amd64 || arm64)
+//go:build !noasm
 
 package cpu
 
-// tapsAsm puts the assembly of one level behind slices.
-func tapsAsm(
+// tapsAVX puts the assembly of one level behind slices.
+func tapsAVX(
 	correlate func(dst, src, weights *float32, geom *int),
 	largest func(dst, src *float32, geom *int),
 	places func(dst *int32, src, y *float32, marks *int32, geom *int) (nan bool),
@@ -51,3 +51,8 @@ func tapsAsm(
 		},
 	}
 }
+
+var (
+	taps512 = tapsAVX(correlate512, largest512, places512, dots512, split512)
+	taps256 = tapsAVX(correlate256, largest256, places256, dots256, split256)
+)
