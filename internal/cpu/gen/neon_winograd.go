@@ -11,7 +11,7 @@ import (
 const neonLanes = 8
 
 func (a *neon) winograd() {
-	schemes(func(name string, m [2]linear) { a.transform(fmt.Sprintf("%sx%d", name, neonLanes), m) })
+	transforms([]int{32 * neonLanes}, func(name string, _ int, m [2]linear) { a.transform(fmt.Sprintf("%sx%d", name, neonLanes), m) })
 	a.scatter8()
 }
 

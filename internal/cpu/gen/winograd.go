@@ -80,28 +80,28 @@ var (
 
 // winograd writes the transforms of all schemes, and what scatters their results.
 func winograd() {
-	for _, bits := range []int{512, 256} {
-		schemes(func(name string, m [2]linear) { transform(name, bits, m) })
-	}
+	transforms([]int{512, 256}, transform)
 	scatter8()
 }
 
-// schemes calls f with the maps of all schemes and their names.
-func schemes(f func(name string, m [2]linear)) {
-	for _, s := range []struct {
-		name                                          string
-		input, weight, output, outputGrad, weightGrad [2]linear
-	}{
-		{"2x4", [2]linear{input2, input4}, [2]linear{weight2, weight4}, [2]linear{output2, output4},
-			[2]linear{outputGrad2, outputGrad4}, [2]linear{weightGrad2, weightGrad4}},
-		{"Pair", [2]linear{inputPair, inputPair}, [2]linear{weightPair, weightPair}, [2]linear{outputPair, outputPair},
-			[2]linear{outputGradPair, outputGradPair}, [2]linear{weightGradPair, weightGradPair}},
-	} {
-		f("input"+s.name, s.input)
-		f("weight"+s.name, s.weight)
-		f("output"+s.name, s.output)
-		f("outputGrad"+s.name, s.outputGrad)
-		f("weightGrad"+s.name, s.weightGrad)
+// transforms calls transform for the maps of all schemes, for vectors of the given sizes.
+func transforms(sizes []int, transform func(name string, bits int, m [2]linear)) {
+	for _, bits := range sizes {
+		for _, s := range []struct {
+			name                                          string
+			input, weight, output, outputGrad, weightGrad [2]linear
+		}{
+			{"2x4", [2]linear{input2, input4}, [2]linear{weight2, weight4}, [2]linear{output2, output4},
+				[2]linear{outputGrad2, outputGrad4}, [2]linear{weightGrad2, weightGrad4}},
+			{"Pair", [2]linear{inputPair, inputPair}, [2]linear{weightPair, weightPair}, [2]linear{outputPair, outputPair},
+				[2]linear{outputGradPair, outputGradPair}, [2]linear{weightGradPair, weightGradPair}},
+		} {
+			transform("input"+s.name, bits, s.input)
+			transform("weight"+s.name, bits, s.weight)
+			transform("output"+s.name, bits, s.output)
+			transform("outputGrad"+s.name, bits, s.outputGrad)
+			transform("weightGrad"+s.name, bits, s.weightGrad)
+		}
 	}
 }
 
