@@ -216,9 +216,9 @@ func direction[T float](maximize bool) T {
 // lerp goes the part t of the way from a to b, exactly to b where t is 1.
 func lerp[T float](a, b, t T) T {
 	if t < 0.5 {
-		return a + t*(b-a)
+		return a + T(t*(b-a))
 	}
-	return b - (b-a)*(1-t)
+	return b - T((b-a)*(1-t))
 }
 
 // sqrt is one instruction for either type.
