@@ -13,6 +13,7 @@ import pickle
 import signal
 import sys
 import time
+import warnings
 
 del sys.path[0]  # this folder, where libraries that ask for a module "pytorch" would find this file
 
@@ -164,15 +165,15 @@ def function(op, a, tensors, last, wrap, wrt):
     return step
 
 
-def adam(a, tensors, **kind):
+def adam(tensors, wrap, **kind):
     half = len(tensors) // 2
     params = [t.clone().requires_grad_() for t in tensors[:half]]
     for p, g in zip(params, tensors[half:]):
         p.grad = g.clone()
-    optimizer = torch.optim.Adam(params, lr=0.001, **kind)
+    update = wrap(torch.optim.Adam(params, lr=0.001, **kind).step)
 
     def step():
-        optimizer.step()
+        update()
         return params
     return step
 
@@ -271,7 +272,9 @@ def epoch(a, tensors, last, wrap, fused=False):
     def step():
         nonlocal epochs
         epochs += 1
-        scheduler.step(epochs)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the tutorial's call is deprecated
+            scheduler.step(epochs)
         train(whole, -1)
         torch.save(model, os.path.join(a["scratch"], "model.pth"))
         test(tested)
@@ -284,7 +287,8 @@ def variants(row):
     tensors = read(row["tensors"])
     make = {"classifier": classifier, "block": block, "epoch": epoch}.get(op)
     if op == "adam":
-        return {name: lambda name=name: adam(a, tensors, **{name: True} if name else {}) for name in ("", "foreach", "fused")}
+        kinds = {name: lambda name=name: adam(tensors, lambda f: f, **{name: True} if name else {}) for name in ("", "foreach", "fused")}
+        return {**kinds, "compiled": lambda: adam(tensors, torch.compile)} if row["compile"] else kinds
     if op == "cifar10":
         return {"": lambda: read_pictures(a, lambda p: cifar10(a, flip(p)), a["batch"])}
     if op == "folder":
