@@ -190,16 +190,18 @@ func (r *report) head() []string {
 // foot explains the table.
 func (r *report) foot() []string {
 	ratio := r.columns()[3]
-	lines := []string{
-		ratio + " is the other side's time over Wick's: above 1, Wick is faster. All is in float32 but rows with bf16 in their name, where both sides cast to bfloat16 what gains by it (autocast).",
+	precision := "All is in float32."
+	if slices.ContainsFunc(r.Rows, func(row result) bool { return strings.Contains(row.Name, "-bf16/") }) {
+		precision = "All is in float32 but rows with bf16 in their name, where both sides compute in bfloat16 what gains by it (autocast)."
 	}
+	lines := []string{ratio + " is the other side's time over Wick's: above 1, Wick is faster. " + precision}
 	peak := fmt.Sprintf("Peak, the best of a measurement before the first row and one after each: a copy in memory moves %.1f GB/s (read and written)", r.Peak.GBytes)
 	if r.Peak.GFlops > 0 {
 		peak += fmt.Sprintf(", float32 multiply-adds in registers make %.0f GFLOP/s", r.Peak.GFlops)
 	} else {
 		peak += "; that of multiply-adds is not measured on this kind of machine"
 	}
-	peak += ". The part of it is that of operations where a row has some to count, as the plain algorithm does them, so that Winograd's may exceed 100 %; otherwise that of bytes, each tensor read and written once, so that what stays in the caches may."
+	peak += ". The part of it is that of operations where a row has some to count, as the plain algorithm does them, so that Winograd's may exceed 100 %; otherwise that of bytes, each tensor read and written once, so that what stays in the caches may. It is the peak of all threads, so that rows on one have no part of it."
 	lines = append(append(lines, peak), r.scaling()...)
 	lines = append(lines, r.Notes...)
 	if !slices.Contains(r.Against, "PyTorch") {
