@@ -93,6 +93,8 @@ type answer struct {
 	Seconds  float64           `json:"seconds"`
 }
 
+const needs = "bench runs in the repository's root; -python names an interpreter with torch and numpy"
+
 // start runs a program, which keeps tensors in dir.
 func start(dir string, p program) (*side, error) {
 	config, err := json.Marshal(map[string]string{"dir": dir})
@@ -112,13 +114,13 @@ func start(dir string, p program) (*side, error) {
 		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("%s: %w (-python names an interpreter with torch and numpy)", p.command[0], err)
+		return nil, fmt.Errorf("%s: %w (%s)", p.command[0], err, needs)
 	}
 	s := &side{name: p.name, cmd: cmd, in: in, out: bufio.NewReader(out), dir: dir}
 	hello, err := s.answer()
 	if err != nil {
 		s.stop()
-		return nil, fmt.Errorf("%s was not ready: %w (-python names an interpreter with torch and numpy)", p.command[0], err)
+		return nil, fmt.Errorf("%s was not ready: %w (%s)", p.command[0], err, needs)
 	}
 	s.versions, s.note = hello.Versions, hello.Note
 	return s, nil

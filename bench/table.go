@@ -141,7 +141,7 @@ func line(cells []string) string {
 	return strings.TrimRight(s, " ")
 }
 
-// geometricMeans returns the means over rows that share one. Those of "conv/forward"
+// geometricMeans returns the means over two rows or more that share one. Those of "conv/forward"
 // share "conv/forward" and "conv".
 func geometricMeans(rows []result) []mean {
 	var means []mean
@@ -163,6 +163,7 @@ func geometricMeans(rows []result) []mean {
 			means[i].Ratio += math.Log(r.ratio())
 		}
 	}
+	means = slices.DeleteFunc(means, func(m mean) bool { return m.Rows == 1 })
 	for i := range means {
 		means[i].Ratio = math.Exp(means[i].Ratio / float64(means[i].Rows))
 	}
