@@ -194,6 +194,33 @@ func TestRows(t *testing.T) {
 	}
 }
 
+// TestEpochOfFiles makes an epoch of pictures that are there already.
+func TestEpochOfFiles(t *testing.T) {
+	data := t.TempDir()
+	if err := makeCIFAR10(data, 20); err != nil {
+		t.Fatal(err)
+	}
+	s := size{tiny: true, dir: t.TempDir(), data: data}
+	w, err := tutorial(s, 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found, err := w.check(); err != nil || len(found) != 1 || found[0].Len() != 2 {
+		t.Errorf("got %v and the error %v, want the losses of two steps", found, err)
+	}
+	w.warm()
+	if losses := w.step(true)[0]; losses.Len() != 2 {
+		t.Errorf("got %d steps of 5 pictures, want 2 for 10 pictures", losses.Len())
+	}
+	if _, err := os.Stat(filepath.Join(s.dir, "model.safetensors")); err != nil {
+		t.Errorf("the model was not saved: %v", err)
+	}
+	s.tiny = false
+	if _, err := tutorial(s, 25); err == nil || !strings.Contains(err.Error(), "-epoch 25: "+data+" has 20 pictures, want 25") {
+		t.Errorf("got the error %v, want one that says how many pictures are there", err)
+	}
+}
+
 // TestPyTorch compares what all rows compute with the real PyTorch.
 func TestPyTorch(t *testing.T) {
 	python := os.Getenv("WICK_TORCH")

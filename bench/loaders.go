@@ -158,7 +158,7 @@ func tutorial(s size, pictures int) (*work, error) {
 			n /= 5
 		}
 		if n > set.Len() {
-			return nil, fmt.Errorf("-epoch %d: %s has %d pictures of %d", pictures, dir, set.Len(), n)
+			return nil, fmt.Errorf("-epoch %d: %s has %d pictures, want %d", pictures, dir, set.Len(), n)
 		}
 		return datasets.Slice(set, 0, n), nil
 	}
