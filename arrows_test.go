@@ -43,7 +43,7 @@ var arrows = map[string][]string{
 	"trainer":                      {"autograd", "tensor", "layers", "optim", "sched", "datasets", "internal/atomicfile", "internal/tensorfile", "trainer/plots", "trainer/tensorboard", "trainer/wandb"},
 	"trainer/plots":                {"tensor", "internal/atomicfile"},
 	"examples/cifar10":             {"tensor", "autograd", "layers", "optim", "sched", "datasets", "datasets/transforms", "models", "internal/atomicfile", "trainer", "trainer/plots", "trainer/wandb"},
-	"bench":                        {"tensor", "autograd", "layers", "models", "optim", "datasets", "datasets/transforms", "internal/atomicfile"},
+	"bench":                        {"tensor", "autograd", "layers", "models", "optim", "sched", "datasets", "datasets/transforms", "internal/atomicfile"},
 	"docs":                         {},
 	"":                             {},
 }
