@@ -72,7 +72,7 @@ func TestProductIsTheSameOnAnyNumberOfCores(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	for _, s := range [][3]int{{40, 50, 9000}, {300, 700, 100}, {65, 33, 512}} {
 		g := backend.MatMulGeom{Batch: 1, M: s[0], N: s[1], K: s[2]}
-		if p := newPlan(1, g.M, g.N, g.K, kernelOf[float32]().width); p.tilesM*p.tilesN*p.pieces < 2 {
+		if p := newPlan(1, g.M, g.N, g.K, kernelOf[float32](backend.Highest).width); p.tilesM*p.tilesN*p.pieces < 2 {
 			t.Fatalf("%v: one unit of work, want several", s)
 		}
 		c, x, y := filled(be, g.M*g.N), filled(be, g.M*g.K), filled(be, g.K*g.N)
@@ -142,7 +142,7 @@ func TestSplit(t *testing.T) {
 
 // BenchmarkKernel runs the micro-kernels on panels in the first cache.
 func BenchmarkKernel(b *testing.B) {
-	kn := kernelOf[float32]()
+	kn := kernelOf[float32](backend.Highest)
 	for _, h := range kn.heights {
 		b.Run(fmt.Sprint(h, "x", kn.width), func(b *testing.B) {
 			const k = tileDepth

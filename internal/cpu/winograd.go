@@ -28,6 +28,7 @@ package cpu
 import (
 	"math/bits"
 	"runtime"
+	"unsafe"
 
 	"github.com/wick-ml/wick/internal/backend"
 )
@@ -187,6 +188,7 @@ const (
 	blockPanels = 4       // panels of a that are multiplied before their products are transformed
 	stageSize   = 8 << 10 // elements that are staged at a time
 	stageSpill  = 1 << 10 // elements that staging and transforms may write behind the end
+	splitRows   = 32      // rows that are transformed before they are split, if they are
 	gap         = 16      // elements behind a panel
 	maxBlocks   = 256     // blocks of eight pixels that are staged at a time
 	maxRecords  = 4096    // numbers that say where tiles lie
@@ -216,7 +218,10 @@ type winograd struct {
 // winogradFor readies the algorithm for a convolution of float32, or returns nil where there is
 // none.
 func (be *Backend) winogradFor(g backend.ConvGeom) *winograd {
-	kn := kernelOf[float32]()
+	kn := kernelOf[float32](be.precision)
+	if kn.parts != nil && kn.parts.count == 2 { // tiles lose too much: 1.6e-5
+		return nil
+	}
 	if g.R != 3 || g.S != 3 || g.StrideH != 1 || g.StrideW != 1 || g.DilationH != 1 || g.DilationW != 1 ||
 		g.PadH > 2 || g.PadW > 2 || g.N*g.C*g.K*g.P*g.Q == 0 {
 		return nil
@@ -365,11 +370,50 @@ func (g *tileGather) stage(kn *kernel[float32], dst, src []float32, there, strid
 }
 
 // panels is where the panels of all products lie: those of product i begin at
-// i·stride, each of depth rows. Panels of a have a gap behind them, to which
+// i·stride, each of depth elements for a lane. Panels of a have a gap behind them, to which
 // transforms may write.
 type panels struct{ stride, depth int }
 
 func newPanels(lanes, depth, gaps int) panels { return panels{lanes*depth + gaps*gap, depth} }
+
+// factors returns where panels of a factor lie, with the given number of rows. Parts of numbers take the place of the numbers.
+func (wi *winograd) factors(lanes, rows, gaps int) panels {
+	return newPanels(lanes, wi.rowSize(ceil(rows, wi.group())*wi.group()), gaps)
+}
+
+// group returns the number of rows that are split together.
+func (wi *winograd) group() int {
+	if wi.kn.parts == nil {
+		return 1
+	}
+	return wi.kn.parts.depth
+}
+
+// rowSize returns the number of elements that rows of a factor's panel take for each lane.
+func (wi *winograd) rowSize(rows int) int {
+	if wi.kn.parts == nil {
+		return rows
+	}
+	return wi.kn.parts.size(1, rows) / 2
+}
+
+// fresh returns the size of panels of so many lanes that are to be split, 0 if none are.
+func (wi *winograd) fresh(lanes int) int {
+	if wi.kn.parts == nil {
+		return 0
+	}
+	return newPanels(lanes, splitRows, 1).size(wi.scheme.h * wi.scheme.w)
+}
+
+// halves returns the memory of elements as parts.
+func halves(s []float32) []uint16 { return unsafe.Slice((*uint16)(unsafe.Pointer(&s[0])), 2*len(s)) }
+
+// split splits a panel of each product, of which the first are those at dst and src, of the given lanes and rows.
+func (wi *winograd) split(split func(dst []uint16, src []float32, lanes, k int), dst []float32, strideDst int, src []float32, strideSrc int, lanes, rows int) {
+	for p := range wi.scheme.h * wi.scheme.w {
+		split(halves(dst[p*strideDst:]), src[p*strideSrc:], lanes, rows)
+	}
+}
 
 // size returns the number of elements of the panels of products products.
 func (p panels) size(products int) int { return p.stride*products + stageSpill }
@@ -379,6 +423,7 @@ func (p panels) size(products int) int { return p.stride*products + stageSpill }
 func (wi *winograd) weightPanels(ws *tileSpace, dst []float32, at panels, g, k0 int, heights []int) {
 	const batch = 8
 	ga := &ws.gather
+	fresh := newPanels(wi.kn.heights[0], splitRows, 1).stride
 	for _, h := range heights {
 		there := min(h, wi.k-k0)
 		// Taps 0…7 and 1…8 of each channel: the last is in row 15.
@@ -405,7 +450,15 @@ func (wi *winograd) weightPanels(ws *tileSpace, dst []float32, at panels, g, k0 
 				lay(wi.c - c)
 			}
 			ga.stage(wi.kn, ws.stage, wi.weight[g*wi.k*wi.c*9+k0*wi.laneK+c*wi.laneC:], there, wi.laneK)
-			wi.kn.tiles.transform(wi.scheme, weightMap, dst[c*h:], wi.scheme.w*at.stride, at.stride, ws.stage, ga.tiles)
+			if wi.kn.parts == nil {
+				wi.kn.tiles.transform(wi.scheme, weightMap, dst[c*h:], wi.scheme.w*at.stride, at.stride, ws.stage, ga.tiles)
+				continue
+			}
+			wi.kn.tiles.transform(wi.scheme, weightMap, ws.c[c%splitRows*h:], wi.scheme.w*fresh, fresh, ws.stage, ga.tiles)
+			if done := min(c+batch, wi.c); done%splitRows == 0 || done == wi.c {
+				first := c / splitRows * splitRows
+				wi.split(wi.kn.parts.splitA, dst[wi.rowSize(first)*h:], at.stride, ws.c, fresh, h, done-first)
+			}
 		}
 		dst = dst[h*at.depth+gap:]
 		k0 += h
@@ -473,8 +526,25 @@ func (u *columns) vector(kn *kernel[float32], v, d int) int {
 	return v/each*kn.width*d + v%each*u.lanes
 }
 
-// inputPanels transforms the channels [from, to) of a unit's tiles.
+// inputPanels makes the panels of the channels [from, to) of a unit's tiles; from is a multiple of splitRows.
 func (wi *winograd) inputPanels(ws *tileSpace, dst []float32, at panels, x []float32, u *columns, g, from, to int) {
+	width := wi.kn.width
+	if wi.kn.parts == nil {
+		wi.inputTiles(ws, dst[from*width:], at, x, u, g, from, to)
+		return
+	}
+	fresh := newPanels(u.width(wi.kn), splitRows, 1)
+	for ; from < to; from += splitRows {
+		rows := min(splitRows, to-from)
+		wi.inputTiles(ws, ws.c, fresh, x, u, g, from, from+rows)
+		for col := 0; col < u.width(wi.kn); col += width {
+			wi.split(wi.kn.parts.splitB, dst[col*at.depth+wi.rowSize(from)*width:], at.stride, ws.c[col*splitRows:], fresh.stride, width, rows)
+		}
+	}
+}
+
+// inputTiles transforms the channels [from, to) of a unit's tiles.
+func (wi *winograd) inputTiles(ws *tileSpace, dst []float32, at panels, x []float32, u *columns, g, from, to int) {
 	plane, width, tiles := wi.h*wi.w, wi.kn.width, u.tiles()
 	ga, m := &ws.gather, wi.inputGrid()
 	lay := func(vector, channels int) {
@@ -493,13 +563,13 @@ func (wi *winograd) inputPanels(ws *tileSpace, dst []float32, at panels, x []flo
 				lay(vector, to-c)
 			}
 			ga.stage(wi.kn, ws.stage, x[((n*wi.groups+g)*wi.c+c)*plane:], min(u.lanes, u.toN-n), wi.groups*wi.c*plane)
-			wi.kn.tiles.transform(wi.scheme, inputMap, dst[c*width:], wi.scheme.w*at.stride, at.stride, ws.stage, ga.tiles)
+			wi.kn.tiles.transform(wi.scheme, inputMap, dst[(c-from)*width:], wi.scheme.w*at.stride, at.stride, ws.stage, ga.tiles)
 		}
 		vector += tiles
 	}
 }
 
-// multiply computes all products of panels of a and b, whose depth is that of both, in
+// multiply computes all products of panels of a and b, with depth rows each, in
 // chains of additions that are not too long, and writes them, or adds them, to c: panel
 // by panel of b and row by row.
 func (wi *winograd) multiply(c []float32, stride int, a []float32, atA panels, heights []int, rows int, b []float32, atB panels, cols, depth int, add bool) {
@@ -508,9 +578,13 @@ func (wi *winograd) multiply(c []float32, stride int, a []float32, atA panels, h
 		for col := 0; col < cols; col += width {
 			for d := 0; d < depth; d += chain {
 				panelA, panelC := a[p*atA.stride:], c[p*stride+col*rows:]
-				panelB := b[p*atB.stride+col*atB.depth+d*width:]
+				panelB := b[p*atB.stride+col*atB.depth+wi.rowSize(d)*width:]
 				for _, h := range heights {
-					wi.kn.run(h, min(chain, depth-d), panelA[d*h:], panelB, panelC, add || d > 0)
+					if wi.kn.parts != nil {
+						wi.kn.parts.run(h, min(chain, depth-d), halves(panelA[wi.rowSize(d)*h:]), halves(panelB), panelC, add || d > 0)
+					} else {
+						wi.kn.run(h, min(chain, depth-d), panelA[d*h:], panelB, panelC, add || d > 0)
+					}
 					panelA, panelC = panelA[h*atA.depth+gap:], panelC[h*width:]
 				}
 			}
@@ -616,7 +690,7 @@ func (wi *winograd) blocks() (blocks []block, size int) {
 		for _, h := range b.heights {
 			b.rows += h
 		}
-		b.at = newPanels(b.rows, wi.c, len(b.heights))
+		b.at = wi.factors(b.rows, wi.c, len(b.heights))
 		size += b.at.size(wi.scheme.h * wi.scheme.w)
 		first += b.rows
 		blocks = append(blocks, b)
@@ -639,10 +713,13 @@ func (wi *winograd) convolve(y, x, bias []float32) {
 	for i := range units {
 		widest = max(widest, units[i].width(kn))
 	}
-	mostB, mostC = newPanels(widest, wi.c, 1).size(products), newPanels(widest, tallest, 1).size(products)
+	mostB, mostC = wi.factors(widest, wi.c, 1).size(products), newPanels(widest, tallest, 1).size(products)
+	// Where numbers are split, transforms write to what products will take.
+	freshA, freshB := wi.fresh(kn.heights[0]), wi.fresh(widest)
+	mostC = max(mostC, freshA, freshB)
 	product := func(ws *tileSpace, b *block, a []float32, u *columns, in []float32, g int) {
 		width := u.width(kn)
-		atB, atC := newPanels(width, wi.c, 1), newPanels(width, b.rows, 1)
+		atB, atC := wi.factors(width, wi.c, 1), newPanels(width, b.rows, 1)
 		wi.multiply(ws.c, atC.stride, a, b.at, b.heights, b.rows, in, atB, width, wi.c, false)
 		wi.outputs(ws, y, bias, atC.stride, u, g, b)
 	}
@@ -650,7 +727,7 @@ func (wi *winograd) convolve(y, x, bias []float32) {
 		if wi.fewWeights() {
 			wi.space(sizeA, 0, func(all *tileSpace) {
 				parallel(len(blocks), 1, func(lo, hi int) {
-					wi.space(0, 0, func(ws *tileSpace) {
+					wi.space(0, freshA, func(ws *tileSpace) {
 						for _, b := range blocks[lo:hi] {
 							wi.weightPanels(ws, all.operand[b.place:], b.at, g, b.first, b.heights)
 						}
@@ -660,7 +737,7 @@ func (wi *winograd) convolve(y, x, bias []float32) {
 					wi.space(mostB, mostC, func(ws *tileSpace) {
 						for i := lo; i < hi; i++ {
 							u := &units[i]
-							wi.inputPanels(ws, ws.operand, newPanels(u.width(kn), wi.c, 1), x, u, g, 0, wi.c)
+							wi.inputPanels(ws, ws.operand, wi.factors(u.width(kn), wi.c, 1), x, u, g, 0, wi.c)
 							for j := range blocks {
 								product(ws, &blocks[j], all.operand[blocks[j].place:], u, ws.operand, g)
 							}
@@ -671,12 +748,12 @@ func (wi *winograd) convolve(y, x, bias []float32) {
 			continue
 		}
 		wi.space(mostB*len(units), 0, func(all *tileSpace) {
-			parts := ceil(wi.c, 32)
+			parts := ceil(wi.c, splitRows)
 			parallel(len(units)*parts, 1, func(lo, hi int) {
-				wi.space(0, 0, func(ws *tileSpace) {
+				wi.space(0, freshB, func(ws *tileSpace) {
 					for i := lo; i < hi; i++ {
-						u, from := &units[i/parts], i%parts*32
-						wi.inputPanels(ws, all.operand[i/parts*mostB:], newPanels(u.width(kn), wi.c, 1), x, u, g, from, min(from+32, wi.c))
+						u, from := &units[i/parts], i%parts*splitRows
+						wi.inputPanels(ws, all.operand[i/parts*mostB:], wi.factors(u.width(kn), wi.c, 1), x, u, g, from, min(from+splitRows, wi.c))
 					}
 				})
 			})
@@ -728,13 +805,24 @@ func (wi *winograd) weightGrad(dw, dy, x []float32) {
 	length := ceil(batches, pieces) // of a piece
 	pieces = ceil(batches, length)
 	depth := each * images * rows * cols
-	atB, atC := newPanels(colsC, depth, 1), newPanels(colsC, rowsK+16, 1)
-	atA := newPanels(rowsK+16, depth, rowsK/4+4)
+	atB, atC := newPanels(colsC, depth, 1), newPanels(colsC, rowsK+kn.heights[0], 1)
+	atA := newPanels(rowsK+kn.heights[0], depth, rowsK/4+4)
+	splitA, splitB := atA, atB // where the parts lie if numbers are split, behind the numbers
+	sizeA, sizeB := atA.size(products), atB.size(products)
+	operands := sizeA + sizeB
+	if kn.parts != nil {
+		splitA, splitB = wi.factors(rowsK+kn.heights[0], depth, rowsK/4+4), wi.factors(colsC, depth, 1)
+		operands += splitA.size(products) + splitB.size(products)
+	}
 	size := wi.groups * wi.k * wi.c * 9
 	sum := func(dst []float32) {
 		parallel(wi.groups*unitsK*unitsC*pieces, 1, func(lo, hi int) {
-			wi.space(atA.size(products)+atB.size(products), atC.size(products), func(ws *tileSpace) {
-				a, b := ws.operand[:atA.size(products)], ws.operand[atA.size(products):]
+			wi.space(operands, atC.size(products), func(ws *tileSpace) {
+				a, b := ws.operand[:sizeA], ws.operand[sizeA:][:sizeB]
+				factorA, factorB := a, b
+				if kn.parts != nil {
+					factorA, factorB = ws.operand[sizeA+sizeB:], ws.operand[sizeA+sizeB+splitA.size(products):]
+				}
 				for u := lo; u < hi; u++ {
 					piece, g := u%pieces, u/pieces/(unitsK*unitsC)
 					k0, c0 := u/pieces%(unitsK*unitsC)/unitsC*rowsK, u/pieces%unitsC*colsC
@@ -752,7 +840,18 @@ func (wi *winograd) weightGrad(dw, dy, x []float32) {
 							wi.gradPanels(ws, a, b, atA, atB, &t, dy, x, g, k0, k, heights, c0, c, d)
 							d += (t.toN - t.n) * t.tiles()
 						}
-						wi.multiply(ws.c, atC.stride, a, atA, heights, height, b, atB, ceil(c, kn.width)*kn.width, d, batch > piece*length)
+						cols := ceil(c, kn.width) * kn.width
+						if kn.parts != nil {
+							from, to := 0, 0
+							for _, h := range heights {
+								wi.split(kn.parts.splitA, factorA[to:], splitA.stride, a[from:], atA.stride, h, d)
+								from, to = from+h*atA.depth+gap, to+h*splitA.depth+gap
+							}
+							for col := 0; col < cols; col += kn.width {
+								wi.split(kn.parts.splitB, factorB[col*splitB.depth:], splitB.stride, b[col*atB.depth:], atB.stride, kn.width, d)
+							}
+						}
+						wi.multiply(ws.c, atC.stride, factorA, splitA, heights, height, factorB, splitB, cols, d, batch > piece*length)
 					}
 					wi.weightGradOutputs(ws, dst[piece*size+((g*wi.k+k0)*wi.c+c0)*9:], atC.stride, height, k, c)
 				}

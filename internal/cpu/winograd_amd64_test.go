@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/wick-ml/wick/internal/backend"
 )
 
 // TestTransforms compares the transforms of all schemes with the plain ones.
@@ -95,8 +97,8 @@ func TestWinogradOfAllKernels(t *testing.T) {
 	chosen := current
 	defer func() { current = chosen }()
 	rows := func(t *testing.T, kn *kernel[float32]) {
-		current.gemm = kn
-		testWinograd(t)
+		current.gemm[backend.Highest] = kn
+		testWinograd(t, backend.Highest, 1e-6)
 	}
 	eachKernel(t, rows)
 	t.Run("plain", func(t *testing.T) { rows(t, &plain32) })

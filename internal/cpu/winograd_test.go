@@ -144,18 +144,20 @@ var winogradWant = sync.OnceValue(func() (want [][3][]float64) {
 })
 
 // testWinograd compares all passes with float64.
-func testWinograd(t *testing.T) {
+func testWinograd(t *testing.T, precision backend.Precision, bound float64) {
+	t.Helper()
 	for i, g := range winogradShapes {
 		p := newPasses(g, uint64(i))
+		p.be.SetPrecision(precision)
 		for pass, name := range passNames {
-			if got := distance(p.winograd(t, pass), winogradWant()[i][pass]); !(got <= 1e-6) {
-				t.Errorf("%+v: %s: got a relative error of %.2g, want 1e-6 at most", p.g, name, got)
+			if got := distance(p.winograd(t, pass), winogradWant()[i][pass]); !(got <= bound) {
+				t.Errorf("%+v, precision %d: %s: got a relative error of %.2g, want %g at most", p.g, precision, name, got, bound)
 			}
 		}
 	}
 }
 
-func TestWinograd(t *testing.T) { testWinograd(t) }
+func TestWinograd(t *testing.T) { testWinograd(t, backend.Highest, 1e-6) }
 
 // The bound of float32's highest precision, 1e-6, holds with something to spare for 256 channels and for 256 tiles.
 func TestWinogradError(t *testing.T) {
