@@ -11,6 +11,8 @@ package cpu
 // Panels are packed in float32 first, then each is split once and multiplied many
 // times. With several parts an infinity arrives as NaN.
 
+//go:generate go run -C gen . -part parts -out ../parts_amd64.s -stubs ../parts_stubs_amd64.go -pkg cpu
+
 // parts is a micro-kernel for split numbers and what goes with it.
 type parts[T float] struct {
 	count int // parts of a number

@@ -44,24 +44,35 @@ func plainParts(count, depth, width int) *parts[float32] {
 	split := splitPlainly(count, depth)
 	return &parts[float32]{count: count, depth: depth, splitA: split, splitB: split,
 		run: func(height, k int, a, b []uint16, c []float32, add bool) {
-			at := func(panel []uint16, lanes, i, l, part int) float32 {
-				return fromBfloat16(panel[i/depth*depth*lanes*count+(part*depth+i%depth/2*2)*lanes+2*l+i%2])
+			// rows are part p of a panel, k rows of lanes elements.
+			rows := func(panel []uint16, lanes, p int) []float32 {
+				s := make([]float32, 0, k*lanes)
+				for i := range k {
+					pairs := panel[i/depth*depth*lanes*count+(p*depth+i%depth/2*2)*lanes:]
+					for l := range lanes {
+						s = append(s, fromBfloat16(pairs[2*l+i%2]))
+					}
+				}
+				return s
 			}
-			for i := range height {
-				for j := range width {
-					var sum float32
-					for significance := count - 1; significance >= 0; significance-- {
-						for p := range significance + 1 {
-							for l := range k {
-								sum += at(a, height, l, i, p) * at(b, width, l, j, significance-p)
+			sums := make([]float32, height*width)
+			for significance := count - 1; significance >= 0; significance-- {
+				for p := range significance + 1 {
+					x, y := rows(a, height, p), rows(b, width, significance-p)
+					for l := range k {
+						for i, v := range x[l*height:][:height] {
+							for j, w := range y[l*width:][:width] {
+								sums[i*width+j] += v * w
 							}
 						}
 					}
-					if add {
-						sum += c[i*width+j]
-					}
-					c[i*width+j] = sum
 				}
+			}
+			for i, sum := range sums {
+				if add {
+					sum += c[i]
+				}
+				c[i] = sum
 			}
 		}}
 }
