@@ -13,6 +13,31 @@ import "github.com/wick-ml/wick/internal/backend"
 // Those of 3×3 taps, stride 1 and enough channels take Winograd's algorithm
 // instead, in winograd.go; depthwise ones need no products, see depthwise.go.
 
+// pass is one of a convolution's products.
+type pass int
+
+const (
+	forward pass = iota
+	inputGrad
+	weightGrad
+)
+
+// algorithm names what computes a pass of a convolution of float32 numbers: a fixed rule of the shape, the kernels and
+// the precision.
+func (be *Backend) algorithm(g backend.ConvGeom, p pass) string {
+	if depthwise(g) {
+		return "depthwise"
+	}
+	name := "direct"
+	if wi := be.winogradFor(g, p); wi != nil {
+		name = "winograd " + wi.scheme.name
+	}
+	if parts := kernelOf[float32](be.precision).parts; parts != nil {
+		name += " bf16" + []string{"", "x3", "x6"}[parts.count-1]
+	}
+	return name
+}
+
 // Conv2d convolves.
 func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGeom) {
 	if depthwise(g) {
@@ -24,9 +49,8 @@ func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGe
 		return
 	}
 	if dst.DType() == backend.Float32 {
-		if wi := be.winogradFor(g); wi != nil && wi.pays(g.N) {
-			wi.weight, wi.laneK, wi.laneC = data[float32](w), wi.c*9, 9
-			wi.scale, wi.relu = data[float32](scale), g.ReLU
+		if wi := be.winogradFor(g, forward); wi != nil {
+			wi.weight, wi.scale, wi.relu = data[float32](w), data[float32](scale), g.ReLU
 			wi.convolve(data[float32](dst), data[float32](x), data[float32](bias))
 			return
 		}
@@ -47,12 +71,10 @@ func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) 
 		return
 	}
 	if dx.DType() == backend.Float32 {
-		if wi := be.winogradFor(g); wi != nil {
-			wi.weight, wi.laneK, wi.laneC = data[float32](w), 9, wi.c*9
-			if wi.turn(); wi.pays(g.N) {
-				wi.convolve(data[float32](dx), data[float32](dy), nil)
-				return
-			}
+		if wi := be.winogradFor(g, inputGrad); wi != nil {
+			wi.weight = data[float32](w)
+			wi.convolve(data[float32](dx), data[float32](dy), nil)
+			return
 		}
 		conv2dInputGrad[float32](be, dx, dy, w, g)
 	} else {
@@ -71,7 +93,7 @@ func (be *Backend) Conv2dWeightGrad(dw, dy, x backend.Array, g backend.ConvGeom)
 		return
 	}
 	if dw.DType() == backend.Float32 {
-		if wi := be.winogradFor(g); wi != nil && wi.pays(0) {
+		if wi := be.winogradFor(g, weightGrad); wi != nil {
 			wi.weightGrad(data[float32](dw), data[float32](dy), data[float32](x))
 			return
 		}

@@ -12,7 +12,9 @@ package cpu
 // more and lose more: with 256 channels the relative error (L2) is 3e-7 for the
 // plain sum, 6e-7 for 2×4 outputs, 9e-7 for 3×3 (which save 3.2 times), and 1.2e-6 for
 // 4×4 (4 times), all of them twice as much if chains of additions are longer
-// than 64. Maps of two pixels, of which a tile would mostly read padding, have a
+// than 64. So 4×4 serve where less than the highest precision is asked for. With factors that
+// are rounded to bfloat16 the error is 2.3e-3 for the plain sum, and for 2×4 outputs 6.2e-3 of inputs
+// that come from a ReLU and 8.6e-3 of others. Maps of two pixels, of which a tile would mostly read padding, have a
 // scheme of their own: Karatsuba's, of 3 products a dimension, 4 times fewer in all
 // and without fractions.
 //
@@ -39,6 +41,7 @@ import (
 // outH×outW outputs, and h×w products.
 type scheme struct {
 	id                         int // among all schemes
+	name                       string
 	outH, outW, inH, inW, h, w int
 	skip                       int // the first input of a tile that is read, of those under the taps
 	maps                       *[5]linear
@@ -57,8 +60,9 @@ const (
 type linear struct{ rows, columns [][]float32 }
 
 var (
-	scheme2x4  = scheme{outH: 2, outW: 4, inH: 4, inW: 6, h: 4, w: 6, maps: newMaps(&filter2, &filter4)}
-	schemePair = scheme{id: 1, outH: 2, outW: 2, inH: 2, inW: 2, h: 3, w: 3, skip: 1, maps: newMaps(&filterPair, &filterPair)}
+	scheme2x4  = scheme{name: "2x4", outH: 2, outW: 4, inH: 4, inW: 6, h: 4, w: 6, maps: newMaps(&filter2, &filter4)}
+	schemePair = scheme{id: 1, name: "pair", outH: 2, outW: 2, inH: 2, inW: 2, h: 3, w: 3, skip: 1, maps: newMaps(&filterPair, &filterPair)}
+	scheme4x4  = scheme{id: 2, name: "4x4", outH: 4, outW: 4, inH: 6, inW: 6, h: 6, w: 6, maps: newMaps(&filter4, &filter4)}
 )
 
 // filter is the matrices Bᵀ, G and Aᵀ of one dimension.
@@ -183,8 +187,9 @@ func plainScatter(dst []float32, lanes *[8]int, blocks []int, src []float32, wid
 }
 
 const (
-	chain       = 64      // additions in a row, in one element of a product
 	unitTiles   = 8       // tiles of a unit of work, or vectors of them
+	stageTiles  = 16      // tiles that are staged together for the weight gradient
+	gradRows    = 128     // tiles at most whose panels are multiplied together for it
 	blockPanels = 4       // panels of a that are multiplied before their products are transformed
 	stageSize   = 8 << 10 // elements that are staged at a time
 	stageSpill  = 1 << 10 // elements that staging and transforms may write behind the end
@@ -215,52 +220,74 @@ type winograd struct {
 	relu         bool      // follows
 }
 
-// winogradFor readies the algorithm for a convolution of float32, or returns nil where there is
-// none.
-func (be *Backend) winogradFor(g backend.ConvGeom) *winograd {
-	kn := kernelOf[float32](be.precision)
-	if kn.parts != nil && kn.parts.count == 2 { // tiles lose too much: 1.6e-5
-		return nil
+// winogradFor readies the algorithm that serves a pass of a convolution of float32 numbers, or returns nil
+// where the plain sum does.
+func (be *Backend) winogradFor(g backend.ConvGeom, p pass) *winograd {
+	var best *winograd
+	for _, s := range be.schemesFor(g) {
+		if wi := be.newWinograd(s, g, p); wi.pays(p) && (best == nil || wi.products() <= best.products()) {
+			best = wi
+		}
 	}
+	return best
+}
+
+// products returns the number of products for a pair of channels of each image.
+func (wi *winograd) products() int { return wi.tilesH * wi.tilesW * wi.scheme.h * wi.scheme.w }
+
+// schemesFor lists the schemes that can compute a convolution with the precision, of large tiles first.
+func (be *Backend) schemesFor(g backend.ConvGeom) []*scheme {
 	if g.R != 3 || g.S != 3 || g.StrideH != 1 || g.StrideW != 1 || g.DilationH != 1 || g.DilationW != 1 ||
 		g.PadH > 2 || g.PadW > 2 || g.N*g.C*g.K*g.P*g.Q == 0 {
 		return nil
 	}
-	wi := &winograd{be: be, kn: kn, scheme: &scheme2x4, groups: g.Groups, n: g.N, c: g.C / g.Groups, k: g.K / g.Groups,
-		h: g.H, w: g.W, p: g.P, q: g.Q, padH: g.PadH, padW: g.PadW}
-	if g.H <= 2 && g.W <= 2 && g.PadH == 1 && g.PadW == 1 {
-		wi.scheme = &schemePair
+	parts := kernelOf[float32](be.precision).parts
+	switch {
+	case parts != nil && parts.count == 2: // tiles lose too much: 1.6e-5
+		return nil
+	case g.H <= 2 && g.W <= 2 && g.PadH == 1 && g.PadW == 1:
+		return []*scheme{&schemePair}
+	case parts == nil && be.precision != backend.Highest:
+		return []*scheme{&scheme4x4, &scheme2x4}
+	default:
+		return []*scheme{&scheme2x4}
 	}
-	wi.cut()
+}
+
+// newWinograd readies a scheme for a pass of a convolution.
+func (be *Backend) newWinograd(s *scheme, g backend.ConvGeom, p pass) *winograd {
+	wi := &winograd{be: be, kn: kernelOf[float32](be.precision), scheme: s, groups: g.Groups, n: g.N, c: g.C / g.Groups, k: g.K / g.Groups,
+		h: g.H, w: g.W, p: g.P, q: g.Q, padH: g.PadH, padW: g.PadW}
+	wi.laneK, wi.laneC = wi.c*9, 9
+	if p == inputGrad { // the convolution of the output's gradient, with the kernels turned by 180 degrees
+		wi.turned = true
+		wi.laneK, wi.laneC = wi.laneC, wi.laneK
+		wi.c, wi.k = wi.k, wi.c
+		wi.h, wi.w, wi.p, wi.q = wi.p, wi.q, wi.h, wi.w
+		wi.padH, wi.padW = 2-wi.padH, 2-wi.padW
+	}
+	wi.tilesH, wi.tilesW = ceil(wi.p, s.outH), ceil(wi.q, s.outW)
 	return wi
 }
 
-// cut cuts the output into tiles.
-func (wi *winograd) cut() {
-	wi.tilesH, wi.tilesW = ceil(wi.p, wi.scheme.outH), ceil(wi.q, wi.scheme.outW)
-}
-
-// turn makes the convolution that computes the gradient of the input: of the
-// output's gradient, with the kernels turned by 180 degrees.
-func (wi *winograd) turn() {
-	wi.c, wi.k = wi.k, wi.c
-	wi.h, wi.w, wi.p, wi.q = wi.p, wi.q, wi.h, wi.w
-	wi.padH, wi.padW = 2-wi.padH, 2-wi.padW
-	wi.turned = true
-	wi.cut()
-}
-
-// pays reports whether the algorithm is faster than the plain sum, for vectors of n
-// images or, if n is 0, of channels. It saves multiplications, but its transforms cost as
+// pays reports whether the algorithm is faster than the plain sum. It saves multiplications, but its transforms cost as
 // much as some more channels, and those of the weights as some more tiles. The numbers
 // were measured.
-func (wi *winograd) pays(n int) bool {
-	saved := 9 * float64(wi.p*wi.q) / float64(wi.tilesH*wi.tilesW*wi.scheme.h*wi.scheme.w)
-	if n > 0 {
+func (wi *winograd) pays(p pass) bool {
+	saved := 9 * float64(wi.p*wi.q) / float64(wi.products())
+	if p != weightGrad { // lanes are images
 		lanes := wi.kn.tiles.lanes
-		saved *= float64(n) / float64(ceil(n, lanes)*lanes)
+		saved *= float64(wi.n) / float64(ceil(wi.n, lanes)*lanes)
 	}
 	return saved > 1+14/float64(wi.c)+14/float64(wi.k)+8/float64(wi.n*wi.tilesH*wi.tilesW)
+}
+
+// chain returns the number of additions in a row, in one element of a product.
+func (wi *winograd) chain() int {
+	if wi.kn.parts != nil && wi.kn.parts.count == 1 {
+		return 256 // the sum's rounding is nothing to that of the factors
+	}
+	return 64
 }
 
 func ceil(a, b int) int { return (a + b - 1) / b }
@@ -573,7 +600,7 @@ func (wi *winograd) inputTiles(ws *tileSpace, dst []float32, at panels, x []floa
 // chains of additions that are not too long, and writes them, or adds them, to c: panel
 // by panel of b and row by row.
 func (wi *winograd) multiply(c []float32, stride int, a []float32, atA panels, heights []int, rows int, b []float32, atB panels, cols, depth int, add bool) {
-	width := wi.kn.width
+	width, chain := wi.kn.width, wi.chain()
 	for p := range wi.scheme.h * wi.scheme.w {
 		for col := 0; col < cols; col += width {
 			for d := 0; d < depth; d += chain {
@@ -780,15 +807,17 @@ func (wi *winograd) weightGrad(dw, dy, x []float32) {
 	s, kn := wi.scheme, wi.kn
 	products := s.h * s.w
 	// Blocks of tiles that are staged together: of several images if the maps are small.
-	rows, cols := wi.tilesH, wi.tilesW
+	pixels := stageSize/max(kn.width, maxWidth) - 8 // that fit
+	rows, cols := 1, wi.tilesW
 	if cols > unitTiles {
-		rows, cols = 1, ceil(cols, ceil(cols, unitTiles))
-	} else if rows*cols > unitTiles {
-		rows = unitTiles / cols
+		cols = ceil(cols, ceil(cols, unitTiles))
+	}
+	for row := ceil((cols-1)*s.outW+s.inW, 8) * 8; rows < wi.tilesH && (rows+1)*cols <= stageTiles && (rows*s.outH+s.inH)*row <= pixels; {
+		rows++
 	}
 	images := 1
 	if rows == wi.tilesH && cols == wi.tilesW {
-		most := min(chain/(rows*cols), (stageSize/max(kn.width, maxWidth)-8)/(ceil(max(wi.h*wi.w, wi.p*wi.q), 8)*8))
+		most := min(gradRows/(rows*cols), pixels/(ceil(max(wi.h*wi.w, wi.p*wi.q), 8)*8))
 		for 2*images <= most {
 			images *= 2
 		}
@@ -796,7 +825,7 @@ func (wi *winograd) weightGrad(dw, dy, x []float32) {
 	down, across := ceil(wi.tilesH, rows), ceil(wi.tilesW, cols)
 	blocks := ceil(wi.n, images) * down * across
 	// Blocks make batches, whose panels are multiplied; batches make pieces.
-	each := max(1, chain/(images*rows*cols))
+	each := max(1, gradRows/(images*rows*cols))
 	batches := ceil(blocks, each)
 	unitsK, unitsC := ceil(wi.k, weightRows), ceil(wi.c, weightRows)
 	rowsK, colsC := ceil(wi.k, unitsK), ceil(ceil(wi.c, unitsC), kn.width)*kn.width

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
@@ -78,6 +79,20 @@ var (
 	weightGradPair = linear{3, nil, [][]float64{{1, 0, 0}, {-1, 1, -1}, {0, 0, 1}}}
 )
 
+// plain returns the map without sums.
+func (l linear) plain() linear {
+	p := linear{inputs: l.inputs}
+	for _, row := range l.matrix {
+		whole := slices.Clone(row[:l.inputs])
+		for i, s := range l.sums {
+			whole[s.i] += row[l.inputs+i]
+			whole[s.j] += s.sign * row[l.inputs+i]
+		}
+		p.matrix = append(p.matrix, whole)
+	}
+	return p
+}
+
 // winograd writes the transforms of all schemes, and what scatters their results.
 func winograd() {
 	for _, bits := range []int{512, 256} {
@@ -89,6 +104,8 @@ func winograd() {
 				[2]linear{outputGrad2, outputGrad4}, [2]linear{weightGrad2, weightGrad4}},
 			{"Pair", [2]linear{inputPair, inputPair}, [2]linear{weightPair, weightPair}, [2]linear{outputPair, outputPair},
 				[2]linear{outputGradPair, outputGradPair}, [2]linear{weightGradPair, weightGradPair}},
+			{"4x4", [2]linear{input4.plain(), input4}, [2]linear{weight4.plain(), weight4}, [2]linear{output4.plain(), output4},
+				[2]linear{outputGrad4.plain(), outputGrad4}, [2]linear{weightGrad4.plain(), weightGrad4}},
 		} {
 			transform("input"+s.name, bits, s.input)
 			transform("weight"+s.name, bits, s.weight)
