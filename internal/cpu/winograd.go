@@ -840,12 +840,18 @@ func (wi *winograd) weightGrad(dw, dy, x []float32) {
 	// Blocks make batches, whose panels are multiplied; batches make pieces.
 	each := max(1, gradRows/(images*rows*cols))
 	batches := ceil(blocks, each)
-	unitsK, unitsC := ceil(wi.k, weightRows), ceil(wi.c, weightRows)
-	rowsK, colsC := ceil(wi.k, unitsK), ceil(ceil(wi.c, unitsC), kn.width)*kn.width
-	unitsK, unitsC = ceil(wi.k, rowsK), ceil(wi.c, colsC)
-	pieces := min(ceil(minUnits, wi.groups*unitsK*unitsC), ceil(batches, 4))
+	pieces := min(ceil(minUnits, wi.groups*ceil(wi.k, weightRows)*ceil(wi.c, weightRows)), ceil(batches, 4))
 	length := ceil(batches, pieces) // of a piece
 	pieces = ceil(batches, length)
+	// Units of rows and columns are smaller if there are too few for the cores.
+	var rowsK, colsC, unitsK, unitsC int
+	for rows := weightRows; rows >= 32; rows /= 2 {
+		rowsK, colsC = ceil(wi.k, ceil(wi.k, rows)), ceil(ceil(wi.c, ceil(wi.c, rows)), kn.width)*kn.width
+		unitsK, unitsC = ceil(wi.k, rowsK), ceil(wi.c, colsC)
+		if wi.groups*unitsK*unitsC*pieces >= 2*runtime.GOMAXPROCS(0) {
+			break
+		}
+	}
 	depth := each * images * rows * cols
 	atB, atC := newPanels(colsC, depth, 1), newPanels(colsC, rowsK+kn.heights[0], 1)
 	atA := newPanels(rowsK+kn.heights[0], depth, rowsK/4+4)
