@@ -225,6 +225,9 @@ func (im *image[T]) init() {
 		minQ, maxQ = min(minQ, q), max(maxQ, q)
 	}
 	im.minQ, im.row = minQ, im.q+maxQ-minQ
+	if im.strideW == 2 {
+		im.row = (im.row + 7) / 8 * 8 // so that rows of both residues may be written in whole eights at once
+	}
 	for _, t := range im.taps {
 		q := floor(t.w, im.strideW)
 		im.offsets = append(im.offsets, ((t.h-im.minH)*im.strideW+t.w-q*im.strideW)*im.row+q-minQ)
@@ -284,9 +287,13 @@ func (im *image[T]) stage(kn *kernel[T], ws *workspace[T], s *staged, c, toC, le
 	}
 	images := s.channel / s.image
 	dst, src := ws.image[(first-top)*im.strideW*im.row:], im.data[s.n*im.stride+first*im.w:]
-	if im.strideW == 1 {
-		ws.stage = stageGeom{images: images, rows: last - first, dstImage: s.image, srcImage: im.stride, dstRow: im.row, srcRow: im.w,
-			blocks: (im.row + 7) / 8, shift: im.minQ, from: max(-im.minQ, 0), to: min(im.w-im.minQ, im.row)}
+	if im.strideW <= 2 {
+		shift, row := im.strideW*im.minQ, im.strideW*im.row
+		ws.stage = stageGeom{images: images, rows: last - first, dstImage: s.image, srcImage: im.stride, dstRow: row, srcRow: im.w,
+			blocks: (im.row + 7) / 8, shift: shift, from: max(-shift, 0), to: min(im.w-shift, row)}
+		if im.strideW == 2 {
+			ws.stage.odd = im.row
+		}
 		for ; c < s.toC; c++ {
 			kn.stage(dst, src[c*im.h*im.w:], &ws.stage)
 			dst = dst[s.channel:]

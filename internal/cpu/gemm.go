@@ -57,13 +57,16 @@ type kernel[T float] struct {
 }
 
 // stageGeom says how rows of images are staged: element i of a row is
-// src[i+shift] where from <= i < to, else 0, for i < 8·blocks.
+// src[i+shift] where from <= i < to, else 0, for i < 8·blocks. If odd is not 0,
+// element i is that for 2·i, and element i+odd that for 2·i+1. Assembly knows the
+// order of the fields.
 type stageGeom struct {
 	images, rows       int
 	dstImage, srcImage int // from one image to the next
 	dstRow, srcRow     int // from one row to the next
 	blocks             int
 	shift, from, to    int
+	odd                int // from a row's even columns to its odd ones
 }
 
 // kernelOf returns the kernel for T.
@@ -144,11 +147,21 @@ func plainCopy[T float](dst []T, width int, src []T, offsets []int, pieces []pie
 func plainStage[T float](dst, src []T, g *stageGeom) {
 	for n := range g.images {
 		for r := range g.rows {
-			row := dst[n*g.dstImage+r*g.dstRow:][:8*g.blocks]
+			row, at := dst[n*g.dstImage+r*g.dstRow:], n*g.srcImage+r*g.srcRow+g.shift
+			if g.odd != 0 {
+				for i := range 8 * g.blocks {
+					row[i], row[i+g.odd] = 0, 0
+				}
+				for i := g.from; i < min(g.to, 16*g.blocks); i++ {
+					row[i/2+i%2*g.odd] = src[at+i]
+				}
+				continue
+			}
+			row = row[:8*g.blocks]
 			from, to := min(g.from, len(row)), min(g.to, len(row))
 			clear(row[:from])
 			if from < to {
-				copy(row[from:to], src[n*g.srcImage+r*g.srcRow+g.shift+from:])
+				copy(row[from:to], src[at+from:])
 			}
 			clear(row[max(from, to):])
 		}

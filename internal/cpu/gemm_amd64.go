@@ -54,7 +54,11 @@ func copyAVX(dst []float32, width int, src []float32, offsets []int, pieces []pi
 }
 
 func stageAVX(dst, src []float32, g *stageGeom) {
-	if g.images > 0 && g.rows > 0 && g.blocks > 0 {
+	switch {
+	case g.images <= 0 || g.rows <= 0 || g.blocks <= 0:
+	case g.odd != 0:
+		stage8by2(&dst[0], &src[0], &g.images)
+	default:
 		stage8(&dst[0], &src[0], &g.images)
 	}
 }

@@ -674,17 +674,72 @@ TEXT ·stage8(SB), NOSPLIT, $0-24
 	MOVQ         src+8(FP), CX
 	MOVQ         geom+16(FP), DX
 	MOVQ         (DX), BX
-	MOVQ         8(DX), SI
-	MOVQ         16(DX), DI
-	MOVQ         24(DX), R8
-	MOVQ         32(DX), R9
-	MOVQ         40(DX), R10
-	MOVQ         48(DX), R11
-	MOVQ         56(DX), R12
-	LEAQ         (CX)(R12*4), CX
+	MOVQ         16(DX), SI
+	MOVQ         24(DX), DI
+	MOVQ         32(DX), R8
+	MOVQ         40(DX), R9
+	MOVQ         56(DX), R10
+	LEAQ         (CX)(R10*4), CX
+	SHLQ         $0x02, SI
 	SHLQ         $0x02, DI
 	SHLQ         $0x02, R8
 	SHLQ         $0x02, R9
+	VMOVDQU      iota8<>+0(SB), Y0
+	VPBROADCASTD 64(DX), Y2
+	VPBROADCASTD 72(DX), Y1
+	VPCMPEQD     Y3, Y3, Y3
+	VPSRLD       $0x1f, Y3, Y3
+	VPSLLD       $0x03, Y3, Y3
+
+image:
+	MOVQ AX, R10
+	MOVQ CX, R11
+	MOVQ 8(DX), R12
+
+row:
+	XORQ    R13, R13
+	MOVQ    48(DX), R14
+	VMOVDQA Y0, Y4
+
+block:
+	VPCMPGTD   Y4, Y2, Y6
+	VPCMPGTD   Y4, Y1, Y5
+	VPANDN     Y5, Y6, Y5
+	VMASKMOVPS (R11)(R13*1), Y5, Y5
+	VPADDD     Y3, Y4, Y4
+	VMOVUPS    Y5, (R10)(R13*1)
+	ADDQ       $0x20, R13
+	DECQ       R14
+	JNZ        block
+	ADDQ       R8, R10
+	ADDQ       R9, R11
+	DECQ       R12
+	JNZ        row
+	ADDQ       SI, AX
+	ADDQ       DI, CX
+	DECQ       BX
+	JNZ        image
+	VZEROUPPER
+	RET
+
+// func stage8by2(dst *float32, src *float32, geom *int)
+// Requires: AVX, AVX2
+TEXT ·stage8by2(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         geom+16(FP), DX
+	MOVQ         (DX), BX
+	MOVQ         16(DX), SI
+	MOVQ         24(DX), DI
+	MOVQ         32(DX), R8
+	MOVQ         40(DX), R9
+	MOVQ         56(DX), R10
+	LEAQ         (CX)(R10*4), CX
+	SHLQ         $0x02, SI
+	SHLQ         $0x02, DI
+	SHLQ         $0x02, R8
+	SHLQ         $0x02, R9
+	MOVQ         80(DX), R10
 	SHLQ         $0x02, R10
 	VMOVDQU      iota8<>+0(SB), Y0
 	VPBROADCASTD 64(DX), Y2
@@ -694,31 +749,43 @@ TEXT ·stage8(SB), NOSPLIT, $0-24
 	VPSLLD       $0x03, Y3, Y3
 
 image:
-	MOVQ AX, DX
+	MOVQ AX, R11
 	MOVQ CX, R12
-	MOVQ SI, R13
+	MOVQ 8(DX), R13
 
 row:
 	XORQ    R14, R14
-	MOVQ    R11, R15
+	MOVQ    48(DX), R15
 	VMOVDQA Y0, Y4
 
 block:
 	VPCMPGTD   Y4, Y2, Y6
 	VPCMPGTD   Y4, Y1, Y5
 	VPANDN     Y5, Y6, Y5
-	VMASKMOVPS (R12)(R14*1), Y5, Y5
-	VMOVUPS    Y5, (DX)(R14*1)
+	VMASKMOVPS (R12)(R14*2), Y5, Y5
 	VPADDD     Y3, Y4, Y4
+	VPCMPGTD   Y4, Y2, Y7
+	VPCMPGTD   Y4, Y1, Y6
+	VPANDN     Y6, Y7, Y6
+	VMASKMOVPS 32(R12)(R14*2), Y6, Y6
+	VPADDD     Y3, Y4, Y4
+	VSHUFPS    $0x88, Y6, Y5, Y7
+	VSHUFPS    $0xdd, Y6, Y5, Y5
+	VPERMPD    $0xd8, Y7, Y7
+	VPERMPD    $0xd8, Y5, Y5
+	VMOVUPS    Y7, (R11)(R14*1)
+	ADDQ       R10, R14
+	VMOVUPS    Y5, (R11)(R14*1)
+	SUBQ       R10, R14
 	ADDQ       $0x20, R14
 	DECQ       R15
 	JNZ        block
-	ADDQ       R9, DX
-	ADDQ       R10, R12
+	ADDQ       R8, R11
+	ADDQ       R9, R12
 	DECQ       R13
 	JNZ        row
-	ADDQ       DI, AX
-	ADDQ       R8, CX
+	ADDQ       SI, AX
+	ADDQ       DI, CX
 	DECQ       BX
 	JNZ        image
 	VZEROUPPER

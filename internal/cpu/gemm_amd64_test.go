@@ -189,18 +189,27 @@ func TestStage(t *testing.T) {
 		for width := 1; width < 68; width++ {
 			for shift := -9; shift <= 9; shift += 3 {
 				for _, images := range []int{1, 3} {
-					const rows = 2
-					row := width + 5
-					g := stageGeom{images: images, rows: rows, dstImage: rows*row + 7, srcImage: rows * width, dstRow: row, srcRow: width,
-						blocks: (row + 7) / 8, shift: shift, from: max(-shift, 0), to: min(width-shift, row)}
-					n := (images-1)*g.dstImage + (rows-1)*row + 8*g.blocks
-					for _, place := range []func(f fence, n, offset int) []float32{fence.first, fence.last} {
-						src, dst := randomize(r, place(fsrc, images*rows*width, width%4)), randomize(r, place(fdst, n, width%4))
-						want := slices.Clone(dst)
-						plainStage(want, src, &g)
-						kn.stage(dst, src, &g)
-						if !slices.Equal(dst, want) {
-							t.Fatalf("%+v:\ngot  %v\nwant %v", g, dst, want)
+					for columns := 1; columns <= 2; columns++ {
+						const rows = 2
+						row := (width + 5 + columns - 1) / columns
+						if columns == 2 {
+							row = (row + 7) / 8 * 8
+						}
+						g := stageGeom{images: images, rows: rows, dstImage: columns*rows*row + 7, srcImage: rows * width, dstRow: columns * row,
+							srcRow: width, blocks: (row + 7) / 8, shift: shift, from: max(-shift, 0), to: min(width-shift, columns*row)}
+						n := (images-1)*g.dstImage + (rows-1)*g.dstRow + 8*g.blocks
+						if columns == 2 {
+							g.odd = row
+							n += row
+						}
+						for _, place := range []func(f fence, n, offset int) []float32{fence.first, fence.last} {
+							src, dst := randomize(r, place(fsrc, images*rows*width, width%4)), randomize(r, place(fdst, n, width%4))
+							want := slices.Clone(dst)
+							plainStage(want, src, &g)
+							kn.stage(dst, src, &g)
+							if !slices.Equal(dst, want) {
+								t.Fatalf("%+v:\ngot  %v\nwant %v", g, dst, want)
+							}
 						}
 					}
 				}

@@ -41,3 +41,10 @@ func copy8(dst *float32, width int, src *float32, offsets *int, n int, pieces *i
 //
 //go:noescape
 func stage8(dst *float32, src *float32, geom *int)
+
+// stage8by2 parts columns while it copies: element i of a row of dst, for i < 8·geom.blocks, is src[2·i+geom.shift], and
+// element i+geom.odd is src[2·i+1+geom.shift], where the index less the shift is at least geom.from and below geom.to, else
+// 0. The rest is as with stage8.
+//
+//go:noescape
+func stage8by2(dst *float32, src *float32, geom *int)

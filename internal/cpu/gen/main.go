@@ -27,6 +27,7 @@ func main() {
 		transpose8()
 		copy8()
 		stage8()
+		stage8by2()
 	case "vector":
 		vector()
 	case "winograd":
@@ -270,10 +271,10 @@ func copy8() {
 	RET()
 }
 
-// stage8 writes the staging of an image: rows of eight elements at a time, with
-// zeros where they reach over the image's edges.
+// stage8 writes the staging of images: rows of eight elements at a time, with
+// zeros where they reach over an image's edges.
 func stage8() {
-	iota8 := GLOBL("iota8", attr.RODATA|attr.NOPTR)
+	iota8 = GLOBL("iota8", attr.RODATA|attr.NOPTR)
 	for i := range 8 {
 		DATA(4*i, U32(i))
 	}
@@ -284,6 +285,38 @@ func stage8() {
 		"src[i+geom.shift] where geom.from <= i < geom.to, else 0. Sources outside these limits are not read. geom points at the first",
 		"field of a stageGeom. It needs AVX2.",
 	)
+	stage(1, func(load func(i int) reg.VecVirtual, dst, at, _ reg.GPVirtual) {
+		VMOVUPS(load(0), Mem{Base: dst, Index: at, Scale: 1})
+	})
+}
+
+// stage8by2 is stage8 for images whose columns are parted into even and odd ones.
+func stage8by2() {
+	TEXT("stage8by2", NOSPLIT, "func(dst, src *float32, geom *int)")
+	Pragma("noescape")
+	Doc(
+		"stage8by2 parts columns while it copies: element i of a row of dst, for i < 8·geom.blocks, is src[2·i+geom.shift], and",
+		"element i+geom.odd is src[2·i+1+geom.shift], where the index less the shift is at least geom.from and below geom.to, else",
+		"0. The rest is as with stage8.",
+	)
+	stage(2, func(load func(i int) reg.VecVirtual, dst, at, odd reg.GPVirtual) {
+		lo, hi, even := load(0), load(1), YMM()
+		VSHUFPS(Imm(0x88), hi, lo, even)
+		VSHUFPS(Imm(0xdd), hi, lo, lo)
+		VPERMPD(Imm(0xd8), even, even)
+		VPERMPD(Imm(0xd8), lo, lo)
+		VMOVUPS(even, Mem{Base: dst, Index: at, Scale: 1})
+		ADDQ(odd, at)
+		VMOVUPS(lo, Mem{Base: dst, Index: at, Scale: 1})
+		SUBQ(odd, at)
+	})
+}
+
+// iota8 is the numbers from 0 to 7.
+var iota8 Mem
+
+// stage loops over rows. In each turn store writes eight elements at dst + at, from as many loads as there are columns for each.
+func stage(columns uint8, store func(load func(i int) reg.VecVirtual, dst, at, odd reg.GPVirtual)) {
 	dst := Load(Param("dst"), GP64())
 	src := Load(Param("src"), GP64())
 	g := Load(Param("geom"), GP64())
@@ -292,13 +325,17 @@ func stage8() {
 		MOVQ(Mem{Base: g, Disp: 8 * i}, r)
 		return r
 	}
-	images, rows := field(0), field(1)
+	images := field(0)
 	dstImage, srcImage, dstRow, srcRow := field(2), field(3), field(4), field(5)
-	blocks := field(6)
 	shift := field(7)
 	LEAQ(Mem{Base: src, Index: shift, Scale: 4}, src)
 	for _, stride := range []reg.GPVirtual{dstImage, srcImage, dstRow, srcRow} {
 		SHLQ(Imm(2), stride)
+	}
+	var odd reg.GPVirtual
+	if columns > 1 {
+		odd = field(10)
+		SHLQ(Imm(2), odd)
 	}
 	first, to, from, step := YMM(), YMM(), YMM(), YMM()
 	VMOVDQU(iota8, first)
@@ -312,21 +349,23 @@ func stage8() {
 	d, s, left := GP64(), GP64(), GP64()
 	MOVQ(dst, d)
 	MOVQ(src, s)
-	MOVQ(rows, left)
+	MOVQ(Mem{Base: g, Disp: 8 * 1}, left)
 	Label("row")
 	at, todo := GP64(), GP64()
 	XORQ(at, at)
-	MOVQ(blocks, todo)
+	MOVQ(Mem{Base: g, Disp: 8 * 6}, todo)
 	i := YMM()
 	VMOVDQA(first, i)
 	Label("block")
-	mask, below, v := YMM(), YMM(), YMM()
-	VPCMPGTD(i, from, below)
-	VPCMPGTD(i, to, mask)
-	VPANDN(mask, below, mask) // i < to and not from > i
-	VMASKMOVPS(Mem{Base: s, Index: at, Scale: 1}, mask, v)
-	VMOVUPS(v, Mem{Base: d, Index: at, Scale: 1})
-	VPADDD(step, i, i)
+	store(func(block int) reg.VecVirtual {
+		mask, below, v := YMM(), YMM(), YMM()
+		VPCMPGTD(i, from, below)
+		VPCMPGTD(i, to, mask)
+		VPANDN(mask, below, mask) // i < to and not from > i
+		VMASKMOVPS(Mem{Base: s, Index: at, Scale: columns, Disp: 32 * block}, mask, v)
+		VPADDD(step, i, i)
+		return v
+	}, d, at, odd)
 	ADDQ(Imm(32), at)
 	DECQ(todo)
 	JNZ(LabelRef("block"))
