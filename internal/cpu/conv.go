@@ -11,10 +11,15 @@ import "github.com/wick-ml/wick/internal/backend"
 //	weight grad  dy[k, (n,p,q)]    · x[(n,p,q), (c,r,s)]
 //
 // Those of 3×3 taps, stride 1 and enough channels take Winograd's algorithm
-// instead, in winograd.go; depthwise ones need no products, see depthwise.go.
+// instead, in winograd.go; depthwise ones need no products, see depthwise.go, nor
+// do those of 3×3 taps and few channels, see direct.go.
 
 // Conv2d convolves.
 func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGeom) {
+	if direct(dst.DType(), g) {
+		be.conv2dDirect(dst, x, w, scale, bias, g)
+		return
+	}
 	if depthwise(g) {
 		if dst.DType() == backend.Float32 {
 			conv2dDepthwise[float32](be, dst, x, w, scale, bias, g)
@@ -38,11 +43,15 @@ func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGe
 
 // Conv2dInputGrad computes the gradient of the input.
 func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) {
-	if depthwise(g) {
+	if direct(dx.DType(), g) {
+		be.conv2dInputGradDirect(dx, dy, w, g)
+		return
+	}
+	if fewInputs(g) {
 		if dx.DType() == backend.Float32 {
-			conv2dInputGradDepthwise[float32](be, dx, dy, w, g)
+			conv2dInputGradFew[float32](be, dx, dy, w, g)
 		} else {
-			conv2dInputGradDepthwise[float64](be, dx, dy, w, g)
+			conv2dInputGradFew[float64](be, dx, dy, w, g)
 		}
 		return
 	}
@@ -62,6 +71,10 @@ func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) 
 
 // Conv2dWeightGrad computes the gradient of the weight.
 func (be *Backend) Conv2dWeightGrad(dw, dy, x backend.Array, g backend.ConvGeom) {
+	if direct(dw.DType(), g) {
+		be.conv2dWeightGradDirect(dw, dy, x, g)
+		return
+	}
 	if depthwise(g) {
 		if dw.DType() == backend.Float32 {
 			conv2dWeightGradDepthwise[float32](be, dw, dy, x, g)
@@ -120,31 +133,54 @@ func forwardTaps(g backend.ConvGeom) []tap {
 func conv2dInputGrad[T float](be *Backend, dx, dy, w backend.Array, g backend.ConvGeom) {
 	in, out, weight := data[T](dx), data[T](dy), data[T](w)
 	c, k := g.C/g.Groups, g.K/g.Groups
-	for a := range min(g.StrideH, g.H) {
-		for b := range min(g.StrideW, g.W) {
-			var taps []tap
-			var places []int // of the taps in the weight
-			for r := range g.R {
-				for s := range g.S {
-					h, w := a+g.PadH-r*g.DilationH, b+g.PadW-s*g.DilationW
-					if h%g.StrideH == 0 && w%g.StrideW == 0 {
-						taps = append(taps, tap{h: h / g.StrideH, w: w / g.StrideW})
-						places = append(places, r*g.S+s)
+	scratch(be, len(weight)+8, func(turned []T) { // whole eights are read at the end
+		for a := range min(g.StrideH, g.H) {
+			for b := range min(g.StrideW, g.W) {
+				var taps []tap
+				var places []int // of the taps in the weight
+				for r := range g.R {
+					for s := range g.S {
+						h, w := a+g.PadH-r*g.DilationH, b+g.PadW-s*g.DilationW
+						if h%g.StrideH == 0 && w%g.StrideW == 0 {
+							taps = append(taps, tap{h: h / g.StrideH, w: w / g.StrideW})
+							places = append(places, r*g.S+s)
+						}
 					}
 				}
+				depth := k * len(taps)
+				matrices := weight // depth rows of input channels for each group
+				if g.R*g.S > 1 {
+					matrices = turned[:g.Groups*depth*c+8]
+					turnWeight(turned, weight, g.K, c, g.R*g.S, places)
+				}
+				p, q := (g.H-a+g.StrideH-1)/g.StrideH, (g.W-b+g.StrideW-1)/g.StrideW
+				im := image[T]{lanes: true, images: g.N, channels: k, stride: g.K * g.P * g.Q, h: g.P, w: g.Q,
+					p: p, q: q, strideH: 1, strideW: 1, taps: taps}
+				im.init()
+				product(be, g.Groups, c, g.N*p*q, depth, func(i int) (operand[T], operand[T], sink[T]) {
+					return &matrix[T]{data: matrices[min(i*depth*c, len(matrices)):], ld: c},
+						im.from(out, i*k*g.P*g.Q),
+						&imageSink[T]{data: in[i*c*g.H*g.W+a*g.W+b:], stride: g.C * g.H * g.W, plane: g.H * g.W,
+							p: p, q: q, strideP: g.StrideH * g.W, strideQ: g.StrideW}
+				})
 			}
-			p, q := (g.H-a+g.StrideH-1)/g.StrideH, (g.W-b+g.StrideW-1)/g.StrideW
-			im := image[T]{lanes: true, images: g.N, channels: k, stride: g.K * g.P * g.Q, h: g.P, w: g.Q,
-				p: p, q: q, strideH: 1, strideW: 1, taps: taps}
-			im.init()
-			product(be, g.Groups, c, g.N*p*q, k*len(taps), func(i int) (operand[T], operand[T], sink[T]) {
-				return &kernels[T]{data: weight[min(i*k*c*g.R*g.S, len(weight)):], lane: g.R * g.S, channel: c * g.R * g.S, taps: places},
-					im.from(out, i*k*g.P*g.Q),
-					&imageSink[T]{data: in[i*c*g.H*g.W+a*g.W+b:], stride: g.C * g.H * g.W, plane: g.H * g.W,
-						p: p, q: q, strideP: g.StrideH * g.W, strideQ: g.StrideW}
-			})
 		}
-	}
+	})
+}
+
+// turnWeight writes, for each of k output channels, a row of c input channels for
+// each of the taps that take part, by their places among all.
+func turnWeight[T float](dst, weight []T, k, c, taps int, places []int) {
+	parallel(k, grain/max(1, c*taps), func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			from, to := plane(weight, i, c*taps), plane(dst, i, c*len(places))
+			for t, place := range places {
+				for j := range to[t*c : (t+1)*c] {
+					to[t*c+j] = from[j*taps+place]
+				}
+			}
+		}
+	})
 }
 
 func conv2dWeightGrad[T float](be *Backend, dw, dy, x backend.Array, g backend.ConvGeom) {
@@ -480,44 +516,6 @@ func (im *image[T]) at(px, c int, t tap) T {
 	return im.data[n*im.stride+(c*im.h+h)*im.w+w]
 }
 
-// kernels is the weight as an operand of the input gradient: lanes run over
-// input channels, depth over (output channel, tap).
-type kernels[T float] struct {
-	data          []T
-	lane, channel int   // elements from one input channel, and from one output channel, to the next
-	taps          []int // the taps that take part, by their places in the weight
-}
-
-func (w *kernels[T]) pack(_ *kernel[T], _ *workspace[T], dst []T, widths []int, lane, lanes, k0, k int) {
-	c, t := k0/len(w.taps), k0%len(w.taps)
-	// Channels outside and panels inside, in the order in which the weight lies in memory.
-	for i := 0; i < k; {
-		n := min(len(w.taps)-t, k-i)
-		panel, src, left := dst, w.data[c*w.channel+lane*w.lane:], lanes
-		for _, width := range widths {
-			there := min(width, left)
-			for j, tap := range w.taps[t : t+n] {
-				row := panel[(i+j)*width:][:width]
-				at := tap
-				for l := range row[:there] {
-					row[l] = src[at]
-					at += w.lane
-				}
-				for l := there; l < width; l++ {
-					row[l] = 0
-				}
-			}
-			panel = panel[panelSize(width, k):]
-			if left -= there; left > 0 {
-				src = src[there*w.lane:]
-			}
-		}
-		i += n
-		t = 0
-		c++
-	}
-}
-
 // imageSink writes rows as channels and columns as the pixels (n, p, q) of a
 // grid, scaled and with a bias where there are such, and with ReLU if wanted.
 type imageSink[T float] struct {
@@ -557,6 +555,10 @@ func (s *imageSink[T]) store(ws *workspace[T], t tile[T]) {
 	}
 	t.copy(ws, s.data[t.row*s.plane:], s.plane, pieces)
 	if len(runs) == 0 {
+		return
+	}
+	if s.strideQ == 2 {
+		kernelOf[T]().spread(s.data[t.row*s.plane:], t.c, t.rows, s.plane, t.width, runs)
 		return
 	}
 	kn := vectorOf[T]()

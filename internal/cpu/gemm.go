@@ -52,6 +52,8 @@ type kernel[T float] struct {
 	copy func(dst []T, width int, src []T, offsets []int, pieces []piece)
 	// stage copies rows of images, with zeros where they reach over an image's edges.
 	stage func(dst, src []T, g *stageGeom)
+	// spread copies runs of rows to every other column: dst[i·dstRow + runs[j].dst + 2·l] = src[i·srcRow + runs[j].src + l].
+	spread func(dst, src []T, rows, dstRow, srcRow int, runs []run)
 	// tiles is what Winograd's algorithms need.
 	tiles *tileKernels
 }
@@ -81,9 +83,11 @@ func kernelOf[T float]() *kernel[T] {
 
 var (
 	plain32 = kernel[float32]{heights: []int{4}, width: 8, run: plainRun[float32],
-		transpose: plainTranspose[float32], copy: plainCopy[float32], stage: plainStage[float32], tiles: &plainTiles}
+		transpose: plainTranspose[float32], copy: plainCopy[float32], stage: plainStage[float32],
+		spread: plainSpread[float32], tiles: &plainTiles}
 	plain64 = kernel[float64]{heights: []int{4}, width: 8, run: plainRun[float64],
-		transpose: plainTranspose[float64], copy: plainCopy[float64], stage: plainStage[float64]}
+		transpose: plainTranspose[float64], copy: plainCopy[float64], stage: plainStage[float64],
+		spread: plainSpread[float64]}
 )
 
 // plainRun is the micro-kernel in Go, of 4×8 elements, in pieces of 2×4 whose
@@ -164,6 +168,17 @@ func plainStage[T float](dst, src []T, g *stageGeom) {
 				copy(row[from:to], src[at+from:])
 			}
 			clear(row[max(from, to):])
+		}
+	}
+}
+
+func plainSpread[T float](dst, src []T, rows, dstRow, srcRow int, runs []run) {
+	for i := range rows {
+		for _, r := range runs {
+			to := dst[i*dstRow+r.dst:]
+			for l, v := range src[i*srcRow+r.src:][:r.n] {
+				to[2*l] = v
+			}
 		}
 	}
 }
@@ -277,7 +292,7 @@ func newPlan(count, m, n, k, width int) plan {
 		if rows <= 64 && cols <= 2*width {
 			break
 		}
-		if rows > 128 || cols <= 2*width { // rows first: packing a costs more than packing b in a convolution
+		if cols <= 2*width || rows > 64 && tilesM*n < tilesN*m { // what costs less packing: of b for each part of m, of a for each of n
 			tilesM *= 2
 		} else {
 			tilesN *= 2

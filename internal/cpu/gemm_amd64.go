@@ -28,7 +28,12 @@ var kernel512 = kernel[float32]{
 	transpose: transposeAVX,
 	copy:      copyAVX,
 	stage:     stageAVX,
-	tiles:     tilesAVX(16, &transforms512),
+	spread: func(dst, src []float32, rows, dstRow, srcRow int, runs []run) {
+		if rows > 0 && len(runs) > 0 {
+			spread8(&dst[0], &src[0], rows, dstRow, srcRow, &runs[0].dst, len(runs))
+		}
+	},
+	tiles: tilesAVX(16, &transforms512),
 }
 
 var kernel256 = kernel[float32]{
@@ -38,6 +43,7 @@ var kernel256 = kernel[float32]{
 	transpose: transposeAVX,
 	copy:      copyAVX,
 	stage:     stageAVX,
+	spread:    plainSpread[float32],
 	tiles:     tilesAVX(8, &transforms256),
 }
 

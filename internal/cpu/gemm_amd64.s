@@ -790,3 +790,65 @@ block:
 	JNZ        image
 	VZEROUPPER
 	RET
+
+// func spread8(dst *float32, src *float32, rows int, dstRow int, srcRow int, runs *int, n int)
+// Requires: AVX, AVX512F
+TEXT ·spread8(SB), NOSPLIT, $0-56
+	MOVQ  dst+0(FP), AX
+	MOVQ  src+8(FP), DX
+	MOVQ  rows+16(FP), BX
+	MOVQ  dstRow+24(FP), SI
+	MOVQ  srcRow+32(FP), DI
+	MOVQ  runs+40(FP), R8
+	MOVQ  n+48(FP), R9
+	SHLQ  $0x02, SI
+	SHLQ  $0x02, DI
+	MOVQ  $0x00005555, R10
+	KMOVW R10, K1
+
+row:
+	MOVQ R8, R11
+	MOVQ R9, R12
+
+run:
+	MOVQ (R11), R13
+	LEAQ (AX)(R13*4), R13
+	MOVQ 8(R11), R14
+	LEAQ (DX)(R14*4), R14
+	MOVQ 16(R11), CX
+	SUBQ $0x08, CX
+	JLT  rest
+
+eight:
+	VPMOVZXDQ (R14), Z0
+	VMOVUPS   Z0, K1, (R13)
+	ADDQ      $0x20, R14
+	ADDQ      $0x40, R13
+	SUBQ      $0x08, CX
+	JGE       eight
+
+rest:
+	ADDQ        $0x08, CX
+	JZ          next
+	MOVQ        $0x00000001, R10
+	SHLQ        CL, R10
+	DECQ        R10
+	KMOVW       R10, K2
+	INCQ        R10
+	SHLQ        CL, R10
+	DECQ        R10
+	ANDQ        $0x00005555, R10
+	KMOVW       R10, K3
+	VPMOVZXDQ.Z (R14), K2, Z0
+	VMOVUPS     Z0, K3, (R13)
+
+next:
+	ADDQ $0x18, R11
+	DECQ R12
+	JNZ  run
+	ADDQ SI, AX
+	ADDQ DI, DX
+	DECQ BX
+	JNZ  row
+	VZEROUPPER
+	RET

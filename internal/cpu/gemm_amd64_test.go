@@ -218,6 +218,31 @@ func TestStage(t *testing.T) {
 	})
 }
 
+func TestSpread(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	eachKernel(t, func(t *testing.T, kn *kernel[float32]) {
+		fsrc, fdst := newFence(t, 1000), newFence(t, 2000)
+		for n := range 68 {
+			for _, rows := range []int{0, 1, 3} {
+				offset := n % 4
+				runs := []run{{dst: 2*n + 3, src: 0, n: n / 2}, {dst: 1, src: n, n: n}}
+				if n == 0 {
+					runs = nil
+				}
+				src := randomize(r, fsrc.last(max(0, (rows-1)*(2*n+5)+2*n), offset))
+				dst := fdst.last(max(0, (rows-1)*(4*n+7)+2*n+3+max(0, n/2*2-1)), offset)
+				randomize(r, fdst)
+				want := slices.Clone(fdst)
+				plainSpread(fence(want).last(len(dst), offset), src, rows, 4*n+7, 2*n+5, runs)
+				kn.spread(dst, src, rows, 4*n+7, 2*n+5, runs)
+				if !slices.Equal(fdst, want) {
+					t.Fatalf("%d rows of %d elements:\ngot  %v\nwant %v", rows, n, dst, want)
+				}
+			}
+		}
+	})
+}
+
 // TestProductsOfAllKernels runs the rows of the conformance suite that multiply
 // matrices with the kernels that this machine would not choose.
 func TestProductsOfAllKernels(t *testing.T) {

@@ -48,3 +48,9 @@ func stage8(dst *float32, src *float32, geom *int)
 //
 //go:noescape
 func stage8by2(dst *float32, src *float32, geom *int)
+
+// spread8 copies n > 0 runs of each of rows > 0 rows, which are dstRow and srcRow elements apart: dst[run.dst+2·i] =
+// src[run.src+i], for i < run.n. runs points at the first field of the first run. It needs AVX-512F.
+//
+//go:noescape
+func spread8(dst *float32, src *float32, rows int, dstRow int, srcRow int, runs *int, n int)
