@@ -36,11 +36,11 @@ func direct(d backend.DType, g backend.ConvGeom) bool {
 	return min(c, k) >= 1 && (min(c, k) <= 4 || max(c, k) <= 8)
 }
 
-// strips cuts the p×q pixels that are convolved from h×w with a border of pad.
-func strips(h, w, p, q, padH, padW int) []strip {
+// strips cuts the p×q pixels that are convolved from h×w with a border of pad. add is that of all strips.
+func strips(h, w, p, q, padH, padW, add int) []strip {
 	var all []strip
 	for col := 0; col < q; {
-		s := strip{rows: p, dstRow: q, srcRow: w, height: h, top: -padH, left: col - padW, wide: q-col > stripRegister, col: col}
+		s := strip{rows: p, dstRow: q, srcRow: w, height: h, top: -padH, left: col - padW, add: add, wide: q-col > stripRegister, col: col}
 		registers := 1
 		if s.wide {
 			registers = 2
@@ -67,28 +67,29 @@ func strips(h, w, p, q, padH, padW int) []strip {
 	return all
 }
 
-// correlateDirect computes dst = Σ weights·src over count planes of src, whose weights are step apart.
-func correlateDirect(kn *tapKernels[float32], dst, src, weights []float32, all []strip, count, step int) {
+// correlateDirect computes dst = Σ weights·src over count planes of src, whose weights are step apart. first and more
+// are the strips of the first plane and of those that are added.
+func correlateDirect(kn *tapKernels[float32], dst, src, weights []float32, first, more []strip, count, step int) {
 	size := len(src) / count
-	for i := range all {
-		s := all[i]
-		for c := range count {
-			s.add = min(c, 1)
-			kn.three(dst[s.col:], plane(src, c, size), weights[c*step:], &s)
+	for i := range first {
+		dst := dst[first[i].col:]
+		kn.three(dst, src, weights, &first[i])
+		for c := 1; c < count; c++ {
+			kn.three(dst, src[c*size:], weights[c*step:], &more[i])
 		}
 	}
 }
 
 func (be *Backend) conv2dDirect(dst, x, w, scale, bias backend.Array, g backend.ConvGeom) {
 	y, in, weight, sc, b := data[float32](dst), data[float32](x), data[float32](w), data[float32](scale), data[float32](bias)
-	all := strips(g.H, g.W, g.P, g.Q, g.PadH, g.PadW)
+	first, more := strips(g.H, g.W, g.P, g.Q, g.PadH, g.PadW, 0), strips(g.H, g.W, g.P, g.Q, g.PadH, g.PadW, 1)
 	kn, vec := current.taps, vectorOf[float32]()
 	c, k := g.C/g.Groups, g.K/g.Groups
 	parallel(g.N*g.K, directGrain(c, g), func(lo, hi int) {
 		for i := lo; i < hi; i++ {
 			channel := i % g.K
 			out := plane(y, i, g.P*g.Q)
-			correlateDirect(kn, out, plane(in, i/g.K*g.Groups+channel/k, c*g.H*g.W), weight[channel*c*9:], all, c, 9)
+			correlateDirect(kn, out, plane(in, i/g.K*g.Groups+channel/k, c*g.H*g.W), weight[channel*c*9:], first, more, c, 9)
 			affine(vec, out, channel, sc, b, g.ReLU)
 		}
 	})
@@ -121,7 +122,7 @@ func affine[T float](vec *vector[T], out []T, channel int, scale, bias []T, relu
 // conv2dInputGradDirect is a convolution with the taps turned by 180°.
 func (be *Backend) conv2dInputGradDirect(dx, dy, w backend.Array, g backend.ConvGeom) {
 	in, out, weight := data[float32](dx), data[float32](dy), data[float32](w)
-	all := strips(g.P, g.Q, g.H, g.W, 2-g.PadH, 2-g.PadW)
+	first, more := strips(g.P, g.Q, g.H, g.W, 2-g.PadH, 2-g.PadW, 0), strips(g.P, g.Q, g.H, g.W, 2-g.PadH, 2-g.PadW, 1)
 	kn := current.taps
 	c, k := g.C/g.Groups, g.K/g.Groups
 	scratch(be, len(weight), func(turned []float32) {
@@ -132,7 +133,7 @@ func (be *Backend) conv2dInputGradDirect(dx, dy, w backend.Array, g backend.Conv
 			for i := lo; i < hi; i++ {
 				group := i % g.C / c
 				correlateDirect(kn, plane(in, i, g.H*g.W), plane(out, i/g.C*g.Groups+group, k*g.P*g.Q),
-					turned[(group*k*c+i%c)*9:], all, k, c*9)
+					turned[(group*k*c+i%c)*9:], first, more, k, c*9)
 			}
 		})
 	})
@@ -144,26 +145,29 @@ func (be *Backend) conv2dInputGradDirect(dx, dy, w backend.Array, g backend.Conv
 func (be *Backend) conv2dWeightGradDirect(dw, dy, x backend.Array, g backend.ConvGeom) {
 	const parts = 16
 	weight, out, in := data[float32](dw), data[float32](dy), data[float32](x)
-	all := strips(g.H, g.W, g.P, g.Q, g.PadH, g.PadW)
+	all := strips(g.H, g.W, g.P, g.Q, g.PadH, g.PadW, 0)
 	kn := current.taps
 	c, k := g.C/g.Groups, g.K/g.Groups
 	each := (g.N + parts - 1) / parts
 	count := (g.N + each - 1) / each
+	block := min(g.K, max(1, directGrain(c, g)/each)) // channels that a unit of work passes through, image by image
+	blocks := (g.K + block - 1) / block
 	scratch(be, count*len(weight), func(sums []float64) {
-		parallel(count*g.K, max(1, directGrain(c, g)/each), func(lo, hi int) {
+		parallel(count*blocks, 1, func(lo, hi int) {
 			var some [9]float32
 			for i := lo; i < hi; i++ {
-				sums, channel := plane(sums, i, c*9), i%g.K
-				clear(sums)
-				for n := i / g.K * each; n < min(g.N, (i/g.K+1)*each); n++ {
-					dy := plane(out, n*g.K+channel, g.P*g.Q)
-					for ci := range c {
-						x := plane(in, n*g.C+channel/k*c+ci, g.H*g.W)
-						sums := (*[9]float64)(sums[ci*9:])
-						for j := range all {
-							kn.threeDots(&some, dy[all[j].col:], x, &all[j])
+				part, from := i/blocks, i%blocks*block
+				to := min(from+block, g.K)
+				sums := plane(sums, part, len(weight))
+				clear(sums[from*c*9 : to*c*9])
+				for n := part * each; n < min(g.N, (part+1)*each); n++ {
+					for j := from * c; j < to*c; j++ {
+						dy := plane(out, n*g.K+j/c, g.P*g.Q)
+						x := plane(in, n*g.C+j/c/k*c+j%c, g.H*g.W)
+						for at := range all {
+							kn.threeDots(&some, dy[all[at].col:], x, &all[at])
 							for t, v := range some {
-								sums[t] += float64(v)
+								sums[j*9+t] += float64(v)
 							}
 						}
 					}

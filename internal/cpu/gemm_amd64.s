@@ -616,9 +616,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func copy8(dst *float32, width int, src *float32, offsets *int, n int, pieces *int, pairs int)
-// Requires: AVX
-TEXT ·copy8(SB), NOSPLIT, $0-56
+// func copy8(dst *float32, width int, src *float32, offsets *int, n int, pieces *int, pairs int, from int, to int)
+// Requires: AVX, MMX+
+TEXT ·copy8(SB), NOSPLIT, $0-72
 	MOVQ  dst+0(FP), AX
 	MOVQ  width+8(FP), CX
 	MOVQ  src+16(FP), DX
@@ -631,8 +631,38 @@ TEXT ·copy8(SB), NOSPLIT, $0-56
 	JZ    done
 
 row:
-	MOVQ (BX), R9
-	LEAQ (DX)(R9*4), R9
+	MOVQ  (BX), R9
+	LEAQ  (DX)(R9*4), R9
+	MOVQ  from+56(FP), R12
+	TESTQ R12, R12
+	JZ    from_near
+	ADDQ  R9, R12
+	MOVQ  DI, R10
+	MOVQ  R8, R11
+
+from_ahead:
+	MOVQ       8(R10), R13
+	PREFETCHT0 (R12)(R13*4)
+	ADDQ       $0x20, R10
+	DECQ       R11
+	JNZ        from_ahead
+
+from_near:
+	MOVQ  to+64(FP), R12
+	TESTQ R12, R12
+	JZ    to_near
+	ADDQ  AX, R12
+	MOVQ  DI, R10
+	MOVQ  R8, R11
+
+to_ahead:
+	MOVQ       (R10), R13
+	PREFETCHT0 (R12)(R13*4)
+	ADDQ       $0x20, R10
+	DECQ       R11
+	JNZ        to_ahead
+
+to_near:
 	MOVQ DI, R10
 	MOVQ R8, R11
 
@@ -668,7 +698,7 @@ DATA iota8<>+28(SB)/4, $0x00000007
 GLOBL iota8<>(SB), RODATA|NOPTR, $32
 
 // func stage8(dst *float32, src *float32, geom *int)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·stage8(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), AX
 	MOVQ         src+8(FP), CX
@@ -697,9 +727,10 @@ image:
 	MOVQ 8(DX), R12
 
 row:
-	XORQ    R13, R13
-	MOVQ    48(DX), R14
-	VMOVDQA Y0, Y4
+	XORQ       R13, R13
+	MOVQ       48(DX), R14
+	VMOVDQA    Y0, Y4
+	PREFETCHT0 1024(R11)
 
 block:
 	VPCMPGTD   Y4, Y2, Y6
@@ -723,7 +754,7 @@ block:
 	RET
 
 // func stage8by2(dst *float32, src *float32, geom *int)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·stage8by2(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), AX
 	MOVQ         src+8(FP), CX
@@ -754,9 +785,10 @@ image:
 	MOVQ 8(DX), R13
 
 row:
-	XORQ    R14, R14
-	MOVQ    48(DX), R15
-	VMOVDQA Y0, Y4
+	XORQ       R14, R14
+	MOVQ       48(DX), R15
+	VMOVDQA    Y0, Y4
+	PREFETCHT0 1024(R12)
 
 block:
 	VPCMPGTD   Y4, Y2, Y6
@@ -792,7 +824,7 @@ block:
 	RET
 
 // func spread8(dst *float32, src *float32, rows int, dstRow int, srcRow int, runs *int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·spread8(SB), NOSPLIT, $0-56
 	MOVQ  dst+0(FP), AX
 	MOVQ  src+8(FP), DX
@@ -820,12 +852,13 @@ run:
 	JLT  rest
 
 eight:
-	VPMOVZXDQ (R14), Z0
-	VMOVUPS   Z0, K1, (R13)
-	ADDQ      $0x20, R14
-	ADDQ      $0x40, R13
-	SUBQ      $0x08, CX
-	JGE       eight
+	PREFETCHT0 (R13)(SI*1)
+	VPMOVZXDQ  (R14), Z0
+	VMOVUPS    Z0, K1, (R13)
+	ADDQ       $0x20, R14
+	ADDQ       $0x40, R13
+	SUBQ       $0x08, CX
+	JGE        eight
 
 rest:
 	ADDQ        $0x08, CX
@@ -839,6 +872,7 @@ rest:
 	DECQ        R10
 	ANDQ        $0x00005555, R10
 	KMOVW       R10, K3
+	PREFETCHT0  (R13)(SI*1)
 	VPMOVZXDQ.Z (R14), K2, Z0
 	VMOVUPS     Z0, K3, (R13)
 

@@ -30,10 +30,11 @@ func transpose8x8(dst *float32, width int, src *float32, lanes *[8]int, blocks *
 
 // copy8 packs n rows, of eight elements for each of 2·pairs > 0 pieces, one after the other:
 // dst[i·width + pieces[j].dst + 0…7] = src[offsets[i] + pieces[j].src + 0…7]. pieces points at the first field of
-// the first piece. It needs AVX.
+// the first piece. What is from bytes behind a row's sources and to bytes behind what it writes is asked for ahead, where these are
+// not 0. It needs AVX.
 //
 //go:noescape
-func copy8(dst *float32, width int, src *float32, offsets *int, n int, pieces *int, pairs int)
+func copy8(dst *float32, width int, src *float32, offsets *int, n int, pieces *int, pairs int, from int, to int)
 
 // stage8 copies geom.rows > 0 rows of each of geom.images > 0 images: element i of a row of dst, for i < 8·geom.blocks, is
 // src[i+geom.shift] where geom.from <= i < geom.to, else 0. Sources outside these limits are not read. geom points at the first

@@ -921,13 +921,17 @@ TEXT ·three1x512(SB), NOSPLIT, $0-32
 	VPXORQ       Z14, Z14, Z14
 	VPXORQ       Z12, Z12, Z12
 	TESTQ        R11, R11
-	JZ           begun0
-	VMOVUPS.Z    (DX), K4, Z12
-	ADDQ         R9, DX
-	CMPQ         DX, R10
-	CMOVQHI      R10, DX
+	JNZ          begun0_add
+	PREFETCHT0   4096(DX)
+	JMP          begun0
+
+begun0_add:
+	VMOVUPS.Z (DX), K4, Z12
 
 begun0:
+	ADDQ      R9, DX
+	CMPQ      DX, R10
+	CMOVQHI   R10, DX
 	VPXORQ    Z0, Z0, Z0
 	VPXORQ    Z1, Z1, Z1
 	VPXORQ    Z2, Z2, Z2
@@ -946,13 +950,17 @@ outside1:
 	ADDQ        SI, BX
 	VPXORQ      Z13, Z13, Z13
 	TESTQ       R11, R11
-	JZ          begun1
-	VMOVUPS.Z   (DX), K4, Z13
-	ADDQ        R9, DX
-	CMPQ        DX, R10
-	CMOVQHI     R10, DX
+	JNZ         begun1_add
+	PREFETCHT0  4096(DX)
+	JMP         begun1
+
+begun1_add:
+	VMOVUPS.Z (DX), K4, Z13
 
 begun1:
+	ADDQ      R9, DX
+	CMPQ      DX, R10
+	CMOVQHI   R10, DX
 	VPXORQ    Z0, Z0, Z0
 	VPXORQ    Z1, Z1, Z1
 	VPXORQ    Z2, Z2, Z2
@@ -974,15 +982,19 @@ outside2:
 	ADDQ        SI, BX
 
 three:
-	VPXORQ    Z14, Z14, Z14
-	TESTQ     R11, R11
-	JZ        begun2
+	VPXORQ     Z14, Z14, Z14
+	TESTQ      R11, R11
+	JNZ        begun2_add
+	PREFETCHT0 4096(DX)
+	JMP        begun2
+
+begun2_add:
 	VMOVUPS.Z (DX), K4, Z14
+
+begun2:
 	ADDQ      R9, DX
 	CMPQ      DX, R10
 	CMOVQHI   R10, DX
-
-begun2:
 	VPXORQ    Z0, Z0, Z0
 	VPXORQ    Z1, Z1, Z1
 	VPXORQ    Z2, Z2, Z2
@@ -1005,20 +1017,23 @@ outside3:
 	PREFETCHT0  4096(BX)
 	INCQ        DI
 	ADDQ        SI, BX
-	PREFETCHT0  4096(AX)
 	VMOVUPS     Z12, K4, (AX)
 	ADDQ        R9, AX
 	DECQ        CX
 	JZ          done
 	VPXORQ      Z12, Z12, Z12
 	TESTQ       R11, R11
-	JZ          begun3
-	VMOVUPS.Z   (DX), K4, Z12
-	ADDQ        R9, DX
-	CMPQ        DX, R10
-	CMOVQHI     R10, DX
+	JNZ         begun3_add
+	PREFETCHT0  4096(DX)
+	JMP         begun3
+
+begun3_add:
+	VMOVUPS.Z (DX), K4, Z12
 
 begun3:
+	ADDQ      R9, DX
+	CMPQ      DX, R10
+	CMOVQHI   R10, DX
 	VPXORQ    Z0, Z0, Z0
 	VPXORQ    Z1, Z1, Z1
 	VPXORQ    Z2, Z2, Z2
@@ -1041,20 +1056,23 @@ outside4:
 	PREFETCHT0  4096(BX)
 	INCQ        DI
 	ADDQ        SI, BX
-	PREFETCHT0  4096(AX)
 	VMOVUPS     Z13, K4, (AX)
 	ADDQ        R9, AX
 	DECQ        CX
 	JZ          done
 	VPXORQ      Z13, Z13, Z13
 	TESTQ       R11, R11
-	JZ          begun4
-	VMOVUPS.Z   (DX), K4, Z13
-	ADDQ        R9, DX
-	CMPQ        DX, R10
-	CMOVQHI     R10, DX
+	JNZ         begun4_add
+	PREFETCHT0  4096(DX)
+	JMP         begun4
+
+begun4_add:
+	VMOVUPS.Z (DX), K4, Z13
 
 begun4:
+	ADDQ      R9, DX
+	CMPQ      DX, R10
+	CMOVQHI   R10, DX
 	VPXORQ    Z0, Z0, Z0
 	VPXORQ    Z1, Z1, Z1
 	VPXORQ    Z2, Z2, Z2
@@ -1077,7 +1095,6 @@ outside5:
 	PREFETCHT0  4096(BX)
 	INCQ        DI
 	ADDQ        SI, BX
-	PREFETCHT0  4096(AX)
 	VMOVUPS     Z14, K4, (AX)
 	ADDQ        R9, AX
 	DECQ        CX
@@ -1090,47 +1107,48 @@ done:
 // func threeDots1x512(sums *float32, dy *float32, src *float32, geom *int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·threeDots1x512(SB), NOSPLIT, $0-32
-	MOVQ      dy+8(FP), AX
-	MOVQ      geom+24(FP), CX
-	MOVQ      src+16(FP), DX
-	VPXORQ    Z0, Z0, Z0
-	VPXORQ    Z1, Z1, Z1
-	VPXORQ    Z2, Z2, Z2
-	KMOVW     56(CX), K1
-	KMOVW     64(CX), K2
-	KMOVW     72(CX), K3
-	KMOVW     104(CX), K4
-	MOVQ      16(CX), BX
-	MOVQ      32(CX), SI
-	MOVQ      SI, DI
-	IMULQ     BX, DI
-	ADDQ      40(CX), DI
-	LEAQ      (DX)(DI*4), DX
-	SHLQ      $0x02, BX
-	MOVQ      24(CX), DI
-	MOVQ      (CX), R8
-	SUBQ      $0x02, R8
-	MOVQ      8(CX), CX
-	SHLQ      $0x02, CX
-	VPXORQ    Z3, Z3, Z3
-	VPXORQ    Z4, Z4, Z4
-	VPXORQ    Z5, Z5, Z5
-	VPXORQ    Z6, Z6, Z6
-	VPXORQ    Z7, Z7, Z7
-	VPXORQ    Z8, Z8, Z8
-	VPXORQ    Z9, Z9, Z9
-	VPXORQ    Z10, Z10, Z10
-	VPXORQ    Z11, Z11, Z11
-	VMOVUPS.Z (AX), K4, Z12
-	ADDQ      CX, AX
-	VPXORQ    Z0, Z0, Z0
-	VPXORQ    Z1, Z1, Z1
-	VPXORQ    Z2, Z2, Z2
-	CMPQ      SI, DI
-	JCC       outside1
-	VMOVUPS.Z (DX), K1, Z0
-	VMOVUPS.Z 4(DX), K2, Z1
-	VMOVUPS.Z 8(DX), K3, Z2
+	MOVQ       dy+8(FP), AX
+	MOVQ       geom+24(FP), CX
+	MOVQ       src+16(FP), DX
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	VPXORQ     Z2, Z2, Z2
+	KMOVW      56(CX), K1
+	KMOVW      64(CX), K2
+	KMOVW      72(CX), K3
+	KMOVW      104(CX), K4
+	MOVQ       16(CX), BX
+	MOVQ       32(CX), SI
+	MOVQ       SI, DI
+	IMULQ      BX, DI
+	ADDQ       40(CX), DI
+	LEAQ       (DX)(DI*4), DX
+	SHLQ       $0x02, BX
+	MOVQ       24(CX), DI
+	MOVQ       (CX), R8
+	SUBQ       $0x02, R8
+	MOVQ       8(CX), CX
+	SHLQ       $0x02, CX
+	VPXORQ     Z3, Z3, Z3
+	VPXORQ     Z4, Z4, Z4
+	VPXORQ     Z5, Z5, Z5
+	VPXORQ     Z6, Z6, Z6
+	VPXORQ     Z7, Z7, Z7
+	VPXORQ     Z8, Z8, Z8
+	VPXORQ     Z9, Z9, Z9
+	VPXORQ     Z10, Z10, Z10
+	VPXORQ     Z11, Z11, Z11
+	VMOVUPS.Z  (AX), K4, Z12
+	PREFETCHT0 4096(AX)
+	ADDQ       CX, AX
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	VPXORQ     Z2, Z2, Z2
+	CMPQ       SI, DI
+	JCC        outside1
+	VMOVUPS.Z  (DX), K1, Z0
+	VMOVUPS.Z  4(DX), K2, Z1
+	VMOVUPS.Z  8(DX), K3, Z2
 
 outside1:
 	VFMADD231PS Z0, Z12, Z3
@@ -1140,6 +1158,7 @@ outside1:
 	INCQ        SI
 	ADDQ        BX, DX
 	VMOVUPS.Z   (AX), K4, Z13
+	PREFETCHT0  4096(AX)
 	ADDQ        CX, AX
 	VPXORQ      Z0, Z0, Z0
 	VPXORQ      Z1, Z1, Z1
@@ -1162,16 +1181,17 @@ outside2:
 	ADDQ        BX, DX
 
 three:
-	VMOVUPS.Z (AX), K4, Z14
-	ADDQ      CX, AX
-	VPXORQ    Z0, Z0, Z0
-	VPXORQ    Z1, Z1, Z1
-	VPXORQ    Z2, Z2, Z2
-	CMPQ      SI, DI
-	JCC       outside3
-	VMOVUPS.Z (DX), K1, Z0
-	VMOVUPS.Z 4(DX), K2, Z1
-	VMOVUPS.Z 8(DX), K3, Z2
+	VMOVUPS.Z  (AX), K4, Z14
+	PREFETCHT0 4096(AX)
+	ADDQ       CX, AX
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	VPXORQ     Z2, Z2, Z2
+	CMPQ       SI, DI
+	JCC        outside3
+	VMOVUPS.Z  (DX), K1, Z0
+	VMOVUPS.Z  4(DX), K2, Z1
+	VMOVUPS.Z  8(DX), K3, Z2
 
 outside3:
 	VFMADD231PS Z0, Z14, Z3
@@ -1189,6 +1209,7 @@ outside3:
 	DECQ        R8
 	JZ          tail2
 	VMOVUPS.Z   (AX), K4, Z12
+	PREFETCHT0  4096(AX)
 	ADDQ        CX, AX
 	VPXORQ      Z0, Z0, Z0
 	VPXORQ      Z1, Z1, Z1
@@ -1215,6 +1236,7 @@ outside4:
 	DECQ        R8
 	JZ          tail3
 	VMOVUPS.Z   (AX), K4, Z13
+	PREFETCHT0  4096(AX)
 	ADDQ        CX, AX
 	VPXORQ      Z0, Z0, Z0
 	VPXORQ      Z1, Z1, Z1
@@ -1493,14 +1515,19 @@ TEXT ·three2x512(SB), NOSPLIT, $0-32
 	VPXORQ       Z15, Z15, Z15
 	VPXORQ       Z16, Z16, Z16
 	TESTQ        R11, R11
-	JZ           begun0
-	VMOVUPS      (DX), Z15
-	VMOVUPS.Z    64(DX), K7, Z16
-	ADDQ         R9, DX
-	CMPQ         DX, R10
-	CMOVQHI      R10, DX
+	JNZ          begun0_add
+	PREFETCHT0   4096(DX)
+	PREFETCHT0   4160(DX)
+	JMP          begun0
+
+begun0_add:
+	VMOVUPS   (DX), Z15
+	VMOVUPS.Z 64(DX), K7, Z16
 
 begun0:
+	ADDQ      R9, DX
+	CMPQ      DX, R10
+	CMOVQHI   R10, DX
 	VPXORQ    Z0, Z0, Z0
 	VPXORQ    Z1, Z1, Z1
 	VPXORQ    Z2, Z2, Z2
@@ -1530,14 +1557,19 @@ outside1:
 	VPXORQ      Z17, Z17, Z17
 	VPXORQ      Z18, Z18, Z18
 	TESTQ       R11, R11
-	JZ          begun1
-	VMOVUPS     (DX), Z17
-	VMOVUPS.Z   64(DX), K7, Z18
-	ADDQ        R9, DX
-	CMPQ        DX, R10
-	CMOVQHI     R10, DX
+	JNZ         begun1_add
+	PREFETCHT0  4096(DX)
+	PREFETCHT0  4160(DX)
+	JMP         begun1
+
+begun1_add:
+	VMOVUPS   (DX), Z17
+	VMOVUPS.Z 64(DX), K7, Z18
 
 begun1:
+	ADDQ      R9, DX
+	CMPQ      DX, R10
+	CMOVQHI   R10, DX
 	VPXORQ    Z0, Z0, Z0
 	VPXORQ    Z1, Z1, Z1
 	VPXORQ    Z2, Z2, Z2
@@ -1572,17 +1604,22 @@ outside2:
 	ADDQ        SI, BX
 
 three:
-	VPXORQ    Z19, Z19, Z19
-	VPXORQ    Z20, Z20, Z20
-	TESTQ     R11, R11
-	JZ        begun2
+	VPXORQ     Z19, Z19, Z19
+	VPXORQ     Z20, Z20, Z20
+	TESTQ      R11, R11
+	JNZ        begun2_add
+	PREFETCHT0 4096(DX)
+	PREFETCHT0 4160(DX)
+	JMP        begun2
+
+begun2_add:
 	VMOVUPS   (DX), Z19
 	VMOVUPS.Z 64(DX), K7, Z20
+
+begun2:
 	ADDQ      R9, DX
 	CMPQ      DX, R10
 	CMOVQHI   R10, DX
-
-begun2:
 	VPXORQ    Z0, Z0, Z0
 	VPXORQ    Z1, Z1, Z1
 	VPXORQ    Z2, Z2, Z2
@@ -1621,9 +1658,7 @@ outside3:
 	PREFETCHT0  4160(BX)
 	INCQ        DI
 	ADDQ        SI, BX
-	PREFETCHT0  4096(AX)
 	VMOVUPS     Z15, (AX)
-	PREFETCHT0  4160(AX)
 	VMOVUPS     Z16, K7, 64(AX)
 	ADDQ        R9, AX
 	DECQ        CX
@@ -1631,14 +1666,19 @@ outside3:
 	VPXORQ      Z15, Z15, Z15
 	VPXORQ      Z16, Z16, Z16
 	TESTQ       R11, R11
-	JZ          begun3
-	VMOVUPS     (DX), Z15
-	VMOVUPS.Z   64(DX), K7, Z16
-	ADDQ        R9, DX
-	CMPQ        DX, R10
-	CMOVQHI     R10, DX
+	JNZ         begun3_add
+	PREFETCHT0  4096(DX)
+	PREFETCHT0  4160(DX)
+	JMP         begun3
+
+begun3_add:
+	VMOVUPS   (DX), Z15
+	VMOVUPS.Z 64(DX), K7, Z16
 
 begun3:
+	ADDQ      R9, DX
+	CMPQ      DX, R10
+	CMOVQHI   R10, DX
 	VPXORQ    Z0, Z0, Z0
 	VPXORQ    Z1, Z1, Z1
 	VPXORQ    Z2, Z2, Z2
@@ -1677,9 +1717,7 @@ outside4:
 	PREFETCHT0  4160(BX)
 	INCQ        DI
 	ADDQ        SI, BX
-	PREFETCHT0  4096(AX)
 	VMOVUPS     Z17, (AX)
-	PREFETCHT0  4160(AX)
 	VMOVUPS     Z18, K7, 64(AX)
 	ADDQ        R9, AX
 	DECQ        CX
@@ -1687,14 +1725,19 @@ outside4:
 	VPXORQ      Z17, Z17, Z17
 	VPXORQ      Z18, Z18, Z18
 	TESTQ       R11, R11
-	JZ          begun4
-	VMOVUPS     (DX), Z17
-	VMOVUPS.Z   64(DX), K7, Z18
-	ADDQ        R9, DX
-	CMPQ        DX, R10
-	CMOVQHI     R10, DX
+	JNZ         begun4_add
+	PREFETCHT0  4096(DX)
+	PREFETCHT0  4160(DX)
+	JMP         begun4
+
+begun4_add:
+	VMOVUPS   (DX), Z17
+	VMOVUPS.Z 64(DX), K7, Z18
 
 begun4:
+	ADDQ      R9, DX
+	CMPQ      DX, R10
+	CMOVQHI   R10, DX
 	VPXORQ    Z0, Z0, Z0
 	VPXORQ    Z1, Z1, Z1
 	VPXORQ    Z2, Z2, Z2
@@ -1733,9 +1776,7 @@ outside5:
 	PREFETCHT0  4160(BX)
 	INCQ        DI
 	ADDQ        SI, BX
-	PREFETCHT0  4096(AX)
 	VMOVUPS     Z19, (AX)
-	PREFETCHT0  4160(AX)
 	VMOVUPS     Z20, K7, 64(AX)
 	ADDQ        R9, AX
 	DECQ        CX
@@ -1748,60 +1789,62 @@ done:
 // func threeDots2x512(sums *float32, dy *float32, src *float32, geom *int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·threeDots2x512(SB), NOSPLIT, $0-32
-	MOVQ      dy+8(FP), AX
-	MOVQ      geom+24(FP), CX
-	MOVQ      src+16(FP), DX
-	VPXORQ    Z0, Z0, Z0
-	VPXORQ    Z1, Z1, Z1
-	VPXORQ    Z2, Z2, Z2
-	VPXORQ    Z3, Z3, Z3
-	VPXORQ    Z4, Z4, Z4
-	VPXORQ    Z5, Z5, Z5
-	KMOVW     56(CX), K1
-	KMOVW     64(CX), K2
-	KMOVW     72(CX), K3
-	KMOVW     80(CX), K4
-	KMOVW     88(CX), K5
-	KMOVW     96(CX), K6
-	KMOVW     104(CX), K7
-	MOVQ      16(CX), BX
-	MOVQ      32(CX), SI
-	MOVQ      SI, DI
-	IMULQ     BX, DI
-	ADDQ      40(CX), DI
-	LEAQ      (DX)(DI*4), DX
-	SHLQ      $0x02, BX
-	MOVQ      24(CX), DI
-	MOVQ      (CX), R8
-	SUBQ      $0x02, R8
-	MOVQ      8(CX), CX
-	SHLQ      $0x02, CX
-	VPXORQ    Z6, Z6, Z6
-	VPXORQ    Z7, Z7, Z7
-	VPXORQ    Z8, Z8, Z8
-	VPXORQ    Z9, Z9, Z9
-	VPXORQ    Z10, Z10, Z10
-	VPXORQ    Z11, Z11, Z11
-	VPXORQ    Z12, Z12, Z12
-	VPXORQ    Z13, Z13, Z13
-	VPXORQ    Z14, Z14, Z14
-	VMOVUPS   (AX), Z15
-	VMOVUPS.Z 64(AX), K7, Z16
-	ADDQ      CX, AX
-	VPXORQ    Z0, Z0, Z0
-	VPXORQ    Z1, Z1, Z1
-	VPXORQ    Z2, Z2, Z2
-	VPXORQ    Z3, Z3, Z3
-	VPXORQ    Z4, Z4, Z4
-	VPXORQ    Z5, Z5, Z5
-	CMPQ      SI, DI
-	JCC       outside1
-	VMOVUPS.Z (DX), K1, Z0
-	VMOVUPS.Z 64(DX), K4, Z3
-	VMOVUPS.Z 4(DX), K2, Z1
-	VMOVUPS.Z 68(DX), K5, Z4
-	VMOVUPS.Z 8(DX), K3, Z2
-	VMOVUPS.Z 72(DX), K6, Z5
+	MOVQ       dy+8(FP), AX
+	MOVQ       geom+24(FP), CX
+	MOVQ       src+16(FP), DX
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	VPXORQ     Z2, Z2, Z2
+	VPXORQ     Z3, Z3, Z3
+	VPXORQ     Z4, Z4, Z4
+	VPXORQ     Z5, Z5, Z5
+	KMOVW      56(CX), K1
+	KMOVW      64(CX), K2
+	KMOVW      72(CX), K3
+	KMOVW      80(CX), K4
+	KMOVW      88(CX), K5
+	KMOVW      96(CX), K6
+	KMOVW      104(CX), K7
+	MOVQ       16(CX), BX
+	MOVQ       32(CX), SI
+	MOVQ       SI, DI
+	IMULQ      BX, DI
+	ADDQ       40(CX), DI
+	LEAQ       (DX)(DI*4), DX
+	SHLQ       $0x02, BX
+	MOVQ       24(CX), DI
+	MOVQ       (CX), R8
+	SUBQ       $0x02, R8
+	MOVQ       8(CX), CX
+	SHLQ       $0x02, CX
+	VPXORQ     Z6, Z6, Z6
+	VPXORQ     Z7, Z7, Z7
+	VPXORQ     Z8, Z8, Z8
+	VPXORQ     Z9, Z9, Z9
+	VPXORQ     Z10, Z10, Z10
+	VPXORQ     Z11, Z11, Z11
+	VPXORQ     Z12, Z12, Z12
+	VPXORQ     Z13, Z13, Z13
+	VPXORQ     Z14, Z14, Z14
+	VMOVUPS    (AX), Z15
+	PREFETCHT0 4096(AX)
+	VMOVUPS.Z  64(AX), K7, Z16
+	PREFETCHT0 4160(AX)
+	ADDQ       CX, AX
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	VPXORQ     Z2, Z2, Z2
+	VPXORQ     Z3, Z3, Z3
+	VPXORQ     Z4, Z4, Z4
+	VPXORQ     Z5, Z5, Z5
+	CMPQ       SI, DI
+	JCC        outside1
+	VMOVUPS.Z  (DX), K1, Z0
+	VMOVUPS.Z  64(DX), K4, Z3
+	VMOVUPS.Z  4(DX), K2, Z1
+	VMOVUPS.Z  68(DX), K5, Z4
+	VMOVUPS.Z  8(DX), K3, Z2
+	VMOVUPS.Z  72(DX), K6, Z5
 
 outside1:
 	VFMADD231PS Z0, Z15, Z6
@@ -1815,7 +1858,9 @@ outside1:
 	INCQ        SI
 	ADDQ        BX, DX
 	VMOVUPS     (AX), Z17
+	PREFETCHT0  4096(AX)
 	VMOVUPS.Z   64(AX), K7, Z18
+	PREFETCHT0  4160(AX)
 	ADDQ        CX, AX
 	VPXORQ      Z0, Z0, Z0
 	VPXORQ      Z1, Z1, Z1
@@ -1851,23 +1896,25 @@ outside2:
 	ADDQ        BX, DX
 
 three:
-	VMOVUPS   (AX), Z19
-	VMOVUPS.Z 64(AX), K7, Z20
-	ADDQ      CX, AX
-	VPXORQ    Z0, Z0, Z0
-	VPXORQ    Z1, Z1, Z1
-	VPXORQ    Z2, Z2, Z2
-	VPXORQ    Z3, Z3, Z3
-	VPXORQ    Z4, Z4, Z4
-	VPXORQ    Z5, Z5, Z5
-	CMPQ      SI, DI
-	JCC       outside3
-	VMOVUPS.Z (DX), K1, Z0
-	VMOVUPS.Z 64(DX), K4, Z3
-	VMOVUPS.Z 4(DX), K2, Z1
-	VMOVUPS.Z 68(DX), K5, Z4
-	VMOVUPS.Z 8(DX), K3, Z2
-	VMOVUPS.Z 72(DX), K6, Z5
+	VMOVUPS    (AX), Z19
+	PREFETCHT0 4096(AX)
+	VMOVUPS.Z  64(AX), K7, Z20
+	PREFETCHT0 4160(AX)
+	ADDQ       CX, AX
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	VPXORQ     Z2, Z2, Z2
+	VPXORQ     Z3, Z3, Z3
+	VPXORQ     Z4, Z4, Z4
+	VPXORQ     Z5, Z5, Z5
+	CMPQ       SI, DI
+	JCC        outside3
+	VMOVUPS.Z  (DX), K1, Z0
+	VMOVUPS.Z  64(DX), K4, Z3
+	VMOVUPS.Z  4(DX), K2, Z1
+	VMOVUPS.Z  68(DX), K5, Z4
+	VMOVUPS.Z  8(DX), K3, Z2
+	VMOVUPS.Z  72(DX), K6, Z5
 
 outside3:
 	VFMADD231PS Z0, Z19, Z6
@@ -1895,7 +1942,9 @@ outside3:
 	DECQ        R8
 	JZ          tail2
 	VMOVUPS     (AX), Z15
+	PREFETCHT0  4096(AX)
 	VMOVUPS.Z   64(AX), K7, Z16
+	PREFETCHT0  4160(AX)
 	ADDQ        CX, AX
 	VPXORQ      Z0, Z0, Z0
 	VPXORQ      Z1, Z1, Z1
@@ -1938,7 +1987,9 @@ outside4:
 	DECQ        R8
 	JZ          tail3
 	VMOVUPS     (AX), Z17
+	PREFETCHT0  4096(AX)
 	VMOVUPS.Z   64(AX), K7, Z18
+	PREFETCHT0  4160(AX)
 	ADDQ        CX, AX
 	VPXORQ      Z0, Z0, Z0
 	VPXORQ      Z1, Z1, Z1

@@ -122,7 +122,7 @@ func TestThreeKernels(t *testing.T) {
 					}
 				}
 				var sums [9]float64
-				for _, s := range strips(h, w, p, q, pad, pad) {
+				for _, s := range strips(h, w, p, q, pad, pad, 0) {
 					var some [9]float32
 					kn.threeDots(&some, dst[s.col:], src, &s)
 					for i, v := range some {
@@ -135,8 +135,7 @@ func TestThreeKernels(t *testing.T) {
 					}
 				}
 				for add := range 2 {
-					for _, s := range strips(h, w, p, q, pad, pad) {
-						s.add = add
+					for _, s := range strips(h, w, p, q, pad, pad, add) {
 						kn.three(dst[s.col:], src, weights, &s)
 					}
 					for i, v := range want {

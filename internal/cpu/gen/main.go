@@ -229,12 +229,13 @@ func transpose4(x, t [4]reg.VecVirtual, store func(i int, row reg.VecVirtual)) {
 
 // copy8 writes the packing of pieces of eight elements.
 func copy8() {
-	TEXT("copy8", NOSPLIT, "func(dst *float32, width int, src *float32, offsets *int, n int, pieces *int, pairs int)")
+	TEXT("copy8", NOSPLIT, "func(dst *float32, width int, src *float32, offsets *int, n int, pieces *int, pairs, from, to int)")
 	Pragma("noescape")
 	Doc(
 		"copy8 packs n rows, of eight elements for each of 2·pairs > 0 pieces, one after the other:",
 		"dst[i·width + pieces[j].dst + 0…7] = src[offsets[i] + pieces[j].src + 0…7]. pieces points at the first field of",
-		"the first piece. It needs AVX.",
+		"the first piece. What is from bytes behind a row's sources and to bytes behind what it writes is asked for ahead, where these are",
+		"not 0. It needs AVX.",
 	)
 	dst := Load(Param("dst"), GP64())
 	width := Load(Param("width"), GP64())
@@ -250,6 +251,22 @@ func copy8() {
 	from, piece, left := GP64(), GP64(), GP64()
 	MOVQ(Mem{Base: offsets}, from)
 	LEAQ(Mem{Base: src, Index: from, Scale: 4}, from)
+	for i, base := range []reg.Register{from, dst} {
+		name := []string{"from", "to"}[i]
+		ahead, at := Load(Param(name), GP64()), GP64()
+		TESTQ(ahead, ahead)
+		JZ(LabelRef(name + "_near"))
+		ADDQ(base, ahead)
+		MOVQ(pieces, piece)
+		MOVQ(pairs, left)
+		Label(name + "_ahead")
+		MOVQ(Mem{Base: piece, Disp: 8 - 8*i}, at)
+		PREFETCHT0(Mem{Base: ahead, Index: at, Scale: 4})
+		ADDQ(Imm(32), piece)
+		DECQ(left)
+		JNZ(LabelRef(name + "_ahead"))
+		Label(name + "_near")
+	}
 	MOVQ(pieces, piece)
 	MOVQ(pairs, left)
 	Label("pair")
@@ -357,6 +374,7 @@ func stage(columns uint8, store func(load func(i int) reg.VecVirtual, dst, at, o
 	MOVQ(Mem{Base: g, Disp: 8 * 6}, todo)
 	i := YMM()
 	VMOVDQA(first, i)
+	PREFETCHT0(Mem{Base: s, Disp: 1024}) // the next rows or the next channel
 	Label("block")
 	store(func(block int) reg.VecVirtual {
 		mask, below, v := YMM(), YMM(), YMM()
@@ -417,6 +435,7 @@ func spread8() {
 	SUBQ(Imm(8), count)
 	JLT(LabelRef("rest"))
 	Label("eight")
+	PREFETCHT0(Mem{Base: d, Index: dstRow, Scale: 1}) // the next row's
 	VPMOVZXDQ(Mem{Base: s}, z)
 	VMOVUPS(z, even, Mem{Base: d})
 	ADDQ(Imm(32), s)
@@ -436,6 +455,7 @@ func spread8() {
 	DECQ(bits)
 	ANDQ(U32(0x5555), bits)
 	KMOVW(bits.As32(), someEven)
+	PREFETCHT0(Mem{Base: d, Index: dstRow, Scale: 1})
 	VPMOVZXDQ_Z(Mem{Base: s}, some, z)
 	VMOVUPS(z, someEven, Mem{Base: d})
 	Label("next")

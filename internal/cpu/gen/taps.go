@@ -459,14 +459,19 @@ func (v isa) three(registers int) {
 			v.clear(a)
 		}
 		TESTQ(add, add)
-		JZ(LabelRef(label))
+		JNZ(LabelRef(label + "_add"))
+		for j := range acc[i%3] {
+			PREFETCHT0(Mem{Base: in, Disp: ahead + 64*j})
+		}
+		JMP(LabelRef(label))
+		Label(label + "_add")
 		for j, a := range acc[i%3] {
 			v.load(Mem{Base: in, Disp: 64 * j}, c.of(j), a)
 		}
+		Label(label)
 		ADDQ(dstRow, in)
 		CMPQ(in, last)
 		CMOVQHI(last, in) // what is loaded behind the last row is not used
-		Label(label)
 		c.row(func(tap, j int, x reg.VecVirtual) {
 			for r := range first {
 				VFMADD231PS(x, w[3*r+tap], acc[(i+3-r)%3][j])
@@ -479,7 +484,6 @@ func (v isa) three(registers int) {
 	for i := 2; i < 5; i++ {
 		step(i, 3)
 		for j, a := range acc[(i+1)%3] {
-			PREFETCHT0(Mem{Base: dst, Disp: ahead + 64*j})
 			v.store(a, Mem{Base: dst, Disp: 64 * j}, c.of(j))
 		}
 		ADDQ(dstRow, dst)
@@ -519,6 +523,7 @@ func (v isa) threeDots(registers int) {
 		if from == 0 {
 			for j, r := range d[i%3] {
 				v.load(Mem{Base: dy, Disp: 64 * j}, c.of(j), r)
+				PREFETCHT0(Mem{Base: dy, Disp: ahead + 64*j})
 			}
 			ADDQ(dyRow, dy)
 		}
