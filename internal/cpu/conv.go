@@ -528,15 +528,30 @@ type imageSink[T float] struct {
 	strideP, strideQ int // of the grid's rows and columns
 }
 
+// plain reports whether elements are only copied.
+func (s *imageSink[T]) plain() bool { return s.scale == nil && s.bias == nil && !s.relu }
+
+func (s *imageSink[T]) panel(t *tile[T], col int) ([]T, int) {
+	at := t.col + col
+	n, p, q := at/(s.p*s.q), at%(s.p*s.q)/s.q, at%s.q
+	if !s.plain() || s.strideQ != 1 || col+t.width > t.cols || q+t.width > s.q {
+		return nil, 0
+	}
+	return s.data[t.row*s.plane+n*s.stride+p*s.strideP+q:], s.plane
+}
+
 func (s *imageSink[T]) store(ws *workspace[T], t tile[T]) {
 	// The runs of columns that are contiguous in a panel and lie in one row of the grid.
 	runs := ws.runs[:0]
 	n, p, q := t.col/(s.p*s.q), t.col%(s.p*s.q)/s.q, t.col%s.q
-	plain := s.scale == nil && s.bias == nil && !s.relu
+	plain := s.plain()
 	pieces := ws.pieces[:0]
 	for col := 0; col < t.cols; {
 		width := min(s.q-q, t.cols-col, t.width-col%t.width)
 		r := run{src: t.place(col), dst: n*s.stride + p*s.strideP + q*s.strideQ, n: width}
+		if t.isStored(col) {
+			r.n = 0
+		}
 		for plain && s.strideQ == 1 && r.n >= 8 {
 			pieces = append(pieces, piece{src: r.src, dst: r.dst})
 			r = run{src: r.src + 8, dst: r.dst + 8, n: r.n - 8}

@@ -45,6 +45,8 @@ type kernel[T float] struct {
 	width   int
 	// run computes c = aᵀ·b, or adds it, for a panel of a of the given height.
 	run func(height, k int, a, b, c []T, add bool)
+	// runTo, if there is such, is run, but writes the result to rows of dst that are ld elements apart.
+	runTo func(height, k int, a, b, c []T, add bool, dst []T, ld int)
 	// transpose packs blocks of eight elements of eight lanes: dst[(8·b+i)·width + l] = src[lanes[l]+blocks[b]+i].
 	transpose func(dst []T, width int, src []T, lanes *[8]int, blocks []int)
 	// copy packs rows, in pieces of eight elements from one to the next: dst[i·width + pieces[j].dst + 0…7] =
@@ -248,7 +250,11 @@ type tile[T float] struct {
 	c                    []T
 	height, width        int
 	row, rows, col, cols int
+	stored               uint64 // the panels, by bits, that were written where they belong
 }
+
+// isStored reports whether the panel that a column is in was written where it belongs.
+func (t *tile[T]) isStored(col int) bool { return t.stored>>(col/t.width)&1 != 0 }
 
 // place is where a column (counted from the tile's first) of the first row stands in c.
 func (t *tile[T]) place(col int) int {
@@ -270,7 +276,11 @@ func (t *tile[T]) copy(ws *workspace[T], dst []T, ld int, pieces []piece) {
 
 // sink takes the finished tiles of a product.
 type sink[T float] interface {
+	// store writes the panels of a tile that are not stored.
 	store(ws *workspace[T], t tile[T])
+	// panel returns where the panel from a column of a tile on belongs, with the elements from one row to the next,
+	// or nil if its rows are not contiguous there or need more than to be copied.
+	panel(t *tile[T], col int) (dst []T, ld int)
 }
 
 // plan is how a product is cut. It depends on the shape only.
@@ -336,7 +346,7 @@ func product[T float](be *Backend, count, m, n, k int, at func(i int) (a, b oper
 					i, t, _ := place(u)
 					a, b, c := at(i)
 					t.c = ws.c[:]
-					t.compute(kn, ws, a, b, 0, k)
+					t.compute(kn, ws, a, b, c, 0, k)
 					c.store(ws, t)
 				}
 			})
@@ -354,7 +364,7 @@ func product[T float](be *Backend, count, m, n, k int, at func(i int) (a, b oper
 					a, b, _ := at(i)
 					t.c = sums[u*size : (u+1)*size]
 					k0 := piece * p.depth
-					t.compute(kn, ws, a, b, k0, min(p.depth, k-k0))
+					t.compute(kn, ws, a, b, nil, k0, min(p.depth, k-k0))
 				}
 			})
 		})
@@ -392,8 +402,8 @@ func (ws *workspace[T]) init() {
 	}
 }
 
-// compute sums the tile over the depths [k0, k0+k).
-func (t *tile[T]) compute(kn *kernel[T], ws *workspace[T], a, b operand[T], k0, k int) {
+// compute sums the tile over the depths [k0, k0+k). Panels that to, if it is not nil, has a place for go there.
+func (t *tile[T]) compute(kn *kernel[T], ws *workspace[T], a, b operand[T], to sink[T], k0, k int) {
 	heights := kn.split(ws.heights[:0], t.rows)
 	t.height = 0
 	for _, h := range heights {
@@ -412,9 +422,20 @@ func (t *tile[T]) compute(kn *kernel[T], ws *workspace[T], a, b operand[T], k0, 
 		for j := range widths {
 			panelB := ws.b[j*panelSize(kn.width, depth):]
 			c := t.c[j*t.height*kn.width:]
+			var dst []T
+			var ld int
+			if to != nil && kn.runTo != nil && t.height == t.rows && done+depth >= k {
+				if dst, ld = to.panel(t, j*kn.width); dst != nil {
+					t.stored |= 1 << j
+				}
+			}
 			from, row := 0, 0
 			for _, h := range heights {
-				kn.run(h, depth, ws.a[from:], panelB, c[row*kn.width:], done > 0)
+				if dst != nil {
+					kn.runTo(h, depth, ws.a[from:], panelB, c[row*kn.width:], done > 0, dst[row*ld:], ld)
+				} else {
+					kn.run(h, depth, ws.a[from:], panelB, c[row*kn.width:], done > 0)
+				}
 				from += panelSize(h, depth)
 				row += h
 			}
@@ -508,12 +529,22 @@ type matrixSink[T float] struct {
 	add  bool
 }
 
+func (s *matrixSink[T]) panel(t *tile[T], col int) ([]T, int) {
+	if s.add || col+t.width > t.cols {
+		return nil, 0
+	}
+	return s.data[t.row*s.ld+t.col+col:], s.ld
+}
+
 func (s *matrixSink[T]) store(ws *workspace[T], t tile[T]) {
 	whole := 0 // columns that are copied in pieces of eight
 	if !s.add {
 		whole = t.cols / 8 * 8
 		pieces := ws.pieces[:0]
 		for col := 0; col < whole; col += 8 {
+			if t.isStored(col) {
+				continue
+			}
 			pieces = append(pieces, piece{dst: col, src: t.place(col)})
 		}
 		t.copy(ws, s.data[t.row*s.ld+t.col:], s.ld, pieces)

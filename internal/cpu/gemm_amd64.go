@@ -25,6 +25,13 @@ var kernel512 = kernel[float32]{
 			sgemm8x32(k, &a[0], &b[0], &c[0], add)
 		}
 	},
+	runTo: func(height, k int, a, b, c []float32, add bool, dst []float32, ld int) {
+		if height == 14 {
+			sgemm14x32to(k, &a[0], &b[0], &c[0], add, &dst[0], ld)
+		} else {
+			sgemm8x32to(k, &a[0], &b[0], &c[0], add, &dst[0], ld)
+		}
+	},
 	transpose: transposeAVX,
 	copy:      copyAVX,
 	stage:     stageAVX,

@@ -35,6 +35,40 @@ func eachKernel(t *testing.T, test func(t *testing.T, kn *kernel[float32])) {
 	}
 }
 
+// TestMicroKernelsTo compares the kernels that write elsewhere with those that do not.
+func TestMicroKernelsTo(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 12))
+	eachKernel(t, func(t *testing.T, kn *kernel[float32]) {
+		if kn.runTo == nil {
+			t.Skip("this kernel writes nowhere else")
+		}
+		fa, fb, fc, fd := newFence(t, 70*16), newFence(t, 70*32), newFence(t, 16*32+8), newFence(t, 16*80)
+		for _, h := range kn.heights {
+			for k := range 68 {
+				for _, add := range []bool{false, true} {
+					ld, offset := kn.width+k%37, k%4
+					a, b := randomize(r, fa.last(max(k, 1)*h, offset)), randomize(r, fb.last(max(k, 1)*kn.width, offset))
+					c, dst := randomize(r, fc.last(h*kn.width, offset)), fd.last((h-1)*ld+kn.width, offset)
+					want := slices.Clone(randomize(r, fd))
+					before := slices.Clone(c)
+					kn.runTo(h, k, a, b, c, add, dst, ld)
+					if !slices.Equal(c, before) {
+						t.Fatalf("%d×%d, k %d, add %t: wrote to c", h, kn.width, k, add)
+					}
+					kn.run(h, k, a, b, c, add)
+					rows := fence(want).last(len(dst), offset)
+					for i := range h {
+						copy(rows[i*ld:], c[i*kn.width:(i+1)*kn.width])
+					}
+					if !slices.Equal(fd, want) {
+						t.Fatalf("%d×%d, k %d, rows %d apart, add %t:\ngot  %v\nwant %v", h, kn.width, k, ld, add, fd, want)
+					}
+				}
+			}
+		}
+	})
+}
+
 // fence is memory between two pages that may not be touched.
 type fence []float32
 

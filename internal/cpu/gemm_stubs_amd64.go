@@ -10,11 +10,23 @@ package cpu
 //go:noescape
 func sgemm14x32(k int, a *float32, b *float32, c *float32, add bool)
 
+// sgemm14x32to is sgemm14x32, but writes the result to rows of dst that are ld elements apart, and leaves c as it is.
+// It needs AVX-512F.
+//
+//go:noescape
+func sgemm14x32to(k int, a *float32, b *float32, c *float32, add bool, dst *float32, ld int)
+
 // sgemm8x32 multiplies a panel of k rows of 8 elements and one of k rows of 32: c = aᵀ·b,
 // or c += aᵀ·b, of 8×32 elements. It needs AVX-512F.
 //
 //go:noescape
 func sgemm8x32(k int, a *float32, b *float32, c *float32, add bool)
+
+// sgemm8x32to is sgemm8x32, but writes the result to rows of dst that are ld elements apart, and leaves c as it is.
+// It needs AVX-512F.
+//
+//go:noescape
+func sgemm8x32to(k int, a *float32, b *float32, c *float32, add bool, dst *float32, ld int)
 
 // sgemm6x16 multiplies a panel of k rows of 6 elements and one of k rows of 16: c = aᵀ·b,
 // or c += aᵀ·b, of 6×16 elements. It needs AVX2 and FMA.

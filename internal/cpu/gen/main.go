@@ -21,8 +21,10 @@ func main() {
 	ConstraintExpr("!noasm")
 	switch *part {
 	case "gemm":
-		sgemm512(14)
-		sgemm512(8)
+		for _, mr := range []int{14, 8} {
+			sgemm512(mr, false)
+			sgemm512(mr, true)
+		}
 		sgemm256(6)
 		transpose8()
 		copy8()
@@ -52,12 +54,22 @@ func doc(name string, mr, nr int, needs string) {
 // sgemm512 writes the micro-kernel of mr rows and 32 columns for AVX-512: an
 // outer product of mr broadcast elements and two vectors in each turn, with all
 // sums in registers. 14 rows fill the register file: 28 sums, two vectors of b
-// and two broadcasts in flight.
-func sgemm512(mr int) {
+// and two broadcasts in flight. With away, the result goes to rows elsewhere.
+func sgemm512(mr int, away bool) {
 	name := fmt.Sprintf("sgemm%dx32", mr)
-	TEXT(name, NOSPLIT, signature)
-	Pragma("noescape")
-	doc(name, mr, 32, "AVX-512F")
+	if away {
+		name += "to"
+		TEXT(name, NOSPLIT, "func(k int, a, b, c *float32, add bool, dst *float32, ld int)")
+		Pragma("noescape")
+		Doc(
+			fmt.Sprintf("%s is sgemm%dx32, but writes the result to rows of dst that are ld elements apart, and leaves c as it is.", name, mr),
+			"It needs AVX-512F.",
+		)
+	} else {
+		TEXT(name, NOSPLIT, signature)
+		Pragma("noescape")
+		doc(name, mr, 32, "AVX-512F")
+	}
 	z := []reg.VecPhysical{
 		reg.Z0, reg.Z1, reg.Z2, reg.Z3, reg.Z4, reg.Z5, reg.Z6, reg.Z7, reg.Z8, reg.Z9, reg.Z10,
 		reg.Z11, reg.Z12, reg.Z13, reg.Z14, reg.Z15, reg.Z16, reg.Z17, reg.Z18, reg.Z19, reg.Z20, reg.Z21,
@@ -68,6 +80,19 @@ func sgemm512(mr int) {
 	b := Load(Param("b"), GP64())
 	c := Load(Param("c"), GP64())
 	add := Load(Param("add"), GP8())
+	var dst, ld reg.Register
+	if away {
+		dst, ld = Load(Param("dst"), GP64()), Load(Param("ld"), GP64())
+		SHLQ(Imm(2), ld)
+		row := GP64()
+		MOVQ(dst, row)
+		for range mr { // the rows are there when the sums are
+			PREFETCHT0(Mem{Base: row})
+			PREFETCHT0(Mem{Base: row, Disp: 64})
+			PREFETCHT0(Mem{Base: row, Disp: 124})
+			ADDQ(ld, row)
+		}
+	}
 	for i := range 2 * mr {
 		VPXORQ(z[i], z[i], z[i])
 	}
@@ -92,7 +117,14 @@ func sgemm512(mr int) {
 	}
 	Label("store")
 	for i := range 2 * mr {
-		VMOVUPS(z[i], Mem{Base: c, Disp: 64 * i})
+		if !away {
+			VMOVUPS(z[i], Mem{Base: c, Disp: 64 * i})
+			continue
+		}
+		VMOVUPS(z[i], Mem{Base: dst, Disp: 64 * (i % 2)})
+		if i%2 == 1 {
+			ADDQ(ld, dst)
+		}
 	}
 	VZEROUPPER()
 	RET()
