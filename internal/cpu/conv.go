@@ -157,11 +157,14 @@ func conv2dInputGrad[T float](be *Backend, dx, dy, w backend.Array, g backend.Co
 				im := image[T]{lanes: true, images: g.N, channels: k, stride: g.K * g.P * g.Q, h: g.P, w: g.Q,
 					p: p, q: q, strideH: 1, strideW: 1, taps: taps}
 				im.init()
+				at := imageSink[T]{stride: g.C * g.H * g.W, plane: g.H * g.W, p: p, q: q, strideP: g.StrideH * g.W, strideQ: g.StrideW}
+				if g.StrideH == 1 && g.StrideW == 1 {
+					at.p, at.q, at.strideP = 1, p*q, 0 // the grid is the whole plane
+				}
 				product(be, g.Groups, c, g.N*p*q, depth, func(i int) (operand[T], operand[T], sink[T]) {
-					return &matrix[T]{data: matrices[min(i*depth*c, len(matrices)):], ld: c},
-						im.from(out, i*k*g.P*g.Q),
-						&imageSink[T]{data: in[i*c*g.H*g.W+a*g.W+b:], stride: g.C * g.H * g.W, plane: g.H * g.W,
-							p: p, q: q, strideP: g.StrideH * g.W, strideQ: g.StrideW}
+					to := at
+					to.data = in[i*c*g.H*g.W+a*g.W+b:]
+					return &matrix[T]{data: matrices[min(i*depth*c, len(matrices)):], ld: c}, im.from(out, i*k*g.P*g.Q), &to
 				})
 			}
 		}

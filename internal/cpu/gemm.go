@@ -413,8 +413,11 @@ func (t *tile[T]) compute(kn *kernel[T], ws *workspace[T], a, b operand[T], to s
 	for i := range widths {
 		widths[i] = kn.width
 	}
-	for done := 0; done == 0 || done < k; done += tileDepth {
-		depth := min(tileDepth, k-done)
+	// Blocks of one depth: what a short one at the end would do for each time that c is loaded and stored is little.
+	blocks := max(1, (k+tileDepth-1)/tileDepth)
+	size := max(8, ((k+blocks-1)/blocks+7)/8*8)
+	for done := 0; done == 0 || done < k; done += size {
+		depth := min(size, k-done)
 		if depth > 0 {
 			a.pack(kn, ws, ws.a[:], heights, t.row, t.rows, k0+done, depth)
 			b.pack(kn, ws, ws.b[:], widths, t.col, t.cols, k0+done, depth)
