@@ -33,10 +33,22 @@ var kernel512 = kernel[float32]{
 			sgemm8x32(k, &a[0], &b[0], &c[0], add)
 		}
 	},
+	runTo: func(height, k int, a, b, c []float32, add bool, dst []float32, ld int) {
+		if height == 14 {
+			sgemm14x32to(k, &a[0], &b[0], &c[0], add, &dst[0], ld)
+		} else {
+			sgemm8x32to(k, &a[0], &b[0], &c[0], add, &dst[0], ld)
+		}
+	},
 	transpose: transposeAVX,
 	copy:      copyAVX,
 	stage:     stageAVX,
-	tiles:     tilesAVX(16, &transforms512),
+	spread: func(dst, src []float32, rows, dstRow, srcRow int, runs []run) {
+		if rows > 0 && len(runs) > 0 {
+			spread8(&dst[0], &src[0], rows, dstRow, srcRow, &runs[0].dst, len(runs))
+		}
+	},
+	tiles: tilesAVX(16, &transforms512),
 }
 
 // kernelBF16 multiplies pairs of bfloat16 numbers, which lie in the panels as float32 numbers do.
@@ -62,6 +74,7 @@ var kernel256 = kernel[float32]{
 	transpose: transposeAVX,
 	copy:      copyAVX,
 	stage:     stageAVX,
+	spread:    plainSpread[float32],
 	tiles:     tilesAVX(8, &transforms256),
 }
 
@@ -72,13 +85,29 @@ func transposeAVX(dst []float32, width int, src []float32, lanes *[8]int, blocks
 }
 
 func copyAVX(dst []float32, width int, src []float32, offsets []int, pieces []piece) {
-	if len(pieces) > 0 && len(offsets) > 0 {
-		copy8(&dst[0], width, &src[0], &offsets[0], len(offsets), &pieces[0].dst, len(pieces)/2)
+	if len(pieces) == 0 || len(offsets) == 0 {
+		return
 	}
+	// Rows that are far apart lie in memory, where the processor does not guess which comes next.
+	const far = 64
+	from, to := 0, 0
+	if len(offsets) > 1 {
+		if step := offsets[1] - offsets[0]; step >= far {
+			from = 4 * step * 4
+		}
+	}
+	if width >= far && width != rowsDepth {
+		to = 4 * width * 2
+	}
+	copy8(&dst[0], width, &src[0], &offsets[0], len(offsets), &pieces[0].dst, len(pieces)/2, from, to)
 }
 
 func stageAVX(dst, src []float32, g *stageGeom) {
-	if g.images > 0 && g.rows > 0 && g.blocks > 0 {
+	switch {
+	case g.images <= 0 || g.rows <= 0 || g.blocks <= 0:
+	case g.odd != 0:
+		stage8by2(&dst[0], &src[0], &g.images)
+	default:
 		stage8(&dst[0], &src[0], &g.images)
 	}
 }

@@ -23,7 +23,11 @@ var kernelNEON = func() kernel[float32] {
 		}
 	}
 	kn.stage = func(dst, src []float32, g *stageGeom) {
-		if g.images > 0 && g.rows > 0 && g.blocks > 0 {
+		switch {
+		case g.images <= 0 || g.rows <= 0 || g.blocks <= 0:
+		case g.odd != 0:
+			plainStage(dst, src, g)
+		default:
 			stage8(&dst[0], &src[0], &g.images)
 		}
 	}

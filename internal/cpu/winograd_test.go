@@ -268,7 +268,7 @@ func TestAlgorithm(t *testing.T) {
 		want [3]string // of the passes with the highest precision
 		high string    // instead of "winograd 2x4", if that is not its own
 	}{
-		{"3 to 64 channels, 32×32", vgg(3, 64, 32), [3]string{"direct", "direct", "direct"}, ""},
+		{"3 to 64 channels, 32×32", vgg(3, 64, 32), [3]string{"direct", "few inputs", "direct"}, ""},
 		{"64 to 64 channels, 32×32", vgg(64, 64, 32), [3]string{"winograd 2x4", "winograd 2x4", "winograd 2x4"}, "winograd 4x4"},
 		{"64 to 128 channels, 16×16", vgg(64, 128, 16), [3]string{"winograd 2x4", "winograd 2x4", "winograd 2x4"}, "winograd 4x4"},
 		{"256 to 256 channels, 8×8", vgg(256, 256, 8), [3]string{"winograd 2x4", "winograd 2x4", "winograd 2x4"}, "winograd 4x4"},
@@ -277,7 +277,7 @@ func TestAlgorithm(t *testing.T) {
 		{"maps of two rows", backend.ConvGeom{N: 64, C: 64, H: 2, W: 16, K: 64, PadH: 1, PadW: 1}, [3]string{"winograd 2x4", "winograd 2x4", "winograd 2x4"}, ""},
 		{"one image", backend.ConvGeom{N: 1, C: 64, H: 32, W: 32, K: 64, PadH: 1, PadW: 1}, [3]string{"direct", "direct", "winograd 2x4"}, "winograd 4x4"},
 		{"one pixel", backend.ConvGeom{N: 64, C: 64, H: 1, W: 1, K: 64, PadH: 1, PadW: 1}, [3]string{"direct", "direct", "direct"}, ""},
-		{"a channel for each group", backend.ConvGeom{N: 64, C: 64, H: 8, W: 8, K: 64, PadH: 1, PadW: 1, Groups: 64}, [3]string{"depthwise", "depthwise", "depthwise"}, ""},
+		{"a channel for each group", backend.ConvGeom{N: 64, C: 64, H: 8, W: 8, K: 64, PadH: 1, PadW: 1, Groups: 64}, [3]string{"depthwise", "few inputs", "depthwise"}, ""},
 	} {
 		g := threeByThree(row.g)
 		for precision := range precisionNames {
@@ -285,7 +285,9 @@ func TestAlgorithm(t *testing.T) {
 			parts := kernelOf[float32](be.precision).parts
 			for i, want := range row.want {
 				switch {
-				case want == "depthwise":
+				case current.taps.three != nil && direct(backend.Float32, g):
+					want = "planes"
+				case want == "depthwise" || want == "few inputs":
 				case parts != nil && parts.count == 1:
 					want += " bf16"
 				case parts != nil:

@@ -13,7 +13,7 @@ import (
 // parts writes what multiplies float32 numbers split into bfloat16 numbers.
 func parts() {
 	for _, mr := range []int{14, 8} {
-		gemm512("bfgemm", mr, "uint16", "AVX512_BF16", "pairs of bfloat16 numbers", func(b, a, sum reg.VecPhysical) { bf16(0x52, 0xf3, sum, a, b) })
+		gemm512("bfgemm", mr, false, "uint16", "AVX512_BF16", "pairs of bfloat16 numbers", func(b, a, sum reg.VecPhysical) { bf16(0x52, 0xf3, sum, a, b) })
 	}
 	pairs()
 }
