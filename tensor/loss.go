@@ -126,6 +126,7 @@ func huber(op string, x, target *Tensor, bend, scale float64, r Reduction) *Tens
 // differenceLoss is a loss that depends on d = x - target only; slope is its
 // derivative for each difference.
 func differenceLoss(op string, x, target *Tensor, r Reduction, loss func(d *Tensor) *Tensor, slope func(d, g *Tensor) *Tensor) *Tensor {
+	raise(&x, &target)
 	wantTarget(op, x, target, r)
 	d := binary(op, backend.Sub, x, target)
 	out := reduced(op, loss(d), r)
@@ -159,6 +160,7 @@ type BCEWithLogitsOpts struct {
 // (torch.nn.functional.binary_cross_entropy_with_logits)
 func BCEWithLogits(x, target *Tensor, opts BCEWithLogitsOpts) *Tensor {
 	const op = "BCEWithLogits"
+	raise(&x, &target)
 	wantTarget(op, x, target, opts.Reduction)
 	for i, w := range []*Tensor{opts.Weight, opts.PosWeight} {
 		name := []string{"weight", "positive weight"}[i]
@@ -242,6 +244,7 @@ type CrossEntropyOpts struct {
 // (torch.nn.functional.cross_entropy)
 func CrossEntropy(x, target *Tensor, opts CrossEntropyOpts) *Tensor {
 	const op = "CrossEntropy"
+	raise(&x, &target)
 	dim := x.classDim(op)
 	if s := opts.LabelSmoothing; !(s >= 0 && s <= 1) {
 		fail(op, "the label smoothing is %v, want 0 to 1", s)
@@ -276,6 +279,7 @@ type NLLLossOpts struct {
 // as LogSoftmax(1) gives them, in place of scores. (torch.nn.functional.nll_loss)
 func NLLLoss(x, target *Tensor, opts NLLLossOpts) *Tensor {
 	const op = "NLLLoss"
+	raise(&x)
 	dim := x.classDim(op)
 	wantReduction(op, opts.Reduction)
 	wantClassWeight(op, x, dim, opts.Weight)

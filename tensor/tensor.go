@@ -31,9 +31,9 @@ import (
 	"github.com/wick-ml/wick/internal/backend"
 )
 
-// DType is the type of a tensor's elements: Float32, Float64, Int64, Uint8 or
-// Bool. (BFloat16 and Float16 are reserved names; no backend computes with them
-// yet.)
+// DType is the type of a tensor's elements: Float32, Float64, Int64, Uint8, Bool,
+// BFloat16 or Float16. The last two take half the memory of Float32: operations
+// compute in Float32 and round what they store.
 type DType = backend.DType
 
 // The element types. Float32 is the default, as in PyTorch.
@@ -427,15 +427,15 @@ func (x *Tensor) Clone() *Tensor {
 // ToDType returns x converted to another type, as a Go conversion does (to Bool:
 // whether it is not 0); x itself if it has that type. Between floating-point
 // types the gradient flows back.
-func (x *Tensor) ToDType(t DType) *Tensor {
+func (x *Tensor) ToDType(t DType) *Tensor { return x.cast(t) }
+
+// cast is ToDType with a result that lives as owners do, too.
+func (x *Tensor) cast(t DType, owners ...*Tensor) *Tensor {
 	x.check("ToDType")
 	if x.DType() == t {
 		return x
 	}
-	if t == BFloat16 || t == Float16 {
-		fail("ToDType", "%s is not supported by %s yet, want float32, float64, int64, uint8 or bool", t, x.storage.device)
-	}
-	out := result("ToDType", t, x.shape, x)
+	out := result("ToDType", t, x.shape, append(owners, x)...)
 	x.be().Copy(out.array(), x.array())
 	if !t.IsFloat() || !x.DType().IsFloat() {
 		return autograd.RecordNothing("ToDType", out, x)
@@ -490,10 +490,10 @@ func (x *Tensor) Fill(v float64) *Tensor {
 func (x *Tensor) Zero() *Tensor { return x.Fill(0) }
 
 // Detach returns a tensor that shares x's memory and has no history and no
-// no-grad mark. A watch stays on it.
+// no-grad mark. A watch and the mark of Autocast stay on it.
 func (x *Tensor) Detach() *Tensor {
 	y := x.bare()
-	y.TakeWatch(&x.variable)
+	y.Take(&x.variable)
 	return y
 }
 
@@ -518,6 +518,7 @@ func (x *Tensor) Watch(w Watch) *Tensor {
 	if x.IsNoGrad() {
 		y.MarkNoGrad()
 	}
+	y.SetMark(x.Mark())
 	y.MarkWatch(w)
 	return y
 }

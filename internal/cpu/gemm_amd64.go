@@ -6,10 +6,10 @@ import "golang.org/x/sys/cpu"
 
 // assembly lists the levels that processor and operating system allow, best last.
 func assembly() (levels []level) {
-	if cpu.X86.HasAVX2 && cpu.X86.HasFMA {
-		levels = append(levels, level{"avx2", &kernel256, &vector256, taps256})
+	if cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasF16C {
+		levels = append(levels, level{"avx2", &kernel256, &vector256, taps256, &half256})
 		if cpu.X86.HasAVX512F {
-			levels = append(levels, level{"avx512", &kernel512, &vector512, taps512})
+			levels = append(levels, level{"avx512", &kernel512, &vector512, taps512, &half512})
 		}
 	}
 	return levels

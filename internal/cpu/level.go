@@ -12,9 +12,10 @@ type level struct {
 	gemm   *kernel[float32]
 	vector *vector[float32]
 	taps   *tapKernels[float32]
+	half   *halfKernels
 }
 
-var generic = level{"generic", &plain32, &plainVector32, &plainTaps32}
+var generic = level{"generic", &plain32, &plainVector32, &plainTaps32, &plainHalf}
 
 // levels lists what this machine and this build have, best last.
 var levels = append([]level{generic}, assembly()...)
@@ -46,5 +47,5 @@ func levelNamed(name string) (level, error) {
 	return level{}, fmt.Errorf("wick: the environment variable WICK_CPU is %q; this machine and this build of Wick have %s", name, strings.Join(names, ", "))
 }
 
-// Level names the kernels in use: "generic", "avx2" or "avx512".
+// Level names the kernels in use: "generic", "avx2", "avx512" or "neon".
 func Level() string { return current.name }

@@ -108,6 +108,9 @@ func copyAll[T any](dst, src []T) {
 
 // MaxPool2d takes the maximum of each window.
 func (be *Backend) MaxPool2d(dst, x backend.Array, g backend.PoolGeom) {
+	if be.pieces(g.Planes, func(a []backend.Array, n int) { be.MaxPool2d(a[0], a[1], planes(g, n)) }, writes(&dst), reads(&x)) {
+		return
+	}
 	if x.DType() == backend.Float32 {
 		maxPool(be, data[float32](dst), data[float32](x), g)
 	} else {
@@ -220,6 +223,9 @@ func maxPoolPlane[T float](dst, x []T, g backend.PoolGeom) {
 // MaxPool2dGrad gives dy to the first maximum of each window; of several NaN the
 // last gets it, as in PyTorch.
 func (be *Backend) MaxPool2dGrad(dx, dy, x, y backend.Array, g backend.PoolGeom) {
+	if be.pieces(g.Planes, func(a []backend.Array, n int) { be.MaxPool2dGrad(a[0], a[1], a[2], a[3], planes(g, n)) }, writes(&dx), reads(&dy), reads(&x), reads(&y)) {
+		return
+	}
 	if x.DType() == backend.Float32 {
 		maxPoolGrad(be, data[float32](dx), data[float32](dy), data[float32](x), data[float32](y), g)
 	} else {
@@ -380,6 +386,9 @@ func adaptiveSpans(g backend.PoolGeom) (h, w []span) {
 
 // AvgPool2d takes the mean of each window.
 func (be *Backend) AvgPool2d(dst, x backend.Array, g backend.PoolGeom) {
+	if be.pieces(g.Planes, func(a []backend.Array, n int) { be.AvgPool2d(a[0], a[1], planes(g, n)) }, writes(&dst), reads(&x)) {
+		return
+	}
 	if x.DType() == backend.Float32 {
 		avgPool(data[float32](dst), data[float32](x), g)
 	} else {
@@ -438,6 +447,9 @@ func means[T float](dst, x []T, h, w []span, g backend.PoolGeom) {
 
 // AvgPool2dGrad is AvgPool2d's gradient.
 func (be *Backend) AvgPool2dGrad(dx, dy backend.Array, g backend.PoolGeom) {
+	if be.pieces(g.Planes, func(a []backend.Array, n int) { be.AvgPool2dGrad(a[0], a[1], planes(g, n)) }, writes(&dx), reads(&dy)) {
+		return
+	}
 	if dx.DType() == backend.Float32 {
 		avgPoolGrad(data[float32](dx), data[float32](dy), g)
 	} else {
@@ -502,6 +514,9 @@ func spread[T float](dx, dy []T, h, w []span, g backend.PoolGeom) {
 
 // AdaptiveAvgPool2d takes means of windows that share the input evenly.
 func (be *Backend) AdaptiveAvgPool2d(dst, x backend.Array, g backend.PoolGeom) {
+	if be.half(func() { be.AdaptiveAvgPool2d(dst, x, g) }, writes(&dst), reads(&x)) {
+		return
+	}
 	if x.DType() == backend.Float32 {
 		adaptiveAvgPool(data[float32](dst), data[float32](x), g)
 	} else {
@@ -522,6 +537,9 @@ func adaptiveAvgPool[T float](dst, x []T, g backend.PoolGeom) {
 
 // AdaptiveAvgPool2dGrad is AdaptiveAvgPool2d's gradient.
 func (be *Backend) AdaptiveAvgPool2dGrad(dx, dy backend.Array, g backend.PoolGeom) {
+	if be.half(func() { be.AdaptiveAvgPool2dGrad(dx, dy, g) }, writes(&dx), reads(&dy)) {
+		return
+	}
 	if dx.DType() == backend.Float32 {
 		adaptiveAvgPoolGrad(data[float32](dx), data[float32](dy), g)
 	} else {

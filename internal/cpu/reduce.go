@@ -8,6 +8,9 @@ import (
 
 // Reduce reduces x over the dimensions that g names.
 func (be *Backend) Reduce(dst, x backend.Array, op backend.ReduceOp, g backend.ReduceGeom) {
+	if be.half(func() { be.Reduce(dst, x, op, g) }, writes(&dst), reads(&x)) {
+		return
+	}
 	switch op {
 	case backend.ReduceMax, backend.ReduceMin:
 		smallest := op == backend.ReduceMin
@@ -433,6 +436,9 @@ func reduceRow[T, A number](src []T, p reducePlan, r reduction[T, A], lo, hi int
 
 // ReduceIndex finds the maximum (or minimum) along N and its first position.
 func (be *Backend) ReduceIndex(values, indices, x backend.Array, min bool, g backend.DimGeom) {
+	if be.half(func() { be.ReduceIndex(values, indices, x, min, g) }, writes(&values), reads(&x)) {
+		return
+	}
 	switch x.DType() {
 	case backend.Float32:
 		reduceIndex(data[float32](values), data[int64](indices), data[float32](x), min, g)
@@ -519,6 +525,9 @@ func eachColumns(g backend.DimGeom, f func(o, lo, hi int)) {
 
 // Cumsum adds up along N, from the end if reverse.
 func (be *Backend) Cumsum(dst, x backend.Array, reverse bool, g backend.DimGeom) {
+	if be.half(func() { be.Cumsum(dst, x, reverse, g) }, writes(&dst), reads(&x)) {
+		return
+	}
 	switch x.DType() {
 	case backend.Float32:
 		cumsum[float32, float64](be, data[float32](dst), data[float32](x), reverse, g)

@@ -6,10 +6,12 @@ import (
 )
 
 //go:generate go run -C gen . -part vector -out ../vector_amd64.s -stubs ../vector_stubs_amd64.go -pkg cpu
+//go:generate go run -C gen . -neon -part vector
 
 // vector is the loops that pass over memory once, in assembly for float32 where
-// the machine has it. Elementwise ones give the same bits at every level; sums
-// are in float64 and differ in the order of additions.
+// the machine has it. Elementwise ones give the same bits at every level and on every machine:
+// conversions to the type that a product has already keep the compiler from fusing it with a sum,
+// which it does for arm64. Sums are in float64 and differ in the order of additions, and in what is fused.
 type vector[T float] struct {
 	// sumsAbout returns Σ (x-near) and Σ (x-near)².
 	sumsAbout func(x []T, r rows, near float64) (sum, squares float64)
@@ -158,13 +160,13 @@ func plainNormalize[T float](dst, x []T, r rows, mean, scale, shift T, relu bool
 		i := 0
 		for ; i+4 <= len(x); i += 4 {
 			v, to := (*[4]T)(x[i:]), (*[4]T)(dst[i:])
-			to[0] = (v[0]-mean)*scale + shift
-			to[1] = (v[1]-mean)*scale + shift
-			to[2] = (v[2]-mean)*scale + shift
-			to[3] = (v[3]-mean)*scale + shift
+			to[0] = T((v[0]-mean)*scale) + shift
+			to[1] = T((v[1]-mean)*scale) + shift
+			to[2] = T((v[2]-mean)*scale) + shift
+			to[3] = T((v[3]-mean)*scale) + shift
 		}
 		for ; i < len(x); i++ {
-			dst[i] = (x[i]-mean)*scale + shift
+			dst[i] = T((x[i]-mean)*scale) + shift
 		}
 		if relu {
 			plainReLU(dst, dst)
@@ -183,13 +185,13 @@ func plainNormalizeGrad[T float](dx, dy, x, y []T, r rows, mean, dyMean, slope, 
 		i := 0
 		for ; i+4 <= len(x); i += 4 {
 			v, w, to := (*[4]T)(dy[i:]), (*[4]T)(x[i:]), (*[4]T)(dx[i:])
-			to[0] = (v[0] - dyMean - (w[0]-mean)*slope) * scale
-			to[1] = (v[1] - dyMean - (w[1]-mean)*slope) * scale
-			to[2] = (v[2] - dyMean - (w[2]-mean)*slope) * scale
-			to[3] = (v[3] - dyMean - (w[3]-mean)*slope) * scale
+			to[0] = (v[0] - dyMean - T((w[0]-mean)*slope)) * scale
+			to[1] = (v[1] - dyMean - T((w[1]-mean)*slope)) * scale
+			to[2] = (v[2] - dyMean - T((w[2]-mean)*slope)) * scale
+			to[3] = (v[3] - dyMean - T((w[3]-mean)*slope)) * scale
 		}
 		for ; i < len(x); i++ {
-			dx[i] = (dy[i] - dyMean - (x[i]-mean)*slope) * scale
+			dx[i] = (dy[i] - dyMean - T((x[i]-mean)*slope)) * scale
 		}
 	}
 }
@@ -343,17 +345,17 @@ func plainAdam[T float](w, g, m, v, largest []T, p *adamNumbers[T]) {
 	for k := range w {
 		d := n.sign * g[k]
 		if n.decay != 0 {
-			d += n.decay * w[k]
+			d += T(n.decay * w[k])
 		}
 		first := lerp(m[k], d, n.new1)
-		second := v[k]*n.beta2 + n.new2*d*d
+		second := T(v[k]*n.beta2) + T(n.new2*d*d)
 		m[k] = first
 		v[k] = second
 		if largest != nil {
 			second = max(second, largest[k])
 			largest[k] = second
 		}
-		w[k] = n.shrink*w[k] - n.size*first/(sqrt(second)*n.scale+n.eps)
+		w[k] = T(n.shrink*w[k]) - n.size*first/(T(sqrt(second)*n.scale)+n.eps)
 	}
 }
 
@@ -370,14 +372,14 @@ func plainSGD[T float](w, g, m []T, p *sgdNumbers[T]) {
 	for k := range w {
 		d := n.sign * g[k]
 		if n.decay != 0 {
-			d += n.decay * w[k]
+			d += T(n.decay * w[k])
 		}
-		b := n.mu*m[k] + n.keep*d
+		b := T(n.mu*m[k]) + T(n.keep*d)
 		m[k] = b
 		if n.nesterov {
-			b = d + n.mu*b
+			b = d + T(n.mu*b)
 		}
-		w[k] -= n.lr * b
+		w[k] -= T(n.lr * b)
 	}
 }
 
