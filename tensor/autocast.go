@@ -80,10 +80,13 @@ func castBeside(x **Tensor, t DType, operands []**Tensor) {
 			noGrad = noGrad || (*o).IsNoGrad()
 		}
 	}
-	if noGrad && (*x).IsLeaf() {
-		*x = (*x).NoGrad()
+	from := *x
+	if noGrad && from.IsLeaf() {
+		from = from.NoGrad()
 	}
-	*x = (*x).cast(t, owners...)
+	y := from.cast(t, owners...)
+	y.path, y.origin = (*x).path, *x
+	*x = y
 }
 
 // raise casts operands of half width to Float32 if one is marked.
@@ -99,29 +102,39 @@ func raise(operands ...**Tensor) {
 	}
 }
 
-// promote casts operands of half width to the wider type if floating-point types
-// differ, as PyTorch does: to Float32 where BFloat16 and Float16 meet.
+// promote casts operands if floating-point types differ and some are of half
+// width, as PyTorch does: to the widest type, to Float32 where BFloat16 and Float16
+// meet; a tensor without dimensions follows those that have some.
 func promote(operands ...**Tensor) {
-	first := (*operands[0]).DType()
-	same, widest := true, first
+	half, scalars := false, 0
 	for _, x := range operands {
-		t := (*x).DType()
-		if !t.IsFloat() {
+		if !(*x).DType().IsFloat() {
 			return
 		}
-		same = same && t == first
+		half = half || (*x).DType().IsHalf()
+		if len((*x).shape) == 0 {
+			scalars++
+		}
+	}
+	if !half {
+		return
+	}
+	follows := func(x *Tensor) bool { return len(x.shape) == 0 && scalars < len(operands) }
+	widest, first := Float32, true
+	for _, x := range operands {
+		t := (*x).DType()
 		switch {
+		case follows(*x):
+		case first:
+			widest, first = t, false
 		case t == Float64 || widest == Float64:
 			widest = Float64
 		case t != widest:
 			widest = Float32
 		}
 	}
-	if same {
-		return
-	}
 	for _, x := range operands {
-		if (*x).DType().IsHalf() {
+		if (*x).DType().IsHalf() || follows(*x) {
 			castBeside(x, widest, operands)
 		}
 	}

@@ -101,7 +101,8 @@ func TestPromotion(t *testing.T) {
 		name string
 		got  *tensor.Tensor
 		want tensor.DType
-	}{{"bfloat16 and float16", b.Mul(h), tensor.Float32}, {"bfloat16 and float32", f.Mul(b), tensor.Float32}, {"float16 and float64", h.Mul(d), tensor.Float64}, {"one type", b.Mul(b), tensor.BFloat16}} {
+	}{{"bfloat16 and float16", b.Mul(h), tensor.Float32}, {"bfloat16 and float32", f.Mul(b), tensor.Float32}, {"float16 and float64", h.Mul(d), tensor.Float64}, {"one type", b.Mul(b), tensor.BFloat16},
+		{"a scalar follows", tensor.From([]float32{2}).Reshape().Mul(b).Mul(b).DivScalar(2), tensor.BFloat16}} {
 		if c.got.DType() != c.want || !slices.Equal(c.got.Floats(), []float32{1, 4, 9}) {
 			t.Errorf("%s: got %v, want 1, 4, 9 in %s", c.name, c.got, c.want)
 		}

@@ -112,6 +112,7 @@ type Tensor struct {
 	grad    *Tensor // of a leaf
 	hasGrad bool    // grad holds a gradient, and is not just kept for its memory
 	path    string  // in the model's tree, of a parameter: "features.0.weight"
+	origin  *Tensor // of an operand that was cast for its operation: what it was before
 }
 
 // storage is the memory that a tensor and its views share.
@@ -302,6 +303,16 @@ func (x *Tensor) Path() string { return x.path }
 // SetPath is for package layers: it notes the tensor's place in its model's tree,
 // which error messages name.
 func (x *Tensor) SetPath(path string) { x.path = path }
+
+// Origin is for package layers: of an operand that was cast for an operation, under
+// Autocast or because another one is wider, it returns what it was before, such as
+// the parameter; otherwise x.
+func (x *Tensor) Origin() *Tensor {
+	if x.origin != nil {
+		return x.origin
+	}
+	return x
+}
 
 // SharesMemory reports whether two tensors are views of the same memory.
 func (x *Tensor) SharesMemory(y *Tensor) bool { return x.storage == y.storage }

@@ -13,6 +13,31 @@ import "github.com/wick-ml/wick/internal/backend"
 // Those of 3×3 taps, stride 1 and enough channels take Winograd's algorithm
 // instead, in winograd.go; depthwise ones need no products, see depthwise.go.
 
+// pass is one of a convolution's products.
+type pass int
+
+const (
+	forward pass = iota
+	inputGrad
+	weightGrad
+)
+
+// algorithm names what computes a pass of a convolution of float32 numbers: a fixed rule of the shape, the kernels and
+// the precision.
+func (be *Backend) algorithm(g backend.ConvGeom, p pass) string {
+	if depthwise(g) {
+		return "depthwise"
+	}
+	name := "direct"
+	if wi := be.winogradFor(g, p); wi != nil {
+		name = "winograd " + wi.scheme.name
+	}
+	if parts := kernelOf[float32](be.precision).parts; parts != nil {
+		name += " bf16" + []string{"", "x3", "x6"}[parts.count-1]
+	}
+	return name
+}
+
 // Conv2d convolves.
 func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGeom) {
 	if be := be.productsOf(x, w); be != nil {
@@ -28,9 +53,8 @@ func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGe
 		return
 	}
 	if dst.DType() == backend.Float32 {
-		if wi := be.winogradFor(g); wi != nil && wi.pays(g.N) {
-			wi.weight, wi.laneK, wi.laneC = data[float32](w), wi.c*9, 9
-			wi.scale, wi.relu = data[float32](scale), g.ReLU
+		if wi := be.winogradFor(g, forward); wi != nil {
+			wi.weight, wi.scale, wi.relu = data[float32](w), data[float32](scale), g.ReLU
 			wi.convolve(data[float32](dst), data[float32](x), data[float32](bias))
 			return
 		}
@@ -55,12 +79,10 @@ func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) 
 		return
 	}
 	if dx.DType() == backend.Float32 {
-		if wi := be.winogradFor(g); wi != nil {
-			wi.weight, wi.laneK, wi.laneC = data[float32](w), 9, wi.c*9
-			if wi.turn(); wi.pays(g.N) {
-				wi.convolve(data[float32](dx), data[float32](dy), nil)
-				return
-			}
+		if wi := be.winogradFor(g, inputGrad); wi != nil {
+			wi.weight = data[float32](w)
+			wi.convolve(data[float32](dx), data[float32](dy), nil)
+			return
 		}
 		conv2dInputGrad[float32](be, dx, dy, w, g)
 	} else {
@@ -83,7 +105,7 @@ func (be *Backend) Conv2dWeightGrad(dw, dy, x backend.Array, g backend.ConvGeom)
 		return
 	}
 	if dw.DType() == backend.Float32 {
-		if wi := be.winogradFor(g); wi != nil && wi.pays(0) {
+		if wi := be.winogradFor(g, weightGrad); wi != nil {
 			wi.weightGrad(data[float32](dw), data[float32](dy), data[float32](x))
 			return
 		}
@@ -536,15 +558,20 @@ type imageSink[T float] struct {
 }
 
 func (s *imageSink[T]) store(ws *workspace[T], t tile[T]) {
-	// The runs of columns that are contiguous in a panel and lie in one row of the grid.
-	runs := ws.runs[:0]
+	// The runs of columns that are contiguous in a panel and lie in one row of the grid, and those that are contiguous in the result.
+	runs, whole := ws.runs[:0], ws.whole[:0]
 	n, p, q := t.col/(s.p*s.q), t.col%(s.p*s.q)/s.q, t.col%s.q
 	plain := s.scale == nil && s.bias == nil && !s.relu
 	pieces := ws.pieces[:0]
 	for col := 0; col < t.cols; {
 		width := min(s.q-q, t.cols-col, t.width-col%t.width)
 		r := run{src: t.place(col), dst: n*s.stride + p*s.strideP + q*s.strideQ, n: width}
-		for plain && s.strideQ == 1 && r.n >= 8 {
+		if last := len(whole) - 1; last >= 0 && whole[last].dst+whole[last].n == r.dst && s.strideQ == 1 {
+			whole[last].n += r.n
+		} else {
+			whole = append(whole, r)
+		}
+		for s.strideQ == 1 && r.n >= 8 {
 			pieces = append(pieces, piece{src: r.src, dst: r.dst})
 			r = run{src: r.src + 8, dst: r.dst + 8, n: r.n - 8}
 		}
@@ -561,7 +588,7 @@ func (s *imageSink[T]) store(ws *workspace[T], t tile[T]) {
 		}
 	}
 	t.copy(ws, s.data[t.row*s.plane:], s.plane, pieces)
-	if len(runs) == 0 {
+	if len(runs) == 0 && plain {
 		return
 	}
 	kn := vectorOf[T]()
@@ -578,10 +605,10 @@ func (s *imageSink[T]) store(ws *workspace[T], t tile[T]) {
 			}
 			continue
 		}
+		for _, run := range runs {
+			copy(dst[run.dst:run.dst+run.n], src[run.src:run.src+run.n])
+		}
 		if plain {
-			for _, run := range runs {
-				copy(dst[run.dst:run.dst+run.n], src[run.src:run.src+run.n])
-			}
 			continue
 		}
 		scale, bias := T(1), T(0)
@@ -591,8 +618,8 @@ func (s *imageSink[T]) store(ws *workspace[T], t tile[T]) {
 		if s.bias != nil {
 			bias = s.bias[t.row+r]
 		}
-		for _, run := range runs {
-			kn.normalize(dst[run.dst:], src[run.src:], one(run.n), 0, scale, bias, s.relu)
+		for _, run := range whole {
+			kn.normalize(dst[run.dst:], dst[run.dst:], one(run.n), 0, scale, bias, s.relu)
 		}
 	}
 }

@@ -13,7 +13,11 @@ package cpu
 // are independent units of work whose limits depend on the shape alone; sums of
 // pieces are added in order. So the bits do not depend on the number of cores.
 
-import "math"
+import (
+	"math"
+
+	"github.com/wick-ml/wick/internal/backend"
+)
 
 //go:generate go run -C gen . -out ../gemm_amd64.s -stubs ../gemm_stubs_amd64.go -pkg cpu
 //go:generate go run -C gen . -neon -part gemm
@@ -25,6 +29,7 @@ const (
 	tileRows  = 256
 	tileCols  = 512
 	tileDepth = 256
+	maxParts  = 3              // of a number
 	maxWidth  = 32             // lanes of the widest panel
 	maxPanels = tileRows/4 + 2 // panels of the narrowest kernel in tileRows
 	imageSize = 64 << 10       // elements of an image's part that is staged at a time
@@ -55,6 +60,8 @@ type kernel[T float] struct {
 	stage func(dst, src []T, g *stageGeom)
 	// tiles is what Winograd's algorithms need.
 	tiles *tileKernels
+	// parts, if there is such, multiplies instead of run, panels that are split.
+	parts *parts[T]
 }
 
 // stageGeom says how rows of images are staged: element i of a row is
@@ -67,9 +74,9 @@ type stageGeom struct {
 	shift, from, to    int
 }
 
-// kernelOf returns the kernel for T.
-func kernelOf[T float]() *kernel[T] {
-	var k any = current.gemm
+// kernelOf returns the kernel for T with a precision.
+func kernelOf[T float](p backend.Precision) *kernel[T] {
+	var k any = current.gemm[p]
 	if k, ok := k.(*kernel[T]); ok {
 		return k
 	}
@@ -183,6 +190,8 @@ type workspace[T float] struct {
 	a       [aSize]T
 	b       [bSize]T
 	c       [cSize]T
+	splitA  [maxParts * (tileRows + 16) * tileDepth]uint16
+	splitB  [maxParts * maxWidth * tileDepth]uint16 // of one panel
 	image   [imageSize]T
 	rows    [maxWidth*rowsDepth + spill]T
 	steps   [tileDepth / 8]int // 0, 8, 16, …
@@ -191,6 +200,7 @@ type workspace[T float] struct {
 	lanes   [8]int
 	pieces  [tileDepth + spill]piece // of one panel or of tileDepth pixels
 	runs    [tileCols]run            // of a tile's columns
+	whole   [tileCols]run            // those of them that follow each other put together
 	stage   stageGeom
 	heights [maxPanels]int
 	widths  [maxPanels]int
@@ -238,7 +248,7 @@ func (t *tile[T]) copy(ws *workspace[T], dst []T, ld int, pieces []piece) {
 	for i := range offsets {
 		offsets[i] = i * t.width
 	}
-	kernelOf[T]().copy(dst, ld, t.c, offsets, even(pieces))
+	kernelOf[T](backend.Highest).copy(dst, ld, t.c, offsets, even(pieces))
 }
 
 // sink takes the finished tiles of a product.
@@ -286,7 +296,7 @@ func product[T float](be *Backend, count, m, n, k int, at func(i int) (a, b oper
 	if count == 0 || m == 0 || n == 0 {
 		return
 	}
-	kn := kernelOf[T]()
+	kn := kernelOf[T](be.precision)
 	p := newPlan(count, m, n, k, kn.width)
 	tiles := p.tilesM * p.tilesN
 	// place is the tile that unit u computes.
@@ -381,6 +391,10 @@ func (t *tile[T]) compute(kn *kernel[T], ws *workspace[T], a, b operand[T], k0, 
 		if depth > 0 {
 			a.pack(kn, ws, ws.a[:], heights, t.row, t.rows, k0+done, depth)
 			b.pack(kn, ws, ws.b[:], widths, t.col, t.cols, k0+done, depth)
+			if kn.parts != nil {
+				t.computeParts(kn, ws, heights, depth, done > 0)
+				continue
+			}
 		}
 		for j := range widths {
 			panelB := ws.b[j*panelSize(kn.width, depth):]
@@ -391,6 +405,26 @@ func (t *tile[T]) compute(kn *kernel[T], ws *workspace[T], a, b operand[T], k0, 
 				from += panelSize(h, depth)
 				row += h
 			}
+		}
+	}
+}
+
+// computeParts splits the panels of a block and multiplies them.
+func (t *tile[T]) computeParts(kn *kernel[T], ws *workspace[T], heights []int, depth int, add bool) {
+	p := kn.parts
+	from, to := 0, 0
+	for _, h := range heights {
+		p.splitA(ws.splitA[to:], ws.a[from:], h, depth)
+		from += panelSize(h, depth)
+		to += p.size(h, depth)
+	}
+	for col := 0; col < t.cols; col += kn.width {
+		p.splitB(ws.splitB[:], ws.b[col/kn.width*panelSize(kn.width, depth):], kn.width, depth)
+		from, c := 0, t.c[col*t.height:]
+		for _, h := range heights {
+			p.run(h, depth, ws.splitA[from:], ws.splitB[:], c, add)
+			from += p.size(h, depth)
+			c = c[h*kn.width:]
 		}
 	}
 }

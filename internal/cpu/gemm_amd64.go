@@ -2,14 +2,22 @@
 
 package cpu
 
-import "golang.org/x/sys/cpu"
+import (
+	"golang.org/x/sys/cpu"
+
+	"github.com/wick-ml/wick/internal/backend"
+)
 
 // assembly lists the levels that processor and operating system allow, best last.
 func assembly() (levels []level) {
 	if cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasF16C {
-		levels = append(levels, level{"avx2", &kernel256, &vector256, taps256, &half256})
+		levels = append(levels, level{"avx2", always(&kernel256), &vector256, taps256, &half256})
 		if cpu.X86.HasAVX512F {
-			levels = append(levels, level{"avx512", &kernel512, &vector512, taps512, &half512})
+			gemm := always(&kernel512)
+			if cpu.X86.HasAVX512BF16 && cpu.X86.HasAVX512BW {
+				gemm[backend.Medium] = &kernelBF16
+			}
+			levels = append(levels, level{"avx512", gemm, &vector512, taps512, &half512})
 		}
 	}
 	return levels
@@ -30,6 +38,22 @@ var kernel512 = kernel[float32]{
 	stage:     stageAVX,
 	tiles:     tilesAVX(16, &transforms512),
 }
+
+// kernelBF16 multiplies pairs of bfloat16 numbers, which lie in the panels as float32 numbers do.
+var kernelBF16 = func() kernel[float32] {
+	kn := kernel512
+	kn.parts = &parts[float32]{count: 1, depth: 2, splitA: splitBF16, splitB: splitBF16,
+		run: func(height, k int, a, b []uint16, c []float32, add bool) {
+			if height == 14 {
+				bfgemm14x32((k+1)/2, &a[0], &b[0], &c[0], add)
+			} else {
+				bfgemm8x32((k+1)/2, &a[0], &b[0], &c[0], add)
+			}
+		}}
+	return kn
+}()
+
+func splitBF16(dst []uint16, src []float32, lanes, k int) { bfpairs(&dst[0], &src[0], lanes, k) }
 
 var kernel256 = kernel[float32]{
 	heights:   []int{6},

@@ -11,13 +11,14 @@ import (
 	"testing"
 	"unsafe"
 
+	"github.com/wick-ml/wick/internal/backend"
 	"github.com/wick-ml/wick/internal/backend/backendtest"
 )
 
 // eachKernel runs test with each assembly kernel that this machine can run.
 func eachKernel(t *testing.T, test func(t *testing.T, kn *kernel[float32])) {
 	for _, l := range assemblyOf(t) {
-		t.Run(l.name, func(t *testing.T) { test(t, l.gemm) })
+		t.Run(l.name, func(t *testing.T) { test(t, l.gemm[backend.Highest]) })
 	}
 }
 
@@ -210,7 +211,7 @@ func TestProductsOfAllKernels(t *testing.T) {
 	chosen := current
 	defer func() { current = chosen }()
 	rows := func(t *testing.T, kn *kernel[float32]) {
-		current.gemm = kn
+		current.gemm = always(kn)
 		be := New()
 		for _, row := range backendtest.Rows() {
 			if row.Method == "MatMul" || strings.HasPrefix(row.Method, "Conv2d") {

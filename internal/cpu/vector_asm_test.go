@@ -207,6 +207,9 @@ func TestRowSums(t *testing.T) {
 func TestMaxPool3x3(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
 	eachVector(t, func(t *testing.T, kn *vector[float32]) {
+		if kn.maxPool3x3 == nil {
+			t.Skip("this level has no kernels for these windows, which go through the taps")
+		}
 		fx, fdx, fy, fdy := newFence(t, 1024), newFence(t, 1024), newFence(t, 512), newFence(t, 512)
 		before := make(fence, len(fdx))
 		for w := 1; w <= 70; w++ {

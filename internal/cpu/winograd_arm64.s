@@ -2029,6 +2029,3259 @@ tile1:
 	BNE tile1
 	RET
 
+// func input4x4x8(dst *float32, strideH, strideW int, src *float32, tiles *int, n int)
+TEXT ·input4x4x8(SB), NOSPLIT, $0-48
+	MOVD dst+0(FP), R0
+	MOVD strideH+8(FP), R1
+	MOVD strideW+16(FP), R2
+	MOVD src+24(FP), R3
+	MOVD tiles+32(FP), R4
+	MOVD n+40(FP), R5
+	LSL $2, R1, R1
+	LSL $2, R2, R2
+	MOVD $0x3fc00000, R10
+	VMOV R10, V0.S[0]
+	MOVD $0x40000000, R10
+	VMOV R10, V0.S[1]
+	MOVD $0x3f000000, R10
+	VMOV R10, V0.S[2]
+	MOVD $0x40200000, R10
+	VMOV R10, V0.S[3]
+tile1:
+	MOVD (R4), R6
+	ADD R6<<2, R0, R7
+	ADD $296, R4, R9
+	MOVD 8(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F1, F2)
+	MOVD 200(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F3, F4)
+	WORD $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	MOVD 56(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F3, F4)
+	WORD $0x4f805061 // fmls v1.4s, v3.4s, v0.s[0]
+	WORD $0x4f805082 // fmls v2.4s, v4.4s, v0.s[0]
+	MOVD 104(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F3, F4)
+	WORD $0x4fa05061 // fmls v1.4s, v3.4s, v0.s[1]
+	WORD $0x4fa05082 // fmls v2.4s, v4.4s, v0.s[1]
+	MOVD 152(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F3, F4)
+	WORD $0x4f801061 // fmla v1.4s, v3.4s, v0.s[0]
+	WORD $0x4f801082 // fmla v2.4s, v4.4s, v0.s[0]
+	MOVD 16(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F3, F4)
+	MOVD 208(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F5, F6)
+	WORD $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	WORD $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	MOVD 64(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F5, F6)
+	WORD $0x4f8050a3 // fmls v3.4s, v5.4s, v0.s[0]
+	WORD $0x4f8050c4 // fmls v4.4s, v6.4s, v0.s[0]
+	MOVD 112(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F5, F6)
+	WORD $0x4fa050a3 // fmls v3.4s, v5.4s, v0.s[1]
+	WORD $0x4fa050c4 // fmls v4.4s, v6.4s, v0.s[1]
+	MOVD 160(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F5, F6)
+	WORD $0x4f8010a3 // fmla v3.4s, v5.4s, v0.s[0]
+	WORD $0x4f8010c4 // fmla v4.4s, v6.4s, v0.s[0]
+	MOVD 24(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F5, F6)
+	MOVD 216(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F7, F8)
+	WORD $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	MOVD 72(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F7, F8)
+	WORD $0x4f8050e5 // fmls v5.4s, v7.4s, v0.s[0]
+	WORD $0x4f805106 // fmls v6.4s, v8.4s, v0.s[0]
+	MOVD 120(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F7, F8)
+	WORD $0x4fa050e5 // fmls v5.4s, v7.4s, v0.s[1]
+	WORD $0x4fa05106 // fmls v6.4s, v8.4s, v0.s[1]
+	MOVD 168(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F7, F8)
+	WORD $0x4f8010e5 // fmla v5.4s, v7.4s, v0.s[0]
+	WORD $0x4f801106 // fmla v6.4s, v8.4s, v0.s[0]
+	MOVD 32(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F7, F8)
+	MOVD 224(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F9, F10)
+	WORD $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	WORD $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	MOVD 80(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F9, F10)
+	WORD $0x4f805127 // fmls v7.4s, v9.4s, v0.s[0]
+	WORD $0x4f805148 // fmls v8.4s, v10.4s, v0.s[0]
+	MOVD 128(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F9, F10)
+	WORD $0x4fa05127 // fmls v7.4s, v9.4s, v0.s[1]
+	WORD $0x4fa05148 // fmls v8.4s, v10.4s, v0.s[1]
+	MOVD 176(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F9, F10)
+	WORD $0x4f801127 // fmla v7.4s, v9.4s, v0.s[0]
+	WORD $0x4f801148 // fmla v8.4s, v10.4s, v0.s[0]
+	MOVD 40(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F9, F10)
+	MOVD 232(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F11, F12)
+	WORD $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	WORD $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
+	MOVD 88(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F11, F12)
+	WORD $0x4f805169 // fmls v9.4s, v11.4s, v0.s[0]
+	WORD $0x4f80518a // fmls v10.4s, v12.4s, v0.s[0]
+	MOVD 136(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F11, F12)
+	WORD $0x4fa05169 // fmls v9.4s, v11.4s, v0.s[1]
+	WORD $0x4fa0518a // fmls v10.4s, v12.4s, v0.s[1]
+	MOVD 184(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F11, F12)
+	WORD $0x4f801169 // fmla v9.4s, v11.4s, v0.s[0]
+	WORD $0x4f80118a // fmla v10.4s, v12.4s, v0.s[0]
+	MOVD 48(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F11, F12)
+	MOVD 240(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F13, F14)
+	WORD $0x4e2dd56b // fadd v11.4s, v11.4s, v13.4s
+	WORD $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	MOVD 96(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F13, F14)
+	WORD $0x4f8051ab // fmls v11.4s, v13.4s, v0.s[0]
+	WORD $0x4f8051cc // fmls v12.4s, v14.4s, v0.s[0]
+	MOVD 144(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F13, F14)
+	WORD $0x4fa051ab // fmls v11.4s, v13.4s, v0.s[1]
+	WORD $0x4fa051cc // fmls v12.4s, v14.4s, v0.s[1]
+	MOVD 192(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F13, F14)
+	WORD $0x4f8011ab // fmla v11.4s, v13.4s, v0.s[0]
+	WORD $0x4f8011cc // fmla v12.4s, v14.4s, v0.s[0]
+	WORD $0x4ea7d46d // fsub v13.4s, v3.4s, v7.4s
+	WORD $0x4ea8d48e // fsub v14.4s, v4.4s, v8.4s
+	WORD $0x4ea9d4af // fsub v15.4s, v5.4s, v9.4s
+	WORD $0x4eaad4d0 // fsub v16.4s, v6.4s, v10.4s
+	MOVD R7, R8
+	WORD $0x4e29d431 // fadd v17.4s, v1.4s, v9.4s
+	WORD $0x4e2ad452 // fadd v18.4s, v2.4s, v10.4s
+	WORD $0x4fa050b1 // fmls v17.4s, v5.4s, v0.s[1]
+	WORD $0x4fa050d2 // fmls v18.4s, v6.4s, v0.s[1]
+	WORD $0x4f8051b1 // fmls v17.4s, v13.4s, v0.s[0]
+	WORD $0x4f8051d2 // fmls v18.4s, v14.4s, v0.s[0]
+	FSTPQ (F17, F18), (R8)
+	ADD R2, R8, R8
+	WORD $0x4ea3d531 // fsub v17.4s, v9.4s, v3.4s
+	WORD $0x4ea4d552 // fsub v18.4s, v10.4s, v4.4s
+	WORD $0x4f8018b1 // fmla v17.4s, v5.4s, v0.s[2]
+	WORD $0x4f8018d2 // fmla v18.4s, v6.4s, v0.s[2]
+	WORD $0x4fa018f1 // fmla v17.4s, v7.4s, v0.s[3]
+	WORD $0x4fa01912 // fmla v18.4s, v8.4s, v0.s[3]
+	FSTPQ (F17, F18), (R8)
+	ADD R2, R8, R8
+	WORD $0x4fa098b1 // fmul v17.4s, v5.4s, v0.s[3]
+	WORD $0x4fa098d2 // fmul v18.4s, v6.4s, v0.s[3]
+	WORD $0x4ea3d631 // fsub v17.4s, v17.4s, v3.4s
+	WORD $0x4ea4d652 // fsub v18.4s, v18.4s, v4.4s
+	WORD $0x4ea9d631 // fsub v17.4s, v17.4s, v9.4s
+	WORD $0x4eaad652 // fsub v18.4s, v18.4s, v10.4s
+	WORD $0x4f8058f1 // fmls v17.4s, v7.4s, v0.s[2]
+	WORD $0x4f805912 // fmls v18.4s, v8.4s, v0.s[2]
+	FSTPQ (F17, F18), (R8)
+	ADD R2, R8, R8
+	VORR V13.B16, V13.B16, V17.B16
+	VORR V14.B16, V14.B16, V18.B16
+	WORD $0x4f8019f1 // fmla v17.4s, v15.4s, v0.s[2]
+	WORD $0x4f801a12 // fmla v18.4s, v16.4s, v0.s[2]
+	FSTPQ (F17, F18), (R8)
+	ADD R2, R8, R8
+	WORD $0x4f8099b1 // fmul v17.4s, v13.4s, v0.s[2]
+	WORD $0x4f8099d2 // fmul v18.4s, v14.4s, v0.s[2]
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	WORD $0x4eb0d652 // fsub v18.4s, v18.4s, v16.4s
+	FSTPQ (F17, F18), (R8)
+	ADD R2, R8, R8
+	WORD $0x4e2bd471 // fadd v17.4s, v3.4s, v11.4s
+	WORD $0x4e2cd492 // fadd v18.4s, v4.4s, v12.4s
+	WORD $0x4fa050f1 // fmls v17.4s, v7.4s, v0.s[1]
+	WORD $0x4fa05112 // fmls v18.4s, v8.4s, v0.s[1]
+	WORD $0x4f8051f1 // fmls v17.4s, v15.4s, v0.s[0]
+	WORD $0x4f805212 // fmls v18.4s, v16.4s, v0.s[0]
+	FSTPQ (F17, F18), (R8)
+	ADD R1, R7, R7
+	MOVD 200(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F1, F2)
+	MOVD 56(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F3, F4)
+	WORD $0x4ea3d421 // fsub v1.4s, v1.4s, v3.4s
+	WORD $0x4ea4d442 // fsub v2.4s, v2.4s, v4.4s
+	MOVD 104(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F3, F4)
+	WORD $0x4f801861 // fmla v1.4s, v3.4s, v0.s[2]
+	WORD $0x4f801882 // fmla v2.4s, v4.4s, v0.s[2]
+	MOVD 152(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F3, F4)
+	WORD $0x4fa01861 // fmla v1.4s, v3.4s, v0.s[3]
+	WORD $0x4fa01882 // fmla v2.4s, v4.4s, v0.s[3]
+	MOVD 208(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F3, F4)
+	MOVD 64(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F5, F6)
+	WORD $0x4ea5d463 // fsub v3.4s, v3.4s, v5.4s
+	WORD $0x4ea6d484 // fsub v4.4s, v4.4s, v6.4s
+	MOVD 112(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F5, F6)
+	WORD $0x4f8018a3 // fmla v3.4s, v5.4s, v0.s[2]
+	WORD $0x4f8018c4 // fmla v4.4s, v6.4s, v0.s[2]
+	MOVD 160(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F5, F6)
+	WORD $0x4fa018a3 // fmla v3.4s, v5.4s, v0.s[3]
+	WORD $0x4fa018c4 // fmla v4.4s, v6.4s, v0.s[3]
+	MOVD 216(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F5, F6)
+	MOVD 72(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F7, F8)
+	WORD $0x4ea7d4a5 // fsub v5.4s, v5.4s, v7.4s
+	WORD $0x4ea8d4c6 // fsub v6.4s, v6.4s, v8.4s
+	MOVD 120(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F7, F8)
+	WORD $0x4f8018e5 // fmla v5.4s, v7.4s, v0.s[2]
+	WORD $0x4f801906 // fmla v6.4s, v8.4s, v0.s[2]
+	MOVD 168(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F7, F8)
+	WORD $0x4fa018e5 // fmla v5.4s, v7.4s, v0.s[3]
+	WORD $0x4fa01906 // fmla v6.4s, v8.4s, v0.s[3]
+	MOVD 224(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F7, F8)
+	MOVD 80(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F9, F10)
+	WORD $0x4ea9d4e7 // fsub v7.4s, v7.4s, v9.4s
+	WORD $0x4eaad508 // fsub v8.4s, v8.4s, v10.4s
+	MOVD 128(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F9, F10)
+	WORD $0x4f801927 // fmla v7.4s, v9.4s, v0.s[2]
+	WORD $0x4f801948 // fmla v8.4s, v10.4s, v0.s[2]
+	MOVD 176(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F9, F10)
+	WORD $0x4fa01927 // fmla v7.4s, v9.4s, v0.s[3]
+	WORD $0x4fa01948 // fmla v8.4s, v10.4s, v0.s[3]
+	MOVD 232(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F9, F10)
+	MOVD 88(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F11, F12)
+	WORD $0x4eabd529 // fsub v9.4s, v9.4s, v11.4s
+	WORD $0x4eacd54a // fsub v10.4s, v10.4s, v12.4s
+	MOVD 136(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F11, F12)
+	WORD $0x4f801969 // fmla v9.4s, v11.4s, v0.s[2]
+	WORD $0x4f80198a // fmla v10.4s, v12.4s, v0.s[2]
+	MOVD 184(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F11, F12)
+	WORD $0x4fa01969 // fmla v9.4s, v11.4s, v0.s[3]
+	WORD $0x4fa0198a // fmla v10.4s, v12.4s, v0.s[3]
+	MOVD 240(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F11, F12)
+	MOVD 96(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F13, F14)
+	WORD $0x4eadd56b // fsub v11.4s, v11.4s, v13.4s
+	WORD $0x4eaed58c // fsub v12.4s, v12.4s, v14.4s
+	MOVD 144(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F13, F14)
+	WORD $0x4f8019ab // fmla v11.4s, v13.4s, v0.s[2]
+	WORD $0x4f8019cc // fmla v12.4s, v14.4s, v0.s[2]
+	MOVD 192(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F13, F14)
+	WORD $0x4fa019ab // fmla v11.4s, v13.4s, v0.s[3]
+	WORD $0x4fa019cc // fmla v12.4s, v14.4s, v0.s[3]
+	WORD $0x4ea7d46d // fsub v13.4s, v3.4s, v7.4s
+	WORD $0x4ea8d48e // fsub v14.4s, v4.4s, v8.4s
+	WORD $0x4ea9d4af // fsub v15.4s, v5.4s, v9.4s
+	WORD $0x4eaad4d0 // fsub v16.4s, v6.4s, v10.4s
+	MOVD R7, R8
+	WORD $0x4e29d431 // fadd v17.4s, v1.4s, v9.4s
+	WORD $0x4e2ad452 // fadd v18.4s, v2.4s, v10.4s
+	WORD $0x4fa050b1 // fmls v17.4s, v5.4s, v0.s[1]
+	WORD $0x4fa050d2 // fmls v18.4s, v6.4s, v0.s[1]
+	WORD $0x4f8051b1 // fmls v17.4s, v13.4s, v0.s[0]
+	WORD $0x4f8051d2 // fmls v18.4s, v14.4s, v0.s[0]
+	FSTPQ (F17, F18), (R8)
+	ADD R2, R8, R8
+	WORD $0x4ea3d531 // fsub v17.4s, v9.4s, v3.4s
+	WORD $0x4ea4d552 // fsub v18.4s, v10.4s, v4.4s
+	WORD $0x4f8018b1 // fmla v17.4s, v5.4s, v0.s[2]
+	WORD $0x4f8018d2 // fmla v18.4s, v6.4s, v0.s[2]
+	WORD $0x4fa018f1 // fmla v17.4s, v7.4s, v0.s[3]
+	WORD $0x4fa01912 // fmla v18.4s, v8.4s, v0.s[3]
+	FSTPQ (F17, F18), (R8)
+	ADD R2, R8, R8
+	WORD $0x4fa098b1 // fmul v17.4s, v5.4s, v0.s[3]
+	WORD $0x4fa098d2 // fmul v18.4s, v6.4s, v0.s[3]
+	WORD $0x4ea3d631 // fsub v17.4s, v17.4s, v3.4s
+	WORD $0x4ea4d652 // fsub v18.4s, v18.4s, v4.4s
+	WORD $0x4ea9d631 // fsub v17.4s, v17.4s, v9.4s
+	WORD $0x4eaad652 // fsub v18.4s, v18.4s, v10.4s
+	WORD $0x4f8058f1 // fmls v17.4s, v7.4s, v0.s[2]
+	WORD $0x4f805912 // fmls v18.4s, v8.4s, v0.s[2]
+	FSTPQ (F17, F18), (R8)
+	ADD R2, R8, R8
+	VORR V13.B16, V13.B16, V17.B16
+	VORR V14.B16, V14.B16, V18.B16
+	WORD $0x4f8019f1 // fmla v17.4s, v15.4s, v0.s[2]
+	WORD $0x4f801a12 // fmla v18.4s, v16.4s, v0.s[2]
+	FSTPQ (F17, F18), (R8)
+	ADD R2, R8, R8
+	WORD $0x4f8099b1 // fmul v17.4s, v13.4s, v0.s[2]
+	WORD $0x4f8099d2 // fmul v18.4s, v14.4s, v0.s[2]
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	WORD $0x4eb0d652 // fsub v18.4s, v18.4s, v16.4s
+	FSTPQ (F17, F18), (R8)
+	ADD R2, R8, R8
+	WORD $0x4e2bd471 // fadd v17.4s, v3.4s, v11.4s
+	WORD $0x4e2cd492 // fadd v18.4s, v4.4s, v12.4s
+	WORD $0x4fa050f1 // fmls v17.4s, v7.4s, v0.s[1]
+	WORD $0x4fa05112 // fmls v18.4s, v8.4s, v0.s[1]
+	WORD $0x4f8051f1 // fmls v17.4s, v15.4s, v0.s[0]
+	WORD $0x4f805212 // fmls v18.4s, v16.4s, v0.s[0]
+	FSTPQ (F17, F18), (R8)
+	ADD R1, R7, R7
+	MOVD 104(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F3, F4)
+	WORD $0x4fa09861 // fmul v1.4s, v3.4s, v0.s[3]
+	WORD $0x4fa09882 // fmul v2.4s, v4.4s, v0.s[3]
+	MOVD 56(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F3, F4)
+	WORD $0x4ea3d421 // fsub v1.4s, v1.4s, v3.4s
+	WORD $0x4ea4d442 // fsub v2.4s, v2.4s, v4.4s
+	MOVD 200(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F3, F4)
+	WORD $0x4ea3d421 // fsub v1.4s, v1.4s, v3.4s
+	WORD $0x4ea4d442 // fsub v2.4s, v2.4s, v4.4s
+	MOVD 152(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F3, F4)
+	WORD $0x4f805861 // fmls v1.4s, v3.4s, v0.s[2]
+	WORD $0x4f805882 // fmls v2.4s, v4.4s, v0.s[2]
+	MOVD 112(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F5, F6)
+	WORD $0x4fa098a3 // fmul v3.4s, v5.4s, v0.s[3]
+	WORD $0x4fa098c4 // fmul v4.4s, v6.4s, v0.s[3]
+	MOVD 64(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F5, F6)
+	WORD $0x4ea5d463 // fsub v3.4s, v3.4s, v5.4s
+	WORD $0x4ea6d484 // fsub v4.4s, v4.4s, v6.4s
+	MOVD 208(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F5, F6)
+	WORD $0x4ea5d463 // fsub v3.4s, v3.4s, v5.4s
+	WORD $0x4ea6d484 // fsub v4.4s, v4.4s, v6.4s
+	MOVD 160(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F5, F6)
+	WORD $0x4f8058a3 // fmls v3.4s, v5.4s, v0.s[2]
+	WORD $0x4f8058c4 // fmls v4.4s, v6.4s, v0.s[2]
+	MOVD 120(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F7, F8)
+	WORD $0x4fa098e5 // fmul v5.4s, v7.4s, v0.s[3]
+	WORD $0x4fa09906 // fmul v6.4s, v8.4s, v0.s[3]
+	MOVD 72(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F7, F8)
+	WORD $0x4ea7d4a5 // fsub v5.4s, v5.4s, v7.4s
+	WORD $0x4ea8d4c6 // fsub v6.4s, v6.4s, v8.4s
+	MOVD 216(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F7, F8)
+	WORD $0x4ea7d4a5 // fsub v5.4s, v5.4s, v7.4s
+	WORD $0x4ea8d4c6 // fsub v6.4s, v6.4s, v8.4s
+	MOVD 168(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F7, F8)
+	WORD $0x4f8058e5 // fmls v5.4s, v7.4s, v0.s[2]
+	WORD $0x4f805906 // fmls v6.4s, v8.4s, v0.s[2]
+	MOVD 128(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F9, F10)
+	WORD $0x4fa09927 // fmul v7.4s, v9.4s, v0.s[3]
+	WORD $0x4fa09948 // fmul v8.4s, v10.4s, v0.s[3]
+	MOVD 80(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F9, F10)
+	WORD $0x4ea9d4e7 // fsub v7.4s, v7.4s, v9.4s
+	WORD $0x4eaad508 // fsub v8.4s, v8.4s, v10.4s
+	MOVD 224(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F9, F10)
+	WORD $0x4ea9d4e7 // fsub v7.4s, v7.4s, v9.4s
+	WORD $0x4eaad508 // fsub v8.4s, v8.4s, v10.4s
+	MOVD 176(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F9, F10)
+	WORD $0x4f805927 // fmls v7.4s, v9.4s, v0.s[2]
+	WORD $0x4f805948 // fmls v8.4s, v10.4s, v0.s[2]
+	MOVD 136(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F11, F12)
+	WORD $0x4fa09969 // fmul v9.4s, v11.4s, v0.s[3]
+	WORD $0x4fa0998a // fmul v10.4s, v12.4s, v0.s[3]
+	MOVD 88(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F11, F12)
+	WORD $0x4eabd529 // fsub v9.4s, v9.4s, v11.4s
+	WORD $0x4eacd54a // fsub v10.4s, v10.4s, v12.4s
+	MOVD 232(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F11, F12)
+	WORD $0x4eabd529 // fsub v9.4s, v9.4s, v11.4s
+	WORD $0x4eacd54a // fsub v10.4s, v10.4s, v12.4s
+	MOVD 184(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F11, F12)
+	WORD $0x4f805969 // fmls v9.4s, v11.4s, v0.s[2]
+	WORD $0x4f80598a // fmls v10.4s, v12.4s, v0.s[2]
+	MOVD 144(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F13, F14)
+	WORD $0x4fa099ab // fmul v11.4s, v13.4s, v0.s[3]
+	WORD $0x4fa099cc // fmul v12.4s, v14.4s, v0.s[3]
+	MOVD 96(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F13, F14)
+	WORD $0x4eadd56b // fsub v11.4s, v11.4s, v13.4s
+	WORD $0x4eaed58c // fsub v12.4s, v12.4s, v14.4s
+	MOVD 240(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F13, F14)
+	WORD $0x4eadd56b // fsub v11.4s, v11.4s, v13.4s
+	WORD $0x4eaed58c // fsub v12.4s, v12.4s, v14.4s
+	MOVD 192(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F13, F14)
+	WORD $0x4f8059ab // fmls v11.4s, v13.4s, v0.s[2]
+	WORD $0x4f8059cc // fmls v12.4s, v14.4s, v0.s[2]
+	WORD $0x4ea7d46d // fsub v13.4s, v3.4s, v7.4s
+	WORD $0x4ea8d48e // fsub v14.4s, v4.4s, v8.4s
+	WORD $0x4ea9d4af // fsub v15.4s, v5.4s, v9.4s
+	WORD $0x4eaad4d0 // fsub v16.4s, v6.4s, v10.4s
+	MOVD R7, R8
+	WORD $0x4e29d431 // fadd v17.4s, v1.4s, v9.4s
+	WORD $0x4e2ad452 // fadd v18.4s, v2.4s, v10.4s
+	WORD $0x4fa050b1 // fmls v17.4s, v5.4s, v0.s[1]
+	WORD $0x4fa050d2 // fmls v18.4s, v6.4s, v0.s[1]
+	WORD $0x4f8051b1 // fmls v17.4s, v13.4s, v0.s[0]
+	WORD $0x4f8051d2 // fmls v18.4s, v14.4s, v0.s[0]
+	FSTPQ (F17, F18), (R8)
+	ADD R2, R8, R8
+	WORD $0x4ea3d531 // fsub v17.4s, v9.4s, v3.4s
+	WORD $0x4ea4d552 // fsub v18.4s, v10.4s, v4.4s
+	WORD $0x4f8018b1 // fmla v17.4s, v5.4s, v0.s[2]
+	WORD $0x4f8018d2 // fmla v18.4s, v6.4s, v0.s[2]
+	WORD $0x4fa018f1 // fmla v17.4s, v7.4s, v0.s[3]
+	WORD $0x4fa01912 // fmla v18.4s, v8.4s, v0.s[3]
+	FSTPQ (F17, F18), (R8)
+	ADD R2, R8, R8
+	WORD $0x4fa098b1 // fmul v17.4s, v5.4s, v0.s[3]
+	WORD $0x4fa098d2 // fmul v18.4s, v6.4s, v0.s[3]
+	WORD $0x4ea3d631 // fsub v17.4s, v17.4s, v3.4s
+	WORD $0x4ea4d652 // fsub v18.4s, v18.4s, v4.4s
+	WORD $0x4ea9d631 // fsub v17.4s, v17.4s, v9.4s
+	WORD $0x4eaad652 // fsub v18.4s, v18.4s, v10.4s
+	WORD $0x4f8058f1 // fmls v17.4s, v7.4s, v0.s[2]
+	WORD $0x4f805912 // fmls v18.4s, v8.4s, v0.s[2]
+	FSTPQ (F17, F18), (R8)
+	ADD R2, R8, R8
+	VORR V13.B16, V13.B16, V17.B16
+	VORR V14.B16, V14.B16, V18.B16
+	WORD $0x4f8019f1 // fmla v17.4s, v15.4s, v0.s[2]
+	WORD $0x4f801a12 // fmla v18.4s, v16.4s, v0.s[2]
+	FSTPQ (F17, F18), (R8)
+	ADD R2, R8, R8
+	WORD $0x4f8099b1 // fmul v17.4s, v13.4s, v0.s[2]
+	WORD $0x4f8099d2 // fmul v18.4s, v14.4s, v0.s[2]
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	WORD $0x4eb0d652 // fsub v18.4s, v18.4s, v16.4s
+	FSTPQ (F17, F18), (R8)
+	ADD R2, R8, R8
+	WORD $0x4e2bd471 // fadd v17.4s, v3.4s, v11.4s
+	WORD $0x4e2cd492 // fadd v18.4s, v4.4s, v12.4s
+	WORD $0x4fa050f1 // fmls v17.4s, v7.4s, v0.s[1]
+	WORD $0x4fa05112 // fmls v18.4s, v8.4s, v0.s[1]
+	WORD $0x4f8051f1 // fmls v17.4s, v15.4s, v0.s[0]
+	WORD $0x4f805212 // fmls v18.4s, v16.4s, v0.s[0]
+	FSTPQ (F17, F18), (R8)
+	ADD R1, R7, R7
+	MOVD 56(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F1, F2)
+	MOVD 152(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F3, F4)
+	WORD $0x4ea3d421 // fsub v1.4s, v1.4s, v3.4s
+	WORD $0x4ea4d442 // fsub v2.4s, v2.4s, v4.4s
+	MOVD 104(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F3, F4)
+	WORD $0x4f801861 // fmla v1.4s, v3.4s, v0.s[2]
+	WORD $0x4f801882 // fmla v2.4s, v4.4s, v0.s[2]
+	MOVD 200(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F3, F4)
+	WORD $0x4f805861 // fmls v1.4s, v3.4s, v0.s[2]
+	WORD $0x4f805882 // fmls v2.4s, v4.4s, v0.s[2]
+	MOVD 64(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F3, F4)
+	MOVD 160(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F5, F6)
+	WORD $0x4ea5d463 // fsub v3.4s, v3.4s, v5.4s
+	WORD $0x4ea6d484 // fsub v4.4s, v4.4s, v6.4s
+	MOVD 112(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F5, F6)
+	WORD $0x4f8018a3 // fmla v3.4s, v5.4s, v0.s[2]
+	WORD $0x4f8018c4 // fmla v4.4s, v6.4s, v0.s[2]
+	MOVD 208(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F5, F6)
+	WORD $0x4f8058a3 // fmls v3.4s, v5.4s, v0.s[2]
+	WORD $0x4f8058c4 // fmls v4.4s, v6.4s, v0.s[2]
+	MOVD 72(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F5, F6)
+	MOVD 168(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F7, F8)
+	WORD $0x4ea7d4a5 // fsub v5.4s, v5.4s, v7.4s
+	WORD $0x4ea8d4c6 // fsub v6.4s, v6.4s, v8.4s
+	MOVD 120(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F7, F8)
+	WORD $0x4f8018e5 // fmla v5.4s, v7.4s, v0.s[2]
+	WORD $0x4f801906 // fmla v6.4s, v8.4s, v0.s[2]
+	MOVD 216(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F7, F8)
+	WORD $0x4f8058e5 // fmls v5.4s, v7.4s, v0.s[2]
+	WORD $0x4f805906 // fmls v6.4s, v8.4s, v0.s[2]
+	MOVD 80(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F7, F8)
+	MOVD 176(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F9, F10)
+	WORD $0x4ea9d4e7 // fsub v7.4s, v7.4s, v9.4s
+	WORD $0x4eaad508 // fsub v8.4s, v8.4s, v10.4s
+	MOVD 128(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F9, F10)
+	WORD $0x4f801927 // fmla v7.4s, v9.4s, v0.s[2]
+	WORD $0x4f801948 // fmla v8.4s, v10.4s, v0.s[2]
+	MOVD 224(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F9, F10)
+	WORD $0x4f805927 // fmls v7.4s, v9.4s, v0.s[2]
+	WORD $0x4f805948 // fmls v8.4s, v10.4s, v0.s[2]
+	MOVD 88(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F9, F10)
+	MOVD 184(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F11, F12)
+	WORD $0x4eabd529 // fsub v9.4s, v9.4s, v11.4s
+	WORD $0x4eacd54a // fsub v10.4s, v10.4s, v12.4s
+	MOVD 136(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F11, F12)
+	WORD $0x4f801969 // fmla v9.4s, v11.4s, v0.s[2]
+	WORD $0x4f80198a // fmla v10.4s, v12.4s, v0.s[2]
+	MOVD 232(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F11, F12)
+	WORD $0x4f805969 // fmls v9.4s, v11.4s, v0.s[2]
+	WORD $0x4f80598a // fmls v10.4s, v12.4s, v0.s[2]
+	MOVD 96(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F11, F12)
+	MOVD 192(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F13, F14)
+	WORD $0x4eadd56b // fsub v11.4s, v11.4s, v13.4s
+	WORD $0x4eaed58c // fsub v12.4s, v12.4s, v14.4s
+	MOVD 144(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F13, F14)
+	WORD $0x4f8019ab // fmla v11.4s, v13.4s, v0.s[2]
+	WORD $0x4f8019cc // fmla v12.4s, v14.4s, v0.s[2]
+	MOVD 240(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F13, F14)
+	WORD $0x4f8059ab // fmls v11.4s, v13.4s, v0.s[2]
+	WORD $0x4f8059cc // fmls v12.4s, v14.4s, v0.s[2]
+	WORD $0x4ea7d46d // fsub v13.4s, v3.4s, v7.4s
+	WORD $0x4ea8d48e // fsub v14.4s, v4.4s, v8.4s
+	WORD $0x4ea9d4af // fsub v15.4s, v5.4s, v9.4s
+	WORD $0x4eaad4d0 // fsub v16.4s, v6.4s, v10.4s
+	MOVD R7, R8
+	WORD $0x4e29d431 // fadd v17.4s, v1.4s, v9.4s
+	WORD $0x4e2ad452 // fadd v18.4s, v2.4s, v10.4s
+	WORD $0x4fa050b1 // fmls v17.4s, v5.4s, v0.s[1]
+	WORD $0x4fa050d2 // fmls v18.4s, v6.4s, v0.s[1]
+	WORD $0x4f8051b1 // fmls v17.4s, v13.4s, v0.s[0]
+	WORD $0x4f8051d2 // fmls v18.4s, v14.4s, v0.s[0]
+	FSTPQ (F17, F18), (R8)
+	ADD R2, R8, R8
+	WORD $0x4ea3d531 // fsub v17.4s, v9.4s, v3.4s
+	WORD $0x4ea4d552 // fsub v18.4s, v10.4s, v4.4s
+	WORD $0x4f8018b1 // fmla v17.4s, v5.4s, v0.s[2]
+	WORD $0x4f8018d2 // fmla v18.4s, v6.4s, v0.s[2]
+	WORD $0x4fa018f1 // fmla v17.4s, v7.4s, v0.s[3]
+	WORD $0x4fa01912 // fmla v18.4s, v8.4s, v0.s[3]
+	FSTPQ (F17, F18), (R8)
+	ADD R2, R8, R8
+	WORD $0x4fa098b1 // fmul v17.4s, v5.4s, v0.s[3]
+	WORD $0x4fa098d2 // fmul v18.4s, v6.4s, v0.s[3]
+	WORD $0x4ea3d631 // fsub v17.4s, v17.4s, v3.4s
+	WORD $0x4ea4d652 // fsub v18.4s, v18.4s, v4.4s
+	WORD $0x4ea9d631 // fsub v17.4s, v17.4s, v9.4s
+	WORD $0x4eaad652 // fsub v18.4s, v18.4s, v10.4s
+	WORD $0x4f8058f1 // fmls v17.4s, v7.4s, v0.s[2]
+	WORD $0x4f805912 // fmls v18.4s, v8.4s, v0.s[2]
+	FSTPQ (F17, F18), (R8)
+	ADD R2, R8, R8
+	VORR V13.B16, V13.B16, V17.B16
+	VORR V14.B16, V14.B16, V18.B16
+	WORD $0x4f8019f1 // fmla v17.4s, v15.4s, v0.s[2]
+	WORD $0x4f801a12 // fmla v18.4s, v16.4s, v0.s[2]
+	FSTPQ (F17, F18), (R8)
+	ADD R2, R8, R8
+	WORD $0x4f8099b1 // fmul v17.4s, v13.4s, v0.s[2]
+	WORD $0x4f8099d2 // fmul v18.4s, v14.4s, v0.s[2]
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	WORD $0x4eb0d652 // fsub v18.4s, v18.4s, v16.4s
+	FSTPQ (F17, F18), (R8)
+	ADD R2, R8, R8
+	WORD $0x4e2bd471 // fadd v17.4s, v3.4s, v11.4s
+	WORD $0x4e2cd492 // fadd v18.4s, v4.4s, v12.4s
+	WORD $0x4fa050f1 // fmls v17.4s, v7.4s, v0.s[1]
+	WORD $0x4fa05112 // fmls v18.4s, v8.4s, v0.s[1]
+	WORD $0x4f8051f1 // fmls v17.4s, v15.4s, v0.s[0]
+	WORD $0x4f805212 // fmls v18.4s, v16.4s, v0.s[0]
+	FSTPQ (F17, F18), (R8)
+	ADD R1, R7, R7
+	MOVD 200(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F1, F2)
+	MOVD 104(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F3, F4)
+	WORD $0x4ea3d421 // fsub v1.4s, v1.4s, v3.4s
+	WORD $0x4ea4d442 // fsub v2.4s, v2.4s, v4.4s
+	MOVD 56(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F3, F4)
+	WORD $0x4f801861 // fmla v1.4s, v3.4s, v0.s[2]
+	WORD $0x4f801882 // fmla v2.4s, v4.4s, v0.s[2]
+	MOVD 152(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F3, F4)
+	WORD $0x4f805861 // fmls v1.4s, v3.4s, v0.s[2]
+	WORD $0x4f805882 // fmls v2.4s, v4.4s, v0.s[2]
+	MOVD 208(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F3, F4)
+	MOVD 112(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F5, F6)
+	WORD $0x4ea5d463 // fsub v3.4s, v3.4s, v5.4s
+	WORD $0x4ea6d484 // fsub v4.4s, v4.4s, v6.4s
+	MOVD 64(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F5, F6)
+	WORD $0x4f8018a3 // fmla v3.4s, v5.4s, v0.s[2]
+	WORD $0x4f8018c4 // fmla v4.4s, v6.4s, v0.s[2]
+	MOVD 160(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F5, F6)
+	WORD $0x4f8058a3 // fmls v3.4s, v5.4s, v0.s[2]
+	WORD $0x4f8058c4 // fmls v4.4s, v6.4s, v0.s[2]
+	MOVD 216(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F5, F6)
+	MOVD 120(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F7, F8)
+	WORD $0x4ea7d4a5 // fsub v5.4s, v5.4s, v7.4s
+	WORD $0x4ea8d4c6 // fsub v6.4s, v6.4s, v8.4s
+	MOVD 72(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F7, F8)
+	WORD $0x4f8018e5 // fmla v5.4s, v7.4s, v0.s[2]
+	WORD $0x4f801906 // fmla v6.4s, v8.4s, v0.s[2]
+	MOVD 168(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F7, F8)
+	WORD $0x4f8058e5 // fmls v5.4s, v7.4s, v0.s[2]
+	WORD $0x4f805906 // fmls v6.4s, v8.4s, v0.s[2]
+	MOVD 224(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F7, F8)
+	MOVD 128(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F9, F10)
+	WORD $0x4ea9d4e7 // fsub v7.4s, v7.4s, v9.4s
+	WORD $0x4eaad508 // fsub v8.4s, v8.4s, v10.4s
+	MOVD 80(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F9, F10)
+	WORD $0x4f801927 // fmla v7.4s, v9.4s, v0.s[2]
+	WORD $0x4f801948 // fmla v8.4s, v10.4s, v0.s[2]
+	MOVD 176(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F9, F10)
+	WORD $0x4f805927 // fmls v7.4s, v9.4s, v0.s[2]
+	WORD $0x4f805948 // fmls v8.4s, v10.4s, v0.s[2]
+	MOVD 232(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F9, F10)
+	MOVD 136(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F11, F12)
+	WORD $0x4eabd529 // fsub v9.4s, v9.4s, v11.4s
+	WORD $0x4eacd54a // fsub v10.4s, v10.4s, v12.4s
+	MOVD 88(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F11, F12)
+	WORD $0x4f801969 // fmla v9.4s, v11.4s, v0.s[2]
+	WORD $0x4f80198a // fmla v10.4s, v12.4s, v0.s[2]
+	MOVD 184(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F11, F12)
+	WORD $0x4f805969 // fmls v9.4s, v11.4s, v0.s[2]
+	WORD $0x4f80598a // fmls v10.4s, v12.4s, v0.s[2]
+	MOVD 240(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F11, F12)
+	MOVD 144(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F13, F14)
+	WORD $0x4eadd56b // fsub v11.4s, v11.4s, v13.4s
+	WORD $0x4eaed58c // fsub v12.4s, v12.4s, v14.4s
+	MOVD 96(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F13, F14)
+	WORD $0x4f8019ab // fmla v11.4s, v13.4s, v0.s[2]
+	WORD $0x4f8019cc // fmla v12.4s, v14.4s, v0.s[2]
+	MOVD 192(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F13, F14)
+	WORD $0x4f8059ab // fmls v11.4s, v13.4s, v0.s[2]
+	WORD $0x4f8059cc // fmls v12.4s, v14.4s, v0.s[2]
+	WORD $0x4ea7d46d // fsub v13.4s, v3.4s, v7.4s
+	WORD $0x4ea8d48e // fsub v14.4s, v4.4s, v8.4s
+	WORD $0x4ea9d4af // fsub v15.4s, v5.4s, v9.4s
+	WORD $0x4eaad4d0 // fsub v16.4s, v6.4s, v10.4s
+	MOVD R7, R8
+	WORD $0x4e29d431 // fadd v17.4s, v1.4s, v9.4s
+	WORD $0x4e2ad452 // fadd v18.4s, v2.4s, v10.4s
+	WORD $0x4fa050b1 // fmls v17.4s, v5.4s, v0.s[1]
+	WORD $0x4fa050d2 // fmls v18.4s, v6.4s, v0.s[1]
+	WORD $0x4f8051b1 // fmls v17.4s, v13.4s, v0.s[0]
+	WORD $0x4f8051d2 // fmls v18.4s, v14.4s, v0.s[0]
+	FSTPQ (F17, F18), (R8)
+	ADD R2, R8, R8
+	WORD $0x4ea3d531 // fsub v17.4s, v9.4s, v3.4s
+	WORD $0x4ea4d552 // fsub v18.4s, v10.4s, v4.4s
+	WORD $0x4f8018b1 // fmla v17.4s, v5.4s, v0.s[2]
+	WORD $0x4f8018d2 // fmla v18.4s, v6.4s, v0.s[2]
+	WORD $0x4fa018f1 // fmla v17.4s, v7.4s, v0.s[3]
+	WORD $0x4fa01912 // fmla v18.4s, v8.4s, v0.s[3]
+	FSTPQ (F17, F18), (R8)
+	ADD R2, R8, R8
+	WORD $0x4fa098b1 // fmul v17.4s, v5.4s, v0.s[3]
+	WORD $0x4fa098d2 // fmul v18.4s, v6.4s, v0.s[3]
+	WORD $0x4ea3d631 // fsub v17.4s, v17.4s, v3.4s
+	WORD $0x4ea4d652 // fsub v18.4s, v18.4s, v4.4s
+	WORD $0x4ea9d631 // fsub v17.4s, v17.4s, v9.4s
+	WORD $0x4eaad652 // fsub v18.4s, v18.4s, v10.4s
+	WORD $0x4f8058f1 // fmls v17.4s, v7.4s, v0.s[2]
+	WORD $0x4f805912 // fmls v18.4s, v8.4s, v0.s[2]
+	FSTPQ (F17, F18), (R8)
+	ADD R2, R8, R8
+	VORR V13.B16, V13.B16, V17.B16
+	VORR V14.B16, V14.B16, V18.B16
+	WORD $0x4f8019f1 // fmla v17.4s, v15.4s, v0.s[2]
+	WORD $0x4f801a12 // fmla v18.4s, v16.4s, v0.s[2]
+	FSTPQ (F17, F18), (R8)
+	ADD R2, R8, R8
+	WORD $0x4f8099b1 // fmul v17.4s, v13.4s, v0.s[2]
+	WORD $0x4f8099d2 // fmul v18.4s, v14.4s, v0.s[2]
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	WORD $0x4eb0d652 // fsub v18.4s, v18.4s, v16.4s
+	FSTPQ (F17, F18), (R8)
+	ADD R2, R8, R8
+	WORD $0x4e2bd471 // fadd v17.4s, v3.4s, v11.4s
+	WORD $0x4e2cd492 // fadd v18.4s, v4.4s, v12.4s
+	WORD $0x4fa050f1 // fmls v17.4s, v7.4s, v0.s[1]
+	WORD $0x4fa05112 // fmls v18.4s, v8.4s, v0.s[1]
+	WORD $0x4f8051f1 // fmls v17.4s, v15.4s, v0.s[0]
+	WORD $0x4f805212 // fmls v18.4s, v16.4s, v0.s[0]
+	FSTPQ (F17, F18), (R8)
+	ADD R1, R7, R7
+	MOVD 56(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F1, F2)
+	MOVD 248(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F3, F4)
+	WORD $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	MOVD 104(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F3, F4)
+	WORD $0x4f805061 // fmls v1.4s, v3.4s, v0.s[0]
+	WORD $0x4f805082 // fmls v2.4s, v4.4s, v0.s[0]
+	MOVD 152(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F3, F4)
+	WORD $0x4fa05061 // fmls v1.4s, v3.4s, v0.s[1]
+	WORD $0x4fa05082 // fmls v2.4s, v4.4s, v0.s[1]
+	MOVD 200(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F3, F4)
+	WORD $0x4f801061 // fmla v1.4s, v3.4s, v0.s[0]
+	WORD $0x4f801082 // fmla v2.4s, v4.4s, v0.s[0]
+	MOVD 64(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F3, F4)
+	MOVD 256(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F5, F6)
+	WORD $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	WORD $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	MOVD 112(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F5, F6)
+	WORD $0x4f8050a3 // fmls v3.4s, v5.4s, v0.s[0]
+	WORD $0x4f8050c4 // fmls v4.4s, v6.4s, v0.s[0]
+	MOVD 160(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F5, F6)
+	WORD $0x4fa050a3 // fmls v3.4s, v5.4s, v0.s[1]
+	WORD $0x4fa050c4 // fmls v4.4s, v6.4s, v0.s[1]
+	MOVD 208(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F5, F6)
+	WORD $0x4f8010a3 // fmla v3.4s, v5.4s, v0.s[0]
+	WORD $0x4f8010c4 // fmla v4.4s, v6.4s, v0.s[0]
+	MOVD 72(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F5, F6)
+	MOVD 264(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F7, F8)
+	WORD $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	MOVD 120(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F7, F8)
+	WORD $0x4f8050e5 // fmls v5.4s, v7.4s, v0.s[0]
+	WORD $0x4f805106 // fmls v6.4s, v8.4s, v0.s[0]
+	MOVD 168(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F7, F8)
+	WORD $0x4fa050e5 // fmls v5.4s, v7.4s, v0.s[1]
+	WORD $0x4fa05106 // fmls v6.4s, v8.4s, v0.s[1]
+	MOVD 216(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F7, F8)
+	WORD $0x4f8010e5 // fmla v5.4s, v7.4s, v0.s[0]
+	WORD $0x4f801106 // fmla v6.4s, v8.4s, v0.s[0]
+	MOVD 80(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F7, F8)
+	MOVD 272(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F9, F10)
+	WORD $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	WORD $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	MOVD 128(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F9, F10)
+	WORD $0x4f805127 // fmls v7.4s, v9.4s, v0.s[0]
+	WORD $0x4f805148 // fmls v8.4s, v10.4s, v0.s[0]
+	MOVD 176(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F9, F10)
+	WORD $0x4fa05127 // fmls v7.4s, v9.4s, v0.s[1]
+	WORD $0x4fa05148 // fmls v8.4s, v10.4s, v0.s[1]
+	MOVD 224(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F9, F10)
+	WORD $0x4f801127 // fmla v7.4s, v9.4s, v0.s[0]
+	WORD $0x4f801148 // fmla v8.4s, v10.4s, v0.s[0]
+	MOVD 88(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F9, F10)
+	MOVD 280(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F11, F12)
+	WORD $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	WORD $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
+	MOVD 136(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F11, F12)
+	WORD $0x4f805169 // fmls v9.4s, v11.4s, v0.s[0]
+	WORD $0x4f80518a // fmls v10.4s, v12.4s, v0.s[0]
+	MOVD 184(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F11, F12)
+	WORD $0x4fa05169 // fmls v9.4s, v11.4s, v0.s[1]
+	WORD $0x4fa0518a // fmls v10.4s, v12.4s, v0.s[1]
+	MOVD 232(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F11, F12)
+	WORD $0x4f801169 // fmla v9.4s, v11.4s, v0.s[0]
+	WORD $0x4f80118a // fmla v10.4s, v12.4s, v0.s[0]
+	MOVD 96(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F11, F12)
+	MOVD 288(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F13, F14)
+	WORD $0x4e2dd56b // fadd v11.4s, v11.4s, v13.4s
+	WORD $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	MOVD 144(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F13, F14)
+	WORD $0x4f8051ab // fmls v11.4s, v13.4s, v0.s[0]
+	WORD $0x4f8051cc // fmls v12.4s, v14.4s, v0.s[0]
+	MOVD 192(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F13, F14)
+	WORD $0x4fa051ab // fmls v11.4s, v13.4s, v0.s[1]
+	WORD $0x4fa051cc // fmls v12.4s, v14.4s, v0.s[1]
+	MOVD 240(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F13, F14)
+	WORD $0x4f8011ab // fmla v11.4s, v13.4s, v0.s[0]
+	WORD $0x4f8011cc // fmla v12.4s, v14.4s, v0.s[0]
+	WORD $0x4ea7d46d // fsub v13.4s, v3.4s, v7.4s
+	WORD $0x4ea8d48e // fsub v14.4s, v4.4s, v8.4s
+	WORD $0x4ea9d4af // fsub v15.4s, v5.4s, v9.4s
+	WORD $0x4eaad4d0 // fsub v16.4s, v6.4s, v10.4s
+	MOVD R7, R8
+	WORD $0x4e29d431 // fadd v17.4s, v1.4s, v9.4s
+	WORD $0x4e2ad452 // fadd v18.4s, v2.4s, v10.4s
+	WORD $0x4fa050b1 // fmls v17.4s, v5.4s, v0.s[1]
+	WORD $0x4fa050d2 // fmls v18.4s, v6.4s, v0.s[1]
+	WORD $0x4f8051b1 // fmls v17.4s, v13.4s, v0.s[0]
+	WORD $0x4f8051d2 // fmls v18.4s, v14.4s, v0.s[0]
+	FSTPQ (F17, F18), (R8)
+	ADD R2, R8, R8
+	WORD $0x4ea3d531 // fsub v17.4s, v9.4s, v3.4s
+	WORD $0x4ea4d552 // fsub v18.4s, v10.4s, v4.4s
+	WORD $0x4f8018b1 // fmla v17.4s, v5.4s, v0.s[2]
+	WORD $0x4f8018d2 // fmla v18.4s, v6.4s, v0.s[2]
+	WORD $0x4fa018f1 // fmla v17.4s, v7.4s, v0.s[3]
+	WORD $0x4fa01912 // fmla v18.4s, v8.4s, v0.s[3]
+	FSTPQ (F17, F18), (R8)
+	ADD R2, R8, R8
+	WORD $0x4fa098b1 // fmul v17.4s, v5.4s, v0.s[3]
+	WORD $0x4fa098d2 // fmul v18.4s, v6.4s, v0.s[3]
+	WORD $0x4ea3d631 // fsub v17.4s, v17.4s, v3.4s
+	WORD $0x4ea4d652 // fsub v18.4s, v18.4s, v4.4s
+	WORD $0x4ea9d631 // fsub v17.4s, v17.4s, v9.4s
+	WORD $0x4eaad652 // fsub v18.4s, v18.4s, v10.4s
+	WORD $0x4f8058f1 // fmls v17.4s, v7.4s, v0.s[2]
+	WORD $0x4f805912 // fmls v18.4s, v8.4s, v0.s[2]
+	FSTPQ (F17, F18), (R8)
+	ADD R2, R8, R8
+	VORR V13.B16, V13.B16, V17.B16
+	VORR V14.B16, V14.B16, V18.B16
+	WORD $0x4f8019f1 // fmla v17.4s, v15.4s, v0.s[2]
+	WORD $0x4f801a12 // fmla v18.4s, v16.4s, v0.s[2]
+	FSTPQ (F17, F18), (R8)
+	ADD R2, R8, R8
+	WORD $0x4f8099b1 // fmul v17.4s, v13.4s, v0.s[2]
+	WORD $0x4f8099d2 // fmul v18.4s, v14.4s, v0.s[2]
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	WORD $0x4eb0d652 // fsub v18.4s, v18.4s, v16.4s
+	FSTPQ (F17, F18), (R8)
+	ADD R2, R8, R8
+	WORD $0x4e2bd471 // fadd v17.4s, v3.4s, v11.4s
+	WORD $0x4e2cd492 // fadd v18.4s, v4.4s, v12.4s
+	WORD $0x4fa050f1 // fmls v17.4s, v7.4s, v0.s[1]
+	WORD $0x4fa05112 // fmls v18.4s, v8.4s, v0.s[1]
+	WORD $0x4f8051f1 // fmls v17.4s, v15.4s, v0.s[0]
+	WORD $0x4f805212 // fmls v18.4s, v16.4s, v0.s[0]
+	FSTPQ (F17, F18), (R8)
+	MOVD R9, R4
+	SUBS $1, R5, R5
+	BNE tile1
+	RET
+
+// func weight4x4x8(dst *float32, strideH, strideW int, src *float32, tiles *int, n int)
+TEXT ·weight4x4x8(SB), NOSPLIT, $0-48
+	MOVD dst+0(FP), R0
+	MOVD strideH+8(FP), R1
+	MOVD strideW+16(FP), R2
+	MOVD src+24(FP), R3
+	MOVD tiles+32(FP), R4
+	MOVD n+40(FP), R5
+	LSL $2, R1, R1
+	LSL $2, R2, R2
+	MOVD $0x3eaaaaab, R10
+	VMOV R10, V0.S[0]
+	MOVD $0x40088889, R10
+	VMOV R10, V0.S[1]
+	MOVD $0x3f888889, R10
+	VMOV R10, V0.S[2]
+	MOVD $0x3f088889, R10
+	VMOV R10, V0.S[3]
+	MOVD $0x3d888889, R10
+	VMOV R10, V1.S[0]
+	MOVD $0x3e088889, R10
+	VMOV R10, V1.S[1]
+	MOVD $0x3e888889, R10
+	VMOV R10, V1.S[2]
+tile1:
+	MOVD (R4), R6
+	ADD R6<<2, R0, R7
+	ADD $80, R4, R9
+	MOVD 8(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F2, F3)
+	MOVD 16(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	MOVD 24(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4e26d448 // fadd v8.4s, v2.4s, v6.4s
+	WORD $0x4e27d469 // fadd v9.4s, v3.4s, v7.4s
+	MOVD R7, R8
+	FSTPQ (F2, F3), (R8)
+	ADD R2, R8, R8
+	WORD $0x4f80908a // fmul v10.4s, v4.4s, v0.s[0]
+	WORD $0x4f8090ab // fmul v11.4s, v5.4s, v0.s[0]
+	WORD $0x4f80110a // fmla v10.4s, v8.4s, v0.s[0]
+	WORD $0x4f80112b // fmla v11.4s, v9.4s, v0.s[0]
+	FSTPQ (F10, F11), (R8)
+	ADD R2, R8, R8
+	WORD $0x4f80910a // fmul v10.4s, v8.4s, v0.s[0]
+	WORD $0x4f80912b // fmul v11.4s, v9.4s, v0.s[0]
+	WORD $0x4f80508a // fmls v10.4s, v4.4s, v0.s[0]
+	WORD $0x4f8050ab // fmls v11.4s, v5.4s, v0.s[0]
+	FSTPQ (F10, F11), (R8)
+	ADD R2, R8, R8
+	WORD $0x4fa0904a // fmul v10.4s, v2.4s, v0.s[1]
+	WORD $0x4fa0906b // fmul v11.4s, v3.4s, v0.s[1]
+	WORD $0x4f80188a // fmla v10.4s, v4.4s, v0.s[2]
+	WORD $0x4f8018ab // fmla v11.4s, v5.4s, v0.s[2]
+	WORD $0x4fa018ca // fmla v10.4s, v6.4s, v0.s[3]
+	WORD $0x4fa018eb // fmla v11.4s, v7.4s, v0.s[3]
+	FSTPQ (F10, F11), (R8)
+	ADD R2, R8, R8
+	WORD $0x4f81904a // fmul v10.4s, v2.4s, v1.s[0]
+	WORD $0x4f81906b // fmul v11.4s, v3.4s, v1.s[0]
+	WORD $0x4fa1508a // fmls v10.4s, v4.4s, v1.s[1]
+	WORD $0x4fa150ab // fmls v11.4s, v5.4s, v1.s[1]
+	WORD $0x4f8118ca // fmla v10.4s, v6.4s, v1.s[2]
+	WORD $0x4f8118eb // fmla v11.4s, v7.4s, v1.s[2]
+	FSTPQ (F10, F11), (R8)
+	ADD R2, R8, R8
+	FSTPQ (F6, F7), (R8)
+	ADD R1, R7, R7
+	MOVD 8(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4f809082 // fmul v2.4s, v4.4s, v0.s[0]
+	WORD $0x4f8090a3 // fmul v3.4s, v5.4s, v0.s[0]
+	MOVD 32(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4f801082 // fmla v2.4s, v4.4s, v0.s[0]
+	WORD $0x4f8010a3 // fmla v3.4s, v5.4s, v0.s[0]
+	MOVD 56(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4f801082 // fmla v2.4s, v4.4s, v0.s[0]
+	WORD $0x4f8010a3 // fmla v3.4s, v5.4s, v0.s[0]
+	MOVD 16(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4f8090c4 // fmul v4.4s, v6.4s, v0.s[0]
+	WORD $0x4f8090e5 // fmul v5.4s, v7.4s, v0.s[0]
+	MOVD 40(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4f8010c4 // fmla v4.4s, v6.4s, v0.s[0]
+	WORD $0x4f8010e5 // fmla v5.4s, v7.4s, v0.s[0]
+	MOVD 64(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4f8010c4 // fmla v4.4s, v6.4s, v0.s[0]
+	WORD $0x4f8010e5 // fmla v5.4s, v7.4s, v0.s[0]
+	MOVD 24(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4f809106 // fmul v6.4s, v8.4s, v0.s[0]
+	WORD $0x4f809127 // fmul v7.4s, v9.4s, v0.s[0]
+	MOVD 48(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4f801106 // fmla v6.4s, v8.4s, v0.s[0]
+	WORD $0x4f801127 // fmla v7.4s, v9.4s, v0.s[0]
+	MOVD 72(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4f801106 // fmla v6.4s, v8.4s, v0.s[0]
+	WORD $0x4f801127 // fmla v7.4s, v9.4s, v0.s[0]
+	WORD $0x4e26d448 // fadd v8.4s, v2.4s, v6.4s
+	WORD $0x4e27d469 // fadd v9.4s, v3.4s, v7.4s
+	MOVD R7, R8
+	FSTPQ (F2, F3), (R8)
+	ADD R2, R8, R8
+	WORD $0x4f80908a // fmul v10.4s, v4.4s, v0.s[0]
+	WORD $0x4f8090ab // fmul v11.4s, v5.4s, v0.s[0]
+	WORD $0x4f80110a // fmla v10.4s, v8.4s, v0.s[0]
+	WORD $0x4f80112b // fmla v11.4s, v9.4s, v0.s[0]
+	FSTPQ (F10, F11), (R8)
+	ADD R2, R8, R8
+	WORD $0x4f80910a // fmul v10.4s, v8.4s, v0.s[0]
+	WORD $0x4f80912b // fmul v11.4s, v9.4s, v0.s[0]
+	WORD $0x4f80508a // fmls v10.4s, v4.4s, v0.s[0]
+	WORD $0x4f8050ab // fmls v11.4s, v5.4s, v0.s[0]
+	FSTPQ (F10, F11), (R8)
+	ADD R2, R8, R8
+	WORD $0x4fa0904a // fmul v10.4s, v2.4s, v0.s[1]
+	WORD $0x4fa0906b // fmul v11.4s, v3.4s, v0.s[1]
+	WORD $0x4f80188a // fmla v10.4s, v4.4s, v0.s[2]
+	WORD $0x4f8018ab // fmla v11.4s, v5.4s, v0.s[2]
+	WORD $0x4fa018ca // fmla v10.4s, v6.4s, v0.s[3]
+	WORD $0x4fa018eb // fmla v11.4s, v7.4s, v0.s[3]
+	FSTPQ (F10, F11), (R8)
+	ADD R2, R8, R8
+	WORD $0x4f81904a // fmul v10.4s, v2.4s, v1.s[0]
+	WORD $0x4f81906b // fmul v11.4s, v3.4s, v1.s[0]
+	WORD $0x4fa1508a // fmls v10.4s, v4.4s, v1.s[1]
+	WORD $0x4fa150ab // fmls v11.4s, v5.4s, v1.s[1]
+	WORD $0x4f8118ca // fmla v10.4s, v6.4s, v1.s[2]
+	WORD $0x4f8118eb // fmla v11.4s, v7.4s, v1.s[2]
+	FSTPQ (F10, F11), (R8)
+	ADD R2, R8, R8
+	FSTPQ (F6, F7), (R8)
+	ADD R1, R7, R7
+	MOVD 8(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4f809082 // fmul v2.4s, v4.4s, v0.s[0]
+	WORD $0x4f8090a3 // fmul v3.4s, v5.4s, v0.s[0]
+	MOVD 32(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4f805082 // fmls v2.4s, v4.4s, v0.s[0]
+	WORD $0x4f8050a3 // fmls v3.4s, v5.4s, v0.s[0]
+	MOVD 56(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4f801082 // fmla v2.4s, v4.4s, v0.s[0]
+	WORD $0x4f8010a3 // fmla v3.4s, v5.4s, v0.s[0]
+	MOVD 16(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4f8090c4 // fmul v4.4s, v6.4s, v0.s[0]
+	WORD $0x4f8090e5 // fmul v5.4s, v7.4s, v0.s[0]
+	MOVD 40(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4f8050c4 // fmls v4.4s, v6.4s, v0.s[0]
+	WORD $0x4f8050e5 // fmls v5.4s, v7.4s, v0.s[0]
+	MOVD 64(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4f8010c4 // fmla v4.4s, v6.4s, v0.s[0]
+	WORD $0x4f8010e5 // fmla v5.4s, v7.4s, v0.s[0]
+	MOVD 24(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4f809106 // fmul v6.4s, v8.4s, v0.s[0]
+	WORD $0x4f809127 // fmul v7.4s, v9.4s, v0.s[0]
+	MOVD 48(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4f805106 // fmls v6.4s, v8.4s, v0.s[0]
+	WORD $0x4f805127 // fmls v7.4s, v9.4s, v0.s[0]
+	MOVD 72(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4f801106 // fmla v6.4s, v8.4s, v0.s[0]
+	WORD $0x4f801127 // fmla v7.4s, v9.4s, v0.s[0]
+	WORD $0x4e26d448 // fadd v8.4s, v2.4s, v6.4s
+	WORD $0x4e27d469 // fadd v9.4s, v3.4s, v7.4s
+	MOVD R7, R8
+	FSTPQ (F2, F3), (R8)
+	ADD R2, R8, R8
+	WORD $0x4f80908a // fmul v10.4s, v4.4s, v0.s[0]
+	WORD $0x4f8090ab // fmul v11.4s, v5.4s, v0.s[0]
+	WORD $0x4f80110a // fmla v10.4s, v8.4s, v0.s[0]
+	WORD $0x4f80112b // fmla v11.4s, v9.4s, v0.s[0]
+	FSTPQ (F10, F11), (R8)
+	ADD R2, R8, R8
+	WORD $0x4f80910a // fmul v10.4s, v8.4s, v0.s[0]
+	WORD $0x4f80912b // fmul v11.4s, v9.4s, v0.s[0]
+	WORD $0x4f80508a // fmls v10.4s, v4.4s, v0.s[0]
+	WORD $0x4f8050ab // fmls v11.4s, v5.4s, v0.s[0]
+	FSTPQ (F10, F11), (R8)
+	ADD R2, R8, R8
+	WORD $0x4fa0904a // fmul v10.4s, v2.4s, v0.s[1]
+	WORD $0x4fa0906b // fmul v11.4s, v3.4s, v0.s[1]
+	WORD $0x4f80188a // fmla v10.4s, v4.4s, v0.s[2]
+	WORD $0x4f8018ab // fmla v11.4s, v5.4s, v0.s[2]
+	WORD $0x4fa018ca // fmla v10.4s, v6.4s, v0.s[3]
+	WORD $0x4fa018eb // fmla v11.4s, v7.4s, v0.s[3]
+	FSTPQ (F10, F11), (R8)
+	ADD R2, R8, R8
+	WORD $0x4f81904a // fmul v10.4s, v2.4s, v1.s[0]
+	WORD $0x4f81906b // fmul v11.4s, v3.4s, v1.s[0]
+	WORD $0x4fa1508a // fmls v10.4s, v4.4s, v1.s[1]
+	WORD $0x4fa150ab // fmls v11.4s, v5.4s, v1.s[1]
+	WORD $0x4f8118ca // fmla v10.4s, v6.4s, v1.s[2]
+	WORD $0x4f8118eb // fmla v11.4s, v7.4s, v1.s[2]
+	FSTPQ (F10, F11), (R8)
+	ADD R2, R8, R8
+	FSTPQ (F6, F7), (R8)
+	ADD R1, R7, R7
+	MOVD 8(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4fa09082 // fmul v2.4s, v4.4s, v0.s[1]
+	WORD $0x4fa090a3 // fmul v3.4s, v5.4s, v0.s[1]
+	MOVD 32(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4f801882 // fmla v2.4s, v4.4s, v0.s[2]
+	WORD $0x4f8018a3 // fmla v3.4s, v5.4s, v0.s[2]
+	MOVD 56(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4fa01882 // fmla v2.4s, v4.4s, v0.s[3]
+	WORD $0x4fa018a3 // fmla v3.4s, v5.4s, v0.s[3]
+	MOVD 16(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4fa090c4 // fmul v4.4s, v6.4s, v0.s[1]
+	WORD $0x4fa090e5 // fmul v5.4s, v7.4s, v0.s[1]
+	MOVD 40(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4f8018c4 // fmla v4.4s, v6.4s, v0.s[2]
+	WORD $0x4f8018e5 // fmla v5.4s, v7.4s, v0.s[2]
+	MOVD 64(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4fa018c4 // fmla v4.4s, v6.4s, v0.s[3]
+	WORD $0x4fa018e5 // fmla v5.4s, v7.4s, v0.s[3]
+	MOVD 24(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4fa09106 // fmul v6.4s, v8.4s, v0.s[1]
+	WORD $0x4fa09127 // fmul v7.4s, v9.4s, v0.s[1]
+	MOVD 48(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4f801906 // fmla v6.4s, v8.4s, v0.s[2]
+	WORD $0x4f801927 // fmla v7.4s, v9.4s, v0.s[2]
+	MOVD 72(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4fa01906 // fmla v6.4s, v8.4s, v0.s[3]
+	WORD $0x4fa01927 // fmla v7.4s, v9.4s, v0.s[3]
+	WORD $0x4e26d448 // fadd v8.4s, v2.4s, v6.4s
+	WORD $0x4e27d469 // fadd v9.4s, v3.4s, v7.4s
+	MOVD R7, R8
+	FSTPQ (F2, F3), (R8)
+	ADD R2, R8, R8
+	WORD $0x4f80908a // fmul v10.4s, v4.4s, v0.s[0]
+	WORD $0x4f8090ab // fmul v11.4s, v5.4s, v0.s[0]
+	WORD $0x4f80110a // fmla v10.4s, v8.4s, v0.s[0]
+	WORD $0x4f80112b // fmla v11.4s, v9.4s, v0.s[0]
+	FSTPQ (F10, F11), (R8)
+	ADD R2, R8, R8
+	WORD $0x4f80910a // fmul v10.4s, v8.4s, v0.s[0]
+	WORD $0x4f80912b // fmul v11.4s, v9.4s, v0.s[0]
+	WORD $0x4f80508a // fmls v10.4s, v4.4s, v0.s[0]
+	WORD $0x4f8050ab // fmls v11.4s, v5.4s, v0.s[0]
+	FSTPQ (F10, F11), (R8)
+	ADD R2, R8, R8
+	WORD $0x4fa0904a // fmul v10.4s, v2.4s, v0.s[1]
+	WORD $0x4fa0906b // fmul v11.4s, v3.4s, v0.s[1]
+	WORD $0x4f80188a // fmla v10.4s, v4.4s, v0.s[2]
+	WORD $0x4f8018ab // fmla v11.4s, v5.4s, v0.s[2]
+	WORD $0x4fa018ca // fmla v10.4s, v6.4s, v0.s[3]
+	WORD $0x4fa018eb // fmla v11.4s, v7.4s, v0.s[3]
+	FSTPQ (F10, F11), (R8)
+	ADD R2, R8, R8
+	WORD $0x4f81904a // fmul v10.4s, v2.4s, v1.s[0]
+	WORD $0x4f81906b // fmul v11.4s, v3.4s, v1.s[0]
+	WORD $0x4fa1508a // fmls v10.4s, v4.4s, v1.s[1]
+	WORD $0x4fa150ab // fmls v11.4s, v5.4s, v1.s[1]
+	WORD $0x4f8118ca // fmla v10.4s, v6.4s, v1.s[2]
+	WORD $0x4f8118eb // fmla v11.4s, v7.4s, v1.s[2]
+	FSTPQ (F10, F11), (R8)
+	ADD R2, R8, R8
+	FSTPQ (F6, F7), (R8)
+	ADD R1, R7, R7
+	MOVD 8(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4f819082 // fmul v2.4s, v4.4s, v1.s[0]
+	WORD $0x4f8190a3 // fmul v3.4s, v5.4s, v1.s[0]
+	MOVD 32(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4fa15082 // fmls v2.4s, v4.4s, v1.s[1]
+	WORD $0x4fa150a3 // fmls v3.4s, v5.4s, v1.s[1]
+	MOVD 56(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4f811882 // fmla v2.4s, v4.4s, v1.s[2]
+	WORD $0x4f8118a3 // fmla v3.4s, v5.4s, v1.s[2]
+	MOVD 16(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4f8190c4 // fmul v4.4s, v6.4s, v1.s[0]
+	WORD $0x4f8190e5 // fmul v5.4s, v7.4s, v1.s[0]
+	MOVD 40(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4fa150c4 // fmls v4.4s, v6.4s, v1.s[1]
+	WORD $0x4fa150e5 // fmls v5.4s, v7.4s, v1.s[1]
+	MOVD 64(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4f8118c4 // fmla v4.4s, v6.4s, v1.s[2]
+	WORD $0x4f8118e5 // fmla v5.4s, v7.4s, v1.s[2]
+	MOVD 24(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4f819106 // fmul v6.4s, v8.4s, v1.s[0]
+	WORD $0x4f819127 // fmul v7.4s, v9.4s, v1.s[0]
+	MOVD 48(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4fa15106 // fmls v6.4s, v8.4s, v1.s[1]
+	WORD $0x4fa15127 // fmls v7.4s, v9.4s, v1.s[1]
+	MOVD 72(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4f811906 // fmla v6.4s, v8.4s, v1.s[2]
+	WORD $0x4f811927 // fmla v7.4s, v9.4s, v1.s[2]
+	WORD $0x4e26d448 // fadd v8.4s, v2.4s, v6.4s
+	WORD $0x4e27d469 // fadd v9.4s, v3.4s, v7.4s
+	MOVD R7, R8
+	FSTPQ (F2, F3), (R8)
+	ADD R2, R8, R8
+	WORD $0x4f80908a // fmul v10.4s, v4.4s, v0.s[0]
+	WORD $0x4f8090ab // fmul v11.4s, v5.4s, v0.s[0]
+	WORD $0x4f80110a // fmla v10.4s, v8.4s, v0.s[0]
+	WORD $0x4f80112b // fmla v11.4s, v9.4s, v0.s[0]
+	FSTPQ (F10, F11), (R8)
+	ADD R2, R8, R8
+	WORD $0x4f80910a // fmul v10.4s, v8.4s, v0.s[0]
+	WORD $0x4f80912b // fmul v11.4s, v9.4s, v0.s[0]
+	WORD $0x4f80508a // fmls v10.4s, v4.4s, v0.s[0]
+	WORD $0x4f8050ab // fmls v11.4s, v5.4s, v0.s[0]
+	FSTPQ (F10, F11), (R8)
+	ADD R2, R8, R8
+	WORD $0x4fa0904a // fmul v10.4s, v2.4s, v0.s[1]
+	WORD $0x4fa0906b // fmul v11.4s, v3.4s, v0.s[1]
+	WORD $0x4f80188a // fmla v10.4s, v4.4s, v0.s[2]
+	WORD $0x4f8018ab // fmla v11.4s, v5.4s, v0.s[2]
+	WORD $0x4fa018ca // fmla v10.4s, v6.4s, v0.s[3]
+	WORD $0x4fa018eb // fmla v11.4s, v7.4s, v0.s[3]
+	FSTPQ (F10, F11), (R8)
+	ADD R2, R8, R8
+	WORD $0x4f81904a // fmul v10.4s, v2.4s, v1.s[0]
+	WORD $0x4f81906b // fmul v11.4s, v3.4s, v1.s[0]
+	WORD $0x4fa1508a // fmls v10.4s, v4.4s, v1.s[1]
+	WORD $0x4fa150ab // fmls v11.4s, v5.4s, v1.s[1]
+	WORD $0x4f8118ca // fmla v10.4s, v6.4s, v1.s[2]
+	WORD $0x4f8118eb // fmla v11.4s, v7.4s, v1.s[2]
+	FSTPQ (F10, F11), (R8)
+	ADD R2, R8, R8
+	FSTPQ (F6, F7), (R8)
+	ADD R1, R7, R7
+	MOVD 56(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F2, F3)
+	MOVD 64(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	MOVD 72(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4e26d448 // fadd v8.4s, v2.4s, v6.4s
+	WORD $0x4e27d469 // fadd v9.4s, v3.4s, v7.4s
+	MOVD R7, R8
+	FSTPQ (F2, F3), (R8)
+	ADD R2, R8, R8
+	WORD $0x4f80908a // fmul v10.4s, v4.4s, v0.s[0]
+	WORD $0x4f8090ab // fmul v11.4s, v5.4s, v0.s[0]
+	WORD $0x4f80110a // fmla v10.4s, v8.4s, v0.s[0]
+	WORD $0x4f80112b // fmla v11.4s, v9.4s, v0.s[0]
+	FSTPQ (F10, F11), (R8)
+	ADD R2, R8, R8
+	WORD $0x4f80910a // fmul v10.4s, v8.4s, v0.s[0]
+	WORD $0x4f80912b // fmul v11.4s, v9.4s, v0.s[0]
+	WORD $0x4f80508a // fmls v10.4s, v4.4s, v0.s[0]
+	WORD $0x4f8050ab // fmls v11.4s, v5.4s, v0.s[0]
+	FSTPQ (F10, F11), (R8)
+	ADD R2, R8, R8
+	WORD $0x4fa0904a // fmul v10.4s, v2.4s, v0.s[1]
+	WORD $0x4fa0906b // fmul v11.4s, v3.4s, v0.s[1]
+	WORD $0x4f80188a // fmla v10.4s, v4.4s, v0.s[2]
+	WORD $0x4f8018ab // fmla v11.4s, v5.4s, v0.s[2]
+	WORD $0x4fa018ca // fmla v10.4s, v6.4s, v0.s[3]
+	WORD $0x4fa018eb // fmla v11.4s, v7.4s, v0.s[3]
+	FSTPQ (F10, F11), (R8)
+	ADD R2, R8, R8
+	WORD $0x4f81904a // fmul v10.4s, v2.4s, v1.s[0]
+	WORD $0x4f81906b // fmul v11.4s, v3.4s, v1.s[0]
+	WORD $0x4fa1508a // fmls v10.4s, v4.4s, v1.s[1]
+	WORD $0x4fa150ab // fmls v11.4s, v5.4s, v1.s[1]
+	WORD $0x4f8118ca // fmla v10.4s, v6.4s, v1.s[2]
+	WORD $0x4f8118eb // fmla v11.4s, v7.4s, v1.s[2]
+	FSTPQ (F10, F11), (R8)
+	ADD R2, R8, R8
+	FSTPQ (F6, F7), (R8)
+	MOVD R9, R4
+	SUBS $1, R5, R5
+	BNE tile1
+	RET
+
+// func output4x4x8(dst *float32, strideH, strideW int, src *float32, tiles *int, n int)
+TEXT ·output4x4x8(SB), NOSPLIT, $0-48
+	MOVD dst+0(FP), R0
+	MOVD strideH+8(FP), R1
+	MOVD strideW+16(FP), R2
+	MOVD src+24(FP), R3
+	MOVD tiles+32(FP), R4
+	MOVD n+40(FP), R5
+	LSL $2, R1, R1
+	LSL $2, R2, R2
+	MOVD $0x3f000000, R10
+	VMOV R10, V0.S[0]
+	MOVD $0x40000000, R10
+	VMOV R10, V0.S[1]
+	MOVD $0x3e800000, R10
+	VMOV R10, V0.S[2]
+	MOVD $0x40800000, R10
+	VMOV R10, V0.S[3]
+	MOVD $0x3e000000, R10
+	VMOV R10, V1.S[0]
+	MOVD $0x41000000, R10
+	VMOV R10, V1.S[1]
+tile1:
+	MOVD (R4), R6
+	ADD R6<<2, R0, R7
+	ADD $296, R4, R9
+	MOVD 8(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F2, F3)
+	MOVD 56(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	MOVD 104(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	MOVD 152(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	MOVD 200(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	MOVD 16(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	MOVD 64(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	MOVD 112(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	MOVD 160(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	MOVD 208(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	MOVD 24(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	MOVD 72(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	WORD $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	MOVD 120(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	WORD $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	MOVD 168(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	WORD $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	MOVD 216(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	WORD $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	MOVD 32(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	MOVD 80(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	MOVD 128(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	MOVD 176(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	MOVD 224(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	MOVD 40(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	MOVD 88(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F12, F13)
+	WORD $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
+	WORD $0x4e2dd56b // fadd v11.4s, v11.4s, v13.4s
+	MOVD 136(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F12, F13)
+	WORD $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
+	WORD $0x4e2dd56b // fadd v11.4s, v11.4s, v13.4s
+	MOVD 184(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F12, F13)
+	WORD $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
+	WORD $0x4e2dd56b // fadd v11.4s, v11.4s, v13.4s
+	MOVD 232(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F12, F13)
+	WORD $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
+	WORD $0x4e2dd56b // fadd v11.4s, v11.4s, v13.4s
+	MOVD 48(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F12, F13)
+	MOVD 96(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F14, F15)
+	WORD $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	WORD $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
+	MOVD 144(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F14, F15)
+	WORD $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	WORD $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
+	MOVD 192(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F14, F15)
+	WORD $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	WORD $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
+	MOVD 240(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F14, F15)
+	WORD $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	WORD $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
+	WORD $0x4e26d48e // fadd v14.4s, v4.4s, v6.4s
+	WORD $0x4e27d4af // fadd v15.4s, v5.4s, v7.4s
+	WORD $0x4ea6d490 // fsub v16.4s, v4.4s, v6.4s
+	WORD $0x4ea7d4b1 // fsub v17.4s, v5.4s, v7.4s
+	MOVD R7, R8
+	WORD $0x4e28d452 // fadd v18.4s, v2.4s, v8.4s
+	WORD $0x4e29d473 // fadd v19.4s, v3.4s, v9.4s
+	WORD $0x4e2ad652 // fadd v18.4s, v18.4s, v10.4s
+	WORD $0x4e2bd673 // fadd v19.4s, v19.4s, v11.4s
+	WORD $0x4e2ed652 // fadd v18.4s, v18.4s, v14.4s
+	WORD $0x4e2fd673 // fadd v19.4s, v19.4s, v15.4s
+	FSTPQ (F18, F19), (R8)
+	ADD R2, R8, R8
+	VORR V16.B16, V16.B16, V18.B16
+	VORR V17.B16, V17.B16, V19.B16
+	WORD $0x4f801112 // fmla v18.4s, v8.4s, v0.s[0]
+	WORD $0x4f801133 // fmla v19.4s, v9.4s, v0.s[0]
+	WORD $0x4fa05152 // fmls v18.4s, v10.4s, v0.s[1]
+	WORD $0x4fa05173 // fmls v19.4s, v11.4s, v0.s[1]
+	FSTPQ (F18, F19), (R8)
+	ADD R2, R8, R8
+	VORR V14.B16, V14.B16, V18.B16
+	VORR V15.B16, V15.B16, V19.B16
+	WORD $0x4f801912 // fmla v18.4s, v8.4s, v0.s[2]
+	WORD $0x4f801933 // fmla v19.4s, v9.4s, v0.s[2]
+	WORD $0x4fa01952 // fmla v18.4s, v10.4s, v0.s[3]
+	WORD $0x4fa01973 // fmla v19.4s, v11.4s, v0.s[3]
+	FSTPQ (F18, F19), (R8)
+	ADD R2, R8, R8
+	WORD $0x4e30d592 // fadd v18.4s, v12.4s, v16.4s
+	WORD $0x4e31d5b3 // fadd v19.4s, v13.4s, v17.4s
+	WORD $0x4f811112 // fmla v18.4s, v8.4s, v1.s[0]
+	WORD $0x4f811133 // fmla v19.4s, v9.4s, v1.s[0]
+	WORD $0x4fa15152 // fmls v18.4s, v10.4s, v1.s[1]
+	WORD $0x4fa15173 // fmls v19.4s, v11.4s, v1.s[1]
+	FSTPQ (F18, F19), (R8)
+	ADD R1, R7, R7
+	MOVD 56(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F2, F3)
+	MOVD 104(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4ea4d442 // fsub v2.4s, v2.4s, v4.4s
+	WORD $0x4ea5d463 // fsub v3.4s, v3.4s, v5.4s
+	MOVD 152(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4f801082 // fmla v2.4s, v4.4s, v0.s[0]
+	WORD $0x4f8010a3 // fmla v3.4s, v5.4s, v0.s[0]
+	MOVD 200(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4fa05082 // fmls v2.4s, v4.4s, v0.s[1]
+	WORD $0x4fa050a3 // fmls v3.4s, v5.4s, v0.s[1]
+	MOVD 64(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	MOVD 112(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4ea6d484 // fsub v4.4s, v4.4s, v6.4s
+	WORD $0x4ea7d4a5 // fsub v5.4s, v5.4s, v7.4s
+	MOVD 160(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4f8010c4 // fmla v4.4s, v6.4s, v0.s[0]
+	WORD $0x4f8010e5 // fmla v5.4s, v7.4s, v0.s[0]
+	MOVD 208(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4fa050c4 // fmls v4.4s, v6.4s, v0.s[1]
+	WORD $0x4fa050e5 // fmls v5.4s, v7.4s, v0.s[1]
+	MOVD 72(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	MOVD 120(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4ea8d4c6 // fsub v6.4s, v6.4s, v8.4s
+	WORD $0x4ea9d4e7 // fsub v7.4s, v7.4s, v9.4s
+	MOVD 168(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4f801106 // fmla v6.4s, v8.4s, v0.s[0]
+	WORD $0x4f801127 // fmla v7.4s, v9.4s, v0.s[0]
+	MOVD 216(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4fa05106 // fmls v6.4s, v8.4s, v0.s[1]
+	WORD $0x4fa05127 // fmls v7.4s, v9.4s, v0.s[1]
+	MOVD 80(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	MOVD 128(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4eaad508 // fsub v8.4s, v8.4s, v10.4s
+	WORD $0x4eabd529 // fsub v9.4s, v9.4s, v11.4s
+	MOVD 176(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4f801148 // fmla v8.4s, v10.4s, v0.s[0]
+	WORD $0x4f801169 // fmla v9.4s, v11.4s, v0.s[0]
+	MOVD 224(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4fa05148 // fmls v8.4s, v10.4s, v0.s[1]
+	WORD $0x4fa05169 // fmls v9.4s, v11.4s, v0.s[1]
+	MOVD 88(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	MOVD 136(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F12, F13)
+	WORD $0x4eacd54a // fsub v10.4s, v10.4s, v12.4s
+	WORD $0x4eadd56b // fsub v11.4s, v11.4s, v13.4s
+	MOVD 184(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F12, F13)
+	WORD $0x4f80118a // fmla v10.4s, v12.4s, v0.s[0]
+	WORD $0x4f8011ab // fmla v11.4s, v13.4s, v0.s[0]
+	MOVD 232(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F12, F13)
+	WORD $0x4fa0518a // fmls v10.4s, v12.4s, v0.s[1]
+	WORD $0x4fa051ab // fmls v11.4s, v13.4s, v0.s[1]
+	MOVD 96(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F12, F13)
+	MOVD 144(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F14, F15)
+	WORD $0x4eaed58c // fsub v12.4s, v12.4s, v14.4s
+	WORD $0x4eafd5ad // fsub v13.4s, v13.4s, v15.4s
+	MOVD 192(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F14, F15)
+	WORD $0x4f8011cc // fmla v12.4s, v14.4s, v0.s[0]
+	WORD $0x4f8011ed // fmla v13.4s, v15.4s, v0.s[0]
+	MOVD 240(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F14, F15)
+	WORD $0x4fa051cc // fmls v12.4s, v14.4s, v0.s[1]
+	WORD $0x4fa051ed // fmls v13.4s, v15.4s, v0.s[1]
+	WORD $0x4e26d48e // fadd v14.4s, v4.4s, v6.4s
+	WORD $0x4e27d4af // fadd v15.4s, v5.4s, v7.4s
+	WORD $0x4ea6d490 // fsub v16.4s, v4.4s, v6.4s
+	WORD $0x4ea7d4b1 // fsub v17.4s, v5.4s, v7.4s
+	MOVD R7, R8
+	WORD $0x4e28d452 // fadd v18.4s, v2.4s, v8.4s
+	WORD $0x4e29d473 // fadd v19.4s, v3.4s, v9.4s
+	WORD $0x4e2ad652 // fadd v18.4s, v18.4s, v10.4s
+	WORD $0x4e2bd673 // fadd v19.4s, v19.4s, v11.4s
+	WORD $0x4e2ed652 // fadd v18.4s, v18.4s, v14.4s
+	WORD $0x4e2fd673 // fadd v19.4s, v19.4s, v15.4s
+	FSTPQ (F18, F19), (R8)
+	ADD R2, R8, R8
+	VORR V16.B16, V16.B16, V18.B16
+	VORR V17.B16, V17.B16, V19.B16
+	WORD $0x4f801112 // fmla v18.4s, v8.4s, v0.s[0]
+	WORD $0x4f801133 // fmla v19.4s, v9.4s, v0.s[0]
+	WORD $0x4fa05152 // fmls v18.4s, v10.4s, v0.s[1]
+	WORD $0x4fa05173 // fmls v19.4s, v11.4s, v0.s[1]
+	FSTPQ (F18, F19), (R8)
+	ADD R2, R8, R8
+	VORR V14.B16, V14.B16, V18.B16
+	VORR V15.B16, V15.B16, V19.B16
+	WORD $0x4f801912 // fmla v18.4s, v8.4s, v0.s[2]
+	WORD $0x4f801933 // fmla v19.4s, v9.4s, v0.s[2]
+	WORD $0x4fa01952 // fmla v18.4s, v10.4s, v0.s[3]
+	WORD $0x4fa01973 // fmla v19.4s, v11.4s, v0.s[3]
+	FSTPQ (F18, F19), (R8)
+	ADD R2, R8, R8
+	WORD $0x4e30d592 // fadd v18.4s, v12.4s, v16.4s
+	WORD $0x4e31d5b3 // fadd v19.4s, v13.4s, v17.4s
+	WORD $0x4f811112 // fmla v18.4s, v8.4s, v1.s[0]
+	WORD $0x4f811133 // fmla v19.4s, v9.4s, v1.s[0]
+	WORD $0x4fa15152 // fmls v18.4s, v10.4s, v1.s[1]
+	WORD $0x4fa15173 // fmls v19.4s, v11.4s, v1.s[1]
+	FSTPQ (F18, F19), (R8)
+	ADD R1, R7, R7
+	MOVD 56(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F2, F3)
+	MOVD 104(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	MOVD 152(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4f801882 // fmla v2.4s, v4.4s, v0.s[2]
+	WORD $0x4f8018a3 // fmla v3.4s, v5.4s, v0.s[2]
+	MOVD 200(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4fa01882 // fmla v2.4s, v4.4s, v0.s[3]
+	WORD $0x4fa018a3 // fmla v3.4s, v5.4s, v0.s[3]
+	MOVD 64(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	MOVD 112(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	MOVD 160(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4f8018c4 // fmla v4.4s, v6.4s, v0.s[2]
+	WORD $0x4f8018e5 // fmla v5.4s, v7.4s, v0.s[2]
+	MOVD 208(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4fa018c4 // fmla v4.4s, v6.4s, v0.s[3]
+	WORD $0x4fa018e5 // fmla v5.4s, v7.4s, v0.s[3]
+	MOVD 72(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	MOVD 120(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	WORD $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	MOVD 168(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4f801906 // fmla v6.4s, v8.4s, v0.s[2]
+	WORD $0x4f801927 // fmla v7.4s, v9.4s, v0.s[2]
+	MOVD 216(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4fa01906 // fmla v6.4s, v8.4s, v0.s[3]
+	WORD $0x4fa01927 // fmla v7.4s, v9.4s, v0.s[3]
+	MOVD 80(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	MOVD 128(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	MOVD 176(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4f801948 // fmla v8.4s, v10.4s, v0.s[2]
+	WORD $0x4f801969 // fmla v9.4s, v11.4s, v0.s[2]
+	MOVD 224(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4fa01948 // fmla v8.4s, v10.4s, v0.s[3]
+	WORD $0x4fa01969 // fmla v9.4s, v11.4s, v0.s[3]
+	MOVD 88(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	MOVD 136(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F12, F13)
+	WORD $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
+	WORD $0x4e2dd56b // fadd v11.4s, v11.4s, v13.4s
+	MOVD 184(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F12, F13)
+	WORD $0x4f80198a // fmla v10.4s, v12.4s, v0.s[2]
+	WORD $0x4f8019ab // fmla v11.4s, v13.4s, v0.s[2]
+	MOVD 232(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F12, F13)
+	WORD $0x4fa0198a // fmla v10.4s, v12.4s, v0.s[3]
+	WORD $0x4fa019ab // fmla v11.4s, v13.4s, v0.s[3]
+	MOVD 96(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F12, F13)
+	MOVD 144(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F14, F15)
+	WORD $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	WORD $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
+	MOVD 192(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F14, F15)
+	WORD $0x4f8019cc // fmla v12.4s, v14.4s, v0.s[2]
+	WORD $0x4f8019ed // fmla v13.4s, v15.4s, v0.s[2]
+	MOVD 240(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F14, F15)
+	WORD $0x4fa019cc // fmla v12.4s, v14.4s, v0.s[3]
+	WORD $0x4fa019ed // fmla v13.4s, v15.4s, v0.s[3]
+	WORD $0x4e26d48e // fadd v14.4s, v4.4s, v6.4s
+	WORD $0x4e27d4af // fadd v15.4s, v5.4s, v7.4s
+	WORD $0x4ea6d490 // fsub v16.4s, v4.4s, v6.4s
+	WORD $0x4ea7d4b1 // fsub v17.4s, v5.4s, v7.4s
+	MOVD R7, R8
+	WORD $0x4e28d452 // fadd v18.4s, v2.4s, v8.4s
+	WORD $0x4e29d473 // fadd v19.4s, v3.4s, v9.4s
+	WORD $0x4e2ad652 // fadd v18.4s, v18.4s, v10.4s
+	WORD $0x4e2bd673 // fadd v19.4s, v19.4s, v11.4s
+	WORD $0x4e2ed652 // fadd v18.4s, v18.4s, v14.4s
+	WORD $0x4e2fd673 // fadd v19.4s, v19.4s, v15.4s
+	FSTPQ (F18, F19), (R8)
+	ADD R2, R8, R8
+	VORR V16.B16, V16.B16, V18.B16
+	VORR V17.B16, V17.B16, V19.B16
+	WORD $0x4f801112 // fmla v18.4s, v8.4s, v0.s[0]
+	WORD $0x4f801133 // fmla v19.4s, v9.4s, v0.s[0]
+	WORD $0x4fa05152 // fmls v18.4s, v10.4s, v0.s[1]
+	WORD $0x4fa05173 // fmls v19.4s, v11.4s, v0.s[1]
+	FSTPQ (F18, F19), (R8)
+	ADD R2, R8, R8
+	VORR V14.B16, V14.B16, V18.B16
+	VORR V15.B16, V15.B16, V19.B16
+	WORD $0x4f801912 // fmla v18.4s, v8.4s, v0.s[2]
+	WORD $0x4f801933 // fmla v19.4s, v9.4s, v0.s[2]
+	WORD $0x4fa01952 // fmla v18.4s, v10.4s, v0.s[3]
+	WORD $0x4fa01973 // fmla v19.4s, v11.4s, v0.s[3]
+	FSTPQ (F18, F19), (R8)
+	ADD R2, R8, R8
+	WORD $0x4e30d592 // fadd v18.4s, v12.4s, v16.4s
+	WORD $0x4e31d5b3 // fadd v19.4s, v13.4s, v17.4s
+	WORD $0x4f811112 // fmla v18.4s, v8.4s, v1.s[0]
+	WORD $0x4f811133 // fmla v19.4s, v9.4s, v1.s[0]
+	WORD $0x4fa15152 // fmls v18.4s, v10.4s, v1.s[1]
+	WORD $0x4fa15173 // fmls v19.4s, v11.4s, v1.s[1]
+	FSTPQ (F18, F19), (R8)
+	ADD R1, R7, R7
+	MOVD 56(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F2, F3)
+	MOVD 104(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4ea4d442 // fsub v2.4s, v2.4s, v4.4s
+	WORD $0x4ea5d463 // fsub v3.4s, v3.4s, v5.4s
+	MOVD 248(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	MOVD 152(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4f811082 // fmla v2.4s, v4.4s, v1.s[0]
+	WORD $0x4f8110a3 // fmla v3.4s, v5.4s, v1.s[0]
+	MOVD 200(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4fa15082 // fmls v2.4s, v4.4s, v1.s[1]
+	WORD $0x4fa150a3 // fmls v3.4s, v5.4s, v1.s[1]
+	MOVD 64(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	MOVD 112(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4ea6d484 // fsub v4.4s, v4.4s, v6.4s
+	WORD $0x4ea7d4a5 // fsub v5.4s, v5.4s, v7.4s
+	MOVD 256(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	MOVD 160(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4f8110c4 // fmla v4.4s, v6.4s, v1.s[0]
+	WORD $0x4f8110e5 // fmla v5.4s, v7.4s, v1.s[0]
+	MOVD 208(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4fa150c4 // fmls v4.4s, v6.4s, v1.s[1]
+	WORD $0x4fa150e5 // fmls v5.4s, v7.4s, v1.s[1]
+	MOVD 72(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	MOVD 120(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4ea8d4c6 // fsub v6.4s, v6.4s, v8.4s
+	WORD $0x4ea9d4e7 // fsub v7.4s, v7.4s, v9.4s
+	MOVD 264(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	WORD $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	MOVD 168(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4f811106 // fmla v6.4s, v8.4s, v1.s[0]
+	WORD $0x4f811127 // fmla v7.4s, v9.4s, v1.s[0]
+	MOVD 216(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4fa15106 // fmls v6.4s, v8.4s, v1.s[1]
+	WORD $0x4fa15127 // fmls v7.4s, v9.4s, v1.s[1]
+	MOVD 80(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	MOVD 128(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4eaad508 // fsub v8.4s, v8.4s, v10.4s
+	WORD $0x4eabd529 // fsub v9.4s, v9.4s, v11.4s
+	MOVD 272(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	MOVD 176(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4f811148 // fmla v8.4s, v10.4s, v1.s[0]
+	WORD $0x4f811169 // fmla v9.4s, v11.4s, v1.s[0]
+	MOVD 224(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4fa15148 // fmls v8.4s, v10.4s, v1.s[1]
+	WORD $0x4fa15169 // fmls v9.4s, v11.4s, v1.s[1]
+	MOVD 88(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	MOVD 136(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F12, F13)
+	WORD $0x4eacd54a // fsub v10.4s, v10.4s, v12.4s
+	WORD $0x4eadd56b // fsub v11.4s, v11.4s, v13.4s
+	MOVD 280(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F12, F13)
+	WORD $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
+	WORD $0x4e2dd56b // fadd v11.4s, v11.4s, v13.4s
+	MOVD 184(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F12, F13)
+	WORD $0x4f81118a // fmla v10.4s, v12.4s, v1.s[0]
+	WORD $0x4f8111ab // fmla v11.4s, v13.4s, v1.s[0]
+	MOVD 232(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F12, F13)
+	WORD $0x4fa1518a // fmls v10.4s, v12.4s, v1.s[1]
+	WORD $0x4fa151ab // fmls v11.4s, v13.4s, v1.s[1]
+	MOVD 96(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F12, F13)
+	MOVD 144(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F14, F15)
+	WORD $0x4eaed58c // fsub v12.4s, v12.4s, v14.4s
+	WORD $0x4eafd5ad // fsub v13.4s, v13.4s, v15.4s
+	MOVD 288(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F14, F15)
+	WORD $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	WORD $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
+	MOVD 192(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F14, F15)
+	WORD $0x4f8111cc // fmla v12.4s, v14.4s, v1.s[0]
+	WORD $0x4f8111ed // fmla v13.4s, v15.4s, v1.s[0]
+	MOVD 240(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F14, F15)
+	WORD $0x4fa151cc // fmls v12.4s, v14.4s, v1.s[1]
+	WORD $0x4fa151ed // fmls v13.4s, v15.4s, v1.s[1]
+	WORD $0x4e26d48e // fadd v14.4s, v4.4s, v6.4s
+	WORD $0x4e27d4af // fadd v15.4s, v5.4s, v7.4s
+	WORD $0x4ea6d490 // fsub v16.4s, v4.4s, v6.4s
+	WORD $0x4ea7d4b1 // fsub v17.4s, v5.4s, v7.4s
+	MOVD R7, R8
+	WORD $0x4e28d452 // fadd v18.4s, v2.4s, v8.4s
+	WORD $0x4e29d473 // fadd v19.4s, v3.4s, v9.4s
+	WORD $0x4e2ad652 // fadd v18.4s, v18.4s, v10.4s
+	WORD $0x4e2bd673 // fadd v19.4s, v19.4s, v11.4s
+	WORD $0x4e2ed652 // fadd v18.4s, v18.4s, v14.4s
+	WORD $0x4e2fd673 // fadd v19.4s, v19.4s, v15.4s
+	FSTPQ (F18, F19), (R8)
+	ADD R2, R8, R8
+	VORR V16.B16, V16.B16, V18.B16
+	VORR V17.B16, V17.B16, V19.B16
+	WORD $0x4f801112 // fmla v18.4s, v8.4s, v0.s[0]
+	WORD $0x4f801133 // fmla v19.4s, v9.4s, v0.s[0]
+	WORD $0x4fa05152 // fmls v18.4s, v10.4s, v0.s[1]
+	WORD $0x4fa05173 // fmls v19.4s, v11.4s, v0.s[1]
+	FSTPQ (F18, F19), (R8)
+	ADD R2, R8, R8
+	VORR V14.B16, V14.B16, V18.B16
+	VORR V15.B16, V15.B16, V19.B16
+	WORD $0x4f801912 // fmla v18.4s, v8.4s, v0.s[2]
+	WORD $0x4f801933 // fmla v19.4s, v9.4s, v0.s[2]
+	WORD $0x4fa01952 // fmla v18.4s, v10.4s, v0.s[3]
+	WORD $0x4fa01973 // fmla v19.4s, v11.4s, v0.s[3]
+	FSTPQ (F18, F19), (R8)
+	ADD R2, R8, R8
+	WORD $0x4e30d592 // fadd v18.4s, v12.4s, v16.4s
+	WORD $0x4e31d5b3 // fadd v19.4s, v13.4s, v17.4s
+	WORD $0x4f811112 // fmla v18.4s, v8.4s, v1.s[0]
+	WORD $0x4f811133 // fmla v19.4s, v9.4s, v1.s[0]
+	WORD $0x4fa15152 // fmls v18.4s, v10.4s, v1.s[1]
+	WORD $0x4fa15173 // fmls v19.4s, v11.4s, v1.s[1]
+	FSTPQ (F18, F19), (R8)
+	MOVD R9, R4
+	SUBS $1, R5, R5
+	BNE tile1
+	RET
+
+// func outputGrad4x4x8(dst *float32, strideH, strideW int, src *float32, tiles *int, n int)
+TEXT ·outputGrad4x4x8(SB), NOSPLIT, $0-48
+	MOVD dst+0(FP), R0
+	MOVD strideH+8(FP), R1
+	MOVD strideW+16(FP), R2
+	MOVD src+24(FP), R3
+	MOVD tiles+32(FP), R4
+	MOVD n+40(FP), R5
+	LSL $2, R1, R1
+	LSL $2, R2, R2
+	MOVD $0x3f000000, R10
+	VMOV R10, V0.S[0]
+	MOVD $0x3e800000, R10
+	VMOV R10, V0.S[1]
+	MOVD $0x3e000000, R10
+	VMOV R10, V0.S[2]
+	MOVD $0x40000000, R10
+	VMOV R10, V0.S[3]
+	MOVD $0x40800000, R10
+	VMOV R10, V1.S[0]
+	MOVD $0x41000000, R10
+	VMOV R10, V1.S[1]
+tile1:
+	MOVD (R4), R6
+	ADD R6<<2, R0, R7
+	ADD $136, R4, R9
+	MOVD 8(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F2, F3)
+	MOVD 16(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	MOVD 24(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	MOVD 32(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4e26d44a // fadd v10.4s, v2.4s, v6.4s
+	WORD $0x4e27d46b // fadd v11.4s, v3.4s, v7.4s
+	WORD $0x4e28d48c // fadd v12.4s, v4.4s, v8.4s
+	WORD $0x4e29d4ad // fadd v13.4s, v5.4s, v9.4s
+	MOVD R7, R8
+	FSTPQ (F2, F3), (R8)
+	ADD R2, R8, R8
+	WORD $0x4e2cd54e // fadd v14.4s, v10.4s, v12.4s
+	WORD $0x4e2dd56f // fadd v15.4s, v11.4s, v13.4s
+	FSTPQ (F14, F15), (R8)
+	ADD R2, R8, R8
+	WORD $0x4eacd54e // fsub v14.4s, v10.4s, v12.4s
+	WORD $0x4eadd56f // fsub v15.4s, v11.4s, v13.4s
+	FSTPQ (F14, F15), (R8)
+	ADD R2, R8, R8
+	VORR V2.B16, V2.B16, V14.B16
+	VORR V3.B16, V3.B16, V15.B16
+	WORD $0x4f80108e // fmla v14.4s, v4.4s, v0.s[0]
+	WORD $0x4f8010af // fmla v15.4s, v5.4s, v0.s[0]
+	WORD $0x4fa010ce // fmla v14.4s, v6.4s, v0.s[1]
+	WORD $0x4fa010ef // fmla v15.4s, v7.4s, v0.s[1]
+	WORD $0x4f80190e // fmla v14.4s, v8.4s, v0.s[2]
+	WORD $0x4f80192f // fmla v15.4s, v9.4s, v0.s[2]
+	FSTPQ (F14, F15), (R8)
+	ADD R2, R8, R8
+	VORR V2.B16, V2.B16, V14.B16
+	VORR V3.B16, V3.B16, V15.B16
+	WORD $0x4fa0588e // fmls v14.4s, v4.4s, v0.s[3]
+	WORD $0x4fa058af // fmls v15.4s, v5.4s, v0.s[3]
+	WORD $0x4f8110ce // fmla v14.4s, v6.4s, v1.s[0]
+	WORD $0x4f8110ef // fmla v15.4s, v7.4s, v1.s[0]
+	WORD $0x4fa1510e // fmls v14.4s, v8.4s, v1.s[1]
+	WORD $0x4fa1512f // fmls v15.4s, v9.4s, v1.s[1]
+	FSTPQ (F14, F15), (R8)
+	ADD R2, R8, R8
+	FSTPQ (F8, F9), (R8)
+	ADD R1, R7, R7
+	MOVD 8(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F2, F3)
+	MOVD 40(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	MOVD 72(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	MOVD 104(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	MOVD 16(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	MOVD 48(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	MOVD 80(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	MOVD 112(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	MOVD 24(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	MOVD 56(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	WORD $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	MOVD 88(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	WORD $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	MOVD 120(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	WORD $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	MOVD 32(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	MOVD 64(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	MOVD 96(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	MOVD 128(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	WORD $0x4e26d44a // fadd v10.4s, v2.4s, v6.4s
+	WORD $0x4e27d46b // fadd v11.4s, v3.4s, v7.4s
+	WORD $0x4e28d48c // fadd v12.4s, v4.4s, v8.4s
+	WORD $0x4e29d4ad // fadd v13.4s, v5.4s, v9.4s
+	MOVD R7, R8
+	FSTPQ (F2, F3), (R8)
+	ADD R2, R8, R8
+	WORD $0x4e2cd54e // fadd v14.4s, v10.4s, v12.4s
+	WORD $0x4e2dd56f // fadd v15.4s, v11.4s, v13.4s
+	FSTPQ (F14, F15), (R8)
+	ADD R2, R8, R8
+	WORD $0x4eacd54e // fsub v14.4s, v10.4s, v12.4s
+	WORD $0x4eadd56f // fsub v15.4s, v11.4s, v13.4s
+	FSTPQ (F14, F15), (R8)
+	ADD R2, R8, R8
+	VORR V2.B16, V2.B16, V14.B16
+	VORR V3.B16, V3.B16, V15.B16
+	WORD $0x4f80108e // fmla v14.4s, v4.4s, v0.s[0]
+	WORD $0x4f8010af // fmla v15.4s, v5.4s, v0.s[0]
+	WORD $0x4fa010ce // fmla v14.4s, v6.4s, v0.s[1]
+	WORD $0x4fa010ef // fmla v15.4s, v7.4s, v0.s[1]
+	WORD $0x4f80190e // fmla v14.4s, v8.4s, v0.s[2]
+	WORD $0x4f80192f // fmla v15.4s, v9.4s, v0.s[2]
+	FSTPQ (F14, F15), (R8)
+	ADD R2, R8, R8
+	VORR V2.B16, V2.B16, V14.B16
+	VORR V3.B16, V3.B16, V15.B16
+	WORD $0x4fa0588e // fmls v14.4s, v4.4s, v0.s[3]
+	WORD $0x4fa058af // fmls v15.4s, v5.4s, v0.s[3]
+	WORD $0x4f8110ce // fmla v14.4s, v6.4s, v1.s[0]
+	WORD $0x4f8110ef // fmla v15.4s, v7.4s, v1.s[0]
+	WORD $0x4fa1510e // fmls v14.4s, v8.4s, v1.s[1]
+	WORD $0x4fa1512f // fmls v15.4s, v9.4s, v1.s[1]
+	FSTPQ (F14, F15), (R8)
+	ADD R2, R8, R8
+	FSTPQ (F8, F9), (R8)
+	ADD R1, R7, R7
+	MOVD 8(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F2, F3)
+	MOVD 40(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4ea4d442 // fsub v2.4s, v2.4s, v4.4s
+	WORD $0x4ea5d463 // fsub v3.4s, v3.4s, v5.4s
+	MOVD 72(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	MOVD 104(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4ea4d442 // fsub v2.4s, v2.4s, v4.4s
+	WORD $0x4ea5d463 // fsub v3.4s, v3.4s, v5.4s
+	MOVD 16(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	MOVD 48(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4ea6d484 // fsub v4.4s, v4.4s, v6.4s
+	WORD $0x4ea7d4a5 // fsub v5.4s, v5.4s, v7.4s
+	MOVD 80(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	MOVD 112(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4ea6d484 // fsub v4.4s, v4.4s, v6.4s
+	WORD $0x4ea7d4a5 // fsub v5.4s, v5.4s, v7.4s
+	MOVD 24(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	MOVD 56(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4ea8d4c6 // fsub v6.4s, v6.4s, v8.4s
+	WORD $0x4ea9d4e7 // fsub v7.4s, v7.4s, v9.4s
+	MOVD 88(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	WORD $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	MOVD 120(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4ea8d4c6 // fsub v6.4s, v6.4s, v8.4s
+	WORD $0x4ea9d4e7 // fsub v7.4s, v7.4s, v9.4s
+	MOVD 32(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	MOVD 64(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4eaad508 // fsub v8.4s, v8.4s, v10.4s
+	WORD $0x4eabd529 // fsub v9.4s, v9.4s, v11.4s
+	MOVD 96(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	MOVD 128(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4eaad508 // fsub v8.4s, v8.4s, v10.4s
+	WORD $0x4eabd529 // fsub v9.4s, v9.4s, v11.4s
+	WORD $0x4e26d44a // fadd v10.4s, v2.4s, v6.4s
+	WORD $0x4e27d46b // fadd v11.4s, v3.4s, v7.4s
+	WORD $0x4e28d48c // fadd v12.4s, v4.4s, v8.4s
+	WORD $0x4e29d4ad // fadd v13.4s, v5.4s, v9.4s
+	MOVD R7, R8
+	FSTPQ (F2, F3), (R8)
+	ADD R2, R8, R8
+	WORD $0x4e2cd54e // fadd v14.4s, v10.4s, v12.4s
+	WORD $0x4e2dd56f // fadd v15.4s, v11.4s, v13.4s
+	FSTPQ (F14, F15), (R8)
+	ADD R2, R8, R8
+	WORD $0x4eacd54e // fsub v14.4s, v10.4s, v12.4s
+	WORD $0x4eadd56f // fsub v15.4s, v11.4s, v13.4s
+	FSTPQ (F14, F15), (R8)
+	ADD R2, R8, R8
+	VORR V2.B16, V2.B16, V14.B16
+	VORR V3.B16, V3.B16, V15.B16
+	WORD $0x4f80108e // fmla v14.4s, v4.4s, v0.s[0]
+	WORD $0x4f8010af // fmla v15.4s, v5.4s, v0.s[0]
+	WORD $0x4fa010ce // fmla v14.4s, v6.4s, v0.s[1]
+	WORD $0x4fa010ef // fmla v15.4s, v7.4s, v0.s[1]
+	WORD $0x4f80190e // fmla v14.4s, v8.4s, v0.s[2]
+	WORD $0x4f80192f // fmla v15.4s, v9.4s, v0.s[2]
+	FSTPQ (F14, F15), (R8)
+	ADD R2, R8, R8
+	VORR V2.B16, V2.B16, V14.B16
+	VORR V3.B16, V3.B16, V15.B16
+	WORD $0x4fa0588e // fmls v14.4s, v4.4s, v0.s[3]
+	WORD $0x4fa058af // fmls v15.4s, v5.4s, v0.s[3]
+	WORD $0x4f8110ce // fmla v14.4s, v6.4s, v1.s[0]
+	WORD $0x4f8110ef // fmla v15.4s, v7.4s, v1.s[0]
+	WORD $0x4fa1510e // fmls v14.4s, v8.4s, v1.s[1]
+	WORD $0x4fa1512f // fmls v15.4s, v9.4s, v1.s[1]
+	FSTPQ (F14, F15), (R8)
+	ADD R2, R8, R8
+	FSTPQ (F8, F9), (R8)
+	ADD R1, R7, R7
+	MOVD 8(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F2, F3)
+	MOVD 40(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4f801082 // fmla v2.4s, v4.4s, v0.s[0]
+	WORD $0x4f8010a3 // fmla v3.4s, v5.4s, v0.s[0]
+	MOVD 72(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4fa01082 // fmla v2.4s, v4.4s, v0.s[1]
+	WORD $0x4fa010a3 // fmla v3.4s, v5.4s, v0.s[1]
+	MOVD 104(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4f801882 // fmla v2.4s, v4.4s, v0.s[2]
+	WORD $0x4f8018a3 // fmla v3.4s, v5.4s, v0.s[2]
+	MOVD 16(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	MOVD 48(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4f8010c4 // fmla v4.4s, v6.4s, v0.s[0]
+	WORD $0x4f8010e5 // fmla v5.4s, v7.4s, v0.s[0]
+	MOVD 80(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4fa010c4 // fmla v4.4s, v6.4s, v0.s[1]
+	WORD $0x4fa010e5 // fmla v5.4s, v7.4s, v0.s[1]
+	MOVD 112(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4f8018c4 // fmla v4.4s, v6.4s, v0.s[2]
+	WORD $0x4f8018e5 // fmla v5.4s, v7.4s, v0.s[2]
+	MOVD 24(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	MOVD 56(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4f801106 // fmla v6.4s, v8.4s, v0.s[0]
+	WORD $0x4f801127 // fmla v7.4s, v9.4s, v0.s[0]
+	MOVD 88(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4fa01106 // fmla v6.4s, v8.4s, v0.s[1]
+	WORD $0x4fa01127 // fmla v7.4s, v9.4s, v0.s[1]
+	MOVD 120(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4f801906 // fmla v6.4s, v8.4s, v0.s[2]
+	WORD $0x4f801927 // fmla v7.4s, v9.4s, v0.s[2]
+	MOVD 32(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	MOVD 64(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4f801148 // fmla v8.4s, v10.4s, v0.s[0]
+	WORD $0x4f801169 // fmla v9.4s, v11.4s, v0.s[0]
+	MOVD 96(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4fa01148 // fmla v8.4s, v10.4s, v0.s[1]
+	WORD $0x4fa01169 // fmla v9.4s, v11.4s, v0.s[1]
+	MOVD 128(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4f801948 // fmla v8.4s, v10.4s, v0.s[2]
+	WORD $0x4f801969 // fmla v9.4s, v11.4s, v0.s[2]
+	WORD $0x4e26d44a // fadd v10.4s, v2.4s, v6.4s
+	WORD $0x4e27d46b // fadd v11.4s, v3.4s, v7.4s
+	WORD $0x4e28d48c // fadd v12.4s, v4.4s, v8.4s
+	WORD $0x4e29d4ad // fadd v13.4s, v5.4s, v9.4s
+	MOVD R7, R8
+	FSTPQ (F2, F3), (R8)
+	ADD R2, R8, R8
+	WORD $0x4e2cd54e // fadd v14.4s, v10.4s, v12.4s
+	WORD $0x4e2dd56f // fadd v15.4s, v11.4s, v13.4s
+	FSTPQ (F14, F15), (R8)
+	ADD R2, R8, R8
+	WORD $0x4eacd54e // fsub v14.4s, v10.4s, v12.4s
+	WORD $0x4eadd56f // fsub v15.4s, v11.4s, v13.4s
+	FSTPQ (F14, F15), (R8)
+	ADD R2, R8, R8
+	VORR V2.B16, V2.B16, V14.B16
+	VORR V3.B16, V3.B16, V15.B16
+	WORD $0x4f80108e // fmla v14.4s, v4.4s, v0.s[0]
+	WORD $0x4f8010af // fmla v15.4s, v5.4s, v0.s[0]
+	WORD $0x4fa010ce // fmla v14.4s, v6.4s, v0.s[1]
+	WORD $0x4fa010ef // fmla v15.4s, v7.4s, v0.s[1]
+	WORD $0x4f80190e // fmla v14.4s, v8.4s, v0.s[2]
+	WORD $0x4f80192f // fmla v15.4s, v9.4s, v0.s[2]
+	FSTPQ (F14, F15), (R8)
+	ADD R2, R8, R8
+	VORR V2.B16, V2.B16, V14.B16
+	VORR V3.B16, V3.B16, V15.B16
+	WORD $0x4fa0588e // fmls v14.4s, v4.4s, v0.s[3]
+	WORD $0x4fa058af // fmls v15.4s, v5.4s, v0.s[3]
+	WORD $0x4f8110ce // fmla v14.4s, v6.4s, v1.s[0]
+	WORD $0x4f8110ef // fmla v15.4s, v7.4s, v1.s[0]
+	WORD $0x4fa1510e // fmls v14.4s, v8.4s, v1.s[1]
+	WORD $0x4fa1512f // fmls v15.4s, v9.4s, v1.s[1]
+	FSTPQ (F14, F15), (R8)
+	ADD R2, R8, R8
+	FSTPQ (F8, F9), (R8)
+	ADD R1, R7, R7
+	MOVD 8(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F2, F3)
+	MOVD 40(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4fa05882 // fmls v2.4s, v4.4s, v0.s[3]
+	WORD $0x4fa058a3 // fmls v3.4s, v5.4s, v0.s[3]
+	MOVD 72(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4f811082 // fmla v2.4s, v4.4s, v1.s[0]
+	WORD $0x4f8110a3 // fmla v3.4s, v5.4s, v1.s[0]
+	MOVD 104(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4fa15082 // fmls v2.4s, v4.4s, v1.s[1]
+	WORD $0x4fa150a3 // fmls v3.4s, v5.4s, v1.s[1]
+	MOVD 16(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	MOVD 48(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4fa058c4 // fmls v4.4s, v6.4s, v0.s[3]
+	WORD $0x4fa058e5 // fmls v5.4s, v7.4s, v0.s[3]
+	MOVD 80(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4f8110c4 // fmla v4.4s, v6.4s, v1.s[0]
+	WORD $0x4f8110e5 // fmla v5.4s, v7.4s, v1.s[0]
+	MOVD 112(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4fa150c4 // fmls v4.4s, v6.4s, v1.s[1]
+	WORD $0x4fa150e5 // fmls v5.4s, v7.4s, v1.s[1]
+	MOVD 24(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	MOVD 56(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4fa05906 // fmls v6.4s, v8.4s, v0.s[3]
+	WORD $0x4fa05927 // fmls v7.4s, v9.4s, v0.s[3]
+	MOVD 88(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4f811106 // fmla v6.4s, v8.4s, v1.s[0]
+	WORD $0x4f811127 // fmla v7.4s, v9.4s, v1.s[0]
+	MOVD 120(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4fa15106 // fmls v6.4s, v8.4s, v1.s[1]
+	WORD $0x4fa15127 // fmls v7.4s, v9.4s, v1.s[1]
+	MOVD 32(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	MOVD 64(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4fa05948 // fmls v8.4s, v10.4s, v0.s[3]
+	WORD $0x4fa05969 // fmls v9.4s, v11.4s, v0.s[3]
+	MOVD 96(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4f811148 // fmla v8.4s, v10.4s, v1.s[0]
+	WORD $0x4f811169 // fmla v9.4s, v11.4s, v1.s[0]
+	MOVD 128(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4fa15148 // fmls v8.4s, v10.4s, v1.s[1]
+	WORD $0x4fa15169 // fmls v9.4s, v11.4s, v1.s[1]
+	WORD $0x4e26d44a // fadd v10.4s, v2.4s, v6.4s
+	WORD $0x4e27d46b // fadd v11.4s, v3.4s, v7.4s
+	WORD $0x4e28d48c // fadd v12.4s, v4.4s, v8.4s
+	WORD $0x4e29d4ad // fadd v13.4s, v5.4s, v9.4s
+	MOVD R7, R8
+	FSTPQ (F2, F3), (R8)
+	ADD R2, R8, R8
+	WORD $0x4e2cd54e // fadd v14.4s, v10.4s, v12.4s
+	WORD $0x4e2dd56f // fadd v15.4s, v11.4s, v13.4s
+	FSTPQ (F14, F15), (R8)
+	ADD R2, R8, R8
+	WORD $0x4eacd54e // fsub v14.4s, v10.4s, v12.4s
+	WORD $0x4eadd56f // fsub v15.4s, v11.4s, v13.4s
+	FSTPQ (F14, F15), (R8)
+	ADD R2, R8, R8
+	VORR V2.B16, V2.B16, V14.B16
+	VORR V3.B16, V3.B16, V15.B16
+	WORD $0x4f80108e // fmla v14.4s, v4.4s, v0.s[0]
+	WORD $0x4f8010af // fmla v15.4s, v5.4s, v0.s[0]
+	WORD $0x4fa010ce // fmla v14.4s, v6.4s, v0.s[1]
+	WORD $0x4fa010ef // fmla v15.4s, v7.4s, v0.s[1]
+	WORD $0x4f80190e // fmla v14.4s, v8.4s, v0.s[2]
+	WORD $0x4f80192f // fmla v15.4s, v9.4s, v0.s[2]
+	FSTPQ (F14, F15), (R8)
+	ADD R2, R8, R8
+	VORR V2.B16, V2.B16, V14.B16
+	VORR V3.B16, V3.B16, V15.B16
+	WORD $0x4fa0588e // fmls v14.4s, v4.4s, v0.s[3]
+	WORD $0x4fa058af // fmls v15.4s, v5.4s, v0.s[3]
+	WORD $0x4f8110ce // fmla v14.4s, v6.4s, v1.s[0]
+	WORD $0x4f8110ef // fmla v15.4s, v7.4s, v1.s[0]
+	WORD $0x4fa1510e // fmls v14.4s, v8.4s, v1.s[1]
+	WORD $0x4fa1512f // fmls v15.4s, v9.4s, v1.s[1]
+	FSTPQ (F14, F15), (R8)
+	ADD R2, R8, R8
+	FSTPQ (F8, F9), (R8)
+	ADD R1, R7, R7
+	MOVD 104(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F2, F3)
+	MOVD 112(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	MOVD 120(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	MOVD 128(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4e26d44a // fadd v10.4s, v2.4s, v6.4s
+	WORD $0x4e27d46b // fadd v11.4s, v3.4s, v7.4s
+	WORD $0x4e28d48c // fadd v12.4s, v4.4s, v8.4s
+	WORD $0x4e29d4ad // fadd v13.4s, v5.4s, v9.4s
+	MOVD R7, R8
+	FSTPQ (F2, F3), (R8)
+	ADD R2, R8, R8
+	WORD $0x4e2cd54e // fadd v14.4s, v10.4s, v12.4s
+	WORD $0x4e2dd56f // fadd v15.4s, v11.4s, v13.4s
+	FSTPQ (F14, F15), (R8)
+	ADD R2, R8, R8
+	WORD $0x4eacd54e // fsub v14.4s, v10.4s, v12.4s
+	WORD $0x4eadd56f // fsub v15.4s, v11.4s, v13.4s
+	FSTPQ (F14, F15), (R8)
+	ADD R2, R8, R8
+	VORR V2.B16, V2.B16, V14.B16
+	VORR V3.B16, V3.B16, V15.B16
+	WORD $0x4f80108e // fmla v14.4s, v4.4s, v0.s[0]
+	WORD $0x4f8010af // fmla v15.4s, v5.4s, v0.s[0]
+	WORD $0x4fa010ce // fmla v14.4s, v6.4s, v0.s[1]
+	WORD $0x4fa010ef // fmla v15.4s, v7.4s, v0.s[1]
+	WORD $0x4f80190e // fmla v14.4s, v8.4s, v0.s[2]
+	WORD $0x4f80192f // fmla v15.4s, v9.4s, v0.s[2]
+	FSTPQ (F14, F15), (R8)
+	ADD R2, R8, R8
+	VORR V2.B16, V2.B16, V14.B16
+	VORR V3.B16, V3.B16, V15.B16
+	WORD $0x4fa0588e // fmls v14.4s, v4.4s, v0.s[3]
+	WORD $0x4fa058af // fmls v15.4s, v5.4s, v0.s[3]
+	WORD $0x4f8110ce // fmla v14.4s, v6.4s, v1.s[0]
+	WORD $0x4f8110ef // fmla v15.4s, v7.4s, v1.s[0]
+	WORD $0x4fa1510e // fmls v14.4s, v8.4s, v1.s[1]
+	WORD $0x4fa1512f // fmls v15.4s, v9.4s, v1.s[1]
+	FSTPQ (F14, F15), (R8)
+	ADD R2, R8, R8
+	FSTPQ (F8, F9), (R8)
+	MOVD R9, R4
+	SUBS $1, R5, R5
+	BNE tile1
+	RET
+
+// func weightGrad4x4x8(dst *float32, strideH, strideW int, src *float32, tiles *int, n int)
+TEXT ·weightGrad4x4x8(SB), NOSPLIT, $0-48
+	MOVD dst+0(FP), R0
+	MOVD strideH+8(FP), R1
+	MOVD strideW+16(FP), R2
+	MOVD src+24(FP), R3
+	MOVD tiles+32(FP), R4
+	MOVD n+40(FP), R5
+	LSL $2, R1, R1
+	LSL $2, R2, R2
+	MOVD $0x3eaaaaab, R10
+	VMOV R10, V0.S[0]
+	MOVD $0x40088889, R10
+	VMOV R10, V0.S[1]
+	MOVD $0x3d888889, R10
+	VMOV R10, V0.S[2]
+	MOVD $0x3f888889, R10
+	VMOV R10, V0.S[3]
+	MOVD $0x3e088889, R10
+	VMOV R10, V1.S[0]
+	MOVD $0x3f088889, R10
+	VMOV R10, V1.S[1]
+	MOVD $0x3e888889, R10
+	VMOV R10, V1.S[2]
+tile1:
+	MOVD (R4), R6
+	ADD R6<<2, R0, R7
+	ADD $296, R4, R9
+	MOVD 8(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F2, F3)
+	MOVD 56(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4f801082 // fmla v2.4s, v4.4s, v0.s[0]
+	WORD $0x4f8010a3 // fmla v3.4s, v5.4s, v0.s[0]
+	MOVD 104(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4f801082 // fmla v2.4s, v4.4s, v0.s[0]
+	WORD $0x4f8010a3 // fmla v3.4s, v5.4s, v0.s[0]
+	MOVD 152(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4fa01082 // fmla v2.4s, v4.4s, v0.s[1]
+	WORD $0x4fa010a3 // fmla v3.4s, v5.4s, v0.s[1]
+	MOVD 200(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4f801882 // fmla v2.4s, v4.4s, v0.s[2]
+	WORD $0x4f8018a3 // fmla v3.4s, v5.4s, v0.s[2]
+	MOVD 16(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	MOVD 64(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4f8010c4 // fmla v4.4s, v6.4s, v0.s[0]
+	WORD $0x4f8010e5 // fmla v5.4s, v7.4s, v0.s[0]
+	MOVD 112(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4f8010c4 // fmla v4.4s, v6.4s, v0.s[0]
+	WORD $0x4f8010e5 // fmla v5.4s, v7.4s, v0.s[0]
+	MOVD 160(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4fa010c4 // fmla v4.4s, v6.4s, v0.s[1]
+	WORD $0x4fa010e5 // fmla v5.4s, v7.4s, v0.s[1]
+	MOVD 208(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4f8018c4 // fmla v4.4s, v6.4s, v0.s[2]
+	WORD $0x4f8018e5 // fmla v5.4s, v7.4s, v0.s[2]
+	MOVD 24(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	MOVD 72(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4f801106 // fmla v6.4s, v8.4s, v0.s[0]
+	WORD $0x4f801127 // fmla v7.4s, v9.4s, v0.s[0]
+	MOVD 120(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4f801106 // fmla v6.4s, v8.4s, v0.s[0]
+	WORD $0x4f801127 // fmla v7.4s, v9.4s, v0.s[0]
+	MOVD 168(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4fa01106 // fmla v6.4s, v8.4s, v0.s[1]
+	WORD $0x4fa01127 // fmla v7.4s, v9.4s, v0.s[1]
+	MOVD 216(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4f801906 // fmla v6.4s, v8.4s, v0.s[2]
+	WORD $0x4f801927 // fmla v7.4s, v9.4s, v0.s[2]
+	MOVD 32(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	MOVD 80(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4f801148 // fmla v8.4s, v10.4s, v0.s[0]
+	WORD $0x4f801169 // fmla v9.4s, v11.4s, v0.s[0]
+	MOVD 128(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4f801148 // fmla v8.4s, v10.4s, v0.s[0]
+	WORD $0x4f801169 // fmla v9.4s, v11.4s, v0.s[0]
+	MOVD 176(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4fa01148 // fmla v8.4s, v10.4s, v0.s[1]
+	WORD $0x4fa01169 // fmla v9.4s, v11.4s, v0.s[1]
+	MOVD 224(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4f801948 // fmla v8.4s, v10.4s, v0.s[2]
+	WORD $0x4f801969 // fmla v9.4s, v11.4s, v0.s[2]
+	MOVD 40(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	MOVD 88(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F12, F13)
+	WORD $0x4f80118a // fmla v10.4s, v12.4s, v0.s[0]
+	WORD $0x4f8011ab // fmla v11.4s, v13.4s, v0.s[0]
+	MOVD 136(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F12, F13)
+	WORD $0x4f80118a // fmla v10.4s, v12.4s, v0.s[0]
+	WORD $0x4f8011ab // fmla v11.4s, v13.4s, v0.s[0]
+	MOVD 184(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F12, F13)
+	WORD $0x4fa0118a // fmla v10.4s, v12.4s, v0.s[1]
+	WORD $0x4fa011ab // fmla v11.4s, v13.4s, v0.s[1]
+	MOVD 232(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F12, F13)
+	WORD $0x4f80198a // fmla v10.4s, v12.4s, v0.s[2]
+	WORD $0x4f8019ab // fmla v11.4s, v13.4s, v0.s[2]
+	MOVD 48(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F12, F13)
+	MOVD 96(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F14, F15)
+	WORD $0x4f8011cc // fmla v12.4s, v14.4s, v0.s[0]
+	WORD $0x4f8011ed // fmla v13.4s, v15.4s, v0.s[0]
+	MOVD 144(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F14, F15)
+	WORD $0x4f8011cc // fmla v12.4s, v14.4s, v0.s[0]
+	WORD $0x4f8011ed // fmla v13.4s, v15.4s, v0.s[0]
+	MOVD 192(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F14, F15)
+	WORD $0x4fa011cc // fmla v12.4s, v14.4s, v0.s[1]
+	WORD $0x4fa011ed // fmla v13.4s, v15.4s, v0.s[1]
+	MOVD 240(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F14, F15)
+	WORD $0x4f8019cc // fmla v12.4s, v14.4s, v0.s[2]
+	WORD $0x4f8019ed // fmla v13.4s, v15.4s, v0.s[2]
+	WORD $0x4e26d48e // fadd v14.4s, v4.4s, v6.4s
+	WORD $0x4e27d4af // fadd v15.4s, v5.4s, v7.4s
+	WORD $0x4ea6d490 // fsub v16.4s, v4.4s, v6.4s
+	WORD $0x4ea7d4b1 // fsub v17.4s, v5.4s, v7.4s
+	MOVD R7, R8
+	VORR V2.B16, V2.B16, V18.B16
+	VORR V3.B16, V3.B16, V19.B16
+	WORD $0x4fa01112 // fmla v18.4s, v8.4s, v0.s[1]
+	WORD $0x4fa01133 // fmla v19.4s, v9.4s, v0.s[1]
+	WORD $0x4f801952 // fmla v18.4s, v10.4s, v0.s[2]
+	WORD $0x4f801973 // fmla v19.4s, v11.4s, v0.s[2]
+	WORD $0x4f8011d2 // fmla v18.4s, v14.4s, v0.s[0]
+	WORD $0x4f8011f3 // fmla v19.4s, v15.4s, v0.s[0]
+	FSTPQ (F18, F19), (R8)
+	ADD R2, R8, R8
+	WORD $0x4fa09912 // fmul v18.4s, v8.4s, v0.s[3]
+	WORD $0x4fa09933 // fmul v19.4s, v9.4s, v0.s[3]
+	WORD $0x4f815152 // fmls v18.4s, v10.4s, v1.s[0]
+	WORD $0x4f815173 // fmls v19.4s, v11.4s, v1.s[0]
+	WORD $0x4f801212 // fmla v18.4s, v16.4s, v0.s[0]
+	WORD $0x4f801233 // fmla v19.4s, v17.4s, v0.s[0]
+	FSTPQ (F18, F19), (R8)
+	ADD R2, R8, R8
+	VORR V12.B16, V12.B16, V18.B16
+	VORR V13.B16, V13.B16, V19.B16
+	WORD $0x4fa11112 // fmla v18.4s, v8.4s, v1.s[1]
+	WORD $0x4fa11133 // fmla v19.4s, v9.4s, v1.s[1]
+	WORD $0x4f811952 // fmla v18.4s, v10.4s, v1.s[2]
+	WORD $0x4f811973 // fmla v19.4s, v11.4s, v1.s[2]
+	WORD $0x4f8011d2 // fmla v18.4s, v14.4s, v0.s[0]
+	WORD $0x4f8011f3 // fmla v19.4s, v15.4s, v0.s[0]
+	FSTPQ (F18, F19), (R8)
+	ADD R1, R7, R7
+	MOVD 56(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4f809082 // fmul v2.4s, v4.4s, v0.s[0]
+	WORD $0x4f8090a3 // fmul v3.4s, v5.4s, v0.s[0]
+	MOVD 104(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4f805082 // fmls v2.4s, v4.4s, v0.s[0]
+	WORD $0x4f8050a3 // fmls v3.4s, v5.4s, v0.s[0]
+	MOVD 152(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4fa01882 // fmla v2.4s, v4.4s, v0.s[3]
+	WORD $0x4fa018a3 // fmla v3.4s, v5.4s, v0.s[3]
+	MOVD 200(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4f815082 // fmls v2.4s, v4.4s, v1.s[0]
+	WORD $0x4f8150a3 // fmls v3.4s, v5.4s, v1.s[0]
+	MOVD 64(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4f8090c4 // fmul v4.4s, v6.4s, v0.s[0]
+	WORD $0x4f8090e5 // fmul v5.4s, v7.4s, v0.s[0]
+	MOVD 112(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4f8050c4 // fmls v4.4s, v6.4s, v0.s[0]
+	WORD $0x4f8050e5 // fmls v5.4s, v7.4s, v0.s[0]
+	MOVD 160(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4fa018c4 // fmla v4.4s, v6.4s, v0.s[3]
+	WORD $0x4fa018e5 // fmla v5.4s, v7.4s, v0.s[3]
+	MOVD 208(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4f8150c4 // fmls v4.4s, v6.4s, v1.s[0]
+	WORD $0x4f8150e5 // fmls v5.4s, v7.4s, v1.s[0]
+	MOVD 72(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4f809106 // fmul v6.4s, v8.4s, v0.s[0]
+	WORD $0x4f809127 // fmul v7.4s, v9.4s, v0.s[0]
+	MOVD 120(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4f805106 // fmls v6.4s, v8.4s, v0.s[0]
+	WORD $0x4f805127 // fmls v7.4s, v9.4s, v0.s[0]
+	MOVD 168(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4fa01906 // fmla v6.4s, v8.4s, v0.s[3]
+	WORD $0x4fa01927 // fmla v7.4s, v9.4s, v0.s[3]
+	MOVD 216(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4f815106 // fmls v6.4s, v8.4s, v1.s[0]
+	WORD $0x4f815127 // fmls v7.4s, v9.4s, v1.s[0]
+	MOVD 80(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4f809148 // fmul v8.4s, v10.4s, v0.s[0]
+	WORD $0x4f809169 // fmul v9.4s, v11.4s, v0.s[0]
+	MOVD 128(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4f805148 // fmls v8.4s, v10.4s, v0.s[0]
+	WORD $0x4f805169 // fmls v9.4s, v11.4s, v0.s[0]
+	MOVD 176(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4fa01948 // fmla v8.4s, v10.4s, v0.s[3]
+	WORD $0x4fa01969 // fmla v9.4s, v11.4s, v0.s[3]
+	MOVD 224(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4f815148 // fmls v8.4s, v10.4s, v1.s[0]
+	WORD $0x4f815169 // fmls v9.4s, v11.4s, v1.s[0]
+	MOVD 88(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F12, F13)
+	WORD $0x4f80918a // fmul v10.4s, v12.4s, v0.s[0]
+	WORD $0x4f8091ab // fmul v11.4s, v13.4s, v0.s[0]
+	MOVD 136(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F12, F13)
+	WORD $0x4f80518a // fmls v10.4s, v12.4s, v0.s[0]
+	WORD $0x4f8051ab // fmls v11.4s, v13.4s, v0.s[0]
+	MOVD 184(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F12, F13)
+	WORD $0x4fa0198a // fmla v10.4s, v12.4s, v0.s[3]
+	WORD $0x4fa019ab // fmla v11.4s, v13.4s, v0.s[3]
+	MOVD 232(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F12, F13)
+	WORD $0x4f81518a // fmls v10.4s, v12.4s, v1.s[0]
+	WORD $0x4f8151ab // fmls v11.4s, v13.4s, v1.s[0]
+	MOVD 96(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F14, F15)
+	WORD $0x4f8091cc // fmul v12.4s, v14.4s, v0.s[0]
+	WORD $0x4f8091ed // fmul v13.4s, v15.4s, v0.s[0]
+	MOVD 144(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F14, F15)
+	WORD $0x4f8051cc // fmls v12.4s, v14.4s, v0.s[0]
+	WORD $0x4f8051ed // fmls v13.4s, v15.4s, v0.s[0]
+	MOVD 192(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F14, F15)
+	WORD $0x4fa019cc // fmla v12.4s, v14.4s, v0.s[3]
+	WORD $0x4fa019ed // fmla v13.4s, v15.4s, v0.s[3]
+	MOVD 240(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F14, F15)
+	WORD $0x4f8151cc // fmls v12.4s, v14.4s, v1.s[0]
+	WORD $0x4f8151ed // fmls v13.4s, v15.4s, v1.s[0]
+	WORD $0x4e26d48e // fadd v14.4s, v4.4s, v6.4s
+	WORD $0x4e27d4af // fadd v15.4s, v5.4s, v7.4s
+	WORD $0x4ea6d490 // fsub v16.4s, v4.4s, v6.4s
+	WORD $0x4ea7d4b1 // fsub v17.4s, v5.4s, v7.4s
+	MOVD R7, R8
+	VORR V2.B16, V2.B16, V18.B16
+	VORR V3.B16, V3.B16, V19.B16
+	WORD $0x4fa01112 // fmla v18.4s, v8.4s, v0.s[1]
+	WORD $0x4fa01133 // fmla v19.4s, v9.4s, v0.s[1]
+	WORD $0x4f801952 // fmla v18.4s, v10.4s, v0.s[2]
+	WORD $0x4f801973 // fmla v19.4s, v11.4s, v0.s[2]
+	WORD $0x4f8011d2 // fmla v18.4s, v14.4s, v0.s[0]
+	WORD $0x4f8011f3 // fmla v19.4s, v15.4s, v0.s[0]
+	FSTPQ (F18, F19), (R8)
+	ADD R2, R8, R8
+	WORD $0x4fa09912 // fmul v18.4s, v8.4s, v0.s[3]
+	WORD $0x4fa09933 // fmul v19.4s, v9.4s, v0.s[3]
+	WORD $0x4f815152 // fmls v18.4s, v10.4s, v1.s[0]
+	WORD $0x4f815173 // fmls v19.4s, v11.4s, v1.s[0]
+	WORD $0x4f801212 // fmla v18.4s, v16.4s, v0.s[0]
+	WORD $0x4f801233 // fmla v19.4s, v17.4s, v0.s[0]
+	FSTPQ (F18, F19), (R8)
+	ADD R2, R8, R8
+	VORR V12.B16, V12.B16, V18.B16
+	VORR V13.B16, V13.B16, V19.B16
+	WORD $0x4fa11112 // fmla v18.4s, v8.4s, v1.s[1]
+	WORD $0x4fa11133 // fmla v19.4s, v9.4s, v1.s[1]
+	WORD $0x4f811952 // fmla v18.4s, v10.4s, v1.s[2]
+	WORD $0x4f811973 // fmla v19.4s, v11.4s, v1.s[2]
+	WORD $0x4f8011d2 // fmla v18.4s, v14.4s, v0.s[0]
+	WORD $0x4f8011f3 // fmla v19.4s, v15.4s, v0.s[0]
+	FSTPQ (F18, F19), (R8)
+	ADD R1, R7, R7
+	MOVD 248(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F2, F3)
+	MOVD 56(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4f801082 // fmla v2.4s, v4.4s, v0.s[0]
+	WORD $0x4f8010a3 // fmla v3.4s, v5.4s, v0.s[0]
+	MOVD 104(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4f801082 // fmla v2.4s, v4.4s, v0.s[0]
+	WORD $0x4f8010a3 // fmla v3.4s, v5.4s, v0.s[0]
+	MOVD 152(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4fa11082 // fmla v2.4s, v4.4s, v1.s[1]
+	WORD $0x4fa110a3 // fmla v3.4s, v5.4s, v1.s[1]
+	MOVD 200(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	WORD $0x4f811882 // fmla v2.4s, v4.4s, v1.s[2]
+	WORD $0x4f8118a3 // fmla v3.4s, v5.4s, v1.s[2]
+	MOVD 256(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F4, F5)
+	MOVD 64(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4f8010c4 // fmla v4.4s, v6.4s, v0.s[0]
+	WORD $0x4f8010e5 // fmla v5.4s, v7.4s, v0.s[0]
+	MOVD 112(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4f8010c4 // fmla v4.4s, v6.4s, v0.s[0]
+	WORD $0x4f8010e5 // fmla v5.4s, v7.4s, v0.s[0]
+	MOVD 160(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4fa110c4 // fmla v4.4s, v6.4s, v1.s[1]
+	WORD $0x4fa110e5 // fmla v5.4s, v7.4s, v1.s[1]
+	MOVD 208(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	WORD $0x4f8118c4 // fmla v4.4s, v6.4s, v1.s[2]
+	WORD $0x4f8118e5 // fmla v5.4s, v7.4s, v1.s[2]
+	MOVD 264(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F6, F7)
+	MOVD 72(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4f801106 // fmla v6.4s, v8.4s, v0.s[0]
+	WORD $0x4f801127 // fmla v7.4s, v9.4s, v0.s[0]
+	MOVD 120(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4f801106 // fmla v6.4s, v8.4s, v0.s[0]
+	WORD $0x4f801127 // fmla v7.4s, v9.4s, v0.s[0]
+	MOVD 168(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4fa11106 // fmla v6.4s, v8.4s, v1.s[1]
+	WORD $0x4fa11127 // fmla v7.4s, v9.4s, v1.s[1]
+	MOVD 216(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	WORD $0x4f811906 // fmla v6.4s, v8.4s, v1.s[2]
+	WORD $0x4f811927 // fmla v7.4s, v9.4s, v1.s[2]
+	MOVD 272(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F8, F9)
+	MOVD 80(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4f801148 // fmla v8.4s, v10.4s, v0.s[0]
+	WORD $0x4f801169 // fmla v9.4s, v11.4s, v0.s[0]
+	MOVD 128(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4f801148 // fmla v8.4s, v10.4s, v0.s[0]
+	WORD $0x4f801169 // fmla v9.4s, v11.4s, v0.s[0]
+	MOVD 176(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4fa11148 // fmla v8.4s, v10.4s, v1.s[1]
+	WORD $0x4fa11169 // fmla v9.4s, v11.4s, v1.s[1]
+	MOVD 224(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	WORD $0x4f811948 // fmla v8.4s, v10.4s, v1.s[2]
+	WORD $0x4f811969 // fmla v9.4s, v11.4s, v1.s[2]
+	MOVD 280(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F10, F11)
+	MOVD 88(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F12, F13)
+	WORD $0x4f80118a // fmla v10.4s, v12.4s, v0.s[0]
+	WORD $0x4f8011ab // fmla v11.4s, v13.4s, v0.s[0]
+	MOVD 136(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F12, F13)
+	WORD $0x4f80118a // fmla v10.4s, v12.4s, v0.s[0]
+	WORD $0x4f8011ab // fmla v11.4s, v13.4s, v0.s[0]
+	MOVD 184(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F12, F13)
+	WORD $0x4fa1118a // fmla v10.4s, v12.4s, v1.s[1]
+	WORD $0x4fa111ab // fmla v11.4s, v13.4s, v1.s[1]
+	MOVD 232(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F12, F13)
+	WORD $0x4f81198a // fmla v10.4s, v12.4s, v1.s[2]
+	WORD $0x4f8119ab // fmla v11.4s, v13.4s, v1.s[2]
+	MOVD 288(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F12, F13)
+	MOVD 96(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F14, F15)
+	WORD $0x4f8011cc // fmla v12.4s, v14.4s, v0.s[0]
+	WORD $0x4f8011ed // fmla v13.4s, v15.4s, v0.s[0]
+	MOVD 144(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F14, F15)
+	WORD $0x4f8011cc // fmla v12.4s, v14.4s, v0.s[0]
+	WORD $0x4f8011ed // fmla v13.4s, v15.4s, v0.s[0]
+	MOVD 192(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F14, F15)
+	WORD $0x4fa111cc // fmla v12.4s, v14.4s, v1.s[1]
+	WORD $0x4fa111ed // fmla v13.4s, v15.4s, v1.s[1]
+	MOVD 240(R4), R6
+	ADD R6<<2, R3, R6
+	FLDPQ (R6), (F14, F15)
+	WORD $0x4f8119cc // fmla v12.4s, v14.4s, v1.s[2]
+	WORD $0x4f8119ed // fmla v13.4s, v15.4s, v1.s[2]
+	WORD $0x4e26d48e // fadd v14.4s, v4.4s, v6.4s
+	WORD $0x4e27d4af // fadd v15.4s, v5.4s, v7.4s
+	WORD $0x4ea6d490 // fsub v16.4s, v4.4s, v6.4s
+	WORD $0x4ea7d4b1 // fsub v17.4s, v5.4s, v7.4s
+	MOVD R7, R8
+	VORR V2.B16, V2.B16, V18.B16
+	VORR V3.B16, V3.B16, V19.B16
+	WORD $0x4fa01112 // fmla v18.4s, v8.4s, v0.s[1]
+	WORD $0x4fa01133 // fmla v19.4s, v9.4s, v0.s[1]
+	WORD $0x4f801952 // fmla v18.4s, v10.4s, v0.s[2]
+	WORD $0x4f801973 // fmla v19.4s, v11.4s, v0.s[2]
+	WORD $0x4f8011d2 // fmla v18.4s, v14.4s, v0.s[0]
+	WORD $0x4f8011f3 // fmla v19.4s, v15.4s, v0.s[0]
+	FSTPQ (F18, F19), (R8)
+	ADD R2, R8, R8
+	WORD $0x4fa09912 // fmul v18.4s, v8.4s, v0.s[3]
+	WORD $0x4fa09933 // fmul v19.4s, v9.4s, v0.s[3]
+	WORD $0x4f815152 // fmls v18.4s, v10.4s, v1.s[0]
+	WORD $0x4f815173 // fmls v19.4s, v11.4s, v1.s[0]
+	WORD $0x4f801212 // fmla v18.4s, v16.4s, v0.s[0]
+	WORD $0x4f801233 // fmla v19.4s, v17.4s, v0.s[0]
+	FSTPQ (F18, F19), (R8)
+	ADD R2, R8, R8
+	VORR V12.B16, V12.B16, V18.B16
+	VORR V13.B16, V13.B16, V19.B16
+	WORD $0x4fa11112 // fmla v18.4s, v8.4s, v1.s[1]
+	WORD $0x4fa11133 // fmla v19.4s, v9.4s, v1.s[1]
+	WORD $0x4f811952 // fmla v18.4s, v10.4s, v1.s[2]
+	WORD $0x4f811973 // fmla v19.4s, v11.4s, v1.s[2]
+	WORD $0x4f8011d2 // fmla v18.4s, v14.4s, v0.s[0]
+	WORD $0x4f8011f3 // fmla v19.4s, v15.4s, v0.s[0]
+	FSTPQ (F18, F19), (R8)
+	MOVD R9, R4
+	SUBS $1, R5, R5
+	BNE tile1
+	RET
+
 // func scatter8x8(dst *float32, lanes *[8]int, blocks *int, src *float32, width int, n int, plus float32)
 TEXT ·scatter8x8(SB), NOSPLIT, $0-52
 	MOVD blocks+16(FP), R0

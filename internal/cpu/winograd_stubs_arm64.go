@@ -64,6 +64,36 @@ func outputGradPairx8(dst *float32, strideH, strideW int, src *float32, tiles *i
 //go:noescape
 func weightGradPairx8(dst *float32, strideH, strideW int, src *float32, tiles *int, n int)
 
+// input4x4x8 transforms n > 0 tiles of 6×6 vectors of 8 elements into 6×6. tiles has 37 numbers for each: where in
+// dst its results begin, strideH and strideW apart, and where its vectors lie in src.
+//
+//go:noescape
+func input4x4x8(dst *float32, strideH, strideW int, src *float32, tiles *int, n int)
+
+// weight4x4x8 transforms n > 0 tiles of 3×3 vectors of 8 elements into 6×6. tiles has 10 numbers for each: where in
+// dst its results begin, strideH and strideW apart, and where its vectors lie in src.
+//
+//go:noescape
+func weight4x4x8(dst *float32, strideH, strideW int, src *float32, tiles *int, n int)
+
+// output4x4x8 transforms n > 0 tiles of 6×6 vectors of 8 elements into 4×4. tiles has 37 numbers for each: where in
+// dst its results begin, strideH and strideW apart, and where its vectors lie in src.
+//
+//go:noescape
+func output4x4x8(dst *float32, strideH, strideW int, src *float32, tiles *int, n int)
+
+// outputGrad4x4x8 transforms n > 0 tiles of 4×4 vectors of 8 elements into 6×6. tiles has 17 numbers for each: where in
+// dst its results begin, strideH and strideW apart, and where its vectors lie in src.
+//
+//go:noescape
+func outputGrad4x4x8(dst *float32, strideH, strideW int, src *float32, tiles *int, n int)
+
+// weightGrad4x4x8 transforms n > 0 tiles of 6×6 vectors of 8 elements into 3×3. tiles has 37 numbers for each: where in
+// dst its results begin, strideH and strideW apart, and where its vectors lie in src.
+//
+//go:noescape
+func weightGrad4x4x8(dst *float32, strideH, strideW int, src *float32, tiles *int, n int)
+
 // scatter8x8 writes n blocks of eight elements of each of eight lanes:
 // dst[lanes[l]+blocks[b]+i] = src[(8·b+i)·width + l] + plus.
 //

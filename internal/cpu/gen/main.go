@@ -30,8 +30,9 @@ func main() {
 	ConstraintExpr("!noasm")
 	switch *part {
 	case "gemm":
-		sgemm512(14)
-		sgemm512(8)
+		for _, mr := range []int{14, 8} {
+			gemm512("sgemm", mr, "float32", "AVX-512F", "elements", func(b, a, sum reg.VecPhysical) { VFMADD231PS(b, a, sum) })
+		}
 		sgemm256(6)
 		transpose8()
 		copy8()
@@ -44,29 +45,35 @@ func main() {
 		taps()
 	case "half":
 		half()
+	case "parts":
+		parts()
 	}
 	Generate()
 }
 
-const signature = "func(k int, a, b, c *float32, add bool)"
+// signature is a micro-kernel's.
+func signature(factor string) string {
+	return fmt.Sprintf("func(k int, a, b *%s, c *float32, add bool)", factor)
+}
 
 // doc is the comment of a micro-kernel's stub.
-func doc(name string, mr, nr int, needs string) {
+func doc(name string, mr, nr int, needs, elements string) {
 	Doc(
-		fmt.Sprintf("%s multiplies a panel of k rows of %d elements and one of k rows of %d: c = aᵀ·b,", name, mr, nr),
+		fmt.Sprintf("%s multiplies a panel of k rows of %d %s and one of k rows of %d: c = aᵀ·b,", name, mr, elements, nr),
 		fmt.Sprintf("or c += aᵀ·b, of %d×%d elements. It needs %s.", mr, nr, needs),
 	)
 }
 
-// sgemm512 writes the micro-kernel of mr rows and 32 columns for AVX-512: an
+// gemm512 writes the micro-kernel of mr rows and 32 columns for AVX-512: an
 // outer product of mr broadcast elements and two vectors in each turn, with all
 // sums in registers. 14 rows fill the register file: 28 sums, two vectors of b
-// and two broadcasts in flight.
-func sgemm512(mr int) {
-	name := fmt.Sprintf("sgemm%dx32", mr)
-	TEXT(name, NOSPLIT, signature)
+// and two broadcasts in flight. Elements are 32 bits, which multiply multiplies
+// and adds.
+func gemm512(name string, mr int, factor, needs, elements string, multiply func(b, a, sum reg.VecPhysical)) {
+	name = fmt.Sprintf("%s%dx32", name, mr)
+	TEXT(name, NOSPLIT, signature(factor))
 	Pragma("noescape")
-	doc(name, mr, 32, "AVX-512F")
+	doc(name, mr, 32, needs, elements)
 	z := []reg.VecPhysical{
 		reg.Z0, reg.Z1, reg.Z2, reg.Z3, reg.Z4, reg.Z5, reg.Z6, reg.Z7, reg.Z8, reg.Z9, reg.Z10,
 		reg.Z11, reg.Z12, reg.Z13, reg.Z14, reg.Z15, reg.Z16, reg.Z17, reg.Z18, reg.Z19, reg.Z20, reg.Z21,
@@ -86,8 +93,8 @@ func sgemm512(mr int) {
 		for r := range mr {
 			t := z[30+r%2]
 			VBROADCASTSS(Mem{Base: a, Disp: 4 * (mr*i + r)}, t)
-			VFMADD231PS(z[28], t, z[2*r])
-			VFMADD231PS(z[29], t, z[2*r+1])
+			multiply(z[28], t, z[2*r])
+			multiply(z[29], t, z[2*r+1])
 		}
 	}
 	loop(k, step, func(n int) {
@@ -111,9 +118,9 @@ func sgemm512(mr int) {
 // 6 rows fill the register file: 12 sums, two vectors of b, two broadcasts.
 func sgemm256(mr int) {
 	name := fmt.Sprintf("sgemm%dx16", mr)
-	TEXT(name, NOSPLIT, signature)
+	TEXT(name, NOSPLIT, signature("float32"))
 	Pragma("noescape")
-	doc(name, mr, 16, "AVX2 and FMA")
+	doc(name, mr, 16, "AVX2 and FMA", "elements")
 	y := []reg.VecPhysical{
 		reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4, reg.Y5, reg.Y6, reg.Y7,
 		reg.Y8, reg.Y9, reg.Y10, reg.Y11, reg.Y12, reg.Y13, reg.Y14, reg.Y15,
