@@ -1362,8 +1362,8 @@ func (v isa) seen(a, b reg.VecVirtual, nan reg.GPVirtual) {
 	ORQ(bits, nan)
 }
 
-// thirdRows are the three rows that windows lie in, two rows further on for each
-// row of windows.
+// eachThird repeats body for so many rows of windows; the rows that they lie in are
+// two further on each time.
 func eachThird(rows []reg.GPVirtual, body func()) {
 	count, stride := arg("rows"), arg("w")
 	SHLQ(Imm(3), stride)
