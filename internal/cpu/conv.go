@@ -40,6 +40,10 @@ func (be *Backend) algorithm(g backend.ConvGeom, p pass) string {
 
 // Conv2d convolves.
 func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGeom) {
+	if be := be.productsOf(x, w); be != nil {
+		be.half(func() { be.Conv2d(dst, x, w, scale, bias, g) }, writes(&dst), reads(&x), reads(&w), reads(&scale), reads(&bias))
+		return
+	}
 	if depthwise(g) {
 		if dst.DType() == backend.Float32 {
 			conv2dDepthwise[float32](be, dst, x, w, scale, bias, g)
@@ -62,6 +66,10 @@ func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGe
 
 // Conv2dInputGrad computes the gradient of the input.
 func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) {
+	if be := be.productsOf(dy, w); be != nil {
+		be.half(func() { be.Conv2dInputGrad(dx, dy, w, g) }, writes(&dx), reads(&dy), reads(&w))
+		return
+	}
 	if depthwise(g) {
 		if dx.DType() == backend.Float32 {
 			conv2dInputGradDepthwise[float32](be, dx, dy, w, g)
@@ -84,6 +92,10 @@ func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) 
 
 // Conv2dWeightGrad computes the gradient of the weight.
 func (be *Backend) Conv2dWeightGrad(dw, dy, x backend.Array, g backend.ConvGeom) {
+	if be := be.productsOf(dy, x); be != nil {
+		be.half(func() { be.Conv2dWeightGrad(dw, dy, x, g) }, writes(&dw), reads(&dy), reads(&x))
+		return
+	}
 	if depthwise(g) {
 		if dw.DType() == backend.Float32 {
 			conv2dWeightGradDepthwise[float32](be, dw, dy, x, g)

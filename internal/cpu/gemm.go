@@ -20,6 +20,7 @@ import (
 )
 
 //go:generate go run -C gen . -out ../gemm_amd64.s -stubs ../gemm_stubs_amd64.go -pkg cpu
+//go:generate go run -C gen . -neon -part gemm
 
 // A tile of the result is tileRows×tileCols elements at most, computed in
 // blocks of tileDepth along k: a block of a stays in the second cache, a panel of

@@ -3,6 +3,7 @@ package cpu
 import "math"
 
 //go:generate go run -C gen . -part taps -out ../taps_amd64.s -stubs ../taps_stubs_amd64.go -pkg cpu
+//go:generate go run -C gen . -neon -part taps
 
 // Depthwise convolutions and max pooling look at single planes through the taps
 // of a kernel. A plane is first copied ("staged") with a border around it and with

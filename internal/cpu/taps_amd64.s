@@ -58,6 +58,78 @@ DATA intoPairs<>+48(SB)/8, $0x0000000000000003
 DATA intoPairs<>+56(SB)/8, $0x0000000000000007
 GLOBL intoPairs<>(SB), RODATA|NOPTR, $64
 
+DATA evenColumns<>+0(SB)/4, $0x00000000
+DATA evenColumns<>+4(SB)/4, $0x00000002
+DATA evenColumns<>+8(SB)/4, $0x00000004
+DATA evenColumns<>+12(SB)/4, $0x00000006
+DATA evenColumns<>+16(SB)/4, $0x00000008
+DATA evenColumns<>+20(SB)/4, $0x0000000a
+DATA evenColumns<>+24(SB)/4, $0x0000000c
+DATA evenColumns<>+28(SB)/4, $0x0000000e
+DATA evenColumns<>+32(SB)/4, $0x00000010
+DATA evenColumns<>+36(SB)/4, $0x00000012
+DATA evenColumns<>+40(SB)/4, $0x00000014
+DATA evenColumns<>+44(SB)/4, $0x00000016
+DATA evenColumns<>+48(SB)/4, $0x00000018
+DATA evenColumns<>+52(SB)/4, $0x0000001a
+DATA evenColumns<>+56(SB)/4, $0x0000001c
+DATA evenColumns<>+60(SB)/4, $0x0000001e
+GLOBL evenColumns<>(SB), RODATA|NOPTR, $64
+
+DATA oddColumns<>+0(SB)/4, $0x00000001
+DATA oddColumns<>+4(SB)/4, $0x00000003
+DATA oddColumns<>+8(SB)/4, $0x00000005
+DATA oddColumns<>+12(SB)/4, $0x00000007
+DATA oddColumns<>+16(SB)/4, $0x00000009
+DATA oddColumns<>+20(SB)/4, $0x0000000b
+DATA oddColumns<>+24(SB)/4, $0x0000000d
+DATA oddColumns<>+28(SB)/4, $0x0000000f
+DATA oddColumns<>+32(SB)/4, $0x00000011
+DATA oddColumns<>+36(SB)/4, $0x00000013
+DATA oddColumns<>+40(SB)/4, $0x00000015
+DATA oddColumns<>+44(SB)/4, $0x00000017
+DATA oddColumns<>+48(SB)/4, $0x00000019
+DATA oddColumns<>+52(SB)/4, $0x0000001b
+DATA oddColumns<>+56(SB)/4, $0x0000001d
+DATA oddColumns<>+60(SB)/4, $0x0000001f
+GLOBL oddColumns<>(SB), RODATA|NOPTR, $64
+
+DATA lowColumns<>+0(SB)/4, $0x00000000
+DATA lowColumns<>+4(SB)/4, $0x00000010
+DATA lowColumns<>+8(SB)/4, $0x00000001
+DATA lowColumns<>+12(SB)/4, $0x00000011
+DATA lowColumns<>+16(SB)/4, $0x00000002
+DATA lowColumns<>+20(SB)/4, $0x00000012
+DATA lowColumns<>+24(SB)/4, $0x00000003
+DATA lowColumns<>+28(SB)/4, $0x00000013
+DATA lowColumns<>+32(SB)/4, $0x00000004
+DATA lowColumns<>+36(SB)/4, $0x00000014
+DATA lowColumns<>+40(SB)/4, $0x00000005
+DATA lowColumns<>+44(SB)/4, $0x00000015
+DATA lowColumns<>+48(SB)/4, $0x00000006
+DATA lowColumns<>+52(SB)/4, $0x00000016
+DATA lowColumns<>+56(SB)/4, $0x00000007
+DATA lowColumns<>+60(SB)/4, $0x00000017
+GLOBL lowColumns<>(SB), RODATA|NOPTR, $64
+
+DATA highColumns<>+0(SB)/4, $0x00000008
+DATA highColumns<>+4(SB)/4, $0x00000018
+DATA highColumns<>+8(SB)/4, $0x00000009
+DATA highColumns<>+12(SB)/4, $0x00000019
+DATA highColumns<>+16(SB)/4, $0x0000000a
+DATA highColumns<>+20(SB)/4, $0x0000001a
+DATA highColumns<>+24(SB)/4, $0x0000000b
+DATA highColumns<>+28(SB)/4, $0x0000001b
+DATA highColumns<>+32(SB)/4, $0x0000000c
+DATA highColumns<>+36(SB)/4, $0x0000001c
+DATA highColumns<>+40(SB)/4, $0x0000000d
+DATA highColumns<>+44(SB)/4, $0x0000001d
+DATA highColumns<>+48(SB)/4, $0x0000000e
+DATA highColumns<>+52(SB)/4, $0x0000001e
+DATA highColumns<>+56(SB)/4, $0x0000000f
+DATA highColumns<>+60(SB)/4, $0x0000001f
+GLOBL highColumns<>(SB), RODATA|NOPTR, $64
+
 // func correlate512(dst *float32, src *float32, weights *float32, geom *int)
 // Requires: AVX, AVX512F
 TEXT ·correlate512(SB), NOSPLIT, $0-32

@@ -36,6 +36,7 @@ import (
 )
 
 //go:generate go run -C gen . -part winograd -out ../winograd_amd64.s -stubs ../winograd_stubs_amd64.go -pkg cpu
+//go:generate go run -C gen . -neon -part winograd
 
 // scheme is one of Winograd's algorithms. Its tiles read inH×inW inputs, have
 // outH×outW outputs, and h×w products.

@@ -1,6 +1,7 @@
 // Command gen writes the assembly of package cpu: the inner kernels of the
 // matrix product and the transposition that packs its operands, the transforms of
-// Winograd's convolutions, and what passes over memory. It is a module of its own,
+// Winograd's convolutions, and what passes over memory; files named neon write
+// the same for arm64. It is a module of its own,
 // so that nobody who uses Wick depends on avo. Run it with go generate in
 // internal/cpu.
 package main
@@ -8,6 +9,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"log"
 
 	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
@@ -17,7 +19,14 @@ import (
 
 func main() {
 	part := flag.String("part", "gemm", "the kernels to write")
+	arm64 := flag.Bool("neon", false, "write them for arm64, as ../PART_arm64.s and ../PART_stubs_arm64.go")
 	flag.Parse()
+	if *arm64 {
+		if err := writeNEON(*part); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
 	ConstraintExpr("!noasm")
 	switch *part {
 	case "gemm":
@@ -34,6 +43,8 @@ func main() {
 		winograd()
 	case "taps":
 		taps()
+	case "half":
+		half()
 	case "parts":
 		parts()
 	}

@@ -95,7 +95,14 @@ func (l linear) plain() linear {
 
 // winograd writes the transforms of all schemes, and what scatters their results.
 func winograd() {
-	for _, bits := range []int{512, 256} {
+	transforms([]int{512, 256}, transform)
+	scatter8()
+	touch8()
+}
+
+// transforms calls transform for the maps of all schemes, for vectors of the given sizes.
+func transforms(sizes []int, transform func(name string, bits int, m [2]linear)) {
+	for _, bits := range sizes {
 		for _, s := range []struct {
 			name                                          string
 			input, weight, output, outputGrad, weightGrad [2]linear
@@ -114,8 +121,6 @@ func winograd() {
 			transform("weightGrad"+s.name, bits, s.weightGrad)
 		}
 	}
-	scatter8()
-	touch8()
 }
 
 // constants are the vectors in memory of the numbers that the transforms multiply by.

@@ -1,4 +1,4 @@
-//go:build linux && !noasm
+//go:build linux && !noasm && (amd64 || arm64)
 
 package cpu
 
@@ -11,28 +11,24 @@ import (
 	"testing"
 	"unsafe"
 
-	"golang.org/x/sys/cpu"
-
+	"github.com/wick-ml/wick/internal/backend"
 	"github.com/wick-ml/wick/internal/backend/backendtest"
 )
 
 // eachKernel runs test with each assembly kernel that this machine can run.
 func eachKernel(t *testing.T, test func(t *testing.T, kn *kernel[float32])) {
-	for _, k := range []struct {
-		name string
-		kn   *kernel[float32]
-		ok   bool
-	}{
-		{"AVX-512", &kernel512, cpu.X86.HasAVX512F && cpu.X86.HasAVX2},
-		{"AVX2", &kernel256, cpu.X86.HasAVX2 && cpu.X86.HasFMA},
-	} {
-		t.Run(k.name, func(t *testing.T) {
-			if !k.ok {
-				t.Skip("this processor or operating system has no " + k.name)
-			}
-			test(t, k.kn)
-		})
+	for _, l := range assemblyOf(t) {
+		t.Run(l.name, func(t *testing.T) { test(t, l.gemm[backend.Highest]) })
 	}
+}
+
+// assemblyOf returns the levels in assembly that this machine can run.
+func assemblyOf(t *testing.T) []level {
+	have := assembly()
+	if len(have) == 0 {
+		t.Skip("this processor or operating system has no AVX2 with FMA")
+	}
+	return have
 }
 
 // fence is memory between two pages that may not be touched.

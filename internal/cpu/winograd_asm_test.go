@@ -1,4 +1,4 @@
-//go:build linux && !noasm
+//go:build linux && !noasm && (amd64 || arm64)
 
 package cpu
 
