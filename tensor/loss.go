@@ -339,7 +339,11 @@ func nll(op string, x, target *Tensor, dim int, scores bool, o CrossEntropyOpts)
 	var err error
 	if scores {
 		sign = 1
-		largest, sumExp = like(op, loss), like(op, loss)
+		t := x.DType()
+		if t.IsHalf() {
+			t = Float32
+		}
+		largest, sumExp = result(op, t, loss.shape, loss), result(op, t, loss.shape, loss)
 		err = x.be().CrossEntropy(loss.array(), largest.array(), sumExp.array(), x.array(), labels.array(), split)
 	} else {
 		err = x.be().Gather(loss.array(), x.array(), labels.array(), at)

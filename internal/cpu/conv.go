@@ -46,7 +46,7 @@ func (be *Backend) algorithm(g backend.ConvGeom, p pass) string {
 
 // Conv2d convolves.
 func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGeom) {
-	if be := be.productsOf(x, w); be != nil {
+	if be := be.convolutionOf(x, w, g, forward); be != nil {
 		be.half(func() { be.Conv2d(dst, x, w, scale, bias, g) }, writes(&dst), reads(&x), reads(&w), reads(&scale), reads(&bias))
 		return
 	}
@@ -76,7 +76,7 @@ func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGe
 
 // Conv2dInputGrad computes the gradient of the input.
 func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) {
-	if be := be.productsOf(dy, w); be != nil {
+	if be := be.convolutionOf(dy, w, g, inputGrad); be != nil {
 		be.half(func() { be.Conv2dInputGrad(dx, dy, w, g) }, writes(&dx), reads(&dy), reads(&w))
 		return
 	}
@@ -106,7 +106,7 @@ func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) 
 
 // Conv2dWeightGrad computes the gradient of the weight.
 func (be *Backend) Conv2dWeightGrad(dw, dy, x backend.Array, g backend.ConvGeom) {
-	if be := be.productsOf(dy, x); be != nil {
+	if be := be.convolutionOf(dy, x, g, weightGrad); be != nil {
 		be.half(func() { be.Conv2dWeightGrad(dw, dy, x, g) }, writes(&dw), reads(&dy), reads(&x))
 		return
 	}

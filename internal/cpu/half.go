@@ -289,8 +289,8 @@ func (be *Backend) halfLists(f func(lists [][]backend.Array), lists ...[]backend
 }
 
 // productsOf is the backend that multiplies arrays of which some have half width,
-// or nil if none has. The factors of bfloat16 lose nothing at Medium, others
-// would.
+// or nil if none has. At Medium factors are bfloat16: those that are lose nothing,
+// others would.
 func (be *Backend) productsOf(a, b backend.Array) *Backend {
 	switch {
 	case a.DType() == backend.BFloat16 && b.DType() == backend.BFloat16:
@@ -299,4 +299,15 @@ func (be *Backend) productsOf(a, b backend.Array) *Backend {
 		return be.at(backend.Highest)
 	}
 	return nil
+}
+
+// convolutionOf is productsOf for a pass of a convolution. Winograd's transforms of
+// bfloat16 factors would be rounded to bfloat16 once more, five times what the
+// result's own rounding loses; at High they stay float32.
+func (be *Backend) convolutionOf(a, b backend.Array, g backend.ConvGeom, p pass) *Backend {
+	be = be.productsOf(a, b)
+	if be != nil && be.precision == backend.Medium && be.winogradFor(g, p) != nil {
+		be.precision = backend.High
+	}
+	return be
 }

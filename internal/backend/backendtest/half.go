@@ -281,6 +281,15 @@ func halfCalls() []halfCall {
 			be.SoftmaxGrad(dx, half(2, 60), half(3, 60), true, dim)
 			return one(y, dx)
 		}},
+		{"CrossEntropy", func(be backend.Backend, half, mixed maker) []backend.Array {
+			x, labels := half(1, 60), index(be, 12, 5)
+			loss, largest, sum, dx := like(be, x, 12), empty[float32](be, 12), empty[float32](be, 12), like(be, x, 60)
+			if err := be.CrossEntropy(loss, largest, sum, x, labels, dim); err != nil {
+				panic(err)
+			}
+			be.CrossEntropyGrad(dx, half(3, 12), x, labels, largest, sum, dim)
+			return one(loss, dx)
+		}},
 		{"SGD", func(be backend.Backend, half, _ maker) []backend.Array {
 			w, m := half(1, 40), half(2, 40)
 			be.SGD(one(w), one(half(3, 40)), one(m), backend.SGDParams{LR: 0.1, Momentum: 0.9, WeightDecay: 0.01})
