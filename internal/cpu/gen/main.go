@@ -36,6 +36,8 @@ func main() {
 		taps()
 	case "parts":
 		parts()
+	case "amx":
+		amx()
 	}
 	Generate()
 }
