@@ -546,15 +546,20 @@ type imageSink[T float] struct {
 }
 
 func (s *imageSink[T]) store(ws *workspace[T], t tile[T]) {
-	// The runs of columns that are contiguous in a panel and lie in one row of the grid.
-	runs := ws.runs[:0]
+	// The runs of columns that are contiguous in a panel and lie in one row of the grid, and those that are contiguous in the result.
+	runs, whole := ws.runs[:0], ws.whole[:0]
 	n, p, q := t.col/(s.p*s.q), t.col%(s.p*s.q)/s.q, t.col%s.q
 	plain := s.scale == nil && s.bias == nil && !s.relu
 	pieces := ws.pieces[:0]
 	for col := 0; col < t.cols; {
 		width := min(s.q-q, t.cols-col, t.width-col%t.width)
 		r := run{src: t.place(col), dst: n*s.stride + p*s.strideP + q*s.strideQ, n: width}
-		for plain && s.strideQ == 1 && r.n >= 8 {
+		if last := len(whole) - 1; last >= 0 && whole[last].dst+whole[last].n == r.dst && s.strideQ == 1 {
+			whole[last].n += r.n
+		} else {
+			whole = append(whole, r)
+		}
+		for s.strideQ == 1 && r.n >= 8 {
 			pieces = append(pieces, piece{src: r.src, dst: r.dst})
 			r = run{src: r.src + 8, dst: r.dst + 8, n: r.n - 8}
 		}
@@ -571,7 +576,7 @@ func (s *imageSink[T]) store(ws *workspace[T], t tile[T]) {
 		}
 	}
 	t.copy(ws, s.data[t.row*s.plane:], s.plane, pieces)
-	if len(runs) == 0 {
+	if len(runs) == 0 && plain {
 		return
 	}
 	kn := vectorOf[T]()
@@ -588,10 +593,10 @@ func (s *imageSink[T]) store(ws *workspace[T], t tile[T]) {
 			}
 			continue
 		}
+		for _, run := range runs {
+			copy(dst[run.dst:run.dst+run.n], src[run.src:run.src+run.n])
+		}
 		if plain {
-			for _, run := range runs {
-				copy(dst[run.dst:run.dst+run.n], src[run.src:run.src+run.n])
-			}
 			continue
 		}
 		scale, bias := T(1), T(0)
@@ -601,8 +606,8 @@ func (s *imageSink[T]) store(ws *workspace[T], t tile[T]) {
 		if s.bias != nil {
 			bias = s.bias[t.row+r]
 		}
-		for _, run := range runs {
-			kn.normalize(dst[run.dst:], src[run.src:], one(run.n), 0, scale, bias, s.relu)
+		for _, run := range whole {
+			kn.normalize(dst[run.dst:], dst[run.dst:], one(run.n), 0, scale, bias, s.relu)
 		}
 	}
 }

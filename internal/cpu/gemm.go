@@ -199,6 +199,7 @@ type workspace[T float] struct {
 	lanes   [8]int
 	pieces  [tileDepth + spill]piece // of one panel or of tileDepth pixels
 	runs    [tileCols]run            // of a tile's columns
+	whole   [tileCols]run            // those of them that follow each other put together
 	stage   stageGeom
 	heights [maxPanels]int
 	widths  [maxPanels]int

@@ -136,6 +136,9 @@ type tileKernels struct {
 	// and strideW apart, and the places of the vectors in src.
 	transform func(s *scheme, m int, dst []float32, strideH, strideW int, src []float32, tiles []int)
 	// scatter is the opposite of kernel.transpose: dst[lanes[l]+blocks[b]+i] = src[(8·b+i)·width + l] + plus.
+	// touch, if there is such, has blocks of eight elements that will be read or written soon fetched into the first cache:
+	// src[lanes[l]+blocks[b]+i].
+	touch   func(src []float32, lanes *[8]int, blocks []int)
 	scatter func(dst []float32, lanes *[8]int, blocks []int, src []float32, width int, plus float32)
 }
 
@@ -370,8 +373,8 @@ func (g *tileGather) add(src int, m grid, u *columns, place func(i int) int) {
 }
 
 // stage fills dst with g.width lanes, of which there exist, each from one element of
-// src to the next stride away.
-func (g *tileGather) stage(kn *kernel[float32], dst, src []float32, there, stride int) {
+// src to the next stride away. What it will be asked for next lies ahead elements farther, if ahead is not 0.
+func (g *tileGather) stage(kn *kernel[float32], dst, src []float32, there, stride, ahead int) {
 	clear(dst[:g.width])
 	dst = dst[8*g.width:]
 	if (there-1)*stride+g.end > len(src) { // the last block reaches over the end
@@ -393,6 +396,9 @@ func (g *tileGather) stage(kn *kernel[float32], dst, src []float32, there, strid
 			lanes[l] = min(first+l, there-1) * stride
 		}
 		kn.transpose(dst[first:], g.width, src, &lanes, g.blocks)
+		if ahead > 0 && kn.tiles.touch != nil {
+			kn.tiles.touch(src[ahead:], &lanes, g.blocks)
+		}
 	}
 }
 
@@ -476,7 +482,7 @@ func (wi *winograd) weightPanels(ws *tileSpace, dst []float32, at panels, g, k0 
 			if wi.c-c < batch {
 				lay(wi.c - c)
 			}
-			ga.stage(wi.kn, ws.stage, wi.weight[g*wi.k*wi.c*9+k0*wi.laneK+c*wi.laneC:], there, wi.laneK)
+			ga.stage(wi.kn, ws.stage, wi.weight[g*wi.k*wi.c*9+k0*wi.laneK+c*wi.laneC:], there, wi.laneK, 0)
 			if wi.kn.parts == nil {
 				wi.kn.tiles.transform(wi.scheme, weightMap, dst[c*h:], wi.scheme.w*at.stride, at.stride, ws.stage, ga.tiles)
 				continue
@@ -589,7 +595,11 @@ func (wi *winograd) inputTiles(ws *tileSpace, dst []float32, at panels, x []floa
 			if to-c < batch {
 				lay(vector, to-c)
 			}
-			ga.stage(wi.kn, ws.stage, x[((n*wi.groups+g)*wi.c+c)*plane:], min(u.lanes, u.toN-n), wi.groups*wi.c*plane)
+			ahead := 0
+			if c+batch < to {
+				ahead = batch * plane
+			}
+			ga.stage(wi.kn, ws.stage, x[((n*wi.groups+g)*wi.c+c)*plane:], min(u.lanes, u.toN-n), wi.groups*wi.c*plane, ahead)
 			wi.kn.tiles.transform(wi.scheme, inputMap, dst[(c-from)*width:], wi.scheme.w*at.stride, at.stride, ws.stage, ga.tiles)
 		}
 		vector += tiles
@@ -684,6 +694,9 @@ func (wi *winograd) outputs(ws *tileSpace, y, bias []float32, stride int, u *col
 				for first := 0; first < images; first += 8 {
 					for l := range lanes { // an image that is there twice is written twice
 						lanes[l] = min(first+l, images-1) * wi.groups * wi.k * plane
+					}
+					if wi.kn.tiles.touch != nil && k+more < there { // where the next channels go
+						wi.kn.tiles.touch(to[more*plane:], &lanes, ga.blocks)
 					}
 					wi.kn.tiles.scatter(to, &lanes, ga.blocks, from[first:], u.lanes, plus)
 					for i := count / 8 * 8; i < count; i++ {
@@ -827,12 +840,18 @@ func (wi *winograd) weightGrad(dw, dy, x []float32) {
 	// Blocks make batches, whose panels are multiplied; batches make pieces.
 	each := max(1, gradRows/(images*rows*cols))
 	batches := ceil(blocks, each)
-	unitsK, unitsC := ceil(wi.k, weightRows), ceil(wi.c, weightRows)
-	rowsK, colsC := ceil(wi.k, unitsK), ceil(ceil(wi.c, unitsC), kn.width)*kn.width
-	unitsK, unitsC = ceil(wi.k, rowsK), ceil(wi.c, colsC)
-	pieces := min(ceil(minUnits, wi.groups*unitsK*unitsC), ceil(batches, 4))
+	pieces := min(ceil(minUnits, wi.groups*ceil(wi.k, weightRows)*ceil(wi.c, weightRows)), ceil(batches, 4))
 	length := ceil(batches, pieces) // of a piece
 	pieces = ceil(batches, length)
+	// Units of rows and columns are smaller if there are too few for the cores.
+	var rowsK, colsC, unitsK, unitsC int
+	for rows := weightRows; rows >= 32; rows /= 2 {
+		rowsK, colsC = ceil(wi.k, ceil(wi.k, rows)), ceil(ceil(wi.c, ceil(wi.c, rows)), kn.width)*kn.width
+		unitsK, unitsC = ceil(wi.k, rowsK), ceil(wi.c, colsC)
+		if wi.groups*unitsK*unitsC*pieces >= 2*runtime.GOMAXPROCS(0) {
+			break
+		}
+	}
 	depth := each * images * rows * cols
 	atB, atC := newPanels(colsC, depth, 1), newPanels(colsC, rowsK+kn.heights[0], 1)
 	atA := newPanels(rowsK+kn.heights[0], depth, rowsK/4+4)
@@ -921,7 +940,11 @@ func (wi *winograd) gradPanels(ws *tileSpace, a, b []float32, atA, atB panels, t
 		if i == 0 || h != heights[i-1] {
 			lay(h, stride, wi.outputGrid())
 		}
-		ga.stage(kn, ws.stage, dy[t.n*stride+(g*wi.k+k0)*plane:], min(h, k), plane)
+		ahead := 0
+		if k > h {
+			ahead = h * plane
+		}
+		ga.stage(kn, ws.stage, dy[t.n*stride+(g*wi.k+k0)*plane:], min(h, k), plane, ahead)
 		kn.tiles.transform(s, outputGradMap, a, s.w*atA.stride, atA.stride, ws.stage, ga.tiles)
 		a = a[h*atA.depth+gap:]
 		k0 += h
@@ -930,7 +953,11 @@ func (wi *winograd) gradPanels(ws *tileSpace, a, b []float32, atA, atB panels, t
 	plane, stride = wi.h*wi.w, wi.groups*wi.c*wi.h*wi.w
 	lay(kn.width, stride, wi.inputGrid())
 	for ; c > 0; c -= kn.width {
-		ga.stage(kn, ws.stage, x[t.n*stride+(g*wi.c+c0)*plane:], min(kn.width, c), plane)
+		ahead := 0
+		if c > kn.width {
+			ahead = kn.width * plane
+		}
+		ga.stage(kn, ws.stage, x[t.n*stride+(g*wi.c+c0)*plane:], min(kn.width, c), plane, ahead)
 		for l := 0; l < kn.width; l += kn.tiles.lanes {
 			kn.tiles.transform(s, inputMap, b[l:], s.w*atB.stride, atB.stride, ws.stage[l:], ga.tiles)
 		}

@@ -29,6 +29,11 @@ func tilesAVX(lanes int, transforms *[3][5]transformKernel) *tileKernels {
 				transforms[s.id][m](&dst[0], strideH, strideW, &src[0], &tiles[0], len(tiles)/record)
 			}
 		},
+		touch: func(src []float32, lanes *[8]int, blocks []int) {
+			if len(blocks) > 0 {
+				touch8(&src[0], lanes, &blocks[0], len(blocks))
+			}
+		},
 		scatter: func(dst []float32, lanes *[8]int, blocks []int, src []float32, width int, plus float32) {
 			if len(blocks) > 0 {
 				scatter8x8(&dst[0], lanes, &blocks[0], &src[0], width, len(blocks), plus)

@@ -6835,3 +6835,42 @@ block:
 done:
 	VZEROUPPER
 	RET
+
+// func touch8(src *float32, lanes *[8]int, blocks *int, n int)
+// Requires: MMX+
+TEXT ·touch8(SB), NOSPLIT, $0-32
+	MOVQ src+0(FP), AX
+	MOVQ lanes+8(FP), CX
+	MOVQ (CX), DX
+	LEAQ (AX)(DX*4), DX
+	MOVQ 8(CX), BX
+	LEAQ (AX)(BX*4), BX
+	MOVQ 16(CX), SI
+	LEAQ (AX)(SI*4), SI
+	MOVQ 24(CX), DI
+	LEAQ (AX)(DI*4), DI
+	MOVQ 32(CX), R8
+	LEAQ (AX)(R8*4), R8
+	MOVQ 40(CX), R9
+	LEAQ (AX)(R9*4), R9
+	MOVQ 48(CX), R10
+	LEAQ (AX)(R10*4), R10
+	MOVQ 56(CX), CX
+	LEAQ (AX)(CX*4), CX
+	MOVQ blocks+16(FP), AX
+	MOVQ n+24(FP), R11
+
+block:
+	MOVQ       (AX), R12
+	PREFETCHT0 (DX)(R12*4)
+	PREFETCHT0 (BX)(R12*4)
+	PREFETCHT0 (SI)(R12*4)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 (R8)(R12*4)
+	PREFETCHT0 (R9)(R12*4)
+	PREFETCHT0 (R10)(R12*4)
+	PREFETCHT0 (CX)(R12*4)
+	ADDQ       $0x08, AX
+	DECQ       R11
+	JNZ        block
+	RET

@@ -88,6 +88,7 @@ func TestScatter(t *testing.T) {
 			dst := randomize(r, fdst.last(7*(8*n+3)+8*n, offset))
 			want := slices.Clone(dst)
 			plainScatter(want, &lanes, blocks, src, width, float32(n))
+			kn.tiles.touch(dst, &lanes, blocks)
 			kn.tiles.scatter(dst, &lanes, blocks, src, width, float32(n))
 			if !slices.Equal(dst, want) {
 				t.Fatalf("%d blocks of rows of %d:\ngot  %v\nwant %v", n, width, dst, want)

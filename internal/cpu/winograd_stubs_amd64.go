@@ -189,3 +189,8 @@ func weightGrad4x4x8(dst *float32, strideH int, strideW int, src *float32, tiles
 //
 //go:noescape
 func scatter8x8(dst *float32, lanes *[8]int, blocks *int, src *float32, width int, n int, plus float32)
+
+// touch8 has n > 0 blocks of eight elements of each of eight lanes fetched into the first cache: src[lanes[l]+blocks[b]+i]. They may lie anywhere.
+//
+//go:noescape
+func touch8(src *float32, lanes *[8]int, blocks *int, n int)

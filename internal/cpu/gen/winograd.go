@@ -115,6 +115,7 @@ func winograd() {
 		}
 	}
 	scatter8()
+	touch8()
 }
 
 // constants are the vectors in memory of the numbers that the transforms multiply by.
@@ -294,6 +295,34 @@ func combine(terms []term, vector func() reg.VecVirtual, factor func(float64) Op
 		VFMADD231PS(factor(t.factor), inRegister(t.vector()), acc)
 	}
 	return acc
+}
+
+// touch8 writes the prefetching of blocks.
+func touch8() {
+	TEXT("touch8", NOSPLIT, "func(src *float32, lanes *[8]int, blocks *int, n int)")
+	Pragma("noescape")
+	Doc("touch8 has n > 0 blocks of eight elements of each of eight lanes fetched into the first cache: src[lanes[l]+blocks[b]+i]. They may lie anywhere.")
+	src := Load(Param("src"), GP64())
+	lanes := Load(Param("lanes"), GP64())
+	var lane [8]reg.Register
+	for l := range lane {
+		r := GP64()
+		MOVQ(Mem{Base: lanes, Disp: 8 * l}, r)
+		LEAQ(Mem{Base: src, Index: r, Scale: 4}, r)
+		lane[l] = r
+	}
+	blocks := Load(Param("blocks"), GP64())
+	n := Load(Param("n"), GP64())
+	Label("block")
+	at := GP64()
+	MOVQ(Mem{Base: blocks}, at)
+	for _, l := range lane {
+		PREFETCHT0(Mem{Base: l, Index: at, Scale: 4})
+	}
+	ADDQ(Imm(8), blocks)
+	DECQ(n)
+	JNZ(LabelRef("block"))
+	RET()
 }
 
 // scatter8 writes the opposite of transpose8.
