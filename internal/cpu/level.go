@@ -49,5 +49,5 @@ func levelNamed(name string) (level, error) {
 	return level{}, fmt.Errorf("wick: the environment variable WICK_CPU is %q; this machine and this build of Wick have %s", name, strings.Join(names, ", "))
 }
 
-// Level names the kernels in use: "generic", "avx2" or "avx512".
+// Level names the kernels in use: "generic", "avx2", "avx512" or "amx".
 func Level() string { return current.name }

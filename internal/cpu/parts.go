@@ -22,7 +22,8 @@ type parts[T float] struct {
 	// size(lanes, depth) numbers; how they lie in a group is the kernel's affair.
 	splitA, splitB func(dst []uint16, src []T, lanes, k int)
 	// run computes c = aᵀ·b, or adds it, for k rows (k > 0) of a panel of a of the given height. Rows that fill up the last group are
-	// there. Of the products of parts the smallest are added first, since adding them to sums of large ones would round each time.
+	// there. Of the products of parts the smallest are added first, since adding them to sums of large ones would round each time;
+	// where a group's products are summed before they are added, in each group.
 	run func(height, k int, a, b []uint16, c []T, add bool)
 }
 
