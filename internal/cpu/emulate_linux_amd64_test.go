@@ -57,8 +57,12 @@ func underEmulator(t *testing.T, name string, limit time.Duration) {
 	timer.Stop()
 	if err != nil {
 		_ = c.Process.Kill()
-		_, _ = c.Process.Wait() // it is the error before that matters
+		var ws unix.WaitStatus
+		for err := error(nil); err == nil || err == unix.EINTR; { // until no thread is left
+			_, err = unix.Wait4(-1, &ws, unix.WALL|unix.WNOTHREAD, nil)
+		}
 	}
+	_ = c.Process.Release() // run has waited for it
 	text, readErr := os.ReadFile(out.Name())
 	if readErr != nil {
 		t.Fatal(readErr)
@@ -134,7 +138,7 @@ func (tr *tracer) run() error {
 			signal = 0
 		case ws.StopSignal() == unix.SIGILL && state != nil:
 			n, err := tr.emulate(tid, state)
-			if err == unix.ESRCH { // killed meanwhile
+			if errors.Is(err, unix.ESRCH) { // killed meanwhile
 				break
 			}
 			if err != nil {
