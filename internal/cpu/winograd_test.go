@@ -200,6 +200,12 @@ func (p *passes) eachProduct(f func(y, x, w int)) {
 
 // Every output that depends on a NaN or an infinity is not finite; outputs of other tiles are as they were.
 func TestWinogradKeepsNaN(t *testing.T) {
+	for p, name := range precisionNames {
+		t.Run(name, func(t *testing.T) { testWinogradKeepsNaN(t, backend.Precision(p)) })
+	}
+}
+
+func testWinogradKeepsNaN(t *testing.T, precision backend.Precision) {
 	for _, g := range []backend.ConvGeom{
 		{N: 2, C: 3, H: 7, W: 10, K: 3, PadH: 1, PadW: 1},
 		{N: 2, C: 3, H: 2, W: 2, K: 3, PadH: 1, PadW: 1},
@@ -207,6 +213,7 @@ func TestWinogradKeepsNaN(t *testing.T) {
 		for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
 			for at := range g.H * g.W {
 				p := newPasses(g, 3)
+				p.be.SetPrecision(precision)
 				before := [3][]float32{p.winograd(t, 0), p.winograd(t, 1), p.winograd(t, 2)}
 				i := (p.g.C+1)*g.H*g.W + at // the second image's second channel
 				p.x[i], p.y[i] = float32(bad), float32(bad)
