@@ -8,7 +8,9 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"os/signal"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -27,9 +29,10 @@ func needsBF16(t *testing.T) {
 func TestAMX(t *testing.T) {
 	needsBF16(t)
 	if len(assemblyAMX()) == 0 && os.Getenv(emulated) == "" {
-		underEmulator(t, "TestAMX", time.Minute)
+		underEmulator(t, "TestAMX", 3*time.Minute)
 		return
 	}
+	t.Run("signals", testSignals)
 	t.Run("kernels", testTileKernels)
 	t.Run("accuracy", testTileAccuracy)
 	chosen := current
@@ -38,6 +41,21 @@ func TestAMX(t *testing.T) {
 	t.Run("algorithm", testTileAlgorithm)
 	t.Run("products", testTileMatMul)
 	t.Run("convolutions", testTileConvolutions)
+}
+
+// testSignals states that an emulator keeps no signal that it has no use for.
+func testSignals(t *testing.T) {
+	got := make(chan os.Signal, 1)
+	signal.Notify(got, syscall.SIGILL)
+	defer signal.Stop(got)
+	if err := syscall.Kill(os.Getpid(), syscall.SIGILL); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-got:
+	case <-time.After(10 * time.Second):
+		t.Error("a signal that was sent to this process did not arrive within 10 s")
+	}
 }
 
 // TestTileSplit compares the splitting of panels, which needs no tiles, with the plain one.
