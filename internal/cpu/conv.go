@@ -34,12 +34,12 @@ func (be *Backend) algorithm(g backend.ConvGeom, p pass) string {
 	case depthwise(g):
 		return "depthwise"
 	}
-	name := "direct"
+	name, kn := "direct", kernelOf[float32](be.precision)
 	if wi := be.winogradFor(g, p); wi != nil {
-		name = "winograd " + wi.scheme.name
+		name, kn = "winograd "+wi.scheme.name, wi.kn
 	}
-	if parts := kernelOf[float32](be.precision).parts; parts != nil {
-		name += " bf16" + []string{"", "x3", "x6"}[parts.count-1]
+	if kn.parts != nil {
+		name += " bf16" + []string{"", "x3", "x6"}[kn.parts.count-1]
 	}
 	return name
 }

@@ -18,6 +18,7 @@ func assembly() (levels []level) {
 				gemm[backend.Medium] = &kernelBF16
 			}
 			levels = append(levels, level{"avx512", gemm, &vector512, taps512, &half512})
+			levels = append(levels, assemblyAMX()...)
 		}
 	}
 	return levels
@@ -54,7 +55,7 @@ var kernel512 = kernel[float32]{
 // kernelBF16 multiplies pairs of bfloat16 numbers, which lie in the panels as float32 numbers do.
 var kernelBF16 = func() kernel[float32] {
 	kn := kernel512
-	kn.parts = &parts[float32]{count: 1, depth: 2, splitA: splitBF16, splitB: splitBF16,
+	kn.parts = &parts[float32]{count: 1, depth: 2, speed: 1, splitA: splitBF16, splitB: splitBF16,
 		run: func(height, k int, a, b []uint16, c []float32, add bool) {
 			if height == 14 {
 				bfgemm14x32((k+1)/2, &a[0], &b[0], &c[0], add)

@@ -50,5 +50,5 @@ func levelNamed(name string) (level, error) {
 	return level{}, fmt.Errorf("wick: the environment variable WICK_CPU is %q; this machine and this build of Wick have %s", name, strings.Join(names, ", "))
 }
 
-// Level names the kernels in use: "generic", "avx2", "avx512" or "neon".
+// Level names the kernels in use: "generic", "avx2", "avx512", "amx" or "neon".
 func Level() string { return current.name }

@@ -15,13 +15,15 @@ package cpu
 
 // parts is a micro-kernel for split numbers and what goes with it.
 type parts[T float] struct {
-	count int // parts of a number
-	depth int // rows are split in groups of so many, an even number that divides 32, the last filled up with zeros
+	count int     // parts of a number
+	depth int     // rows are split in groups of so many, an even number that divides 32, the last filled up with zeros
+	speed float64 // of the products next to those that winograd.pays was measured with, for its rule
 	// splitA and splitB split a panel of k > 0 rows of lanes elements. Its groups lie one behind the other, each of
 	// size(lanes, depth) numbers; how they lie in a group is the kernel's affair.
 	splitA, splitB func(dst []uint16, src []T, lanes, k int)
 	// run computes c = aᵀ·b, or adds it, for k rows (k > 0) of a panel of a of the given height. Rows that fill up the last group are
-	// there. Of the products of parts the smallest are added first, since adding them to sums of large ones would round each time.
+	// there. Of the products of parts the smallest are added first, since adding them to sums of large ones would round each time;
+	// where a group's products are summed before they are added, in each group.
 	run func(height, k int, a, b []uint16, c []T, add bool)
 }
 

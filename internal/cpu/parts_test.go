@@ -42,7 +42,7 @@ func splitPlainly(count, depth int) func(dst []uint16, src []float32, lanes, k i
 // plainParts is the reference of run, for panels by splitPlainly.
 func plainParts(count, depth, width int) *parts[float32] {
 	split := splitPlainly(count, depth)
-	return &parts[float32]{count: count, depth: depth, splitA: split, splitB: split,
+	return &parts[float32]{count: count, depth: depth, speed: 1, splitA: split, splitB: split,
 		run: func(height, k int, a, b []uint16, c []float32, add bool) {
 			// rows are part p of a panel, k rows of lanes elements.
 			rows := func(panel []uint16, lanes, p int) []float32 {

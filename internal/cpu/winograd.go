@@ -245,22 +245,32 @@ func (be *Backend) schemesFor(g backend.ConvGeom) []*scheme {
 		g.PadH > 2 || g.PadW > 2 || g.N*g.C*g.K*g.P*g.Q == 0 {
 		return nil
 	}
-	parts := kernelOf[float32](be.precision).parts
+	parts := be.winogradKernel().parts
 	switch {
-	case parts != nil && parts.count == 2: // tiles lose too much: 1.6e-5
+	case parts != nil && parts.speed >= 8: // transforms would take most of the time, and their error is spared
 		return nil
 	case g.H <= 2 && g.W <= 2 && g.PadH == 1 && g.PadW == 1:
 		return []*scheme{&schemePair}
-	case parts == nil && be.precision != backend.Highest:
+	case be.precision != backend.Highest && (parts == nil || parts.count == 3):
 		return []*scheme{&scheme4x4, &scheme2x4}
 	default:
 		return []*scheme{&scheme2x4}
 	}
 }
 
+// winogradKernel returns the kernel that multiplies what is transformed. Of two parts it is that of three, since transforms would
+// make too much of the error: 1.6e-5.
+func (be *Backend) winogradKernel() *kernel[float32] {
+	kn := kernelOf[float32](be.precision)
+	if kn.parts != nil && kn.parts.count == 2 {
+		return kernelOf[float32](backend.Highest)
+	}
+	return kn
+}
+
 // newWinograd readies a scheme for a pass of a convolution.
 func (be *Backend) newWinograd(s *scheme, g backend.ConvGeom, p pass) *winograd {
-	wi := &winograd{be: be, kn: kernelOf[float32](be.precision), scheme: s, groups: g.Groups, n: g.N, c: g.C / g.Groups, k: g.K / g.Groups,
+	wi := &winograd{be: be, kn: be.winogradKernel(), scheme: s, groups: g.Groups, n: g.N, c: g.C / g.Groups, k: g.K / g.Groups,
 		h: g.H, w: g.W, p: g.P, q: g.Q, padH: g.PadH, padW: g.PadW}
 	wi.laneK, wi.laneC = wi.c*9, 9
 	if p == inputGrad { // the convolution of the output's gradient, with the kernels turned by 180 degrees
@@ -283,7 +293,11 @@ func (wi *winograd) pays(p pass) bool {
 		lanes := wi.kn.tiles.lanes
 		saved *= float64(wi.n) / float64(ceil(wi.n, lanes)*lanes)
 	}
-	return saved > 1+14/float64(wi.c)+14/float64(wi.k)+8/float64(wi.n*wi.tilesH*wi.tilesW)
+	speed := 1.0 // where products are faster, the transforms cost as much as more of them
+	if wi.kn.parts != nil {
+		speed = wi.kn.parts.speed
+	}
+	return saved > 1+speed*(14/float64(wi.c)+14/float64(wi.k)+8/float64(wi.n*wi.tilesH*wi.tilesW))
 }
 
 // chain returns the number of additions in a row, in one element of a product.
@@ -484,11 +498,16 @@ func (wi *winograd) weightPanels(ws *tileSpace, dst []float32, at panels, g, k0 
 				lay(wi.c - c)
 			}
 			ga.stage(wi.kn, ws.stage, wi.weight[g*wi.k*wi.c*9+k0*wi.laneK+c*wi.laneC:], there, wi.laneK, 0)
+			to, stride := dst[c*h:], at.stride
+			if wi.kn.parts != nil {
+				to, stride = ws.c[c%splitRows*h:], fresh
+			}
+			for l := 0; l < h; l += wi.kn.tiles.lanes {
+				wi.kn.tiles.transform(wi.scheme, weightMap, to[l:], wi.scheme.w*stride, stride, ws.stage[l:], ga.tiles)
+			}
 			if wi.kn.parts == nil {
-				wi.kn.tiles.transform(wi.scheme, weightMap, dst[c*h:], wi.scheme.w*at.stride, at.stride, ws.stage, ga.tiles)
 				continue
 			}
-			wi.kn.tiles.transform(wi.scheme, weightMap, ws.c[c%splitRows*h:], wi.scheme.w*fresh, fresh, ws.stage, ga.tiles)
 			if done := min(c+batch, wi.c); done%splitRows == 0 || done == wi.c {
 				first := c / splitRows * splitRows
 				wi.split(wi.kn.parts.splitA, dst[wi.rowSize(first)*h:], at.stride, ws.c, fresh, h, done-first)
@@ -946,7 +965,9 @@ func (wi *winograd) gradPanels(ws *tileSpace, a, b []float32, atA, atB panels, t
 			ahead = h * plane
 		}
 		ga.stage(kn, ws.stage, dy[t.n*stride+(g*wi.k+k0)*plane:], min(h, k), plane, ahead)
-		kn.tiles.transform(s, outputGradMap, a, s.w*atA.stride, atA.stride, ws.stage, ga.tiles)
+		for l := 0; l < h; l += kn.tiles.lanes {
+			kn.tiles.transform(s, outputGradMap, a[l:], s.w*atA.stride, atA.stride, ws.stage[l:], ga.tiles)
+		}
 		a = a[h*atA.depth+gap:]
 		k0 += h
 		k -= h

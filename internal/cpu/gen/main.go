@@ -51,6 +51,8 @@ func main() {
 		half()
 	case "parts":
 		parts()
+	case "amx":
+		amx()
 	}
 	Generate()
 }

@@ -38,12 +38,18 @@ func bf16(opcode, prefix byte, first, second, third reg.VecPhysical) {
 	Instruction(&ir.Instruction{Opcode: "WORD", Operands: []Op{U16(binary.LittleEndian.Uint16(code[4:]))}})
 }
 
-// pairs writes the rounding of a panel, by pairs of rows.
-func pairs() {
-	order := GLOBL("pairs16", attr.RODATA|attr.NOPTR)
+// alternate writes the order of words in which the first half of a vector alternates with the second.
+func alternate(name string) Mem {
+	order := GLOBL(name, attr.RODATA|attr.NOPTR)
 	for i := range 16 {
 		DATA(4*i, U32(uint32(i)|uint32(16+i)<<16))
 	}
+	return order
+}
+
+// pairs writes the rounding of a panel, by pairs of rows.
+func pairs() {
+	order := alternate("pairs16")
 	TEXT("bfpairs", NOSPLIT, "func(dst *uint16, src *float32, lanes, k int)")
 	Pragma("noescape")
 	Doc(
