@@ -46,7 +46,13 @@ func (be *Backend) algorithm(g backend.ConvGeom, p pass) string {
 
 // Conv2d convolves.
 func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGeom) {
-	if be := be.convolutionOf(x, w, g, forward); be != nil {
+	be, half := be.convolutionOf(x, w, g, forward)
+	if wi := be.winogradOf(g, forward, dst, x, w, scale, bias); wi != nil {
+		wi.weight, wi.scale, wi.relu = floatsOf(w), floatsOf(scale), g.ReLU
+		wi.convolve(floatsOf(dst), floatsOf(x), floatsOf(bias))
+		return
+	}
+	if half {
 		be.half(func() { be.Conv2d(dst, x, w, scale, bias, g) }, writes(&dst), reads(&x), reads(&w), reads(&scale), reads(&bias))
 		return
 	}
@@ -63,11 +69,6 @@ func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGe
 		return
 	}
 	if dst.DType() == backend.Float32 {
-		if wi := be.winogradFor(g, forward); wi != nil {
-			wi.weight, wi.scale, wi.relu = data[float32](w), data[float32](scale), g.ReLU
-			wi.convolve(data[float32](dst), data[float32](x), data[float32](bias))
-			return
-		}
 		conv2d[float32](be, dst, x, w, scale, bias, g)
 	} else {
 		conv2d[float64](be, dst, x, w, scale, bias, g)
@@ -76,7 +77,13 @@ func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGe
 
 // Conv2dInputGrad computes the gradient of the input.
 func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) {
-	if be := be.convolutionOf(dy, w, g, inputGrad); be != nil {
+	be, half := be.convolutionOf(dy, w, g, inputGrad)
+	if wi := be.winogradOf(g, inputGrad, dx, dy, w); wi != nil {
+		wi.weight = floatsOf(w)
+		wi.convolve(floatsOf(dx), floatsOf(dy), floats{})
+		return
+	}
+	if half {
 		be.half(func() { be.Conv2dInputGrad(dx, dy, w, g) }, writes(&dx), reads(&dy), reads(&w))
 		return
 	}
@@ -93,11 +100,6 @@ func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) 
 		return
 	}
 	if dx.DType() == backend.Float32 {
-		if wi := be.winogradFor(g, inputGrad); wi != nil {
-			wi.weight = data[float32](w)
-			wi.convolve(data[float32](dx), data[float32](dy), nil)
-			return
-		}
 		conv2dInputGrad[float32](be, dx, dy, w, g)
 	} else {
 		conv2dInputGrad[float64](be, dx, dy, w, g)
@@ -106,7 +108,12 @@ func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) 
 
 // Conv2dWeightGrad computes the gradient of the weight.
 func (be *Backend) Conv2dWeightGrad(dw, dy, x backend.Array, g backend.ConvGeom) {
-	if be := be.convolutionOf(dy, x, g, weightGrad); be != nil {
+	be, half := be.convolutionOf(dy, x, g, weightGrad)
+	if wi := be.winogradOf(g, weightGrad, dw, dy, x); wi != nil {
+		wi.weightGrad(floatsOf(dw), floatsOf(dy), floatsOf(x))
+		return
+	}
+	if half {
 		be.half(func() { be.Conv2dWeightGrad(dw, dy, x, g) }, writes(&dw), reads(&dy), reads(&x))
 		return
 	}
@@ -123,10 +130,6 @@ func (be *Backend) Conv2dWeightGrad(dw, dy, x backend.Array, g backend.ConvGeom)
 		return
 	}
 	if dw.DType() == backend.Float32 {
-		if wi := be.winogradFor(g, weightGrad); wi != nil {
-			wi.weightGrad(data[float32](dw), data[float32](dy), data[float32](x))
-			return
-		}
 		conv2dWeightGrad[float32](be, dw, dy, x, g)
 	} else {
 		conv2dWeightGrad[float64](be, dw, dy, x, g)

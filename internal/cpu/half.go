@@ -12,6 +12,7 @@ import (
 // BFloat16 and Float16 are types of storage: a method that gets such arrays
 // widens them to float32, computes, and rounds what it wrote to nearest even. The
 // numbers are those that float32 arithmetic on the same inputs gives, rounded once.
+// Winograd's algorithm reads and writes bfloat16 numbers itself.
 
 // halfKernels convert between float32 and types of half width. Both slices have
 // one length. All levels give the same bits.
@@ -288,6 +289,57 @@ func (be *Backend) halfLists(f func(lists [][]backend.Array), lists ...[]backend
 	return be.half(func() { f(copies) }, args...)
 }
 
+// floats is where float32 numbers lie, as they are or as bfloat16. The zero
+// value is those of an absent array.
+type floats struct {
+	wide []float32
+	half []uint16 // instead of wide
+}
+
+// floatsOf returns the elements of an array of float32 or bfloat16 numbers.
+func floatsOf(a backend.Array) floats {
+	if !a.None() && a.DType() == backend.BFloat16 {
+		return floats{half: data[uint16](a)}
+	}
+	return floats{wide: data[float32](a)}
+}
+
+func (f floats) none() bool { return f.len() == 0 }
+func (f floats) len() int   { return len(f.wide) + len(f.half) }
+
+// from returns the elements from i on.
+func (f floats) from(i int) floats {
+	if f.half != nil {
+		return floats{half: f.half[i:]}
+	}
+	return floats{wide: f.wide[i:]}
+}
+
+func (f floats) at(i int) float32 {
+	if f.half != nil {
+		return fromBFloat16(f.half[i])
+	}
+	return f.wide[i]
+}
+
+// set writes element i, rounded to nearest even.
+func (f floats) set(i int, v float32) {
+	if f.half != nil {
+		f.half[i] = toBFloat16(v)
+	} else {
+		f.wide[i] = v
+	}
+}
+
+// store writes the elements from i on, rounded to nearest even.
+func (f floats) store(i int, src []float32) {
+	if f.half != nil {
+		current.half.narrowBF16(f.half[i:i+len(src)], src)
+	} else {
+		copy(f.wide[i:], src)
+	}
+}
+
 // productsOf is the backend that multiplies arrays of which some have half width,
 // or nil if none has. At Medium factors are bfloat16: those that are lose nothing,
 // others would.
@@ -301,13 +353,16 @@ func (be *Backend) productsOf(a, b backend.Array) *Backend {
 	return nil
 }
 
-// convolutionOf is productsOf for a pass of a convolution. Winograd's transforms of
-// bfloat16 factors would be rounded to bfloat16 once more, five times what the
+// convolutionOf is productsOf for a pass of a convolution, or the backend itself, and tells whether one of the arrays has
+// half width. Winograd's transforms of bfloat16 factors would be rounded to bfloat16 once more, five times what the
 // result's own rounding loses; at High they stay float32.
-func (be *Backend) convolutionOf(a, b backend.Array, g backend.ConvGeom, p pass) *Backend {
-	be = be.productsOf(a, b)
-	if be != nil && be.precision == backend.Medium && be.winogradFor(g, p) != nil {
-		be.precision = backend.High
+func (be *Backend) convolutionOf(a, b backend.Array, g backend.ConvGeom, p pass) (*Backend, bool) {
+	half := be.productsOf(a, b)
+	if half == nil {
+		return be, false
 	}
-	return be
+	if half.precision == backend.Medium && half.winogradFor(g, p) != nil {
+		half.precision = backend.High
+	}
+	return half, true
 }

@@ -136,14 +136,15 @@ type tileKernels struct {
 	// transform applies a map to tiles of vectors. tiles has for each the place of the first result in dst, the others being strideH
 	// and strideW apart, and the places of the vectors in src.
 	transform func(s *scheme, m int, dst []float32, strideH, strideW int, src []float32, tiles []int)
-	// scatter is the opposite of kernel.transpose: dst[lanes[l]+blocks[b]+i] = src[(8·b+i)·width + l] + plus.
+	// transpose is kernel.transpose, and scatter its opposite: dst[lanes[l]+blocks[b]+i] = src[(8·b+i)·width + l] + plus.
 	// touch, if there is such, has blocks of eight elements that will be read or written soon fetched into the first cache:
 	// src[lanes[l]+blocks[b]+i].
-	touch   func(src []float32, lanes *[8]int, blocks []int)
-	scatter func(dst []float32, lanes *[8]int, blocks []int, src []float32, width int, plus float32)
+	transpose func(dst []float32, width int, src floats, lanes *[8]int, blocks []int)
+	touch     func(src floats, lanes *[8]int, blocks []int)
+	scatter   func(dst floats, lanes *[8]int, blocks []int, src []float32, width int, plus float32)
 }
 
-var plainTiles = tileKernels{lanes: 8, transform: plainTransform, scatter: plainScatter}
+var plainTiles = tileKernels{lanes: 8, transform: plainTransform, transpose: plainGather, scatter: plainScatter}
 
 func plainTransform(s *scheme, m int, dst []float32, strideH, strideW int, src []float32, tiles []int) {
 	type vector = [8]float32
@@ -179,12 +180,26 @@ func plainTransform(s *scheme, m int, dst []float32, strideH, strideW int, src [
 	}
 }
 
-func plainScatter(dst []float32, lanes *[8]int, blocks []int, src []float32, width int, plus float32) {
+func plainGather(dst []float32, width int, src floats, lanes *[8]int, blocks []int) {
+	if src.half == nil {
+		plainTranspose(dst, width, src.wide, lanes, blocks)
+		return
+	}
+	for b, block := range blocks {
+		for i := range 8 {
+			to := (*[8]float32)(dst[(8*b+i)*width:])
+			for l, lane := range lanes {
+				to[l] = fromBFloat16(src.half[lane+block+i])
+			}
+		}
+	}
+}
+
+func plainScatter(dst floats, lanes *[8]int, blocks []int, src []float32, width int, plus float32) {
 	for b, block := range blocks {
 		for l, lane := range lanes {
-			to := (*[8]float32)(dst[lane+block:])
-			for i := range to {
-				to[i] = src[(8*b+i)*width+l] + plus
+			for i := range 8 {
+				dst.set(lane+block+i, src[(8*b+i)*width+l]+plus)
 			}
 		}
 	}
@@ -217,11 +232,11 @@ type winograd struct {
 	padH, padW   int
 	tilesH       int // of a map
 	tilesW       int
-	weight       []float32
+	weight       floats
 	laneK, laneC int // from one weight of an output channel, or of an input channel, to the next
 	turned       bool
-	scale        []float32 // of each output channel; may be nil
-	relu         bool      // follows
+	scale        floats // of each output channel, if there is one
+	relu         bool   // follows
 }
 
 // winogradFor readies the algorithm that serves a pass of a convolution of float32 numbers, or returns nil
@@ -234,6 +249,20 @@ func (be *Backend) winogradFor(g backend.ConvGeom, p pass) *winograd {
 		}
 	}
 	return best
+}
+
+// winogradOf is winogradFor where nothing else goes first, and the arrays hold float32 or bfloat16 numbers, which are read
+// and written where they lie.
+func (be *Backend) winogradOf(g backend.ConvGeom, p pass, arrays ...backend.Array) *winograd {
+	for _, a := range arrays {
+		if !a.None() && a.DType() != backend.Float32 && a.DType() != backend.BFloat16 {
+			return nil
+		}
+	}
+	if direct(backend.Float32, g) || p == inputGrad && fewInputs(g) || p != inputGrad && depthwise(g) {
+		return nil
+	}
+	return be.winogradFor(g, p)
 }
 
 // products returns the number of products for a pair of channels of each image.
@@ -389,16 +418,16 @@ func (g *tileGather) add(src int, m grid, u *columns, place func(i int) int) {
 
 // stage fills dst with g.width lanes, of which there exist, each from one element of
 // src to the next stride away. What it will be asked for next lies ahead elements farther, if ahead is not 0.
-func (g *tileGather) stage(kn *kernel[float32], dst, src []float32, there, stride, ahead int) {
+func (g *tileGather) stage(kn *kernel[float32], dst []float32, src floats, there, stride, ahead int) {
 	clear(dst[:g.width])
 	dst = dst[8*g.width:]
-	if (there-1)*stride+g.end > len(src) { // the last block reaches over the end
+	if (there-1)*stride+g.end > src.len() { // the last block reaches over the end
 		for b, block := range g.blocks {
 			for i := range 8 {
 				row := dst[(8*b+i)*g.width:][:g.width]
 				for l := range row {
-					if at := min(l, there-1)*stride + block + i; at < len(src) {
-						row[l] = src[at]
+					if at := min(l, there-1)*stride + block + i; at < src.len() {
+						row[l] = src.at(at)
 					}
 				}
 			}
@@ -410,9 +439,9 @@ func (g *tileGather) stage(kn *kernel[float32], dst, src []float32, there, strid
 		for l := range lanes {
 			lanes[l] = min(first+l, there-1) * stride
 		}
-		kn.transpose(dst[first:], g.width, src, &lanes, g.blocks)
+		kn.tiles.transpose(dst[first:], g.width, src, &lanes, g.blocks)
 		if ahead > 0 && kn.tiles.touch != nil {
-			kn.tiles.touch(src[ahead:], &lanes, g.blocks)
+			kn.tiles.touch(src.from(ahead), &lanes, g.blocks)
 		}
 	}
 }
@@ -497,7 +526,7 @@ func (wi *winograd) weightPanels(ws *tileSpace, dst []float32, at panels, g, k0 
 			if wi.c-c < batch {
 				lay(wi.c - c)
 			}
-			ga.stage(wi.kn, ws.stage, wi.weight[g*wi.k*wi.c*9+k0*wi.laneK+c*wi.laneC:], there, wi.laneK, 0)
+			ga.stage(wi.kn, ws.stage, wi.weight.from(g*wi.k*wi.c*9+k0*wi.laneK+c*wi.laneC), there, wi.laneK, 0)
 			to, stride := dst[c*h:], at.stride
 			if wi.kn.parts != nil {
 				to, stride = ws.c[c%splitRows*h:], fresh
@@ -580,7 +609,7 @@ func (u *columns) vector(kn *kernel[float32], v, d int) int {
 }
 
 // inputPanels makes the panels of the channels [from, to) of a unit's tiles; from is a multiple of splitRows.
-func (wi *winograd) inputPanels(ws *tileSpace, dst []float32, at panels, x []float32, u *columns, g, from, to int) {
+func (wi *winograd) inputPanels(ws *tileSpace, dst []float32, at panels, x floats, u *columns, g, from, to int) {
 	width := wi.kn.width
 	if wi.kn.parts == nil {
 		wi.inputTiles(ws, dst[from*width:], at, x, u, g, from, to)
@@ -597,7 +626,7 @@ func (wi *winograd) inputPanels(ws *tileSpace, dst []float32, at panels, x []flo
 }
 
 // inputTiles transforms the channels [from, to) of a unit's tiles.
-func (wi *winograd) inputTiles(ws *tileSpace, dst []float32, at panels, x []float32, u *columns, g, from, to int) {
+func (wi *winograd) inputTiles(ws *tileSpace, dst []float32, at panels, x floats, u *columns, g, from, to int) {
 	plane, width, tiles := wi.h*wi.w, wi.kn.width, u.tiles()
 	ga, m := &ws.gather, wi.inputGrid()
 	lay := func(vector, channels int) {
@@ -619,7 +648,7 @@ func (wi *winograd) inputTiles(ws *tileSpace, dst []float32, at panels, x []floa
 			if c+batch < to {
 				ahead = batch * plane
 			}
-			ga.stage(wi.kn, ws.stage, x[((n*wi.groups+g)*wi.c+c)*plane:], min(u.lanes, u.toN-n), wi.groups*wi.c*plane, ahead)
+			ga.stage(wi.kn, ws.stage, x.from(((n*wi.groups+g)*wi.c+c)*plane), min(u.lanes, u.toN-n), wi.groups*wi.c*plane, ahead)
 			wi.kn.tiles.transform(wi.scheme, inputMap, dst[(c-from)*width:], wi.scheme.w*at.stride, at.stride, ws.stage, ga.tiles)
 		}
 		vector += tiles
@@ -650,7 +679,7 @@ func (wi *winograd) multiply(c []float32, stride int, a []float32, atA panels, h
 }
 
 // outputs transforms the products of a block of weights of group g, and writes them to the images.
-func (wi *winograd) outputs(ws *tileSpace, y, bias []float32, stride int, u *columns, g int, b *block) {
+func (wi *winograd) outputs(ws *tileSpace, y, bias floats, stride int, u *columns, g int, b *block) {
 	s, width, plane := wi.scheme, wi.kn.width, wi.p*wi.q
 	k0, there := g*wi.k+b.first, min(b.rows, wi.k-b.first)
 	ga, stage := &ws.gather, ws.stage
@@ -662,8 +691,8 @@ func (wi *winograd) outputs(ws *tileSpace, y, bias []float32, stride int, u *col
 	}
 	pixels := runs * run
 	// Channels whose whole maps are there are contiguous, but a bias is added channel by channel where these are not tiny.
-	batch, affine := 1, wi.scale != nil || wi.relu
-	if pixels == plane && (bias == nil || affine || pixels < 8) {
+	batch, affine := 1, !wi.scale.none() || wi.relu
+	if pixels == plane && (bias.none() || affine || pixels < 8) {
 		batch = max(1, stageSize/(u.lanes*pixels))
 	}
 	vector := 0
@@ -687,17 +716,17 @@ func (wi *winograd) outputs(ws *tileSpace, y, bias []float32, stride int, u *col
 			}
 			var plus float32
 			switch {
-			case bias == nil && !affine:
+			case bias.none() && !affine:
 			case more == 1 && !affine:
-				plus = bias[k0+k]
+				plus = bias.at(k0 + k)
 			default:
 				for i := range more {
 					factor, summand := float32(1), float32(0)
-					if wi.scale != nil {
-						factor = wi.scale[k0+k+i]
+					if !wi.scale.none() {
+						factor = wi.scale.at(k0 + k + i)
 					}
-					if bias != nil {
-						summand = bias[k0+k+i]
+					if !bias.none() {
+						summand = bias.at(k0 + k + i)
 					}
 					plane := stage[i*pixels*u.lanes:][:pixels*u.lanes]
 					current.vector.normalize(plane, plane, one(len(plane)), 0, factor, summand, wi.relu)
@@ -705,7 +734,7 @@ func (wi *winograd) outputs(ws *tileSpace, y, bias []float32, stride int, u *col
 			}
 			for r := range runs {
 				from, count := stage[r*run*u.lanes:], run*more
-				to := y[(n*wi.groups*wi.k+k0+k)*plane+(fromP+r)*wi.q+fromQ:]
+				to := y.from((n*wi.groups*wi.k+k0+k)*plane + (fromP+r)*wi.q + fromQ)
 				ga.blocks = ga.blocks[:0]
 				for i := 0; i+8 <= count; i += 8 {
 					ga.blocks = append(ga.blocks, i)
@@ -716,12 +745,12 @@ func (wi *winograd) outputs(ws *tileSpace, y, bias []float32, stride int, u *col
 						lanes[l] = min(first+l, images-1) * wi.groups * wi.k * plane
 					}
 					if wi.kn.tiles.touch != nil && k+more < there { // where the next channels go
-						wi.kn.tiles.touch(to[more*plane:], &lanes, ga.blocks)
+						wi.kn.tiles.touch(to.from(more*plane), &lanes, ga.blocks)
 					}
 					wi.kn.tiles.scatter(to, &lanes, ga.blocks, from[first:], u.lanes, plus)
 					for i := count / 8 * 8; i < count; i++ {
 						for l, lane := range lanes {
-							to[lane+i] = from[i*u.lanes+first+l] + plus
+							to.set(lane+i, from[i*u.lanes+first+l]+plus)
 						}
 					}
 				}
@@ -761,7 +790,7 @@ func (wi *winograd) blocks() (blocks []block, size int) {
 // convolve computes the convolution of x, with scale, bias and ReLU where there are such. The
 // smaller of weights and input is transformed at once for all units of work, the
 // other by each. How many units there are depends on the number of cores; no sum does.
-func (wi *winograd) convolve(y, x, bias []float32) {
+func (wi *winograd) convolve(y, x, bias floats) {
 	kn := wi.kn
 	products := wi.scheme.h * wi.scheme.w
 	blocks, sizeA := wi.blocks()
@@ -836,7 +865,7 @@ func (wi *winograd) fewWeights() bool { return wi.k < wi.n*wi.tilesH*wi.tilesW }
 
 // weightGrad computes the gradient of the weight: for tiles of rows and columns
 // of it, and for pieces of the sum over the tiles of the images.
-func (wi *winograd) weightGrad(dw, dy, x []float32) {
+func (wi *winograd) weightGrad(dw, dy, x floats) {
 	s, kn := wi.scheme, wi.kn
 	products := s.h * s.w
 	// Blocks of tiles that are staged together: of several images if the maps are small.
@@ -883,7 +912,7 @@ func (wi *winograd) weightGrad(dw, dy, x []float32) {
 		operands += splitA.size(products) + splitB.size(products)
 	}
 	size := wi.groups * wi.k * wi.c * 9
-	sum := func(dst []float32) {
+	sum := func(dst floats) {
 		parallel(wi.groups*unitsK*unitsC*pieces, 1, func(lo, hi int) {
 			wi.space(operands, atC.size(products), func(ws *tileSpace) {
 				a, b := ws.operand[:sizeA], ws.operand[sizeA:][:sizeB]
@@ -921,7 +950,7 @@ func (wi *winograd) weightGrad(dw, dy, x []float32) {
 						}
 						wi.multiply(ws.c, atC.stride, factorA, splitA, heights, height, factorB, splitB, cols, d, batch > piece*length)
 					}
-					wi.weightGradOutputs(ws, dst[piece*size+((g*wi.k+k0)*wi.c+c0)*9:], atC.stride, height, k, c)
+					wi.weightGradOutputs(ws, dst.from(piece*size+((g*wi.k+k0)*wi.c+c0)*9), atC.stride, height, k, c)
 				}
 			})
 		})
@@ -932,14 +961,15 @@ func (wi *winograd) weightGrad(dw, dy, x []float32) {
 	}
 	wi.space(pieces*size, 0, func(all *tileSpace) {
 		parts := all.operand
-		sum(parts)
+		sum(floats{wide: parts})
 		parallel(size, grain, func(lo, hi int) {
-			copy(dw[lo:hi], parts[lo:hi])
+			total := parts[lo:hi]
 			for piece := 1; piece < pieces; piece++ {
 				for i, v := range parts[piece*size+lo : piece*size+hi] {
-					dw[lo+i] += v
+					total[i] += v
 				}
 			}
+			dw.store(lo, total)
 		})
 	})
 }
@@ -947,7 +977,7 @@ func (wi *winograd) weightGrad(dw, dy, x []float32) {
 // gradPanels transforms the tiles t of each image, of the output's gradient and of the input, for
 // depths from d on: rows of k channels from k0 on, in panels of the given heights, and c columns
 // from c0 on.
-func (wi *winograd) gradPanels(ws *tileSpace, a, b []float32, atA, atB panels, t *columns, dy, x []float32, g, k0, k int, heights []int, c0, c, d int) {
+func (wi *winograd) gradPanels(ws *tileSpace, a, b []float32, atA, atB panels, t *columns, dy, x floats, g, k0, k int, heights []int, c0, c, d int) {
 	s, kn, ga, tiles := wi.scheme, wi.kn, &ws.gather, t.tiles()
 	lay := func(width, stride int, m grid) {
 		ga.reset(width)
@@ -964,7 +994,7 @@ func (wi *winograd) gradPanels(ws *tileSpace, a, b []float32, atA, atB panels, t
 		if k > h {
 			ahead = h * plane
 		}
-		ga.stage(kn, ws.stage, dy[t.n*stride+(g*wi.k+k0)*plane:], min(h, k), plane, ahead)
+		ga.stage(kn, ws.stage, dy.from(t.n*stride+(g*wi.k+k0)*plane), min(h, k), plane, ahead)
 		for l := 0; l < h; l += kn.tiles.lanes {
 			kn.tiles.transform(s, outputGradMap, a[l:], s.w*atA.stride, atA.stride, ws.stage[l:], ga.tiles)
 		}
@@ -979,7 +1009,7 @@ func (wi *winograd) gradPanels(ws *tileSpace, a, b []float32, atA, atB panels, t
 		if c > kn.width {
 			ahead = kn.width * plane
 		}
-		ga.stage(kn, ws.stage, x[t.n*stride+(g*wi.c+c0)*plane:], min(kn.width, c), plane, ahead)
+		ga.stage(kn, ws.stage, x.from(t.n*stride+(g*wi.c+c0)*plane), min(kn.width, c), plane, ahead)
 		for l := 0; l < kn.width; l += kn.tiles.lanes {
 			kn.tiles.transform(s, inputMap, b[l:], s.w*atB.stride, atB.stride, ws.stage[l:], ga.tiles)
 		}
@@ -990,7 +1020,7 @@ func (wi *winograd) gradPanels(ws *tileSpace, a, b []float32, atA, atB panels, t
 
 // weightGradOutputs transforms the products of k rows and c columns and writes them to a
 // weight that begins at dw.
-func (wi *winograd) weightGradOutputs(ws *tileSpace, dw []float32, stride, height, k, c int) {
+func (wi *winograd) weightGradOutputs(ws *tileSpace, dw floats, stride, height, k, c int) {
 	s, width, lanes := wi.scheme, wi.kn.width, wi.kn.tiles.lanes
 	// The vectors of a row, nine taps of each.
 	tiles := ws.gather.tiles[:0]
@@ -1005,7 +1035,7 @@ func (wi *winograd) weightGradOutputs(ws *tileSpace, dw []float32, stride, heigh
 	first := [1]int{}
 	for row := range k {
 		wi.kn.tiles.transform(s, weightGradMap, ws.stage, 3*lanes, lanes, ws.c[row*width:], tiles)
-		to := dw[row*wi.c*9:]
+		to := dw.from(row * wi.c * 9)
 		for l := 0; l < c; l += 8 {
 			from := ws.stage[l/lanes*lanes*9+l%lanes:]
 			for i := range at {
@@ -1014,7 +1044,7 @@ func (wi *winograd) weightGradOutputs(ws *tileSpace, dw []float32, stride, heigh
 			wi.kn.tiles.scatter(to, &at, first[:], from, lanes, 0)
 			for i, v := range (*[8]float32)(from[8*lanes:]) {
 				if l+i < c {
-					to[at[i]+8] = v
+					to.set(at[i]+8, v)
 				}
 			}
 		}

@@ -29,14 +29,31 @@ func tilesAVX(lanes int, transforms *[3][5]transformKernel) *tileKernels {
 				transforms[s.id][m](&dst[0], strideH, strideW, &src[0], &tiles[0], len(tiles)/record)
 			}
 		},
-		touch: func(src []float32, lanes *[8]int, blocks []int) {
-			if len(blocks) > 0 {
-				touch8(&src[0], lanes, &blocks[0], len(blocks))
+		transpose: func(dst []float32, width int, src floats, lanes *[8]int, blocks []int) {
+			switch {
+			case len(blocks) == 0:
+			case src.half != nil:
+				transpose8x8BF16(&dst[0], width, &src.half[0], lanes, &blocks[0], len(blocks))
+			default:
+				transpose8x8(&dst[0], width, &src.wide[0], lanes, &blocks[0], len(blocks))
 			}
 		},
-		scatter: func(dst []float32, lanes *[8]int, blocks []int, src []float32, width int, plus float32) {
-			if len(blocks) > 0 {
-				scatter8x8(&dst[0], lanes, &blocks[0], &src[0], width, len(blocks), plus)
+		touch: func(src floats, lanes *[8]int, blocks []int) {
+			switch {
+			case len(blocks) == 0:
+			case src.half != nil:
+				touch8BF16(&src.half[0], lanes, &blocks[0], len(blocks))
+			default:
+				touch8(&src.wide[0], lanes, &blocks[0], len(blocks))
+			}
+		},
+		scatter: func(dst floats, lanes *[8]int, blocks []int, src []float32, width int, plus float32) {
+			switch {
+			case len(blocks) == 0:
+			case dst.half != nil:
+				scatter8x8BF16(&dst.half[0], lanes, &blocks[0], &src[0], width, len(blocks), plus)
+			default:
+				scatter8x8(&dst.wide[0], lanes, &blocks[0], &src[0], width, len(blocks), plus)
 			}
 		},
 	}

@@ -6836,6 +6836,187 @@ done:
 	VZEROUPPER
 	RET
 
+// func scatter8x8BF16(dst *uint16, lanes *[8]int, blocks *int, src *float32, width int, n int, plus float32)
+// Requires: AVX, AVX2
+TEXT ·scatter8x8BF16(SB), NOSPLIT, $0-52
+	MOVQ         dst+0(FP), AX
+	MOVQ         lanes+8(FP), CX
+	MOVQ         (CX), DX
+	LEAQ         (AX)(DX*2), DX
+	MOVQ         8(CX), BX
+	LEAQ         (AX)(BX*2), BX
+	MOVQ         16(CX), SI
+	LEAQ         (AX)(SI*2), SI
+	MOVQ         24(CX), DI
+	LEAQ         (AX)(DI*2), DI
+	MOVQ         32(CX), R8
+	LEAQ         (AX)(R8*2), R8
+	MOVQ         40(CX), R9
+	LEAQ         (AX)(R9*2), R9
+	MOVQ         48(CX), R10
+	LEAQ         (AX)(R10*2), R10
+	MOVQ         56(CX), CX
+	LEAQ         (AX)(CX*2), CX
+	MOVQ         blocks+16(FP), AX
+	MOVQ         src+24(FP), R11
+	MOVQ         width+32(FP), R12
+	MOVQ         n+40(FP), R13
+	VBROADCASTSS plus+48(FP), Y0
+	SHLQ         $0x02, R12
+	TESTQ        R13, R13
+	JZ           done
+
+block:
+	MOVQ         (AX), R14
+	VADDPS       (R11), Y0, Y1
+	ADDQ         R12, R11
+	VPSRLD       $0x10, Y1, Y2
+	VPBROADCASTD halfEven<>+0(SB), Y4
+	VPAND        Y4, Y2, Y3
+	VPBROADCASTD halfBias<>+0(SB), Y4
+	VPADDD       Y4, Y3, Y3
+	VPADDD       Y1, Y3, Y3
+	VPSRLD       $0x10, Y3, Y3
+	VCMPPS       $0x03, Y1, Y1, Y1
+	VPBROADCASTD halfQuiet<>+0(SB), Y4
+	VPOR         Y4, Y2, Y2
+	VPBLENDVB    Y1, Y2, Y3, Y3
+	VADDPS       (R11), Y0, Y1
+	ADDQ         R12, R11
+	VPSRLD       $0x10, Y1, Y4
+	VPBROADCASTD halfEven<>+0(SB), Y5
+	VPAND        Y5, Y4, Y2
+	VPBROADCASTD halfBias<>+0(SB), Y5
+	VPADDD       Y5, Y2, Y2
+	VPADDD       Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VCMPPS       $0x03, Y1, Y1, Y1
+	VPBROADCASTD halfQuiet<>+0(SB), Y5
+	VPOR         Y5, Y4, Y4
+	VPBLENDVB    Y1, Y4, Y2, Y2
+	VADDPS       (R11), Y0, Y1
+	ADDQ         R12, R11
+	VPSRLD       $0x10, Y1, Y5
+	VPBROADCASTD halfEven<>+0(SB), Y6
+	VPAND        Y6, Y5, Y4
+	VPBROADCASTD halfBias<>+0(SB), Y6
+	VPADDD       Y6, Y4, Y4
+	VPADDD       Y1, Y4, Y4
+	VPSRLD       $0x10, Y4, Y4
+	VCMPPS       $0x03, Y1, Y1, Y1
+	VPBROADCASTD halfQuiet<>+0(SB), Y6
+	VPOR         Y6, Y5, Y5
+	VPBLENDVB    Y1, Y5, Y4, Y4
+	VADDPS       (R11), Y0, Y1
+	ADDQ         R12, R11
+	VPSRLD       $0x10, Y1, Y6
+	VPBROADCASTD halfEven<>+0(SB), Y7
+	VPAND        Y7, Y6, Y5
+	VPBROADCASTD halfBias<>+0(SB), Y7
+	VPADDD       Y7, Y5, Y5
+	VPADDD       Y1, Y5, Y5
+	VPSRLD       $0x10, Y5, Y5
+	VCMPPS       $0x03, Y1, Y1, Y1
+	VPBROADCASTD halfQuiet<>+0(SB), Y7
+	VPOR         Y7, Y6, Y6
+	VPBLENDVB    Y1, Y6, Y5, Y5
+	VUNPCKLPS    Y2, Y3, Y1
+	VUNPCKHPS    Y2, Y3, Y2
+	VUNPCKLPS    Y5, Y4, Y3
+	VUNPCKHPS    Y5, Y4, Y4
+	VSHUFPS      $0x44, Y3, Y1, Y5
+	VSHUFPS      $0xee, Y3, Y1, Y1
+	VSHUFPS      $0x44, Y4, Y2, Y3
+	VSHUFPS      $0xee, Y4, Y2, Y2
+	VADDPS       (R11), Y0, Y4
+	ADDQ         R12, R11
+	VPSRLD       $0x10, Y4, Y6
+	VPBROADCASTD halfEven<>+0(SB), Y8
+	VPAND        Y8, Y6, Y7
+	VPBROADCASTD halfBias<>+0(SB), Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y4, Y7, Y7
+	VPSRLD       $0x10, Y7, Y7
+	VCMPPS       $0x03, Y4, Y4, Y4
+	VPBROADCASTD halfQuiet<>+0(SB), Y8
+	VPOR         Y8, Y6, Y6
+	VPBLENDVB    Y4, Y6, Y7, Y7
+	VADDPS       (R11), Y0, Y4
+	ADDQ         R12, R11
+	VPSRLD       $0x10, Y4, Y8
+	VPBROADCASTD halfEven<>+0(SB), Y9
+	VPAND        Y9, Y8, Y6
+	VPBROADCASTD halfBias<>+0(SB), Y9
+	VPADDD       Y9, Y6, Y6
+	VPADDD       Y4, Y6, Y6
+	VPSRLD       $0x10, Y6, Y6
+	VCMPPS       $0x03, Y4, Y4, Y4
+	VPBROADCASTD halfQuiet<>+0(SB), Y9
+	VPOR         Y9, Y8, Y8
+	VPBLENDVB    Y4, Y8, Y6, Y6
+	VADDPS       (R11), Y0, Y4
+	ADDQ         R12, R11
+	VPSRLD       $0x10, Y4, Y9
+	VPBROADCASTD halfEven<>+0(SB), Y10
+	VPAND        Y10, Y9, Y8
+	VPBROADCASTD halfBias<>+0(SB), Y10
+	VPADDD       Y10, Y8, Y8
+	VPADDD       Y4, Y8, Y8
+	VPSRLD       $0x10, Y8, Y8
+	VCMPPS       $0x03, Y4, Y4, Y4
+	VPBROADCASTD halfQuiet<>+0(SB), Y10
+	VPOR         Y10, Y9, Y9
+	VPBLENDVB    Y4, Y9, Y8, Y8
+	VADDPS       (R11), Y0, Y4
+	ADDQ         R12, R11
+	VPSRLD       $0x10, Y4, Y10
+	VPBROADCASTD halfEven<>+0(SB), Y11
+	VPAND        Y11, Y10, Y9
+	VPBROADCASTD halfBias<>+0(SB), Y11
+	VPADDD       Y11, Y9, Y9
+	VPADDD       Y4, Y9, Y9
+	VPSRLD       $0x10, Y9, Y9
+	VCMPPS       $0x03, Y4, Y4, Y4
+	VPBROADCASTD halfQuiet<>+0(SB), Y11
+	VPOR         Y11, Y10, Y10
+	VPBLENDVB    Y4, Y10, Y9, Y9
+	VUNPCKLPS    Y6, Y7, Y4
+	VUNPCKHPS    Y6, Y7, Y6
+	VUNPCKLPS    Y9, Y8, Y7
+	VUNPCKHPS    Y9, Y8, Y8
+	VSHUFPS      $0x44, Y7, Y4, Y9
+	VPACKUSDW    Y9, Y5, Y9
+	VMOVUPS      X9, (DX)(R14*2)
+	VEXTRACTF128 $0x01, Y9, (R8)(R14*2)
+	VSHUFPS      $0xee, Y7, Y4, Y4
+	VPACKUSDW    Y4, Y1, Y4
+	VMOVUPS      X4, (BX)(R14*2)
+	VEXTRACTF128 $0x01, Y4, (R9)(R14*2)
+	VSHUFPS      $0x44, Y8, Y6, Y1
+	VPACKUSDW    Y1, Y3, Y1
+	VMOVUPS      X1, (SI)(R14*2)
+	VEXTRACTF128 $0x01, Y1, (R10)(R14*2)
+	VSHUFPS      $0xee, Y8, Y6, Y1
+	VPACKUSDW    Y1, Y2, Y1
+	VMOVUPS      X1, (DI)(R14*2)
+	VEXTRACTF128 $0x01, Y1, (CX)(R14*2)
+	ADDQ         $0x08, AX
+	DECQ         R13
+	JNZ          block
+
+done:
+	VZEROUPPER
+	RET
+
+DATA halfEven<>+0(SB)/4, $0x00000001
+GLOBL halfEven<>(SB), RODATA|NOPTR, $4
+
+DATA halfBias<>+0(SB)/4, $0x00007fff
+GLOBL halfBias<>(SB), RODATA|NOPTR, $4
+
+DATA halfQuiet<>+0(SB)/4, $0x00000040
+GLOBL halfQuiet<>(SB), RODATA|NOPTR, $4
+
 // func touch8(src *float32, lanes *[8]int, blocks *int, n int)
 // Requires: MMX+
 TEXT ·touch8(SB), NOSPLIT, $0-32
@@ -6873,4 +7054,131 @@ block:
 	ADDQ       $0x08, AX
 	DECQ       R11
 	JNZ        block
+	RET
+
+// func touch8BF16(src *uint16, lanes *[8]int, blocks *int, n int)
+// Requires: MMX+
+TEXT ·touch8BF16(SB), NOSPLIT, $0-32
+	MOVQ src+0(FP), AX
+	MOVQ lanes+8(FP), CX
+	MOVQ (CX), DX
+	LEAQ (AX)(DX*2), DX
+	MOVQ 8(CX), BX
+	LEAQ (AX)(BX*2), BX
+	MOVQ 16(CX), SI
+	LEAQ (AX)(SI*2), SI
+	MOVQ 24(CX), DI
+	LEAQ (AX)(DI*2), DI
+	MOVQ 32(CX), R8
+	LEAQ (AX)(R8*2), R8
+	MOVQ 40(CX), R9
+	LEAQ (AX)(R9*2), R9
+	MOVQ 48(CX), R10
+	LEAQ (AX)(R10*2), R10
+	MOVQ 56(CX), CX
+	LEAQ (AX)(CX*2), CX
+	MOVQ blocks+16(FP), AX
+	MOVQ n+24(FP), R11
+
+block:
+	MOVQ       (AX), R12
+	PREFETCHT0 (DX)(R12*2)
+	PREFETCHT0 (BX)(R12*2)
+	PREFETCHT0 (SI)(R12*2)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 (R8)(R12*2)
+	PREFETCHT0 (R9)(R12*2)
+	PREFETCHT0 (R10)(R12*2)
+	PREFETCHT0 (CX)(R12*2)
+	ADDQ       $0x08, AX
+	DECQ       R11
+	JNZ        block
+	RET
+
+// func transpose8x8BF16(dst *float32, width int, src *uint16, lanes *[8]int, blocks *int, n int)
+// Requires: AVX, AVX2
+TEXT ·transpose8x8BF16(SB), NOSPLIT, $0-48
+	MOVQ   dst+0(FP), AX
+	MOVQ   width+8(FP), CX
+	MOVQ   src+16(FP), DX
+	MOVQ   lanes+24(FP), BX
+	SHLQ   $0x02, CX
+	MOVQ   (BX), SI
+	LEAQ   (DX)(SI*2), SI
+	MOVQ   8(BX), DI
+	LEAQ   (DX)(DI*2), DI
+	MOVQ   16(BX), R8
+	LEAQ   (DX)(R8*2), R8
+	MOVQ   24(BX), R9
+	LEAQ   (DX)(R9*2), R9
+	MOVQ   32(BX), R10
+	LEAQ   (DX)(R10*2), R10
+	MOVQ   40(BX), R11
+	LEAQ   (DX)(R11*2), R11
+	MOVQ   48(BX), R12
+	LEAQ   (DX)(R12*2), R12
+	MOVQ   56(BX), BX
+	LEAQ   (DX)(BX*2), BX
+	MOVQ   blocks+32(FP), DX
+	MOVQ   n+40(FP), R13
+	VXORPS Y0, Y0, Y0
+	TESTQ  R13, R13
+	JZ     done
+
+block:
+	MOVQ        (DX), R14
+	VMOVDQU     (SI)(R14*2), X1
+	VINSERTI128 $0x01, (R10)(R14*2), Y1, Y1
+	VPUNPCKLWD  Y1, Y0, Y2
+	VPUNPCKHWD  Y1, Y0, Y1
+	VMOVDQU     (DI)(R14*2), X4
+	VINSERTI128 $0x01, (R11)(R14*2), Y4, Y4
+	VPUNPCKLWD  Y4, Y0, Y5
+	VPUNPCKHWD  Y4, Y0, Y4
+	VMOVDQU     (R8)(R14*2), X6
+	VINSERTI128 $0x01, (R12)(R14*2), Y6, Y6
+	VPUNPCKLWD  Y6, Y0, Y7
+	VPUNPCKHWD  Y6, Y0, Y6
+	VMOVDQU     (R9)(R14*2), X8
+	VINSERTI128 $0x01, (BX)(R14*2), Y8, Y8
+	VPUNPCKLWD  Y8, Y0, Y9
+	VPUNPCKHWD  Y8, Y0, Y8
+	VUNPCKLPS   Y5, Y2, Y3
+	VUNPCKHPS   Y5, Y2, Y2
+	VUNPCKLPS   Y9, Y7, Y5
+	VUNPCKHPS   Y9, Y7, Y7
+	VSHUFPS     $0x44, Y5, Y3, Y9
+	VMOVUPS     Y9, (AX)
+	ADDQ        CX, AX
+	VSHUFPS     $0xee, Y5, Y3, Y3
+	VMOVUPS     Y3, (AX)
+	ADDQ        CX, AX
+	VSHUFPS     $0x44, Y7, Y2, Y3
+	VMOVUPS     Y3, (AX)
+	ADDQ        CX, AX
+	VSHUFPS     $0xee, Y7, Y2, Y2
+	VMOVUPS     Y2, (AX)
+	ADDQ        CX, AX
+	VUNPCKLPS   Y4, Y1, Y3
+	VUNPCKHPS   Y4, Y1, Y2
+	VUNPCKLPS   Y8, Y6, Y5
+	VUNPCKHPS   Y8, Y6, Y7
+	VSHUFPS     $0x44, Y5, Y3, Y9
+	VMOVUPS     Y9, (AX)
+	ADDQ        CX, AX
+	VSHUFPS     $0xee, Y5, Y3, Y3
+	VMOVUPS     Y3, (AX)
+	ADDQ        CX, AX
+	VSHUFPS     $0x44, Y7, Y2, Y3
+	VMOVUPS     Y3, (AX)
+	ADDQ        CX, AX
+	VSHUFPS     $0xee, Y7, Y2, Y2
+	VMOVUPS     Y2, (AX)
+	ADDQ        CX, AX
+	ADDQ        $0x08, DX
+	DECQ        R13
+	JNZ         block
+
+done:
+	VZEROUPPER
 	RET

@@ -17,9 +17,22 @@ var tilesNEON = tileKernels{
 			transformsNEON[s.id][m](&dst[0], strideH, strideW, &src[0], &tiles[0], len(tiles)/record)
 		}
 	},
-	scatter: func(dst []float32, lanes *[8]int, blocks []int, src []float32, width int, plus float32) {
-		if len(blocks) > 0 {
-			scatter8x8(&dst[0], lanes, &blocks[0], &src[0], width, len(blocks), plus)
+	transpose: func(dst []float32, width int, src floats, lanes *[8]int, blocks []int) {
+		switch {
+		case len(blocks) == 0:
+		case src.half != nil:
+			plainGather(dst, width, src, lanes, blocks)
+		default:
+			transpose8x8(&dst[0], width, &src.wide[0], lanes, &blocks[0], len(blocks))
+		}
+	},
+	scatter: func(dst floats, lanes *[8]int, blocks []int, src []float32, width int, plus float32) {
+		switch {
+		case len(blocks) == 0:
+		case dst.half != nil:
+			plainScatter(dst, lanes, blocks, src, width, plus)
+		default:
+			scatter8x8(&dst.wide[0], lanes, &blocks[0], &src[0], width, len(blocks), plus)
 		}
 	},
 }

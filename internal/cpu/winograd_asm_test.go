@@ -87,13 +87,90 @@ func TestScatter(t *testing.T) {
 			}
 			dst := randomize(r, fdst.last(7*(8*n+3)+8*n, offset))
 			want := slices.Clone(dst)
-			plainScatter(want, &lanes, blocks, src, width, float32(n))
+			plainScatter(floats{wide: want}, &lanes, blocks, src, width, float32(n))
 			if kn.tiles.touch != nil {
-				kn.tiles.touch(dst, &lanes, blocks)
+				kn.tiles.touch(floats{wide: dst}, &lanes, blocks)
 			}
-			kn.tiles.scatter(dst, &lanes, blocks, src, width, float32(n))
+			kn.tiles.scatter(floats{wide: dst}, &lanes, blocks, src, width, float32(n))
 			if !slices.Equal(dst, want) {
 				t.Fatalf("%d blocks of rows of %d:\ngot  %v\nwant %v", n, width, dst, want)
+			}
+		}
+	})
+}
+
+// bfloat16s fills s with numbers of all kinds, NaN among them.
+func bfloat16s(r *rand.Rand, s []uint16) []uint16 {
+	for i := range s {
+		s[i] = uint16(r.Uint32())
+	}
+	return s
+}
+
+func TestTransposeBF16(t *testing.T) {
+	r := rand.New(rand.NewPCG(13, 14))
+	eachKernel(t, func(t *testing.T, kn *kernel[float32]) {
+		fsrc, fdst := halves(newFence(t, 2048)), newFence(t, 68*8*32)
+		for n := range 68 {
+			for _, width := range []int{6, 8, 14, 16, 32} {
+				offset := (n + width) % 5
+				src := bfloat16s(r, fsrc[len(fsrc)-offset-1000:len(fsrc)-offset])
+				var lanes [8]int
+				for i := range lanes {
+					lanes[i] = r.IntN(93)
+				}
+				blocks := make([]int, n)
+				for i := range blocks {
+					blocks[i] = r.IntN(900)
+				}
+				if n > 0 {
+					lanes[7], blocks[n-1] = 92, 900 // the very last elements
+				}
+				dst := randomize(r, fdst.last(max(0, 8*n-1)*width+8, offset%4))
+				want := slices.Clone(dst)
+				plainGather(want, width, floats{half: src}, &lanes, blocks)
+				if kn.tiles.touch != nil {
+					kn.tiles.touch(floats{half: src}, &lanes, blocks)
+				}
+				kn.tiles.transpose(dst, width, floats{half: src}, &lanes, blocks)
+				for i, v := range dst {
+					if math.Float32bits(v) != math.Float32bits(want[i]) {
+						t.Fatalf("%d blocks, rows of %d: element %d: got %v, want %v", n, width, i, v, want[i])
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestScatterBF16(t *testing.T) {
+	r := rand.New(rand.NewPCG(15, 16))
+	eachKernel(t, func(t *testing.T, kn *kernel[float32]) {
+		fsrc, fdst := newFence(t, 68*8*16), halves(newFence(t, 4*(68*8+4)))
+		for n := range 68 {
+			for offset := range 5 {
+				width := []int{8, 9, 16}[n%3]
+				src := randomize(r, fsrc.last(max(0, 8*n-1)*width+8, offset%4))
+				for i := range src { // numbers whose lower half is that of a tie, or anything, and some that are not finite
+					upper := r.Uint32() << 16
+					src[i] = math.Float32frombits(upper | []uint32{0x8000, 0x7fff, 0x8001, r.Uint32() & 0xffff}[r.IntN(4)])
+				}
+				var lanes [8]int
+				for i, l := range r.Perm(8) {
+					lanes[i] = l * (8*n + 3)
+				}
+				blocks := r.Perm(n)
+				for i := range blocks {
+					blocks[i] *= 8
+				}
+				dst := bfloat16s(r, fdst[len(fdst)-offset-7*(8*n+3)-8*n:len(fdst)-offset])
+				want := slices.Clone(dst)
+				plus := float32(n % 2)
+				plainScatter(floats{half: want}, &lanes, blocks, src, width, plus)
+				kn.tiles.scatter(floats{half: dst}, &lanes, blocks, src, width, plus)
+				if !slices.Equal(dst, want) {
+					t.Fatalf("%d blocks of rows of %d, offset %d:\ngot  %x\nwant %x", n, width, offset, dst, want)
+				}
 			}
 		}
 	})
@@ -107,6 +184,7 @@ func TestWinogradOfAllKernels(t *testing.T) {
 		current.gemm = always(kn)
 		testWinograd(t, backend.Highest, 1e-6)
 		testWinograd(t, backend.High, 5e-6)
+		testWinogradOfBFloat16(t, backend.High)
 	}
 	eachKernel(t, rows)
 	t.Run("plain", func(t *testing.T) { rows(t, &plain32) })

@@ -190,7 +190,25 @@ func weightGrad4x4x8(dst *float32, strideH int, strideW int, src *float32, tiles
 //go:noescape
 func scatter8x8(dst *float32, lanes *[8]int, blocks *int, src *float32, width int, n int, plus float32)
 
+// scatter8x8BF16 writes n blocks of eight elements of each of eight lanes:
+// dst[lanes[l]+blocks[b]+i] = src[(8·b+i)·width + l] + plus. It needs AVX2.
+// What it writes is bfloat16, rounded to nearest even.
+//
+//go:noescape
+func scatter8x8BF16(dst *uint16, lanes *[8]int, blocks *int, src *float32, width int, n int, plus float32)
+
 // touch8 has n > 0 blocks of eight elements of each of eight lanes fetched into the first cache: src[lanes[l]+blocks[b]+i]. They may lie anywhere.
 //
 //go:noescape
 func touch8(src *float32, lanes *[8]int, blocks *int, n int)
+
+// touch8BF16 has n > 0 blocks of eight elements of each of eight lanes fetched into the first cache: src[lanes[l]+blocks[b]+i]. They may lie anywhere.
+//
+//go:noescape
+func touch8BF16(src *uint16, lanes *[8]int, blocks *int, n int)
+
+// transpose8x8BF16 packs n blocks of eight elements of each of eight lanes, which are bfloat16 and become float32:
+// dst[(8·b+i)·width + l] = src[lanes[l]+blocks[b]+i]. It needs AVX2.
+//
+//go:noescape
+func transpose8x8BF16(dst *float32, width int, src *uint16, lanes *[8]int, blocks *int, n int)

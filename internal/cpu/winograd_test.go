@@ -18,7 +18,8 @@ type passes struct {
 	g        backend.ConvGeom
 	x, w, y  []float32 // y is the gradient
 	bias     []float32
-	elements [3]int // of the results
+	scale    []float32 // if there is one, ReLU follows
+	elements [3]int    // of the results
 }
 
 // threeByThree fills in what the geometries of these tests have in common.
@@ -53,31 +54,60 @@ var passNames = []string{"forward", "input gradient", "weight gradient"}
 // winograd runs a pass. What it forgets to write is NaN, and so is what lies behind the result.
 func (p *passes) winograd(t *testing.T, pass pass) []float32 {
 	t.Helper()
-	schemes := p.be.schemesFor(p.g)
-	if len(schemes) == 0 {
-		t.Fatalf("%+v: no algorithm", p.g)
-	}
-	wi := p.be.newWinograd(schemes[0], p.g, pass)
-	wi.weight = p.w
 	whole := make([]float32, p.elements[pass]+64)
 	for i := range whole {
 		whole[i] = float32(math.NaN())
 	}
 	dst := whole[:p.elements[pass]:p.elements[pass]]
-	switch pass {
-	case forward:
-		wi.convolve(dst, p.x, p.bias)
-	case inputGrad:
-		wi.convolve(dst, p.y, nil)
-	case weightGrad:
-		wi.weightGrad(dst, p.y, p.x)
-	}
+	p.run(t, pass, floats{wide: dst}, func(s []float32) floats { return floats{wide: s} })
 	for i, v := range whole[len(dst):] {
 		if v == v {
 			t.Fatalf("%+v, %s: wrote %d elements behind the end", p.g, passNames[pass], i)
 		}
 	}
 	return dst
+}
+
+// winogradBF16 is winograd with bfloat16 numbers for the factors, which lose nothing by it, and for the result.
+func (p *passes) winogradBF16(t *testing.T, pass pass) []uint16 {
+	t.Helper()
+	const nan = 0x7fff // which no sum gives
+	whole := slices.Repeat([]uint16{nan}, p.elements[pass]+64)
+	dst := whole[:p.elements[pass]:p.elements[pass]]
+	p.run(t, pass, floats{half: dst}, func(s []float32) floats { return floats{half: narrowed(s)} })
+	for i, v := range whole[len(dst):] {
+		if v != nan {
+			t.Fatalf("%+v, %s: wrote %d elements behind the end", p.g, passNames[pass], i)
+		}
+	}
+	return dst
+}
+
+// run runs a pass on factors that lie where from says.
+func (p *passes) run(t *testing.T, pass pass, dst floats, from func(s []float32) floats) {
+	t.Helper()
+	schemes := p.be.schemesFor(p.g)
+	if len(schemes) == 0 {
+		t.Fatalf("%+v: no algorithm", p.g)
+	}
+	wi := p.be.newWinograd(schemes[0], p.g, pass)
+	wi.weight = from(p.w)
+	switch pass {
+	case forward:
+		wi.scale, wi.relu = from(p.scale), p.scale != nil
+		wi.convolve(dst, from(p.x), from(p.bias))
+	case inputGrad:
+		wi.convolve(dst, from(p.y), floats{})
+	case weightGrad:
+		wi.weightGrad(dst, from(p.y), from(p.x))
+	}
+}
+
+// narrowed returns the numbers as bfloat16.
+func narrowed(s []float32) []uint16 {
+	half := make([]uint16, len(s))
+	plainHalf.narrowBF16(half, s)
+	return half
 }
 
 // plain runs a pass by the plain sum in float64.
@@ -158,6 +188,92 @@ func testWinograd(t *testing.T, precision backend.Precision, bound float64) {
 func TestWinograd(t *testing.T) {
 	for p, bound := range []float64{1e-6, 5e-6, 1e-2} {
 		testWinograd(t, backend.Precision(p), bound)
+	}
+}
+
+// testWinogradOfBFloat16 compares the passes of bfloat16 numbers with those of the same numbers in float32, whose results are
+// rounded: the bits are the same.
+func testWinogradOfBFloat16(t *testing.T, precision backend.Precision) {
+	t.Helper()
+	for i, g := range winogradShapes {
+		p := newPasses(g, uint64(i))
+		p.be.SetPrecision(precision)
+		if i%2 == 1 {
+			p.scale = slices.Clone(p.w[:p.g.K])
+		}
+		for _, s := range [][]float32{p.x, p.w, p.y, p.bias, p.scale} {
+			plainHalf.widenBF16(s, narrowed(s))
+		}
+		for j, name := range passNames {
+			got, want := p.winogradBF16(t, pass(j)), narrowed(p.winograd(t, pass(j)))
+			if !slices.Equal(got, want) {
+				t.Errorf("%+v, precision %d: %s of bfloat16 numbers differs from that of float32 numbers", p.g, precision, name)
+			}
+		}
+	}
+}
+
+func TestWinogradOfBFloat16(t *testing.T) {
+	for p := range precisionNames {
+		testWinogradOfBFloat16(t, backend.Precision(p))
+	}
+}
+
+// Convolutions of bfloat16 arrays, some of VGG16's among them, give the bits of those of float32 arrays at the precision that
+// serves them, rounded. Those of factors of different types do too.
+func TestConvolutionOfBFloat16(t *testing.T) {
+	for _, g := range []backend.ConvGeom{
+		{N: 8, C: 64, H: 32, W: 32, K: 64, PadH: 1, PadW: 1},
+		{N: 16, C: 128, H: 8, W: 8, K: 256, PadH: 1, PadW: 1},
+		{N: 16, C: 256, H: 4, W: 4, K: 256, PadH: 1, PadW: 1},
+		{N: 64, C: 256, H: 2, W: 2, K: 256, PadH: 1, PadW: 1},
+		{N: 18, C: 70, H: 9, W: 7, K: 75, PadH: 1, PadW: 1},
+		{N: 5, C: 3, H: 9, W: 7, K: 30, PadH: 1, PadW: 1},
+		{N: 5, C: 16, H: 1, W: 1, K: 30, PadH: 1, PadW: 1},
+		{N: 3, C: 12, H: 9, W: 7, K: 12, PadH: 1, PadW: 1, Groups: 12},
+	} {
+		p := newPasses(g, 5)
+		g := p.g
+		scale := slices.Clone(p.w[:g.K])
+		g.ReLU = true
+		array := func(half bool, s []float32) backend.Array {
+			dtype := backend.Float32
+			if half {
+				dtype = backend.BFloat16
+			}
+			a := backend.Array{Buffer: p.be.NewBuffer(dtype, len(s)), Len: len(s)}
+			floatsOf(a).store(0, s)
+			return a
+		}
+		for _, s := range [][]float32{p.x, p.w, p.y, p.bias, scale} {
+			plainHalf.widenBF16(s, narrowed(s))
+		}
+		call := func(be *Backend, j pass, half, second bool) backend.Array {
+			dst := array(half, make([]float32, p.elements[j]))
+			switch j {
+			case forward:
+				be.Conv2d(dst, array(half, p.x), array(second, p.w), array(half, scale), array(half, p.bias), g)
+			case inputGrad:
+				be.Conv2dInputGrad(dst, array(half, p.y), array(second, p.w), g)
+			case weightGrad:
+				be.Conv2dWeightGrad(dst, array(half, p.y), array(second, p.x), g)
+			}
+			return dst
+		}
+		for j, name := range passNames {
+			for _, second := range []bool{true, false} {
+				none := array(true, nil)
+				other := array(second, nil)
+				wide, half := p.be.convolutionOf(none, other, g, pass(j))
+				if !half {
+					t.Fatalf("%+v, %s: convolutionOf found no array of half width", g, name)
+				}
+				got, want := data[uint16](call(p.be, pass(j), true, second)), narrowed(data[float32](call(wide, pass(j), false, false)))
+				if !slices.Equal(got, want) {
+					t.Errorf("%+v, %s (%s), both bfloat16: %t: differs from that of float32 numbers", g, name, wide.algorithm(g, pass(j)), second)
+				}
+			}
+		}
 	}
 }
 

@@ -61,8 +61,8 @@ func widenBF16(bits int, dst, src Mem) {
 }
 
 func narrowBF16(bits int, dst, src Mem) {
-	even, bias, quiet := word("halfEven", 1), word("halfBias", 0x7fff), word("halfQuiet", 0x40)
 	if bits == 512 {
+		even, bias, quiet := word("halfEven", 1), word("halfBias", 0x7fff), word("halfQuiet", 0x40)
 		u, up, r, nan := ZMM(), ZMM(), ZMM(), K()
 		VMOVDQU32(src, u)
 		VPSRLD(Imm(16), u, up)
@@ -77,25 +77,31 @@ func narrowBF16(bits int, dst, src Mem) {
 	}
 	var halves [2]reg.VecVirtual
 	for i := range halves {
-		u, up, r, nan, t := YMM(), YMM(), YMM(), YMM(), YMM()
+		u := YMM()
 		VMOVDQU(src.Offset(32*i), u)
-		VPSRLD(Imm(16), u, up)
-		VPBROADCASTD(even, t)
-		VPAND(t, up, r)
-		VPBROADCASTD(bias, t)
-		VPADDD(t, r, r)
-		VPADDD(u, r, r)
-		VPSRLD(Imm(16), r, r)
-		VCMPPS(Imm(3), u, u, nan)
-		VPBROADCASTD(quiet, t)
-		VPOR(t, up, up)
-		VPBLENDVB(nan, up, r, r)
-		halves[i] = r
+		halves[i] = roundBF16(u)
 	}
 	both := YMM()
 	VPACKUSDW(halves[1], halves[0], both)
 	VPERMQ(Imm(0xd8), both, both)
 	VMOVDQU(both, dst)
+}
+
+// roundBF16 returns the eight elements of u as bfloat16 in the lower halves of words.
+func roundBF16(u reg.VecVirtual) reg.VecVirtual {
+	up, r, nan, t := YMM(), YMM(), YMM(), YMM()
+	VPSRLD(Imm(16), u, up)
+	VPBROADCASTD(word("halfEven", 1), t)
+	VPAND(t, up, r)
+	VPBROADCASTD(word("halfBias", 0x7fff), t)
+	VPADDD(t, r, r)
+	VPADDD(u, r, r)
+	VPSRLD(Imm(16), r, r)
+	VCMPPS(Imm(3), u, u, nan) // unordered
+	VPBROADCASTD(word("halfQuiet", 0x40), t)
+	VPOR(t, up, up)
+	VPBLENDVB(nan, up, r, r)
+	return r
 }
 
 func widenF16(bits int, dst, src Mem) {

@@ -96,8 +96,11 @@ func (l linear) plain() linear {
 // winograd writes the transforms of all schemes, and what scatters their results.
 func winograd() {
 	transforms([]int{512, 256}, transform)
-	scatter8()
-	touch8()
+	scatter8(false)
+	scatter8(true)
+	touch8(false)
+	touch8(true)
+	transpose8BF16()
 }
 
 // transforms calls transform for the maps of all schemes, for vectors of the given sizes.
@@ -302,18 +305,28 @@ func combine(terms []term, vector func() reg.VecVirtual, factor func(float64) Op
 	return acc
 }
 
+// stored returns what the name of a function says of where elements lie, the type of these, and their size: float32 or
+// bfloat16.
+func stored(half bool) (suffix, element string, size uint8) {
+	if half {
+		return "BF16", "uint16", 2
+	}
+	return "", "float32", 4
+}
+
 // touch8 writes the prefetching of blocks.
-func touch8() {
-	TEXT("touch8", NOSPLIT, "func(src *float32, lanes *[8]int, blocks *int, n int)")
+func touch8(half bool) {
+	suffix, element, size := stored(half)
+	TEXT("touch8"+suffix, NOSPLIT, "func(src *"+element+", lanes *[8]int, blocks *int, n int)")
 	Pragma("noescape")
-	Doc("touch8 has n > 0 blocks of eight elements of each of eight lanes fetched into the first cache: src[lanes[l]+blocks[b]+i]. They may lie anywhere.")
+	Doc("touch8" + suffix + " has n > 0 blocks of eight elements of each of eight lanes fetched into the first cache: src[lanes[l]+blocks[b]+i]. They may lie anywhere.")
 	src := Load(Param("src"), GP64())
 	lanes := Load(Param("lanes"), GP64())
 	var lane [8]reg.Register
 	for l := range lane {
 		r := GP64()
 		MOVQ(Mem{Base: lanes, Disp: 8 * l}, r)
-		LEAQ(Mem{Base: src, Index: r, Scale: 4}, r)
+		LEAQ(Mem{Base: src, Index: r, Scale: size}, r)
 		lane[l] = r
 	}
 	blocks := Load(Param("blocks"), GP64())
@@ -322,7 +335,7 @@ func touch8() {
 	at := GP64()
 	MOVQ(Mem{Base: blocks}, at)
 	for _, l := range lane {
-		PREFETCHT0(Mem{Base: l, Index: at, Scale: 4})
+		PREFETCHT0(Mem{Base: l, Index: at, Scale: size})
 	}
 	ADDQ(Imm(8), blocks)
 	DECQ(n)
@@ -330,21 +343,26 @@ func touch8() {
 	RET()
 }
 
-// scatter8 writes the opposite of transpose8.
-func scatter8() {
-	TEXT("scatter8x8", NOSPLIT, "func(dst *float32, lanes *[8]int, blocks *int, src *float32, width int, n int, plus float32)")
+// scatter8 writes the opposite of transpose8, for elements that become bfloat16 if half is true.
+func scatter8(half bool) {
+	suffix, element, size := stored(half)
+	TEXT("scatter8x8"+suffix, NOSPLIT, "func(dst *"+element+", lanes *[8]int, blocks *int, src *float32, width int, n int, plus float32)")
 	Pragma("noescape")
-	Doc(
-		"scatter8x8 writes n blocks of eight elements of each of eight lanes:",
+	lines := []string{
+		"scatter8x8" + suffix + " writes n blocks of eight elements of each of eight lanes:",
 		"dst[lanes[l]+blocks[b]+i] = src[(8·b+i)·width + l] + plus. It needs AVX2.",
-	)
+	}
+	if half {
+		lines = append(lines, "What it writes is bfloat16, rounded to nearest even.")
+	}
+	Doc(lines...)
 	dst := Load(Param("dst"), GP64())
 	lanes := Load(Param("lanes"), GP64())
 	var lane [8]reg.Register
 	for l := range lane {
 		r := GP64()
 		MOVQ(Mem{Base: lanes, Disp: 8 * l}, r)
-		LEAQ(Mem{Base: dst, Index: r, Scale: 4}, r)
+		LEAQ(Mem{Base: dst, Index: r, Scale: size}, r)
 		lane[l] = r
 	}
 	blocks := Load(Param("blocks"), GP64())
@@ -363,18 +381,83 @@ func scatter8() {
 	Label("block")
 	at := GP64()
 	MOVQ(Mem{Base: blocks}, at)
-	for half := range 2 {
+	var first [4]reg.VecVirtual // elements 0…3 of lanes i and i+4, where the type is half as wide
+	for part := range 2 {
 		var x, t [4]reg.VecVirtual
 		for i := range x {
-			// Lanes 0…7 of element 4·half+i.
+			// Lanes 0…7 of element 4·part+i.
 			x[i] = YMM()
 			VADDPS(Mem{Base: src}, plus, x[i])
 			ADDQ(width, src)
+			if half {
+				x[i] = roundBF16(x[i])
+			}
 			t[i] = YMM()
 		}
 		transpose4(x, t, func(i int, row reg.VecVirtual) { // four elements of lane i and of lane i+4
-			VMOVUPS(row.AsX(), Mem{Base: lane[i], Index: at, Scale: 4, Disp: 16 * half})
-			VEXTRACTF128(Imm(1), row, Mem{Base: lane[i+4], Index: at, Scale: 4, Disp: 16 * half})
+			disp := 16 * part
+			if half {
+				if part == 0 {
+					first[i] = row
+					return
+				}
+				VPACKUSDW(row, first[i], row)
+				disp = 0
+			}
+			VMOVUPS(row.AsX(), Mem{Base: lane[i], Index: at, Scale: size, Disp: disp})
+			VEXTRACTF128(Imm(1), row, Mem{Base: lane[i+4], Index: at, Scale: size, Disp: disp})
+		})
+	}
+	ADDQ(Imm(8), blocks)
+	DECQ(n)
+	JNZ(LabelRef("block"))
+	Label("done")
+	VZEROUPPER()
+	RET()
+}
+
+// transpose8BF16 writes transpose8 for elements that lie as bfloat16.
+func transpose8BF16() {
+	TEXT("transpose8x8BF16", NOSPLIT, "func(dst *float32, width int, src *uint16, lanes *[8]int, blocks *int, n int)")
+	Pragma("noescape")
+	Doc(
+		"transpose8x8BF16 packs n blocks of eight elements of each of eight lanes, which are bfloat16 and become float32:",
+		"dst[(8·b+i)·width + l] = src[lanes[l]+blocks[b]+i]. It needs AVX2.",
+	)
+	dst := Load(Param("dst"), GP64())
+	width := Load(Param("width"), GP64())
+	src := Load(Param("src"), GP64())
+	lanes := Load(Param("lanes"), GP64())
+	SHLQ(Imm(2), width)
+	var lane [8]reg.Register
+	for l := range lane {
+		r := GP64()
+		MOVQ(Mem{Base: lanes, Disp: 8 * l}, r)
+		LEAQ(Mem{Base: src, Index: r, Scale: 2}, r)
+		lane[l] = r
+	}
+	blocks := Load(Param("blocks"), GP64())
+	n := Load(Param("n"), GP64())
+	zero := YMM()
+	VXORPS(zero, zero, zero)
+	TESTQ(n, n)
+	JZ(LabelRef("done"))
+	Label("block")
+	at := GP64()
+	MOVQ(Mem{Base: blocks}, at)
+	// Lanes i and i+4: elements 0…3 and 4…7, each with zeros below it.
+	var low, high, t [4]reg.VecVirtual
+	for i := range low {
+		high[i], low[i], t[i] = YMM(), YMM(), YMM()
+		VMOVDQU(Mem{Base: lane[i], Index: at, Scale: 2}, high[i].AsX())
+		VINSERTI128(Imm(1), Mem{Base: lane[i+4], Index: at, Scale: 2}, high[i], high[i])
+		VPUNPCKLWD(high[i], zero, low[i])
+		VPUNPCKHWD(high[i], zero, high[i])
+	}
+	for _, x := range [][4]reg.VecVirtual{low, high} {
+		transpose4(x, t, func(_ int, row reg.VecVirtual) {
+			VMOVUPS(row, Mem{Base: dst})
+			ADDQ(width, dst)
 		})
 	}
 	ADDQ(Imm(8), blocks)
