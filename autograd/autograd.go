@@ -27,6 +27,7 @@ type Variable[T any] struct {
 	version      uint64 // the value's version when node made it
 	requiresGrad bool
 	noGrad       bool
+	mark         uint8
 	hooks        []*func(grad T)
 	watch        *Watch[T] // a pointer, as it takes less room in a value and a node
 }
@@ -171,8 +172,15 @@ func (v *Variable[T]) MarkWatch(w Watch[T]) {
 	}
 }
 
-// TakeWatch gives a fresh value the watch of another.
-func (v *Variable[T]) TakeWatch(from *Variable[T]) { v.watch = from.watch }
+// Take gives a fresh value the watch and the mark of another.
+func (v *Variable[T]) Take(from *Variable[T]) { v.watch, v.mark = from.watch, from.mark }
+
+// Mark returns the mark that the value carries, 0 if it has none. It is the
+// business of the values' package; the tape hands it on as it does the no-grad mark.
+func (v *Variable[T]) Mark() uint8 { return v.mark }
+
+// SetMark marks a fresh value; 0 takes the mark off.
+func (v *Variable[T]) SetMark(mark uint8) { v.mark = mark }
 
 // MarkRequiresGrad makes a leaf ask for a gradient, or no longer.
 func (v *Variable[T]) MarkRequiresGrad(on bool) {
@@ -259,6 +267,9 @@ func handOn[T Value[T]](out T, inputs []T) {
 		}
 		if xv.watch != nil && v.watch == nil {
 			v.watch = xv.watch
+		}
+		if v.mark == 0 {
+			v.mark = xv.mark
 		}
 	}
 }

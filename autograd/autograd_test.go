@@ -333,7 +333,7 @@ func TestWatch(t *testing.T) {
 		}, []string{"set 2 5 = 2"}, nil, true},
 		{"handed on", func(w autograd.Watch[*num]) *num {
 			y := &num{v: 4}
-			y.TakeWatch(&watched(2, w).Variable)
+			y.Take(&watched(2, w).Variable)
 			return square(y)
 		}, []string{"mul 4 4 = 16"}, nil, true},
 		{"taken off", func(w autograd.Watch[*num]) *num {

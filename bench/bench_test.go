@@ -44,7 +44,7 @@ func pretend(how string) error {
 		return nil
 	}
 	out := json.NewEncoder(os.Stdout)
-	if err := out.Encode(answer{Versions: map[string]string{"torch": "9.9"}}); err != nil {
+	if err := out.Encode(answer{Versions: map[string]string{"torch": "9.9"}, Note: "stands in"}); err != nil {
 		return err
 	}
 	var row spec
@@ -117,7 +117,7 @@ func TestRun(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Setenv(standIn, tt.how)
 			o := options{
-				python: self, run: tt.run, rounds: 3, threads: 1, compile: true, tiny: true, copied: 1 << 16,
+				others: []program{{"PyTorch", []string{self}}}, run: tt.run, rounds: 3, threads: 1, compile: true, tiny: true, copied: 1 << 16,
 				json: filepath.Join(dir, "r.json"), markdown: filepath.Join(dir, "r.md"),
 			}
 			chosen, err := choose(rows(0), tt.run)
@@ -147,7 +147,7 @@ func TestRun(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := r.Rows[0]
-			if diff := cmp.Diff([]float64{0.5, 0.5, 0.5}, got.PyTorch); diff != "" || len(got.Wick) != 3 || got.Variant != "channels_last" {
+			if diff := cmp.Diff([]float64{0.5, 0.5, 0.5}, got.Other); diff != "" || len(got.Wick) != 3 || got.Variant != "channels_last" {
 				t.Errorf("got the row %+v, want 3 turns of each side, PyTorch's 0.5 with channels_last", got)
 			}
 			if b, err := os.ReadFile(o.markdown); err != nil || !strings.Contains(string(b), "| relu/forward | ") {
@@ -194,6 +194,33 @@ func TestRows(t *testing.T) {
 	}
 }
 
+// TestEpochOfFiles makes an epoch of pictures that are there already.
+func TestEpochOfFiles(t *testing.T) {
+	data := t.TempDir()
+	if err := makeCIFAR10(data, 20); err != nil {
+		t.Fatal(err)
+	}
+	s := size{tiny: true, dir: t.TempDir(), data: data}
+	w, err := tutorial(s, 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found, err := w.check(); err != nil || len(found) != 1 || found[0].Len() != 2 {
+		t.Errorf("got %v and the error %v, want the losses of two steps", found, err)
+	}
+	w.warm()
+	if losses := w.step(true)[0]; losses.Len() != 2 {
+		t.Errorf("got %d steps of 5 pictures, want 2 for 10 pictures", losses.Len())
+	}
+	if _, err := os.Stat(filepath.Join(s.dir, "model.safetensors")); err != nil {
+		t.Errorf("the model was not saved: %v", err)
+	}
+	s.tiny = false
+	if _, err := tutorial(s, 25); err == nil || !strings.Contains(err.Error(), "-epoch 25: "+data+" has 20 pictures, want 25") {
+		t.Errorf("got the error %v, want one that says how many pictures are there", err)
+	}
+}
+
 // TestPyTorch compares what all rows compute with the real PyTorch.
 func TestPyTorch(t *testing.T) {
 	python := os.Getenv("WICK_TORCH")
@@ -201,9 +228,81 @@ func TestPyTorch(t *testing.T) {
 		t.Skip("WICK_TORCH does not name an interpreter with torch, torchvision and numpy")
 	}
 	var table bytes.Buffer
-	o := options{python: python, script: "pytorch.py", rounds: 1, threads: 2, tiny: true, copied: 1 << 16}
+	o := options{others: []program{{"PyTorch", []string{python, "pytorch.py"}}}, rounds: 1, threads: 2, tiny: true, copied: 1 << 16}
 	if err := run(&table, o, rows(10)); err != nil {
 		t.Errorf("%v\n%s", err, &table)
+	}
+}
+
+// TestPeers compares with GoMLX and Gorgonia, whose modules are a large download.
+func TestPeers(t *testing.T) {
+	if os.Getenv("WICK_PEERS") == "" {
+		t.Skip("WICK_PEERS is not set, which would let this test build bench/peers (180 MB from the module proxy)")
+	}
+	chosen, err := choose(rows(0), "^vgg16/(train|evaluate)/8$")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table bytes.Buffer
+	o := options{others: goLibraries("peers"), rounds: 1, threads: 2, tiny: true, copied: 1 << 16}
+	if err := run(&table, o, chosen); err != nil {
+		t.Errorf("%v\n%s", err, &table)
+	}
+	for _, want := range []string{"vgg16/train/8, GoMLX ", "vgg16/evaluate/8, Gorgonia ", "the other/Wick", "\nGoMLX: its backend in pure Go", "gorgonia.org/gorgonia v0.9"} {
+		if !strings.Contains(table.String(), want) {
+			t.Errorf("got the table\n%s\nwant %q in it", &table, want)
+		}
+	}
+}
+
+// TestSides has two other sides in one table.
+func TestSides(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(standIn, "well")
+	chosen, err := choose(rows(0), "^relu/forward$")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table bytes.Buffer
+	o := options{others: []program{{"Ann", []string{self}}, {"Bob", []string{self}}}, rounds: 2, threads: 1, tiny: true, copied: 1 << 16}
+	if err := run(&table, o, chosen); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"relu/forward, Ann ", "relu/forward, Bob ", " the other/Wick ", "\nAnn: stands in\nBob: stands in\n"} {
+		if !strings.Contains(table.String(), want) {
+			t.Errorf("got the table\n%s\nwant %q in it", &table, want)
+		}
+	}
+	if strings.Contains(table.String(), "PyTorch") {
+		t.Errorf("got the table\n%s\nwant no word of PyTorch, which took no part", &table)
+	}
+}
+
+// TestWarm has a step that is made only to be timed: what comes before is its short form.
+func TestWarm(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(standIn, "well")
+	warmed, made := 0, 0
+	long := row{name: "long", make: func(s size) (*work, error) {
+		w := function("relu", args{}, nil, func(in []*tensor.Tensor) *tensor.Tensor { return in[0].ReLU() }, tensor.Randn(2, 4))
+		step := w.step
+		w.check = func() ([]*tensor.Tensor, error) { return step(true), nil }
+		w.warm = func() { warmed++ }
+		w.step = func(bool) []*tensor.Tensor { made++; return nil }
+		return w, nil
+	}}
+	o := options{others: []program{{"PyTorch", []string{self}}}, rounds: 3, threads: 1, copied: 1 << 16}
+	if err := run(io.Discard, o, []row{long}); err != nil {
+		t.Fatal(err)
+	}
+	if warmed != 1 || made != 3 {
+		t.Errorf("got %d short forms and %d steps, want 1 and 3", warmed, made)
 	}
 }
 
@@ -244,8 +343,8 @@ func TestAgree(t *testing.T) {
 		{"within", []*tensor.Tensor{x}, []*tensor.Tensor{tensor.From([]float32{3, 5})}, 0.2, 1 / math.Sqrt(34), ""},
 		{"beyond", []*tensor.Tensor{x}, []*tensor.Tensor{tensor.From([]float32{3, 5})}, 0.1, 0, "is 0.17, want at most 0.1"},
 		{"NaN", []*tensor.Tensor{tensor.From([]float32{3, float32(math.NaN())})}, []*tensor.Tensor{x}, 1, 0, "is NaN"},
-		{"shapes", []*tensor.Tensor{x}, []*tensor.Tensor{tensor.Zeros(3)}, 1, 0, "result 0 is [2], PyTorch's [3]"},
-		{"numbers", []*tensor.Tensor{x}, nil, 1, 0, "got 1 results of Wick, 0 of PyTorch"},
+		{"shapes", []*tensor.Tensor{x}, []*tensor.Tensor{tensor.Zeros(3)}, 1, 0, "result 0 is [2], the other side's [3]"},
+		{"numbers", []*tensor.Tensor{x}, nil, 1, 0, "got 1 results of Wick, 0 of the other side"},
 		{"whole numbers", []*tensor.Tensor{tensor.From([]int{1, 2})}, []*tensor.Tensor{tensor.From([]int{1, 3})}, 0, 0, "relative error"},
 	} {
 		got, err := agree(tt.ours, tt.theirs, tt.tolerance)
@@ -273,9 +372,9 @@ func TestTable(t *testing.T) {
 		}
 	}
 	rows := []result{
-		{Name: "a", Wick: []float64{1, 1, 9}, PyTorch: []float64{2, 2, 2}, Flops: 5e9, Threads: 2, mean: "conv/forward"},
-		{Name: "b", Wick: []float64{2}, PyTorch: []float64{1}, Bytes: 4e9, Threads: 2, mean: "conv/backward"},
-		{Name: "c", Wick: []float64{0.01}, PyTorch: []float64{0.08}, Images: 2345, Threads: 1, mean: "conv/forward", Variant: "fused"},
+		{Name: "a", Wick: []float64{1, 1, 9}, Other: []float64{2, 2, 2}, Flops: 5e9, Threads: 2, mean: "conv/forward"},
+		{Name: "b", Wick: []float64{2}, Other: []float64{1}, Bytes: 4e9, Threads: 2, mean: "conv/backward"},
+		{Name: "c", Wick: []float64{0.01}, Other: []float64{0.08}, Images: 2345, Threads: 1, mean: "conv/forward", Variant: "fused"},
 		{Name: "d", Error: "it broke", mean: "conv/forward"},
 	}
 	p := machinePeak{GFlops: 10, GBytes: 8}
@@ -296,8 +395,26 @@ func TestTable(t *testing.T) {
 	for i := range means {
 		means[i].Ratio = math.Round(means[i].Ratio*1e6) / 1e6
 	}
-	if diff := cmp.Diff([]mean{{"conv", 3, 2}, {"conv/backward", 1, 0.5}, {"conv/forward", 2, 4}}, means); diff != "" {
+	if diff := cmp.Diff([]mean{{"conv", 3, 2}, {"conv/forward", 2, 4}}, means); diff != "" {
 		t.Errorf("means (-want +got):\n%s", diff)
+	}
+}
+
+func TestScaling(t *testing.T) {
+	r := report{Threads: 2, Against: []string{"PyTorch"}, Rows: []result{
+		{Name: "a", Threads: 2, Wick: []float64{1}, Other: []float64{2}},
+		{Name: "a/one-thread", Threads: 1, Wick: []float64{1.5}, Other: []float64{4}},
+		{Name: "b", Threads: 2, Wick: []float64{1}, Other: []float64{2}},
+		{Name: "c", Threads: 2, Error: "it broke"},
+		{Name: "c/one-thread", Threads: 1, Wick: []float64{1}, Other: []float64{2}},
+	}}
+	want := []string{"From 1 to 2 threads a gains 1.50 times (75 %) with Wick, 2.00 times (100 %) with PyTorch."}
+	if diff := cmp.Diff(want, r.scaling()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	r.Threads, r.Rows[0].Threads = 1, 1
+	if got := r.scaling(); len(got) != 0 {
+		t.Errorf("on one thread: got %q, want nothing", got)
 	}
 }
 

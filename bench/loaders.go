@@ -9,28 +9,30 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/datasets"
 	"github.com/wick-ml/wick/datasets/transforms"
 	"github.com/wick-ml/wick/layers"
 	"github.com/wick-ml/wick/optim"
+	"github.com/wick-ml/wick/sched"
 	"github.com/wick-ml/wick/tensor"
 )
 
-// makeCIFAR10 writes the training files of CIFAR-10 in their binary layout, with n
-// pictures, a multiple of 5, that are made up.
+// makeCIFAR10 writes the files of CIFAR-10 in their binary layout, with n training
+// pictures, a multiple of 5, and a fifth as many test pictures, all made up.
 func makeCIFAR10(dir string, n int) error {
 	const record = 1 + 3*32*32
 	folder := filepath.Join(dir, "cifar-10-batches-bin")
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
-	bytes := tensor.NewGenerator(1).RandInt(0, 256, n*record).ToDType(tensor.Uint8).Bytes()
+	bytes := tensor.NewGenerator(1).RandInt(0, 256, (n+n/5)*record).ToDType(tensor.Uint8).Bytes()
 	for at := 0; at < len(bytes); at += record {
 		bytes[at] %= 10 // the label
 	}
-	part := len(bytes) / 5
-	for i := range 5 {
-		if err := os.WriteFile(filepath.Join(folder, fmt.Sprintf("data_batch_%d.bin", i+1)), bytes[i*part:(i+1)*part], 0o600); err != nil {
+	part := len(bytes) / 6
+	for i, name := range []string{"data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"} {
+		if err := os.WriteFile(filepath.Join(folder, name+".bin"), bytes[i*part:(i+1)*part], 0o600); err != nil {
 			return err
 		}
 	}
@@ -134,32 +136,57 @@ func makeJPEG(path string, width, height, seed int) error {
 	return f.Close()
 }
 
-// tutorial is an epoch of the tutorial on so many pictures.
+// tutorial is an epoch of the tutorial's script: so many training pictures, flipped
+// at random, with Adam and MultiStepLR, the model saved, and a fifth as many test
+// pictures.
 func tutorial(s size, pictures int) (*work, error) {
 	pictures = (s.of(pictures, 10) + 4) / 5 * 5
-	if err := makeCIFAR10(s.dir, pictures); err != nil {
-		return nil, err
+	dir := s.data
+	if dir == "" {
+		dir = s.dir
+		if err := makeCIFAR10(dir, pictures); err != nil {
+			return nil, err
+		}
 	}
-	set, err := openCIFAR10(s.dir, 0.5)
+	open := func(train bool, transform ...transforms.Transform) (datasets.Dataset, error) {
+		set, err := datasets.NewCIFAR10(dir, datasets.CIFAR10Opts{Train: train, Transform: transforms.Compose(append(transform, transforms.ToTensor())...)})
+		if err != nil {
+			return nil, err
+		}
+		n := pictures
+		if !train {
+			n /= 5
+		}
+		if n > set.Len() {
+			return nil, fmt.Errorf("-epoch %d: %s has %d pictures, want %d", pictures, dir, set.Len(), n)
+		}
+		return datasets.Slice(set, 0, n), nil
+	}
+	flipped, err := open(true, transforms.RandomHorizontalFlip(0.5))
 	if err != nil {
 		return nil, err
 	}
-	ordered, err := openCIFAR10(s.dir, 1)
+	ordered, err := open(true)
+	if err != nil {
+		return nil, err
+	}
+	test, err := open(false)
 	if err != nil {
 		return nil, err
 	}
 	cfg, m := vgg16(s)
 	batch := s.of(64, 5)
 	w := &work{
-		spec:    spec{Op: "epoch", Args: args{Cfg: cfg, Train: true, Batch: batch, Dir: s.dir}, Layouts: true},
+		spec:    spec{Op: "epoch", Args: args{Cfg: cfg, Train: true, Batch: batch, Dir: dir, Pictures: pictures}, Layouts: true},
 		tensors: state(m), tolerance: 0.01,
-		images: float64(pictures), flops: vggFlops(cfg, pictures, true),
+		images: float64(pictures), flops: vggFlops(cfg, pictures, true) + vggFlops(cfg, pictures/5, false),
 	}
 	criterion := layers.CrossEntropyLoss{}
 	optimizer := optim.NewAdam(layers.Parameters(m), 0.001)
-	run := func(loader *datasets.DataLoader, most int) ([]*tensor.Tensor, error) {
+	scheduler := sched.NewMultiStepLR(optimizer, []int{75, 150}, 0.5)
+	// Both passes count what is right and add up the losses, as the tutorial's do.
+	train := func(loader *datasets.DataLoader, most int) (losses []float32, err error) {
 		layers.Train(m)
-		var losses []float32
 		correct := 0
 		for images, labels := range loader.All() {
 			optimizer.ZeroGrad()
@@ -174,18 +201,45 @@ func tutorial(s size, pictures int) (*work, error) {
 				break
 			}
 		}
-		return []*tensor.Tensor{tensor.From(losses)}, loader.Err()
+		return losses, loader.Err()
 	}
-	loader := &datasets.DataLoader{Dataset: set, BatchSize: batch, Shuffle: true, Seed: 1}
+	evaluate := func(loader *datasets.DataLoader) error {
+		layers.Eval(m)
+		total, correct := 0.0, 0
+		for images, labels := range autograd.NoGrad(loader.All()) {
+			out := m.Forward(images)
+			total += criterion.Forward(out, labels).Item()
+			_, prediction := out.Max(1)
+			correct += tensor.CountEqual(prediction, labels)
+		}
+		return loader.Err()
+	}
+	trainLoader := &datasets.DataLoader{Dataset: flipped, BatchSize: batch, Shuffle: true, Seed: 1}
+	testLoader := &datasets.DataLoader{Dataset: test, BatchSize: batch}
+	epochs := 0
 	w.step = func(bool) []*tensor.Tensor {
-		losses, err := run(loader, -1)
+		epochs++
+		scheduler.StepTo(epochs)
+		losses, err := train(trainLoader, -1)
+		if err == nil {
+			err = layers.Save(filepath.Join(s.dir, "model.safetensors"), m)
+		}
+		if err == nil {
+			err = evaluate(testLoader)
+		}
 		if err != nil {
 			panic(err)
 		}
-		return losses
+		return []*tensor.Tensor{tensor.From(losses)}
+	}
+	w.warm = func() {
+		if _, err := train(trainLoader, 10); err != nil {
+			panic(err)
+		}
 	}
 	w.check = func() ([]*tensor.Tensor, error) {
-		return run(&datasets.DataLoader{Dataset: ordered, BatchSize: batch}, 2)
+		losses, err := train(&datasets.DataLoader{Dataset: ordered, BatchSize: batch}, 2)
+		return []*tensor.Tensor{tensor.From(losses)}, err
 	}
 	return w, nil
 }

@@ -1,22 +1,24 @@
 // Command bench measures Wick side by side with PyTorch on this machine: the two
 // take turns, step by step, in one run, and the table shows medians and their
 // ratio. Both start from the same weights and see the same inputs, and what they
-// compute is compared before anything is timed.
+// compute is compared before anything is timed. With -peers the other side is not
+// PyTorch but GoMLX and Gorgonia, as far as they run the same net.
 //
 //	python3 -m venv /tmp/torch && /tmp/torch/bin/pip install torch==2.15.0 torchvision numpy
 //	go run ./bench -python /tmp/torch/bin/python              # all rows but the slowest
 //	go run ./bench -python /tmp/torch/bin/python -run vgg16   # those whose names match, the slowest too
+//	go run ./bench -peers                                     # minutes: the peers are slow
 //	go run ./bench -list
 package main
 
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"math"
 	"os"
 	"regexp"
@@ -31,10 +33,11 @@ import (
 
 // options are the command line's.
 type options struct {
-	python, script  string
+	others          []program // what Wick is compared with
 	run             string
 	rounds, threads int
 	epoch           int
+	data            string
 	compile         bool
 	json, markdown  string
 	tiny            bool // rows so small that a test runs them
@@ -45,12 +48,13 @@ func main() {
 	log.SetFlags(0)
 	log.SetPrefix("bench: ")
 	o := options{copied: 128 << 20} // far more than the caches hold
-	flag.StringVar(&o.python, "python", "python3", "interpreter that has torch, torchvision and numpy")
-	flag.StringVar(&o.script, "script", "bench/pytorch.py", "PyTorch's side")
+	python := flag.String("python", "python3", "interpreter that has torch, torchvision and numpy")
+	peers := flag.Bool("peers", false, "compare with GoMLX and Gorgonia (bench/peers) instead of PyTorch, in rows vgg16/…; those with 8 pictures if -run names none")
 	flag.StringVar(&o.run, "run", "", "run the rows whose names match this regular expression, the slowest too")
 	flag.IntVar(&o.rounds, "rounds", 7, "timed turns of each side")
 	flag.IntVar(&o.threads, "threads", runtime.NumCPU(), "threads of each side")
 	flag.IntVar(&o.epoch, "epoch", 0, "add the row epoch/vgg16, an epoch of the tutorial on so many pictures a turn")
+	flag.StringVar(&o.data, "data", "", "folder with cifar-10-batches-py, whose pictures the row epoch/vgg16 takes; otherwise they are made up")
 	flag.BoolVar(&o.compile, "compile", false, "let torch.compile take part (needs a C++ compiler, and minutes)")
 	flag.StringVar(&o.json, "json", "", "write all times to this file")
 	flag.StringVar(&o.markdown, "markdown", "", "write the table to this file, as Markdown")
@@ -58,6 +62,11 @@ func main() {
 	flag.Parse()
 	if flag.NArg() > 0 {
 		log.Fatalf("got %q behind the flags, want nothing", flag.Args())
+	}
+	o.others = []program{{"PyTorch", []string{*python, "bench/pytorch.py"}}}
+	if *peers {
+		o.others = goLibraries("bench/peers")
+		o.run = cmp.Or(o.run, "^vgg16/(train|evaluate)/8$")
 	}
 	if o.rounds < 1 || o.threads < 1 || o.epoch < 0 {
 		log.Fatal("-rounds and -threads take 1 or more, -epoch 0 or more")
@@ -81,6 +90,14 @@ func main() {
 	}
 	if err := run(os.Stdout, o, chosen); err != nil {
 		log.Fatal(err)
+	}
+}
+
+// goLibraries are the other deep-learning libraries in Go; dir is peers', a module of its own.
+func goLibraries(dir string) []program {
+	return []program{
+		{"GoMLX", []string{"go", "-C", dir, "run", ".", "gomlx"}},
+		{"Gorgonia", []string{"go", "-C", dir, "run", ".", "gorgonia"}},
 	}
 }
 
@@ -109,33 +126,47 @@ func run(w io.Writer, o options, chosen []row) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	other, err := start(dir, o.python, o.script)
-	if err != nil {
-		return err
-	}
-	defer other.stop()
-
-	peak := newPeakMeter(o.threads, o.copied)
+	var others []*side
 	r := &report{
-		Date: time.Now(), Machine: machine(), Load: load(), Go: runtime.Version(), Versions: other.versions,
+		Date: time.Now(), Machine: machine(), Load: load(), Go: runtime.Version(), Versions: map[string]string{},
 		Threads: o.threads, Rounds: o.rounds, Compile: o.compile,
 	}
-	fmt.Fprintf(w, "%s\n\n%s\n", strings.Join(r.head(), "\n"), line(columns))
+	for _, p := range o.others {
+		other, err := start(dir, p)
+		if err != nil {
+			return err
+		}
+		defer other.stop()
+		others = append(others, other)
+		r.Against = append(r.Against, other.name)
+		maps.Copy(r.Versions, other.versions)
+		if other.note != "" {
+			r.Notes = append(r.Notes, other.name+": "+other.note)
+		}
+	}
+
+	peak := newPeakMeter(o.threads, o.copied)
+	fmt.Fprintf(w, "%s\n\n%s\n", strings.Join(r.head(), "\n"), line(r.columns()))
 	failed := 0
 	for _, row := range chosen {
-		found := compare(row, o, other, dir)
-		peak.measure()
-		r.Peak = peak.best
-		if found.Error != "" {
-			failed++
+		for _, other := range others {
+			found := compare(row, o, other, dir)
+			if len(others) > 1 {
+				found.Name += ", " + other.name
+			}
+			peak.measure()
+			r.Peak = peak.best
+			if found.Error != "" {
+				failed++
+			}
+			r.Rows = append(r.Rows, found)
+			fmt.Fprintln(w, line(found.cells(r.Peak, o.threads)))
 		}
-		r.Rows = append(r.Rows, found)
-		fmt.Fprintln(w, line(found.cells(r.Peak, o.threads)))
 	}
 	r.Means = geometricMeans(r.Rows)
 	for i, m := range r.Means {
 		if i == 0 {
-			fmt.Fprintln(w, "\ngeometric means of PyTorch/Wick")
+			fmt.Fprintln(w, "\ngeometric means of "+r.columns()[3])
 		}
 		fmt.Fprintf(w, "%-32s %10s %10s %13.2f\n", m.Name, fmt.Sprintf("%d rows", m.Rows), "", m.Ratio)
 	}
@@ -155,12 +186,12 @@ func run(w io.Writer, o options, chosen []row) error {
 		}
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %d rows failed", failed, len(chosen))
+		return fmt.Errorf("%d of %d rows failed", failed, len(r.Rows))
 	}
 	return nil
 }
 
-// variant is one of the ways in which PyTorch takes part.
+// variant is one of the ways in which the other side takes part.
 type variant struct {
 	index int
 	name  string
@@ -169,7 +200,7 @@ type variant struct {
 }
 
 // compare makes a row, compares what both sides compute, and times them.
-func compare(r row, o options, other *pytorch, dir string) result {
+func compare(r row, o options, other *side, dir string) result {
 	found := result{Name: r.name, mean: r.mean}
 	if err := measure(&found, r, o, other, dir); err != nil {
 		found.Error = err.Error()
@@ -177,14 +208,14 @@ func compare(r row, o options, other *pytorch, dir string) result {
 	return found
 }
 
-func measure(found *result, r row, o options, other *pytorch, dir string) error {
+func measure(found *result, r row, o options, other *side, dir string) error {
 	dir, err := os.MkdirTemp(dir, "row")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
 	tensor.ManualSeed(1)
-	work, err := r.make(size{tiny: o.tiny, dir: dir})
+	work, err := r.make(size{tiny: o.tiny, dir: dir, data: o.data})
 	if err != nil {
 		return err
 	}
@@ -225,7 +256,7 @@ func measure(found *result, r row, o options, other *pytorch, dir string) error 
 		return !slices.ContainsFunc(variants, func(v *variant) bool { return v.name == name })
 	})
 	if len(variants) == 0 {
-		return errors.New("no variant of PyTorch takes part")
+		return fmt.Errorf("no variant of %s takes part", other.name)
 	}
 	return turns(found, work, o, other, variants)
 }
@@ -237,7 +268,7 @@ func measure(found *result, r row, o options, other *pytorch, dir string) error 
 const minTurn, maxTurn = 0.02, 0.5
 
 // turns times both sides in turns.
-func turns(found *result, w *work, o options, other *pytorch, variants []*variant) error {
+func turns(found *result, w *work, o options, other *side, variants []*variant) error {
 	ours := func(steps int) float64 {
 		start := time.Now()
 		for range steps {
@@ -246,12 +277,17 @@ func turns(found *result, w *work, o options, other *pytorch, variants []*varian
 		return time.Since(start).Seconds() / float64(steps)
 	}
 	runtime.GC() // of what comparing left
-	fastest := min(ours(1), ours(1))
+	fastest, warm := 0.0, w.warm != nil
+	if warm {
+		w.warm()
+	} else {
+		fastest = min(ours(1), ours(1))
+	}
 	slowest := fastest
 	for _, v := range variants {
 		v.warm = math.Inf(1)
 		for range 2 {
-			t, err := other.time(v.index, 1)
+			t, err := other.time(v.index, 1, warm)
 			if err != nil {
 				return err
 			}
@@ -263,26 +299,30 @@ func turns(found *result, w *work, o options, other *pytorch, variants []*varian
 		fastest, slowest = min(fastest, v.warm), max(slowest, v.warm)
 	}
 	steps := int(max(1, min(math.Ceil(minTurn/max(fastest, 1e-9)), maxTurn/max(slowest, 1e-9))))
-	if o.tiny {
+	if o.tiny || warm {
 		steps = 1
 	}
-	// Variants that are behind by more than chance take no part in the rounds.
-	limit := math.Inf(1)
+	// Variants that are behind by more than chance take no part in the rounds; where
+	// a step is long, only the best does.
+	limit, behind := math.Inf(1), 1.1
+	if warm {
+		behind = 1
+	}
 	for _, v := range variants {
 		if steps > 1 {
-			t, err := other.time(v.index, steps)
+			t, err := other.time(v.index, steps, false)
 			if err != nil {
 				return err
 			}
 			v.warm = min(v.warm, t)
 		}
-		limit = min(limit, 1.1*v.warm)
+		limit = min(limit, behind*v.warm)
 	}
 	variants = slices.DeleteFunc(variants, func(v *variant) bool { return v.warm > limit })
 	for range o.rounds {
 		found.Wick = append(found.Wick, ours(steps))
 		for _, v := range variants {
-			t, err := other.time(v.index, steps)
+			t, err := other.time(v.index, steps, false)
 			if err != nil {
 				return err
 			}
@@ -292,7 +332,7 @@ func turns(found *result, w *work, o options, other *pytorch, variants []*varian
 	best := slices.MinFunc(variants, func(a, b *variant) int {
 		return cmp.Compare(median(a.times), median(b.times))
 	})
-	found.PyTorch, found.Variant = best.times, best.name
+	found.Other, found.Variant = best.times, best.name
 	return nil
 }
 
@@ -303,12 +343,12 @@ func agree(ours, theirs []*tensor.Tensor, tolerance float64) (worst float64, err
 		tolerance = 1e-5
 	}
 	if len(ours) != len(theirs) {
-		return 0, fmt.Errorf("got %d results of Wick, %d of PyTorch", len(ours), len(theirs))
+		return 0, fmt.Errorf("got %d results of Wick, %d of the other side", len(ours), len(theirs))
 	}
 	for i, x := range ours {
 		y := theirs[i]
 		if x.Len() != y.Len() || x.Dim() > 0 && y.Dim() > 0 && !x.Shape().Equal(y.Shape()) {
-			return 0, fmt.Errorf("result %d is %v, PyTorch's %v", i, x.Shape(), y.Shape())
+			return 0, fmt.Errorf("result %d is %v, the other side's %v", i, x.Shape(), y.Shape())
 		}
 		a, b := x.ToDType(tensor.Float64).Float64s(), y.ToDType(tensor.Float64).Float64s()
 		var difference, norm float64

@@ -21,7 +21,7 @@ type peakMeter struct {
 }
 
 // newPeakMeter returns one for so many threads, with a copy of so many bytes, and
-// measures five times.
+// measures often enough to meet the machine at rest.
 func newPeakMeter(threads, bytes int) *peakMeter {
 	m := &peakMeter{threads: threads, from: make([][]byte, threads), to: make([][]byte, threads)}
 	for t := range threads {
@@ -31,7 +31,7 @@ func newPeakMeter(threads, bytes int) *peakMeter {
 		}
 		copy(m.to[t], m.from[t])
 	}
-	for range 5 {
+	for range 20 {
 		m.measure()
 	}
 	return m

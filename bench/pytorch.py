@@ -1,9 +1,10 @@
 """PyTorch's side of bench. A command on each line of standard input, an answer on
-standard output, both JSON; pytorch.go has the other end.
+standard output, both JSON; side.go has the other end.
 
     setup   a row's description and its tensors     the variants that take part
     check   a variant                               what it computes, as files
     time    a variant, a number of steps            the seconds that they took
+            (or "warm": the row's short form)
 """
 
 import json
@@ -12,6 +13,7 @@ import pickle
 import signal
 import sys
 import time
+import warnings
 
 del sys.path[0]  # this folder, where libraries that ask for a module "pytorch" would find this file
 
@@ -92,13 +94,15 @@ def classifier(a, tensors, last, wrap, fused=False):
     model = load(VGG(a["cfg"]), state, last)
     images = laid(images, last)
     forward, criterion = wrap(model), nn.CrossEntropyLoss()
+    cast = lambda: torch.autocast("cpu", torch.bfloat16, enabled=a["dtype"] == "bfloat16")
     if a["train"]:
         optimizer = torch.optim.Adam(model.parameters(), lr=0.001, fused=fused)
 
         def step():
             model.train()
             optimizer.zero_grad()
-            loss = criterion(forward(images), labels)
+            with cast():
+                loss = criterion(forward(images), labels)
             loss.backward()
             optimizer.step()
             loss.item()
@@ -107,10 +111,10 @@ def classifier(a, tensors, last, wrap, fused=False):
         model.eval()
 
         def step():
-            with torch.no_grad():
+            with torch.no_grad(), cast():
                 out = forward(images)
                 criterion(out, labels).item()
-                return [out]
+                return [out.float()]
     return step
 
 
@@ -161,26 +165,27 @@ def function(op, a, tensors, last, wrap, wrt):
     return step
 
 
-def adam(a, tensors, **kind):
+def adam(tensors, wrap, **kind):
     half = len(tensors) // 2
     params = [t.clone().requires_grad_() for t in tensors[:half]]
     for p, g in zip(params, tensors[half:]):
         p.grad = g.clone()
-    optimizer = torch.optim.Adam(params, lr=0.001, **kind)
+    update = wrap(torch.optim.Adam(params, lr=0.001, **kind).step)
 
     def step():
-        optimizer.step()
+        update()
         return params
     return step
 
 
-def cifar10(a, transform):
-    """torchvision's CIFAR-10 of the files that the other side made."""
+def cifar10(a, transform, train=True):
+    """torchvision's CIFAR-10 of the real files where the folder has them, otherwise of those that the other side made."""
     if torchvision is None:
         raise RuntimeError("torchvision is not there")
-    base = os.path.join(a["dir"], "torchvision")
+    base, names = a["dir"], [f"data_batch_{i + 1}" for i in range(5)] + ["test_batch"]
+    if not os.path.exists(os.path.join(base, "cifar-10-batches-py")):
+        base = os.path.join(base, "torchvision")
     folder = os.path.join(base, "cifar-10-batches-py")
-    names = [f"data_batch_{i + 1}" for i in range(5)]
     if not os.path.exists(folder):
         os.makedirs(folder)
         for name in names:
@@ -190,12 +195,13 @@ def cifar10(a, transform):
         with open(os.path.join(folder, "batches.meta"), "wb") as f:
             pickle.dump({"label_names": [str(i) for i in range(10)]}, f)
 
-    class Made(torchvision.datasets.CIFAR10):
-        train_list = [[name, None] for name in names]
-        test_list = []
+    class Unsigned(torchvision.datasets.CIFAR10):
+        """Without the published sums, which made files do not have."""
+        train_list = [[name, None] for name in names[:5]]
+        test_list = [[names[5], None]]
         meta = {**torchvision.datasets.CIFAR10.meta, "md5": None}
 
-    return Made(base, train=True, transform=transform)
+    return Unsigned(base, train=train, transform=transform)
 
 
 def read_pictures(a, make, batch):
@@ -224,30 +230,55 @@ def center(a):
 
 
 def epoch(a, tensors, last, wrap, fused=False):
+    """An epoch of the tutorial's script; warm is ten of its steps, what is checked the losses of two."""
     model = load(VGG(a["cfg"]), tensors, last)
     forward, criterion = wrap(model), nn.CrossEntropyLoss()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.001, fused=fused)
+    scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones=[75, 150], gamma=0.5)
+    laid_out = lambda images: images.contiguous(memory_format=LAST) if last else images
 
-    def run(loader, most):
+    def train(loader, most):
         model.train()
-        total, correct, losses = 0.0, 0, []
-        for i, (images, labels) in enumerate(loader):
-            if i == most:
-                break
-            if last:
-                images = images.contiguous(memory_format=LAST)
+        correct, losses = 0, []
+        for images, labels in loader:
             optimizer.zero_grad()
-            out = forward(images)
+            out = forward(laid_out(images))
             loss = criterion(out, labels)
             loss.backward()
             optimizer.step()
             losses.append(loss.item())
-            total += losses[-1]
             correct += (out.argmax(1) == labels).sum().item()
+            if len(losses) == most:
+                break
         return [torch.tensor(losses)]
-    loader = lambda p, shuffle: torch.utils.data.DataLoader(cifar10(a, flip(p)), a["batch"], shuffle=shuffle)
-    whole, ordered = loader(0.5, True), loader(1.0, False)
-    return lambda: run(whole, -1), lambda: run(ordered, 2)
+
+    def test(loader):
+        model.eval()
+        total, correct = 0.0, 0
+        with torch.no_grad():
+            for images, labels in loader:
+                out = forward(laid_out(images))
+                total += criterion(out, labels).item()
+                correct += (out.argmax(1) == labels).sum().item()
+
+    def loader(train, transform, shuffle=False):
+        data = cifar10(a, transform, train)
+        few = torch.utils.data.Subset(data, range(a["pictures"] if train else a["pictures"] // 5))
+        return torch.utils.data.DataLoader(few, a["batch"], shuffle=shuffle)
+    whole, ordered = loader(True, flip(0.5), shuffle=True), loader(True, flip(0.0))
+    tested = loader(False, torchvision.transforms.ToTensor())
+    epochs = 0
+
+    def step():
+        nonlocal epochs
+        epochs += 1
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the tutorial's call is deprecated
+            scheduler.step(epochs)
+        train(whole, -1)
+        torch.save(model, os.path.join(a["scratch"], "model.pth"))
+        test(tested)
+    return step, lambda: train(ordered, 2), lambda: train(whole, 10)
 
 
 def variants(row):
@@ -256,7 +287,8 @@ def variants(row):
     tensors = read(row["tensors"])
     make = {"classifier": classifier, "block": block, "epoch": epoch}.get(op)
     if op == "adam":
-        return {name: lambda name=name: adam(a, tensors, **{name: True} if name else {}) for name in ("", "foreach", "fused")}
+        kinds = {name: lambda name=name: adam(tensors, lambda f: f, **{name: True} if name else {}) for name in ("", "foreach", "fused")}
+        return {**kinds, "compiled": lambda: adam(tensors, torch.compile)} if row["compile"] else kinds
     if op == "cifar10":
         return {"": lambda: read_pictures(a, lambda p: cifar10(a, flip(p)), a["batch"])}
     if op == "folder":
@@ -264,7 +296,8 @@ def variants(row):
     if make is None and op not in FUNCTIONS:
         raise RuntimeError(f"no row is called {op}")
     found = {}
-    for compiled in (False, True) if row["compile"] else (False,):
+    # An epoch's last batch is smaller, and torch.compile would compile for it while it is timed.
+    for compiled in (False, True) if row["compile"] and op != "epoch" else (False,):
         wrap = torch.compile if compiled else (lambda f: f)
         for last in (False, True) if row["layouts"] else (False,):
             for fused in (False, True) if a.get("train") else (False,):
@@ -280,7 +313,8 @@ def variants(row):
 
 class Variant:
     def __init__(self, build, compiled):
-        self.build, self.compiled, self.step, self.look = build, compiled, None, None
+        self.build, self.compiled = build, compiled
+        self.step = self.look = self.warm = None
 
     def results(self, checks):
         """Makes the variant and steps: for one that is compiled, within COMPILE_SECONDS."""
@@ -291,7 +325,7 @@ class Variant:
             signal.alarm(COMPILE_SECONDS)
         try:
             made = self.build()
-            self.step, self.look = made if isinstance(made, tuple) else (made, None)
+            self.step, self.look, self.warm = (*made, None, None)[:3] if isinstance(made, tuple) else (made, None, None)
             if self.look:
                 return self.look()
             found = []
@@ -314,7 +348,7 @@ def serve(config):
             torch.manual_seed(1)
             if c["row"]["compile"]:
                 torch._dynamo.reset()
-            made = variants(c["row"])
+            made = variants({**c["row"], "args": {**c["row"]["args"], "scratch": config["dir"]}})
             current = [Variant(build, "compiled" in name) for name, build in made.items()]
             return {"variants": list(made)}
         variant = current[c["variant"]]
@@ -332,7 +366,7 @@ def serve(config):
                 files.append({"file": name, "shape": list(t.shape), "dtype": str(t.dtype).removeprefix("torch.")})
             return {"tensors": files}
         if c["do"] == "time":
-            step = variant.step
+            step = variant.warm if c["warm"] else variant.step
             start = time.perf_counter()
             for _ in range(c["steps"]):
                 step()
@@ -349,7 +383,7 @@ def serve(config):
 
 # What libraries print must not come between the answers.
 out, sys.stdout = sys.stdout, sys.stderr
-versions = {"torch": torch.__version__, "numpy": np.__version__, "python": sys.version.split()[0], "abilities": torch.backends.cpu.get_cpu_capability()}
+versions = {"torch": f"{torch.__version__} ({torch.backends.cpu.get_cpu_capability()})", "numpy": np.__version__, "python": sys.version.split()[0]}
 if torchvision:
     versions["torchvision"] = torchvision.__version__
 print(json.dumps({"versions": versions}), file=out, flush=True)

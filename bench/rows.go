@@ -23,6 +23,7 @@ type row struct {
 type size struct {
 	tiny bool   // so small that a test runs it
 	dir  string // for files; the row has it for itself
+	data string // folder of the real CIFAR-10, or empty
 }
 
 // of returns full, or small where the work is to be tiny.
@@ -36,9 +37,12 @@ func (s size) of(full, small int) int {
 // work is a row made ready.
 type work struct {
 	spec    spec
-	tensors []*tensor.Tensor // what PyTorch's side starts from
+	tensors []*tensor.Tensor // what the other side starts from
 	// step is what is timed. If asked, it returns what it computed.
 	step func(results bool) []*tensor.Tensor
+	// warm is a short form of a step that is too long to be made without being timed;
+	// nil means that there is no need of one.
+	warm func()
 	// check returns what is compared; nil means the results of the first steps.
 	check     func() ([]*tensor.Tensor, error)
 	checks    int     // so many steps are compared; 0 means 1
@@ -48,7 +52,7 @@ type work struct {
 	flops, bytes, images float64 // of a step
 }
 
-// results returns what is compared with PyTorch's.
+// results returns what is compared with the other side's.
 func (w *work) results() ([]*tensor.Tensor, error) {
 	if w.check != nil {
 		return w.check()
@@ -70,7 +74,15 @@ func rows(epoch int) []row {
 	for _, batch := range []int{64, 1, 8, 256} {
 		for _, train := range []bool{true, false} {
 			name := map[bool]string{true: "train", false: "evaluate"}[train]
-			add(fmt.Sprintf("vgg16/%s/%d", name, batch), "", batch == 256, func(s size) *work { return vgg(s, batch, train) })
+			name = fmt.Sprintf("vgg16/%s/%d", name, batch)
+			add(name, "", batch == 256, func(s size) *work { return vgg(s, batch, train) })
+			if batch == 64 {
+				add(name+oneThread, "", false, func(s size) *work {
+					w := vgg(s, batch, train)
+					w.threads = 1
+					return w
+				})
+			}
 		}
 	}
 	add("block/basic", "", false, func(s size) *work { return residual(s, 64, 0) })

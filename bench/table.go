@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"runtime"
@@ -21,6 +22,8 @@ type report struct {
 	Load     string            `json:"load,omitempty"` // the system's load averages when the run began
 	Go       string            `json:"go"`
 	Versions map[string]string `json:"versions"`
+	Against  []string          `json:"against"`         // what Wick is compared with
+	Notes    []string          `json:"notes,omitempty"` // on what takes part there
 	Threads  int               `json:"threads"`
 	Rounds   int               `json:"rounds"`
 	Compile  bool              `json:"compile"`
@@ -34,11 +37,11 @@ type result struct {
 	Name     string    `json:"name"`
 	Error    string    `json:"error,omitempty"`
 	Wick     []float64 `json:"wick,omitempty"`
-	PyTorch  []float64 `json:"pytorch,omitempty"` // of the best variant
-	Variant  string    `json:"variant"`           // the best
+	Other    []float64 `json:"other,omitempty"` // of the other side's best variant
+	Variant  string    `json:"variant"`         // the best
 	Tried    []string  `json:"tried,omitempty"`
 	Dropped  []string  `json:"dropped,omitempty"` // compiled variants that took no part, and why
-	RelError float64   `json:"relative_error"`    // of Wick's results against PyTorch's, the largest of all tensors
+	RelError float64   `json:"relative_error"`    // of Wick's results against the other side's, the largest of all tensors
 	Threads  int       `json:"threads"`
 
 	Flops  float64 `json:"flops,omitempty"` // of a step
@@ -55,8 +58,8 @@ type mean struct {
 	Ratio float64 `json:"ratio"`
 }
 
-// ratio is PyTorch's time over Wick's.
-func (r result) ratio() float64 { return median(r.PyTorch) / median(r.Wick) }
+// ratio is the other side's time over Wick's.
+func (r result) ratio() float64 { return median(r.Other) / median(r.Wick) }
 
 // rate is what Wick does in a second, with its unit.
 func (r result) rate() string {
@@ -94,13 +97,20 @@ func (r result) ofPeak(p machinePeak, threads int) string {
 	return ""
 }
 
-var columns = []string{"", "Wick", "PyTorch", "PyTorch/Wick", "Wick's rate", "of peak", "PyTorch's best"}
+// columns returns the table's heads.
+func (r *report) columns() []string {
+	other := "the other"
+	if len(r.Against) == 1 {
+		other = r.Against[0]
+	}
+	return []string{"", "Wick", other, other + "/Wick", "Wick's rate", "of peak", other + "'s best"}
+}
 
 func (r result) cells(p machinePeak, threads int) []string {
 	if r.Error != "" {
 		return []string{r.Name, "failed: " + r.Error}
 	}
-	return []string{r.Name, duration(median(r.Wick)), duration(median(r.PyTorch)), fmt.Sprintf("%.2f", r.ratio()),
+	return []string{r.Name, duration(median(r.Wick)), duration(median(r.Other)), fmt.Sprintf("%.2f", r.ratio()),
 		r.rate(), r.ofPeak(p, threads), r.Variant}
 }
 
@@ -124,14 +134,14 @@ func duration(s float64) string {
 
 // line writes cells as a line of the table on the terminal.
 func line(cells []string) string {
-	if len(cells) < len(columns) {
+	if len(cells) < 3 {
 		return fmt.Sprintf("%-32s %s", cells[0], strings.Join(cells[1:], " "))
 	}
-	s := fmt.Sprintf("%-32s %10s %10s %13s %16s %8s  %s", cells[0], cells[1], cells[2], cells[3], cells[4], cells[5], cells[6])
+	s := fmt.Sprintf("%-32s %10s %10s %14s %16s %8s  %s", cells[0], cells[1], cells[2], cells[3], cells[4], cells[5], cells[6])
 	return strings.TrimRight(s, " ")
 }
 
-// geometricMeans returns the means over rows that share one. Those of "conv/forward"
+// geometricMeans returns the means over two rows or more that share one. Those of "conv/forward"
 // share "conv/forward" and "conv".
 func geometricMeans(rows []result) []mean {
 	var means []mean
@@ -153,6 +163,7 @@ func geometricMeans(rows []result) []mean {
 			means[i].Ratio += math.Log(r.ratio())
 		}
 	}
+	means = slices.DeleteFunc(means, func(m mean) bool { return m.Rows == 1 })
 	for i := range means {
 		means[i].Ratio = math.Exp(means[i].Ratio / float64(means[i].Rows))
 	}
@@ -162,16 +173,14 @@ func geometricMeans(rows []result) []mean {
 
 // head says what was compared, where.
 func (r *report) head() []string {
-	versions := make([]string, 0, len(r.Versions))
-	for _, name := range []string{"torch", "torchvision", "numpy", "python"} {
-		if v := r.Versions[name]; v != "" {
-			versions = append(versions, name+" "+v)
-		}
+	var versions []string
+	for _, name := range slices.Sorted(maps.Keys(r.Versions)) {
+		versions = append(versions, name+" "+r.Versions[name])
 	}
 	lines := []string{
 		r.Machine,
-		fmt.Sprintf("%s; %s (%s); %d threads each; medians of %d turns; %s",
-			r.Go, strings.Join(versions, ", "), cmp.Or(r.Versions["abilities"], "abilities unknown"), r.Threads, r.Rounds, r.Date.Format("2006-01-02 15:04 MST")),
+		fmt.Sprintf("%s; %s; %d threads each; medians of %d turns; %s",
+			r.Go, strings.Join(versions, ", "), r.Threads, r.Rounds, r.Date.Format("2006-01-02 15:04 MST")),
 	}
 	if r.Load != "" {
 		lines = append(lines, "load averages at the start: "+r.Load)
@@ -181,16 +190,24 @@ func (r *report) head() []string {
 
 // foot explains the table.
 func (r *report) foot() []string {
-	lines := []string{
-		"PyTorch/Wick is PyTorch's time over Wick's: above 1, Wick is faster. float32 on both sides; Wick has no bfloat16 yet.",
+	ratio := r.columns()[3]
+	precision := "All is in float32."
+	if slices.ContainsFunc(r.Rows, func(row result) bool { return strings.Contains(row.Name, "-bf16/") }) {
+		precision = "All is in float32 but rows with bf16 in their name, where both sides compute in bfloat16 what gains by it (autocast)."
 	}
+	lines := []string{ratio + " is the other side's time over Wick's: above 1, Wick is faster. " + precision}
 	peak := fmt.Sprintf("Peak, the best of a measurement before the first row and one after each: a copy in memory moves %.1f GB/s (read and written)", r.Peak.GBytes)
 	if r.Peak.GFlops > 0 {
-		peak += fmt.Sprintf(", multiply-adds in registers make %.0f GFLOP/s", r.Peak.GFlops)
+		peak += fmt.Sprintf(", float32 multiply-adds in registers make %.0f GFLOP/s", r.Peak.GFlops)
 	} else {
 		peak += "; that of multiply-adds is not measured on this kind of machine"
 	}
-	lines = append(lines, peak+". Operations are counted as the plain algorithm does them, bytes as each tensor read and written once.")
+	peak += ". The part of it is that of operations where a row has some to count, as the plain algorithm does them, so that Winograd's may exceed 100 %; otherwise that of bytes, each tensor read and written once, so that what stays in the caches may. It is the peak of all threads, so that rows on one have no part of it."
+	lines = append(append(lines, peak), r.scaling()...)
+	lines = append(lines, r.Notes...)
+	if !slices.Contains(r.Against, "PyTorch") {
+		return lines
+	}
 	compiled, best := 0, 0
 	var dropped []string
 	for _, row := range r.Rows {
@@ -213,11 +230,34 @@ func (r *report) foot() []string {
 	return append(append(lines, tried+"."), dropped...)
 }
 
+// oneThread ends the names of rows that run on one thread; the rows without it run
+// the same on all.
+const oneThread = "/one-thread"
+
+// scaling says how much all threads gain over one, in the rows that ran with both.
+func (r *report) scaling() (lines []string) {
+	for _, all := range r.Rows {
+		i := slices.IndexFunc(r.Rows, func(one result) bool { return one.Name == all.Name+oneThread })
+		if i < 0 || all.Error != "" || r.Rows[i].Error != "" || all.Threads == 1 {
+			continue
+		}
+		one := r.Rows[i]
+		gain := func(one, all []float64) string {
+			g := median(one) / median(all)
+			return fmt.Sprintf("%.2f times (%.0f %%)", g, 100*g/float64(r.Threads))
+		}
+		lines = append(lines, fmt.Sprintf("From 1 to %d threads %s gains %s with Wick, %s with %s.",
+			r.Threads, all.Name, gain(one.Wick, all.Wick), gain(one.Other, all.Other), strings.Join(r.Against, ", ")))
+	}
+	return lines
+}
+
 func isCompiled(variant string) bool { return strings.Contains(variant, "compiled") }
 
 // markdown writes the report as for a page of docs.
 func (r *report) markdown(w io.Writer) error {
 	var b strings.Builder
+	columns := r.columns()
 	fmt.Fprintf(&b, "%s\n\n", strings.Join(r.head(), "; "))
 	fmt.Fprintf(&b, "| %s |\n|---|%s\n", strings.Join(columns, " | "), strings.Repeat("---:|", len(columns)-2)+"---|")
 	for _, row := range r.Rows {
@@ -233,7 +273,7 @@ func (r *report) markdown(w io.Writer) error {
 	for _, m := range r.Means {
 		fmt.Fprintf(&b, "| geometric mean of %d: %s | | | %.2f | | | |\n", m.Rows, m.Name, m.Ratio)
 	}
-	fmt.Fprintf(&b, "\n%s\n", strings.Join(r.foot(), "\n"))
+	fmt.Fprintf(&b, "\n%s\n", strings.Join(r.foot(), "\n\n"))
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -40,7 +40,7 @@ type fused interface {
 }
 
 // fillFunc writes the picture of example i and returns its label.
-type fillFunc func(dst []float32, i int, r *rand.Rand) int64
+type fillFunc func(dst []float32, i int, r *rand.Rand) (label int64, err error)
 
 func wantIndex(i, n int) error {
 	if i < 0 || i >= n {

@@ -331,3 +331,99 @@ func TestImageFolderErrors(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// With transforms that a folder does in one pass, its examples and batches are
+// what the transforms make of its pictures one by one, and its errors too name
+// the file.
+func TestImageFolderFused(t *testing.T) {
+	dir := t.TempDir()
+	files := map[string][]byte{}
+	for i := range 12 {
+		r := image.Rect(0, 0, 40+7*i, 70-3*i)
+		im, gray := image.NewNRGBA(r), image.NewGray(r)
+		for k := range im.Pix {
+			im.Pix[k] = byte(k*k/(i+50)) | byte(k%4/3*255)
+		}
+		for k := range gray.Pix {
+			gray.Pix[k] = byte(k * k / (i + 50))
+		}
+		var w bytes.Buffer
+		var err error
+		switch i % 4 {
+		case 0:
+			err = png.Encode(&w, im)
+		case 1:
+			err = jpeg.Encode(&w, gray, nil)
+		default:
+			err = jpeg.Encode(&w, im, nil)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[fmt.Sprintf("%02d.%s", i, []string{"png", "jpg"}[min(i%4, 1)])] = w.Bytes()
+	}
+	writeFiles(t, filepath.Join(dir, "a"), files)
+	tr := transforms.Compose(transforms.Resize(36), transforms.RandomCrop(32, 0), transforms.RandomHorizontalFlip(0.5), transforms.ToTensor())
+	f, err := NewImageFolder(dir, ImageFolderOpts{Transform: tr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fill, shape := f.fuse(); fill == nil || shape != [3]int{3, 32, 32} {
+		t.Fatal("the fast way is not taken")
+	}
+	for i := range f.Len() {
+		im, err := f.Image(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, y, err := f.Get(i, rand.New(rand.NewPCG(uint64(i), 0)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := apply(tr, transforms.Sample{Image: inColour(im)}, rand.New(rand.NewPCG(uint64(i), 0)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !x.Shape().Equal(want.Shape()) || !slices.Equal(x.Floats(), want.Floats()) {
+			t.Errorf("%s: the numbers differ", f.Path(i))
+		}
+		x.Release()
+		y.Release()
+		want.Release()
+	}
+	var batches [2][]float32
+	for k, workers := range []int{1, 3} {
+		l := &DataLoader{Dataset: f, BatchSize: 5, Shuffle: true, Seed: 3, Workers: workers}
+		for x := range l.All() {
+			batches[k] = append(batches[k], x.Floats()...)
+		}
+		if l.Err() != nil {
+			t.Fatal(l.Err())
+		}
+	}
+	if len(batches[0]) != 12*3*32*32 || !slices.Equal(batches[0], batches[1]) {
+		t.Error("the batches depend on the number of workers")
+	}
+	// A JPEG that is cut off, and a picture that is too small for its crop.
+	cut := filepath.Join(dir, "a", "02.jpg")
+	if err := os.WriteFile(cut, files["02.jpg"][:len(files["02.jpg"])-40], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	large, err := NewImageFolder(dir, ImageFolderOpts{Transform: transforms.Compose(transforms.RandomCrop(64, 0), transforms.ToTensor())})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		set  *ImageFolder
+		i    int
+		want string
+	}{{f, 2, "invalid JPEG format"}, {large, 0, "crop of 64×64 from a picture of 70×40"}} {
+		l := &DataLoader{Dataset: Slice(tt.set, tt.i, tt.i+1), BatchSize: 1}
+		for range l.All() {
+			t.Error("got a batch")
+		}
+		if err := l.Err(); err == nil || !strings.Contains(err.Error(), tt.want) || strings.Count(err.Error(), tt.set.Path(tt.i)) != 1 || !strings.Contains(err.Error(), "example 0") {
+			t.Errorf("got %v, want %q and the file's name in it", err, tt.want)
+		}
+	}
+}

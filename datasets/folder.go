@@ -1,6 +1,7 @@
 package datasets
 
 import (
+	"bytes"
 	"fmt"
 	"image"
 	"image/draw"
@@ -12,10 +13,13 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 
 	_ "golang.org/x/image/webp"
 
+	"github.com/wick-ml/wick/datasets/internal/jpeg"
 	"github.com/wick-ml/wick/datasets/transforms"
 	"github.com/wick-ml/wick/tensor"
 )
@@ -27,6 +31,7 @@ type ImageFolder struct {
 	paths   []string
 	labels  []int
 	opts    ImageFolderOpts
+	fast    *transforms.Fused // nil where the transform does more than that
 }
 
 // ImageFolderOpts are the choices of an ImageFolder.
@@ -44,6 +49,9 @@ func NewImageFolder(dir string, opts ImageFolderOpts) (*ImageFolder, error) {
 		opts.MaxPixels = 89478485
 	}
 	f := &ImageFolder{opts: opts}
+	if fast, ok := transforms.FuseImages(opts.Transform); ok {
+		f.fast = fast
+	}
 	entries, err := os.ReadDir(dir) // sorted
 	if err != nil {
 		return nil, fmt.Errorf("datasets: %w", err)
@@ -98,41 +106,134 @@ func (f *ImageFolder) Label(i int) int { return f.labels[i] }
 func (f *ImageFolder) Path(i int) string { return f.paths[i] }
 
 // Image reads picture i, before the transform. Errors name the file.
+//
+// The pixels of a baseline JPEG are libjpeg-turbo's, and so PIL's; those of other
+// JPEGs are package image/jpeg's, which differ a little. As in torchvision, the
+// orientation that a camera has written down is not looked at.
 func (f *ImageFolder) Image(i int) (image.Image, error) {
 	if err := wantIndex(i, f.Len()); err != nil {
 		return nil, err
 	}
-	im, err := readImage(f.paths[i], f.opts.MaxPixels)
+	rd := readers.Get().(*reader)
+	defer rd.put()
+	im, err := rd.whole(f.paths[i], f.opts.MaxPixels)
 	if err != nil {
 		return nil, fmt.Errorf("datasets: %s: %w", f.paths[i], err)
 	}
 	return im, nil
 }
 
-func readImage(path string, maxPixels int) (image.Image, error) {
-	r, err := os.Open(path)
+// reader reads pictures one after the other in the same memory.
+type reader struct {
+	jpeg.Decoder
+	file []byte
+}
+
+var readers = sync.Pool{New: func() any { return new(reader) }}
+
+// put gives the reader back, but not where it holds a lot of memory.
+func (rd *reader) put() {
+	if len(rd.file)+rd.Width*rd.Height <= 16<<20 {
+		readers.Put(rd)
+	}
+}
+
+// whole reads a picture into memory of its own.
+func (rd *reader) whole(path string, maxPixels int) (image.Image, error) {
+	p, err := rd.open(path, maxPixels)
 	if err != nil {
 		return nil, err
 	}
-	defer r.Close()
+	im, _, err := p.Part(image.Rect(0, 0, p.W, p.H))
+	switch part := im.(type) {
+	case *image.NRGBA:
+		own := *part
+		own.Pix = slices.Clone(part.Pix)
+		return &own, err
+	case *image.Gray:
+		own := *part
+		own.Pix = slices.Clone(part.Pix)
+		return &own, err
+	}
+	return im, err
+}
+
+// open reads a file, and decodes the picture unless that can be done in parts.
+func (rd *reader) open(path string, maxPixels int) (p transforms.Picture, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return p, err
+	}
+	defer file.Close()
+	var r io.ReadSeeker = file
+	rd.Width, rd.Height, rd.file = 0, 0, rd.file[:0]
+	// What is larger is not held in memory as a file too.
+	if fi, err := file.Stat(); err == nil && fi.Mode().IsRegular() && fi.Size() <= 64<<20 {
+		rd.file = slices.Grow(rd.file, int(fi.Size()))[:fi.Size()]
+		n, err := io.ReadFull(file, rd.file)
+		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+			return p, err
+		}
+		rd.file = rd.file[:n]
+		r = bytes.NewReader(rd.file)
+		if rd.Open(rd.file) {
+			if err := wantPixels(rd.Width, rd.Height, maxPixels); err != nil {
+				return p, err
+			}
+			return transforms.Picture{W: rd.Width, H: rd.Height, Part: func(need image.Rectangle) (image.Image, image.Point, error) {
+				if im, ok := rd.Decode(need); ok {
+					return im, need.Min, nil
+				}
+				im, _, err := image.Decode(bytes.NewReader(rd.file))
+				return im, image.Point{}, err
+			}}, nil
+		}
+	}
 	// A small file may say that it is a huge picture: look before decoding.
 	c, _, err := image.DecodeConfig(r)
 	if err != nil {
-		return nil, err
+		return p, err
 	}
-	if c.Width < 1 || c.Height < 1 || c.Width > maxPixels/c.Height {
-		return nil, fmt.Errorf("a picture of %d×%d pixels, want at least one and at most %d in all", c.Width, c.Height, maxPixels)
+	if err := wantPixels(c.Width, c.Height, maxPixels); err != nil {
+		return p, err
 	}
 	if _, err := r.Seek(0, io.SeekStart); err != nil {
-		return nil, err
+		return p, err
 	}
 	im, _, err := image.Decode(r)
-	return im, err
+	if err != nil {
+		return p, err
+	}
+	size := im.Bounds().Size() // of a GIF's first picture, which may be smaller than all of it
+	if err := wantPixels(size.X, size.Y, maxPixels); err != nil {
+		return p, err
+	}
+	return transforms.Picture{W: size.X, H: size.Y, Part: func(image.Rectangle) (image.Image, image.Point, error) {
+		return im, image.Point{}, nil
+	}}, nil
+}
+
+func wantPixels(w, h, most int) error {
+	if w < 1 || h < 1 || w > most/h {
+		return fmt.Errorf("a picture of %d×%d pixels, want at least one and at most %d in all", w, h, most)
+	}
+	return nil
 }
 
 // Get returns picture i after the transform, with the default one as Float32 [3
 // h w] from 0 to 1 (gray pictures too), and its label as an Int64 scalar.
 func (f *ImageFolder) Get(i int, r *rand.Rand) (x, y *tensor.Tensor, err error) {
+	if err := wantIndex(i, f.Len()); err != nil {
+		return nil, nil, err
+	}
+	if fill, shape := f.fuse(); fill != nil {
+		out := make([]float32, shape[0]*shape[1]*shape[2])
+		label, err := fill(out, i, r)
+		if err != nil {
+			return nil, nil, err
+		}
+		return tensor.From(out, shape[:]...), scalar(label), nil
+	}
 	im, err := f.Image(i)
 	if err != nil {
 		return nil, nil, err
@@ -142,6 +243,27 @@ func (f *ImageFolder) Get(i int, r *rand.Rand) (x, y *tensor.Tensor, err error) 
 		return nil, nil, fmt.Errorf("datasets: %s: %w", f.paths[i], err)
 	}
 	return x, scalar(int64(f.labels[i])), nil
+}
+
+func (f *ImageFolder) fuse() (fillFunc, [3]int) {
+	if f.fast == nil {
+		return nil, [3]int{}
+	}
+	c, h, w := f.fast.Shape()
+	return func(dst []float32, i int, r *rand.Rand) (int64, error) {
+		rd := readers.Get().(*reader)
+		defer rd.put()
+		p, err := rd.open(f.paths[i], f.opts.MaxPixels)
+		if err == nil {
+			if thrown := tensor.Try(func() { err = f.fast.RunImage(dst, p, r) }); thrown != nil {
+				err = thrown
+			}
+		}
+		if err != nil {
+			return 0, fmt.Errorf("datasets: %s: %w", f.paths[i], err)
+		}
+		return int64(f.labels[i]), nil
+	}, [3]int{c, h, w}
 }
 
 // inColour makes a gray picture one of three channels, so that a folder's

@@ -429,7 +429,9 @@ func (w *worker) fast(lo, hi int) (x, y *tensor.Tensor, err error) {
 			return nil, nil, errStopped
 		}
 		w.seedFor(lo + k)
-		w.labels[k] = w.fill(w.floats[k*size:(k+1)*size], w.index, w.r)
+		if w.labels[k], err = w.fill(w.floats[k*size:(k+1)*size], w.index, w.r); err != nil {
+			return nil, nil, err
+		}
 	}
 	return tensor.From(w.floats[:n*size], n, w.shape[0], w.shape[1], w.shape[2]), tensor.From(w.labels[:n]), nil
 }

@@ -82,7 +82,10 @@ func (p *Pictures) Get(i int, r *rand.Rand) (x, y *tensor.Tensor, err error) {
 	}
 	if fill, shape := p.fuse(); fill != nil {
 		out := make([]float32, shape[0]*shape[1]*shape[2])
-		label := fill(out, i, r)
+		label, err := fill(out, i, r)
+		if err != nil {
+			return nil, nil, err
+		}
 		return tensor.From(out, shape[:]...), scalar(label), nil
 	}
 	x, err = apply(p.transform, transforms.Sample{Image: p.Image(i)}, r)
@@ -95,9 +98,9 @@ func (p *Pictures) fuse() (fillFunc, [3]int) {
 	}
 	size := p.c * p.h * p.w
 	c, h, w := p.fast.Shape()
-	return func(dst []float32, i int, r *rand.Rand) int64 {
+	return func(dst []float32, i int, r *rand.Rand) (int64, error) {
 		p.fast.Run(dst, p.pixels[i*size:(i+1)*size], r)
-		return int64(p.labels[i])
+		return int64(p.labels[i]), nil
 	}, [3]int{c, h, w}
 }
 

@@ -56,7 +56,7 @@ func (s *Subset) fuse() (fillFunc, [3]int) {
 			return nil, shape // Get says so
 		}
 	}
-	return func(dst []float32, i int, r *rand.Rand) int64 { return fill(dst, s.Indices[i], r) }, shape
+	return func(dst []float32, i int, r *rand.Rand) (int64, error) { return fill(dst, s.Indices[i], r) }, shape
 }
 
 // RandomSplit deals the examples of a data set out at random to subsets of the
@@ -140,7 +140,7 @@ func (c Concat) fuse() (fillFunc, [3]int) {
 	if len(fills) == 0 {
 		return nil, shape
 	}
-	return func(dst []float32, i int, r *rand.Rand) int64 {
+	return func(dst []float32, i int, r *rand.Rand) (int64, error) {
 		start := 0
 		for k, end := range ends {
 			if i < end {

@@ -3,6 +3,7 @@ package layers
 import (
 	"fmt"
 	"iter"
+	"maps"
 	"strings"
 
 	"github.com/wick-ml/wick/internal/tensorfile"
@@ -90,6 +91,13 @@ func Load[M Module](path string) (M, error) {
 		want := strings.TrimPrefix(fmt.Sprintf("%T", &none), "*")
 		return none, fmt.Errorf("layers: Load: %s holds the model %.60q, a %T, not a %s", path, name, m, want)
 	}
+	// Parameters take the width that they were saved with.
+	own := maps.Collect(tensors(model))
+	for key, t := range state {
+		if p, ok := own[key]; ok && t.DType() != p.tensor.DType() && t.DType().IsFloat() && p.tensor.DType().IsFloat() {
+			replace(p.tensor, p.tensor.Detach().ToDType(t.DType()))
+		}
+	}
 	if _, err := LoadStateDict(model, state); err != nil {
 		return none, fmt.Errorf("loading %s: %w", path, err)
 	}
@@ -103,8 +111,7 @@ func Load[M Module](path string) (M, error) {
 //	…
 //	diff, err := layers.LoadStateDict(model, state)
 //
-// Types that tensors do not have are widened (float16 and bfloat16 to Float32,
-// small integers to Int64). Files of Save and SaveStateDict are checked against
+// Types that tensors do not have are widened: small integers to Int64. Files of Save and SaveStateDict are checked against
 // their checksums; others have none.
 func ReadStateDict(path string) (iter.Seq2[string, *tensor.Tensor], error) {
 	f, err := tensorfile.Open(path)

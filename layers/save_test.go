@@ -526,7 +526,7 @@ func TestReadStateDictOfPyTorch(t *testing.T) {
 	}
 	want := map[string]string{
 		"weight": "float32 [2 3] [0 0.25 0.5 0.75 1 1.25]", "scalar": "float64 [] [2.5]",
-		"half": "float32 [5] [1 -0.5 65504 5.960464477539063e-08 +Inf]", "brain": "float32 [2 1] [1 -3.140625]",
+		"half": "float16 [5] [1 -0.5 65504 5.960464477539063e-08 +Inf]", "brain": "bfloat16 [2 1] [1 -3.140625]",
 		"count": "int64 [] [-7]", "short": "int64 [2] [-300 300]", "int": "int64 [1] [-70000]", "signed": "int64 [2] [-128 127]",
 		"bytes": "uint8 [2] [0 255]", "mask": "bool [3] [1 0 1]", "empty": "float32 [0 3] []", "naïve \"key\"/<&>": "float32 [1] [1]",
 	}

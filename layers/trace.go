@@ -159,7 +159,7 @@ func (t *Trace) place(inputs []*tensor.Tensor) Place {
 	var owners []int
 	for _, x := range inputs {
 		if x != nil {
-			owners = append(owners, t.owners[x]...)
+			owners = append(owners, t.owners[x.Origin()]...)
 		}
 	}
 	if i := t.choose(owners); i >= 0 {

@@ -138,14 +138,18 @@ func record(name string, out *Tensor, partials ...partial) *Tensor {
 
 func identity(g *Tensor) *Tensor { return g }
 
-// Add returns x + y, with broadcasting. The types must be equal. (torch.add)
+// Add returns x + y, with broadcasting. The types must be equal, but that one of
+// half width beside a wider one becomes that, as in all arithmetic and comparisons.
+// (torch.add)
 func (x *Tensor) Add(y *Tensor) *Tensor {
+	promote(&x, &y)
 	out := binary("Add", backend.Add, x, y)
 	return record("Add", out, partial{of: x, grad: identity}, partial{of: y, grad: identity})
 }
 
 // Sub returns x - y, with broadcasting. The types must be equal. (torch.sub)
 func (x *Tensor) Sub(y *Tensor) *Tensor {
+	promote(&x, &y)
 	out := binary("Sub", backend.Sub, x, y)
 	return record("Sub", out, partial{of: x, grad: identity}, partial{of: y, grad: (*Tensor).Neg})
 }
@@ -153,6 +157,7 @@ func (x *Tensor) Sub(y *Tensor) *Tensor {
 // Mul returns x · y, element by element, with broadcasting. The types must be
 // equal. (torch.mul)
 func (x *Tensor) Mul(y *Tensor) *Tensor {
+	promote(&x, &y)
 	out := binary("Mul", backend.Mul, x, y)
 	xs, ys := x.bare(), y.bare()
 	return record("Mul", out,
@@ -163,6 +168,7 @@ func (x *Tensor) Mul(y *Tensor) *Tensor {
 // Div returns x / y, element by element, with broadcasting, of floating-point
 // tensors of one type. (torch.div)
 func (x *Tensor) Div(y *Tensor) *Tensor {
+	promote(&x, &y)
 	out := binary("Div", backend.Div, x, y)
 	xs, ys := x.bare(), y.bare()
 	return record("Div", out,
@@ -174,6 +180,7 @@ func (x *Tensor) Div(y *Tensor) *Tensor {
 // must be equal. A negative power of an integer is 0, except of 1 and -1.
 // (torch.pow)
 func (x *Tensor) Pow(y *Tensor) *Tensor {
+	promote(&x, &y)
 	out := binary("Pow", backend.Pow, x, y)
 	xs, ys := x.bare(), y.bare()
 	return record("Pow", out,
@@ -190,6 +197,7 @@ func (x *Tensor) Pow(y *Tensor) *Tensor {
 // Maximum returns the greater of x and y, element by element, with broadcasting;
 // NaN wins. Where both are equal each gets half of the gradient. (torch.maximum)
 func (x *Tensor) Maximum(y *Tensor) *Tensor {
+	promote(&x, &y)
 	out := binary("Maximum", backend.Maximum, x, y)
 	return record("Maximum", out, share(x, y, (*Tensor).Lt), share(y, x, (*Tensor).Lt))
 }
@@ -197,6 +205,7 @@ func (x *Tensor) Maximum(y *Tensor) *Tensor {
 // Minimum returns the smaller of x and y, element by element, with broadcasting;
 // NaN wins. Where both are equal each gets half of the gradient. (torch.minimum)
 func (x *Tensor) Minimum(y *Tensor) *Tensor {
+	promote(&x, &y)
 	out := binary("Minimum", backend.Minimum, x, y)
 	return record("Minimum", out, share(x, y, (*Tensor).Gt), share(y, x, (*Tensor).Gt))
 }
@@ -221,6 +230,7 @@ func (x *Tensor) Remainder(y *Tensor) *Tensor {
 func (x *Tensor) Fmod(y *Tensor) *Tensor { return x.remainder("Fmod", backend.Fmod, y) }
 
 func (x *Tensor) remainder(name string, op backend.BinaryOp, y *Tensor) *Tensor {
+	promote(&x, &y)
 	if t := y.DType(); t == Int64 || t == Uint8 {
 		y.wantNoZero(name)
 	}
@@ -250,6 +260,7 @@ func (y *Tensor) wantNoZero(name string) {
 // the receiver's operand: y.Atan2(x) is the arctangent of y/x in the right
 // quadrant. It broadcasts. (torch.atan2)
 func (y *Tensor) Atan2(x *Tensor) *Tensor {
+	promote(&x, &y)
 	out := binary("Atan2", backend.Atan2, y, x)
 	ys, xs := y.bare(), x.bare()
 	square := func() *Tensor { return xs.Square().Add(ys.Square()) }
@@ -260,6 +271,7 @@ func (y *Tensor) Atan2(x *Tensor) *Tensor {
 
 // compare computes a comparison or a logical operation, which have no gradient.
 func compare(name string, op backend.BinaryOp, x, y *Tensor) *Tensor {
+	promote(&x, &y)
 	return autograd.RecordNothing(name, binary(name, op, x, y), x, y)
 }
 
@@ -300,6 +312,9 @@ func (x *Tensor) Xor(y *Tensor) *Tensor { return compare("Xor", backend.Xor, x, 
 func (x *Tensor) inPlace(name string, op backend.BinaryOp, y *Tensor) *Tensor {
 	x.wantWritable(name)
 	y.check(name)
+	if y.DType() != x.DType() && x.DType().IsFloat() && y.DType().IsFloat() && (x.DType().IsHalf() || y.DType().IsHalf()) {
+		y = y.bare().ToDType(x.DType())
+	}
 	x.wantDType(name, y)
 	x.wantOperand(name, op)
 	if !broadcast(name, x.shape, y.shape).Equal(x.shape) {

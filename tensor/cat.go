@@ -14,6 +14,12 @@ func Cat(dim int, tensors ...*Tensor) *Tensor {
 	if len(tensors) == 0 {
 		fail(op, "got no tensors, want one or more")
 	}
+	tensors = slices.Clone(tensors)
+	operands := make([]**Tensor, len(tensors))
+	for i := range tensors {
+		operands[i] = &tensors[i]
+	}
+	promote(operands...)
 	first := tensors[0]
 	dim = first.dim(op, dim)
 	shape := slices.Clone(first.shape)

@@ -83,6 +83,7 @@ func wantConv(op string, x, w, b *Tensor, outputs, groups int) Shape {
 // down, and Q likewise. (torch.nn.functional.conv2d)
 func Conv2d(x, w, b *Tensor, opts ConvOpts) *Tensor {
 	const op = "Conv2d"
+	lower(&x, &w, &b)
 	shape, g := conv2dGeom(op, x, w, b, opts)
 	out := result(op, x.DType(), shape, x, w, b)
 	x.be().Conv2d(out.array(), x.array(), w.array(), backend.Array{}, b.array(), g)
@@ -127,7 +128,7 @@ func Conv2dBatchNorm(x, w, b, runningMean, runningVar, normW, normB *Tensor, con
 	const op = "Conv2dBatchNorm"
 	fits := !norm.Training && runningMean != nil && runningVar != nil && len(x.shape) == 4
 	for _, p := range []*Tensor{runningMean, runningVar, normW, normB} {
-		fits = fits && (p == nil || len(w.shape) > 0 && p.shape.Equal(w.shape[:1]) && p.DType() == x.DType())
+		fits = fits && (p == nil || len(w.shape) > 0 && p.shape.Equal(w.shape[:1]) && (p.DType() == x.DType() || p.DType() == Float32 && x.AutocastType() != Float32))
 	}
 	if !fits || autograd.Records(op, x, w, b, normW, normB) {
 		y := Conv2d(x, w, b, conv)
@@ -137,11 +138,15 @@ func Conv2dBatchNorm(x, w, b, runningMean, runningVar, normW, normB *Tensor, con
 		}
 		return z
 	}
+	bias := b
+	lower(&x, &w, &b)
 	shape, g := conv2dGeom("Conv2d", x, w, b, conv)
 	g.ReLU = norm.ReLU
 	out := result(op, x.DType(), shape, x, w, b, runningMean, runningVar, normW, normB)
 	be, channels := x.be(), Shape{g.K}
-	scale, shift := alloc(op, x.storage.device, x.DType(), channels), alloc(op, x.storage.device, x.DType(), channels)
+	// Under autocast x and w are of half width and all of these are not.
+	t := runningVar.DType()
+	scale, shift := alloc(op, x.storage.device, t, channels), alloc(op, x.storage.device, t, channels)
 	defer scale.Release()
 	defer shift.Release()
 	be.BinaryScalar(scale.array(), runningVar.array(), norm.eps(), false, backend.Add)
@@ -149,8 +154,8 @@ func Conv2dBatchNorm(x, w, b, runningMean, runningVar, normW, normB *Tensor, con
 	if normW != nil {
 		be.Binary(scale.array(), scale.array(), normW.array(), backend.Mul, backend.BinaryGeom{})
 	}
-	if b != nil {
-		be.Binary(shift.array(), b.array(), runningMean.array(), backend.Sub, backend.BinaryGeom{})
+	if bias != nil {
+		be.Binary(shift.array(), bias.array(), runningMean.array(), backend.Sub, backend.BinaryGeom{})
 	} else {
 		be.Unary(shift.array(), runningMean.array(), backend.Neg, backend.UnaryParams{})
 	}
@@ -170,6 +175,7 @@ func Conv2dBatchNorm(x, w, b, runningMean, runningVar, normW, normB *Tensor, con
 // (torch.nn.functional.conv_transpose2d)
 func ConvTranspose2d(x, w, b *Tensor, opts ConvOpts) *Tensor {
 	const op = "ConvTranspose2d"
+	lower(&x, &w, &b)
 	if len(w.shape) != 4 {
 		failAt(op, w, "the weight is %v, want 4 dimensions: input channels, output channels of a group, height, width", w.shape)
 	}
@@ -235,7 +241,12 @@ func recordConv(op string, out, x, w, b *Tensor, channels int, inputGrad func(dx
 			dw = like(op, weight, g)
 			weightGrad(dw, g, in)
 		}
-		if needB {
+		switch {
+		case !needB:
+		case len(g.shape) == 4 && g.isBalanced(): // behind a BatchNorm2d in training the bias has no effect
+			db = result(op, g.DType(), Shape{channels}, g)
+			db.be().Fill(db.array(), 0)
+		default:
 			db = sumTo(g, Shape{channels, 1, 1}).alias(Shape{channels}, 0)
 		}
 		return []*Tensor{dx, dw, db}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/tensor"
 )
 
@@ -192,4 +193,54 @@ func ExampleConv2d() {
 	y := tensor.Conv2d(x, w, nil, tensor.ConvOpts{Padding: 1})
 	fmt.Println(y.Floats())
 	// Output: [4 6 4 6 9 6 4 6 4]
+}
+
+// TestConvBiasBehindBatchNorm: the gradient that BatchNorm2d sends back sums to 0
+// over each channel, so that the bias gets zeros without a sum, which would leave
+// what rounding does. Whatever changes that gradient brings the sum back.
+func TestConvBiasBehindBatchNorm(t *testing.T) {
+	g := tensor.NewGenerator(5)
+	x, w, other := g.Randn(3, 2, 9, 7), g.Randn(4, 2, 3, 3), g.Randn(3, 4, 7, 5)
+	norm := func(y *T, training, relu bool) *T {
+		if training {
+			return tensor.BatchNorm2d(y, nil, nil, nil, nil, tensor.BatchNormOpts{Training: true, ReLU: relu})
+		}
+		return tensor.BatchNorm2d(y, tensor.Zeros(4), tensor.Ones(4), nil, nil, tensor.BatchNormOpts{ReLU: relu})
+	}
+	// between is y with a function of its gradient.
+	between := func(y *T, f func(g *T) *T) *T {
+		return autograd.Record("Between", y.Detach(), []*T{y}, func(g *T) []*T { return []*T{f(g)} })
+	}
+	square := func(y *T) *T { return y.Square().Mul(other) }
+	for _, c := range []struct {
+		name string
+		f    func(y *T) *T
+		zero bool
+		sums float64 // of the bias gradient, where it is known; 0: only that it is not zero
+	}{
+		{"training", func(y *T) *T { return square(norm(y, true, false)) }, true, 0},
+		{"training with ReLU", func(y *T) *T { return square(norm(y, true, true)) }, true, 0},
+		{"evaluation", func(y *T) *T { return square(norm(y, false, false)) }, false, 0},
+		{"no BatchNorm2d", square, false, 0},
+		{"a second gradient", func(y *T) *T { return square(norm(y, true, false)).Add(y) }, false, 3 * 7 * 5},
+		{"changed in place", func(y *T) *T {
+			return square(norm(between(y, func(g *T) *T { return g.AddInPlace(tensor.Ones(1)) }), true, false))
+		}, false, 3 * 7 * 5},
+		{"over other channels", func(y *T) *T { return square(norm(y.Permute(0, 2, 1, 3), true, false).Permute(0, 2, 1, 3)) }, false, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := tensor.Zeros(4).SetRequiresGrad(true)
+			c.f(tensor.Conv2d(x, w, b, tensor.ConvOpts{})).Sum().Backward()
+			for i, v := range b.Grad().Floats() {
+				switch {
+				case c.zero && v != 0:
+					t.Errorf("channel %d: the bias gradient is %v, want exactly 0", i, v)
+				case !c.zero && v == 0:
+					t.Errorf("channel %d: the bias gradient is exactly 0, want a sum", i)
+				case c.sums != 0 && math.Abs(float64(v)-c.sums) > 1e-3:
+					t.Errorf("channel %d: the bias gradient is %v, want %v", i, v, c.sums)
+				}
+			}
+		})
+	}
 }

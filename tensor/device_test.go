@@ -8,7 +8,7 @@ import (
 )
 
 func ExampleCPUCapability() {
-	fmt.Println(slices.Contains([]string{"generic", "avx2", "avx512"}, tensor.CPUCapability()))
+	fmt.Println(slices.Contains([]string{"generic", "avx2", "avx512", "amx", "neon"}, tensor.CPUCapability()))
 	// Output: true
 }
 

@@ -74,7 +74,7 @@ func TestWrongUse(t *testing.T) {
 		{"bools of floats", func() { x.Bools() }, []string{"tensor: Bools: the tensor is float32, want bool"}},
 		{"a size that is not there", func() { x.Size(2) }, []string{"tensor: Size: dimension 2 does not exist in [2 3], want -2 to 1"}},
 		{"raw bytes of another length", func() { x.SetRaw(make([]byte, 7)) }, []string{"tensor: SetRaw: got 7 bytes", "want 24"}},
-		{"a type that nothing computes with", func() { x.ToDType(tensor.BFloat16) }, []string{"tensor: ToDType: bfloat16 is not supported by cpu"}},
+		{"autocast to a whole type", func() { x.Autocast(tensor.Int64) }, []string{"tensor: Autocast: got int64, want bfloat16 or float16, or float32 for none"}},
 		{"no device", func() { x.To(nil) }, []string{"tensor: To: the device is nil", "tensor.CPU"}},
 
 		// Shapes.

@@ -126,6 +126,7 @@ func huber(op string, x, target *Tensor, bend, scale float64, r Reduction) *Tens
 // differenceLoss is a loss that depends on d = x - target only; slope is its
 // derivative for each difference.
 func differenceLoss(op string, x, target *Tensor, r Reduction, loss func(d *Tensor) *Tensor, slope func(d, g *Tensor) *Tensor) *Tensor {
+	raise(&x, &target)
 	wantTarget(op, x, target, r)
 	d := binary(op, backend.Sub, x, target)
 	out := reduced(op, loss(d), r)
@@ -159,6 +160,7 @@ type BCEWithLogitsOpts struct {
 // (torch.nn.functional.binary_cross_entropy_with_logits)
 func BCEWithLogits(x, target *Tensor, opts BCEWithLogitsOpts) *Tensor {
 	const op = "BCEWithLogits"
+	raise(&x, &target)
 	wantTarget(op, x, target, opts.Reduction)
 	for i, w := range []*Tensor{opts.Weight, opts.PosWeight} {
 		name := []string{"weight", "positive weight"}[i]
@@ -242,6 +244,7 @@ type CrossEntropyOpts struct {
 // (torch.nn.functional.cross_entropy)
 func CrossEntropy(x, target *Tensor, opts CrossEntropyOpts) *Tensor {
 	const op = "CrossEntropy"
+	raise(&x, &target)
 	dim := x.classDim(op)
 	if s := opts.LabelSmoothing; !(s >= 0 && s <= 1) {
 		fail(op, "the label smoothing is %v, want 0 to 1", s)
@@ -259,7 +262,10 @@ func CrossEntropy(x, target *Tensor, opts CrossEntropyOpts) *Tensor {
 		return crossEntropy(op, x.LogSoftmax(dim), target, dim, opts)
 	}
 	wantLabels(op, x, target, dim)
-	return nll(op, x.LogSoftmax(dim), target, dim, opts)
+	if opts.LabelSmoothing == 0 {
+		return nll(op, x, target, dim, true, opts)
+	}
+	return nll(op, x.LogSoftmax(dim), target, dim, false, opts)
 }
 
 // NLLLossOpts are the options of [NLLLoss].
@@ -273,11 +279,12 @@ type NLLLossOpts struct {
 // as LogSoftmax(1) gives them, in place of scores. (torch.nn.functional.nll_loss)
 func NLLLoss(x, target *Tensor, opts NLLLossOpts) *Tensor {
 	const op = "NLLLoss"
+	raise(&x)
 	dim := x.classDim(op)
 	wantReduction(op, opts.Reduction)
 	wantClassWeight(op, x, dim, opts.Weight)
 	wantLabels(op, x, target, dim)
-	return nll(op, x, target, dim, CrossEntropyOpts{Weight: opts.Weight, Ignore: opts.Ignore, Reduction: opts.Reduction})
+	return nll(op, x, target, dim, false, CrossEntropyOpts{Weight: opts.Weight, Ignore: opts.Ignore, Reduction: opts.Reduction})
 }
 
 // classDim returns the dimension of the classes.
@@ -312,8 +319,8 @@ func wantLabels(op string, x, target *Tensor, dim int) {
 }
 
 // nll is the cross-entropy of class indices with the logarithms of
-// probabilities.
-func nll(op string, x, target *Tensor, dim int, o CrossEntropyOpts) *Tensor {
+// probabilities, or with scores if no label is smoothed.
+func nll(op string, x, target *Tensor, dim int, scores bool, o CrossEntropyOpts) *Tensor {
 	split, s := x.shape.split(dim), x.span(op, []int{dim})
 	at := backend.IndexGeom{Outer: split.Outer, N: split.N, M: 1, Inner: split.Inner}
 	smoothing := o.LabelSmoothing / float64(split.N)
@@ -327,8 +334,21 @@ func nll(op string, x, target *Tensor, dim int, o CrossEntropyOpts) *Tensor {
 	labels.be().Copy(labels.array(), target.array())
 	zeroWhere(labels, ignored)
 	loss := result(op, x.DType(), target.shape, x, target)
-	var e *backend.IndexError
-	if err := x.be().Gather(loss.array(), x.array(), labels.array(), at); errors.As(err, &e) {
+	sign := o.LabelSmoothing - 1
+	var largest, sumExp *Tensor // of x-largest along dim
+	var err error
+	if scores {
+		sign = 1
+		t := x.DType()
+		if t.IsHalf() {
+			t = Float32
+		}
+		largest, sumExp = result(op, t, loss.shape, loss), result(op, t, loss.shape, loss)
+		err = x.be().CrossEntropy(loss.array(), largest.array(), sumExp.array(), x.array(), labels.array(), split)
+	} else {
+		err = x.be().Gather(loss.array(), x.array(), labels.array(), at)
+	}
+	if e := new(backend.IndexError); errors.As(err, &e) {
 		fail(op, "label %d at position %v is out of range: the input %v has %d classes, want 0 to %d, or %d to ignore it",
 			e.Index, target.shape.place(e.Position), x.shape, e.Size, e.Size-1, ignore)
 	}
@@ -344,7 +364,7 @@ func nll(op string, x, target *Tensor, dim int, o CrossEntropyOpts) *Tensor {
 	zeroWhere(weights, ignored)
 
 	overwriteWith(loss, backend.Mul, weights)
-	overwriteScalar(loss, backend.Mul, o.LabelSmoothing-1)
+	overwriteScalar(loss, backend.Mul, sign)
 	if smoothing > 0 {
 		all := x
 		if classWeights != nil {
@@ -371,13 +391,22 @@ func nll(op string, x, target *Tensor, dim int, o CrossEntropyOpts) *Tensor {
 		overwriteWith(out, backend.Div, total)
 	}
 	shape := x.shape
+	var in *Tensor
+	if scores {
+		in = x.bare()
+	}
 	return autograd.Record(op, out, []*Tensor{x, target}, func(g *Tensor) []*Tensor {
 		if total != nil {
 			g = binary(op, backend.Div, g, total)
 		}
 		right := binary(op, backend.Mul, weights, g)
-		overwriteScalar(right, backend.Mul, o.LabelSmoothing-1)
+		overwriteScalar(right, backend.Mul, sign)
 		zeroWhere(right, ignored)
+		if scores {
+			dx := like(op, in, g)
+			dx.be().CrossEntropyGrad(dx.array(), right.array(), in.array(), labels.array(), largest.array(), sumExp.array(), split)
+			return []*Tensor{dx, nil}
+		}
 		if smoothing == 0 {
 			return []*Tensor{scatterInto(op, shape, labels, right, at), nil}
 		}
@@ -391,7 +420,7 @@ func nll(op string, x, target *Tensor, dim int, o CrossEntropyOpts) *Tensor {
 		}
 		_ = dx.be().ScatterAdd(dx.array(), labels.array(), right.array(), at)
 		return []*Tensor{dx, nil}
-	}, classWeights)
+	}, classWeights, in)
 }
 
 // columns returns the shape in which one number for each entry of dimension dim

@@ -14,6 +14,7 @@ import (
 // (torch.matmul)
 func (x *Tensor) MatMul(y *Tensor) *Tensor {
 	const op = "MatMul"
+	lower(&x, &y)
 	x.wantDType(op, y)
 	x.wantFloat(op)
 	if len(x.shape) == 0 || len(y.shape) == 0 {
@@ -125,6 +126,7 @@ func matmul(op string, a, b *Tensor, transA, transB bool) *Tensor {
 // it makes [… out]. The bias b [out] may be nil. (torch.nn.functional.linear)
 func Linear(x, w, b *Tensor) *Tensor {
 	const op = "Linear"
+	lower(&x, &w, &b)
 	x.wantDType(op, w)
 	x.wantFloat(op)
 	if len(w.shape) != 2 {

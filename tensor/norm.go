@@ -48,8 +48,18 @@ func BatchNorm2d(x, runningMean, runningVar, w, b *Tensor, opts BatchNormOpts) *
 		if p != nil && (len(p.shape) != 1 || p.shape[0] != c) {
 			failAt(op, w, "the input %v has %d channels, the %s is %v, want [%d]", x.shape, c, name, p.shape, c)
 		}
-		if p != nil && p.DType() != x.DType() {
+		if p != nil && p.DType() != x.DType() && !(x.DType().IsHalf() && p.DType() == Float32) {
 			failAt(op, w, "the input is %s, the %s %s, want one type; ToDType converts", x.DType(), name, p.DType())
+		}
+	}
+	// Beside an input of half width, statistics and parameters are Float32, or of its type if one of them is.
+	t := x.DType()
+	if t.IsHalf() {
+		t = Float32
+		for _, p := range []*Tensor{runningMean, runningVar, w, b} {
+			if p != nil && p.DType().IsHalf() {
+				t = p.DType()
+			}
 		}
 	}
 	g := backend.BatchNormGeom{
@@ -68,7 +78,7 @@ func BatchNorm2d(x, runningMean, runningVar, w, b *Tensor, opts BatchNormOpts) *
 		runningVar.wantWritable(op)
 	}
 	out := result(op, x.DType(), x.shape, x, runningMean, runningVar, w, b)
-	mean, invstd := result(op, x.DType(), Shape{c}, x), result(op, x.DType(), Shape{c}, x)
+	mean, invstd := result(op, t, Shape{c}, x), result(op, t, Shape{c}, x)
 	x.be().BatchNorm(out.array(), mean.array(), invstd.array(), runningMean.array(), runningVar.array(), x.array(), w.array(), b.array(), g)
 	if moves {
 		runningMean.wrote()
@@ -89,12 +99,15 @@ func BatchNorm2d(x, runningMean, runningVar, w, b *Tensor, opts BatchNormOpts) *
 			dx = like(op, in, dy)
 		}
 		if needW {
-			dw = like(op, mean, dy)
+			dw = like(op, w, dy)
 		}
 		if needB {
-			db = like(op, mean, dy)
+			db = like(op, b, dy)
 		}
 		in.be().BatchNormGrad(dx.array(), dw.array(), db.array(), dy.array(), in.array(), y.array(), weight.array(), mean.array(), invstd.array(), g)
+		if needX && g.Training { // what the batch's mean takes away
+			dx.balance()
+		}
 		return []*Tensor{dx, dw, db}
 	}, in, weight, y)
 }
@@ -141,6 +154,13 @@ func GroupNorm(x *Tensor, groups int, w, b *Tensor, eps float64) *Tensor {
 // the shape want, broadcast as the shape columns.
 func (x *Tensor) rowNorm(op string, rows int, w, b *Tensor, want, columns Shape, eps float64) *Tensor {
 	x.wantFloat(op)
+	if x.DType().IsHalf() {
+		for _, p := range []**Tensor{&w, &b} {
+			if *p != nil && (*p).DType() == Float32 {
+				*p = (*p).ToDType(x.DType())
+			}
+		}
+	}
 	for i, p := range []*Tensor{w, b} {
 		name := []string{"weight", "bias"}[i]
 		if p != nil && !p.shape.Equal(want) {

@@ -147,6 +147,7 @@ func (x *Tensor) Prod(dims ...int) *Tensor { return x.prod("Prod", dims, false) 
 func (x *Tensor) ProdKeep(dims ...int) *Tensor { return x.prod("ProdKeep", dims, true) }
 
 func (x *Tensor) prod(op string, dims []int, keep bool) *Tensor {
+	raise(&x)
 	s := x.span(op, dims)
 	out := x.reduce(op, backend.ReduceProd, s, s.shape(keep))
 	in := x.bare()

@@ -31,9 +31,9 @@ import (
 	"github.com/wick-ml/wick/internal/backend"
 )
 
-// DType is the type of a tensor's elements: Float32, Float64, Int64, Uint8 or
-// Bool. (BFloat16 and Float16 are reserved names; no backend computes with them
-// yet.)
+// DType is the type of a tensor's elements: Float32, Float64, Int64, Uint8, Bool,
+// BFloat16 or Float16. The last two take half the memory of Float32: operations
+// compute in Float32 and round what they store.
 type DType = backend.DType
 
 // The element types. Float32 is the default, as in PyTorch.
@@ -112,6 +112,7 @@ type Tensor struct {
 	grad    *Tensor // of a leaf
 	hasGrad bool    // grad holds a gradient, and is not just kept for its memory
 	path    string  // in the model's tree, of a parameter: "features.0.weight"
+	origin  *Tensor // of an operand that was cast for its operation: what it was before
 }
 
 // storage is the memory that a tensor and its views share.
@@ -121,12 +122,27 @@ type storage struct {
 	op      string // what made it
 	version atomic.Uint64
 
+	balanced   Shape  // a tensor of this shape here sums to 0 over each channel, but for rounding; see balance
+	balancedAt uint64 // while the version is this
+
 	mu     sync.Mutex // guards scopes
 	scopes []*Scope
 
 	released atomic.Bool
 	walkRefs int  // how often a Backward walk holds it
 	walkOwns bool // made by a Backward walk for itself
+}
+
+// balance notes that x, [N C …] and alone in its storage, sums to 0 over each
+// channel but for rounding. A change of x takes the note away.
+func (x *Tensor) balance() {
+	x.storage.balanced, x.storage.balancedAt = x.shape, x.storage.version.Load()
+}
+
+// isBalanced reports whether balance holds of x.
+func (x *Tensor) isBalanced() bool {
+	s := x.storage
+	return s.balanced != nil && s.balanced.Equal(x.shape) && s.balancedAt == s.version.Load()
 }
 
 // scope lists the scopes that the storage belongs to.
@@ -288,6 +304,16 @@ func (x *Tensor) Path() string { return x.path }
 // which error messages name.
 func (x *Tensor) SetPath(path string) { x.path = path }
 
+// Origin is for package layers: of an operand that was cast for an operation, under
+// Autocast or because another one is wider, it returns what it was before, such as
+// the parameter; otherwise x.
+func (x *Tensor) Origin() *Tensor {
+	if x.origin != nil {
+		return x.origin
+	}
+	return x
+}
+
 // SharesMemory reports whether two tensors are views of the same memory.
 func (x *Tensor) SharesMemory(y *Tensor) bool { return x.storage == y.storage }
 
@@ -412,15 +438,15 @@ func (x *Tensor) Clone() *Tensor {
 // ToDType returns x converted to another type, as a Go conversion does (to Bool:
 // whether it is not 0); x itself if it has that type. Between floating-point
 // types the gradient flows back.
-func (x *Tensor) ToDType(t DType) *Tensor {
+func (x *Tensor) ToDType(t DType) *Tensor { return x.cast(t) }
+
+// cast is ToDType with a result that lives as owners do, too.
+func (x *Tensor) cast(t DType, owners ...*Tensor) *Tensor {
 	x.check("ToDType")
 	if x.DType() == t {
 		return x
 	}
-	if t == BFloat16 || t == Float16 {
-		fail("ToDType", "%s is not supported by %s yet, want float32, float64, int64, uint8 or bool", t, x.storage.device)
-	}
-	out := result("ToDType", t, x.shape, x)
+	out := result("ToDType", t, x.shape, append(owners, x)...)
 	x.be().Copy(out.array(), x.array())
 	if !t.IsFloat() || !x.DType().IsFloat() {
 		return autograd.RecordNothing("ToDType", out, x)
@@ -475,10 +501,10 @@ func (x *Tensor) Fill(v float64) *Tensor {
 func (x *Tensor) Zero() *Tensor { return x.Fill(0) }
 
 // Detach returns a tensor that shares x's memory and has no history and no
-// no-grad mark. A watch stays on it.
+// no-grad mark. A watch and the mark of Autocast stay on it.
 func (x *Tensor) Detach() *Tensor {
 	y := x.bare()
-	y.TakeWatch(&x.variable)
+	y.Take(&x.variable)
 	return y
 }
 
@@ -503,6 +529,7 @@ func (x *Tensor) Watch(w Watch) *Tensor {
 	if x.IsNoGrad() {
 		y.MarkNoGrad()
 	}
+	y.SetMark(x.Mark())
 	y.MarkWatch(w)
 	return y
 }

@@ -6,6 +6,7 @@ import "github.com/wick-ml/wick/internal/backend"
 // all three broadcast. a and b have one type. (torch.where)
 func Where(cond, a, b *Tensor) *Tensor {
 	const name = "Where"
+	promote(&a, &b)
 	out := where(name, cond, a, b)
 	c := cond.bare()
 	return record(name, out, partial{of: cond},

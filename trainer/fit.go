@@ -39,6 +39,10 @@ type Config struct {
 	Accumulate        int  // batches whose gradients make one step, as the mean of them; 0 means 1
 	DryRun            bool // one step, one test batch, no files: to see that all fits
 
+	// Autocast is the type of mixed precision, tensor.BFloat16, in training and
+	// testing; the zero value is none. See tensor.Autocast.
+	Autocast tensor.DType
+
 	// Dir is the run's folder: config.json, metrics.csv, metrics.jsonl and the
 	// checkpoints last.safetensors and best.safetensors. "" means no files. One
 	// run at a time may have it.
@@ -161,6 +165,9 @@ func (f *fit) check() error {
 		if n.value < n.least {
 			return fmt.Errorf("trainer: %s is %d, want %d or more", n.name, n.value, n.least)
 		}
+	}
+	if c.Autocast != tensor.Float32 && !c.Autocast.IsHalf() {
+		return fmt.Errorf("trainer: Autocast is %s, want bfloat16 or float16, or float32 for none", c.Autocast)
 	}
 	if c.Resume && c.Dir == "" {
 		return errors.New("trainer: Resume without Dir, the folder of the run to go on with")
@@ -310,7 +317,7 @@ func (f *fit) train(ctx context.Context) error {
 	inWindow := 0 // batches of the step under way that are over
 	var failed error
 	f.Train.SetPosition(f.Epoch, f.Batch)
-	for images, labels := range f.Train.All() {
+	for images, labels := range tensor.Autocast(f.Train.All(), f.Autocast) {
 		if inWindow == 0 {
 			f.window = min(f.Accumulate, batches-f.Batch)
 			f.Optimizer.ZeroGrad()
@@ -425,7 +432,7 @@ func (f *fit) test(ctx context.Context) (m Metrics, done bool, err error) {
 	start := time.Now()
 	batches, batch := f.Test.Len(), 0
 	f.Test.SetEpoch(f.Epoch)
-	for images, labels := range autograd.NoGrad(f.Test.All()) {
+	for images, labels := range tensor.Autocast(autograd.NoGrad(f.Test.All()), f.Autocast) {
 		output := f.Model.Forward(images)
 		f.Run.Loss, f.Images, f.Labels, f.Output = f.Config.Loss.Forward(output, labels).Item(), images, labels, output
 		sums.add(f.Run.Loss, output, labels)

@@ -72,7 +72,7 @@ func FindLR(ctx context.Context, config Config, opts FindLROpts) (points []LRPoi
 	mean, lowest := 0.0, math.Inf(1)
 	for done := false; !done; {
 		before := len(points)
-		for images, labels := range config.Train.All() {
+		for images, labels := range tensor.Autocast(config.Train.All(), config.Autocast) {
 			n := len(points)
 			lr := opts.From * math.Pow(opts.To/opts.From, float64(n)/float64(opts.Steps-1))
 			lrs := make([]float64, len(base))

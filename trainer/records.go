@@ -225,6 +225,7 @@ type RunConfig struct {
 	Config     json.RawMessage `json:"model_config,omitempty"`
 	Parameters int             `json:"parameters"`
 	DType      string          `json:"dtype"`
+	Autocast   string          `json:"autocast,omitempty"` // the type of mixed precision
 	Device     string          `json:"device"`
 	Loss       string          `json:"loss"`
 	Optimizer  json.RawMessage `json:"optimizer"`
@@ -378,6 +379,9 @@ func NewRunConfig(c *Config) (RunConfig, error) {
 	r.Model = id.Name
 	if registered && id.Config != "" {
 		r.Config = json.RawMessage(id.Config)
+	}
+	if c.Autocast != tensor.Float32 {
+		r.Autocast = c.Autocast.String()
 	}
 	for _, p := range layers.NamedParameters(c.Model) {
 		r.DType, r.Device = p.DType().String(), p.Device().String()

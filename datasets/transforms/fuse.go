@@ -1,13 +1,20 @@
 package transforms
 
-import "math/rand/v2"
+import (
+	"image"
+	"math/rand/v2"
+	"sync"
+)
 
 // Fused is a chain of built-in transforms from bytes to numbers, done in one
-// pass. It is for data sets that hold their pictures as bytes, plane by plane;
-// its results and its draws of random numbers are those of the chain.
+// pass. It is for data sets that hold their pictures as bytes, plane by plane,
+// and for those that decode them; its results and its draws of random numbers
+// are those of the chain.
 type Fused struct {
-	c, h, w    int // of the pictures
-	outH, outW int
+	c, h, w    int // of the pictures; the sizes are 0 where they vary
+	outH, outW int // likewise
+	images     bool
+	resize     *resize
 	steps      []Transform     // flips and crops
 	value      [][256]float32  // of each byte, for each channel
 	erasings   []randomErasing // of what the steps made
@@ -27,6 +34,17 @@ func Fuse(t Transform, channels, height, width int) (f *Fused, ok bool) {
 	return f, true
 }
 
+// FuseImages returns the chain t as one pass over pictures in colour, each of
+// its own size. ok is false if t is anything but what Fuse takes, perhaps behind
+// a Resize, or does not make all pictures of one size by a crop or ResizeHW.
+func FuseImages(t Transform) (f *Fused, ok bool) {
+	f = &Fused{c: 3, images: true}
+	if t == nil || !f.add(t) || f.value == nil || f.outH == 0 {
+		return nil, false
+	}
+	return f, true
+}
+
 func (f *Fused) add(t Transform) bool {
 	switch t := t.(type) {
 	case compose:
@@ -36,10 +54,18 @@ func (f *Fused) add(t Transform) bool {
 			}
 		}
 		return true
+	case resize:
+		if !f.images || f.resize != nil || len(f.steps) > 0 {
+			return false
+		}
+		f.resize = &t
+		if t.w != 0 {
+			f.outH, f.outW = t.h, t.w
+		}
 	case flip:
 		f.steps = append(f.steps, t)
 	case randomCrop:
-		if f.outH+2*t.padding < t.size || f.outW+2*t.padding < t.size {
+		if f.outH > 0 && (f.outH+2*t.padding < t.size || f.outW+2*t.padding < t.size) {
 			return false // the chain itself says what does not fit
 		}
 		f.outH, f.outW = t.size, t.size
@@ -81,10 +107,103 @@ func (f *Fused) Shape() (channels, height, width int) { return f.c, f.outH, f.ou
 // Run applies the chain to the picture src, channels·height·width bytes plane by
 // plane, and writes the numbers to dst.
 func (f *Fused) Run(dst []float32, src []byte, r *rand.Rand) {
-	// at is the window on the picture that all steps together amount to;
+	at, seen := f.place(f.h, f.w, r)
+	for k := range f.c {
+		value := &f.value[k]
+		plane := src[k*f.h*f.w : (k+1)*f.h*f.w]
+		out := dst[k*at.h*at.w : (k+1)*at.h*at.w]
+		frame(out, at.w, seen, value[0])
+		for y := seen.Min.Y; y < seen.Max.Y; y++ {
+			row := out[y*at.w : (y+1)*at.w]
+			from := plane[(at.y0+at.dy*y)*f.w:][:f.w]
+			if at.dx > 0 {
+				look(row[seen.Min.X:seen.Max.X], from[at.x0+seen.Min.X:], value)
+			} else {
+				lookBack(row[seen.Min.X:seen.Max.X], from[:at.x0-seen.Min.X+1], value)
+			}
+		}
+	}
+	f.erase(dst, r)
+}
+
+// Picture is a picture that is decoded when it is known which part is needed.
+type Picture struct {
+	W, H int // at least 1
+	// Part returns a part of the picture that has all of need, and where its
+	// first pixel lies in the picture.
+	Part func(need image.Rectangle) (im image.Image, corner image.Point, err error)
+}
+
+// resamplers are for RunImage to use again.
+var resamplers = sync.Pool{New: func() any { return new(resampler) }}
+
+// RunImage applies the chain to a picture and writes the numbers to dst. A gray
+// picture has three equal channels. It panics with a *tensor.Error where the
+// picture is too small for a crop; its error is Part's.
+func (f *Fused) RunImage(dst []float32, p Picture, r *rand.Rand) error {
+	h, w := p.H, p.W
+	if f.resize != nil {
+		h, w = f.resize.size(h, w)
+	}
+	at, seen := f.place(h, w, r)
+	for k := range f.c {
+		frame(dst[k*at.h*at.w:(k+1)*at.h*at.w], at.w, seen, f.value[k][0])
+	}
+	// view is what is seen, on the scaled picture.
+	view := image.Rect(at.x0+at.dx*seen.Min.X, at.y0+at.dy*seen.Min.Y, at.x0+at.dx*(seen.Max.X-1), at.y0+at.dy*(seen.Max.Y-1)) // in order, without its last row and column
+	view.Max = view.Max.Add(image.Pt(1, 1))
+	if seen.Empty() {
+		seen = image.Rectangle{}
+		view = image.Rect(0, 0, 1, 1) // what cannot be decoded is an error all the same
+	}
+	z := resamplers.Get().(*resampler)
+	defer resamplers.Put(z)
+	need, scaled := view, h != p.H || w != p.W
+	if scaled {
+		need = z.plan(p.H, p.W, h, w, view)
+	}
+	im, corner, err := p.Part(need)
+	if err != nil {
+		return err
+	}
+	src := rasterOf(im)
+	if scaled {
+		src, corner = z.run(src, corner), view.Min
+	}
+	g, b := min(1, src.n-1), min(2, src.n-1)
+	size := at.h * at.w
+	for y := seen.Min.Y; y < seen.Max.Y; y++ {
+		from := src.pix[((at.y0+at.dy*y-corner.Y)*src.w+view.Min.X-corner.X)*src.n:]
+		lo, hi := y*at.w+seen.Min.X, y*at.w+seen.Max.X
+		lookRGB(dst[lo:hi], dst[size+lo:size+hi], dst[2*size+lo:2*size+hi], from, src.n, g, b, at.dx < 0, f.value)
+	}
+	f.erase(dst, r)
+	return nil
+}
+
+// lookRGB looks up the pixels of a row of n bytes each, whose second and third
+// colour lie at g and b. back is from the end of the row on.
+func lookRGB(red, green, blue []float32, src []byte, n, g, b int, back bool, value [][256]float32) {
+	v0, v1, v2 := &value[0], &value[1], &value[2]
+	w := len(red)
+	green, blue = green[:w], blue[:w]
+	at, step := 0, n
+	if back {
+		at, step = (w-1)*n, -n
+	}
+	for i := range red {
+		red[i], green[i], blue[i] = v0[src[at]], v1[src[at+g]], v2[src[at+b]]
+		at += step
+	}
+}
+
+// place draws the chain's flips and crops for a picture of h×w. It returns the
+// window that all of them together amount to, and the part of the new picture
+// that shows the old one: the rest is padding.
+func (f *Fused) place(h, w int, r *rand.Rand) (at window, seen image.Rectangle) {
 	// [top, bottom) and [left, right) are the pixels that no crop has lost.
-	at := window{h: f.h, w: f.w, dy: 1, dx: 1}
-	top, bottom, left, right := 0, f.h, 0, f.w
+	at = window{h: h, w: w, dy: 1, dx: 1}
+	top, bottom, left, right := 0, h, 0, w
 	for _, t := range f.steps {
 		var win window
 		switch t := t.(type) {
@@ -107,34 +226,32 @@ func (f *Fused) Run(dst []float32, src []byte, r *rand.Rand) {
 		top, bottom = keep(top, bottom, at.y0, at.dy, at.h)
 		left, right = keep(left, right, at.x0, at.dx, at.w)
 	}
-	ylo, yhi := span(at.h, at.y0, at.dy, top, bottom)
-	xlo, xhi := span(at.w, at.x0, at.dx, left, right)
-	for k := range f.c {
-		value := &f.value[k]
-		plane := src[k*f.h*f.w : (k+1)*f.h*f.w]
-		out := dst[k*at.h*at.w : (k+1)*at.h*at.w]
-		fill(out[:ylo*at.w], value[0])
-		for y := ylo; y < yhi; y++ {
-			row := out[y*at.w : (y+1)*at.w]
-			fill(row[:xlo], value[0])
-			if xlo < xhi {
-				from := plane[(at.y0+at.dy*y)*f.w:][:f.w]
-				if at.dx > 0 {
-					look(row[xlo:xhi], from[at.x0+xlo:], value)
-				} else {
-					lookBack(row[xlo:xhi], from[:at.x0-xlo+1], value)
-				}
-			}
-			fill(row[xhi:], value[0])
-		}
-		fill(out[yhi*at.w:], value[0])
+	seen.Min.Y, seen.Max.Y = span(at.h, at.y0, at.dy, top, bottom)
+	seen.Min.X, seen.Max.X = span(at.w, at.x0, at.dx, left, right)
+	return at, seen
+}
+
+// frame fills what is padding of rows of w.
+func frame(out []float32, w int, seen image.Rectangle, v float32) {
+	if seen.Empty() {
+		fill(out, v)
+		return
 	}
+	fill(out[:seen.Min.Y*w], v)
+	for y := seen.Min.Y; y < seen.Max.Y; y++ {
+		fill(out[y*w:][:seen.Min.X], v)
+		fill(out[y*w:][seen.Max.X:w], v)
+	}
+	fill(out[seen.Max.Y*w:], v)
+}
+
+func (f *Fused) erase(dst []float32, r *rand.Rand) {
 	for _, e := range f.erasings {
 		if float(r) >= e.p {
 			continue
 		}
-		if top, left, h, w := e.draw(at.h, at.w, r); h > 0 && w > 0 {
-			erase(e.opts, dst, f.c, at.h, at.w, top, left, h, w, r)
+		if top, left, h, w := e.draw(f.outH, f.outW, r); h > 0 && w > 0 {
+			erase(e.opts, dst, f.c, f.outH, f.outW, top, left, h, w, r)
 		}
 	}
 }

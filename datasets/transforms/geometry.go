@@ -138,6 +138,9 @@ func move(op string, s Sample, at func(h, w int) window) Sample {
 	}
 	ylo, yhi := span(win.h, win.y0, win.dy, 0, src.h)
 	xlo, xhi := span(win.w, win.x0, win.dx, 0, src.w)
+	if xlo == xhi {
+		return dst.sample() // all of it is beside the old picture
+	}
 	for y := ylo; y < yhi; y++ {
 		from := src.pix[(win.y0+win.dy*y)*src.w*src.n:]
 		to := dst.pix[y*win.w*src.n:]

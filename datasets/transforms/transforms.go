@@ -21,6 +21,7 @@
 package transforms
 
 import (
+	"encoding/binary"
 	"fmt"
 	"image"
 	"image/color"
@@ -143,7 +144,7 @@ func rasterOf(im image.Image) raster {
 		}
 		return r
 	case *image.NRGBA:
-		if im.Stride == 4*w && im.Opaque() {
+		if im.Stride == 4*w && opaque(im.Pix[:4*w*h]) {
 			return raster{im.Pix[:w*h*4], w, h, 4}
 		}
 		r := newRaster(w, h, 4)
@@ -170,6 +171,18 @@ func rasterOf(im image.Image) raster {
 		}
 	}
 	return r
+}
+
+// opaque says whether all pixels are, faster than the picture's method.
+func opaque(pix []byte) bool {
+	all := ^uint64(0)
+	for ; len(pix) >= 8; pix = pix[8:] {
+		all &= binary.LittleEndian.Uint64(pix)
+	}
+	for ; len(pix) >= 4; pix = pix[4:] {
+		all &= uint64(binary.LittleEndian.Uint32(pix)) | 0xff000000<<32
+	}
+	return all&0xff000000ff000000 == 0xff000000ff000000
 }
 
 // sample returns the raster as a picture.

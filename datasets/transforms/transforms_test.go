@@ -485,6 +485,89 @@ func TestFuse(t *testing.T) {
 	}
 }
 
+// Pictures of any size, of which only what is needed is decoded, come out as the
+// chain makes them, from the same random numbers.
+func TestFuseImages(t *testing.T) {
+	norm := Normalize([]float64{0.49, 0.48, 0.45}, []float64{0.25, 0.24, 0.26})
+	flips := []Transform{RandomHorizontalFlip(0.5), RandomVerticalFlip(0.5)}
+	for _, tt := range []struct {
+		name string
+		tr   Transform
+	}{
+		{"evaluation", Compose(Resize(16), CenterCrop(14), ToTensor(), norm)},
+		{"training", Compose(Resize(18), RandomCrop(14, 0), flips[0], ToTensor(), norm, RandomErasing(0.5, ErasingOpts{}))},
+		{"both sizes", Compose(ResizeHW(9, 23), flips[1], flips[0], ToTensor())},
+		{"padding", Compose(Resize(5), RandomCrop(9, 6), flips[0], CenterCrop(20), flips[1], ToTensor(), norm)},
+		{"without Resize", Compose(CenterCrop(12), flips[0], RandomCrop(8, 0), ToTensor())},
+		{"nothing seen", Compose(CenterCrop(1), RandomCrop(1, 3), ToTensor(), norm)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f, ok := FuseImages(tt.tr)
+			if !ok {
+				t.Fatal("not fused")
+			}
+			c, h, w := f.Shape()
+			r := rand.New(rand.NewPCG(7, 8))
+			for seed := range uint64(300) {
+				src := newRaster(1+r.IntN(70), 1+r.IntN(70), []int{1, 4}[r.IntN(2)])
+				for i := range src.pix {
+					src.pix[i] = byte(r.UintN(256)) | byte(i%src.n/3*255)
+				}
+				p := Picture{W: src.w, H: src.h, Part: func(need image.Rectangle) (image.Image, image.Point, error) {
+					whole := image.Rect(0, 0, src.w, src.h)
+					if need.Empty() || !need.In(whole) {
+						t.Fatalf("the part %v of a picture of %v", need, whole)
+					}
+					if src.n == 1 {
+						im := src.sample().Image.(*image.Gray)
+						return im.SubImage(need), need.Min, nil
+					}
+					im := src.sample().Image.(*image.NRGBA)
+					if seed%3 == 0 {
+						return im, image.Point{}, nil
+					}
+					return im.SubImage(need), need.Min, nil
+				}}
+				a, b := rand.New(rand.NewPCG(seed, 0)), rand.New(rand.NewPCG(seed, 0))
+				got := make([]float32, c*h*w)
+				for i := range got {
+					got[i] = -77
+				}
+				if err := f.RunImage(got, p, a); err != nil {
+					t.Fatal(err)
+				}
+				colour := src
+				if src.n == 1 {
+					colour = newRaster(src.w, src.h, 4)
+					for i, v := range src.pix {
+						copy(colour.pix[4*i:], []byte{v, v, v, 255})
+					}
+				}
+				want := tt.tr.Apply(colour.sample(), b).Tensor
+				if !want.Shape().Equal(tensor.Shape{c, h, w}) || !slices.Equal(got, want.Floats()) {
+					t.Fatalf("seed %d, %d×%d: the numbers differ", seed, src.h, src.w)
+				}
+				if a.Uint64() != b.Uint64() {
+					t.Fatal("the random numbers drawn differ in number")
+				}
+			}
+		})
+	}
+	for _, tr := range []Transform{
+		nil, ToTensor(), Compose(Resize(8), ToTensor()), Compose(Resize(8), CenterCrop(8)), Compose(CenterCrop(9), Resize(8), CenterCrop(8), ToTensor()),
+		Compose(Resize(8), Resize(9), CenterCrop(8), ToTensor()), Compose(Resize(8), CenterCrop(8), ToTensor(), Grayscale(1)), Compose(ColorJitter(1, 0, 0, 0), CenterCrop(8), ToTensor()),
+	} {
+		if _, ok := FuseImages(tr); ok {
+			t.Errorf("%#v was fused", tr)
+		}
+	}
+	f, _ := FuseImages(Compose(RandomCrop(9, 1), ToTensor()))
+	err := tensor.Try(func() { t.Error(f.RunImage(make([]float32, 243), Picture{W: 8, H: 6}, nil)) })
+	if err == nil || !strings.Contains(err.Error(), "crop of 9×9 from a picture of 6×8") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func BenchmarkFused(b *testing.B) {
 	f, _ := Fuse(Compose(RandomHorizontalFlip(0.5), ToTensor()), 3, 32, 32)
 	src, dst := make([]byte, 3072), make([]float32, 3072)

@@ -66,6 +66,7 @@ func train(ctx context.Context, opts options) error {
 		Test:       testLoader,
 		Epochs:     opts.epochs,
 		Accumulate: opts.accumulate,
+		Autocast:   opts.autocast,
 		DryRun:     opts.dryRun,
 		Dir:        opts.out,
 		Resume:     opts.resume != "",

@@ -203,6 +203,7 @@ func TestWrongUse(t *testing.T) {
 		{name: "epochs 0", args: []string{"-epochs", "0"}, want: []string{"-epochs 0: want 1 or more"}},
 		{name: "gamma 0", args: []string{"-gamma", "0"}, want: []string{"-gamma 0: want a positive number"}},
 		{name: "weight decay", args: []string{"-weight-decay", "-0.1"}, want: []string{"-weight-decay -0.1: want 0 or a positive number"}},
+		{name: "autocast", args: []string{"-autocast", "int8"}, want: []string{"-autocast int8: want bfloat16, or float32 for none"}},
 		{name: "dropout 1", args: []string{"-dropout", "1"}, want: []string{"-dropout 1: want 0 or more and less than 1"}},
 		{name: "dropout nan", args: []string{"-dropout", "nan"}, want: []string{"-dropout NaN"}},
 		{name: "milestones", args: []string{"-milestones", "x"}, want: []string{`-milestones "x": want increasing epochs such as 75,150`}},

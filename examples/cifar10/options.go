@@ -38,6 +38,7 @@ type options struct {
 	seed          uint64
 	workers       int
 	device        *tensor.Device
+	autocast      tensor.DType
 	limit         int
 	accumulate    int
 	clip, ema     float64
@@ -67,7 +68,7 @@ type options struct {
 // prints the usage to stdout and returns flag.ErrHelp.
 func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 	o := options{stdout: stdout, stderr: stderr}
-	var milestones, device string
+	var milestones, device, autocast string
 	f := flag.NewFlagSet("cifar10", flag.ContinueOnError)
 	f.SetOutput(io.Discard) // what does not fit becomes a sentence below
 	f.StringVar(&o.data, "data", "data", "folder of the dataset")
@@ -84,6 +85,7 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 	f.Uint64Var(&o.seed, "seed", 1, "seed of all random numbers; the same one gives the same run")
 	f.IntVar(&o.workers, "workers", runtime.NumCPU(), "goroutines that prepare pictures")
 	f.StringVar(&device, "device", "", "cpu or cuda:N (default: the best there is)")
+	f.StringVar(&autocast, "autocast", "float32", "bfloat16 trains and tests in mixed precision: convolutions and products compute in it")
 	f.IntVar(&o.limit, "limit", 0, "use only the first N training and test pictures (0: all)")
 	f.IntVar(&o.accumulate, "accumulate", 1, "batches whose gradients make one step")
 	f.Float64Var(&o.clip, "clip", 0, "largest norm of the gradients (0: no clipping)")
@@ -216,6 +218,13 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 		}
 	}
 
+	switch autocast {
+	case "float32":
+	case "bfloat16":
+		o.autocast = tensor.BFloat16
+	default:
+		return o, fmt.Errorf("-autocast %s: want bfloat16, or float32 for none", autocast)
+	}
 	switch {
 	case device == "":
 		o.device = tensor.BestDevice()

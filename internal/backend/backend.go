@@ -415,6 +415,11 @@ type Backend interface {
 	Softmax(dst, x Array, log bool, g DimGeom)
 	// SoftmaxGrad computes the gradient of x from Softmax's result y.
 	SoftmaxGrad(dx, dy, y Array, log bool, g DimGeom)
+	// CrossEntropy computes loss = -log softmax(x) at the label (Int64) of each place along Outer and Inner, and writes the
+	// largest x along N and Σ exp(x-largest), which the gradient needs.
+	CrossEntropy(loss, largest, sum, x, labels Array, g DimGeom) error
+	// CrossEntropyGrad computes dx = share·(softmax(x) - 1 at the label); share is of loss's shape.
+	CrossEntropyGrad(dx, share, x, labels, largest, sum Array, g DimGeom)
 
 	// SGD makes one step for all parameters. momentum is empty where Momentum is 0.
 	SGD(params, grads, momentum []Array, p SGDParams)

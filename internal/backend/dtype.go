@@ -5,8 +5,8 @@ import "fmt"
 // DType is the type of a tensor's elements. The zero value is Float32.
 type DType uint8
 
-// The element types. Values from BFloat16 on are reserved names: no backend
-// computes with them yet.
+// The element types. BFloat16 and Float16 store half as many bits; methods compute
+// in float32 and round what they write.
 const (
 	Float32 DType = iota
 	Float64
@@ -35,6 +35,9 @@ func (t DType) String() string {
 
 // Size returns the bytes that one element takes.
 func (t DType) Size() int { return dtypes[t].size }
+
+// IsHalf reports whether the type is BFloat16 or Float16.
+func (t DType) IsHalf() bool { return t == BFloat16 || t == Float16 }
 
 // IsFloat reports whether the type is a floating-point one, which is what can
 // carry a gradient.

@@ -8,6 +8,10 @@ import (
 
 // Binary computes dst = op(a, b).
 func (be *Backend) Binary(dst, a, b backend.Array, op backend.BinaryOp, g backend.BinaryGeom) {
+	if g.Shape == nil && be.pieces(dst.Len, func(p []backend.Array, _ int) { be.Binary(p[0], p[1], p[2], op, g) }, writes(&dst), reads(&a), reads(&b)) ||
+		be.half(func() { be.Binary(dst, a, b, op, g) }, writes(&dst), reads(&a), reads(&b)) {
+		return
+	}
 	switch a.DType() {
 	case backend.Float32:
 		binary(dst, data[float32](a), data[float32](b), op, g, floatFunc[float32])
@@ -22,6 +26,9 @@ func (be *Backend) Binary(dst, a, b backend.Array, op backend.BinaryOp, g backen
 
 // BinaryScalar computes dst = op(a, s), or op(s, a) if swapped.
 func (be *Backend) BinaryScalar(dst, a backend.Array, s float64, swapped bool, op backend.BinaryOp) {
+	if be.pieces(a.Len, func(p []backend.Array, _ int) { be.BinaryScalar(p[0], p[1], s, swapped, op) }, writes(&dst), reads(&a)) {
+		return
+	}
 	if op == backend.Pow && s == 2 && !swapped {
 		be.Binary(dst, a, a, backend.Mul, backend.BinaryGeom{})
 		return
@@ -321,6 +328,9 @@ func comparison[T number](dst []bool, a, b []T, op backend.BinaryOp) {
 
 // Where computes dst = cond ? a : b.
 func (be *Backend) Where(dst, cond, a, b backend.Array, g backend.WhereGeom) {
+	if be.half(func() { be.Where(dst, cond, a, b, g) }, writes(&dst), reads(&a), reads(&b)) {
+		return
+	}
 	switch dst.DType().Size() {
 	case 1:
 		where(data[uint8](dst), data[uint8](cond), data[uint8](a), data[uint8](b), g)

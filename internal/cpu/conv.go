@@ -11,10 +11,49 @@ import "github.com/wick-ml/wick/internal/backend"
 //	weight grad  dy[k, (n,p,q)]    · x[(n,p,q), (c,r,s)]
 //
 // Those of 3×3 taps, stride 1 and enough channels take Winograd's algorithm
-// instead, in winograd.go; depthwise ones need no products, see depthwise.go.
+// instead, in winograd.go; depthwise ones need no products, see depthwise.go, nor
+// do those of 3×3 taps and few channels, see direct.go.
+
+// pass is one of a convolution's products.
+type pass int
+
+const (
+	forward pass = iota
+	inputGrad
+	weightGrad
+)
+
+// algorithm names what computes a pass of a convolution of float32 numbers: a fixed rule of the shape, the kernels and
+// the precision.
+func (be *Backend) algorithm(g backend.ConvGeom, p pass) string {
+	switch {
+	case direct(backend.Float32, g):
+		return "planes"
+	case p == inputGrad && fewInputs(g):
+		return "few inputs"
+	case depthwise(g):
+		return "depthwise"
+	}
+	name, kn := "direct", kernelOf[float32](be.precision)
+	if wi := be.winogradFor(g, p); wi != nil {
+		name, kn = "winograd "+wi.scheme.name, wi.kn
+	}
+	if kn.parts != nil {
+		name += " bf16" + []string{"", "x3", "x6"}[kn.parts.count-1]
+	}
+	return name
+}
 
 // Conv2d convolves.
 func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGeom) {
+	if be := be.convolutionOf(x, w, g, forward); be != nil {
+		be.half(func() { be.Conv2d(dst, x, w, scale, bias, g) }, writes(&dst), reads(&x), reads(&w), reads(&scale), reads(&bias))
+		return
+	}
+	if direct(dst.DType(), g) {
+		be.conv2dDirect(dst, x, w, scale, bias, g)
+		return
+	}
 	if depthwise(g) {
 		if dst.DType() == backend.Float32 {
 			conv2dDepthwise[float32](be, dst, x, w, scale, bias, g)
@@ -24,9 +63,8 @@ func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGe
 		return
 	}
 	if dst.DType() == backend.Float32 {
-		if wi := be.winogradFor(g); wi != nil && wi.pays(g.N) {
-			wi.weight, wi.laneK, wi.laneC = data[float32](w), wi.c*9, 9
-			wi.scale, wi.relu = data[float32](scale), g.ReLU
+		if wi := be.winogradFor(g, forward); wi != nil {
+			wi.weight, wi.scale, wi.relu = data[float32](w), data[float32](scale), g.ReLU
 			wi.convolve(data[float32](dst), data[float32](x), data[float32](bias))
 			return
 		}
@@ -38,21 +76,27 @@ func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGe
 
 // Conv2dInputGrad computes the gradient of the input.
 func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) {
-	if depthwise(g) {
+	if be := be.convolutionOf(dy, w, g, inputGrad); be != nil {
+		be.half(func() { be.Conv2dInputGrad(dx, dy, w, g) }, writes(&dx), reads(&dy), reads(&w))
+		return
+	}
+	if direct(dx.DType(), g) {
+		be.conv2dInputGradDirect(dx, dy, w, g)
+		return
+	}
+	if fewInputs(g) {
 		if dx.DType() == backend.Float32 {
-			conv2dInputGradDepthwise[float32](be, dx, dy, w, g)
+			conv2dInputGradFew[float32](be, dx, dy, w, g)
 		} else {
-			conv2dInputGradDepthwise[float64](be, dx, dy, w, g)
+			conv2dInputGradFew[float64](be, dx, dy, w, g)
 		}
 		return
 	}
 	if dx.DType() == backend.Float32 {
-		if wi := be.winogradFor(g); wi != nil {
-			wi.weight, wi.laneK, wi.laneC = data[float32](w), 9, wi.c*9
-			if wi.turn(); wi.pays(g.N) {
-				wi.convolve(data[float32](dx), data[float32](dy), nil)
-				return
-			}
+		if wi := be.winogradFor(g, inputGrad); wi != nil {
+			wi.weight = data[float32](w)
+			wi.convolve(data[float32](dx), data[float32](dy), nil)
+			return
 		}
 		conv2dInputGrad[float32](be, dx, dy, w, g)
 	} else {
@@ -62,6 +106,14 @@ func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) 
 
 // Conv2dWeightGrad computes the gradient of the weight.
 func (be *Backend) Conv2dWeightGrad(dw, dy, x backend.Array, g backend.ConvGeom) {
+	if be := be.convolutionOf(dy, x, g, weightGrad); be != nil {
+		be.half(func() { be.Conv2dWeightGrad(dw, dy, x, g) }, writes(&dw), reads(&dy), reads(&x))
+		return
+	}
+	if direct(dw.DType(), g) {
+		be.conv2dWeightGradDirect(dw, dy, x, g)
+		return
+	}
 	if depthwise(g) {
 		if dw.DType() == backend.Float32 {
 			conv2dWeightGradDepthwise[float32](be, dw, dy, x, g)
@@ -71,7 +123,7 @@ func (be *Backend) Conv2dWeightGrad(dw, dy, x backend.Array, g backend.ConvGeom)
 		return
 	}
 	if dw.DType() == backend.Float32 {
-		if wi := be.winogradFor(g); wi != nil && wi.pays(0) {
+		if wi := be.winogradFor(g, weightGrad); wi != nil {
 			wi.weightGrad(data[float32](dw), data[float32](dy), data[float32](x))
 			return
 		}
@@ -120,31 +172,57 @@ func forwardTaps(g backend.ConvGeom) []tap {
 func conv2dInputGrad[T float](be *Backend, dx, dy, w backend.Array, g backend.ConvGeom) {
 	in, out, weight := data[T](dx), data[T](dy), data[T](w)
 	c, k := g.C/g.Groups, g.K/g.Groups
-	for a := range min(g.StrideH, g.H) {
-		for b := range min(g.StrideW, g.W) {
-			var taps []tap
-			var places []int // of the taps in the weight
-			for r := range g.R {
-				for s := range g.S {
-					h, w := a+g.PadH-r*g.DilationH, b+g.PadW-s*g.DilationW
-					if h%g.StrideH == 0 && w%g.StrideW == 0 {
-						taps = append(taps, tap{h: h / g.StrideH, w: w / g.StrideW})
-						places = append(places, r*g.S+s)
+	scratch(be, len(weight)+8, func(turned []T) { // whole eights are read at the end
+		for a := range min(g.StrideH, g.H) {
+			for b := range min(g.StrideW, g.W) {
+				var taps []tap
+				var places []int // of the taps in the weight
+				for r := range g.R {
+					for s := range g.S {
+						h, w := a+g.PadH-r*g.DilationH, b+g.PadW-s*g.DilationW
+						if h%g.StrideH == 0 && w%g.StrideW == 0 {
+							taps = append(taps, tap{h: h / g.StrideH, w: w / g.StrideW})
+							places = append(places, r*g.S+s)
+						}
 					}
 				}
+				depth := k * len(taps)
+				matrices := weight // depth rows of input channels for each group
+				if g.R*g.S > 1 {
+					matrices = turned[:g.Groups*depth*c+8]
+					turnWeight(turned, weight, g.K, c, g.R*g.S, places)
+				}
+				p, q := (g.H-a+g.StrideH-1)/g.StrideH, (g.W-b+g.StrideW-1)/g.StrideW
+				im := image[T]{lanes: true, images: g.N, channels: k, stride: g.K * g.P * g.Q, h: g.P, w: g.Q,
+					p: p, q: q, strideH: 1, strideW: 1, taps: taps}
+				im.init()
+				at := imageSink[T]{stride: g.C * g.H * g.W, plane: g.H * g.W, p: p, q: q, strideP: g.StrideH * g.W, strideQ: g.StrideW}
+				if g.StrideH == 1 && g.StrideW == 1 {
+					at.p, at.q, at.strideP = 1, p*q, 0 // the grid is the whole plane
+				}
+				product(be, g.Groups, c, g.N*p*q, depth, func(i int) (operand[T], operand[T], sink[T]) {
+					to := at
+					to.data = in[i*c*g.H*g.W+a*g.W+b:]
+					return &matrix[T]{data: matrices[min(i*depth*c, len(matrices)):], ld: c}, im.from(out, i*k*g.P*g.Q), &to
+				})
 			}
-			p, q := (g.H-a+g.StrideH-1)/g.StrideH, (g.W-b+g.StrideW-1)/g.StrideW
-			im := image[T]{lanes: true, images: g.N, channels: k, stride: g.K * g.P * g.Q, h: g.P, w: g.Q,
-				p: p, q: q, strideH: 1, strideW: 1, taps: taps}
-			im.init()
-			product(be, g.Groups, c, g.N*p*q, k*len(taps), func(i int) (operand[T], operand[T], sink[T]) {
-				return &kernels[T]{data: weight[min(i*k*c*g.R*g.S, len(weight)):], lane: g.R * g.S, channel: c * g.R * g.S, taps: places},
-					im.from(out, i*k*g.P*g.Q),
-					&imageSink[T]{data: in[i*c*g.H*g.W+a*g.W+b:], stride: g.C * g.H * g.W, plane: g.H * g.W,
-						p: p, q: q, strideP: g.StrideH * g.W, strideQ: g.StrideW}
-			})
 		}
-	}
+	})
+}
+
+// turnWeight writes, for each of k output channels, a row of c input channels for
+// each of the taps that take part, by their places among all.
+func turnWeight[T float](dst, weight []T, k, c, taps int, places []int) {
+	parallel(k, grain/max(1, c*taps), func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			from, to := plane(weight, i, c*taps), plane(dst, i, c*len(places))
+			for t, place := range places {
+				for j := range to[t*c : (t+1)*c] {
+					to[t*c+j] = from[j*taps+place]
+				}
+			}
+		}
+	})
 }
 
 func conv2dWeightGrad[T float](be *Backend, dw, dy, x backend.Array, g backend.ConvGeom) {
@@ -225,6 +303,9 @@ func (im *image[T]) init() {
 		minQ, maxQ = min(minQ, q), max(maxQ, q)
 	}
 	im.minQ, im.row = minQ, im.q+maxQ-minQ
+	if im.strideW == 2 {
+		im.row = (im.row + 7) / 8 * 8 // so that rows of both residues may be written in whole eights at once
+	}
 	for _, t := range im.taps {
 		q := floor(t.w, im.strideW)
 		im.offsets = append(im.offsets, ((t.h-im.minH)*im.strideW+t.w-q*im.strideW)*im.row+q-minQ)
@@ -284,9 +365,13 @@ func (im *image[T]) stage(kn *kernel[T], ws *workspace[T], s *staged, c, toC, le
 	}
 	images := s.channel / s.image
 	dst, src := ws.image[(first-top)*im.strideW*im.row:], im.data[s.n*im.stride+first*im.w:]
-	if im.strideW == 1 {
-		ws.stage = stageGeom{images: images, rows: last - first, dstImage: s.image, srcImage: im.stride, dstRow: im.row, srcRow: im.w,
-			blocks: (im.row + 7) / 8, shift: im.minQ, from: max(-im.minQ, 0), to: min(im.w-im.minQ, im.row)}
+	if im.strideW <= 2 {
+		shift, row := im.strideW*im.minQ, im.strideW*im.row
+		ws.stage = stageGeom{images: images, rows: last - first, dstImage: s.image, srcImage: im.stride, dstRow: row, srcRow: im.w,
+			blocks: (im.row + 7) / 8, shift: shift, from: max(-shift, 0), to: min(im.w-shift, row)}
+		if im.strideW == 2 {
+			ws.stage.odd = im.row
+		}
 		for ; c < s.toC; c++ {
 			kn.stage(dst, src[c*im.h*im.w:], &ws.stage)
 			dst = dst[s.channel:]
@@ -473,44 +558,6 @@ func (im *image[T]) at(px, c int, t tap) T {
 	return im.data[n*im.stride+(c*im.h+h)*im.w+w]
 }
 
-// kernels is the weight as an operand of the input gradient: lanes run over
-// input channels, depth over (output channel, tap).
-type kernels[T float] struct {
-	data          []T
-	lane, channel int   // elements from one input channel, and from one output channel, to the next
-	taps          []int // the taps that take part, by their places in the weight
-}
-
-func (w *kernels[T]) pack(_ *kernel[T], _ *workspace[T], dst []T, widths []int, lane, lanes, k0, k int) {
-	c, t := k0/len(w.taps), k0%len(w.taps)
-	// Channels outside and panels inside, in the order in which the weight lies in memory.
-	for i := 0; i < k; {
-		n := min(len(w.taps)-t, k-i)
-		panel, src, left := dst, w.data[c*w.channel+lane*w.lane:], lanes
-		for _, width := range widths {
-			there := min(width, left)
-			for j, tap := range w.taps[t : t+n] {
-				row := panel[(i+j)*width:][:width]
-				at := tap
-				for l := range row[:there] {
-					row[l] = src[at]
-					at += w.lane
-				}
-				for l := there; l < width; l++ {
-					row[l] = 0
-				}
-			}
-			panel = panel[panelSize(width, k):]
-			if left -= there; left > 0 {
-				src = src[there*w.lane:]
-			}
-		}
-		i += n
-		t = 0
-		c++
-	}
-}
-
 // imageSink writes rows as channels and columns as the pixels (n, p, q) of a
 // grid, scaled and with a bias where there are such, and with ReLU if wanted.
 type imageSink[T float] struct {
@@ -523,16 +570,36 @@ type imageSink[T float] struct {
 	strideP, strideQ int // of the grid's rows and columns
 }
 
+// plain reports whether elements are only copied.
+func (s *imageSink[T]) plain() bool { return s.scale == nil && s.bias == nil && !s.relu }
+
+func (s *imageSink[T]) panel(t *tile[T], col int) ([]T, int) {
+	at := t.col + col
+	n, p, q := at/(s.p*s.q), at%(s.p*s.q)/s.q, at%s.q
+	if !s.plain() || s.strideQ != 1 || col+t.width > t.cols || q+t.width > s.q {
+		return nil, 0
+	}
+	return s.data[t.row*s.plane+n*s.stride+p*s.strideP+q:], s.plane
+}
+
 func (s *imageSink[T]) store(ws *workspace[T], t tile[T]) {
-	// The runs of columns that are contiguous in a panel and lie in one row of the grid.
-	runs := ws.runs[:0]
+	// The runs of columns that are contiguous in a panel and lie in one row of the grid, and those that are contiguous in the result.
+	runs, whole := ws.runs[:0], ws.whole[:0]
 	n, p, q := t.col/(s.p*s.q), t.col%(s.p*s.q)/s.q, t.col%s.q
-	plain := s.scale == nil && s.bias == nil && !s.relu
+	plain := s.plain()
 	pieces := ws.pieces[:0]
 	for col := 0; col < t.cols; {
 		width := min(s.q-q, t.cols-col, t.width-col%t.width)
 		r := run{src: t.place(col), dst: n*s.stride + p*s.strideP + q*s.strideQ, n: width}
-		for plain && s.strideQ == 1 && r.n >= 8 {
+		switch last := len(whole) - 1; {
+		case t.isStored(col): // its panel was written where it belongs
+			r.n = 0
+		case last >= 0 && whole[last].dst+whole[last].n == r.dst && s.strideQ == 1:
+			whole[last].n += r.n
+		default:
+			whole = append(whole, r)
+		}
+		for s.strideQ == 1 && r.n >= 8 {
 			pieces = append(pieces, piece{src: r.src, dst: r.dst})
 			r = run{src: r.src + 8, dst: r.dst + 8, n: r.n - 8}
 		}
@@ -549,7 +616,11 @@ func (s *imageSink[T]) store(ws *workspace[T], t tile[T]) {
 		}
 	}
 	t.copy(ws, s.data[t.row*s.plane:], s.plane, pieces)
-	if len(runs) == 0 {
+	if len(runs) == 0 && plain {
+		return
+	}
+	if s.strideQ == 2 {
+		kernelOf[T](backend.Highest).spread(s.data[t.row*s.plane:], t.c, t.rows, s.plane, t.width, runs)
 		return
 	}
 	kn := vectorOf[T]()
@@ -566,10 +637,10 @@ func (s *imageSink[T]) store(ws *workspace[T], t tile[T]) {
 			}
 			continue
 		}
+		for _, run := range runs {
+			copy(dst[run.dst:run.dst+run.n], src[run.src:run.src+run.n])
+		}
 		if plain {
-			for _, run := range runs {
-				copy(dst[run.dst:run.dst+run.n], src[run.src:run.src+run.n])
-			}
 			continue
 		}
 		scale, bias := T(1), T(0)
@@ -579,8 +650,8 @@ func (s *imageSink[T]) store(ws *workspace[T], t tile[T]) {
 		if s.bias != nil {
 			bias = s.bias[t.row+r]
 		}
-		for _, run := range runs {
-			kn.normalize(dst[run.dst:], src[run.src:], one(run.n), 0, scale, bias, s.relu)
+		for _, run := range whole {
+			kn.normalize(dst[run.dst:], dst[run.dst:], one(run.n), 0, scale, bias, s.relu)
 		}
 	}
 }

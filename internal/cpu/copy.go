@@ -19,6 +19,16 @@ func (be *Backend) Copy(dst, src backend.Array) {
 		copyParallel(raw(dst), raw(src))
 		return
 	}
+	switch {
+	case dst.DType() == backend.Float32 && src.DType().IsHalf():
+		widen(data[float32](dst), src)
+		return
+	case dst.DType().IsHalf() && src.DType() == backend.Float32:
+		narrow(dst, data[float32](src))
+		return
+	case be.half(func() { be.Copy(dst, src) }, writes(&dst), reads(&src)):
+		return
+	}
 	switch dst.DType() {
 	case backend.Float32:
 		convertTo[float32](dst, src)
@@ -76,6 +86,9 @@ func convertToUint8[S float](dst, src backend.Array) {
 
 // Fill sets all elements to v.
 func (be *Backend) Fill(dst backend.Array, v float64) {
+	if be.half(func() { be.Fill(dst, v) }, writes(&dst)) {
+		return
+	}
 	switch dst.DType() {
 	case backend.Float32:
 		fill(data[float32](dst), float32(v))
@@ -100,6 +113,9 @@ func fill[T any](dst []T, v T) {
 
 // Arange sets element i to start + i·step.
 func (be *Backend) Arange(dst backend.Array, start, step float64) {
+	if be.half(func() { be.Arange(dst, start, step) }, writes(&dst)) {
+		return
+	}
 	switch dst.DType() {
 	case backend.Float32:
 		arange(data[float32](dst), start, step)
@@ -125,6 +141,8 @@ func (be *Backend) Strided(dst, src backend.Array, g backend.StridedGeom) {
 	switch dst.DType().Size() {
 	case 1:
 		move(data[uint8](dst), data[uint8](src), 0, g.Offset, g.Shape, contiguous(g.Shape), g.Strides)
+	case 2:
+		move(data[uint16](dst), data[uint16](src), 0, g.Offset, g.Shape, contiguous(g.Shape), g.Strides)
 	case 4:
 		move(data[uint32](dst), data[uint32](src), 0, g.Offset, g.Shape, contiguous(g.Shape), g.Strides)
 	case 8:
@@ -137,6 +155,8 @@ func (be *Backend) StridedWrite(dst, src backend.Array, g backend.StridedGeom) {
 	switch dst.DType().Size() {
 	case 1:
 		move(data[uint8](dst), data[uint8](src), g.Offset, 0, g.Shape, g.Strides, contiguous(g.Shape))
+	case 2:
+		move(data[uint16](dst), data[uint16](src), g.Offset, 0, g.Shape, g.Strides, contiguous(g.Shape))
 	case 4:
 		move(data[uint32](dst), data[uint32](src), g.Offset, 0, g.Shape, g.Strides, contiguous(g.Shape))
 	case 8:

@@ -5,8 +5,6 @@ package cpu
 
 import (
 	"runtime"
-	"sync"
-	"sync/atomic"
 	"unsafe"
 
 	"github.com/wick-ml/wick/internal/backend"
@@ -121,52 +119,4 @@ func scratch[T any](be *Backend, n int, f func(s []T)) {
 	b := be.pool.Get(n * int(unsafe.Sizeof(*t)))
 	defer be.pool.Put(b, len(b))
 	f(unsafe.Slice((*T)(unsafe.Pointer(&b[0])), n))
-}
-
-// grain is the number of elements of cheap elementwise work that is worth a
-// goroutine.
-const grain = 16 << 10
-
-// parallel calls f for all of [0, n) in pieces of grain (the last may be
-// shorter), on all cores. The pieces do not depend on the number of cores, so
-// that sums kept for each piece are the same everywhere. A panic in f is handed
-// to the caller.
-func parallel(n, grain int, f func(lo, hi int)) {
-	grain = max(grain, 1)
-	pieces := (n + grain - 1) / grain
-	workers := min(runtime.GOMAXPROCS(0), pieces)
-	if workers <= 1 {
-		for lo := 0; lo < n; lo += grain {
-			f(lo, min(lo+grain, n))
-		}
-		return
-	}
-	var (
-		next  atomic.Int64
-		wg    sync.WaitGroup
-		once  sync.Once
-		cause any
-	)
-	work := func() {
-		defer func() {
-			if r := recover(); r != nil {
-				once.Do(func() { cause = r })
-			}
-		}()
-		for {
-			i := int(next.Add(1)) - 1
-			if i >= pieces {
-				return
-			}
-			f(i*grain, min((i+1)*grain, n))
-		}
-	}
-	for range workers - 1 {
-		wg.Go(work)
-	}
-	work()
-	wg.Wait()
-	if cause != nil {
-		panic(cause)
-	}
 }

@@ -30,94 +30,103 @@ func conv2dDepthwise[T float](be *Backend, dst, x, w, scale, bias backend.Array,
 					channel := i%g.C*k + j
 					out, ws := plane(y, i*k+j, pixels), weight[channel*taps:][:taps]
 					geom.bands(func(dst, src int, g *tapGeom) { kn.correlate(out[dst:], staged[src:], ws, g) })
-					if sc == nil && b == nil && !g.ReLU {
-						continue
-					}
-					times, plus := T(1), T(0)
-					if sc != nil {
-						times = sc[channel]
-					}
-					if b != nil {
-						plus = b[channel]
-					}
-					for len(out) > 0 {
-						n := min(len(out), longest)
-						vec.normalize(out, out, one(n), 0, times, plus, g.ReLU)
-						out = out[n:]
-					}
+					affine(vec, out, channel, sc, b, g.ReLU)
 				}
 			}
 		})
 	})
 }
 
-// conv2dInputGradDepthwise computes the pixels of one residue modulo the strides
+// fewInputs reports whether groups have so few input channels that a matrix product for the input's gradient would
+// mostly fill up its panels, and so few output channels that what is staged of them stays in the second cache.
+func fewInputs(g backend.ConvGeom) bool {
+	if depthwise(g) {
+		return true
+	}
+	if g.Groups <= 0 || g.K < g.Groups || g.N == 0 || min(g.H, g.W, g.P, g.Q) < 1 || g.R*g.S <= 1 {
+		return false
+	}
+	c, k := g.C/g.Groups, g.K/g.Groups
+	return c >= 1 && c <= 3 && k*(g.P+g.R*g.DilationH)*(g.Q+g.S*g.DilationW) <= 1<<18 && k*g.R*g.S*g.W <= 1<<20
+}
+
+// conv2dInputGradFew computes the pixels of one residue modulo the strides
 // at a time, as conv2dInputGrad does.
-func conv2dInputGradDepthwise[T float](be *Backend, dx, dy, w backend.Array, g backend.ConvGeom) {
+func conv2dInputGradFew[T float](be *Backend, dx, dy, w backend.Array, g backend.ConvGeom) {
 	in, out, weight := data[T](dx), data[T](dy), data[T](w)
-	k, taps := g.K/g.C, g.R*g.S
+	c, k, taps := g.C/g.Groups, g.K/g.Groups, g.R*g.S
 	kn := tapsOf[T]()
 	type residue struct {
-		staging
 		a, b   int
-		places []int // of the taps in the weight
+		places []int // of the taps in the weight, of k output channels
+		geom   tapGeom
 	}
+	ceil := func(n, stride int) int { return (n + stride - 1) / stride }
 	var residues []residue
-	size := 0
+	s := staging{h: g.P, w: g.Q, strideH: 1, strideW: 1, p: ceil(g.H, g.StrideH), q: ceil(g.W, g.StrideW)}
 	for a := range min(g.StrideH, g.H) {
 		for b := range min(g.StrideW, g.W) {
-			r := residue{a: a, b: b, staging: staging{h: g.P, w: g.Q, strideH: 1, strideW: 1,
-				p: (g.H - a + g.StrideH - 1) / g.StrideH, q: (g.W - b + g.StrideW - 1) / g.StrideW}}
+			r := residue{a: a, b: b}
 			for i := range taps {
 				h, w := a+g.PadH-i/g.S*g.DilationH, b+g.PadW-i%g.S*g.DilationW
 				if h%g.StrideH == 0 && w%g.StrideW == 0 {
-					r.taps = append(r.taps, tap{h: h / g.StrideH, w: w / g.StrideW})
+					s.taps = append(s.taps, tap{h: h / g.StrideH, w: w / g.StrideW})
 					r.places = append(r.places, i)
 				}
 			}
-			r.init()
-			// The taps of further output channels read further staged planes.
-			one := len(r.offsets)
-			for j := 1; j < k; j++ {
-				for i := range one {
-					r.offsets = append(r.offsets, j*r.size+r.offsets[i])
-					r.places = append(r.places, j*taps+r.places[i])
-				}
-			}
-			size = max(size, r.size)
 			residues = append(residues, r)
 		}
 	}
+	s.init()
+	offsets := s.offsets
+	for i := range residues {
+		r := &residues[i]
+		r.geom = s.geom()
+		r.geom.rows, r.geom.n = ceil(g.H-r.a, g.StrideH), ceil(g.W-r.b, g.StrideW)
+		r.geom.dstRow = r.geom.n
+		// The taps of further output channels read further staged planes.
+		one := len(r.places)
+		r.geom.offsets = nil
+		for j := range k {
+			for t := range one {
+				r.geom.offsets = append(r.geom.offsets, j*s.size+offsets[t])
+				if j > 0 {
+					r.places = append(r.places, j*c*taps+r.places[t])
+				}
+			}
+		}
+		offsets = offsets[one:]
+	}
 	whole := g.StrideH == 1 && g.StrideW == 1
-	parallel(g.N*g.C, depthwiseGrain(g), func(lo, hi int) {
-		scratch(be, k*size+beyond+k*taps+g.H*g.W, func(staged []T) {
-			weights := staged[k*size+beyond:][:k*taps]
+	parallel(g.N*g.Groups, max(1, depthwiseGrain(g)/(c*k)), func(lo, hi int) {
+		scratch(be, k*s.size+beyond+k*taps+g.H*g.W, func(staged []T) {
+			weights := staged[k*s.size+beyond:][:k*taps]
 			part := staged[len(staged)-g.H*g.W:]
-			for ri := range residues {
-				r := &residues[ri]
-				clear(staged[:k*size+beyond])
-				weights := weights[:len(r.places)]
-				geom := r.geom()
-				for i := lo; i < hi; i++ {
-					for j := range k {
-						stage(kn, &r.staging, staged[j*r.size:], plane(out, i*k+j, g.P*g.Q))
-					}
-					for t, place := range r.places {
-						weights[t] = weight[i%g.C*k*taps+place]
-					}
-					dx := plane(in, i, g.H*g.W)
-					grads := part
-					if whole {
-						grads = dx
-					}
-					geom.bands(func(dst, src int, g *tapGeom) { kn.correlate(grads[dst:], staged[src:], weights, g) })
-					if whole {
-						continue
-					}
-					for p := range r.p {
-						row := dx[(r.a+p*g.StrideH)*g.W+r.b:]
-						for q, v := range grads[p*r.q:][:r.q] {
-							row[q*g.StrideW] = v
+			clear(staged[:k*s.size+beyond])
+			for i := lo; i < hi; i++ {
+				for j := range k {
+					stage(kn, &s, staged[j*s.size:], plane(out, i*k+j, g.P*g.Q))
+				}
+				for ci := range c {
+					dx := plane(in, i*c+ci, g.H*g.W)
+					for ri := range residues {
+						r := &residues[ri]
+						for t, place := range r.places {
+							weights[t] = weight[(i%g.Groups*k*c+ci)*taps+place]
+						}
+						grads := part
+						if whole {
+							grads = dx
+						}
+						r.geom.bands(func(dst, src int, g *tapGeom) { kn.correlate(grads[dst:], staged[src:], weights, g) })
+						if whole {
+							continue
+						}
+						for p := range r.geom.rows {
+							row := dx[(r.a+p*g.StrideH)*g.W+r.b:]
+							for q, v := range grads[p*r.geom.n:][:r.geom.n] {
+								row[q*g.StrideW] = v
+							}
 						}
 					}
 				}

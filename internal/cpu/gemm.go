@@ -13,9 +13,14 @@ package cpu
 // are independent units of work whose limits depend on the shape alone; sums of
 // pieces are added in order. So the bits do not depend on the number of cores.
 
-import "math"
+import (
+	"math"
+
+	"github.com/wick-ml/wick/internal/backend"
+)
 
 //go:generate go run -C gen . -out ../gemm_amd64.s -stubs ../gemm_stubs_amd64.go -pkg cpu
+//go:generate go run -C gen . -neon -part gemm
 
 // A tile of the result is tileRows×tileCols elements at most, computed in
 // blocks of tileDepth along k: a block of a stays in the second cache, a panel of
@@ -24,6 +29,7 @@ const (
 	tileRows  = 256
 	tileCols  = 512
 	tileDepth = 256
+	maxParts  = 3              // of a number
 	maxWidth  = 32             // lanes of the widest panel
 	maxPanels = tileRows/4 + 2 // panels of the narrowest kernel in tileRows
 	imageSize = 64 << 10       // elements of an image's part that is staged at a time
@@ -45,6 +51,8 @@ type kernel[T float] struct {
 	width   int
 	// run computes c = aᵀ·b, or adds it, for a panel of a of the given height.
 	run func(height, k int, a, b, c []T, add bool)
+	// runTo, if there is such, is run, but writes the result to rows of dst that are ld elements apart.
+	runTo func(height, k int, a, b, c []T, add bool, dst []T, ld int)
 	// transpose packs blocks of eight elements of eight lanes: dst[(8·b+i)·width + l] = src[lanes[l]+blocks[b]+i].
 	transpose func(dst []T, width int, src []T, lanes *[8]int, blocks []int)
 	// copy packs rows, in pieces of eight elements from one to the next: dst[i·width + pieces[j].dst + 0…7] =
@@ -52,23 +60,30 @@ type kernel[T float] struct {
 	copy func(dst []T, width int, src []T, offsets []int, pieces []piece)
 	// stage copies rows of images, with zeros where they reach over an image's edges.
 	stage func(dst, src []T, g *stageGeom)
+	// spread copies runs of rows to every other column: dst[i·dstRow + runs[j].dst + 2·l] = src[i·srcRow + runs[j].src + l].
+	spread func(dst, src []T, rows, dstRow, srcRow int, runs []run)
 	// tiles is what Winograd's algorithms need.
 	tiles *tileKernels
+	// parts, if there is such, multiplies instead of run, panels that are split.
+	parts *parts[T]
 }
 
 // stageGeom says how rows of images are staged: element i of a row is
-// src[i+shift] where from <= i < to, else 0, for i < 8·blocks.
+// src[i+shift] where from <= i < to, else 0, for i < 8·blocks. If odd is not 0,
+// element i is that for 2·i, and element i+odd that for 2·i+1. Assembly knows the
+// order of the fields.
 type stageGeom struct {
 	images, rows       int
 	dstImage, srcImage int // from one image to the next
 	dstRow, srcRow     int // from one row to the next
 	blocks             int
 	shift, from, to    int
+	odd                int // from a row's even columns to its odd ones
 }
 
-// kernelOf returns the kernel for T.
-func kernelOf[T float]() *kernel[T] {
-	var k any = current.gemm
+// kernelOf returns the kernel for T with a precision.
+func kernelOf[T float](p backend.Precision) *kernel[T] {
+	var k any = current.gemm[p]
 	if k, ok := k.(*kernel[T]); ok {
 		return k
 	}
@@ -78,9 +93,11 @@ func kernelOf[T float]() *kernel[T] {
 
 var (
 	plain32 = kernel[float32]{heights: []int{4}, width: 8, run: plainRun[float32],
-		transpose: plainTranspose[float32], copy: plainCopy[float32], stage: plainStage[float32], tiles: &plainTiles}
+		transpose: plainTranspose[float32], copy: plainCopy[float32], stage: plainStage[float32],
+		spread: plainSpread[float32], tiles: &plainTiles}
 	plain64 = kernel[float64]{heights: []int{4}, width: 8, run: plainRun[float64],
-		transpose: plainTranspose[float64], copy: plainCopy[float64], stage: plainStage[float64]}
+		transpose: plainTranspose[float64], copy: plainCopy[float64], stage: plainStage[float64],
+		spread: plainSpread[float64]}
 )
 
 // plainRun is the micro-kernel in Go, of 4×8 elements, in pieces of 2×4 whose
@@ -144,13 +161,34 @@ func plainCopy[T float](dst []T, width int, src []T, offsets []int, pieces []pie
 func plainStage[T float](dst, src []T, g *stageGeom) {
 	for n := range g.images {
 		for r := range g.rows {
-			row := dst[n*g.dstImage+r*g.dstRow:][:8*g.blocks]
+			row, at := dst[n*g.dstImage+r*g.dstRow:], n*g.srcImage+r*g.srcRow+g.shift
+			if g.odd != 0 {
+				for i := range 8 * g.blocks {
+					row[i], row[i+g.odd] = 0, 0
+				}
+				for i := g.from; i < min(g.to, 16*g.blocks); i++ {
+					row[i/2+i%2*g.odd] = src[at+i]
+				}
+				continue
+			}
+			row = row[:8*g.blocks]
 			from, to := min(g.from, len(row)), min(g.to, len(row))
 			clear(row[:from])
 			if from < to {
-				copy(row[from:to], src[n*g.srcImage+r*g.srcRow+g.shift+from:])
+				copy(row[from:to], src[at+from:])
 			}
 			clear(row[max(from, to):])
+		}
+	}
+}
+
+func plainSpread[T float](dst, src []T, rows, dstRow, srcRow int, runs []run) {
+	for i := range rows {
+		for _, r := range runs {
+			to := dst[i*dstRow+r.dst:]
+			for l, v := range src[i*srcRow+r.src:][:r.n] {
+				to[2*l] = v
+			}
 		}
 	}
 }
@@ -182,6 +220,8 @@ type workspace[T float] struct {
 	a       [aSize]T
 	b       [bSize]T
 	c       [cSize]T
+	splitA  [maxParts * (tileRows + 16) * tileDepth]uint16
+	splitB  [maxParts * maxWidth * tileDepth]uint16 // of one panel
 	image   [imageSize]T
 	rows    [maxWidth*rowsDepth + spill]T
 	steps   [tileDepth / 8]int // 0, 8, 16, …
@@ -190,6 +230,7 @@ type workspace[T float] struct {
 	lanes   [8]int
 	pieces  [tileDepth + spill]piece // of one panel or of tileDepth pixels
 	runs    [tileCols]run            // of a tile's columns
+	whole   [tileCols]run            // those of them that follow each other put together
 	stage   stageGeom
 	heights [maxPanels]int
 	widths  [maxPanels]int
@@ -220,7 +261,11 @@ type tile[T float] struct {
 	c                    []T
 	height, width        int
 	row, rows, col, cols int
+	stored               uint64 // the panels, by bits, that were written where they belong
 }
+
+// isStored reports whether the panel that a column is in was written where it belongs.
+func (t *tile[T]) isStored(col int) bool { return t.stored>>(col/t.width)&1 != 0 }
 
 // place is where a column (counted from the tile's first) of the first row stands in c.
 func (t *tile[T]) place(col int) int {
@@ -237,12 +282,16 @@ func (t *tile[T]) copy(ws *workspace[T], dst []T, ld int, pieces []piece) {
 	for i := range offsets {
 		offsets[i] = i * t.width
 	}
-	kernelOf[T]().copy(dst, ld, t.c, offsets, even(pieces))
+	kernelOf[T](backend.Highest).copy(dst, ld, t.c, offsets, even(pieces))
 }
 
 // sink takes the finished tiles of a product.
 type sink[T float] interface {
+	// store writes the panels of a tile that are not stored.
 	store(ws *workspace[T], t tile[T])
+	// panel returns where the panel from a column of a tile on belongs, with the elements from one row to the next,
+	// or nil if its rows are not contiguous there or need more than to be copied.
+	panel(t *tile[T], col int) (dst []T, ld int)
 }
 
 // plan is how a product is cut. It depends on the shape only.
@@ -264,7 +313,7 @@ func newPlan(count, m, n, k, width int) plan {
 		if rows <= 64 && cols <= 2*width {
 			break
 		}
-		if rows > 128 || cols <= 2*width { // rows first: packing a costs more than packing b in a convolution
+		if cols <= 2*width || rows > 64 && tilesM*n < tilesN*m { // what costs less packing: of b for each part of m, of a for each of n
 			tilesM *= 2
 		} else {
 			tilesN *= 2
@@ -285,7 +334,7 @@ func product[T float](be *Backend, count, m, n, k int, at func(i int) (a, b oper
 	if count == 0 || m == 0 || n == 0 {
 		return
 	}
-	kn := kernelOf[T]()
+	kn := kernelOf[T](be.precision)
 	p := newPlan(count, m, n, k, kn.width)
 	tiles := p.tilesM * p.tilesN
 	// place is the tile that unit u computes.
@@ -308,7 +357,7 @@ func product[T float](be *Backend, count, m, n, k int, at func(i int) (a, b oper
 					i, t, _ := place(u)
 					a, b, c := at(i)
 					t.c = ws.c[:]
-					t.compute(kn, ws, a, b, 0, k)
+					t.compute(kn, ws, a, b, c, 0, k)
 					c.store(ws, t)
 				}
 			})
@@ -326,7 +375,7 @@ func product[T float](be *Backend, count, m, n, k int, at func(i int) (a, b oper
 					a, b, _ := at(i)
 					t.c = sums[u*size : (u+1)*size]
 					k0 := piece * p.depth
-					t.compute(kn, ws, a, b, k0, min(p.depth, k-k0))
+					t.compute(kn, ws, a, b, nil, k0, min(p.depth, k-k0))
 				}
 			})
 		})
@@ -364,8 +413,8 @@ func (ws *workspace[T]) init() {
 	}
 }
 
-// compute sums the tile over the depths [k0, k0+k).
-func (t *tile[T]) compute(kn *kernel[T], ws *workspace[T], a, b operand[T], k0, k int) {
+// compute sums the tile over the depths [k0, k0+k). Panels that to, if it is not nil, has a place for go there.
+func (t *tile[T]) compute(kn *kernel[T], ws *workspace[T], a, b operand[T], to sink[T], k0, k int) {
 	heights := kn.split(ws.heights[:0], t.rows)
 	t.height = 0
 	for _, h := range heights {
@@ -375,21 +424,59 @@ func (t *tile[T]) compute(kn *kernel[T], ws *workspace[T], a, b operand[T], k0, 
 	for i := range widths {
 		widths[i] = kn.width
 	}
-	for done := 0; done == 0 || done < k; done += tileDepth {
-		depth := min(tileDepth, k-done)
+	// Blocks of one depth: what a short one at the end would do for each time that c is loaded and stored is little.
+	blocks := max(1, (k+tileDepth-1)/tileDepth)
+	size := max(8, ((k+blocks-1)/blocks+7)/8*8)
+	for done := 0; done == 0 || done < k; done += size {
+		depth := min(size, k-done)
 		if depth > 0 {
 			a.pack(kn, ws, ws.a[:], heights, t.row, t.rows, k0+done, depth)
 			b.pack(kn, ws, ws.b[:], widths, t.col, t.cols, k0+done, depth)
+			if kn.parts != nil {
+				t.computeParts(kn, ws, heights, depth, done > 0)
+				continue
+			}
 		}
 		for j := range widths {
 			panelB := ws.b[j*panelSize(kn.width, depth):]
 			c := t.c[j*t.height*kn.width:]
+			var dst []T
+			var ld int
+			if to != nil && kn.runTo != nil && t.height == t.rows && done+depth >= k {
+				if dst, ld = to.panel(t, j*kn.width); dst != nil {
+					t.stored |= 1 << j
+				}
+			}
 			from, row := 0, 0
 			for _, h := range heights {
-				kn.run(h, depth, ws.a[from:], panelB, c[row*kn.width:], done > 0)
+				if dst != nil {
+					kn.runTo(h, depth, ws.a[from:], panelB, c[row*kn.width:], done > 0, dst[row*ld:], ld)
+				} else {
+					kn.run(h, depth, ws.a[from:], panelB, c[row*kn.width:], done > 0)
+				}
 				from += panelSize(h, depth)
 				row += h
 			}
+		}
+	}
+}
+
+// computeParts splits the panels of a block and multiplies them.
+func (t *tile[T]) computeParts(kn *kernel[T], ws *workspace[T], heights []int, depth int, add bool) {
+	p := kn.parts
+	from, to := 0, 0
+	for _, h := range heights {
+		p.splitA(ws.splitA[to:], ws.a[from:], h, depth)
+		from += panelSize(h, depth)
+		to += p.size(h, depth)
+	}
+	for col := 0; col < t.cols; col += kn.width {
+		p.splitB(ws.splitB[:], ws.b[col/kn.width*panelSize(kn.width, depth):], kn.width, depth)
+		from, c := 0, t.c[col*t.height:]
+		for _, h := range heights {
+			p.run(h, depth, ws.splitA[from:], ws.splitB[:], c, add)
+			from += p.size(h, depth)
+			c = c[h*kn.width:]
 		}
 	}
 }
@@ -480,12 +567,22 @@ type matrixSink[T float] struct {
 	add  bool
 }
 
+func (s *matrixSink[T]) panel(t *tile[T], col int) ([]T, int) {
+	if s.add || col+t.width > t.cols {
+		return nil, 0
+	}
+	return s.data[t.row*s.ld+t.col+col:], s.ld
+}
+
 func (s *matrixSink[T]) store(ws *workspace[T], t tile[T]) {
 	whole := 0 // columns that are copied in pieces of eight
 	if !s.add {
 		whole = t.cols / 8 * 8
 		pieces := ws.pieces[:0]
 		for col := 0; col < whole; col += 8 {
+			if t.isStored(col) {
+				continue
+			}
 			pieces = append(pieces, piece{dst: col, src: t.place(col)})
 		}
 		t.copy(ws, s.data[t.row*s.ld+t.col:], s.ld, pieces)

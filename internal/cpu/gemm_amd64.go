@@ -2,14 +2,23 @@
 
 package cpu
 
-import "golang.org/x/sys/cpu"
+import (
+	"golang.org/x/sys/cpu"
+
+	"github.com/wick-ml/wick/internal/backend"
+)
 
 // assembly lists the levels that processor and operating system allow, best last.
 func assembly() (levels []level) {
-	if cpu.X86.HasAVX2 && cpu.X86.HasFMA {
-		levels = append(levels, level{"avx2", &kernel256, &vector256, taps256})
+	if cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasF16C {
+		levels = append(levels, level{"avx2", always(&kernel256), &vector256, taps256, &half256})
 		if cpu.X86.HasAVX512F {
-			levels = append(levels, level{"avx512", &kernel512, &vector512, taps512})
+			gemm := always(&kernel512)
+			if cpu.X86.HasAVX512BF16 && cpu.X86.HasAVX512BW {
+				gemm[backend.Medium] = &kernelBF16
+			}
+			levels = append(levels, level{"avx512", gemm, &vector512, taps512, &half512})
+			levels = append(levels, assemblyAMX()...)
 		}
 	}
 	return levels
@@ -25,11 +34,39 @@ var kernel512 = kernel[float32]{
 			sgemm8x32(k, &a[0], &b[0], &c[0], add)
 		}
 	},
+	runTo: func(height, k int, a, b, c []float32, add bool, dst []float32, ld int) {
+		if height == 14 {
+			sgemm14x32to(k, &a[0], &b[0], &c[0], add, &dst[0], ld)
+		} else {
+			sgemm8x32to(k, &a[0], &b[0], &c[0], add, &dst[0], ld)
+		}
+	},
 	transpose: transposeAVX,
 	copy:      copyAVX,
 	stage:     stageAVX,
-	tiles:     tilesAVX(16, &transforms512),
+	spread: func(dst, src []float32, rows, dstRow, srcRow int, runs []run) {
+		if rows > 0 && len(runs) > 0 {
+			spread8(&dst[0], &src[0], rows, dstRow, srcRow, &runs[0].dst, len(runs))
+		}
+	},
+	tiles: tilesAVX(16, &transforms512),
 }
+
+// kernelBF16 multiplies pairs of bfloat16 numbers, which lie in the panels as float32 numbers do.
+var kernelBF16 = func() kernel[float32] {
+	kn := kernel512
+	kn.parts = &parts[float32]{count: 1, depth: 2, speed: 1, splitA: splitBF16, splitB: splitBF16,
+		run: func(height, k int, a, b []uint16, c []float32, add bool) {
+			if height == 14 {
+				bfgemm14x32((k+1)/2, &a[0], &b[0], &c[0], add)
+			} else {
+				bfgemm8x32((k+1)/2, &a[0], &b[0], &c[0], add)
+			}
+		}}
+	return kn
+}()
+
+func splitBF16(dst []uint16, src []float32, lanes, k int) { bfpairs(&dst[0], &src[0], lanes, k) }
 
 var kernel256 = kernel[float32]{
 	heights:   []int{6},
@@ -38,6 +75,7 @@ var kernel256 = kernel[float32]{
 	transpose: transposeAVX,
 	copy:      copyAVX,
 	stage:     stageAVX,
+	spread:    plainSpread[float32],
 	tiles:     tilesAVX(8, &transforms256),
 }
 
@@ -48,13 +86,29 @@ func transposeAVX(dst []float32, width int, src []float32, lanes *[8]int, blocks
 }
 
 func copyAVX(dst []float32, width int, src []float32, offsets []int, pieces []piece) {
-	if len(pieces) > 0 && len(offsets) > 0 {
-		copy8(&dst[0], width, &src[0], &offsets[0], len(offsets), &pieces[0].dst, len(pieces)/2)
+	if len(pieces) == 0 || len(offsets) == 0 {
+		return
 	}
+	// Rows that are far apart lie in memory, where the processor does not guess which comes next.
+	const far = 64
+	from, to := 0, 0
+	if len(offsets) > 1 {
+		if step := offsets[1] - offsets[0]; step >= far {
+			from = 4 * step * 4
+		}
+	}
+	if width >= far && width != rowsDepth {
+		to = 4 * width * 2
+	}
+	copy8(&dst[0], width, &src[0], &offsets[0], len(offsets), &pieces[0].dst, len(pieces)/2, from, to)
 }
 
 func stageAVX(dst, src []float32, g *stageGeom) {
-	if g.images > 0 && g.rows > 0 && g.blocks > 0 {
+	switch {
+	case g.images <= 0 || g.rows <= 0 || g.blocks <= 0:
+	case g.odd != 0:
+		stage8by2(&dst[0], &src[0], &g.images)
+	default:
 		stage8(&dst[0], &src[0], &g.images)
 	}
 }

@@ -10,11 +10,23 @@ package cpu
 //go:noescape
 func sgemm14x32(k int, a *float32, b *float32, c *float32, add bool)
 
+// sgemm14x32to is sgemm14x32, but writes the result to rows of dst that are ld elements apart, and leaves c as it is.
+// It needs AVX-512F.
+//
+//go:noescape
+func sgemm14x32to(k int, a *float32, b *float32, c *float32, add bool, dst *float32, ld int)
+
 // sgemm8x32 multiplies a panel of k rows of 8 elements and one of k rows of 32: c = aᵀ·b,
 // or c += aᵀ·b, of 8×32 elements. It needs AVX-512F.
 //
 //go:noescape
 func sgemm8x32(k int, a *float32, b *float32, c *float32, add bool)
+
+// sgemm8x32to is sgemm8x32, but writes the result to rows of dst that are ld elements apart, and leaves c as it is.
+// It needs AVX-512F.
+//
+//go:noescape
+func sgemm8x32to(k int, a *float32, b *float32, c *float32, add bool, dst *float32, ld int)
 
 // sgemm6x16 multiplies a panel of k rows of 6 elements and one of k rows of 16: c = aᵀ·b,
 // or c += aᵀ·b, of 6×16 elements. It needs AVX2 and FMA.
@@ -30,10 +42,11 @@ func transpose8x8(dst *float32, width int, src *float32, lanes *[8]int, blocks *
 
 // copy8 packs n rows, of eight elements for each of 2·pairs > 0 pieces, one after the other:
 // dst[i·width + pieces[j].dst + 0…7] = src[offsets[i] + pieces[j].src + 0…7]. pieces points at the first field of
-// the first piece. It needs AVX.
+// the first piece. What is from bytes behind a row's sources and to bytes behind what it writes is asked for ahead, where these are
+// not 0. It needs AVX.
 //
 //go:noescape
-func copy8(dst *float32, width int, src *float32, offsets *int, n int, pieces *int, pairs int)
+func copy8(dst *float32, width int, src *float32, offsets *int, n int, pieces *int, pairs int, from int, to int)
 
 // stage8 copies geom.rows > 0 rows of each of geom.images > 0 images: element i of a row of dst, for i < 8·geom.blocks, is
 // src[i+geom.shift] where geom.from <= i < geom.to, else 0. Sources outside these limits are not read. geom points at the first
@@ -41,3 +54,16 @@ func copy8(dst *float32, width int, src *float32, offsets *int, n int, pieces *i
 //
 //go:noescape
 func stage8(dst *float32, src *float32, geom *int)
+
+// stage8by2 parts columns while it copies: element i of a row of dst, for i < 8·geom.blocks, is src[2·i+geom.shift], and
+// element i+geom.odd is src[2·i+1+geom.shift], where the index less the shift is at least geom.from and below geom.to, else
+// 0. The rest is as with stage8.
+//
+//go:noescape
+func stage8by2(dst *float32, src *float32, geom *int)
+
+// spread8 copies n > 0 runs of each of rows > 0 rows, which are dstRow and srcRow elements apart: dst[run.dst+2·i] =
+// src[run.src+i], for i < run.n. runs points at the first field of the first run. It needs AVX-512F.
+//
+//go:noescape
+func spread8(dst *float32, src *float32, rows int, dstRow int, srcRow int, runs *int, n int)

@@ -36,9 +36,17 @@ func BenchmarkGEMM(b *testing.B) {
 	}
 }
 
-// BenchmarkConv runs the convolutions of VGG16 for 64 images of 32×32 pixels.
+var precisionNames = []string{"highest", "high", "medium"}
+
+// BenchmarkConv runs the convolutions of VGG16 for 64 images of 32×32 pixels with each precision.
 func BenchmarkConv(b *testing.B) {
-	be := New()
+	for p, name := range precisionNames {
+		b.Run(name, func(b *testing.B) { benchmarkConv(b, backend.Precision(p)) })
+	}
+}
+
+func benchmarkConv(b *testing.B, p backend.Precision) {
+	be := New().at(p)
 	for _, l := range [][3]int{ // channels in and out, size of the map
 		{3, 64, 32}, {64, 64, 32}, {64, 128, 16}, {128, 128, 16}, {128, 256, 8}, {256, 256, 8},
 		{256, 512, 4}, {512, 512, 4}, {512, 512, 2},
@@ -72,7 +80,7 @@ func TestProductIsTheSameOnAnyNumberOfCores(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	for _, s := range [][3]int{{40, 50, 9000}, {300, 700, 100}, {65, 33, 512}} {
 		g := backend.MatMulGeom{Batch: 1, M: s[0], N: s[1], K: s[2]}
-		if p := newPlan(1, g.M, g.N, g.K, kernelOf[float32]().width); p.tilesM*p.tilesN*p.pieces < 2 {
+		if p := newPlan(1, g.M, g.N, g.K, kernelOf[float32](backend.Highest).width); p.tilesM*p.tilesN*p.pieces < 2 {
 			t.Fatalf("%v: one unit of work, want several", s)
 		}
 		c, x, y := filled(be, g.M*g.N), filled(be, g.M*g.K), filled(be, g.K*g.N)
@@ -142,15 +150,31 @@ func TestSplit(t *testing.T) {
 
 // BenchmarkKernel runs the micro-kernels on panels in the first cache.
 func BenchmarkKernel(b *testing.B) {
-	kn := kernelOf[float32]()
-	for _, h := range kn.heights {
-		b.Run(fmt.Sprint(h, "x", kn.width), func(b *testing.B) {
-			const k = tileDepth
-			x, y, c := make([]float32, k*h), make([]float32, k*kn.width), make([]float32, h*kn.width)
-			for b.Loop() {
-				kn.run(h, k, x, y, c, true)
+	for p, kn := range current.gemm {
+		for _, h := range kn.heights {
+			b.Run(fmt.Sprint(precisionNames[p], "/", h, "x", kn.width), func(b *testing.B) {
+				const k = tileDepth
+				x, y, c := make([]float32, 3*k*h), make([]float32, 3*k*kn.width), make([]float32, h*kn.width)
+				for b.Loop() {
+					if kn.parts != nil {
+						kn.parts.run(h, k, halves(x), halves(y), c, true)
+					} else {
+						kn.run(h, k, x, y, c, true)
+					}
+				}
+				gflops(b, h*kn.width*k)
+			})
+			if kn.parts == nil {
+				continue
 			}
-			gflops(b, h*kn.width*k)
-		})
+			b.Run(fmt.Sprint(precisionNames[p], "/split", h), func(b *testing.B) {
+				const k = tileDepth
+				x, y := make([]float32, k*h), make([]float32, 3*k*h)
+				for b.Loop() {
+					kn.parts.splitA(halves(y), x, h, k)
+				}
+				b.SetBytes(k * int64(h) * 4)
+			})
+		}
 	}
 }

@@ -78,6 +78,10 @@ func indexSelect[T any](dst, x []T, index []int64, g backend.IndexGeom) {
 
 // ScatterAdd computes dst[o,index[o,m,i],i] += src[o,m,i], in the order of m.
 func (be *Backend) ScatterAdd(dst, index, src backend.Array, g backend.IndexGeom) error {
+	var err error
+	if be.half(func() { err = be.ScatterAdd(dst, index, src, g) }, updates(&dst), reads(&src)) {
+		return err
+	}
 	at := data[int64](index)
 	if err := checkIndex(at, g.N); err != nil {
 		return err
@@ -113,6 +117,10 @@ func scatterAdd[T number](dst []T, index []int64, src []T, g backend.IndexGeom) 
 
 // IndexAdd computes dst[o,index[m],i] += src[o,m,i], in the order of m.
 func (be *Backend) IndexAdd(dst, index, src backend.Array, g backend.IndexGeom) error {
+	var err error
+	if be.half(func() { err = be.IndexAdd(dst, index, src, g) }, updates(&dst), reads(&src)) {
+		return err
+	}
 	at := data[int64](index)
 	if err := checkIndex(at, g.N); err != nil {
 		return err

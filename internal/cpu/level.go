@@ -8,13 +8,17 @@ import (
 
 // level is the kernels for what processors of one kind can do.
 type level struct {
-	name   string // as WICK_CPU names it
-	gemm   *kernel[float32]
+	name   string              // as WICK_CPU names it
+	gemm   [3]*kernel[float32] // of each backend.Precision
 	vector *vector[float32]
 	taps   *tapKernels[float32]
+	half   *halfKernels
 }
 
-var generic = level{"generic", &plain32, &plainVector32, &plainTaps32}
+var generic = level{"generic", always(&plain32), &plainVector32, &plainTaps32, &plainHalf}
+
+// always returns the kernel for all precisions.
+func always(kn *kernel[float32]) [3]*kernel[float32] { return [3]*kernel[float32]{kn, kn, kn} }
 
 // levels lists what this machine and this build have, best last.
 var levels = append([]level{generic}, assembly()...)
@@ -46,5 +50,5 @@ func levelNamed(name string) (level, error) {
 	return level{}, fmt.Errorf("wick: the environment variable WICK_CPU is %q; this machine and this build of Wick have %s", name, strings.Join(names, ", "))
 }
 
-// Level names the kernels in use: "generic", "avx2" or "avx512".
+// Level names the kernels in use: "generic", "avx2", "avx512", "amx" or "neon".
 func Level() string { return current.name }

@@ -4,6 +4,12 @@ import "github.com/wick-ml/wick/internal/backend"
 
 // MatMul multiplies matrices.
 func (be *Backend) MatMul(dst, a, b backend.Array, g backend.MatMulGeom) {
+	if be := be.productsOf(a, b); be != nil {
+		d := writes(&dst)
+		d.read = g.Accumulate
+		be.half(func() { be.MatMul(dst, a, b, g) }, d, reads(&a), reads(&b))
+		return
+	}
 	if dst.DType() == backend.Float32 {
 		matmul[float32](be, dst, a, b, g)
 	} else {

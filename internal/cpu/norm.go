@@ -10,6 +10,11 @@ import (
 // 2015): one pass takes the channel's mean and variance, another writes the
 // result.
 func (be *Backend) BatchNorm(dst, mean, invstd, runningMean, runningVar, x, w, b backend.Array, g backend.BatchNormGeom) {
+	if be.channels(g, func(a, p []backend.Array, g backend.BatchNormGeom) {
+		be.BatchNorm(a[0], p[0], p[1], p[2], p[3], a[1], p[4], p[5], g)
+	}, []argument{writes(&dst), reads(&x)}, writes(&mean), writes(&invstd), updates(&runningMean), updates(&runningVar), reads(&w), reads(&b)) {
+		return
+	}
 	if x.DType() == backend.Float32 {
 		batchNorm(data[float32](dst), data[float32](mean), data[float32](invstd), data[float32](runningMean), data[float32](runningVar),
 			data[float32](x), data[float32](w), data[float32](b), g)
@@ -96,6 +101,11 @@ func fromSums(near, sum, squares float64, n int) (mean, variance float64) {
 
 // BatchNormGrad computes those of the gradients of x, w and b that are present.
 func (be *Backend) BatchNormGrad(dx, dw, db, dy, x, y, w, mean, invstd backend.Array, g backend.BatchNormGeom) {
+	if be.channels(g, func(a, p []backend.Array, g backend.BatchNormGeom) {
+		be.BatchNormGrad(a[0], p[0], p[1], a[1], a[2], a[3], p[2], p[3], p[4], g)
+	}, []argument{writes(&dx), reads(&dy), reads(&x), reads(&y)}, writes(&dw), writes(&db), reads(&w), reads(&mean), reads(&invstd)) {
+		return
+	}
 	if dy.DType() == backend.Float32 {
 		batchNormGrad(data[float32](dx), data[float32](dw), data[float32](db), data[float32](dy), data[float32](x), data[float32](y),
 			data[float32](w), data[float32](mean), data[float32](invstd), g)
@@ -148,6 +158,9 @@ func batchNormGrad[T float](dx, dw, db, dy, x, y, w, mean, invstd []T, g backend
 
 // RowNorm normalizes each row.
 func (be *Backend) RowNorm(dst, mean, invstd, x backend.Array, rows, n int, eps float64) {
+	if be.half(func() { be.RowNorm(dst, mean, invstd, x, rows, n, eps) }, writes(&dst), writes(&mean), writes(&invstd), reads(&x)) {
+		return
+	}
 	if x.DType() == backend.Float32 {
 		rowNorm(data[float32](dst), data[float32](mean), data[float32](invstd), data[float32](x), rows, n, eps)
 	} else {
@@ -187,6 +200,9 @@ func eachPiece(r, n int, f func(at, n int)) {
 
 // RowNormGrad computes the gradient of x from RowNorm's result y.
 func (be *Backend) RowNormGrad(dx, dy, y, invstd backend.Array, rows, n int) {
+	if be.half(func() { be.RowNormGrad(dx, dy, y, invstd, rows, n) }, writes(&dx), reads(&dy), reads(&y), reads(&invstd)) {
+		return
+	}
 	if dy.DType() == backend.Float32 {
 		rowNormGrad(data[float32](dx), data[float32](dy), data[float32](y), data[float32](invstd), rows, n)
 	} else {

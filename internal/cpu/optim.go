@@ -13,6 +13,9 @@ import (
 
 // SGD makes one step for all parameters.
 func (be *Backend) SGD(params, grads, momentum []backend.Array, p backend.SGDParams) {
+	if be.halfLists(func(l [][]backend.Array) { be.SGD(l[0], l[1], l[2], p) }, params, grads, momentum) {
+		return
+	}
 	if isFloat32(params) {
 		sgd(elements[float32](params), elements[float32](grads), elements[float32](momentum), p)
 	} else {
@@ -58,6 +61,9 @@ func sgd[T float](params, grads, momentum [][]T, p backend.SGDParams) {
 
 // Adam makes one step.
 func (be *Backend) Adam(params, grads, m, v, maxV []backend.Array, p backend.AdamParams) {
+	if be.halfLists(func(l [][]backend.Array) { be.Adam(l[0], l[1], l[2], l[3], l[4], p) }, params, grads, m, v, maxV) {
+		return
+	}
 	if isFloat32(params) {
 		adam(elements[float32](params), elements[float32](grads), elements[float32](m), elements[float32](v), elements[float32](maxV), p)
 	} else {
@@ -88,6 +94,9 @@ func adam[T float](params, grads, m, v, maxV [][]T, p backend.AdamParams) {
 
 // RMSprop makes one step.
 func (be *Backend) RMSprop(params, grads, square, mean, momentum []backend.Array, p backend.RMSpropParams) {
+	if be.halfLists(func(l [][]backend.Array) { be.RMSprop(l[0], l[1], l[2], l[3], l[4], p) }, params, grads, square, mean, momentum) {
+		return
+	}
 	if isFloat32(params) {
 		rmsprop(elements[float32](params), elements[float32](grads), elements[float32](square), elements[float32](mean), elements[float32](momentum), p)
 	} else {
@@ -133,6 +142,9 @@ func rmsprop[T float](params, grads, square, mean, momentum [][]T, p backend.RMS
 
 // Adagrad makes one step.
 func (be *Backend) Adagrad(params, grads, sum []backend.Array, p backend.AdagradParams) {
+	if be.halfLists(func(l [][]backend.Array) { be.Adagrad(l[0], l[1], l[2], p) }, params, grads, sum) {
+		return
+	}
 	if isFloat32(params) {
 		adagrad(elements[float32](params), elements[float32](grads), elements[float32](sum), p)
 	} else {
@@ -204,9 +216,9 @@ func direction[T float](maximize bool) T {
 // lerp goes the part t of the way from a to b, exactly to b where t is 1.
 func lerp[T float](a, b, t T) T {
 	if t < 0.5 {
-		return a + t*(b-a)
+		return a + T(t*(b-a))
 	}
-	return b - (b-a)*(1-t)
+	return b - T((b-a)*(1-t))
 }
 
 // sqrt is one instruction for either type.

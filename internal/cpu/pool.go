@@ -36,6 +36,66 @@ func pools2x2(g backend.PoolGeom) bool {
 		g.DilationH <= 1 && g.DilationW <= 1 && 2*g.P <= g.H && 2*g.Q <= g.W
 }
 
+// pools3x3 reports whether the windows are 3×3, two apart, with a border of one
+// around the input.
+func pools3x3(g backend.PoolGeom) bool {
+	return g.KernelH == 3 && g.KernelW == 3 && g.StrideH == 2 && g.StrideW == 2 && g.PadH == 1 && g.PadW == 1 &&
+		g.DilationH <= 1 && g.DilationW <= 1 && g.P == (g.H+1)/2 && g.Q == (g.W+1)/2 && 2*g.W <= longest
+}
+
+// eachThird calls f for the rows of windows of pools3x3, in order: n rows from p
+// on, few enough for one call of a kernel. The rows of the input before the first
+// and behind the last do not exist.
+func eachThird(g backend.PoolGeom, f func(p, n int)) {
+	f(0, 1)
+	inner := max(0, g.H/2-1) // rows of windows that lie inside of the input
+	count := longest / (2 * g.W)
+	for p := 0; p < inner; p += count {
+		f(1+p, min(count, inner-p))
+	}
+	if 1+inner < g.P {
+		f(1+inner, 1)
+	}
+}
+
+func maxPool3x3Plane[T float](kn *vector[T], dst, x []T, g backend.PoolGeom) {
+	nan := false
+	eachThird(g, func(p, n int) {
+		b := x[2*p*g.W:]
+		a, c := b, b // a row twice changes no maximum
+		if p > 0 {
+			a = x[(2*p-1)*g.W:]
+		}
+		if 2*p+1 < g.H {
+			c = b[g.W:]
+		}
+		nan = kn.maxPool3x3(dst[p*g.Q:], a, b, c, n, g.W, g.Q) || nan
+	})
+	if nan {
+		maxPoolPlane(dst, x, g)
+	}
+}
+
+// maxPoolGrad3x3Plane reads none for rows that do not exist, and writes theirs to
+// waste.
+func maxPoolGrad3x3Plane[T float](kn *vector[T], dx, dy, x, y, none, waste []T, g backend.PoolGeom) {
+	nan := false
+	eachThird(g, func(p, n int) {
+		b, db := x[2*p*g.W:], dx[2*p*g.W:]
+		a, c, da, dc := none, none, waste, waste
+		if p > 0 {
+			a, da = x[(2*p-1)*g.W:], dx[(2*p-1)*g.W:]
+		}
+		if 2*p+1 < g.H {
+			c, dc = b[g.W:], db[g.W:]
+		}
+		nan = kn.maxPoolGrad3x3(da, db, dc, a, b, c, dy[p*g.Q:], y[p*g.Q:], n, g.W, g.Q) || nan
+	})
+	if nan {
+		maxPoolGradPlane(dx, dy, x, y, g)
+	}
+}
+
 // pools1x1 reports whether each window is one element and no element is left out.
 func pools1x1(g backend.PoolGeom) bool {
 	return g.KernelH == 1 && g.KernelW == 1 && g.StrideH == 1 && g.StrideW == 1 && g.PadH == 0 && g.PadW == 0 &&
@@ -48,6 +108,9 @@ func copyAll[T any](dst, src []T) {
 
 // MaxPool2d takes the maximum of each window.
 func (be *Backend) MaxPool2d(dst, x backend.Array, g backend.PoolGeom) {
+	if be.pieces(g.Planes, func(a []backend.Array, n int) { be.MaxPool2d(a[0], a[1], planes(g, n)) }, writes(&dst), reads(&x)) {
+		return
+	}
 	if x.DType() == backend.Float32 {
 		maxPool(be, data[float32](dst), data[float32](x), g)
 	} else {
@@ -66,6 +129,10 @@ func maxPool[T float](be *Backend, dst, x []T, g backend.PoolGeom) {
 	if pools2x2(g) {
 		kn := vectorOf[T]()
 		eachRows(g, func(row, pooled, n int) { kn.maxPool2x2(dst[pooled:], x[row:], n, g.W, g.Q) })
+		return
+	}
+	if kn := vectorOf[T](); kn.maxPool3x3 != nil && pools3x3(g) {
+		eachPlane(g, func(i int) { maxPool3x3Plane(kn, plane(dst, i, g.P*g.Q), plane(x, i, g.H*g.W), g) })
 		return
 	}
 	if !pays(g) {
@@ -156,6 +223,9 @@ func maxPoolPlane[T float](dst, x []T, g backend.PoolGeom) {
 // MaxPool2dGrad gives dy to the first maximum of each window; of several NaN the
 // last gets it, as in PyTorch.
 func (be *Backend) MaxPool2dGrad(dx, dy, x, y backend.Array, g backend.PoolGeom) {
+	if be.pieces(g.Planes, func(a []backend.Array, n int) { be.MaxPool2dGrad(a[0], a[1], a[2], a[3], planes(g, n)) }, writes(&dx), reads(&dy), reads(&x), reads(&y)) {
+		return
+	}
 	if x.DType() == backend.Float32 {
 		maxPoolGrad(be, data[float32](dx), data[float32](dy), data[float32](x), data[float32](y), g)
 	} else {
@@ -178,6 +248,18 @@ func maxPoolGrad[T float](be *Backend, dx, dy, x, y []T, g backend.PoolGeom) {
 		}
 		kn := vectorOf[T]()
 		eachRows(g, func(row, pooled, n int) { kn.maxPoolGrad2x2(dx[row:], dy[pooled:], x[row:], y[pooled:], n, g.W, g.Q) })
+		return
+	}
+	if kn := vectorOf[T](); kn.maxPoolGrad3x3 != nil && pools3x3(g) {
+		parallel(g.Planes, grain/max(1, g.H*g.W), func(lo, hi int) {
+			scratch(be, 2*g.W, func(rows []T) {
+				none, waste := rows[:g.W], rows[g.W:]
+				setAll(none, T(math.NaN())) // is no maximum
+				for i := lo; i < hi; i++ {
+					maxPoolGrad3x3Plane(kn, plane(dx, i, g.H*g.W), plane(dy, i, g.P*g.Q), plane(x, i, g.H*g.W), plane(y, i, g.P*g.Q), none, waste, g)
+				}
+			})
+		})
 		return
 	}
 	if !pays(g) {
@@ -304,6 +386,9 @@ func adaptiveSpans(g backend.PoolGeom) (h, w []span) {
 
 // AvgPool2d takes the mean of each window.
 func (be *Backend) AvgPool2d(dst, x backend.Array, g backend.PoolGeom) {
+	if be.pieces(g.Planes, func(a []backend.Array, n int) { be.AvgPool2d(a[0], a[1], planes(g, n)) }, writes(&dst), reads(&x)) {
+		return
+	}
 	if x.DType() == backend.Float32 {
 		avgPool(data[float32](dst), data[float32](x), g)
 	} else {
@@ -362,6 +447,9 @@ func means[T float](dst, x []T, h, w []span, g backend.PoolGeom) {
 
 // AvgPool2dGrad is AvgPool2d's gradient.
 func (be *Backend) AvgPool2dGrad(dx, dy backend.Array, g backend.PoolGeom) {
+	if be.pieces(g.Planes, func(a []backend.Array, n int) { be.AvgPool2dGrad(a[0], a[1], planes(g, n)) }, writes(&dx), reads(&dy)) {
+		return
+	}
 	if dx.DType() == backend.Float32 {
 		avgPoolGrad(data[float32](dx), data[float32](dy), g)
 	} else {
@@ -426,6 +514,9 @@ func spread[T float](dx, dy []T, h, w []span, g backend.PoolGeom) {
 
 // AdaptiveAvgPool2d takes means of windows that share the input evenly.
 func (be *Backend) AdaptiveAvgPool2d(dst, x backend.Array, g backend.PoolGeom) {
+	if be.half(func() { be.AdaptiveAvgPool2d(dst, x, g) }, writes(&dst), reads(&x)) {
+		return
+	}
 	if x.DType() == backend.Float32 {
 		adaptiveAvgPool(data[float32](dst), data[float32](x), g)
 	} else {
@@ -446,6 +537,9 @@ func adaptiveAvgPool[T float](dst, x []T, g backend.PoolGeom) {
 
 // AdaptiveAvgPool2dGrad is AdaptiveAvgPool2d's gradient.
 func (be *Backend) AdaptiveAvgPool2dGrad(dx, dy backend.Array, g backend.PoolGeom) {
+	if be.half(func() { be.AdaptiveAvgPool2dGrad(dx, dy, g) }, writes(&dx), reads(&dy)) {
+		return
+	}
 	if dx.DType() == backend.Float32 {
 		adaptiveAvgPoolGrad(data[float32](dx), data[float32](dy), g)
 	} else {

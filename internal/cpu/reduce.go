@@ -8,6 +8,9 @@ import (
 
 // Reduce reduces x over the dimensions that g names.
 func (be *Backend) Reduce(dst, x backend.Array, op backend.ReduceOp, g backend.ReduceGeom) {
+	if be.half(func() { be.Reduce(dst, x, op, g) }, writes(&dst), reads(&x)) {
+		return
+	}
 	switch op {
 	case backend.ReduceMax, backend.ReduceMin:
 		smallest := op == backend.ReduceMin
@@ -40,6 +43,7 @@ func (be *Backend) Reduce(dst, x backend.Array, op backend.ReduceOp, g backend.R
 			switch op {
 			case backend.ReduceSum:
 				r.row = func(acc float64, x []float32) float64 { return acc + current.vector.sum(x) }
+				r.rows = current.vector.rowSums
 			case backend.ReduceSumSquares:
 				r.row = func(acc float64, x []float32) float64 { return acc + current.vector.sumSquares(x) }
 			}
@@ -59,20 +63,21 @@ func (be *Backend) Reduce(dst, x backend.Array, op backend.ReduceOp, g backend.R
 // for the operation.
 type reduction[T, A number] struct {
 	start   A
-	row     func(acc A, x []T) A  // takes all of x into one accumulator
-	columns func(acc []A, x []T)  // takes x[i] into acc[i]
-	merge   func(first, next A) A // takes two accumulators together
+	row     func(acc A, x []T) A        // takes all of x into one accumulator
+	columns func(acc []A, x []T)        // takes x[i] into acc[i]
+	merge   func(first, next A) A       // takes two accumulators together
+	rows    func(acc []A, x []T, n int) // sets acc to what row makes of len(acc) rows of n elements; nil: row does it
 }
 
 // total is the reductions that add and prodRow.
 func total[T, A number](op backend.ReduceOp) reduction[T, A] {
 	switch op {
 	case backend.ReduceSumSquares:
-		return reduction[T, A]{0, squareRow[T, A], squareColumns[T, A], plus[A]}
+		return reduction[T, A]{0, squareRow[T, A], squareColumns[T, A], plus[A], nil}
 	case backend.ReduceProd:
-		return reduction[T, A]{1, prodRow[T, A], prodColumns[T, A], times[A]}
+		return reduction[T, A]{1, prodRow[T, A], prodColumns[T, A], times[A], nil}
 	}
-	return reduction[T, A]{0, sumRow[T, A], sumColumns[T, A], plus[A]}
+	return reduction[T, A]{0, sumRow[T, A], sumColumns[T, A], plus[A], nil}
 }
 
 func plus[A number](a, b A) A  { return a + b }
@@ -142,9 +147,9 @@ func prodColumns[T, A number](acc []A, x []T) {
 // no comparison with it holds.
 func extreme[T number](smallest bool, lowest, highest T) reduction[T, T] {
 	if smallest {
-		return reduction[T, T]{highest, minRow[T], minColumns[T], lesser[T]}
+		return reduction[T, T]{highest, minRow[T], minColumns[T], lesser[T], nil}
 	}
-	return reduction[T, T]{lowest, maxRow[T], maxColumns[T], greater[T]}
+	return reduction[T, T]{lowest, maxRow[T], maxColumns[T], greater[T], nil}
 }
 
 func greater[T number](a, b T) T {
@@ -201,9 +206,9 @@ func minColumns[T number](acc, x []T) {
 // 0 and so true.
 func truth[T number](op backend.ReduceOp) reduction[T, uint8] {
 	if op == backend.ReduceAny {
-		return reduction[T, uint8]{0, anyRow[T], anyColumns[T], func(a, b uint8) uint8 { return a | b }}
+		return reduction[T, uint8]{0, anyRow[T], anyColumns[T], func(a, b uint8) uint8 { return a | b }, nil}
 	}
-	return reduction[T, uint8]{1, allRow[T], allColumns[T], func(a, b uint8) uint8 { return a & b }}
+	return reduction[T, uint8]{1, allRow[T], allColumns[T], func(a, b uint8) uint8 { return a & b }, nil}
 }
 
 func anyRow[T number](acc uint8, x []T) uint8 {
@@ -315,6 +320,7 @@ const (
 	reducePiece = 4 * grain // elements that go into one partial result
 	reduceTasks = 64        // from this number of results on, none is split into partial results
 	columnBlock = 512       // accumulators that stay in the first-level cache
+	leastRun    = 16        // elements that are worth a partial result of their own
 )
 
 // reduce reduces src. A result that many elements go into is made from partial
@@ -344,14 +350,23 @@ func reduce[T, A, D number](be *Backend, dst []D, src []T, r reduction[T, A], g 
 			perPiece = min(perUnit, max(1, reducePiece/min(p.run, columnBlock)))
 		}
 	}
+	// A piece of one run each, in the order in which they lie, is what memory likes best.
+	matrix := p.runReduced && len(p.kept.sizes) <= 1 && (reduced == 1 && perPiece == p.run ||
+		len(p.reduced.sizes) == 1 && p.run >= leastRun && p.run <= reducePiece)
+	if matrix {
+		perPiece = p.run
+	}
 	pieces := (perUnit + perPiece - 1) / perPiece
 
 	scratch(be, pieces*n, func(acc []A) {
 		if p.runReduced {
 			parallel(pieces*kept, max(1, grain/perPiece), func(lo, hi int) {
-				if pieces == 1 && reduced == 1 && len(p.kept.sizes) <= 1 { // the rows of a matrix
-					for t := lo; t < hi; t++ {
-						acc[t] = r.row(r.start, src[t*p.run:][:p.run])
+				if matrix {
+					rowsOf(r, acc[lo:hi], src[lo*p.run:], p.run)
+					if pieces == 1 {
+						for t := lo; t < hi; t++ {
+							dst[t] = D(acc[t])
+						}
 					}
 					return
 				}
@@ -378,6 +393,9 @@ func reduce[T, A, D number](be *Backend, dst []D, src []T, r reduction[T, A], g 
 				}
 			})
 		}
+		if matrix && pieces == 1 {
+			return
+		}
 		parallel(n, grain, func(lo, hi int) {
 			for i := lo; i < hi; i++ {
 				a := acc[i]
@@ -388,6 +406,17 @@ func reduce[T, A, D number](be *Backend, dst []D, src []T, r reduction[T, A], g 
 			}
 		})
 	})
+}
+
+// rowsOf sets acc to what r makes of len(acc) rows of n elements.
+func rowsOf[T, A number](r reduction[T, A], acc []A, x []T, n int) {
+	if r.rows != nil {
+		r.rows(acc, x, n)
+		return
+	}
+	for i := range acc {
+		acc[i] = r.row(r.start, x[i*n:][:n])
+	}
 }
 
 // reduceRow reduces elements lo to hi of those that go into one result, counted
@@ -407,6 +436,9 @@ func reduceRow[T, A number](src []T, p reducePlan, r reduction[T, A], lo, hi int
 
 // ReduceIndex finds the maximum (or minimum) along N and its first position.
 func (be *Backend) ReduceIndex(values, indices, x backend.Array, min bool, g backend.DimGeom) {
+	if be.half(func() { be.ReduceIndex(values, indices, x, min, g) }, writes(&values), reads(&x)) {
+		return
+	}
 	switch x.DType() {
 	case backend.Float32:
 		reduceIndex(data[float32](values), data[int64](indices), data[float32](x), min, g)
@@ -493,6 +525,9 @@ func eachColumns(g backend.DimGeom, f func(o, lo, hi int)) {
 
 // Cumsum adds up along N, from the end if reverse.
 func (be *Backend) Cumsum(dst, x backend.Array, reverse bool, g backend.DimGeom) {
+	if be.half(func() { be.Cumsum(dst, x, reverse, g) }, writes(&dst), reads(&x)) {
+		return
+	}
 	switch x.DType() {
 	case backend.Float32:
 		cumsum[float32, float64](be, data[float32](dst), data[float32](x), reverse, g)

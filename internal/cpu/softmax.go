@@ -8,6 +8,9 @@ import (
 
 // Softmax computes softmax along N, or its logarithm.
 func (be *Backend) Softmax(dst, x backend.Array, log bool, g backend.DimGeom) {
+	if be.half(func() { be.Softmax(dst, x, log, g) }, writes(&dst), reads(&x)) {
+		return
+	}
 	if x.DType() == backend.Float32 {
 		softmax(be, data[float32](dst), data[float32](x), log, g)
 	} else {
@@ -115,6 +118,9 @@ func softmaxGradRow[T float](dx, dy, y []T, log bool) {
 
 // SoftmaxGrad computes the gradient of x from Softmax's result y.
 func (be *Backend) SoftmaxGrad(dx, dy, y backend.Array, log bool, g backend.DimGeom) {
+	if be.half(func() { be.SoftmaxGrad(dx, dy, y, log, g) }, writes(&dx), reads(&dy), reads(&y)) {
+		return
+	}
 	if dy.DType() == backend.Float32 {
 		softmaxGrad(be, data[float32](dx), data[float32](dy), data[float32](y), log, g)
 	} else {

@@ -3,6 +3,7 @@ package cpu
 import "math"
 
 //go:generate go run -C gen . -part taps -out ../taps_amd64.s -stubs ../taps_stubs_amd64.go -pkg cpu
+//go:generate go run -C gen . -neon -part taps
 
 // Depthwise convolutions and max pooling look at single planes through the taps
 // of a kernel. A plane is first copied ("staged") with a border around it and with
@@ -33,6 +34,9 @@ type tapKernels[T float] struct {
 	dots func(sums []float64, dy, src []T, g *tapGeom)
 	// split parts q pairs of elements.
 	split func(even, odd, x []T, q int)
+	// three and threeDots serve direct convolutions; they are nil where there is no assembly for them.
+	three     func(dst, src, weights []T, s *strip)
+	threeDots func(sums *[9]T, dy, src []T, s *strip)
 }
 
 // tapsOf returns the loops for T.
@@ -52,7 +56,7 @@ var (
 
 // plainTaps is the loops in Go.
 func plainTaps[T float]() tapKernels[T] {
-	return tapKernels[T]{plainCorrelate[T], plainLargest[T], plainPlaces[T], plainDots[T], plainSplit[T]}
+	return tapKernels[T]{correlate: plainCorrelate[T], largest: plainLargest[T], places: plainPlaces[T], dots: plainDots[T], split: plainSplit[T]}
 }
 
 func plainCorrelate[T float](dst, src, weights []T, g *tapGeom) {
@@ -189,7 +193,7 @@ func (s *staging) geom() tapGeom {
 // bands calls f for the rows of g in pieces that take a kernel little time, with
 // the offsets of the first rows.
 func (g *tapGeom) bands(f func(dst, src int, g *tapGeom)) {
-	count := max(1, 8*longest/max(1, g.n*len(g.offsets)))
+	count := max(4, 8*longest/max(1, g.n*len(g.offsets))/4*4) // the kernels take four rows at once
 	band := *g
 	for p := 0; p < g.rows; p += count {
 		band.rows = min(count, g.rows-p)

@@ -53,6 +53,25 @@ func tapsAVX(
 }
 
 var (
-	taps512 = tapsAVX(correlate512, largest512, places512, dots512, split512)
+	taps512 = withThree(tapsAVX(correlate512, largest512, places512, dots512, split512))
 	taps256 = tapsAVX(correlate256, largest256, places256, dots256, split256)
 )
+
+// withThree adds what AVX-512 alone has the registers for.
+func withThree(kn *tapKernels[float32]) *tapKernels[float32] {
+	kn.three = func(dst, src, weights []float32, s *strip) {
+		if s.wide {
+			three2x512(&dst[0], &src[0], &weights[0], &s.rows)
+		} else {
+			three1x512(&dst[0], &src[0], &weights[0], &s.rows)
+		}
+	}
+	kn.threeDots = func(sums *[9]float32, dy, src []float32, s *strip) {
+		if s.wide {
+			threeDots2x512(&sums[0], &dy[0], &src[0], &s.rows)
+		} else {
+			threeDots1x512(&sums[0], &dy[0], &src[0], &s.rows)
+		}
+	}
+	return kn
+}

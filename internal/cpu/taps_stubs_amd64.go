@@ -30,6 +30,28 @@ func dots512(sums *float32, dy *float32, src *float32, offsets *int, geom *int)
 //go:noescape
 func split512(even *float32, odd *float32, x *float32, q int)
 
+// three1x512 computes dst = Σ weights·src over 3×3 taps for 1 registers of columns, or adds that to dst; geom points at the first
+// field of a strip. It needs AVX-512F.
+//
+//go:noescape
+func three1x512(dst *float32, src *float32, weights *float32, geom *int)
+
+// threeDots1x512 computes Σ dy·src for 3×3 taps over 1 registers of columns; dy has the rows of a strip's dst, at least three. It needs AVX-512F.
+//
+//go:noescape
+func threeDots1x512(sums *float32, dy *float32, src *float32, geom *int)
+
+// three2x512 computes dst = Σ weights·src over 3×3 taps for 2 registers of columns, or adds that to dst; geom points at the first
+// field of a strip. It needs AVX-512F.
+//
+//go:noescape
+func three2x512(dst *float32, src *float32, weights *float32, geom *int)
+
+// threeDots2x512 computes Σ dy·src for 3×3 taps over 2 registers of columns; dy has the rows of a strip's dst, at least three. It needs AVX-512F.
+//
+//go:noescape
+func threeDots2x512(sums *float32, dy *float32, src *float32, geom *int)
+
 // correlate256 computes dst = Σ weights·src over the taps; geom points at the first field of a tapGeom. It reads a register's width past src. It needs AVX2 and FMA.
 //
 //go:noescape

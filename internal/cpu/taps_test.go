@@ -140,8 +140,17 @@ func TestDepthwiseKeepsNaN(t *testing.T) {
 }
 
 func TestDepthwiseIsTheSameOnAnyNumberOfCores(t *testing.T) {
+	testSameOnAnyNumberOfCores(t, depthwiseGeom(5, 8, 28, 28, 2, 3, 3, 2, 2, 1, 1, 1))
+}
+
+// TestDirectIsTheSameOnAnyNumberOfCores takes planes that some levels convolve where they lie.
+func TestDirectIsTheSameOnAnyNumberOfCores(t *testing.T) {
+	testSameOnAnyNumberOfCores(t, depthwiseGeom(21, 8, 28, 28, 2, 3, 3, 1, 1, 1, 1, 1))
+}
+
+func testSameOnAnyNumberOfCores(t *testing.T, g backend.ConvGeom) {
+	t.Helper()
 	be, r := New(), rand.New(rand.NewPCG(17, 18))
-	g := depthwiseGeom(5, 8, 28, 28, 2, 3, 3, 2, 2, 1, 1, 1)
 	x, w, dy := normals[float32](be, r, g.N*g.C*g.H*g.W), normals[float32](be, r, g.K*g.R*g.S), normals[float32](be, r, g.N*g.K*g.P*g.Q)
 	dst := [3]backend.Array{normals[float32](be, r, dy.Len), normals[float32](be, r, x.Len), normals[float32](be, r, w.Len)}
 	var want [3][]float32

@@ -8,6 +8,9 @@ import (
 
 // Unary computes dst = op(x).
 func (be *Backend) Unary(dst, x backend.Array, op backend.UnaryOp, p backend.UnaryParams) {
+	if be.pieces(x.Len, func(a []backend.Array, _ int) { be.Unary(a[0], a[1], op, p) }, writes(&dst), reads(&x)) {
+		return
+	}
 	switch op {
 	case backend.IsNaN, backend.IsInf, backend.IsFinite, backend.Not:
 		d := data[bool](dst)
@@ -282,6 +285,9 @@ func normalCDF(x float64) float64 { return 0.5 * math.Erfc(-x/math.Sqrt2) }
 
 // UnaryGrad computes dx = dy · op'(x).
 func (be *Backend) UnaryGrad(dx, dy, x, y backend.Array, op backend.UnaryOp, p backend.UnaryParams) {
+	if be.pieces(dx.Len, func(a []backend.Array, _ int) { be.UnaryGrad(a[0], a[1], a[2], a[3], op, p) }, writes(&dx), reads(&dy), reads(&x), reads(&y)) {
+		return
+	}
 	_, usesY := op.GradUses()
 	from := x // each operation's gradient needs x or y or neither, never both
 	if usesY {

@@ -6,10 +6,12 @@ import (
 )
 
 //go:generate go run -C gen . -part vector -out ../vector_amd64.s -stubs ../vector_stubs_amd64.go -pkg cpu
+//go:generate go run -C gen . -neon -part vector
 
 // vector is the loops that pass over memory once, in assembly for float32 where
-// the machine has it. Elementwise ones give the same bits at every level; sums
-// are in float64 and differ in the order of additions.
+// the machine has it. Elementwise ones give the same bits at every level and on every machine:
+// conversions to the type that a product has already keep the compiler from fusing it with a sum,
+// which it does for arm64. Sums are in float64 and differ in the order of additions, and in what is fused.
 type vector[T float] struct {
 	// sumsAbout returns Σ (x-near) and Σ (x-near)².
 	sumsAbout func(x []T, r rows, near float64) (sum, squares float64)
@@ -21,6 +23,7 @@ type vector[T float] struct {
 	normalizeGrad func(dx, dy, x, y []T, r rows, mean, dyMean, slope, scale T)
 
 	sum, sumSquares    func(x []T) float64
+	rowSums            func(dst []float64, x []T, n int) // sum of each of len(dst) rows of n elements
 	relu               func(dst, x []T)
 	reluGrad           func(dx, dy, y []T) // passes dy where y is not 0 (or NaN)
 	add, sub, mul, div func(dst, a, b []T)
@@ -28,6 +31,8 @@ type vector[T float] struct {
 	max    func(x []T) T                     // NaN if one is NaN
 	exp    func(dst, x []T, shift T) float64 // computes dst = exp(x-shift) and returns the sum
 	sumExp func(x []T, shift T) float64      // returns exp's sum
+	// expScaled computes dst = exp(x-shift)·scale.
+	expScaled func(dst, x []T, shift, scale T)
 	// softmaxGrad computes dx = (dy-dot)·y, logSoftmaxGrad dx = dy - exp(y)·sum.
 	softmaxGrad, logSoftmaxGrad func(dx, dy, y []T, dotOrSum T)
 
@@ -38,6 +43,13 @@ type vector[T float] struct {
 	maxPool2x2 func(dst, x []T, rows, w, q int)
 	// maxPoolGrad2x2 writes the elements of dx that are in windows.
 	maxPoolGrad2x2 func(dx, dy, x, y []T, rows, w, q int)
+	// maxPool3x3 takes the maxima of q windows of the rows a, b and c of w elements, and of those two rows further on, for
+	// 1 and more rows of windows; window q begins at column 2q-1. It reports whether there is a NaN, and what it wrote is
+	// of no use then. Where there is no assembly it is nil, as maxPoolGrad3x3 is.
+	maxPool3x3 func(dst, a, b, c []T, rows, w, q int) (nan bool)
+	// maxPoolGrad3x3 gives dy to the first element of each window that is y: it adds to da, and writes db and dc. It
+	// reports whether one of y is NaN, and what it wrote is of no use then.
+	maxPoolGrad3x3 func(da, db, dc, a, b, c, dy, y []T, rows, w, q int) (nan bool)
 }
 
 // rows are count rows of n elements of each array, stride elements apart.
@@ -68,10 +80,11 @@ func plainVector[T float]() vector[T] {
 		sumsAbout: plainSumsAbout[T], sumAndDot: plainSumAndDot[T], normalize: plainNormalize[T], normalizeGrad: plainNormalizeGrad[T],
 		sum:        func(x []T) float64 { return sumRow(0.0, x) },
 		sumSquares: func(x []T) float64 { return squareRow(0.0, x) },
+		rowSums:    plainRowSums[T],
 		relu:       plainReLU[T], reluGrad: plainReLUGrad[T],
 		add: plainAdd[T], sub: plainSub[T], mul: plainMul[T], div: plainDiv[T],
 		max: func(x []T) T { return maxRow(T(math.Inf(-1)), x) },
-		exp: plainExp[T], sumExp: plainSumExp[T],
+		exp: plainExp[T], sumExp: plainSumExp[T], expScaled: plainExpScaled[T],
 		softmaxGrad: plainSoftmaxGrad[T], logSoftmaxGrad: plainLogSoftmaxGrad[T],
 		adam: plainAdam[T], sgd: plainSGD[T],
 		maxPool2x2: plainMaxPool2x2[T], maxPoolGrad2x2: plainMaxPoolGrad2x2[T],
@@ -147,13 +160,13 @@ func plainNormalize[T float](dst, x []T, r rows, mean, scale, shift T, relu bool
 		i := 0
 		for ; i+4 <= len(x); i += 4 {
 			v, to := (*[4]T)(x[i:]), (*[4]T)(dst[i:])
-			to[0] = (v[0]-mean)*scale + shift
-			to[1] = (v[1]-mean)*scale + shift
-			to[2] = (v[2]-mean)*scale + shift
-			to[3] = (v[3]-mean)*scale + shift
+			to[0] = T((v[0]-mean)*scale) + shift
+			to[1] = T((v[1]-mean)*scale) + shift
+			to[2] = T((v[2]-mean)*scale) + shift
+			to[3] = T((v[3]-mean)*scale) + shift
 		}
 		for ; i < len(x); i++ {
-			dst[i] = (x[i]-mean)*scale + shift
+			dst[i] = T((x[i]-mean)*scale) + shift
 		}
 		if relu {
 			plainReLU(dst, dst)
@@ -172,14 +185,20 @@ func plainNormalizeGrad[T float](dx, dy, x, y []T, r rows, mean, dyMean, slope, 
 		i := 0
 		for ; i+4 <= len(x); i += 4 {
 			v, w, to := (*[4]T)(dy[i:]), (*[4]T)(x[i:]), (*[4]T)(dx[i:])
-			to[0] = (v[0] - dyMean - (w[0]-mean)*slope) * scale
-			to[1] = (v[1] - dyMean - (w[1]-mean)*slope) * scale
-			to[2] = (v[2] - dyMean - (w[2]-mean)*slope) * scale
-			to[3] = (v[3] - dyMean - (w[3]-mean)*slope) * scale
+			to[0] = (v[0] - dyMean - T((w[0]-mean)*slope)) * scale
+			to[1] = (v[1] - dyMean - T((w[1]-mean)*slope)) * scale
+			to[2] = (v[2] - dyMean - T((w[2]-mean)*slope)) * scale
+			to[3] = (v[3] - dyMean - T((w[3]-mean)*slope)) * scale
 		}
 		for ; i < len(x); i++ {
-			dx[i] = (dy[i] - dyMean - (x[i]-mean)*slope) * scale
+			dx[i] = (dy[i] - dyMean - T((x[i]-mean)*slope)) * scale
 		}
+	}
+}
+
+func plainRowSums[T float](dst []float64, x []T, n int) {
+	for i := range dst {
+		dst[i] = sumRow(0.0, x[i*n:][:n])
 	}
 }
 
@@ -293,6 +312,13 @@ func plainSumExp[T float](x []T, shift T) (sum float64) {
 	return sum
 }
 
+func plainExpScaled[T float](dst, x []T, shift, scale T) {
+	x = x[:len(dst)]
+	for i, v := range x {
+		dst[i] = exp(v-shift) * scale
+	}
+}
+
 func plainSoftmaxGrad[T float](dx, dy, y []T, dot T) {
 	dy, y = dy[:len(dx)], y[:len(dx)]
 	for i := range dx {
@@ -319,17 +345,17 @@ func plainAdam[T float](w, g, m, v, largest []T, p *adamNumbers[T]) {
 	for k := range w {
 		d := n.sign * g[k]
 		if n.decay != 0 {
-			d += n.decay * w[k]
+			d += T(n.decay * w[k])
 		}
 		first := lerp(m[k], d, n.new1)
-		second := v[k]*n.beta2 + n.new2*d*d
+		second := T(v[k]*n.beta2) + T(n.new2*d*d)
 		m[k] = first
 		v[k] = second
 		if largest != nil {
 			second = max(second, largest[k])
 			largest[k] = second
 		}
-		w[k] = n.shrink*w[k] - n.size*first/(sqrt(second)*n.scale+n.eps)
+		w[k] = T(n.shrink*w[k]) - n.size*first/(T(sqrt(second)*n.scale)+n.eps)
 	}
 }
 
@@ -346,14 +372,14 @@ func plainSGD[T float](w, g, m []T, p *sgdNumbers[T]) {
 	for k := range w {
 		d := n.sign * g[k]
 		if n.decay != 0 {
-			d += n.decay * w[k]
+			d += T(n.decay * w[k])
 		}
-		b := n.mu*m[k] + n.keep*d
+		b := T(n.mu*m[k]) + T(n.keep*d)
 		m[k] = b
 		if n.nesterov {
-			b = d + n.mu*b
+			b = d + T(n.mu*b)
 		}
-		w[k] -= n.lr * b
+		w[k] -= T(n.lr * b)
 	}
 }
 

@@ -15,6 +15,7 @@ type vectorAsm struct {
 	normalizeGrad     func(dx, dy, x *float32, rows, stride, n int, mean, dyMean, slope, scale float32)
 	normalizeGradReLU func(dx, dy, x, y *float32, rows, stride, n int, mean, dyMean, slope, scale float32)
 	sum, sumSquares   func(x *float32, n int) float64
+	rowSums           func(dst *float64, x *float32, rows, n int)
 	relu              func(dst, x *float32, n int)
 	reluGrad          func(dx, dy, y *float32, n int)
 
@@ -23,26 +24,29 @@ type vectorAsm struct {
 	max                         func(x *float32, n int) float32
 	exp                         func(dst, x *float32, n int, shift float32) float64
 	sumExp                      func(x *float32, n int, shift float32) float64
+	expScaled                   func(dst, x *float32, n int, shift, scale float32)
 	softmaxGrad, logSoftmaxGrad func(dx, dy, y *float32, n int, dotOrSum float32)
 
 	adam           func(w, g, m, v *float32, n int, p *float32, decays bool)
 	sgd            func(w, g, m *float32, n int, p *float32, decays, nesterov bool)
 	maxPool2x2     func(dst, x *float32, rows, w, q int)
 	maxPoolGrad2x2 func(dx, dy, x, y *float32, rows, w, q int) (nan bool)
+	maxPool3x3     func(dst, a, b, c *float32, rows, w, q int) (nan bool)
+	maxPoolGrad3x3 func(da, db, dc, a, b, c, dy, y *float32, rows, w, q int) (nan bool)
 }
 
 var vector512 = (&vectorAsm{
 	sumsAbout512, sumAndDot512, sumAndDotReLU512, normalize512, normalizeReLU512, normalizeGrad512, normalizeGradReLU512,
-	sum512, sumSquares512, relu512, reluGrad512, add512, sub512, mul512, div512,
-	max512, exp512, sumExp512, softmaxGrad512, logSoftmaxGrad512,
-	adam512, sgd512, maxPool2x2512, maxPoolGrad2x2512,
+	sum512, sumSquares512, rowSums512, relu512, reluGrad512, add512, sub512, mul512, div512,
+	max512, exp512, sumExp512, expScaled512, softmaxGrad512, logSoftmaxGrad512,
+	adam512, sgd512, maxPool2x2512, maxPoolGrad2x2512, maxPool3x3512, maxPoolGrad3x3512,
 }).vector()
 
 var vector256 = (&vectorAsm{
 	sumsAbout256, sumAndDot256, sumAndDotReLU256, normalize256, normalizeReLU256, normalizeGrad256, normalizeGradReLU256,
-	sum256, sumSquares256, relu256, reluGrad256, add256, sub256, mul256, div256,
-	max256, exp256, sumExp256, softmaxGrad256, logSoftmaxGrad256,
-	adam256, sgd256, maxPool2x2256, maxPoolGrad2x2256,
+	sum256, sumSquares256, rowSums256, relu256, reluGrad256, add256, sub256, mul256, div256,
+	max256, exp256, sumExp256, expScaled256, softmaxGrad256, logSoftmaxGrad256,
+	adam256, sgd256, maxPool2x2256, maxPoolGrad2x2256, maxPool3x3256, maxPoolGrad3x3256,
 }).vector()
 
 // vector puts the assembly behind slices, and leaves to the Go loops what it
@@ -107,6 +111,21 @@ func (a *vectorAsm) vector() vector[float32] {
 		},
 		sum:        sum(a.sum),
 		sumSquares: sum(a.sumSquares),
+		rowSums: func(dst []float64, x []float32, n int) {
+			if n == 0 {
+				clear(dst)
+				return
+			}
+			for count := max(1, longest/n); len(dst) > 0; {
+				rows := min(count, len(dst))
+				if n <= longest {
+					a.rowSums(&dst[0], &x[0], rows, n)
+				} else {
+					dst[0] = sum(a.sum)(x[:n])
+				}
+				dst, x = dst[rows:], x[rows*n:]
+			}
+		},
 		relu: func(dst, x []float32) {
 			if n := len(dst); n > 0 {
 				a.relu(&dst[0], &x[:n][0], n)
@@ -137,6 +156,12 @@ func (a *vectorAsm) vector() vector[float32] {
 			}
 			return s
 		},
+		expScaled: func(dst, x []float32, shift, scale float32) {
+			for lo := 0; lo < len(dst); lo += longest {
+				n := min(len(dst)-lo, longest)
+				a.expScaled(&dst[lo], &x[lo : lo+n][0], n, shift, scale)
+			}
+		},
 		softmaxGrad:    softmaxGrad(a.softmaxGrad),
 		logSoftmaxGrad: softmaxGrad(a.logSoftmaxGrad),
 		adam: func(w, g, m, v, largest []float32, p *adamNumbers[float32]) {
@@ -162,6 +187,12 @@ func (a *vectorAsm) vector() vector[float32] {
 			if rows > 0 && q > 0 && a.maxPoolGrad2x2(&dx[0], &dy[0], &x[0], &y[0], rows, w, q) {
 				plainMaxPoolGrad2x2(dx, dy, x, y, rows, w, q)
 			}
+		},
+		maxPool3x3: func(dst, x0, x1, x2 []float32, rows, w, q int) bool {
+			return a.maxPool3x3(&dst[0], &x0[0], &x1[0], &x2[0], rows, w, q)
+		},
+		maxPoolGrad3x3: func(d0, d1, d2, x0, x1, x2, dy, y []float32, rows, w, q int) bool {
+			return a.maxPoolGrad3x3(&d0[0], &d1[0], &d2[0], &x0[0], &x1[0], &x2[0], &dy[0], &y[0], rows, w, q)
 		},
 	}
 }

@@ -58,6 +58,78 @@ DATA intoPairs<>+48(SB)/8, $0x0000000000000003
 DATA intoPairs<>+56(SB)/8, $0x0000000000000007
 GLOBL intoPairs<>(SB), RODATA|NOPTR, $64
 
+DATA evenColumns<>+0(SB)/4, $0x00000000
+DATA evenColumns<>+4(SB)/4, $0x00000002
+DATA evenColumns<>+8(SB)/4, $0x00000004
+DATA evenColumns<>+12(SB)/4, $0x00000006
+DATA evenColumns<>+16(SB)/4, $0x00000008
+DATA evenColumns<>+20(SB)/4, $0x0000000a
+DATA evenColumns<>+24(SB)/4, $0x0000000c
+DATA evenColumns<>+28(SB)/4, $0x0000000e
+DATA evenColumns<>+32(SB)/4, $0x00000010
+DATA evenColumns<>+36(SB)/4, $0x00000012
+DATA evenColumns<>+40(SB)/4, $0x00000014
+DATA evenColumns<>+44(SB)/4, $0x00000016
+DATA evenColumns<>+48(SB)/4, $0x00000018
+DATA evenColumns<>+52(SB)/4, $0x0000001a
+DATA evenColumns<>+56(SB)/4, $0x0000001c
+DATA evenColumns<>+60(SB)/4, $0x0000001e
+GLOBL evenColumns<>(SB), RODATA|NOPTR, $64
+
+DATA oddColumns<>+0(SB)/4, $0x00000001
+DATA oddColumns<>+4(SB)/4, $0x00000003
+DATA oddColumns<>+8(SB)/4, $0x00000005
+DATA oddColumns<>+12(SB)/4, $0x00000007
+DATA oddColumns<>+16(SB)/4, $0x00000009
+DATA oddColumns<>+20(SB)/4, $0x0000000b
+DATA oddColumns<>+24(SB)/4, $0x0000000d
+DATA oddColumns<>+28(SB)/4, $0x0000000f
+DATA oddColumns<>+32(SB)/4, $0x00000011
+DATA oddColumns<>+36(SB)/4, $0x00000013
+DATA oddColumns<>+40(SB)/4, $0x00000015
+DATA oddColumns<>+44(SB)/4, $0x00000017
+DATA oddColumns<>+48(SB)/4, $0x00000019
+DATA oddColumns<>+52(SB)/4, $0x0000001b
+DATA oddColumns<>+56(SB)/4, $0x0000001d
+DATA oddColumns<>+60(SB)/4, $0x0000001f
+GLOBL oddColumns<>(SB), RODATA|NOPTR, $64
+
+DATA lowColumns<>+0(SB)/4, $0x00000000
+DATA lowColumns<>+4(SB)/4, $0x00000010
+DATA lowColumns<>+8(SB)/4, $0x00000001
+DATA lowColumns<>+12(SB)/4, $0x00000011
+DATA lowColumns<>+16(SB)/4, $0x00000002
+DATA lowColumns<>+20(SB)/4, $0x00000012
+DATA lowColumns<>+24(SB)/4, $0x00000003
+DATA lowColumns<>+28(SB)/4, $0x00000013
+DATA lowColumns<>+32(SB)/4, $0x00000004
+DATA lowColumns<>+36(SB)/4, $0x00000014
+DATA lowColumns<>+40(SB)/4, $0x00000005
+DATA lowColumns<>+44(SB)/4, $0x00000015
+DATA lowColumns<>+48(SB)/4, $0x00000006
+DATA lowColumns<>+52(SB)/4, $0x00000016
+DATA lowColumns<>+56(SB)/4, $0x00000007
+DATA lowColumns<>+60(SB)/4, $0x00000017
+GLOBL lowColumns<>(SB), RODATA|NOPTR, $64
+
+DATA highColumns<>+0(SB)/4, $0x00000008
+DATA highColumns<>+4(SB)/4, $0x00000018
+DATA highColumns<>+8(SB)/4, $0x00000009
+DATA highColumns<>+12(SB)/4, $0x00000019
+DATA highColumns<>+16(SB)/4, $0x0000000a
+DATA highColumns<>+20(SB)/4, $0x0000001a
+DATA highColumns<>+24(SB)/4, $0x0000000b
+DATA highColumns<>+28(SB)/4, $0x0000001b
+DATA highColumns<>+32(SB)/4, $0x0000000c
+DATA highColumns<>+36(SB)/4, $0x0000001c
+DATA highColumns<>+40(SB)/4, $0x0000000d
+DATA highColumns<>+44(SB)/4, $0x0000001d
+DATA highColumns<>+48(SB)/4, $0x0000000e
+DATA highColumns<>+52(SB)/4, $0x0000001e
+DATA highColumns<>+56(SB)/4, $0x0000000f
+DATA highColumns<>+60(SB)/4, $0x0000001f
+GLOBL highColumns<>(SB), RODATA|NOPTR, $64
+
 DATA expTable<>+0(SB)/4, $0x3fb8aa3b
 DATA expTable<>+4(SB)/4, $0x3fb8aa3b
 DATA expTable<>+8(SB)/4, $0x3fb8aa3b
@@ -1024,6 +1096,89 @@ e_end:
 	VZEROUPPER
 	RET
 
+// func rowSums512(dst *float64, x *float32, rows int, n int)
+// Requires: AVX, AVX512F
+TEXT ·rowSums512(SB), NOSPLIT, $0-32
+	MOVQ   dst+0(FP), AX
+	MOVQ   x+8(FP), DX
+	MOVQ   n+24(FP), BX
+	MOVQ   rows+16(FP), SI
+	VPXORQ Z0, Z0, Z0
+	VPXORQ Z1, Z1, Z1
+	VPXORQ Z2, Z2, Z2
+	VPXORQ Z3, Z3, Z3
+	MOVQ   BX, DI
+	ANDQ   $0x07, DI
+	MOVQ   $0x00000001, R8
+	MOVQ   DI, CX
+	SHLQ   CL, R8
+	DECQ   R8
+	KMOVW  R8, K1
+	TESTQ  SI, SI
+	JZ     done
+
+row:
+	VPXORQ Z0, Z0, Z0
+	VPXORQ Z1, Z1, Z1
+	VPXORQ Z2, Z2, Z2
+	VPXORQ Z3, Z3, Z3
+	MOVQ   BX, R8
+	XORQ   CX, CX
+	SUBQ   $0x20, R8
+	JLT    e_single
+
+e_wide:
+	VCVTPS2PD (DX)(CX*1), Z4
+	VADDPD    Z4, Z0, Z0
+	VCVTPS2PD 32(DX)(CX*1), Z4
+	VADDPD    Z4, Z1, Z1
+	VCVTPS2PD 64(DX)(CX*1), Z4
+	VADDPD    Z4, Z2, Z2
+	VCVTPS2PD 96(DX)(CX*1), Z4
+	VADDPD    Z4, Z3, Z3
+	ADDQ      $0x00000080, CX
+	SUBQ      $0x20, R8
+	JGE       e_wide
+
+e_single:
+	ADDQ $0x20, R8
+	SUBQ $0x08, R8
+	JLT  e_rest
+
+e_one:
+	VCVTPS2PD (DX)(CX*1), Z4
+	VADDPD    Z4, Z0, Z0
+	ADDQ      $0x20, CX
+	SUBQ      $0x08, R8
+	JGE       e_one
+
+e_rest:
+	TESTQ     DI, DI
+	JZ        e_end
+	VMOVUPS.Z (DX)(CX*1), K1, Z4
+	VCVTPS2PD Y4, Z4
+	VADDPD    Z4, Z0, Z0
+
+e_end:
+	VADDPD        Z2, Z0, Z0
+	VADDPD        Z3, Z1, Z1
+	VADDPD        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y4
+	VADDPD        Y4, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X4
+	VADDPD        X4, X0, X0
+	VUNPCKHPD     X0, X0, X4
+	VADDSD        X4, X0, X0
+	VMOVSD        X0, (AX)
+	ADDQ          $0x08, AX
+	LEAQ          (DX)(BX*4), DX
+	DECQ          SI
+	JNZ           row
+
+done:
+	VZEROUPPER
+	RET
+
 // func relu512(dst *float32, x *float32, n int)
 // Requires: AVX, AVX512F
 TEXT ·relu512(SB), NOSPLIT, $0-24
@@ -1844,6 +1999,478 @@ done:
 	VZEROUPPER
 	RET
 
+// func maxPool3x3512(dst *float32, a *float32, b *float32, c *float32, rows int, w int, q int) (nan bool)
+// Requires: AVX, AVX512F
+TEXT ·maxPool3x3512(SB), NOSPLIT, $0-57
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), DX
+	MOVQ         b+16(FP), BX
+	MOVQ         c+24(FP), SI
+	XORQ         DI, DI
+	MOVQ         q+48(FP), CX
+	DECQ         CX
+	MOVQ         CX, R8
+	ANDQ         $-16, R8
+	SUBQ         R8, CX
+	INCQ         CX
+	MOVQ         w+40(FP), R9
+	SUBQ         R8, R9
+	SUBQ         R8, R9
+	MOVQ         $0x00000001, R10
+	MOVQ         CX, CX
+	SHLQ         CL, R10
+	DECQ         R10
+	KMOVW        R10, K1
+	MOVQ         $0x00000001, R10
+	MOVQ         R9, CX
+	SHLQ         CL, R10
+	DECQ         R10
+	KMOVW        R10, K2
+	MOVQ         $0x00000001, R10
+	MOVQ         R9, CX
+	SHLQ         CL, R10
+	DECQ         R10
+	SHRQ         $0x10, R10
+	KMOVW        R10, K3
+	SHLQ         $0x02, R8
+	MOVQ         R8, CX
+	MOVL         $0xff800000, R8
+	VMOVD        R8, X0
+	VBROADCASTSS X0, Z0
+	VMOVUPS      evenColumns<>+0(SB), Z1
+	VMOVUPS      oddColumns<>+0(SB), Z2
+	VMOVUPS      lowColumns<>+0(SB), Z3
+	VMOVUPS      highColumns<>+0(SB), Z3
+	MOVQ         q+48(FP), R8
+	MOVQ         R8, R10
+	MOVQ         rows+32(FP), R11
+	MOVQ         w+40(FP), R12
+	SHLQ         $0x03, R12
+
+row:
+	MOVQ         CX, R8
+	CMPQ         R9, $0x20
+	JEQ          block
+	VMOVAPS      Z0, Z3
+	VMOVUPS      (DX)(R8*2), K2, Z3
+	VMOVAPS      Z0, Z4
+	VMOVUPS      64(DX)(R8*2), K3, Z4
+	VMOVAPS      Z0, Z5
+	VMOVUPS      (BX)(R8*2), K2, Z5
+	VMOVAPS      Z0, Z6
+	VMOVUPS      64(BX)(R8*2), K3, Z6
+	VCMPPS       $0x03, Z3, Z5, K4
+	KMOVW        K4, R13
+	ORQ          R13, DI
+	VCMPPS       $0x03, Z4, Z6, K4
+	KMOVW        K4, R13
+	ORQ          R13, DI
+	VMAXPS       Z5, Z3, Z3
+	VMAXPS       Z6, Z4, Z4
+	VMOVAPS      Z0, Z5
+	VMOVUPS      (SI)(R8*2), K2, Z5
+	VMOVAPS      Z0, Z6
+	VMOVUPS      64(SI)(R8*2), K3, Z6
+	VCMPPS       $0x03, Z5, Z6, K4
+	KMOVW        K4, R13
+	ORQ          R13, DI
+	VMAXPS       Z5, Z3, Z3
+	VMAXPS       Z6, Z4, Z4
+	VMOVAPS      Z1, Z5
+	VPERMI2PS    Z4, Z3, Z5
+	VMOVAPS      Z2, Z6
+	VPERMI2PS    Z4, Z3, Z6
+	VMAXPS       Z6, Z5, Z5
+	VMOVAPS      Z0, Z3
+	TESTQ        R8, R8
+	JZ           firsttrue
+	VBROADCASTSS -4(DX)(R8*2), Z4
+	VMAXPS       Z4, Z3, Z3
+	VBROADCASTSS -4(BX)(R8*2), Z4
+	VMAXPS       Z4, Z3, Z3
+	VBROADCASTSS -4(SI)(R8*2), Z4
+	VMAXPS       Z4, Z3, Z3
+
+firsttrue:
+	VALIGND $0x0f, Z3, Z6, Z3
+	VMAXPS  Z3, Z5, Z5
+	VMOVUPS Z5, K1, (AX)(R8*1)
+	JMP     next
+
+block:
+	VMOVUPS      (DX)(R8*2), Z3
+	VMOVUPS      64(DX)(R8*2), Z4
+	VMOVUPS      (BX)(R8*2), Z5
+	VMOVUPS      64(BX)(R8*2), Z6
+	VCMPPS       $0x03, Z3, Z5, K4
+	KMOVW        K4, R13
+	ORQ          R13, DI
+	VCMPPS       $0x03, Z4, Z6, K4
+	KMOVW        K4, R13
+	ORQ          R13, DI
+	VMAXPS       Z5, Z3, Z3
+	VMAXPS       Z6, Z4, Z4
+	VMOVUPS      (SI)(R8*2), Z5
+	VMOVUPS      64(SI)(R8*2), Z6
+	VCMPPS       $0x03, Z5, Z6, K4
+	KMOVW        K4, R13
+	ORQ          R13, DI
+	VMAXPS       Z5, Z3, Z3
+	VMAXPS       Z6, Z4, Z4
+	VMOVAPS      Z1, Z5
+	VPERMI2PS    Z4, Z3, Z5
+	VMOVAPS      Z2, Z6
+	VPERMI2PS    Z4, Z3, Z6
+	VMAXPS       Z6, Z5, Z5
+	VMOVAPS      Z0, Z3
+	TESTQ        R8, R8
+	JZ           firstfalse
+	VBROADCASTSS -4(DX)(R8*2), Z4
+	VMAXPS       Z4, Z3, Z3
+	VBROADCASTSS -4(BX)(R8*2), Z4
+	VMAXPS       Z4, Z3, Z3
+	VBROADCASTSS -4(SI)(R8*2), Z4
+	VMAXPS       Z4, Z3, Z3
+
+firstfalse:
+	VALIGND $0x0f, Z3, Z6, Z3
+	VMAXPS  Z3, Z5, Z5
+	VMOVUPS Z5, (AX)(R8*1)
+
+next:
+	SUBQ  $0x40, R8
+	JGE   block
+	LEAQ  (AX)(R10*4), AX
+	ADDQ  R12, DX
+	ADDQ  R12, BX
+	ADDQ  R12, SI
+	DECQ  R11
+	JNZ   row
+	TESTQ DI, DI
+	SETNE AL
+	MOVB  AL, nan+56(FP)
+	VZEROUPPER
+	RET
+
+// func maxPoolGrad3x3512(da *float32, db *float32, dc *float32, a *float32, b *float32, c *float32, dy *float32, y *float32, rows int, w int, q int) (nan bool)
+// Requires: AVX, AVX512F
+TEXT ·maxPoolGrad3x3512(SB), NOSPLIT, $8-89
+	MOVQ         da+0(FP), AX
+	MOVQ         db+8(FP), DX
+	MOVQ         dc+16(FP), BX
+	MOVQ         a+24(FP), SI
+	MOVQ         b+32(FP), DI
+	MOVQ         c+40(FP), R8
+	MOVQ         dy+48(FP), R9
+	MOVQ         y+56(FP), R10
+	XORQ         R11, R11
+	MOVQ         q+80(FP), CX
+	DECQ         CX
+	MOVQ         CX, R12
+	ANDQ         $-16, R12
+	SUBQ         R12, CX
+	INCQ         CX
+	MOVQ         w+72(FP), R13
+	SUBQ         R12, R13
+	SUBQ         R12, R13
+	MOVQ         $0x00000001, R14
+	MOVQ         CX, CX
+	SHLQ         CL, R14
+	DECQ         R14
+	KMOVW        R14, K1
+	MOVQ         $0x00000001, R14
+	MOVQ         R13, CX
+	SHLQ         CL, R14
+	DECQ         R14
+	KMOVW        R14, K2
+	MOVQ         $0x00000001, R14
+	MOVQ         R13, CX
+	SHLQ         CL, R14
+	DECQ         R14
+	SHRQ         $0x10, R14
+	KMOVW        R14, K3
+	SHLQ         $0x02, R12
+	MOVQ         R12, CX
+	MOVL         $0x7fc00000, R12
+	VMOVD        R12, X0
+	VBROADCASTSS X0, Z0
+	VMOVUPS      evenColumns<>+0(SB), Z4
+	VMOVUPS      oddColumns<>+0(SB), Z5
+	VMOVUPS      lowColumns<>+0(SB), Z6
+	VMOVUPS      highColumns<>+0(SB), Z7
+	MOVQ         rows+64(FP), R14
+	MOVQ         w+72(FP), R15
+	SHLQ         $0x03, R15
+
+row:
+	VPXORQ       Z1, Z1, Z1
+	VPXORQ       Z2, Z2, Z2
+	VPXORQ       Z3, Z3, Z3
+	MOVQ         CX, R12
+	CMPQ         R13, $0x20
+	JEQ          block
+	VMOVUPS.Z    (R10)(R12*1), K1, Z8
+	VMOVUPS.Z    (R9)(R12*1), K1, Z9
+	VCMPPS       $0x03, Z8, Z8, K4
+	KMOVW        K4, BP
+	ORQ          BP, R11
+	VMOVAPS      Z0, Z10
+	VMOVUPS      (SI)(R12*2), K2, Z10
+	VMOVAPS      Z0, Z11
+	VMOVUPS      64(SI)(R12*2), K3, Z11
+	VMOVAPS      Z4, Z12
+	VPERMI2PS    Z11, Z10, Z12
+	VMOVAPS      Z5, Z13
+	VPERMI2PS    Z11, Z10, Z13
+	VMOVAPS      Z0, Z10
+	TESTQ        R12, R12
+	JZ           firsttrue0
+	VBROADCASTSS -4(SI)(R12*2), Z10
+
+firsttrue0:
+	VALIGND      $0x0f, Z10, Z13, Z10
+	VCMPPS       $0x00, Z8, Z10, K4
+	VCMPPS       $0x04, Z8, Z10, K5
+	VMOVAPS.Z    Z9, K4, Z10
+	VMOVAPS.Z    Z9, K5, Z9
+	VCMPPS       $0x00, Z8, Z12, K4
+	VCMPPS       $0x04, Z8, Z12, K5
+	VMOVAPS.Z    Z9, K4, Z12
+	VMOVAPS.Z    Z9, K5, Z9
+	VCMPPS       $0x00, Z8, Z13, K4
+	VCMPPS       $0x04, Z8, Z13, K5
+	VMOVAPS.Z    Z9, K4, Z13
+	VMOVAPS.Z    Z9, K5, Z9
+	VMOVAPS      Z0, Z11
+	VMOVUPS      (AX)(R12*2), K2, Z11
+	VMOVAPS      Z0, Z14
+	VMOVUPS      64(AX)(R12*2), K3, Z14
+	VMOVAPS      Z4, Z15
+	VPERMI2PS    Z14, Z11, Z15
+	VMOVAPS      Z5, Z16
+	VPERMI2PS    Z14, Z11, Z16
+	VADDPS       Z15, Z12, Z12
+	VADDPS       Z16, Z13, Z13
+	VALIGND      $0x01, Z10, Z1, Z1
+	VADDPS       Z1, Z13, Z13
+	VMOVAPS      Z10, Z1
+	VMOVAPS      Z6, Z10
+	VPERMI2PS    Z13, Z12, Z10
+	VMOVAPS      Z7, Z11
+	VPERMI2PS    Z13, Z12, Z11
+	VMOVUPS      Z10, K2, (AX)(R12*2)
+	VMOVUPS      Z11, K3, 64(AX)(R12*2)
+	VMOVAPS      Z0, Z10
+	VMOVUPS      (DI)(R12*2), K2, Z10
+	VMOVAPS      Z0, Z11
+	VMOVUPS      64(DI)(R12*2), K3, Z11
+	VMOVAPS      Z4, Z12
+	VPERMI2PS    Z11, Z10, Z12
+	VMOVAPS      Z5, Z13
+	VPERMI2PS    Z11, Z10, Z13
+	VMOVAPS      Z0, Z10
+	TESTQ        R12, R12
+	JZ           firsttrue1
+	VBROADCASTSS -4(DI)(R12*2), Z10
+
+firsttrue1:
+	VALIGND      $0x0f, Z10, Z13, Z10
+	VCMPPS       $0x00, Z8, Z10, K4
+	VCMPPS       $0x04, Z8, Z10, K5
+	VMOVAPS.Z    Z9, K4, Z10
+	VMOVAPS.Z    Z9, K5, Z9
+	VCMPPS       $0x00, Z8, Z12, K4
+	VCMPPS       $0x04, Z8, Z12, K5
+	VMOVAPS.Z    Z9, K4, Z12
+	VMOVAPS.Z    Z9, K5, Z9
+	VCMPPS       $0x00, Z8, Z13, K4
+	VCMPPS       $0x04, Z8, Z13, K5
+	VMOVAPS.Z    Z9, K4, Z13
+	VMOVAPS.Z    Z9, K5, Z9
+	VALIGND      $0x01, Z10, Z2, Z2
+	VADDPS       Z2, Z13, Z13
+	VMOVAPS      Z10, Z2
+	VMOVAPS      Z6, Z10
+	VPERMI2PS    Z13, Z12, Z10
+	VMOVAPS      Z7, Z11
+	VPERMI2PS    Z13, Z12, Z11
+	VMOVUPS      Z10, K2, (DX)(R12*2)
+	VMOVUPS      Z11, K3, 64(DX)(R12*2)
+	VMOVAPS      Z0, Z10
+	VMOVUPS      (R8)(R12*2), K2, Z10
+	VMOVAPS      Z0, Z11
+	VMOVUPS      64(R8)(R12*2), K3, Z11
+	VMOVAPS      Z4, Z12
+	VPERMI2PS    Z11, Z10, Z12
+	VMOVAPS      Z5, Z13
+	VPERMI2PS    Z11, Z10, Z13
+	VMOVAPS      Z0, Z10
+	TESTQ        R12, R12
+	JZ           firsttrue2
+	VBROADCASTSS -4(R8)(R12*2), Z10
+
+firsttrue2:
+	VALIGND   $0x0f, Z10, Z13, Z10
+	VCMPPS    $0x00, Z8, Z10, K4
+	VCMPPS    $0x04, Z8, Z10, K5
+	VMOVAPS.Z Z9, K4, Z10
+	VMOVAPS.Z Z9, K5, Z9
+	VCMPPS    $0x00, Z8, Z12, K4
+	VCMPPS    $0x04, Z8, Z12, K5
+	VMOVAPS.Z Z9, K4, Z12
+	VMOVAPS.Z Z9, K5, Z9
+	VCMPPS    $0x00, Z8, Z13, K4
+	VCMPPS    $0x04, Z8, Z13, K5
+	VMOVAPS.Z Z9, K4, Z13
+	VMOVAPS.Z Z9, K5, Z9
+	VALIGND   $0x01, Z10, Z3, Z3
+	VADDPS    Z3, Z13, Z13
+	VMOVAPS   Z10, Z3
+	VMOVAPS   Z6, Z8
+	VPERMI2PS Z13, Z12, Z8
+	VMOVAPS   Z7, Z9
+	VPERMI2PS Z13, Z12, Z9
+	VMOVUPS   Z8, K2, (BX)(R12*2)
+	VMOVUPS   Z9, K3, 64(BX)(R12*2)
+	JMP       next
+
+block:
+	VMOVUPS      (R10)(R12*1), Z8
+	VMOVUPS      (R9)(R12*1), Z9
+	VCMPPS       $0x03, Z8, Z8, K4
+	KMOVW        K4, BP
+	ORQ          BP, R11
+	VMOVUPS      (SI)(R12*2), Z10
+	VMOVUPS      64(SI)(R12*2), Z11
+	VMOVAPS      Z4, Z12
+	VPERMI2PS    Z11, Z10, Z12
+	VMOVAPS      Z5, Z13
+	VPERMI2PS    Z11, Z10, Z13
+	VMOVAPS      Z0, Z10
+	TESTQ        R12, R12
+	JZ           firstfalse0
+	VBROADCASTSS -4(SI)(R12*2), Z10
+
+firstfalse0:
+	VALIGND      $0x0f, Z10, Z13, Z10
+	VCMPPS       $0x00, Z8, Z10, K4
+	VCMPPS       $0x04, Z8, Z10, K5
+	VMOVAPS.Z    Z9, K4, Z10
+	VMOVAPS.Z    Z9, K5, Z9
+	VCMPPS       $0x00, Z8, Z12, K4
+	VCMPPS       $0x04, Z8, Z12, K5
+	VMOVAPS.Z    Z9, K4, Z12
+	VMOVAPS.Z    Z9, K5, Z9
+	VCMPPS       $0x00, Z8, Z13, K4
+	VCMPPS       $0x04, Z8, Z13, K5
+	VMOVAPS.Z    Z9, K4, Z13
+	VMOVAPS.Z    Z9, K5, Z9
+	VMOVUPS      (AX)(R12*2), Z11
+	VMOVUPS      64(AX)(R12*2), Z14
+	VMOVAPS      Z4, Z15
+	VPERMI2PS    Z14, Z11, Z15
+	VMOVAPS      Z5, Z16
+	VPERMI2PS    Z14, Z11, Z16
+	VADDPS       Z15, Z12, Z12
+	VADDPS       Z16, Z13, Z13
+	VALIGND      $0x01, Z10, Z1, Z1
+	VADDPS       Z1, Z13, Z13
+	VMOVAPS      Z10, Z1
+	VMOVAPS      Z6, Z10
+	VPERMI2PS    Z13, Z12, Z10
+	VMOVAPS      Z7, Z11
+	VPERMI2PS    Z13, Z12, Z11
+	VMOVUPS      Z10, (AX)(R12*2)
+	VMOVUPS      Z11, 64(AX)(R12*2)
+	VMOVUPS      (DI)(R12*2), Z10
+	VMOVUPS      64(DI)(R12*2), Z11
+	VMOVAPS      Z4, Z12
+	VPERMI2PS    Z11, Z10, Z12
+	VMOVAPS      Z5, Z13
+	VPERMI2PS    Z11, Z10, Z13
+	VMOVAPS      Z0, Z10
+	TESTQ        R12, R12
+	JZ           firstfalse1
+	VBROADCASTSS -4(DI)(R12*2), Z10
+
+firstfalse1:
+	VALIGND      $0x0f, Z10, Z13, Z10
+	VCMPPS       $0x00, Z8, Z10, K4
+	VCMPPS       $0x04, Z8, Z10, K5
+	VMOVAPS.Z    Z9, K4, Z10
+	VMOVAPS.Z    Z9, K5, Z9
+	VCMPPS       $0x00, Z8, Z12, K4
+	VCMPPS       $0x04, Z8, Z12, K5
+	VMOVAPS.Z    Z9, K4, Z12
+	VMOVAPS.Z    Z9, K5, Z9
+	VCMPPS       $0x00, Z8, Z13, K4
+	VCMPPS       $0x04, Z8, Z13, K5
+	VMOVAPS.Z    Z9, K4, Z13
+	VMOVAPS.Z    Z9, K5, Z9
+	VALIGND      $0x01, Z10, Z2, Z2
+	VADDPS       Z2, Z13, Z13
+	VMOVAPS      Z10, Z2
+	VMOVAPS      Z6, Z10
+	VPERMI2PS    Z13, Z12, Z10
+	VMOVAPS      Z7, Z11
+	VPERMI2PS    Z13, Z12, Z11
+	VMOVUPS      Z10, (DX)(R12*2)
+	VMOVUPS      Z11, 64(DX)(R12*2)
+	VMOVUPS      (R8)(R12*2), Z10
+	VMOVUPS      64(R8)(R12*2), Z11
+	VMOVAPS      Z4, Z12
+	VPERMI2PS    Z11, Z10, Z12
+	VMOVAPS      Z5, Z13
+	VPERMI2PS    Z11, Z10, Z13
+	VMOVAPS      Z0, Z10
+	TESTQ        R12, R12
+	JZ           firstfalse2
+	VBROADCASTSS -4(R8)(R12*2), Z10
+
+firstfalse2:
+	VALIGND   $0x0f, Z10, Z13, Z10
+	VCMPPS    $0x00, Z8, Z10, K4
+	VCMPPS    $0x04, Z8, Z10, K5
+	VMOVAPS.Z Z9, K4, Z10
+	VMOVAPS.Z Z9, K5, Z9
+	VCMPPS    $0x00, Z8, Z12, K4
+	VCMPPS    $0x04, Z8, Z12, K5
+	VMOVAPS.Z Z9, K4, Z12
+	VMOVAPS.Z Z9, K5, Z9
+	VCMPPS    $0x00, Z8, Z13, K4
+	VCMPPS    $0x04, Z8, Z13, K5
+	VMOVAPS.Z Z9, K4, Z13
+	VMOVAPS.Z Z9, K5, Z9
+	VALIGND   $0x01, Z10, Z3, Z3
+	VADDPS    Z3, Z13, Z13
+	VMOVAPS   Z10, Z3
+	VMOVAPS   Z6, Z8
+	VPERMI2PS Z13, Z12, Z8
+	VMOVAPS   Z7, Z9
+	VPERMI2PS Z13, Z12, Z9
+	VMOVUPS   Z8, (BX)(R12*2)
+	VMOVUPS   Z9, 64(BX)(R12*2)
+
+next:
+	SUBQ  $0x40, R12
+	JGE   block
+	MOVQ  q+80(FP), R12
+	LEAQ  (R9)(R12*4), R9
+	LEAQ  (R10)(R12*4), R10
+	ADDQ  R15, AX
+	ADDQ  R15, DX
+	ADDQ  R15, BX
+	ADDQ  R15, SI
+	ADDQ  R15, DI
+	ADDQ  R15, R8
+	DECQ  R14
+	JNZ   row
+	TESTQ R11, R11
+	SETNE AL
+	MOVB  AL, nan+88(FP)
+	VZEROUPPER
+	RET
+
 // func max512(x *float32, n int) (largest float32)
 // Requires: AVX, AVX512F, SSE
 TEXT ·max512(SB), NOSPLIT, $0-20
@@ -1952,7 +2579,7 @@ e_end:
 	RET
 
 // func exp512(dst *float32, x *float32, n int, shift float32) (sum float64)
-// Requires: AVX, AVX512F, SSE2
+// Requires: AVX, AVX512F, MMX+, SSE2
 TEXT ·exp512(SB), NOSPLIT, $0-40
 	MOVQ         x+8(FP), AX
 	MOVQ         n+16(FP), DX
@@ -1997,94 +2624,164 @@ TEXT ·exp512(SB), NOSPLIT, $0-40
 	MOVL         $0x42b20000, CX
 	VMOVD        CX, X15
 	VBROADCASTSS X15, Z15
+	LEAQ         (AX)(DX*4), SI
 	VPXORQ       Z2, Z2, Z2
 	VPXORQ       Z3, Z3, Z3
-	MOVQ         DX, SI
-	ANDQ         $0x0f, SI
-	MOVQ         $0x00000001, DI
-	MOVQ         SI, CX
-	SHLQ         CL, DI
-	DECQ         DI
-	KMOVW        DI, K1
+	MOVQ         DX, DI
+	ANDQ         $0x0f, DI
+	MOVQ         $0x00000001, R8
+	MOVQ         DI, CX
+	SHLQ         CL, R8
+	DECQ         R8
+	KMOVW        R8, K1
 	XORQ         CX, CX
-	SUBQ         $0x20, DX
+	SUBQ         $0x40, DX
 	JLT          e_single
 
 e_wide:
+	PREFETCHT0    (SI)(CX*1)
 	VMOVUPS       (AX)(CX*1), Z16
 	VSUBPS        Z0, Z16, Z16
+	PREFETCHT0    64(SI)(CX*1)
+	VMOVUPS       64(AX)(CX*1), Z17
+	VSUBPS        Z0, Z17, Z17
+	PREFETCHT0    128(SI)(CX*1)
+	VMOVUPS       128(AX)(CX*1), Z18
+	VSUBPS        Z0, Z18, Z18
+	PREFETCHT0    192(SI)(CX*1)
+	VMOVUPS       192(AX)(CX*1), Z19
+	VSUBPS        Z0, Z19, Z19
 	VMINPS        Z16, Z15, Z16
+	VMINPS        Z17, Z15, Z17
+	VMINPS        Z18, Z15, Z18
+	VMINPS        Z19, Z15, Z19
 	VMAXPS        Z16, Z14, Z16
-	VMULPS        Z1, Z16, Z17
-	VADDPS        Z4, Z17, Z17
-	VSUBPS        Z4, Z17, Z17
-	VMULPS        Z5, Z17, Z18
-	VSUBPS        Z18, Z16, Z16
-	VMULPS        Z6, Z17, Z18
-	VSUBPS        Z18, Z16, Z16
-	VMULPS        Z8, Z16, Z18
-	VADDPS        Z9, Z18, Z18
-	VMULPS        Z16, Z18, Z18
-	VADDPS        Z10, Z18, Z18
-	VMULPS        Z16, Z18, Z18
-	VADDPS        Z11, Z18, Z18
-	VMULPS        Z16, Z18, Z18
-	VADDPS        Z12, Z18, Z18
-	VMULPS        Z16, Z18, Z18
-	VADDPS        Z13, Z18, Z18
-	VMULPS        Z16, Z18, Z18
-	VMULPS        Z16, Z18, Z18
-	VADDPS        Z16, Z18, Z18
-	VADDPS        Z7, Z18, Z18
-	VSCALEFPS     Z17, Z18, Z16
+	VMAXPS        Z17, Z14, Z17
+	VMAXPS        Z18, Z14, Z18
+	VMAXPS        Z19, Z14, Z19
+	VMULPS        Z1, Z16, Z20
+	VMULPS        Z1, Z17, Z22
+	VMULPS        Z1, Z18, Z24
+	VMULPS        Z1, Z19, Z26
+	VADDPS        Z4, Z20, Z20
+	VADDPS        Z4, Z22, Z22
+	VADDPS        Z4, Z24, Z24
+	VADDPS        Z4, Z26, Z26
+	VSUBPS        Z4, Z20, Z20
+	VSUBPS        Z4, Z22, Z22
+	VSUBPS        Z4, Z24, Z24
+	VSUBPS        Z4, Z26, Z26
+	VMULPS        Z5, Z20, Z21
+	VMULPS        Z5, Z22, Z23
+	VMULPS        Z5, Z24, Z25
+	VMULPS        Z5, Z26, Z27
+	VSUBPS        Z21, Z16, Z16
+	VSUBPS        Z23, Z17, Z17
+	VSUBPS        Z25, Z18, Z18
+	VSUBPS        Z27, Z19, Z19
+	VMULPS        Z6, Z20, Z21
+	VMULPS        Z6, Z22, Z23
+	VMULPS        Z6, Z24, Z25
+	VMULPS        Z6, Z26, Z27
+	VSUBPS        Z21, Z16, Z16
+	VSUBPS        Z23, Z17, Z17
+	VSUBPS        Z25, Z18, Z18
+	VSUBPS        Z27, Z19, Z19
+	VMULPS        Z8, Z16, Z21
+	VMULPS        Z8, Z17, Z23
+	VMULPS        Z8, Z18, Z25
+	VMULPS        Z8, Z19, Z27
+	VADDPS        Z9, Z21, Z21
+	VADDPS        Z9, Z23, Z23
+	VADDPS        Z9, Z25, Z25
+	VADDPS        Z9, Z27, Z27
+	VMULPS        Z16, Z21, Z21
+	VMULPS        Z17, Z23, Z23
+	VMULPS        Z18, Z25, Z25
+	VMULPS        Z19, Z27, Z27
+	VADDPS        Z10, Z21, Z21
+	VADDPS        Z10, Z23, Z23
+	VADDPS        Z10, Z25, Z25
+	VADDPS        Z10, Z27, Z27
+	VMULPS        Z16, Z21, Z21
+	VMULPS        Z17, Z23, Z23
+	VMULPS        Z18, Z25, Z25
+	VMULPS        Z19, Z27, Z27
+	VADDPS        Z11, Z21, Z21
+	VADDPS        Z11, Z23, Z23
+	VADDPS        Z11, Z25, Z25
+	VADDPS        Z11, Z27, Z27
+	VMULPS        Z16, Z21, Z21
+	VMULPS        Z17, Z23, Z23
+	VMULPS        Z18, Z25, Z25
+	VMULPS        Z19, Z27, Z27
+	VADDPS        Z12, Z21, Z21
+	VADDPS        Z12, Z23, Z23
+	VADDPS        Z12, Z25, Z25
+	VADDPS        Z12, Z27, Z27
+	VMULPS        Z16, Z21, Z21
+	VMULPS        Z17, Z23, Z23
+	VMULPS        Z18, Z25, Z25
+	VMULPS        Z19, Z27, Z27
+	VADDPS        Z13, Z21, Z21
+	VADDPS        Z13, Z23, Z23
+	VADDPS        Z13, Z25, Z25
+	VADDPS        Z13, Z27, Z27
+	VMULPS        Z16, Z21, Z21
+	VMULPS        Z17, Z23, Z23
+	VMULPS        Z18, Z25, Z25
+	VMULPS        Z19, Z27, Z27
+	VMULPS        Z16, Z21, Z21
+	VMULPS        Z17, Z23, Z23
+	VMULPS        Z18, Z25, Z25
+	VMULPS        Z19, Z27, Z27
+	VADDPS        Z16, Z21, Z21
+	VADDPS        Z17, Z23, Z23
+	VADDPS        Z18, Z25, Z25
+	VADDPS        Z19, Z27, Z27
+	VADDPS        Z7, Z21, Z21
+	VADDPS        Z7, Z23, Z23
+	VADDPS        Z7, Z25, Z25
+	VADDPS        Z7, Z27, Z27
+	VSCALEFPS     Z20, Z21, Z16
+	VSCALEFPS     Z22, Z23, Z17
+	VSCALEFPS     Z24, Z25, Z18
+	VSCALEFPS     Z26, Z27, Z19
 	VMOVUPS       Z16, (BX)(CX*1)
-	VCVTPS2PD     Y16, Z17
-	VADDPD        Z17, Z2, Z2
+	VCVTPS2PD     Y16, Z20
+	VADDPD        Z20, Z2, Z2
 	VEXTRACTF64X4 $0x01, Z16, Y16
-	VCVTPS2PD     Y16, Z17
-	VADDPD        Z17, Z3, Z3
-	VMOVUPS       64(AX)(CX*1), Z16
-	VSUBPS        Z0, Z16, Z16
-	VMINPS        Z16, Z15, Z16
-	VMAXPS        Z16, Z14, Z16
-	VMULPS        Z1, Z16, Z17
-	VADDPS        Z4, Z17, Z17
-	VSUBPS        Z4, Z17, Z17
-	VMULPS        Z5, Z17, Z18
-	VSUBPS        Z18, Z16, Z16
-	VMULPS        Z6, Z17, Z18
-	VSUBPS        Z18, Z16, Z16
-	VMULPS        Z8, Z16, Z18
-	VADDPS        Z9, Z18, Z18
-	VMULPS        Z16, Z18, Z18
-	VADDPS        Z10, Z18, Z18
-	VMULPS        Z16, Z18, Z18
-	VADDPS        Z11, Z18, Z18
-	VMULPS        Z16, Z18, Z18
-	VADDPS        Z12, Z18, Z18
-	VMULPS        Z16, Z18, Z18
-	VADDPS        Z13, Z18, Z18
-	VMULPS        Z16, Z18, Z18
-	VMULPS        Z16, Z18, Z18
-	VADDPS        Z16, Z18, Z18
-	VADDPS        Z7, Z18, Z18
-	VSCALEFPS     Z17, Z18, Z16
-	VMOVUPS       Z16, 64(BX)(CX*1)
-	VCVTPS2PD     Y16, Z17
-	VADDPD        Z17, Z2, Z2
-	VEXTRACTF64X4 $0x01, Z16, Y16
-	VCVTPS2PD     Y16, Z17
-	VADDPD        Z17, Z3, Z3
-	ADDQ          $0x00000080, CX
-	SUBQ          $0x20, DX
+	VCVTPS2PD     Y16, Z20
+	VADDPD        Z20, Z3, Z3
+	VMOVUPS       Z17, 64(BX)(CX*1)
+	VCVTPS2PD     Y17, Z16
+	VADDPD        Z16, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z17, Y17
+	VCVTPS2PD     Y17, Z16
+	VADDPD        Z16, Z3, Z3
+	VMOVUPS       Z18, 128(BX)(CX*1)
+	VCVTPS2PD     Y18, Z16
+	VADDPD        Z16, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z18, Y18
+	VCVTPS2PD     Y18, Z16
+	VADDPD        Z16, Z3, Z3
+	VMOVUPS       Z19, 192(BX)(CX*1)
+	VCVTPS2PD     Y19, Z16
+	VADDPD        Z16, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z19, Y19
+	VCVTPS2PD     Y19, Z16
+	VADDPD        Z16, Z3, Z3
+	ADDQ          $0x00000100, CX
+	SUBQ          $0x40, DX
 	JGE           e_wide
 
 e_single:
-	ADDQ $0x20, DX
+	ADDQ $0x40, DX
 	SUBQ $0x10, DX
 	JLT  e_rest
 
 e_one:
+	PREFETCHT0    (SI)(CX*1)
 	VMOVUPS       (AX)(CX*1), Z16
 	VSUBPS        Z0, Z16, Z16
 	VMINPS        Z16, Z15, Z16
@@ -2122,8 +2819,9 @@ e_one:
 	JGE           e_one
 
 e_rest:
-	TESTQ         SI, SI
+	TESTQ         DI, DI
 	JZ            e_end
+	PREFETCHT0    (SI)(CX*1)
 	VMOVUPS.Z     (AX)(CX*1), K1, Z16
 	VSUBPS        Z0, Z16, Z16
 	VMINPS        Z16, Z15, Z16
@@ -2171,7 +2869,7 @@ e_end:
 	RET
 
 // func sumExp512(x *float32, n int, shift float32) (sum float64)
-// Requires: AVX, AVX512F, SSE2
+// Requires: AVX, AVX512F, MMX+, SSE2
 TEXT ·sumExp512(SB), NOSPLIT, $0-32
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), DX
@@ -2215,92 +2913,160 @@ TEXT ·sumExp512(SB), NOSPLIT, $0-32
 	MOVL         $0x42b20000, CX
 	VMOVD        CX, X15
 	VBROADCASTSS X15, Z15
+	LEAQ         (AX)(DX*4), BX
 	VPXORQ       Z2, Z2, Z2
 	VPXORQ       Z3, Z3, Z3
-	MOVQ         DX, BX
-	ANDQ         $0x0f, BX
-	MOVQ         $0x00000001, SI
-	MOVQ         BX, CX
-	SHLQ         CL, SI
-	DECQ         SI
-	KMOVW        SI, K1
+	MOVQ         DX, SI
+	ANDQ         $0x0f, SI
+	MOVQ         $0x00000001, DI
+	MOVQ         SI, CX
+	SHLQ         CL, DI
+	DECQ         DI
+	KMOVW        DI, K1
 	XORQ         CX, CX
-	SUBQ         $0x20, DX
+	SUBQ         $0x40, DX
 	JLT          e_single
 
 e_wide:
+	PREFETCHT0    (BX)(CX*1)
 	VMOVUPS       (AX)(CX*1), Z16
 	VSUBPS        Z0, Z16, Z16
+	PREFETCHT0    64(BX)(CX*1)
+	VMOVUPS       64(AX)(CX*1), Z17
+	VSUBPS        Z0, Z17, Z17
+	PREFETCHT0    128(BX)(CX*1)
+	VMOVUPS       128(AX)(CX*1), Z18
+	VSUBPS        Z0, Z18, Z18
+	PREFETCHT0    192(BX)(CX*1)
+	VMOVUPS       192(AX)(CX*1), Z19
+	VSUBPS        Z0, Z19, Z19
 	VMINPS        Z16, Z15, Z16
+	VMINPS        Z17, Z15, Z17
+	VMINPS        Z18, Z15, Z18
+	VMINPS        Z19, Z15, Z19
 	VMAXPS        Z16, Z14, Z16
-	VMULPS        Z1, Z16, Z17
-	VADDPS        Z4, Z17, Z17
-	VSUBPS        Z4, Z17, Z17
-	VMULPS        Z5, Z17, Z18
-	VSUBPS        Z18, Z16, Z16
-	VMULPS        Z6, Z17, Z18
-	VSUBPS        Z18, Z16, Z16
-	VMULPS        Z8, Z16, Z18
-	VADDPS        Z9, Z18, Z18
-	VMULPS        Z16, Z18, Z18
-	VADDPS        Z10, Z18, Z18
-	VMULPS        Z16, Z18, Z18
-	VADDPS        Z11, Z18, Z18
-	VMULPS        Z16, Z18, Z18
-	VADDPS        Z12, Z18, Z18
-	VMULPS        Z16, Z18, Z18
-	VADDPS        Z13, Z18, Z18
-	VMULPS        Z16, Z18, Z18
-	VMULPS        Z16, Z18, Z18
-	VADDPS        Z16, Z18, Z18
-	VADDPS        Z7, Z18, Z18
-	VSCALEFPS     Z17, Z18, Z16
-	VCVTPS2PD     Y16, Z17
-	VADDPD        Z17, Z2, Z2
+	VMAXPS        Z17, Z14, Z17
+	VMAXPS        Z18, Z14, Z18
+	VMAXPS        Z19, Z14, Z19
+	VMULPS        Z1, Z16, Z20
+	VMULPS        Z1, Z17, Z22
+	VMULPS        Z1, Z18, Z24
+	VMULPS        Z1, Z19, Z26
+	VADDPS        Z4, Z20, Z20
+	VADDPS        Z4, Z22, Z22
+	VADDPS        Z4, Z24, Z24
+	VADDPS        Z4, Z26, Z26
+	VSUBPS        Z4, Z20, Z20
+	VSUBPS        Z4, Z22, Z22
+	VSUBPS        Z4, Z24, Z24
+	VSUBPS        Z4, Z26, Z26
+	VMULPS        Z5, Z20, Z21
+	VMULPS        Z5, Z22, Z23
+	VMULPS        Z5, Z24, Z25
+	VMULPS        Z5, Z26, Z27
+	VSUBPS        Z21, Z16, Z16
+	VSUBPS        Z23, Z17, Z17
+	VSUBPS        Z25, Z18, Z18
+	VSUBPS        Z27, Z19, Z19
+	VMULPS        Z6, Z20, Z21
+	VMULPS        Z6, Z22, Z23
+	VMULPS        Z6, Z24, Z25
+	VMULPS        Z6, Z26, Z27
+	VSUBPS        Z21, Z16, Z16
+	VSUBPS        Z23, Z17, Z17
+	VSUBPS        Z25, Z18, Z18
+	VSUBPS        Z27, Z19, Z19
+	VMULPS        Z8, Z16, Z21
+	VMULPS        Z8, Z17, Z23
+	VMULPS        Z8, Z18, Z25
+	VMULPS        Z8, Z19, Z27
+	VADDPS        Z9, Z21, Z21
+	VADDPS        Z9, Z23, Z23
+	VADDPS        Z9, Z25, Z25
+	VADDPS        Z9, Z27, Z27
+	VMULPS        Z16, Z21, Z21
+	VMULPS        Z17, Z23, Z23
+	VMULPS        Z18, Z25, Z25
+	VMULPS        Z19, Z27, Z27
+	VADDPS        Z10, Z21, Z21
+	VADDPS        Z10, Z23, Z23
+	VADDPS        Z10, Z25, Z25
+	VADDPS        Z10, Z27, Z27
+	VMULPS        Z16, Z21, Z21
+	VMULPS        Z17, Z23, Z23
+	VMULPS        Z18, Z25, Z25
+	VMULPS        Z19, Z27, Z27
+	VADDPS        Z11, Z21, Z21
+	VADDPS        Z11, Z23, Z23
+	VADDPS        Z11, Z25, Z25
+	VADDPS        Z11, Z27, Z27
+	VMULPS        Z16, Z21, Z21
+	VMULPS        Z17, Z23, Z23
+	VMULPS        Z18, Z25, Z25
+	VMULPS        Z19, Z27, Z27
+	VADDPS        Z12, Z21, Z21
+	VADDPS        Z12, Z23, Z23
+	VADDPS        Z12, Z25, Z25
+	VADDPS        Z12, Z27, Z27
+	VMULPS        Z16, Z21, Z21
+	VMULPS        Z17, Z23, Z23
+	VMULPS        Z18, Z25, Z25
+	VMULPS        Z19, Z27, Z27
+	VADDPS        Z13, Z21, Z21
+	VADDPS        Z13, Z23, Z23
+	VADDPS        Z13, Z25, Z25
+	VADDPS        Z13, Z27, Z27
+	VMULPS        Z16, Z21, Z21
+	VMULPS        Z17, Z23, Z23
+	VMULPS        Z18, Z25, Z25
+	VMULPS        Z19, Z27, Z27
+	VMULPS        Z16, Z21, Z21
+	VMULPS        Z17, Z23, Z23
+	VMULPS        Z18, Z25, Z25
+	VMULPS        Z19, Z27, Z27
+	VADDPS        Z16, Z21, Z21
+	VADDPS        Z17, Z23, Z23
+	VADDPS        Z18, Z25, Z25
+	VADDPS        Z19, Z27, Z27
+	VADDPS        Z7, Z21, Z21
+	VADDPS        Z7, Z23, Z23
+	VADDPS        Z7, Z25, Z25
+	VADDPS        Z7, Z27, Z27
+	VSCALEFPS     Z20, Z21, Z16
+	VSCALEFPS     Z22, Z23, Z17
+	VSCALEFPS     Z24, Z25, Z18
+	VSCALEFPS     Z26, Z27, Z19
+	VCVTPS2PD     Y16, Z20
+	VADDPD        Z20, Z2, Z2
 	VEXTRACTF64X4 $0x01, Z16, Y16
-	VCVTPS2PD     Y16, Z17
-	VADDPD        Z17, Z3, Z3
-	VMOVUPS       64(AX)(CX*1), Z16
-	VSUBPS        Z0, Z16, Z16
-	VMINPS        Z16, Z15, Z16
-	VMAXPS        Z16, Z14, Z16
-	VMULPS        Z1, Z16, Z17
-	VADDPS        Z4, Z17, Z17
-	VSUBPS        Z4, Z17, Z17
-	VMULPS        Z5, Z17, Z18
-	VSUBPS        Z18, Z16, Z16
-	VMULPS        Z6, Z17, Z18
-	VSUBPS        Z18, Z16, Z16
-	VMULPS        Z8, Z16, Z18
-	VADDPS        Z9, Z18, Z18
-	VMULPS        Z16, Z18, Z18
-	VADDPS        Z10, Z18, Z18
-	VMULPS        Z16, Z18, Z18
-	VADDPS        Z11, Z18, Z18
-	VMULPS        Z16, Z18, Z18
-	VADDPS        Z12, Z18, Z18
-	VMULPS        Z16, Z18, Z18
-	VADDPS        Z13, Z18, Z18
-	VMULPS        Z16, Z18, Z18
-	VMULPS        Z16, Z18, Z18
-	VADDPS        Z16, Z18, Z18
-	VADDPS        Z7, Z18, Z18
-	VSCALEFPS     Z17, Z18, Z16
-	VCVTPS2PD     Y16, Z17
-	VADDPD        Z17, Z2, Z2
-	VEXTRACTF64X4 $0x01, Z16, Y16
-	VCVTPS2PD     Y16, Z17
-	VADDPD        Z17, Z3, Z3
-	ADDQ          $0x00000080, CX
-	SUBQ          $0x20, DX
+	VCVTPS2PD     Y16, Z20
+	VADDPD        Z20, Z3, Z3
+	VCVTPS2PD     Y17, Z16
+	VADDPD        Z16, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z17, Y17
+	VCVTPS2PD     Y17, Z16
+	VADDPD        Z16, Z3, Z3
+	VCVTPS2PD     Y18, Z16
+	VADDPD        Z16, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z18, Y18
+	VCVTPS2PD     Y18, Z16
+	VADDPD        Z16, Z3, Z3
+	VCVTPS2PD     Y19, Z16
+	VADDPD        Z16, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z19, Y19
+	VCVTPS2PD     Y19, Z16
+	VADDPD        Z16, Z3, Z3
+	ADDQ          $0x00000100, CX
+	SUBQ          $0x40, DX
 	JGE           e_wide
 
 e_single:
-	ADDQ $0x20, DX
+	ADDQ $0x40, DX
 	SUBQ $0x10, DX
 	JLT  e_rest
 
 e_one:
+	PREFETCHT0    (BX)(CX*1)
 	VMOVUPS       (AX)(CX*1), Z16
 	VSUBPS        Z0, Z16, Z16
 	VMINPS        Z16, Z15, Z16
@@ -2337,8 +3103,9 @@ e_one:
 	JGE           e_one
 
 e_rest:
-	TESTQ         BX, BX
+	TESTQ         SI, SI
 	JZ            e_end
+	PREFETCHT0    (BX)(CX*1)
 	VMOVUPS.Z     (AX)(CX*1), K1, Z16
 	VSUBPS        Z0, Z16, Z16
 	VMINPS        Z16, Z15, Z16
@@ -2381,6 +3148,255 @@ e_end:
 	VUNPCKHPD     X2, X2, X0
 	VADDSD        X0, X2, X2
 	MOVSD         X2, sum+24(FP)
+	VZEROUPPER
+	RET
+
+// func expScaled512(dst *float32, x *float32, n int, shift float32, scale float32)
+// Requires: AVX, AVX512F
+TEXT ·expScaled512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), DX
+	MOVQ         n+16(FP), BX
+	VBROADCASTSS shift+24(FP), Z0
+	VBROADCASTSS scale+28(FP), Z1
+	MOVL         $0x3fb8aa3b, CX
+	VMOVD        CX, X2
+	VBROADCASTSS X2, Z2
+	MOVL         $0x4b400000, CX
+	VMOVD        CX, X3
+	VBROADCASTSS X3, Z3
+	MOVL         $0x3f318000, CX
+	VMOVD        CX, X4
+	VBROADCASTSS X4, Z4
+	MOVL         $0xb95e8083, CX
+	VMOVD        CX, X5
+	VBROADCASTSS X5, Z5
+	MOVL         $0x3f800000, CX
+	VMOVD        CX, X6
+	VBROADCASTSS X6, Z6
+	MOVL         $0x39506967, CX
+	VMOVD        CX, X7
+	VBROADCASTSS X7, Z7
+	MOVL         $0x3ab743ce, CX
+	VMOVD        CX, X8
+	VBROADCASTSS X8, Z8
+	MOVL         $0x3c088908, CX
+	VMOVD        CX, X9
+	VBROADCASTSS X9, Z9
+	MOVL         $0x3d2aa9c1, CX
+	VMOVD        CX, X10
+	VBROADCASTSS X10, Z10
+	MOVL         $0x3e2aaaaa, CX
+	VMOVD        CX, X11
+	VBROADCASTSS X11, Z11
+	MOVL         $0x3f000000, CX
+	VMOVD        CX, X12
+	VBROADCASTSS X12, Z12
+	MOVL         $0xc2d00000, CX
+	VMOVD        CX, X13
+	VBROADCASTSS X13, Z13
+	MOVL         $0x42b20000, CX
+	VMOVD        CX, X14
+	VBROADCASTSS X14, Z14
+	MOVQ         BX, SI
+	ANDQ         $0x0f, SI
+	MOVQ         $0x00000001, DI
+	MOVQ         SI, CX
+	SHLQ         CL, DI
+	DECQ         DI
+	KMOVW        DI, K1
+	XORQ         CX, CX
+	SUBQ         $0x40, BX
+	JLT          e_single
+
+e_wide:
+	VMOVUPS   (DX)(CX*1), Z15
+	VSUBPS    Z0, Z15, Z15
+	VMOVUPS   64(DX)(CX*1), Z16
+	VSUBPS    Z0, Z16, Z16
+	VMOVUPS   128(DX)(CX*1), Z17
+	VSUBPS    Z0, Z17, Z17
+	VMOVUPS   192(DX)(CX*1), Z18
+	VSUBPS    Z0, Z18, Z18
+	VMINPS    Z15, Z14, Z15
+	VMINPS    Z16, Z14, Z16
+	VMINPS    Z17, Z14, Z17
+	VMINPS    Z18, Z14, Z18
+	VMAXPS    Z15, Z13, Z15
+	VMAXPS    Z16, Z13, Z16
+	VMAXPS    Z17, Z13, Z17
+	VMAXPS    Z18, Z13, Z18
+	VMULPS    Z2, Z15, Z19
+	VMULPS    Z2, Z16, Z21
+	VMULPS    Z2, Z17, Z23
+	VMULPS    Z2, Z18, Z25
+	VADDPS    Z3, Z19, Z19
+	VADDPS    Z3, Z21, Z21
+	VADDPS    Z3, Z23, Z23
+	VADDPS    Z3, Z25, Z25
+	VSUBPS    Z3, Z19, Z19
+	VSUBPS    Z3, Z21, Z21
+	VSUBPS    Z3, Z23, Z23
+	VSUBPS    Z3, Z25, Z25
+	VMULPS    Z4, Z19, Z20
+	VMULPS    Z4, Z21, Z22
+	VMULPS    Z4, Z23, Z24
+	VMULPS    Z4, Z25, Z26
+	VSUBPS    Z20, Z15, Z15
+	VSUBPS    Z22, Z16, Z16
+	VSUBPS    Z24, Z17, Z17
+	VSUBPS    Z26, Z18, Z18
+	VMULPS    Z5, Z19, Z20
+	VMULPS    Z5, Z21, Z22
+	VMULPS    Z5, Z23, Z24
+	VMULPS    Z5, Z25, Z26
+	VSUBPS    Z20, Z15, Z15
+	VSUBPS    Z22, Z16, Z16
+	VSUBPS    Z24, Z17, Z17
+	VSUBPS    Z26, Z18, Z18
+	VMULPS    Z7, Z15, Z20
+	VMULPS    Z7, Z16, Z22
+	VMULPS    Z7, Z17, Z24
+	VMULPS    Z7, Z18, Z26
+	VADDPS    Z8, Z20, Z20
+	VADDPS    Z8, Z22, Z22
+	VADDPS    Z8, Z24, Z24
+	VADDPS    Z8, Z26, Z26
+	VMULPS    Z15, Z20, Z20
+	VMULPS    Z16, Z22, Z22
+	VMULPS    Z17, Z24, Z24
+	VMULPS    Z18, Z26, Z26
+	VADDPS    Z9, Z20, Z20
+	VADDPS    Z9, Z22, Z22
+	VADDPS    Z9, Z24, Z24
+	VADDPS    Z9, Z26, Z26
+	VMULPS    Z15, Z20, Z20
+	VMULPS    Z16, Z22, Z22
+	VMULPS    Z17, Z24, Z24
+	VMULPS    Z18, Z26, Z26
+	VADDPS    Z10, Z20, Z20
+	VADDPS    Z10, Z22, Z22
+	VADDPS    Z10, Z24, Z24
+	VADDPS    Z10, Z26, Z26
+	VMULPS    Z15, Z20, Z20
+	VMULPS    Z16, Z22, Z22
+	VMULPS    Z17, Z24, Z24
+	VMULPS    Z18, Z26, Z26
+	VADDPS    Z11, Z20, Z20
+	VADDPS    Z11, Z22, Z22
+	VADDPS    Z11, Z24, Z24
+	VADDPS    Z11, Z26, Z26
+	VMULPS    Z15, Z20, Z20
+	VMULPS    Z16, Z22, Z22
+	VMULPS    Z17, Z24, Z24
+	VMULPS    Z18, Z26, Z26
+	VADDPS    Z12, Z20, Z20
+	VADDPS    Z12, Z22, Z22
+	VADDPS    Z12, Z24, Z24
+	VADDPS    Z12, Z26, Z26
+	VMULPS    Z15, Z20, Z20
+	VMULPS    Z16, Z22, Z22
+	VMULPS    Z17, Z24, Z24
+	VMULPS    Z18, Z26, Z26
+	VMULPS    Z15, Z20, Z20
+	VMULPS    Z16, Z22, Z22
+	VMULPS    Z17, Z24, Z24
+	VMULPS    Z18, Z26, Z26
+	VADDPS    Z15, Z20, Z20
+	VADDPS    Z16, Z22, Z22
+	VADDPS    Z17, Z24, Z24
+	VADDPS    Z18, Z26, Z26
+	VADDPS    Z6, Z20, Z20
+	VADDPS    Z6, Z22, Z22
+	VADDPS    Z6, Z24, Z24
+	VADDPS    Z6, Z26, Z26
+	VSCALEFPS Z19, Z20, Z15
+	VSCALEFPS Z21, Z22, Z16
+	VSCALEFPS Z23, Z24, Z17
+	VSCALEFPS Z25, Z26, Z18
+	VMULPS    Z1, Z15, Z15
+	VMOVUPS   Z15, (AX)(CX*1)
+	VMULPS    Z1, Z16, Z16
+	VMOVUPS   Z16, 64(AX)(CX*1)
+	VMULPS    Z1, Z17, Z17
+	VMOVUPS   Z17, 128(AX)(CX*1)
+	VMULPS    Z1, Z18, Z18
+	VMOVUPS   Z18, 192(AX)(CX*1)
+	ADDQ      $0x00000100, CX
+	SUBQ      $0x40, BX
+	JGE       e_wide
+
+e_single:
+	ADDQ $0x40, BX
+	SUBQ $0x10, BX
+	JLT  e_rest
+
+e_one:
+	VMOVUPS   (DX)(CX*1), Z15
+	VSUBPS    Z0, Z15, Z15
+	VMINPS    Z15, Z14, Z15
+	VMAXPS    Z15, Z13, Z15
+	VMULPS    Z2, Z15, Z16
+	VADDPS    Z3, Z16, Z16
+	VSUBPS    Z3, Z16, Z16
+	VMULPS    Z4, Z16, Z17
+	VSUBPS    Z17, Z15, Z15
+	VMULPS    Z5, Z16, Z17
+	VSUBPS    Z17, Z15, Z15
+	VMULPS    Z7, Z15, Z17
+	VADDPS    Z8, Z17, Z17
+	VMULPS    Z15, Z17, Z17
+	VADDPS    Z9, Z17, Z17
+	VMULPS    Z15, Z17, Z17
+	VADDPS    Z10, Z17, Z17
+	VMULPS    Z15, Z17, Z17
+	VADDPS    Z11, Z17, Z17
+	VMULPS    Z15, Z17, Z17
+	VADDPS    Z12, Z17, Z17
+	VMULPS    Z15, Z17, Z17
+	VMULPS    Z15, Z17, Z17
+	VADDPS    Z15, Z17, Z17
+	VADDPS    Z6, Z17, Z17
+	VSCALEFPS Z16, Z17, Z15
+	VMULPS    Z1, Z15, Z15
+	VMOVUPS   Z15, (AX)(CX*1)
+	ADDQ      $0x40, CX
+	SUBQ      $0x10, BX
+	JGE       e_one
+
+e_rest:
+	TESTQ     SI, SI
+	JZ        e_end
+	VMOVUPS.Z (DX)(CX*1), K1, Z15
+	VSUBPS    Z0, Z15, Z15
+	VMINPS    Z15, Z14, Z15
+	VMAXPS    Z15, Z13, Z15
+	VMULPS    Z2, Z15, Z0
+	VADDPS    Z3, Z0, Z0
+	VSUBPS    Z3, Z0, Z0
+	VMULPS    Z4, Z0, Z2
+	VSUBPS    Z2, Z15, Z15
+	VMULPS    Z5, Z0, Z2
+	VSUBPS    Z2, Z15, Z15
+	VMULPS    Z7, Z15, Z2
+	VADDPS    Z8, Z2, Z2
+	VMULPS    Z15, Z2, Z2
+	VADDPS    Z9, Z2, Z2
+	VMULPS    Z15, Z2, Z2
+	VADDPS    Z10, Z2, Z2
+	VMULPS    Z15, Z2, Z2
+	VADDPS    Z11, Z2, Z2
+	VMULPS    Z15, Z2, Z2
+	VADDPS    Z12, Z2, Z2
+	VMULPS    Z15, Z2, Z2
+	VMULPS    Z15, Z2, Z2
+	VADDPS    Z15, Z2, Z2
+	VADDPS    Z6, Z2, Z2
+	VSCALEFPS Z0, Z2, Z15
+	VMULPS    Z1, Z15, Z15
+	VMOVUPS   Z15, K1, (AX)(CX*1)
+
+e_end:
 	VZEROUPPER
 	RET
 
@@ -2511,74 +3527,132 @@ TEXT ·logSoftmaxGrad512(SB), NOSPLIT, $0-36
 	DECQ         R8
 	KMOVW        R8, K1
 	XORQ         CX, CX
-	SUBQ         $0x20, SI
+	SUBQ         $0x40, SI
 	JLT          e_single
 
 e_wide:
 	VMOVUPS   (BX)(CX*1), Z14
+	VMOVUPS   64(BX)(CX*1), Z15
+	VMOVUPS   128(BX)(CX*1), Z16
+	VMOVUPS   192(BX)(CX*1), Z17
 	VMINPS    Z14, Z13, Z14
+	VMINPS    Z15, Z13, Z15
+	VMINPS    Z16, Z13, Z16
+	VMINPS    Z17, Z13, Z17
 	VMAXPS    Z14, Z12, Z14
-	VMULPS    Z1, Z14, Z15
-	VADDPS    Z2, Z15, Z15
-	VSUBPS    Z2, Z15, Z15
-	VMULPS    Z3, Z15, Z16
-	VSUBPS    Z16, Z14, Z14
-	VMULPS    Z4, Z15, Z16
-	VSUBPS    Z16, Z14, Z14
-	VMULPS    Z6, Z14, Z16
-	VADDPS    Z7, Z16, Z16
-	VMULPS    Z14, Z16, Z16
-	VADDPS    Z8, Z16, Z16
-	VMULPS    Z14, Z16, Z16
-	VADDPS    Z9, Z16, Z16
-	VMULPS    Z14, Z16, Z16
-	VADDPS    Z10, Z16, Z16
-	VMULPS    Z14, Z16, Z16
-	VADDPS    Z11, Z16, Z16
-	VMULPS    Z14, Z16, Z16
-	VMULPS    Z14, Z16, Z16
-	VADDPS    Z14, Z16, Z16
-	VADDPS    Z5, Z16, Z16
-	VSCALEFPS Z15, Z16, Z14
+	VMAXPS    Z15, Z12, Z15
+	VMAXPS    Z16, Z12, Z16
+	VMAXPS    Z17, Z12, Z17
+	VMULPS    Z1, Z14, Z18
+	VMULPS    Z1, Z15, Z20
+	VMULPS    Z1, Z16, Z22
+	VMULPS    Z1, Z17, Z24
+	VADDPS    Z2, Z18, Z18
+	VADDPS    Z2, Z20, Z20
+	VADDPS    Z2, Z22, Z22
+	VADDPS    Z2, Z24, Z24
+	VSUBPS    Z2, Z18, Z18
+	VSUBPS    Z2, Z20, Z20
+	VSUBPS    Z2, Z22, Z22
+	VSUBPS    Z2, Z24, Z24
+	VMULPS    Z3, Z18, Z19
+	VMULPS    Z3, Z20, Z21
+	VMULPS    Z3, Z22, Z23
+	VMULPS    Z3, Z24, Z25
+	VSUBPS    Z19, Z14, Z14
+	VSUBPS    Z21, Z15, Z15
+	VSUBPS    Z23, Z16, Z16
+	VSUBPS    Z25, Z17, Z17
+	VMULPS    Z4, Z18, Z19
+	VMULPS    Z4, Z20, Z21
+	VMULPS    Z4, Z22, Z23
+	VMULPS    Z4, Z24, Z25
+	VSUBPS    Z19, Z14, Z14
+	VSUBPS    Z21, Z15, Z15
+	VSUBPS    Z23, Z16, Z16
+	VSUBPS    Z25, Z17, Z17
+	VMULPS    Z6, Z14, Z19
+	VMULPS    Z6, Z15, Z21
+	VMULPS    Z6, Z16, Z23
+	VMULPS    Z6, Z17, Z25
+	VADDPS    Z7, Z19, Z19
+	VADDPS    Z7, Z21, Z21
+	VADDPS    Z7, Z23, Z23
+	VADDPS    Z7, Z25, Z25
+	VMULPS    Z14, Z19, Z19
+	VMULPS    Z15, Z21, Z21
+	VMULPS    Z16, Z23, Z23
+	VMULPS    Z17, Z25, Z25
+	VADDPS    Z8, Z19, Z19
+	VADDPS    Z8, Z21, Z21
+	VADDPS    Z8, Z23, Z23
+	VADDPS    Z8, Z25, Z25
+	VMULPS    Z14, Z19, Z19
+	VMULPS    Z15, Z21, Z21
+	VMULPS    Z16, Z23, Z23
+	VMULPS    Z17, Z25, Z25
+	VADDPS    Z9, Z19, Z19
+	VADDPS    Z9, Z21, Z21
+	VADDPS    Z9, Z23, Z23
+	VADDPS    Z9, Z25, Z25
+	VMULPS    Z14, Z19, Z19
+	VMULPS    Z15, Z21, Z21
+	VMULPS    Z16, Z23, Z23
+	VMULPS    Z17, Z25, Z25
+	VADDPS    Z10, Z19, Z19
+	VADDPS    Z10, Z21, Z21
+	VADDPS    Z10, Z23, Z23
+	VADDPS    Z10, Z25, Z25
+	VMULPS    Z14, Z19, Z19
+	VMULPS    Z15, Z21, Z21
+	VMULPS    Z16, Z23, Z23
+	VMULPS    Z17, Z25, Z25
+	VADDPS    Z11, Z19, Z19
+	VADDPS    Z11, Z21, Z21
+	VADDPS    Z11, Z23, Z23
+	VADDPS    Z11, Z25, Z25
+	VMULPS    Z14, Z19, Z19
+	VMULPS    Z15, Z21, Z21
+	VMULPS    Z16, Z23, Z23
+	VMULPS    Z17, Z25, Z25
+	VMULPS    Z14, Z19, Z19
+	VMULPS    Z15, Z21, Z21
+	VMULPS    Z16, Z23, Z23
+	VMULPS    Z17, Z25, Z25
+	VADDPS    Z14, Z19, Z19
+	VADDPS    Z15, Z21, Z21
+	VADDPS    Z16, Z23, Z23
+	VADDPS    Z17, Z25, Z25
+	VADDPS    Z5, Z19, Z19
+	VADDPS    Z5, Z21, Z21
+	VADDPS    Z5, Z23, Z23
+	VADDPS    Z5, Z25, Z25
+	VSCALEFPS Z18, Z19, Z14
+	VSCALEFPS Z20, Z21, Z15
+	VSCALEFPS Z22, Z23, Z16
+	VSCALEFPS Z24, Z25, Z17
 	VMULPS    Z0, Z14, Z14
-	VMOVUPS   (DX)(CX*1), Z15
-	VSUBPS    Z14, Z15, Z15
-	VMOVUPS   Z15, (AX)(CX*1)
-	VMOVUPS   64(BX)(CX*1), Z14
-	VMINPS    Z14, Z13, Z14
-	VMAXPS    Z14, Z12, Z14
-	VMULPS    Z1, Z14, Z15
-	VADDPS    Z2, Z15, Z15
-	VSUBPS    Z2, Z15, Z15
-	VMULPS    Z3, Z15, Z16
+	VMOVUPS   (DX)(CX*1), Z18
+	VSUBPS    Z14, Z18, Z18
+	VMOVUPS   Z18, (AX)(CX*1)
+	VMULPS    Z0, Z15, Z15
+	VMOVUPS   64(DX)(CX*1), Z14
+	VSUBPS    Z15, Z14, Z14
+	VMOVUPS   Z14, 64(AX)(CX*1)
+	VMULPS    Z0, Z16, Z16
+	VMOVUPS   128(DX)(CX*1), Z14
 	VSUBPS    Z16, Z14, Z14
-	VMULPS    Z4, Z15, Z16
-	VSUBPS    Z16, Z14, Z14
-	VMULPS    Z6, Z14, Z16
-	VADDPS    Z7, Z16, Z16
-	VMULPS    Z14, Z16, Z16
-	VADDPS    Z8, Z16, Z16
-	VMULPS    Z14, Z16, Z16
-	VADDPS    Z9, Z16, Z16
-	VMULPS    Z14, Z16, Z16
-	VADDPS    Z10, Z16, Z16
-	VMULPS    Z14, Z16, Z16
-	VADDPS    Z11, Z16, Z16
-	VMULPS    Z14, Z16, Z16
-	VMULPS    Z14, Z16, Z16
-	VADDPS    Z14, Z16, Z16
-	VADDPS    Z5, Z16, Z16
-	VSCALEFPS Z15, Z16, Z14
-	VMULPS    Z0, Z14, Z14
-	VMOVUPS   64(DX)(CX*1), Z15
-	VSUBPS    Z14, Z15, Z15
-	VMOVUPS   Z15, 64(AX)(CX*1)
-	ADDQ      $0x00000080, CX
-	SUBQ      $0x20, SI
+	VMOVUPS   Z14, 128(AX)(CX*1)
+	VMULPS    Z0, Z17, Z17
+	VMOVUPS   192(DX)(CX*1), Z14
+	VSUBPS    Z17, Z14, Z14
+	VMOVUPS   Z14, 192(AX)(CX*1)
+	ADDQ      $0x00000100, CX
+	SUBQ      $0x40, SI
 	JGE       e_wide
 
 e_single:
-	ADDQ $0x20, SI
+	ADDQ $0x40, SI
 	SUBQ $0x10, SI
 	JLT  e_rest
 
@@ -3521,6 +4595,87 @@ e_end:
 	VZEROUPPER
 	RET
 
+// func rowSums256(dst *float64, x *float32, rows int, n int)
+// Requires: AVX
+TEXT ·rowSums256(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    n+24(FP), DX
+	MOVQ    rows+16(FP), BX
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	MOVQ    DX, DI
+	ANDQ    $0x03, DI
+	LEAQ    ones<>+64(SB), SI
+	MOVQ    DI, R8
+	SHLQ    $0x02, R8
+	SUBQ    R8, SI
+	VMOVUPS (SI), X4
+	TESTQ   BX, BX
+	JZ      done
+
+row:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   DX, R8
+	XORQ   SI, SI
+	SUBQ   $0x10, R8
+	JLT    e_single
+
+e_wide:
+	VCVTPS2PD (CX)(SI*1), Y5
+	VADDPD    Y5, Y0, Y0
+	VCVTPS2PD 16(CX)(SI*1), Y5
+	VADDPD    Y5, Y1, Y1
+	VCVTPS2PD 32(CX)(SI*1), Y5
+	VADDPD    Y5, Y2, Y2
+	VCVTPS2PD 48(CX)(SI*1), Y5
+	VADDPD    Y5, Y3, Y3
+	ADDQ      $0x00000040, SI
+	SUBQ      $0x10, R8
+	JGE       e_wide
+
+e_single:
+	ADDQ $0x10, R8
+	SUBQ $0x04, R8
+	JLT  e_rest
+
+e_one:
+	VCVTPS2PD (CX)(SI*1), Y5
+	VADDPD    Y5, Y0, Y0
+	ADDQ      $0x10, SI
+	SUBQ      $0x04, R8
+	JGE       e_one
+
+e_rest:
+	TESTQ      DI, DI
+	JZ         e_end
+	VMASKMOVPS (CX)(SI*1), X4, X5
+	VCVTPS2PD  X5, Y5
+	VADDPD     Y5, Y0, Y0
+
+e_end:
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VUNPCKHPD    X0, X0, X1
+	VADDSD       X1, X0, X0
+	VMOVSD       X0, (AX)
+	ADDQ         $0x08, AX
+	LEAQ         (CX)(DX*4), CX
+	DECQ         BX
+	JNZ          row
+
+done:
+	VZEROUPPER
+	RET
+
 // func relu256(dst *float32, x *float32, n int)
 // Requires: AVX
 TEXT ·relu256(SB), NOSPLIT, $0-24
@@ -4341,6 +5496,480 @@ done:
 	VZEROUPPER
 	RET
 
+// func maxPool3x3256(dst *float32, a *float32, b *float32, c *float32, rows int, w int, q int) (nan bool)
+// Requires: AVX, AVX2
+TEXT ·maxPool3x3256(SB), NOSPLIT, $0-57
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVQ         c+24(FP), BX
+	XORQ         SI, SI
+	MOVQ         q+48(FP), DI
+	DECQ         DI
+	MOVQ         DI, R8
+	ANDQ         $-8, R8
+	SUBQ         R8, DI
+	INCQ         DI
+	MOVQ         w+40(FP), R9
+	SUBQ         R8, R9
+	SUBQ         R8, R9
+	LEAQ         ones<>+64(SB), R10
+	SHLQ         $0x02, DI
+	SUBQ         DI, R10
+	VMOVUPS      (R10), Y0
+	LEAQ         ones<>+64(SB), DI
+	MOVQ         R9, R10
+	SHLQ         $0x02, R10
+	SUBQ         R10, DI
+	VMOVUPS      (DI), Y1
+	LEAQ         ones<>+96(SB), DI
+	MOVQ         R9, R10
+	SHLQ         $0x02, R10
+	SUBQ         R10, DI
+	VMOVUPS      (DI), Y2
+	SHLQ         $0x02, R8
+	MOVQ         R8, DI
+	MOVL         $0xff800000, R8
+	VMOVD        R8, X3
+	VBROADCASTSS X3, Y3
+	MOVQ         q+48(FP), R8
+	MOVQ         R8, R10
+	MOVQ         rows+32(FP), R11
+	MOVQ         w+40(FP), R12
+	SHLQ         $0x03, R12
+
+row:
+	MOVQ         DI, R8
+	CMPQ         R9, $0x10
+	JEQ          block
+	VMASKMOVPS   (CX)(R8*2), Y1, Y4
+	VBLENDVPS    Y1, Y4, Y3, Y4
+	VMASKMOVPS   32(CX)(R8*2), Y2, Y5
+	VBLENDVPS    Y2, Y5, Y3, Y5
+	VMASKMOVPS   (DX)(R8*2), Y1, Y6
+	VBLENDVPS    Y1, Y6, Y3, Y6
+	VMASKMOVPS   32(DX)(R8*2), Y2, Y7
+	VBLENDVPS    Y2, Y7, Y3, Y7
+	VCMPPS       $0x03, Y4, Y6, Y8
+	VMOVMSKPS    Y8, R13
+	ORQ          R13, SI
+	VCMPPS       $0x03, Y5, Y7, Y8
+	VMOVMSKPS    Y8, R13
+	ORQ          R13, SI
+	VMAXPS       Y6, Y4, Y4
+	VMAXPS       Y7, Y5, Y5
+	VMASKMOVPS   (BX)(R8*2), Y1, Y6
+	VBLENDVPS    Y1, Y6, Y3, Y6
+	VMASKMOVPS   32(BX)(R8*2), Y2, Y7
+	VBLENDVPS    Y2, Y7, Y3, Y7
+	VCMPPS       $0x03, Y6, Y7, Y8
+	VMOVMSKPS    Y8, R13
+	ORQ          R13, SI
+	VMAXPS       Y6, Y4, Y4
+	VMAXPS       Y7, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y6
+	VPERMPD      $0xd8, Y6, Y6
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPERMPD      $0xd8, Y4, Y4
+	VMAXPS       Y4, Y6, Y6
+	VMOVAPS      Y3, Y5
+	TESTQ        R8, R8
+	JZ           firsttrue
+	VBROADCASTSS -4(CX)(R8*2), Y7
+	VMAXPS       Y7, Y5, Y5
+	VBROADCASTSS -4(DX)(R8*2), Y7
+	VMAXPS       Y7, Y5, Y5
+	VBROADCASTSS -4(BX)(R8*2), Y7
+	VMAXPS       Y7, Y5, Y5
+
+firsttrue:
+	VPERM2F128 $0x21, Y4, Y5, Y5
+	VPALIGNR   $0x0c, Y5, Y4, Y5
+	VMAXPS     Y5, Y6, Y6
+	VMASKMOVPS Y6, Y0, (AX)(R8*1)
+	JMP        next
+
+block:
+	VMOVUPS      (CX)(R8*2), Y4
+	VMOVUPS      32(CX)(R8*2), Y5
+	VMOVUPS      (DX)(R8*2), Y6
+	VMOVUPS      32(DX)(R8*2), Y7
+	VCMPPS       $0x03, Y4, Y6, Y8
+	VMOVMSKPS    Y8, R13
+	ORQ          R13, SI
+	VCMPPS       $0x03, Y5, Y7, Y8
+	VMOVMSKPS    Y8, R13
+	ORQ          R13, SI
+	VMAXPS       Y6, Y4, Y4
+	VMAXPS       Y7, Y5, Y5
+	VMOVUPS      (BX)(R8*2), Y6
+	VMOVUPS      32(BX)(R8*2), Y7
+	VCMPPS       $0x03, Y6, Y7, Y8
+	VMOVMSKPS    Y8, R13
+	ORQ          R13, SI
+	VMAXPS       Y6, Y4, Y4
+	VMAXPS       Y7, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y6
+	VPERMPD      $0xd8, Y6, Y6
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPERMPD      $0xd8, Y4, Y4
+	VMAXPS       Y4, Y6, Y6
+	VMOVAPS      Y3, Y5
+	TESTQ        R8, R8
+	JZ           firstfalse
+	VBROADCASTSS -4(CX)(R8*2), Y7
+	VMAXPS       Y7, Y5, Y5
+	VBROADCASTSS -4(DX)(R8*2), Y7
+	VMAXPS       Y7, Y5, Y5
+	VBROADCASTSS -4(BX)(R8*2), Y7
+	VMAXPS       Y7, Y5, Y5
+
+firstfalse:
+	VPERM2F128 $0x21, Y4, Y5, Y5
+	VPALIGNR   $0x0c, Y5, Y4, Y5
+	VMAXPS     Y5, Y6, Y6
+	VMOVUPS    Y6, (AX)(R8*1)
+
+next:
+	SUBQ  $0x20, R8
+	JGE   block
+	LEAQ  (AX)(R10*4), AX
+	ADDQ  R12, CX
+	ADDQ  R12, DX
+	ADDQ  R12, BX
+	DECQ  R11
+	JNZ   row
+	TESTQ SI, SI
+	SETNE AL
+	MOVB  AL, nan+56(FP)
+	VZEROUPPER
+	RET
+
+// func maxPoolGrad3x3256(da *float32, db *float32, dc *float32, a *float32, b *float32, c *float32, dy *float32, y *float32, rows int, w int, q int) (nan bool)
+// Requires: AVX, AVX2
+TEXT ·maxPoolGrad3x3256(SB), NOSPLIT, $8-89
+	MOVQ         da+0(FP), AX
+	MOVQ         db+8(FP), CX
+	MOVQ         dc+16(FP), DX
+	MOVQ         a+24(FP), BX
+	MOVQ         b+32(FP), SI
+	MOVQ         c+40(FP), DI
+	MOVQ         dy+48(FP), R8
+	MOVQ         y+56(FP), R9
+	XORQ         R10, R10
+	MOVQ         q+80(FP), R11
+	DECQ         R11
+	MOVQ         R11, R12
+	ANDQ         $-8, R12
+	SUBQ         R12, R11
+	INCQ         R11
+	MOVQ         w+72(FP), R13
+	SUBQ         R12, R13
+	SUBQ         R12, R13
+	LEAQ         ones<>+64(SB), R14
+	SHLQ         $0x02, R11
+	SUBQ         R11, R14
+	VMOVUPS      (R14), Y0
+	LEAQ         ones<>+64(SB), R11
+	MOVQ         R13, R14
+	SHLQ         $0x02, R14
+	SUBQ         R14, R11
+	VMOVUPS      (R11), Y1
+	LEAQ         ones<>+96(SB), R11
+	MOVQ         R13, R14
+	SHLQ         $0x02, R14
+	SUBQ         R14, R11
+	VMOVUPS      (R11), Y2
+	SHLQ         $0x02, R12
+	MOVQ         R12, R11
+	MOVL         $0x7fc00000, R12
+	VMOVD        R12, X3
+	VBROADCASTSS X3, Y3
+	MOVQ         rows+64(FP), R14
+	MOVQ         w+72(FP), R15
+	SHLQ         $0x03, R15
+
+row:
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	MOVQ         R11, R12
+	CMPQ         R13, $0x10
+	JEQ          block
+	VMASKMOVPS   (R9)(R12*1), Y0, Y7
+	VMASKMOVPS   (R8)(R12*1), Y0, Y8
+	VCMPPS       $0x03, Y7, Y7, Y9
+	VMOVMSKPS    Y9, BP
+	ORQ          BP, R10
+	VMASKMOVPS   (BX)(R12*2), Y1, Y9
+	VBLENDVPS    Y1, Y9, Y3, Y9
+	VMASKMOVPS   32(BX)(R12*2), Y2, Y10
+	VBLENDVPS    Y2, Y10, Y3, Y10
+	VSHUFPS      $0x88, Y10, Y9, Y11
+	VPERMPD      $0xd8, Y11, Y11
+	VSHUFPS      $0xdd, Y10, Y9, Y9
+	VPERMPD      $0xd8, Y9, Y9
+	VMOVAPS      Y3, Y10
+	TESTQ        R12, R12
+	JZ           firsttrue0
+	VBROADCASTSS -4(BX)(R12*2), Y10
+
+firsttrue0:
+	VPERM2F128   $0x21, Y9, Y10, Y10
+	VPALIGNR     $0x0c, Y10, Y9, Y10
+	VCMPPS       $0x00, Y7, Y10, Y10
+	VANDPS       Y8, Y10, Y12
+	VANDNPS      Y8, Y10, Y8
+	VMOVAPS      Y12, Y10
+	VCMPPS       $0x00, Y7, Y11, Y11
+	VANDPS       Y8, Y11, Y12
+	VANDNPS      Y8, Y11, Y8
+	VMOVAPS      Y12, Y11
+	VCMPPS       $0x00, Y7, Y9, Y9
+	VANDPS       Y8, Y9, Y12
+	VANDNPS      Y8, Y9, Y8
+	VMOVAPS      Y12, Y9
+	VMASKMOVPS   (AX)(R12*2), Y1, Y12
+	VBLENDVPS    Y1, Y12, Y3, Y12
+	VMASKMOVPS   32(AX)(R12*2), Y2, Y13
+	VBLENDVPS    Y2, Y13, Y3, Y13
+	VSHUFPS      $0x88, Y13, Y12, Y14
+	VPERMPD      $0xd8, Y14, Y14
+	VSHUFPS      $0xdd, Y13, Y12, Y12
+	VPERMPD      $0xd8, Y12, Y12
+	VADDPS       Y14, Y11, Y11
+	VADDPS       Y12, Y9, Y9
+	VPERM2F128   $0x21, Y4, Y10, Y4
+	VPALIGNR     $0x04, Y10, Y4, Y4
+	VADDPS       Y4, Y9, Y9
+	VMOVAPS      Y10, Y4
+	VUNPCKLPS    Y9, Y11, Y10
+	VUNPCKHPS    Y9, Y11, Y11
+	VPERM2F128   $0x20, Y11, Y10, Y9
+	VPERM2F128   $0x31, Y11, Y10, Y10
+	VMASKMOVPS   Y9, Y1, (AX)(R12*2)
+	VMASKMOVPS   Y10, Y2, 32(AX)(R12*2)
+	VMASKMOVPS   (SI)(R12*2), Y1, Y9
+	VBLENDVPS    Y1, Y9, Y3, Y9
+	VMASKMOVPS   32(SI)(R12*2), Y2, Y10
+	VBLENDVPS    Y2, Y10, Y3, Y10
+	VSHUFPS      $0x88, Y10, Y9, Y11
+	VPERMPD      $0xd8, Y11, Y11
+	VSHUFPS      $0xdd, Y10, Y9, Y9
+	VPERMPD      $0xd8, Y9, Y9
+	VMOVAPS      Y3, Y10
+	TESTQ        R12, R12
+	JZ           firsttrue1
+	VBROADCASTSS -4(SI)(R12*2), Y10
+
+firsttrue1:
+	VPERM2F128   $0x21, Y9, Y10, Y10
+	VPALIGNR     $0x0c, Y10, Y9, Y10
+	VCMPPS       $0x00, Y7, Y10, Y10
+	VANDPS       Y8, Y10, Y12
+	VANDNPS      Y8, Y10, Y8
+	VMOVAPS      Y12, Y10
+	VCMPPS       $0x00, Y7, Y11, Y11
+	VANDPS       Y8, Y11, Y12
+	VANDNPS      Y8, Y11, Y8
+	VMOVAPS      Y12, Y11
+	VCMPPS       $0x00, Y7, Y9, Y9
+	VANDPS       Y8, Y9, Y12
+	VANDNPS      Y8, Y9, Y8
+	VMOVAPS      Y12, Y9
+	VPERM2F128   $0x21, Y5, Y10, Y5
+	VPALIGNR     $0x04, Y10, Y5, Y5
+	VADDPS       Y5, Y9, Y9
+	VMOVAPS      Y10, Y5
+	VUNPCKLPS    Y9, Y11, Y10
+	VUNPCKHPS    Y9, Y11, Y11
+	VPERM2F128   $0x20, Y11, Y10, Y9
+	VPERM2F128   $0x31, Y11, Y10, Y10
+	VMASKMOVPS   Y9, Y1, (CX)(R12*2)
+	VMASKMOVPS   Y10, Y2, 32(CX)(R12*2)
+	VMASKMOVPS   (DI)(R12*2), Y1, Y9
+	VBLENDVPS    Y1, Y9, Y3, Y9
+	VMASKMOVPS   32(DI)(R12*2), Y2, Y10
+	VBLENDVPS    Y2, Y10, Y3, Y10
+	VSHUFPS      $0x88, Y10, Y9, Y11
+	VPERMPD      $0xd8, Y11, Y11
+	VSHUFPS      $0xdd, Y10, Y9, Y9
+	VPERMPD      $0xd8, Y9, Y9
+	VMOVAPS      Y3, Y10
+	TESTQ        R12, R12
+	JZ           firsttrue2
+	VBROADCASTSS -4(DI)(R12*2), Y10
+
+firsttrue2:
+	VPERM2F128 $0x21, Y9, Y10, Y10
+	VPALIGNR   $0x0c, Y10, Y9, Y10
+	VCMPPS     $0x00, Y7, Y10, Y10
+	VANDPS     Y8, Y10, Y12
+	VANDNPS    Y8, Y10, Y8
+	VMOVAPS    Y12, Y10
+	VCMPPS     $0x00, Y7, Y11, Y11
+	VANDPS     Y8, Y11, Y12
+	VANDNPS    Y8, Y11, Y8
+	VMOVAPS    Y12, Y11
+	VCMPPS     $0x00, Y7, Y9, Y9
+	VANDPS     Y8, Y9, Y7
+	VANDNPS    Y8, Y9, Y8
+	VMOVAPS    Y7, Y9
+	VPERM2F128 $0x21, Y6, Y10, Y6
+	VPALIGNR   $0x04, Y10, Y6, Y6
+	VADDPS     Y6, Y9, Y9
+	VMOVAPS    Y10, Y6
+	VUNPCKLPS  Y9, Y11, Y7
+	VUNPCKHPS  Y9, Y11, Y9
+	VPERM2F128 $0x20, Y9, Y7, Y8
+	VPERM2F128 $0x31, Y9, Y7, Y7
+	VMASKMOVPS Y8, Y1, (DX)(R12*2)
+	VMASKMOVPS Y7, Y2, 32(DX)(R12*2)
+	JMP        next
+
+block:
+	VMOVUPS      (R9)(R12*1), Y7
+	VMOVUPS      (R8)(R12*1), Y8
+	VCMPPS       $0x03, Y7, Y7, Y9
+	VMOVMSKPS    Y9, BP
+	ORQ          BP, R10
+	VMOVUPS      (BX)(R12*2), Y9
+	VMOVUPS      32(BX)(R12*2), Y10
+	VSHUFPS      $0x88, Y10, Y9, Y11
+	VPERMPD      $0xd8, Y11, Y11
+	VSHUFPS      $0xdd, Y10, Y9, Y9
+	VPERMPD      $0xd8, Y9, Y9
+	VMOVAPS      Y3, Y10
+	TESTQ        R12, R12
+	JZ           firstfalse0
+	VBROADCASTSS -4(BX)(R12*2), Y10
+
+firstfalse0:
+	VPERM2F128   $0x21, Y9, Y10, Y10
+	VPALIGNR     $0x0c, Y10, Y9, Y10
+	VCMPPS       $0x00, Y7, Y10, Y10
+	VANDPS       Y8, Y10, Y12
+	VANDNPS      Y8, Y10, Y8
+	VMOVAPS      Y12, Y10
+	VCMPPS       $0x00, Y7, Y11, Y11
+	VANDPS       Y8, Y11, Y12
+	VANDNPS      Y8, Y11, Y8
+	VMOVAPS      Y12, Y11
+	VCMPPS       $0x00, Y7, Y9, Y9
+	VANDPS       Y8, Y9, Y12
+	VANDNPS      Y8, Y9, Y8
+	VMOVAPS      Y12, Y9
+	VMOVUPS      (AX)(R12*2), Y12
+	VMOVUPS      32(AX)(R12*2), Y13
+	VSHUFPS      $0x88, Y13, Y12, Y14
+	VPERMPD      $0xd8, Y14, Y14
+	VSHUFPS      $0xdd, Y13, Y12, Y12
+	VPERMPD      $0xd8, Y12, Y12
+	VADDPS       Y14, Y11, Y11
+	VADDPS       Y12, Y9, Y9
+	VPERM2F128   $0x21, Y4, Y10, Y4
+	VPALIGNR     $0x04, Y10, Y4, Y4
+	VADDPS       Y4, Y9, Y9
+	VMOVAPS      Y10, Y4
+	VUNPCKLPS    Y9, Y11, Y10
+	VUNPCKHPS    Y9, Y11, Y11
+	VPERM2F128   $0x20, Y11, Y10, Y9
+	VPERM2F128   $0x31, Y11, Y10, Y10
+	VMOVUPS      Y9, (AX)(R12*2)
+	VMOVUPS      Y10, 32(AX)(R12*2)
+	VMOVUPS      (SI)(R12*2), Y9
+	VMOVUPS      32(SI)(R12*2), Y10
+	VSHUFPS      $0x88, Y10, Y9, Y11
+	VPERMPD      $0xd8, Y11, Y11
+	VSHUFPS      $0xdd, Y10, Y9, Y9
+	VPERMPD      $0xd8, Y9, Y9
+	VMOVAPS      Y3, Y10
+	TESTQ        R12, R12
+	JZ           firstfalse1
+	VBROADCASTSS -4(SI)(R12*2), Y10
+
+firstfalse1:
+	VPERM2F128   $0x21, Y9, Y10, Y10
+	VPALIGNR     $0x0c, Y10, Y9, Y10
+	VCMPPS       $0x00, Y7, Y10, Y10
+	VANDPS       Y8, Y10, Y12
+	VANDNPS      Y8, Y10, Y8
+	VMOVAPS      Y12, Y10
+	VCMPPS       $0x00, Y7, Y11, Y11
+	VANDPS       Y8, Y11, Y12
+	VANDNPS      Y8, Y11, Y8
+	VMOVAPS      Y12, Y11
+	VCMPPS       $0x00, Y7, Y9, Y9
+	VANDPS       Y8, Y9, Y12
+	VANDNPS      Y8, Y9, Y8
+	VMOVAPS      Y12, Y9
+	VPERM2F128   $0x21, Y5, Y10, Y5
+	VPALIGNR     $0x04, Y10, Y5, Y5
+	VADDPS       Y5, Y9, Y9
+	VMOVAPS      Y10, Y5
+	VUNPCKLPS    Y9, Y11, Y10
+	VUNPCKHPS    Y9, Y11, Y11
+	VPERM2F128   $0x20, Y11, Y10, Y9
+	VPERM2F128   $0x31, Y11, Y10, Y10
+	VMOVUPS      Y9, (CX)(R12*2)
+	VMOVUPS      Y10, 32(CX)(R12*2)
+	VMOVUPS      (DI)(R12*2), Y9
+	VMOVUPS      32(DI)(R12*2), Y10
+	VSHUFPS      $0x88, Y10, Y9, Y11
+	VPERMPD      $0xd8, Y11, Y11
+	VSHUFPS      $0xdd, Y10, Y9, Y9
+	VPERMPD      $0xd8, Y9, Y9
+	VMOVAPS      Y3, Y10
+	TESTQ        R12, R12
+	JZ           firstfalse2
+	VBROADCASTSS -4(DI)(R12*2), Y10
+
+firstfalse2:
+	VPERM2F128 $0x21, Y9, Y10, Y10
+	VPALIGNR   $0x0c, Y10, Y9, Y10
+	VCMPPS     $0x00, Y7, Y10, Y10
+	VANDPS     Y8, Y10, Y12
+	VANDNPS    Y8, Y10, Y8
+	VMOVAPS    Y12, Y10
+	VCMPPS     $0x00, Y7, Y11, Y11
+	VANDPS     Y8, Y11, Y12
+	VANDNPS    Y8, Y11, Y8
+	VMOVAPS    Y12, Y11
+	VCMPPS     $0x00, Y7, Y9, Y9
+	VANDPS     Y8, Y9, Y7
+	VANDNPS    Y8, Y9, Y8
+	VMOVAPS    Y7, Y9
+	VPERM2F128 $0x21, Y6, Y10, Y6
+	VPALIGNR   $0x04, Y10, Y6, Y6
+	VADDPS     Y6, Y9, Y9
+	VMOVAPS    Y10, Y6
+	VUNPCKLPS  Y9, Y11, Y7
+	VUNPCKHPS  Y9, Y11, Y9
+	VPERM2F128 $0x20, Y9, Y7, Y8
+	VPERM2F128 $0x31, Y9, Y7, Y7
+	VMOVUPS    Y8, (DX)(R12*2)
+	VMOVUPS    Y7, 32(DX)(R12*2)
+
+next:
+	SUBQ  $0x20, R12
+	JGE   block
+	MOVQ  q+80(FP), R12
+	LEAQ  (R8)(R12*4), R8
+	LEAQ  (R9)(R12*4), R9
+	ADDQ  R15, AX
+	ADDQ  R15, CX
+	ADDQ  R15, DX
+	ADDQ  R15, BX
+	ADDQ  R15, SI
+	ADDQ  R15, DI
+	DECQ  R14
+	JNZ   row
+	TESTQ R10, R10
+	SETNE AL
+	MOVB  AL, nan+88(FP)
+	VZEROUPPER
+	RET
+
 // func max256(x *float32, n int) (largest float32)
 // Requires: AVX, AVX2, SSE
 TEXT ·max256(SB), NOSPLIT, $0-20
@@ -4437,7 +6066,7 @@ e_end:
 	RET
 
 // func exp256(dst *float32, x *float32, n int, shift float32) (sum float64)
-// Requires: AVX, AVX2, SSE2
+// Requires: AVX, AVX2, MMX+, SSE2
 TEXT ·exp256(SB), NOSPLIT, $0-40
 	MOVQ         x+8(FP), AX
 	MOVQ         n+16(FP), CX
@@ -4449,56 +6078,152 @@ TEXT ·exp256(SB), NOSPLIT, $0-40
 	MOVL         $0x42b20000, BX
 	VMOVD        BX, X2
 	VBROADCASTSS X2, Y2
+	LEAQ         (AX)(CX*4), BX
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
-	MOVQ         CX, BX
-	ANDQ         $0x07, BX
-	LEAQ         ones<>+64(SB), SI
-	MOVQ         BX, DI
-	SHLQ         $0x02, DI
-	SUBQ         DI, SI
-	VMOVUPS      (SI), Y5
 	MOVQ         CX, SI
+	ANDQ         $0x07, SI
+	LEAQ         ones<>+64(SB), DI
+	MOVQ         SI, R8
+	SHLQ         $0x02, R8
+	SUBQ         R8, DI
+	VMOVUPS      (DI), Y5
+	MOVQ         CX, DI
 	XORQ         CX, CX
-	SUBQ         $0x08, SI
-	JLT          e_rest
+	SUBQ         $0x10, DI
+	JLT          e_single
+
+e_wide:
+	PREFETCHT0   (BX)(CX*1)
+	VMOVUPS      (AX)(CX*1), Y6
+	VSUBPS       Y0, Y6, Y6
+	PREFETCHT0   32(BX)(CX*1)
+	VMOVUPS      32(AX)(CX*1), Y7
+	VSUBPS       Y0, Y7, Y7
+	VMINPS       Y6, Y2, Y6
+	VMINPS       Y7, Y2, Y7
+	VMAXPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y1, Y7
+	VMULPS       expTable<>+0(SB), Y6, Y8
+	VMULPS       expTable<>+0(SB), Y7, Y10
+	VADDPS       expTable<>+32(SB), Y8, Y8
+	VADDPS       expTable<>+32(SB), Y10, Y10
+	VSUBPS       expTable<>+32(SB), Y8, Y8
+	VSUBPS       expTable<>+32(SB), Y10, Y10
+	VMULPS       expTable<>+64(SB), Y8, Y9
+	VMULPS       expTable<>+64(SB), Y10, Y11
+	VSUBPS       Y9, Y6, Y6
+	VSUBPS       Y11, Y7, Y7
+	VMULPS       expTable<>+96(SB), Y8, Y9
+	VMULPS       expTable<>+96(SB), Y10, Y11
+	VSUBPS       Y9, Y6, Y6
+	VSUBPS       Y11, Y7, Y7
+	VMULPS       expTable<>+160(SB), Y6, Y9
+	VMULPS       expTable<>+160(SB), Y7, Y11
+	VADDPS       expTable<>+192(SB), Y9, Y9
+	VADDPS       expTable<>+192(SB), Y11, Y11
+	VMULPS       Y6, Y9, Y9
+	VMULPS       Y7, Y11, Y11
+	VADDPS       expTable<>+224(SB), Y9, Y9
+	VADDPS       expTable<>+224(SB), Y11, Y11
+	VMULPS       Y6, Y9, Y9
+	VMULPS       Y7, Y11, Y11
+	VADDPS       expTable<>+256(SB), Y9, Y9
+	VADDPS       expTable<>+256(SB), Y11, Y11
+	VMULPS       Y6, Y9, Y9
+	VMULPS       Y7, Y11, Y11
+	VADDPS       expTable<>+288(SB), Y9, Y9
+	VADDPS       expTable<>+288(SB), Y11, Y11
+	VMULPS       Y6, Y9, Y9
+	VMULPS       Y7, Y11, Y11
+	VADDPS       expTable<>+320(SB), Y9, Y9
+	VADDPS       expTable<>+320(SB), Y11, Y11
+	VMULPS       Y6, Y9, Y9
+	VMULPS       Y7, Y11, Y11
+	VMULPS       Y6, Y9, Y9
+	VMULPS       Y7, Y11, Y11
+	VADDPS       Y6, Y9, Y9
+	VADDPS       Y7, Y11, Y11
+	VADDPS       expTable<>+128(SB), Y9, Y9
+	VADDPS       expTable<>+128(SB), Y11, Y11
+	VCVTPS2DQ    Y8, Y8
+	VCVTPS2DQ    Y10, Y10
+	VPSRAD       $0x01, Y8, Y6
+	VPSRAD       $0x01, Y10, Y7
+	VPSUBD       Y6, Y8, Y8
+	VPSUBD       Y7, Y10, Y10
+	VPSLLD       $0x17, Y6, Y6
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       expTable<>+128(SB), Y6, Y6
+	VPADDD       expTable<>+128(SB), Y7, Y7
+	VMULPS       Y6, Y9, Y9
+	VMULPS       Y7, Y11, Y11
+	VPSLLD       $0x17, Y8, Y8
+	VPSLLD       $0x17, Y10, Y10
+	VPADDD       expTable<>+128(SB), Y8, Y8
+	VPADDD       expTable<>+128(SB), Y10, Y10
+	VMULPS       Y8, Y9, Y9
+	VMULPS       Y10, Y11, Y11
+	VMOVAPS      Y9, Y6
+	VMOVAPS      Y11, Y7
+	VMOVUPS      Y6, (DX)(CX*1)
+	VCVTPS2PD    X6, Y8
+	VADDPD       Y8, Y3, Y3
+	VEXTRACTF128 $0x01, Y6, X6
+	VCVTPS2PD    X6, Y8
+	VADDPD       Y8, Y4, Y4
+	VMOVUPS      Y7, 32(DX)(CX*1)
+	VCVTPS2PD    X7, Y6
+	VADDPD       Y6, Y3, Y3
+	VEXTRACTF128 $0x01, Y7, X7
+	VCVTPS2PD    X7, Y6
+	VADDPD       Y6, Y4, Y4
+	ADDQ         $0x00000040, CX
+	SUBQ         $0x10, DI
+	JGE          e_wide
+
+e_single:
+	ADDQ $0x10, DI
+	SUBQ $0x08, DI
+	JLT  e_rest
 
 e_one:
+	PREFETCHT0   (BX)(CX*1)
 	VMOVUPS      (AX)(CX*1), Y6
 	VSUBPS       Y0, Y6, Y6
 	VMINPS       Y6, Y2, Y6
 	VMAXPS       Y6, Y1, Y6
 	VMULPS       expTable<>+0(SB), Y6, Y7
 	VADDPS       expTable<>+32(SB), Y7, Y7
-	VSUBPS       expTable<>+32(SB), Y7, Y8
-	VMULPS       expTable<>+64(SB), Y8, Y9
-	VSUBPS       Y9, Y6, Y6
-	VMULPS       expTable<>+96(SB), Y8, Y9
-	VSUBPS       Y9, Y6, Y6
-	VMULPS       expTable<>+160(SB), Y6, Y9
-	VADDPS       expTable<>+192(SB), Y9, Y9
-	VMULPS       Y6, Y9, Y9
-	VADDPS       expTable<>+224(SB), Y9, Y9
-	VMULPS       Y6, Y9, Y9
-	VADDPS       expTable<>+256(SB), Y9, Y9
-	VMULPS       Y6, Y9, Y9
-	VADDPS       expTable<>+288(SB), Y9, Y9
-	VMULPS       Y6, Y9, Y9
-	VADDPS       expTable<>+320(SB), Y9, Y9
-	VMULPS       Y6, Y9, Y9
-	VMULPS       Y6, Y9, Y9
-	VADDPS       Y6, Y9, Y9
-	VADDPS       expTable<>+128(SB), Y9, Y9
-	VPSUBD       expTable<>+32(SB), Y7, Y7
-	VPSRAD       $0x01, Y7, Y8
-	VPSUBD       Y8, Y7, Y7
-	VPSLLD       $0x17, Y8, Y8
-	VPADDD       expTable<>+128(SB), Y8, Y8
-	VMULPS       Y8, Y9, Y9
+	VSUBPS       expTable<>+32(SB), Y7, Y7
+	VMULPS       expTable<>+64(SB), Y7, Y8
+	VSUBPS       Y8, Y6, Y6
+	VMULPS       expTable<>+96(SB), Y7, Y8
+	VSUBPS       Y8, Y6, Y6
+	VMULPS       expTable<>+160(SB), Y6, Y8
+	VADDPS       expTable<>+192(SB), Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VADDPS       expTable<>+224(SB), Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VADDPS       expTable<>+256(SB), Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VADDPS       expTable<>+288(SB), Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VADDPS       expTable<>+320(SB), Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VADDPS       Y6, Y8, Y8
+	VADDPS       expTable<>+128(SB), Y8, Y8
+	VCVTPS2DQ    Y7, Y7
+	VPSRAD       $0x01, Y7, Y6
+	VPSUBD       Y6, Y7, Y7
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       expTable<>+128(SB), Y6, Y6
+	VMULPS       Y6, Y8, Y8
 	VPSLLD       $0x17, Y7, Y7
 	VPADDD       expTable<>+128(SB), Y7, Y7
-	VMULPS       Y7, Y9, Y9
-	VMOVAPS      Y9, Y6
+	VMULPS       Y7, Y8, Y8
+	VMOVAPS      Y8, Y6
 	VMOVUPS      Y6, (DX)(CX*1)
 	VCVTPS2PD    X6, Y7
 	VADDPD       Y7, Y3, Y3
@@ -4506,47 +6231,48 @@ e_one:
 	VCVTPS2PD    X6, Y7
 	VADDPD       Y7, Y4, Y4
 	ADDQ         $0x20, CX
-	SUBQ         $0x08, SI
+	SUBQ         $0x08, DI
 	JGE          e_one
 
 e_rest:
-	TESTQ        BX, BX
+	TESTQ        SI, SI
 	JZ           e_end
+	PREFETCHT0   (BX)(CX*1)
 	VMASKMOVPS   (AX)(CX*1), Y5, Y6
 	VSUBPS       Y0, Y6, Y6
 	VMINPS       Y6, Y2, Y6
 	VMAXPS       Y6, Y1, Y6
 	VMULPS       expTable<>+0(SB), Y6, Y0
 	VADDPS       expTable<>+32(SB), Y0, Y0
-	VSUBPS       expTable<>+32(SB), Y0, Y1
-	VMULPS       expTable<>+64(SB), Y1, Y2
-	VSUBPS       Y2, Y6, Y6
-	VMULPS       expTable<>+96(SB), Y1, Y2
-	VSUBPS       Y2, Y6, Y6
-	VMULPS       expTable<>+160(SB), Y6, Y2
-	VADDPS       expTable<>+192(SB), Y2, Y2
-	VMULPS       Y6, Y2, Y2
-	VADDPS       expTable<>+224(SB), Y2, Y2
-	VMULPS       Y6, Y2, Y2
-	VADDPS       expTable<>+256(SB), Y2, Y2
-	VMULPS       Y6, Y2, Y2
-	VADDPS       expTable<>+288(SB), Y2, Y2
-	VMULPS       Y6, Y2, Y2
-	VADDPS       expTable<>+320(SB), Y2, Y2
-	VMULPS       Y6, Y2, Y2
-	VMULPS       Y6, Y2, Y2
-	VADDPS       Y6, Y2, Y2
-	VADDPS       expTable<>+128(SB), Y2, Y2
-	VPSUBD       expTable<>+32(SB), Y0, Y0
-	VPSRAD       $0x01, Y0, Y1
-	VPSUBD       Y1, Y0, Y0
-	VPSLLD       $0x17, Y1, Y1
-	VPADDD       expTable<>+128(SB), Y1, Y1
-	VMULPS       Y1, Y2, Y2
+	VSUBPS       expTable<>+32(SB), Y0, Y0
+	VMULPS       expTable<>+64(SB), Y0, Y1
+	VSUBPS       Y1, Y6, Y6
+	VMULPS       expTable<>+96(SB), Y0, Y1
+	VSUBPS       Y1, Y6, Y6
+	VMULPS       expTable<>+160(SB), Y6, Y1
+	VADDPS       expTable<>+192(SB), Y1, Y1
+	VMULPS       Y6, Y1, Y1
+	VADDPS       expTable<>+224(SB), Y1, Y1
+	VMULPS       Y6, Y1, Y1
+	VADDPS       expTable<>+256(SB), Y1, Y1
+	VMULPS       Y6, Y1, Y1
+	VADDPS       expTable<>+288(SB), Y1, Y1
+	VMULPS       Y6, Y1, Y1
+	VADDPS       expTable<>+320(SB), Y1, Y1
+	VMULPS       Y6, Y1, Y1
+	VMULPS       Y6, Y1, Y1
+	VADDPS       Y6, Y1, Y1
+	VADDPS       expTable<>+128(SB), Y1, Y1
+	VCVTPS2DQ    Y0, Y0
+	VPSRAD       $0x01, Y0, Y6
+	VPSUBD       Y6, Y0, Y0
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       expTable<>+128(SB), Y6, Y6
+	VMULPS       Y6, Y1, Y1
 	VPSLLD       $0x17, Y0, Y0
 	VPADDD       expTable<>+128(SB), Y0, Y0
-	VMULPS       Y0, Y2, Y2
-	VMOVAPS      Y2, Y6
+	VMULPS       Y0, Y1, Y1
+	VMOVAPS      Y1, Y6
 	VMASKMOVPS   Y6, Y5, (DX)(CX*1)
 	VANDPS       Y5, Y6, Y6
 	VCVTPS2PD    X6, Y0
@@ -4566,7 +6292,7 @@ e_end:
 	RET
 
 // func sumExp256(x *float32, n int, shift float32) (sum float64)
-// Requires: AVX, AVX2, SSE2
+// Requires: AVX, AVX2, MMX+, SSE2
 TEXT ·sumExp256(SB), NOSPLIT, $0-32
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
@@ -4577,103 +6303,198 @@ TEXT ·sumExp256(SB), NOSPLIT, $0-32
 	MOVL         $0x42b20000, DX
 	VMOVD        DX, X2
 	VBROADCASTSS X2, Y2
+	LEAQ         (AX)(CX*4), DX
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
-	MOVQ         CX, DX
-	ANDQ         $0x07, DX
-	LEAQ         ones<>+64(SB), BX
-	MOVQ         DX, SI
-	SHLQ         $0x02, SI
-	SUBQ         SI, BX
-	VMOVUPS      (BX), Y5
 	MOVQ         CX, BX
+	ANDQ         $0x07, BX
+	LEAQ         ones<>+64(SB), SI
+	MOVQ         BX, DI
+	SHLQ         $0x02, DI
+	SUBQ         DI, SI
+	VMOVUPS      (SI), Y5
+	MOVQ         CX, SI
 	XORQ         CX, CX
-	SUBQ         $0x08, BX
-	JLT          e_rest
+	SUBQ         $0x10, SI
+	JLT          e_single
+
+e_wide:
+	PREFETCHT0   (DX)(CX*1)
+	VMOVUPS      (AX)(CX*1), Y6
+	VSUBPS       Y0, Y6, Y6
+	PREFETCHT0   32(DX)(CX*1)
+	VMOVUPS      32(AX)(CX*1), Y7
+	VSUBPS       Y0, Y7, Y7
+	VMINPS       Y6, Y2, Y6
+	VMINPS       Y7, Y2, Y7
+	VMAXPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y1, Y7
+	VMULPS       expTable<>+0(SB), Y6, Y8
+	VMULPS       expTable<>+0(SB), Y7, Y10
+	VADDPS       expTable<>+32(SB), Y8, Y8
+	VADDPS       expTable<>+32(SB), Y10, Y10
+	VSUBPS       expTable<>+32(SB), Y8, Y8
+	VSUBPS       expTable<>+32(SB), Y10, Y10
+	VMULPS       expTable<>+64(SB), Y8, Y9
+	VMULPS       expTable<>+64(SB), Y10, Y11
+	VSUBPS       Y9, Y6, Y6
+	VSUBPS       Y11, Y7, Y7
+	VMULPS       expTable<>+96(SB), Y8, Y9
+	VMULPS       expTable<>+96(SB), Y10, Y11
+	VSUBPS       Y9, Y6, Y6
+	VSUBPS       Y11, Y7, Y7
+	VMULPS       expTable<>+160(SB), Y6, Y9
+	VMULPS       expTable<>+160(SB), Y7, Y11
+	VADDPS       expTable<>+192(SB), Y9, Y9
+	VADDPS       expTable<>+192(SB), Y11, Y11
+	VMULPS       Y6, Y9, Y9
+	VMULPS       Y7, Y11, Y11
+	VADDPS       expTable<>+224(SB), Y9, Y9
+	VADDPS       expTable<>+224(SB), Y11, Y11
+	VMULPS       Y6, Y9, Y9
+	VMULPS       Y7, Y11, Y11
+	VADDPS       expTable<>+256(SB), Y9, Y9
+	VADDPS       expTable<>+256(SB), Y11, Y11
+	VMULPS       Y6, Y9, Y9
+	VMULPS       Y7, Y11, Y11
+	VADDPS       expTable<>+288(SB), Y9, Y9
+	VADDPS       expTable<>+288(SB), Y11, Y11
+	VMULPS       Y6, Y9, Y9
+	VMULPS       Y7, Y11, Y11
+	VADDPS       expTable<>+320(SB), Y9, Y9
+	VADDPS       expTable<>+320(SB), Y11, Y11
+	VMULPS       Y6, Y9, Y9
+	VMULPS       Y7, Y11, Y11
+	VMULPS       Y6, Y9, Y9
+	VMULPS       Y7, Y11, Y11
+	VADDPS       Y6, Y9, Y9
+	VADDPS       Y7, Y11, Y11
+	VADDPS       expTable<>+128(SB), Y9, Y9
+	VADDPS       expTable<>+128(SB), Y11, Y11
+	VCVTPS2DQ    Y8, Y8
+	VCVTPS2DQ    Y10, Y10
+	VPSRAD       $0x01, Y8, Y6
+	VPSRAD       $0x01, Y10, Y7
+	VPSUBD       Y6, Y8, Y8
+	VPSUBD       Y7, Y10, Y10
+	VPSLLD       $0x17, Y6, Y6
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       expTable<>+128(SB), Y6, Y6
+	VPADDD       expTable<>+128(SB), Y7, Y7
+	VMULPS       Y6, Y9, Y9
+	VMULPS       Y7, Y11, Y11
+	VPSLLD       $0x17, Y8, Y8
+	VPSLLD       $0x17, Y10, Y10
+	VPADDD       expTable<>+128(SB), Y8, Y8
+	VPADDD       expTable<>+128(SB), Y10, Y10
+	VMULPS       Y8, Y9, Y9
+	VMULPS       Y10, Y11, Y11
+	VMOVAPS      Y9, Y6
+	VMOVAPS      Y11, Y7
+	VCVTPS2PD    X6, Y8
+	VADDPD       Y8, Y3, Y3
+	VEXTRACTF128 $0x01, Y6, X6
+	VCVTPS2PD    X6, Y8
+	VADDPD       Y8, Y4, Y4
+	VCVTPS2PD    X7, Y6
+	VADDPD       Y6, Y3, Y3
+	VEXTRACTF128 $0x01, Y7, X7
+	VCVTPS2PD    X7, Y6
+	VADDPD       Y6, Y4, Y4
+	ADDQ         $0x00000040, CX
+	SUBQ         $0x10, SI
+	JGE          e_wide
+
+e_single:
+	ADDQ $0x10, SI
+	SUBQ $0x08, SI
+	JLT  e_rest
 
 e_one:
+	PREFETCHT0   (DX)(CX*1)
 	VMOVUPS      (AX)(CX*1), Y6
 	VSUBPS       Y0, Y6, Y6
 	VMINPS       Y6, Y2, Y6
 	VMAXPS       Y6, Y1, Y6
 	VMULPS       expTable<>+0(SB), Y6, Y7
 	VADDPS       expTable<>+32(SB), Y7, Y7
-	VSUBPS       expTable<>+32(SB), Y7, Y8
-	VMULPS       expTable<>+64(SB), Y8, Y9
-	VSUBPS       Y9, Y6, Y6
-	VMULPS       expTable<>+96(SB), Y8, Y9
-	VSUBPS       Y9, Y6, Y6
-	VMULPS       expTable<>+160(SB), Y6, Y9
-	VADDPS       expTable<>+192(SB), Y9, Y9
-	VMULPS       Y6, Y9, Y9
-	VADDPS       expTable<>+224(SB), Y9, Y9
-	VMULPS       Y6, Y9, Y9
-	VADDPS       expTable<>+256(SB), Y9, Y9
-	VMULPS       Y6, Y9, Y9
-	VADDPS       expTable<>+288(SB), Y9, Y9
-	VMULPS       Y6, Y9, Y9
-	VADDPS       expTable<>+320(SB), Y9, Y9
-	VMULPS       Y6, Y9, Y9
-	VMULPS       Y6, Y9, Y9
-	VADDPS       Y6, Y9, Y9
-	VADDPS       expTable<>+128(SB), Y9, Y9
-	VPSUBD       expTable<>+32(SB), Y7, Y7
-	VPSRAD       $0x01, Y7, Y8
-	VPSUBD       Y8, Y7, Y7
-	VPSLLD       $0x17, Y8, Y8
-	VPADDD       expTable<>+128(SB), Y8, Y8
-	VMULPS       Y8, Y9, Y9
+	VSUBPS       expTable<>+32(SB), Y7, Y7
+	VMULPS       expTable<>+64(SB), Y7, Y8
+	VSUBPS       Y8, Y6, Y6
+	VMULPS       expTable<>+96(SB), Y7, Y8
+	VSUBPS       Y8, Y6, Y6
+	VMULPS       expTable<>+160(SB), Y6, Y8
+	VADDPS       expTable<>+192(SB), Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VADDPS       expTable<>+224(SB), Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VADDPS       expTable<>+256(SB), Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VADDPS       expTable<>+288(SB), Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VADDPS       expTable<>+320(SB), Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VADDPS       Y6, Y8, Y8
+	VADDPS       expTable<>+128(SB), Y8, Y8
+	VCVTPS2DQ    Y7, Y7
+	VPSRAD       $0x01, Y7, Y6
+	VPSUBD       Y6, Y7, Y7
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       expTable<>+128(SB), Y6, Y6
+	VMULPS       Y6, Y8, Y8
 	VPSLLD       $0x17, Y7, Y7
 	VPADDD       expTable<>+128(SB), Y7, Y7
-	VMULPS       Y7, Y9, Y9
-	VMOVAPS      Y9, Y6
+	VMULPS       Y7, Y8, Y8
+	VMOVAPS      Y8, Y6
 	VCVTPS2PD    X6, Y7
 	VADDPD       Y7, Y3, Y3
 	VEXTRACTF128 $0x01, Y6, X6
 	VCVTPS2PD    X6, Y7
 	VADDPD       Y7, Y4, Y4
 	ADDQ         $0x20, CX
-	SUBQ         $0x08, BX
+	SUBQ         $0x08, SI
 	JGE          e_one
 
 e_rest:
-	TESTQ        DX, DX
+	TESTQ        BX, BX
 	JZ           e_end
+	PREFETCHT0   (DX)(CX*1)
 	VMASKMOVPS   (AX)(CX*1), Y5, Y6
 	VSUBPS       Y0, Y6, Y6
 	VMINPS       Y6, Y2, Y6
 	VMAXPS       Y6, Y1, Y6
 	VMULPS       expTable<>+0(SB), Y6, Y0
 	VADDPS       expTable<>+32(SB), Y0, Y0
-	VSUBPS       expTable<>+32(SB), Y0, Y1
-	VMULPS       expTable<>+64(SB), Y1, Y2
-	VSUBPS       Y2, Y6, Y6
-	VMULPS       expTable<>+96(SB), Y1, Y2
-	VSUBPS       Y2, Y6, Y6
-	VMULPS       expTable<>+160(SB), Y6, Y2
-	VADDPS       expTable<>+192(SB), Y2, Y2
-	VMULPS       Y6, Y2, Y2
-	VADDPS       expTable<>+224(SB), Y2, Y2
-	VMULPS       Y6, Y2, Y2
-	VADDPS       expTable<>+256(SB), Y2, Y2
-	VMULPS       Y6, Y2, Y2
-	VADDPS       expTable<>+288(SB), Y2, Y2
-	VMULPS       Y6, Y2, Y2
-	VADDPS       expTable<>+320(SB), Y2, Y2
-	VMULPS       Y6, Y2, Y2
-	VMULPS       Y6, Y2, Y2
-	VADDPS       Y6, Y2, Y2
-	VADDPS       expTable<>+128(SB), Y2, Y2
-	VPSUBD       expTable<>+32(SB), Y0, Y0
-	VPSRAD       $0x01, Y0, Y1
-	VPSUBD       Y1, Y0, Y0
-	VPSLLD       $0x17, Y1, Y1
-	VPADDD       expTable<>+128(SB), Y1, Y1
-	VMULPS       Y1, Y2, Y2
+	VSUBPS       expTable<>+32(SB), Y0, Y0
+	VMULPS       expTable<>+64(SB), Y0, Y1
+	VSUBPS       Y1, Y6, Y6
+	VMULPS       expTable<>+96(SB), Y0, Y1
+	VSUBPS       Y1, Y6, Y6
+	VMULPS       expTable<>+160(SB), Y6, Y1
+	VADDPS       expTable<>+192(SB), Y1, Y1
+	VMULPS       Y6, Y1, Y1
+	VADDPS       expTable<>+224(SB), Y1, Y1
+	VMULPS       Y6, Y1, Y1
+	VADDPS       expTable<>+256(SB), Y1, Y1
+	VMULPS       Y6, Y1, Y1
+	VADDPS       expTable<>+288(SB), Y1, Y1
+	VMULPS       Y6, Y1, Y1
+	VADDPS       expTable<>+320(SB), Y1, Y1
+	VMULPS       Y6, Y1, Y1
+	VMULPS       Y6, Y1, Y1
+	VADDPS       Y6, Y1, Y1
+	VADDPS       expTable<>+128(SB), Y1, Y1
+	VCVTPS2DQ    Y0, Y0
+	VPSRAD       $0x01, Y0, Y6
+	VPSUBD       Y6, Y0, Y0
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       expTable<>+128(SB), Y6, Y6
+	VMULPS       Y6, Y1, Y1
 	VPSLLD       $0x17, Y0, Y0
 	VPADDD       expTable<>+128(SB), Y0, Y0
-	VMULPS       Y0, Y2, Y2
-	VMOVAPS      Y2, Y6
+	VMULPS       Y0, Y1, Y1
+	VMOVAPS      Y1, Y6
 	VANDPS       Y5, Y6, Y6
 	VCVTPS2PD    X6, Y0
 	VADDPD       Y0, Y3, Y3
@@ -4688,6 +6509,203 @@ e_end:
 	VUNPCKHPD    X3, X3, X0
 	VADDSD       X0, X3, X3
 	MOVSD        X3, sum+24(FP)
+	VZEROUPPER
+	RET
+
+// func expScaled256(dst *float32, x *float32, n int, shift float32, scale float32)
+// Requires: AVX, AVX2
+TEXT ·expScaled256(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VBROADCASTSS shift+24(FP), Y0
+	VBROADCASTSS scale+28(FP), Y1
+	MOVL         $0xc2d00000, BX
+	VMOVD        BX, X2
+	VBROADCASTSS X2, Y2
+	MOVL         $0x42b20000, BX
+	VMOVD        BX, X3
+	VBROADCASTSS X3, Y3
+	MOVQ         DX, BX
+	ANDQ         $0x07, BX
+	LEAQ         ones<>+64(SB), SI
+	MOVQ         BX, DI
+	SHLQ         $0x02, DI
+	SUBQ         DI, SI
+	VMOVUPS      (SI), Y4
+	MOVQ         DX, SI
+	XORQ         DX, DX
+	SUBQ         $0x10, SI
+	JLT          e_single
+
+e_wide:
+	VMOVUPS   (CX)(DX*1), Y5
+	VSUBPS    Y0, Y5, Y5
+	VMOVUPS   32(CX)(DX*1), Y6
+	VSUBPS    Y0, Y6, Y6
+	VMINPS    Y5, Y3, Y5
+	VMINPS    Y6, Y3, Y6
+	VMAXPS    Y5, Y2, Y5
+	VMAXPS    Y6, Y2, Y6
+	VMULPS    expTable<>+0(SB), Y5, Y7
+	VMULPS    expTable<>+0(SB), Y6, Y9
+	VADDPS    expTable<>+32(SB), Y7, Y7
+	VADDPS    expTable<>+32(SB), Y9, Y9
+	VSUBPS    expTable<>+32(SB), Y7, Y7
+	VSUBPS    expTable<>+32(SB), Y9, Y9
+	VMULPS    expTable<>+64(SB), Y7, Y8
+	VMULPS    expTable<>+64(SB), Y9, Y10
+	VSUBPS    Y8, Y5, Y5
+	VSUBPS    Y10, Y6, Y6
+	VMULPS    expTable<>+96(SB), Y7, Y8
+	VMULPS    expTable<>+96(SB), Y9, Y10
+	VSUBPS    Y8, Y5, Y5
+	VSUBPS    Y10, Y6, Y6
+	VMULPS    expTable<>+160(SB), Y5, Y8
+	VMULPS    expTable<>+160(SB), Y6, Y10
+	VADDPS    expTable<>+192(SB), Y8, Y8
+	VADDPS    expTable<>+192(SB), Y10, Y10
+	VMULPS    Y5, Y8, Y8
+	VMULPS    Y6, Y10, Y10
+	VADDPS    expTable<>+224(SB), Y8, Y8
+	VADDPS    expTable<>+224(SB), Y10, Y10
+	VMULPS    Y5, Y8, Y8
+	VMULPS    Y6, Y10, Y10
+	VADDPS    expTable<>+256(SB), Y8, Y8
+	VADDPS    expTable<>+256(SB), Y10, Y10
+	VMULPS    Y5, Y8, Y8
+	VMULPS    Y6, Y10, Y10
+	VADDPS    expTable<>+288(SB), Y8, Y8
+	VADDPS    expTable<>+288(SB), Y10, Y10
+	VMULPS    Y5, Y8, Y8
+	VMULPS    Y6, Y10, Y10
+	VADDPS    expTable<>+320(SB), Y8, Y8
+	VADDPS    expTable<>+320(SB), Y10, Y10
+	VMULPS    Y5, Y8, Y8
+	VMULPS    Y6, Y10, Y10
+	VMULPS    Y5, Y8, Y8
+	VMULPS    Y6, Y10, Y10
+	VADDPS    Y5, Y8, Y8
+	VADDPS    Y6, Y10, Y10
+	VADDPS    expTable<>+128(SB), Y8, Y8
+	VADDPS    expTable<>+128(SB), Y10, Y10
+	VCVTPS2DQ Y7, Y7
+	VCVTPS2DQ Y9, Y9
+	VPSRAD    $0x01, Y7, Y5
+	VPSRAD    $0x01, Y9, Y6
+	VPSUBD    Y5, Y7, Y7
+	VPSUBD    Y6, Y9, Y9
+	VPSLLD    $0x17, Y5, Y5
+	VPSLLD    $0x17, Y6, Y6
+	VPADDD    expTable<>+128(SB), Y5, Y5
+	VPADDD    expTable<>+128(SB), Y6, Y6
+	VMULPS    Y5, Y8, Y8
+	VMULPS    Y6, Y10, Y10
+	VPSLLD    $0x17, Y7, Y7
+	VPSLLD    $0x17, Y9, Y9
+	VPADDD    expTable<>+128(SB), Y7, Y7
+	VPADDD    expTable<>+128(SB), Y9, Y9
+	VMULPS    Y7, Y8, Y8
+	VMULPS    Y9, Y10, Y10
+	VMOVAPS   Y8, Y5
+	VMOVAPS   Y10, Y6
+	VMULPS    Y1, Y5, Y5
+	VMOVUPS   Y5, (AX)(DX*1)
+	VMULPS    Y1, Y6, Y6
+	VMOVUPS   Y6, 32(AX)(DX*1)
+	ADDQ      $0x00000040, DX
+	SUBQ      $0x10, SI
+	JGE       e_wide
+
+e_single:
+	ADDQ $0x10, SI
+	SUBQ $0x08, SI
+	JLT  e_rest
+
+e_one:
+	VMOVUPS   (CX)(DX*1), Y5
+	VSUBPS    Y0, Y5, Y5
+	VMINPS    Y5, Y3, Y5
+	VMAXPS    Y5, Y2, Y5
+	VMULPS    expTable<>+0(SB), Y5, Y6
+	VADDPS    expTable<>+32(SB), Y6, Y6
+	VSUBPS    expTable<>+32(SB), Y6, Y6
+	VMULPS    expTable<>+64(SB), Y6, Y7
+	VSUBPS    Y7, Y5, Y5
+	VMULPS    expTable<>+96(SB), Y6, Y7
+	VSUBPS    Y7, Y5, Y5
+	VMULPS    expTable<>+160(SB), Y5, Y7
+	VADDPS    expTable<>+192(SB), Y7, Y7
+	VMULPS    Y5, Y7, Y7
+	VADDPS    expTable<>+224(SB), Y7, Y7
+	VMULPS    Y5, Y7, Y7
+	VADDPS    expTable<>+256(SB), Y7, Y7
+	VMULPS    Y5, Y7, Y7
+	VADDPS    expTable<>+288(SB), Y7, Y7
+	VMULPS    Y5, Y7, Y7
+	VADDPS    expTable<>+320(SB), Y7, Y7
+	VMULPS    Y5, Y7, Y7
+	VMULPS    Y5, Y7, Y7
+	VADDPS    Y5, Y7, Y7
+	VADDPS    expTable<>+128(SB), Y7, Y7
+	VCVTPS2DQ Y6, Y6
+	VPSRAD    $0x01, Y6, Y5
+	VPSUBD    Y5, Y6, Y6
+	VPSLLD    $0x17, Y5, Y5
+	VPADDD    expTable<>+128(SB), Y5, Y5
+	VMULPS    Y5, Y7, Y7
+	VPSLLD    $0x17, Y6, Y6
+	VPADDD    expTable<>+128(SB), Y6, Y6
+	VMULPS    Y6, Y7, Y7
+	VMOVAPS   Y7, Y5
+	VMULPS    Y1, Y5, Y5
+	VMOVUPS   Y5, (AX)(DX*1)
+	ADDQ      $0x20, DX
+	SUBQ      $0x08, SI
+	JGE       e_one
+
+e_rest:
+	TESTQ      BX, BX
+	JZ         e_end
+	VMASKMOVPS (CX)(DX*1), Y4, Y5
+	VSUBPS     Y0, Y5, Y5
+	VMINPS     Y5, Y3, Y5
+	VMAXPS     Y5, Y2, Y5
+	VMULPS     expTable<>+0(SB), Y5, Y0
+	VADDPS     expTable<>+32(SB), Y0, Y0
+	VSUBPS     expTable<>+32(SB), Y0, Y0
+	VMULPS     expTable<>+64(SB), Y0, Y2
+	VSUBPS     Y2, Y5, Y5
+	VMULPS     expTable<>+96(SB), Y0, Y2
+	VSUBPS     Y2, Y5, Y5
+	VMULPS     expTable<>+160(SB), Y5, Y2
+	VADDPS     expTable<>+192(SB), Y2, Y2
+	VMULPS     Y5, Y2, Y2
+	VADDPS     expTable<>+224(SB), Y2, Y2
+	VMULPS     Y5, Y2, Y2
+	VADDPS     expTable<>+256(SB), Y2, Y2
+	VMULPS     Y5, Y2, Y2
+	VADDPS     expTable<>+288(SB), Y2, Y2
+	VMULPS     Y5, Y2, Y2
+	VADDPS     expTable<>+320(SB), Y2, Y2
+	VMULPS     Y5, Y2, Y2
+	VMULPS     Y5, Y2, Y2
+	VADDPS     Y5, Y2, Y2
+	VADDPS     expTable<>+128(SB), Y2, Y2
+	VCVTPS2DQ  Y0, Y0
+	VPSRAD     $0x01, Y0, Y5
+	VPSUBD     Y5, Y0, Y0
+	VPSLLD     $0x17, Y5, Y5
+	VPADDD     expTable<>+128(SB), Y5, Y5
+	VMULPS     Y5, Y2, Y2
+	VPSLLD     $0x17, Y0, Y0
+	VPADDD     expTable<>+128(SB), Y0, Y0
+	VMULPS     Y0, Y2, Y2
+	VMOVAPS    Y2, Y5
+	VMULPS     Y1, Y5, Y5
+	VMASKMOVPS Y5, Y4, (AX)(DX*1)
+
+e_end:
 	VZEROUPPER
 	RET
 
@@ -4787,51 +6805,137 @@ TEXT ·logSoftmaxGrad256(SB), NOSPLIT, $0-36
 	VMOVUPS      (DI), Y3
 	MOVQ         BX, DI
 	XORQ         BX, BX
-	SUBQ         $0x08, DI
-	JLT          e_rest
+	SUBQ         $0x10, DI
+	JLT          e_single
+
+e_wide:
+	VMOVUPS   (DX)(BX*1), Y4
+	VMOVUPS   32(DX)(BX*1), Y5
+	VMINPS    Y4, Y2, Y4
+	VMINPS    Y5, Y2, Y5
+	VMAXPS    Y4, Y1, Y4
+	VMAXPS    Y5, Y1, Y5
+	VMULPS    expTable<>+0(SB), Y4, Y6
+	VMULPS    expTable<>+0(SB), Y5, Y8
+	VADDPS    expTable<>+32(SB), Y6, Y6
+	VADDPS    expTable<>+32(SB), Y8, Y8
+	VSUBPS    expTable<>+32(SB), Y6, Y6
+	VSUBPS    expTable<>+32(SB), Y8, Y8
+	VMULPS    expTable<>+64(SB), Y6, Y7
+	VMULPS    expTable<>+64(SB), Y8, Y9
+	VSUBPS    Y7, Y4, Y4
+	VSUBPS    Y9, Y5, Y5
+	VMULPS    expTable<>+96(SB), Y6, Y7
+	VMULPS    expTable<>+96(SB), Y8, Y9
+	VSUBPS    Y7, Y4, Y4
+	VSUBPS    Y9, Y5, Y5
+	VMULPS    expTable<>+160(SB), Y4, Y7
+	VMULPS    expTable<>+160(SB), Y5, Y9
+	VADDPS    expTable<>+192(SB), Y7, Y7
+	VADDPS    expTable<>+192(SB), Y9, Y9
+	VMULPS    Y4, Y7, Y7
+	VMULPS    Y5, Y9, Y9
+	VADDPS    expTable<>+224(SB), Y7, Y7
+	VADDPS    expTable<>+224(SB), Y9, Y9
+	VMULPS    Y4, Y7, Y7
+	VMULPS    Y5, Y9, Y9
+	VADDPS    expTable<>+256(SB), Y7, Y7
+	VADDPS    expTable<>+256(SB), Y9, Y9
+	VMULPS    Y4, Y7, Y7
+	VMULPS    Y5, Y9, Y9
+	VADDPS    expTable<>+288(SB), Y7, Y7
+	VADDPS    expTable<>+288(SB), Y9, Y9
+	VMULPS    Y4, Y7, Y7
+	VMULPS    Y5, Y9, Y9
+	VADDPS    expTable<>+320(SB), Y7, Y7
+	VADDPS    expTable<>+320(SB), Y9, Y9
+	VMULPS    Y4, Y7, Y7
+	VMULPS    Y5, Y9, Y9
+	VMULPS    Y4, Y7, Y7
+	VMULPS    Y5, Y9, Y9
+	VADDPS    Y4, Y7, Y7
+	VADDPS    Y5, Y9, Y9
+	VADDPS    expTable<>+128(SB), Y7, Y7
+	VADDPS    expTable<>+128(SB), Y9, Y9
+	VCVTPS2DQ Y6, Y6
+	VCVTPS2DQ Y8, Y8
+	VPSRAD    $0x01, Y6, Y4
+	VPSRAD    $0x01, Y8, Y5
+	VPSUBD    Y4, Y6, Y6
+	VPSUBD    Y5, Y8, Y8
+	VPSLLD    $0x17, Y4, Y4
+	VPSLLD    $0x17, Y5, Y5
+	VPADDD    expTable<>+128(SB), Y4, Y4
+	VPADDD    expTable<>+128(SB), Y5, Y5
+	VMULPS    Y4, Y7, Y7
+	VMULPS    Y5, Y9, Y9
+	VPSLLD    $0x17, Y6, Y6
+	VPSLLD    $0x17, Y8, Y8
+	VPADDD    expTable<>+128(SB), Y6, Y6
+	VPADDD    expTable<>+128(SB), Y8, Y8
+	VMULPS    Y6, Y7, Y7
+	VMULPS    Y8, Y9, Y9
+	VMOVAPS   Y7, Y4
+	VMOVAPS   Y9, Y5
+	VMULPS    Y0, Y4, Y4
+	VMOVUPS   (CX)(BX*1), Y6
+	VSUBPS    Y4, Y6, Y6
+	VMOVUPS   Y6, (AX)(BX*1)
+	VMULPS    Y0, Y5, Y5
+	VMOVUPS   32(CX)(BX*1), Y4
+	VSUBPS    Y5, Y4, Y4
+	VMOVUPS   Y4, 32(AX)(BX*1)
+	ADDQ      $0x00000040, BX
+	SUBQ      $0x10, DI
+	JGE       e_wide
+
+e_single:
+	ADDQ $0x10, DI
+	SUBQ $0x08, DI
+	JLT  e_rest
 
 e_one:
-	VMOVUPS (DX)(BX*1), Y4
-	VMINPS  Y4, Y2, Y4
-	VMAXPS  Y4, Y1, Y4
-	VMULPS  expTable<>+0(SB), Y4, Y5
-	VADDPS  expTable<>+32(SB), Y5, Y5
-	VSUBPS  expTable<>+32(SB), Y5, Y6
-	VMULPS  expTable<>+64(SB), Y6, Y7
-	VSUBPS  Y7, Y4, Y4
-	VMULPS  expTable<>+96(SB), Y6, Y7
-	VSUBPS  Y7, Y4, Y4
-	VMULPS  expTable<>+160(SB), Y4, Y7
-	VADDPS  expTable<>+192(SB), Y7, Y7
-	VMULPS  Y4, Y7, Y7
-	VADDPS  expTable<>+224(SB), Y7, Y7
-	VMULPS  Y4, Y7, Y7
-	VADDPS  expTable<>+256(SB), Y7, Y7
-	VMULPS  Y4, Y7, Y7
-	VADDPS  expTable<>+288(SB), Y7, Y7
-	VMULPS  Y4, Y7, Y7
-	VADDPS  expTable<>+320(SB), Y7, Y7
-	VMULPS  Y4, Y7, Y7
-	VMULPS  Y4, Y7, Y7
-	VADDPS  Y4, Y7, Y7
-	VADDPS  expTable<>+128(SB), Y7, Y7
-	VPSUBD  expTable<>+32(SB), Y5, Y5
-	VPSRAD  $0x01, Y5, Y6
-	VPSUBD  Y6, Y5, Y5
-	VPSLLD  $0x17, Y6, Y6
-	VPADDD  expTable<>+128(SB), Y6, Y6
-	VMULPS  Y6, Y7, Y7
-	VPSLLD  $0x17, Y5, Y5
-	VPADDD  expTable<>+128(SB), Y5, Y5
-	VMULPS  Y5, Y7, Y7
-	VMOVAPS Y7, Y4
-	VMULPS  Y0, Y4, Y4
-	VMOVUPS (CX)(BX*1), Y5
-	VSUBPS  Y4, Y5, Y5
-	VMOVUPS Y5, (AX)(BX*1)
-	ADDQ    $0x20, BX
-	SUBQ    $0x08, DI
-	JGE     e_one
+	VMOVUPS   (DX)(BX*1), Y4
+	VMINPS    Y4, Y2, Y4
+	VMAXPS    Y4, Y1, Y4
+	VMULPS    expTable<>+0(SB), Y4, Y5
+	VADDPS    expTable<>+32(SB), Y5, Y5
+	VSUBPS    expTable<>+32(SB), Y5, Y5
+	VMULPS    expTable<>+64(SB), Y5, Y6
+	VSUBPS    Y6, Y4, Y4
+	VMULPS    expTable<>+96(SB), Y5, Y6
+	VSUBPS    Y6, Y4, Y4
+	VMULPS    expTable<>+160(SB), Y4, Y6
+	VADDPS    expTable<>+192(SB), Y6, Y6
+	VMULPS    Y4, Y6, Y6
+	VADDPS    expTable<>+224(SB), Y6, Y6
+	VMULPS    Y4, Y6, Y6
+	VADDPS    expTable<>+256(SB), Y6, Y6
+	VMULPS    Y4, Y6, Y6
+	VADDPS    expTable<>+288(SB), Y6, Y6
+	VMULPS    Y4, Y6, Y6
+	VADDPS    expTable<>+320(SB), Y6, Y6
+	VMULPS    Y4, Y6, Y6
+	VMULPS    Y4, Y6, Y6
+	VADDPS    Y4, Y6, Y6
+	VADDPS    expTable<>+128(SB), Y6, Y6
+	VCVTPS2DQ Y5, Y5
+	VPSRAD    $0x01, Y5, Y4
+	VPSUBD    Y4, Y5, Y5
+	VPSLLD    $0x17, Y4, Y4
+	VPADDD    expTable<>+128(SB), Y4, Y4
+	VMULPS    Y4, Y6, Y6
+	VPSLLD    $0x17, Y5, Y5
+	VPADDD    expTable<>+128(SB), Y5, Y5
+	VMULPS    Y5, Y6, Y6
+	VMOVAPS   Y6, Y4
+	VMULPS    Y0, Y4, Y4
+	VMOVUPS   (CX)(BX*1), Y5
+	VSUBPS    Y4, Y5, Y5
+	VMOVUPS   Y5, (AX)(BX*1)
+	ADDQ      $0x20, BX
+	SUBQ      $0x08, DI
+	JGE       e_one
 
 e_rest:
 	TESTQ      SI, SI
@@ -4841,35 +6945,35 @@ e_rest:
 	VMAXPS     Y4, Y1, Y4
 	VMULPS     expTable<>+0(SB), Y4, Y1
 	VADDPS     expTable<>+32(SB), Y1, Y1
-	VSUBPS     expTable<>+32(SB), Y1, Y2
-	VMULPS     expTable<>+64(SB), Y2, Y5
-	VSUBPS     Y5, Y4, Y4
-	VMULPS     expTable<>+96(SB), Y2, Y5
-	VSUBPS     Y5, Y4, Y4
-	VMULPS     expTable<>+160(SB), Y4, Y5
-	VADDPS     expTable<>+192(SB), Y5, Y5
-	VMULPS     Y4, Y5, Y5
-	VADDPS     expTable<>+224(SB), Y5, Y5
-	VMULPS     Y4, Y5, Y5
-	VADDPS     expTable<>+256(SB), Y5, Y5
-	VMULPS     Y4, Y5, Y5
-	VADDPS     expTable<>+288(SB), Y5, Y5
-	VMULPS     Y4, Y5, Y5
-	VADDPS     expTable<>+320(SB), Y5, Y5
-	VMULPS     Y4, Y5, Y5
-	VMULPS     Y4, Y5, Y5
-	VADDPS     Y4, Y5, Y5
-	VADDPS     expTable<>+128(SB), Y5, Y5
-	VPSUBD     expTable<>+32(SB), Y1, Y1
-	VPSRAD     $0x01, Y1, Y2
-	VPSUBD     Y2, Y1, Y1
-	VPSLLD     $0x17, Y2, Y2
-	VPADDD     expTable<>+128(SB), Y2, Y2
-	VMULPS     Y2, Y5, Y5
+	VSUBPS     expTable<>+32(SB), Y1, Y1
+	VMULPS     expTable<>+64(SB), Y1, Y2
+	VSUBPS     Y2, Y4, Y4
+	VMULPS     expTable<>+96(SB), Y1, Y2
+	VSUBPS     Y2, Y4, Y4
+	VMULPS     expTable<>+160(SB), Y4, Y2
+	VADDPS     expTable<>+192(SB), Y2, Y2
+	VMULPS     Y4, Y2, Y2
+	VADDPS     expTable<>+224(SB), Y2, Y2
+	VMULPS     Y4, Y2, Y2
+	VADDPS     expTable<>+256(SB), Y2, Y2
+	VMULPS     Y4, Y2, Y2
+	VADDPS     expTable<>+288(SB), Y2, Y2
+	VMULPS     Y4, Y2, Y2
+	VADDPS     expTable<>+320(SB), Y2, Y2
+	VMULPS     Y4, Y2, Y2
+	VMULPS     Y4, Y2, Y2
+	VADDPS     Y4, Y2, Y2
+	VADDPS     expTable<>+128(SB), Y2, Y2
+	VCVTPS2DQ  Y1, Y1
+	VPSRAD     $0x01, Y1, Y4
+	VPSUBD     Y4, Y1, Y1
+	VPSLLD     $0x17, Y4, Y4
+	VPADDD     expTable<>+128(SB), Y4, Y4
+	VMULPS     Y4, Y2, Y2
 	VPSLLD     $0x17, Y1, Y1
 	VPADDD     expTable<>+128(SB), Y1, Y1
-	VMULPS     Y1, Y5, Y5
-	VMOVAPS    Y5, Y4
+	VMULPS     Y1, Y2, Y2
+	VMOVAPS    Y2, Y4
 	VMULPS     Y0, Y4, Y4
 	VMASKMOVPS (CX)(BX*1), Y3, Y0
 	VSUBPS     Y4, Y0, Y0

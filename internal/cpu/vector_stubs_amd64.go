@@ -49,6 +49,11 @@ func sum512(x *float32, n int) (sum float64)
 //go:noescape
 func sumSquares512(x *float32, n int) (sum float64)
 
+// rowSums512 writes Σ x of each of rows rows of n elements to dst. It needs AVX-512F.
+//
+//go:noescape
+func rowSums512(dst *float64, x *float32, rows int, n int)
+
 // relu512 computes dst = max(x, 0) for n elements. It needs AVX-512F.
 //
 //go:noescape
@@ -102,6 +107,18 @@ func maxPool2x2512(dst *float32, x *float32, rows int, w int, q int)
 //go:noescape
 func maxPoolGrad2x2512(dx *float32, dy *float32, x *float32, y *float32, rows int, w int, q int) (nan bool)
 
+// maxPool3x3512 takes the maxima of q windows of the rows a, b and c, of w elements each, and of the rows two rows further on, rows
+// times, 1 and more. It reports whether there is a NaN; what it wrote is of no use then. It needs AVX-512F.
+//
+//go:noescape
+func maxPool3x3512(dst *float32, a *float32, b *float32, c *float32, rows int, w int, q int) (nan bool)
+
+// maxPoolGrad3x3512 gives dy to the first element of each window that is y; see maxPool3x3. It adds to da, and writes db and dc. It
+// reports whether one of y is NaN; what it wrote is of no use then. It needs AVX-512F.
+//
+//go:noescape
+func maxPoolGrad3x3512(da *float32, db *float32, dc *float32, a *float32, b *float32, c *float32, dy *float32, y *float32, rows int, w int, q int) (nan bool)
+
 // max512 returns the maximum of n elements, -Inf of none, NaN if one is NaN. It needs AVX-512F.
 //
 //go:noescape
@@ -116,6 +133,11 @@ func exp512(dst *float32, x *float32, n int, shift float32) (sum float64)
 //
 //go:noescape
 func sumExp512(x *float32, n int, shift float32) (sum float64)
+
+// expScaled512 computes dst = exp(x-shift)·scale for n elements. It needs AVX-512F.
+//
+//go:noescape
+func expScaled512(dst *float32, x *float32, n int, shift float32, scale float32)
 
 // softmaxGrad512 computes dx = (dy-dot)·y for n elements. It needs AVX-512F.
 //
@@ -172,6 +194,11 @@ func sum256(x *float32, n int) (sum float64)
 //go:noescape
 func sumSquares256(x *float32, n int) (sum float64)
 
+// rowSums256 writes Σ x of each of rows rows of n elements to dst. It needs AVX2 and FMA.
+//
+//go:noescape
+func rowSums256(dst *float64, x *float32, rows int, n int)
+
 // relu256 computes dst = max(x, 0) for n elements. It needs AVX2 and FMA.
 //
 //go:noescape
@@ -225,6 +252,18 @@ func maxPool2x2256(dst *float32, x *float32, rows int, w int, q int)
 //go:noescape
 func maxPoolGrad2x2256(dx *float32, dy *float32, x *float32, y *float32, rows int, w int, q int) (nan bool)
 
+// maxPool3x3256 takes the maxima of q windows of the rows a, b and c, of w elements each, and of the rows two rows further on, rows
+// times, 1 and more. It reports whether there is a NaN; what it wrote is of no use then. It needs AVX2 and FMA.
+//
+//go:noescape
+func maxPool3x3256(dst *float32, a *float32, b *float32, c *float32, rows int, w int, q int) (nan bool)
+
+// maxPoolGrad3x3256 gives dy to the first element of each window that is y; see maxPool3x3. It adds to da, and writes db and dc. It
+// reports whether one of y is NaN; what it wrote is of no use then. It needs AVX2 and FMA.
+//
+//go:noescape
+func maxPoolGrad3x3256(da *float32, db *float32, dc *float32, a *float32, b *float32, c *float32, dy *float32, y *float32, rows int, w int, q int) (nan bool)
+
 // max256 returns the maximum of n elements, -Inf of none, NaN if one is NaN. It needs AVX2 and FMA.
 //
 //go:noescape
@@ -239,6 +278,11 @@ func exp256(dst *float32, x *float32, n int, shift float32) (sum float64)
 //
 //go:noescape
 func sumExp256(x *float32, n int, shift float32) (sum float64)
+
+// expScaled256 computes dst = exp(x-shift)·scale for n elements. It needs AVX2 and FMA.
+//
+//go:noescape
+func expScaled256(dst *float32, x *float32, n int, shift float32, scale float32)
 
 // softmaxGrad256 computes dx = (dy-dot)·y for n elements. It needs AVX2 and FMA.
 //

@@ -12,7 +12,9 @@ package cpu
 // more and lose more: with 256 channels the relative error (L2) is 3e-7 for the
 // plain sum, 6e-7 for 2×4 outputs, 9e-7 for 3×3 (which save 3.2 times), and 1.2e-6 for
 // 4×4 (4 times), all of them twice as much if chains of additions are longer
-// than 64. Maps of two pixels, of which a tile would mostly read padding, have a
+// than 64. So 4×4 serve where less than the highest precision is asked for. With factors that
+// are rounded to bfloat16 the error is 2.3e-3 for the plain sum, and for 2×4 outputs 6.2e-3 of inputs
+// that come from a ReLU and 8.6e-3 of others. Maps of two pixels, of which a tile would mostly read padding, have a
 // scheme of their own: Karatsuba's, of 3 products a dimension, 4 times fewer in all
 // and without fractions.
 //
@@ -28,16 +30,19 @@ package cpu
 import (
 	"math/bits"
 	"runtime"
+	"unsafe"
 
 	"github.com/wick-ml/wick/internal/backend"
 )
 
 //go:generate go run -C gen . -part winograd -out ../winograd_amd64.s -stubs ../winograd_stubs_amd64.go -pkg cpu
+//go:generate go run -C gen . -neon -part winograd
 
 // scheme is one of Winograd's algorithms. Its tiles read inH×inW inputs, have
 // outH×outW outputs, and h×w products.
 type scheme struct {
 	id                         int // among all schemes
+	name                       string
 	outH, outW, inH, inW, h, w int
 	skip                       int // the first input of a tile that is read, of those under the taps
 	maps                       *[5]linear
@@ -56,8 +61,9 @@ const (
 type linear struct{ rows, columns [][]float32 }
 
 var (
-	scheme2x4  = scheme{outH: 2, outW: 4, inH: 4, inW: 6, h: 4, w: 6, maps: newMaps(&filter2, &filter4)}
-	schemePair = scheme{id: 1, outH: 2, outW: 2, inH: 2, inW: 2, h: 3, w: 3, skip: 1, maps: newMaps(&filterPair, &filterPair)}
+	scheme2x4  = scheme{name: "2x4", outH: 2, outW: 4, inH: 4, inW: 6, h: 4, w: 6, maps: newMaps(&filter2, &filter4)}
+	schemePair = scheme{id: 1, name: "pair", outH: 2, outW: 2, inH: 2, inW: 2, h: 3, w: 3, skip: 1, maps: newMaps(&filterPair, &filterPair)}
+	scheme4x4  = scheme{id: 2, name: "4x4", outH: 4, outW: 4, inH: 6, inW: 6, h: 6, w: 6, maps: newMaps(&filter4, &filter4)}
 )
 
 // filter is the matrices Bᵀ, G and Aᵀ of one dimension.
@@ -131,6 +137,9 @@ type tileKernels struct {
 	// and strideW apart, and the places of the vectors in src.
 	transform func(s *scheme, m int, dst []float32, strideH, strideW int, src []float32, tiles []int)
 	// scatter is the opposite of kernel.transpose: dst[lanes[l]+blocks[b]+i] = src[(8·b+i)·width + l] + plus.
+	// touch, if there is such, has blocks of eight elements that will be read or written soon fetched into the first cache:
+	// src[lanes[l]+blocks[b]+i].
+	touch   func(src []float32, lanes *[8]int, blocks []int)
 	scatter func(dst []float32, lanes *[8]int, blocks []int, src []float32, width int, plus float32)
 }
 
@@ -182,11 +191,13 @@ func plainScatter(dst []float32, lanes *[8]int, blocks []int, src []float32, wid
 }
 
 const (
-	chain       = 64      // additions in a row, in one element of a product
 	unitTiles   = 8       // tiles of a unit of work, or vectors of them
+	stageTiles  = 16      // tiles that are staged together for the weight gradient
+	gradRows    = 128     // tiles at most whose panels are multiplied together for it
 	blockPanels = 4       // panels of a that are multiplied before their products are transformed
 	stageSize   = 8 << 10 // elements that are staged at a time
 	stageSpill  = 1 << 10 // elements that staging and transforms may write behind the end
+	splitRows   = 32      // rows that are transformed before they are split, if they are
 	gap         = 16      // elements behind a panel
 	maxBlocks   = 256     // blocks of eight pixels that are staged at a time
 	maxRecords  = 4096    // numbers that say where tiles lie
@@ -213,49 +224,88 @@ type winograd struct {
 	relu         bool      // follows
 }
 
-// winogradFor readies the algorithm for a convolution of float32, or returns nil where there is
-// none.
-func (be *Backend) winogradFor(g backend.ConvGeom) *winograd {
-	kn := kernelOf[float32]()
+// winogradFor readies the algorithm that serves a pass of a convolution of float32 numbers, or returns nil
+// where the plain sum does.
+func (be *Backend) winogradFor(g backend.ConvGeom, p pass) *winograd {
+	var best *winograd
+	for _, s := range be.schemesFor(g) {
+		if wi := be.newWinograd(s, g, p); wi.pays(p) && (best == nil || wi.products() <= best.products()) {
+			best = wi
+		}
+	}
+	return best
+}
+
+// products returns the number of products for a pair of channels of each image.
+func (wi *winograd) products() int { return wi.tilesH * wi.tilesW * wi.scheme.h * wi.scheme.w }
+
+// schemesFor lists the schemes that can compute a convolution with the precision, of large tiles first.
+func (be *Backend) schemesFor(g backend.ConvGeom) []*scheme {
 	if g.R != 3 || g.S != 3 || g.StrideH != 1 || g.StrideW != 1 || g.DilationH != 1 || g.DilationW != 1 ||
 		g.PadH > 2 || g.PadW > 2 || g.N*g.C*g.K*g.P*g.Q == 0 {
 		return nil
 	}
-	wi := &winograd{be: be, kn: kn, scheme: &scheme2x4, groups: g.Groups, n: g.N, c: g.C / g.Groups, k: g.K / g.Groups,
-		h: g.H, w: g.W, p: g.P, q: g.Q, padH: g.PadH, padW: g.PadW}
-	if g.H <= 2 && g.W <= 2 && g.PadH == 1 && g.PadW == 1 {
-		wi.scheme = &schemePair
+	parts := be.winogradKernel().parts
+	switch {
+	case parts != nil && parts.speed >= 8: // transforms would take most of the time, and their error is spared
+		return nil
+	case g.H <= 2 && g.W <= 2 && g.PadH == 1 && g.PadW == 1:
+		return []*scheme{&schemePair}
+	case be.precision != backend.Highest && (parts == nil || parts.count == 3):
+		return []*scheme{&scheme4x4, &scheme2x4}
+	default:
+		return []*scheme{&scheme2x4}
 	}
-	wi.cut()
+}
+
+// winogradKernel returns the kernel that multiplies what is transformed. Of two parts it is that of three, since transforms would
+// make too much of the error: 1.6e-5.
+func (be *Backend) winogradKernel() *kernel[float32] {
+	kn := kernelOf[float32](be.precision)
+	if kn.parts != nil && kn.parts.count == 2 {
+		return kernelOf[float32](backend.Highest)
+	}
+	return kn
+}
+
+// newWinograd readies a scheme for a pass of a convolution.
+func (be *Backend) newWinograd(s *scheme, g backend.ConvGeom, p pass) *winograd {
+	wi := &winograd{be: be, kn: be.winogradKernel(), scheme: s, groups: g.Groups, n: g.N, c: g.C / g.Groups, k: g.K / g.Groups,
+		h: g.H, w: g.W, p: g.P, q: g.Q, padH: g.PadH, padW: g.PadW}
+	wi.laneK, wi.laneC = wi.c*9, 9
+	if p == inputGrad { // the convolution of the output's gradient, with the kernels turned by 180 degrees
+		wi.turned = true
+		wi.laneK, wi.laneC = wi.laneC, wi.laneK
+		wi.c, wi.k = wi.k, wi.c
+		wi.h, wi.w, wi.p, wi.q = wi.p, wi.q, wi.h, wi.w
+		wi.padH, wi.padW = 2-wi.padH, 2-wi.padW
+	}
+	wi.tilesH, wi.tilesW = ceil(wi.p, s.outH), ceil(wi.q, s.outW)
 	return wi
 }
 
-// cut cuts the output into tiles.
-func (wi *winograd) cut() {
-	wi.tilesH, wi.tilesW = ceil(wi.p, wi.scheme.outH), ceil(wi.q, wi.scheme.outW)
-}
-
-// turn makes the convolution that computes the gradient of the input: of the
-// output's gradient, with the kernels turned by 180 degrees.
-func (wi *winograd) turn() {
-	wi.c, wi.k = wi.k, wi.c
-	wi.h, wi.w, wi.p, wi.q = wi.p, wi.q, wi.h, wi.w
-	wi.padH, wi.padW = 2-wi.padH, 2-wi.padW
-	wi.turned = true
-	wi.cut()
-}
-
-// pays reports whether the algorithm is faster than the plain sum, for vectors of n
-// images or, if n is 0, of channels. It saves multiplications, but its transforms cost as
+// pays reports whether the algorithm is faster than the plain sum. It saves multiplications, but its transforms cost as
 // much as some more channels, and those of the weights as some more tiles. The numbers
 // were measured.
-func (wi *winograd) pays(n int) bool {
-	saved := 9 * float64(wi.p*wi.q) / float64(wi.tilesH*wi.tilesW*wi.scheme.h*wi.scheme.w)
-	if n > 0 {
+func (wi *winograd) pays(p pass) bool {
+	saved := 9 * float64(wi.p*wi.q) / float64(wi.products())
+	if p != weightGrad { // lanes are images
 		lanes := wi.kn.tiles.lanes
-		saved *= float64(n) / float64(ceil(n, lanes)*lanes)
+		saved *= float64(wi.n) / float64(ceil(wi.n, lanes)*lanes)
 	}
-	return saved > 1+14/float64(wi.c)+14/float64(wi.k)+8/float64(wi.n*wi.tilesH*wi.tilesW)
+	speed := 1.0 // where products are faster, the transforms cost as much as more of them
+	if wi.kn.parts != nil {
+		speed = wi.kn.parts.speed
+	}
+	return saved > 1+speed*(14/float64(wi.c)+14/float64(wi.k)+8/float64(wi.n*wi.tilesH*wi.tilesW))
+}
+
+// chain returns the number of additions in a row, in one element of a product.
+func (wi *winograd) chain() int {
+	if wi.kn.parts != nil && wi.kn.parts.count == 1 {
+		return 256 // the sum's rounding is nothing to that of the factors
+	}
+	return 64
 }
 
 func ceil(a, b int) int { return (a + b - 1) / b }
@@ -338,8 +388,8 @@ func (g *tileGather) add(src int, m grid, u *columns, place func(i int) int) {
 }
 
 // stage fills dst with g.width lanes, of which there exist, each from one element of
-// src to the next stride away.
-func (g *tileGather) stage(kn *kernel[float32], dst, src []float32, there, stride int) {
+// src to the next stride away. What it will be asked for next lies ahead elements farther, if ahead is not 0.
+func (g *tileGather) stage(kn *kernel[float32], dst, src []float32, there, stride, ahead int) {
 	clear(dst[:g.width])
 	dst = dst[8*g.width:]
 	if (there-1)*stride+g.end > len(src) { // the last block reaches over the end
@@ -361,15 +411,57 @@ func (g *tileGather) stage(kn *kernel[float32], dst, src []float32, there, strid
 			lanes[l] = min(first+l, there-1) * stride
 		}
 		kn.transpose(dst[first:], g.width, src, &lanes, g.blocks)
+		if ahead > 0 && kn.tiles.touch != nil {
+			kn.tiles.touch(src[ahead:], &lanes, g.blocks)
+		}
 	}
 }
 
 // panels is where the panels of all products lie: those of product i begin at
-// i·stride, each of depth rows. Panels of a have a gap behind them, to which
+// i·stride, each of depth elements for a lane. Panels of a have a gap behind them, to which
 // transforms may write.
 type panels struct{ stride, depth int }
 
 func newPanels(lanes, depth, gaps int) panels { return panels{lanes*depth + gaps*gap, depth} }
+
+// factors returns where panels of a factor lie, with the given number of rows. Parts of numbers take the place of the numbers.
+func (wi *winograd) factors(lanes, rows, gaps int) panels {
+	return newPanels(lanes, wi.rowSize(ceil(rows, wi.group())*wi.group()), gaps)
+}
+
+// group returns the number of rows that are split together.
+func (wi *winograd) group() int {
+	if wi.kn.parts == nil {
+		return 1
+	}
+	return wi.kn.parts.depth
+}
+
+// rowSize returns the number of elements that rows of a factor's panel take for each lane.
+func (wi *winograd) rowSize(rows int) int {
+	if wi.kn.parts == nil {
+		return rows
+	}
+	return wi.kn.parts.size(1, rows) / 2
+}
+
+// fresh returns the size of panels of so many lanes that are to be split, 0 if none are.
+func (wi *winograd) fresh(lanes int) int {
+	if wi.kn.parts == nil {
+		return 0
+	}
+	return newPanels(lanes, splitRows, 1).size(wi.scheme.h * wi.scheme.w)
+}
+
+// halves returns the memory of elements as parts.
+func halves(s []float32) []uint16 { return unsafe.Slice((*uint16)(unsafe.Pointer(&s[0])), 2*len(s)) }
+
+// split splits a panel of each product, of which the first are those at dst and src, of the given lanes and rows.
+func (wi *winograd) split(split func(dst []uint16, src []float32, lanes, k int), dst []float32, strideDst int, src []float32, strideSrc int, lanes, rows int) {
+	for p := range wi.scheme.h * wi.scheme.w {
+		split(halves(dst[p*strideDst:]), src[p*strideSrc:], lanes, rows)
+	}
+}
 
 // size returns the number of elements of the panels of products products.
 func (p panels) size(products int) int { return p.stride*products + stageSpill }
@@ -379,6 +471,7 @@ func (p panels) size(products int) int { return p.stride*products + stageSpill }
 func (wi *winograd) weightPanels(ws *tileSpace, dst []float32, at panels, g, k0 int, heights []int) {
 	const batch = 8
 	ga := &ws.gather
+	fresh := newPanels(wi.kn.heights[0], splitRows, 1).stride
 	for _, h := range heights {
 		there := min(h, wi.k-k0)
 		// Taps 0…7 and 1…8 of each channel: the last is in row 15.
@@ -404,8 +497,21 @@ func (wi *winograd) weightPanels(ws *tileSpace, dst []float32, at panels, g, k0 
 			if wi.c-c < batch {
 				lay(wi.c - c)
 			}
-			ga.stage(wi.kn, ws.stage, wi.weight[g*wi.k*wi.c*9+k0*wi.laneK+c*wi.laneC:], there, wi.laneK)
-			wi.kn.tiles.transform(wi.scheme, weightMap, dst[c*h:], wi.scheme.w*at.stride, at.stride, ws.stage, ga.tiles)
+			ga.stage(wi.kn, ws.stage, wi.weight[g*wi.k*wi.c*9+k0*wi.laneK+c*wi.laneC:], there, wi.laneK, 0)
+			to, stride := dst[c*h:], at.stride
+			if wi.kn.parts != nil {
+				to, stride = ws.c[c%splitRows*h:], fresh
+			}
+			for l := 0; l < h; l += wi.kn.tiles.lanes {
+				wi.kn.tiles.transform(wi.scheme, weightMap, to[l:], wi.scheme.w*stride, stride, ws.stage[l:], ga.tiles)
+			}
+			if wi.kn.parts == nil {
+				continue
+			}
+			if done := min(c+batch, wi.c); done%splitRows == 0 || done == wi.c {
+				first := c / splitRows * splitRows
+				wi.split(wi.kn.parts.splitA, dst[wi.rowSize(first)*h:], at.stride, ws.c, fresh, h, done-first)
+			}
 		}
 		dst = dst[h*at.depth+gap:]
 		k0 += h
@@ -473,8 +579,25 @@ func (u *columns) vector(kn *kernel[float32], v, d int) int {
 	return v/each*kn.width*d + v%each*u.lanes
 }
 
-// inputPanels transforms the channels [from, to) of a unit's tiles.
+// inputPanels makes the panels of the channels [from, to) of a unit's tiles; from is a multiple of splitRows.
 func (wi *winograd) inputPanels(ws *tileSpace, dst []float32, at panels, x []float32, u *columns, g, from, to int) {
+	width := wi.kn.width
+	if wi.kn.parts == nil {
+		wi.inputTiles(ws, dst[from*width:], at, x, u, g, from, to)
+		return
+	}
+	fresh := newPanels(u.width(wi.kn), splitRows, 1)
+	for ; from < to; from += splitRows {
+		rows := min(splitRows, to-from)
+		wi.inputTiles(ws, ws.c, fresh, x, u, g, from, from+rows)
+		for col := 0; col < u.width(wi.kn); col += width {
+			wi.split(wi.kn.parts.splitB, dst[col*at.depth+wi.rowSize(from)*width:], at.stride, ws.c[col*splitRows:], fresh.stride, width, rows)
+		}
+	}
+}
+
+// inputTiles transforms the channels [from, to) of a unit's tiles.
+func (wi *winograd) inputTiles(ws *tileSpace, dst []float32, at panels, x []float32, u *columns, g, from, to int) {
 	plane, width, tiles := wi.h*wi.w, wi.kn.width, u.tiles()
 	ga, m := &ws.gather, wi.inputGrid()
 	lay := func(vector, channels int) {
@@ -492,25 +615,33 @@ func (wi *winograd) inputPanels(ws *tileSpace, dst []float32, at panels, x []flo
 			if to-c < batch {
 				lay(vector, to-c)
 			}
-			ga.stage(wi.kn, ws.stage, x[((n*wi.groups+g)*wi.c+c)*plane:], min(u.lanes, u.toN-n), wi.groups*wi.c*plane)
-			wi.kn.tiles.transform(wi.scheme, inputMap, dst[c*width:], wi.scheme.w*at.stride, at.stride, ws.stage, ga.tiles)
+			ahead := 0
+			if c+batch < to {
+				ahead = batch * plane
+			}
+			ga.stage(wi.kn, ws.stage, x[((n*wi.groups+g)*wi.c+c)*plane:], min(u.lanes, u.toN-n), wi.groups*wi.c*plane, ahead)
+			wi.kn.tiles.transform(wi.scheme, inputMap, dst[(c-from)*width:], wi.scheme.w*at.stride, at.stride, ws.stage, ga.tiles)
 		}
 		vector += tiles
 	}
 }
 
-// multiply computes all products of panels of a and b, whose depth is that of both, in
+// multiply computes all products of panels of a and b, with depth rows each, in
 // chains of additions that are not too long, and writes them, or adds them, to c: panel
 // by panel of b and row by row.
 func (wi *winograd) multiply(c []float32, stride int, a []float32, atA panels, heights []int, rows int, b []float32, atB panels, cols, depth int, add bool) {
-	width := wi.kn.width
+	width, chain := wi.kn.width, wi.chain()
 	for p := range wi.scheme.h * wi.scheme.w {
 		for col := 0; col < cols; col += width {
 			for d := 0; d < depth; d += chain {
 				panelA, panelC := a[p*atA.stride:], c[p*stride+col*rows:]
-				panelB := b[p*atB.stride+col*atB.depth+d*width:]
+				panelB := b[p*atB.stride+col*atB.depth+wi.rowSize(d)*width:]
 				for _, h := range heights {
-					wi.kn.run(h, min(chain, depth-d), panelA[d*h:], panelB, panelC, add || d > 0)
+					if wi.kn.parts != nil {
+						wi.kn.parts.run(h, min(chain, depth-d), halves(panelA[wi.rowSize(d)*h:]), halves(panelB), panelC, add || d > 0)
+					} else {
+						wi.kn.run(h, min(chain, depth-d), panelA[d*h:], panelB, panelC, add || d > 0)
+					}
 					panelA, panelC = panelA[h*atA.depth+gap:], panelC[h*width:]
 				}
 			}
@@ -584,6 +715,9 @@ func (wi *winograd) outputs(ws *tileSpace, y, bias []float32, stride int, u *col
 					for l := range lanes { // an image that is there twice is written twice
 						lanes[l] = min(first+l, images-1) * wi.groups * wi.k * plane
 					}
+					if wi.kn.tiles.touch != nil && k+more < there { // where the next channels go
+						wi.kn.tiles.touch(to[more*plane:], &lanes, ga.blocks)
+					}
 					wi.kn.tiles.scatter(to, &lanes, ga.blocks, from[first:], u.lanes, plus)
 					for i := count / 8 * 8; i < count; i++ {
 						for l, lane := range lanes {
@@ -616,7 +750,7 @@ func (wi *winograd) blocks() (blocks []block, size int) {
 		for _, h := range b.heights {
 			b.rows += h
 		}
-		b.at = newPanels(b.rows, wi.c, len(b.heights))
+		b.at = wi.factors(b.rows, wi.c, len(b.heights))
 		size += b.at.size(wi.scheme.h * wi.scheme.w)
 		first += b.rows
 		blocks = append(blocks, b)
@@ -639,10 +773,13 @@ func (wi *winograd) convolve(y, x, bias []float32) {
 	for i := range units {
 		widest = max(widest, units[i].width(kn))
 	}
-	mostB, mostC = newPanels(widest, wi.c, 1).size(products), newPanels(widest, tallest, 1).size(products)
+	mostB, mostC = wi.factors(widest, wi.c, 1).size(products), newPanels(widest, tallest, 1).size(products)
+	// Where numbers are split, transforms write to what products will take.
+	freshA, freshB := wi.fresh(kn.heights[0]), wi.fresh(widest)
+	mostC = max(mostC, freshA, freshB)
 	product := func(ws *tileSpace, b *block, a []float32, u *columns, in []float32, g int) {
 		width := u.width(kn)
-		atB, atC := newPanels(width, wi.c, 1), newPanels(width, b.rows, 1)
+		atB, atC := wi.factors(width, wi.c, 1), newPanels(width, b.rows, 1)
 		wi.multiply(ws.c, atC.stride, a, b.at, b.heights, b.rows, in, atB, width, wi.c, false)
 		wi.outputs(ws, y, bias, atC.stride, u, g, b)
 	}
@@ -650,7 +787,7 @@ func (wi *winograd) convolve(y, x, bias []float32) {
 		if wi.fewWeights() {
 			wi.space(sizeA, 0, func(all *tileSpace) {
 				parallel(len(blocks), 1, func(lo, hi int) {
-					wi.space(0, 0, func(ws *tileSpace) {
+					wi.space(0, freshA, func(ws *tileSpace) {
 						for _, b := range blocks[lo:hi] {
 							wi.weightPanels(ws, all.operand[b.place:], b.at, g, b.first, b.heights)
 						}
@@ -660,7 +797,7 @@ func (wi *winograd) convolve(y, x, bias []float32) {
 					wi.space(mostB, mostC, func(ws *tileSpace) {
 						for i := lo; i < hi; i++ {
 							u := &units[i]
-							wi.inputPanels(ws, ws.operand, newPanels(u.width(kn), wi.c, 1), x, u, g, 0, wi.c)
+							wi.inputPanels(ws, ws.operand, wi.factors(u.width(kn), wi.c, 1), x, u, g, 0, wi.c)
 							for j := range blocks {
 								product(ws, &blocks[j], all.operand[blocks[j].place:], u, ws.operand, g)
 							}
@@ -671,12 +808,12 @@ func (wi *winograd) convolve(y, x, bias []float32) {
 			continue
 		}
 		wi.space(mostB*len(units), 0, func(all *tileSpace) {
-			parts := ceil(wi.c, 32)
+			parts := ceil(wi.c, splitRows)
 			parallel(len(units)*parts, 1, func(lo, hi int) {
-				wi.space(0, 0, func(ws *tileSpace) {
+				wi.space(0, freshB, func(ws *tileSpace) {
 					for i := lo; i < hi; i++ {
-						u, from := &units[i/parts], i%parts*32
-						wi.inputPanels(ws, all.operand[i/parts*mostB:], newPanels(u.width(kn), wi.c, 1), x, u, g, from, min(from+32, wi.c))
+						u, from := &units[i/parts], i%parts*splitRows
+						wi.inputPanels(ws, all.operand[i/parts*mostB:], wi.factors(u.width(kn), wi.c, 1), x, u, g, from, min(from+splitRows, wi.c))
 					}
 				})
 			})
@@ -703,15 +840,17 @@ func (wi *winograd) weightGrad(dw, dy, x []float32) {
 	s, kn := wi.scheme, wi.kn
 	products := s.h * s.w
 	// Blocks of tiles that are staged together: of several images if the maps are small.
-	rows, cols := wi.tilesH, wi.tilesW
+	pixels := stageSize/max(kn.width, maxWidth) - 8 // that fit
+	rows, cols := 1, wi.tilesW
 	if cols > unitTiles {
-		rows, cols = 1, ceil(cols, ceil(cols, unitTiles))
-	} else if rows*cols > unitTiles {
-		rows = unitTiles / cols
+		cols = ceil(cols, ceil(cols, unitTiles))
+	}
+	for row := ceil((cols-1)*s.outW+s.inW, 8) * 8; rows < wi.tilesH && (rows+1)*cols <= stageTiles && (rows*s.outH+s.inH)*row <= pixels; {
+		rows++
 	}
 	images := 1
 	if rows == wi.tilesH && cols == wi.tilesW {
-		most := min(chain/(rows*cols), (stageSize/max(kn.width, maxWidth)-8)/(ceil(max(wi.h*wi.w, wi.p*wi.q), 8)*8))
+		most := min(gradRows/(rows*cols), pixels/(ceil(max(wi.h*wi.w, wi.p*wi.q), 8)*8))
 		for 2*images <= most {
 			images *= 2
 		}
@@ -719,22 +858,39 @@ func (wi *winograd) weightGrad(dw, dy, x []float32) {
 	down, across := ceil(wi.tilesH, rows), ceil(wi.tilesW, cols)
 	blocks := ceil(wi.n, images) * down * across
 	// Blocks make batches, whose panels are multiplied; batches make pieces.
-	each := max(1, chain/(images*rows*cols))
+	each := max(1, gradRows/(images*rows*cols))
 	batches := ceil(blocks, each)
-	unitsK, unitsC := ceil(wi.k, weightRows), ceil(wi.c, weightRows)
-	rowsK, colsC := ceil(wi.k, unitsK), ceil(ceil(wi.c, unitsC), kn.width)*kn.width
-	unitsK, unitsC = ceil(wi.k, rowsK), ceil(wi.c, colsC)
-	pieces := min(ceil(minUnits, wi.groups*unitsK*unitsC), ceil(batches, 4))
+	pieces := min(ceil(minUnits, wi.groups*ceil(wi.k, weightRows)*ceil(wi.c, weightRows)), ceil(batches, 4))
 	length := ceil(batches, pieces) // of a piece
 	pieces = ceil(batches, length)
+	// Units of rows and columns are smaller if there are too few for the cores.
+	var rowsK, colsC, unitsK, unitsC int
+	for rows := weightRows; rows >= 32; rows /= 2 {
+		rowsK, colsC = ceil(wi.k, ceil(wi.k, rows)), ceil(ceil(wi.c, ceil(wi.c, rows)), kn.width)*kn.width
+		unitsK, unitsC = ceil(wi.k, rowsK), ceil(wi.c, colsC)
+		if wi.groups*unitsK*unitsC*pieces >= 2*runtime.GOMAXPROCS(0) {
+			break
+		}
+	}
 	depth := each * images * rows * cols
-	atB, atC := newPanels(colsC, depth, 1), newPanels(colsC, rowsK+16, 1)
-	atA := newPanels(rowsK+16, depth, rowsK/4+4)
+	atB, atC := newPanels(colsC, depth, 1), newPanels(colsC, rowsK+kn.heights[0], 1)
+	atA := newPanels(rowsK+kn.heights[0], depth, rowsK/4+4)
+	splitA, splitB := atA, atB // where the parts lie if numbers are split, behind the numbers
+	sizeA, sizeB := atA.size(products), atB.size(products)
+	operands := sizeA + sizeB
+	if kn.parts != nil {
+		splitA, splitB = wi.factors(rowsK+kn.heights[0], depth, rowsK/4+4), wi.factors(colsC, depth, 1)
+		operands += splitA.size(products) + splitB.size(products)
+	}
 	size := wi.groups * wi.k * wi.c * 9
 	sum := func(dst []float32) {
 		parallel(wi.groups*unitsK*unitsC*pieces, 1, func(lo, hi int) {
-			wi.space(atA.size(products)+atB.size(products), atC.size(products), func(ws *tileSpace) {
-				a, b := ws.operand[:atA.size(products)], ws.operand[atA.size(products):]
+			wi.space(operands, atC.size(products), func(ws *tileSpace) {
+				a, b := ws.operand[:sizeA], ws.operand[sizeA:][:sizeB]
+				factorA, factorB := a, b
+				if kn.parts != nil {
+					factorA, factorB = ws.operand[sizeA+sizeB:], ws.operand[sizeA+sizeB+splitA.size(products):]
+				}
 				for u := lo; u < hi; u++ {
 					piece, g := u%pieces, u/pieces/(unitsK*unitsC)
 					k0, c0 := u/pieces%(unitsK*unitsC)/unitsC*rowsK, u/pieces%unitsC*colsC
@@ -752,7 +908,18 @@ func (wi *winograd) weightGrad(dw, dy, x []float32) {
 							wi.gradPanels(ws, a, b, atA, atB, &t, dy, x, g, k0, k, heights, c0, c, d)
 							d += (t.toN - t.n) * t.tiles()
 						}
-						wi.multiply(ws.c, atC.stride, a, atA, heights, height, b, atB, ceil(c, kn.width)*kn.width, d, batch > piece*length)
+						cols := ceil(c, kn.width) * kn.width
+						if kn.parts != nil {
+							from, to := 0, 0
+							for _, h := range heights {
+								wi.split(kn.parts.splitA, factorA[to:], splitA.stride, a[from:], atA.stride, h, d)
+								from, to = from+h*atA.depth+gap, to+h*splitA.depth+gap
+							}
+							for col := 0; col < cols; col += kn.width {
+								wi.split(kn.parts.splitB, factorB[col*splitB.depth:], splitB.stride, b[col*atB.depth:], atB.stride, kn.width, d)
+							}
+						}
+						wi.multiply(ws.c, atC.stride, factorA, splitA, heights, height, factorB, splitB, cols, d, batch > piece*length)
 					}
 					wi.weightGradOutputs(ws, dst[piece*size+((g*wi.k+k0)*wi.c+c0)*9:], atC.stride, height, k, c)
 				}
@@ -793,8 +960,14 @@ func (wi *winograd) gradPanels(ws *tileSpace, a, b []float32, atA, atB panels, t
 		if i == 0 || h != heights[i-1] {
 			lay(h, stride, wi.outputGrid())
 		}
-		ga.stage(kn, ws.stage, dy[t.n*stride+(g*wi.k+k0)*plane:], min(h, k), plane)
-		kn.tiles.transform(s, outputGradMap, a, s.w*atA.stride, atA.stride, ws.stage, ga.tiles)
+		ahead := 0
+		if k > h {
+			ahead = h * plane
+		}
+		ga.stage(kn, ws.stage, dy[t.n*stride+(g*wi.k+k0)*plane:], min(h, k), plane, ahead)
+		for l := 0; l < h; l += kn.tiles.lanes {
+			kn.tiles.transform(s, outputGradMap, a[l:], s.w*atA.stride, atA.stride, ws.stage[l:], ga.tiles)
+		}
 		a = a[h*atA.depth+gap:]
 		k0 += h
 		k -= h
@@ -802,7 +975,11 @@ func (wi *winograd) gradPanels(ws *tileSpace, a, b []float32, atA, atB panels, t
 	plane, stride = wi.h*wi.w, wi.groups*wi.c*wi.h*wi.w
 	lay(kn.width, stride, wi.inputGrid())
 	for ; c > 0; c -= kn.width {
-		ga.stage(kn, ws.stage, x[t.n*stride+(g*wi.c+c0)*plane:], min(kn.width, c), plane)
+		ahead := 0
+		if c > kn.width {
+			ahead = kn.width * plane
+		}
+		ga.stage(kn, ws.stage, x[t.n*stride+(g*wi.c+c0)*plane:], min(kn.width, c), plane, ahead)
 		for l := 0; l < kn.width; l += kn.tiles.lanes {
 			kn.tiles.transform(s, inputMap, b[l:], s.w*atB.stride, atB.stride, ws.stage[l:], ga.tiles)
 		}

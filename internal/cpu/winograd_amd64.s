@@ -1612,6 +1612,1967 @@ tile:
 	VZEROUPPER
 	RET
 
+// func input4x4x16(dst *float32, strideH int, strideW int, src *float32, tiles *int, n int)
+// Requires: AVX, AVX512F
+TEXT ·input4x4x16(SB), NOSPLIT, $0-48
+	MOVQ    dst+0(FP), AX
+	MOVQ    strideH+8(FP), CX
+	MOVQ    strideW+16(FP), DX
+	MOVQ    src+24(FP), BX
+	MOVQ    tiles+32(FP), SI
+	MOVQ    n+40(FP), DI
+	SHLQ    $0x02, CX
+	SHLQ    $0x02, DX
+	VMOVUPS winobfc00000<>+0(SB), Z0
+	VMOVUPS winoc0000000<>+0(SB), Z1
+	VMOVUPS wino3fc00000<>+0(SB), Z2
+	VMOVUPS wino3f000000<>+0(SB), Z3
+	VMOVUPS wino40200000<>+0(SB), Z4
+	VMOVUPS winobf000000<>+0(SB), Z5
+
+tile:
+	MOVQ        (SI), R8
+	LEAQ        (AX)(R8*4), R8
+	MOVQ        8(SI), R9
+	VMOVUPS     (BX)(R9*4), Z6
+	MOVQ        200(SI), R9
+	VADDPS      (BX)(R9*4), Z6, Z6
+	MOVQ        56(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	VFMADD231PS Z0, Z7, Z6
+	MOVQ        104(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	VFMADD231PS Z1, Z7, Z6
+	MOVQ        152(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	VFMADD231PS Z2, Z7, Z6
+	MOVQ        16(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	MOVQ        208(SI), R9
+	VADDPS      (BX)(R9*4), Z7, Z7
+	MOVQ        64(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	VFMADD231PS Z0, Z8, Z7
+	MOVQ        112(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	VFMADD231PS Z1, Z8, Z7
+	MOVQ        160(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	VFMADD231PS Z2, Z8, Z7
+	MOVQ        24(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	MOVQ        216(SI), R9
+	VADDPS      (BX)(R9*4), Z8, Z8
+	MOVQ        72(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z0, Z9, Z8
+	MOVQ        120(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z1, Z9, Z8
+	MOVQ        168(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z2, Z9, Z8
+	MOVQ        32(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	MOVQ        224(SI), R9
+	VADDPS      (BX)(R9*4), Z9, Z9
+	MOVQ        80(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z0, Z10, Z9
+	MOVQ        128(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z1, Z10, Z9
+	MOVQ        176(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z2, Z10, Z9
+	MOVQ        40(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	MOVQ        232(SI), R9
+	VADDPS      (BX)(R9*4), Z10, Z10
+	MOVQ        88(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z0, Z11, Z10
+	MOVQ        136(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z1, Z11, Z10
+	MOVQ        184(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z2, Z11, Z10
+	MOVQ        48(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	MOVQ        240(SI), R9
+	VADDPS      (BX)(R9*4), Z11, Z11
+	MOVQ        96(SI), R9
+	VMOVUPS     (BX)(R9*4), Z12
+	VFMADD231PS Z0, Z12, Z11
+	MOVQ        144(SI), R9
+	VMOVUPS     (BX)(R9*4), Z12
+	VFMADD231PS Z1, Z12, Z11
+	MOVQ        192(SI), R9
+	VMOVUPS     (BX)(R9*4), Z12
+	VFMADD231PS Z2, Z12, Z11
+	VSUBPS      Z9, Z7, Z12
+	VSUBPS      Z10, Z8, Z13
+	MOVQ        R8, R9
+	VADDPS      Z10, Z6, Z6
+	VFMADD231PS Z1, Z8, Z6
+	VFMADD231PS Z0, Z12, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VSUBPS      Z7, Z10, Z6
+	VFMADD231PS Z3, Z8, Z6
+	VFMADD231PS Z4, Z9, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VMULPS      Z4, Z8, Z6
+	VSUBPS      Z7, Z6, Z6
+	VSUBPS      Z10, Z6, Z6
+	VFMADD231PS Z5, Z9, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Z12, Z6
+	VFMADD231PS Z3, Z13, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VMULPS      Z3, Z12, Z6
+	VSUBPS      Z13, Z6, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VADDPS      Z11, Z7, Z6
+	VFMADD231PS Z1, Z9, Z6
+	VFMADD231PS Z0, Z13, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        CX, R8
+	MOVQ        200(SI), R9
+	VMOVUPS     (BX)(R9*4), Z6
+	MOVQ        56(SI), R9
+	VSUBPS      (BX)(R9*4), Z6, Z6
+	MOVQ        104(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	VFMADD231PS Z3, Z7, Z6
+	MOVQ        152(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	VFMADD231PS Z4, Z7, Z6
+	MOVQ        208(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	MOVQ        64(SI), R9
+	VSUBPS      (BX)(R9*4), Z7, Z7
+	MOVQ        112(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	VFMADD231PS Z3, Z8, Z7
+	MOVQ        160(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	VFMADD231PS Z4, Z8, Z7
+	MOVQ        216(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	MOVQ        72(SI), R9
+	VSUBPS      (BX)(R9*4), Z8, Z8
+	MOVQ        120(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z3, Z9, Z8
+	MOVQ        168(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z4, Z9, Z8
+	MOVQ        224(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	MOVQ        80(SI), R9
+	VSUBPS      (BX)(R9*4), Z9, Z9
+	MOVQ        128(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z3, Z10, Z9
+	MOVQ        176(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z4, Z10, Z9
+	MOVQ        232(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	MOVQ        88(SI), R9
+	VSUBPS      (BX)(R9*4), Z10, Z10
+	MOVQ        136(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z3, Z11, Z10
+	MOVQ        184(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z4, Z11, Z10
+	MOVQ        240(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	MOVQ        96(SI), R9
+	VSUBPS      (BX)(R9*4), Z11, Z11
+	MOVQ        144(SI), R9
+	VMOVUPS     (BX)(R9*4), Z12
+	VFMADD231PS Z3, Z12, Z11
+	MOVQ        192(SI), R9
+	VMOVUPS     (BX)(R9*4), Z12
+	VFMADD231PS Z4, Z12, Z11
+	VSUBPS      Z9, Z7, Z12
+	VSUBPS      Z10, Z8, Z13
+	MOVQ        R8, R9
+	VADDPS      Z10, Z6, Z6
+	VFMADD231PS Z1, Z8, Z6
+	VFMADD231PS Z0, Z12, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VSUBPS      Z7, Z10, Z6
+	VFMADD231PS Z3, Z8, Z6
+	VFMADD231PS Z4, Z9, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VMULPS      Z4, Z8, Z6
+	VSUBPS      Z7, Z6, Z6
+	VSUBPS      Z10, Z6, Z6
+	VFMADD231PS Z5, Z9, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Z12, Z6
+	VFMADD231PS Z3, Z13, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VMULPS      Z3, Z12, Z6
+	VSUBPS      Z13, Z6, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VADDPS      Z11, Z7, Z6
+	VFMADD231PS Z1, Z9, Z6
+	VFMADD231PS Z0, Z13, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        CX, R8
+	MOVQ        104(SI), R9
+	VMOVUPS     (BX)(R9*4), Z6
+	VMULPS      Z4, Z6, Z6
+	MOVQ        56(SI), R9
+	VSUBPS      (BX)(R9*4), Z6, Z6
+	MOVQ        200(SI), R9
+	VSUBPS      (BX)(R9*4), Z6, Z6
+	MOVQ        152(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	VFMADD231PS Z5, Z7, Z6
+	MOVQ        112(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	VMULPS      Z4, Z7, Z7
+	MOVQ        64(SI), R9
+	VSUBPS      (BX)(R9*4), Z7, Z7
+	MOVQ        208(SI), R9
+	VSUBPS      (BX)(R9*4), Z7, Z7
+	MOVQ        160(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	VFMADD231PS Z5, Z8, Z7
+	MOVQ        120(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	VMULPS      Z4, Z8, Z8
+	MOVQ        72(SI), R9
+	VSUBPS      (BX)(R9*4), Z8, Z8
+	MOVQ        216(SI), R9
+	VSUBPS      (BX)(R9*4), Z8, Z8
+	MOVQ        168(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z5, Z9, Z8
+	MOVQ        128(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VMULPS      Z4, Z9, Z9
+	MOVQ        80(SI), R9
+	VSUBPS      (BX)(R9*4), Z9, Z9
+	MOVQ        224(SI), R9
+	VSUBPS      (BX)(R9*4), Z9, Z9
+	MOVQ        176(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z5, Z10, Z9
+	MOVQ        136(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VMULPS      Z4, Z10, Z10
+	MOVQ        88(SI), R9
+	VSUBPS      (BX)(R9*4), Z10, Z10
+	MOVQ        232(SI), R9
+	VSUBPS      (BX)(R9*4), Z10, Z10
+	MOVQ        184(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z5, Z11, Z10
+	MOVQ        144(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VMULPS      Z4, Z11, Z11
+	MOVQ        96(SI), R9
+	VSUBPS      (BX)(R9*4), Z11, Z11
+	MOVQ        240(SI), R9
+	VSUBPS      (BX)(R9*4), Z11, Z11
+	MOVQ        192(SI), R9
+	VMOVUPS     (BX)(R9*4), Z12
+	VFMADD231PS Z5, Z12, Z11
+	VSUBPS      Z9, Z7, Z12
+	VSUBPS      Z10, Z8, Z13
+	MOVQ        R8, R9
+	VADDPS      Z10, Z6, Z6
+	VFMADD231PS Z1, Z8, Z6
+	VFMADD231PS Z0, Z12, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VSUBPS      Z7, Z10, Z6
+	VFMADD231PS Z3, Z8, Z6
+	VFMADD231PS Z4, Z9, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VMULPS      Z4, Z8, Z6
+	VSUBPS      Z7, Z6, Z6
+	VSUBPS      Z10, Z6, Z6
+	VFMADD231PS Z5, Z9, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Z12, Z6
+	VFMADD231PS Z3, Z13, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VMULPS      Z3, Z12, Z6
+	VSUBPS      Z13, Z6, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VADDPS      Z11, Z7, Z6
+	VFMADD231PS Z1, Z9, Z6
+	VFMADD231PS Z0, Z13, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        CX, R8
+	MOVQ        56(SI), R9
+	VMOVUPS     (BX)(R9*4), Z6
+	MOVQ        152(SI), R9
+	VSUBPS      (BX)(R9*4), Z6, Z6
+	MOVQ        104(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	VFMADD231PS Z3, Z7, Z6
+	MOVQ        200(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	VFMADD231PS Z5, Z7, Z6
+	MOVQ        64(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	MOVQ        160(SI), R9
+	VSUBPS      (BX)(R9*4), Z7, Z7
+	MOVQ        112(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	VFMADD231PS Z3, Z8, Z7
+	MOVQ        208(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	VFMADD231PS Z5, Z8, Z7
+	MOVQ        72(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	MOVQ        168(SI), R9
+	VSUBPS      (BX)(R9*4), Z8, Z8
+	MOVQ        120(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z3, Z9, Z8
+	MOVQ        216(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z5, Z9, Z8
+	MOVQ        80(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	MOVQ        176(SI), R9
+	VSUBPS      (BX)(R9*4), Z9, Z9
+	MOVQ        128(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z3, Z10, Z9
+	MOVQ        224(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z5, Z10, Z9
+	MOVQ        88(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	MOVQ        184(SI), R9
+	VSUBPS      (BX)(R9*4), Z10, Z10
+	MOVQ        136(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z3, Z11, Z10
+	MOVQ        232(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z5, Z11, Z10
+	MOVQ        96(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	MOVQ        192(SI), R9
+	VSUBPS      (BX)(R9*4), Z11, Z11
+	MOVQ        144(SI), R9
+	VMOVUPS     (BX)(R9*4), Z12
+	VFMADD231PS Z3, Z12, Z11
+	MOVQ        240(SI), R9
+	VMOVUPS     (BX)(R9*4), Z12
+	VFMADD231PS Z5, Z12, Z11
+	VSUBPS      Z9, Z7, Z12
+	VSUBPS      Z10, Z8, Z13
+	MOVQ        R8, R9
+	VADDPS      Z10, Z6, Z6
+	VFMADD231PS Z1, Z8, Z6
+	VFMADD231PS Z0, Z12, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VSUBPS      Z7, Z10, Z6
+	VFMADD231PS Z3, Z8, Z6
+	VFMADD231PS Z4, Z9, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VMULPS      Z4, Z8, Z6
+	VSUBPS      Z7, Z6, Z6
+	VSUBPS      Z10, Z6, Z6
+	VFMADD231PS Z5, Z9, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Z12, Z6
+	VFMADD231PS Z3, Z13, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VMULPS      Z3, Z12, Z6
+	VSUBPS      Z13, Z6, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VADDPS      Z11, Z7, Z6
+	VFMADD231PS Z1, Z9, Z6
+	VFMADD231PS Z0, Z13, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        CX, R8
+	MOVQ        200(SI), R9
+	VMOVUPS     (BX)(R9*4), Z6
+	MOVQ        104(SI), R9
+	VSUBPS      (BX)(R9*4), Z6, Z6
+	MOVQ        56(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	VFMADD231PS Z3, Z7, Z6
+	MOVQ        152(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	VFMADD231PS Z5, Z7, Z6
+	MOVQ        208(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	MOVQ        112(SI), R9
+	VSUBPS      (BX)(R9*4), Z7, Z7
+	MOVQ        64(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	VFMADD231PS Z3, Z8, Z7
+	MOVQ        160(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	VFMADD231PS Z5, Z8, Z7
+	MOVQ        216(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	MOVQ        120(SI), R9
+	VSUBPS      (BX)(R9*4), Z8, Z8
+	MOVQ        72(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z3, Z9, Z8
+	MOVQ        168(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z5, Z9, Z8
+	MOVQ        224(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	MOVQ        128(SI), R9
+	VSUBPS      (BX)(R9*4), Z9, Z9
+	MOVQ        80(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z3, Z10, Z9
+	MOVQ        176(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z5, Z10, Z9
+	MOVQ        232(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	MOVQ        136(SI), R9
+	VSUBPS      (BX)(R9*4), Z10, Z10
+	MOVQ        88(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z3, Z11, Z10
+	MOVQ        184(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z5, Z11, Z10
+	MOVQ        240(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	MOVQ        144(SI), R9
+	VSUBPS      (BX)(R9*4), Z11, Z11
+	MOVQ        96(SI), R9
+	VMOVUPS     (BX)(R9*4), Z12
+	VFMADD231PS Z3, Z12, Z11
+	MOVQ        192(SI), R9
+	VMOVUPS     (BX)(R9*4), Z12
+	VFMADD231PS Z5, Z12, Z11
+	VSUBPS      Z9, Z7, Z12
+	VSUBPS      Z10, Z8, Z13
+	MOVQ        R8, R9
+	VADDPS      Z10, Z6, Z6
+	VFMADD231PS Z1, Z8, Z6
+	VFMADD231PS Z0, Z12, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VSUBPS      Z7, Z10, Z6
+	VFMADD231PS Z3, Z8, Z6
+	VFMADD231PS Z4, Z9, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VMULPS      Z4, Z8, Z6
+	VSUBPS      Z7, Z6, Z6
+	VSUBPS      Z10, Z6, Z6
+	VFMADD231PS Z5, Z9, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Z12, Z6
+	VFMADD231PS Z3, Z13, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VMULPS      Z3, Z12, Z6
+	VSUBPS      Z13, Z6, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VADDPS      Z11, Z7, Z6
+	VFMADD231PS Z1, Z9, Z6
+	VFMADD231PS Z0, Z13, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        CX, R8
+	MOVQ        56(SI), R9
+	VMOVUPS     (BX)(R9*4), Z6
+	MOVQ        248(SI), R9
+	VADDPS      (BX)(R9*4), Z6, Z6
+	MOVQ        104(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	VFMADD231PS Z0, Z7, Z6
+	MOVQ        152(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	VFMADD231PS Z1, Z7, Z6
+	MOVQ        200(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	VFMADD231PS Z2, Z7, Z6
+	MOVQ        64(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	MOVQ        256(SI), R9
+	VADDPS      (BX)(R9*4), Z7, Z7
+	MOVQ        112(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	VFMADD231PS Z0, Z8, Z7
+	MOVQ        160(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	VFMADD231PS Z1, Z8, Z7
+	MOVQ        208(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	VFMADD231PS Z2, Z8, Z7
+	MOVQ        72(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	MOVQ        264(SI), R9
+	VADDPS      (BX)(R9*4), Z8, Z8
+	MOVQ        120(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z0, Z9, Z8
+	MOVQ        168(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z1, Z9, Z8
+	MOVQ        216(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z2, Z9, Z8
+	MOVQ        80(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	MOVQ        272(SI), R9
+	VADDPS      (BX)(R9*4), Z9, Z9
+	MOVQ        128(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z0, Z10, Z9
+	MOVQ        176(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z1, Z10, Z9
+	MOVQ        224(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z2, Z10, Z9
+	MOVQ        88(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	MOVQ        280(SI), R9
+	VADDPS      (BX)(R9*4), Z10, Z10
+	MOVQ        136(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z0, Z11, Z10
+	MOVQ        184(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z1, Z11, Z10
+	MOVQ        232(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z2, Z11, Z10
+	MOVQ        96(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	MOVQ        288(SI), R9
+	VADDPS      (BX)(R9*4), Z11, Z11
+	MOVQ        144(SI), R9
+	VMOVUPS     (BX)(R9*4), Z12
+	VFMADD231PS Z0, Z12, Z11
+	MOVQ        192(SI), R9
+	VMOVUPS     (BX)(R9*4), Z12
+	VFMADD231PS Z1, Z12, Z11
+	MOVQ        240(SI), R9
+	VMOVUPS     (BX)(R9*4), Z12
+	VFMADD231PS Z2, Z12, Z11
+	VSUBPS      Z9, Z7, Z12
+	VSUBPS      Z10, Z8, Z13
+	VADDPS      Z10, Z6, Z6
+	VFMADD231PS Z1, Z8, Z6
+	VFMADD231PS Z0, Z12, Z6
+	VMOVUPS     Z6, (R8)
+	ADDQ        DX, R8
+	VSUBPS      Z7, Z10, Z6
+	VFMADD231PS Z3, Z8, Z6
+	VFMADD231PS Z4, Z9, Z6
+	VMOVUPS     Z6, (R8)
+	ADDQ        DX, R8
+	VMULPS      Z4, Z8, Z6
+	VSUBPS      Z7, Z6, Z6
+	VSUBPS      Z10, Z6, Z6
+	VFMADD231PS Z5, Z9, Z6
+	VMOVUPS     Z6, (R8)
+	ADDQ        DX, R8
+	VMOVAPS     Z12, Z6
+	VFMADD231PS Z3, Z13, Z6
+	VMOVUPS     Z6, (R8)
+	ADDQ        DX, R8
+	VMULPS      Z3, Z12, Z6
+	VSUBPS      Z13, Z6, Z6
+	VMOVUPS     Z6, (R8)
+	ADDQ        DX, R8
+	VADDPS      Z11, Z7, Z6
+	VFMADD231PS Z1, Z9, Z6
+	VFMADD231PS Z0, Z13, Z6
+	VMOVUPS     Z6, (R8)
+	ADDQ        $0x00000128, SI
+	DECQ        DI
+	JNZ         tile
+	VZEROUPPER
+	RET
+
+DATA wino3fc00000<>+0(SB)/4, $0x3fc00000
+DATA wino3fc00000<>+4(SB)/4, $0x3fc00000
+DATA wino3fc00000<>+8(SB)/4, $0x3fc00000
+DATA wino3fc00000<>+12(SB)/4, $0x3fc00000
+DATA wino3fc00000<>+16(SB)/4, $0x3fc00000
+DATA wino3fc00000<>+20(SB)/4, $0x3fc00000
+DATA wino3fc00000<>+24(SB)/4, $0x3fc00000
+DATA wino3fc00000<>+28(SB)/4, $0x3fc00000
+DATA wino3fc00000<>+32(SB)/4, $0x3fc00000
+DATA wino3fc00000<>+36(SB)/4, $0x3fc00000
+DATA wino3fc00000<>+40(SB)/4, $0x3fc00000
+DATA wino3fc00000<>+44(SB)/4, $0x3fc00000
+DATA wino3fc00000<>+48(SB)/4, $0x3fc00000
+DATA wino3fc00000<>+52(SB)/4, $0x3fc00000
+DATA wino3fc00000<>+56(SB)/4, $0x3fc00000
+DATA wino3fc00000<>+60(SB)/4, $0x3fc00000
+GLOBL wino3fc00000<>(SB), RODATA|NOPTR, $64
+
+// func weight4x4x16(dst *float32, strideH int, strideW int, src *float32, tiles *int, n int)
+// Requires: AVX, AVX512F
+TEXT ·weight4x4x16(SB), NOSPLIT, $0-48
+	MOVQ    dst+0(FP), AX
+	MOVQ    strideH+8(FP), CX
+	MOVQ    strideW+16(FP), DX
+	MOVQ    src+24(FP), BX
+	MOVQ    tiles+32(FP), SI
+	MOVQ    n+40(FP), DI
+	SHLQ    $0x02, CX
+	SHLQ    $0x02, DX
+	VMOVUPS wino3eaaaaab<>+0(SB), Z0
+	VMOVUPS winobeaaaaab<>+0(SB), Z1
+	VMOVUPS wino40088889<>+0(SB), Z2
+	VMOVUPS wino3f888889<>+0(SB), Z3
+	VMOVUPS wino3f088889<>+0(SB), Z4
+	VMOVUPS wino3d888889<>+0(SB), Z5
+	VMOVUPS winobe088889<>+0(SB), Z6
+	VMOVUPS wino3e888889<>+0(SB), Z7
+
+tile:
+	MOVQ        (SI), R8
+	LEAQ        (AX)(R8*4), R8
+	MOVQ        8(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	MOVQ        16(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	MOVQ        24(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VADDPS      Z10, Z8, Z11
+	MOVQ        R8, R9
+	VMOVUPS     Z8, (R9)
+	ADDQ        DX, R9
+	VMULPS      Z0, Z9, Z12
+	VFMADD231PS Z0, Z11, Z12
+	VMOVUPS     Z12, (R9)
+	ADDQ        DX, R9
+	VMULPS      Z1, Z9, Z12
+	VFMADD231PS Z0, Z11, Z12
+	VMOVUPS     Z12, (R9)
+	ADDQ        DX, R9
+	VMULPS      Z2, Z8, Z11
+	VFMADD231PS Z3, Z9, Z11
+	VFMADD231PS Z4, Z10, Z11
+	VMOVUPS     Z11, (R9)
+	ADDQ        DX, R9
+	VMULPS      Z5, Z8, Z8
+	VFMADD231PS Z6, Z9, Z8
+	VFMADD231PS Z7, Z10, Z8
+	VMOVUPS     Z8, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z10, (R9)
+	ADDQ        CX, R8
+	MOVQ        8(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	VMULPS      Z0, Z8, Z8
+	MOVQ        32(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z0, Z9, Z8
+	MOVQ        56(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z0, Z9, Z8
+	MOVQ        16(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VMULPS      Z0, Z9, Z9
+	MOVQ        40(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z0, Z10, Z9
+	MOVQ        64(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z0, Z10, Z9
+	MOVQ        24(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VMULPS      Z0, Z10, Z10
+	MOVQ        48(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z0, Z11, Z10
+	MOVQ        72(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z0, Z11, Z10
+	VADDPS      Z10, Z8, Z11
+	MOVQ        R8, R9
+	VMOVUPS     Z8, (R9)
+	ADDQ        DX, R9
+	VMULPS      Z0, Z9, Z12
+	VFMADD231PS Z0, Z11, Z12
+	VMOVUPS     Z12, (R9)
+	ADDQ        DX, R9
+	VMULPS      Z1, Z9, Z12
+	VFMADD231PS Z0, Z11, Z12
+	VMOVUPS     Z12, (R9)
+	ADDQ        DX, R9
+	VMULPS      Z2, Z8, Z11
+	VFMADD231PS Z3, Z9, Z11
+	VFMADD231PS Z4, Z10, Z11
+	VMOVUPS     Z11, (R9)
+	ADDQ        DX, R9
+	VMULPS      Z5, Z8, Z8
+	VFMADD231PS Z6, Z9, Z8
+	VFMADD231PS Z7, Z10, Z8
+	VMOVUPS     Z8, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z10, (R9)
+	ADDQ        CX, R8
+	MOVQ        8(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	VMULPS      Z0, Z8, Z8
+	MOVQ        32(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z1, Z9, Z8
+	MOVQ        56(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z0, Z9, Z8
+	MOVQ        16(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VMULPS      Z0, Z9, Z9
+	MOVQ        40(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z1, Z10, Z9
+	MOVQ        64(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z0, Z10, Z9
+	MOVQ        24(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VMULPS      Z0, Z10, Z10
+	MOVQ        48(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z1, Z11, Z10
+	MOVQ        72(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z0, Z11, Z10
+	VADDPS      Z10, Z8, Z11
+	MOVQ        R8, R9
+	VMOVUPS     Z8, (R9)
+	ADDQ        DX, R9
+	VMULPS      Z0, Z9, Z12
+	VFMADD231PS Z0, Z11, Z12
+	VMOVUPS     Z12, (R9)
+	ADDQ        DX, R9
+	VMULPS      Z1, Z9, Z12
+	VFMADD231PS Z0, Z11, Z12
+	VMOVUPS     Z12, (R9)
+	ADDQ        DX, R9
+	VMULPS      Z2, Z8, Z11
+	VFMADD231PS Z3, Z9, Z11
+	VFMADD231PS Z4, Z10, Z11
+	VMOVUPS     Z11, (R9)
+	ADDQ        DX, R9
+	VMULPS      Z5, Z8, Z8
+	VFMADD231PS Z6, Z9, Z8
+	VFMADD231PS Z7, Z10, Z8
+	VMOVUPS     Z8, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z10, (R9)
+	ADDQ        CX, R8
+	MOVQ        8(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	VMULPS      Z2, Z8, Z8
+	MOVQ        32(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z3, Z9, Z8
+	MOVQ        56(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z4, Z9, Z8
+	MOVQ        16(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VMULPS      Z2, Z9, Z9
+	MOVQ        40(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z3, Z10, Z9
+	MOVQ        64(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z4, Z10, Z9
+	MOVQ        24(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VMULPS      Z2, Z10, Z10
+	MOVQ        48(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z3, Z11, Z10
+	MOVQ        72(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z4, Z11, Z10
+	VADDPS      Z10, Z8, Z11
+	MOVQ        R8, R9
+	VMOVUPS     Z8, (R9)
+	ADDQ        DX, R9
+	VMULPS      Z0, Z9, Z12
+	VFMADD231PS Z0, Z11, Z12
+	VMOVUPS     Z12, (R9)
+	ADDQ        DX, R9
+	VMULPS      Z1, Z9, Z12
+	VFMADD231PS Z0, Z11, Z12
+	VMOVUPS     Z12, (R9)
+	ADDQ        DX, R9
+	VMULPS      Z2, Z8, Z11
+	VFMADD231PS Z3, Z9, Z11
+	VFMADD231PS Z4, Z10, Z11
+	VMOVUPS     Z11, (R9)
+	ADDQ        DX, R9
+	VMULPS      Z5, Z8, Z8
+	VFMADD231PS Z6, Z9, Z8
+	VFMADD231PS Z7, Z10, Z8
+	VMOVUPS     Z8, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z10, (R9)
+	ADDQ        CX, R8
+	MOVQ        8(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	VMULPS      Z5, Z8, Z8
+	MOVQ        32(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z6, Z9, Z8
+	MOVQ        56(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z7, Z9, Z8
+	MOVQ        16(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VMULPS      Z5, Z9, Z9
+	MOVQ        40(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z6, Z10, Z9
+	MOVQ        64(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z7, Z10, Z9
+	MOVQ        24(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VMULPS      Z5, Z10, Z10
+	MOVQ        48(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z6, Z11, Z10
+	MOVQ        72(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z7, Z11, Z10
+	VADDPS      Z10, Z8, Z11
+	MOVQ        R8, R9
+	VMOVUPS     Z8, (R9)
+	ADDQ        DX, R9
+	VMULPS      Z0, Z9, Z12
+	VFMADD231PS Z0, Z11, Z12
+	VMOVUPS     Z12, (R9)
+	ADDQ        DX, R9
+	VMULPS      Z1, Z9, Z12
+	VFMADD231PS Z0, Z11, Z12
+	VMOVUPS     Z12, (R9)
+	ADDQ        DX, R9
+	VMULPS      Z2, Z8, Z11
+	VFMADD231PS Z3, Z9, Z11
+	VFMADD231PS Z4, Z10, Z11
+	VMOVUPS     Z11, (R9)
+	ADDQ        DX, R9
+	VMULPS      Z5, Z8, Z8
+	VFMADD231PS Z6, Z9, Z8
+	VFMADD231PS Z7, Z10, Z8
+	VMOVUPS     Z8, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z10, (R9)
+	ADDQ        CX, R8
+	MOVQ        56(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	MOVQ        64(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	MOVQ        72(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VADDPS      Z10, Z8, Z11
+	VMOVUPS     Z8, (R8)
+	ADDQ        DX, R8
+	VMULPS      Z0, Z9, Z12
+	VFMADD231PS Z0, Z11, Z12
+	VMOVUPS     Z12, (R8)
+	ADDQ        DX, R8
+	VMULPS      Z1, Z9, Z12
+	VFMADD231PS Z0, Z11, Z12
+	VMOVUPS     Z12, (R8)
+	ADDQ        DX, R8
+	VMULPS      Z2, Z8, Z11
+	VFMADD231PS Z3, Z9, Z11
+	VFMADD231PS Z4, Z10, Z11
+	VMOVUPS     Z11, (R8)
+	ADDQ        DX, R8
+	VMULPS      Z5, Z8, Z8
+	VFMADD231PS Z6, Z9, Z8
+	VFMADD231PS Z7, Z10, Z8
+	VMOVUPS     Z8, (R8)
+	ADDQ        DX, R8
+	VMOVUPS     Z10, (R8)
+	ADDQ        $0x00000050, SI
+	DECQ        DI
+	JNZ         tile
+	VZEROUPPER
+	RET
+
+// func output4x4x16(dst *float32, strideH int, strideW int, src *float32, tiles *int, n int)
+// Requires: AVX, AVX512F
+TEXT ·output4x4x16(SB), NOSPLIT, $0-48
+	MOVQ    dst+0(FP), AX
+	MOVQ    strideH+8(FP), CX
+	MOVQ    strideW+16(FP), DX
+	MOVQ    src+24(FP), BX
+	MOVQ    tiles+32(FP), SI
+	MOVQ    n+40(FP), DI
+	SHLQ    $0x02, CX
+	SHLQ    $0x02, DX
+	VMOVUPS wino3f000000<>+0(SB), Z0
+	VMOVUPS winoc0000000<>+0(SB), Z1
+	VMOVUPS wino3e800000<>+0(SB), Z2
+	VMOVUPS wino40800000<>+0(SB), Z3
+	VMOVUPS wino3e000000<>+0(SB), Z4
+	VMOVUPS winoc1000000<>+0(SB), Z5
+
+tile:
+	MOVQ        (SI), R8
+	LEAQ        (AX)(R8*4), R8
+	MOVQ        8(SI), R9
+	VMOVUPS     (BX)(R9*4), Z6
+	MOVQ        56(SI), R9
+	VADDPS      (BX)(R9*4), Z6, Z6
+	MOVQ        104(SI), R9
+	VADDPS      (BX)(R9*4), Z6, Z6
+	MOVQ        152(SI), R9
+	VADDPS      (BX)(R9*4), Z6, Z6
+	MOVQ        200(SI), R9
+	VADDPS      (BX)(R9*4), Z6, Z6
+	MOVQ        16(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	MOVQ        64(SI), R9
+	VADDPS      (BX)(R9*4), Z7, Z7
+	MOVQ        112(SI), R9
+	VADDPS      (BX)(R9*4), Z7, Z7
+	MOVQ        160(SI), R9
+	VADDPS      (BX)(R9*4), Z7, Z7
+	MOVQ        208(SI), R9
+	VADDPS      (BX)(R9*4), Z7, Z7
+	MOVQ        24(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	MOVQ        72(SI), R9
+	VADDPS      (BX)(R9*4), Z8, Z8
+	MOVQ        120(SI), R9
+	VADDPS      (BX)(R9*4), Z8, Z8
+	MOVQ        168(SI), R9
+	VADDPS      (BX)(R9*4), Z8, Z8
+	MOVQ        216(SI), R9
+	VADDPS      (BX)(R9*4), Z8, Z8
+	MOVQ        32(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	MOVQ        80(SI), R9
+	VADDPS      (BX)(R9*4), Z9, Z9
+	MOVQ        128(SI), R9
+	VADDPS      (BX)(R9*4), Z9, Z9
+	MOVQ        176(SI), R9
+	VADDPS      (BX)(R9*4), Z9, Z9
+	MOVQ        224(SI), R9
+	VADDPS      (BX)(R9*4), Z9, Z9
+	MOVQ        40(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	MOVQ        88(SI), R9
+	VADDPS      (BX)(R9*4), Z10, Z10
+	MOVQ        136(SI), R9
+	VADDPS      (BX)(R9*4), Z10, Z10
+	MOVQ        184(SI), R9
+	VADDPS      (BX)(R9*4), Z10, Z10
+	MOVQ        232(SI), R9
+	VADDPS      (BX)(R9*4), Z10, Z10
+	MOVQ        48(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	MOVQ        96(SI), R9
+	VADDPS      (BX)(R9*4), Z11, Z11
+	MOVQ        144(SI), R9
+	VADDPS      (BX)(R9*4), Z11, Z11
+	MOVQ        192(SI), R9
+	VADDPS      (BX)(R9*4), Z11, Z11
+	MOVQ        240(SI), R9
+	VADDPS      (BX)(R9*4), Z11, Z11
+	VADDPS      Z8, Z7, Z12
+	VSUBPS      Z8, Z7, Z7
+	MOVQ        R8, R9
+	VADDPS      Z9, Z6, Z6
+	VADDPS      Z10, Z6, Z6
+	VADDPS      Z12, Z6, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Z7, Z6
+	VFMADD231PS Z0, Z9, Z6
+	VFMADD231PS Z1, Z10, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Z12, Z6
+	VFMADD231PS Z2, Z9, Z6
+	VFMADD231PS Z3, Z10, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VADDPS      Z7, Z11, Z6
+	VFMADD231PS Z4, Z9, Z6
+	VFMADD231PS Z5, Z10, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        CX, R8
+	MOVQ        56(SI), R9
+	VMOVUPS     (BX)(R9*4), Z6
+	MOVQ        104(SI), R9
+	VSUBPS      (BX)(R9*4), Z6, Z6
+	MOVQ        152(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	VFMADD231PS Z0, Z7, Z6
+	MOVQ        200(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	VFMADD231PS Z1, Z7, Z6
+	MOVQ        64(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	MOVQ        112(SI), R9
+	VSUBPS      (BX)(R9*4), Z7, Z7
+	MOVQ        160(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	VFMADD231PS Z0, Z8, Z7
+	MOVQ        208(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	VFMADD231PS Z1, Z8, Z7
+	MOVQ        72(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	MOVQ        120(SI), R9
+	VSUBPS      (BX)(R9*4), Z8, Z8
+	MOVQ        168(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z0, Z9, Z8
+	MOVQ        216(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z1, Z9, Z8
+	MOVQ        80(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	MOVQ        128(SI), R9
+	VSUBPS      (BX)(R9*4), Z9, Z9
+	MOVQ        176(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z0, Z10, Z9
+	MOVQ        224(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z1, Z10, Z9
+	MOVQ        88(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	MOVQ        136(SI), R9
+	VSUBPS      (BX)(R9*4), Z10, Z10
+	MOVQ        184(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z0, Z11, Z10
+	MOVQ        232(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z1, Z11, Z10
+	MOVQ        96(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	MOVQ        144(SI), R9
+	VSUBPS      (BX)(R9*4), Z11, Z11
+	MOVQ        192(SI), R9
+	VMOVUPS     (BX)(R9*4), Z12
+	VFMADD231PS Z0, Z12, Z11
+	MOVQ        240(SI), R9
+	VMOVUPS     (BX)(R9*4), Z12
+	VFMADD231PS Z1, Z12, Z11
+	VADDPS      Z8, Z7, Z12
+	VSUBPS      Z8, Z7, Z7
+	MOVQ        R8, R9
+	VADDPS      Z9, Z6, Z6
+	VADDPS      Z10, Z6, Z6
+	VADDPS      Z12, Z6, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Z7, Z6
+	VFMADD231PS Z0, Z9, Z6
+	VFMADD231PS Z1, Z10, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Z12, Z6
+	VFMADD231PS Z2, Z9, Z6
+	VFMADD231PS Z3, Z10, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VADDPS      Z7, Z11, Z6
+	VFMADD231PS Z4, Z9, Z6
+	VFMADD231PS Z5, Z10, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        CX, R8
+	MOVQ        56(SI), R9
+	VMOVUPS     (BX)(R9*4), Z6
+	MOVQ        104(SI), R9
+	VADDPS      (BX)(R9*4), Z6, Z6
+	MOVQ        152(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	VFMADD231PS Z2, Z7, Z6
+	MOVQ        200(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	VFMADD231PS Z3, Z7, Z6
+	MOVQ        64(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	MOVQ        112(SI), R9
+	VADDPS      (BX)(R9*4), Z7, Z7
+	MOVQ        160(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	VFMADD231PS Z2, Z8, Z7
+	MOVQ        208(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	VFMADD231PS Z3, Z8, Z7
+	MOVQ        72(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	MOVQ        120(SI), R9
+	VADDPS      (BX)(R9*4), Z8, Z8
+	MOVQ        168(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z2, Z9, Z8
+	MOVQ        216(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z3, Z9, Z8
+	MOVQ        80(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	MOVQ        128(SI), R9
+	VADDPS      (BX)(R9*4), Z9, Z9
+	MOVQ        176(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z2, Z10, Z9
+	MOVQ        224(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z3, Z10, Z9
+	MOVQ        88(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	MOVQ        136(SI), R9
+	VADDPS      (BX)(R9*4), Z10, Z10
+	MOVQ        184(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z2, Z11, Z10
+	MOVQ        232(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z3, Z11, Z10
+	MOVQ        96(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	MOVQ        144(SI), R9
+	VADDPS      (BX)(R9*4), Z11, Z11
+	MOVQ        192(SI), R9
+	VMOVUPS     (BX)(R9*4), Z12
+	VFMADD231PS Z2, Z12, Z11
+	MOVQ        240(SI), R9
+	VMOVUPS     (BX)(R9*4), Z12
+	VFMADD231PS Z3, Z12, Z11
+	VADDPS      Z8, Z7, Z12
+	VSUBPS      Z8, Z7, Z7
+	MOVQ        R8, R9
+	VADDPS      Z9, Z6, Z6
+	VADDPS      Z10, Z6, Z6
+	VADDPS      Z12, Z6, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Z7, Z6
+	VFMADD231PS Z0, Z9, Z6
+	VFMADD231PS Z1, Z10, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Z12, Z6
+	VFMADD231PS Z2, Z9, Z6
+	VFMADD231PS Z3, Z10, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VADDPS      Z7, Z11, Z6
+	VFMADD231PS Z4, Z9, Z6
+	VFMADD231PS Z5, Z10, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        CX, R8
+	MOVQ        56(SI), R9
+	VMOVUPS     (BX)(R9*4), Z6
+	MOVQ        104(SI), R9
+	VSUBPS      (BX)(R9*4), Z6, Z6
+	MOVQ        248(SI), R9
+	VADDPS      (BX)(R9*4), Z6, Z6
+	MOVQ        152(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	VFMADD231PS Z4, Z7, Z6
+	MOVQ        200(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	VFMADD231PS Z5, Z7, Z6
+	MOVQ        64(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	MOVQ        112(SI), R9
+	VSUBPS      (BX)(R9*4), Z7, Z7
+	MOVQ        256(SI), R9
+	VADDPS      (BX)(R9*4), Z7, Z7
+	MOVQ        160(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	VFMADD231PS Z4, Z8, Z7
+	MOVQ        208(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	VFMADD231PS Z5, Z8, Z7
+	MOVQ        72(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	MOVQ        120(SI), R9
+	VSUBPS      (BX)(R9*4), Z8, Z8
+	MOVQ        264(SI), R9
+	VADDPS      (BX)(R9*4), Z8, Z8
+	MOVQ        168(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z4, Z9, Z8
+	MOVQ        216(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z5, Z9, Z8
+	MOVQ        80(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	MOVQ        128(SI), R9
+	VSUBPS      (BX)(R9*4), Z9, Z9
+	MOVQ        272(SI), R9
+	VADDPS      (BX)(R9*4), Z9, Z9
+	MOVQ        176(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z4, Z10, Z9
+	MOVQ        224(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z5, Z10, Z9
+	MOVQ        88(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	MOVQ        136(SI), R9
+	VSUBPS      (BX)(R9*4), Z10, Z10
+	MOVQ        280(SI), R9
+	VADDPS      (BX)(R9*4), Z10, Z10
+	MOVQ        184(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z4, Z11, Z10
+	MOVQ        232(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z5, Z11, Z10
+	MOVQ        96(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	MOVQ        144(SI), R9
+	VSUBPS      (BX)(R9*4), Z11, Z11
+	MOVQ        288(SI), R9
+	VADDPS      (BX)(R9*4), Z11, Z11
+	MOVQ        192(SI), R9
+	VMOVUPS     (BX)(R9*4), Z12
+	VFMADD231PS Z4, Z12, Z11
+	MOVQ        240(SI), R9
+	VMOVUPS     (BX)(R9*4), Z12
+	VFMADD231PS Z5, Z12, Z11
+	VADDPS      Z8, Z7, Z12
+	VSUBPS      Z8, Z7, Z7
+	VADDPS      Z9, Z6, Z6
+	VADDPS      Z10, Z6, Z6
+	VADDPS      Z12, Z6, Z6
+	VMOVUPS     Z6, (R8)
+	ADDQ        DX, R8
+	VMOVAPS     Z7, Z6
+	VFMADD231PS Z0, Z9, Z6
+	VFMADD231PS Z1, Z10, Z6
+	VMOVUPS     Z6, (R8)
+	ADDQ        DX, R8
+	VMOVAPS     Z12, Z6
+	VFMADD231PS Z2, Z9, Z6
+	VFMADD231PS Z3, Z10, Z6
+	VMOVUPS     Z6, (R8)
+	ADDQ        DX, R8
+	VADDPS      Z7, Z11, Z6
+	VFMADD231PS Z4, Z9, Z6
+	VFMADD231PS Z5, Z10, Z6
+	VMOVUPS     Z6, (R8)
+	ADDQ        $0x00000128, SI
+	DECQ        DI
+	JNZ         tile
+	VZEROUPPER
+	RET
+
+// func outputGrad4x4x16(dst *float32, strideH int, strideW int, src *float32, tiles *int, n int)
+// Requires: AVX, AVX512F
+TEXT ·outputGrad4x4x16(SB), NOSPLIT, $0-48
+	MOVQ    dst+0(FP), AX
+	MOVQ    strideH+8(FP), CX
+	MOVQ    strideW+16(FP), DX
+	MOVQ    src+24(FP), BX
+	MOVQ    tiles+32(FP), SI
+	MOVQ    n+40(FP), DI
+	SHLQ    $0x02, CX
+	SHLQ    $0x02, DX
+	VMOVUPS wino3f000000<>+0(SB), Z0
+	VMOVUPS wino3e800000<>+0(SB), Z1
+	VMOVUPS wino3e000000<>+0(SB), Z2
+	VMOVUPS winoc0000000<>+0(SB), Z3
+	VMOVUPS wino40800000<>+0(SB), Z4
+	VMOVUPS winoc1000000<>+0(SB), Z5
+
+tile:
+	MOVQ        (SI), R8
+	LEAQ        (AX)(R8*4), R8
+	MOVQ        8(SI), R9
+	VMOVUPS     (BX)(R9*4), Z6
+	MOVQ        16(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	MOVQ        24(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	MOVQ        32(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VADDPS      Z8, Z6, Z10
+	VADDPS      Z9, Z7, Z11
+	MOVQ        R8, R9
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VADDPS      Z11, Z10, Z12
+	VMOVUPS     Z12, (R9)
+	ADDQ        DX, R9
+	VSUBPS      Z11, Z10, Z10
+	VMOVUPS     Z10, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Z6, Z10
+	VFMADD231PS Z0, Z7, Z10
+	VFMADD231PS Z1, Z8, Z10
+	VFMADD231PS Z2, Z9, Z10
+	VMOVUPS     Z10, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Z6, Z6
+	VFMADD231PS Z3, Z7, Z6
+	VFMADD231PS Z4, Z8, Z6
+	VFMADD231PS Z5, Z9, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z9, (R9)
+	ADDQ        CX, R8
+	MOVQ        8(SI), R9
+	VMOVUPS     (BX)(R9*4), Z6
+	MOVQ        40(SI), R9
+	VADDPS      (BX)(R9*4), Z6, Z6
+	MOVQ        72(SI), R9
+	VADDPS      (BX)(R9*4), Z6, Z6
+	MOVQ        104(SI), R9
+	VADDPS      (BX)(R9*4), Z6, Z6
+	MOVQ        16(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	MOVQ        48(SI), R9
+	VADDPS      (BX)(R9*4), Z7, Z7
+	MOVQ        80(SI), R9
+	VADDPS      (BX)(R9*4), Z7, Z7
+	MOVQ        112(SI), R9
+	VADDPS      (BX)(R9*4), Z7, Z7
+	MOVQ        24(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	MOVQ        56(SI), R9
+	VADDPS      (BX)(R9*4), Z8, Z8
+	MOVQ        88(SI), R9
+	VADDPS      (BX)(R9*4), Z8, Z8
+	MOVQ        120(SI), R9
+	VADDPS      (BX)(R9*4), Z8, Z8
+	MOVQ        32(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	MOVQ        64(SI), R9
+	VADDPS      (BX)(R9*4), Z9, Z9
+	MOVQ        96(SI), R9
+	VADDPS      (BX)(R9*4), Z9, Z9
+	MOVQ        128(SI), R9
+	VADDPS      (BX)(R9*4), Z9, Z9
+	VADDPS      Z8, Z6, Z10
+	VADDPS      Z9, Z7, Z11
+	MOVQ        R8, R9
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VADDPS      Z11, Z10, Z12
+	VMOVUPS     Z12, (R9)
+	ADDQ        DX, R9
+	VSUBPS      Z11, Z10, Z10
+	VMOVUPS     Z10, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Z6, Z10
+	VFMADD231PS Z0, Z7, Z10
+	VFMADD231PS Z1, Z8, Z10
+	VFMADD231PS Z2, Z9, Z10
+	VMOVUPS     Z10, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Z6, Z6
+	VFMADD231PS Z3, Z7, Z6
+	VFMADD231PS Z4, Z8, Z6
+	VFMADD231PS Z5, Z9, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z9, (R9)
+	ADDQ        CX, R8
+	MOVQ        8(SI), R9
+	VMOVUPS     (BX)(R9*4), Z6
+	MOVQ        40(SI), R9
+	VSUBPS      (BX)(R9*4), Z6, Z6
+	MOVQ        72(SI), R9
+	VADDPS      (BX)(R9*4), Z6, Z6
+	MOVQ        104(SI), R9
+	VSUBPS      (BX)(R9*4), Z6, Z6
+	MOVQ        16(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	MOVQ        48(SI), R9
+	VSUBPS      (BX)(R9*4), Z7, Z7
+	MOVQ        80(SI), R9
+	VADDPS      (BX)(R9*4), Z7, Z7
+	MOVQ        112(SI), R9
+	VSUBPS      (BX)(R9*4), Z7, Z7
+	MOVQ        24(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	MOVQ        56(SI), R9
+	VSUBPS      (BX)(R9*4), Z8, Z8
+	MOVQ        88(SI), R9
+	VADDPS      (BX)(R9*4), Z8, Z8
+	MOVQ        120(SI), R9
+	VSUBPS      (BX)(R9*4), Z8, Z8
+	MOVQ        32(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	MOVQ        64(SI), R9
+	VSUBPS      (BX)(R9*4), Z9, Z9
+	MOVQ        96(SI), R9
+	VADDPS      (BX)(R9*4), Z9, Z9
+	MOVQ        128(SI), R9
+	VSUBPS      (BX)(R9*4), Z9, Z9
+	VADDPS      Z8, Z6, Z10
+	VADDPS      Z9, Z7, Z11
+	MOVQ        R8, R9
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VADDPS      Z11, Z10, Z12
+	VMOVUPS     Z12, (R9)
+	ADDQ        DX, R9
+	VSUBPS      Z11, Z10, Z10
+	VMOVUPS     Z10, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Z6, Z10
+	VFMADD231PS Z0, Z7, Z10
+	VFMADD231PS Z1, Z8, Z10
+	VFMADD231PS Z2, Z9, Z10
+	VMOVUPS     Z10, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Z6, Z6
+	VFMADD231PS Z3, Z7, Z6
+	VFMADD231PS Z4, Z8, Z6
+	VFMADD231PS Z5, Z9, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z9, (R9)
+	ADDQ        CX, R8
+	MOVQ        8(SI), R9
+	VMOVUPS     (BX)(R9*4), Z6
+	MOVQ        40(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	VFMADD231PS Z0, Z7, Z6
+	MOVQ        72(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	VFMADD231PS Z1, Z7, Z6
+	MOVQ        104(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	VFMADD231PS Z2, Z7, Z6
+	MOVQ        16(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	MOVQ        48(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	VFMADD231PS Z0, Z8, Z7
+	MOVQ        80(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	VFMADD231PS Z1, Z8, Z7
+	MOVQ        112(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	VFMADD231PS Z2, Z8, Z7
+	MOVQ        24(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	MOVQ        56(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z0, Z9, Z8
+	MOVQ        88(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z1, Z9, Z8
+	MOVQ        120(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z2, Z9, Z8
+	MOVQ        32(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	MOVQ        64(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z0, Z10, Z9
+	MOVQ        96(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z1, Z10, Z9
+	MOVQ        128(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z2, Z10, Z9
+	VADDPS      Z8, Z6, Z10
+	VADDPS      Z9, Z7, Z11
+	MOVQ        R8, R9
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VADDPS      Z11, Z10, Z12
+	VMOVUPS     Z12, (R9)
+	ADDQ        DX, R9
+	VSUBPS      Z11, Z10, Z10
+	VMOVUPS     Z10, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Z6, Z10
+	VFMADD231PS Z0, Z7, Z10
+	VFMADD231PS Z1, Z8, Z10
+	VFMADD231PS Z2, Z9, Z10
+	VMOVUPS     Z10, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Z6, Z6
+	VFMADD231PS Z3, Z7, Z6
+	VFMADD231PS Z4, Z8, Z6
+	VFMADD231PS Z5, Z9, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z9, (R9)
+	ADDQ        CX, R8
+	MOVQ        8(SI), R9
+	VMOVUPS     (BX)(R9*4), Z6
+	MOVQ        40(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	VFMADD231PS Z3, Z7, Z6
+	MOVQ        72(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	VFMADD231PS Z4, Z7, Z6
+	MOVQ        104(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	VFMADD231PS Z5, Z7, Z6
+	MOVQ        16(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	MOVQ        48(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	VFMADD231PS Z3, Z8, Z7
+	MOVQ        80(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	VFMADD231PS Z4, Z8, Z7
+	MOVQ        112(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	VFMADD231PS Z5, Z8, Z7
+	MOVQ        24(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	MOVQ        56(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z3, Z9, Z8
+	MOVQ        88(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z4, Z9, Z8
+	MOVQ        120(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z5, Z9, Z8
+	MOVQ        32(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	MOVQ        64(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z3, Z10, Z9
+	MOVQ        96(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z4, Z10, Z9
+	MOVQ        128(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z5, Z10, Z9
+	VADDPS      Z8, Z6, Z10
+	VADDPS      Z9, Z7, Z11
+	MOVQ        R8, R9
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VADDPS      Z11, Z10, Z12
+	VMOVUPS     Z12, (R9)
+	ADDQ        DX, R9
+	VSUBPS      Z11, Z10, Z10
+	VMOVUPS     Z10, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Z6, Z10
+	VFMADD231PS Z0, Z7, Z10
+	VFMADD231PS Z1, Z8, Z10
+	VFMADD231PS Z2, Z9, Z10
+	VMOVUPS     Z10, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Z6, Z6
+	VFMADD231PS Z3, Z7, Z6
+	VFMADD231PS Z4, Z8, Z6
+	VFMADD231PS Z5, Z9, Z6
+	VMOVUPS     Z6, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z9, (R9)
+	ADDQ        CX, R8
+	MOVQ        104(SI), R9
+	VMOVUPS     (BX)(R9*4), Z6
+	MOVQ        112(SI), R9
+	VMOVUPS     (BX)(R9*4), Z7
+	MOVQ        120(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	MOVQ        128(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VADDPS      Z8, Z6, Z10
+	VADDPS      Z9, Z7, Z11
+	VMOVUPS     Z6, (R8)
+	ADDQ        DX, R8
+	VADDPS      Z11, Z10, Z12
+	VMOVUPS     Z12, (R8)
+	ADDQ        DX, R8
+	VSUBPS      Z11, Z10, Z10
+	VMOVUPS     Z10, (R8)
+	ADDQ        DX, R8
+	VMOVAPS     Z6, Z10
+	VFMADD231PS Z0, Z7, Z10
+	VFMADD231PS Z1, Z8, Z10
+	VFMADD231PS Z2, Z9, Z10
+	VMOVUPS     Z10, (R8)
+	ADDQ        DX, R8
+	VMOVAPS     Z6, Z6
+	VFMADD231PS Z3, Z7, Z6
+	VFMADD231PS Z4, Z8, Z6
+	VFMADD231PS Z5, Z9, Z6
+	VMOVUPS     Z6, (R8)
+	ADDQ        DX, R8
+	VMOVUPS     Z9, (R8)
+	ADDQ        $0x00000088, SI
+	DECQ        DI
+	JNZ         tile
+	VZEROUPPER
+	RET
+
+// func weightGrad4x4x16(dst *float32, strideH int, strideW int, src *float32, tiles *int, n int)
+// Requires: AVX, AVX512F
+TEXT ·weightGrad4x4x16(SB), NOSPLIT, $0-48
+	MOVQ    dst+0(FP), AX
+	MOVQ    strideH+8(FP), CX
+	MOVQ    strideW+16(FP), DX
+	MOVQ    src+24(FP), BX
+	MOVQ    tiles+32(FP), SI
+	MOVQ    n+40(FP), DI
+	SHLQ    $0x02, CX
+	SHLQ    $0x02, DX
+	VMOVUPS wino3eaaaaab<>+0(SB), Z0
+	VMOVUPS wino40088889<>+0(SB), Z1
+	VMOVUPS wino3d888889<>+0(SB), Z2
+	VMOVUPS winobeaaaaab<>+0(SB), Z3
+	VMOVUPS wino3f888889<>+0(SB), Z4
+	VMOVUPS winobe088889<>+0(SB), Z5
+	VMOVUPS wino3f088889<>+0(SB), Z6
+	VMOVUPS wino3e888889<>+0(SB), Z7
+
+tile:
+	MOVQ        (SI), R8
+	LEAQ        (AX)(R8*4), R8
+	MOVQ        8(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	MOVQ        56(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z0, Z9, Z8
+	MOVQ        104(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z0, Z9, Z8
+	MOVQ        152(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z1, Z9, Z8
+	MOVQ        200(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z2, Z9, Z8
+	MOVQ        16(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	MOVQ        64(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z0, Z10, Z9
+	MOVQ        112(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z0, Z10, Z9
+	MOVQ        160(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z1, Z10, Z9
+	MOVQ        208(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z2, Z10, Z9
+	MOVQ        24(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	MOVQ        72(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z0, Z11, Z10
+	MOVQ        120(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z0, Z11, Z10
+	MOVQ        168(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z1, Z11, Z10
+	MOVQ        216(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z2, Z11, Z10
+	MOVQ        32(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	MOVQ        80(SI), R9
+	VMOVUPS     (BX)(R9*4), Z12
+	VFMADD231PS Z0, Z12, Z11
+	MOVQ        128(SI), R9
+	VMOVUPS     (BX)(R9*4), Z12
+	VFMADD231PS Z0, Z12, Z11
+	MOVQ        176(SI), R9
+	VMOVUPS     (BX)(R9*4), Z12
+	VFMADD231PS Z1, Z12, Z11
+	MOVQ        224(SI), R9
+	VMOVUPS     (BX)(R9*4), Z12
+	VFMADD231PS Z2, Z12, Z11
+	MOVQ        40(SI), R9
+	VMOVUPS     (BX)(R9*4), Z12
+	MOVQ        88(SI), R9
+	VMOVUPS     (BX)(R9*4), Z13
+	VFMADD231PS Z0, Z13, Z12
+	MOVQ        136(SI), R9
+	VMOVUPS     (BX)(R9*4), Z13
+	VFMADD231PS Z0, Z13, Z12
+	MOVQ        184(SI), R9
+	VMOVUPS     (BX)(R9*4), Z13
+	VFMADD231PS Z1, Z13, Z12
+	MOVQ        232(SI), R9
+	VMOVUPS     (BX)(R9*4), Z13
+	VFMADD231PS Z2, Z13, Z12
+	MOVQ        48(SI), R9
+	VMOVUPS     (BX)(R9*4), Z13
+	MOVQ        96(SI), R9
+	VMOVUPS     (BX)(R9*4), Z14
+	VFMADD231PS Z0, Z14, Z13
+	MOVQ        144(SI), R9
+	VMOVUPS     (BX)(R9*4), Z14
+	VFMADD231PS Z0, Z14, Z13
+	MOVQ        192(SI), R9
+	VMOVUPS     (BX)(R9*4), Z14
+	VFMADD231PS Z1, Z14, Z13
+	MOVQ        240(SI), R9
+	VMOVUPS     (BX)(R9*4), Z14
+	VFMADD231PS Z2, Z14, Z13
+	VADDPS      Z10, Z9, Z14
+	VSUBPS      Z10, Z9, Z9
+	MOVQ        R8, R9
+	VMOVAPS     Z8, Z8
+	VFMADD231PS Z1, Z11, Z8
+	VFMADD231PS Z2, Z12, Z8
+	VFMADD231PS Z0, Z14, Z8
+	VMOVUPS     Z8, (R9)
+	ADDQ        DX, R9
+	VMULPS      Z4, Z11, Z8
+	VFMADD231PS Z5, Z12, Z8
+	VFMADD231PS Z0, Z9, Z8
+	VMOVUPS     Z8, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Z13, Z8
+	VFMADD231PS Z6, Z11, Z8
+	VFMADD231PS Z7, Z12, Z8
+	VFMADD231PS Z0, Z14, Z8
+	VMOVUPS     Z8, (R9)
+	ADDQ        CX, R8
+	MOVQ        56(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	VMULPS      Z0, Z8, Z8
+	MOVQ        104(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z3, Z9, Z8
+	MOVQ        152(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z4, Z9, Z8
+	MOVQ        200(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z5, Z9, Z8
+	MOVQ        64(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VMULPS      Z0, Z9, Z9
+	MOVQ        112(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z3, Z10, Z9
+	MOVQ        160(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z4, Z10, Z9
+	MOVQ        208(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z5, Z10, Z9
+	MOVQ        72(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VMULPS      Z0, Z10, Z10
+	MOVQ        120(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z3, Z11, Z10
+	MOVQ        168(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z4, Z11, Z10
+	MOVQ        216(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z5, Z11, Z10
+	MOVQ        80(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VMULPS      Z0, Z11, Z11
+	MOVQ        128(SI), R9
+	VMOVUPS     (BX)(R9*4), Z12
+	VFMADD231PS Z3, Z12, Z11
+	MOVQ        176(SI), R9
+	VMOVUPS     (BX)(R9*4), Z12
+	VFMADD231PS Z4, Z12, Z11
+	MOVQ        224(SI), R9
+	VMOVUPS     (BX)(R9*4), Z12
+	VFMADD231PS Z5, Z12, Z11
+	MOVQ        88(SI), R9
+	VMOVUPS     (BX)(R9*4), Z12
+	VMULPS      Z0, Z12, Z12
+	MOVQ        136(SI), R9
+	VMOVUPS     (BX)(R9*4), Z13
+	VFMADD231PS Z3, Z13, Z12
+	MOVQ        184(SI), R9
+	VMOVUPS     (BX)(R9*4), Z13
+	VFMADD231PS Z4, Z13, Z12
+	MOVQ        232(SI), R9
+	VMOVUPS     (BX)(R9*4), Z13
+	VFMADD231PS Z5, Z13, Z12
+	MOVQ        96(SI), R9
+	VMOVUPS     (BX)(R9*4), Z13
+	VMULPS      Z0, Z13, Z13
+	MOVQ        144(SI), R9
+	VMOVUPS     (BX)(R9*4), Z14
+	VFMADD231PS Z3, Z14, Z13
+	MOVQ        192(SI), R9
+	VMOVUPS     (BX)(R9*4), Z14
+	VFMADD231PS Z4, Z14, Z13
+	MOVQ        240(SI), R9
+	VMOVUPS     (BX)(R9*4), Z14
+	VFMADD231PS Z5, Z14, Z13
+	VADDPS      Z10, Z9, Z14
+	VSUBPS      Z10, Z9, Z9
+	MOVQ        R8, R9
+	VMOVAPS     Z8, Z8
+	VFMADD231PS Z1, Z11, Z8
+	VFMADD231PS Z2, Z12, Z8
+	VFMADD231PS Z0, Z14, Z8
+	VMOVUPS     Z8, (R9)
+	ADDQ        DX, R9
+	VMULPS      Z4, Z11, Z8
+	VFMADD231PS Z5, Z12, Z8
+	VFMADD231PS Z0, Z9, Z8
+	VMOVUPS     Z8, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Z13, Z8
+	VFMADD231PS Z6, Z11, Z8
+	VFMADD231PS Z7, Z12, Z8
+	VFMADD231PS Z0, Z14, Z8
+	VMOVUPS     Z8, (R9)
+	ADDQ        CX, R8
+	MOVQ        248(SI), R9
+	VMOVUPS     (BX)(R9*4), Z8
+	MOVQ        56(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z0, Z9, Z8
+	MOVQ        104(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z0, Z9, Z8
+	MOVQ        152(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z6, Z9, Z8
+	MOVQ        200(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	VFMADD231PS Z7, Z9, Z8
+	MOVQ        256(SI), R9
+	VMOVUPS     (BX)(R9*4), Z9
+	MOVQ        64(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z0, Z10, Z9
+	MOVQ        112(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z0, Z10, Z9
+	MOVQ        160(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z6, Z10, Z9
+	MOVQ        208(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	VFMADD231PS Z7, Z10, Z9
+	MOVQ        264(SI), R9
+	VMOVUPS     (BX)(R9*4), Z10
+	MOVQ        72(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z0, Z11, Z10
+	MOVQ        120(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z0, Z11, Z10
+	MOVQ        168(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z6, Z11, Z10
+	MOVQ        216(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	VFMADD231PS Z7, Z11, Z10
+	MOVQ        272(SI), R9
+	VMOVUPS     (BX)(R9*4), Z11
+	MOVQ        80(SI), R9
+	VMOVUPS     (BX)(R9*4), Z12
+	VFMADD231PS Z0, Z12, Z11
+	MOVQ        128(SI), R9
+	VMOVUPS     (BX)(R9*4), Z12
+	VFMADD231PS Z0, Z12, Z11
+	MOVQ        176(SI), R9
+	VMOVUPS     (BX)(R9*4), Z12
+	VFMADD231PS Z6, Z12, Z11
+	MOVQ        224(SI), R9
+	VMOVUPS     (BX)(R9*4), Z12
+	VFMADD231PS Z7, Z12, Z11
+	MOVQ        280(SI), R9
+	VMOVUPS     (BX)(R9*4), Z12
+	MOVQ        88(SI), R9
+	VMOVUPS     (BX)(R9*4), Z13
+	VFMADD231PS Z0, Z13, Z12
+	MOVQ        136(SI), R9
+	VMOVUPS     (BX)(R9*4), Z13
+	VFMADD231PS Z0, Z13, Z12
+	MOVQ        184(SI), R9
+	VMOVUPS     (BX)(R9*4), Z13
+	VFMADD231PS Z6, Z13, Z12
+	MOVQ        232(SI), R9
+	VMOVUPS     (BX)(R9*4), Z13
+	VFMADD231PS Z7, Z13, Z12
+	MOVQ        288(SI), R9
+	VMOVUPS     (BX)(R9*4), Z13
+	MOVQ        96(SI), R9
+	VMOVUPS     (BX)(R9*4), Z14
+	VFMADD231PS Z0, Z14, Z13
+	MOVQ        144(SI), R9
+	VMOVUPS     (BX)(R9*4), Z14
+	VFMADD231PS Z0, Z14, Z13
+	MOVQ        192(SI), R9
+	VMOVUPS     (BX)(R9*4), Z14
+	VFMADD231PS Z6, Z14, Z13
+	MOVQ        240(SI), R9
+	VMOVUPS     (BX)(R9*4), Z14
+	VFMADD231PS Z7, Z14, Z13
+	VADDPS      Z10, Z9, Z14
+	VSUBPS      Z10, Z9, Z9
+	VMOVAPS     Z8, Z8
+	VFMADD231PS Z1, Z11, Z8
+	VFMADD231PS Z2, Z12, Z8
+	VFMADD231PS Z0, Z14, Z8
+	VMOVUPS     Z8, (R8)
+	ADDQ        DX, R8
+	VMULPS      Z4, Z11, Z8
+	VFMADD231PS Z5, Z12, Z8
+	VFMADD231PS Z0, Z9, Z8
+	VMOVUPS     Z8, (R8)
+	ADDQ        DX, R8
+	VMOVAPS     Z13, Z8
+	VFMADD231PS Z6, Z11, Z8
+	VFMADD231PS Z7, Z12, Z8
+	VFMADD231PS Z0, Z14, Z8
+	VMOVUPS     Z8, (R8)
+	ADDQ        $0x00000128, SI
+	DECQ        DI
+	JNZ         tile
+	VZEROUPPER
+	RET
+
 // func input2x4x8(dst *float32, strideH int, strideW int, src *float32, tiles *int, n int)
 // Requires: AVX, FMA3
 TEXT ·input2x4x8(SB), NOSPLIT, $0-48
@@ -2878,6 +4839,1915 @@ tile:
 	VZEROUPPER
 	RET
 
+// func input4x4x8(dst *float32, strideH int, strideW int, src *float32, tiles *int, n int)
+// Requires: AVX, FMA3
+TEXT ·input4x4x8(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ strideH+8(FP), CX
+	MOVQ strideW+16(FP), DX
+	MOVQ src+24(FP), BX
+	MOVQ tiles+32(FP), SI
+	MOVQ n+40(FP), DI
+	SHLQ $0x02, CX
+	SHLQ $0x02, DX
+
+tile:
+	MOVQ        (SI), R8
+	LEAQ        (AX)(R8*4), R8
+	MOVQ        8(SI), R9
+	VMOVUPS     (BX)(R9*4), Y0
+	MOVQ        200(SI), R9
+	VADDPS      (BX)(R9*4), Y0, Y0
+	MOVQ        56(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS winobfc00000<>+0(SB), Y1, Y0
+	MOVQ        104(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS winoc0000000<>+0(SB), Y1, Y0
+	MOVQ        152(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS wino3fc00000<>+0(SB), Y1, Y0
+	MOVQ        16(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	MOVQ        208(SI), R9
+	VADDPS      (BX)(R9*4), Y1, Y1
+	MOVQ        64(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS winobfc00000<>+0(SB), Y2, Y1
+	MOVQ        112(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS winoc0000000<>+0(SB), Y2, Y1
+	MOVQ        160(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS wino3fc00000<>+0(SB), Y2, Y1
+	MOVQ        24(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	MOVQ        216(SI), R9
+	VADDPS      (BX)(R9*4), Y2, Y2
+	MOVQ        72(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS winobfc00000<>+0(SB), Y3, Y2
+	MOVQ        120(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS winoc0000000<>+0(SB), Y3, Y2
+	MOVQ        168(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS wino3fc00000<>+0(SB), Y3, Y2
+	MOVQ        32(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	MOVQ        224(SI), R9
+	VADDPS      (BX)(R9*4), Y3, Y3
+	MOVQ        80(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS winobfc00000<>+0(SB), Y4, Y3
+	MOVQ        128(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS winoc0000000<>+0(SB), Y4, Y3
+	MOVQ        176(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS wino3fc00000<>+0(SB), Y4, Y3
+	MOVQ        40(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	MOVQ        232(SI), R9
+	VADDPS      (BX)(R9*4), Y4, Y4
+	MOVQ        88(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	VFMADD231PS winobfc00000<>+0(SB), Y5, Y4
+	MOVQ        136(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	VFMADD231PS winoc0000000<>+0(SB), Y5, Y4
+	MOVQ        184(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	VFMADD231PS wino3fc00000<>+0(SB), Y5, Y4
+	MOVQ        48(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	MOVQ        240(SI), R9
+	VADDPS      (BX)(R9*4), Y5, Y5
+	MOVQ        96(SI), R9
+	VMOVUPS     (BX)(R9*4), Y6
+	VFMADD231PS winobfc00000<>+0(SB), Y6, Y5
+	MOVQ        144(SI), R9
+	VMOVUPS     (BX)(R9*4), Y6
+	VFMADD231PS winoc0000000<>+0(SB), Y6, Y5
+	MOVQ        192(SI), R9
+	VMOVUPS     (BX)(R9*4), Y6
+	VFMADD231PS wino3fc00000<>+0(SB), Y6, Y5
+	VSUBPS      Y3, Y1, Y6
+	VSUBPS      Y4, Y2, Y7
+	MOVQ        R8, R9
+	VADDPS      Y4, Y0, Y0
+	VFMADD231PS winoc0000000<>+0(SB), Y2, Y0
+	VFMADD231PS winobfc00000<>+0(SB), Y6, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VSUBPS      Y1, Y4, Y0
+	VFMADD231PS wino3f000000<>+0(SB), Y2, Y0
+	VFMADD231PS wino40200000<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMULPS      wino40200000<>+0(SB), Y2, Y0
+	VSUBPS      Y1, Y0, Y0
+	VSUBPS      Y4, Y0, Y0
+	VFMADD231PS winobf000000<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Y6, Y0
+	VFMADD231PS wino3f000000<>+0(SB), Y7, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMULPS      wino3f000000<>+0(SB), Y6, Y0
+	VSUBPS      Y7, Y0, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VADDPS      Y5, Y1, Y0
+	VFMADD231PS winoc0000000<>+0(SB), Y3, Y0
+	VFMADD231PS winobfc00000<>+0(SB), Y7, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        CX, R8
+	MOVQ        200(SI), R9
+	VMOVUPS     (BX)(R9*4), Y0
+	MOVQ        56(SI), R9
+	VSUBPS      (BX)(R9*4), Y0, Y0
+	MOVQ        104(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS wino3f000000<>+0(SB), Y1, Y0
+	MOVQ        152(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS wino40200000<>+0(SB), Y1, Y0
+	MOVQ        208(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	MOVQ        64(SI), R9
+	VSUBPS      (BX)(R9*4), Y1, Y1
+	MOVQ        112(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS wino3f000000<>+0(SB), Y2, Y1
+	MOVQ        160(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS wino40200000<>+0(SB), Y2, Y1
+	MOVQ        216(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	MOVQ        72(SI), R9
+	VSUBPS      (BX)(R9*4), Y2, Y2
+	MOVQ        120(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS wino3f000000<>+0(SB), Y3, Y2
+	MOVQ        168(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS wino40200000<>+0(SB), Y3, Y2
+	MOVQ        224(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	MOVQ        80(SI), R9
+	VSUBPS      (BX)(R9*4), Y3, Y3
+	MOVQ        128(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS wino3f000000<>+0(SB), Y4, Y3
+	MOVQ        176(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS wino40200000<>+0(SB), Y4, Y3
+	MOVQ        232(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	MOVQ        88(SI), R9
+	VSUBPS      (BX)(R9*4), Y4, Y4
+	MOVQ        136(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	VFMADD231PS wino3f000000<>+0(SB), Y5, Y4
+	MOVQ        184(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	VFMADD231PS wino40200000<>+0(SB), Y5, Y4
+	MOVQ        240(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	MOVQ        96(SI), R9
+	VSUBPS      (BX)(R9*4), Y5, Y5
+	MOVQ        144(SI), R9
+	VMOVUPS     (BX)(R9*4), Y6
+	VFMADD231PS wino3f000000<>+0(SB), Y6, Y5
+	MOVQ        192(SI), R9
+	VMOVUPS     (BX)(R9*4), Y6
+	VFMADD231PS wino40200000<>+0(SB), Y6, Y5
+	VSUBPS      Y3, Y1, Y6
+	VSUBPS      Y4, Y2, Y7
+	MOVQ        R8, R9
+	VADDPS      Y4, Y0, Y0
+	VFMADD231PS winoc0000000<>+0(SB), Y2, Y0
+	VFMADD231PS winobfc00000<>+0(SB), Y6, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VSUBPS      Y1, Y4, Y0
+	VFMADD231PS wino3f000000<>+0(SB), Y2, Y0
+	VFMADD231PS wino40200000<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMULPS      wino40200000<>+0(SB), Y2, Y0
+	VSUBPS      Y1, Y0, Y0
+	VSUBPS      Y4, Y0, Y0
+	VFMADD231PS winobf000000<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Y6, Y0
+	VFMADD231PS wino3f000000<>+0(SB), Y7, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMULPS      wino3f000000<>+0(SB), Y6, Y0
+	VSUBPS      Y7, Y0, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VADDPS      Y5, Y1, Y0
+	VFMADD231PS winoc0000000<>+0(SB), Y3, Y0
+	VFMADD231PS winobfc00000<>+0(SB), Y7, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        CX, R8
+	MOVQ        104(SI), R9
+	VMOVUPS     (BX)(R9*4), Y0
+	VMULPS      wino40200000<>+0(SB), Y0, Y0
+	MOVQ        56(SI), R9
+	VSUBPS      (BX)(R9*4), Y0, Y0
+	MOVQ        200(SI), R9
+	VSUBPS      (BX)(R9*4), Y0, Y0
+	MOVQ        152(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS winobf000000<>+0(SB), Y1, Y0
+	MOVQ        112(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VMULPS      wino40200000<>+0(SB), Y1, Y1
+	MOVQ        64(SI), R9
+	VSUBPS      (BX)(R9*4), Y1, Y1
+	MOVQ        208(SI), R9
+	VSUBPS      (BX)(R9*4), Y1, Y1
+	MOVQ        160(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS winobf000000<>+0(SB), Y2, Y1
+	MOVQ        120(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VMULPS      wino40200000<>+0(SB), Y2, Y2
+	MOVQ        72(SI), R9
+	VSUBPS      (BX)(R9*4), Y2, Y2
+	MOVQ        216(SI), R9
+	VSUBPS      (BX)(R9*4), Y2, Y2
+	MOVQ        168(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS winobf000000<>+0(SB), Y3, Y2
+	MOVQ        128(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VMULPS      wino40200000<>+0(SB), Y3, Y3
+	MOVQ        80(SI), R9
+	VSUBPS      (BX)(R9*4), Y3, Y3
+	MOVQ        224(SI), R9
+	VSUBPS      (BX)(R9*4), Y3, Y3
+	MOVQ        176(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS winobf000000<>+0(SB), Y4, Y3
+	MOVQ        136(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VMULPS      wino40200000<>+0(SB), Y4, Y4
+	MOVQ        88(SI), R9
+	VSUBPS      (BX)(R9*4), Y4, Y4
+	MOVQ        232(SI), R9
+	VSUBPS      (BX)(R9*4), Y4, Y4
+	MOVQ        184(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	VFMADD231PS winobf000000<>+0(SB), Y5, Y4
+	MOVQ        144(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	VMULPS      wino40200000<>+0(SB), Y5, Y5
+	MOVQ        96(SI), R9
+	VSUBPS      (BX)(R9*4), Y5, Y5
+	MOVQ        240(SI), R9
+	VSUBPS      (BX)(R9*4), Y5, Y5
+	MOVQ        192(SI), R9
+	VMOVUPS     (BX)(R9*4), Y6
+	VFMADD231PS winobf000000<>+0(SB), Y6, Y5
+	VSUBPS      Y3, Y1, Y6
+	VSUBPS      Y4, Y2, Y7
+	MOVQ        R8, R9
+	VADDPS      Y4, Y0, Y0
+	VFMADD231PS winoc0000000<>+0(SB), Y2, Y0
+	VFMADD231PS winobfc00000<>+0(SB), Y6, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VSUBPS      Y1, Y4, Y0
+	VFMADD231PS wino3f000000<>+0(SB), Y2, Y0
+	VFMADD231PS wino40200000<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMULPS      wino40200000<>+0(SB), Y2, Y0
+	VSUBPS      Y1, Y0, Y0
+	VSUBPS      Y4, Y0, Y0
+	VFMADD231PS winobf000000<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Y6, Y0
+	VFMADD231PS wino3f000000<>+0(SB), Y7, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMULPS      wino3f000000<>+0(SB), Y6, Y0
+	VSUBPS      Y7, Y0, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VADDPS      Y5, Y1, Y0
+	VFMADD231PS winoc0000000<>+0(SB), Y3, Y0
+	VFMADD231PS winobfc00000<>+0(SB), Y7, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        CX, R8
+	MOVQ        56(SI), R9
+	VMOVUPS     (BX)(R9*4), Y0
+	MOVQ        152(SI), R9
+	VSUBPS      (BX)(R9*4), Y0, Y0
+	MOVQ        104(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS wino3f000000<>+0(SB), Y1, Y0
+	MOVQ        200(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS winobf000000<>+0(SB), Y1, Y0
+	MOVQ        64(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	MOVQ        160(SI), R9
+	VSUBPS      (BX)(R9*4), Y1, Y1
+	MOVQ        112(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS wino3f000000<>+0(SB), Y2, Y1
+	MOVQ        208(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS winobf000000<>+0(SB), Y2, Y1
+	MOVQ        72(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	MOVQ        168(SI), R9
+	VSUBPS      (BX)(R9*4), Y2, Y2
+	MOVQ        120(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS wino3f000000<>+0(SB), Y3, Y2
+	MOVQ        216(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS winobf000000<>+0(SB), Y3, Y2
+	MOVQ        80(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	MOVQ        176(SI), R9
+	VSUBPS      (BX)(R9*4), Y3, Y3
+	MOVQ        128(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS wino3f000000<>+0(SB), Y4, Y3
+	MOVQ        224(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS winobf000000<>+0(SB), Y4, Y3
+	MOVQ        88(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	MOVQ        184(SI), R9
+	VSUBPS      (BX)(R9*4), Y4, Y4
+	MOVQ        136(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	VFMADD231PS wino3f000000<>+0(SB), Y5, Y4
+	MOVQ        232(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	VFMADD231PS winobf000000<>+0(SB), Y5, Y4
+	MOVQ        96(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	MOVQ        192(SI), R9
+	VSUBPS      (BX)(R9*4), Y5, Y5
+	MOVQ        144(SI), R9
+	VMOVUPS     (BX)(R9*4), Y6
+	VFMADD231PS wino3f000000<>+0(SB), Y6, Y5
+	MOVQ        240(SI), R9
+	VMOVUPS     (BX)(R9*4), Y6
+	VFMADD231PS winobf000000<>+0(SB), Y6, Y5
+	VSUBPS      Y3, Y1, Y6
+	VSUBPS      Y4, Y2, Y7
+	MOVQ        R8, R9
+	VADDPS      Y4, Y0, Y0
+	VFMADD231PS winoc0000000<>+0(SB), Y2, Y0
+	VFMADD231PS winobfc00000<>+0(SB), Y6, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VSUBPS      Y1, Y4, Y0
+	VFMADD231PS wino3f000000<>+0(SB), Y2, Y0
+	VFMADD231PS wino40200000<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMULPS      wino40200000<>+0(SB), Y2, Y0
+	VSUBPS      Y1, Y0, Y0
+	VSUBPS      Y4, Y0, Y0
+	VFMADD231PS winobf000000<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Y6, Y0
+	VFMADD231PS wino3f000000<>+0(SB), Y7, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMULPS      wino3f000000<>+0(SB), Y6, Y0
+	VSUBPS      Y7, Y0, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VADDPS      Y5, Y1, Y0
+	VFMADD231PS winoc0000000<>+0(SB), Y3, Y0
+	VFMADD231PS winobfc00000<>+0(SB), Y7, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        CX, R8
+	MOVQ        200(SI), R9
+	VMOVUPS     (BX)(R9*4), Y0
+	MOVQ        104(SI), R9
+	VSUBPS      (BX)(R9*4), Y0, Y0
+	MOVQ        56(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS wino3f000000<>+0(SB), Y1, Y0
+	MOVQ        152(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS winobf000000<>+0(SB), Y1, Y0
+	MOVQ        208(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	MOVQ        112(SI), R9
+	VSUBPS      (BX)(R9*4), Y1, Y1
+	MOVQ        64(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS wino3f000000<>+0(SB), Y2, Y1
+	MOVQ        160(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS winobf000000<>+0(SB), Y2, Y1
+	MOVQ        216(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	MOVQ        120(SI), R9
+	VSUBPS      (BX)(R9*4), Y2, Y2
+	MOVQ        72(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS wino3f000000<>+0(SB), Y3, Y2
+	MOVQ        168(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS winobf000000<>+0(SB), Y3, Y2
+	MOVQ        224(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	MOVQ        128(SI), R9
+	VSUBPS      (BX)(R9*4), Y3, Y3
+	MOVQ        80(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS wino3f000000<>+0(SB), Y4, Y3
+	MOVQ        176(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS winobf000000<>+0(SB), Y4, Y3
+	MOVQ        232(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	MOVQ        136(SI), R9
+	VSUBPS      (BX)(R9*4), Y4, Y4
+	MOVQ        88(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	VFMADD231PS wino3f000000<>+0(SB), Y5, Y4
+	MOVQ        184(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	VFMADD231PS winobf000000<>+0(SB), Y5, Y4
+	MOVQ        240(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	MOVQ        144(SI), R9
+	VSUBPS      (BX)(R9*4), Y5, Y5
+	MOVQ        96(SI), R9
+	VMOVUPS     (BX)(R9*4), Y6
+	VFMADD231PS wino3f000000<>+0(SB), Y6, Y5
+	MOVQ        192(SI), R9
+	VMOVUPS     (BX)(R9*4), Y6
+	VFMADD231PS winobf000000<>+0(SB), Y6, Y5
+	VSUBPS      Y3, Y1, Y6
+	VSUBPS      Y4, Y2, Y7
+	MOVQ        R8, R9
+	VADDPS      Y4, Y0, Y0
+	VFMADD231PS winoc0000000<>+0(SB), Y2, Y0
+	VFMADD231PS winobfc00000<>+0(SB), Y6, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VSUBPS      Y1, Y4, Y0
+	VFMADD231PS wino3f000000<>+0(SB), Y2, Y0
+	VFMADD231PS wino40200000<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMULPS      wino40200000<>+0(SB), Y2, Y0
+	VSUBPS      Y1, Y0, Y0
+	VSUBPS      Y4, Y0, Y0
+	VFMADD231PS winobf000000<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Y6, Y0
+	VFMADD231PS wino3f000000<>+0(SB), Y7, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMULPS      wino3f000000<>+0(SB), Y6, Y0
+	VSUBPS      Y7, Y0, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VADDPS      Y5, Y1, Y0
+	VFMADD231PS winoc0000000<>+0(SB), Y3, Y0
+	VFMADD231PS winobfc00000<>+0(SB), Y7, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        CX, R8
+	MOVQ        56(SI), R9
+	VMOVUPS     (BX)(R9*4), Y0
+	MOVQ        248(SI), R9
+	VADDPS      (BX)(R9*4), Y0, Y0
+	MOVQ        104(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS winobfc00000<>+0(SB), Y1, Y0
+	MOVQ        152(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS winoc0000000<>+0(SB), Y1, Y0
+	MOVQ        200(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS wino3fc00000<>+0(SB), Y1, Y0
+	MOVQ        64(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	MOVQ        256(SI), R9
+	VADDPS      (BX)(R9*4), Y1, Y1
+	MOVQ        112(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS winobfc00000<>+0(SB), Y2, Y1
+	MOVQ        160(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS winoc0000000<>+0(SB), Y2, Y1
+	MOVQ        208(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS wino3fc00000<>+0(SB), Y2, Y1
+	MOVQ        72(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	MOVQ        264(SI), R9
+	VADDPS      (BX)(R9*4), Y2, Y2
+	MOVQ        120(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS winobfc00000<>+0(SB), Y3, Y2
+	MOVQ        168(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS winoc0000000<>+0(SB), Y3, Y2
+	MOVQ        216(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS wino3fc00000<>+0(SB), Y3, Y2
+	MOVQ        80(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	MOVQ        272(SI), R9
+	VADDPS      (BX)(R9*4), Y3, Y3
+	MOVQ        128(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS winobfc00000<>+0(SB), Y4, Y3
+	MOVQ        176(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS winoc0000000<>+0(SB), Y4, Y3
+	MOVQ        224(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS wino3fc00000<>+0(SB), Y4, Y3
+	MOVQ        88(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	MOVQ        280(SI), R9
+	VADDPS      (BX)(R9*4), Y4, Y4
+	MOVQ        136(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	VFMADD231PS winobfc00000<>+0(SB), Y5, Y4
+	MOVQ        184(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	VFMADD231PS winoc0000000<>+0(SB), Y5, Y4
+	MOVQ        232(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	VFMADD231PS wino3fc00000<>+0(SB), Y5, Y4
+	MOVQ        96(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	MOVQ        288(SI), R9
+	VADDPS      (BX)(R9*4), Y5, Y5
+	MOVQ        144(SI), R9
+	VMOVUPS     (BX)(R9*4), Y6
+	VFMADD231PS winobfc00000<>+0(SB), Y6, Y5
+	MOVQ        192(SI), R9
+	VMOVUPS     (BX)(R9*4), Y6
+	VFMADD231PS winoc0000000<>+0(SB), Y6, Y5
+	MOVQ        240(SI), R9
+	VMOVUPS     (BX)(R9*4), Y6
+	VFMADD231PS wino3fc00000<>+0(SB), Y6, Y5
+	VSUBPS      Y3, Y1, Y6
+	VSUBPS      Y4, Y2, Y7
+	VADDPS      Y4, Y0, Y0
+	VFMADD231PS winoc0000000<>+0(SB), Y2, Y0
+	VFMADD231PS winobfc00000<>+0(SB), Y6, Y0
+	VMOVUPS     Y0, (R8)
+	ADDQ        DX, R8
+	VSUBPS      Y1, Y4, Y0
+	VFMADD231PS wino3f000000<>+0(SB), Y2, Y0
+	VFMADD231PS wino40200000<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, (R8)
+	ADDQ        DX, R8
+	VMULPS      wino40200000<>+0(SB), Y2, Y0
+	VSUBPS      Y1, Y0, Y0
+	VSUBPS      Y4, Y0, Y0
+	VFMADD231PS winobf000000<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, (R8)
+	ADDQ        DX, R8
+	VMOVAPS     Y6, Y0
+	VFMADD231PS wino3f000000<>+0(SB), Y7, Y0
+	VMOVUPS     Y0, (R8)
+	ADDQ        DX, R8
+	VMULPS      wino3f000000<>+0(SB), Y6, Y0
+	VSUBPS      Y7, Y0, Y0
+	VMOVUPS     Y0, (R8)
+	ADDQ        DX, R8
+	VADDPS      Y5, Y1, Y0
+	VFMADD231PS winoc0000000<>+0(SB), Y3, Y0
+	VFMADD231PS winobfc00000<>+0(SB), Y7, Y0
+	VMOVUPS     Y0, (R8)
+	ADDQ        $0x00000128, SI
+	DECQ        DI
+	JNZ         tile
+	VZEROUPPER
+	RET
+
+// func weight4x4x8(dst *float32, strideH int, strideW int, src *float32, tiles *int, n int)
+// Requires: AVX, FMA3
+TEXT ·weight4x4x8(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ strideH+8(FP), CX
+	MOVQ strideW+16(FP), DX
+	MOVQ src+24(FP), BX
+	MOVQ tiles+32(FP), SI
+	MOVQ n+40(FP), DI
+	SHLQ $0x02, CX
+	SHLQ $0x02, DX
+
+tile:
+	MOVQ        (SI), R8
+	LEAQ        (AX)(R8*4), R8
+	MOVQ        8(SI), R9
+	VMOVUPS     (BX)(R9*4), Y0
+	MOVQ        16(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	MOVQ        24(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VADDPS      Y2, Y0, Y3
+	MOVQ        R8, R9
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMULPS      wino3eaaaaab<>+0(SB), Y1, Y4
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y3, Y4
+	VMOVUPS     Y4, (R9)
+	ADDQ        DX, R9
+	VMULPS      winobeaaaaab<>+0(SB), Y1, Y4
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y3, Y4
+	VMOVUPS     Y4, (R9)
+	ADDQ        DX, R9
+	VMULPS      wino40088889<>+0(SB), Y0, Y3
+	VFMADD231PS wino3f888889<>+0(SB), Y1, Y3
+	VFMADD231PS wino3f088889<>+0(SB), Y2, Y3
+	VMOVUPS     Y3, (R9)
+	ADDQ        DX, R9
+	VMULPS      wino3d888889<>+0(SB), Y0, Y0
+	VFMADD231PS winobe088889<>+0(SB), Y1, Y0
+	VFMADD231PS wino3e888889<>+0(SB), Y2, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Y2, (R9)
+	ADDQ        CX, R8
+	MOVQ        8(SI), R9
+	VMOVUPS     (BX)(R9*4), Y0
+	VMULPS      wino3eaaaaab<>+0(SB), Y0, Y0
+	MOVQ        32(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y1, Y0
+	MOVQ        56(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y1, Y0
+	MOVQ        16(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VMULPS      wino3eaaaaab<>+0(SB), Y1, Y1
+	MOVQ        40(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y2, Y1
+	MOVQ        64(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y2, Y1
+	MOVQ        24(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VMULPS      wino3eaaaaab<>+0(SB), Y2, Y2
+	MOVQ        48(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y3, Y2
+	MOVQ        72(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y3, Y2
+	VADDPS      Y2, Y0, Y3
+	MOVQ        R8, R9
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMULPS      wino3eaaaaab<>+0(SB), Y1, Y4
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y3, Y4
+	VMOVUPS     Y4, (R9)
+	ADDQ        DX, R9
+	VMULPS      winobeaaaaab<>+0(SB), Y1, Y4
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y3, Y4
+	VMOVUPS     Y4, (R9)
+	ADDQ        DX, R9
+	VMULPS      wino40088889<>+0(SB), Y0, Y3
+	VFMADD231PS wino3f888889<>+0(SB), Y1, Y3
+	VFMADD231PS wino3f088889<>+0(SB), Y2, Y3
+	VMOVUPS     Y3, (R9)
+	ADDQ        DX, R9
+	VMULPS      wino3d888889<>+0(SB), Y0, Y0
+	VFMADD231PS winobe088889<>+0(SB), Y1, Y0
+	VFMADD231PS wino3e888889<>+0(SB), Y2, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Y2, (R9)
+	ADDQ        CX, R8
+	MOVQ        8(SI), R9
+	VMOVUPS     (BX)(R9*4), Y0
+	VMULPS      wino3eaaaaab<>+0(SB), Y0, Y0
+	MOVQ        32(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS winobeaaaaab<>+0(SB), Y1, Y0
+	MOVQ        56(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y1, Y0
+	MOVQ        16(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VMULPS      wino3eaaaaab<>+0(SB), Y1, Y1
+	MOVQ        40(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS winobeaaaaab<>+0(SB), Y2, Y1
+	MOVQ        64(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y2, Y1
+	MOVQ        24(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VMULPS      wino3eaaaaab<>+0(SB), Y2, Y2
+	MOVQ        48(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS winobeaaaaab<>+0(SB), Y3, Y2
+	MOVQ        72(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y3, Y2
+	VADDPS      Y2, Y0, Y3
+	MOVQ        R8, R9
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMULPS      wino3eaaaaab<>+0(SB), Y1, Y4
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y3, Y4
+	VMOVUPS     Y4, (R9)
+	ADDQ        DX, R9
+	VMULPS      winobeaaaaab<>+0(SB), Y1, Y4
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y3, Y4
+	VMOVUPS     Y4, (R9)
+	ADDQ        DX, R9
+	VMULPS      wino40088889<>+0(SB), Y0, Y3
+	VFMADD231PS wino3f888889<>+0(SB), Y1, Y3
+	VFMADD231PS wino3f088889<>+0(SB), Y2, Y3
+	VMOVUPS     Y3, (R9)
+	ADDQ        DX, R9
+	VMULPS      wino3d888889<>+0(SB), Y0, Y0
+	VFMADD231PS winobe088889<>+0(SB), Y1, Y0
+	VFMADD231PS wino3e888889<>+0(SB), Y2, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Y2, (R9)
+	ADDQ        CX, R8
+	MOVQ        8(SI), R9
+	VMOVUPS     (BX)(R9*4), Y0
+	VMULPS      wino40088889<>+0(SB), Y0, Y0
+	MOVQ        32(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS wino3f888889<>+0(SB), Y1, Y0
+	MOVQ        56(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS wino3f088889<>+0(SB), Y1, Y0
+	MOVQ        16(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VMULPS      wino40088889<>+0(SB), Y1, Y1
+	MOVQ        40(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS wino3f888889<>+0(SB), Y2, Y1
+	MOVQ        64(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS wino3f088889<>+0(SB), Y2, Y1
+	MOVQ        24(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VMULPS      wino40088889<>+0(SB), Y2, Y2
+	MOVQ        48(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS wino3f888889<>+0(SB), Y3, Y2
+	MOVQ        72(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS wino3f088889<>+0(SB), Y3, Y2
+	VADDPS      Y2, Y0, Y3
+	MOVQ        R8, R9
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMULPS      wino3eaaaaab<>+0(SB), Y1, Y4
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y3, Y4
+	VMOVUPS     Y4, (R9)
+	ADDQ        DX, R9
+	VMULPS      winobeaaaaab<>+0(SB), Y1, Y4
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y3, Y4
+	VMOVUPS     Y4, (R9)
+	ADDQ        DX, R9
+	VMULPS      wino40088889<>+0(SB), Y0, Y3
+	VFMADD231PS wino3f888889<>+0(SB), Y1, Y3
+	VFMADD231PS wino3f088889<>+0(SB), Y2, Y3
+	VMOVUPS     Y3, (R9)
+	ADDQ        DX, R9
+	VMULPS      wino3d888889<>+0(SB), Y0, Y0
+	VFMADD231PS winobe088889<>+0(SB), Y1, Y0
+	VFMADD231PS wino3e888889<>+0(SB), Y2, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Y2, (R9)
+	ADDQ        CX, R8
+	MOVQ        8(SI), R9
+	VMOVUPS     (BX)(R9*4), Y0
+	VMULPS      wino3d888889<>+0(SB), Y0, Y0
+	MOVQ        32(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS winobe088889<>+0(SB), Y1, Y0
+	MOVQ        56(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS wino3e888889<>+0(SB), Y1, Y0
+	MOVQ        16(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VMULPS      wino3d888889<>+0(SB), Y1, Y1
+	MOVQ        40(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS winobe088889<>+0(SB), Y2, Y1
+	MOVQ        64(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS wino3e888889<>+0(SB), Y2, Y1
+	MOVQ        24(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VMULPS      wino3d888889<>+0(SB), Y2, Y2
+	MOVQ        48(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS winobe088889<>+0(SB), Y3, Y2
+	MOVQ        72(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS wino3e888889<>+0(SB), Y3, Y2
+	VADDPS      Y2, Y0, Y3
+	MOVQ        R8, R9
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMULPS      wino3eaaaaab<>+0(SB), Y1, Y4
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y3, Y4
+	VMOVUPS     Y4, (R9)
+	ADDQ        DX, R9
+	VMULPS      winobeaaaaab<>+0(SB), Y1, Y4
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y3, Y4
+	VMOVUPS     Y4, (R9)
+	ADDQ        DX, R9
+	VMULPS      wino40088889<>+0(SB), Y0, Y3
+	VFMADD231PS wino3f888889<>+0(SB), Y1, Y3
+	VFMADD231PS wino3f088889<>+0(SB), Y2, Y3
+	VMOVUPS     Y3, (R9)
+	ADDQ        DX, R9
+	VMULPS      wino3d888889<>+0(SB), Y0, Y0
+	VFMADD231PS winobe088889<>+0(SB), Y1, Y0
+	VFMADD231PS wino3e888889<>+0(SB), Y2, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Y2, (R9)
+	ADDQ        CX, R8
+	MOVQ        56(SI), R9
+	VMOVUPS     (BX)(R9*4), Y0
+	MOVQ        64(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	MOVQ        72(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VADDPS      Y2, Y0, Y3
+	VMOVUPS     Y0, (R8)
+	ADDQ        DX, R8
+	VMULPS      wino3eaaaaab<>+0(SB), Y1, Y4
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y3, Y4
+	VMOVUPS     Y4, (R8)
+	ADDQ        DX, R8
+	VMULPS      winobeaaaaab<>+0(SB), Y1, Y4
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y3, Y4
+	VMOVUPS     Y4, (R8)
+	ADDQ        DX, R8
+	VMULPS      wino40088889<>+0(SB), Y0, Y3
+	VFMADD231PS wino3f888889<>+0(SB), Y1, Y3
+	VFMADD231PS wino3f088889<>+0(SB), Y2, Y3
+	VMOVUPS     Y3, (R8)
+	ADDQ        DX, R8
+	VMULPS      wino3d888889<>+0(SB), Y0, Y0
+	VFMADD231PS winobe088889<>+0(SB), Y1, Y0
+	VFMADD231PS wino3e888889<>+0(SB), Y2, Y0
+	VMOVUPS     Y0, (R8)
+	ADDQ        DX, R8
+	VMOVUPS     Y2, (R8)
+	ADDQ        $0x00000050, SI
+	DECQ        DI
+	JNZ         tile
+	VZEROUPPER
+	RET
+
+// func output4x4x8(dst *float32, strideH int, strideW int, src *float32, tiles *int, n int)
+// Requires: AVX, FMA3
+TEXT ·output4x4x8(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ strideH+8(FP), CX
+	MOVQ strideW+16(FP), DX
+	MOVQ src+24(FP), BX
+	MOVQ tiles+32(FP), SI
+	MOVQ n+40(FP), DI
+	SHLQ $0x02, CX
+	SHLQ $0x02, DX
+
+tile:
+	MOVQ        (SI), R8
+	LEAQ        (AX)(R8*4), R8
+	MOVQ        8(SI), R9
+	VMOVUPS     (BX)(R9*4), Y0
+	MOVQ        56(SI), R9
+	VADDPS      (BX)(R9*4), Y0, Y0
+	MOVQ        104(SI), R9
+	VADDPS      (BX)(R9*4), Y0, Y0
+	MOVQ        152(SI), R9
+	VADDPS      (BX)(R9*4), Y0, Y0
+	MOVQ        200(SI), R9
+	VADDPS      (BX)(R9*4), Y0, Y0
+	MOVQ        16(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	MOVQ        64(SI), R9
+	VADDPS      (BX)(R9*4), Y1, Y1
+	MOVQ        112(SI), R9
+	VADDPS      (BX)(R9*4), Y1, Y1
+	MOVQ        160(SI), R9
+	VADDPS      (BX)(R9*4), Y1, Y1
+	MOVQ        208(SI), R9
+	VADDPS      (BX)(R9*4), Y1, Y1
+	MOVQ        24(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	MOVQ        72(SI), R9
+	VADDPS      (BX)(R9*4), Y2, Y2
+	MOVQ        120(SI), R9
+	VADDPS      (BX)(R9*4), Y2, Y2
+	MOVQ        168(SI), R9
+	VADDPS      (BX)(R9*4), Y2, Y2
+	MOVQ        216(SI), R9
+	VADDPS      (BX)(R9*4), Y2, Y2
+	MOVQ        32(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	MOVQ        80(SI), R9
+	VADDPS      (BX)(R9*4), Y3, Y3
+	MOVQ        128(SI), R9
+	VADDPS      (BX)(R9*4), Y3, Y3
+	MOVQ        176(SI), R9
+	VADDPS      (BX)(R9*4), Y3, Y3
+	MOVQ        224(SI), R9
+	VADDPS      (BX)(R9*4), Y3, Y3
+	MOVQ        40(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	MOVQ        88(SI), R9
+	VADDPS      (BX)(R9*4), Y4, Y4
+	MOVQ        136(SI), R9
+	VADDPS      (BX)(R9*4), Y4, Y4
+	MOVQ        184(SI), R9
+	VADDPS      (BX)(R9*4), Y4, Y4
+	MOVQ        232(SI), R9
+	VADDPS      (BX)(R9*4), Y4, Y4
+	MOVQ        48(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	MOVQ        96(SI), R9
+	VADDPS      (BX)(R9*4), Y5, Y5
+	MOVQ        144(SI), R9
+	VADDPS      (BX)(R9*4), Y5, Y5
+	MOVQ        192(SI), R9
+	VADDPS      (BX)(R9*4), Y5, Y5
+	MOVQ        240(SI), R9
+	VADDPS      (BX)(R9*4), Y5, Y5
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	MOVQ        R8, R9
+	VADDPS      Y3, Y0, Y0
+	VADDPS      Y4, Y0, Y0
+	VADDPS      Y6, Y0, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Y1, Y0
+	VFMADD231PS wino3f000000<>+0(SB), Y3, Y0
+	VFMADD231PS winoc0000000<>+0(SB), Y4, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Y6, Y0
+	VFMADD231PS wino3e800000<>+0(SB), Y3, Y0
+	VFMADD231PS wino40800000<>+0(SB), Y4, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VADDPS      Y1, Y5, Y0
+	VFMADD231PS wino3e000000<>+0(SB), Y3, Y0
+	VFMADD231PS winoc1000000<>+0(SB), Y4, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        CX, R8
+	MOVQ        56(SI), R9
+	VMOVUPS     (BX)(R9*4), Y0
+	MOVQ        104(SI), R9
+	VSUBPS      (BX)(R9*4), Y0, Y0
+	MOVQ        152(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS wino3f000000<>+0(SB), Y1, Y0
+	MOVQ        200(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS winoc0000000<>+0(SB), Y1, Y0
+	MOVQ        64(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	MOVQ        112(SI), R9
+	VSUBPS      (BX)(R9*4), Y1, Y1
+	MOVQ        160(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS wino3f000000<>+0(SB), Y2, Y1
+	MOVQ        208(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS winoc0000000<>+0(SB), Y2, Y1
+	MOVQ        72(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	MOVQ        120(SI), R9
+	VSUBPS      (BX)(R9*4), Y2, Y2
+	MOVQ        168(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS wino3f000000<>+0(SB), Y3, Y2
+	MOVQ        216(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS winoc0000000<>+0(SB), Y3, Y2
+	MOVQ        80(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	MOVQ        128(SI), R9
+	VSUBPS      (BX)(R9*4), Y3, Y3
+	MOVQ        176(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS wino3f000000<>+0(SB), Y4, Y3
+	MOVQ        224(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS winoc0000000<>+0(SB), Y4, Y3
+	MOVQ        88(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	MOVQ        136(SI), R9
+	VSUBPS      (BX)(R9*4), Y4, Y4
+	MOVQ        184(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	VFMADD231PS wino3f000000<>+0(SB), Y5, Y4
+	MOVQ        232(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	VFMADD231PS winoc0000000<>+0(SB), Y5, Y4
+	MOVQ        96(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	MOVQ        144(SI), R9
+	VSUBPS      (BX)(R9*4), Y5, Y5
+	MOVQ        192(SI), R9
+	VMOVUPS     (BX)(R9*4), Y6
+	VFMADD231PS wino3f000000<>+0(SB), Y6, Y5
+	MOVQ        240(SI), R9
+	VMOVUPS     (BX)(R9*4), Y6
+	VFMADD231PS winoc0000000<>+0(SB), Y6, Y5
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	MOVQ        R8, R9
+	VADDPS      Y3, Y0, Y0
+	VADDPS      Y4, Y0, Y0
+	VADDPS      Y6, Y0, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Y1, Y0
+	VFMADD231PS wino3f000000<>+0(SB), Y3, Y0
+	VFMADD231PS winoc0000000<>+0(SB), Y4, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Y6, Y0
+	VFMADD231PS wino3e800000<>+0(SB), Y3, Y0
+	VFMADD231PS wino40800000<>+0(SB), Y4, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VADDPS      Y1, Y5, Y0
+	VFMADD231PS wino3e000000<>+0(SB), Y3, Y0
+	VFMADD231PS winoc1000000<>+0(SB), Y4, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        CX, R8
+	MOVQ        56(SI), R9
+	VMOVUPS     (BX)(R9*4), Y0
+	MOVQ        104(SI), R9
+	VADDPS      (BX)(R9*4), Y0, Y0
+	MOVQ        152(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS wino3e800000<>+0(SB), Y1, Y0
+	MOVQ        200(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS wino40800000<>+0(SB), Y1, Y0
+	MOVQ        64(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	MOVQ        112(SI), R9
+	VADDPS      (BX)(R9*4), Y1, Y1
+	MOVQ        160(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS wino3e800000<>+0(SB), Y2, Y1
+	MOVQ        208(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS wino40800000<>+0(SB), Y2, Y1
+	MOVQ        72(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	MOVQ        120(SI), R9
+	VADDPS      (BX)(R9*4), Y2, Y2
+	MOVQ        168(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS wino3e800000<>+0(SB), Y3, Y2
+	MOVQ        216(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS wino40800000<>+0(SB), Y3, Y2
+	MOVQ        80(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	MOVQ        128(SI), R9
+	VADDPS      (BX)(R9*4), Y3, Y3
+	MOVQ        176(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS wino3e800000<>+0(SB), Y4, Y3
+	MOVQ        224(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS wino40800000<>+0(SB), Y4, Y3
+	MOVQ        88(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	MOVQ        136(SI), R9
+	VADDPS      (BX)(R9*4), Y4, Y4
+	MOVQ        184(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	VFMADD231PS wino3e800000<>+0(SB), Y5, Y4
+	MOVQ        232(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	VFMADD231PS wino40800000<>+0(SB), Y5, Y4
+	MOVQ        96(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	MOVQ        144(SI), R9
+	VADDPS      (BX)(R9*4), Y5, Y5
+	MOVQ        192(SI), R9
+	VMOVUPS     (BX)(R9*4), Y6
+	VFMADD231PS wino3e800000<>+0(SB), Y6, Y5
+	MOVQ        240(SI), R9
+	VMOVUPS     (BX)(R9*4), Y6
+	VFMADD231PS wino40800000<>+0(SB), Y6, Y5
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	MOVQ        R8, R9
+	VADDPS      Y3, Y0, Y0
+	VADDPS      Y4, Y0, Y0
+	VADDPS      Y6, Y0, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Y1, Y0
+	VFMADD231PS wino3f000000<>+0(SB), Y3, Y0
+	VFMADD231PS winoc0000000<>+0(SB), Y4, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Y6, Y0
+	VFMADD231PS wino3e800000<>+0(SB), Y3, Y0
+	VFMADD231PS wino40800000<>+0(SB), Y4, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VADDPS      Y1, Y5, Y0
+	VFMADD231PS wino3e000000<>+0(SB), Y3, Y0
+	VFMADD231PS winoc1000000<>+0(SB), Y4, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        CX, R8
+	MOVQ        56(SI), R9
+	VMOVUPS     (BX)(R9*4), Y0
+	MOVQ        104(SI), R9
+	VSUBPS      (BX)(R9*4), Y0, Y0
+	MOVQ        248(SI), R9
+	VADDPS      (BX)(R9*4), Y0, Y0
+	MOVQ        152(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS wino3e000000<>+0(SB), Y1, Y0
+	MOVQ        200(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS winoc1000000<>+0(SB), Y1, Y0
+	MOVQ        64(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	MOVQ        112(SI), R9
+	VSUBPS      (BX)(R9*4), Y1, Y1
+	MOVQ        256(SI), R9
+	VADDPS      (BX)(R9*4), Y1, Y1
+	MOVQ        160(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS wino3e000000<>+0(SB), Y2, Y1
+	MOVQ        208(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS winoc1000000<>+0(SB), Y2, Y1
+	MOVQ        72(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	MOVQ        120(SI), R9
+	VSUBPS      (BX)(R9*4), Y2, Y2
+	MOVQ        264(SI), R9
+	VADDPS      (BX)(R9*4), Y2, Y2
+	MOVQ        168(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS wino3e000000<>+0(SB), Y3, Y2
+	MOVQ        216(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS winoc1000000<>+0(SB), Y3, Y2
+	MOVQ        80(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	MOVQ        128(SI), R9
+	VSUBPS      (BX)(R9*4), Y3, Y3
+	MOVQ        272(SI), R9
+	VADDPS      (BX)(R9*4), Y3, Y3
+	MOVQ        176(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS wino3e000000<>+0(SB), Y4, Y3
+	MOVQ        224(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS winoc1000000<>+0(SB), Y4, Y3
+	MOVQ        88(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	MOVQ        136(SI), R9
+	VSUBPS      (BX)(R9*4), Y4, Y4
+	MOVQ        280(SI), R9
+	VADDPS      (BX)(R9*4), Y4, Y4
+	MOVQ        184(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	VFMADD231PS wino3e000000<>+0(SB), Y5, Y4
+	MOVQ        232(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	VFMADD231PS winoc1000000<>+0(SB), Y5, Y4
+	MOVQ        96(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	MOVQ        144(SI), R9
+	VSUBPS      (BX)(R9*4), Y5, Y5
+	MOVQ        288(SI), R9
+	VADDPS      (BX)(R9*4), Y5, Y5
+	MOVQ        192(SI), R9
+	VMOVUPS     (BX)(R9*4), Y6
+	VFMADD231PS wino3e000000<>+0(SB), Y6, Y5
+	MOVQ        240(SI), R9
+	VMOVUPS     (BX)(R9*4), Y6
+	VFMADD231PS winoc1000000<>+0(SB), Y6, Y5
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	VADDPS      Y3, Y0, Y0
+	VADDPS      Y4, Y0, Y0
+	VADDPS      Y6, Y0, Y0
+	VMOVUPS     Y0, (R8)
+	ADDQ        DX, R8
+	VMOVAPS     Y1, Y0
+	VFMADD231PS wino3f000000<>+0(SB), Y3, Y0
+	VFMADD231PS winoc0000000<>+0(SB), Y4, Y0
+	VMOVUPS     Y0, (R8)
+	ADDQ        DX, R8
+	VMOVAPS     Y6, Y0
+	VFMADD231PS wino3e800000<>+0(SB), Y3, Y0
+	VFMADD231PS wino40800000<>+0(SB), Y4, Y0
+	VMOVUPS     Y0, (R8)
+	ADDQ        DX, R8
+	VADDPS      Y1, Y5, Y0
+	VFMADD231PS wino3e000000<>+0(SB), Y3, Y0
+	VFMADD231PS winoc1000000<>+0(SB), Y4, Y0
+	VMOVUPS     Y0, (R8)
+	ADDQ        $0x00000128, SI
+	DECQ        DI
+	JNZ         tile
+	VZEROUPPER
+	RET
+
+// func outputGrad4x4x8(dst *float32, strideH int, strideW int, src *float32, tiles *int, n int)
+// Requires: AVX, FMA3
+TEXT ·outputGrad4x4x8(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ strideH+8(FP), CX
+	MOVQ strideW+16(FP), DX
+	MOVQ src+24(FP), BX
+	MOVQ tiles+32(FP), SI
+	MOVQ n+40(FP), DI
+	SHLQ $0x02, CX
+	SHLQ $0x02, DX
+
+tile:
+	MOVQ        (SI), R8
+	LEAQ        (AX)(R8*4), R8
+	MOVQ        8(SI), R9
+	VMOVUPS     (BX)(R9*4), Y0
+	MOVQ        16(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	MOVQ        24(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	MOVQ        32(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VADDPS      Y2, Y0, Y4
+	VADDPS      Y3, Y1, Y5
+	MOVQ        R8, R9
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VADDPS      Y5, Y4, Y6
+	VMOVUPS     Y6, (R9)
+	ADDQ        DX, R9
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     Y4, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Y0, Y4
+	VFMADD231PS wino3f000000<>+0(SB), Y1, Y4
+	VFMADD231PS wino3e800000<>+0(SB), Y2, Y4
+	VFMADD231PS wino3e000000<>+0(SB), Y3, Y4
+	VMOVUPS     Y4, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Y0, Y0
+	VFMADD231PS winoc0000000<>+0(SB), Y1, Y0
+	VFMADD231PS wino40800000<>+0(SB), Y2, Y0
+	VFMADD231PS winoc1000000<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Y3, (R9)
+	ADDQ        CX, R8
+	MOVQ        8(SI), R9
+	VMOVUPS     (BX)(R9*4), Y0
+	MOVQ        40(SI), R9
+	VADDPS      (BX)(R9*4), Y0, Y0
+	MOVQ        72(SI), R9
+	VADDPS      (BX)(R9*4), Y0, Y0
+	MOVQ        104(SI), R9
+	VADDPS      (BX)(R9*4), Y0, Y0
+	MOVQ        16(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	MOVQ        48(SI), R9
+	VADDPS      (BX)(R9*4), Y1, Y1
+	MOVQ        80(SI), R9
+	VADDPS      (BX)(R9*4), Y1, Y1
+	MOVQ        112(SI), R9
+	VADDPS      (BX)(R9*4), Y1, Y1
+	MOVQ        24(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	MOVQ        56(SI), R9
+	VADDPS      (BX)(R9*4), Y2, Y2
+	MOVQ        88(SI), R9
+	VADDPS      (BX)(R9*4), Y2, Y2
+	MOVQ        120(SI), R9
+	VADDPS      (BX)(R9*4), Y2, Y2
+	MOVQ        32(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	MOVQ        64(SI), R9
+	VADDPS      (BX)(R9*4), Y3, Y3
+	MOVQ        96(SI), R9
+	VADDPS      (BX)(R9*4), Y3, Y3
+	MOVQ        128(SI), R9
+	VADDPS      (BX)(R9*4), Y3, Y3
+	VADDPS      Y2, Y0, Y4
+	VADDPS      Y3, Y1, Y5
+	MOVQ        R8, R9
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VADDPS      Y5, Y4, Y6
+	VMOVUPS     Y6, (R9)
+	ADDQ        DX, R9
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     Y4, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Y0, Y4
+	VFMADD231PS wino3f000000<>+0(SB), Y1, Y4
+	VFMADD231PS wino3e800000<>+0(SB), Y2, Y4
+	VFMADD231PS wino3e000000<>+0(SB), Y3, Y4
+	VMOVUPS     Y4, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Y0, Y0
+	VFMADD231PS winoc0000000<>+0(SB), Y1, Y0
+	VFMADD231PS wino40800000<>+0(SB), Y2, Y0
+	VFMADD231PS winoc1000000<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Y3, (R9)
+	ADDQ        CX, R8
+	MOVQ        8(SI), R9
+	VMOVUPS     (BX)(R9*4), Y0
+	MOVQ        40(SI), R9
+	VSUBPS      (BX)(R9*4), Y0, Y0
+	MOVQ        72(SI), R9
+	VADDPS      (BX)(R9*4), Y0, Y0
+	MOVQ        104(SI), R9
+	VSUBPS      (BX)(R9*4), Y0, Y0
+	MOVQ        16(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	MOVQ        48(SI), R9
+	VSUBPS      (BX)(R9*4), Y1, Y1
+	MOVQ        80(SI), R9
+	VADDPS      (BX)(R9*4), Y1, Y1
+	MOVQ        112(SI), R9
+	VSUBPS      (BX)(R9*4), Y1, Y1
+	MOVQ        24(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	MOVQ        56(SI), R9
+	VSUBPS      (BX)(R9*4), Y2, Y2
+	MOVQ        88(SI), R9
+	VADDPS      (BX)(R9*4), Y2, Y2
+	MOVQ        120(SI), R9
+	VSUBPS      (BX)(R9*4), Y2, Y2
+	MOVQ        32(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	MOVQ        64(SI), R9
+	VSUBPS      (BX)(R9*4), Y3, Y3
+	MOVQ        96(SI), R9
+	VADDPS      (BX)(R9*4), Y3, Y3
+	MOVQ        128(SI), R9
+	VSUBPS      (BX)(R9*4), Y3, Y3
+	VADDPS      Y2, Y0, Y4
+	VADDPS      Y3, Y1, Y5
+	MOVQ        R8, R9
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VADDPS      Y5, Y4, Y6
+	VMOVUPS     Y6, (R9)
+	ADDQ        DX, R9
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     Y4, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Y0, Y4
+	VFMADD231PS wino3f000000<>+0(SB), Y1, Y4
+	VFMADD231PS wino3e800000<>+0(SB), Y2, Y4
+	VFMADD231PS wino3e000000<>+0(SB), Y3, Y4
+	VMOVUPS     Y4, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Y0, Y0
+	VFMADD231PS winoc0000000<>+0(SB), Y1, Y0
+	VFMADD231PS wino40800000<>+0(SB), Y2, Y0
+	VFMADD231PS winoc1000000<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Y3, (R9)
+	ADDQ        CX, R8
+	MOVQ        8(SI), R9
+	VMOVUPS     (BX)(R9*4), Y0
+	MOVQ        40(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS wino3f000000<>+0(SB), Y1, Y0
+	MOVQ        72(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS wino3e800000<>+0(SB), Y1, Y0
+	MOVQ        104(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS wino3e000000<>+0(SB), Y1, Y0
+	MOVQ        16(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	MOVQ        48(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS wino3f000000<>+0(SB), Y2, Y1
+	MOVQ        80(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS wino3e800000<>+0(SB), Y2, Y1
+	MOVQ        112(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS wino3e000000<>+0(SB), Y2, Y1
+	MOVQ        24(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	MOVQ        56(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS wino3f000000<>+0(SB), Y3, Y2
+	MOVQ        88(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS wino3e800000<>+0(SB), Y3, Y2
+	MOVQ        120(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS wino3e000000<>+0(SB), Y3, Y2
+	MOVQ        32(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	MOVQ        64(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS wino3f000000<>+0(SB), Y4, Y3
+	MOVQ        96(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS wino3e800000<>+0(SB), Y4, Y3
+	MOVQ        128(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS wino3e000000<>+0(SB), Y4, Y3
+	VADDPS      Y2, Y0, Y4
+	VADDPS      Y3, Y1, Y5
+	MOVQ        R8, R9
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VADDPS      Y5, Y4, Y6
+	VMOVUPS     Y6, (R9)
+	ADDQ        DX, R9
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     Y4, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Y0, Y4
+	VFMADD231PS wino3f000000<>+0(SB), Y1, Y4
+	VFMADD231PS wino3e800000<>+0(SB), Y2, Y4
+	VFMADD231PS wino3e000000<>+0(SB), Y3, Y4
+	VMOVUPS     Y4, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Y0, Y0
+	VFMADD231PS winoc0000000<>+0(SB), Y1, Y0
+	VFMADD231PS wino40800000<>+0(SB), Y2, Y0
+	VFMADD231PS winoc1000000<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Y3, (R9)
+	ADDQ        CX, R8
+	MOVQ        8(SI), R9
+	VMOVUPS     (BX)(R9*4), Y0
+	MOVQ        40(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS winoc0000000<>+0(SB), Y1, Y0
+	MOVQ        72(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS wino40800000<>+0(SB), Y1, Y0
+	MOVQ        104(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS winoc1000000<>+0(SB), Y1, Y0
+	MOVQ        16(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	MOVQ        48(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS winoc0000000<>+0(SB), Y2, Y1
+	MOVQ        80(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS wino40800000<>+0(SB), Y2, Y1
+	MOVQ        112(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS winoc1000000<>+0(SB), Y2, Y1
+	MOVQ        24(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	MOVQ        56(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS winoc0000000<>+0(SB), Y3, Y2
+	MOVQ        88(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS wino40800000<>+0(SB), Y3, Y2
+	MOVQ        120(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS winoc1000000<>+0(SB), Y3, Y2
+	MOVQ        32(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	MOVQ        64(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS winoc0000000<>+0(SB), Y4, Y3
+	MOVQ        96(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS wino40800000<>+0(SB), Y4, Y3
+	MOVQ        128(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS winoc1000000<>+0(SB), Y4, Y3
+	VADDPS      Y2, Y0, Y4
+	VADDPS      Y3, Y1, Y5
+	MOVQ        R8, R9
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VADDPS      Y5, Y4, Y6
+	VMOVUPS     Y6, (R9)
+	ADDQ        DX, R9
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     Y4, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Y0, Y4
+	VFMADD231PS wino3f000000<>+0(SB), Y1, Y4
+	VFMADD231PS wino3e800000<>+0(SB), Y2, Y4
+	VFMADD231PS wino3e000000<>+0(SB), Y3, Y4
+	VMOVUPS     Y4, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Y0, Y0
+	VFMADD231PS winoc0000000<>+0(SB), Y1, Y0
+	VFMADD231PS wino40800000<>+0(SB), Y2, Y0
+	VFMADD231PS winoc1000000<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Y3, (R9)
+	ADDQ        CX, R8
+	MOVQ        104(SI), R9
+	VMOVUPS     (BX)(R9*4), Y0
+	MOVQ        112(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	MOVQ        120(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	MOVQ        128(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VADDPS      Y2, Y0, Y4
+	VADDPS      Y3, Y1, Y5
+	VMOVUPS     Y0, (R8)
+	ADDQ        DX, R8
+	VADDPS      Y5, Y4, Y6
+	VMOVUPS     Y6, (R8)
+	ADDQ        DX, R8
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     Y4, (R8)
+	ADDQ        DX, R8
+	VMOVAPS     Y0, Y4
+	VFMADD231PS wino3f000000<>+0(SB), Y1, Y4
+	VFMADD231PS wino3e800000<>+0(SB), Y2, Y4
+	VFMADD231PS wino3e000000<>+0(SB), Y3, Y4
+	VMOVUPS     Y4, (R8)
+	ADDQ        DX, R8
+	VMOVAPS     Y0, Y0
+	VFMADD231PS winoc0000000<>+0(SB), Y1, Y0
+	VFMADD231PS wino40800000<>+0(SB), Y2, Y0
+	VFMADD231PS winoc1000000<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, (R8)
+	ADDQ        DX, R8
+	VMOVUPS     Y3, (R8)
+	ADDQ        $0x00000088, SI
+	DECQ        DI
+	JNZ         tile
+	VZEROUPPER
+	RET
+
+// func weightGrad4x4x8(dst *float32, strideH int, strideW int, src *float32, tiles *int, n int)
+// Requires: AVX, FMA3
+TEXT ·weightGrad4x4x8(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ strideH+8(FP), CX
+	MOVQ strideW+16(FP), DX
+	MOVQ src+24(FP), BX
+	MOVQ tiles+32(FP), SI
+	MOVQ n+40(FP), DI
+	SHLQ $0x02, CX
+	SHLQ $0x02, DX
+
+tile:
+	MOVQ        (SI), R8
+	LEAQ        (AX)(R8*4), R8
+	MOVQ        8(SI), R9
+	VMOVUPS     (BX)(R9*4), Y0
+	MOVQ        56(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y1, Y0
+	MOVQ        104(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y1, Y0
+	MOVQ        152(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS wino40088889<>+0(SB), Y1, Y0
+	MOVQ        200(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS wino3d888889<>+0(SB), Y1, Y0
+	MOVQ        16(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	MOVQ        64(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y2, Y1
+	MOVQ        112(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y2, Y1
+	MOVQ        160(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS wino40088889<>+0(SB), Y2, Y1
+	MOVQ        208(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS wino3d888889<>+0(SB), Y2, Y1
+	MOVQ        24(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	MOVQ        72(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y3, Y2
+	MOVQ        120(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y3, Y2
+	MOVQ        168(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS wino40088889<>+0(SB), Y3, Y2
+	MOVQ        216(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS wino3d888889<>+0(SB), Y3, Y2
+	MOVQ        32(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	MOVQ        80(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y4, Y3
+	MOVQ        128(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y4, Y3
+	MOVQ        176(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS wino40088889<>+0(SB), Y4, Y3
+	MOVQ        224(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS wino3d888889<>+0(SB), Y4, Y3
+	MOVQ        40(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	MOVQ        88(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y5, Y4
+	MOVQ        136(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y5, Y4
+	MOVQ        184(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	VFMADD231PS wino40088889<>+0(SB), Y5, Y4
+	MOVQ        232(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	VFMADD231PS wino3d888889<>+0(SB), Y5, Y4
+	MOVQ        48(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	MOVQ        96(SI), R9
+	VMOVUPS     (BX)(R9*4), Y6
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y6, Y5
+	MOVQ        144(SI), R9
+	VMOVUPS     (BX)(R9*4), Y6
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y6, Y5
+	MOVQ        192(SI), R9
+	VMOVUPS     (BX)(R9*4), Y6
+	VFMADD231PS wino40088889<>+0(SB), Y6, Y5
+	MOVQ        240(SI), R9
+	VMOVUPS     (BX)(R9*4), Y6
+	VFMADD231PS wino3d888889<>+0(SB), Y6, Y5
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	MOVQ        R8, R9
+	VMOVAPS     Y0, Y0
+	VFMADD231PS wino40088889<>+0(SB), Y3, Y0
+	VFMADD231PS wino3d888889<>+0(SB), Y4, Y0
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y6, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMULPS      wino3f888889<>+0(SB), Y3, Y0
+	VFMADD231PS winobe088889<>+0(SB), Y4, Y0
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y1, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Y5, Y0
+	VFMADD231PS wino3f088889<>+0(SB), Y3, Y0
+	VFMADD231PS wino3e888889<>+0(SB), Y4, Y0
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y6, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        CX, R8
+	MOVQ        56(SI), R9
+	VMOVUPS     (BX)(R9*4), Y0
+	VMULPS      wino3eaaaaab<>+0(SB), Y0, Y0
+	MOVQ        104(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS winobeaaaaab<>+0(SB), Y1, Y0
+	MOVQ        152(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS wino3f888889<>+0(SB), Y1, Y0
+	MOVQ        200(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS winobe088889<>+0(SB), Y1, Y0
+	MOVQ        64(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VMULPS      wino3eaaaaab<>+0(SB), Y1, Y1
+	MOVQ        112(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS winobeaaaaab<>+0(SB), Y2, Y1
+	MOVQ        160(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS wino3f888889<>+0(SB), Y2, Y1
+	MOVQ        208(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS winobe088889<>+0(SB), Y2, Y1
+	MOVQ        72(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VMULPS      wino3eaaaaab<>+0(SB), Y2, Y2
+	MOVQ        120(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS winobeaaaaab<>+0(SB), Y3, Y2
+	MOVQ        168(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS wino3f888889<>+0(SB), Y3, Y2
+	MOVQ        216(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS winobe088889<>+0(SB), Y3, Y2
+	MOVQ        80(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VMULPS      wino3eaaaaab<>+0(SB), Y3, Y3
+	MOVQ        128(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS winobeaaaaab<>+0(SB), Y4, Y3
+	MOVQ        176(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS wino3f888889<>+0(SB), Y4, Y3
+	MOVQ        224(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS winobe088889<>+0(SB), Y4, Y3
+	MOVQ        88(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VMULPS      wino3eaaaaab<>+0(SB), Y4, Y4
+	MOVQ        136(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	VFMADD231PS winobeaaaaab<>+0(SB), Y5, Y4
+	MOVQ        184(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	VFMADD231PS wino3f888889<>+0(SB), Y5, Y4
+	MOVQ        232(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	VFMADD231PS winobe088889<>+0(SB), Y5, Y4
+	MOVQ        96(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	VMULPS      wino3eaaaaab<>+0(SB), Y5, Y5
+	MOVQ        144(SI), R9
+	VMOVUPS     (BX)(R9*4), Y6
+	VFMADD231PS winobeaaaaab<>+0(SB), Y6, Y5
+	MOVQ        192(SI), R9
+	VMOVUPS     (BX)(R9*4), Y6
+	VFMADD231PS wino3f888889<>+0(SB), Y6, Y5
+	MOVQ        240(SI), R9
+	VMOVUPS     (BX)(R9*4), Y6
+	VFMADD231PS winobe088889<>+0(SB), Y6, Y5
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	MOVQ        R8, R9
+	VMOVAPS     Y0, Y0
+	VFMADD231PS wino40088889<>+0(SB), Y3, Y0
+	VFMADD231PS wino3d888889<>+0(SB), Y4, Y0
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y6, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMULPS      wino3f888889<>+0(SB), Y3, Y0
+	VFMADD231PS winobe088889<>+0(SB), Y4, Y0
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y1, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	VMOVAPS     Y5, Y0
+	VFMADD231PS wino3f088889<>+0(SB), Y3, Y0
+	VFMADD231PS wino3e888889<>+0(SB), Y4, Y0
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y6, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        CX, R8
+	MOVQ        248(SI), R9
+	VMOVUPS     (BX)(R9*4), Y0
+	MOVQ        56(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y1, Y0
+	MOVQ        104(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y1, Y0
+	MOVQ        152(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS wino3f088889<>+0(SB), Y1, Y0
+	MOVQ        200(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	VFMADD231PS wino3e888889<>+0(SB), Y1, Y0
+	MOVQ        256(SI), R9
+	VMOVUPS     (BX)(R9*4), Y1
+	MOVQ        64(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y2, Y1
+	MOVQ        112(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y2, Y1
+	MOVQ        160(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS wino3f088889<>+0(SB), Y2, Y1
+	MOVQ        208(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	VFMADD231PS wino3e888889<>+0(SB), Y2, Y1
+	MOVQ        264(SI), R9
+	VMOVUPS     (BX)(R9*4), Y2
+	MOVQ        72(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y3, Y2
+	MOVQ        120(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y3, Y2
+	MOVQ        168(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS wino3f088889<>+0(SB), Y3, Y2
+	MOVQ        216(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	VFMADD231PS wino3e888889<>+0(SB), Y3, Y2
+	MOVQ        272(SI), R9
+	VMOVUPS     (BX)(R9*4), Y3
+	MOVQ        80(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y4, Y3
+	MOVQ        128(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y4, Y3
+	MOVQ        176(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS wino3f088889<>+0(SB), Y4, Y3
+	MOVQ        224(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	VFMADD231PS wino3e888889<>+0(SB), Y4, Y3
+	MOVQ        280(SI), R9
+	VMOVUPS     (BX)(R9*4), Y4
+	MOVQ        88(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y5, Y4
+	MOVQ        136(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y5, Y4
+	MOVQ        184(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	VFMADD231PS wino3f088889<>+0(SB), Y5, Y4
+	MOVQ        232(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	VFMADD231PS wino3e888889<>+0(SB), Y5, Y4
+	MOVQ        288(SI), R9
+	VMOVUPS     (BX)(R9*4), Y5
+	MOVQ        96(SI), R9
+	VMOVUPS     (BX)(R9*4), Y6
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y6, Y5
+	MOVQ        144(SI), R9
+	VMOVUPS     (BX)(R9*4), Y6
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y6, Y5
+	MOVQ        192(SI), R9
+	VMOVUPS     (BX)(R9*4), Y6
+	VFMADD231PS wino3f088889<>+0(SB), Y6, Y5
+	MOVQ        240(SI), R9
+	VMOVUPS     (BX)(R9*4), Y6
+	VFMADD231PS wino3e888889<>+0(SB), Y6, Y5
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	VMOVAPS     Y0, Y0
+	VFMADD231PS wino40088889<>+0(SB), Y3, Y0
+	VFMADD231PS wino3d888889<>+0(SB), Y4, Y0
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y6, Y0
+	VMOVUPS     Y0, (R8)
+	ADDQ        DX, R8
+	VMULPS      wino3f888889<>+0(SB), Y3, Y0
+	VFMADD231PS winobe088889<>+0(SB), Y4, Y0
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y1, Y0
+	VMOVUPS     Y0, (R8)
+	ADDQ        DX, R8
+	VMOVAPS     Y5, Y0
+	VFMADD231PS wino3f088889<>+0(SB), Y3, Y0
+	VFMADD231PS wino3e888889<>+0(SB), Y4, Y0
+	VFMADD231PS wino3eaaaaab<>+0(SB), Y6, Y0
+	VMOVUPS     Y0, (R8)
+	ADDQ        $0x00000128, SI
+	DECQ        DI
+	JNZ         tile
+	VZEROUPPER
+	RET
+
 // func scatter8x8(dst *float32, lanes *[8]int, blocks *int, src *float32, width int, n int, plus float32)
 // Requires: AVX
 TEXT ·scatter8x8(SB), NOSPLIT, $0-52
@@ -2964,4 +6834,43 @@ block:
 
 done:
 	VZEROUPPER
+	RET
+
+// func touch8(src *float32, lanes *[8]int, blocks *int, n int)
+// Requires: MMX+
+TEXT ·touch8(SB), NOSPLIT, $0-32
+	MOVQ src+0(FP), AX
+	MOVQ lanes+8(FP), CX
+	MOVQ (CX), DX
+	LEAQ (AX)(DX*4), DX
+	MOVQ 8(CX), BX
+	LEAQ (AX)(BX*4), BX
+	MOVQ 16(CX), SI
+	LEAQ (AX)(SI*4), SI
+	MOVQ 24(CX), DI
+	LEAQ (AX)(DI*4), DI
+	MOVQ 32(CX), R8
+	LEAQ (AX)(R8*4), R8
+	MOVQ 40(CX), R9
+	LEAQ (AX)(R9*4), R9
+	MOVQ 48(CX), R10
+	LEAQ (AX)(R10*4), R10
+	MOVQ 56(CX), CX
+	LEAQ (AX)(CX*4), CX
+	MOVQ blocks+16(FP), AX
+	MOVQ n+24(FP), R11
+
+block:
+	MOVQ       (AX), R12
+	PREFETCHT0 (DX)(R12*4)
+	PREFETCHT0 (BX)(R12*4)
+	PREFETCHT0 (SI)(R12*4)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 (R8)(R12*4)
+	PREFETCHT0 (R9)(R12*4)
+	PREFETCHT0 (R10)(R12*4)
+	PREFETCHT0 (CX)(R12*4)
+	ADDQ       $0x08, AX
+	DECQ       R11
+	JNZ        block
 	RET

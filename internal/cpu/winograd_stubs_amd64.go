@@ -64,6 +64,36 @@ func outputGradPairx16(dst *float32, strideH int, strideW int, src *float32, til
 //go:noescape
 func weightGradPairx16(dst *float32, strideH int, strideW int, src *float32, tiles *int, n int)
 
+// input4x4x16 transforms n > 0 tiles of 6×6 vectors of 16 elements into 6×6. tiles has 37 numbers for each: where in
+// dst its results begin, strideH and strideW apart, and where its vectors lie in src. It needs AVX-512F.
+//
+//go:noescape
+func input4x4x16(dst *float32, strideH int, strideW int, src *float32, tiles *int, n int)
+
+// weight4x4x16 transforms n > 0 tiles of 3×3 vectors of 16 elements into 6×6. tiles has 10 numbers for each: where in
+// dst its results begin, strideH and strideW apart, and where its vectors lie in src. It needs AVX-512F.
+//
+//go:noescape
+func weight4x4x16(dst *float32, strideH int, strideW int, src *float32, tiles *int, n int)
+
+// output4x4x16 transforms n > 0 tiles of 6×6 vectors of 16 elements into 4×4. tiles has 37 numbers for each: where in
+// dst its results begin, strideH and strideW apart, and where its vectors lie in src. It needs AVX-512F.
+//
+//go:noescape
+func output4x4x16(dst *float32, strideH int, strideW int, src *float32, tiles *int, n int)
+
+// outputGrad4x4x16 transforms n > 0 tiles of 4×4 vectors of 16 elements into 6×6. tiles has 17 numbers for each: where in
+// dst its results begin, strideH and strideW apart, and where its vectors lie in src. It needs AVX-512F.
+//
+//go:noescape
+func outputGrad4x4x16(dst *float32, strideH int, strideW int, src *float32, tiles *int, n int)
+
+// weightGrad4x4x16 transforms n > 0 tiles of 6×6 vectors of 16 elements into 3×3. tiles has 37 numbers for each: where in
+// dst its results begin, strideH and strideW apart, and where its vectors lie in src. It needs AVX-512F.
+//
+//go:noescape
+func weightGrad4x4x16(dst *float32, strideH int, strideW int, src *float32, tiles *int, n int)
+
 // input2x4x8 transforms n > 0 tiles of 4×6 vectors of 8 elements into 4×6. tiles has 25 numbers for each: where in
 // dst its results begin, strideH and strideW apart, and where its vectors lie in src. It needs AVX2 and FMA.
 //
@@ -124,8 +154,43 @@ func outputGradPairx8(dst *float32, strideH int, strideW int, src *float32, tile
 //go:noescape
 func weightGradPairx8(dst *float32, strideH int, strideW int, src *float32, tiles *int, n int)
 
+// input4x4x8 transforms n > 0 tiles of 6×6 vectors of 8 elements into 6×6. tiles has 37 numbers for each: where in
+// dst its results begin, strideH and strideW apart, and where its vectors lie in src. It needs AVX2 and FMA.
+//
+//go:noescape
+func input4x4x8(dst *float32, strideH int, strideW int, src *float32, tiles *int, n int)
+
+// weight4x4x8 transforms n > 0 tiles of 3×3 vectors of 8 elements into 6×6. tiles has 10 numbers for each: where in
+// dst its results begin, strideH and strideW apart, and where its vectors lie in src. It needs AVX2 and FMA.
+//
+//go:noescape
+func weight4x4x8(dst *float32, strideH int, strideW int, src *float32, tiles *int, n int)
+
+// output4x4x8 transforms n > 0 tiles of 6×6 vectors of 8 elements into 4×4. tiles has 37 numbers for each: where in
+// dst its results begin, strideH and strideW apart, and where its vectors lie in src. It needs AVX2 and FMA.
+//
+//go:noescape
+func output4x4x8(dst *float32, strideH int, strideW int, src *float32, tiles *int, n int)
+
+// outputGrad4x4x8 transforms n > 0 tiles of 4×4 vectors of 8 elements into 6×6. tiles has 17 numbers for each: where in
+// dst its results begin, strideH and strideW apart, and where its vectors lie in src. It needs AVX2 and FMA.
+//
+//go:noescape
+func outputGrad4x4x8(dst *float32, strideH int, strideW int, src *float32, tiles *int, n int)
+
+// weightGrad4x4x8 transforms n > 0 tiles of 6×6 vectors of 8 elements into 3×3. tiles has 37 numbers for each: where in
+// dst its results begin, strideH and strideW apart, and where its vectors lie in src. It needs AVX2 and FMA.
+//
+//go:noescape
+func weightGrad4x4x8(dst *float32, strideH int, strideW int, src *float32, tiles *int, n int)
+
 // scatter8x8 writes n blocks of eight elements of each of eight lanes:
 // dst[lanes[l]+blocks[b]+i] = src[(8·b+i)·width + l] + plus. It needs AVX2.
 //
 //go:noescape
 func scatter8x8(dst *float32, lanes *[8]int, blocks *int, src *float32, width int, n int, plus float32)
+
+// touch8 has n > 0 blocks of eight elements of each of eight lanes fetched into the first cache: src[lanes[l]+blocks[b]+i]. They may lie anywhere.
+//
+//go:noescape
+func touch8(src *float32, lanes *[8]int, blocks *int, n int)

@@ -1,7 +1,6 @@
 package cpu
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"runtime"
@@ -52,26 +51,25 @@ func newPasses(g backend.ConvGeom, seed uint64) *passes {
 var passNames = []string{"forward", "input gradient", "weight gradient"}
 
 // winograd runs a pass. What it forgets to write is NaN, and so is what lies behind the result.
-func (p *passes) winograd(t *testing.T, pass int) []float32 {
+func (p *passes) winograd(t *testing.T, pass pass) []float32 {
 	t.Helper()
-	wi := p.be.winogradFor(p.g)
-	if wi == nil {
+	schemes := p.be.schemesFor(p.g)
+	if len(schemes) == 0 {
 		t.Fatalf("%+v: no algorithm", p.g)
 	}
+	wi := p.be.newWinograd(schemes[0], p.g, pass)
+	wi.weight = p.w
 	whole := make([]float32, p.elements[pass]+64)
 	for i := range whole {
 		whole[i] = float32(math.NaN())
 	}
 	dst := whole[:p.elements[pass]:p.elements[pass]]
 	switch pass {
-	case 0:
-		wi.weight, wi.laneK, wi.laneC = p.w, wi.c*9, 9
+	case forward:
 		wi.convolve(dst, p.x, p.bias)
-	case 1:
-		wi.weight, wi.laneK, wi.laneC = p.w, 9, wi.c*9
-		wi.turn()
+	case inputGrad:
 		wi.convolve(dst, p.y, nil)
-	case 2:
+	case weightGrad:
 		wi.weightGrad(dst, p.y, p.x)
 	}
 	for i, v := range whole[len(dst):] {
@@ -83,7 +81,7 @@ func (p *passes) winograd(t *testing.T, pass int) []float32 {
 }
 
 // plain runs a pass by the plain sum in float64.
-func (p *passes) plain(pass int) []float64 {
+func (p *passes) plain(pass pass) []float64 {
 	array := func(s []float32) backend.Array {
 		a := backend.Array{Buffer: p.be.NewBuffer(backend.Float64, len(s)), Len: len(s)}
 		for i, d := 0, data[float64](a); i < len(s); i++ {
@@ -93,11 +91,11 @@ func (p *passes) plain(pass int) []float64 {
 	}
 	dst := array(make([]float32, p.elements[pass]))
 	switch pass {
-	case 0:
+	case forward:
 		p.be.Conv2d(dst, array(p.x), array(p.w), backend.Array{}, array(p.bias), p.g)
-	case 1:
+	case inputGrad:
 		p.be.Conv2dInputGrad(dst, array(p.y), array(p.w), p.g)
-	case 2:
+	case weightGrad:
 		p.be.Conv2dWeightGrad(dst, array(p.y), array(p.x), p.g)
 	}
 	return data[float64](dst)
@@ -144,20 +142,27 @@ var winogradWant = sync.OnceValue(func() (want [][3][]float64) {
 })
 
 // testWinograd compares all passes with float64.
-func testWinograd(t *testing.T) {
+func testWinograd(t *testing.T, precision backend.Precision, bound float64) {
+	t.Helper()
 	for i, g := range winogradShapes {
 		p := newPasses(g, uint64(i))
-		for pass, name := range passNames {
-			if got := distance(p.winograd(t, pass), winogradWant()[i][pass]); !(got <= 1e-6) {
-				t.Errorf("%+v: %s: got a relative error of %.2g, want 1e-6 at most", p.g, name, got)
+		p.be.SetPrecision(precision)
+		for j, name := range passNames {
+			if got := distance(p.winograd(t, pass(j)), winogradWant()[i][j]); !(got <= bound) {
+				t.Errorf("%+v, precision %d: %s: got a relative error of %.2g, want %g at most", p.g, precision, name, got, bound)
 			}
 		}
 	}
 }
 
-func TestWinograd(t *testing.T) { testWinograd(t) }
+func TestWinograd(t *testing.T) {
+	for p, bound := range []float64{1e-6, 5e-6, 1e-2} {
+		testWinograd(t, backend.Precision(p), bound)
+	}
+}
 
-// The bound of float32's highest precision, 1e-6, holds with something to spare for 256 channels and for 256 tiles.
+// The bounds of the precisions hold with something to spare for 256 channels and for 256 tiles, whether the inputs come from a
+// ReLU or, as gradients, do not.
 func TestWinogradError(t *testing.T) {
 	for _, g := range []backend.ConvGeom{
 		{N: 1, C: 256, H: 8, W: 8, K: 256, PadH: 1, PadW: 1},
@@ -165,11 +170,15 @@ func TestWinogradError(t *testing.T) {
 		{N: 32, C: 20, H: 8, W: 8, K: 16, PadH: 1, PadW: 1},
 	} {
 		p := newPasses(g, 1)
-		for pass, name := range passNames {
-			got := distance(p.winograd(t, pass), p.plain(pass))
-			t.Logf("%d channels, %d×%d pixels: %s: relative error %.2g", g.C, g.H, g.W, name, got)
-			if !(got <= 7e-7) {
-				t.Errorf("%+v: %s: got a relative error of %.2g, want 7e-7 at most", p.g, name, got)
+		for i, name := range passNames {
+			want := p.plain(pass(i))
+			for precision, bound := range []float64{7e-7, 2e-6, 9e-3} {
+				p.be.SetPrecision(backend.Precision(precision))
+				got := distance(p.winograd(t, pass(i)), want)
+				t.Logf("%d channels, %d×%d pixels: %s, %s precision: relative error %.2g", g.C, g.H, g.W, name, precisionNames[precision], got)
+				if !(got <= bound) {
+					t.Errorf("%+v: %s, %s precision: got a relative error of %.2g, want %g at most", p.g, name, precisionNames[precision], got, bound)
+				}
 			}
 		}
 	}
@@ -191,6 +200,12 @@ func (p *passes) eachProduct(f func(y, x, w int)) {
 
 // Every output that depends on a NaN or an infinity is not finite; outputs of other tiles are as they were.
 func TestWinogradKeepsNaN(t *testing.T) {
+	for p, name := range precisionNames {
+		t.Run(name, func(t *testing.T) { testWinogradKeepsNaN(t, backend.Precision(p)) })
+	}
+}
+
+func testWinogradKeepsNaN(t *testing.T, precision backend.Precision) {
 	for _, g := range []backend.ConvGeom{
 		{N: 2, C: 3, H: 7, W: 10, K: 3, PadH: 1, PadW: 1},
 		{N: 2, C: 3, H: 2, W: 2, K: 3, PadH: 1, PadW: 1},
@@ -198,28 +213,29 @@ func TestWinogradKeepsNaN(t *testing.T) {
 		for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
 			for at := range g.H * g.W {
 				p := newPasses(g, 3)
+				p.be.SetPrecision(precision)
 				before := [3][]float32{p.winograd(t, 0), p.winograd(t, 1), p.winograd(t, 2)}
 				i := (p.g.C+1)*g.H*g.W + at // the second image's second channel
 				p.x[i], p.y[i] = float32(bad), float32(bad)
 				var wanted [3][]bool // the results that depend on it
-				for pass, n := range p.elements {
-					wanted[pass] = make([]bool, n)
+				for k, n := range p.elements {
+					wanted[k] = make([]bool, n)
 				}
 				p.eachProduct(func(y, x, w int) {
 					wanted[0][y] = wanted[0][y] || x == i
 					wanted[1][x] = wanted[1][x] || y == i
 					wanted[2][w] = wanted[2][w] || x == i || y == i
 				})
-				for pass := range before {
-					for j, v := range p.winograd(t, pass) {
+				for k := range before {
+					for j, v := range p.winograd(t, pass(k)) {
 						finite := !math.IsNaN(float64(v)) && !math.IsInf(float64(v), 0)
 						switch {
-						case finite && wanted[pass][j]:
-							t.Fatalf("%+v: %v at %d: %s: element %d: got %v", p.g, bad, at, passNames[pass], j, v)
-						case finite && v != before[pass][j]:
-							t.Fatalf("%+v: %v at %d: %s: element %d: got %v, without it %v", p.g, bad, at, passNames[pass], j, v, before[pass][j])
-						case !finite && pass < 2 && j < p.elements[pass]/2:
-							t.Fatalf("%+v: %v at %d: %s: element %d of the other image: got %v", p.g, bad, at, passNames[pass], j, v)
+						case finite && wanted[k][j]:
+							t.Fatalf("%+v: %v at %d: %s: element %d: got %v", p.g, bad, at, passNames[k], j, v)
+						case finite && v != before[k][j]:
+							t.Fatalf("%+v: %v at %d: %s: element %d: got %v, without it %v", p.g, bad, at, passNames[k], j, v, before[k][j])
+						case !finite && k < 2 && j < p.elements[k]/2:
+							t.Fatalf("%+v: %v at %d: %s: element %d of the other image: got %v", p.g, bad, at, passNames[k], j, v)
 						}
 					}
 				}
@@ -235,12 +251,12 @@ func TestWinogradIsTheSameOnAnyNumberOfCores(t *testing.T) {
 		var want [3][]float32
 		for _, cores := range []int{1, 2, 3, 7} {
 			runtime.GOMAXPROCS(cores)
-			for pass, name := range passNames {
-				got := p.winograd(t, pass)
-				if want[pass] == nil {
-					want[pass] = got
+			for j, name := range passNames {
+				got := p.winograd(t, pass(j))
+				if want[j] == nil {
+					want[j] = got
 				}
-				if !slices.Equal(got, want[pass]) {
+				if !slices.Equal(got, want[j]) {
 					t.Errorf("%+v: %s on %d cores differs from that on one", p.g, name, cores)
 				}
 			}
@@ -248,27 +264,51 @@ func TestWinogradIsTheSameOnAnyNumberOfCores(t *testing.T) {
 	}
 }
 
-// TestWinogradPays states for which convolutions the algorithm is chosen.
-func TestWinogradPays(t *testing.T) {
+// TestAlgorithm states which algorithm serves the convolutions of VGG16, and where there is no other than the plain sum.
+func TestAlgorithm(t *testing.T) {
+	if Level() == "amx" {
+		t.Skip("the level amx has a rule of its own, which TestAMX states")
+	}
 	vgg := func(c, k, h int) backend.ConvGeom {
 		return backend.ConvGeom{N: 64, C: c, H: h, W: h, K: k, PadH: 1, PadW: 1}
 	}
 	for _, row := range []struct {
 		name string
 		g    backend.ConvGeom
-		want string // of the three passes, those that it serves
+		want [3]string // of the passes with the highest precision
+		high string    // instead of "winograd 2x4", if that is not its own
 	}{
-		{"64 to 64 channels, 32×32", vgg(64, 64, 32), "[true true true]"},
-		{"512 to 512 channels, 2×2", vgg(512, 512, 2), "[true true true]"},
-		{"three channels", vgg(3, 64, 32), "[false false false]"},
-		{"one image", backend.ConvGeom{N: 1, C: 64, H: 32, W: 32, K: 64, PadH: 1, PadW: 1}, "[false false true]"},
-		{"one pixel", backend.ConvGeom{N: 64, C: 64, H: 1, W: 1, K: 64, PadH: 1, PadW: 1}, "[false false false]"},
+		{"3 to 64 channels, 32×32", vgg(3, 64, 32), [3]string{"direct", "few inputs", "direct"}, ""},
+		{"64 to 64 channels, 32×32", vgg(64, 64, 32), [3]string{"winograd 2x4", "winograd 2x4", "winograd 2x4"}, "winograd 4x4"},
+		{"64 to 128 channels, 16×16", vgg(64, 128, 16), [3]string{"winograd 2x4", "winograd 2x4", "winograd 2x4"}, "winograd 4x4"},
+		{"256 to 256 channels, 8×8", vgg(256, 256, 8), [3]string{"winograd 2x4", "winograd 2x4", "winograd 2x4"}, "winograd 4x4"},
+		{"512 to 512 channels, 4×4", vgg(512, 512, 4), [3]string{"winograd 2x4", "winograd 2x4", "winograd 2x4"}, "winograd 4x4"},
+		{"512 to 512 channels, 2×2", vgg(512, 512, 2), [3]string{"winograd pair", "winograd pair", "winograd pair"}, ""},
+		{"maps of two rows", backend.ConvGeom{N: 64, C: 64, H: 2, W: 16, K: 64, PadH: 1, PadW: 1}, [3]string{"winograd 2x4", "winograd 2x4", "winograd 2x4"}, ""},
+		{"one image", backend.ConvGeom{N: 1, C: 64, H: 32, W: 32, K: 64, PadH: 1, PadW: 1}, [3]string{"direct", "direct", "winograd 2x4"}, "winograd 4x4"},
+		{"one pixel", backend.ConvGeom{N: 64, C: 64, H: 1, W: 1, K: 64, PadH: 1, PadW: 1}, [3]string{"direct", "direct", "direct"}, ""},
+		{"a channel for each group", backend.ConvGeom{N: 64, C: 64, H: 8, W: 8, K: 64, PadH: 1, PadW: 1, Groups: 64}, [3]string{"depthwise", "few inputs", "depthwise"}, ""},
 	} {
 		g := threeByThree(row.g)
-		fwd, in := New().winogradFor(g), New().winogradFor(g)
-		in.turn()
-		if got := fmt.Sprint([]bool{fwd.pays(g.N), in.pays(g.N), fwd.pays(0)}); got != row.want {
-			t.Errorf("%s: got %v, want %v", row.name, got, row.want)
+		for precision := range precisionNames {
+			be := New().at(backend.Precision(precision))
+			parts := kernelOf[float32](be.precision).parts
+			for i, want := range row.want {
+				switch {
+				case current.taps.three != nil && direct(backend.Float32, g):
+					want = "planes"
+				case want == "depthwise" || want == "few inputs":
+				case parts != nil && parts.count == 1:
+					want += " bf16"
+				case parts != nil:
+					t.Fatalf("%d parts at %s precision: the test knows of none", parts.count, precisionNames[precision])
+				case precision > 0 && row.high != "" && want != "direct":
+					want = row.high
+				}
+				if got := be.algorithm(g, pass(i)); got != want {
+					t.Errorf("%s, %s, %s precision: got %q, want %q", row.name, passNames[i], precisionNames[precision], got, want)
+				}
+			}
 		}
 	}
 	for _, change := range []func(g *backend.ConvGeom){
@@ -281,8 +321,10 @@ func TestWinogradPays(t *testing.T) {
 	} {
 		g := threeByThree(vgg(16, 16, 8))
 		change(&g)
-		if New().winogradFor(g) != nil {
-			t.Errorf("%+v: got an algorithm, want none", g)
+		for i, name := range passNames {
+			if got := New().algorithm(g, pass(i)); got != "direct" {
+				t.Errorf("%+v, %s: got %q, want direct", g, name, got)
+			}
 		}
 	}
 }

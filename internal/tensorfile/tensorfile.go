@@ -12,7 +12,6 @@ import (
 	"io"
 	"iter"
 	"maps"
-	"math"
 	"os"
 	"slices"
 	"strings"
@@ -184,9 +183,8 @@ func (f *File) fail(format string, args ...any) error {
 // Tensors reads all tensors, to the CPU and in the order of the file, and checks
 // them against their checksums.
 //
-// Types that tensors do not have come as the next larger one that holds all their
-// values: F16 and BF16 as Float32; I8, I16, I32, U16 and U32 as Int64. What is
-// left (F8, C64, U64) is an error.
+// Integers of types that tensors do not have (I8, I16, I32, U16 and U32) come as
+// Int64. What is left (F8, C64, U64) is an error.
 func (f *File) Tensors() ([]Entry, error) {
 	entries := make([]Entry, len(f.st.Tensors))
 	for i, info := range f.st.Tensors {
@@ -239,7 +237,7 @@ func (f *File) read(info safetensors.Info) (*tensor.Tensor, error) {
 // formatTypes are the format's names of the types that tensors have.
 var formatTypes = map[tensor.DType]safetensors.DType{
 	tensor.Float32: safetensors.F32, tensor.Float64: safetensors.F64, tensor.Int64: safetensors.I64,
-	tensor.Uint8: safetensors.U8, tensor.Bool: safetensors.Bool,
+	tensor.Uint8: safetensors.U8, tensor.Bool: safetensors.Bool, tensor.BFloat16: safetensors.BF16, tensor.Float16: safetensors.F16,
 }
 
 // conversions are what the format's types become. widen turns little-endian
@@ -253,8 +251,8 @@ var conversions = map[safetensors.DType]struct {
 	safetensors.I64:  {tensor.Int64, nil},
 	safetensors.U8:   {tensor.Uint8, nil},
 	safetensors.Bool: {tensor.Bool, nil},
-	safetensors.F16:  {tensor.Float32, widen(2, 4, func(to, from []byte) { le.PutUint32(to, halfBits(le.Uint16(from))) })},
-	safetensors.BF16: {tensor.Float32, widen(2, 4, func(to, from []byte) { le.PutUint32(to, uint32(le.Uint16(from))<<16) })},
+	safetensors.F16:  {tensor.Float16, nil},
+	safetensors.BF16: {tensor.BFloat16, nil},
 	safetensors.I8:   {tensor.Int64, widen(1, 8, func(to, from []byte) { le.PutUint64(to, uint64(int8(from[0]))) })},
 	safetensors.I16:  {tensor.Int64, widen(2, 8, func(to, from []byte) { le.PutUint64(to, uint64(int16(le.Uint16(from)))) })},
 	safetensors.I32:  {tensor.Int64, widen(4, 8, func(to, from []byte) { le.PutUint64(to, uint64(int32(le.Uint32(from)))) })},
@@ -272,18 +270,6 @@ func widen(from, to int, one func(to, from []byte)) func([]byte) []byte {
 		}
 		return out
 	}
-}
-
-// halfBits returns the bits of the float32 that equals a half-precision number.
-func halfBits(h uint16) uint32 {
-	sign, exp, frac := uint32(h>>15)<<31, uint32(h>>10)&31, uint32(h)&0x3ff
-	switch {
-	case exp == 31: // infinities and NaNs
-		return sign | 0xff<<23 | frac<<13
-	case exp == 0: // zeros and subnormal numbers, in units of 2⁻²⁴
-		return sign | math.Float32bits(float32(frac)/(1<<24))
-	}
-	return sign | (exp+127-15)<<23 | frac<<13
 }
 
 // littleEndian returns the elements of a tensor as the format wants them.

@@ -17,27 +17,6 @@ func one(name string, t *tensor.Tensor) iter.Seq2[string, *tensor.Tensor] {
 	return func(yield func(string, *tensor.Tensor) bool) { yield(name, t) }
 }
 
-func TestHalf(t *testing.T) {
-	for h := range 1 << 16 {
-		sign, exp, frac := 1-2*float64(h>>15), h>>10&31, float64(h&0x3ff)
-		got := float64(math.Float32frombits(halfBits(uint16(h))))
-		var want float64
-		switch {
-		case exp == 31 && frac != 0:
-			want = math.NaN()
-		case exp == 31:
-			want = math.Inf(int(sign))
-		case exp == 0:
-			want = math.Copysign(math.Ldexp(frac, -24), sign)
-		default:
-			want = sign * math.Ldexp(1024+frac, exp-25)
-		}
-		if math.Float64bits(got) != math.Float64bits(want) && !(math.IsNaN(got) && math.IsNaN(want)) {
-			t.Errorf("%#04x: got %v, want %v", h, got, want)
-		}
-	}
-}
-
 func TestWiden(t *testing.T) {
 	for name, tt := range map[string]struct {
 		in   []byte

@@ -59,37 +59,42 @@ def batch(n):
     return x, y
 
 
-out = {}
-criterion = nn.CrossEntropyLoss()
-x, y = batch(8)
-for dtype in torch.float64, torch.float32:
+def main():
+    out = {}
+    criterion = nn.CrossEntropyLoss()
+    x, y = batch(8)
+    for dtype in torch.float64, torch.float32:
+        model = VGG()
+        fill(model)
+        model.to(dtype)
+        loss = criterion(model(x.to(dtype)), y)
+        loss.backward()
+        grads = {}
+        for name, p in model.named_parameters():
+            g = p.grad.reshape(-1).double()
+            at = torch.linspace(0, len(g) - 1, 8).long()
+            grads[name] = {"norm": g.norm().item(), "at": at.tolist(), "values": g[at].tolist()}
+        out[str(dtype)[6:]] = {"loss": loss.item(), "grads": grads}
+
     model = VGG()
     fill(model)
-    model.to(dtype)
-    loss = criterion(model(x.to(dtype)), y)
-    loss.backward()
-    grads = {}
-    for name, p in model.named_parameters():
-        g = p.grad.reshape(-1).double()
-        at = torch.linspace(0, len(g) - 1, 8).long()
-        grads[name] = {"norm": g.norm().item(), "at": at.tolist(), "values": g[at].tolist()}
-    out[str(dtype)[6:]] = {"loss": loss.item(), "grads": grads}
+    x, y = batch(32)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
+    losses = []
+    for _ in range(6):
+        optimizer.zero_grad()
+        loss = criterion(model(x), y)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    model.eval()
+    with torch.no_grad():
+        losses_eval = criterion(model(x), y).item()
+    out["sgd"] = {"losses": losses, "eval": losses_eval, "keys": list(model.state_dict())}
+    with open("vgg.json", "w") as f:
+        json.dump(out, f, separators=(",", ":"))
+        f.write("\n")
 
-model = VGG()
-fill(model)
-x, y = batch(32)
-optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
-losses = []
-for _ in range(6):
-    optimizer.zero_grad()
-    loss = criterion(model(x), y)
-    loss.backward()
-    optimizer.step()
-    losses.append(loss.item())
-model.eval()
-with torch.no_grad():
-    losses_eval = criterion(model(x), y).item()
-out["sgd"] = {"losses": losses, "eval": losses_eval, "keys": list(model.state_dict())}
-with open("vgg.json", "w") as f:
-    json.dump(out, f, separators=(",", ":"))
-    f.write("\n")
+
+if __name__ == "__main__":
+    main()

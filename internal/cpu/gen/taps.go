@@ -19,6 +19,12 @@ func taps() {
 		v.places()
 		v.dots()
 		v.split()
+		if v.wide { // 3×3 weights and what they multiply do not fit into 16 registers
+			for registers := 1; registers <= 2; registers++ {
+				v.three(registers)
+				v.threeDots(registers)
+			}
+		}
 	}
 }
 
@@ -310,23 +316,7 @@ func (v isa) dots() {
 	DECQ(rows)
 	JNZ(LabelRef("row"))
 	Label("end")
-	sums := arg("sums")
-	for i, a := range acc {
-		y := a.AsY()
-		if v.wide {
-			h := YMM()
-			VEXTRACTF64X4(Imm(1), a, h)
-			VADDPS(h, y, y)
-		}
-		h, x := XMM(), a.AsX()
-		VEXTRACTF128(Imm(1), y, h)
-		VADDPS(h, x, x)
-		VMOVHLPS(x, x, h)
-		VADDPS(h, x, x)
-		VMOVSHDUP(x, h)
-		VADDSS(h, x, x)
-		VMOVSS(x, Mem{Base: sums, Disp: 4 * i})
-	}
+	v.foldFloats(acc, arg("sums"))
 	VZEROUPPER()
 	RET()
 }
@@ -344,4 +334,247 @@ func (v isa) split() {
 	})
 	VZEROUPPER()
 	RET()
+}
+
+// The fields of a strip.
+const (
+	stripRows   = 0
+	stripDstRow = 8
+	stripSrcRow = 16
+	stripHeight = 24
+	stripTop    = 32
+	stripLeft   = 40
+	stripAdd    = 48
+	stripMasks  = 56
+)
+
+// columns is a loop over the rows of a plane that 3×3 taps read, for columns of
+// one or two registers. Each row is loaded once, in three places, and used for
+// all three rows of taps.
+type columns struct {
+	isa
+	registers      int
+	g, src, srcRow reg.GPVirtual
+	h, height      reg.GPVirtual // the row, and how many there are
+	masks          []mask        // of loads
+	last           mask          // of the last register of the other plane
+	x              []reg.VecVirtual
+	labels         int
+}
+
+func (v isa) columns(registers int) *columns {
+	c := &columns{isa: v, registers: registers, g: arg("geom"), src: arg("src"), srcRow: GP64(), h: GP64(), height: GP64(), x: v.sums(3 * registers)}
+	at := func(field int) Mem { return Mem{Base: c.g, Disp: field} }
+	for i := range 3*registers + 1 {
+		k := K()
+		disp := stripMasks + 8*i
+		if i == 3*registers {
+			disp = stripMasks + 8*6
+		}
+		KMOVW(at(disp), k)
+		c.masks = append(c.masks, k)
+	}
+	c.masks, c.last = c.masks[:3*registers], c.masks[3*registers]
+	MOVQ(at(stripSrcRow), c.srcRow)
+	MOVQ(at(stripTop), c.h)
+	first := GP64()
+	MOVQ(c.h, first)
+	IMULQ(c.srcRow, first)
+	ADDQ(at(stripLeft), first)
+	LEAQ(Mem{Base: c.src, Index: first, Scale: 4}, c.src)
+	SHLQ(Imm(2), c.srcRow)
+	MOVQ(at(stripHeight), c.height)
+	return c
+}
+
+// ahead is how many bytes before they are used planes are asked for.
+const ahead = 4096
+
+// row calls f with what the taps (tap 0…2, register) read in the next row: zeros if the plane has no such row, which
+// are multiplied like any others, so that no NaN is lost.
+func (c *columns) row(f func(tap, register int, x reg.VecVirtual)) {
+	c.labels++
+	label := fmt.Sprintf("outside%d", c.labels)
+	for _, x := range c.x {
+		c.clear(x)
+	}
+	CMPQ(c.h, c.height)
+	JCC(LabelRef(label)) // unsigned: rows above the plane are large numbers
+	for tap := range 3 {
+		for i := range c.registers {
+			c.load(Mem{Base: c.src, Disp: 4*tap + 64*i}, c.masks[3*i+tap], c.x[3*i+tap])
+		}
+	}
+	Label(label)
+	for tap := range 3 {
+		for i := range c.registers {
+			f(tap, i, c.x[3*i+tap])
+		}
+	}
+	for i := range c.registers {
+		PREFETCHT0(Mem{Base: c.src, Disp: ahead + 64*i}) // the next planes
+	}
+	INCQ(c.h)
+	ADDQ(c.srcRow, c.src)
+}
+
+// of is the mask of register i of the other plane.
+func (c *columns) of(i int) mask {
+	if i == c.registers-1 {
+		return c.last
+	}
+	return nil
+}
+
+// three writes the convolution of a plane with 3×3 taps.
+func (v isa) three(registers int) {
+	v.text(fmt.Sprintf("three%dx", registers), "func(dst, src, weights *float32, geom *int)",
+		fmt.Sprintf("computes dst = Σ weights·src over 3×3 taps for %d registers of columns, or adds that to dst; geom points at the first", registers),
+		"field of a strip.")
+	dst, weights := arg("dst"), arg("weights")
+	c := v.columns(registers)
+	var w [9]reg.VecVirtual
+	for i := range w {
+		w[i] = v.reg()
+		VBROADCASTSS(Mem{Base: weights, Disp: 4 * i}, w[i])
+	}
+	left, dstRow, in, last, add := GP64(), GP64(), GP64(), GP64(), GP64()
+	MOVQ(Mem{Base: c.g, Disp: stripRows}, left)
+	MOVQ(Mem{Base: c.g, Disp: stripDstRow}, dstRow)
+	MOVQ(Mem{Base: c.g, Disp: stripAdd}, add)
+	SHLQ(Imm(2), dstRow)
+	MOVQ(left, last)
+	DECQ(last)
+	IMULQ(dstRow, last)
+	ADDQ(dst, last)
+	MOVQ(dst, in)
+	var acc [3][]reg.VecVirtual
+	for i := range acc {
+		acc[i] = v.sums(registers)
+	}
+	// Row i of src is the first that row i of dst reads, and the last for row i-2.
+	step := func(i int, first int) {
+		label := fmt.Sprintf("begun%d", i)
+		for _, a := range acc[i%3] {
+			v.clear(a)
+		}
+		TESTQ(add, add)
+		JNZ(LabelRef(label + "_add"))
+		for j := range acc[i%3] {
+			PREFETCHT0(Mem{Base: in, Disp: ahead + 64*j})
+		}
+		JMP(LabelRef(label))
+		Label(label + "_add")
+		for j, a := range acc[i%3] {
+			v.load(Mem{Base: in, Disp: 64 * j}, c.of(j), a)
+		}
+		Label(label)
+		ADDQ(dstRow, in)
+		CMPQ(in, last)
+		CMOVQHI(last, in) // what is loaded behind the last row is not used
+		c.row(func(tap, j int, x reg.VecVirtual) {
+			for r := range first {
+				VFMADD231PS(x, w[3*r+tap], acc[(i+3-r)%3][j])
+			}
+		})
+	}
+	step(0, 1)
+	step(1, 2)
+	Label("three")
+	for i := 2; i < 5; i++ {
+		step(i, 3)
+		for j, a := range acc[(i+1)%3] {
+			v.store(a, Mem{Base: dst, Disp: 64 * j}, c.of(j))
+		}
+		ADDQ(dstRow, dst)
+		DECQ(left)
+		if i < 4 {
+			JZ(LabelRef("done"))
+		} else {
+			JNZ(LabelRef("three"))
+		}
+	}
+	Label("done")
+	VZEROUPPER()
+	RET()
+}
+
+// threeDots writes the gradient of a plane's 3×3 taps.
+func (v isa) threeDots(registers int) {
+	v.text(fmt.Sprintf("threeDots%dx", registers), "func(sums, dy, src *float32, geom *int)",
+		fmt.Sprintf("computes Σ dy·src for 3×3 taps over %d registers of columns; dy has the rows of a strip's dst, at least three.", registers))
+	dy := arg("dy")
+	c := v.columns(registers)
+	left, dyRow := GP64(), GP64()
+	MOVQ(Mem{Base: c.g, Disp: stripRows}, left)
+	SUBQ(Imm(2), left)
+	MOVQ(Mem{Base: c.g, Disp: stripDstRow}, dyRow)
+	SHLQ(Imm(2), dyRow)
+	acc := v.sums(9)
+	var d [3][]reg.VecVirtual
+	for i := range d {
+		d[i] = make([]reg.VecVirtual, registers)
+		for j := range d[i] {
+			d[i][j] = v.reg()
+		}
+	}
+	// Row i of src meets row i-r of dy at the taps' row r.
+	step := func(i int, from, to int) {
+		if from == 0 {
+			for j, r := range d[i%3] {
+				v.load(Mem{Base: dy, Disp: 64 * j}, c.of(j), r)
+				PREFETCHT0(Mem{Base: dy, Disp: ahead + 64*j})
+			}
+			ADDQ(dyRow, dy)
+		}
+		c.row(func(tap, j int, x reg.VecVirtual) {
+			for r := from; r < to; r++ {
+				VFMADD231PS(x, d[(i+3-r)%3][j], acc[3*r+tap])
+			}
+		})
+	}
+	step(0, 0, 1)
+	step(1, 0, 2)
+	Label("three")
+	for i := 2; i < 5; i++ {
+		step(i, 0, 3)
+		DECQ(left)
+		if i < 4 {
+			JZ(LabelRef(fmt.Sprintf("tail%d", i)))
+		} else {
+			JNZ(LabelRef("three"))
+		}
+	}
+	for i := 4; i >= 2; i-- {
+		Label(fmt.Sprintf("tail%d", i))
+		step(i+1, 1, 3)
+		step(i+2, 2, 3)
+		if i > 2 {
+			JMP(LabelRef("end"))
+		}
+	}
+	Label("end")
+	v.foldFloats(acc, arg("sums"))
+	VZEROUPPER()
+	RET()
+}
+
+// foldFloats stores the sum of each register's lanes.
+func (v isa) foldFloats(acc []reg.VecVirtual, sums reg.GPVirtual) {
+	for i, a := range acc {
+		y := a.AsY()
+		if v.wide {
+			h := YMM()
+			VEXTRACTF64X4(Imm(1), a, h)
+			VADDPS(h, y, y)
+		}
+		h, x := XMM(), a.AsX()
+		VEXTRACTF128(Imm(1), y, h)
+		VADDPS(h, x, x)
+		VMOVHLPS(x, x, h)
+		VADDPS(h, x, x)
+		VMOVSHDUP(x, h)
+		VADDSS(h, x, x)
+		VMOVSS(x, Mem{Base: sums, Disp: 4 * i})
+	}
 }

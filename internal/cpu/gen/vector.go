@@ -42,6 +42,7 @@ func vector() {
 		v.normalizeGrad(true)
 		v.sum("sum", false)
 		v.sum("sumSquares", true)
+		v.rowSums()
 		v.relu()
 		v.reluGrad()
 		v.binary("add", VADDPS)
@@ -52,9 +53,12 @@ func vector() {
 		v.sgd()
 		v.maxPool()
 		v.maxPoolGrad()
+		v.maxPool3()
+		v.maxPoolGrad3()
 		v.max()
 		v.exp(true)
 		v.exp(false)
+		v.expScaled()
 		v.softmaxGrad()
 		v.logSoftmaxGrad()
 	}
@@ -72,12 +76,24 @@ func vectorConstants() {
 			DATA(8*j, U64(q))
 		}
 	}
+	for i, name := range []string{"evenColumns", "oddColumns", "lowColumns", "highColumns"} {
+		thirdOrder[i] = GLOBL(name, attr.RODATA|attr.NOPTR)
+		for j := range 16 {
+			lane := 2*j + i
+			if i >= 2 {
+				lane = (i-2)*8 + j/2 + j%2*16
+			}
+			DATA(4*j, U32(uint32(lane)))
+		}
+	}
 }
 
 var (
 	ones      Mem    // sixteen words of ones, sixteen of zeros: masks of any length
 	pairOrder [2]Mem // see fix
-	expTable  Mem    // expNumbers, each for eight lanes
+	// thirdOrder is the lanes of even columns, of odd ones, and of the two registers that they came from.
+	thirdOrder [4]Mem
+	expTable   Mem // expNumbers, each for eight lanes
 )
 
 // text begins a kernel.
@@ -226,6 +242,15 @@ func (s *stream) mem(base reg.Register, i int) Mem {
 }
 
 func (s *stream) run(body func(i int, m mask)) {
+	s.runTogether(func(count int, m mask) {
+		for i := range count {
+			body(i, m)
+		}
+	})
+}
+
+// runTogether is run for a body that works on count registers at once.
+func (s *stream) runTogether(body func(count int, m mask)) {
 	left := GP64()
 	MOVQ(s.n, left)
 	XORQ(s.at, s.at)
@@ -234,9 +259,7 @@ func (s *stream) run(body func(i int, m mask)) {
 		SUBQ(Imm(uint64(wide)), left)
 		JLT(LabelRef(s.label + "_single"))
 		Label(s.label + "_wide")
-		for i := range s.unroll {
-			body(i, nil)
-		}
+		body(s.unroll, nil)
 		ADDQ(U32(4*wide), s.at)
 		SUBQ(Imm(uint64(wide)), left)
 		JGE(LabelRef(s.label + "_wide"))
@@ -246,14 +269,14 @@ func (s *stream) run(body func(i int, m mask)) {
 	SUBQ(Imm(uint64(s.lanes)), left)
 	JLT(LabelRef(s.label + "_rest"))
 	Label(s.label + "_one")
-	body(0, nil)
+	body(1, nil)
 	ADDQ(Imm(uint64(4*s.lanes)), s.at)
 	SUBQ(Imm(uint64(s.lanes)), left)
 	JGE(LabelRef(s.label + "_one"))
 	Label(s.label + "_rest")
 	TESTQ(s.rest, s.rest)
 	JZ(LabelRef(s.label + "_end"))
-	body(0, s.m)
+	body(1, s.m)
 	Label(s.label + "_end")
 }
 
@@ -315,7 +338,10 @@ func (v isa) floatsOf(p Mem, m mask) reg.VecVirtual {
 }
 
 // fold adds all lanes of all registers into the result.
-func (v isa) fold(s []reg.VecVirtual, result string) {
+func (v isa) fold(s []reg.VecVirtual, result string) { Store(v.folded(s), Return(result)) }
+
+// folded adds all lanes of all registers.
+func (v isa) folded(s []reg.VecVirtual) reg.Register {
 	for n := len(s) / 2; n > 0; n /= 2 {
 		for i := range n {
 			VADDPD(s[i+n], s[i], s[i])
@@ -333,7 +359,7 @@ func (v isa) fold(s []reg.VecVirtual, result string) {
 	VADDPD(h, x, x)
 	VUNPCKHPD(x, x, h)
 	VADDSD(h, x, x)
-	Store(x, Return(result))
+	return x
 }
 
 // sums returns registers of zeros to sum in.
@@ -548,6 +574,36 @@ func (v isa) sum(name string, square bool) {
 		}
 	})
 	v.fold(sum, "sum")
+	VZEROUPPER()
+	RET()
+}
+
+// rowSums is sum for many rows: a call for each would take longer than a short
+// row's additions.
+func (v isa) rowSums() {
+	v.text("rowSums", "func(dst *float64, x *float32, rows, n int)",
+		"writes Σ x of each of rows rows of n elements to dst.")
+	dst, x, n := arg("dst"), arg("x"), arg("n")
+	rows := arg("rows")
+	const unroll = 4
+	sum := v.sums(unroll)
+	s := v.stream("e", n, v.doubles(), unroll)
+	TESTQ(rows, rows)
+	JZ(LabelRef("done"))
+	Label("row")
+	for _, r := range sum {
+		v.clear(r)
+	}
+	s.run(func(i int, m mask) {
+		d := v.float64s(s.mem(x, i), m, nil)
+		VADDPD(d, sum[i], sum[i])
+	})
+	VMOVSD(v.folded(sum), Mem{Base: dst})
+	ADDQ(Imm(8), dst)
+	LEAQ(Mem{Base: x, Index: n, Scale: 4}, x)
+	DECQ(rows)
+	JNZ(LabelRef("row"))
+	Label("done")
 	VZEROUPPER()
 	RET()
 }
@@ -971,40 +1027,58 @@ func (v isa) exponential() *exponential {
 	return &exponential{v.constant(-104), v.constant(89), c[0], c[1], c[2], c[3], c[4], c[5:]}
 }
 
-// of replaces x by its exponential.
-func (e *exponential) of(v isa, x reg.VecVirtual) {
-	VMINPS(x, e.highest, x) // x if it is NaN
-	VMAXPS(x, e.lowest, x)
-	t, n, p := v.reg(), v.reg(), v.reg()
-	VMULPS(e.log2e, x, t)
-	VADDPS(e.round, t, t)
-	VSUBPS(e.round, t, n)
-	VMULPS(e.ln2, n, p)
-	VSUBPS(p, x, x)
-	VMULPS(e.ln2rest, n, p)
-	VSUBPS(p, x, x)
-	VMULPS(e.poly[0], x, p)
-	for _, c := range e.poly[1:] {
-		VADDPS(c, p, p)
-		VMULPS(x, p, p)
-	}
-	VMULPS(x, p, p)
-	VADDPS(x, p, p)
-	VADDPS(e.one, p, p)
+// exponentials is how many registers of them are made at once, as many as there
+// is room for: one waits for its own last step most of the time.
+func (v isa) exponentials() int {
 	if v.wide {
-		VSCALEFPS(n, p, x)
+		return 4
+	}
+	return 2
+}
+
+// of replaces each x by its exponential.
+func (e *exponential) of(v isa, x ...reg.VecVirtual) {
+	t, p := make([]reg.VecVirtual, len(x)), make([]reg.VecVirtual, len(x))
+	for i := range x {
+		t[i], p[i] = v.reg(), v.reg()
+	}
+	n := t // round(x·log2e)
+	each := func(step func(i int)) {
+		for i := range x {
+			step(i)
+		}
+	}
+	each(func(i int) { VMINPS(x[i], e.highest, x[i]) }) // x if it is NaN
+	each(func(i int) { VMAXPS(x[i], e.lowest, x[i]) })
+	each(func(i int) { VMULPS(e.log2e, x[i], t[i]) })
+	each(func(i int) { VADDPS(e.round, t[i], t[i]) })
+	each(func(i int) { VSUBPS(e.round, t[i], n[i]) })
+	for _, part := range []Op{e.ln2, e.ln2rest} {
+		each(func(i int) { VMULPS(part, n[i], p[i]) })
+		each(func(i int) { VSUBPS(p[i], x[i], x[i]) })
+	}
+	each(func(i int) { VMULPS(e.poly[0], x[i], p[i]) })
+	for _, c := range e.poly[1:] {
+		each(func(i int) { VADDPS(c, p[i], p[i]) })
+		each(func(i int) { VMULPS(x[i], p[i], p[i]) })
+	}
+	each(func(i int) { VMULPS(x[i], p[i], p[i]) })
+	each(func(i int) { VADDPS(x[i], p[i], p[i]) })
+	each(func(i int) { VADDPS(e.one, p[i], p[i]) })
+	if v.wide {
+		each(func(i int) { VSCALEFPS(n[i], p[i], x[i]) })
 		return
 	}
 	// Two powers of two, each a normal number.
-	VPSUBD(e.round, t, t)
-	VPSRAD(Imm(1), t, n)
-	VPSUBD(n, t, t)
-	for _, half := range []reg.VecVirtual{n, t} {
-		VPSLLD(Imm(23), half, half)
-		VPADDD(e.one, half, half)
-		VMULPS(half, p, p)
+	each(func(i int) { VCVTPS2DQ(n[i], t[i]) }) // exact
+	each(func(i int) { VPSRAD(Imm(1), t[i], x[i]) })
+	each(func(i int) { VPSUBD(x[i], t[i], t[i]) })
+	for _, half := range [][]reg.VecVirtual{x, t} {
+		each(func(i int) { VPSLLD(Imm(23), half[i], half[i]) })
+		each(func(i int) { VPADDD(e.one, half[i], half[i]) })
+		each(func(i int) { VMULPS(half[i], p[i], p[i]) })
 	}
-	VMOVAPS(p, x)
+	each(func(i int) { VMOVAPS(p[i], x[i]) })
 }
 
 func (v isa) exp(store bool) {
@@ -1022,39 +1096,66 @@ func (v isa) exp(store bool) {
 	}
 	shift := v.all("shift")
 	e := v.exponential()
-	unroll := 1
-	if v.wide {
-		unroll = 2 // as many as the registers allow
-	}
+	next := GP64() // row: reading it would wait for memory otherwise, since what comes before exp computes little
+	LEAQ(Mem{Base: x, Index: n, Scale: 4}, next)
 	sum := v.sums(2)
-	s := v.stream("e", n, v.lanes, unroll)
-	s.run(func(i int, m mask) {
-		r := v.reg()
-		v.load(s.mem(x, i), m, r)
-		VSUBPS(shift, r, r)
-		e.of(v, r)
-		if store {
-			v.store(r, s.mem(dst, i), m)
+	s := v.stream("e", n, v.lanes, v.exponentials())
+	s.runTogether(func(count int, m mask) {
+		r := make([]reg.VecVirtual, count)
+		for i := range r {
+			r[i] = v.reg()
+			PREFETCHT0(s.mem(next, i))
+			v.load(s.mem(x, i), m, r[i])
+			VSUBPS(shift, r[i], r[i])
 		}
-		switch {
-		case m == nil:
-		case v.wide:
-			VMOVAPS_Z(r, m.(reg.Register), r)
-		default:
-			VANDPS(m.(reg.Register), r, r)
+		e.of(v, r...)
+		for i, r := range r {
+			if store {
+				v.store(r, s.mem(dst, i), m)
+			}
+			switch {
+			case m == nil:
+			case v.wide:
+				VMOVAPS_Z(r, m.(reg.Register), r)
+			default:
+				VANDPS(m.(reg.Register), r, r)
+			}
+			d := v.reg()
+			VCVTPS2PD(v.half(r), d)
+			VADDPD(d, sum[0], sum[0])
+			if v.wide {
+				VEXTRACTF64X4(Imm(1), r, r.AsY())
+			} else {
+				VEXTRACTF128(Imm(1), r, r.AsX())
+			}
+			VCVTPS2PD(v.half(r), d)
+			VADDPD(d, sum[1], sum[1])
 		}
-		d := v.reg()
-		VCVTPS2PD(v.half(r), d)
-		VADDPD(d, sum[0], sum[0])
-		if v.wide {
-			VEXTRACTF64X4(Imm(1), r, r.AsY())
-		} else {
-			VEXTRACTF128(Imm(1), r, r.AsX())
-		}
-		VCVTPS2PD(v.half(r), d)
-		VADDPD(d, sum[1], sum[1])
 	})
 	v.fold(sum, "sum")
+	VZEROUPPER()
+	RET()
+}
+
+func (v isa) expScaled() {
+	v.text("expScaled", "func(dst, x *float32, n int, shift, scale float32)", "computes dst = exp(x-shift)·scale for n elements.")
+	dst, x, n := arg("dst"), arg("x"), arg("n")
+	shift, scale := v.all("shift"), v.all("scale")
+	e := v.exponential()
+	s := v.stream("e", n, v.lanes, v.exponentials())
+	s.runTogether(func(count int, m mask) {
+		r := make([]reg.VecVirtual, count)
+		for i := range r {
+			r[i] = v.reg()
+			v.load(s.mem(x, i), m, r[i])
+			VSUBPS(shift, r[i], r[i])
+		}
+		e.of(v, r...)
+		for i, r := range r {
+			VMULPS(scale, r, r)
+			v.store(r, s.mem(dst, i), m)
+		}
+	})
 	VZEROUPPER()
 	RET()
 }
@@ -1081,21 +1182,315 @@ func (v isa) logSoftmaxGrad() {
 	dx, dy, y, n := arg("dx"), arg("dy"), arg("y"), arg("n")
 	sum := v.all("sum")
 	e := v.exponential()
-	unroll := 1
-	if v.wide {
-		unroll = 2
-	}
-	s := v.stream("e", n, v.lanes, unroll)
-	s.run(func(i int, m mask) {
-		r := v.reg()
-		v.load(s.mem(y, i), m, r)
-		e.of(v, r)
-		VMULPS(sum, r, r)
-		a := v.reg()
-		v.load(s.mem(dy, i), m, a)
-		VSUBPS(r, a, a)
-		v.store(a, s.mem(dx, i), m)
+	s := v.stream("e", n, v.lanes, v.exponentials())
+	s.runTogether(func(count int, m mask) {
+		r := make([]reg.VecVirtual, count)
+		for i := range r {
+			r[i] = v.reg()
+			v.load(s.mem(y, i), m, r[i])
+		}
+		e.of(v, r...)
+		for i, r := range r {
+			VMULPS(sum, r, r)
+			a := v.reg()
+			v.load(s.mem(dy, i), m, a)
+			VSUBPS(r, a, a)
+			v.store(a, s.mem(dx, i), m)
+		}
 	})
 	VZEROUPPER()
 	RET()
+}
+
+// thirds are the loops over the 3×3 windows of stride 2 of three rows. Window q is
+// the columns 2q-1, 2q and 2q+1; blocks of as many windows as a register has lanes
+// are gone through from the last to the first.
+type thirds struct {
+	q      reg.GPVirtual // offset in bytes of the last block in a row of results
+	full   reg.GPVirtual // elements of the last block
+	at     reg.GPVirtual // offset in bytes of the block in a row of results
+	out    mask          // of the last block's windows
+	lo, hi mask          // of the elements of its two registers
+	order  [4]reg.VecVirtual
+	none   reg.VecVirtual // what an element outside is taken for
+}
+
+// thirds readies a loop; none is in all lanes of elements that are not there.
+func (v isa) thirds(none float32) *thirds {
+	t := &thirds{q: GP64(), at: GP64()}
+	// The last block has 1 to lanes windows.
+	rest, columns := GP64(), GP64()
+	MOVQ(arg("q"), rest)
+	DECQ(rest)
+	MOVQ(rest, t.at)
+	ANDQ(I32(int32(-v.lanes)), t.at) // windows before the last block
+	SUBQ(t.at, rest)
+	INCQ(rest)
+	MOVQ(arg("w"), columns)
+	SUBQ(t.at, columns)
+	SUBQ(t.at, columns)
+	t.out, t.lo, t.hi = v.lanesOf(rest, 0, v.lanes), v.lanesOf(columns, 0, v.lanes), v.lanesOf(columns, v.lanes, v.lanes)
+	t.full = columns
+	SHLQ(Imm(2), t.at)
+	MOVQ(t.at, t.q)
+	t.none = v.constant(none)
+	if v.wide {
+		for i := range t.order {
+			t.order[i] = ZMM()
+			VMOVUPS(thirdOrder[i], t.order[i])
+		}
+	}
+	return t
+}
+
+// run calls body for the last block, with masks if it is not full, and for those
+// before it.
+func (t *thirds) run(v isa, body func(last bool)) {
+	MOVQ(t.q, t.at)
+	CMPQ(t.full, Imm(uint64(2*v.lanes)))
+	JEQ(LabelRef("block")) // a load waits for a store under a mask
+	body(true)
+	JMP(LabelRef("next"))
+	Label("block")
+	body(false)
+	Label("next")
+	SUBQ(Imm(uint64(4*v.lanes)), t.at)
+	JGE(LabelRef("block"))
+}
+
+// pairs is where register i of the block's elements of a row is.
+func (t *thirds) pairs(v isa, row reg.Register, i int) Mem {
+	return Mem{Base: row, Index: t.at, Scale: 2, Disp: 4 * v.lanes * i}
+}
+
+// load loads the block's elements of a row.
+func (t *thirds) load(v isa, row reg.Register, last bool) (a, b reg.VecVirtual) {
+	a, b = v.reg(), v.reg()
+	for i, r := range []reg.VecVirtual{a, b} {
+		p, m := t.pairs(v, row, i), []mask{t.lo, t.hi}[i]
+		switch {
+		case !last:
+			VMOVUPS(p, r)
+		case v.wide:
+			VMOVAPS(t.none, r)
+			VMOVUPS(p, m.(reg.Register), r)
+		default:
+			VMASKMOVPS(p, m.(reg.Register), r)
+			VBLENDVPS(m.(reg.Register), r, t.none, r)
+		}
+	}
+	return a, b
+}
+
+// split parts the elements of even and of odd columns.
+func (t *thirds) split(v isa, a, b reg.VecVirtual) (even, odd reg.VecVirtual) {
+	even, odd = v.reg(), v.reg()
+	if v.wide {
+		VMOVAPS(t.order[0], even)
+		VPERMI2PS(b, a, even)
+		VMOVAPS(t.order[1], odd)
+		VPERMI2PS(b, a, odd)
+		return even, odd
+	}
+	VSHUFPS(Imm(0x88), b, a, even)
+	VPERMPD(Imm(0xd8), even, even)
+	VSHUFPS(Imm(0xdd), b, a, odd)
+	VPERMPD(Imm(0xd8), odd, odd)
+	return even, odd
+}
+
+// join is split's inverse, into memory.
+func (t *thirds) join(v isa, even, odd reg.VecVirtual, row reg.Register, last bool) {
+	var lo, hi mask
+	if last {
+		lo, hi = t.lo, t.hi
+	}
+	a, b := v.reg(), v.reg()
+	if v.wide {
+		VMOVAPS(t.order[2], a)
+		VPERMI2PS(odd, even, a)
+		VMOVAPS(t.order[3], b)
+		VPERMI2PS(odd, even, b)
+	} else {
+		x, y := YMM(), YMM()
+		VUNPCKLPS(odd, even, x)
+		VUNPCKHPS(odd, even, y)
+		VPERM2F128(Imm(0x20), y, x, a)
+		VPERM2F128(Imm(0x31), y, x, b)
+	}
+	v.store(a, t.pairs(v, row, 0), lo)
+	v.store(b, t.pairs(v, row, 1), hi)
+}
+
+// before returns odd with each lane moved one up; lane 0 gets the last lane of
+// first.
+func (t *thirds) before(v isa, odd, first reg.VecVirtual) reg.VecVirtual {
+	r := v.reg()
+	if v.wide {
+		VALIGND(Imm(15), first, odd, r)
+		return r
+	}
+	VPERM2F128(Imm(0x21), odd, first, r) // first's upper half, odd's lower
+	VPALIGNR(Imm(12), r, odd, r)
+	return r
+}
+
+// after returns d with each lane moved one down; the last lane gets lane 0 of next.
+func (t *thirds) after(v isa, d, next reg.VecVirtual) reg.VecVirtual {
+	r := v.reg()
+	if v.wide {
+		VALIGND(Imm(1), d, next, r)
+		return r
+	}
+	VPERM2F128(Imm(0x21), next, d, r) // d's upper half, next's lower
+	VPALIGNR(Imm(4), d, r, r)
+	return r
+}
+
+// seen notes in nan whether a or b has a NaN.
+func (v isa) seen(a, b reg.VecVirtual, nan reg.GPVirtual) {
+	bits := GP64()
+	if v.wide {
+		k := K()
+		VCMPPS(Imm(unordered), a, b, k)
+		KMOVW(k, bits.As32())
+	} else {
+		t := YMM()
+		VCMPPS(Imm(unordered), a, b, t)
+		VMOVMSKPS(t, bits.As32())
+	}
+	ORQ(bits, nan)
+}
+
+// eachThird repeats body for so many rows of windows; the rows that they lie in are
+// two further on each time.
+func eachThird(rows []reg.GPVirtual, body func()) {
+	count, stride := arg("rows"), arg("w")
+	SHLQ(Imm(3), stride)
+	Label("row")
+	body()
+	for _, r := range rows {
+		ADDQ(stride, r)
+	}
+	DECQ(count)
+	JNZ(LabelRef("row"))
+}
+
+// returnNaN returns whether nan is not 0.
+func returnNaN(nan reg.GPVirtual) {
+	TESTQ(nan, nan)
+	some := GP8()
+	SETNE(some)
+	Store(some, Return("nan"))
+	VZEROUPPER()
+	RET()
+}
+
+func (v isa) maxPool3() {
+	v.text("maxPool3x3", "func(dst, a, b, c *float32, rows, w, q int) (nan bool)",
+		"takes the maxima of q windows of the rows a, b and c, of w elements each, and of the rows two rows further on, rows",
+		"times, 1 and more. It reports whether there is a NaN; what it wrote is of no use then.")
+	dst := arg("dst")
+	in := []reg.GPVirtual{arg("a"), arg("b"), arg("c")}
+	nan := GP64()
+	XORQ(nan, nan)
+	t := v.thirds(float32(math.Inf(-1)))
+	step := GP64()
+	MOVQ(arg("q"), step)
+	eachThird(in, func() {
+		t.run(v, func(last bool) {
+			a0, a1 := t.load(v, in[0], last)
+			b0, b1 := t.load(v, in[1], last)
+			v.seen(a0, b0, nan)
+			v.seen(a1, b1, nan)
+			VMAXPS(b0, a0, a0)
+			VMAXPS(b1, a1, a1)
+			c0, c1 := t.load(v, in[2], last)
+			v.seen(c0, c1, nan)
+			VMAXPS(c0, a0, a0)
+			VMAXPS(c1, a1, a1)
+			even, odd := t.split(v, a0, a1)
+			VMAXPS(odd, even, even)
+			// The column before the block, which the block before it has looked for NaN in.
+			first := v.reg()
+			VMOVAPS(t.none, first)
+			label := fmt.Sprintf("first%t", last)
+			TESTQ(t.at, t.at)
+			JZ(LabelRef(label))
+			more := v.reg()
+			for _, r := range in {
+				VBROADCASTSS(Mem{Base: r, Index: t.at, Scale: 2, Disp: -4}, more)
+				VMAXPS(more, first, first)
+			}
+			Label(label)
+			VMAXPS(t.before(v, odd, first), even, even)
+			var out mask
+			if last {
+				out = t.out
+			}
+			v.store(even, Mem{Base: dst, Index: t.at, Scale: 1}, out)
+		})
+		LEAQ(Mem{Base: dst, Index: step, Scale: 4}, dst)
+	})
+	returnNaN(nan)
+}
+
+func (v isa) maxPoolGrad3() {
+	v.text("maxPoolGrad3x3", "func(da, db, dc, a, b, c, dy, y *float32, rows, w, q int) (nan bool)",
+		"gives dy to the first element of each window that is y; see maxPool3x3. It adds to da, and writes db and dc. It",
+		"reports whether one of y is NaN; what it wrote is of no use then.")
+	to := []reg.GPVirtual{arg("da"), arg("db"), arg("dc")}
+	in := []reg.GPVirtual{arg("a"), arg("b"), arg("c")}
+	dy, y := arg("dy"), arg("y")
+	nan := GP64()
+	XORQ(nan, nan)
+	t := v.thirds(float32(math.NaN())) // is no maximum
+	carried := make([]reg.VecVirtual, 3)
+	for i := range carried {
+		carried[i] = v.reg()
+	}
+	eachThird(append(to, in...), func() {
+		for _, r := range carried {
+			v.clear(r)
+		}
+		t.run(v, func(last bool) {
+			var out mask
+			if last {
+				out = t.out
+			}
+			best, d := v.reg(), v.reg()
+			v.load(Mem{Base: y, Index: t.at, Scale: 1}, out, best)
+			v.load(Mem{Base: dy, Index: t.at, Scale: 1}, out, d)
+			v.seen(best, best, nan)
+			for i, row := range in {
+				a, b := t.load(v, row, last)
+				middle, right := t.split(v, a, b)
+				first := v.reg()
+				VMOVAPS(t.none, first)
+				label := fmt.Sprintf("first%t%d", last, i)
+				TESTQ(t.at, t.at)
+				JZ(LabelRef(label))
+				VBROADCASTSS(Mem{Base: row, Index: t.at, Scale: 2, Disp: -4}, first)
+				Label(label)
+				left := t.before(v, right, first)
+				v.take(best, d, left)
+				v.take(best, d, middle)
+				v.take(best, d, right)
+				if i == 0 {
+					a, b := t.load(v, to[0], last)
+					even, odd := t.split(v, a, b)
+					VADDPS(even, middle, middle)
+					VADDPS(odd, right, right)
+				}
+				VADDPS(t.after(v, left, carried[i]), right, right)
+				VMOVAPS(left, carried[i])
+				t.join(v, middle, right, to[i], last)
+			}
+		})
+		q := GP64()
+		MOVQ(arg("q"), q)
+		LEAQ(Mem{Base: dy, Index: q, Scale: 4}, dy)
+		LEAQ(Mem{Base: y, Index: q, Scale: 4}, y)
+	})
+	returnNaN(nan)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
@@ -78,9 +79,30 @@ var (
 	weightGradPair = linear{3, nil, [][]float64{{1, 0, 0}, {-1, 1, -1}, {0, 0, 1}}}
 )
 
+// plain returns the map without sums.
+func (l linear) plain() linear {
+	p := linear{inputs: l.inputs}
+	for _, row := range l.matrix {
+		whole := slices.Clone(row[:l.inputs])
+		for i, s := range l.sums {
+			whole[s.i] += row[l.inputs+i]
+			whole[s.j] += s.sign * row[l.inputs+i]
+		}
+		p.matrix = append(p.matrix, whole)
+	}
+	return p
+}
+
 // winograd writes the transforms of all schemes, and what scatters their results.
 func winograd() {
-	for _, bits := range []int{512, 256} {
+	transforms([]int{512, 256}, transform)
+	scatter8()
+	touch8()
+}
+
+// transforms calls transform for the maps of all schemes, for vectors of the given sizes.
+func transforms(sizes []int, transform func(name string, bits int, m [2]linear)) {
+	for _, bits := range sizes {
 		for _, s := range []struct {
 			name                                          string
 			input, weight, output, outputGrad, weightGrad [2]linear
@@ -89,6 +111,8 @@ func winograd() {
 				[2]linear{outputGrad2, outputGrad4}, [2]linear{weightGrad2, weightGrad4}},
 			{"Pair", [2]linear{inputPair, inputPair}, [2]linear{weightPair, weightPair}, [2]linear{outputPair, outputPair},
 				[2]linear{outputGradPair, outputGradPair}, [2]linear{weightGradPair, weightGradPair}},
+			{"4x4", [2]linear{input4.plain(), input4}, [2]linear{weight4.plain(), weight4}, [2]linear{output4.plain(), output4},
+				[2]linear{outputGrad4.plain(), outputGrad4}, [2]linear{weightGrad4.plain(), weightGrad4}},
 		} {
 			transform("input"+s.name, bits, s.input)
 			transform("weight"+s.name, bits, s.weight)
@@ -97,7 +121,6 @@ func winograd() {
 			transform("weightGrad"+s.name, bits, s.weightGrad)
 		}
 	}
-	scatter8()
 }
 
 // constants are the vectors in memory of the numbers that the transforms multiply by.
@@ -277,6 +300,34 @@ func combine(terms []term, vector func() reg.VecVirtual, factor func(float64) Op
 		VFMADD231PS(factor(t.factor), inRegister(t.vector()), acc)
 	}
 	return acc
+}
+
+// touch8 writes the prefetching of blocks.
+func touch8() {
+	TEXT("touch8", NOSPLIT, "func(src *float32, lanes *[8]int, blocks *int, n int)")
+	Pragma("noescape")
+	Doc("touch8 has n > 0 blocks of eight elements of each of eight lanes fetched into the first cache: src[lanes[l]+blocks[b]+i]. They may lie anywhere.")
+	src := Load(Param("src"), GP64())
+	lanes := Load(Param("lanes"), GP64())
+	var lane [8]reg.Register
+	for l := range lane {
+		r := GP64()
+		MOVQ(Mem{Base: lanes, Disp: 8 * l}, r)
+		LEAQ(Mem{Base: src, Index: r, Scale: 4}, r)
+		lane[l] = r
+	}
+	blocks := Load(Param("blocks"), GP64())
+	n := Load(Param("n"), GP64())
+	Label("block")
+	at := GP64()
+	MOVQ(Mem{Base: blocks}, at)
+	for _, l := range lane {
+		PREFETCHT0(Mem{Base: l, Index: at, Scale: 4})
+	}
+	ADDQ(Imm(8), blocks)
+	DECQ(n)
+	JNZ(LabelRef("block"))
+	RET()
 }
 
 // scatter8 writes the opposite of transpose8.

@@ -1,4 +1,4 @@
-//go:build linux && !noasm
+//go:build linux && !noasm && (amd64 || arm64)
 
 package cpu
 
@@ -11,28 +11,58 @@ import (
 	"testing"
 	"unsafe"
 
-	"golang.org/x/sys/cpu"
-
+	"github.com/wick-ml/wick/internal/backend"
 	"github.com/wick-ml/wick/internal/backend/backendtest"
 )
 
 // eachKernel runs test with each assembly kernel that this machine can run.
 func eachKernel(t *testing.T, test func(t *testing.T, kn *kernel[float32])) {
-	for _, k := range []struct {
-		name string
-		kn   *kernel[float32]
-		ok   bool
-	}{
-		{"AVX-512", &kernel512, cpu.X86.HasAVX512F && cpu.X86.HasAVX2},
-		{"AVX2", &kernel256, cpu.X86.HasAVX2 && cpu.X86.HasFMA},
-	} {
-		t.Run(k.name, func(t *testing.T) {
-			if !k.ok {
-				t.Skip("this processor or operating system has no " + k.name)
-			}
-			test(t, k.kn)
-		})
+	for _, l := range assemblyOf(t) {
+		t.Run(l.name, func(t *testing.T) { test(t, l.gemm[backend.Highest]) })
 	}
+}
+
+// assemblyOf returns the levels in assembly that this machine can run.
+func assemblyOf(t *testing.T) []level {
+	have := assembly()
+	if len(have) == 0 {
+		t.Skip("this processor or operating system has no AVX2 with FMA")
+	}
+	return have
+}
+
+// TestMicroKernelsTo compares the kernels that write elsewhere with those that do not.
+func TestMicroKernelsTo(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 12))
+	eachKernel(t, func(t *testing.T, kn *kernel[float32]) {
+		if kn.runTo == nil {
+			t.Skip("this kernel writes nowhere else")
+		}
+		fa, fb, fc, fd := newFence(t, 70*16), newFence(t, 70*32), newFence(t, 16*32+8), newFence(t, 16*80)
+		for _, h := range kn.heights {
+			for k := range 68 {
+				for _, add := range []bool{false, true} {
+					ld, offset := kn.width+k%37, k%4
+					a, b := randomize(r, fa.last(max(k, 1)*h, offset)), randomize(r, fb.last(max(k, 1)*kn.width, offset))
+					c, dst := randomize(r, fc.last(h*kn.width, offset)), fd.last((h-1)*ld+kn.width, offset)
+					want := slices.Clone(randomize(r, fd))
+					before := slices.Clone(c)
+					kn.runTo(h, k, a, b, c, add, dst, ld)
+					if !slices.Equal(c, before) {
+						t.Fatalf("%d×%d, k %d, add %t: wrote to c", h, kn.width, k, add)
+					}
+					kn.run(h, k, a, b, c, add)
+					rows := fence(want).last(len(dst), offset)
+					for i := range h {
+						copy(rows[i*ld:], c[i*kn.width:(i+1)*kn.width])
+					}
+					if !slices.Equal(fd, want) {
+						t.Fatalf("%d×%d, k %d, rows %d apart, add %t:\ngot  %v\nwant %v", h, kn.width, k, ld, add, fd, want)
+					}
+				}
+			}
+		}
+	})
 }
 
 // fence is memory between two pages that may not be touched.
@@ -189,20 +219,54 @@ func TestStage(t *testing.T) {
 		for width := 1; width < 68; width++ {
 			for shift := -9; shift <= 9; shift += 3 {
 				for _, images := range []int{1, 3} {
-					const rows = 2
-					row := width + 5
-					g := stageGeom{images: images, rows: rows, dstImage: rows*row + 7, srcImage: rows * width, dstRow: row, srcRow: width,
-						blocks: (row + 7) / 8, shift: shift, from: max(-shift, 0), to: min(width-shift, row)}
-					n := (images-1)*g.dstImage + (rows-1)*row + 8*g.blocks
-					for _, place := range []func(f fence, n, offset int) []float32{fence.first, fence.last} {
-						src, dst := randomize(r, place(fsrc, images*rows*width, width%4)), randomize(r, place(fdst, n, width%4))
-						want := slices.Clone(dst)
-						plainStage(want, src, &g)
-						kn.stage(dst, src, &g)
-						if !slices.Equal(dst, want) {
-							t.Fatalf("%+v:\ngot  %v\nwant %v", g, dst, want)
+					for columns := 1; columns <= 2; columns++ {
+						const rows = 2
+						row := (width + 5 + columns - 1) / columns
+						if columns == 2 {
+							row = (row + 7) / 8 * 8
+						}
+						g := stageGeom{images: images, rows: rows, dstImage: columns*rows*row + 7, srcImage: rows * width, dstRow: columns * row,
+							srcRow: width, blocks: (row + 7) / 8, shift: shift, from: max(-shift, 0), to: min(width-shift, columns*row)}
+						n := (images-1)*g.dstImage + (rows-1)*g.dstRow + 8*g.blocks
+						if columns == 2 {
+							g.odd = row
+							n += row
+						}
+						for _, place := range []func(f fence, n, offset int) []float32{fence.first, fence.last} {
+							src, dst := randomize(r, place(fsrc, images*rows*width, width%4)), randomize(r, place(fdst, n, width%4))
+							want := slices.Clone(dst)
+							plainStage(want, src, &g)
+							kn.stage(dst, src, &g)
+							if !slices.Equal(dst, want) {
+								t.Fatalf("%+v:\ngot  %v\nwant %v", g, dst, want)
+							}
 						}
 					}
+				}
+			}
+		}
+	})
+}
+
+func TestSpread(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	eachKernel(t, func(t *testing.T, kn *kernel[float32]) {
+		fsrc, fdst := newFence(t, 1000), newFence(t, 2000)
+		for n := range 68 {
+			for _, rows := range []int{0, 1, 3} {
+				offset := n % 4
+				runs := []run{{dst: 2*n + 3, src: 0, n: n / 2}, {dst: 1, src: n, n: n}}
+				if n == 0 {
+					runs = nil
+				}
+				src := randomize(r, fsrc.last(max(0, (rows-1)*(2*n+5)+2*n), offset))
+				dst := fdst.last(max(0, (rows-1)*(4*n+7)+2*n+3+max(0, n/2*2-1)), offset)
+				randomize(r, fdst)
+				want := slices.Clone(fdst)
+				plainSpread(fence(want).last(len(dst), offset), src, rows, 4*n+7, 2*n+5, runs)
+				kn.spread(dst, src, rows, 4*n+7, 2*n+5, runs)
+				if !slices.Equal(fdst, want) {
+					t.Fatalf("%d rows of %d elements:\ngot  %v\nwant %v", rows, n, dst, want)
 				}
 			}
 		}
@@ -215,7 +279,7 @@ func TestProductsOfAllKernels(t *testing.T) {
 	chosen := current
 	defer func() { current = chosen }()
 	rows := func(t *testing.T, kn *kernel[float32]) {
-		current.gemm = kn
+		current.gemm = always(kn)
 		be := New()
 		for _, row := range backendtest.Rows() {
 			if row.Method == "MatMul" || strings.HasPrefix(row.Method, "Conv2d") {

@@ -10,22 +10,32 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 
 	"github.com/wick-ml/wick/models"
 	"github.com/wick-ml/wick/tensor"
 )
 
-// pytorch is PyTorch's side: a process that does what it is told, a line of JSON
-// for each command and each answer.
-type pytorch struct {
+// program is the other side: what it is called in the table, and the command that starts it.
+type program struct {
+	name    string
+	command []string
+}
+
+// side is the other side at work: a process that does what it is told, a line of
+// JSON for each command and each answer. pytorch.py and peers/main.go are the other
+// end.
+type side struct {
+	name     string
 	cmd      *exec.Cmd
 	in       io.WriteCloser
 	out      *bufio.Reader
 	dir      string // for tensors
 	versions map[string]string
+	note     string // for below the table
 }
 
-// spec is what PyTorch's side is told of a row.
+// spec is what the other side is told of a row.
 type spec struct {
 	Op      string `json:"op"`
 	Args    args   `json:"args"`
@@ -47,7 +57,9 @@ type args struct {
 	Middle   int        `json:"middle"`
 	Cfg      models.Cfg `json:"cfg"`
 	Train    bool       `json:"train"`
+	DType    string     `json:"dtype"` // bfloat16: autocast to it; empty: float32
 	Batch    int        `json:"batch"`
+	Pictures int        `json:"pictures"` // so many of each part of the data set
 	Dir      string     `json:"dir"`
 	Resize   int        `json:"resize"`
 	Crop     int        `json:"crop"`
@@ -60,32 +72,36 @@ type file struct {
 	DType string `json:"dtype"`
 }
 
-// command is a line to PyTorch's side.
+// command is a line to the other side.
 type command struct {
 	Do      string `json:"do"` // setup, check or time
 	Row     *spec  `json:"row,omitempty"`
 	Variant int    `json:"variant"`
 	Checks  int    `json:"checks,omitempty"`
 	Steps   int    `json:"steps,omitempty"`
+	Warm    bool   `json:"warm"` // time the row's short form
 }
 
-// answer is a line from PyTorch's side.
+// answer is a line from the other side.
 type answer struct {
 	Error    string            `json:"error"`
 	Versions map[string]string `json:"versions"`
+	Note     string            `json:"note"`
 	Variants []string          `json:"variants"`
 	Dropped  string            `json:"dropped"` // why a compiled variant takes no part
 	Tensors  []file            `json:"tensors"`
 	Seconds  float64           `json:"seconds"`
 }
 
-// start runs command, PyTorch's side, which keeps tensors in dir.
-func start(dir string, program ...string) (*pytorch, error) {
+const needs = "bench runs in the repository's root; -python names an interpreter with torch and numpy"
+
+// start runs a program, which keeps tensors in dir.
+func start(dir string, p program) (*side, error) {
 	config, err := json.Marshal(map[string]string{"dir": dir})
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(program[0], append(program[1:], string(config))...)
+	cmd := exec.Command(p.command[0], append(slices.Clone(p.command[1:]), string(config))...)
 	cmd.Stderr = os.Stderr
 	// Threads that wait their turn must not spin: the other side is being timed.
 	cmd.Env = append(os.Environ(), "OMP_WAIT_POLICY=passive", "KMP_BLOCKTIME=0")
@@ -98,69 +114,69 @@ func start(dir string, program ...string) (*pytorch, error) {
 		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("%s: %w (-python names an interpreter with torch and numpy)", program[0], err)
+		return nil, fmt.Errorf("%s: %w (%s)", p.command[0], err, needs)
 	}
-	p := &pytorch{cmd: cmd, in: in, out: bufio.NewReader(out), dir: dir}
-	hello, err := p.answer()
+	s := &side{name: p.name, cmd: cmd, in: in, out: bufio.NewReader(out), dir: dir}
+	hello, err := s.answer()
 	if err != nil {
-		p.stop()
-		return nil, fmt.Errorf("%s was not ready: %w (-python names an interpreter with torch and numpy)", program[0], err)
+		s.stop()
+		return nil, fmt.Errorf("%s was not ready: %w (%s)", p.command[0], err, needs)
 	}
-	p.versions = hello.Versions
-	return p, nil
+	s.versions, s.note = hello.Versions, hello.Note
+	return s, nil
 }
 
-func (p *pytorch) answer() (answer, error) {
-	line, err := p.out.ReadBytes('\n')
+func (s *side) answer() (answer, error) {
+	line, err := s.out.ReadBytes('\n')
 	if errors.Is(err, io.EOF) {
-		return answer{}, errors.New("PyTorch's side ended")
+		return answer{}, fmt.Errorf("%s's side ended", s.name)
 	}
 	if err != nil {
 		return answer{}, err
 	}
 	var a answer
 	if err := json.Unmarshal(line, &a); err != nil {
-		return answer{}, fmt.Errorf("PyTorch's side said %q: %w", line, err)
+		return answer{}, fmt.Errorf("%s's side said %q: %w", s.name, line, err)
 	}
 	if a.Error != "" {
-		return answer{}, fmt.Errorf("PyTorch's side: %s", a.Error)
+		return answer{}, fmt.Errorf("%s's side: %s", s.name, a.Error)
 	}
 	return a, nil
 }
 
-func (p *pytorch) do(c command) (answer, error) {
+func (s *side) do(c command) (answer, error) {
 	line, err := json.Marshal(c)
 	if err != nil {
 		return answer{}, err
 	}
-	if _, err := p.in.Write(append(line, '\n')); err != nil {
-		return answer{}, fmt.Errorf("PyTorch's side: %w", err)
+	if _, err := s.in.Write(append(line, '\n')); err != nil {
+		return answer{}, fmt.Errorf("%s's side: %w", s.name, err)
 	}
-	return p.answer()
+	return s.answer()
 }
 
-// setup tells PyTorch's side of a row, hands it the tensors, and returns the
+// setup tells the other side of a row, hands it the tensors, and returns the
 // names of the variants in which it takes part.
-func (p *pytorch) setup(s spec, tensors []*tensor.Tensor) ([]string, error) {
-	s.Tensors = []file{}
+func (s *side) setup(row spec, tensors []*tensor.Tensor) ([]string, error) {
+	row.Tensors = []file{}
 	for i, t := range tensors {
-		f := file{filepath.Join(p.dir, fmt.Sprintf("tensor%d", i)), append([]int{}, t.Shape()...), t.DType().String()}
+		f := file{filepath.Join(s.dir, fmt.Sprintf("tensor%d", i)), append([]int{}, t.Shape()...), t.DType().String()}
 		if err := os.WriteFile(f.File, t.Raw(), 0o600); err != nil {
 			return nil, err
 		}
-		s.Tensors = append(s.Tensors, f)
+		row.Tensors = append(row.Tensors, f)
 	}
-	a, err := p.do(command{Do: "setup", Row: &s})
+	a, err := s.do(command{Do: "setup", Row: &row})
 	if err == nil && len(a.Variants) == 0 {
-		err = errors.New("PyTorch's side has no variant")
+		err = fmt.Errorf("%s's side has no variant", s.name)
 	}
 	return a.Variants, err
 }
 
 // check has a variant make its first steps and returns what they compute, or why
 // it takes no part.
-func (p *pytorch) check(variant, checks int) (results []*tensor.Tensor, dropped string, err error) {
-	a, err := p.do(command{Do: "check", Variant: variant, Checks: checks})
+func (s *side) check(variant, checks int) (results []*tensor.Tensor, dropped string, err error) {
+	a, err := s.do(command{Do: "check", Variant: variant, Checks: checks})
 	if err != nil || a.Dropped != "" {
 		return nil, a.Dropped, err
 	}
@@ -176,7 +192,7 @@ func (p *pytorch) check(variant, checks int) (results []*tensor.Tensor, dropped 
 		case "int64":
 			t = tensor.Zeros(f.Shape...).ToDType(tensor.Int64)
 		default:
-			return nil, "", fmt.Errorf("PyTorch's side made a tensor of %s, want float32 or int64", f.DType)
+			return nil, "", fmt.Errorf("%s's side made a tensor of %s, want float32 or int64", s.name, f.DType)
 		}
 		t.SetRaw(raw)
 		results = append(results, t)
@@ -184,15 +200,15 @@ func (p *pytorch) check(variant, checks int) (results []*tensor.Tensor, dropped 
 	return results, "", nil
 }
 
-// time has a variant make steps and returns the seconds of one.
-func (p *pytorch) time(variant, steps int) (float64, error) {
-	a, err := p.do(command{Do: "time", Variant: variant, Steps: steps})
+// time has a variant make steps, or the short form of one, and returns the seconds of one.
+func (s *side) time(variant, steps int, warm bool) (float64, error) {
+	a, err := s.do(command{Do: "time", Variant: variant, Steps: steps, Warm: warm})
 	return a.Seconds / float64(steps), err
 }
 
-func (p *pytorch) stop() {
-	p.in.Close()
-	if err := p.cmd.Wait(); err != nil {
+func (s *side) stop() {
+	s.in.Close()
+	if err := s.cmd.Wait(); err != nil {
 		log.Print(err)
 	}
 }

@@ -1,4 +1,4 @@
-//go:build linux && !noasm
+//go:build linux && !noasm && (amd64 || arm64)
 
 package cpu
 
@@ -7,15 +7,13 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/wick-ml/wick/internal/backend"
 )
 
 // eachVector runs test with the assembly of each level that this machine has.
 func eachVector(t *testing.T, test func(t *testing.T, kn *vector[float32])) {
-	have := assembly()
-	if len(have) == 0 {
-		t.Skip("this processor or operating system has no AVX2 with FMA")
-	}
-	for _, l := range have {
+	for _, l := range assemblyOf(t) {
 		t.Run(l.name, func(t *testing.T) { test(t, l.vector) })
 	}
 }
@@ -93,6 +91,7 @@ func TestElementwise(t *testing.T) {
 		{"relu in place", 1, func(kn *vector[float32], s [][]float32) { kn.relu(s[0], s[0]) }},
 		{"exp", 2, func(kn *vector[float32], s [][]float32) { kn.exp(s[0], s[1], 0.5) }},
 		{"exp in place", 1, func(kn *vector[float32], s [][]float32) { kn.exp(s[0], s[0], 0) }},
+		{"expScaled", 2, func(kn *vector[float32], s [][]float32) { kn.expScaled(s[0], s[1], 0.5, 0.25) }},
 		{"softmaxGrad", 3, func(kn *vector[float32], s [][]float32) { kn.softmaxGrad(s[0], s[1], s[2], 0.25) }},
 		{"logSoftmaxGrad", 3, func(kn *vector[float32], s [][]float32) { kn.logSoftmaxGrad(s[0], s[1], s[2], 0.25) }},
 		{"adam", 4, func(kn *vector[float32], s [][]float32) { kn.adam(s[0], s[1], s[2], s[3], nil, adam) }},
@@ -170,6 +169,77 @@ func TestSums(t *testing.T) {
 		check("max", len(long), float64(kn.max(long)), float64(plainVector32.max(long)), 0)
 		check("sumExp", len(long), kn.sumExp(long, 1), plainVector32.sumExp(long, 1), float64(len(long)))
 		check("sum", len(long), kn.sum(long), plainVector32.sum(long), float64(len(long)))
+	})
+}
+
+// TestRowSums asks for the bits of sum.
+func TestRowSums(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	eachVector(t, func(t *testing.T, kn *vector[float32]) {
+		f := newFence(t, 1024)
+		check := func(x []float32, rows, n int) {
+			t.Helper()
+			got := make([]float64, rows+1)
+			got[rows] = 123
+			kn.rowSums(got[:rows], x, n)
+			for i := range rows {
+				if want := kn.sum(x[i*n:][:n]); got[i] != want {
+					t.Fatalf("row %d of %d with %d elements: got %v, want %v", i, rows, n, got[i], want)
+				}
+			}
+			if got[rows] != 123 {
+				t.Fatalf("%d rows of %d elements: what is behind the sums was written to", rows, n)
+			}
+		}
+		for n := range 68 {
+			for _, rows := range []int{0, 1, 2, 5} {
+				check(randomize(r, f.first(rows*n, n%4)), rows, n)
+				check(randomize(r, f.last(rows*n, n%4)), rows, n)
+			}
+		}
+		check(randomize(r, make([]float32, 3*longest)), 30, longest/10)
+		check(randomize(r, make([]float32, 3*longest)), 2, longest+3)
+	})
+}
+
+// TestMaxPool3x3 compares the assembly with the Go loops for planes between pages
+// that may not be touched.
+func TestMaxPool3x3(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 12))
+	eachVector(t, func(t *testing.T, kn *vector[float32]) {
+		if kn.maxPool3x3 == nil {
+			t.Skip("this level has no kernels for these windows, which go through the taps")
+		}
+		fx, fdx, fy, fdy := newFence(t, 1024), newFence(t, 1024), newFence(t, 512), newFence(t, 512)
+		before := make(fence, len(fdx))
+		for w := 1; w <= 70; w++ {
+			for h := 1; h <= 9; h++ {
+				g := backend.PoolGeom{H: h, W: w, P: (h + 1) / 2, Q: (w + 1) / 2, KernelH: 3, KernelW: 3, StrideH: 2, StrideW: 2, PadH: 1, PadW: 1, DilationH: 1, DilationW: 1}
+				if !pools3x3(g) {
+					t.Fatalf("%+v is not for these kernels", g)
+				}
+				for i, fill := range []func(r *rand.Rand, s []float32) []float32{randomize, odd, zeros} {
+					place := []func(f fence, n, offset int) []float32{fence.first, fence.last}[(w+h+i)%2]
+					offset := w % 4
+					x := fill(r, randomize(r, place(fx, h*w, offset)))
+					y, want := place(fy, g.P*g.Q, offset), make([]float32, g.P*g.Q)
+					maxPool3x3Plane(kn, y, x, g)
+					maxPoolPlane(want, x, g)
+					if err := sameFloats(y, want); err != nil {
+						t.Fatalf("maxima of a plane of %d×%d: %v", h, w, err)
+					}
+					dy := randomize(r, place(fdy, len(y), offset))
+					copy(before, fdx)
+					none, waste := make([]float32, w), make([]float32, w)
+					setAll(none, float32(math.NaN()))
+					maxPoolGrad3x3Plane(kn, place(fdx, h*w, offset), dy, x, y, none, waste, g)
+					maxPoolGradPlane(place(before, h*w, offset), dy, x, y, g)
+					if err := sameFloats(fdx, before); err != nil {
+						t.Fatalf("gradients of a plane of %d×%d: %v", h, w, err)
+					}
+				}
+			}
+		}
 	})
 }
 

@@ -1,0 +1,313 @@
+package cpu
+
+import (
+	"math"
+	"slices"
+
+	"github.com/wick-ml/wick/internal/backend"
+)
+
+//go:generate go run -C gen . -part half -out ../half_amd64.s -stubs ../half_stubs_amd64.go -pkg cpu
+
+// BFloat16 and Float16 are types of storage: a method that gets such arrays
+// widens them to float32, computes, and rounds what it wrote to nearest even. The
+// numbers are those that float32 arithmetic on the same inputs gives, rounded once.
+
+// halfKernels convert between float32 and types of half width. Both slices have
+// one length. All levels give the same bits.
+type halfKernels struct {
+	widenBF16  func(dst []float32, src []uint16)
+	narrowBF16 func(dst []uint16, src []float32)
+	widenF16   func(dst []float32, src []uint16)
+	narrowF16  func(dst []uint16, src []float32)
+}
+
+var plainHalf = halfKernels{
+	widenBF16: func(dst []float32, src []uint16) {
+		src = src[:len(dst)]
+		for i := range dst {
+			dst[i] = fromBFloat16(src[i])
+		}
+	},
+	narrowBF16: func(dst []uint16, src []float32) {
+		src = src[:len(dst)]
+		for i := range dst {
+			dst[i] = toBFloat16(src[i])
+		}
+	},
+	widenF16: func(dst []float32, src []uint16) {
+		src = src[:len(dst)]
+		for i := range dst {
+			dst[i] = fromFloat16(src[i])
+		}
+	},
+	narrowF16: func(dst []uint16, src []float32) {
+		src = src[:len(dst)]
+		for i := range dst {
+			dst[i] = toFloat16(src[i])
+		}
+	},
+}
+
+// fromBFloat16 widens: a bfloat16 is the upper half of a float32.
+func fromBFloat16(v uint16) float32 { return math.Float32frombits(uint32(v) << 16) }
+
+// toBFloat16 rounds to nearest even. NaN stays NaN, with its sign and its upper bits.
+func toBFloat16(v float32) uint16 {
+	u := math.Float32bits(v)
+	if v != v {
+		return uint16(u>>16 | 0x40)
+	}
+	return uint16((u + 0x7fff + u>>16&1) >> 16)
+}
+
+// fromFloat16 widens IEEE 754's binary16.
+func fromFloat16(v uint16) float32 {
+	sign, rest := uint32(v&0x8000)<<16, uint32(v&0x7fff)
+	switch {
+	case rest > 0x7c00: // NaN becomes quiet, as by VCVTPH2PS
+		return math.Float32frombits(sign | 0x7fc00000 | rest&0x3ff<<13)
+	case rest == 0x7c00:
+		return math.Float32frombits(sign | 0x7f800000)
+	case rest < 0x400: // subnormal: units of 2⁻²⁴
+		return math.Float32frombits(sign | math.Float32bits(float32(rest)*0x1p-24))
+	}
+	return math.Float32frombits(sign | (rest+112<<10)<<13)
+}
+
+// toFloat16 rounds to nearest even; what is beyond 65504 becomes infinite.
+func toFloat16(v float32) uint16 {
+	u := math.Float32bits(v)
+	sign, rest := u>>16&0x8000, u&0x7fffffff
+	switch {
+	case rest > 0x7f800000:
+		return uint16(sign | 0x7e00 | rest>>13&0x3ff)
+	case rest >= 0x477ff000:
+		return uint16(sign | 0x7c00)
+	case rest < 0x38800000: // subnormal: a number is added whose last bit is 2⁻²⁴
+		return uint16(sign | math.Float32bits(math.Float32frombits(rest)+0.5) - 0x3f000000)
+	}
+	return uint16(sign | (rest-112<<23+0xfff+rest>>13&1)>>13)
+}
+
+// widen converts an array of half width to float32.
+func widen(dst []float32, src backend.Array) {
+	s := data[uint16](src)
+	parallel(src.Len, grain, func(lo, hi int) { widenAs(src.DType(), dst[lo:hi], s[lo:hi]) })
+}
+
+func widenAs(t backend.DType, dst []float32, src []uint16) {
+	if t == backend.BFloat16 {
+		current.half.widenBF16(dst, src)
+	} else {
+		current.half.widenF16(dst, src)
+	}
+}
+
+// narrow converts float32 to an array of half width.
+func narrow(dst backend.Array, src []float32) {
+	d := data[uint16](dst) // here, since it is the first to touch the array's memory
+	parallel(dst.Len, grain, func(lo, hi int) { narrowAs(dst.DType(), d[lo:hi], src[lo:hi]) })
+}
+
+func narrowAs(t backend.DType, dst []uint16, src []float32) {
+	if t == backend.BFloat16 {
+		current.half.narrowBF16(dst, src)
+	} else {
+		current.half.narrowF16(dst, src)
+	}
+}
+
+// argument is an array of a method, and whether the method reads and writes it.
+type argument struct {
+	a           *backend.Array
+	read, write bool
+}
+
+func reads(a *backend.Array) argument   { return argument{a, true, false} }
+func writes(a *backend.Array) argument  { return argument{a, false, true} }
+func updates(a *backend.Array) argument { return argument{a, true, true} }
+
+// half serves a method with arrays of half width: it puts float32 arrays in their
+// place, calls f, which is the method once more, and rounds what that wrote. It
+// returns false, and does nothing, if there are no such arrays.
+func (be *Backend) half(f func(), args ...argument) bool {
+	some := false
+	for _, x := range args {
+		some = some || !x.a.None() && x.a.DType().IsHalf()
+	}
+	if !some {
+		return false
+	}
+	originals := make([]backend.Array, len(args))
+	for i, x := range args {
+		originals[i] = *x.a
+		if x.a.None() || !x.a.DType().IsHalf() {
+			continue
+		}
+		wide := backend.Array{Buffer: be.NewBuffer(backend.Float32, x.a.Len), Len: x.a.Len}
+		defer be.Free(wide.Buffer)
+		if x.read {
+			widen(data[float32](wide), *x.a)
+		}
+		*x.a = wide
+	}
+	f()
+	for i, x := range args {
+		if a := originals[i]; x.write && !a.None() && a.DType().IsHalf() {
+			narrow(a, data[float32](*x.a))
+		}
+	}
+	return true
+}
+
+// touch gives arrays their memory, which must not happen in several goroutines at
+// once.
+func touch(args []argument) {
+	for _, x := range args {
+		if !x.a.None() {
+			raw(*x.a)
+		}
+	}
+}
+
+// pieces serves a method whose arrays can be cut into count equal pieces, as half
+// does, some at a time, so that what is widened stays in a cache: f is called with
+// n pieces of each.
+func (be *Backend) pieces(count int, f func(a []backend.Array, n int), args ...argument) bool {
+	some, longest := false, 1
+	for _, x := range args {
+		if !x.a.None() {
+			some = some || x.a.DType().IsHalf()
+			longest = max(longest, x.a.Len/max(count, 1))
+		}
+	}
+	if !some {
+		return false
+	}
+	touch(args)
+	parallel(count, max(1, grain/longest), func(lo, hi int) {
+		some := make([]argument, len(args))
+		a := make([]backend.Array, len(args))
+		for i, x := range args {
+			a[i] = *x.a
+			if !x.a.None() {
+				size := x.a.Len / count
+				a[i].Offset, a[i].Len = x.a.Offset+lo*size, (hi-lo)*size
+			}
+			some[i] = argument{&a[i], x.read, x.write}
+		}
+		be.half(func() { f(a, hi-lo) }, some...)
+	})
+	return true
+}
+
+// channels serves a batch normalization, as half does, for a few channels at a
+// time, so that what is widened stays in a cache between the two passes over it:
+// f is called with so many channels of the N×C×Inner arrays and of the parameters.
+func (be *Backend) channels(g backend.BatchNormGeom, f func(a, p []backend.Array, g backend.BatchNormGeom), arrays []argument, params ...argument) bool {
+	some := false
+	for _, x := range slices.Concat(arrays, params) {
+		some = some || !x.a.None() && x.a.DType().IsHalf()
+	}
+	if !some {
+		return false
+	}
+	touch(arrays)
+	touch(params)
+	const row = 256 // elements of an image's part that are worth a conversion of their own
+	each := min(max(1, row/max(g.Inner, 1)), max(g.C, 1))
+	parallel(g.C, each, func(lo, hi int) {
+		part := g
+		part.C = hi - lo
+		n := part.C * g.Inner
+		a, p := make([]backend.Array, len(arrays)), make([]backend.Array, len(params))
+		var args []argument
+		for i, x := range params {
+			if p[i] = *x.a; !p[i].None() {
+				p[i].Offset, p[i].Len = p[i].Offset+lo, part.C
+			}
+			args = append(args, argument{&p[i], x.read, x.write})
+		}
+		for i, x := range arrays {
+			if x.a.None() {
+				continue
+			}
+			a[i] = backend.Array{Buffer: be.NewBuffer(backend.Float32, g.N*n), Len: g.N * n}
+			defer be.Free(a[i].Buffer)
+			wide := data[float32](a[i])
+			for image := 0; x.read && image < g.N; image++ {
+				at := (image*g.C + lo) * g.Inner
+				if x.a.DType() == backend.Float32 {
+					copy(wide[image*n:(image+1)*n], data[float32](*x.a)[at:])
+				} else {
+					widenAs(x.a.DType(), wide[image*n:(image+1)*n], data[uint16](*x.a)[at:at+n])
+				}
+			}
+		}
+		// The parameters may be of half width too.
+		if call := func() { f(a, p, part) }; !be.half(call, args...) {
+			call()
+		}
+		for i, x := range arrays {
+			if x.a.None() || !x.write {
+				continue
+			}
+			wide := data[float32](a[i])
+			for image := range g.N {
+				at := (image*g.C + lo) * g.Inner
+				if x.a.DType() == backend.Float32 {
+					copy(data[float32](*x.a)[at:], wide[image*n:(image+1)*n])
+				} else {
+					narrowAs(x.a.DType(), data[uint16](*x.a)[at:at+n], wide[image*n:(image+1)*n])
+				}
+			}
+		}
+	})
+	return true
+}
+
+// planes returns the geometry of so many planes.
+func planes(g backend.PoolGeom, n int) backend.PoolGeom {
+	g.Planes = n
+	return g
+}
+
+// halfLists is half for the lists of an optimizer's step: parameters, gradients,
+// which it does not write, and states. f is called with other lists in the place
+// of these.
+func (be *Backend) halfLists(f func(lists [][]backend.Array), lists ...[]backend.Array) bool {
+	var args []argument
+	copies := make([][]backend.Array, len(lists))
+	for i, list := range lists {
+		copies[i] = slices.Clone(list)
+		for j := range list {
+			args = append(args, argument{&copies[i][j], true, i != 1})
+		}
+	}
+	return be.half(func() { f(copies) }, args...)
+}
+
+// productsOf is the backend that multiplies arrays of which some have half width,
+// or nil if none has. At Medium factors are bfloat16: those that are lose nothing,
+// others would.
+func (be *Backend) productsOf(a, b backend.Array) *Backend {
+	switch {
+	case a.DType() == backend.BFloat16 && b.DType() == backend.BFloat16:
+		return be.at(backend.Medium)
+	case a.DType().IsHalf() || b.DType().IsHalf():
+		return be.at(backend.Highest)
+	}
+	return nil
+}
+
+// convolutionOf is productsOf for a pass of a convolution. Winograd's transforms of
+// bfloat16 factors would be rounded to bfloat16 once more, five times what the
+// result's own rounding loses; at High they stay float32.
+func (be *Backend) convolutionOf(a, b backend.Array, g backend.ConvGeom, p pass) *Backend {
+	be = be.productsOf(a, b)
+	if be != nil && be.precision == backend.Medium && be.winogradFor(g, p) != nil {
+		be.precision = backend.High
+	}
+	return be
+}

@@ -1,0 +1,91 @@
+//go:build linux && !noasm
+
+package cpu
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"golang.org/x/sys/cpu"
+)
+
+// eachParts runs test with each kernel for split numbers that this machine can run. They lay their panels as splitPlainly does.
+func eachParts(t *testing.T, test func(t *testing.T, kn *kernel[float32])) {
+	t.Run("AVX512_BF16", func(t *testing.T) {
+		if !cpu.X86.HasAVX512BF16 || !cpu.X86.HasAVX512BW {
+			t.Skip("this processor or operating system has no AVX512_BF16")
+		}
+		test(t, &kernelBF16)
+	})
+}
+
+func TestSplit16(t *testing.T) {
+	r := rand.New(rand.NewPCG(13, 14))
+	eachParts(t, func(t *testing.T, kn *kernel[float32]) {
+		plain := splitPlainly(kn.parts.count, kn.parts.depth)
+		fsrc, fdst := newFence(t, 70*32), newFence(t, 70*32)
+		for _, lanes := range append([]int{kn.width}, kn.heights...) {
+			for k := 1; k < 68; k++ {
+				for offset := range 4 {
+					src := randomize(r, fsrc.last(k*lanes, offset))
+					// Roundings to even, up and down, what overflows and what is not a number.
+					for i, v := range []uint32{0x3f808000, 0x3f818000, 0x3f808001, 0x3f807fff, 0x80000000, 0x7f7fffff, 0xff800000, 0x7fc00001} {
+						src[(i*37+k)%len(src)] = math.Float32frombits(v)
+					}
+					size := kn.parts.size(lanes, k) / 2
+					dst := randomize(r, fdst.last(size, offset))
+					want := slices.Clone(dst)
+					before := slices.Clone(fdst[:len(fdst)-offset-size])
+					plain(halves(want), src, lanes, k)
+					kn.parts.splitA(halves(dst), src, lanes, k)
+					if !slices.Equal(halves(dst), halves(want)) {
+						t.Fatalf("%d rows of %d, offset %d:\ngot  %x\nwant %x", k, lanes, offset, halves(dst), halves(want))
+					}
+					if len(before) > 0 && !slices.Equal(halves(before), halves(fdst[:len(before)])) {
+						t.Fatalf("%d rows of %d, offset %d: wrote before the panel", k, lanes, offset)
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestPartsKernels(t *testing.T) {
+	r := rand.New(rand.NewPCG(15, 16))
+	eachParts(t, func(t *testing.T, kn *kernel[float32]) {
+		p := kn.parts
+		plain := plainParts(p.count, p.depth, kn.width)
+		fa, fb, fc := newFence(t, 70*16), newFence(t, 70*32), newFence(t, 16*32+8)
+		for _, h := range kn.heights {
+			for k := 1; k < 68; k++ {
+				for offset := range 4 {
+					a, b := halves(fa.last(p.size(h, k)/2, offset)), halves(fb.last(p.size(kn.width, k)/2, offset))
+					plain.splitA(a, randomize(r, make([]float32, h*k)), h, k)
+					plain.splitB(b, randomize(r, make([]float32, kn.width*k)), kn.width, k)
+					if k%8 == 0 { // infinities and what is not a number, in row 1 and in column 2
+						a[2], b[4] = 0x7f80, 0x7fc0
+					}
+					for _, add := range []bool{false, true} {
+						before := slices.Clone(randomize(r, fc))
+						c := fc.last(h*kn.width, offset)
+						want := slices.Clone(c)
+						plain.run(h, k, a, b, want, add)
+						p.run(h, k, a, b, c, add)
+						for i, v := range c {
+							same := v == want[i] || v != v && want[i] != want[i]
+							if !same && !(math.Abs(float64(v-want[i])) <= 1e-5) {
+								t.Fatalf("%d×%d, k %d, offset %d, add %t: element (%d, %d): got %v, want %v", h, kn.width, k, offset, add, i/kn.width, i%kn.width, v, want[i])
+							}
+						}
+						end := len(fc) - offset
+						if !slices.Equal(fc[:end-len(c)], before[:end-len(c)]) || !slices.Equal(fc[end:], before[end:]) {
+							t.Fatalf("%d×%d, k %d, offset %d: wrote outside of the result", h, kn.width, k, offset)
+						}
+					}
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,88 @@
+//go:build linux && !noasm && (amd64 || arm64)
+
+package cpu
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// TestTapKernels compares the assembly with the Go loops, right behind and before
+// pages that may not be touched.
+func TestTapKernels(t *testing.T) {
+	r := rand.New(rand.NewPCG(21, 22))
+	for _, l := range assemblyOf(t) {
+		t.Run(l.name, func(t *testing.T) {
+			fsrc, fdst, fy := newFence(t, 8192), newFence(t, 1024), newFence(t, 1024)
+			before := make(fence, len(fdst))
+			for n := range 68 {
+				for _, rows := range []int{0, 1, 3, 4, 9} {
+					taps, offset := 1+n%11, n%4
+					g := tapGeom{rows: rows, n: n, dstRow: n + n%3, srcRow: 2*n + 40}
+					marks := make([]int32, taps)
+					for i := range taps {
+						g.offsets = append(g.offsets, r.IntN(n+20))
+						marks[i] = int32(r.IntN(1000))
+					}
+					size := max(rows-1, 0)*g.srcRow + slices.Max(g.offsets) + n
+					length := max(0, (rows-1)*g.dstRow+n)
+					src := odd(r, fsrc.last(size+beyond, offset))
+					y := randomize(r, fy.last(length, offset))
+					for i := range y {
+						y[i] = src[r.IntN(size)] // found sometimes
+					}
+					check := func(what string) {
+						t.Helper()
+						if err := sameFloats(fdst, before); err != nil {
+							t.Fatalf("%s of %+v: %v", what, g, err)
+						}
+					}
+					copy(before, fdst)
+					l.taps.largest(fdst.last(length, offset), src, &g)
+					plainTaps32.largest(before.last(length, offset), src, &g)
+					check("largest")
+					l.taps.split(fdst.last(n, offset), fy.first(n, offset), fsrc.first(2*n, 0), n)
+					other := make([]float32, n)
+					plainTaps32.split(before.last(n, offset), other, fsrc.first(2*n, 0), n)
+					check("split")
+					if err := sameFloats(fy.first(n, offset), other); err != nil {
+						t.Fatalf("split of %d pairs: %v", n, err)
+					}
+					// split may have written over y.
+					for i := range y {
+						y[i] = src[r.IntN(size)]
+					}
+					got, want := make([]int32, length+1), make([]int32, length+1)
+					gotNaN, wantNaN := l.taps.places(got, src, y, marks, &g), plainTaps32.places(want, src, y, marks, &g)
+					if gotNaN != wantNaN || !slices.Equal(got, want) {
+						t.Fatalf("places of %+v: got %v (NaN: %t), want %v (NaN: %t)", g, got, gotNaN, want, wantNaN)
+					}
+
+					randomize(r, src)
+					randomize(r, y)
+					weights := randomize(r, make([]float32, taps))
+					l.taps.correlate(fdst.last(length, offset), src, weights, &g)
+					plainTaps32.correlate(before.last(length, offset), src, weights, &g)
+					for i, v := range before {
+						if !(math.Abs(float64(fdst[i]-v)) <= 1e-5) && (fdst[i] == fdst[i] || v == v) && fdst[i] != v {
+							t.Fatalf("correlate of %+v: element %d: got %v, want %v", g, i, fdst[i], v)
+						}
+					}
+					copy(fdst, before)
+					// dots read no further than the taps.
+					src = randomize(r, fsrc.last(size, offset))
+					sums, sums2 := make([]float64, taps), make([]float64, taps)
+					l.taps.dots(sums, y, src, &g)
+					plainTaps32.dots(sums2, y, src, &g)
+					for i, v := range sums2 {
+						if !(math.Abs(sums[i]-v) <= 1e-4) {
+							t.Fatalf("dots of %+v: tap %d: got %v, want %v", g, i, sums[i], v)
+						}
+					}
+				}
+			}
+		})
+	}
+}
