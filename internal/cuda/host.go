@@ -249,3 +249,16 @@ func (be *Backend) RMSprop(params, grads, square, mean, momentum []backend.Array
 func (be *Backend) Adagrad(params, grads, sum []backend.Array, p backend.AdagradParams) {
 	be.onHost(func(h *host, c *cpu.Backend) { c.Adagrad(h.outsOf(params), h.insOf(grads), h.outsOf(sum), p) })
 }
+
+// CrossEntropy: see backend.Backend.
+func (be *Backend) CrossEntropy(loss, largest, sum, x, labels backend.Array, g backend.DimGeom) (r error) {
+	be.onHost(func(h *host, c *cpu.Backend) { r = c.CrossEntropy(h.out(loss), h.out(largest), h.out(sum), h.in(x), h.in(labels), g) })
+	return r
+}
+
+// CrossEntropyGrad: see backend.Backend.
+func (be *Backend) CrossEntropyGrad(dx, share, x, labels, largest, sum backend.Array, g backend.DimGeom) {
+	be.onHost(func(h *host, c *cpu.Backend) {
+		c.CrossEntropyGrad(h.out(dx), h.in(share), h.in(x), h.in(labels), h.in(largest), h.in(sum), g)
+	})
+}
