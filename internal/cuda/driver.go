@@ -59,6 +59,7 @@ import (
 
 	"gorgonia.org/cu"
 
+	"github.com/wick-ml/wick/internal/backend"
 	"github.com/wick-ml/wick/internal/cuda/dl"
 )
 
@@ -79,8 +80,13 @@ func (e *driverError) Error() string {
 	return what
 }
 
+// DeviceFailed makes it a backend.DeviceError.
+func (e *driverError) DeviceFailed() {}
+
+var _ backend.DeviceError = (*driverError)(nil)
+
 // check panics with what a call returned: an operation cannot return an error.
-// Package tensor adds the operation's name.
+// tensor.Try returns it.
 func check(call string, code C.CUresult) {
 	if code != C.CUDA_SUCCESS {
 		panic(&driverError{call, code})
