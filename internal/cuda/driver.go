@@ -170,7 +170,12 @@ func (d *device) alloc(n int) (p pointer, ok bool) {
 	return pointer(c), true
 }
 
-func (d *device) free(p pointer) { check("cuMemFree", C.wick_free(d.c(), C.CUdeviceptr(p))) }
+// free gives memory back to the driver. The 0 of an empty block is none.
+func (d *device) free(p pointer) {
+	if p != 0 {
+		check("cuMemFree", C.wick_free(d.c(), C.CUdeviceptr(p)))
+	}
+}
 
 // memory returns the bytes that are free on the device, and all that it has.
 func (d *device) memory() (free, total int64) {

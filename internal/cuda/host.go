@@ -252,7 +252,9 @@ func (be *Backend) Adagrad(params, grads, sum []backend.Array, p backend.Adagrad
 
 // CrossEntropy: see backend.Backend.
 func (be *Backend) CrossEntropy(loss, largest, sum, x, labels backend.Array, g backend.DimGeom) (r error) {
-	be.onHost(func(h *host, c *cpu.Backend) { r = c.CrossEntropy(h.out(loss), h.out(largest), h.out(sum), h.in(x), h.in(labels), g) })
+	be.onHost(func(h *host, c *cpu.Backend) {
+		r = c.CrossEntropy(h.out(loss), h.out(largest), h.out(sum), h.in(x), h.in(labels), g)
+	})
 	return r
 }
 
