@@ -48,6 +48,27 @@ type MemoryStats struct {
 	Taken  int64 // taken from the system so far; stays where it is when all requests are served from the pool
 }
 
+// MemoryError is what NewBuffer panics with where a device has no room.
+type MemoryError struct {
+	Bytes       int64       // that were asked for
+	Stats       MemoryStats // of the backend
+	Free, Total int64       // on the device, which other programs use too
+}
+
+func (e *MemoryError) Error() string {
+	const mb = 1 << 20
+	return fmt.Sprintf("the device has no room for %.1f MiB: tensors hold %.1f MiB (at most %.1f MiB at once so far), %.1f of its %.1f MiB are free",
+		float64(e.Bytes)/mb, float64(e.Stats.Live)/mb, float64(e.Stats.Peak)/mb, float64(e.Free)/mb, float64(e.Total)/mb)
+}
+
+// DeviceError is what methods panic with where the device itself fails: it is
+// lost, or its driver refuses a call. Work is done behind the caller's back, so
+// the method that hears of it need not be the one that failed.
+type DeviceError interface {
+	error
+	DeviceFailed()
+}
+
 // IndexError says that an index array holds a value outside its range.
 type IndexError struct {
 	Position int   // where in the index array, flat

@@ -13,12 +13,12 @@ import (
 
 // Backend implements backend.Backend. All its buffers share one pool.
 type Backend struct {
-	pool      *mem.Pool
+	pool      *mem.Pool[[]byte]
 	precision backend.Precision
 }
 
 // New returns a backend with an empty pool.
-func New() *Backend { return &Backend{pool: new(mem.Pool)} }
+func New() *Backend { return &Backend{pool: mem.NewHeap()} }
 
 // SetPrecision says how exactly to multiply float32 numbers.
 func (be *Backend) SetPrecision(p backend.Precision) { be.precision = p }
@@ -31,7 +31,7 @@ var _ backend.Backend = (*Backend)(nil)
 // buffer is the CPU's backend.Buffer: it gets memory from the pool when it is
 // first looked at.
 type buffer struct {
-	pool    *mem.Pool
+	pool    *mem.Pool[[]byte]
 	dtype   backend.DType
 	n       int
 	mem     []byte
@@ -51,7 +51,7 @@ func (b *buffer) bytes() []byte {
 }
 
 type lost struct {
-	pool *mem.Pool
+	pool *mem.Pool[[]byte]
 	n    int
 }
 
@@ -65,7 +65,7 @@ func (be *Backend) Free(b backend.Buffer) {
 	buf := b.(*buffer)
 	if buf.mem != nil {
 		buf.cleanup.Stop()
-		be.pool.Put(buf.mem)
+		be.pool.Put(buf.mem, len(buf.mem))
 		buf.mem = nil
 	}
 }
@@ -117,6 +117,6 @@ func scratch[T any](be *Backend, n int, f func(s []T)) {
 	}
 	var t *T // not a T, which may be large
 	b := be.pool.Get(n * int(unsafe.Sizeof(*t)))
-	defer be.pool.Put(b)
+	defer be.pool.Put(b, len(b))
 	f(unsafe.Slice((*T)(unsafe.Pointer(&b[0])), n))
 }

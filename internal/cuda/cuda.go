@@ -1,0 +1,190 @@
+//go:build cuda && linux
+
+package cuda
+
+import (
+	_ "embed"
+	"runtime"
+	"sync"
+	"time"
+	"unsafe"
+
+	"gorgonia.org/cu"
+
+	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/mem"
+)
+
+//go:generate python3 kernels/ptx.py
+
+// image is all kernels as PTX of CUDA 12.0, which later drivers take too.
+//
+//go:embed kernels.ptx
+var image string
+
+// Backend implements backend.Backend on one GPU.
+type Backend struct {
+	*device
+	pool      *mem.Pool[pointer]
+	precision backend.Precision
+
+	mu        sync.RWMutex
+	functions map[string]cu.Function
+}
+
+// Open returns a backend on the GPU of an index. It is an error if there is none
+// that this program can use.
+func Open(index int) (backend.Backend, error) {
+	d, err := openDevice(index)
+	if err != nil {
+		return nil, err
+	}
+	be := &Backend{device: d, functions: map[string]cu.Function{}}
+	be.pool = &mem.Pool[pointer]{New: be.take, Drop: d.free}
+	return be, nil
+}
+
+// take makes a block of the device's memory. Where there is no room, it gives back
+// what is cached, what the garbage collector finds too, and tries again.
+func (be *Backend) take(n int) pointer {
+	if n == 0 {
+		return 0
+	}
+	for try := range 4 {
+		if p, ok := be.alloc(n); ok {
+			return p
+		}
+		if try > 0 {
+			runtime.GC()
+			time.Sleep(10 * time.Millisecond) // cleanups run in goroutines of their own, some time after
+		}
+		be.wait() // for what still uses the blocks
+		be.pool.Empty()
+	}
+	free, total := be.memory()
+	panic(&backend.MemoryError{Bytes: int64(n), Stats: backend.MemoryStats(be.pool.Stats()), Free: free, Total: total})
+}
+
+// buffer is the device's backend.Buffer.
+type buffer struct {
+	pool    *mem.Pool[pointer]
+	dtype   backend.DType
+	n       int
+	memory  pointer
+	cleanup runtime.Cleanup
+}
+
+func (b *buffer) DType() backend.DType { return b.dtype }
+func (b *buffer) Len() int             { return b.n }
+
+func (b *buffer) bytes() int { return b.n * b.dtype.Size() }
+
+// lost is a block whose buffer the garbage collector took.
+type lost struct {
+	pool  *mem.Pool[pointer]
+	p     pointer
+	bytes int
+}
+
+// NewBuffer returns a buffer of n elements. It takes its memory at once, so that
+// the operation that needs it is the one that hears of it when there is no room.
+func (be *Backend) NewBuffer(t backend.DType, n int) backend.Buffer {
+	b := &buffer{pool: be.pool, dtype: t, n: n}
+	if n > 0 {
+		b.memory = be.pool.Get(b.bytes())
+		// The block goes back to the pool, not to the driver, which no finalizer may call. All work is in one stream,
+		// so whoever gets it next uses it later.
+		b.cleanup = runtime.AddCleanup(b, func(l lost) { l.pool.Put(l.p, l.bytes) }, lost{be.pool, b.memory, b.bytes()})
+	}
+	return b
+}
+
+// Free gives the buffer's memory back to the pool.
+func (be *Backend) Free(b backend.Buffer) {
+	if buf := b.(*buffer); buf.memory != 0 {
+		buf.cleanup.Stop()
+		be.pool.Put(buf.memory, buf.bytes())
+		buf.memory = 0
+	}
+}
+
+// MemoryStats tells what all buffers hold.
+func (be *Backend) MemoryStats() backend.MemoryStats { return backend.MemoryStats(be.pool.Stats()) }
+
+// ResetPeak sets the peak to what is live now.
+func (be *Backend) ResetPeak() { be.pool.ResetPeak() }
+
+// EndStep lets the pool drop sizes that are no longer asked for.
+func (be *Backend) EndStep() { be.pool.EndStep() }
+
+// SetPrecision says how exactly to multiply float32 numbers: TF32 from High on.
+func (be *Backend) SetPrecision(p backend.Precision) { be.precision = p }
+
+// address is where an array's elements lie; 0 for an absent or empty array.
+func address(a backend.Array) pointer {
+	if a.None() || a.Len == 0 {
+		return 0
+	}
+	return a.Buffer.(*buffer).memory + pointer(a.Offset*a.DType().Size())
+}
+
+// scratch lends n bytes of the device's memory to f.
+func (be *Backend) scratch(n int, f func(p pointer)) {
+	p := be.pool.Get(n)
+	defer be.pool.Put(p, n)
+	f(p)
+}
+
+// function returns the kernel of a name.
+func (be *Backend) function(name string) cu.Function {
+	be.mu.RLock()
+	f, ok := be.functions[name]
+	be.mu.RUnlock()
+	if ok {
+		return f
+	}
+	be.mu.Lock()
+	defer be.mu.Unlock()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := cu.SetCurrentContext(be.context)
+	if err == nil {
+		f, err = be.module.Function(name)
+	}
+	if err != nil {
+		panic("cuda: kernel " + name + ": " + err.Error())
+	}
+	be.functions[name] = f
+	return f
+}
+
+// A kernel that works element by element runs in blocks of threads threads, and in
+// so many blocks that each multiprocessor has several; each thread takes every so
+// many-th element.
+const (
+	threads       = 256
+	blocksPerUnit = 8
+)
+
+// each launches a kernel over n elements. Its last parameter is n.
+func (be *Backend) each(name string, n int, p *params) {
+	if n == 0 {
+		return
+	}
+	param(p, int64(n))
+	blocks := min((n+threads-1)/threads, blocksPerUnit*be.units)
+	be.launch(be.function(name), [3]int{blocks, 1, 1}, threads, 0, p)
+}
+
+// suffix is how kernels for a type of elements are named.
+func suffix(t backend.DType) string {
+	return [...]string{backend.Float32: "f32", backend.Float64: "f64", backend.Int64: "i64", backend.Uint8: "u8", backend.Bool: "b8",
+		backend.BFloat16: "bf16", backend.Float16: "f16"}[t]
+}
+
+func bytesOf[T any](s []T) []byte {
+	if len(s) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(&s[0])), len(s)*int(unsafe.Sizeof(s[0])))
+}

@@ -1,0 +1,266 @@
+//go:build cuda && linux
+
+package cuda
+
+import (
+	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/cpu"
+)
+
+// The methods of this file have no kernel yet: their arguments are fetched, the
+// CPU's backend computes, and the results are sent back. That is right and slow.
+
+// host is a computation on the CPU's backend.
+type host struct {
+	be   *Backend
+	cpu  *cpu.Backend
+	outs [][2]backend.Array // on the device, on the host
+}
+
+// onHost runs f and sends back what it wrote.
+func (be *Backend) onHost(f func(h *host, c *cpu.Backend)) {
+	h := &host{be: be, cpu: cpu.New()}
+	f(h, h.cpu)
+	for _, o := range h.outs {
+		b := make([]byte, o[0].Len*o[0].DType().Size())
+		h.cpu.Read(b, o[1])
+		be.Write(o[0], b)
+	}
+}
+
+// in fetches an argument.
+func (h *host) in(a backend.Array) backend.Array {
+	if a.None() {
+		return a
+	}
+	b := make([]byte, a.Len*a.DType().Size())
+	h.be.Read(b, a)
+	c := backend.Array{Buffer: h.cpu.NewBuffer(a.DType(), a.Len), Len: a.Len}
+	h.cpu.Write(c, b)
+	return c
+}
+
+// out fetches an argument that f writes; what it does not write stays.
+func (h *host) out(a backend.Array) backend.Array {
+	c := h.in(a)
+	if !a.None() {
+		h.outs = append(h.outs, [2]backend.Array{a, c})
+	}
+	return c
+}
+
+func (h *host) insOf(a []backend.Array) []backend.Array  { return each(a, h.in) }
+func (h *host) outsOf(a []backend.Array) []backend.Array { return each(a, h.out) }
+
+func each(a []backend.Array, f func(backend.Array) backend.Array) []backend.Array {
+	var c []backend.Array
+	for _, x := range a {
+		c = append(c, f(x))
+	}
+	return c
+}
+
+// Random: see backend.Backend.
+func (be *Backend) Random(dst backend.Array, r backend.Random) {
+	be.onHost(func(h *host, c *cpu.Backend) { c.Random(h.out(dst), r) })
+}
+
+// Unary: see backend.Backend.
+func (be *Backend) Unary(dst, x backend.Array, op backend.UnaryOp, p backend.UnaryParams) {
+	be.onHost(func(h *host, c *cpu.Backend) { c.Unary(h.out(dst), h.in(x), op, p) })
+}
+
+// UnaryGrad: see backend.Backend.
+func (be *Backend) UnaryGrad(dx, dy, x, y backend.Array, op backend.UnaryOp, p backend.UnaryParams) {
+	be.onHost(func(h *host, c *cpu.Backend) { c.UnaryGrad(h.out(dx), h.in(dy), h.in(x), h.in(y), op, p) })
+}
+
+// Binary: see backend.Backend.
+func (be *Backend) Binary(dst, a, b backend.Array, op backend.BinaryOp, g backend.BinaryGeom) {
+	be.onHost(func(h *host, c *cpu.Backend) { c.Binary(h.out(dst), h.in(a), h.in(b), op, g) })
+}
+
+// BinaryScalar: see backend.Backend.
+func (be *Backend) BinaryScalar(dst, a backend.Array, s float64, swapped bool, op backend.BinaryOp) {
+	be.onHost(func(h *host, c *cpu.Backend) { c.BinaryScalar(h.out(dst), h.in(a), s, swapped, op) })
+}
+
+// Where: see backend.Backend.
+func (be *Backend) Where(dst, cond, a, b backend.Array, g backend.WhereGeom) {
+	be.onHost(func(h *host, c *cpu.Backend) { c.Where(h.out(dst), h.in(cond), h.in(a), h.in(b), g) })
+}
+
+// Reduce: see backend.Backend.
+func (be *Backend) Reduce(dst, x backend.Array, op backend.ReduceOp, g backend.ReduceGeom) {
+	be.onHost(func(h *host, c *cpu.Backend) { c.Reduce(h.out(dst), h.in(x), op, g) })
+}
+
+// ReduceIndex: see backend.Backend.
+func (be *Backend) ReduceIndex(values, indices, x backend.Array, min bool, g backend.DimGeom) {
+	be.onHost(func(h *host, c *cpu.Backend) { c.ReduceIndex(h.out(values), h.out(indices), h.in(x), min, g) })
+}
+
+// Cumsum: see backend.Backend.
+func (be *Backend) Cumsum(dst, x backend.Array, reverse bool, g backend.DimGeom) {
+	be.onHost(func(h *host, c *cpu.Backend) { c.Cumsum(h.out(dst), h.in(x), reverse, g) })
+}
+
+// Sort: see backend.Backend.
+func (be *Backend) Sort(values, indices, x backend.Array, descending bool, g backend.DimGeom) {
+	be.onHost(func(h *host, c *cpu.Backend) { c.Sort(h.out(values), h.out(indices), h.in(x), descending, g) })
+}
+
+// Nonzero: see backend.Backend.
+func (be *Backend) Nonzero(dst, x backend.Array) (r int) {
+	be.onHost(func(h *host, c *cpu.Backend) { r = c.Nonzero(h.out(dst), h.in(x)) })
+	return r
+}
+
+// Gather: see backend.Backend.
+func (be *Backend) Gather(dst, x, index backend.Array, g backend.IndexGeom) (r error) {
+	be.onHost(func(h *host, c *cpu.Backend) { r = c.Gather(h.out(dst), h.in(x), h.in(index), g) })
+	return r
+}
+
+// ScatterAdd: see backend.Backend.
+func (be *Backend) ScatterAdd(dst, index, src backend.Array, g backend.IndexGeom) (r error) {
+	be.onHost(func(h *host, c *cpu.Backend) { r = c.ScatterAdd(h.out(dst), h.in(index), h.in(src), g) })
+	return r
+}
+
+// IndexSelect: see backend.Backend.
+func (be *Backend) IndexSelect(dst, x, index backend.Array, g backend.IndexGeom) (r error) {
+	be.onHost(func(h *host, c *cpu.Backend) { r = c.IndexSelect(h.out(dst), h.in(x), h.in(index), g) })
+	return r
+}
+
+// IndexAdd: see backend.Backend.
+func (be *Backend) IndexAdd(dst, index, src backend.Array, g backend.IndexGeom) (r error) {
+	be.onHost(func(h *host, c *cpu.Backend) { r = c.IndexAdd(h.out(dst), h.in(index), h.in(src), g) })
+	return r
+}
+
+// MatMul: see backend.Backend.
+func (be *Backend) MatMul(dst, a, b backend.Array, g backend.MatMulGeom) {
+	be.onHost(func(h *host, c *cpu.Backend) { c.MatMul(h.out(dst), h.in(a), h.in(b), g) })
+}
+
+// Conv2d: see backend.Backend.
+func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGeom) {
+	be.onHost(func(h *host, c *cpu.Backend) { c.Conv2d(h.out(dst), h.in(x), h.in(w), h.in(scale), h.in(bias), g) })
+}
+
+// Conv2dInputGrad: see backend.Backend.
+func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) {
+	be.onHost(func(h *host, c *cpu.Backend) { c.Conv2dInputGrad(h.out(dx), h.in(dy), h.in(w), g) })
+}
+
+// Conv2dWeightGrad: see backend.Backend.
+func (be *Backend) Conv2dWeightGrad(dw, dy, x backend.Array, g backend.ConvGeom) {
+	be.onHost(func(h *host, c *cpu.Backend) { c.Conv2dWeightGrad(h.out(dw), h.in(dy), h.in(x), g) })
+}
+
+// MaxPool2d: see backend.Backend.
+func (be *Backend) MaxPool2d(dst, x backend.Array, g backend.PoolGeom) {
+	be.onHost(func(h *host, c *cpu.Backend) { c.MaxPool2d(h.out(dst), h.in(x), g) })
+}
+
+// MaxPool2dGrad: see backend.Backend.
+func (be *Backend) MaxPool2dGrad(dx, dy, x, y backend.Array, g backend.PoolGeom) {
+	be.onHost(func(h *host, c *cpu.Backend) { c.MaxPool2dGrad(h.out(dx), h.in(dy), h.in(x), h.in(y), g) })
+}
+
+// AvgPool2d: see backend.Backend.
+func (be *Backend) AvgPool2d(dst, x backend.Array, g backend.PoolGeom) {
+	be.onHost(func(h *host, c *cpu.Backend) { c.AvgPool2d(h.out(dst), h.in(x), g) })
+}
+
+// AvgPool2dGrad: see backend.Backend.
+func (be *Backend) AvgPool2dGrad(dx, dy backend.Array, g backend.PoolGeom) {
+	be.onHost(func(h *host, c *cpu.Backend) { c.AvgPool2dGrad(h.out(dx), h.in(dy), g) })
+}
+
+// AdaptiveAvgPool2d: see backend.Backend.
+func (be *Backend) AdaptiveAvgPool2d(dst, x backend.Array, g backend.PoolGeom) {
+	be.onHost(func(h *host, c *cpu.Backend) { c.AdaptiveAvgPool2d(h.out(dst), h.in(x), g) })
+}
+
+// AdaptiveAvgPool2dGrad: see backend.Backend.
+func (be *Backend) AdaptiveAvgPool2dGrad(dx, dy backend.Array, g backend.PoolGeom) {
+	be.onHost(func(h *host, c *cpu.Backend) { c.AdaptiveAvgPool2dGrad(h.out(dx), h.in(dy), g) })
+}
+
+// BatchNorm: see backend.Backend.
+func (be *Backend) BatchNorm(dst, mean, invstd, runningMean, runningVar, x, w, b backend.Array, g backend.BatchNormGeom) {
+	be.onHost(func(h *host, c *cpu.Backend) {
+		c.BatchNorm(h.out(dst), h.out(mean), h.out(invstd), h.out(runningMean), h.out(runningVar), h.in(x), h.in(w), h.in(b), g)
+	})
+}
+
+// BatchNormGrad: see backend.Backend.
+func (be *Backend) BatchNormGrad(dx, dw, db, dy, x, y, w, mean, invstd backend.Array, g backend.BatchNormGeom) {
+	be.onHost(func(h *host, c *cpu.Backend) {
+		c.BatchNormGrad(h.out(dx), h.out(dw), h.out(db), h.in(dy), h.in(x), h.in(y), h.in(w), h.in(mean), h.in(invstd), g)
+	})
+}
+
+// RowNorm: see backend.Backend.
+func (be *Backend) RowNorm(dst, mean, invstd, x backend.Array, rows, n int, eps float64) {
+	be.onHost(func(h *host, c *cpu.Backend) {
+		c.RowNorm(h.out(dst), h.out(mean), h.out(invstd), h.in(x), rows, n, eps)
+	})
+}
+
+// RowNormGrad: see backend.Backend.
+func (be *Backend) RowNormGrad(dx, dy, y, invstd backend.Array, rows, n int) {
+	be.onHost(func(h *host, c *cpu.Backend) { c.RowNormGrad(h.out(dx), h.in(dy), h.in(y), h.in(invstd), rows, n) })
+}
+
+// Softmax: see backend.Backend.
+func (be *Backend) Softmax(dst, x backend.Array, log bool, g backend.DimGeom) {
+	be.onHost(func(h *host, c *cpu.Backend) { c.Softmax(h.out(dst), h.in(x), log, g) })
+}
+
+// SoftmaxGrad: see backend.Backend.
+func (be *Backend) SoftmaxGrad(dx, dy, y backend.Array, log bool, g backend.DimGeom) {
+	be.onHost(func(h *host, c *cpu.Backend) { c.SoftmaxGrad(h.out(dx), h.in(dy), h.in(y), log, g) })
+}
+
+// SGD: see backend.Backend.
+func (be *Backend) SGD(params, grads, momentum []backend.Array, p backend.SGDParams) {
+	be.onHost(func(h *host, c *cpu.Backend) { c.SGD(h.outsOf(params), h.insOf(grads), h.outsOf(momentum), p) })
+}
+
+// Adam: see backend.Backend.
+func (be *Backend) Adam(params, grads, m, v, maxV []backend.Array, p backend.AdamParams) {
+	be.onHost(func(h *host, c *cpu.Backend) {
+		c.Adam(h.outsOf(params), h.insOf(grads), h.outsOf(m), h.outsOf(v), h.outsOf(maxV), p)
+	})
+}
+
+// RMSprop: see backend.Backend.
+func (be *Backend) RMSprop(params, grads, square, mean, momentum []backend.Array, p backend.RMSpropParams) {
+	be.onHost(func(h *host, c *cpu.Backend) {
+		c.RMSprop(h.outsOf(params), h.insOf(grads), h.outsOf(square), h.outsOf(mean), h.outsOf(momentum), p)
+	})
+}
+
+// Adagrad: see backend.Backend.
+func (be *Backend) Adagrad(params, grads, sum []backend.Array, p backend.AdagradParams) {
+	be.onHost(func(h *host, c *cpu.Backend) { c.Adagrad(h.outsOf(params), h.insOf(grads), h.outsOf(sum), p) })
+}
+
+// CrossEntropy: see backend.Backend.
+func (be *Backend) CrossEntropy(loss, largest, sum, x, labels backend.Array, g backend.DimGeom) (r error) {
+	be.onHost(func(h *host, c *cpu.Backend) {
+		r = c.CrossEntropy(h.out(loss), h.out(largest), h.out(sum), h.in(x), h.in(labels), g)
+	})
+	return r
+}
+
+// CrossEntropyGrad: see backend.Backend.
+func (be *Backend) CrossEntropyGrad(dx, share, x, labels, largest, sum backend.Array, g backend.DimGeom) {
+	be.onHost(func(h *host, c *cpu.Backend) {
+		c.CrossEntropyGrad(h.out(dx), h.in(share), h.in(x), h.in(labels), h.in(largest), h.in(sum), g)
+	})
+}

@@ -1,0 +1,79 @@
+// What all kernels share. The files of this folder are compiled by NVRTC, one
+// behind the other, and by a C++ compiler for the simulated driver.
+#pragma once
+
+typedef long long i64;
+typedef unsigned char u8;
+struct b8 { u8 v; };    // a Bool
+struct bf16 { unsigned short v; };
+struct f16 { unsigned short v; };
+
+// The type that arithmetic is done in, and conversions. Narrowing rounds to nearest even.
+template <class T> struct As { typedef T type; };
+template <> struct As<bf16> { typedef float type; };
+template <> struct As<f16> { typedef float type; };
+template <> struct As<b8> { typedef u8 type; };
+
+__device__ inline float widen(bf16 x) { return __uint_as_float((unsigned)x.v << 16); }
+__device__ inline float widen(f16 x) {
+	unsigned sign = (unsigned)(x.v & 0x8000) << 16, rest = x.v & 0x7fff;
+	if (rest >= 0x7c00) return __uint_as_float(sign | 0x7f800000 | (rest & 0x3ff) << 13);
+	if (rest < 0x400) return __uint_as_float(sign | __float_as_uint((float)rest * 5.9604644775390625e-8f)); // subnormal: units of 2^-24
+	return __uint_as_float(sign | (rest + (112 << 10)) << 13);
+}
+__device__ inline u8 widen(b8 x) { return x.v; }
+template <class T> __device__ inline T widen(T x) { return x; }
+
+template <class T> struct Narrow {
+	template <class F> __device__ static T from(F x) { return (T)x; }
+};
+template <> struct Narrow<b8> {
+	template <class F> __device__ static b8 from(F x) { b8 r; r.v = x != 0; return r; }
+};
+template <> struct Narrow<bf16> {
+	template <class F> __device__ static bf16 from(F y) {
+		float x = (float)y;
+		unsigned u = __float_as_uint(x);
+		bf16 r;
+		if (x != x) r.v = (unsigned short)(u >> 16 | 0x40);
+		else r.v = (unsigned short)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+		return r;
+	}
+};
+template <> struct Narrow<f16> {
+	template <class F> __device__ static f16 from(F y) {
+		float x = (float)y;
+		unsigned u = __float_as_uint(x), sign = u >> 16 & 0x8000, rest = u & 0x7fffffff;
+		f16 r;
+		if (rest > 0x7f800000) r.v = (unsigned short)(sign | 0x7e00 | (rest >> 13 & 0x3ff));
+		else if (rest >= 0x477ff000) r.v = (unsigned short)(sign | 0x7c00); // rounds beyond 65504
+		else if (rest < 0x38800000) { // subnormal: add a number whose last bit is 2^-24
+			float t = __uint_as_float(rest) + 0.5f;
+			r.v = (unsigned short)(sign | (__float_as_uint(t) - 0x3f000000));
+		} else r.v = (unsigned short)(sign | (rest - (112u << 23) + 0xfff + (rest >> 13 & 1)) >> 13);
+		return r;
+	}
+};
+template <class T, class F> __device__ inline T narrow(F x) { return Narrow<T>::from(x); }
+
+// EACH runs its body for i from 0 to n-1, shared among all threads.
+#define EACH(i, n) for (i64 i = blockIdx.x * (i64)blockDim.x + threadIdx.x; i < (n); i += (i64)blockDim.x * gridDim.x)
+
+// View is a shape and the strides of up to three arrays over it; Go's view has the same fields.
+struct View {
+	i64 dims, shape[8], strides[3][8];
+};
+
+// offsets finds where element i of the shape lies in the arrays.
+template <int ARRAYS> __device__ inline void offsets(const View &v, i64 i, i64 (&at)[ARRAYS]) {
+	for (int k = 0; k < ARRAYS; k++) at[k] = 0;
+	for (int d = (int)v.dims - 1; d >= 0; d--) {
+		i64 q = i / v.shape[d], r = i - q * v.shape[d];
+		for (int k = 0; k < ARRAYS; k++) at[k] += r * v.strides[k][d];
+		i = q;
+	}
+}
+
+// FOR_FLOATS and FOR_ALL write a kernel for each type: K(suffix, type).
+#define FOR_FLOATS(K) K(f32, float) K(f64, double) K(bf16, bf16) K(f16, f16)
+#define FOR_ALL(K) FOR_FLOATS(K) K(i64, i64) K(u8, u8) K(b8, b8)

@@ -1,0 +1,469 @@
+// A driver that computes on the host, for tests: the part of libcuda.so.1 that
+// package cuda calls. It is stricter than a real one:
+//   - what is put in a stream runs when somebody waits for it, not before, so that
+//     results that are read too early, and memory that is given back too early, show;
+//   - memory ends at a page that cannot be touched, begins with garbage (NaN as
+//     floats), and is garbage again when it is freed;
+//   - copies past an allocation, double frees, calls without a current context and
+//     launches beyond a device's limits are errors, and cuMemGetInfo counts what was
+//     not freed.
+// WICK_SIM_KERNELS names the library that kernels.sh made; modules' images are not
+// read. WICK_SIM_DEVICES is the number of devices (1), WICK_SIM_MEMORY the bytes of
+// each, WICK_SIM_DRIVER the driver's version (13000), WICK_SIM_FAIL_AFTER the number
+// of launches after which the device is lost.
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#define WICK_REAL_CUINIT // the headers of internal/cuda/compat may come first
+extern "C" {
+#include <cuda.h>
+}
+#include <deque>
+#include <dlfcn.h>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <vector>
+#define API extern "C" __attribute__((visibility("default"))) CUresult
+
+struct Dim { unsigned x, y, z; };
+typedef void (*Kernel)(Dim, Dim, unsigned, void **);
+typedef int (*Sizes)(size_t *);
+
+struct CUctx_st { int device; };
+struct Work {
+	std::function<void()> run;
+	CUevent marks = nullptr;
+};
+struct CUstream_st {
+	int device;
+	std::deque<Work> queue;
+	bool capturing = false;
+	std::vector<std::function<void()>> captured;
+};
+struct CUevent_st {
+	CUstream stream = nullptr; // where it waits to be reached
+	double time = 0;
+	bool recorded = false;
+};
+struct CUfunc_st {
+	Kernel kernel;
+	std::vector<size_t> sizes;
+	std::string name;
+};
+struct CUmod_st {
+	void *library;
+	std::map<std::string, CUfunc_st> functions;
+};
+struct CUgraph_st { std::vector<std::function<void()>> work; };
+struct CUgraphExec_st { std::vector<std::function<void()>> work; };
+struct Memory {
+	size_t bytes;
+	void *map;
+	size_t mapped;
+	int device; // -1: of the host, pinned
+};
+
+static std::recursive_mutex lock;
+static std::map<uintptr_t, Memory> live;
+static std::vector<CUstream> streams;
+static thread_local CUcontext current;
+static bool ready;
+static size_t used[64];
+static CUctx_st contexts[64];
+static CUstream_st defaults[64];
+static std::atomic<long> launches;
+static bool lost;
+
+static long env(const char *name, long otherwise) {
+	const char *s = getenv(name);
+	return s && *s ? atol(s) : otherwise;
+}
+static int devices() { return (int)env("WICK_SIM_DEVICES", 1); }
+static size_t memory() { return (size_t)env("WICK_SIM_MEMORY", 1l << 31); }
+static double now() { return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+#define LOCKED std::lock_guard<std::recursive_mutex> guard(lock)
+#define NEED_CONTEXT \
+	if (!current) return CUDA_ERROR_INVALID_CONTEXT; \
+	if (lost) return CUDA_ERROR_ILLEGAL_ADDRESS; \
+	LOCKED
+
+static Memory *find(uintptr_t p, size_t n) {
+	auto it = live.upper_bound(p);
+	if (it == live.begin()) return nullptr;
+	--it;
+	return p + n <= it->first + it->second.bytes ? &it->second : nullptr;
+}
+static CUstream real(CUstream s) { return s && s != CU_STREAM_LEGACY && s != CU_STREAM_PER_THREAD ? s : &defaults[current->device]; }
+static void drain(CUstream s, CUevent until = nullptr) {
+	while (!s->queue.empty()) {
+		Work w = std::move(s->queue.front());
+		s->queue.pop_front();
+		if (w.run) w.run();
+		if (w.marks) {
+			w.marks->time = now();
+			w.marks->stream = nullptr;
+			if (w.marks == until) return;
+		}
+	}
+}
+static void drain_all() {
+	for (auto &s : defaults) drain(&s);
+	for (auto s : streams) drain(s);
+}
+static void put(CUstream s, std::function<void()> run) {
+	if (s->capturing) s->captured.push_back(std::move(run));
+	else s->queue.push_back({std::move(run)});
+}
+static CUresult reserve(size_t n, int device, uintptr_t *out) {
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), room = (n + 15) / 16 * 16, mapped = (room + page - 1) / page * page + page;
+	char *m = (char *)mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (m == MAP_FAILED) return CUDA_ERROR_OUT_OF_MEMORY;
+	mprotect(m + mapped - page, page, PROT_NONE);
+	memset(m, 0xff, mapped - page);
+	uintptr_t p = (uintptr_t)(m + mapped - page - room);
+	live[p] = {n, m, mapped, device};
+	*out = p;
+	return CUDA_SUCCESS;
+}
+static CUresult give_back(uintptr_t p, bool host) {
+	auto it = live.find(p);
+	if (it == live.end() || (it->second.device < 0) != host) return CUDA_ERROR_INVALID_VALUE;
+	drain_all(); // as cuMemFree does
+	Memory m = it->second;
+	live.erase(it);
+	const unsigned char *end = (const unsigned char *)p + m.bytes;
+	for (; (uintptr_t)end % 16; end++)
+		if (*end != 0xff) {
+			fprintf(stderr, "simulated driver: somebody wrote behind an allocation of %zu bytes\n", m.bytes);
+			abort();
+		}
+	if (!host) used[m.device] -= m.bytes;
+	munmap(m.map, m.mapped);
+	return CUDA_SUCCESS;
+}
+
+API cuInit(unsigned) {
+	if (devices() == 0) return CUDA_ERROR_NO_DEVICE;
+	ready = true;
+	for (int i = 0; i < 64; i++) contexts[i].device = defaults[i].device = i;
+	return CUDA_SUCCESS;
+}
+API cuDriverGetVersion(int *v) {
+	*v = (int)env("WICK_SIM_DRIVER", 13000);
+	return CUDA_SUCCESS;
+}
+API cuGetErrorName(CUresult e, const char **s) {
+	static thread_local char b[40];
+	snprintf(b, sizeof b, "CUDA_ERROR_%d", (int)e);
+	*s = b;
+	return CUDA_SUCCESS;
+}
+API cuGetErrorString(CUresult e, const char **s) { return cuGetErrorName(e, s); }
+API cuDeviceGetCount(int *n) {
+	if (!ready) return CUDA_ERROR_NOT_INITIALIZED;
+	*n = devices();
+	return CUDA_SUCCESS;
+}
+API cuDeviceGet(CUdevice *d, int i) {
+	if (!ready) return CUDA_ERROR_NOT_INITIALIZED;
+	if (i < 0 || i >= devices()) return CUDA_ERROR_INVALID_DEVICE;
+	*d = i;
+	return CUDA_SUCCESS;
+}
+API cuDeviceGetName(char *s, int n, CUdevice) {
+	snprintf(s, (size_t)n, "Simulated GPU");
+	return CUDA_SUCCESS;
+}
+API cuDeviceTotalMem_v2(size_t *n, CUdevice) {
+	*n = memory();
+	return CUDA_SUCCESS;
+}
+API cuDeviceGetAttribute(int *v, CUdevice_attribute a, CUdevice) {
+	switch (a) {
+	case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR: *v = 9; break;
+	case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR: *v = 0; break;
+	case CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT: *v = 2; break;
+	case CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK: *v = 1024; break;
+	case CU_DEVICE_ATTRIBUTE_WARP_SIZE: *v = 32; break;
+	default: *v = 0;
+	}
+	return CUDA_SUCCESS;
+}
+API cuDevicePrimaryCtxRetain(CUcontext *c, CUdevice d) {
+	if (!ready || d < 0 || d >= devices()) return CUDA_ERROR_INVALID_DEVICE;
+	*c = &contexts[d];
+	return CUDA_SUCCESS;
+}
+API cuDevicePrimaryCtxRelease_v2(CUdevice) { return CUDA_SUCCESS; }
+API cuCtxSetCurrent(CUcontext c) {
+	current = c;
+	return CUDA_SUCCESS;
+}
+API cuCtxGetCurrent(CUcontext *c) {
+	*c = current;
+	return CUDA_SUCCESS;
+}
+API cuCtxSynchronize() {
+	NEED_CONTEXT;
+	drain_all();
+	return lost ? CUDA_ERROR_ILLEGAL_ADDRESS : CUDA_SUCCESS;
+}
+
+API cuMemAlloc_v2(CUdeviceptr *p, size_t n) {
+	NEED_CONTEXT;
+	if (!n) return CUDA_ERROR_INVALID_VALUE;
+	int d = current->device;
+	if (used[d] + n > memory()) return CUDA_ERROR_OUT_OF_MEMORY;
+	uintptr_t q;
+	CUresult r = reserve(n, d, &q);
+	if (r == CUDA_SUCCESS) {
+		used[d] += n;
+		*p = (CUdeviceptr)q;
+	}
+	return r;
+}
+API cuMemFree_v2(CUdeviceptr p) {
+	NEED_CONTEXT;
+	return give_back((uintptr_t)p, false);
+}
+API cuMemHostAlloc(void **p, size_t n, unsigned) {
+	NEED_CONTEXT;
+	if (!n) return CUDA_ERROR_INVALID_VALUE;
+	return reserve(n, -1, (uintptr_t *)p);
+}
+API cuMemFreeHost(void *p) {
+	NEED_CONTEXT;
+	return give_back((uintptr_t)p, true);
+}
+API cuMemGetInfo_v2(size_t *free, size_t *total) {
+	NEED_CONTEXT;
+	*total = memory();
+	*free = *total - used[current->device];
+	return CUDA_SUCCESS;
+}
+static CUresult copy(uintptr_t to, uintptr_t from, size_t n, bool toDevice, bool fromDevice, CUstream s) {
+	if (!n) return CUDA_SUCCESS;
+	Memory *d = find(to, n), *f = find(from, n);
+	if (toDevice && (!d || d->device < 0) || fromDevice && (!f || f->device < 0)) return CUDA_ERROR_INVALID_VALUE;
+	s = real(s);
+	if (!toDevice && !d) { // to memory of the host that is not pinned: the driver waits
+		if (s->capturing) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+		drain(s);
+		memcpy((void *)to, (void *)from, n);
+	} else if (!fromDevice && !f) { // from such memory: the driver takes the bytes at once
+		if (s->capturing) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+		auto bytes = std::make_shared<std::vector<char>>((char *)from, (char *)from + n);
+		put(s, [=] { memcpy((void *)to, bytes->data(), n); });
+	} else {
+		put(s, [=] { memmove((void *)to, (void *)from, n); });
+	}
+	return CUDA_SUCCESS;
+}
+API cuMemcpyHtoDAsync_v2(CUdeviceptr d, const void *h, size_t n, CUstream s) {
+	NEED_CONTEXT;
+	return copy(d, (uintptr_t)h, n, true, false, s);
+}
+API cuMemcpyDtoHAsync_v2(void *h, CUdeviceptr d, size_t n, CUstream s) {
+	NEED_CONTEXT;
+	return copy((uintptr_t)h, d, n, false, true, s);
+}
+API cuMemcpyDtoDAsync_v2(CUdeviceptr d, CUdeviceptr f, size_t n, CUstream s) {
+	NEED_CONTEXT;
+	return copy(d, f, n, true, true, s);
+}
+API cuMemcpyHtoD_v2(CUdeviceptr d, const void *h, size_t n) {
+	NEED_CONTEXT;
+	CUresult r = copy(d, (uintptr_t)h, n, true, false, nullptr);
+	drain_all();
+	return r;
+}
+API cuMemcpyDtoH_v2(void *h, CUdeviceptr d, size_t n) {
+	NEED_CONTEXT;
+	drain_all();
+	CUresult r = copy((uintptr_t)h, d, n, false, true, nullptr);
+	drain_all();
+	return r;
+}
+API cuMemsetD8Async(CUdeviceptr d, unsigned char v, size_t n, CUstream s) {
+	NEED_CONTEXT;
+	if (n && !find(d, n)) return CUDA_ERROR_INVALID_VALUE;
+	put(real(s), [=] { memset((void *)d, v, n); });
+	return CUDA_SUCCESS;
+}
+API cuMemsetD32Async(CUdeviceptr d, unsigned v, size_t n, CUstream s) {
+	NEED_CONTEXT;
+	if (n && !find(d, 4 * n)) return CUDA_ERROR_INVALID_VALUE;
+	put(real(s), [=] { for (size_t i = 0; i < n; i++) ((unsigned *)d)[i] = v; });
+	return CUDA_SUCCESS;
+}
+
+API cuStreamCreate(CUstream *s, unsigned) {
+	NEED_CONTEXT;
+	*s = new CUstream_st{current->device, {}, false, {}};
+	streams.push_back(*s);
+	return CUDA_SUCCESS;
+}
+API cuStreamDestroy_v2(CUstream s) {
+	NEED_CONTEXT;
+	drain(s);
+	for (size_t i = 0; i < streams.size(); i++)
+		if (streams[i] == s) {
+			streams.erase(streams.begin() + (long)i);
+			delete s;
+			return CUDA_SUCCESS;
+		}
+	return CUDA_ERROR_INVALID_HANDLE;
+}
+API cuStreamSynchronize(CUstream s) {
+	NEED_CONTEXT;
+	if (real(s)->capturing) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+	drain(real(s));
+	return lost ? CUDA_ERROR_ILLEGAL_ADDRESS : CUDA_SUCCESS;
+}
+API cuStreamWaitEvent(CUstream s, CUevent e, unsigned) {
+	NEED_CONTEXT;
+	CUstream from = e->stream;
+	if (from && from != real(s)) put(real(s), [=] { if (e->stream == from) drain(from, e); });
+	return CUDA_SUCCESS;
+}
+API cuStreamBeginCapture_v2(CUstream s, CUstreamCaptureMode) {
+	NEED_CONTEXT;
+	if (!s || s->capturing) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+	s->capturing = true;
+	return CUDA_SUCCESS;
+}
+API cuStreamEndCapture(CUstream s, CUgraph *g) {
+	NEED_CONTEXT;
+	if (!s->capturing) return CUDA_ERROR_ILLEGAL_STATE;
+	s->capturing = false;
+	*g = new CUgraph_st{std::move(s->captured)};
+	s->captured.clear();
+	return CUDA_SUCCESS;
+}
+API cuStreamIsCapturing(CUstream s, CUstreamCaptureStatus *c) {
+	NEED_CONTEXT;
+	*c = real(s)->capturing ? CU_STREAM_CAPTURE_STATUS_ACTIVE : CU_STREAM_CAPTURE_STATUS_NONE;
+	return CUDA_SUCCESS;
+}
+API cuGraphInstantiateWithFlags(CUgraphExec *e, CUgraph g, unsigned long long) {
+	NEED_CONTEXT;
+	*e = new CUgraphExec_st{g->work};
+	return CUDA_SUCCESS;
+}
+API cuGraphLaunch(CUgraphExec e, CUstream s) {
+	NEED_CONTEXT;
+	for (auto &w : e->work) put(real(s), w);
+	return CUDA_SUCCESS;
+}
+API cuGraphDestroy(CUgraph g) {
+	delete g;
+	return CUDA_SUCCESS;
+}
+API cuGraphExecDestroy(CUgraphExec e) {
+	LOCKED;
+	drain_all();
+	delete e;
+	return CUDA_SUCCESS;
+}
+API cuEventCreate(CUevent *e, unsigned) {
+	NEED_CONTEXT;
+	*e = new CUevent_st;
+	return CUDA_SUCCESS;
+}
+API cuEventDestroy_v2(CUevent e) {
+	NEED_CONTEXT;
+	if (e->stream) drain(e->stream, e);
+	delete e;
+	return CUDA_SUCCESS;
+}
+API cuEventRecord(CUevent e, CUstream s) {
+	NEED_CONTEXT;
+	s = real(s);
+	if (s->capturing) return CUDA_SUCCESS;
+	if (e->stream) drain(e->stream, e);
+	e->stream = s;
+	e->recorded = true;
+	s->queue.push_back({nullptr, e});
+	return CUDA_SUCCESS;
+}
+API cuEventSynchronize(CUevent e) {
+	NEED_CONTEXT;
+	if (e->stream) drain(e->stream, e);
+	return CUDA_SUCCESS;
+}
+API cuEventQuery(CUevent e) {
+	NEED_CONTEXT;
+	return e->stream ? CUDA_ERROR_NOT_READY : CUDA_SUCCESS;
+}
+#undef cuEventElapsedTime
+API cuEventElapsedTime(float *ms, CUevent a, CUevent b) {
+	NEED_CONTEXT;
+	if (!a->recorded || !b->recorded) return CUDA_ERROR_INVALID_HANDLE;
+	if (a->stream || b->stream) return CUDA_ERROR_NOT_READY;
+	*ms = (float)(b->time - a->time);
+	return CUDA_SUCCESS;
+}
+
+API cuModuleLoadData(CUmodule *m, const void *image) {
+	NEED_CONTEXT;
+	if (strncmp((const char *)image, "//", 2)) return CUDA_ERROR_INVALID_PTX; // PTX begins with a comment
+	const char *path = getenv("WICK_SIM_KERNELS");
+	void *library = path ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : nullptr;
+	if (!library) {
+		fprintf(stderr, "simulated driver: %s\n", path ? dlerror() : "WICK_SIM_KERNELS is not set");
+		return CUDA_ERROR_INVALID_IMAGE;
+	}
+	*m = new CUmod_st{library, {}};
+	return CUDA_SUCCESS;
+}
+API cuModuleUnload(CUmodule m) {
+	NEED_CONTEXT;
+	drain_all();
+	dlclose(m->library);
+	delete m;
+	return CUDA_SUCCESS;
+}
+API cuModuleGetFunction(CUfunction *f, CUmodule m, const char *name) {
+	NEED_CONTEXT;
+	Kernel k = (Kernel)dlsym(m->library, (std::string("simlaunch_") + name).c_str());
+	Sizes s = (Sizes)dlsym(m->library, (std::string("simsizes_") + name).c_str());
+	if (!k || !s) return CUDA_ERROR_NOT_FOUND;
+	size_t sizes[64];
+	int n = s(sizes);
+	*f = &(m->functions[name] = {k, {sizes, sizes + n}, name});
+	return CUDA_SUCCESS;
+}
+API cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned bytes, CUstream s, void **p, void **) {
+	NEED_CONTEXT;
+	if (!gx || !gy || !gz || !bx || !by || !bz || bx * by * bz > 1024 || gy > 65535 || gz > 65535 || bytes > 49152) return CUDA_ERROR_INVALID_VALUE;
+	auto params = std::make_shared<std::vector<std::vector<char>>>();
+	for (size_t i = 0; i < f->sizes.size(); i++) params->emplace_back((char *)p[i], (char *)p[i] + f->sizes[i]);
+	put(real(s), [=] {
+		long limit = env("WICK_SIM_FAIL_AFTER", -1);
+		if (limit >= 0 && ++launches > limit) lost = true;
+		if (lost) return;
+		std::vector<void *> pointers;
+		for (auto &v : *params) pointers.push_back(v.data());
+		f->kernel({gx, gy, gz}, {bx, by, bz}, bytes, pointers.data());
+	});
+	return CUDA_SUCCESS;
+}
+
+// For the simulated cuDNN and cuBLAS: they put their work in streams too, and look
+// whether n bytes from p are there.
+extern "C" __attribute__((visibility("default"))) void wick_sim_put(CUstream s, std::function<void()> *run) {
+	LOCKED;
+	put(s ? s : &defaults[0], *run);
+}
+extern "C" __attribute__((visibility("default"))) bool wick_sim_inside(const void *p, size_t n) {
+	LOCKED;
+	return n == 0 || find((uintptr_t)p, n);
+}
