@@ -140,56 +140,6 @@ func (be *Backend) IndexAdd(dst, index, src backend.Array, g backend.IndexGeom) 
 	return r
 }
 
-// MatMul: see backend.Backend.
-func (be *Backend) MatMul(dst, a, b backend.Array, g backend.MatMulGeom) {
-	be.onHost(func(h *host, c *cpu.Backend) { c.MatMul(h.out(dst), h.in(a), h.in(b), g) })
-}
-
-// Conv2d: see backend.Backend.
-func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGeom) {
-	be.onHost(func(h *host, c *cpu.Backend) { c.Conv2d(h.out(dst), h.in(x), h.in(w), h.in(scale), h.in(bias), g) })
-}
-
-// Conv2dInputGrad: see backend.Backend.
-func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) {
-	be.onHost(func(h *host, c *cpu.Backend) { c.Conv2dInputGrad(h.out(dx), h.in(dy), h.in(w), g) })
-}
-
-// Conv2dWeightGrad: see backend.Backend.
-func (be *Backend) Conv2dWeightGrad(dw, dy, x backend.Array, g backend.ConvGeom) {
-	be.onHost(func(h *host, c *cpu.Backend) { c.Conv2dWeightGrad(h.out(dw), h.in(dy), h.in(x), g) })
-}
-
-// MaxPool2d: see backend.Backend.
-func (be *Backend) MaxPool2d(dst, x backend.Array, g backend.PoolGeom) {
-	be.onHost(func(h *host, c *cpu.Backend) { c.MaxPool2d(h.out(dst), h.in(x), g) })
-}
-
-// MaxPool2dGrad: see backend.Backend.
-func (be *Backend) MaxPool2dGrad(dx, dy, x, y backend.Array, g backend.PoolGeom) {
-	be.onHost(func(h *host, c *cpu.Backend) { c.MaxPool2dGrad(h.out(dx), h.in(dy), h.in(x), h.in(y), g) })
-}
-
-// AvgPool2d: see backend.Backend.
-func (be *Backend) AvgPool2d(dst, x backend.Array, g backend.PoolGeom) {
-	be.onHost(func(h *host, c *cpu.Backend) { c.AvgPool2d(h.out(dst), h.in(x), g) })
-}
-
-// AvgPool2dGrad: see backend.Backend.
-func (be *Backend) AvgPool2dGrad(dx, dy backend.Array, g backend.PoolGeom) {
-	be.onHost(func(h *host, c *cpu.Backend) { c.AvgPool2dGrad(h.out(dx), h.in(dy), g) })
-}
-
-// AdaptiveAvgPool2d: see backend.Backend.
-func (be *Backend) AdaptiveAvgPool2d(dst, x backend.Array, g backend.PoolGeom) {
-	be.onHost(func(h *host, c *cpu.Backend) { c.AdaptiveAvgPool2d(h.out(dst), h.in(x), g) })
-}
-
-// AdaptiveAvgPool2dGrad: see backend.Backend.
-func (be *Backend) AdaptiveAvgPool2dGrad(dx, dy backend.Array, g backend.PoolGeom) {
-	be.onHost(func(h *host, c *cpu.Backend) { c.AdaptiveAvgPool2dGrad(h.out(dx), h.in(dy), g) })
-}
-
 // BatchNorm: see backend.Backend.
 func (be *Backend) BatchNorm(dst, mean, invstd, runningMean, runningVar, x, w, b backend.Array, g backend.BatchNormGeom) {
 	be.onHost(func(h *host, c *cpu.Backend) {
@@ -214,16 +164,6 @@ func (be *Backend) RowNorm(dst, mean, invstd, x backend.Array, rows, n int, eps 
 // RowNormGrad: see backend.Backend.
 func (be *Backend) RowNormGrad(dx, dy, y, invstd backend.Array, rows, n int) {
 	be.onHost(func(h *host, c *cpu.Backend) { c.RowNormGrad(h.out(dx), h.in(dy), h.in(y), h.in(invstd), rows, n) })
-}
-
-// Softmax: see backend.Backend.
-func (be *Backend) Softmax(dst, x backend.Array, log bool, g backend.DimGeom) {
-	be.onHost(func(h *host, c *cpu.Backend) { c.Softmax(h.out(dst), h.in(x), log, g) })
-}
-
-// SoftmaxGrad: see backend.Backend.
-func (be *Backend) SoftmaxGrad(dx, dy, y backend.Array, log bool, g backend.DimGeom) {
-	be.onHost(func(h *host, c *cpu.Backend) { c.SoftmaxGrad(h.out(dx), h.in(dy), h.in(y), log, g) })
 }
 
 // SGD: see backend.Backend.
@@ -252,7 +192,9 @@ func (be *Backend) Adagrad(params, grads, sum []backend.Array, p backend.Adagrad
 
 // CrossEntropy: see backend.Backend.
 func (be *Backend) CrossEntropy(loss, largest, sum, x, labels backend.Array, g backend.DimGeom) (r error) {
-	be.onHost(func(h *host, c *cpu.Backend) { r = c.CrossEntropy(h.out(loss), h.out(largest), h.out(sum), h.in(x), h.in(labels), g) })
+	be.onHost(func(h *host, c *cpu.Backend) {
+		r = c.CrossEntropy(h.out(loss), h.out(largest), h.out(sum), h.in(x), h.in(labels), g)
+	})
 	return r
 }
 

@@ -59,6 +59,11 @@ template <class T, class F> __device__ inline T narrow(F x) { return Narrow<T>::
 // EACH runs its body for i from 0 to n-1, shared among all threads.
 #define EACH(i, n) for (i64 i = blockIdx.x * (i64)blockDim.x + threadIdx.x; i < (n); i += (i64)blockDim.x * gridDim.x)
 
+// over divides numbers that are not negative. Most fit 32 bits, which divide several times as fast.
+__device__ inline i64 over(i64 a, i64 b) {
+	return (unsigned long long)(a | b) >> 32 ? a / b : (i64)((unsigned)a / (unsigned)b);
+}
+
 // View is a shape and the strides of up to three arrays over it; Go's view has the same fields.
 struct View {
 	i64 dims, shape[8], strides[3][8];
