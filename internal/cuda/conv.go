@@ -210,7 +210,7 @@ func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGe
 	defer be.release(&t)
 	y := dst
 	exact := be.exact()
-	if isHalf(dst.DType()) {
+	if dst.DType().IsHalf() {
 		exact = false
 		x, w = be.widened(&t, x), be.widened(&t, w)
 		y = be.temporary(&t, backend.Float32, dst.Len)

@@ -4,38 +4,54 @@ package cuda
 
 import "github.com/wick-ml/wick/internal/backend"
 
-func isHalf(t backend.DType) bool { return t == backend.BFloat16 || t == backend.Float16 }
-
-// temporaries are the buffers of a method that only it uses.
-type temporaries []backend.Buffer
-
-func (be *Backend) release(t *temporaries) {
-	for _, b := range *t {
-		be.Free(b)
-	}
+// argument is an array of a method, absent or not, and what the method does with
+// it.
+type argument struct {
+	a           *backend.Array
+	read, write bool
 }
 
-// temporary returns an array that lives until release.
-func (be *Backend) temporary(t *temporaries, dtype backend.DType, n int) backend.Array {
-	b := be.NewBuffer(dtype, n)
-	*t = append(*t, b)
-	return backend.Array{Buffer: b, Len: n}
-}
+func reads(a *backend.Array) argument   { return argument{a, true, false} }
+func writes(a *backend.Array) argument  { return argument{a, false, true} }
+func updates(a *backend.Array) argument { return argument{a, true, true} }
 
-// widened returns an array's elements in float32 if they are of half width.
-func (be *Backend) widened(t *temporaries, a backend.Array) backend.Array {
-	if a.None() || !isHalf(a.DType()) {
-		return a
+// alike serves a method whose floating-point arrays have different types, for
+// which there are no kernels: it puts float32 arrays in the place of those of half
+// width, calls f, which is the method once more, and rounds what that wrote. It
+// returns false, and does nothing, if all have one type.
+func (be *Backend) alike(f func(), args ...argument) bool {
+	var first *backend.Array
+	differ := false
+	for _, x := range args {
+		if x.a.None() || !x.a.DType().IsFloat() {
+			continue
+		}
+		if first == nil {
+			first = x.a
+		}
+		differ = differ || x.a.DType() != first.DType()
 	}
-	w := be.temporary(t, backend.Float32, a.Len)
-	be.Copy(w, a)
-	return w
-}
-
-// flag is a bool as kernels take it.
-func flag(b bool) int32 {
-	if b {
-		return 1
+	if !differ {
+		return false
 	}
-	return 0
+	originals := make([]backend.Array, len(args))
+	for i, x := range args {
+		originals[i] = *x.a
+		if x.a.None() || !x.a.DType().IsHalf() {
+			continue
+		}
+		wide := backend.Array{Buffer: be.NewBuffer(backend.Float32, x.a.Len), Len: x.a.Len}
+		defer be.Free(wide.Buffer)
+		if x.read {
+			be.Copy(wide, *x.a)
+		}
+		*x.a = wide
+	}
+	f()
+	for i, x := range args {
+		if a := originals[i]; x.write && !a.None() && a.DType().IsHalf() {
+			be.Copy(a, *x.a)
+		}
+	}
+	return true
 }

@@ -65,31 +65,6 @@ func (be *Backend) Random(dst backend.Array, r backend.Random) {
 	be.onHost(func(h *host, c *cpu.Backend) { c.Random(h.out(dst), r) })
 }
 
-// Unary: see backend.Backend.
-func (be *Backend) Unary(dst, x backend.Array, op backend.UnaryOp, p backend.UnaryParams) {
-	be.onHost(func(h *host, c *cpu.Backend) { c.Unary(h.out(dst), h.in(x), op, p) })
-}
-
-// UnaryGrad: see backend.Backend.
-func (be *Backend) UnaryGrad(dx, dy, x, y backend.Array, op backend.UnaryOp, p backend.UnaryParams) {
-	be.onHost(func(h *host, c *cpu.Backend) { c.UnaryGrad(h.out(dx), h.in(dy), h.in(x), h.in(y), op, p) })
-}
-
-// Binary: see backend.Backend.
-func (be *Backend) Binary(dst, a, b backend.Array, op backend.BinaryOp, g backend.BinaryGeom) {
-	be.onHost(func(h *host, c *cpu.Backend) { c.Binary(h.out(dst), h.in(a), h.in(b), op, g) })
-}
-
-// BinaryScalar: see backend.Backend.
-func (be *Backend) BinaryScalar(dst, a backend.Array, s float64, swapped bool, op backend.BinaryOp) {
-	be.onHost(func(h *host, c *cpu.Backend) { c.BinaryScalar(h.out(dst), h.in(a), s, swapped, op) })
-}
-
-// Where: see backend.Backend.
-func (be *Backend) Where(dst, cond, a, b backend.Array, g backend.WhereGeom) {
-	be.onHost(func(h *host, c *cpu.Backend) { c.Where(h.out(dst), h.in(cond), h.in(a), h.in(b), g) })
-}
-
 // Reduce: see backend.Backend.
 func (be *Backend) Reduce(dst, x backend.Array, op backend.ReduceOp, g backend.ReduceGeom) {
 	be.onHost(func(h *host, c *cpu.Backend) { c.Reduce(h.out(dst), h.in(x), op, g) })

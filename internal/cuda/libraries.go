@@ -53,6 +53,9 @@ type libraryError struct{ call, status string }
 
 func (e *libraryError) Error() string { return e.call + ": " + e.status }
 
+// DeviceFailed makes it a backend.DeviceError.
+func (e *libraryError) DeviceFailed() {}
+
 // checkDNN panics with what a call of cuDNN returned.
 func checkDNN(call string, status C.int) {
 	if status != 0 {

@@ -17,7 +17,7 @@ type poolGeom struct {
 func newPoolGeom(g backend.PoolGeom) poolGeom {
 	n := func(n int) int64 { return int64(n) }
 	return poolGeom{n(g.H), n(g.W), n(g.P), n(g.Q), n(g.KernelH), n(g.KernelW), n(g.StrideH), n(g.StrideW), n(g.PadH), n(g.PadW),
-		n(max(1, g.DilationH)), n(max(1, g.DilationW)), int64(flag(g.ExcludePad)), n(g.Divisor)}
+		n(max(1, g.DilationH)), n(max(1, g.DilationW)), flag(g.ExcludePad), n(g.Divisor)}
 }
 
 // pooled launches a kernel over the elements of dst.

@@ -3,10 +3,10 @@
 #include "common.cuh"
 
 #define CONV_AFTER(t, T) \
-	extern "C" __global__ void conv_after_##t(T *dst, const As<T>::type *y, const As<T>::type *scale, const As<T>::type *bias, i64 inner, i64 channels, int relu, i64 n) { \
+	extern "C" __global__ void conv_after_##t(T *dst, const As<T>::type *y, const As<T>::type *scale, const As<T>::type *bias, i64 inner, i64 channels, i64 relu, i64 n) { \
 		EACH(i, n) { \
-			i64 c = over(i, inner); \
-			c -= over(c, channels) * channels; \
+			i64 c = quotient(i, inner); \
+			c -= quotient(c, channels) * channels; \
 			As<T>::type v = y[i]; \
 			if (scale) v *= scale[c]; \
 			if (bias) v += bias[c]; \

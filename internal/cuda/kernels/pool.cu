@@ -10,7 +10,7 @@ struct PoolGeom {
 // place splits the number of an element among planes of h×w.
 struct Place { i64 plane, row, column; };
 __device__ inline Place place(i64 i, i64 h, i64 w) {
-	i64 line = over(i, w), plane = over(line, h);
+	i64 line = quotient(i, w), plane = quotient(line, h);
 	Place r = {plane, line - plane * h, i - line * w};
 	return r;
 }
@@ -20,7 +20,7 @@ __device__ inline Place place(i64 i, i64 h, i64 w) {
 		EACH(i, n) { \
 			Place at = place(i, g.p, g.q); \
 			const T *plane = x + at.plane * g.h * g.w; \
-			As<T>::type best = -INFINITY; \
+			As<T>::type best = -__int_as_float(0x7f800000); \
 			for (i64 r = 0; r < g.kernelH; r++) { \
 				i64 row = at.row * g.strideH - g.padH + r * g.dilationH; \
 				if (row < 0 || row >= g.h) continue; \
@@ -64,12 +64,12 @@ __device__ inline Place place(i64 i, i64 h, i64 w) {
 			for (i64 r = g.kernelH - 1; r >= 0; r--) { \
 				i64 up = at.row + g.padH - r * g.dilationH; \
 				if (up < 0) continue; \
-				i64 p = over(up, g.strideH); \
+				i64 p = quotient(up, g.strideH); \
 				if (p >= g.p || p * g.strideH != up) continue; \
 				for (i64 s = g.kernelW - 1; s >= 0; s--) { \
 					i64 left = at.column + g.padW - s * g.dilationW; \
 					if (left < 0) continue; \
-					i64 q = over(left, g.strideW); \
+					i64 q = quotient(left, g.strideW); \
 					if (q >= g.q || q * g.strideW != left) continue; \
 					i64 window = first + p * g.q + q; \
 					if (places[window] == me) sum += widen(dy[window]); \
@@ -97,23 +97,23 @@ struct Fixed { // average pooling
 	// windows are those that element i may lie in.
 	__device__ static i64 first(i64 i, i64, i64, i64 kernel, i64 stride, i64 pad) {
 		i64 from = i + pad - kernel + 1;
-		return from <= 0 ? 0 : over(from + stride - 1, stride);
+		return from <= 0 ? 0 : quotient(from + stride - 1, stride);
 	}
 	__device__ static i64 end(i64 i, i64, i64 count, i64, i64 stride, i64 pad) {
-		i64 end = over(i + pad, stride) + 1;
+		i64 end = quotient(i + pad, stride) + 1;
 		return end < count ? end : count;
 	}
 };
 struct Adaptive { // windows from floor(i·size/count) to ceil((i+1)·size/count)
 	__device__ static Span span(i64 i, i64 size, i64 count, i64, i64, i64, const PoolGeom &) {
-		i64 lo = over(i * size, count), hi = over((i + 1) * size + count - 1, count);
+		i64 lo = quotient(i * size, count), hi = quotient((i + 1) * size + count - 1, count);
 		Span s = {lo, hi, hi - lo < 1 ? 1 : hi - lo};
 		return s;
 	}
 	__device__ static i64 divisor(const PoolGeom &) { return 1; }
-	__device__ static i64 first(i64 i, i64 size, i64 count, i64, i64, i64) { return over(i * count, size); }
+	__device__ static i64 first(i64 i, i64 size, i64 count, i64, i64, i64) { return quotient(i * count, size); }
 	__device__ static i64 end(i64 i, i64 size, i64 count, i64, i64, i64) {
-		i64 end = over((i + 1) * count + size - 1, size);
+		i64 end = quotient((i + 1) * count + size - 1, size);
 		return end < count ? end : count;
 	}
 };

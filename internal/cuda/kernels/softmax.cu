@@ -30,11 +30,11 @@ struct Warp {
 	for (i64 c = (blockIdx.x * (i64)blockDim.x + threadIdx.x) / L::count; c < (outer) * (inner); c += (i64)blockDim.x * gridDim.x / L::count)
 #define ALONG(k, length) for (i64 k = lane; k < (length); k += L::count)
 
-template <class L, class T> __device__ inline void softmax(T *dst, const T *x, int log_, i64 outer, i64 length, i64 inner) {
+template <class L, class T> __device__ inline void softmax(T *dst, const T *x, i64 log_, i64 outer, i64 length, i64 inner) {
 	typedef typename As<T>::type A;
 	COLUMNS(outer, length, inner) {
-		i64 o = over(c, inner), first = o * length * inner + c - o * inner;
-		A largest = -INFINITY, sum = 0;
+		i64 o = quotient(c, inner), first = o * length * inner + c - o * inner;
+		A largest = -__int_as_float(0x7f800000), sum = 0;
 		ALONG(k, length) {
 			A v = widen(x[first + k * step]);
 			if (v > largest) largest = v;
@@ -50,10 +50,10 @@ template <class L, class T> __device__ inline void softmax(T *dst, const T *x, i
 	}
 }
 // y·(dy - Σ dy·y), and for the logarithm dy - exp(y)·Σ dy
-template <class L, class T> __device__ inline void softmax_grad(T *dx, const T *dy, const T *y, int log_, i64 outer, i64 length, i64 inner) {
+template <class L, class T> __device__ inline void softmax_grad(T *dx, const T *dy, const T *y, i64 log_, i64 outer, i64 length, i64 inner) {
 	typedef typename As<T>::type A;
 	COLUMNS(outer, length, inner) {
-		i64 o = over(c, inner), first = o * length * inner + c - o * inner;
+		i64 o = quotient(c, inner), first = o * length * inner + c - o * inner;
 		double sum = 0;
 		ALONG(k, length) {
 			double d = widen(dy[first + k * step]);
@@ -68,8 +68,8 @@ template <class L, class T> __device__ inline void softmax_grad(T *dx, const T *
 }
 
 #define SOFTMAX(t, T) \
-	extern "C" __global__ void softmax_columns_##t(T *dst, const T *x, int log_, i64 outer, i64 length, i64 inner) { softmax<Alone, T>(dst, x, log_, outer, length, inner); } \
-	extern "C" __global__ void softmax_rows_##t(T *dst, const T *x, int log_, i64 outer, i64 length, i64 inner) { softmax<Warp, T>(dst, x, log_, outer, length, inner); } \
-	extern "C" __global__ void softmax_grad_columns_##t(T *dx, const T *dy, const T *y, int log_, i64 outer, i64 length, i64 inner) { softmax_grad<Alone, T>(dx, dy, y, log_, outer, length, inner); } \
-	extern "C" __global__ void softmax_grad_rows_##t(T *dx, const T *dy, const T *y, int log_, i64 outer, i64 length, i64 inner) { softmax_grad<Warp, T>(dx, dy, y, log_, outer, length, inner); }
+	extern "C" __global__ void softmax_columns_##t(T *dst, const T *x, i64 log_, i64 outer, i64 length, i64 inner) { softmax<Alone, T>(dst, x, log_, outer, length, inner); } \
+	extern "C" __global__ void softmax_rows_##t(T *dst, const T *x, i64 log_, i64 outer, i64 length, i64 inner) { softmax<Warp, T>(dst, x, log_, outer, length, inner); } \
+	extern "C" __global__ void softmax_grad_columns_##t(T *dx, const T *dy, const T *y, i64 log_, i64 outer, i64 length, i64 inner) { softmax_grad<Alone, T>(dx, dy, y, log_, outer, length, inner); } \
+	extern "C" __global__ void softmax_grad_rows_##t(T *dx, const T *dy, const T *y, i64 log_, i64 outer, i64 length, i64 inner) { softmax_grad<Warp, T>(dx, dy, y, log_, outer, length, inner); }
 FOR_FLOATS(SOFTMAX)

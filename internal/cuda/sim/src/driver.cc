@@ -17,7 +17,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#define WICK_REAL_CUINIT // the headers of internal/cuda/compat may come first
+extern "C" {
 #include <cuda.h>
+}
 #include <deque>
 #include <dlfcn.h>
 #include <functional>
