@@ -115,32 +115,6 @@ func (be *Backend) IndexAdd(dst, index, src backend.Array, g backend.IndexGeom) 
 	return r
 }
 
-// BatchNorm: see backend.Backend.
-func (be *Backend) BatchNorm(dst, mean, invstd, runningMean, runningVar, x, w, b backend.Array, g backend.BatchNormGeom) {
-	be.onHost(func(h *host, c *cpu.Backend) {
-		c.BatchNorm(h.out(dst), h.out(mean), h.out(invstd), h.out(runningMean), h.out(runningVar), h.in(x), h.in(w), h.in(b), g)
-	})
-}
-
-// BatchNormGrad: see backend.Backend.
-func (be *Backend) BatchNormGrad(dx, dw, db, dy, x, y, w, mean, invstd backend.Array, g backend.BatchNormGeom) {
-	be.onHost(func(h *host, c *cpu.Backend) {
-		c.BatchNormGrad(h.out(dx), h.out(dw), h.out(db), h.in(dy), h.in(x), h.in(y), h.in(w), h.in(mean), h.in(invstd), g)
-	})
-}
-
-// RowNorm: see backend.Backend.
-func (be *Backend) RowNorm(dst, mean, invstd, x backend.Array, rows, n int, eps float64) {
-	be.onHost(func(h *host, c *cpu.Backend) {
-		c.RowNorm(h.out(dst), h.out(mean), h.out(invstd), h.in(x), rows, n, eps)
-	})
-}
-
-// RowNormGrad: see backend.Backend.
-func (be *Backend) RowNormGrad(dx, dy, y, invstd backend.Array, rows, n int) {
-	be.onHost(func(h *host, c *cpu.Backend) { c.RowNormGrad(h.out(dx), h.in(dy), h.in(y), h.in(invstd), rows, n) })
-}
-
 // SGD: see backend.Backend.
 func (be *Backend) SGD(params, grads, momentum []backend.Array, p backend.SGDParams) {
 	be.onHost(func(h *host, c *cpu.Backend) { c.SGD(h.outsOf(params), h.insOf(grads), h.outsOf(momentum), p) })

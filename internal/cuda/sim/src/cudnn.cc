@@ -99,6 +99,15 @@ API cudnnSetConvolution2dDescriptor(cudnnConvolutionDescriptor_t d, int padH, in
 	return CUDNN_STATUS_SUCCESS;
 }
 
+API cudnnGetConvolution2dForwardOutputDim(cudnnConvolutionDescriptor_t c, cudnnTensorDescriptor_t x, cudnnFilterDescriptor_t w, int *n, int *k, int *p, int *q) {
+	NEED(c->ready && x->ready && w->ready);
+	*n = x->size[0];
+	*k = w->size[0];
+	*p = (x->size[2] + 2 * c->pad[0] - c->dilation[0] * (w->size[2] - 1) - 1) / c->stride[0] + 1;
+	*q = (x->size[3] + 2 * c->pad[1] - c->dilation[1] * (w->size[3] - 1) - 1) / c->stride[1] + 1;
+	return CUDNN_STATUS_SUCCESS;
+}
+
 // fits looks whether the descriptors belong together.
 static cudnnStatus_t fits(cudnnTensorDescriptor_t x, cudnnFilterDescriptor_t w, cudnnConvolutionDescriptor_t c, cudnnTensorDescriptor_t y) {
 	NEED(x->ready && w->ready && c->ready && y->ready);
