@@ -179,18 +179,6 @@ func (be *Backend) BatchNormGrad(dx, dw, db, dy, x, y, w, mean, invstd backend.A
 	})
 }
 
-// RowNorm: see backend.Backend.
-func (be *Backend) RowNorm(dst, mean, invstd, x backend.Array, rows, n int, eps float64) {
-	be.onHost(func(h *host, c *cpu.Backend) {
-		c.RowNorm(h.out(dst), h.out(mean), h.out(invstd), h.in(x), rows, n, eps)
-	})
-}
-
-// RowNormGrad: see backend.Backend.
-func (be *Backend) RowNormGrad(dx, dy, y, invstd backend.Array, rows, n int) {
-	be.onHost(func(h *host, c *cpu.Backend) { c.RowNormGrad(h.out(dx), h.in(dy), h.in(y), h.in(invstd), rows, n) })
-}
-
 // Softmax: see backend.Backend.
 func (be *Backend) Softmax(dst, x backend.Array, log bool, g backend.DimGeom) {
 	be.onHost(func(h *host, c *cpu.Backend) { c.Softmax(h.out(dst), h.in(x), log, g) })
@@ -199,43 +187,4 @@ func (be *Backend) Softmax(dst, x backend.Array, log bool, g backend.DimGeom) {
 // SoftmaxGrad: see backend.Backend.
 func (be *Backend) SoftmaxGrad(dx, dy, y backend.Array, log bool, g backend.DimGeom) {
 	be.onHost(func(h *host, c *cpu.Backend) { c.SoftmaxGrad(h.out(dx), h.in(dy), h.in(y), log, g) })
-}
-
-// SGD: see backend.Backend.
-func (be *Backend) SGD(params, grads, momentum []backend.Array, p backend.SGDParams) {
-	be.onHost(func(h *host, c *cpu.Backend) { c.SGD(h.outsOf(params), h.insOf(grads), h.outsOf(momentum), p) })
-}
-
-// Adam: see backend.Backend.
-func (be *Backend) Adam(params, grads, m, v, maxV []backend.Array, p backend.AdamParams) {
-	be.onHost(func(h *host, c *cpu.Backend) {
-		c.Adam(h.outsOf(params), h.insOf(grads), h.outsOf(m), h.outsOf(v), h.outsOf(maxV), p)
-	})
-}
-
-// RMSprop: see backend.Backend.
-func (be *Backend) RMSprop(params, grads, square, mean, momentum []backend.Array, p backend.RMSpropParams) {
-	be.onHost(func(h *host, c *cpu.Backend) {
-		c.RMSprop(h.outsOf(params), h.insOf(grads), h.outsOf(square), h.outsOf(mean), h.outsOf(momentum), p)
-	})
-}
-
-// Adagrad: see backend.Backend.
-func (be *Backend) Adagrad(params, grads, sum []backend.Array, p backend.AdagradParams) {
-	be.onHost(func(h *host, c *cpu.Backend) { c.Adagrad(h.outsOf(params), h.insOf(grads), h.outsOf(sum), p) })
-}
-
-// CrossEntropy: see backend.Backend.
-func (be *Backend) CrossEntropy(loss, largest, sum, x, labels backend.Array, g backend.DimGeom) (r error) {
-	be.onHost(func(h *host, c *cpu.Backend) {
-		r = c.CrossEntropy(h.out(loss), h.out(largest), h.out(sum), h.in(x), h.in(labels), g)
-	})
-	return r
-}
-
-// CrossEntropyGrad: see backend.Backend.
-func (be *Backend) CrossEntropyGrad(dx, share, x, labels, largest, sum backend.Array, g backend.DimGeom) {
-	be.onHost(func(h *host, c *cpu.Backend) {
-		c.CrossEntropyGrad(h.out(dx), h.in(share), h.in(x), h.in(labels), h.in(largest), h.in(sum), g)
-	})
 }
