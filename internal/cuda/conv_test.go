@@ -12,7 +12,7 @@ import (
 // Descriptors need no GPU: with WICK_GPU=1 and cuDNN in LD_LIBRARY_PATH this test
 // asks NVIDIA's library, which is the one that matters.
 func TestConvolutionDescriptors(t *testing.T) {
-	g := backend.ConvGeom{N: 2, C: 8, H: 13, W: 10, K: 6, R: 2, S: 5, StrideH: 1, StrideW: 3, PadH: 0, PadW: 4, DilationH: 3, DilationW: 1, Groups: 2}
+	g := backend.ConvGeom{N: 2, C: 8, H: 13, W: 10, K: 6, R: 2, S: 5, P: 10, Q: 5, StrideH: 1, StrideW: 3, PadH: 0, PadW: 4, DilationH: 3, DilationW: 1, Groups: 2}
 	want := []int{2, 6, 10, 5}
 	for _, dtype := range []backend.DType{backend.Float32, backend.Float64, backend.BFloat16, backend.Float16} {
 		for _, exact := range []bool{true, false} {

@@ -7,6 +7,20 @@ enum BinaryOp {
 	B_EQ, B_NE, B_LT, B_LE, B_GT, B_GE, B_AND, B_OR, B_XOR
 };
 
+// rare is the operations that are not plain arithmetic. It is not inlined, since kernels of several types share it and
+// drivers translate all kernels when a program starts.
+template <class A> __device__ __noinline__ A rare(int op, A a, A b) {
+	switch (op) {
+	case B_POW: return pow(a, b);
+	case B_REMAINDER: {
+		A m = fmod(a, b);
+		return m != 0 && (m < 0) != (b < 0) ? m + b : m;
+	}
+	case B_FMOD: return fmod(a, b);
+	default: return atan2(a, b);
+	}
+}
+
 // Arithmetic of floats, and of integers, which wrap around. A divisor of 0 gives -1 (of Uint8 255): a kernel cannot panic.
 template <class A> struct Arithmetic {
 	__device__ static A of(int op, A a, A b) {
@@ -15,15 +29,9 @@ template <class A> struct Arithmetic {
 		case B_SUB: return a - b;
 		case B_MUL: return a * b;
 		case B_DIV: return a / b;
-		case B_POW: return pow(a, b);
 		case B_MAXIMUM: return larger(a, b);
 		case B_MINIMUM: return smaller(a, b);
-		case B_REMAINDER: {
-			A m = fmod(a, b);
-			return m != 0 && (m < 0) != (b < 0) ? m + b : m;
-		}
-		case B_FMOD: return fmod(a, b);
-		default: return atan2(a, b);
+		default: return rare(op, a, b);
 		}
 	}
 };

@@ -15,7 +15,8 @@ template <class A> __device__ inline A normal_cdf(A x) { return (A)0.5 * erfc(-x
 #define GELU_SCALE 0.79788456080286535588 // √(2/π)
 #define GELU_CUBIC 0.044715
 
-template <class A> __device__ inline A unary_of(int op, A x, A p0, A p1) {
+// Not inlined, since kernels of several types share them and drivers translate all kernels when a program starts.
+template <class A> __device__ __noinline__ A unary_of(int op, A x, A p0, A p1) {
 	switch (op) {
 	case U_NEG: return -x;
 	case U_ABS: return fabs(x);
@@ -60,7 +61,7 @@ template <class A> __device__ inline A unary_of(int op, A x, A p0, A p1) {
 }
 
 // unary_grad_of is the gradient where dy came back; v is the function's input or its result, as UnaryOp.GradUses says.
-template <class A> __device__ inline A unary_grad_of(int op, A dy, A v, A p0, A p1) {
+template <class A> __device__ __noinline__ A unary_grad_of(int op, A dy, A v, A p0, A p1) {
 	switch (op) {
 	case U_NEG: return -dy;
 	case U_ABS: return dy * sign_of(v);

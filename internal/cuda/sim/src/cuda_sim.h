@@ -19,6 +19,7 @@
 #define __shared__ static
 #define __restrict__
 #define __launch_bounds__(...)
+#define __noinline__ // host compilers know the word as an attribute's name
 
 struct SimDim { unsigned x, y, z; };
 namespace sim {
