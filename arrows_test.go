@@ -22,8 +22,13 @@ var arrows = map[string][]string{
 	"internal/safetensors":         {},
 	"internal/backend/backendtest": {"internal/backend"},
 	"internal/cpu":                 {"internal/backend", "internal/mem"},
+	"internal/cuda":                {"internal/backend", "internal/mem", "internal/cpu", "internal/cuda/dl"},
+	"internal/cuda/dl":             {},
+	"internal/cuda/compat":         {},
+	"internal/cuda/sim":            {},
+	"cmd/cudaenv":                  {"internal/cuda/compat"},
 	"autograd":                     {},
-	"tensor":                       {"autograd", "internal/backend", "internal/cpu"},
+	"tensor":                       {"autograd", "internal/backend", "internal/cpu", "internal/cuda"},
 	"internal/tensorfile":          {"tensor", "internal/atomicfile", "internal/safetensors"},
 	"autograd/gradcheck":           {"tensor"},
 	"sched":                        {},
@@ -49,7 +54,17 @@ var arrows = map[string][]string{
 }
 
 func TestArrows(t *testing.T) {
-	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "./...").Output()
+	t.Run("plain", func(t *testing.T) { testArrows(t, "") })
+	// The files of CUDA are for Linux, and in C in part; neither is needed to list them.
+	t.Run("cuda", func(t *testing.T) {
+		t.Setenv("GOOS", "linux")
+		t.Setenv("CGO_ENABLED", "1")
+		testArrows(t, "cuda")
+	})
+}
+
+func testArrows(t *testing.T, tags string) {
+	out, err := exec.Command("go", "list", "-tags="+tags, "-json=ImportPath,Imports", "./...").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,6 +87,7 @@ func TestArrows(t *testing.T) {
 		}
 		core := !strings.HasPrefix(name, "examples/") && name != "bench"
 		plots := name == "trainer/plots"
+		gpu := name == "internal/cuda" && tags == "cuda"
 		for _, i := range p.Imports {
 			switch {
 			case strings.HasPrefix(i, module):
@@ -79,7 +95,7 @@ func TestArrows(t *testing.T) {
 					t.Errorf("%s imports %s, which no arrow allows", name, i)
 				}
 			case strings.Contains(strings.SplitN(i, "/", 2)[0], "."):
-				if core && !strings.HasPrefix(i, "golang.org/x/") && !(plots && strings.HasPrefix(i, "gonum.org/v1/plot")) {
+				if core && !strings.HasPrefix(i, "golang.org/x/") && !(plots && strings.HasPrefix(i, "gonum.org/v1/plot")) && !(gpu && strings.HasPrefix(i, "gorgonia.org/cu")) {
 					t.Errorf("%s imports %s; core packages depend on the standard library and golang.org/x only", name, i)
 				}
 			}

@@ -2,9 +2,11 @@ package tensor
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/wick-ml/wick/internal/backend"
 	"github.com/wick-ml/wick/internal/cpu"
+	"github.com/wick-ml/wick/internal/cuda"
 )
 
 // Device is where tensors live and are computed with. There is one *Device for
@@ -49,10 +51,33 @@ func (d *Device) SetFloat32Precision(p Precision) {
 // Float32Precision returns the precision of products of float32 tensors.
 func (d *Device) Float32Precision() Precision { return d.precision }
 
-// CUDA returns the GPU with the given number. It is an error if there is none
-// that this program can use; this version has no support for any.
+// gpus are the GPUs that have been opened.
+var gpus struct {
+	sync.Mutex
+	opened map[int]*Device
+}
+
+// CUDA returns the GPU with the given number, counted from 0. It is an error if
+// there is none that this program can use; programs are built with the tag cuda
+// to have one (docs/cuda.md). What a GPU computes has not been tried on a real one
+// yet. (torch.device)
 func CUDA(index int) (*Device, error) {
-	return nil, fmt.Errorf("tensor: cuda:%d was asked for, but this version of Wick computes on the CPU only", index)
+	gpus.Lock()
+	defer gpus.Unlock()
+	if d, ok := gpus.opened[index]; ok {
+		return d, nil
+	}
+	name := fmt.Sprintf("cuda:%d", index)
+	be, err := cuda.Open(index)
+	if err != nil {
+		return nil, fmt.Errorf("tensor: %s: %w", name, err)
+	}
+	if gpus.opened == nil {
+		gpus.opened = map[int]*Device{}
+	}
+	d := &Device{name: name, backend: be}
+	gpus.opened[index] = d
+	return d, nil
 }
 
 // BestDevice returns the first GPU if there is one that this program can use,

@@ -5,7 +5,14 @@ import (
 	"fmt"
 
 	"github.com/wick-ml/wick/autograd"
+	"github.com/wick-ml/wick/internal/backend"
 )
+
+// ErrOutOfMemory is what the *Error of an operation wraps whose device has no room
+// for its result: errors.Is(err, tensor.ErrOutOfMemory). A GPU has memory of its
+// own; where the CPU has none left, Go ends the program itself.
+// (torch.OutOfMemoryError)
+var ErrOutOfMemory = errors.New("out of memory")
 
 // Error is what operations panic with when what they are given does not fit.
 type Error struct {
@@ -65,7 +72,9 @@ func parent(path string) string {
 	return ""
 }
 
-// Try calls f and returns the *Error that an operation panicked with, if any.
+// Try calls f and returns the *Error that an operation panicked with, if any, or
+// an *Error for a device that failed, whose operation is "device": a GPU works
+// behind the program, so what failed need not be what heard of it.
 // Other panics go on. It is for servers and programs that answer wrong input
 // with a sentence.
 func Try(f func()) (err error) {
@@ -76,6 +85,10 @@ func Try(f func()) (err error) {
 			err = e
 		case *autograd.Error:
 			err = &Error{Op: e.Op, Err: errors.New(e.Msg)}
+		case *backend.MemoryError: // of what an operation needed besides its result
+			err = &Error{Op: "device", Err: fmt.Errorf("%w: %w", ErrOutOfMemory, e)}
+		case backend.DeviceError:
+			err = &Error{Op: "device", Err: e}
 		default:
 			panic(e)
 		}

@@ -193,11 +193,23 @@ func alloc(op string, d *Device, t DType, shape Shape, scopes ...*Scope) *Tensor
 	if !shape.fits() {
 		fail(op, "the shape %v has too many elements", shape)
 	}
+	defer noRoom(op, d, t, shape)
 	s := &storage{device: d, buffer: d.backend.NewBuffer(t, shape.Len()), op: op}
 	for _, sc := range scopes {
 		s.enter(sc)
 	}
 	return &Tensor{storage: s, shape: shape}
+}
+
+// noRoom, deferred, turns a backend's *MemoryError into the operation's *Error.
+func noRoom(op string, d *Device, t DType, shape Shape) {
+	switch e := recover().(type) {
+	case nil:
+	case *backend.MemoryError:
+		fail(op, "%w for %v of %v on %s: %w; a smaller batch takes less", ErrOutOfMemory, shape, t, d, e)
+	default:
+		panic(e)
+	}
 }
 
 // result makes the tensor that the operation op computes from inputs (nil

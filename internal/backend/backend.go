@@ -61,6 +61,14 @@ func (e *MemoryError) Error() string {
 		float64(e.Bytes)/mb, float64(e.Stats.Live)/mb, float64(e.Stats.Peak)/mb, float64(e.Free)/mb, float64(e.Total)/mb)
 }
 
+// DeviceError is what methods panic with where the device itself fails: it is
+// lost, or its driver refuses a call. Work is done behind the caller's back, so
+// the method that hears of it need not be the one that failed.
+type DeviceError interface {
+	error
+	DeviceFailed()
+}
+
 // IndexError says that an index array holds a value outside its range.
 type IndexError struct {
 	Position int   // where in the index array, flat

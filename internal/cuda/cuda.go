@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"runtime"
 	"sync"
+	"time"
 	"unsafe"
 
 	"gorgonia.org/cu"
@@ -54,12 +55,13 @@ func (be *Backend) take(n int) pointer {
 	if n == 0 {
 		return 0
 	}
-	for try := range 3 {
+	for try := range 4 {
 		if p, ok := be.alloc(n); ok {
 			return p
 		}
-		if try == 1 {
+		if try > 0 {
 			runtime.GC()
+			time.Sleep(10 * time.Millisecond) // cleanups run in goroutines of their own, some time after
 		}
 		be.wait() // for what still uses the blocks
 		be.pool.Empty()

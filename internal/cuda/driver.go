@@ -59,6 +59,7 @@ import (
 
 	"gorgonia.org/cu"
 
+	"github.com/wick-ml/wick/internal/backend"
 	"github.com/wick-ml/wick/internal/cuda/dl"
 )
 
@@ -79,8 +80,13 @@ func (e *driverError) Error() string {
 	return what
 }
 
+// DeviceFailed makes it a backend.DeviceError.
+func (e *driverError) DeviceFailed() {}
+
+var _ backend.DeviceError = (*driverError)(nil)
+
 // check panics with what a call returned: an operation cannot return an error.
-// Package tensor adds the operation's name.
+// tensor.Try returns it.
 func check(call string, code C.CUresult) {
 	if code != C.CUDA_SUCCESS {
 		panic(&driverError{call, code})
@@ -164,7 +170,12 @@ func (d *device) alloc(n int) (p pointer, ok bool) {
 	return pointer(c), true
 }
 
-func (d *device) free(p pointer) { check("cuMemFree", C.wick_free(d.c(), C.CUdeviceptr(p))) }
+// free gives memory back to the driver. The 0 of an empty block is none.
+func (d *device) free(p pointer) {
+	if p != 0 {
+		check("cuMemFree", C.wick_free(d.c(), C.CUdeviceptr(p)))
+	}
+}
 
 // memory returns the bytes that are free on the device, and all that it has.
 func (d *device) memory() (free, total int64) {

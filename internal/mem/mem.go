@@ -58,31 +58,29 @@ func (p *Pool[B]) Get(n int) B {
 		p.classes[n] = c
 	}
 	c.used = p.step
-	p.stats.Live += int64(n)
-	p.stats.Peak = max(p.stats.Peak, p.stats.Live)
 	if last := len(c.free) - 1; last >= 0 {
 		var none B
 		b := c.free[last]
 		c.free[last] = none
 		c.free = c.free[:last]
 		p.stats.Cached -= int64(n)
+		p.handOut(n)
 		p.mu.Unlock()
 		return b
 	}
-	p.stats.Taken += int64(n)
 	p.mu.Unlock()
-	made := false
-	defer func() {
-		if !made {
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			p.stats.Live -= int64(n)
-			p.stats.Taken -= int64(n)
-		}
-	}()
 	b := p.New(n)
-	made = true
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stats.Taken += int64(n)
+	p.handOut(n)
 	return b
+}
+
+// handOut puts n bytes on the books. The lock is held.
+func (p *Pool[B]) handOut(n int) {
+	p.stats.Live += int64(n)
+	p.stats.Peak = max(p.stats.Peak, p.stats.Live)
 }
 
 // Put gives a block of n bytes back that Get handed out.

@@ -28,15 +28,16 @@ var libraries = []struct{ name, source string }{
 
 // Main runs a package's tests on the simulated driver: it builds it and starts the
 // tests again with it. With WICK_GPU=1 in the environment they run on the real
-// one. Where the driver cannot be built, it says why and the tests do not run.
+// one. Where the driver cannot be built the tests fail, for go test hides what those
+// say that pass.
 func Main(m *testing.M) {
 	if os.Getenv("WICK_GPU") != "" || os.Getenv("WICK_SIM_KERNELS") != "" {
 		os.Exit(m.Run())
 	}
 	dir, err := Build()
 	if err != nil {
-		fmt.Println("skipped: the simulated driver cannot be built:", err)
-		os.Exit(0)
+		fmt.Println("the simulated driver cannot be built (with WICK_GPU=1 the tests run on a GPU):", err)
+		os.Exit(1)
 	}
 	env := slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "LD_LIBRARY_PATH=") })
 	env = append(env, Env(dir)...)
@@ -46,6 +47,27 @@ func Main(m *testing.M) {
 	}
 	fmt.Println(err)
 	os.Exit(1)
+}
+
+// Again runs a test again in a process of its own, with more in its environment, and
+// returns true there. The test ends where it returns false. A real driver takes no
+// such orders, so with one the test is skipped.
+func Again(t *testing.T, env ...string) bool {
+	t.Helper()
+	const again = "WICK_SIM_AGAIN"
+	if os.Getenv(again) == t.Name() {
+		return true
+	}
+	if os.Getenv("WICK_SIM_KERNELS") == "" {
+		t.Skip("this test needs the simulated driver")
+	}
+	pattern := "^" + strings.ReplaceAll(t.Name(), "/", "$/^") + "$"
+	cmd := exec.Command(os.Args[0], "-test.v", "-test.count=1", "-test.run="+pattern)
+	cmd.Env = append(append(os.Environ(), again+"="+t.Name()), env...)
+	if out, err := cmd.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("--- PASS: "+t.Name()+" ")) {
+		t.Errorf("with %v: %v\n%s", env, err, out)
+	}
+	return false
 }
 
 // Env is the environment in which programs find the simulated driver in dir.

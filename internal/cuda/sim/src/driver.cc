@@ -5,8 +5,8 @@
 //   - memory ends at a page that cannot be touched, begins with garbage (NaN as
 //     floats), and is garbage again when it is freed;
 //   - copies past an allocation, double frees, calls without a current context and
-//     launches beyond a device's limits are errors, and what was not freed is
-//     reported at the end (WICK_SIM_LEAKS names the file).
+//     launches beyond a device's limits are errors, and cuMemGetInfo counts what was
+//     not freed.
 // WICK_SIM_KERNELS names the library that kernels.sh made; modules' images are not
 // read. WICK_SIM_DEVICES is the number of devices (1), WICK_SIM_MEMORY the bytes of
 // each, WICK_SIM_DRIVER the driver's version (13000), WICK_SIM_FAIL_AFTER the number
@@ -149,17 +149,9 @@ static CUresult give_back(uintptr_t p, bool host) {
 	munmap(m.map, m.mapped);
 	return CUDA_SUCCESS;
 }
-static void leaks() {
-	const char *path = getenv("WICK_SIM_LEAKS");
-	if (!path) return;
-	FILE *f = fopen(path, "w");
-	for (auto &l : live) fprintf(f, "%zu bytes on %s\n", l.second.bytes, l.second.device < 0 ? "the host" : "the device");
-	fclose(f);
-}
 
 API cuInit(unsigned) {
 	if (devices() == 0) return CUDA_ERROR_NO_DEVICE;
-	if (!ready) atexit(leaks);
 	ready = true;
 	for (int i = 0; i < 64; i++) contexts[i].device = defaults[i].device = i;
 	return CUDA_SUCCESS;

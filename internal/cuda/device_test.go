@@ -1,0 +1,192 @@
+//go:build cuda && linux
+
+package cuda
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/cuda/sim"
+)
+
+// open returns a backend of its own on device 0.
+func open(t *testing.T) *Backend {
+	t.Helper()
+	be, err := Open(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return be.(*Backend)
+}
+
+// used is what all programs hold of the device's memory.
+func used(be *Backend) int64 {
+	free, total := be.memory()
+	return total - free
+}
+
+func TestPoolReuses(t *testing.T) {
+	be := open(t)
+	a := be.NewBuffer(backend.Float32, 1000).(*buffer)
+	at, taken := a.memory, be.MemoryStats().Taken
+	be.Free(a)
+	if s := be.MemoryStats(); s.Live != 0 || s.Cached != 4000 {
+		t.Errorf("after Free: got %+v, want nothing live and 4000 bytes cached", s)
+	}
+	b := be.NewBuffer(backend.Int64, 500).(*buffer)
+	if s := be.MemoryStats(); b.memory != at || s.Taken != taken || s.Live != 4000 || s.Cached != 0 {
+		t.Errorf("a buffer of the same size: got block %#x and %+v, want block %#x again", b.memory, s, at)
+	}
+	be.Free(b)
+	be.Free(b) // does nothing
+	if s := be.MemoryStats(); s.Live != 0 || s.Cached != 4000 {
+		t.Errorf("after the second Free: got %+v, want 4000 bytes cached", s)
+	}
+}
+
+// TestNothingLeaks asks the driver what is left when all buffers have been given back.
+func TestNothingLeaks(t *testing.T) {
+	be := open(t)
+	before := used(be)
+	for n := range 50 {
+		a, b := be.NewBuffer(backend.Float32, n), be.NewBuffer(backend.Float64, n)
+		x, y := backend.Array{Buffer: a, Len: n}, backend.Array{Buffer: b, Len: n}
+		be.Fill(x, 1)
+		be.Copy(y, x)
+		be.scratch(n, func(p pointer) { be.set(p, 0, n) })
+		be.Free(a)
+		be.Free(b)
+	}
+	s := be.MemoryStats()
+	if got := used(be) - before; s.Live != 0 || got != s.Cached {
+		t.Errorf("got %d bytes of the device and %+v, want nothing live and what is cached", got, s)
+	}
+	be.pool.Empty()
+	if got := used(be) - before; got != 0 {
+		t.Errorf("%d bytes of the device are left of an empty pool", got)
+	}
+}
+
+func TestOutOfMemory(t *testing.T) {
+	if !sim.Again(t, "WICK_SIM_MEMORY=1000000") {
+		return
+	}
+	be := open(t)
+	// What is cached is given back where it is in the way.
+	be.Free(be.NewBuffer(backend.Uint8, 600_000))
+	b := be.NewBuffer(backend.Uint8, 700_000)
+	if got := used(be); got != 700_000 {
+		t.Errorf("got %d bytes of the device, want only the last 700000", got)
+	}
+	// There is no room for a second one, and the first is still in use.
+	err := panicOf(func() { be.NewBuffer(backend.Uint8, 400_000) })
+	var full *backend.MemoryError
+	if !errors.As(err, &full) {
+		t.Fatalf("got %v, want a *backend.MemoryError", err)
+	}
+	if full.Bytes != 400_000 || full.Free != 300_000 || full.Total != 1_000_000 || full.Stats.Live != 700_000 {
+		t.Errorf("got %+v, want 400000 bytes asked for, 300000 of 1000000 free, 700000 live", full)
+	}
+	if s := be.MemoryStats(); s.Live != 700_000 || s.Peak != 700_000 {
+		t.Errorf("what was refused is on the books: %+v", s)
+	}
+	runtime.KeepAlive(b)
+	// Now nobody refers to the first: the collector finds it.
+	b = be.NewBuffer(backend.Uint8, 800_000)
+	if s := be.MemoryStats(); s.Live != 800_000 {
+		t.Errorf("got %+v, want the 800000 bytes of the last buffer", s)
+	}
+	be.Free(b)
+}
+
+func TestLostDevice(t *testing.T) {
+	if !sim.Again(t, "WICK_SIM_FAIL_AFTER=2") {
+		return
+	}
+	be := open(t)
+	a := backend.Array{Buffer: be.NewBuffer(backend.Float32, 10), Len: 10}
+	for range 2 {
+		be.Fill(a, 1)
+	}
+	b := make([]byte, 40)
+	be.Read(b, a)
+	be.Fill(a, 2) // it goes into the stream, and nobody knows yet
+	err := panicOf(func() { be.Read(b, a) })
+	var failed backend.DeviceError
+	if !errors.As(err, &failed) || !strings.Contains(err.Error(), "cuMemcpyDtoHAsync: ") || !strings.HasSuffix(err.Error(), "the device is lost to this process, which has to be started again") {
+		t.Errorf("got %v, want a backend.DeviceError that names the call and says what to do", err)
+	}
+	be.Free(a.Buffer) // makes no call
+}
+
+// panicOf returns the error that f panics with.
+func panicOf(f func()) (err error) {
+	defer func() { err, _ = recover().(error) }()
+	f()
+	return nil
+}
+
+func TestTwoDevices(t *testing.T) {
+	if !sim.Again(t, "WICK_SIM_DEVICES=2") {
+		return
+	}
+	first := open(t)
+	be, err := Open(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := be.(*Backend)
+	for _, be := range []*Backend{first, second} {
+		a := backend.Array{Buffer: be.NewBuffer(backend.Int64, 3), Len: 3}
+		be.Arange(a, float64(be.index), 2)
+		got := make([]int64, 3)
+		be.Read(bytesOf(got), a)
+		if i := int64(be.index); !slices.Equal(got, []int64{i, i + 2, i + 4}) {
+			t.Errorf("device %d: got %v", i, got)
+		}
+		if got := used(be); got != 24 {
+			t.Errorf("device %d: got %d bytes used, want the 24 of its own buffer", be.index, got)
+		}
+		defer be.Free(a.Buffer)
+	}
+}
+
+func TestOpenErrors(t *testing.T) {
+	t.Run("index", func(t *testing.T) {
+		if sim.Again(t, "WICK_SIM_DEVICES=2") {
+			refused(t, 2, "there is no device 2; this machine has 2, counted from 0")
+			refused(t, -1, "there is no device -1; this machine has 2, counted from 0")
+		}
+	})
+	t.Run("none", func(t *testing.T) {
+		if sim.Again(t, "WICK_SIM_DEVICES=0") {
+			refused(t, 0, "the driver finds no GPU (CUDA_ERROR_100); nvidia-smi shows what it sees, and CUDA_VISIBLE_DEVICES may hide some")
+		}
+	})
+	t.Run("old", func(t *testing.T) {
+		if sim.Again(t, "WICK_SIM_DRIVER=11080") {
+			refused(t, 0, "the driver is of CUDA 11.8, want 12.0 or later; install a newer driver")
+		}
+	})
+	t.Run("driver", func(t *testing.T) {
+		if exec.Command("sh", "-c", "ldconfig -p | grep -q libcuda.so.1").Run() == nil {
+			t.Skip("this machine has a driver of its own")
+		}
+		if sim.Again(t, "LD_LIBRARY_PATH="+os.TempDir()) {
+			refused(t, 0, "there is no NVIDIA driver (libcuda.so.1: cannot open shared object file: No such file or directory); install the driver of your GPU")
+		}
+	})
+}
+
+func refused(t *testing.T, index int, want string) {
+	t.Helper()
+	if _, err := Open(index); err == nil || err.Error() != want {
+		t.Errorf("Open(%d): got %v, want %s", index, err, want)
+	}
+}

@@ -1,0 +1,134 @@
+//go:build cuda && linux
+
+package tensor_test
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/wick-ml/wick/internal/cuda/sim"
+	"github.com/wick-ml/wick/layers"
+	"github.com/wick-ml/wick/optim"
+	"github.com/wick-ml/wick/tensor"
+)
+
+func TestMain(m *testing.M) { sim.Main(m) }
+
+func gpu(t *testing.T) *tensor.Device {
+	t.Helper()
+	d, err := tensor.CUDA(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestCUDADevice(t *testing.T) {
+	d := gpu(t)
+	if again := gpu(t); again != d || tensor.BestDevice() != d {
+		t.Errorf("CUDA(0) is %p, then %p, and BestDevice %p; want one device", d, again, tensor.BestDevice())
+	}
+	if d.String() != "cuda:0" {
+		t.Errorf("String() = %q, want cuda:0", d)
+	}
+	x := tensor.Arange(0, 6, 1).Reshape(2, 3)
+	y := x.To(d)
+	if y.Device() != d || y.Sum().Item() != 15 {
+		t.Errorf("on %s the sum is %v, want 15 on cuda:0", y.Device(), y.Sum().Item())
+	}
+}
+
+func TestCUDAOfDifferentDevices(t *testing.T) {
+	x := tensor.Ones(2)
+	err := tensor.Try(func() { x.Add(x.To(gpu(t))) })
+	if want := "tensor: Add: one operand is on cpu, another on cuda:0; To moves a tensor"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+func TestCUDAAbsent(t *testing.T) {
+	if !sim.Again(t, "WICK_SIM_DEVICES=0") {
+		return
+	}
+	if d := tensor.BestDevice(); d != tensor.CPU {
+		t.Errorf("BestDevice() = %s, want the CPU", d)
+	}
+	if _, err := tensor.CUDA(0); err == nil || !strings.HasPrefix(err.Error(), "tensor: cuda:0: the driver finds no GPU") {
+		t.Errorf("CUDA(0): got %v, want an error that says that there is no GPU", err)
+	}
+}
+
+func TestCUDAOutOfMemory(t *testing.T) {
+	if !sim.Again(t, "WICK_SIM_MEMORY=10000000") {
+		return
+	}
+	x := tensor.Ones(1000, 1000).To(gpu(t))
+	y := x.Mul(x)
+	err := tensor.Try(func() { x.Add(y) })
+	var e *tensor.Error
+	if !errors.Is(err, tensor.ErrOutOfMemory) || !errors.As(err, &e) || e.Op != "Add" {
+		t.Fatalf("got %v, want an *Error of Add that wraps ErrOutOfMemory", err)
+	}
+	if want := "out of memory for [1000 1000] of float32 on cuda:0: the device has no room for 3.8 MiB"; !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %s in it", err, want)
+	}
+	if got := y.Sum().Item(); got != 1e6 {
+		t.Errorf("afterwards the sum of y is %v, want 1e6", got)
+	}
+}
+
+func TestCUDALost(t *testing.T) {
+	if !sim.Again(t, "WICK_SIM_FAIL_AFTER=0") {
+		return
+	}
+	d := gpu(t)
+	err := tensor.Try(func() { tensor.Ones(3).To(d).ToDType(tensor.Float64).Sum().Item() })
+	var e *tensor.Error
+	if !errors.As(err, &e) || !strings.Contains(err.Error(), "the device is lost") {
+		t.Errorf("got %v, want an *Error that says that the device is lost", err)
+	}
+}
+
+// TestCUDATraining trains a net on the CPU and on the GPU.
+func TestCUDATraining(t *testing.T) {
+	want := losses(tensor.CPU)
+	got := losses(gpu(t))
+	for i := range want {
+		if math.Abs(got[i]-want[i]) > 1e-4 {
+			t.Errorf("step %d: the loss is %v, want the CPU's %v", i, got[i], want[i])
+		}
+	}
+	if last := want[len(want)-1]; last > want[0]/2 {
+		t.Errorf("the loss is %v after %d steps, want less than half of %v", last, len(want), want[0])
+	}
+}
+
+// losses trains on a device for ten steps.
+func losses(d *tensor.Device) (l []float64) {
+	tensor.ManualSeed(3)
+	model := layers.NewSequential(
+		layers.NewConv2d(3, 8, 3, layers.ConvOpts{Padding: 1}),
+		layers.NewBatchNorm2d(8),
+		layers.ReLU{Inplace: true},
+		layers.NewMaxPool2d(2, 2),
+		layers.NewConv2d(8, 8, 3, layers.ConvOpts{Stride: 2}),
+		layers.ReLU{},
+		layers.Flatten{},
+		layers.NewLinear(8*3*3, 10),
+	)
+	x, y := tensor.Randn(20, 3, 16, 16), tensor.RandInt(0, 10, 20)
+	layers.To(model, d)
+	x, y = x.To(d), y.To(d)
+	o := optim.NewSGD(layers.Parameters(model), 0.1)
+	o.Momentum = 0.9
+	for range 10 {
+		o.ZeroGrad()
+		loss := tensor.CrossEntropy(model.Forward(x), y, tensor.CrossEntropyOpts{})
+		loss.Backward()
+		o.Step()
+		l = append(l, loss.Item())
+	}
+	return l
+}
