@@ -25,6 +25,7 @@ var image string
 // Backend implements backend.Backend on one GPU.
 type Backend struct {
 	*device
+	*libraries
 	pool      *mem.Pool[pointer]
 	precision backend.Precision
 
@@ -39,7 +40,11 @@ func Open(index int) (backend.Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	be := &Backend{device: d, functions: map[string]cu.Function{}}
+	l, err := openLibraries(d)
+	if err != nil {
+		return nil, err
+	}
+	be := &Backend{device: d, libraries: l, functions: map[string]cu.Function{}}
 	be.pool = &mem.Pool[pointer]{New: be.take, Drop: d.free}
 	return be, nil
 }

@@ -64,11 +64,14 @@ struct View {
 	i64 dims, shape[8], strides[3][8];
 };
 
+// quotient is a/b of numbers that are not negative; division in 64 bits is slow.
+__device__ inline i64 quotient(i64 a, i64 b) { return (a | b) >> 32 ? a / b : (i64)((unsigned)a / (unsigned)b); }
+
 // offsets finds where element i of the shape lies in the arrays.
 template <int ARRAYS> __device__ inline void offsets(const View &v, i64 i, i64 (&at)[ARRAYS]) {
 	for (int k = 0; k < ARRAYS; k++) at[k] = 0;
 	for (int d = (int)v.dims - 1; d >= 0; d--) {
-		i64 q = i / v.shape[d], r = i - q * v.shape[d];
+		i64 q = quotient(i, v.shape[d]), r = i - q * v.shape[d];
 		for (int k = 0; k < ARRAYS; k++) at[k] += r * v.strides[k][d];
 		i = q;
 	}
@@ -77,3 +80,7 @@ template <int ARRAYS> __device__ inline void offsets(const View &v, i64 i, i64 (
 // FOR_FLOATS and FOR_ALL write a kernel for each type: K(suffix, type).
 #define FOR_FLOATS(K) K(f32, float) K(f64, double) K(bf16, bf16) K(f16, f16)
 #define FOR_ALL(K) FOR_FLOATS(K) K(i64, i64) K(u8, u8) K(b8, b8)
+
+// The larger and the smaller number; NaN wins.
+template <class A> __device__ inline A larger(A a, A b) { return a != a || a > b ? a : b; }
+template <class A> __device__ inline A smaller(A a, A b) { return a != a || a < b ? a : b; }

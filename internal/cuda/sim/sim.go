@@ -18,9 +18,12 @@ import (
 	"testing"
 )
 
-// libraries are the libraries and what they are made of.
+// libraries are the libraries and what they are made of. Those behind the first
+// call it.
 var libraries = []struct{ name, source string }{
 	{"libcuda.so.1", "driver.cc"},
+	{"libcublas.so.13", "cublas.cc"},
+	{"libcudnn.so.9", "cudnn.cc"},
 }
 
 // Main runs a package's tests on the simulated driver: it builds it and starts the
@@ -115,10 +118,13 @@ func Build() (string, error) {
 		return "", err
 	}
 	defer os.RemoveAll(tmp)
-	for _, l := range libraries {
+	for i, l := range libraries {
 		args := []string{"-std=c++17", "-O1", "-g", "-fPIC", "-shared", "-Wl,-soname," + l.name}
 		args = append(args, strings.Fields(os.Getenv("CGO_CPPFLAGS"))...)
 		args = append(args, filepath.Join(here, "src", l.source), "-o", filepath.Join(tmp, l.name))
+		if i > 0 {
+			args = append(args, "-L"+tmp, "-l:"+libraries[0].name)
+		}
 		if err := run("g++", args...); err != nil {
 			return "", err
 		}

@@ -19,6 +19,7 @@
 #define __shared__ static
 #define __restrict__
 #define __launch_bounds__(...)
+#define __noinline__ // host compilers know the word as an attribute's name
 
 struct SimDim { unsigned x, y, z; };
 namespace sim {
@@ -162,6 +163,7 @@ T atomicMin(T *p, T v) {
 	return old;
 }
 inline unsigned __umulhi(unsigned a, unsigned b) { return (unsigned)((uint64_t)a * b >> 32); }
+inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) { return (unsigned long long)((unsigned __int128)a * b >> 64); }
 template <class To, class From>
 To sim_bits(From v) {
 	static_assert(sizeof(To) == sizeof(From));

@@ -1,0 +1,84 @@
+//go:build cuda && linux
+
+package cuda
+
+/*
+#include <cuda.h>
+
+typedef struct cublasContext *cublasHandle_t;
+int cublasGemmStridedBatchedEx(cublasHandle_t, int opA, int opB, int m, int n, int k, const void *alpha, const void *A, int typeA, int lda, long long strideA,
+	const void *B, int typeB, int ldb, long long strideB, const void *beta, void *C, int typeC, int ldc, long long strideC, int count, int compute, int algorithm);
+
+// All arrays have one type, and compute is of its kind: 70 is float64's.
+static int wick_gemm(CUcontext context, void *handle, int opA, int opB, int m, int n, int k, CUdeviceptr a, int lda, long long strideA, CUdeviceptr b, int ldb, long long strideB,
+	int accumulate, CUdeviceptr c, int type, int count, int compute) {
+	double alpha = 1, beta = accumulate;
+	float alphaF = 1, betaF = (float)accumulate;
+	int wide = compute == 70;
+	int r = (int)cuCtxSetCurrent(context);
+	if (r) return 13; // execution failed
+	return cublasGemmStridedBatchedEx((cublasHandle_t)handle, opA, opB, m, n, k, wide ? (void *)&alpha : (void *)&alphaF, (void *)a, type, lda, strideA, (void *)b, type, ldb, strideB,
+		wide ? (void *)&beta : (void *)&betaF, (void *)c, type, m, (long long)m * n, count, compute, -1);
+}
+*/
+import "C"
+
+import "github.com/wick-ml/wick/internal/backend"
+
+// Numbers of cublas_api.h and library_types.h, which are not needed for more.
+const (
+	computeFloat32 = 68 // CUBLAS_COMPUTE_32F
+	computeFloat64 = 70 // CUBLAS_COMPUTE_64F
+	computeTF32    = 77 // CUBLAS_COMPUTE_32F_FAST_TF32
+)
+
+// cudaType is cuBLAS's number of a type of elements (cudaDataType).
+func cudaType(t backend.DType) C.int {
+	return [...]C.int{backend.Float32: 0, backend.Float64: 1, backend.Float16: 2, backend.BFloat16: 14}[t]
+}
+
+// mostMatrices is how many matrices cuBLAS takes in one call on every device.
+const mostMatrices = 65535
+
+// MatMul multiplies matrices with cuBLAS. That takes matrices by columns, in which
+// a row-major matrix is its own transpose: dstᵀ = op(b)ᵀ · op(a)ᵀ.
+func (be *Backend) MatMul(dst, a, b backend.Array, g backend.MatMulGeom) {
+	if dst.Len == 0 {
+		return
+	}
+	t := dst.DType()
+	if g.K == 0 {
+		if !g.Accumulate {
+			be.set(address(dst), 0, dst.Len*t.Size())
+		}
+		return
+	}
+	opA, lda, opB, ldb := C.int(0), g.K, C.int(0), g.N
+	if g.TransA {
+		opA, lda = 1, g.M
+	}
+	if g.TransB {
+		opB, ldb = 1, g.K
+	}
+	compute := computeFloat32
+	switch {
+	case t == backend.Float64:
+		compute = computeFloat64
+	case t == backend.Float32 && be.precision != backend.Highest:
+		compute = computeTF32
+	}
+	accumulate := C.int(0)
+	if g.Accumulate {
+		accumulate = 1
+	}
+	be.libraries.Lock()
+	defer be.libraries.Unlock()
+	for i := 0; i < g.Batch; i += mostMatrices {
+		at := func(a backend.Array, stride int) C.CUdeviceptr {
+			return C.CUdeviceptr(address(a) + pointer(i*stride*t.Size()))
+		}
+		checkBLAS("cublasGemmStridedBatchedEx", C.wick_gemm(be.c(), be.blas, opB, opA, cInt(g.N), cInt(g.M), cInt(g.K),
+			at(b, g.StrideB), cInt(ldb), C.longlong(g.StrideB), at(a, g.StrideA), cInt(lda), C.longlong(g.StrideA),
+			accumulate, at(dst, g.M*g.N), cudaType(t), C.int(min(mostMatrices, g.Batch-i)), C.int(compute)))
+	}
+}

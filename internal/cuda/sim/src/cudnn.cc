@@ -1,0 +1,225 @@
+// The part of libcudnn.so.9 that package cuda calls, in plain loops. What it
+// proposes as algorithms begins with those that package cuda may not take: one
+// that needs a workspace beyond all limits, and one that is not deterministic.
+#include "library.h"
+#include <cudnn.h>
+#define API extern "C" __attribute__((visibility("default"))) cudnnStatus_t
+#define NEED(condition) \
+	if (!(condition)) return CUDNN_STATUS_BAD_PARAM;
+
+struct cudnnContext { void *stream; };
+struct cudnnTensorStruct {
+	bool ready;
+	cudnnDataType_t type;
+	int size[4];
+};
+struct cudnnFilterStruct {
+	bool ready;
+	cudnnDataType_t type;
+	int size[4];
+};
+struct cudnnConvolutionStruct {
+	bool ready;
+	int pad[2], stride[2], dilation[2], groups;
+	cudnnMathType_t math;
+	cudnnDataType_t type;
+};
+
+API cudnnCreate(cudnnHandle_t *h) {
+	*h = new cudnnContext{nullptr};
+	return CUDNN_STATUS_SUCCESS;
+}
+API cudnnDestroy(cudnnHandle_t h) {
+	delete h;
+	return CUDNN_STATUS_SUCCESS;
+}
+API cudnnSetStream(cudnnHandle_t h, cudaStream_t s) {
+	h->stream = s;
+	return CUDNN_STATUS_SUCCESS;
+}
+extern "C" __attribute__((visibility("default"))) const char *cudnnGetErrorString(cudnnStatus_t s) {
+	switch (s) {
+	case CUDNN_STATUS_SUCCESS: return "CUDNN_STATUS_SUCCESS";
+	case CUDNN_STATUS_BAD_PARAM: return "CUDNN_STATUS_BAD_PARAM";
+	default: return "CUDNN_STATUS_NOT_SUPPORTED";
+	}
+}
+
+template <class D> static cudnnStatus_t set(D *d, cudnnTensorFormat_t f, cudnnDataType_t t, int n, int c, int h, int w) {
+	NEED(n > 0 && c > 0 && h > 0 && w > 0 && (int64_t)n * c * h * w < 1ll << 31);
+	if (f != CUDNN_TENSOR_NCHW || (t > CUDNN_DATA_HALF && t != CUDNN_DATA_BFLOAT16)) return CUDNN_STATUS_NOT_SUPPORTED;
+	*d = {true, t, {n, c, h, w}};
+	return CUDNN_STATUS_SUCCESS;
+}
+API cudnnCreateTensorDescriptor(cudnnTensorDescriptor_t *d) {
+	*d = new cudnnTensorStruct{};
+	return CUDNN_STATUS_SUCCESS;
+}
+API cudnnDestroyTensorDescriptor(cudnnTensorDescriptor_t d) {
+	delete d;
+	return CUDNN_STATUS_SUCCESS;
+}
+API cudnnSetTensor4dDescriptor(cudnnTensorDescriptor_t d, cudnnTensorFormat_t f, cudnnDataType_t t, int n, int c, int h, int w) { return set(d, f, t, n, c, h, w); }
+API cudnnCreateFilterDescriptor(cudnnFilterDescriptor_t *d) {
+	*d = new cudnnFilterStruct{};
+	return CUDNN_STATUS_SUCCESS;
+}
+API cudnnDestroyFilterDescriptor(cudnnFilterDescriptor_t d) {
+	delete d;
+	return CUDNN_STATUS_SUCCESS;
+}
+API cudnnSetFilter4dDescriptor(cudnnFilterDescriptor_t d, cudnnDataType_t t, cudnnTensorFormat_t f, int k, int c, int h, int w) { return set(d, f, t, k, c, h, w); }
+API cudnnCreateConvolutionDescriptor(cudnnConvolutionDescriptor_t *d) {
+	*d = new cudnnConvolutionStruct{};
+	(*d)->groups = 1;
+	return CUDNN_STATUS_SUCCESS;
+}
+API cudnnDestroyConvolutionDescriptor(cudnnConvolutionDescriptor_t d) {
+	delete d;
+	return CUDNN_STATUS_SUCCESS;
+}
+API cudnnSetConvolutionMathType(cudnnConvolutionDescriptor_t d, cudnnMathType_t m) {
+	NEED(m >= CUDNN_DEFAULT_MATH && m <= CUDNN_FMA_MATH);
+	d->math = m;
+	return CUDNN_STATUS_SUCCESS;
+}
+API cudnnGetConvolutionMathType(cudnnConvolutionDescriptor_t d, cudnnMathType_t *m) {
+	*m = d->math;
+	return CUDNN_STATUS_SUCCESS;
+}
+API cudnnSetConvolutionGroupCount(cudnnConvolutionDescriptor_t d, int groups) {
+	NEED(groups > 0);
+	d->groups = groups;
+	return CUDNN_STATUS_SUCCESS;
+}
+API cudnnSetConvolution2dDescriptor(cudnnConvolutionDescriptor_t d, int padH, int padW, int strideH, int strideW, int dilationH, int dilationW, cudnnConvolutionMode_t mode, cudnnDataType_t t) {
+	NEED(padH >= 0 && padW >= 0 && strideH > 0 && strideW > 0 && dilationH > 0 && dilationW > 0);
+	if (mode != CUDNN_CROSS_CORRELATION || (t != CUDNN_DATA_FLOAT && t != CUDNN_DATA_DOUBLE)) return CUDNN_STATUS_NOT_SUPPORTED;
+	*d = {true, {padH, padW}, {strideH, strideW}, {dilationH, dilationW}, d->groups, d->math, t};
+	return CUDNN_STATUS_SUCCESS;
+}
+
+API cudnnGetConvolution2dForwardOutputDim(cudnnConvolutionDescriptor_t c, cudnnTensorDescriptor_t x, cudnnFilterDescriptor_t w, int *n, int *k, int *p, int *q) {
+	NEED(c->ready && x->ready && w->ready);
+	*n = x->size[0];
+	*k = w->size[0];
+	*p = (x->size[2] + 2 * c->pad[0] - c->dilation[0] * (w->size[2] - 1) - 1) / c->stride[0] + 1;
+	*q = (x->size[3] + 2 * c->pad[1] - c->dilation[1] * (w->size[3] - 1) - 1) / c->stride[1] + 1;
+	return CUDNN_STATUS_SUCCESS;
+}
+
+// fits looks whether the descriptors belong together.
+static cudnnStatus_t fits(cudnnTensorDescriptor_t x, cudnnFilterDescriptor_t w, cudnnConvolutionDescriptor_t c, cudnnTensorDescriptor_t y) {
+	NEED(x->ready && w->ready && c->ready && y->ready);
+	NEED(x->type == w->type && x->type == y->type);
+	if ((x->type == CUDNN_DATA_DOUBLE) != (c->type == CUDNN_DATA_DOUBLE)) return CUDNN_STATUS_NOT_SUPPORTED;
+	NEED(x->size[0] == y->size[0] && x->size[1] == w->size[1] * c->groups && w->size[0] == y->size[1] && w->size[0] % c->groups == 0);
+	for (int i = 0; i < 2; i++) {
+		int reach = c->dilation[i] * (w->size[2 + i] - 1) + 1, room = x->size[2 + i] + 2 * c->pad[i] - reach;
+		NEED(room >= 0 && y->size[2 + i] == room / c->stride[i] + 1);
+	}
+	return CUDNN_STATUS_SUCCESS;
+}
+
+static const size_t workspace = 1000; // of the algorithm that package cuda may take
+template <class Perf, class Algo> static cudnnStatus_t propose(cudnnMathType_t math, Algo wild, Algo fit, int room, int *n, Perf *p) {
+	NEED(room >= 1);
+	Perf all[] = {
+		{fit, CUDNN_STATUS_SUCCESS, 1, (size_t)1 << 40, CUDNN_DETERMINISTIC, math, {}},
+		{wild, CUDNN_STATUS_SUCCESS, 2, 0, CUDNN_NON_DETERMINISTIC, math, {}},
+		{wild, CUDNN_STATUS_NOT_SUPPORTED, 3, 0, CUDNN_DETERMINISTIC, math, {}},
+		{fit, CUDNN_STATUS_SUCCESS, 4, workspace, CUDNN_DETERMINISTIC, math, {}},
+	};
+	for (*n = 0; *n < room && *n < 4; ++*n) p[*n] = all[*n];
+	return CUDNN_STATUS_SUCCESS;
+}
+API cudnnGetConvolutionForwardAlgorithm_v7(cudnnHandle_t, cudnnTensorDescriptor_t x, cudnnFilterDescriptor_t w, cudnnConvolutionDescriptor_t c, cudnnTensorDescriptor_t y, int room, int *n, cudnnConvolutionFwdAlgoPerf_t *p) {
+	cudnnStatus_t s = fits(x, w, c, y);
+	return s ? s : propose(c->math, CUDNN_CONVOLUTION_FWD_ALGO_DIRECT, CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM, room, n, p);
+}
+API cudnnGetConvolutionBackwardDataAlgorithm_v7(cudnnHandle_t, cudnnFilterDescriptor_t w, cudnnTensorDescriptor_t y, cudnnConvolutionDescriptor_t c, cudnnTensorDescriptor_t x, int room, int *n, cudnnConvolutionBwdDataAlgoPerf_t *p) {
+	cudnnStatus_t s = fits(x, w, c, y);
+	return s ? s : propose(c->math, CUDNN_CONVOLUTION_BWD_DATA_ALGO_0, CUDNN_CONVOLUTION_BWD_DATA_ALGO_1, room, n, p);
+}
+API cudnnGetConvolutionBackwardFilterAlgorithm_v7(cudnnHandle_t, cudnnTensorDescriptor_t x, cudnnTensorDescriptor_t y, cudnnConvolutionDescriptor_t c, cudnnFilterDescriptor_t w, int room, int *n, cudnnConvolutionBwdFilterAlgoPerf_t *p) {
+	cudnnStatus_t s = fits(x, w, c, y);
+	return s ? s : propose(c->math, CUDNN_CONVOLUTION_BWD_FILTER_ALGO_0, CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1, room, n, p);
+}
+API cudnnGetConvolutionForwardWorkspaceSize(cudnnHandle_t, cudnnTensorDescriptor_t x, cudnnFilterDescriptor_t w, cudnnConvolutionDescriptor_t c, cudnnTensorDescriptor_t y, cudnnConvolutionFwdAlgo_t, size_t *n) {
+	*n = workspace;
+	return fits(x, w, c, y);
+}
+API cudnnGetConvolutionBackwardDataWorkspaceSize(cudnnHandle_t, cudnnFilterDescriptor_t w, cudnnTensorDescriptor_t y, cudnnConvolutionDescriptor_t c, cudnnTensorDescriptor_t x, cudnnConvolutionBwdDataAlgo_t, size_t *n) {
+	*n = workspace;
+	return fits(x, w, c, y);
+}
+API cudnnGetConvolutionBackwardFilterWorkspaceSize(cudnnHandle_t, cudnnTensorDescriptor_t x, cudnnTensorDescriptor_t y, cudnnConvolutionDescriptor_t c, cudnnFilterDescriptor_t w, cudnnConvolutionBwdFilterAlgo_t, size_t *n) {
+	*n = workspace;
+	return fits(x, w, c, y);
+}
+
+static Type typeOf(cudnnDataType_t t) {
+	return t == CUDNN_DATA_DOUBLE ? Type::f64 : t == CUDNN_DATA_HALF ? Type::f16 : t == CUDNN_DATA_BFLOAT16 ? Type::bf16 : Type::f32;
+}
+// whole looks whether an array is there and lies as tensor cores need it.
+static bool whole(const void *p, cudnnDataType_t t, const int (&size)[4]) {
+	return (uintptr_t)p % 16 == 0 && wick_sim_inside(p, bytes(typeOf(t)) * (size_t)size[0] * (size_t)size[1] * (size_t)size[2] * (size_t)size[3]);
+}
+
+// A pass sums products of two of the three arrays into the third.
+enum Pass { forward, input, weight };
+static cudnnStatus_t convolve(cudnnHandle_t h, Pass pass, const void *alpha, const void *beta, cudnnTensorDescriptor_t X, const void *x, cudnnFilterDescriptor_t W, const void *w,
+	cudnnConvolutionDescriptor_t C, cudnnTensorDescriptor_t Y, const void *y, bool deterministic, const void *space, size_t room) {
+	cudnnStatus_t s = fits(X, W, C, Y);
+	if (s) return s;
+	NEED(whole(x, X->type, X->size) && whole(w, W->type, W->size) && whole(y, Y->type, Y->size));
+	NEED(deterministic && room >= workspace && wick_sim_inside(space, room));
+	Type t = typeOf(X->type);
+	double al = number(alpha, t == Type::f64), be = number(beta, t == Type::f64);
+	auto X_ = *X, Y_ = *Y;
+	auto W_ = *W;
+	auto C_ = *C; // descriptors may be destroyed once the call returns
+	std::function<void()> run = [=] {
+		const int(&xs)[4] = X_.size, (&ws)[4] = W_.size, (&ys)[4] = Y_.size;
+		const int *out = pass == forward ? ys : pass == input ? xs : ws;
+		void *to = (void *)(pass == forward ? y : pass == input ? x : w);
+		size_t n = (size_t)out[0] * out[1] * out[2] * out[3];
+		double *sum = new double[n]();
+		int perIn = ws[1], perOut = ws[0] / C_.groups;
+		for (int i = 0; i < ys[0]; i++)
+			for (int k = 0; k < ys[1]; k++)
+				for (int c = 0; c < perIn; c++)
+					for (int r = 0; r < ws[2]; r++)
+						for (int q = 0; q < ws[3]; q++)
+							for (int p = 0; p < ys[2]; p++) {
+								int row = p * C_.stride[0] - C_.pad[0] + r * C_.dilation[0];
+								if (row < 0 || row >= xs[2]) continue;
+								size_t wt = (((size_t)k * perIn + c) * ws[2] + r) * ws[3] + q;
+								for (int o = 0; o < ys[3]; o++) {
+									int column = o * C_.stride[1] - C_.pad[1] + q * C_.dilation[1];
+									if (column < 0 || column >= xs[3]) continue;
+									size_t xt = (((size_t)i * xs[1] + k / perOut * perIn + c) * xs[2] + row) * xs[3] + column;
+									size_t yt = (((size_t)i * ys[1] + k) * ys[2] + p) * ys[3] + o;
+									if (pass == forward) sum[yt] += load(t, x, xt) * load(t, w, wt);
+									if (pass == input) sum[xt] += load(t, y, yt) * load(t, w, wt);
+									if (pass == weight) sum[wt] += load(t, y, yt) * load(t, x, xt);
+								}
+							}
+		for (size_t i = 0; i < n; i++) store(t, to, i, al * sum[i] + (be ? be * load(t, to, i) : 0));
+		delete[] sum;
+	};
+	wick_sim_put(h->stream, &run);
+	return CUDNN_STATUS_SUCCESS;
+}
+API cudnnConvolutionForward(cudnnHandle_t h, const void *alpha, cudnnTensorDescriptor_t X, const void *x, cudnnFilterDescriptor_t W, const void *w, cudnnConvolutionDescriptor_t C,
+	cudnnConvolutionFwdAlgo_t a, void *space, size_t room, const void *beta, cudnnTensorDescriptor_t Y, void *y) {
+	return convolve(h, forward, alpha, beta, X, x, W, w, C, Y, y, a != CUDNN_CONVOLUTION_FWD_ALGO_DIRECT, space, room);
+}
+API cudnnConvolutionBackwardData(cudnnHandle_t h, const void *alpha, cudnnFilterDescriptor_t W, const void *w, cudnnTensorDescriptor_t Y, const void *y, cudnnConvolutionDescriptor_t C,
+	cudnnConvolutionBwdDataAlgo_t a, void *space, size_t room, const void *beta, cudnnTensorDescriptor_t X, void *x) {
+	return convolve(h, input, alpha, beta, X, x, W, w, C, Y, y, a != CUDNN_CONVOLUTION_BWD_DATA_ALGO_0, space, room);
+}
+API cudnnConvolutionBackwardFilter(cudnnHandle_t h, const void *alpha, cudnnTensorDescriptor_t X, const void *x, cudnnTensorDescriptor_t Y, const void *y, cudnnConvolutionDescriptor_t C,
+	cudnnConvolutionBwdFilterAlgo_t a, void *space, size_t room, const void *beta, cudnnFilterDescriptor_t W, void *w) {
+	return convolve(h, weight, alpha, beta, X, x, W, w, C, Y, y, a != CUDNN_CONVOLUTION_BWD_FILTER_ALGO_0, space, room);
+}
