@@ -65,21 +65,6 @@ func (be *Backend) Random(dst backend.Array, r backend.Random) {
 	be.onHost(func(h *host, c *cpu.Backend) { c.Random(h.out(dst), r) })
 }
 
-// Reduce: see backend.Backend.
-func (be *Backend) Reduce(dst, x backend.Array, op backend.ReduceOp, g backend.ReduceGeom) {
-	be.onHost(func(h *host, c *cpu.Backend) { c.Reduce(h.out(dst), h.in(x), op, g) })
-}
-
-// ReduceIndex: see backend.Backend.
-func (be *Backend) ReduceIndex(values, indices, x backend.Array, min bool, g backend.DimGeom) {
-	be.onHost(func(h *host, c *cpu.Backend) { c.ReduceIndex(h.out(values), h.out(indices), h.in(x), min, g) })
-}
-
-// Cumsum: see backend.Backend.
-func (be *Backend) Cumsum(dst, x backend.Array, reverse bool, g backend.DimGeom) {
-	be.onHost(func(h *host, c *cpu.Backend) { c.Cumsum(h.out(dst), h.in(x), reverse, g) })
-}
-
 // Sort: see backend.Backend.
 func (be *Backend) Sort(values, indices, x backend.Array, descending bool, g backend.DimGeom) {
 	be.onHost(func(h *host, c *cpu.Backend) { c.Sort(h.out(values), h.out(indices), h.in(x), descending, g) })
