@@ -60,43 +60,15 @@ func each(a []backend.Array, f func(backend.Array) backend.Array) []backend.Arra
 	return c
 }
 
-// Random: see backend.Backend.
-func (be *Backend) Random(dst backend.Array, r backend.Random) {
-	be.onHost(func(h *host, c *cpu.Backend) { c.Random(h.out(dst), r) })
-}
-
-// Sort: see backend.Backend.
+// Sort: see backend.Backend. A stable sort of few long columns takes many passes of
+// a kernel of its own, for what training hardly ever asks for.
 func (be *Backend) Sort(values, indices, x backend.Array, descending bool, g backend.DimGeom) {
 	be.onHost(func(h *host, c *cpu.Backend) { c.Sort(h.out(values), h.out(indices), h.in(x), descending, g) })
 }
 
-// Nonzero: see backend.Backend.
+// Nonzero: see backend.Backend. The caller waits for the number anyway.
 func (be *Backend) Nonzero(dst, x backend.Array) (r int) {
 	be.onHost(func(h *host, c *cpu.Backend) { r = c.Nonzero(h.out(dst), h.in(x)) })
-	return r
-}
-
-// Gather: see backend.Backend.
-func (be *Backend) Gather(dst, x, index backend.Array, g backend.IndexGeom) (r error) {
-	be.onHost(func(h *host, c *cpu.Backend) { r = c.Gather(h.out(dst), h.in(x), h.in(index), g) })
-	return r
-}
-
-// ScatterAdd: see backend.Backend.
-func (be *Backend) ScatterAdd(dst, index, src backend.Array, g backend.IndexGeom) (r error) {
-	be.onHost(func(h *host, c *cpu.Backend) { r = c.ScatterAdd(h.out(dst), h.in(index), h.in(src), g) })
-	return r
-}
-
-// IndexSelect: see backend.Backend.
-func (be *Backend) IndexSelect(dst, x, index backend.Array, g backend.IndexGeom) (r error) {
-	be.onHost(func(h *host, c *cpu.Backend) { r = c.IndexSelect(h.out(dst), h.in(x), h.in(index), g) })
-	return r
-}
-
-// IndexAdd: see backend.Backend.
-func (be *Backend) IndexAdd(dst, index, src backend.Array, g backend.IndexGeom) (r error) {
-	be.onHost(func(h *host, c *cpu.Backend) { r = c.IndexAdd(h.out(dst), h.in(index), h.in(src), g) })
 	return r
 }
 
