@@ -49,17 +49,6 @@ func (h *host) out(a backend.Array) backend.Array {
 	return c
 }
 
-func (h *host) insOf(a []backend.Array) []backend.Array  { return each(a, h.in) }
-func (h *host) outsOf(a []backend.Array) []backend.Array { return each(a, h.out) }
-
-func each(a []backend.Array, f func(backend.Array) backend.Array) []backend.Array {
-	var c []backend.Array
-	for _, x := range a {
-		c = append(c, f(x))
-	}
-	return c
-}
-
 // Sort: see backend.Backend. A stable sort of few long columns takes many passes of
 // a kernel of its own, for what training hardly ever asks for.
 func (be *Backend) Sort(values, indices, x backend.Array, descending bool, g backend.DimGeom) {
