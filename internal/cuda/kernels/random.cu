@@ -25,7 +25,14 @@ __device__ inline double unit(unsigned hi, unsigned lo) {
 	return (double)(((unsigned long long)hi << 32 | lo) >> 11) * 1.1102230246251565e-16;
 }
 
-// drawn converts a number that was drawn; integers go through 64 bits.
+// normal is one of a pair by Box and Muller's method, from two numbers in [0, 1). 1-u is in (0, 1], its logarithm finite. It
+// is not inlined, since kernels of all types share it.
+__device__ __noinline__ double normal(double u, double turn, bool second) {
+	double angle = 6.28318530717958647693 * turn;
+	return sqrt(-2 * log(1 - u)) * (second ? sin(angle) : cos(angle));
+}
+
+// Drawn converts a number that was drawn; integers go through 64 bits.
 template <class T> struct Drawn {
 	__device__ static T from(double v) { return narrow<T>(v); }
 };
@@ -56,10 +63,9 @@ enum RandomKind { D_UNIFORM, D_NORMAL, D_BERNOULLI, D_INTEGERS };
 					v = a + (b - a) * (single ? (double)(w[i] >> 8) * 5.9604644775390625e-8 : unit(w[i], w2[i])); \
 					if (single) v = (double)(float)v; \
 					v = smaller(v, below); \
-				} else if (kind == D_NORMAL) { /* a pair by Box and Muller's method; 1-u is in (0, 1], its logarithm finite */ \
+				} else if (kind == D_NORMAL) { \
 					int k = i & ~1; \
-					double radius = b * sqrt(-2 * log(1 - unit(w[k], w2[k]))), angle = 6.28318530717958647693 * unit(w[k + 1], w2[k + 1]); \
-					v = a + radius * (i & 1 ? sin(angle) : cos(angle)); \
+					v = a + b * normal(unit(w[k], w2[k]), unit(w[k + 1], w2[k + 1]), i & 1); \
 				} else if (kind == D_BERNOULLI) { \
 					v = (double)w[i] * 2.3283064365386962891e-10 < a ? b : 0; \
 				} else { \
