@@ -3,7 +3,10 @@
 package cuda
 
 import (
+	"bytes"
+	"compress/gzip"
 	_ "embed"
+	"io"
 	"runtime"
 	"sync"
 	"time"
@@ -17,10 +20,20 @@ import (
 
 //go:generate python3 kernels/ptx.py
 
-// image is all kernels as PTX of CUDA 12.0, which later drivers take too.
+// compressed is all kernels as PTX of CUDA 12.0, which later drivers take too.
 //
-//go:embed kernels.ptx
-var image string
+//go:embed kernels.ptx.gz
+var compressed []byte
+
+// kernels returns the PTX.
+func kernels() (string, error) {
+	r, err := gzip.NewReader(bytes.NewReader(compressed))
+	if err != nil {
+		return "", err
+	}
+	text, err := io.ReadAll(r)
+	return string(text), err
+}
 
 // Backend implements backend.Backend on one GPU.
 type Backend struct {

@@ -7,7 +7,7 @@ import (
 	"github.com/wick-ml/wick/internal/cpu"
 )
 
-// The methods of this file have no kernel yet: their arguments are fetched, the
+// The methods of this file have no kernels: their arguments are fetched, the
 // CPU's backend computes, and the results are sent back. That is right and slow.
 
 // host is a computation on the CPU's backend.
@@ -49,68 +49,14 @@ func (h *host) out(a backend.Array) backend.Array {
 	return c
 }
 
-func (h *host) insOf(a []backend.Array) []backend.Array  { return each(a, h.in) }
-func (h *host) outsOf(a []backend.Array) []backend.Array { return each(a, h.out) }
-
-func each(a []backend.Array, f func(backend.Array) backend.Array) []backend.Array {
-	var c []backend.Array
-	for _, x := range a {
-		c = append(c, f(x))
-	}
-	return c
-}
-
-// Random: see backend.Backend.
-func (be *Backend) Random(dst backend.Array, r backend.Random) {
-	be.onHost(func(h *host, c *cpu.Backend) { c.Random(h.out(dst), r) })
-}
-
-// Reduce: see backend.Backend.
-func (be *Backend) Reduce(dst, x backend.Array, op backend.ReduceOp, g backend.ReduceGeom) {
-	be.onHost(func(h *host, c *cpu.Backend) { c.Reduce(h.out(dst), h.in(x), op, g) })
-}
-
-// ReduceIndex: see backend.Backend.
-func (be *Backend) ReduceIndex(values, indices, x backend.Array, min bool, g backend.DimGeom) {
-	be.onHost(func(h *host, c *cpu.Backend) { c.ReduceIndex(h.out(values), h.out(indices), h.in(x), min, g) })
-}
-
-// Cumsum: see backend.Backend.
-func (be *Backend) Cumsum(dst, x backend.Array, reverse bool, g backend.DimGeom) {
-	be.onHost(func(h *host, c *cpu.Backend) { c.Cumsum(h.out(dst), h.in(x), reverse, g) })
-}
-
-// Sort: see backend.Backend.
+// Sort: see backend.Backend. A stable sort of few long columns takes many passes of
+// a kernel of its own, for what training hardly ever asks for.
 func (be *Backend) Sort(values, indices, x backend.Array, descending bool, g backend.DimGeom) {
 	be.onHost(func(h *host, c *cpu.Backend) { c.Sort(h.out(values), h.out(indices), h.in(x), descending, g) })
 }
 
-// Nonzero: see backend.Backend.
+// Nonzero: see backend.Backend. The caller waits for the number anyway.
 func (be *Backend) Nonzero(dst, x backend.Array) (r int) {
 	be.onHost(func(h *host, c *cpu.Backend) { r = c.Nonzero(h.out(dst), h.in(x)) })
-	return r
-}
-
-// Gather: see backend.Backend.
-func (be *Backend) Gather(dst, x, index backend.Array, g backend.IndexGeom) (r error) {
-	be.onHost(func(h *host, c *cpu.Backend) { r = c.Gather(h.out(dst), h.in(x), h.in(index), g) })
-	return r
-}
-
-// ScatterAdd: see backend.Backend.
-func (be *Backend) ScatterAdd(dst, index, src backend.Array, g backend.IndexGeom) (r error) {
-	be.onHost(func(h *host, c *cpu.Backend) { r = c.ScatterAdd(h.out(dst), h.in(index), h.in(src), g) })
-	return r
-}
-
-// IndexSelect: see backend.Backend.
-func (be *Backend) IndexSelect(dst, x, index backend.Array, g backend.IndexGeom) (r error) {
-	be.onHost(func(h *host, c *cpu.Backend) { r = c.IndexSelect(h.out(dst), h.in(x), h.in(index), g) })
-	return r
-}
-
-// IndexAdd: see backend.Backend.
-func (be *Backend) IndexAdd(dst, index, src backend.Array, g backend.IndexGeom) (r error) {
-	be.onHost(func(h *host, c *cpu.Backend) { r = c.IndexAdd(h.out(dst), h.in(index), h.in(src), g) })
 	return r
 }

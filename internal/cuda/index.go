@@ -4,6 +4,7 @@ package cuda
 
 import (
 	"math"
+	"strconv"
 
 	"github.com/wick-ml/wick/internal/backend"
 )
@@ -32,4 +33,75 @@ func (be *Backend) checkIndex(index backend.Array, size int) error {
 	value := []int64{0}
 	be.Read(bytesOf(value), bad)
 	return &backend.IndexError{Position: int(first[0]), Index: value[0], Size: size}
+}
+
+// Gather computes dst[o,m,i] = x[o,index[o,m,i],i].
+func (be *Backend) Gather(dst, x, index backend.Array, g backend.IndexGeom) error {
+	return be.pick("gather_", dst, x, index, g)
+}
+
+// IndexSelect computes dst[o,m,i] = x[o,index[m],i].
+func (be *Backend) IndexSelect(dst, x, index backend.Array, g backend.IndexGeom) error {
+	return be.pick("index_select_", dst, x, index, g)
+}
+
+func (be *Backend) pick(name string, dst, x, index backend.Array, g backend.IndexGeom) error {
+	if err := be.checkIndex(index, g.N); err != nil {
+		return err
+	}
+	var p params
+	param(&p, address(dst))
+	param(&p, address(x))
+	param(&p, address(index))
+	param(&p, int64(g.N))
+	param(&p, int64(g.M))
+	param(&p, int64(g.Inner))
+	be.each(name+strconv.Itoa(x.DType().Size()), g.Outer*g.M*g.Inner, &p)
+	return nil
+}
+
+// ScatterAdd computes dst[o,index[o,m,i],i] += src[o,m,i], in the order of m.
+func (be *Backend) ScatterAdd(dst, index, src backend.Array, g backend.IndexGeom) error {
+	return be.add(dst, index, src, true, g)
+}
+
+// IndexAdd computes dst[o,index[m],i] += src[o,m,i], in the order of m.
+func (be *Backend) IndexAdd(dst, index, src backend.Array, g backend.IndexGeom) error {
+	return be.add(dst, index, src, false, g)
+}
+
+// add links equal indices and adds along the links, so that the order is always the
+// same; whole says that the index has an entry for each element of src.
+func (be *Backend) add(dst, index, src backend.Array, whole bool, g backend.IndexGeom) error {
+	if err := be.checkIndex(index, g.N); err != nil || src.Len == 0 {
+		return err
+	}
+	call := func() {
+		be.scratch(8*index.Len, func(links pointer) {
+			inner := 1
+			if whole {
+				inner = g.Inner
+			}
+			var p params
+			param(&p, links)
+			param(&p, address(index))
+			param(&p, int64(g.M))
+			param(&p, int64(inner))
+			be.each("link_index", index.Len, &p)
+			p = params{}
+			param(&p, address(dst))
+			param(&p, address(src))
+			param(&p, address(index))
+			param(&p, links)
+			param(&p, flag(whole))
+			param(&p, int64(g.N))
+			param(&p, int64(g.M))
+			param(&p, int64(g.Inner))
+			be.each("add_linked_"+suffix(dst.DType()), src.Len, &p)
+		})
+	}
+	if !be.alike(call, updates(&dst), reads(&src)) {
+		call()
+	}
+	return nil
 }
