@@ -218,8 +218,8 @@ func TestWrongUse(t *testing.T) {
 		{name: "device", args: []string{"-device", "tpu"}, want: []string{"-device tpu: want cpu or cuda:N"}},
 		{name: "device number", args: []string{"-device", "cuda:-1"}, want: []string{"-device cuda:-1: want cpu or cuda:N"}},
 		{name: "device name", args: []string{"-device", "cudax"}, want: []string{"-device cudax: want cpu or cuda:N"}},
-		{name: "cuda", args: []string{"-device", "cuda:99"}, want: []string{"-device cuda:99", "cuda:99 was asked for"}},
-		{name: "no cuda", args: []string{"-device", "cuda"}, want: []string{"-device cuda: tensor: cuda:0 was asked for", "CPU only"}},
+		{name: "cuda", args: []string{"-device", "cuda:99"}, want: []string{"-device cuda:99", "tensor: cuda:99: this program was built without the tag cuda"}},
+		{name: "no cuda", args: []string{"-device", "cuda"}, want: []string{"-device cuda: tensor: cuda:0: this program was built without the tag cuda; build it with go build -tags cuda"}},
 
 		{name: "missing folder", args: []string{"-data", "nowhere"}, want: []string{"no CIFAR-10 in nowhere", "-download fetches it"}},
 		{name: "empty folder", args: []string{"-data", "empty"}, want: []string{"no CIFAR-10 in empty"}},
