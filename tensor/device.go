@@ -3,6 +3,7 @@ package tensor
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/wick-ml/wick/internal/backend"
 	"github.com/wick-ml/wick/internal/cpu"
@@ -15,6 +16,8 @@ type Device struct {
 	name      string
 	backend   backend.Backend
 	precision Precision
+
+	recorder atomic.Pointer[recorder] // of a step that is rehearsed or captured
 }
 
 // CPU is the machine's processors and memory. New tensors are made there.
