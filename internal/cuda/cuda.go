@@ -41,6 +41,7 @@ type Backend struct {
 	*libraries
 	pool      *mem.Pool[pointer]
 	precision backend.Precision
+	faults    faults
 
 	mu        sync.RWMutex
 	functions map[string]cu.Function
@@ -59,6 +60,7 @@ func Open(index int) (backend.Backend, error) {
 	}
 	be := &Backend{device: d, libraries: l, functions: map[string]cu.Function{}}
 	be.pool = &mem.Pool[pointer]{New: be.take, Drop: d.free}
+	be.openFaults()
 	return be, nil
 }
 
