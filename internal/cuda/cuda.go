@@ -42,6 +42,7 @@ type Backend struct {
 	pool       *mem.Pool[pointer]
 	precision  backend.Precision
 	algorithms backend.Algorithms
+	faults     faults
 
 	mu        sync.RWMutex
 	functions map[string]cu.Function
@@ -60,6 +61,7 @@ func Open(index int) (backend.Backend, error) {
 	}
 	be := &Backend{device: d, libraries: l, functions: map[string]cu.Function{}}
 	be.pool = &mem.Pool[pointer]{New: be.take, Drop: d.free}
+	be.openFaults()
 	return be, nil
 }
 
