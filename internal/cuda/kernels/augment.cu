@@ -36,17 +36,21 @@ extern "C" __global__ void crop_mirror_normalize(float *__restrict__ dst, const 
 		i64 row = quotient(4 * i, Q), at = 4 * i - row * Q, end = all - 4 * i;
 		Line l = line_of(pictures, moves, values, C, H, W, P, Q, row);
 		l.x += l.step * (unsigned long long)at;
-		Four r;
+		// First all bytes, so that their loads are on the way at once, then what they become.
+		u8 byte[4] = {};
+		const float *value[4];
 		for (int k = 0; k < 4; k++) {
-			if (k >= end) break;
-			if (at == Q) {
+			if (k < end && at == Q) {
 				l = line_of(pictures, moves, values, C, H, W, P, Q, ++row);
 				at = 0;
 			}
-			r.v[k] = l.value[l.x < l.W ? l.from[l.x] : 0];
+			if (k < end && l.x < l.W) byte[k] = l.from[l.x];
+			value[k] = l.value;
 			l.x += l.step;
 			at++;
 		}
+		Four r;
+		for (int k = 0; k < 4; k++) r.v[k] = value[k][byte[k]];
 		if (aligned && end >= 4) *(Four *)(dst + 4 * i) = r;
 		else for (int k = 0; k < 4 && k < end; k++) dst[4 * i + k] = r.v[k];
 	}
