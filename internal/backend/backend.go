@@ -294,6 +294,10 @@ type BatchNormGeom struct {
 	ReLU          bool    // the result is followed by ReLU
 }
 
+// CropGeom is the geometry of CropMirrorNormalize: from N×C×H×W bytes to
+// N×C×P×Q numbers.
+type CropGeom struct{ N, C, H, W, P, Q int }
+
 // RandomKind names a distribution.
 type RandomKind uint8
 
@@ -379,6 +383,10 @@ type Backend interface {
 	Arange(dst Array, start, step float64)
 	// Random draws all elements.
 	Random(dst Array, r Random)
+	// CropMirrorNormalize cuts a P×Q window out of each picture (Uint8), mirrors it, and looks each byte up: dst (Float32) is
+	// values[c, byte], values of C×256 elements. Row n of moves (Int64, N×4) has the window's top and left edge, which may lie
+	// anywhere, and whether (not 0) it is mirrored top to bottom and left to right. Beside the picture the byte is 0.
+	CropMirrorNormalize(dst, pictures, moves, values Array, g CropGeom)
 
 	// Unary computes dst = op(x). For Bool results dst is Bool.
 	Unary(dst, x Array, op UnaryOp, p UnaryParams)
