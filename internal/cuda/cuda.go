@@ -9,6 +9,7 @@ import (
 	"io"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -42,6 +43,9 @@ type Backend struct {
 	pool       *mem.Pool[pointer]
 	precision  backend.Precision
 	algorithms backend.Algorithms
+	epoch      atomic.Uint64 // see forms
+	transposed atomic.Int64  // conversions between row-major and channels last so far, which tests count
+	everywhere bool          // all methods that know channels last work so, whatever the rule says; for tests
 
 	mu        sync.RWMutex
 	functions map[string]cu.Function
@@ -59,6 +63,7 @@ func Open(index int) (backend.Backend, error) {
 		return nil, err
 	}
 	be := &Backend{device: d, libraries: l, functions: map[string]cu.Function{}}
+	be.epoch.Store(1)
 	be.pool = &mem.Pool[pointer]{New: be.take, Drop: d.free}
 	return be, nil
 }
@@ -86,11 +91,13 @@ func (be *Backend) take(n int) pointer {
 
 // buffer is the device's backend.Buffer.
 type buffer struct {
+	be      *Backend
 	pool    *mem.Pool[pointer]
 	dtype   backend.DType
 	n       int
-	memory  pointer
+	memory  pointer // row-major
 	cleanup runtime.Cleanup
+	forms
 }
 
 func (b *buffer) DType() backend.DType { return b.dtype }
@@ -108,7 +115,7 @@ type lost struct {
 // NewBuffer returns a buffer of n elements. It takes its memory at once, so that
 // the operation that needs it is the one that hears of it when there is no room.
 func (be *Backend) NewBuffer(t backend.DType, n int) backend.Buffer {
-	b := &buffer{pool: be.pool, dtype: t, n: n}
+	b := &buffer{be: be, pool: be.pool, dtype: t, n: n}
 	if n > 0 {
 		b.memory = be.pool.Get(b.bytes())
 		// The block goes back to the pool, not to the driver, which no finalizer may call. All work is in one stream,
@@ -119,13 +126,7 @@ func (be *Backend) NewBuffer(t backend.DType, n int) backend.Buffer {
 }
 
 // Free gives the buffer's memory back to the pool.
-func (be *Backend) Free(b backend.Buffer) {
-	if buf := b.(*buffer); buf.memory != 0 {
-		buf.cleanup.Stop()
-		be.pool.Put(buf.memory, buf.bytes())
-		buf.memory = 0
-	}
-}
+func (be *Backend) Free(b backend.Buffer) { b.(*buffer).giveBack() }
 
 // MemoryStats tells what all buffers hold.
 func (be *Backend) MemoryStats() backend.MemoryStats { return backend.MemoryStats(be.pool.Stats()) }
@@ -141,14 +142,6 @@ func (be *Backend) SetPrecision(p backend.Precision) { be.precision = p }
 
 // SetAlgorithms says which algorithms of cuDNN to take.
 func (be *Backend) SetAlgorithms(a backend.Algorithms) { be.algorithms = a }
-
-// address is where an array's elements lie; 0 for an absent or empty array.
-func address(a backend.Array) pointer {
-	if a.None() || a.Len == 0 {
-		return 0
-	}
-	return a.Buffer.(*buffer).memory + pointer(a.Offset*a.DType().Size())
-}
 
 // scratch lends n bytes of the device's memory to f.
 func (be *Backend) scratch(n int, f func(p pointer)) {
