@@ -318,6 +318,11 @@ func (be *Backend) convolve(p pass, x, w, y, bias backend.Array, exact bool, g b
 		be.set(address(result), 0, result.Len*result.DType().Size())
 		return after
 	}
+	if part := covered(g); part != g {
+		part.ReLU = false
+		be.convolveCovered(p, x, w, y, exact, g, part)
+		return after
+	}
 	relu := g.ReLU
 	g.ReLU = false
 	k := convolutionKey{g: g, dtype: x.DType(), pass: p, exact: exact && x.DType() == backend.Float32, Algorithms: be.algorithms}

@@ -46,6 +46,7 @@ type Backend struct {
 	epoch      atomic.Uint64 // see forms
 	transposed atomic.Int64  // conversions between row-major and channels last so far, which tests count
 	everywhere bool          // all methods that know channels last work so, whatever the rule says; for tests
+	faults     faults
 
 	mu        sync.RWMutex
 	functions map[string]cu.Function
@@ -65,6 +66,7 @@ func Open(index int) (backend.Backend, error) {
 	be := &Backend{device: d, libraries: l, functions: map[string]cu.Function{}}
 	be.epoch.Store(1)
 	be.pool = &mem.Pool[pointer]{New: be.take, Drop: d.free}
+	be.openFaults()
 	return be, nil
 }
 
