@@ -236,3 +236,9 @@ func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) 
 func (be *Backend) Conv2dWeightGrad(dw, dy, x backend.Array, g backend.ConvGeom) {
 	be.convolve(weightGrad, x, dw, dy, be.exact(), g)
 }
+
+func init() {
+	for _, k := range []string{"conv_after_"} {
+		typed(k, floatTypes)
+	}
+}

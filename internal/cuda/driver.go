@@ -99,7 +99,6 @@ type device struct {
 	name    string
 	context cu.CUContext
 	stream  cu.Stream
-	module  cu.Module
 	units   int // multiprocessors
 }
 
@@ -152,13 +151,6 @@ func openDevice(index int) (*device, error) {
 	}
 	if d.stream, err = cu.MakeStream(cu.NonBlocking); err != nil {
 		return nil, fmt.Errorf("cuStreamCreate: %w", err)
-	}
-	image, err := kernels()
-	if err != nil {
-		return nil, fmt.Errorf("the kernels in this program are damaged: %w", err)
-	}
-	if d.module, err = cu.LoadData(image); err != nil {
-		return nil, fmt.Errorf("the driver of CUDA %d.%d refuses Wick's kernels, which are PTX of CUDA 12.0: %w", version/1000, version%1000/10, err)
 	}
 	return d, nil
 }

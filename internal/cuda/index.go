@@ -4,14 +4,20 @@ package cuda
 
 import (
 	"math"
-	"strconv"
 
 	"github.com/wick-ml/wick/internal/backend"
 )
 
-// checkIndex returns an error for the first index that is not in [0, size). It has
+var (
+	checkIndex          = single("check_index")
+	linkIndex           = single("link_index")
+	gather, indexSelect = forSizes("gather_"), forSizes("index_select_")
+	addLinked           = typed("add_linked_", allTypes)
+)
+
+// wantIndices returns an error for the first index that is not in [0, size). It has
 // to wait for the device's answer.
-func (be *Backend) checkIndex(index backend.Array, size int) error {
+func (be *Backend) wantIndices(index backend.Array, size int) error {
 	if index.Len == 0 {
 		return nil
 	}
@@ -22,7 +28,7 @@ func (be *Backend) checkIndex(index backend.Array, size int) error {
 		param(&p, at)
 		param(&p, address(index))
 		param(&p, int64(size))
-		be.each("check_index", index.Len, &p)
+		be.each(checkIndex, index.Len, &p)
 		be.download(bytesOf(first), at)
 	})
 	if first[0] == math.MaxInt64 {
@@ -37,16 +43,16 @@ func (be *Backend) checkIndex(index backend.Array, size int) error {
 
 // Gather computes dst[o,m,i] = x[o,index[o,m,i],i].
 func (be *Backend) Gather(dst, x, index backend.Array, g backend.IndexGeom) error {
-	return be.pick("gather_", dst, x, index, g)
+	return be.pick(&gather, dst, x, index, g)
 }
 
 // IndexSelect computes dst[o,m,i] = x[o,index[m],i].
 func (be *Backend) IndexSelect(dst, x, index backend.Array, g backend.IndexGeom) error {
-	return be.pick("index_select_", dst, x, index, g)
+	return be.pick(&indexSelect, dst, x, index, g)
 }
 
-func (be *Backend) pick(name string, dst, x, index backend.Array, g backend.IndexGeom) error {
-	if err := be.checkIndex(index, g.N); err != nil {
+func (be *Backend) pick(k *sized, dst, x, index backend.Array, g backend.IndexGeom) error {
+	if err := be.wantIndices(index, g.N); err != nil {
 		return err
 	}
 	var p params
@@ -56,7 +62,7 @@ func (be *Backend) pick(name string, dst, x, index backend.Array, g backend.Inde
 	param(&p, int64(g.N))
 	param(&p, int64(g.M))
 	param(&p, int64(g.Inner))
-	be.each(name+strconv.Itoa(x.DType().Size()), g.Outer*g.M*g.Inner, &p)
+	be.each(k[x.DType().Size()], g.Outer*g.M*g.Inner, &p)
 	return nil
 }
 
@@ -73,7 +79,7 @@ func (be *Backend) IndexAdd(dst, index, src backend.Array, g backend.IndexGeom) 
 // add links equal indices and adds along the links, so that the order is always the
 // same; whole says that the index has an entry for each element of src.
 func (be *Backend) add(dst, index, src backend.Array, whole bool, g backend.IndexGeom) error {
-	if err := be.checkIndex(index, g.N); err != nil || src.Len == 0 {
+	if err := be.wantIndices(index, g.N); err != nil || src.Len == 0 {
 		return err
 	}
 	call := func() {
@@ -87,7 +93,7 @@ func (be *Backend) add(dst, index, src backend.Array, whole bool, g backend.Inde
 			param(&p, address(index))
 			param(&p, int64(g.M))
 			param(&p, int64(inner))
-			be.each("link_index", index.Len, &p)
+			be.each(linkIndex, index.Len, &p)
 			p = params{}
 			param(&p, address(dst))
 			param(&p, address(src))
@@ -97,7 +103,7 @@ func (be *Backend) add(dst, index, src backend.Array, whole bool, g backend.Inde
 			param(&p, int64(g.N))
 			param(&p, int64(g.M))
 			param(&p, int64(g.Inner))
-			be.each("add_linked_"+suffix(dst.DType()), src.Len, &p)
+			be.each(addLinked[dst.DType()], src.Len, &p)
 		})
 	}
 	if !be.alike(call, updates(&dst), reads(&src)) {

@@ -133,3 +133,9 @@ func (be *Backend) BatchNormGrad(dx, dw, db, dy, x, y, w, mean, invstd backend.A
 	param(&p, int64(g.Inner))
 	be.each("norm_grad_"+suffix(dy.DType()), dx.Len, &p)
 }
+
+func init() {
+	for _, k := range []string{"norm_sums_", "norm_grad_sums_", "norm_numbers_", "norm_", "norm_grad_numbers_", "norm_grad_"} {
+		typed(k, floatTypes)
+	}
+}

@@ -32,9 +32,14 @@ type (
 	adagradNumbers[A float32 | float64] struct{ sign, decay, lr, eps A }
 )
 
+var (
+	sgd, adam        = typed("sgd_", floatTypes), typed("adam_", floatTypes)
+	rmsprop, adagrad = typed("rmsprop_", floatTypes), typed("adagrad_", floatTypes)
+)
+
 // SGD makes one step for all parameters.
 func (be *Backend) SGD(params, grads, momentum []backend.Array, p backend.SGDParams) {
-	be.step("sgd_", numbers(sgdFor[float32], p), numbers(sgdFor[float64], p), params, grads, momentum)
+	be.step(&sgd, numbers(sgdFor[float32], p), numbers(sgdFor[float64], p), params, grads, momentum)
 }
 
 func sgdFor[A float32 | float64](p backend.SGDParams) sgdNumbers[A] {
@@ -44,7 +49,7 @@ func sgdFor[A float32 | float64](p backend.SGDParams) sgdNumbers[A] {
 
 // Adam makes one step.
 func (be *Backend) Adam(params, grads, m, v, maxV []backend.Array, p backend.AdamParams) {
-	be.step("adam_", numbers(adamFor[float32], p), numbers(adamFor[float64], p), params, grads, m, v, maxV)
+	be.step(&adam, numbers(adamFor[float32], p), numbers(adamFor[float64], p), params, grads, m, v, maxV)
 }
 
 func adamFor[A float32 | float64](p backend.AdamParams) adamNumbers[A] {
@@ -69,7 +74,7 @@ func (be *Backend) RMSprop(params, grads, square, mean, momentum []backend.Array
 	if p.Momentum == 0 {
 		momentum = nil
 	}
-	be.step("rmsprop_", numbers(rmspropFor[float32], p), numbers(rmspropFor[float64], p), params, grads, square, mean, momentum)
+	be.step(&rmsprop, numbers(rmspropFor[float32], p), numbers(rmspropFor[float64], p), params, grads, square, mean, momentum)
 }
 
 func rmspropFor[A float32 | float64](p backend.RMSpropParams) rmspropNumbers[A] {
@@ -78,7 +83,7 @@ func rmspropFor[A float32 | float64](p backend.RMSpropParams) rmspropNumbers[A] 
 
 // Adagrad makes one step.
 func (be *Backend) Adagrad(params, grads, sum []backend.Array, p backend.AdagradParams) {
-	be.step("adagrad_", numbers(adagradFor[float32], p), numbers(adagradFor[float64], p), params, grads, sum)
+	be.step(&adagrad, numbers(adagradFor[float32], p), numbers(adagradFor[float64], p), params, grads, sum)
 }
 
 func adagradFor[A float32 | float64](p backend.AdagradParams) adagradNumbers[A] {
@@ -100,19 +105,19 @@ func numbers[P, N any](f func(P) N, p P) func(*params) {
 
 // step launches an optimizer's kernel for the arrays of lists, the first of which are
 // the parameters and gradients; empty lists are states that it does without.
-func (be *Backend) step(name string, single, double func(*params), lists ...[]backend.Array) {
+func (be *Backend) step(k *kernels, single, double func(*params), lists ...[]backend.Array) {
 	for i := 0; i < len(lists[0]); {
 		// Arrays of one type go together. What has several is a launch of its own.
 		t := lists[0][i].DType()
 		var all parameters
 		var longest, n int
 		for ; n < atOnce && i < len(lists[0]) && lists[0][i].DType() == t; i++ {
-			if be.stepMixed(name, single, double, lists, i) {
+			if be.stepMixed(k, single, double, lists, i) {
 				continue
 			}
-			for k, list := range lists {
+			for j, list := range lists {
 				if len(list) > 0 {
-					all.lists[k][n] = address(list[i])
+					all.lists[j][n] = address(list[i])
 				}
 			}
 			all.lengths[n] = int64(lists[0][i].Len)
@@ -130,20 +135,20 @@ func (be *Backend) step(name string, single, double func(*params), lists ...[]ba
 			single(&p)
 		}
 		blocks := min((longest+threads-1)/threads, blocksPerUnit*be.units)
-		be.launch(be.function(name+suffix(t)), [3]int{blocks, n, 1}, threads, 0, &p)
+		be.launch(be.function(k[t]), [3]int{blocks, n, 1}, threads, 0, &p)
 	}
 }
 
 // stepMixed makes the step of one parameter whose gradient or state has another
 // type, and returns false if none has.
-func (be *Backend) stepMixed(name string, single, double func(*params), lists [][]backend.Array, i int) bool {
+func (be *Backend) stepMixed(k *kernels, single, double func(*params), lists [][]backend.Array, i int) bool {
 	one := make([][]backend.Array, len(lists))
 	var args []argument
-	for k, list := range lists {
+	for j, list := range lists {
 		if len(list) > 0 {
-			one[k] = slices.Clone(list[i : i+1])
-			args = append(args, argument{&one[k][0], true, k != 1})
+			one[j] = slices.Clone(list[i : i+1])
+			args = append(args, argument{&one[j][0], true, j != 1})
 		}
 	}
-	return be.alike(func() { be.step(name, single, double, one...) }, args...)
+	return be.alike(func() { be.step(k, single, double, one...) }, args...)
 }
