@@ -20,12 +20,14 @@ package cuda
 	return r ? r : (call); \
 }
 
-// The parameters of a kernel lie in words one behind the other; at tells where each begins.
-static CUresult wick_launch(CUcontext c, CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned block, unsigned shared, CUstream s, const uint64_t *words, const int *at, int n) {
+// The parameters of a kernel lie in words one behind the other; at tells where each begins. The first lies elsewhere if first
+// says so.
+static CUresult wick_launch(CUcontext c, CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned block, unsigned shared, CUstream s, const void *first, const uint64_t *words, const int *at, int n) {
 	void *p[32];
 	CUresult r = cuCtxSetCurrent(c);
 	if (r) return r;
 	for (int i = 0; i < n; i++) p[i] = (void *)(words + at[i]);
+	if (first) p[0] = (void *)first;
 	return cuLaunchKernel(f, gx, gy, gz, block, 1, 1, shared, s, p, 0);
 }
 static CUresult wick_alloc(CUcontext c, CUdeviceptr *p, size_t n) IN(c, cuMemAlloc(p, n))
@@ -55,6 +57,7 @@ import "C"
 import (
 	"fmt"
 	"runtime"
+	"sync/atomic"
 	"unsafe"
 
 	"gorgonia.org/cu"
@@ -100,6 +103,9 @@ type device struct {
 	context cu.CUContext
 	stream  cu.Stream
 	units   int // multiprocessors
+	major   int // of the compute capability
+
+	recorder atomic.Pointer[recorder]
 }
 
 func (d *device) c() C.CUcontext { return *(*C.CUcontext)(unsafe.Pointer(&d.context)) }
@@ -143,6 +149,9 @@ func openDevice(index int) (*device, error) {
 	if d.units, err = dev.Attribute(cu.MultiprocessorCount); err != nil {
 		return nil, fmt.Errorf("cuDeviceGetAttribute: %w", err)
 	}
+	if d.major, err = dev.Attribute(cu.ComputeCapabilityMajor); err != nil {
+		return nil, fmt.Errorf("cuDeviceGetAttribute: %w", err)
+	}
 	if d.context, err = dev.RetainPrimaryCtx(); err != nil {
 		return nil, fmt.Errorf("cuDevicePrimaryCtxRetain: %w", err)
 	}
@@ -182,6 +191,12 @@ func (d *device) memory() (free, total int64) {
 
 // upload copies bytes to the device. They may be changed when it returns.
 func (d *device) upload(to pointer, from []byte) {
+	d.cannotCapture("takes numbers from the host's memory")
+	d.send(to, from)
+}
+
+// send is upload for what is no part of a step.
+func (d *device) send(to pointer, from []byte) {
 	if len(from) > 0 {
 		check("cuMemcpyHtoDAsync", C.wick_upload(d.c(), C.CUdeviceptr(to), unsafe.Pointer(&from[0]), C.size_t(len(from)), d.s()))
 	}
@@ -189,6 +204,7 @@ func (d *device) upload(to pointer, from []byte) {
 
 // download copies bytes from the device once what is in the stream is done.
 func (d *device) download(to []byte, from pointer) {
+	d.cannotCapture("waits for the device")
 	if len(to) > 0 {
 		check("cuMemcpyDtoHAsync", C.wick_download(d.c(), unsafe.Pointer(&to[0]), C.CUdeviceptr(from), C.size_t(len(to)), d.s()))
 	}
@@ -197,6 +213,7 @@ func (d *device) download(to []byte, from pointer) {
 // copy copies n bytes on the device.
 func (d *device) copy(to, from pointer, n int) {
 	if n > 0 {
+		d.computes()
 		check("cuMemcpyDtoDAsync", C.wick_copy(d.c(), C.CUdeviceptr(to), C.CUdeviceptr(from), C.size_t(n), d.s()))
 	}
 }
@@ -204,6 +221,7 @@ func (d *device) copy(to, from pointer, n int) {
 // set sets n bytes on the device.
 func (d *device) set(to pointer, v byte, n int) {
 	if n > 0 {
+		d.computes()
 		check("cuMemsetD8Async", C.wick_set(d.c(), C.CUdeviceptr(to), C.uchar(v), C.size_t(n), d.s()))
 	}
 }
@@ -213,7 +231,8 @@ func (d *device) wait() { check("cuStreamSynchronize", C.wick_wait(d.c(), d.s())
 
 // params are a kernel's parameters. Each takes whole words of eight bytes.
 type params struct {
-	words [128]uint64
+	first unsafe.Pointer // the first parameter, if it is too large for words
+	words [64]uint64
 	at    [32]C.int
 	n     int // parameters
 	end   int // words
@@ -229,6 +248,7 @@ func param[T any](p *params, v T) {
 
 // launch puts a kernel into the stream: grid blocks of threads threads.
 func (d *device) launch(f cu.Function, grid [3]int, threads, shared int, p *params) {
+	d.computes()
 	check("cuLaunchKernel", C.wick_launch(d.c(), *(*C.CUfunction)(unsafe.Pointer(&f)), C.uint(grid[0]), C.uint(grid[1]), C.uint(grid[2]), C.uint(threads),
-		C.uint(shared), d.s(), (*C.uint64_t)(unsafe.Pointer(&p.words[0])), &p.at[0], C.int(p.n)))
+		C.uint(shared), d.s(), p.first, (*C.uint64_t)(unsafe.Pointer(&p.words[0])), &p.at[0], C.int(p.n)))
 }
