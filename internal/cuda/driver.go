@@ -232,7 +232,7 @@ func (d *device) wait() { check("cuStreamSynchronize", C.wick_wait(d.c(), d.s())
 // params are a kernel's parameters. Each takes whole words of eight bytes.
 type params struct {
 	first unsafe.Pointer // the first parameter, if it is too large for words
-	words [64]uint64
+	words [96]uint64
 	at    [32]C.int
 	n     int // parameters
 	end   int // words
