@@ -39,8 +39,10 @@ func kernels() (string, error) {
 type Backend struct {
 	*device
 	*libraries
-	pool      *mem.Pool[pointer]
-	precision backend.Precision
+	pool       *mem.Pool[pointer]
+	precision  backend.Precision
+	algorithms backend.Algorithms
+	faults     faults
 
 	mu        sync.RWMutex
 	functions map[string]cu.Function
@@ -59,6 +61,7 @@ func Open(index int) (backend.Backend, error) {
 	}
 	be := &Backend{device: d, libraries: l, functions: map[string]cu.Function{}}
 	be.pool = &mem.Pool[pointer]{New: be.take, Drop: d.free}
+	be.openFaults()
 	return be, nil
 }
 
@@ -137,6 +140,9 @@ func (be *Backend) EndStep() { be.pool.EndStep() }
 
 // SetPrecision says how exactly to multiply float32 numbers: TF32 from High on.
 func (be *Backend) SetPrecision(p backend.Precision) { be.precision = p }
+
+// SetAlgorithms says which algorithms of cuDNN to take.
+func (be *Backend) SetAlgorithms(a backend.Algorithms) { be.algorithms = a }
 
 // address is where an array's elements lie; 0 for an absent or empty array.
 func address(a backend.Array) pointer {
