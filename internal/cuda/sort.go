@@ -74,24 +74,25 @@ func (be *Backend) Nonzero(dst, x backend.Array) int {
 		return 0
 	}
 	blocks := (x.Len + nonzeros - 1) / nonzeros
+	var t temporaries
+	defer be.release(&t)
+	counts := be.temporary(&t, backend.Int64, blocks+1)
+	var p params
+	param(&p, address(counts))
+	param(&p, address(x))
+	param(&p, int64(x.Len))
+	be.launch(be.function("count_nonzero_"+suffix(x.DType())), [3]int{blocks, 1, 1}, threads, 0, &p)
+	p = params{}
+	param(&p, address(counts))
+	param(&p, int64(blocks))
+	be.launch(be.function("sum_counts"), [3]int{1, 1, 1}, sumThreads, 0, &p)
+	p = params{}
+	param(&p, address(dst))
+	param(&p, address(x))
+	param(&p, address(counts))
+	param(&p, int64(x.Len))
+	be.launch(be.function("write_nonzero_"+suffix(x.DType())), [3]int{blocks, 1, 1}, threads, 0, &p)
 	total := []int64{0}
-	be.scratch(8*(blocks+1), func(counts pointer) {
-		var p params
-		param(&p, counts)
-		param(&p, address(x))
-		param(&p, int64(x.Len))
-		be.launch(be.function("count_nonzero_"+suffix(x.DType())), [3]int{blocks, 1, 1}, threads, 0, &p)
-		p = params{}
-		param(&p, counts)
-		param(&p, int64(blocks))
-		be.launch(be.function("sum_counts"), [3]int{1, 1, 1}, sumThreads, 0, &p)
-		p = params{}
-		param(&p, address(dst))
-		param(&p, address(x))
-		param(&p, counts)
-		param(&p, int64(x.Len))
-		be.launch(be.function("write_nonzero_"+suffix(x.DType())), [3]int{blocks, 1, 1}, threads, 0, &p)
-		be.download(bytesOf(total), counts+pointer(8*blocks))
-	})
+	be.Read(bytesOf(total), backend.Array{Buffer: counts.Buffer, Offset: blocks, Len: 1})
 	return int(total[0])
 }
