@@ -78,13 +78,15 @@ func (be *Backend) Read(dst []byte, src backend.Array) {
 	if len(dst) == 0 {
 		return
 	}
+	be.computes()
+	be.cannotCapture("waits for the device")
 	f := &be.faults
 	a := f.answer(be.device)
 	to := unsafe.Pointer(&dst[0])
 	if len(dst) <= len(a.few) {
 		to = unsafe.Pointer(&a.few)
 	}
-	be.download(to, address(src), len(dst), unsafe.Pointer(&a.fault), f.record, int(unsafe.Sizeof(fault{})))
+	be.download(to, reading(src), len(dst), unsafe.Pointer(&a.fault), f.record, int(unsafe.Sizeof(fault{})))
 	if len(dst) <= len(a.few) {
 		copy(dst, a.few[:])
 	}
