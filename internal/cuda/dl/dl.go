@@ -14,11 +14,11 @@ extern const char *wick_dl_error_cuda, *wick_dl_error_cudnn, *wick_dl_error_cubl
 extern const char *wick_dl_path_cuda, *wick_dl_path_cudnn, *wick_dl_path_cublas;
 // This package is built before gorgonia.org/cu fails on what is missing, so it can say what to do.
 #if !__has_include(<cuda.h>) || !__has_include(<cudnn.h>)
-#error "the headers of CUDA and cuDNN are not found: run  eval $(go run github.com/wick-ml/wick/cmd/cudaenv)  and build again"
+#error the headers of CUDA and cuDNN are not found: run eval "$(go run github.com/wick-ml/wick/cmd/cudaenv)" and build again
 #else
 #include <cuda.h>
 #ifndef WICK_COMPAT_CUDA_H
-#error "the headers of internal/cuda/compat come first: run  eval $(go run github.com/wick-ml/wick/cmd/cudaenv)  and build again"
+#error the headers of internal/cuda/compat have to come first: run eval "$(go run github.com/wick-ml/wick/cmd/cudaenv)" and build again
 #endif
 #endif
 */
