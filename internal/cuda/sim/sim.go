@@ -63,6 +63,9 @@ func compiler() []string {
 	return []string{"g++"}
 }
 
+// Simulated tells whether the tests run on the simulated driver.
+func Simulated() bool { return os.Getenv("WICK_SIM_KERNELS") != "" }
+
 // Again runs a test again in a process of its own, with more in its environment, and
 // returns true there. The test ends where it returns false. A real driver takes no
 // such orders, so with one the test is skipped.
@@ -72,7 +75,7 @@ func Again(t *testing.T, env ...string) bool {
 	if os.Getenv(again) == t.Name() {
 		return true
 	}
-	if os.Getenv("WICK_SIM_KERNELS") == "" {
+	if !Simulated() {
 		t.Skip("this test needs the simulated driver")
 	}
 	pattern := "^" + strings.ReplaceAll(t.Name(), "/", "$/^") + "$"

@@ -60,5 +60,14 @@ inline void store(Type t, void *p, size_t i, double x) {
 	}
 	((uint16_t *)p)[i] = v;
 }
+// tf32 is a factor as tensor cores take it in the worst case: the last 13 bits cut off.
+inline double tf32(double x) {
+	float f = (float)x;
+	uint32_t u;
+	memcpy(&u, &f, 4);
+	u &= ~0x1fffu;
+	memcpy(&f, &u, 4);
+	return f;
+}
 // number reads alpha or beta.
 inline double number(const void *p, bool wide) { return wide ? *(const double *)p : *(const float *)p; }
