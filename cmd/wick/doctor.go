@@ -180,7 +180,7 @@ func unused(s sight) line {
 		return line{"GPU", none, "no NVIDIA GPU is to be seen", ""}
 	}
 	return line{"GPU", none, "there is an NVIDIA GPU (" + s.what + "), and this program was built without the tag cuda, which it needs to use it",
-		"Build with it, once cudaenv finds the headers:\n" + `eval "$(go run github.com/wick-ml/wick/cmd/cudaenv)"` + "\ngo run -tags cuda github.com/wick-ml/wick/cmd/wick doctor"}
+		"Build with it, once cudaenv finds the headers:\n" + `eval "$(go run github.com/wick-ml/wick/cmd/cudaenv)"` + "\ngo run -mod=mod -tags cuda github.com/wick-ml/wick/cmd/wick doctor"}
 }
 
 // oldest is the first CUDA whose drivers take Wick's kernels.

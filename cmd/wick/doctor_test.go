@@ -160,7 +160,7 @@ func TestSee(t *testing.T) {
 				t.Errorf("got %+v, want %+v", got, c.want)
 			}
 			l := unused(got)
-			if told := strings.Contains(l.Advice, "\ngo run -tags cuda "); told != (got.what != "") || l.bad() {
+			if told := strings.Contains(l.Advice, "\ngo run -mod=mod -tags cuda "); told != (got.what != "") || l.bad() {
 				t.Errorf("without the tag: got %+v, want how to build, and no problem", l)
 			}
 		})
