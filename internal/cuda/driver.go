@@ -10,9 +10,6 @@ package cuda
 #cgo noescape wick_download
 #cgo nocallback wick_download
 #include <cuda.h>
-#ifndef WICK_COMPAT_CUDA_H
-#error "the headers of internal/cuda/compat come first: run  eval \"$(go run github.com/wick-ml/wick/cmd/cudaenv)\""
-#endif
 #include <stdint.h>
 
 #define IN(context, call) { \
