@@ -715,3 +715,54 @@ func TestCaptureSteps(t *testing.T) {
 		t.Errorf("computing beside a capture: got %v, want %s", errs, want)
 	}
 }
+
+// BenchmarkCaptureHost measures what a launched step costs the host, with the 54
+// parameters and the operations of the tutorial's VGG16 on tiny pictures: what Run
+// takes, not what the device computes. On the simulated driver, launching puts each
+// operation into its queue.
+func BenchmarkCaptureHost(b *testing.B) {
+	d := steady(b)
+	for _, row := range optimizers {
+		b.Run(row.name, func(b *testing.B) {
+			model := layers.NewSequential()
+			channels := 1
+			for range 13 {
+				model.Append(layers.NewConv2d(channels, 2, 3, layers.ConvOpts{Padding: 1}), layers.NewBatchNorm2d(2), layers.ReLU{Inplace: true})
+				channels = 2
+			}
+			model.Append(layers.Flatten{}, layers.NewDropout(0.5), layers.NewLinear(8, 10))
+			layers.To(model, d)
+			params := layers.Parameters(model)
+			if len(params) != 54 {
+				b.Fatalf("got %d parameters, want 54", len(params))
+			}
+			optimizer := row.make(params)
+			c := captured(b, d, func(x, y *tensor.Tensor) *tensor.Tensor {
+				optimizer.ZeroGrad()
+				loss := tensor.CrossEntropy(model.Forward(x), y, tensor.CrossEntropyOpts{})
+				loss.Backward()
+				optimizer.Step()
+				return loss
+			})
+			x, y := tensor.Randn(2, 1, 2, 2).To(d), tensor.From([]int64{1, 2}, 2).To(d)
+			for range 3 {
+				c.Run(x, y).Item()
+			}
+			if err := c.Err(); err != nil {
+				b.Fatal(err)
+			}
+			const atOnce = 20
+			var host time.Duration
+			for b.Loop() {
+				start := time.Now()
+				var loss *tensor.Tensor
+				for range atOnce {
+					loss = c.Run(x, y)
+				}
+				host += time.Since(start)
+				loss.Item() // waits
+			}
+			b.ReportMetric(float64(host.Nanoseconds())/float64(atOnce*b.N), "host-ns/step")
+		})
+	}
+}
