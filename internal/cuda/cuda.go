@@ -9,6 +9,7 @@ import (
 	"io"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -42,6 +43,9 @@ type Backend struct {
 	pool       *mem.Pool[pointer]
 	precision  backend.Precision
 	algorithms backend.Algorithms
+	epoch      atomic.Uint64 // see forms
+	transposed atomic.Int64  // conversions between row-major and channels last so far, which tests count
+	everywhere bool          // all methods that know channels last work so, whatever the rule says; for tests
 	faults     faults
 	uploads    sync.RWMutex // held for reading by what sends numbers to the device beside the stream, for writing by a capture
 
@@ -61,6 +65,7 @@ func Open(index int) (backend.Backend, error) {
 		return nil, err
 	}
 	be := &Backend{device: d, libraries: l, functions: map[string]cu.Function{}}
+	be.epoch.Store(1)
 	be.pool = &mem.Pool[pointer]{New: be.take, Drop: d.free}
 	be.openFaults()
 	return be, nil
@@ -97,13 +102,14 @@ func (be *Backend) take(n int) pointer {
 
 // buffer is the device's backend.Buffer.
 type buffer struct {
-	device  *device
+	be      *Backend
 	pool    backing
 	dtype   backend.DType
 	n       int
-	memory  pointer
+	memory  pointer // row-major
 	cleanup runtime.Cleanup
 	graphs  []*graph // that use the buffer and did not make it
+	forms
 }
 
 func (b *buffer) DType() backend.DType { return b.dtype }
@@ -121,7 +127,7 @@ type lost struct {
 // NewBuffer returns a buffer of n elements. It takes its memory at once, so that
 // the operation that needs it is the one that hears of it when there is no room.
 func (be *Backend) NewBuffer(t backend.DType, n int) backend.Buffer {
-	b := &buffer{device: be.device, pool: be.lend(), dtype: t, n: n}
+	b := &buffer{be: be, pool: be.lend(), dtype: t, n: n}
 	if n > 0 {
 		b.memory = b.pool.Get(b.bytes())
 		// The block goes back to the pool, not to the driver, which no finalizer may call. All work is in one stream,
@@ -132,14 +138,7 @@ func (be *Backend) NewBuffer(t backend.DType, n int) backend.Buffer {
 }
 
 // Free gives the buffer's memory back to the pool.
-func (be *Backend) Free(b backend.Buffer) {
-	if buf := b.(*buffer); buf.memory != 0 {
-		buf.cleanup.Stop()
-		buf.abandon()
-		buf.pool.Put(buf.memory, buf.bytes())
-		buf.memory = 0
-	}
-}
+func (be *Backend) Free(b backend.Buffer) { b.(*buffer).giveBack() }
 
 // MemoryStats tells what all buffers hold.
 func (be *Backend) MemoryStats() backend.MemoryStats { return backend.MemoryStats(be.pool.Stats()) }
@@ -155,18 +154,6 @@ func (be *Backend) SetPrecision(p backend.Precision) { be.precision = p }
 
 // SetAlgorithms says which algorithms of cuDNN to take.
 func (be *Backend) SetAlgorithms(a backend.Algorithms) { be.algorithms = a }
-
-// address is where an array's elements lie; 0 for an absent or empty array.
-func address(a backend.Array) pointer {
-	if a.None() || a.Len == 0 {
-		return 0
-	}
-	b := a.Buffer.(*buffer)
-	if g := b.device.capturing(); g != nil {
-		g.touch(b)
-	}
-	return b.memory + pointer(a.Offset*b.dtype.Size())
-}
 
 // scratch lends n bytes of the device's memory to f.
 func (be *Backend) scratch(n int, f func(p pointer)) {
