@@ -74,7 +74,8 @@ struct CUgraph_st {
 	std::set<uintptr_t> memory; // allocations that the work may use
 };
 struct CUgraphExec_st {
-	CUgraph_st graph;
+	std::shared_ptr<std::vector<std::function<void()>>> work; // what was launched of it outlives it
+	std::set<uintptr_t> memory;
 	bool broken = false; // some of the memory is gone
 };
 struct Memory {
@@ -173,7 +174,7 @@ static CUresult give_back(uintptr_t p, bool host) {
 	if (it == live.end() || (it->second.device < 0) != host) return CUDA_ERROR_INVALID_VALUE;
 	if (spoils()) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 	for (auto g : graphs)
-		if (g->graph.memory.count(p)) g->broken = true;
+		if (g->memory.count(p)) g->broken = true;
 	drain_all(); // as cuMemFree does
 	Memory m = it->second;
 	live.erase(it);
@@ -411,7 +412,8 @@ API cuStreamIsCapturing(CUstream s, CUstreamCaptureStatus *c) {
 }
 API cuGraphInstantiateWithFlags(CUgraphExec *e, CUgraph g, unsigned long long) {
 	NEED_CONTEXT;
-	graphs.insert(*e = new CUgraphExec_st{*g});
+	*e = new CUgraphExec_st{std::make_shared<std::vector<std::function<void()>>>(g->work), g->memory};
+	graphs.insert(*e);
 	return CUDA_SUCCESS;
 }
 API cuGraphLaunch(CUgraphExec e, CUstream s) {
@@ -422,7 +424,7 @@ API cuGraphLaunch(CUgraphExec e, CUstream s) {
 		fprintf(stderr, "simulated driver: a graph is launched whose memory was given back\n");
 		abort();
 	}
-	for (auto &w : e->graph.work) put(real(s), w);
+	put(real(s), [work = e->work] { for (auto &w : *work) w(); });
 	return CUDA_SUCCESS;
 }
 API cuGraphDestroy(CUgraph g) {
@@ -432,7 +434,7 @@ API cuGraphDestroy(CUgraph g) {
 API cuGraphExecDestroy(CUgraphExec e) {
 	LOCKED;
 	if (!graphs.erase(e)) return CUDA_ERROR_INVALID_VALUE;
-	delete e; // what was launched of it is in the stream
+	delete e;
 	return CUDA_SUCCESS;
 }
 API cuEventCreate(CUevent *e, unsigned) {
