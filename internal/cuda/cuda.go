@@ -42,6 +42,7 @@ type Backend struct {
 	pool      *mem.Pool[pointer]
 	precision backend.Precision
 	faults    faults
+	uploads   uploads
 
 	mu        sync.RWMutex
 	functions map[string]cu.Function
@@ -61,6 +62,7 @@ func Open(index int) (backend.Backend, error) {
 	be := &Backend{device: d, libraries: l, functions: map[string]cu.Function{}}
 	be.pool = &mem.Pool[pointer]{New: be.take, Drop: d.free}
 	be.openFaults()
+	be.openUploads()
 	return be, nil
 }
 
@@ -78,11 +80,14 @@ func (be *Backend) take(n int) pointer {
 			runtime.GC()
 			time.Sleep(10 * time.Millisecond) // cleanups run in goroutines of their own, some time after
 		}
+		found := be.uploads.takeLost()
 		be.wait() // for what still uses the blocks
+		be.uploads.put(found)
+		be.uploads.pool.Empty()
 		be.pool.Empty()
 	}
 	free, total := be.memory()
-	panic(&backend.MemoryError{Bytes: int64(n), Stats: backend.MemoryStats(be.pool.Stats()), Free: free, Total: total})
+	panic(&backend.MemoryError{Bytes: int64(n), Stats: be.MemoryStats(), Free: free, Total: total})
 }
 
 // buffer is the device's backend.Buffer.
@@ -101,20 +106,30 @@ func (b *buffer) bytes() int { return b.n * b.dtype.Size() }
 
 // lost is a block whose buffer the garbage collector took.
 type lost struct {
-	pool  *mem.Pool[pointer]
-	p     pointer
-	bytes int
+	block
+	pool    *mem.Pool[pointer]
+	uploads *uploads
 }
 
 // NewBuffer returns a buffer of n elements. It takes its memory at once, so that
 // the operation that needs it is the one that hears of it when there is no room.
 func (be *Backend) NewBuffer(t backend.DType, n int) backend.Buffer {
-	b := &buffer{pool: be.pool, dtype: t, n: n}
+	return be.newBuffer(be.pool, t, n)
+}
+
+func (be *Backend) newBuffer(pool *mem.Pool[pointer], t backend.DType, n int) *buffer {
+	b := &buffer{pool: pool, dtype: t, n: n}
 	if n > 0 {
-		b.memory = be.pool.Get(b.bytes())
+		b.memory = pool.Get(b.bytes())
 		// The block goes back to the pool, not to the driver, which no finalizer may call. All work is in one stream,
-		// so whoever gets it next uses it later.
-		b.cleanup = runtime.AddCleanup(b, func(l lost) { l.pool.Put(l.p, l.bytes) }, lost{be.pool, b.memory, b.bytes()})
+		// so whoever gets it next uses it later; but copies are not.
+		b.cleanup = runtime.AddCleanup(b, func(l lost) {
+			if l.pool == l.uploads.pool {
+				l.uploads.lose(l.block)
+			} else {
+				l.pool.Put(l.p, l.bytes)
+			}
+		}, lost{block{b.memory, b.bytes()}, pool, &be.uploads})
 	}
 	return b
 }
@@ -123,19 +138,33 @@ func (be *Backend) NewBuffer(t backend.DType, n int) backend.Buffer {
 func (be *Backend) Free(b backend.Buffer) {
 	if buf := b.(*buffer); buf.memory != 0 {
 		buf.cleanup.Stop()
-		be.pool.Put(buf.memory, buf.bytes())
+		if b := (block{buf.memory, buf.bytes()}); buf.pool == be.uploads.pool {
+			be.freeUpload(b)
+		} else {
+			be.pool.Put(b.p, b.bytes)
+		}
 		buf.memory = 0
 	}
 }
 
-// MemoryStats tells what all buffers hold.
-func (be *Backend) MemoryStats() backend.MemoryStats { return backend.MemoryStats(be.pool.Stats()) }
+// MemoryStats tells what all buffers hold. The peak is the sum of the two pools',
+// which need not have been at once.
+func (be *Backend) MemoryStats() backend.MemoryStats {
+	s, u := be.pool.Stats(), be.uploads.pool.Stats()
+	return backend.MemoryStats{Live: s.Live + u.Live, Peak: s.Peak + u.Peak, Cached: s.Cached + u.Cached, Taken: s.Taken + u.Taken}
+}
 
 // ResetPeak sets the peak to what is live now.
-func (be *Backend) ResetPeak() { be.pool.ResetPeak() }
+func (be *Backend) ResetPeak() {
+	be.pool.ResetPeak()
+	be.uploads.pool.ResetPeak()
+}
 
-// EndStep lets the pool drop sizes that are no longer asked for.
-func (be *Backend) EndStep() { be.pool.EndStep() }
+// EndStep lets the pools drop sizes that are no longer asked for.
+func (be *Backend) EndStep() {
+	be.pool.EndStep()
+	be.uploads.pool.EndStep()
+}
 
 // SetPrecision says how exactly to multiply float32 numbers: TF32 from High on.
 func (be *Backend) SetPrecision(p backend.Precision) { be.precision = p }
