@@ -61,8 +61,8 @@ func Open(index int) (backend.Backend, error) {
 	}
 	be := &Backend{device: d, libraries: l, functions: map[string]cu.Function{}}
 	be.pool = &mem.Pool[pointer]{New: be.take, Drop: d.free}
-	be.openFaults()
 	be.openUploads()
+	be.openFaults()
 	return be, nil
 }
 
@@ -75,6 +75,14 @@ func (be *Backend) take(n int) pointer {
 	for try := range 4 {
 		if p, ok := be.alloc(n); ok {
 			return p
+		}
+		if r := be.recorder.Load(); r != nil && r.graph != nil {
+			if r == be.recording() {
+				break // a step that is captured cannot wait
+			}
+			for be.recorder.Load() == r {
+				time.Sleep(time.Millisecond)
+			}
 		}
 		if try > 0 {
 			runtime.GC()
@@ -92,11 +100,13 @@ func (be *Backend) take(n int) pointer {
 
 // buffer is the device's backend.Buffer.
 type buffer struct {
-	pool    *mem.Pool[pointer]
+	device  *device
+	pool    backing
 	dtype   backend.DType
 	n       int
 	memory  pointer
 	cleanup runtime.Cleanup
+	graphs  []*graph // that use the buffer and did not make it
 }
 
 func (b *buffer) DType() backend.DType { return b.dtype }
@@ -106,30 +116,29 @@ func (b *buffer) bytes() int { return b.n * b.dtype.Size() }
 
 // lost is a block whose buffer the garbage collector took.
 type lost struct {
-	block
-	pool    *mem.Pool[pointer]
-	uploads *uploads
+	pool backing
+	region
 }
 
 // NewBuffer returns a buffer of n elements. It takes its memory at once, so that
 // the operation that needs it is the one that hears of it when there is no room.
 func (be *Backend) NewBuffer(t backend.DType, n int) backend.Buffer {
-	return be.newBuffer(be.pool, t, n)
+	return be.newBuffer(be.lend(), t, n)
 }
 
-func (be *Backend) newBuffer(pool *mem.Pool[pointer], t backend.DType, n int) *buffer {
-	b := &buffer{pool: pool, dtype: t, n: n}
+func (be *Backend) newBuffer(from backing, t backend.DType, n int) *buffer {
+	b := &buffer{device: be.device, pool: from, dtype: t, n: n}
 	if n > 0 {
-		b.memory = pool.Get(b.bytes())
+		b.memory = b.pool.Get(b.bytes())
 		// The block goes back to the pool, not to the driver, which no finalizer may call. All work is in one stream,
-		// so whoever gets it next uses it later; but copies are not.
+		// so whoever gets it next uses it later; but copies of uploads are not.
 		b.cleanup = runtime.AddCleanup(b, func(l lost) {
-			if l.pool == l.uploads.pool {
-				l.uploads.lose(l.block)
+			if u, ok := l.pool.(*uploads); ok {
+				u.lose(l.region)
 			} else {
 				l.pool.Put(l.p, l.bytes)
 			}
-		}, lost{block{b.memory, b.bytes()}, pool, &be.uploads})
+		}, lost{b.pool, region{b.memory, b.bytes()}})
 	}
 	return b
 }
@@ -138,11 +147,8 @@ func (be *Backend) newBuffer(pool *mem.Pool[pointer], t backend.DType, n int) *b
 func (be *Backend) Free(b backend.Buffer) {
 	if buf := b.(*buffer); buf.memory != 0 {
 		buf.cleanup.Stop()
-		if b := (block{buf.memory, buf.bytes()}); buf.pool == be.uploads.pool {
-			be.freeUpload(b)
-		} else {
-			be.pool.Put(b.p, b.bytes)
-		}
+		buf.abandon()
+		buf.pool.Put(buf.memory, buf.bytes())
 		buf.memory = 0
 	}
 }
@@ -174,13 +180,18 @@ func address(a backend.Array) pointer {
 	if a.None() || a.Len == 0 {
 		return 0
 	}
-	return a.Buffer.(*buffer).memory + pointer(a.Offset*a.DType().Size())
+	b := a.Buffer.(*buffer)
+	if r := b.device.recorder.Load(); r != nil && r.graph != nil {
+		r.graph.touch(b)
+	}
+	return b.memory + pointer(a.Offset*b.dtype.Size())
 }
 
 // scratch lends n bytes of the device's memory to f.
 func (be *Backend) scratch(n int, f func(p pointer)) {
-	p := be.pool.Get(n)
-	defer be.pool.Put(p, n)
+	from := be.lend()
+	p := from.Get(n)
+	defer from.Put(p, n)
 	f(p)
 }
 

@@ -74,6 +74,7 @@ const (
 // their pool was freed, since they may overwrite it.
 type uploads struct {
 	sync.RWMutex
+	be     *Backend
 	stream C.CUstream
 	freed  C.CUevent
 	pool   *mem.Pool[pointer]
@@ -84,9 +85,9 @@ type uploads struct {
 		idle       []*stage // in the order of their copies
 		made, most int
 	}
-	lost struct {
+	lost struct { // may not be handed out yet: nobody has made copies wait for the work that used it
 		sync.Mutex
-		blocks []block
+		blocks []region
 	}
 }
 
@@ -96,9 +97,8 @@ type stage struct {
 	event  C.CUevent
 }
 
-// block is a block of the uploads' pool that may not be handed out yet: nobody has
-// made copies wait for the work that used it.
-type block struct {
+// region is a block of the device's memory.
+type region struct {
 	p     pointer
 	bytes int
 }
@@ -108,6 +108,7 @@ func (be *Backend) openUploads() {
 	u := &be.uploads
 	check("cuStreamCreate", C.wick_stream(be.c(), &u.stream))
 	check("cuEventCreate", C.wick_event(be.c(), &u.freed))
+	u.be = be
 	u.pool = &mem.Pool[pointer]{New: be.take, Drop: be.free}
 	u.ring.L = &u.ring.Mutex
 	u.ring.most = mostStages
@@ -116,6 +117,7 @@ func (be *Backend) openUploads() {
 // Upload returns a new buffer with the elements in src, which may be changed when it
 // returns. The copy runs beside what the device computes.
 func (be *Backend) Upload(t backend.DType, src []byte) backend.Buffer {
+	be.cannotCapture("takes numbers from the host's memory")
 	u := &be.uploads
 	u.RLock()
 	defer u.RUnlock()
@@ -129,7 +131,7 @@ func (be *Backend) Upload(t backend.DType, src []byte) backend.Buffer {
 		check("cuStreamWaitEvent", be.order())
 		u.put(found)
 	}
-	b := be.newBuffer(u.pool, t, n)
+	b := be.newBuffer(u, t, n)
 	for at := 0; at < len(src); {
 		s := u.acquire(be.device)
 		m := copy(s.memory, src[at:])
@@ -149,29 +151,31 @@ func (be *Backend) order() C.CUresult {
 	return C.wick_order(be.c(), be.s(), be.uploads.freed, be.uploads.stream)
 }
 
-// freeUpload gives back a block of the uploads' pool. Where the stream is captured,
-// or the device lost, the next Upload does it.
-func (be *Backend) freeUpload(b block) {
-	u := &be.uploads
+// Get returns a block of n bytes.
+func (u *uploads) Get(n int) pointer { return u.pool.Get(n) }
+
+// Put gives a block back. Where the stream is captured, or the device lost, the next
+// Upload does it.
+func (u *uploads) Put(p pointer, n int) {
 	if u.TryRLock() {
 		defer u.RUnlock()
-		if be.order() == C.CUDA_SUCCESS {
-			u.pool.Put(b.p, b.bytes)
+		if u.be.order() == C.CUDA_SUCCESS {
+			u.pool.Put(p, n)
 			return
 		}
 	}
-	u.lose(b)
+	u.lose(region{p, n})
 }
 
 // lose notes a block that may not be handed out yet. It makes no call of the driver.
-func (u *uploads) lose(b block) {
+func (u *uploads) lose(b region) {
 	u.lost.Lock()
 	u.lost.blocks = append(u.lost.blocks, b)
 	u.lost.Unlock()
 }
 
 // takeLost returns the blocks of lose.
-func (u *uploads) takeLost() []block {
+func (u *uploads) takeLost() []region {
 	u.lost.Lock()
 	defer u.lost.Unlock()
 	found := u.lost.blocks
@@ -180,7 +184,7 @@ func (u *uploads) takeLost() []block {
 }
 
 // put gives blocks back to the pool.
-func (u *uploads) put(blocks []block) {
+func (u *uploads) put(blocks []region) {
 	for _, b := range blocks {
 		u.pool.Put(b.p, b.bytes)
 	}
