@@ -27,6 +27,12 @@ func gpu(t *testing.T) *tensor.Device {
 	return d
 }
 
+// testDevices are the devices that are held to the reference tables.
+func testDevices(t *testing.T) []*tensor.Device {
+	t.Helper()
+	return []*tensor.Device{tensor.CPU, gpu(t)}
+}
+
 func TestCUDADevice(t *testing.T) {
 	d := gpu(t)
 	if again := gpu(t); again != d || tensor.BestDevice() != d {

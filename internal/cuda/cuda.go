@@ -39,10 +39,11 @@ func kernels() (string, error) {
 type Backend struct {
 	*device
 	*libraries
-	pool      *mem.Pool[pointer]
-	precision backend.Precision
-	faults    faults
-	uploads   uploads
+	pool       *mem.Pool[pointer]
+	precision  backend.Precision
+	algorithms backend.Algorithms
+	faults     faults
+	uploads    uploads
 
 	mu        sync.RWMutex
 	functions map[string]cu.Function
@@ -175,14 +176,17 @@ func (be *Backend) EndStep() {
 // SetPrecision says how exactly to multiply float32 numbers: TF32 from High on.
 func (be *Backend) SetPrecision(p backend.Precision) { be.precision = p }
 
+// SetAlgorithms says which algorithms of cuDNN to take.
+func (be *Backend) SetAlgorithms(a backend.Algorithms) { be.algorithms = a }
+
 // address is where an array's elements lie; 0 for an absent or empty array.
 func address(a backend.Array) pointer {
 	if a.None() || a.Len == 0 {
 		return 0
 	}
 	b := a.Buffer.(*buffer)
-	if r := b.device.recorder.Load(); r != nil && r.graph != nil {
-		r.graph.touch(b)
+	if g := b.device.capturing(); g != nil {
+		g.touch(b)
 	}
 	return b.memory + pointer(a.Offset*b.dtype.Size())
 }

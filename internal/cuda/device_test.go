@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -235,6 +236,13 @@ func TestOpenErrors(t *testing.T) {
 			refused(t, 0, "the driver is of CUDA 11.8, want 12.0 or later; install a newer driver")
 		}
 	})
+	t.Run("kernels", func(t *testing.T) {
+		if sim.Again(t, "WICK_SIM_REFUSE=1") {
+			if _, err := Open(0); err == nil || !strings.HasPrefix(err.Error(), "the driver of CUDA 13.0 refuses ") || !strings.Contains(err.Error(), "PTX of CUDA 12.0") {
+				t.Errorf("got %v, want a sentence that says which driver refuses PTX of CUDA 12.0", err)
+			}
+		}
+	})
 	t.Run("driver", func(t *testing.T) {
 		if exec.Command("sh", "-c", "ldconfig -p | grep -q libcuda.so.1").Run() == nil {
 			t.Skip("this machine has a driver of its own")
@@ -243,6 +251,36 @@ func TestOpenErrors(t *testing.T) {
 			refused(t, 0, "there is no NVIDIA driver (libcuda.so.1: cannot open shared object file: No such file or directory); install the driver of your GPU")
 		}
 	})
+}
+
+// A driver without the libraries that belong to it, or with others than those that
+// are wanted.
+func TestMissingLibraries(t *testing.T) {
+	have := filepath.Dir(os.Getenv("WICK_SIM_KERNELS"))
+	for _, c := range []struct {
+		name  string
+		links map[string]string // in the only folder that is searched
+		want  string
+	}{
+		{"cuDNN missing", map[string]string{"libcuda.so.1": "libcuda.so.1", "libcublas.so.13": "libcublas.so.13"},
+			"cuDNN is missing, or is none of version 9 or 8 (libcudnn.so.9: cannot open shared object file: No such file or directory); install cuDNN 9 for CUDA 13 or 12 and see that LD_LIBRARY_PATH names its folder"},
+		{"cuDNN of another major", map[string]string{"libcuda.so.1": "libcuda.so.1", "libcublas.so.13": "libcublas.so.13", "libcudnn.so.7": "libcudnn.so.9", "libcudnn.so.10": "libcudnn.so.9"},
+			"cuDNN is missing, or is none of version 9 or 8 (libcudnn.so.9: cannot open shared object file: No such file or directory); install cuDNN 9 for CUDA 13 or 12 and see that LD_LIBRARY_PATH names its folder"},
+		{"cuBLAS missing", map[string]string{"libcuda.so.1": "libcuda.so.1", "libcudnn.so.9": "libcudnn.so.9", "libcublas.so.11": "libcublas.so.13"},
+			"cuBLAS is missing, or is none of version 13 or 12 (libcublas.so.13: cannot open shared object file: No such file or directory); install the CUDA toolkit's cuBLAS 13 or 12 and see that LD_LIBRARY_PATH names its folder"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			for name, to := range c.links {
+				if err := os.Symlink(filepath.Join(have, to), filepath.Join(dir, name)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if sim.Again(t, "LD_LIBRARY_PATH="+dir) {
+				refused(t, 0, c.want)
+			}
+		})
+	}
 }
 
 func refused(t *testing.T, index int, want string) {

@@ -206,6 +206,7 @@ func (d *device) upload(to pointer, from []byte) {
 
 // send is upload for what is no part of a step.
 func (d *device) send(to pointer, from []byte) {
+	d.computes()
 	if len(from) > 0 {
 		check("cuMemcpyHtoDAsync", C.wick_upload(d.c(), C.CUdeviceptr(to), unsafe.Pointer(&from[0]), C.size_t(len(from)), d.s()))
 	}
