@@ -86,7 +86,7 @@ func (be *Backend) Read(dst []byte, src backend.Array) {
 	if len(dst) <= len(a.few) {
 		to = unsafe.Pointer(&a.few)
 	}
-	be.download(to, address(src), len(dst), unsafe.Pointer(&a.fault), f.record, int(unsafe.Sizeof(fault{})))
+	be.download(to, reading(src), len(dst), unsafe.Pointer(&a.fault), f.record, int(unsafe.Sizeof(fault{})))
 	if len(dst) <= len(a.few) {
 		copy(dst, a.few[:])
 	}

@@ -112,6 +112,8 @@ func (be *Backend) Capture(step func(), unfit func(why string), beside backend.G
 	g.lender.open()
 	be.uploads.Lock()
 	defer be.uploads.Unlock()
+	be.renew()
+	defer be.renew()
 	captured := false
 	defer func() {
 		if !captured { // step panics
@@ -152,6 +154,7 @@ type graph struct {
 	exec    C.CUgraphExec
 	lender  *lender
 	outside map[*buffer]bool // that the step uses and did not make; kept from the garbage collector
+	held    []held           // the same, as the step found them
 	stale   atomic.Bool      // one of them is gone
 	fits    []func() bool
 	renew   []func()
@@ -163,14 +166,37 @@ type graph struct {
 func (g *graph) touch(b *buffer) {
 	if b.pool != backing(g.lender) && !g.outside[b] {
 		g.outside[b] = true
+		g.held = append(g.held, b.hold())
 		b.graphs = append(b.graphs, g)
 	}
+}
+
+// held is a buffer and which of its forms was the one that was written, where. A
+// graph reads that one.
+type held struct {
+	buffer *buffer
+	last   bool // channels last
+	at     pointer
+}
+
+// hold returns how the buffer is held now. Those who read it at the same time change
+// nothing of that.
+func (b *buffer) hold() held {
+	if b.truth {
+		return held{b, true, b.last}
+	}
+	return held{b, false, b.memory}
 }
 
 // Fits: see backend.Graph.
 func (g *graph) Fits() bool {
 	if g.stale.Load() {
 		return false
+	}
+	for _, h := range g.held {
+		if h.buffer.hold() != h {
+			return false
+		}
 	}
 	for _, f := range g.fits {
 		if !f() {
@@ -192,6 +218,7 @@ func (g *graph) Launch() {
 // launch sends the numbers and launches. The driver takes the numbers at once, and
 // the device gets them once it is through with the launch before.
 func (g *graph) launch() {
+	defer g.be.renew() // for what is made of what the launch writes
 	for _, b := range g.blocks {
 		g.be.send(b.at, bytesOf(b.words[:b.used]))
 	}
@@ -208,7 +235,7 @@ func (g *graph) Close() {
 	for b := range g.outside {
 		b.graphs = slices.DeleteFunc(b.graphs, func(o *graph) bool { return o == g })
 	}
-	g.outside, g.fits, g.renew = nil, nil, nil
+	g.outside, g.held, g.fits, g.renew = nil, nil, nil, nil
 	if g.exec != nil {
 		check("cuGraphExecDestroy", C.wick_graph_destroy(g.be.c(), g.exec))
 	}
