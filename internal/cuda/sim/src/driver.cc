@@ -85,7 +85,8 @@ struct CUgraph_st {
 	std::set<uintptr_t> memory; // allocations that the work may use
 };
 struct CUgraphExec_st {
-	CUgraph_st graph;
+	std::shared_ptr<std::vector<std::function<void()>>> work; // what was launched of it outlives it
+	std::set<uintptr_t> memory;
 	bool broken = false; // some of the memory is gone
 };
 struct Memory {
@@ -282,7 +283,7 @@ static CUresult give_back(uintptr_t p, bool host) {
 	if (it == live.end() || (it->second.device < 0) != host) return CUDA_ERROR_INVALID_VALUE;
 	if (spoils()) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 	for (auto g : graphs)
-		if (g->graph.memory.count(p)) g->broken = true;
+		if (g->memory.count(p)) g->broken = true;
 	await_all(); // as cuMemFree does
 	Memory m = it->second;
 	live.erase(it);
@@ -550,7 +551,8 @@ API cuStreamIsCapturing(CUstream s, CUstreamCaptureStatus *c) {
 API cuGraphInstantiateWithFlags(CUgraphExec *e, CUgraph g, unsigned long long) {
 	NEED_CONTEXT;
 	if (graphs.size() >= 512) die("there are %zu graphs that nobody has destroyed", graphs.size());
-	graphs.insert(*e = new CUgraphExec_st{*g});
+	*e = new CUgraphExec_st{std::make_shared<std::vector<std::function<void()>>>(g->work), g->memory};
+	graphs.insert(*e);
 	return CUDA_SUCCESS;
 }
 API cuGraphLaunch(CUgraphExec e, CUstream s) {
@@ -559,9 +561,8 @@ API cuGraphLaunch(CUgraphExec e, CUstream s) {
 	if (!graphs.count(e)) return CUDA_ERROR_INVALID_VALUE;
 	if (e->broken) die("a graph is launched whose memory was given back");
 	std::vector<Touch> touches;
-	for (uintptr_t p : e->graph.memory) touches.push_back({&live[p], true});
-	put(real(s), "a graph", touches, [] {});
-	for (auto &w : e->graph.work) real(s)->queue.push_back({w, nullptr});
+	for (uintptr_t p : e->memory) touches.push_back({&live[p], true});
+	put(real(s), "a graph", touches, [work = e->work] { for (auto &w : *work) w(); });
 	return CUDA_SUCCESS;
 }
 API cuGraphDestroy(CUgraph g) {
@@ -571,7 +572,7 @@ API cuGraphDestroy(CUgraph g) {
 API cuGraphExecDestroy(CUgraphExec e) {
 	LOCKED;
 	if (!graphs.erase(e)) return CUDA_ERROR_INVALID_VALUE;
-	delete e; // what was launched of it is in the stream
+	delete e;
 	return CUDA_SUCCESS;
 }
 API cuEventCreate(CUevent *e, unsigned) {
