@@ -12,7 +12,8 @@
 //     an elementwise method (Unary, UnaryGrad, Binary, BinaryScalar, Where)
 //     takes the very same window as destination and as a source that is not
 //     broadcast.
-//   - The same arguments give the same bits, whatever the number of threads.
+//   - The same arguments give the same bits, whatever the number of threads. Convolutions
+//     may have other last bits each time where Algorithms does not ask for Deterministic.
 //   - Lengths of zero are allowed.
 //   - Methods may be called from several goroutines at once, as long as nobody
 //     writes an array that another uses.
@@ -91,6 +92,14 @@ const (
 	High                     // 5e-6 on the CPU, TF32 (3e-4) on a GPU
 	Medium                   // factors rounded to bfloat16: 1e-2
 )
+
+// Algorithms says how a backend chooses among algorithms where a library offers it
+// several for a convolution. The zero Algorithms takes the one that the library
+// expects to be the fastest.
+type Algorithms struct {
+	Deterministic bool // only those that give the same bits each time
+	Benchmark     bool // measure them when a geometry is first seen, and take the fastest
+}
 
 // UnaryOp names an elementwise function of one array. P0 and P1 are the
 // parameters of UnaryParams.
@@ -335,6 +344,8 @@ type Backend interface {
 	// SetPrecision says how exactly MatMul and the convolutions compute in float32 from now on. The default is Highest. No other
 	// method may run meanwhile.
 	SetPrecision(p Precision)
+	// SetAlgorithms says how algorithms are chosen from now on. No other method may run meanwhile.
+	SetAlgorithms(a Algorithms)
 
 	// Write copies raw elements (in the machine's byte order) into dst.
 	Write(dst Array, src []byte)

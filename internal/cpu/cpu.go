@@ -23,6 +23,9 @@ func New() *Backend { return &Backend{pool: mem.NewHeap()} }
 // SetPrecision says how exactly to multiply float32 numbers.
 func (be *Backend) SetPrecision(p backend.Precision) { be.precision = p }
 
+// SetAlgorithms changes nothing: all algorithms are deterministic, and each is chosen by a fixed rule.
+func (be *Backend) SetAlgorithms(backend.Algorithms) {}
+
 // at returns the backend with another precision; it shares the pool.
 func (be *Backend) at(p backend.Precision) *Backend { return &Backend{be.pool, p} }
 

@@ -8,26 +8,24 @@ package cuda
 
 // What gorgonia.org/cu/dnn lacks: the choice of an algorithm, workspaces, and
 // convolutions of bfloat16. The passes are numbered as in conv.go.
-#define CHOOSE(get, perf, ...) { \
+struct wick_algorithm { int algo, math, deterministic; size_t memory; };
+#define PROPOSE(get, perf, ...) { \
 	perf p[16]; \
-	int n = 0, r = (int)get((cudnnHandle_t)h, __VA_ARGS__, 16, &n, p); \
+	int got = 0, r = (int)get((cudnnHandle_t)h, __VA_ARGS__, 16, &got, p); \
 	if (r) return r; \
-	for (int i = 0; i < n; i++) \
-		if (p[i].status == CUDNN_STATUS_SUCCESS && p[i].determinism == CUDNN_DETERMINISTIC && p[i].memory <= limit) { \
-			*algo = (int)p[i].algo; \
-			*math = (int)p[i].mathType; \
-			return 0; \
-		} \
-	return (int)CUDNN_STATUS_NOT_SUPPORTED; \
+	for (int i = 0; i < got; i++) \
+		if (p[i].status == CUDNN_STATUS_SUCCESS) \
+			all[(*n)++] = (struct wick_algorithm){(int)p[i].algo, (int)p[i].mathType, p[i].determinism == CUDNN_DETERMINISTIC, p[i].memory}; \
+	return 0; \
 }
-static int wick_conv_algorithm(CUcontext context, void *h, int pass, void *x_, void *w_, void *c_, void *y_, size_t limit, int *algo, int *math) {
+static int wick_conv_propose(CUcontext context, void *h, int pass, void *x_, void *w_, void *c_, void *y_, struct wick_algorithm *all, int *n) {
 	cudnnTensorDescriptor_t x = x_, y = y_;
 	cudnnFilterDescriptor_t w = w_;
 	cudnnConvolutionDescriptor_t c = c_;
 	if (cuCtxSetCurrent(context)) return (int)CUDNN_STATUS_EXECUTION_FAILED;
-	if (pass == 0) CHOOSE(cudnnGetConvolutionForwardAlgorithm_v7, cudnnConvolutionFwdAlgoPerf_t, x, w, c, y)
-	if (pass == 1) CHOOSE(cudnnGetConvolutionBackwardDataAlgorithm_v7, cudnnConvolutionBwdDataAlgoPerf_t, w, y, c, x)
-	CHOOSE(cudnnGetConvolutionBackwardFilterAlgorithm_v7, cudnnConvolutionBwdFilterAlgoPerf_t, x, y, c, w)
+	if (pass == 0) PROPOSE(cudnnGetConvolutionForwardAlgorithm_v7, cudnnConvolutionFwdAlgoPerf_t, x, w, c, y)
+	if (pass == 1) PROPOSE(cudnnGetConvolutionBackwardDataAlgorithm_v7, cudnnConvolutionBwdDataAlgoPerf_t, w, y, c, x)
+	PROPOSE(cudnnGetConvolutionBackwardFilterAlgorithm_v7, cudnnConvolutionBwdFilterAlgoPerf_t, x, y, c, w)
 }
 static int wick_conv_math(void *c, int math) { return (int)cudnnSetConvolutionMathType((cudnnConvolutionDescriptor_t)c, (cudnnMathType_t)math); }
 static int wick_conv_workspace(CUcontext context, void *h_, int pass, void *x_, void *w_, void *c_, void *y_, int algo, size_t *n) {
@@ -50,11 +48,36 @@ static int wick_conv(CUcontext context, void *h_, int pass, int wide, void *x_, 
 	if (pass == 1) return (int)cudnnConvolutionBackwardData(h, alpha, w_, (void *)w, y_, (void *)y, c_, (cudnnConvolutionBwdDataAlgo_t)algo, (void *)space, n, beta, x_, (void *)x);
 	return (int)cudnnConvolutionBackwardFilter(h, alpha, x_, (void *)x, y_, (void *)y, c_, (cudnnConvolutionBwdFilterAlgo_t)algo, (void *)space, n, beta, w_, (void *)w);
 }
+
+// What a pass takes in milliseconds, the median of three after one that is not counted.
+static int wick_conv_measure(CUcontext context, CUstream stream, void *h, int pass, int wide, void *x_, CUdeviceptr x, void *w_, CUdeviceptr w, void *c_, void *y_, CUdeviceptr y, int algo,
+	CUdeviceptr space, size_t n, float *took) {
+	CUevent from = 0, to = 0;
+	float ms[3] = {0};
+	int r = wick_conv(context, h, pass, wide, x_, x, w_, w, c_, y_, y, algo, space, n);
+	if (!r && (cuEventCreate(&from, 0) || cuEventCreate(&to, 0))) r = (int)CUDNN_STATUS_EXECUTION_FAILED;
+	for (int i = 0; i < 3 && !r; i++) {
+		if (cuEventRecord(from, stream)) r = (int)CUDNN_STATUS_EXECUTION_FAILED;
+		if (!r) r = wick_conv(context, h, pass, wide, x_, x, w_, w, c_, y_, y, algo, space, n);
+		if (!r && (cuEventRecord(to, stream) || cuEventSynchronize(to) || cuEventElapsedTime(&ms[i], from, to))) r = (int)CUDNN_STATUS_EXECUTION_FAILED;
+	}
+	if (from) cuEventDestroy(from);
+	if (to) cuEventDestroy(to);
+	float most = ms[0] > ms[1] ? ms[0] : ms[1], least = ms[0] > ms[1] ? ms[1] : ms[0];
+	*took = ms[2] > most ? most : ms[2] < least ? least : ms[2];
+	return r;
+}
+static int wick_capturing(CUcontext context, CUstream s) {
+	CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
+	return !cuCtxSetCurrent(context) && !cuStreamIsCapturing(s, &status) && status != CU_STREAM_CAPTURE_STATUS_NONE;
+}
 */
 import "C"
 
 import (
 	"fmt"
+	"math"
+	"slices"
 
 	cudnn "gorgonia.org/cu/dnn"
 
@@ -82,6 +105,7 @@ type convolutionKey struct {
 	dtype backend.DType
 	pass  pass
 	exact bool // float32 products without TF32
+	backend.Algorithms
 }
 
 // convolution is how cuDNN does a pass. It keeps the descriptors, so that no
@@ -94,39 +118,111 @@ type convolution struct {
 	workspace C.size_t
 }
 
-// convolutionOf returns how to do a pass: the first algorithm that cuDNN's
-// heuristic proposes, gives the same bits each time and keeps to the limit. The
-// libraries are locked.
-func (be *Backend) convolutionOf(k convolutionKey) *convolution {
+// convolutionOf returns how to do a pass: by the first algorithm of cuDNN's heuristic
+// that fits, or, where algorithms are measured, the fastest on the arrays, of which
+// the result is overwritten. The libraries are locked.
+func (be *Backend) convolutionOf(k convolutionKey, x, w, y pointer) *convolution {
 	if c, ok := be.convolutions[k]; ok {
 		return c
+	}
+	if k.Benchmark && C.wick_capturing(be.c(), be.s()) != 0 {
+		// Nothing can be measured now, and what is captured was rehearsed before.
+		k.Benchmark = false
+		return be.convolutionOf(k, x, w, y)
 	}
 	c, err := newConvolution(k)
 	if err != nil {
 		panic(fmt.Errorf("cuDNN takes no convolution %+v of %s: %w", k.g, k.dtype, err))
 	}
-	var math C.int
-	checkDNN("cudnnGetConvolutionAlgorithm_v7", C.wick_conv_algorithm(be.c(), handle(be.dnn), C.int(k.pass), handle(c.x), handle(c.w), handle(c.conv), handle(c.y), workspaceLimit, &c.algorithm, &math))
-	if !k.exact {
-		checkDNN("cudnnSetConvolutionMathType", C.wick_conv_math(handle(c.conv), math))
+	candidates := be.candidates(k, c)
+	if len(candidates) == 0 {
+		panic(fmt.Errorf("cuDNN proposes no algorithm for a convolution %+v of %s that needs at most %d MiB; deterministic %t", k.g, k.dtype, workspaceLimit>>20, k.Deterministic))
 	}
+	best := candidates[0]
+	if k.Benchmark && len(candidates) > 1 {
+		best = be.fastest(k, c, candidates, x, w, y)
+	}
+	be.choose(k, c, best)
 	checkDNN("cudnnGetConvolutionWorkspaceSize", C.wick_conv_workspace(be.c(), handle(be.dnn), C.int(k.pass), handle(c.x), handle(c.w), handle(c.conv), handle(c.y), c.algorithm, &c.workspace))
 	be.convolutions[k] = c
 	return c
+}
+
+// candidates are the algorithms that cuDNN's heuristic proposes and a pass may take,
+// the best first.
+func (be *Backend) candidates(k convolutionKey, c *convolution) []C.struct_wick_algorithm {
+	all, n := make([]C.struct_wick_algorithm, 16), C.int(0)
+	checkDNN("cudnnGetConvolutionAlgorithm_v7", C.wick_conv_propose(be.c(), handle(be.dnn), C.int(k.pass), handle(c.x), handle(c.w), handle(c.conv), handle(c.y), &all[0], &n))
+	return slices.DeleteFunc(all[:n], func(a C.struct_wick_algorithm) bool {
+		return a.memory > workspaceLimit || k.Deterministic && a.deterministic == 0
+	})
+}
+
+// choose makes an algorithm the one of a convolution.
+func (be *Backend) choose(k convolutionKey, c *convolution, a C.struct_wick_algorithm) {
+	c.algorithm, c.workspace = a.algo, a.memory
+	if !k.exact { // where it is, the math stays FMA
+		checkDNN("cudnnSetConvolutionMathType", C.wick_conv_math(handle(c.conv), a.math))
+	}
+}
+
+// fastest measures algorithms. Those that fail, or find no room for their workspace,
+// are out.
+func (be *Backend) fastest(k convolutionKey, c *convolution, candidates []C.struct_wick_algorithm, x, w, y pointer) C.struct_wick_algorithm {
+	best, least := candidates[0], C.float(math.Inf(1))
+	for _, a := range candidates {
+		be.choose(k, c, a)
+		space, ok := pointer(0), true
+		if a.memory > 0 {
+			if space, ok = be.tryGet(int(a.memory)); !ok {
+				continue
+			}
+		}
+		var took C.float
+		r := C.wick_conv_measure(be.c(), be.s(), handle(be.dnn), C.int(k.pass), wide(k.dtype), handle(c.x), C.CUdeviceptr(x), handle(c.w), C.CUdeviceptr(w), handle(c.conv),
+			handle(c.y), C.CUdeviceptr(y), c.algorithm, C.CUdeviceptr(space), c.workspace, &took)
+		if a.memory > 0 {
+			be.pool.Put(space, int(a.memory))
+		}
+		if r == 0 && took < least {
+			best, least = a, took
+		}
+	}
+	return best
+}
+
+// tryGet is the pool's Get, but returns false where there is no room.
+func (be *Backend) tryGet(n int) (p pointer, ok bool) {
+	defer func() {
+		switch e := recover().(type) {
+		case nil, *backend.MemoryError:
+		default:
+			panic(e)
+		}
+	}()
+	return be.pool.Get(n), true
+}
+
+// wide says that numbers of a type are scaled by float64 numbers.
+func wide(t backend.DType) C.int {
+	if t == backend.Float64 {
+		return 1
+	}
+	return 0
 }
 
 // newConvolution makes the descriptors.
 func newConvolution(k convolutionKey) (c *convolution, err error) {
 	g := k.g
 	dtype := [...]cudnn.DataType{backend.Float32: cudnn.Float, backend.Float64: cudnn.Double, backend.Float16: cudnn.Half, backend.BFloat16: bfloat16}[k.dtype]
-	sum, math := cudnn.Float, cudnn.DefaultMath // which takes TF32 for float32
+	sum, product := cudnn.Float, cudnn.DefaultMath // which takes TF32 for float32
 	switch {
 	case k.dtype == backend.Float64:
 		sum = cudnn.Double
 	case k.dtype != backend.Float32:
-		math = cudnn.TensorOpMath
+		product = cudnn.TensorOpMath
 	case k.exact:
-		math = cudnn.FmaMath
+		product = cudnn.FmaMath
 	}
 	c = &convolution{}
 	if c.x, err = cudnn.NewTensorDescriptor(cudnn.NCHW, dtype, []int{g.N, g.C, g.H, g.W}, nil); err != nil {
@@ -138,7 +234,7 @@ func newConvolution(k convolutionKey) (c *convolution, err error) {
 	if c.w, err = cudnn.NewFilter(dtype, cudnn.NCHW, []int{g.K, g.C / g.Groups, g.R, g.S}); err != nil {
 		return nil, err
 	}
-	c.conv, err = cudnn.NewConvolution(math, g.Groups, []int{g.PadH, g.PadW}, []int{g.StrideH, g.StrideW}, []int{g.DilationH, g.DilationW}, cudnn.CrossCorrelation, sum)
+	c.conv, err = cudnn.NewConvolution(product, g.Groups, []int{g.PadH, g.PadW}, []int{g.StrideH, g.StrideW}, []int{g.DilationH, g.DilationW}, cudnn.CrossCorrelation, sum)
 	return c, err
 }
 
@@ -180,19 +276,15 @@ func (be *Backend) convolve(p pass, x, w, y backend.Array, exact bool, g backend
 		}
 	}()
 	g.ReLU = false
-	wide := C.int(0)
-	if x.DType() == backend.Float64 {
-		wide = 1
-	}
 	be.libraries.Lock()
 	defer be.libraries.Unlock()
-	c := be.convolutionOf(convolutionKey{g, x.DType(), p, exact && x.DType() == backend.Float32})
+	c := be.convolutionOf(convolutionKey{g, x.DType(), p, exact && x.DType() == backend.Float32, be.algorithms}, xAt, wAt, yAt)
 	space := pointer(0)
 	if c.workspace > 0 {
 		space = be.pool.Get(int(c.workspace))
 		defer be.pool.Put(space, int(c.workspace))
 	}
-	checkDNN("cudnnConvolution", C.wick_conv(be.c(), handle(be.dnn), C.int(p), wide, handle(c.x), C.CUdeviceptr(xAt), handle(c.w), C.CUdeviceptr(wAt), handle(c.conv),
+	checkDNN("cudnnConvolution", C.wick_conv(be.c(), handle(be.dnn), C.int(p), wide(x.DType()), handle(c.x), C.CUdeviceptr(xAt), handle(c.w), C.CUdeviceptr(wAt), handle(c.conv),
 		handle(c.y), C.CUdeviceptr(yAt), c.algorithm, C.CUdeviceptr(space), c.workspace))
 	if to := [...]pointer{forward: yAt, inputGrad: xAt, weightGrad: wAt}[p]; to != address(result) {
 		be.copy(address(result), to, bytes(result))

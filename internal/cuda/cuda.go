@@ -39,8 +39,9 @@ func kernels() (string, error) {
 type Backend struct {
 	*device
 	*libraries
-	pool      *mem.Pool[pointer]
-	precision backend.Precision
+	pool       *mem.Pool[pointer]
+	precision  backend.Precision
+	algorithms backend.Algorithms
 
 	mu        sync.RWMutex
 	functions map[string]cu.Function
@@ -137,6 +138,9 @@ func (be *Backend) EndStep() { be.pool.EndStep() }
 
 // SetPrecision says how exactly to multiply float32 numbers: TF32 from High on.
 func (be *Backend) SetPrecision(p backend.Precision) { be.precision = p }
+
+// SetAlgorithms says which algorithms of cuDNN to take.
+func (be *Backend) SetAlgorithms(a backend.Algorithms) { be.algorithms = a }
 
 // address is where an array's elements lie; 0 for an absent or empty array.
 func address(a backend.Array) pointer {
