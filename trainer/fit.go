@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -95,6 +94,7 @@ func Fit(ctx context.Context, config Config) (result Result, err error) {
 	if err := f.check(); err != nil {
 		return Result{}, err
 	}
+	f.training.begin(&f.Running)
 	if f.Progress != nil {
 		defer f.Progress.Close()
 	}
@@ -123,6 +123,7 @@ func Fit(ctx context.Context, config Config) (result Result, err error) {
 		result.Warnings = f.warnings
 	}()
 	f.Err = f.run(ctx)
+	f.training.read()
 	if f.Epoch >= f.Epochs {
 		f.stop = "" // whatever wanted to stop it, it was over
 	}
@@ -323,12 +324,14 @@ func (f *fit) train(ctx context.Context) error {
 			f.Optimizer.ZeroGrad()
 		}
 		f.Images, f.Labels, f.Output = images, labels, nil
+		f.training.ready(images.Device())
 		done := f.begin()
 		output := f.Model.Forward(images)
 		loss := f.Config.Loss.Forward(output, labels)
 		f.shared(loss).Backward()
-		f.Run.Loss, f.Output = loss.Item(), output
-		f.Running.add(f.Run.Loss, output, labels)
+		f.Output = output
+		f.training.count(f.training.gather(loss, output, labels))
+		f.unread = f.training.last
 		f.Batch++
 		for _, d := range done {
 			if failed = d(); failed != nil {
@@ -340,8 +343,11 @@ func (f *fit) train(ctx context.Context) error {
 		}
 		inWindow = 0
 		failed = f.step()
+		if f.Batch == batches || failed == nil && f.over(ctx) {
+			f.training.read() // what is shown last, and how long it took, is exact
+		}
 		f.Running.Seconds = before + time.Since(start).Seconds()
-		f.show("train", f.Batch, batches, f.Running)
+		f.show("train", f.Batch, batches, &f.training)
 		if failed == nil && f.SaveSteps > 0 && f.Step%f.SaveSteps == 0 && f.Dir != "" && f.Batch < batches {
 			failed = f.save()
 		}
@@ -412,11 +418,13 @@ func (f *fit) step() error {
 // if the context was cancelled before the end.
 func (f *fit) test(ctx context.Context) (m Metrics, done bool, err error) {
 	m = Metrics{Epoch: f.Epoch + 1, Step: f.Step, LR: f.Running.LR, TrainSeconds: f.Running.Seconds}
+	f.training.read()
 	m.TrainLoss, m.TrainAccuracy = f.Running.means()
 	if f.Running.Seconds > 0 {
 		m.ImagesPerSec = float64(f.Running.Total) / f.Running.Seconds
 	}
 	var sums Sums
+	f.testing.begin(&sums)
 	if f.Test == nil {
 		m.TestLoss, m.TestAccuracy = sums.means()
 		return m, true, nil
@@ -434,11 +442,15 @@ func (f *fit) test(ctx context.Context) (m Metrics, done bool, err error) {
 	f.Test.SetEpoch(f.Epoch)
 	for images, labels := range tensor.Autocast(autograd.NoGrad(f.Test.All()), f.Autocast) {
 		output := f.Model.Forward(images)
-		f.Run.Loss, f.Images, f.Labels, f.Output = f.Config.Loss.Forward(output, labels).Item(), images, labels, output
-		sums.add(f.Run.Loss, output, labels)
+		f.Images, f.Labels, f.Output = images, labels, output
+		f.testing.ready(images.Device())
+		f.testing.count(f.testing.gather(f.Config.Loss.Forward(output, labels), output, labels))
+		f.unread = f.testing.last
+		if batch++; batch == batches {
+			f.testing.read()
+		}
 		sums.Seconds = time.Since(start).Seconds()
-		batch++
-		f.show("test", batch, batches, sums)
+		f.show("test", batch, batches, &f.testing)
 		for _, c := range f.Callbacks {
 			if c.Tested != nil {
 				if err := c.Tested(&f.Run); err != nil {
@@ -453,6 +465,7 @@ func (f *fit) test(ctx context.Context) (m Metrics, done bool, err error) {
 			return m, false, nil
 		}
 	}
+	f.testing.read()
 	m.TestLoss, m.TestAccuracy = sums.means()
 	m.TestSeconds = sums.Seconds
 	return m, true, f.Test.Err()
@@ -474,6 +487,7 @@ func (f *fit) endEpoch(m Metrics) error {
 	}
 	f.History = append(f.History, m)
 	f.Epoch, f.Batch, f.Running = f.Epoch+1, 0, Sums{}
+	f.training.begin(&f.Running)
 	f.saved = false
 	for _, c := range f.Callbacks {
 		if c.Epoch != nil {
@@ -522,6 +536,7 @@ func (f *fit) save() error {
 }
 
 func (f *fit) saveTo(paths ...string) error {
+	f.training.read()
 	err := f.snapshot.saveAll(f.Position, paths...)
 	f.saved = err == nil
 	if err != nil {
@@ -532,40 +547,13 @@ func (f *fit) saveTo(paths ...string) error {
 	return err
 }
 
-// add counts a batch.
-func (s *Sums) add(loss float64, output, labels *tensor.Tensor) {
-	n := 1
-	if output.Dim() > 0 {
-		n = output.Size(0)
-	}
-	s.Loss += sched.Number(loss * float64(n))
-	s.Total += n
-	if labels.DType() == tensor.Int64 && output.Dim() == 2 && labels.Dim() == 1 {
-		s.Correct += tensor.CountEqual(output.Detach().ArgMax(1), labels)
-		s.Labeled += labels.Len()
-	}
-}
-
-// means returns the mean loss and the accuracy, NaN where nothing was counted.
-func (s *Sums) means() (loss, accuracy sched.Number) {
-	loss, accuracy = sched.Number(math.NaN()), sched.Number(math.NaN())
-	if s.Total > 0 {
-		loss = s.Loss / sched.Number(s.Total)
-	}
-	if s.Labeled > 0 {
-		accuracy = sched.Number(float64(s.Correct) / float64(s.Labeled))
-	}
-	return loss, accuracy
-}
-
 // show draws the progress line.
-func (f *fit) show(phase string, batch, batches int, s Sums) {
+func (f *fit) show(phase string, batch, batches int, m *meter) {
 	if f.Progress == nil {
 		return
 	}
-	loss, accuracy := s.means()
-	status := Status{Phase: phase, Epoch: f.Epoch + 1, Epochs: f.Epochs, Batch: batch, Batches: batches, Step: f.Step,
-		Loss: float64(loss), Accuracy: float64(accuracy), LR: f.Running.LR}
+	s := m.sums
+	status := Status{Phase: phase, Epoch: f.Epoch + 1, Epochs: f.Epochs, Batch: batch, Batches: batches, Step: f.Step, LR: f.Running.LR}
 	if s.Seconds > 0 {
 		status.ImagesPerSec = float64(s.Total) / s.Seconds
 	}
@@ -586,5 +574,14 @@ func (f *fit) show(phase string, batch, batches int, s Sums) {
 		left -= train
 	}
 	status.ETA = time.Duration(max(left, 0) * float64(time.Second))
-	f.Progress.Show(status)
+	means := func() (float64, float64) {
+		m.read()
+		loss, accuracy := s.means()
+		return float64(loss), float64(accuracy)
+	}
+	if !m.ahead {
+		status.Loss, status.Accuracy = means()
+		means = nil
+	}
+	f.Progress.show(status, means)
 }

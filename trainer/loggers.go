@@ -280,7 +280,7 @@ func LogSteps(every int) Callback {
 			if !due(r.Position.Step) {
 				return nil
 			}
-			values := map[string]float64{"step/loss": r.Loss}
+			values := map[string]float64{"step/loss": r.Loss()}
 			for i, lr := range lrs {
 				name := "step/lr"
 				if len(lrs) > 1 {

@@ -93,12 +93,13 @@ func (n *nanStop) check(r *Run) error {
 			names, grads = append(names, n.names[i]), append(grads, g)
 		}
 	}
+	loss := r.Loss()
 	bad := tensor.NotFinite(grads)
-	if finite(r.Loss) && len(bad) == 0 {
+	if finite(loss) && len(bad) == 0 {
 		return nil
 	}
-	what := fmt.Sprintf("the loss is %v", r.Loss)
-	if finite(r.Loss) {
+	what := fmt.Sprintf("the loss is %v", loss)
+	if finite(loss) {
 		const most = 5
 		var which []string
 		for _, i := range bad[:min(len(bad), most)] {

@@ -152,7 +152,7 @@ var timeless = cmp.Options{
 // watch notes the loss of each step, and stops the run after some.
 func watch(losses map[int]float64, stops map[int]bool, stop func()) Callback {
 	return Callback{Name: "watch", Step: func(r *Run) error {
-		losses[r.Step] = r.Loss
+		losses[r.Step] = r.Loss()
 		if stops[r.Step] {
 			stop()
 		}
