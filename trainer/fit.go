@@ -38,8 +38,12 @@ type Config struct {
 	Accumulate        int  // batches whose gradients make one step, as the mean of them; 0 means 1
 	DryRun            bool // one step, one test batch, no files: to see that all fits
 
-	// Autocast is the type of mixed precision, tensor.BFloat16, in training and
-	// testing; the zero value is none. See tensor.Autocast.
+	// Autocast is the type of mixed precision, tensor.BFloat16 or tensor.Float16, in
+	// training and testing; the zero value is none. See tensor.Autocast. With Float16
+	// the loss is scaled by an optim.GradScaler, which is the Run's Scaler and part of
+	// checkpoints: Gradients of callbacks sees the gradients as they are, and a step with
+	// gradients that are not finite is left out. It counts as a step, for schedulers and
+	// callbacks too, and in Position.Skipped.
 	Autocast tensor.DType
 
 	// Dir is the run's folder: config.json, metrics.csv, metrics.jsonl and the
@@ -170,6 +174,12 @@ func (f *fit) check() error {
 	if c.Autocast != tensor.Float32 && !c.Autocast.IsHalf() {
 		return fmt.Errorf("trainer: Autocast is %s, want bfloat16 or float16, or float32 for none", c.Autocast)
 	}
+	if c.Autocast == tensor.Float16 {
+		if _, ok := c.Optimizer.(interface{ Parameters() []*tensor.Tensor }); !ok {
+			return fmt.Errorf("trainer: Autocast is float16 and the optimizer (%T) has no Parameters, whose gradients are scaled; want one of package optim, or bfloat16", c.Optimizer)
+		}
+		f.Scaler = optim.NewGradScaler()
+	}
 	if c.Resume && c.Dir == "" {
 		return errors.New("trainer: Resume without Dir, the folder of the run to go on with")
 	}
@@ -194,7 +204,7 @@ func (f *fit) check() error {
 	case plateau && c.SchedulerEachStep:
 		return errors.New("trainer: SchedulerEachStep with ReduceLROnPlateau, which takes an epoch's metric")
 	}
-	f.snapshot = &Snapshot{Model: c.Model, Optimizer: c.Optimizer, Scheduler: c.Scheduler, Train: c.Train, Test: c.Test,
+	f.snapshot = &Snapshot{Model: c.Model, Optimizer: c.Optimizer, Scheduler: c.Scheduler, Scaler: f.Scaler, Train: c.Train, Test: c.Test,
 		Generators: c.Generators, Others: map[string]Stateful{}}
 	for i, cb := range c.Callbacks {
 		if cb.State == nil {
@@ -378,16 +388,23 @@ func (f *fit) begin() (done []func() error) {
 	return done
 }
 
-// shared returns a batch's loss as its part of the step under way.
+// shared returns a batch's loss as its part of the step under way, scaled where
+// losses are.
 func (r *Run) shared(loss *tensor.Tensor) *tensor.Tensor {
 	if r.window > 1 {
-		return loss.DivScalar(float64(r.window))
+		loss = loss.DivScalar(float64(r.window))
+	}
+	if r.Scaler != nil {
+		loss = r.Scaler.Scale(loss)
 	}
 	return loss
 }
 
 // step is one of the optimizer's, with what goes before and after it.
 func (f *fit) step() error {
+	if f.Scaler != nil {
+		f.Scaler.Unscale(f.Optimizer)
+	}
 	for _, c := range f.Callbacks {
 		if c.Gradients != nil {
 			if err := c.Gradients(&f.Run); err != nil {
@@ -395,10 +412,27 @@ func (f *fit) step() error {
 			}
 		}
 	}
-	if lrs := f.Optimizer.LRs(); len(lrs) > 0 {
-		f.Running.LR = lrs[0]
+	f.noteRates()
+	if f.Scaler == nil {
+		f.Optimizer.Step()
+	} else {
+		if !f.Scaler.Step(f.Optimizer) {
+			f.Skipped++
+		}
+		f.Scaler.Update()
 	}
-	f.Optimizer.Step()
+	return f.stepped()
+}
+
+// noteRates notes the learning rates of a step that is about to be made.
+func (f *fit) noteRates() {
+	if f.rates = append(f.rates[:0], f.Optimizer.LRs()...); len(f.rates) > 0 {
+		f.Running.LR = f.rates[0]
+	}
+}
+
+// stepped is what comes after a step.
+func (f *fit) stepped() error {
 	f.Step++
 	f.saved = false
 	if s, ok := f.Scheduler.(interface{ Step() }); ok && f.SchedulerEachStep {
@@ -417,7 +451,10 @@ func (f *fit) step() error {
 // test goes through the test data and returns the epoch's metrics; done is false
 // if the context was cancelled before the end.
 func (f *fit) test(ctx context.Context) (m Metrics, done bool, err error) {
-	m = Metrics{Epoch: f.Epoch + 1, Step: f.Step, LR: f.Running.LR, TrainSeconds: f.Running.Seconds}
+	m = Metrics{Epoch: f.Epoch + 1, Step: f.Step, LR: f.Running.LR, TrainSeconds: f.Running.Seconds, Skipped: f.Skipped}
+	if f.Scaler != nil {
+		m.Scale = f.Scaler.GetScale()
+	}
 	f.training.read()
 	m.TrainLoss, m.TrainAccuracy = f.Running.means()
 	if f.Running.Seconds > 0 {
