@@ -46,6 +46,15 @@ type Config struct {
 	// callbacks too, and in Position.Skipped.
 	Autocast tensor.DType
 
+	// Capture computes each training step as one CUDA graph (tensor.Capture), which
+	// spares a GPU the wait for the program between its many small operations. That
+	// takes a step in whose middle the program has nothing to do: no callback with Batch
+	// or Gradients, such as NaNStop and clipping, no Accumulate, no Autocast in Float16.
+	// Those that look on between steps stay: Curves, Pictures, LogSteps, TensorBoard,
+	// WandB, EMA, EarlyStopping, TimeLimit. Where it cannot be done, as on the CPU, the
+	// run goes on as without it, and one line of the log says why.
+	Capture bool
+
 	// Dir is the run's folder: config.json, metrics.csv, metrics.jsonl and the
 	// checkpoints last.safetensors and best.safetensors. "" means no files. One
 	// run at a time may have it.
@@ -144,7 +153,8 @@ var errPanic = errors.New("trainer: the run panicked")
 type fit struct {
 	Run
 	snapshot *Snapshot
-	unlock   func() // lets others into the folder
+	unlock   func()    // lets others into the folder
+	captured *captured // the training step, where it is a captured one
 	records  *Records
 	better   bool // the epoch that is over is the best so far
 	saved    bool // last.safetensors is where the run stands
@@ -293,6 +303,12 @@ func (f *fit) run(ctx context.Context) error {
 			}
 		}
 	}
+	f.capture()
+	defer func() {
+		if f.captured != nil {
+			f.captured.Close()
+		}
+	}()
 	for f.Epoch < f.Epochs {
 		if f.over(ctx) {
 			return f.save()
@@ -329,30 +345,25 @@ func (f *fit) train(ctx context.Context) error {
 	var failed error
 	f.Train.SetPosition(f.Epoch, f.Batch)
 	for images, labels := range tensor.Autocast(f.Train.All(), f.Autocast) {
-		if inWindow == 0 {
-			f.window = min(f.Accumulate, batches-f.Batch)
-			f.Optimizer.ZeroGrad()
-		}
 		f.Images, f.Labels, f.Output = images, labels, nil
 		f.training.ready(images.Device())
-		done := f.begin()
-		output := f.Model.Forward(images)
-		loss := f.Config.Loss.Forward(output, labels)
-		f.shared(loss).Backward()
-		f.Output = output
-		f.training.count(f.training.gather(loss, output, labels))
-		f.unread = f.training.last
-		f.Batch++
-		for _, d := range done {
-			if failed = d(); failed != nil {
+		if f.captured != nil {
+			f.runCaptured(images, labels)
+			failed = f.stepped()
+		} else {
+			if inWindow == 0 {
+				f.window = min(f.Accumulate, batches-f.Batch)
+				f.Optimizer.ZeroGrad()
+			}
+			if failed = f.batch(images, labels); failed != nil {
 				return failed
 			}
+			if inWindow++; inWindow < f.window {
+				continue
+			}
+			inWindow = 0
+			failed = f.step()
 		}
-		if inWindow++; inWindow < f.window {
-			continue
-		}
-		inWindow = 0
-		failed = f.step()
 		if f.Batch == batches || failed == nil && f.over(ctx) {
 			f.training.read() // what is shown last, and how long it took, is exact
 		}
@@ -373,6 +384,30 @@ func (f *fit) train(ctx context.Context) error {
 		err = fmt.Errorf("%w; the run up to there is in %s", err, f.path(lastFile))
 	}
 	return err
+}
+
+// batch computes a batch's gradients and calls those who want to know.
+func (f *fit) batch(images, labels *tensor.Tensor) error {
+	done := f.begin()
+	_, output, counts := f.pass(images, labels)
+	f.Output = output
+	f.training.count(counts)
+	f.unread = f.training.last
+	f.Batch++
+	for _, d := range done {
+		if err := d(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pass computes a batch's gradients and gathers what it came to.
+func (f *fit) pass(images, labels *tensor.Tensor) (loss, output *tensor.Tensor, counts tally) {
+	output = f.Model.Forward(images)
+	loss = f.Config.Loss.Forward(output, labels)
+	f.shared(loss).Backward()
+	return loss, output, f.training.gather(loss, output, labels)
 }
 
 // begin tells the callbacks that a batch begins, and returns those to call when it

@@ -37,12 +37,12 @@ func (m *meter) ready(d *tensor.Device) {
 	m.begun = true
 }
 
-// batch is what is known of a batch without its numbers.
-type batch struct{ examples, labeled int }
+// tally is what is known of a batch without its numbers.
+type tally struct{ examples, labeled int }
 
 // gather adds a batch to the tensors, and waits for nothing.
-func (m *meter) gather(loss, output, labels *tensor.Tensor) batch {
-	b := batch{examples: 1}
+func (m *meter) gather(loss, output, labels *tensor.Tensor) tally {
+	b := tally{examples: 1}
 	if output.Dim() > 0 {
 		b.examples = output.Size(0)
 	}
@@ -59,7 +59,7 @@ func (m *meter) gather(loss, output, labels *tensor.Tensor) batch {
 }
 
 // count notes that a batch was gathered.
-func (m *meter) count(b batch) {
+func (m *meter) count(b tally) {
 	m.sums.Total += b.examples
 	m.sums.Labeled += b.labeled
 	m.ahead = true
