@@ -88,8 +88,7 @@ func (f *fit) eagerly(why string) {
 func (f *fit) runCaptured(images, labels *tensor.Tensor) {
 	f.noteRates()
 	f.captured.Run(images, labels)
-	f.training.count(f.captured.of(images, labels).tally)
-	f.unread = f.training.last
+	f.gathered(&f.training, f.captured.of(images, labels).tally)
 	f.Batch++
 	f.checkCaptured()
 }

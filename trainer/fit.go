@@ -391,8 +391,7 @@ func (f *fit) batch(images, labels *tensor.Tensor) error {
 	done := f.begin()
 	_, output, counts := f.pass(images, labels)
 	f.Output = output
-	f.training.count(counts)
-	f.unread = f.training.last
+	f.gathered(&f.training, counts)
 	f.Batch++
 	for _, d := range done {
 		if err := d(); err != nil {
@@ -516,8 +515,7 @@ func (f *fit) test(ctx context.Context) (m Metrics, done bool, err error) {
 		output := f.Model.Forward(images)
 		f.Images, f.Labels, f.Output = images, labels, output
 		f.testing.ready(images.Device())
-		f.testing.count(f.testing.gather(f.Config.Loss.Forward(output, labels), output, labels))
-		f.unread = f.testing.last
+		f.gathered(&f.testing, f.testing.gather(f.Config.Loss.Forward(output, labels), output, labels))
 		if batch++; batch == batches {
 			f.testing.read()
 		}
