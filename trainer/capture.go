@@ -2,6 +2,7 @@ package trainer
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/wick-ml/wick/tensor"
 )
@@ -35,14 +36,9 @@ func (f *fit) capture() {
 	c := &captured{}
 	c.CapturedStep = tensor.Capture(d, func(images, labels *tensor.Tensor) *tensor.Tensor {
 		f.Optimizer.ZeroGrad()
-		counts := counted{images: images.Shape(), labels: labels.Shape()}
-		if f.Autocast != tensor.Float32 {
-			images, labels = images.Autocast(f.Autocast), labels.Autocast(f.Autocast)
-		}
-		var loss *tensor.Tensor
-		loss, _, counts.tally = f.pass(images, labels)
+		loss, _, t := f.pass(images, labels)
 		if c.of(images, labels) == nil {
-			c.counts = append(c.counts, counts)
+			c.counts = append(c.counts, counted{slices.Clone(images.Shape()), slices.Clone(labels.Shape()), t})
 		}
 		f.Optimizer.Step()
 		return loss

@@ -253,12 +253,14 @@ func (be *Backend) convolve(p pass, x, w, y backend.Array, exact bool, g backend
 		be.set(address(result), 0, bytes(result))
 		return
 	}
+	be.computes()
+	from := be.lend()
 	aligned := func(a backend.Array) pointer {
 		at := address(a)
 		if at%16 == 0 {
 			return at
 		}
-		copied := be.pool.Get(bytes(a))
+		copied := from.Get(bytes(a))
 		if a != result {
 			be.copy(copied, at, bytes(a))
 		}
@@ -271,7 +273,7 @@ func (be *Backend) convolve(p pass, x, w, y backend.Array, exact bool, g backend
 			at pointer
 		}{{x, xAt}, {w, wAt}, {y, yAt}} {
 			if c.at != address(c.a) {
-				be.pool.Put(c.at, bytes(c.a))
+				from.Put(c.at, bytes(c.a))
 			}
 		}
 	}()
@@ -281,8 +283,8 @@ func (be *Backend) convolve(p pass, x, w, y backend.Array, exact bool, g backend
 	c := be.convolutionOf(convolutionKey{g, x.DType(), p, exact && x.DType() == backend.Float32, be.algorithms}, xAt, wAt, yAt)
 	space := pointer(0)
 	if c.workspace > 0 {
-		space = be.pool.Get(int(c.workspace))
-		defer be.pool.Put(space, int(c.workspace))
+		space = from.Get(int(c.workspace))
+		defer from.Put(space, int(c.workspace))
 	}
 	checkDNN("cudnnConvolution", C.wick_conv(be.c(), handle(be.dnn), C.int(p), wide(x.DType()), handle(c.x), C.CUdeviceptr(xAt), handle(c.w), C.CUdeviceptr(wAt), handle(c.conv),
 		handle(c.y), C.CUdeviceptr(yAt), c.algorithm, C.CUdeviceptr(space), c.workspace))

@@ -42,6 +42,7 @@ type Backend struct {
 	pool       *mem.Pool[pointer]
 	precision  backend.Precision
 	algorithms backend.Algorithms
+	uploads    sync.RWMutex // held for reading by what sends numbers to the device beside the stream, for writing by a capture
 
 	mu        sync.RWMutex
 	functions map[string]cu.Function
@@ -73,6 +74,14 @@ func (be *Backend) take(n int) pointer {
 		if p, ok := be.alloc(n); ok {
 			return p
 		}
+		if r := be.recorder.Load(); r != nil && r.graph != nil {
+			if r == be.recording() {
+				break // a step that is captured cannot wait
+			}
+			for be.recorder.Load() == r {
+				time.Sleep(time.Millisecond)
+			}
+		}
 		if try > 0 {
 			runtime.GC()
 			time.Sleep(10 * time.Millisecond) // cleanups run in goroutines of their own, some time after
@@ -86,11 +95,13 @@ func (be *Backend) take(n int) pointer {
 
 // buffer is the device's backend.Buffer.
 type buffer struct {
-	pool    *mem.Pool[pointer]
+	device  *device
+	pool    backing
 	dtype   backend.DType
 	n       int
 	memory  pointer
 	cleanup runtime.Cleanup
+	graphs  []*graph // that use the buffer and did not make it
 }
 
 func (b *buffer) DType() backend.DType { return b.dtype }
@@ -100,7 +111,7 @@ func (b *buffer) bytes() int { return b.n * b.dtype.Size() }
 
 // lost is a block whose buffer the garbage collector took.
 type lost struct {
-	pool  *mem.Pool[pointer]
+	pool  backing
 	p     pointer
 	bytes int
 }
@@ -108,12 +119,12 @@ type lost struct {
 // NewBuffer returns a buffer of n elements. It takes its memory at once, so that
 // the operation that needs it is the one that hears of it when there is no room.
 func (be *Backend) NewBuffer(t backend.DType, n int) backend.Buffer {
-	b := &buffer{pool: be.pool, dtype: t, n: n}
+	b := &buffer{device: be.device, pool: be.lend(), dtype: t, n: n}
 	if n > 0 {
-		b.memory = be.pool.Get(b.bytes())
+		b.memory = b.pool.Get(b.bytes())
 		// The block goes back to the pool, not to the driver, which no finalizer may call. All work is in one stream,
 		// so whoever gets it next uses it later.
-		b.cleanup = runtime.AddCleanup(b, func(l lost) { l.pool.Put(l.p, l.bytes) }, lost{be.pool, b.memory, b.bytes()})
+		b.cleanup = runtime.AddCleanup(b, func(l lost) { l.pool.Put(l.p, l.bytes) }, lost{b.pool, b.memory, b.bytes()})
 	}
 	return b
 }
@@ -122,7 +133,8 @@ func (be *Backend) NewBuffer(t backend.DType, n int) backend.Buffer {
 func (be *Backend) Free(b backend.Buffer) {
 	if buf := b.(*buffer); buf.memory != 0 {
 		buf.cleanup.Stop()
-		be.pool.Put(buf.memory, buf.bytes())
+		buf.abandon()
+		buf.pool.Put(buf.memory, buf.bytes())
 		buf.memory = 0
 	}
 }
@@ -147,13 +159,18 @@ func address(a backend.Array) pointer {
 	if a.None() || a.Len == 0 {
 		return 0
 	}
-	return a.Buffer.(*buffer).memory + pointer(a.Offset*a.DType().Size())
+	b := a.Buffer.(*buffer)
+	if r := b.device.recorder.Load(); r != nil && r.graph != nil {
+		r.graph.touch(b)
+	}
+	return b.memory + pointer(a.Offset*b.dtype.Size())
 }
 
 // scratch lends n bytes of the device's memory to f.
 func (be *Backend) scratch(n int, f func(p pointer)) {
-	p := be.pool.Get(n)
-	defer be.pool.Put(p, n)
+	from := be.lend()
+	p := from.Get(n)
+	defer from.Put(p, n)
 	f(p)
 }
 
