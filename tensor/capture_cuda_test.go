@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/wick-ml/wick/layers"
 	"github.com/wick-ml/wick/optim"
@@ -156,6 +157,17 @@ func compare(t *testing.T, got, want map[string]string) {
 	}
 }
 
+// steady is gpu with convolutions that give the same bits each time.
+func steady(t testing.TB) *tensor.Device {
+	d, err := tensor.CUDA(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.SetDeterministic(true)
+	t.Cleanup(func() { d.SetDeterministic(false) })
+	return d
+}
+
 // captured is Capture, but closed when the test ends.
 func captured(t testing.TB, d *tensor.Device, step func(x, y *tensor.Tensor) *tensor.Tensor) *tensor.CapturedStep {
 	c := tensor.Capture(d, step)
@@ -172,7 +184,7 @@ func counted(n *int, step func(x, y *tensor.Tensor) *tensor.Tensor) func(x, y *t
 }
 
 func TestCaptureTrains(t *testing.T) {
-	d := gpu(t)
+	d := steady(t)
 	for _, row := range optimizers {
 		t.Run(row.name, func(t *testing.T) {
 			eager := newNet(d, row.make)
@@ -189,7 +201,7 @@ func TestCaptureTrains(t *testing.T) {
 
 // TestCaptureBesideOthers evaluates and trains others between the runs of a step.
 func TestCaptureBesideOthers(t *testing.T) {
-	d := gpu(t)
+	d := steady(t)
 	adam := optimizers[2].make
 	eager := newNet(d, adam)
 	want := eager.epochs(d, 3, eager.step)
@@ -227,7 +239,7 @@ func TestCaptureBesideOthers(t *testing.T) {
 
 // TestCaptureMixesWithEager makes every third step operation by operation.
 func TestCaptureMixesWithEager(t *testing.T) {
-	d := gpu(t)
+	d := steady(t)
 	sgd := optimizers[1].make
 	eager := newNet(d, sgd)
 	want := eager.epochs(d, 4, eager.step)
@@ -244,7 +256,7 @@ func TestCaptureMixesWithEager(t *testing.T) {
 
 // TestCaptureAutocast captures a step of mixed precision.
 func TestCaptureAutocast(t *testing.T) {
-	d := gpu(t)
+	d := steady(t)
 	train := func(run func(n *net) func(x, y *tensor.Tensor) *tensor.Tensor) map[string]string {
 		n := newNet(d, optimizers[2].make)
 		step := run(n)
@@ -268,7 +280,7 @@ func TestCaptureAutocast(t *testing.T) {
 
 // TestCaptureNumbers changes all that an optimizer reads between the runs.
 func TestCaptureNumbers(t *testing.T) {
-	d := gpu(t)
+	d := steady(t)
 	change := func(o *optim.Adam, i int) {
 		o.Groups[0].LR = 0.01 / float64(i+1)
 		o.WeightDecay, o.Eps = 0.01*float64(i), 1e-8*float64(i+1)
@@ -293,7 +305,7 @@ func TestCaptureNumbers(t *testing.T) {
 
 // TestCaptureOfChanges captures anew what is no longer the same step.
 func TestCaptureOfChanges(t *testing.T) {
-	d := gpu(t)
+	d := steady(t)
 	for _, row := range []struct {
 		name   string
 		change func(n *net)
@@ -347,7 +359,7 @@ func TestCaptureOfChanges(t *testing.T) {
 }
 
 func TestCaptureRefuses(t *testing.T) {
-	d := gpu(t)
+	d := steady(t)
 	for _, row := range []struct {
 		name string
 		step func(n *net) func(x, y *tensor.Tensor) *tensor.Tensor
@@ -391,7 +403,7 @@ func TestCaptureRefuses(t *testing.T) {
 }
 
 func TestCaptureRefusesBatches(t *testing.T) {
-	d := gpu(t)
+	d := steady(t)
 	calls := 0
 	c := captured(t, d, counted(&calls, func(x, y *tensor.Tensor) *tensor.Tensor { return x.Sum() }))
 	run := func(x *tensor.Tensor, want float64) {
@@ -438,8 +450,9 @@ func TestCaptureRefusesBatches(t *testing.T) {
 // TestCaptureFails has a step wait for the device when it is captured, and not
 // before.
 func TestCaptureFails(t *testing.T) {
-	d := gpu(t)
+	d := steady(t)
 	x := tensor.Arange(0, 12, 1).ToDType(tensor.Float32).To(d)
+	collect()
 	live := tensor.MemoryStats(d).Live
 	calls := 0
 	c := captured(t, d, func(x, y *tensor.Tensor) *tensor.Tensor {
@@ -490,6 +503,7 @@ func TestCaptureFails(t *testing.T) {
 		t.Errorf("the step was called %d times, want 3", calls)
 	}
 	c.Close()
+	collect()
 	runtime.KeepAlive(x)
 	if got := tensor.MemoryStats(d).Live; got != live {
 		t.Errorf("%d bytes are live, want the %d of before", got, live)
@@ -498,7 +512,7 @@ func TestCaptureFails(t *testing.T) {
 
 // TestCaptureThatNeverLasts makes anew what it uses each time.
 func TestCaptureThatNeverLasts(t *testing.T) {
-	d := gpu(t)
+	d := steady(t)
 	calls := 0
 	var w *tensor.Tensor
 	c := captured(t, d, counted(&calls, func(x, y *tensor.Tensor) *tensor.Tensor { return x.Mul(w).Sum() }))
@@ -516,15 +530,23 @@ func TestCaptureThatNeverLasts(t *testing.T) {
 	}
 }
 
+// collect has the garbage collector find what earlier tests left, so that books are
+// of this one alone.
+func collect() {
+	for range 3 {
+		runtime.GC()
+		time.Sleep(20 * time.Millisecond) // cleanups run in goroutines of their own
+	}
+}
+
 // TestCaptureMemory looks at the books.
 func TestCaptureMemory(t *testing.T) {
-	d := gpu(t)
+	d := steady(t)
 	n := newNet(d, optimizers[1].make)
 	for x, y := range batches(d, 0) {
 		n.step(x, y)
 	}
-	n.optimizer.ZeroGrad()
-	runtime.GC()
+	collect()
 	before := tensor.MemoryStats(d)
 	c := tensor.Capture(d, n.step)
 	run := func(epoch int) (s tensor.MemoryUse) {
@@ -535,6 +557,7 @@ func TestCaptureMemory(t *testing.T) {
 	}
 	run(0)
 	run(1)
+	collect()
 	held := run(2)
 	if held.Live <= before.Live {
 		t.Errorf("%d bytes are live with graphs, want more than the %d of before", held.Live, before.Live)
@@ -565,7 +588,7 @@ func TestCaptureMemory(t *testing.T) {
 
 // TestCaptureResult looks at whose the result is.
 func TestCaptureResult(t *testing.T) {
-	d := gpu(t)
+	d := steady(t)
 	w := tensor.Ones(2).To(d)
 	for name, step := range map[string]func(x, y *tensor.Tensor) *tensor.Tensor{
 		"nothing":   func(x, y *tensor.Tensor) *tensor.Tensor { w.AddInPlace(x); return nil },
@@ -609,9 +632,35 @@ func TestCaptureResult(t *testing.T) {
 	}
 }
 
+// TestCaptureLabels gives a captured step a bad label, which whoever reads next hears
+// of.
+func TestCaptureLabels(t *testing.T) {
+	d := steady(t)
+	c := captured(t, d, func(x, y *tensor.Tensor) *tensor.Tensor { return tensor.CrossEntropy(x, y, tensor.CrossEntropyOpts{}) })
+	x := tensor.Randn(2, 3).To(d)
+	good, bad := tensor.From([]int64{0, 2}, 2).To(d), tensor.From([]int64{0, 3}, 2).To(d)
+	want := tensor.CrossEntropy(x, good, tensor.CrossEntropyOpts{}).Item()
+	for i := range 6 {
+		if i == 4 {
+			loss := c.Run(x, bad)
+			err := tensor.Try(func() { loss.Item() })
+			if err == nil || !strings.Contains(err.Error(), "CrossEntropy") || !strings.Contains(err.Error(), "3") {
+				t.Errorf("with a bad label: got %v, want an error of CrossEntropy", err)
+			}
+			continue
+		}
+		if got := c.Run(x, good).Item(); got != want {
+			t.Errorf("run %d: got %v, want %v", i, got, want)
+		}
+	}
+	if err := c.Err(); err != nil {
+		t.Errorf("Err is %v, want nil", err)
+	}
+}
+
 // TestCaptureVersions finds what a run changes that a tape still needs.
 func TestCaptureVersions(t *testing.T) {
-	d := gpu(t)
+	d := steady(t)
 	n := newNet(d, optimizers[0].make)
 	c := captured(t, d, n.step)
 	x, y := tensor.Ones(4, 1, 4, 4).To(d), tensor.Zeros(4, 2).To(d)
@@ -628,7 +677,7 @@ func TestCaptureVersions(t *testing.T) {
 
 // TestCaptureSteps captures steps in steps, and two at once.
 func TestCaptureSteps(t *testing.T) {
-	d := gpu(t)
+	d := steady(t)
 	x := tensor.Arange(0, 4, 1).ToDType(tensor.Float32).To(d)
 	inner := captured(t, d, func(x, y *tensor.Tensor) *tensor.Tensor { return x.Square() })
 	outer := captured(t, d, func(x, y *tensor.Tensor) *tensor.Tensor { return inner.Run(x, y).Sum() })

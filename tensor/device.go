@@ -18,8 +18,7 @@ type Device struct {
 	precision Precision
 
 	algorithms backend.Algorithms
-
-	recorder atomic.Pointer[recorder] // of a step that is rehearsed or captured
+	recorder   atomic.Pointer[recorder] // of a step that is rehearsed or captured
 }
 
 // CPU is the machine's processors and memory. New tensors are made there.

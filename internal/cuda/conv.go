@@ -253,6 +253,10 @@ func (be *Backend) convolve(p pass, x, w, y backend.Array, exact bool, g backend
 		be.set(address(result), 0, bytes(result))
 		return
 	}
+	if part := covered(g); part != g {
+		be.convolveCovered(p, x, w, y, exact, g, part)
+		return
+	}
 	be.computes()
 	from := be.lend()
 	aligned := func(a backend.Array) pointer {

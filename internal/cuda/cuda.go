@@ -42,6 +42,7 @@ type Backend struct {
 	pool       *mem.Pool[pointer]
 	precision  backend.Precision
 	algorithms backend.Algorithms
+	faults     faults
 	uploads    sync.RWMutex // held for reading by what sends numbers to the device beside the stream, for writing by a capture
 
 	mu        sync.RWMutex
@@ -61,6 +62,7 @@ func Open(index int) (backend.Backend, error) {
 	}
 	be := &Backend{device: d, libraries: l, functions: map[string]cu.Function{}}
 	be.pool = &mem.Pool[pointer]{New: be.take, Drop: d.free}
+	be.openFaults()
 	return be, nil
 }
 
@@ -160,8 +162,8 @@ func address(a backend.Array) pointer {
 		return 0
 	}
 	b := a.Buffer.(*buffer)
-	if r := b.device.recorder.Load(); r != nil && r.graph != nil {
-		r.graph.touch(b)
+	if g := b.device.capturing(); g != nil {
+		g.touch(b)
 	}
 	return b.memory + pointer(a.Offset*b.dtype.Size())
 }

@@ -16,5 +16,5 @@ func TestConformance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	backendtest.Run(t, be)
+	backendtest.Run(t, be, 1e-3)
 }

@@ -74,9 +74,9 @@ func checkBLAS(call string, status C.int) {
 // openLibraries readies cuDNN and cuBLAS.
 func openLibraries(d *device) (l *libraries, err error) {
 	if _, dnn, blas := dl.Missing(); dnn != "" {
-		return nil, fmt.Errorf("cuDNN is missing (%s); install cuDNN 9 for CUDA 13 or 12 and see that LD_LIBRARY_PATH names its folder", dnn)
+		return nil, fmt.Errorf("cuDNN is missing, or is none of version 9 or 8 (%s); install cuDNN 9 for CUDA 13 or 12 and see that LD_LIBRARY_PATH names its folder", dnn)
 	} else if blas != "" {
-		return nil, fmt.Errorf("cuBLAS is missing (%s); install the CUDA toolkit's cuBLAS 13 or 12 and see that LD_LIBRARY_PATH names its folder", blas)
+		return nil, fmt.Errorf("cuBLAS is missing, or is none of version 13 or 12 (%s); install the CUDA toolkit's cuBLAS 13 or 12 and see that LD_LIBRARY_PATH names its folder", blas)
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -64,6 +64,42 @@ struct View {
 	i64 dims, shape[8], strides[3][8];
 };
 
+// Fault is the record of the first bad index since the host looked last; Go's fault has the same fields. call is 0 while
+// there is none.
+struct Fault {
+	unsigned long long lock, call;
+	i64 position, index, size;
+};
+
+// bad_index enters an index into the record: of the first call to find one, the lowest position. All of a grid's threads
+// may come here, so those that have nothing better to say leave before they ask for the lock.
+__device__ __noinline__ inline void bad_index(Fault *fault, unsigned long long call, i64 position, i64 index, i64 size) {
+	volatile Fault *f = fault;
+	for (bool done = false; !done;) {
+		unsigned long long first = f->call;
+		__threadfence();
+		if (first != 0 && (first != call || f->position <= position)) return;
+		if (atomicCAS(&fault->lock, 0ull, 1ull) != 0) continue;
+		if (f->call == 0 || f->call == call && f->position > position) {
+			f->position = position;
+			f->index = index;
+			f->size = size;
+			__threadfence();
+			f->call = call;
+		}
+		__threadfence();
+		atomicExch(&fault->lock, 0ull);
+		done = true;
+	}
+}
+
+// in_range says whether an index is in [0, size), and enters it into the record if it is not.
+__device__ inline bool in_range(Fault *fault, unsigned long long call, i64 position, i64 index, i64 size) {
+	if ((unsigned long long)index < (unsigned long long)size) return true; // a negative one is large
+	bad_index(fault, call, position, index, size);
+	return false;
+}
+
 // quotient is a/b of numbers that are not negative; division in 64 bits is slow.
 __device__ inline i64 quotient(i64 a, i64 b) { return (a | b) >> 32 ? a / b : (i64)((unsigned)a / (unsigned)b); }
 

@@ -13,7 +13,7 @@
 // WICK_SIM_KERNELS names the library that kernels.sh made; modules' images are not
 // read. WICK_SIM_DEVICES is the number of devices (1), WICK_SIM_MEMORY the bytes of
 // each, WICK_SIM_DRIVER the driver's version (13000), WICK_SIM_FAIL_AFTER the number
-// of launches after which the device is lost.
+// of launches after which the device is lost, WICK_SIM_REFUSE=1 has it refuse modules.
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -464,6 +464,7 @@ API cuEventElapsedTime(float *ms, CUevent a, CUevent b) {
 
 API cuModuleLoadData(CUmodule *m, const void *image) {
 	NEED_CONTEXT;
+	if (env("WICK_SIM_REFUSE", 0)) return CUDA_ERROR_UNSUPPORTED_PTX_VERSION;
 	if (strncmp((const char *)image, "//", 2)) return CUDA_ERROR_INVALID_PTX; // PTX begins with a comment
 	const char *path = getenv("WICK_SIM_KERNELS");
 	void *library = path ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : nullptr;
