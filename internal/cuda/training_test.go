@@ -174,8 +174,8 @@ func TestTrainingRepeats(t *testing.T) {
 	if sim.Simulated() {
 		cfg, steps, batch = tiny, 6, 8
 	}
-	deterministic(d, true)
-	defer deterministic(d, false)
+	d.SetDeterministic(true)
+	defer d.SetDeterministic(false)
 	var losses [2][]float64
 	var weights [2]string
 	for i := range losses {
@@ -187,9 +187,6 @@ func TestTrainingRepeats(t *testing.T) {
 		t.Errorf("got the losses\n%v and\n%v, and weights with the hashes %s and %s, want the same", losses[0], losses[1], weights[0], weights[1])
 	}
 }
-
-// deterministic tells the device to give the same bits each time.
-func deterministic(*tensor.Device, bool) {}
 
 // The device's losses are the CPU's: the first to seven digits, the next ones as far
 // as Adam, which makes much of the last bits, lets them be.
