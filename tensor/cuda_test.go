@@ -97,6 +97,58 @@ func TestCUDALost(t *testing.T) {
 	}
 }
 
+// TestCUDABadIndex gives operations indices out of range: the sentence is the CPU's,
+// and comes when something is read.
+func TestCUDABadIndex(t *testing.T) {
+	d := gpu(t)
+	x, w := tensor.Randn(4, 3), tensor.Randn(5, 2)
+	for _, c := range []struct {
+		name string
+		f    func(at func(*tensor.Tensor) *tensor.Tensor) *tensor.Tensor
+	}{
+		{"CrossEntropy", func(at func(*tensor.Tensor) *tensor.Tensor) *tensor.Tensor {
+			return tensor.CrossEntropy(at(x), at(tensor.From([]int64{0, 2, 3, -1})), tensor.CrossEntropyOpts{})
+		}},
+		{"CrossEntropy with weights", func(at func(*tensor.Tensor) *tensor.Tensor) *tensor.Tensor {
+			return tensor.CrossEntropy(at(x), at(tensor.From([]int64{0, -100, 7, 1})), tensor.CrossEntropyOpts{Weight: at(tensor.Ones(3)), LabelSmoothing: 0.1})
+		}},
+		{"Embedding", func(at func(*tensor.Tensor) *tensor.Tensor) *tensor.Tensor {
+			return tensor.Embedding(at(w), at(tensor.From([]int64{0, 4, 5, 6}, 2, 2)))
+		}},
+		{"Gather", func(at func(*tensor.Tensor) *tensor.Tensor) *tensor.Tensor {
+			return at(x).Gather(1, at(tensor.From([]int64{0, 2, 1, -2}, 2, 2)))
+		}},
+		{"ScatterAdd", func(at func(*tensor.Tensor) *tensor.Tensor) *tensor.Tensor {
+			return at(x).ScatterAdd(0, at(tensor.From([]int64{0, 2, 4, 1}, 2, 2)), at(tensor.Ones(2, 2)))
+		}},
+		{"IndexAdd", func(at func(*tensor.Tensor) *tensor.Tensor) *tensor.Tensor {
+			return at(x).IndexAdd(1, at(tensor.From([]int64{0, 3})), at(tensor.Ones(4, 2)))
+		}},
+		{"OneHot", func(at func(*tensor.Tensor) *tensor.Tensor) *tensor.Tensor {
+			return tensor.OneHot(at(tensor.From([]int64{0, 3, 4, -1}, 2, 2)), 4)
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			want := tensor.Try(func() { c.f(func(x *tensor.Tensor) *tensor.Tensor { return x }) })
+			if want == nil {
+				t.Fatal("the CPU takes the index")
+			}
+			var y *tensor.Tensor
+			if err := tensor.Try(func() { y = c.f(func(x *tensor.Tensor) *tensor.Tensor { return x.To(d) }) }); err != nil {
+				t.Fatalf("got %v at once, want it told by Float64s", err)
+			}
+			got := tensor.Try(func() { y.Float64s() })
+			var e *tensor.Error
+			if !errors.As(got, &e) || got.Error() != want.Error() {
+				t.Errorf("got %v, want %v", got, want)
+			}
+			if err := tensor.Try(func() { y.Float64s() }); err != nil {
+				t.Errorf("then got %v, want it told once", err)
+			}
+		})
+	}
+}
+
 // TestCUDATraining trains a net on the CPU and on the GPU.
 func TestCUDATraining(t *testing.T) {
 	want := losses(tensor.CPU)

@@ -17,6 +17,12 @@
 //   - Lengths of zero are allowed.
 //   - Methods may be called from several goroutines at once, as long as nobody
 //     writes an array that another uses.
+//   - A method that takes an index checks its values: it returns an IndexError
+//     for the first that is out of range, and has written nothing. A backend that
+//     computes behind the caller's back may return nil instead and have the next
+//     Read, of any array, panic with the error that IndexUse.BadIndex makes. Until
+//     then it leaves all memory but the destination alone, whose elements for bad
+//     indices it may fill as it likes. Of several bad indices it tells the first.
 package backend
 
 import "fmt"
@@ -79,6 +85,15 @@ type IndexError struct {
 
 func (e *IndexError) Error() string {
 	return fmt.Sprintf("index %d at position %d is out of range, want 0 to %d", e.Index, e.Position, e.Size-1)
+}
+
+// IndexUse says who gives a method its index. A backend that finds a bad index
+// only later keeps the use until then.
+type IndexUse interface {
+	// Key returns the same text for uses whose errors say the same, so that a backend keeps one of them.
+	Key() string
+	// BadIndex returns the error that the program hears; it wraps e.
+	BadIndex(e *IndexError) error
 }
 
 // Precision says how exactly a backend multiplies float32 matrices and
@@ -279,6 +294,10 @@ type BatchNormGeom struct {
 	ReLU          bool    // the result is followed by ReLU
 }
 
+// CropGeom is the geometry of CropMirrorNormalize: from N×C×H×W bytes to
+// N×C×P×Q numbers.
+type CropGeom struct{ N, C, H, W, P, Q int }
+
 // RandomKind names a distribution.
 type RandomKind uint8
 
@@ -294,10 +313,21 @@ const (
 // counters Offset … Offset + (n+3)/4 - 1 at most: element i is made from word
 // i%4 of the block with counter Offset + i/4, and where 32 bits are too few also
 // from the same word of the block that has 1 in the counter's upper half.
+//
+// Renew, which may be nil, gives Seed and Offset anew when the draw is part of a
+// Graph that is launched again.
 type Random struct {
 	Kind         RandomKind
 	A, B         float64
 	Seed, Offset uint64
+	Renew        func() (seed, offset uint64)
+}
+
+// Renewal is for an optimizer's step that is part of a Graph. Both functions may be
+// nil: the numbers then stay as they were captured.
+type Renewal[P any] struct {
+	Renew func() P    // gives the numbers of the step that is made now; each call is a step
+	Fits  func() bool // reports whether the step would be made with the same arrays; it changes nothing
 }
 
 // SGDParams are the numbers of a step of stochastic gradient descent, as
@@ -305,6 +335,7 @@ type Random struct {
 type SGDParams struct {
 	LR, Momentum, Dampening, WeightDecay float64
 	Nesterov, Maximize, First            bool
+	Renewal[SGDParams]
 }
 
 // AdamParams are the numbers of a step of Adam or AdamW, as torch.optim takes
@@ -313,12 +344,14 @@ type AdamParams struct {
 	LR, Beta1, Beta2, Eps, WeightDecay float64
 	Step                               int
 	Decoupled, Maximize                bool
+	Renewal[AdamParams]
 }
 
 // RMSpropParams are the numbers of a step of RMSprop, as torch.optim takes them.
 type RMSpropParams struct {
 	LR, Alpha, Eps, WeightDecay, Momentum float64
 	Centered, Maximize                    bool
+	Renewal[RMSpropParams]
 }
 
 // AdagradParams are the numbers of a step of Adagrad, as torch.optim takes
@@ -327,6 +360,7 @@ type AdagradParams struct {
 	LR, LRDecay, WeightDecay, Eps float64
 	Step                          int
 	Maximize                      bool
+	Renewal[AdagradParams]
 }
 
 // Backend computes. See the package comment for what holds for every method.
@@ -349,7 +383,8 @@ type Backend interface {
 
 	// Write copies raw elements (in the machine's byte order) into dst.
 	Write(dst Array, src []byte)
-	// Read copies elements out of src. It waits until they are computed.
+	// Read copies elements out of src. It waits until they are computed, and panics with the error of a bad index that was not
+	// told before.
 	Read(dst []byte, src Array)
 	// Copy copies src to dst, converting the type as a C cast does (to Bool: x != 0).
 	Copy(dst, src Array)
@@ -363,6 +398,10 @@ type Backend interface {
 	Arange(dst Array, start, step float64)
 	// Random draws all elements.
 	Random(dst Array, r Random)
+	// CropMirrorNormalize cuts a P×Q window out of each picture (Uint8), mirrors it, and looks each byte up: dst (Float32) is
+	// values[c, byte], values of C×256 elements. Row n of moves (Int64, N×4) has the window's top and left edge, which may lie
+	// anywhere, and whether (not 0) it is mirrored top to bottom and left to right. Beside the picture the byte is 0.
+	CropMirrorNormalize(dst, pictures, moves, values Array, g CropGeom)
 
 	// Unary computes dst = op(x). For Bool results dst is Bool.
 	Unary(dst, x Array, op UnaryOp, p UnaryParams)
@@ -388,13 +427,13 @@ type Backend interface {
 	Nonzero(dst, x Array) int
 
 	// Gather computes dst[o,m,i] = x[o,index[o,m,i],i].
-	Gather(dst, x, index Array, g IndexGeom) error
+	Gather(dst, x, index Array, g IndexGeom, use IndexUse) error
 	// ScatterAdd computes dst[o,index[o,m,i],i] += src[o,m,i].
-	ScatterAdd(dst, index, src Array, g IndexGeom) error
+	ScatterAdd(dst, index, src Array, g IndexGeom, use IndexUse) error
 	// IndexSelect computes dst[o,m,i] = x[o,index[m],i].
-	IndexSelect(dst, x, index Array, g IndexGeom) error
+	IndexSelect(dst, x, index Array, g IndexGeom, use IndexUse) error
 	// IndexAdd computes dst[o,index[m],i] += src[o,m,i].
-	IndexAdd(dst, index, src Array, g IndexGeom) error
+	IndexAdd(dst, index, src Array, g IndexGeom, use IndexUse) error
 
 	// MatMul multiplies matrices.
 	MatMul(dst, a, b Array, g MatMulGeom)
@@ -436,7 +475,7 @@ type Backend interface {
 	SoftmaxGrad(dx, dy, y Array, log bool, g DimGeom)
 	// CrossEntropy computes loss = -log softmax(x) at the label (Int64) of each place along Outer and Inner, and writes the
 	// largest x along N and Σ exp(x-largest), which the gradient needs.
-	CrossEntropy(loss, largest, sum, x, labels Array, g DimGeom) error
+	CrossEntropy(loss, largest, sum, x, labels Array, g DimGeom, use IndexUse) error
 	// CrossEntropyGrad computes dx = share·(softmax(x) - 1 at the label); share is of loss's shape.
 	CrossEntropyGrad(dx, share, x, labels, largest, sum Array, g DimGeom)
 

@@ -11,9 +11,6 @@ import (
 // Write copies raw elements into dst.
 func (be *Backend) Write(dst backend.Array, src []byte) { be.upload(address(dst), src) }
 
-// Read copies elements out of src, once they are computed.
-func (be *Backend) Read(dst []byte, src backend.Array) { be.download(dst, address(src)) }
-
 // Copy copies src to dst and converts the type.
 func (be *Backend) Copy(dst, src backend.Array) {
 	if dst.DType() == src.DType() {

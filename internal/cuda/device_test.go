@@ -4,11 +4,13 @@ package cuda
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -79,10 +81,11 @@ func TestOutOfMemory(t *testing.T) {
 		return
 	}
 	be := open(t)
+	own := used(be)
 	// What is cached is given back where it is in the way.
 	be.Free(be.NewBuffer(backend.Uint8, 600_000))
 	b := be.NewBuffer(backend.Uint8, 700_000)
-	if got := used(be); got != 700_000 {
+	if got := used(be) - own; got != 700_000 {
 		t.Errorf("got %d bytes of the device, want only the last 700000", got)
 	}
 	// There is no room for a second one, and the first is still in use.
@@ -91,7 +94,7 @@ func TestOutOfMemory(t *testing.T) {
 	if !errors.As(err, &full) {
 		t.Fatalf("got %v, want a *backend.MemoryError", err)
 	}
-	if full.Bytes != 400_000 || full.Free != 300_000 || full.Total != 1_000_000 || full.Stats.Live != 700_000 {
+	if full.Bytes != 400_000 || full.Free != 300_000-own || full.Total != 1_000_000 || full.Stats.Live != 700_000 {
 		t.Errorf("got %+v, want 400000 bytes asked for, 300000 of 1000000 free, 700000 live", full)
 	}
 	if s := be.MemoryStats(); s.Live != 700_000 || s.Peak != 700_000 {
@@ -126,6 +129,63 @@ func TestLostDevice(t *testing.T) {
 	be.Free(a.Buffer) // makes no call
 }
 
+// TestIndexFault holds the record of bad indices to what programs see of it.
+func TestIndexFault(t *testing.T) {
+	be := open(t)
+	put := func(index ...int64) backend.Array {
+		a := backend.Array{Buffer: be.NewBuffer(backend.Int64, len(index)), Len: len(index)}
+		be.Write(a, bytesOf(index))
+		return a
+	}
+	x, dst := put(5, 6, 7), put(0, 0, 0, 0)
+	pick := func(name string, index ...int64) {
+		if err := be.IndexSelect(dst, x, put(index...), backend.IndexGeom{Outer: 1, N: 3, M: 4, Inner: 1}, user(name)); err != nil {
+			t.Errorf("IndexSelect: got %v at once, want it later", err)
+		}
+	}
+	read := func() (got [4]int64, err error) {
+		err = panicOf(func() { be.Read(bytesOf(got[:]), dst) })
+		return got, err
+	}
+	pick("first", 0, 1, 2, 0)
+	pick("second", 2, 9, -4, 1)
+	if got, err := read(); got != [4]int64{7, 0, 0, 6} || err == nil || err.Error() != "second: index 9 at position 1 is out of range, want 0 to 2" {
+		t.Errorf("got %v, %v, want 0 at the bad indices and the first of them", got, err)
+	}
+	if _, err := read(); err != nil {
+		t.Errorf("the second Read panics with %v, want it told once", err)
+	}
+	// A later call of the same use does not replace what an earlier one met, and any Read tells.
+	pick("second", 0, 0, 3, 0)
+	pick("second", 4, 0, 0, 0)
+	other := put(1)
+	if err := panicOf(func() { be.Read(make([]byte, 8), other) }); err == nil || err.Error() != "second: index 3 at position 2 is out of range, want 0 to 2" {
+		t.Errorf("got %v, want the first call's index", err)
+	}
+	// An operation without results checks its index all the same.
+	none := backend.Array{Buffer: dst.Buffer}
+	if err := be.IndexSelect(none, none, put(0, 3), backend.IndexGeom{Outer: 1, N: 3, M: 2, Inner: 0}, user("empty")); err != nil {
+		t.Error(err)
+	}
+	if _, err := read(); err == nil || err.Error() != "empty: index 3 at position 1 is out of range, want 0 to 2" {
+		t.Errorf("got %v, want the index of the operation without results", err)
+	}
+	// There are names for so many uses.
+	for i := range 1 << useBits {
+		be.indexed(user(strconv.Itoa(i)), 1)
+	}
+	pick("one too many", 0, 3, 0, 0)
+	if _, err := read(); err == nil || err.Error() != "an operation before this one was given a bad index: index 3 at position 1 is out of range, want 0 to 2" {
+		t.Errorf("got %v, want the index without a name", err)
+	}
+}
+
+// user is a backend.IndexUse.
+type user string
+
+func (u user) Key() string                          { return string(u) }
+func (u user) BadIndex(e *backend.IndexError) error { return fmt.Errorf("%s: %w", string(u), e) }
+
 // panicOf returns the error that f panics with.
 func panicOf(f func()) (err error) {
 	defer func() { err, _ = recover().(error) }()
@@ -143,6 +203,7 @@ func TestTwoDevices(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := be.(*Backend)
+	own := used(first)
 	for _, be := range []*Backend{first, second} {
 		a := backend.Array{Buffer: be.NewBuffer(backend.Int64, 3), Len: 3}
 		be.Arange(a, float64(be.index), 2)
@@ -151,7 +212,7 @@ func TestTwoDevices(t *testing.T) {
 		if i := int64(be.index); !slices.Equal(got, []int64{i, i + 2, i + 4}) {
 			t.Errorf("device %d: got %v", i, got)
 		}
-		if got := used(be); got != 24 {
+		if got := used(be) - own; got != 24 {
 			t.Errorf("device %d: got %d bytes used, want the 24 of its own buffer", be.index, got)
 		}
 		defer be.Free(a.Buffer)

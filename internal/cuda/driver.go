@@ -32,8 +32,11 @@ static CUresult wick_alloc(CUcontext c, CUdeviceptr *p, size_t n) IN(c, cuMemAll
 static CUresult wick_free(CUcontext c, CUdeviceptr p) IN(c, cuMemFree(p))
 static CUresult wick_info(CUcontext c, size_t *free, size_t *total) IN(c, cuMemGetInfo(free, total))
 static CUresult wick_upload(CUcontext c, CUdeviceptr to, const void *from, size_t n, CUstream s) IN(c, cuMemcpyHtoDAsync(to, from, n, s))
-static CUresult wick_download(CUcontext c, void *to, CUdeviceptr from, size_t n, CUstream s) {
+static CUresult wick_pinned(CUcontext c, void **p, size_t n) IN(c, cuMemHostAlloc(p, n, CU_MEMHOSTALLOC_PORTABLE))
+// The record of faults comes with what is fetched, in one wait.
+static CUresult wick_download(CUcontext c, void *to, CUdeviceptr from, size_t n, void *told, CUdeviceptr record, size_t bytes, CUstream s) {
 	CUresult r = cuCtxSetCurrent(c);
+	if (!r) r = cuMemcpyDtoHAsync(told, record, bytes, s);
 	if (!r) r = cuMemcpyDtoHAsync(to, from, n, s);
 	return r ? r : cuStreamSynchronize(s);
 }
@@ -55,6 +58,7 @@ import "C"
 import (
 	"fmt"
 	"runtime"
+	"sync/atomic"
 	"unsafe"
 
 	"gorgonia.org/cu"
@@ -101,6 +105,9 @@ type device struct {
 	stream  cu.Stream
 	module  cu.Module
 	units   int // multiprocessors
+	major   int // of the compute capability
+
+	recorder atomic.Pointer[recorder]
 }
 
 func (d *device) c() C.CUcontext { return *(*C.CUcontext)(unsafe.Pointer(&d.context)) }
@@ -142,6 +149,9 @@ func openDevice(index int) (*device, error) {
 		return nil, fmt.Errorf("cuDeviceGetName: %w", err)
 	}
 	if d.units, err = dev.Attribute(cu.MultiprocessorCount); err != nil {
+		return nil, fmt.Errorf("cuDeviceGetAttribute: %w", err)
+	}
+	if d.major, err = dev.Attribute(cu.ComputeCapabilityMajor); err != nil {
 		return nil, fmt.Errorf("cuDeviceGetAttribute: %w", err)
 	}
 	if d.context, err = dev.RetainPrimaryCtx(); err != nil {
@@ -190,21 +200,36 @@ func (d *device) memory() (free, total int64) {
 
 // upload copies bytes to the device. They may be changed when it returns.
 func (d *device) upload(to pointer, from []byte) {
+	d.cannotCapture("takes numbers from the host's memory")
+	d.send(to, from)
+}
+
+// send is upload for what is no part of a step.
+func (d *device) send(to pointer, from []byte) {
+	d.computes()
 	if len(from) > 0 {
 		check("cuMemcpyHtoDAsync", C.wick_upload(d.c(), C.CUdeviceptr(to), unsafe.Pointer(&from[0]), C.size_t(len(from)), d.s()))
 	}
 }
 
-// download copies bytes from the device once what is in the stream is done.
-func (d *device) download(to []byte, from pointer) {
-	if len(to) > 0 {
-		check("cuMemcpyDtoHAsync", C.wick_download(d.c(), unsafe.Pointer(&to[0]), C.CUdeviceptr(from), C.size_t(len(to)), d.s()))
-	}
+// pinned returns n bytes of the host's memory that the device reads and writes by
+// itself. They are never given back.
+func (d *device) pinned(n int) unsafe.Pointer {
+	var p unsafe.Pointer
+	check("cuMemHostAlloc", C.wick_pinned(d.c(), &p, C.size_t(n)))
+	return p
+}
+
+// download copies n bytes from the device, and the record into told, once what is
+// in the stream is done.
+func (d *device) download(to unsafe.Pointer, from pointer, n int, told unsafe.Pointer, record pointer, bytes int) {
+	check("cuMemcpyDtoHAsync", C.wick_download(d.c(), to, C.CUdeviceptr(from), C.size_t(n), told, C.CUdeviceptr(record), C.size_t(bytes), d.s()))
 }
 
 // copy copies n bytes on the device.
 func (d *device) copy(to, from pointer, n int) {
 	if n > 0 {
+		d.computes()
 		check("cuMemcpyDtoDAsync", C.wick_copy(d.c(), C.CUdeviceptr(to), C.CUdeviceptr(from), C.size_t(n), d.s()))
 	}
 }
@@ -212,6 +237,7 @@ func (d *device) copy(to, from pointer, n int) {
 // set sets n bytes on the device.
 func (d *device) set(to pointer, v byte, n int) {
 	if n > 0 {
+		d.computes()
 		check("cuMemsetD8Async", C.wick_set(d.c(), C.CUdeviceptr(to), C.uchar(v), C.size_t(n), d.s()))
 	}
 }
@@ -237,6 +263,7 @@ func param[T any](p *params, v T) {
 
 // launch puts a kernel into the stream: grid blocks of threads threads.
 func (d *device) launch(f cu.Function, grid [3]int, threads, shared int, p *params) {
+	d.computes()
 	check("cuLaunchKernel", C.wick_launch(d.c(), *(*C.CUfunction)(unsafe.Pointer(&f)), C.uint(grid[0]), C.uint(grid[1]), C.uint(grid[2]), C.uint(threads),
 		C.uint(shared), d.s(), (*C.uint64_t)(unsafe.Pointer(&p.words[0])), &p.at[0], C.int(p.n)))
 }

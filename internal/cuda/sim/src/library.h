@@ -9,6 +9,12 @@
 extern "C" void wick_sim_put(void *stream, std::function<void()> *run);
 extern "C" bool wick_sim_inside(const void *p, size_t n);
 
+#ifdef __aarch64__
+typedef __fp16 Half; // GCC 12 has no other name for it there
+#else
+typedef _Float16 Half;
+#endif
+
 enum class Type { f32, f64, f16, bf16 };
 inline size_t bytes(Type t) { return t == Type::f64 ? 8 : t == Type::f32 ? 4 : 2; }
 
@@ -17,7 +23,7 @@ inline double load(Type t, const void *p, size_t i) {
 	if (t == Type::f32) return ((const float *)p)[i];
 	uint16_t v = ((const uint16_t *)p)[i];
 	if (t == Type::f16) {
-		_Float16 h;
+		Half h;
 		memcpy(&h, &v, 2);
 		return (double)(float)h;
 	}
@@ -38,7 +44,7 @@ inline void store(Type t, void *p, size_t i, double x) {
 	}
 	uint16_t v;
 	if (t == Type::f16) {
-		_Float16 h = (_Float16)f;
+		Half h = (Half)f;
 		memcpy(&v, &h, 2);
 	} else {
 		uint32_t u;
