@@ -349,6 +349,11 @@ func turns(found *result, w *work, o options, other *side, variants []*variant) 
 		wait()
 		return time.Since(start).Seconds() / float64(steps)
 	}
+	if w.captured != nil {
+		for range 5 { // the first are made as they are, and noted
+			w.step(false)
+		}
+	}
 	runtime.GC() // of what comparing left
 	fastest, warm := 0.0, w.warm != nil
 	if warm {
