@@ -14,6 +14,13 @@ const (
 	mergeGroup  = 64      // pieces that are put together at once
 )
 
+var (
+	reduce      = typed("reduce_", allTypes)
+	merge       = typed("merge_", []backend.DType{backend.Float64, backend.Int64})
+	reduceIndex = typed("reduce_index_", allTypes)
+	cumsum      = typed("cumsum_", allTypes)
+)
+
 // piecesOf returns in how many pieces each of so many results is gathered from count
 // elements. It depends on the geometry alone.
 func piecesOf(results, count int) int {
@@ -65,7 +72,7 @@ func (be *Backend) Reduce(dst, x backend.Array, op backend.ReduceOp, g backend.R
 		param(&p, int64(pieces))
 		param(&p, int64(results))
 		param(&p, flag(run))
-		be.each("reduce_"+suffix(x.DType()), results*pieces, &p)
+		be.each(reduce[x.DType()], results*pieces, &p)
 		be.merge(acc, gathered, op, pieces, results, func(acc pointer) { be.finish(dst, acc, gathered) })
 	})
 }
@@ -85,7 +92,7 @@ func (be *Backend) merge(acc pointer, t backend.DType, op backend.ReduceOp, piec
 		param(&p, int64(pieces))
 		param(&p, int64(mergeGroup))
 		param(&p, int64(results))
-		be.each("merge_"+suffix(t), results*left, &p)
+		be.each(merge[t], results*left, &p)
 		be.merge(to, t, op, left, results, f)
 	})
 }
@@ -96,10 +103,7 @@ func (be *Backend) finish(dst backend.Array, acc pointer, t backend.DType) {
 		be.copy(address(dst), acc, 8*dst.Len)
 		return
 	}
-	var p params
-	param(&p, address(dst))
-	param(&p, acc)
-	be.each("copy_"+suffix(t)+"_"+suffix(dst.DType()), dst.Len, &p)
+	be.convert(address(dst), acc, dst.DType(), t, dst.Len)
 }
 
 // ReduceIndex finds the maximum (or minimum) along N and its first position.
@@ -120,7 +124,7 @@ func (be *Backend) ReduceIndex(values, indices, x backend.Array, min bool, g bac
 		param(&p, int64(columns))
 		param(&p, int64(count))
 		param(&p, int64(pieces))
-		be.each("reduce_index_"+suffix(x.DType()), columns*pieces, &p)
+		be.each(reduceIndex[x.DType()], columns*pieces, &p)
 	}
 	var down func(among pointer, count int)
 	down = func(among pointer, count int) {
@@ -148,5 +152,5 @@ func (be *Backend) Cumsum(dst, x backend.Array, reverse bool, g backend.DimGeom)
 	param(&p, flag(reverse))
 	param(&p, int64(g.N))
 	param(&p, int64(g.Inner))
-	be.each("cumsum_"+suffix(x.DType()), g.Outer*g.Inner, &p)
+	be.each(cumsum[x.DType()], g.Outer*g.Inner, &p)
 }

@@ -4,7 +4,6 @@ package cuda
 
 import (
 	"math"
-	"strconv"
 
 	"github.com/wick-ml/wick/internal/backend"
 )
@@ -16,15 +15,36 @@ const (
 	nonzeros   = threads * 16 // elements of a block of count_nonzero and write_nonzero (nonzero_each)
 )
 
+// sorts are the kernels for elements that are sorted with their positions in 8 or 16
+// bytes.
+type sorts struct {
+	size   int
+	runs   kernels
+	merge  string
+	finish sized
+}
+
+func newSorts(kind string, size int, types []backend.DType) sorts {
+	return sorts{size, typed("sort_runs_"+kind+"_", types), single("sort_merge_" + kind), forSizes("sort_finish_" + kind + "_")}
+}
+
+var (
+	shortSorts   = newSorts("short", 8, []backend.DType{backend.Float32, backend.BFloat16, backend.Float16, backend.Uint8, backend.Bool})
+	wideSorts    = newSorts("wide", 16, allTypes)
+	countNonzero = typed("count_nonzero_", allTypes)
+	sumCounts    = single("sum_counts")
+	writeNonzero = typed("write_nonzero_", allTypes)
+)
+
 // Sort sorts along N, stably, NaN as the largest. It takes one launch for up to
 // sortRun elements, and three for up to sortWays times as many.
 func (be *Backend) Sort(values, indices, x backend.Array, descending bool, g backend.DimGeom) {
 	if x.Len == 0 || be.alike(func() { be.Sort(values, indices, x, descending, g) }, writes(&values), reads(&x)) {
 		return
 	}
-	kind, size := "short", 8
+	k := &shortSorts
 	if x.DType().Size() == 8 || int64(g.N) > math.MaxUint32 {
-		kind, size = "wide", 16
+		k = &wideSorts
 	}
 	runs := func(to, values, indices pointer) {
 		var p params
@@ -36,14 +56,14 @@ func (be *Backend) Sort(values, indices, x backend.Array, descending bool, g bac
 		param(&p, int64(sortRun))
 		param(&p, int64(g.N))
 		param(&p, int64(g.Inner))
-		be.each("sort_runs_"+kind+"_"+suffix(x.DType()), x.Len, &p)
+		be.each(k.runs[x.DType()], x.Len, &p)
 	}
 	if g.N <= sortRun {
 		runs(0, address(values), address(indices))
 		return
 	}
-	be.scratch(size*x.Len, func(sorted pointer) {
-		be.scratch(size*x.Len, func(other pointer) {
+	be.scratch(k.size*x.Len, func(sorted pointer) {
+		be.scratch(k.size*x.Len, func(other pointer) {
 			runs(sorted, 0, 0)
 			for run := sortRun; run < g.N; run *= sortWays {
 				var p params
@@ -52,7 +72,7 @@ func (be *Backend) Sort(values, indices, x backend.Array, descending bool, g bac
 				param(&p, int64(run))
 				param(&p, int64(sortWays))
 				param(&p, int64(g.N))
-				be.each("sort_merge_"+kind, x.Len, &p)
+				be.each(k.merge, x.Len, &p)
 				sorted, other = other, sorted
 			}
 			var p params
@@ -62,7 +82,7 @@ func (be *Backend) Sort(values, indices, x backend.Array, descending bool, g bac
 			param(&p, sorted)
 			param(&p, int64(g.N))
 			param(&p, int64(g.Inner))
-			be.each("sort_finish_"+kind+"_"+strconv.Itoa(x.DType().Size()), x.Len, &p)
+			be.each(k.finish[x.DType().Size()], x.Len, &p)
 		})
 	})
 }
@@ -81,17 +101,17 @@ func (be *Backend) Nonzero(dst, x backend.Array) int {
 	param(&p, address(counts))
 	param(&p, address(x))
 	param(&p, int64(x.Len))
-	be.launch(be.function("count_nonzero_"+suffix(x.DType())), [3]int{blocks, 1, 1}, threads, 0, &p)
+	be.launch(be.function(countNonzero[x.DType()]), [3]int{blocks, 1, 1}, threads, 0, &p)
 	p = params{}
 	param(&p, address(counts))
 	param(&p, int64(blocks))
-	be.launch(be.function("sum_counts"), [3]int{1, 1, 1}, sumThreads, 0, &p)
+	be.launch(be.function(sumCounts), [3]int{1, 1, 1}, sumThreads, 0, &p)
 	p = params{}
 	param(&p, address(dst))
 	param(&p, address(x))
 	param(&p, address(counts))
 	param(&p, int64(x.Len))
-	be.launch(be.function("write_nonzero_"+suffix(x.DType())), [3]int{blocks, 1, 1}, threads, 0, &p)
+	be.launch(be.function(writeNonzero[x.DType()]), [3]int{blocks, 1, 1}, threads, 0, &p)
 	total := []int64{0}
 	be.Read(bytesOf(total), backend.Array{Buffer: counts.Buffer, Offset: blocks, Len: 1})
 	return int(total[0])
