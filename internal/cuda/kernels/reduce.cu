@@ -1,6 +1,6 @@
 // Reductions. Elements are gathered in 8 bytes, double for floats and 64 bits for
-// integers, in several pieces for each result where there are few results; the
-// pieces are put together in a fixed order.
+// integers, in several pieces for each result where there are few results; another
+// launch puts the pieces together. The order is the same always.
 #include "common.cuh"
 
 // The operations, numbered as backend.ReduceOp.
@@ -47,39 +47,90 @@ template <class A> __device__ inline A reduce_add(int op, A acc, A v) {
 	}
 }
 
-// Element j of result r lies where reduced says of j and kept of r. Piece p of it takes the elements p, p+pieces, …; it is
-// acc[p·results + r]. Neighbouring threads take neighbouring pieces where the run is reduced, neighbouring results otherwise.
+// lanes_reduce puts together what lanes threads have, a power of 2 up to 32, or 256, which is a block.
+template <class A> __device__ inline A lanes_reduce(int op, A a, int lanes) {
+	__shared__ A parts[8];
+	if (op == R_SUM_SQUARES) op = R_SUM;
+	for (int d = lanes < 32 ? lanes / 2 : 16; d; d /= 2) a = reduce_add<A>(op, a, __shfl_xor_sync(0xffffffffu, a, d));
+	if (lanes == 256) {
+		if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = a;
+		__syncthreads();
+		a = parts[0];
+		for (int k = 1; k < 8; k++) a = reduce_add<A>(op, a, parts[k]);
+		__syncthreads();
+	}
+	return a;
+}
+
+// gather reduces a lane's share of the elements j with from ≤ j < to. Element j lies at j itself, or where the view says.
+template <int OP, class T> __device__ inline typename Gathered<T>::type gather(int op, const T *x, i64 from, i64 to, int lane, int lanes, const View &v, bool row, bool whole) {
+	typedef typename Gathered<T>::type A;
+	const int N = Packs<T>::count;
+	if (OP >= 0) op = OP;
+	A a = reduce_start<T>(op);
+	i64 packed = whole ? from + (to - from) / N * N : from, at[1];
+#pragma unroll 2
+	for (i64 j = from + lane * N; j < packed; j += lanes * N) {
+		at[0] = j;
+		if (!row) offsets<1>(v, j, at);
+		auto p = load<N>(x, at[0]);
+#pragma unroll
+		for (int k = 0; k < N; k++) a = reduce_add<A>(op, a, (A)widen(p.v[k]));
+	}
+#pragma unroll 4
+	for (i64 j = packed + lane; j < to; j += lanes) {
+		at[0] = j;
+		if (!row) offsets<1>(v, j, at);
+		a = reduce_add<A>(op, a, (A)widen(x[at[0]]));
+	}
+	return a;
+}
+
+// The types of results, numbered as backend.DType.
+enum DType { T_F32, T_F64, T_I64, T_U8, T_B8, T_BF16, T_F16 };
+template <class A> __device__ inline void store_as(void *to, i64 i, A a, i64 type) {
+	switch (type) {
+	case T_F32: ((float *)to)[i] = narrow<float>(a); break;
+	case T_F64: ((double *)to)[i] = narrow<double>(a); break;
+	case T_I64: ((i64 *)to)[i] = narrow<i64>(a); break;
+	case T_U8: ((u8 *)to)[i] = (u8)(i64)a; break;
+	case T_B8: ((b8 *)to)[i] = narrow<b8>(a); break;
+	case T_BF16: ((bf16 *)to)[i] = narrow<bf16>(a); break;
+	default: ((f16 *)to)[i] = narrow<f16>(a);
+	}
+}
+
+// Geometry is how a reduction goes; Go's reduction has the same fields. Element j of result r lies where kept says of r and
+// reduced of j, or of rows, which lie one behind the other, at r·count + j. Piece p of a result is the elements from p·share on;
+// out[r·pieces + p] is what comes of it. Neighbouring groups of lanes take neighbouring results.
+struct Geometry {
+	View kept, reduced;
+	i64 count, results, pieces, share, lanes, rows, whole, type;
+};
 #define REDUCE(t, T) \
-	extern "C" __global__ void reduce_##t(Gathered<T>::type *acc, const T *x, i64 op, View kept, View reduced, i64 count, i64 pieces, i64 results, i64 run, i64 n) { \
+	extern "C" __global__ void reduce_##t(void *out, const T *x, i64 op, Geometry g) { \
 		typedef Gathered<T>::type A; \
-		EACH(i, n) { \
-			i64 q = quotient(i, run ? pieces : results), rest = i - q * (run ? pieces : results), r = run ? q : rest, p = run ? rest : q; \
-			i64 at[1]; \
-			offsets<1>(kept, r, at); \
-			const T *from = x + at[0]; \
-			A a = reduce_start<T>((int)op); \
-			for (i64 j = p; j < count; j += pieces) { \
-				if (reduced.dims == 1) at[0] = j * reduced.strides[0][0]; \
-				else offsets<1>(reduced, j, at); \
-				a = reduce_add<A>((int)op, a, (A)widen(from[at[0]])); \
+		int lanes = (int)g.lanes, lane = (int)threadIdx.x % lanes; \
+		i64 mine = (blockIdx.x * (i64)blockDim.x + threadIdx.x) / lanes, step = (i64)gridDim.x * blockDim.x / lanes, n = g.results * g.pieces; \
+		for (i64 first = 0; first < n; first += step) { /* as often for all threads, since they wait for each other */ \
+			i64 i = first + mine, p = quotient(i, g.results), r = i - p * g.results, at[1] = {r * g.count}; \
+			A a = 0; \
+			if (i < n) { \
+				if (!g.rows) offsets<1>(g.kept, r, at); \
+				const T *from = x + at[0]; \
+				i64 begin = p * g.share, end = begin + g.share < g.count ? begin + g.share : g.count; \
+				bool whole = g.rows ? aligned<Packs<T>::count>(from) : g.whole != 0; \
+				switch (op) { \
+				case R_SUM: a = gather<R_SUM, T>(op, from, begin, end, lane, lanes, g.reduced, g.rows != 0, whole); break; \
+				case R_SUM_SQUARES: a = gather<R_SUM_SQUARES, T>(op, from, begin, end, lane, lanes, g.reduced, g.rows != 0, whole); break; \
+				default: a = gather<-1, T>((int)op, from, begin, end, lane, lanes, g.reduced, g.rows != 0, whole); \
+				} \
 			} \
-			acc[p * results + r] = a; \
+			a = lanes_reduce<A>((int)op, a, lanes); \
+			if (i < n && lane == 0) store_as(out, r * g.pieces + p, a, g.type); \
 		} \
 	}
 FOR_ALL(REDUCE)
-
-// merge puts each so many pieces together.
-#define MERGE(t, A) \
-	extern "C" __global__ void merge_##t(A *to, const A *acc, i64 op, i64 pieces, i64 group, i64 results, i64 n) { \
-		EACH(i, n) { \
-			i64 p = quotient(i, results) * group, r = i - quotient(i, results) * results; \
-			A a = acc[p * results + r]; \
-			for (i64 k = p + 1; k < p + group && k < pieces; k++) a = reduce_add<A>(op == R_SUM_SQUARES ? R_SUM : (int)op, a, acc[k * results + r]); \
-			to[i] = a; \
-		} \
-	}
-MERGE(f64, double)
-MERGE(i64, i64)
 
 __device__ inline bool comes_first(double v, i64 at, double best, i64 best_at, bool smallest) {
 	if (v == best || (v != v && best != best)) return at < best_at;
