@@ -15,6 +15,7 @@ const (
 
 var (
 	reduce      = typed("reduce_", allTypes)
+	reduceSum   = typed("reduce_sum_", allTypes)
 	reduceIndex = typed("reduce_index_", allTypes)
 	cumsum      = typed("cumsum_", allTypes)
 )
@@ -121,7 +122,11 @@ func (be *Backend) reduce(dst, x backend.Array, op backend.ReduceOp, r *reductio
 	param(&p, int64(op))
 	param(&p, *r)
 	blocks := (int(r.results*r.pieces*r.lanes) + threads - 1) / threads
-	be.launch(be.function(reduce[x.DType()]), [3]int{min(blocks, blocksPerUnit*be.units), 1, 1}, threads, 0, &p)
+	kernel := reduce[x.DType()]
+	if op == backend.ReduceSum || op == backend.ReduceSumSquares {
+		kernel = reduceSum[x.DType()]
+	}
+	be.launch(be.function(kernel), [3]int{min(blocks, blocksPerUnit*be.units), 1, 1}, threads, 0, &p)
 	if r.pieces > 1 {
 		if op == backend.ReduceSumSquares {
 			op = backend.ReduceSum

@@ -38,7 +38,6 @@ template <class T> __device__ inline typename Gathered<T>::type reduce_start(int
 template <class A> __device__ inline A reduce_add(int op, A acc, A v) {
 	switch (op) {
 	case R_SUM: return acc + v;
-	case R_SUM_SQUARES: return acc + v * v;
 	case R_PROD: return acc * v;
 	case R_MAX: return larger(acc, v);
 	case R_MIN: return smaller(acc, v);
@@ -50,7 +49,6 @@ template <class A> __device__ inline A reduce_add(int op, A acc, A v) {
 // lanes_reduce puts together what lanes threads have, a power of 2 up to 32, or 256, which is a block.
 template <class A> __device__ inline A lanes_reduce(int op, A a, int lanes) {
 	__shared__ A parts[8];
-	if (op == R_SUM_SQUARES) op = R_SUM;
 	for (int d = lanes < 32 ? lanes / 2 : 16; d; d /= 2) a = reduce_add<A>(op, a, __shfl_xor_sync(0xffffffffu, a, d));
 	if (lanes == 256) {
 		if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = a;
@@ -62,28 +60,54 @@ template <class A> __device__ inline A lanes_reduce(int op, A a, int lanes) {
 	return a;
 }
 
-// gather reduces a lane's share of the elements j with from ≤ j < to. Element j lies at j itself, or where the view says.
-template <int OP, class T> __device__ inline typename Gathered<T>::type gather(int op, const T *x, i64 from, i64 to, int lane, int lanes, const View &v, bool row, bool whole) {
-	typedef typename Gathered<T>::type A;
+// Place finds element j of what is reduced: j itself in rows, otherwise where the view says.
+struct RowPlace {
+	__device__ i64 operator()(i64 j) const { return j; }
+};
+struct ViewPlace {
+	const View &v;
+	__device__ i64 operator()(i64 j) const {
+		i64 at = 0;
+		unsigned x = (unsigned)j;
+#pragma unroll 1
+		for (unsigned d = 0; d < v.dims; d++) {
+			unsigned q = (x + __umulhi(x, v.factor[d])) >> v.shift[d];
+			at += (x - q * v.shape[d]) * v.strides[0][d];
+			x = q;
+		}
+		return at;
+	}
+};
+
+// gather reduces a lane's share of the elements j with from ≤ j < to, several at once.
+template <class T, class Place, class Add> __device__ __forceinline__ void gather(const T *x, i64 from, i64 to, int lane, int lanes, bool whole, Place place, Add add) {
 	const int N = Packs<T>::count;
-	if (OP >= 0) op = OP;
-	A a = reduce_start<T>(op);
-	i64 packed = whole ? from + (to - from) / N * N : from, at[1];
-#pragma unroll 2
-	for (i64 j = from + lane * N; j < packed; j += lanes * N) {
-		at[0] = j;
-		if (!row) offsets<1>(v, j, at);
-		auto p = load<N>(x, at[0]);
+	i64 packed = whole ? from + (to - from) / N * N : from, j = from + lane * N, step = lanes * N;
+#pragma unroll 1
+	for (; j + step < packed; j += 2 * step) {
+		auto p = load<N>(x, place(j)), q = load<N>(x, place(j + step));
 #pragma unroll
-		for (int k = 0; k < N; k++) a = reduce_add<A>(op, a, (A)widen(p.v[k]));
+		for (int k = 0; k < N; k++) add(p.v[k]);
+#pragma unroll
+		for (int k = 0; k < N; k++) add(q.v[k]);
 	}
-#pragma unroll 4
-	for (i64 j = packed + lane; j < to; j += lanes) {
-		at[0] = j;
-		if (!row) offsets<1>(v, j, at);
-		a = reduce_add<A>(op, a, (A)widen(x[at[0]]));
+	if (j < packed) {
+		auto p = load<N>(x, place(j));
+#pragma unroll
+		for (int k = 0; k < N; k++) add(p.v[k]);
 	}
-	return a;
+	j = packed + lane;
+	step = lanes;
+#pragma unroll 1
+	for (; j + 3 * step < to; j += 4 * step) {
+		T a = x[place(j)], b = x[place(j + step)], c = x[place(j + 2 * step)], d = x[place(j + 3 * step)];
+		add(a);
+		add(b);
+		add(c);
+		add(d);
+	}
+#pragma unroll 1
+	for (; j < to; j += step) add(x[place(j)]);
 }
 
 // The types of results, numbered as backend.DType.
@@ -107,28 +131,36 @@ struct Geometry {
 	View kept, reduced;
 	i64 count, results, pieces, share, lanes, rows, whole, type;
 };
+template <class T, class Add> __device__ __forceinline__ void reduce(void *out, const T *x, int op, const Geometry &g, Add add) {
+	typedef typename Gathered<T>::type A;
+	int lanes = (int)g.lanes, lane = (int)threadIdx.x & (lanes - 1);
+	i64 mine = (blockIdx.x * (i64)blockDim.x + threadIdx.x) / (unsigned)lanes, step = (i64)gridDim.x * (blockDim.x / (unsigned)lanes), n = g.results * g.pieces;
+	for (i64 first = 0; first < n; first += step) { // as often for all threads, since they wait for each other
+		i64 i = first + mine, p = quotient(i, g.results), r = i - p * g.results;
+		A a = reduce_start<T>(op);
+		if (i < n) {
+			i64 begin = p * g.share, end = begin + g.share < g.count ? begin + g.share : g.count;
+			auto take = [&](T v) { a = add(a, (A)widen(v)); };
+			if (g.rows) {
+				const T *from = x + r * g.count;
+				gather(from, begin, end, lane, lanes, aligned<Packs<T>::count>(from), RowPlace(), take);
+			} else {
+				gather(x + ViewPlace{g.kept}(r), begin, end, lane, lanes, g.whole != 0, ViewPlace{g.reduced}, take);
+			}
+		}
+		a = lanes_reduce<A>(op, a, lanes);
+		if (i < n && lane == 0) store_as(out, r * g.pieces + p, a, g.type);
+	}
+}
+// Sums, which most reductions are, have a kernel of their own.
 #define REDUCE(t, T) \
+	extern "C" __global__ void reduce_sum_##t(void *out, const T *x, i64 op, Geometry g) { \
+		typedef Gathered<T>::type A; \
+		reduce<T>(out, x, R_SUM, g, [op](A a, A v) { return a + (op == R_SUM ? v : v * v); }); \
+	} \
 	extern "C" __global__ void reduce_##t(void *out, const T *x, i64 op, Geometry g) { \
 		typedef Gathered<T>::type A; \
-		int lanes = (int)g.lanes, lane = (int)threadIdx.x % lanes; \
-		i64 mine = (blockIdx.x * (i64)blockDim.x + threadIdx.x) / lanes, step = (i64)gridDim.x * blockDim.x / lanes, n = g.results * g.pieces; \
-		for (i64 first = 0; first < n; first += step) { /* as often for all threads, since they wait for each other */ \
-			i64 i = first + mine, p = quotient(i, g.results), r = i - p * g.results, at[1] = {r * g.count}; \
-			A a = 0; \
-			if (i < n) { \
-				if (!g.rows) offsets<1>(g.kept, r, at); \
-				const T *from = x + at[0]; \
-				i64 begin = p * g.share, end = begin + g.share < g.count ? begin + g.share : g.count; \
-				bool whole = g.rows ? aligned<Packs<T>::count>(from) : g.whole != 0; \
-				switch (op) { \
-				case R_SUM: a = gather<R_SUM, T>(op, from, begin, end, lane, lanes, g.reduced, g.rows != 0, whole); break; \
-				case R_SUM_SQUARES: a = gather<R_SUM_SQUARES, T>(op, from, begin, end, lane, lanes, g.reduced, g.rows != 0, whole); break; \
-				default: a = gather<-1, T>((int)op, from, begin, end, lane, lanes, g.reduced, g.rows != 0, whole); \
-				} \
-			} \
-			a = lanes_reduce<A>((int)op, a, lanes); \
-			if (i < n && lane == 0) store_as(out, r * g.pieces + p, a, g.type); \
-		} \
+		reduce<T>(out, x, (int)op, g, [op](A a, A v) { return reduce_add<A>((int)op, a, v); }); \
 	}
 FOR_ALL(REDUCE)
 
