@@ -53,9 +53,14 @@ func (be *Backend) broadcast(name, suffix string, dst backend.Array, sources []b
 		return
 	}
 	var p params
-	param(&p, address(dst))
-	for _, s := range sources {
-		param(&p, address(s))
+	if shape == nil {
+		done := be.elementwise(&p, dst, sources...)
+		defer done()
+	} else {
+		param(&p, address(dst))
+		for _, s := range sources {
+			param(&p, reading(s))
+		}
 	}
 	if more != nil {
 		more(&p)
@@ -77,8 +82,8 @@ func (be *Backend) BinaryScalar(dst, a backend.Array, s float64, swapped bool, o
 		name = "compare_scalar_"
 	}
 	var p params
-	param(&p, address(dst))
-	param(&p, address(a))
+	done := be.elementwise(&p, dst, a)
+	defer done()
 	param(&p, s)
 	param(&p, flag(swapped))
 	param(&p, int64(op))

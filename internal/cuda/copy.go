@@ -13,13 +13,15 @@ func (be *Backend) Write(dst backend.Array, src []byte) { be.upload(address(dst)
 
 // Copy copies src to dst and converts the type.
 func (be *Backend) Copy(dst, src backend.Array) {
+	var p params
+	to, from, done := be.places(dst, src)
+	defer done()
 	if dst.DType() == src.DType() {
-		be.copy(address(dst), address(src), dst.Len*dst.DType().Size())
+		be.copy(to, from[0], dst.Len*dst.DType().Size())
 		return
 	}
-	var p params
-	param(&p, address(dst))
-	param(&p, address(src))
+	param(&p, to)
+	param(&p, from[0])
 	be.each("copy_"+suffix(src.DType())+"_"+suffix(dst.DType()), dst.Len, &p)
 }
 
@@ -54,7 +56,7 @@ func (be *Backend) strided(name string, dst, src, viewed backend.Array, g backen
 		return
 	}
 	size := dst.DType().Size()
-	to, from := address(dst), address(src)
+	to, from := address(dst), reading(src)
 	if viewed == src {
 		from += pointer(g.Offset * size)
 	} else {

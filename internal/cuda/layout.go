@@ -37,6 +37,15 @@ type forms struct {
 	blocks  int
 }
 
+// layouts says which convolutions work channels last.
+type layouts int8
+
+const (
+	byRule     layouts = iota
+	everywhere         // all of them, and all other methods that know channels last
+	nowhere
+)
+
 // of returns an array's buffer. Every use of its memory begins here.
 func of(a backend.Array) *buffer { return a.Buffer.(*buffer) }
 
@@ -194,14 +203,14 @@ func (be *Backend) renew() { be.epoch.Add(1) }
 // sources of the same length, works: that of the first that was written channels
 // last, or row-major if one of the arrays is a window.
 func common(dst backend.Array, sources ...backend.Array) (l layout) {
-	if dst.Len == 0 || !whole(dst) {
+	if dst.Len == 0 || !whole(dst) || !dst.DType().IsFloat() {
 		return layout{}
 	}
 	for _, a := range sources {
 		if a.None() {
 			continue
 		}
-		if a.Len != dst.Len || !whole(a) {
+		if !a.DType().IsFloat() || a.Len != dst.Len || !whole(a) {
 			return layout{}
 		}
 		if l == (layout{}) {
@@ -209,6 +218,32 @@ func common(dst backend.Array, sources ...backend.Array) (l layout) {
 		}
 	}
 	return l
+}
+
+// places are where the arrays of a method without regard for places lie: dst, which
+// it makes of sources of the same length. It calls done when it has put what writes
+// into the stream.
+func (be *Backend) places(dst backend.Array, sources ...backend.Array) (to pointer, from []pointer, done func()) {
+	l := common(dst, sources...)
+	var t temporaries
+	for _, a := range sources { // before dst, which may be one of them
+		from = append(from, be.readAs(&t, a, l))
+	}
+	to, written := be.writeAs(&t, dst, l)
+	return to, from, func() {
+		written()
+		be.release(&t)
+	}
+}
+
+// elementwise begins the parameters of a kernel with the places of such arrays.
+func (be *Backend) elementwise(p *params, dst backend.Array, sources ...backend.Array) (done func()) {
+	to, from, done := be.places(dst, sources...)
+	param(p, to)
+	for _, at := range from {
+		param(p, at)
+	}
+	return done
 }
 
 // toLast and toRows convert between the forms.

@@ -34,7 +34,7 @@ func (be *Backend) pooling(g backend.PoolGeom, arrays ...backend.Array) *pooling
 			break
 		}
 	}
-	if be.everywhere && !last {
+	if be.layouts == everywhere && !last {
 		l, last = layout{n: 1, c: g.Planes}, true
 		if g.Planes%8 == 0 {
 			l = layout{n: g.Planes / 8, c: 8}

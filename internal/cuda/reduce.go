@@ -24,16 +24,30 @@ func (be *Backend) Reduce(dst, x backend.Array, op backend.ReduceOp, g backend.R
 	if dst.Len == 0 {
 		return
 	}
+	var t temporaries
+	defer be.release(&t)
+	lie, nearest := contiguous(g.Shape), len(g.Shape)
+	var from pointer
+	// Images, as a convolution's result is of them, may lie channels last.
+	if l := written(x); l != (layout{}) && len(g.Shape) > 2 && g.Shape[0] == l.n && g.Shape[1] == l.c && count(g.Shape[2:]) == l.inner {
+		from = be.readAs(&t, x, l)
+		for d := 2; d < len(g.Shape); d++ {
+			lie[d] *= l.c
+		}
+		lie[1], nearest = 1, 2
+	} else {
+		from = reading(x)
+	}
 	// Neighbouring dimensions that are both kept or both reduced are one.
 	var shape, strides [2][]int
 	run := false
-	for d, stride := range contiguous(g.Shape) {
+	for d, stride := range lie {
 		k := 0
 		if g.Reduce[d] {
 			k = 1
 		}
 		shape[k], strides[k] = append(shape[k], g.Shape[d]), append(strides[k], stride)
-		if g.Shape[d] != 1 {
+		if g.Shape[d] != 1 && d < nearest {
 			run = g.Reduce[d]
 		}
 	}
@@ -52,7 +66,7 @@ func (be *Backend) Reduce(dst, x backend.Array, op backend.ReduceOp, g backend.R
 	be.scratch(8*results*pieces, func(acc pointer) {
 		var p params
 		param(&p, acc)
-		param(&p, address(x))
+		param(&p, from)
 		param(&p, int64(op))
 		param(&p, kept)
 		param(&p, reduced)
@@ -108,7 +122,7 @@ func (be *Backend) ReduceIndex(values, indices, x backend.Array, min bool, g bac
 		param(&p, to)
 		param(&p, among)
 		param(&p, values)
-		param(&p, address(x))
+		param(&p, reading(x))
 		param(&p, flag(min))
 		param(&p, int64(g.N))
 		param(&p, int64(g.Inner))

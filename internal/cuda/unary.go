@@ -11,8 +11,8 @@ import (
 // Unary computes dst = op(x).
 func (be *Backend) Unary(dst, x backend.Array, op backend.UnaryOp, u backend.UnaryParams) {
 	var p params
-	param(&p, address(dst))
-	param(&p, address(x))
+	done := be.elementwise(&p, dst, x)
+	defer done()
 	t := x.DType()
 	switch {
 	case op == backend.IsNaN, op == backend.IsInf, op == backend.IsFinite, op == backend.Not:
@@ -63,9 +63,8 @@ func (be *Backend) UnaryGrad(dx, dy, x, y backend.Array, op backend.UnaryOp, u b
 		return
 	}
 	var p params
-	param(&p, address(dx))
-	param(&p, address(dy))
-	param(&p, address(from))
+	done := be.elementwise(&p, dx, dy, from)
+	defer done()
 	if op == backend.ReLU {
 		be.each("relu_grad_"+suffix(dx.DType()), dx.Len, &p)
 		return
