@@ -3,6 +3,7 @@ package tensor
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/wick-ml/wick/internal/backend"
 	"github.com/wick-ml/wick/internal/cpu"
@@ -17,6 +18,7 @@ type Device struct {
 	precision Precision
 
 	algorithms backend.Algorithms
+	recorder   atomic.Pointer[recorder] // of a step that is rehearsed or captured
 }
 
 // CPU is the machine's processors and memory. New tensors are made there.

@@ -129,6 +129,7 @@ type storage struct {
 	scopes []*Scope
 
 	released atomic.Bool
+	held     bool // by a captured step: it is not released
 	walkRefs int  // how often a Backward walk holds it
 	walkOwns bool // made by a Backward walk for itself
 }
@@ -182,7 +183,7 @@ func (s *storage) belongs(sc *Scope) bool {
 
 // release gives the memory back. Later calls do nothing.
 func (s *storage) release() {
-	if s.released.CompareAndSwap(false, true) {
+	if !s.held && s.released.CompareAndSwap(false, true) {
 		s.device.backend.Free(s.buffer)
 	}
 }
@@ -272,7 +273,12 @@ func (x *Tensor) alias(shape Shape, offset int) *Tensor {
 func (x *Tensor) bare() *Tensor { return x.alias(x.shape, 0) }
 
 // wrote notes that x was changed in place.
-func (x *Tensor) wrote() { x.storage.version.Add(1) }
+func (x *Tensor) wrote() {
+	x.storage.version.Add(1)
+	if r := x.storage.device.recorder.Load(); r != nil {
+		r.writes(x.storage)
+	}
+}
 
 // changed is wrote for an operation that is not recorded and read y, or nil,
 // besides.
@@ -592,6 +598,9 @@ func (x *Tensor) SetData(src *Tensor) {
 	src.check("SetData")
 	if !x.IsLeaf() || !src.IsLeaf() {
 		fail("SetData", "both tensors must be leaves; Detach gives one")
+	}
+	if c, ok := x.be().(backend.Capturer); ok && x.storage != src.storage {
+		c.Abandon(x.storage.buffer)
 	}
 	x.storage, x.offset, x.shape = src.storage, src.offset, src.shape
 }

@@ -313,10 +313,21 @@ const (
 // counters Offset … Offset + (n+3)/4 - 1 at most: element i is made from word
 // i%4 of the block with counter Offset + i/4, and where 32 bits are too few also
 // from the same word of the block that has 1 in the counter's upper half.
+//
+// Renew, which may be nil, gives Seed and Offset anew when the draw is part of a
+// Graph that is launched again.
 type Random struct {
 	Kind         RandomKind
 	A, B         float64
 	Seed, Offset uint64
+	Renew        func() (seed, offset uint64)
+}
+
+// Renewal is for an optimizer's step that is part of a Graph. Both functions may be
+// nil: the numbers then stay as they were captured.
+type Renewal[P any] struct {
+	Renew func() P    // gives the numbers of the step that is made now; each call is a step
+	Fits  func() bool // reports whether the step would be made with the same arrays; it changes nothing
 }
 
 // SGDParams are the numbers of a step of stochastic gradient descent, as
@@ -324,6 +335,7 @@ type Random struct {
 type SGDParams struct {
 	LR, Momentum, Dampening, WeightDecay float64
 	Nesterov, Maximize, First            bool
+	Renewal[SGDParams]
 }
 
 // AdamParams are the numbers of a step of Adam or AdamW, as torch.optim takes
@@ -332,12 +344,14 @@ type AdamParams struct {
 	LR, Beta1, Beta2, Eps, WeightDecay float64
 	Step                               int
 	Decoupled, Maximize                bool
+	Renewal[AdamParams]
 }
 
 // RMSpropParams are the numbers of a step of RMSprop, as torch.optim takes them.
 type RMSpropParams struct {
 	LR, Alpha, Eps, WeightDecay, Momentum float64
 	Centered, Maximize                    bool
+	Renewal[RMSpropParams]
 }
 
 // AdagradParams are the numbers of a step of Adagrad, as torch.optim takes
@@ -346,6 +360,7 @@ type AdagradParams struct {
 	LR, LRDecay, WeightDecay, Eps float64
 	Step                          int
 	Maximize                      bool
+	Renewal[AdagradParams]
 }
 
 // Backend computes. See the package comment for what holds for every method.

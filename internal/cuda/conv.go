@@ -323,6 +323,8 @@ func (be *Backend) convolve(p pass, x, w, y, bias backend.Array, exact bool, g b
 		be.convolveCovered(p, x, w, y, exact, g, part)
 		return after
 	}
+	be.computes()
+	from := be.lend()
 	relu := g.ReLU
 	g.ReLU = false
 	k := convolutionKey{g: g, dtype: x.DType(), pass: p, exact: exact && x.DType() == backend.Float32, Algorithms: be.algorithms}
@@ -361,8 +363,8 @@ func (be *Backend) convolve(p pass, x, w, y, bias backend.Array, exact bool, g b
 	c := be.convolutionOf(k, places[0], places[1], places[2])
 	space := pointer(0)
 	if c.workspace > 0 {
-		space = be.pool.Get(int(c.workspace))
-		defer be.pool.Put(space, int(c.workspace))
+		space = from.Get(int(c.workspace))
+		defer from.Put(space, int(c.workspace))
 	}
 	if fused := after && !bias.None() && bias.DType() == y.DType() && c.algorithm == implicitPrecomputedGEMM && !c.apart; fused {
 		activation := be.identity

@@ -47,6 +47,7 @@ type Backend struct {
 	transposed atomic.Int64  // conversions between row-major and channels last so far, which tests count
 	layouts    layouts       // which tests set
 	faults     faults
+	uploads    sync.RWMutex // held for reading by what sends numbers to the device beside the stream, for writing by a capture
 
 	mu        sync.RWMutex
 	functions map[string]cu.Function
@@ -80,6 +81,14 @@ func (be *Backend) take(n int) pointer {
 		if p, ok := be.alloc(n); ok {
 			return p
 		}
+		if r := be.recorder.Load(); r != nil && r.graph != nil {
+			if r == be.recording() {
+				break // a step that is captured cannot wait
+			}
+			for be.recorder.Load() == r {
+				time.Sleep(time.Millisecond)
+			}
+		}
 		if try > 0 {
 			runtime.GC()
 			time.Sleep(10 * time.Millisecond) // cleanups run in goroutines of their own, some time after
@@ -94,11 +103,12 @@ func (be *Backend) take(n int) pointer {
 // buffer is the device's backend.Buffer.
 type buffer struct {
 	be      *Backend
-	pool    *mem.Pool[pointer]
+	pool    backing
 	dtype   backend.DType
 	n       int
 	memory  pointer // row-major
 	cleanup runtime.Cleanup
+	graphs  []*graph // that use the buffer and did not make it
 	forms
 }
 
@@ -109,7 +119,7 @@ func (b *buffer) bytes() int { return b.n * b.dtype.Size() }
 
 // lost is a block whose buffer the garbage collector took.
 type lost struct {
-	pool  *mem.Pool[pointer]
+	pool  backing
 	p     pointer
 	bytes int
 }
@@ -117,12 +127,12 @@ type lost struct {
 // NewBuffer returns a buffer of n elements. It takes its memory at once, so that
 // the operation that needs it is the one that hears of it when there is no room.
 func (be *Backend) NewBuffer(t backend.DType, n int) backend.Buffer {
-	b := &buffer{be: be, pool: be.pool, dtype: t, n: n}
+	b := &buffer{be: be, pool: be.lend(), dtype: t, n: n}
 	if n > 0 {
-		b.memory = be.pool.Get(b.bytes())
+		b.memory = b.pool.Get(b.bytes())
 		// The block goes back to the pool, not to the driver, which no finalizer may call. All work is in one stream,
 		// so whoever gets it next uses it later.
-		b.cleanup = runtime.AddCleanup(b, func(l lost) { l.pool.Put(l.p, l.bytes) }, lost{be.pool, b.memory, b.bytes()})
+		b.cleanup = runtime.AddCleanup(b, func(l lost) { l.pool.Put(l.p, l.bytes) }, lost{b.pool, b.memory, b.bytes()})
 	}
 	return b
 }
@@ -147,8 +157,9 @@ func (be *Backend) SetAlgorithms(a backend.Algorithms) { be.algorithms = a }
 
 // scratch lends n bytes of the device's memory to f.
 func (be *Backend) scratch(n int, f func(p pointer)) {
-	p := be.pool.Get(n)
-	defer be.pool.Put(p, n)
+	from := be.lend()
+	p := from.Get(n)
+	defer from.Put(p, n)
 	f(p)
 }
 

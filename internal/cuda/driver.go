@@ -58,6 +58,7 @@ import "C"
 import (
 	"fmt"
 	"runtime"
+	"sync/atomic"
 	"unsafe"
 
 	"gorgonia.org/cu"
@@ -104,6 +105,9 @@ type device struct {
 	stream  cu.Stream
 	module  cu.Module
 	units   int // multiprocessors
+	major   int // of the compute capability
+
+	recorder atomic.Pointer[recorder]
 }
 
 func (d *device) c() C.CUcontext { return *(*C.CUcontext)(unsafe.Pointer(&d.context)) }
@@ -145,6 +149,9 @@ func openDevice(index int) (*device, error) {
 		return nil, fmt.Errorf("cuDeviceGetName: %w", err)
 	}
 	if d.units, err = dev.Attribute(cu.MultiprocessorCount); err != nil {
+		return nil, fmt.Errorf("cuDeviceGetAttribute: %w", err)
+	}
+	if d.major, err = dev.Attribute(cu.ComputeCapabilityMajor); err != nil {
 		return nil, fmt.Errorf("cuDeviceGetAttribute: %w", err)
 	}
 	if d.context, err = dev.RetainPrimaryCtx(); err != nil {
@@ -193,6 +200,13 @@ func (d *device) memory() (free, total int64) {
 
 // upload copies bytes to the device. They may be changed when it returns.
 func (d *device) upload(to pointer, from []byte) {
+	d.cannotCapture("takes numbers from the host's memory")
+	d.send(to, from)
+}
+
+// send is upload for what is no part of a step.
+func (d *device) send(to pointer, from []byte) {
+	d.computes()
 	if len(from) > 0 {
 		check("cuMemcpyHtoDAsync", C.wick_upload(d.c(), C.CUdeviceptr(to), unsafe.Pointer(&from[0]), C.size_t(len(from)), d.s()))
 	}
@@ -215,6 +229,7 @@ func (d *device) download(to unsafe.Pointer, from pointer, n int, told unsafe.Po
 // copy copies n bytes on the device.
 func (d *device) copy(to, from pointer, n int) {
 	if n > 0 {
+		d.computes()
 		check("cuMemcpyDtoDAsync", C.wick_copy(d.c(), C.CUdeviceptr(to), C.CUdeviceptr(from), C.size_t(n), d.s()))
 	}
 }
@@ -222,6 +237,7 @@ func (d *device) copy(to, from pointer, n int) {
 // set sets n bytes on the device.
 func (d *device) set(to pointer, v byte, n int) {
 	if n > 0 {
+		d.computes()
 		check("cuMemsetD8Async", C.wick_set(d.c(), C.CUdeviceptr(to), C.uchar(v), C.size_t(n), d.s()))
 	}
 }
@@ -247,6 +263,7 @@ func param[T any](p *params, v T) {
 
 // launch puts a kernel into the stream: grid blocks of threads threads.
 func (d *device) launch(f cu.Function, grid [3]int, threads, shared int, p *params) {
+	d.computes()
 	check("cuLaunchKernel", C.wick_launch(d.c(), *(*C.CUfunction)(unsafe.Pointer(&f)), C.uint(grid[0]), C.uint(grid[1]), C.uint(grid[2]), C.uint(threads),
 		C.uint(shared), d.s(), (*C.uint64_t)(unsafe.Pointer(&p.words[0])), &p.at[0], C.int(p.n)))
 }

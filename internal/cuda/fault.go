@@ -78,6 +78,8 @@ func (be *Backend) Read(dst []byte, src backend.Array) {
 	if len(dst) == 0 {
 		return
 	}
+	be.computes()
+	be.cannotCapture("waits for the device")
 	f := &be.faults
 	a := f.answer(be.device)
 	to := unsafe.Pointer(&dst[0])

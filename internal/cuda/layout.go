@@ -47,7 +47,13 @@ const (
 )
 
 // of returns an array's buffer. Every use of its memory begins here.
-func of(a backend.Array) *buffer { return a.Buffer.(*buffer) }
+func of(a backend.Array) *buffer {
+	b := a.Buffer.(*buffer)
+	if g := b.be.capturing(); g != nil {
+		g.touch(b)
+	}
+	return b
+}
 
 // whole says that an array is all of its buffer, so that it may lie channels last.
 func whole(a backend.Array) bool { return a.Offset == 0 && a.Len == of(a).n }
@@ -108,6 +114,7 @@ func (b *buffer) giveBack() {
 		return
 	}
 	b.cleanup.Stop()
+	b.abandon()
 	if b.blocks == 2 {
 		b.second.Stop()
 	}
@@ -174,12 +181,14 @@ func (b *buffer) needLast(l layout) pointer {
 }
 
 // writeAs is where a method writes an array in a layout, all of it. It calls done
-// when it has put what writes into the stream: a window is then converted.
+// when it has put what writes into the stream: a window is then converted, and so is
+// what a captured step did not make, since what is written to that between the
+// launches is row-major.
 func (be *Backend) writeAs(t *temporaries, a backend.Array, l layout) (p pointer, done func()) {
 	if a.None() || a.Len == 0 || l.plain() {
 		return address(a), func() {}
 	}
-	if !whole(a) {
+	if g := be.capturing(); !whole(a) || g != nil && g.outside[of(a)] {
 		p = address(be.temporary(t, a.DType(), a.Len))
 		return p, func() { be.toRows(address(a), p, a.DType(), l) }
 	}
@@ -255,8 +264,9 @@ func (be *Backend) toRows(to, from pointer, t backend.DType, l layout) {
 	be.transpose(to, from, t.Size(), l.n, l.inner, l.c)
 }
 
-// few is up to how many rows or columns a thread moves at once in a transposition.
-const few = 8
+// few is up to how many rows or columns lie in a tile of a transposition as a whole
+// (MOST_FEW of kernels/layout.cu).
+const few = 16
 
 // transpose transposes a batch of matrices of rows×cols elements of size bytes.
 func (be *Backend) transpose(to, from pointer, size, batch, rows, cols int) {
@@ -267,19 +277,22 @@ func (be *Backend) transpose(to, from pointer, size, batch, rows, cols int) {
 	var p params
 	param(&p, to)
 	param(&p, from)
-	if min(rows, cols) <= few {
-		param(&p, int64(rows))
-		param(&p, int64(cols))
-		param(&p, newDivisor(max(rows, cols)))
-		be.each("transpose_few_"+strconv.Itoa(size), batch*max(rows, cols), &p)
+	aligned := to%16 == 0 && from%16 == 0
+	if most := max(rows, cols); min(rows, cols) <= few {
+		const across = 256 // ACROSS of kernels/layout.cu
+		param(&p, int64(batch))
+		param(&p, int64(most))
+		param(&p, int64(min(rows, cols)))
+		param(&p, flag(rows <= cols))
+		param(&p, flag(aligned && most*size%16 == 0))
+		be.launch(be.function("transpose_few_"+strconv.Itoa(size)), [3]int{min(batch*((most+across-1)/across), blocksPerUnit*be.units), 1, 1}, threads, 0, &p)
 		return
 	}
 	const tile = 64 // TILE of kernels/layout.cu
-	wide := rows*size%16 == 0 && cols*size%16 == 0 && to%16 == 0 && from%16 == 0
 	param(&p, int64(batch))
 	param(&p, int64(rows))
 	param(&p, int64(cols))
-	param(&p, flag(wide))
+	param(&p, flag(aligned && rows*size%16 == 0 && cols*size%16 == 0))
 	tiles := batch * ((rows + tile - 1) / tile) * ((cols + tile - 1) / tile)
 	be.launch(be.function("transpose_"+strconv.Itoa(size)), [3]int{min(tiles, blocksPerUnit*be.units), 1, 1}, threads, 0, &p)
 }

@@ -80,7 +80,7 @@ func (be *Backend) lay(a backend.Array, l layout) {
 // are full, cut and few.
 func TestTranspose(t *testing.T) {
 	be := open(t)
-	for _, l := range []layout{{1, 1, 1}, {2, 3, 5}, {3, 16, 16}, {2, 64, 64}, {2, 72, 200}, {1, 65, 67}, {2, 130, 9}, {1, 9, 130}, {3, 8, 300}, {2, 300, 8}, {5, 16, 1}, {0, 4, 4}} {
+	for _, l := range []layout{{1, 1, 1}, {2, 3, 5}, {3, 16, 16}, {2, 64, 64}, {2, 72, 200}, {1, 65, 67}, {2, 130, 9}, {1, 9, 130}, {3, 8, 300}, {2, 300, 8}, {4, 70, 9}, {3, 512, 9}, {2, 9, 264}, {2, 16, 257}, {5, 16, 1}, {2, 17, 40}, {0, 4, 4}} {
 		n := l.n * l.c * l.inner
 		for _, size := range []int{2, 4, 8} {
 			b, want, got := make([]byte, n*size), make([]byte, n*size), make([]byte, n*size)

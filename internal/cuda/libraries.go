@@ -45,6 +45,7 @@ type libraries struct {
 	sync.Mutex
 	dnn          *cudnn.Context
 	blas         unsafe.Pointer
+	blasReady    bool // it has its workspace
 	convolutions map[convolutionKey]*convolution
 
 	identity, relu *cudnn.Activation

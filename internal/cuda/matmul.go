@@ -6,6 +6,7 @@ package cuda
 #include <cuda.h>
 
 typedef struct cublasContext *cublasHandle_t;
+int cublasSetWorkspace_v2(cublasHandle_t, void *, size_t);
 int cublasGemmStridedBatchedEx(cublasHandle_t, int opA, int opB, int m, int n, int k, const void *alpha, const void *A, int typeA, int lda, long long strideA,
 	const void *B, int typeB, int ldb, long long strideB, const void *beta, void *C, int typeC, int ldc, long long strideC, int count, int compute, int algorithm);
 
@@ -19,6 +20,10 @@ static int wick_gemm(CUcontext context, void *handle, int opA, int opB, int m, i
 	if (r) return 13; // execution failed
 	return cublasGemmStridedBatchedEx((cublasHandle_t)handle, opA, opB, m, n, k, wide ? (void *)&alpha : (void *)&alphaF, (void *)a, type, lda, strideA, (void *)b, type, ldb, strideB,
 		wide ? (void *)&beta : (void *)&betaF, (void *)c, type, m, (long long)m * n, count, compute, -1);
+}
+static int wick_blas_workspace(CUcontext context, void *handle, CUdeviceptr p, size_t n) {
+	if (cuCtxSetCurrent(context)) return 13;
+	return cublasSetWorkspace_v2((cublasHandle_t)handle, (void *)p, n);
 }
 */
 import "C"
@@ -35,6 +40,22 @@ const (
 // cudaType is cuBLAS's number of a type of elements (cudaDataType).
 func cudaType(t backend.DType) C.int {
 	return [...]C.int{backend.Float32: 0, backend.Float64: 1, backend.Float16: 2, backend.BFloat16: 14}[t]
+}
+
+// blasSpace gives cuBLAS a workspace of its own before the first product: with one of
+// a fixed size it takes the same algorithms each time, and allocates nothing while a
+// step is captured. The sizes are those that its documentation recommends. The
+// libraries are locked.
+func (be *Backend) blasSpace() {
+	if be.blasReady {
+		return
+	}
+	n := 4 << 20
+	if be.major >= 9 {
+		n = 32 << 20
+	}
+	checkBLAS("cublasSetWorkspace", C.wick_blas_workspace(be.c(), be.blas, C.CUdeviceptr(be.take(n)), C.size_t(n)))
+	be.blasReady = true
 }
 
 // mostMatrices is how many matrices cuBLAS takes in one call on every device.
@@ -71,9 +92,11 @@ func (be *Backend) MatMul(dst, a, b backend.Array, g backend.MatMulGeom) {
 	if g.Accumulate {
 		accumulate = 1
 	}
+	be.computes()
 	be.libraries.Lock()
 	defer be.libraries.Unlock()
 	from, with, to := reading(a), reading(b), address(dst)
+	be.blasSpace()
 	for i := 0; i < g.Batch; i += mostMatrices {
 		at := func(p pointer, stride int) C.CUdeviceptr { return C.CUdeviceptr(p + pointer(i*stride*t.Size())) }
 		checkBLAS("cublasGemmStridedBatchedEx", C.wick_gemm(be.c(), be.blas, opB, opA, cInt(g.N), cInt(g.M), cInt(g.K),

@@ -34,7 +34,7 @@ type (
 
 // SGD makes one step for all parameters.
 func (be *Backend) SGD(params, grads, momentum []backend.Array, p backend.SGDParams) {
-	be.step("sgd_", numbers(sgdFor[float32], p), numbers(sgdFor[float64], p), params, grads, momentum)
+	be.step("sgd_", numbersOf(be, sgdFor[float32], sgdFor[float64], p, p.Renewal), params, grads, momentum)
 }
 
 func sgdFor[A float32 | float64](p backend.SGDParams) sgdNumbers[A] {
@@ -44,7 +44,7 @@ func sgdFor[A float32 | float64](p backend.SGDParams) sgdNumbers[A] {
 
 // Adam makes one step.
 func (be *Backend) Adam(params, grads, m, v, maxV []backend.Array, p backend.AdamParams) {
-	be.step("adam_", numbers(adamFor[float32], p), numbers(adamFor[float64], p), params, grads, m, v, maxV)
+	be.step("adam_", numbersOf(be, adamFor[float32], adamFor[float64], p, p.Renewal), params, grads, m, v, maxV)
 }
 
 func adamFor[A float32 | float64](p backend.AdamParams) adamNumbers[A] {
@@ -69,7 +69,7 @@ func (be *Backend) RMSprop(params, grads, square, mean, momentum []backend.Array
 	if p.Momentum == 0 {
 		momentum = nil
 	}
-	be.step("rmsprop_", numbers(rmspropFor[float32], p), numbers(rmspropFor[float64], p), params, grads, square, mean, momentum)
+	be.step("rmsprop_", numbersOf(be, rmspropFor[float32], rmspropFor[float64], p, p.Renewal), params, grads, square, mean, momentum)
 }
 
 func rmspropFor[A float32 | float64](p backend.RMSpropParams) rmspropNumbers[A] {
@@ -78,7 +78,7 @@ func rmspropFor[A float32 | float64](p backend.RMSpropParams) rmspropNumbers[A] 
 
 // Adagrad makes one step.
 func (be *Backend) Adagrad(params, grads, sum []backend.Array, p backend.AdagradParams) {
-	be.step("adagrad_", numbers(adagradFor[float32], p), numbers(adagradFor[float64], p), params, grads, sum)
+	be.step("adagrad_", numbersOf(be, adagradFor[float32], adagradFor[float64], p, p.Renewal), params, grads, sum)
 }
 
 func adagradFor[A float32 | float64](p backend.AdagradParams) adagradNumbers[A] {
@@ -93,21 +93,46 @@ func direction[A float32 | float64](maximize bool) A {
 	return 1
 }
 
-// numbers returns what adds an optimizer's numbers to a kernel's parameters.
-func numbers[P, N any](f func(P) N, p P) func(*params) {
-	return func(to *params) { param(to, f(p)) }
+// numbers returns what adds an optimizer's numbers to a kernel's parameters, for
+// arithmetic of either type. The numbers of a step that is captured lie in the graph,
+// which the kernel prefers.
+type numbers struct{ single, double func(*params) }
+
+func numbersOf[P, S, D any](be *Backend, single func(P) S, double func(P) D, p P, r backend.Renewal[P]) numbers {
+	s, d := single(p), double(p)
+	var atS, atD pointer
+	if g := be.capturing(); g != nil {
+		if r.Fits != nil {
+			g.fits = append(g.fits, r.Fits)
+		}
+		if r.Renew != nil {
+			var inS *S
+			var inD *D
+			inS, atS = reserve[S](g)
+			inD, atD = reserve[D](g)
+			*inS, *inD = s, d
+			g.renew = append(g.renew, func() {
+				p := r.Renew()
+				*inS, *inD = single(p), double(p)
+			})
+		}
+	}
+	return numbers{
+		func(to *params) { param(to, s); param(to, atS) },
+		func(to *params) { param(to, d); param(to, atD) },
+	}
 }
 
 // step launches an optimizer's kernel for the arrays of lists, the first of which are
 // the parameters and gradients; empty lists are states that it does without.
-func (be *Backend) step(name string, single, double func(*params), lists ...[]backend.Array) {
+func (be *Backend) step(name string, with numbers, lists ...[]backend.Array) {
 	for i := 0; i < len(lists[0]); {
 		// Arrays of one type go together. What has several is a launch of its own.
 		t := lists[0][i].DType()
 		var all parameters
 		var longest, n int
 		for ; n < atOnce && i < len(lists[0]) && lists[0][i].DType() == t; i++ {
-			if be.stepMixed(name, single, double, lists, i) {
+			if be.stepMixed(name, with, lists, i) {
 				continue
 			}
 			for k, list := range lists {
@@ -125,9 +150,9 @@ func (be *Backend) step(name string, single, double func(*params), lists ...[]ba
 		var p params
 		param(&p, all)
 		if t == backend.Float64 {
-			double(&p)
+			with.double(&p)
 		} else {
-			single(&p)
+			with.single(&p)
 		}
 		blocks := min((longest+threads-1)/threads, blocksPerUnit*be.units)
 		be.launch(be.function(name+suffix(t)), [3]int{blocks, n, 1}, threads, 0, &p)
@@ -136,7 +161,7 @@ func (be *Backend) step(name string, single, double func(*params), lists ...[]ba
 
 // stepMixed makes the step of one parameter whose gradient or state has another
 // type, and returns false if none has.
-func (be *Backend) stepMixed(name string, single, double func(*params), lists [][]backend.Array, i int) bool {
+func (be *Backend) stepMixed(name string, with numbers, lists [][]backend.Array, i int) bool {
 	one := make([][]backend.Array, len(lists))
 	var args []argument
 	for k, list := range lists {
@@ -145,5 +170,5 @@ func (be *Backend) stepMixed(name string, single, double func(*params), lists []
 			args = append(args, argument{&one[k][0], true, k != 1})
 		}
 	}
-	return be.alike(func() { be.step(name, single, double, one...) }, args...)
+	return be.alike(func() { be.step(name, with, one...) }, args...)
 }

@@ -25,6 +25,14 @@ func (be *Backend) Random(dst backend.Array, r backend.Random) {
 	param(&p, r.Offset)
 	param(&p, flag(single))
 	param(&p, below)
+	at := pointer(0)
+	if g := be.capturing(); g != nil && r.Renew != nil {
+		var numbers *[2]uint64
+		numbers, at = reserve[[2]uint64](g)
+		*numbers = [2]uint64{r.Seed, r.Offset}
+		g.renew = append(g.renew, func() { numbers[0], numbers[1] = r.Renew() })
+	}
+	param(&p, at)
 	param(&p, int64(dst.Len))
 	be.each("random_"+suffix(dst.DType()), (dst.Len+3)/4, &p)
 }

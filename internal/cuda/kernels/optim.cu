@@ -15,7 +15,8 @@ struct Parameters {
 // lerp goes the part t of the way from a to b, exactly to b where t is 1.
 template <class A> __device__ inline A lerp_of(A a, A b, A t) { return t < (A)0.5 ? a + t * (b - a) : b - (b - a) * (1 - t); }
 
-// The numbers have the type of arithmetic and lie in Go's order.
+// The numbers have the type of arithmetic and lie in Go's order. In a graph, which is launched with the parameters that it
+// was captured with, they are where now points.
 template <class A> struct SGDNumbers { A sign, decay, lr, mu, keep; i64 momentum, first, nesterov; };
 template <class A> struct AdamNumbers { A sign, decay, shrink, size, scale, eps, beta2, new1, new2; };
 template <class A> struct RMSpropNumbers { A sign, decay, lr, alpha, fresh, eps, mu; };
@@ -27,7 +28,8 @@ template <class T, class A> __device__ inline A gradient_of(A sign, A decay, T g
 }
 
 #define OPTIM(t, T) \
-	extern "C" __global__ void sgd_##t(Parameters all, SGDNumbers<As<T>::type> p) { \
+	extern "C" __global__ void sgd_##t(Parameters all, SGDNumbers<As<T>::type> p, const SGDNumbers<As<T>::type> *now) { \
+		if (now) p = *now; \
 		typedef As<T>::type A; \
 		T *w = LIST(T, 0), *g = LIST(T, 1), *m = LIST(T, 2); \
 		EACH_ELEMENT(k) { \
@@ -40,7 +42,8 @@ template <class T, class A> __device__ inline A gradient_of(A sign, A decay, T g
 			w[k] = narrow<T>(x - p.lr * b); \
 		} \
 	} \
-	extern "C" __global__ void adam_##t(Parameters all, AdamNumbers<As<T>::type> p) { \
+	extern "C" __global__ void adam_##t(Parameters all, AdamNumbers<As<T>::type> p, const AdamNumbers<As<T>::type> *now) { \
+		if (now) p = *now; \
 		typedef As<T>::type A; \
 		T *w = LIST(T, 0), *g = LIST(T, 1), *m = LIST(T, 2), *v = LIST(T, 3), *largest = LIST(T, 4); \
 		EACH_ELEMENT(k) { \
@@ -55,7 +58,8 @@ template <class T, class A> __device__ inline A gradient_of(A sign, A decay, T g
 			w[k] = narrow<T>(p.shrink * x - p.size * first / ((A)sqrt(second) * p.scale + p.eps)); \
 		} \
 	} \
-	extern "C" __global__ void rmsprop_##t(Parameters all, RMSpropNumbers<As<T>::type> p) { \
+	extern "C" __global__ void rmsprop_##t(Parameters all, RMSpropNumbers<As<T>::type> p, const RMSpropNumbers<As<T>::type> *now) { \
+		if (now) p = *now; \
 		typedef As<T>::type A; \
 		T *w = LIST(T, 0), *g = LIST(T, 1), *s = LIST(T, 2), *c = LIST(T, 3), *m = LIST(T, 4); \
 		EACH_ELEMENT(k) { \
@@ -75,7 +79,8 @@ template <class T, class A> __device__ inline A gradient_of(A sign, A decay, T g
 			w[k] = narrow<T>(x - p.lr * d); \
 		} \
 	} \
-	extern "C" __global__ void adagrad_##t(Parameters all, AdagradNumbers<As<T>::type> p) { \
+	extern "C" __global__ void adagrad_##t(Parameters all, AdagradNumbers<As<T>::type> p, const AdagradNumbers<As<T>::type> *now) { \
+		if (now) p = *now; \
 		typedef As<T>::type A; \
 		T *w = LIST(T, 0), *g = LIST(T, 1), *s = LIST(T, 2); \
 		EACH_ELEMENT(k) { \

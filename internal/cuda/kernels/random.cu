@@ -48,10 +48,14 @@ template <> struct Drawn<f16> {
 };
 
 // The distributions, numbered as backend.RandomKind. single says that numbers have 24 bits; below is the largest that
-// Uniform gives. A thread draws a block of four, n is the number of blocks.
+// Uniform gives. In a graph seed and offset are where now points. A thread draws a block of four, n is the number of blocks.
 enum RandomKind { D_UNIFORM, D_NORMAL, D_BERNOULLI, D_INTEGERS };
 #define RANDOM(t, T) \
-	extern "C" __global__ void random_##t(T *dst, i64 kind, double a, double b, unsigned long long seed, unsigned long long offset, i64 single, double below, i64 length, i64 n) { \
+	extern "C" __global__ void random_##t(T *dst, i64 kind, double a, double b, unsigned long long seed, unsigned long long offset, i64 single, double below, const unsigned long long *now, i64 length, i64 n) { \
+		if (now) { \
+			seed = now[0]; \
+			offset = now[1]; \
+		} \
 		EACH(block, n) { \
 			unsigned w[4], w2[4] = {0, 0, 0, 0}; \
 			unsigned long long counter = offset + (unsigned long long)block; \

@@ -5,10 +5,14 @@
 #define API extern "C" __attribute__((visibility("default"))) int
 
 enum { success = 0, invalid_value = 7, not_supported = 15 };
-struct Handle { void *stream; };
+struct Handle {
+	void *stream;
+	char *space; // its own until it gets one
+	size_t room;
+};
 
 API cublasCreate_v2(Handle **h) {
-	*h = new Handle{nullptr};
+	*h = new Handle{};
 	return success;
 }
 API cublasDestroy_v2(Handle *h) {
@@ -16,7 +20,13 @@ API cublasDestroy_v2(Handle *h) {
 	return success;
 }
 API cublasSetStream_v2(Handle *h, void *stream) {
-	h->stream = stream;
+	*h = Handle{stream, nullptr, 0}; // which takes the workspace away
+	return success;
+}
+API cublasSetWorkspace_v2(Handle *h, void *p, size_t n) {
+	if (!wick_sim_inside(p, n)) return invalid_value;
+	h->space = (char *)p;
+	h->room = n;
 	return success;
 }
 API cublasSetMathMode(Handle *, int mode) { return mode & ~19 ? invalid_value : success; }
@@ -52,7 +62,11 @@ API cublasGemmStridedBatchedEx(Handle *h, int opA, int opB, int m, int n, int k,
 		!inside(C, c, m, n, ldc, strideC, count))
 		return invalid_value;
 	double al = number(alpha, wide), be = number(beta, wide);
+	if (!h->space) return not_supported; // the real one allocates, which no capture allows
+	char *space = h->space, *end = space + h->room;
+	wick_sim_inside(space, h->room);
 	std::function<void()> run = [=] {
+		*space = end[-1] = -1;
 		for (int i = 0; i < count; i++)
 			for (int y = 0; y < n; y++)
 				for (int x = 0; x < m; x++) {

@@ -4,6 +4,9 @@
 //     results that are read too early, and memory that is given back too early, show;
 //   - memory ends at a page that cannot be touched, begins with garbage (NaN as
 //     floats), and is garbage again when it is freed;
+//   - while a stream is captured, waiting for the device, memory that is given back,
+//     memory of the host that is not pinned and events are errors, which end the
+//     capture; launching a graph whose memory was given back ends the program;
 //   - copies past an allocation, double frees, calls without a current context and
 //     launches beyond a device's limits are errors, and cuMemGetInfo counts what was
 //     not freed.
@@ -27,6 +30,7 @@ extern "C" {
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -45,8 +49,8 @@ struct Work {
 struct CUstream_st {
 	int device;
 	std::deque<Work> queue;
-	bool capturing = false;
-	std::vector<std::function<void()>> captured;
+	bool capturing = false, spoiled = false; // spoiled: the capture ends with an error
+	CUgraph_st *graph = nullptr;
 };
 struct CUevent_st {
 	CUstream stream = nullptr; // where it waits to be reached
@@ -62,8 +66,14 @@ struct CUmod_st {
 	void *library;
 	std::map<std::string, CUfunc_st> functions;
 };
-struct CUgraph_st { std::vector<std::function<void()>> work; };
-struct CUgraphExec_st { std::vector<std::function<void()>> work; };
+struct CUgraph_st {
+	std::vector<std::function<void()>> work;
+	std::set<uintptr_t> memory; // allocations that the work may use
+};
+struct CUgraphExec_st {
+	CUgraph_st graph;
+	bool broken = false; // some of the memory is gone
+};
 struct Memory {
 	size_t bytes;
 	void *map;
@@ -74,6 +84,7 @@ struct Memory {
 static std::recursive_mutex lock;
 static std::map<uintptr_t, Memory> live;
 static std::vector<CUstream> streams;
+static std::set<CUgraphExec> graphs;
 static thread_local CUcontext current;
 static bool ready;
 static size_t used[64];
@@ -118,8 +129,24 @@ static void drain_all() {
 	for (auto &s : defaults) drain(&s);
 	for (auto s : streams) drain(s);
 }
+// spoils ends captures, of a stream or of all, and returns whether there were any.
+static bool spoils(CUstream only = nullptr) {
+	bool any = false;
+	for (auto s : streams)
+		if (s->capturing && (!only || s == only)) any = s->spoiled = true;
+	return any;
+}
+// uses notes that captured work may use the memory that p points to.
+static void uses(uintptr_t p) {
+	auto it = live.upper_bound(p);
+	if (it == live.begin()) return;
+	--it;
+	if (p > it->first + it->second.bytes) return;
+	for (auto s : streams)
+		if (s->capturing) s->graph->memory.insert(it->first);
+}
 static void put(CUstream s, std::function<void()> run) {
-	if (s->capturing) s->captured.push_back(std::move(run));
+	if (s->capturing) s->graph->work.push_back(std::move(run));
 	else s->queue.push_back({std::move(run)});
 }
 static CUresult reserve(size_t n, int device, uintptr_t *out) {
@@ -136,6 +163,9 @@ static CUresult reserve(size_t n, int device, uintptr_t *out) {
 static CUresult give_back(uintptr_t p, bool host) {
 	auto it = live.find(p);
 	if (it == live.end() || (it->second.device < 0) != host) return CUDA_ERROR_INVALID_VALUE;
+	if (spoils()) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+	for (auto g : graphs)
+		if (g->graph.memory.count(p)) g->broken = true;
 	drain_all(); // as cuMemFree does
 	Memory m = it->second;
 	live.erase(it);
@@ -213,6 +243,7 @@ API cuCtxGetCurrent(CUcontext *c) {
 }
 API cuCtxSynchronize() {
 	NEED_CONTEXT;
+	if (spoils()) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 	drain_all();
 	return lost ? CUDA_ERROR_ILLEGAL_ADDRESS : CUDA_SUCCESS;
 }
@@ -254,12 +285,14 @@ static CUresult copy(uintptr_t to, uintptr_t from, size_t n, bool toDevice, bool
 	Memory *d = find(to, n), *f = find(from, n);
 	if (toDevice && (!d || d->device < 0) || fromDevice && (!f || f->device < 0)) return CUDA_ERROR_INVALID_VALUE;
 	s = real(s);
+	uses(to);
+	uses(from);
 	if (!toDevice && !d) { // to memory of the host that is not pinned: the driver waits
-		if (s->capturing) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+		if (spoils(s)) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 		drain(s);
 		memcpy((void *)to, (void *)from, n);
 	} else if (!fromDevice && !f) { // from such memory: the driver takes the bytes at once
-		if (s->capturing) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+		if (spoils(s)) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 		auto bytes = std::make_shared<std::vector<char>>((char *)from, (char *)from + n);
 		put(s, [=] { memcpy((void *)to, bytes->data(), n); });
 	} else {
@@ -281,12 +314,14 @@ API cuMemcpyDtoDAsync_v2(CUdeviceptr d, CUdeviceptr f, size_t n, CUstream s) {
 }
 API cuMemcpyHtoD_v2(CUdeviceptr d, const void *h, size_t n) {
 	NEED_CONTEXT;
+	if (spoils()) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 	CUresult r = copy(d, (uintptr_t)h, n, true, false, nullptr);
 	drain_all();
 	return r;
 }
 API cuMemcpyDtoH_v2(void *h, CUdeviceptr d, size_t n) {
 	NEED_CONTEXT;
+	if (spoils()) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 	drain_all();
 	CUresult r = copy((uintptr_t)h, d, n, false, true, nullptr);
 	drain_all();
@@ -295,19 +330,21 @@ API cuMemcpyDtoH_v2(void *h, CUdeviceptr d, size_t n) {
 API cuMemsetD8Async(CUdeviceptr d, unsigned char v, size_t n, CUstream s) {
 	NEED_CONTEXT;
 	if (n && !find(d, n)) return CUDA_ERROR_INVALID_VALUE;
+	uses(d);
 	put(real(s), [=] { memset((void *)d, v, n); });
 	return CUDA_SUCCESS;
 }
 API cuMemsetD32Async(CUdeviceptr d, unsigned v, size_t n, CUstream s) {
 	NEED_CONTEXT;
 	if (n && !find(d, 4 * n)) return CUDA_ERROR_INVALID_VALUE;
+	uses(d);
 	put(real(s), [=] { for (size_t i = 0; i < n; i++) ((unsigned *)d)[i] = v; });
 	return CUDA_SUCCESS;
 }
 
 API cuStreamCreate(CUstream *s, unsigned) {
 	NEED_CONTEXT;
-	*s = new CUstream_st{current->device, {}, false, {}};
+	*s = new CUstream_st{current->device};
 	streams.push_back(*s);
 	return CUDA_SUCCESS;
 }
@@ -324,29 +361,35 @@ API cuStreamDestroy_v2(CUstream s) {
 }
 API cuStreamSynchronize(CUstream s) {
 	NEED_CONTEXT;
-	if (real(s)->capturing) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+	if (spoils(real(s))) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 	drain(real(s));
 	return lost ? CUDA_ERROR_ILLEGAL_ADDRESS : CUDA_SUCCESS;
 }
 API cuStreamWaitEvent(CUstream s, CUevent e, unsigned) {
 	NEED_CONTEXT;
 	CUstream from = e->stream;
+	if (spoils(real(s))) return CUDA_ERROR_STREAM_CAPTURE_ISOLATION;
 	if (from && from != real(s)) put(real(s), [=] { if (e->stream == from) drain(from, e); });
 	return CUDA_SUCCESS;
 }
-API cuStreamBeginCapture_v2(CUstream s, CUstreamCaptureMode) {
+API cuStreamBeginCapture_v2(CUstream s, CUstreamCaptureMode mode) {
 	NEED_CONTEXT;
+	// In the other modes, what other threads do is forbidden too, and memory cannot be had.
+	if (mode != CU_STREAM_CAPTURE_MODE_RELAXED) return CUDA_ERROR_NOT_SUPPORTED;
 	if (!s || s->capturing) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 	s->capturing = true;
+	s->spoiled = false;
+	s->graph = new CUgraph_st;
 	return CUDA_SUCCESS;
 }
 API cuStreamEndCapture(CUstream s, CUgraph *g) {
 	NEED_CONTEXT;
 	if (!s->capturing) return CUDA_ERROR_ILLEGAL_STATE;
 	s->capturing = false;
-	*g = new CUgraph_st{std::move(s->captured)};
-	s->captured.clear();
-	return CUDA_SUCCESS;
+	*g = s->spoiled ? nullptr : s->graph;
+	if (s->spoiled) delete s->graph;
+	s->graph = nullptr;
+	return s->spoiled ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED : CUDA_SUCCESS;
 }
 API cuStreamIsCapturing(CUstream s, CUstreamCaptureStatus *c) {
 	NEED_CONTEXT;
@@ -355,12 +398,18 @@ API cuStreamIsCapturing(CUstream s, CUstreamCaptureStatus *c) {
 }
 API cuGraphInstantiateWithFlags(CUgraphExec *e, CUgraph g, unsigned long long) {
 	NEED_CONTEXT;
-	*e = new CUgraphExec_st{g->work};
+	graphs.insert(*e = new CUgraphExec_st{*g});
 	return CUDA_SUCCESS;
 }
 API cuGraphLaunch(CUgraphExec e, CUstream s) {
 	NEED_CONTEXT;
-	for (auto &w : e->work) put(real(s), w);
+	if (spoils(real(s))) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+	if (!graphs.count(e)) return CUDA_ERROR_INVALID_VALUE;
+	if (e->broken) {
+		fprintf(stderr, "simulated driver: a graph is launched whose memory was given back\n");
+		abort();
+	}
+	for (auto &w : e->graph.work) put(real(s), w);
 	return CUDA_SUCCESS;
 }
 API cuGraphDestroy(CUgraph g) {
@@ -369,8 +418,8 @@ API cuGraphDestroy(CUgraph g) {
 }
 API cuGraphExecDestroy(CUgraphExec e) {
 	LOCKED;
-	drain_all();
-	delete e;
+	if (!graphs.erase(e)) return CUDA_ERROR_INVALID_VALUE;
+	delete e; // what was launched of it is in the stream
 	return CUDA_SUCCESS;
 }
 API cuEventCreate(CUevent *e, unsigned) {
@@ -387,7 +436,7 @@ API cuEventDestroy_v2(CUevent e) {
 API cuEventRecord(CUevent e, CUstream s) {
 	NEED_CONTEXT;
 	s = real(s);
-	if (s->capturing) return CUDA_SUCCESS;
+	if (spoils(s)) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 	if (e->stream) drain(e->stream, e);
 	e->stream = s;
 	e->recorded = true;
@@ -396,6 +445,7 @@ API cuEventRecord(CUevent e, CUstream s) {
 }
 API cuEventSynchronize(CUevent e) {
 	NEED_CONTEXT;
+	if (e->stream && spoils(e->stream)) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 	if (e->stream) drain(e->stream, e);
 	return CUDA_SUCCESS;
 }
@@ -446,7 +496,11 @@ API cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned
 	NEED_CONTEXT;
 	if (!gx || !gy || !gz || !bx || !by || !bz || bx * by * bz > 1024 || gy > 65535 || gz > 65535 || bytes > 49152) return CUDA_ERROR_INVALID_VALUE;
 	auto params = std::make_shared<std::vector<std::vector<char>>>();
-	for (size_t i = 0; i < f->sizes.size(); i++) params->emplace_back((char *)p[i], (char *)p[i] + f->sizes[i]);
+	for (size_t i = 0; i < f->sizes.size(); i++) {
+		params->emplace_back((char *)p[i], (char *)p[i] + f->sizes[i]);
+		// Whatever looks like a pointer may be one.
+		for (size_t at = 0; real(s)->capturing && at + 8 <= f->sizes[i]; at += 8) uses(*(uintptr_t *)((char *)p[i] + at));
+	}
 	put(real(s), [=] {
 		long limit = env("WICK_SIM_FAIL_AFTER", -1);
 		if (limit >= 0 && ++launches > limit) lost = true;
@@ -466,5 +520,6 @@ extern "C" __attribute__((visibility("default"))) void wick_sim_put(CUstream s, 
 }
 extern "C" __attribute__((visibility("default"))) bool wick_sim_inside(const void *p, size_t n) {
 	LOCKED;
+	uses((uintptr_t)p);
 	return n == 0 || find((uintptr_t)p, n);
 }
