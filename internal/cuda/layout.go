@@ -5,7 +5,6 @@ package cuda
 import (
 	"math/bits"
 	"runtime"
-	"strconv"
 	"sync"
 
 	"github.com/wick-ml/wick/internal/backend"
@@ -264,6 +263,11 @@ func (be *Backend) toRows(to, from pointer, t backend.DType, l layout) {
 	be.transpose(to, from, t.Size(), l.n, l.inner, l.c)
 }
 
+var (
+	transposeFew   = sized{2: single("transpose_few_2"), 4: single("transpose_few_4"), 8: single("transpose_few_8")}
+	transposeTiles = sized{2: single("transpose_2"), 4: single("transpose_4"), 8: single("transpose_8")}
+)
+
 // few is up to how many rows or columns lie in a tile of a transposition as a whole
 // (MOST_FEW of kernels/layout.cu).
 const few = 16
@@ -285,7 +289,7 @@ func (be *Backend) transpose(to, from pointer, size, batch, rows, cols int) {
 		param(&p, int64(min(rows, cols)))
 		param(&p, flag(rows <= cols))
 		param(&p, flag(aligned && most*size%16 == 0))
-		be.launch(be.function("transpose_few_"+strconv.Itoa(size)), [3]int{min(batch*((most+across-1)/across), blocksPerUnit*be.units), 1, 1}, threads, 0, &p)
+		be.launch(be.function(transposeFew[size]), [3]int{min(batch*((most+across-1)/across), blocksPerUnit*be.units), 1, 1}, threads, 0, &p)
 		return
 	}
 	const tile = 64 // TILE of kernels/layout.cu
@@ -294,7 +298,7 @@ func (be *Backend) transpose(to, from pointer, size, batch, rows, cols int) {
 	param(&p, int64(cols))
 	param(&p, flag(aligned && rows*size%16 == 0 && cols*size%16 == 0))
 	tiles := batch * ((rows + tile - 1) / tile) * ((cols + tile - 1) / tile)
-	be.launch(be.function("transpose_"+strconv.Itoa(size)), [3]int{min(tiles, blocksPerUnit*be.units), 1, 1}, threads, 0, &p)
+	be.launch(be.function(transposeTiles[size]), [3]int{min(tiles, blocksPerUnit*be.units), 1, 1}, threads, 0, &p)
 }
 
 // divisor is a number that kernels divide by (struct Div in kernels/common.cuh).
@@ -387,6 +391,19 @@ func (o *over) suffix() string {
 		name += "wide_"
 	}
 	return name + suffix(o.dtype)
+}
+
+// wideTypes are those that are taken by packs.
+var wideTypes = []backend.DType{backend.Float32, backend.BFloat16, backend.Float16}
+
+// goesOver notes the kernels of names that an over launches.
+func goesOver(names ...string) {
+	for _, name := range names {
+		for _, l := range []string{"rows_", "last_"} {
+			typed(name+l, floatTypes)
+			typed(name+l+"wide_", wideTypes)
+		}
+	}
 }
 
 // lanes returns, for arrays with channels last, how many pixels a block takes at once

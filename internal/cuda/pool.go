@@ -135,3 +135,10 @@ func (be *Backend) AdaptiveAvgPool2d(dst, x backend.Array, g backend.PoolGeom) {
 func (be *Backend) AdaptiveAvgPool2dGrad(dx, dy backend.Array, g backend.PoolGeom) {
 	be.pool2dGrad("adaptive_avg_pool_grad_", dx, dy, g)
 }
+
+func init() {
+	for _, k := range []string{"max_pool_", "max_pool_places_", "max_pool_grad_", "max_pool_tiles_grad_", "avg_pool_", "avg_pool_grad_", "adaptive_avg_pool_", "adaptive_avg_pool_grad_"} {
+		typed(k, floatTypes)
+		typed(k+"wide_", wideTypes)
+	}
+}

@@ -77,7 +77,12 @@ template <class T, int V> __device__ inline void max_pool_places(int *places, co
 	EACH(i, n) {
 		int found[V];
 		find<T, V>(found, i, place(i, g.p, g.q, g.channels), x, y, g);
-		for (int k = 0; k < V; k++) places[V * i + k] = found[k];
+		enum { RUN = V < 4 ? V : 4 };
+		for (int k = 0; k < V; k += RUN) {
+			Pack<int, RUN> p;
+			for (int j = 0; j < RUN; j++) p.v[j] = found[k + j];
+			store(places, V * i + k, p);
+		}
 	}
 }
 template <class T, int V> __device__ inline void max_pool_grad(T *dx, const T *dy, const int *places, const PoolGeom &g, i64 n) {
@@ -98,8 +103,12 @@ template <class T, int V> __device__ inline void max_pool_grad(T *dx, const T *d
 				if (q >= g.q.d || q * (int)g.strideW.d != left) continue;
 				i64 window = V * at(in, p, q, g.p, g.q, g.channels);
 				Pack<T, V> d = load<V>(dy, window);
-				for (int k = 0; k < V; k++)
-					if (places[window + k] == r * g.kernelW + s) sum[k] += widen(d.v[k]);
+				enum { RUN = V < 4 ? V : 4 };
+				for (int k = 0; k < V; k += RUN) {
+					Pack<int, RUN> at = load<RUN>(places, window + k);
+					for (int j = 0; j < RUN; j++)
+						if (at.v[j] == r * g.kernelW + s) sum[k + j] += widen(d.v[k + j]);
+				}
 			}
 		}
 		Pack<T, V> to;

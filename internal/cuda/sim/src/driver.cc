@@ -10,10 +10,12 @@
 //   - copies past an allocation, double frees, calls without a current context and
 //     launches beyond a device's limits are errors, and cuMemGetInfo counts what was
 //     not freed.
-// WICK_SIM_KERNELS names the library that kernels.sh made; modules' images are not
-// read. WICK_SIM_DEVICES is the number of devices (1), WICK_SIM_MEMORY the bytes of
+// WICK_SIM_KERNELS names the library that kernels.sh made; of a module's image only
+// the names of its kernels are read. WICK_SIM_DEVICES is the number of devices (1), WICK_SIM_MEMORY the bytes of
 // each, WICK_SIM_DRIVER the driver's version (13000), WICK_SIM_FAIL_AFTER the number
-// of launches after which the device is lost, WICK_SIM_REFUSE=1 has it refuse modules.
+// of launches after which the device is lost. WICK_SIM_REFUSE=1 makes it refuse all
+// modules, and with WICK_SIM_NULL=1 nothing that is put in a stream ever runs, which
+// shows what it costs to put it there.
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -64,6 +66,7 @@ struct CUfunc_st {
 };
 struct CUmod_st {
 	void *library;
+	std::string image;
 	std::map<std::string, CUfunc_st> functions;
 };
 struct CUgraph_st {
@@ -71,7 +74,8 @@ struct CUgraph_st {
 	std::set<uintptr_t> memory; // allocations that the work may use
 };
 struct CUgraphExec_st {
-	CUgraph_st graph;
+	std::shared_ptr<std::vector<std::function<void()>>> work; // what was launched of it outlives it
+	std::set<uintptr_t> memory;
 	bool broken = false; // some of the memory is gone
 };
 struct Memory {
@@ -129,6 +133,10 @@ static void drain_all() {
 	for (auto &s : defaults) drain(&s);
 	for (auto s : streams) drain(s);
 }
+static bool null() {
+	static bool b = env("WICK_SIM_NULL", 0);
+	return b;
+}
 // spoils ends captures, of a stream or of all, and returns whether there were any.
 static bool spoils(CUstream only = nullptr) {
 	bool any = false;
@@ -146,6 +154,7 @@ static void uses(uintptr_t p) {
 		if (s->capturing) s->graph->memory.insert(it->first);
 }
 static void put(CUstream s, std::function<void()> run) {
+	if (null()) return;
 	if (s->capturing) s->graph->work.push_back(std::move(run));
 	else s->queue.push_back({std::move(run)});
 }
@@ -165,7 +174,7 @@ static CUresult give_back(uintptr_t p, bool host) {
 	if (it == live.end() || (it->second.device < 0) != host) return CUDA_ERROR_INVALID_VALUE;
 	if (spoils()) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 	for (auto g : graphs)
-		if (g->graph.memory.count(p)) g->broken = true;
+		if (g->memory.count(p)) g->broken = true;
 	drain_all(); // as cuMemFree does
 	Memory m = it->second;
 	live.erase(it);
@@ -391,6 +400,11 @@ API cuStreamEndCapture(CUstream s, CUgraph *g) {
 	s->graph = nullptr;
 	return s->spoiled ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED : CUDA_SUCCESS;
 }
+API cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *mode) {
+	static thread_local CUstreamCaptureMode own = CU_STREAM_CAPTURE_MODE_GLOBAL;
+	std::swap(own, *mode);
+	return CUDA_SUCCESS;
+}
 API cuStreamIsCapturing(CUstream s, CUstreamCaptureStatus *c) {
 	NEED_CONTEXT;
 	*c = real(s)->capturing ? CU_STREAM_CAPTURE_STATUS_ACTIVE : CU_STREAM_CAPTURE_STATUS_NONE;
@@ -398,7 +412,8 @@ API cuStreamIsCapturing(CUstream s, CUstreamCaptureStatus *c) {
 }
 API cuGraphInstantiateWithFlags(CUgraphExec *e, CUgraph g, unsigned long long) {
 	NEED_CONTEXT;
-	graphs.insert(*e = new CUgraphExec_st{*g});
+	*e = new CUgraphExec_st{std::make_shared<std::vector<std::function<void()>>>(g->work), g->memory};
+	graphs.insert(*e);
 	return CUDA_SUCCESS;
 }
 API cuGraphLaunch(CUgraphExec e, CUstream s) {
@@ -409,7 +424,7 @@ API cuGraphLaunch(CUgraphExec e, CUstream s) {
 		fprintf(stderr, "simulated driver: a graph is launched whose memory was given back\n");
 		abort();
 	}
-	for (auto &w : e->graph.work) put(real(s), w);
+	put(real(s), [work = e->work] { for (auto &w : *work) w(); });
 	return CUDA_SUCCESS;
 }
 API cuGraphDestroy(CUgraph g) {
@@ -419,7 +434,7 @@ API cuGraphDestroy(CUgraph g) {
 API cuGraphExecDestroy(CUgraphExec e) {
 	LOCKED;
 	if (!graphs.erase(e)) return CUDA_ERROR_INVALID_VALUE;
-	delete e; // what was launched of it is in the stream
+	delete e;
 	return CUDA_SUCCESS;
 }
 API cuEventCreate(CUevent *e, unsigned) {
@@ -464,15 +479,15 @@ API cuEventElapsedTime(float *ms, CUevent a, CUevent b) {
 
 API cuModuleLoadData(CUmodule *m, const void *image) {
 	NEED_CONTEXT;
+	if (strncmp((const char *)image, ".version", 8)) return CUDA_ERROR_INVALID_PTX;
 	if (env("WICK_SIM_REFUSE", 0)) return CUDA_ERROR_UNSUPPORTED_PTX_VERSION;
-	if (strncmp((const char *)image, "//", 2)) return CUDA_ERROR_INVALID_PTX; // PTX begins with a comment
 	const char *path = getenv("WICK_SIM_KERNELS");
 	void *library = path ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : nullptr;
 	if (!library) {
 		fprintf(stderr, "simulated driver: %s\n", path ? dlerror() : "WICK_SIM_KERNELS is not set");
 		return CUDA_ERROR_INVALID_IMAGE;
 	}
-	*m = new CUmod_st{library, {}};
+	*m = new CUmod_st{library, (const char *)image, {}};
 	return CUDA_SUCCESS;
 }
 API cuModuleUnload(CUmodule m) {
@@ -486,7 +501,7 @@ API cuModuleGetFunction(CUfunction *f, CUmodule m, const char *name) {
 	NEED_CONTEXT;
 	Kernel k = (Kernel)dlsym(m->library, (std::string("simlaunch_") + name).c_str());
 	Sizes s = (Sizes)dlsym(m->library, (std::string("simsizes_") + name).c_str());
-	if (!k || !s) return CUDA_ERROR_NOT_FOUND;
+	if (!k || !s || m->image.find(std::string(".entry ") + name + "(") == std::string::npos) return CUDA_ERROR_NOT_FOUND;
 	size_t sizes[64];
 	int n = s(sizes);
 	*f = &(m->functions[name] = {k, {sizes, sizes + n}, name});
@@ -495,6 +510,7 @@ API cuModuleGetFunction(CUfunction *f, CUmodule m, const char *name) {
 API cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned bytes, CUstream s, void **p, void **) {
 	NEED_CONTEXT;
 	if (!gx || !gy || !gz || !bx || !by || !bz || bx * by * bz > 1024 || gy > 65535 || gz > 65535 || bytes > 49152) return CUDA_ERROR_INVALID_VALUE;
+	if (null()) return CUDA_SUCCESS;
 	auto params = std::make_shared<std::vector<std::vector<char>>>();
 	for (size_t i = 0; i < f->sizes.size(); i++) {
 		params->emplace_back((char *)p[i], (char *)p[i] + f->sizes[i]);
