@@ -58,16 +58,30 @@ func (be *Backend) Reduce(dst, x backend.Array, op backend.ReduceOp, g backend.R
 	if dst.Len == 0 {
 		return
 	}
+	var t temporaries
+	defer be.release(&t)
+	lie, nearest := contiguous(g.Shape), len(g.Shape)
+	var from pointer
+	// Images, as a convolution's result is of them, may lie channels last.
+	if l := written(x); l != (layout{}) && len(g.Shape) > 2 && len(g.Shape) <= mostDims && x.Len <= mostElements && g.Shape[0] == l.n && g.Shape[1] == l.c && count(g.Shape[2:]) == l.inner {
+		from = be.readAs(&t, x, l)
+		for d := 2; d < len(g.Shape); d++ {
+			lie[d] *= l.c
+		}
+		lie[1], nearest = 1, 2
+	} else {
+		from = reading(x)
+	}
 	// Neighbouring dimensions that are both kept or both reduced are one.
 	var shape, strides [2][]int
-	neighbours, rows := false, true
-	for d, stride := range contiguous(g.Shape) {
+	neighbours, rows := false, nearest == len(g.Shape)
+	for d, stride := range lie {
 		k := 0
 		if g.Reduce[d] {
 			k = 1
 		}
 		shape[k], strides[k] = append(shape[k], g.Shape[d]), append(strides[k], stride)
-		if g.Shape[d] != 1 {
+		if g.Shape[d] != 1 && d < nearest {
 			rows = rows && (g.Reduce[d] || !neighbours) // no dimension is kept behind one that is reduced
 			neighbours = g.Reduce[d]
 		}
@@ -91,26 +105,27 @@ func (be *Backend) Reduce(dst, x backend.Array, op backend.ReduceOp, g backend.R
 	pack := packs(x.DType().Size())
 	r.divide(neighbours, pack)
 	if neighbours {
-		r.whole = flag(r.reduced.whole(0, pack, address(x), x.DType().Size()) && r.kept.multiple(0, pack))
+		r.whole = flag(r.reduced.whole(0, pack, from, x.DType().Size()) && r.kept.multiple(0, pack))
 	}
-	be.reduce(dst, x, op, &r)
+	be.reduce(dst, from, x.DType(), op, &r)
 }
 
 // reduceRows reduces each row of rows×n elements.
 func (be *Backend) reduceRows(dst, x backend.Array, op backend.ReduceOp, rows, n int64) {
 	r := reduction{count: n, results: rows, rows: 1}
 	r.divide(true, packs(x.DType().Size()))
-	be.reduce(dst, x, op, &r)
+	be.reduce(dst, reading(x), x.DType(), op, &r)
 }
 
-// reduce launches a reduction, and another one where there are several pieces.
-func (be *Backend) reduce(dst, x backend.Array, op backend.ReduceOp, r *reduction) {
+// reduce launches a reduction of elements of type dtype, and another one where there
+// are several pieces.
+func (be *Backend) reduce(dst backend.Array, from pointer, dtype backend.DType, op backend.ReduceOp, r *reduction) {
 	var t temporaries
 	defer be.release(&t)
 	out := dst
 	if r.pieces > 1 {
 		gathered := backend.Int64
-		if x.DType().IsFloat() {
+		if dtype.IsFloat() {
 			gathered = backend.Float64
 		}
 		out = be.temporary(&t, gathered, int(r.results*r.pieces))
@@ -118,13 +133,13 @@ func (be *Backend) reduce(dst, x backend.Array, op backend.ReduceOp, r *reductio
 	r.dtype = int64(out.DType())
 	var p params
 	param(&p, address(out))
-	param(&p, address(x))
+	param(&p, from)
 	param(&p, int64(op))
 	param(&p, *r)
 	blocks := (int(r.results*r.pieces*r.lanes) + threads - 1) / threads
-	kernel := reduce[x.DType()]
+	kernel := reduce[dtype]
 	if op == backend.ReduceSum || op == backend.ReduceSumSquares {
-		kernel = reduceSum[x.DType()]
+		kernel = reduceSum[dtype]
 	}
 	be.launch(be.function(kernel), [3]int{min(blocks, blocksPerUnit*be.units), 1, 1}, threads, 0, &p)
 	if r.pieces > 1 {
@@ -146,7 +161,7 @@ func (be *Backend) ReduceIndex(values, indices, x backend.Array, min bool, g bac
 		param(&p, to)
 		param(&p, among)
 		param(&p, values)
-		param(&p, address(x))
+		param(&p, reading(x))
 		param(&p, flag(min))
 		param(&p, int64(g.N))
 		param(&p, int64(g.Inner))

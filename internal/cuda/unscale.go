@@ -14,6 +14,8 @@ type scaled struct {
 	lengths [scaledAtOnce]int64
 }
 
+var unscale = typed("unscale_", floatTypes)
+
 // Unscale multiplies by factor and looks for numbers that are not finite.
 func (be *Backend) Unscale(xs []backend.Array, found backend.Array, factor float64) {
 	for len(xs) > 0 {
@@ -37,6 +39,6 @@ func (be *Backend) Unscale(xs []backend.Array, found backend.Array, factor float
 			param(&p, float32(factor))
 		}
 		blocks := min((longest+threads-1)/threads, blocksPerUnit*be.units)
-		be.launch(be.function("unscale_"+suffix(t)), [3]int{blocks, n, 1}, threads, 0, &p)
+		be.launch(be.function(unscale[t]), [3]int{blocks, n, 1}, threads, 0, &p)
 	}
 }
