@@ -196,7 +196,6 @@ func TestCUDATwoDevicesTrain(t *testing.T) {
 	var wg sync.WaitGroup
 	for i, d := range []*tensor.Device{first, second} {
 		d.SetDeterministic(true)
-		defer d.SetDeterministic(false)
 		train := trainer(d)
 		wg.Go(func() {
 			for range 20 {

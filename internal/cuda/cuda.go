@@ -3,38 +3,15 @@
 package cuda
 
 import (
-	"bytes"
-	"compress/gzip"
-	_ "embed"
-	"io"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
 
-	"gorgonia.org/cu"
-
 	"github.com/wick-ml/wick/internal/backend"
 	"github.com/wick-ml/wick/internal/mem"
 )
-
-//go:generate python3 kernels/ptx.py
-
-// compressed is all kernels as PTX of CUDA 12.0, which later drivers take too.
-//
-//go:embed kernels.ptx.gz
-var compressed []byte
-
-// kernels returns the PTX.
-func kernels() (string, error) {
-	r, err := gzip.NewReader(bytes.NewReader(compressed))
-	if err != nil {
-		return "", err
-	}
-	text, err := io.ReadAll(r)
-	return string(text), err
-}
 
 // Backend implements backend.Backend on one GPU.
 type Backend struct {
@@ -49,8 +26,8 @@ type Backend struct {
 	faults     faults
 	uploads    uploads
 
-	mu        sync.RWMutex
-	functions map[string]cu.Function
+	loading   sync.Mutex // of kernels
+	functions atomic.Pointer[functions]
 }
 
 // Open returns a backend on the GPU of an index. It is an error if there is none
@@ -64,8 +41,12 @@ func Open(index int) (backend.Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	be := &Backend{device: d, libraries: l, functions: map[string]cu.Function{}}
+	be := &Backend{device: d, libraries: l}
 	be.epoch.Store(1)
+	be.functions.Store(&functions{})
+	if _, err := be.load(fill[backend.Uint8]); err != nil { // a driver that refuses it refuses all
+		return nil, err
+	}
 	be.pool = &mem.Pool[pointer]{New: be.take, Drop: d.free}
 	be.openUploads()
 	be.openFaults()
@@ -189,29 +170,6 @@ func (be *Backend) scratch(n int, f func(p pointer)) {
 	f(p)
 }
 
-// function returns the kernel of a name.
-func (be *Backend) function(name string) cu.Function {
-	be.mu.RLock()
-	f, ok := be.functions[name]
-	be.mu.RUnlock()
-	if ok {
-		return f
-	}
-	be.mu.Lock()
-	defer be.mu.Unlock()
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	err := cu.SetCurrentContext(be.context)
-	if err == nil {
-		f, err = be.module.Function(name)
-	}
-	if err != nil {
-		panic("cuda: kernel " + name + ": " + err.Error())
-	}
-	be.functions[name] = f
-	return f
-}
-
 // A kernel that works element by element runs in blocks of threads threads, and in
 // so many blocks that each multiprocessor has several; each thread takes every so
 // many-th element.
@@ -221,12 +179,17 @@ const (
 )
 
 // each launches a kernel over n elements. Its last parameter is n.
-func (be *Backend) each(name string, n int, p *params) {
+func (be *Backend) each(name string, n int, p *params) { be.packed(name, n, 1, p) }
+
+// packed launches a kernel over n elements of which each thread takes several at
+// once. Its last parameter is n.
+func (be *Backend) packed(name string, n int, pack int64, p *params) {
 	if n == 0 {
 		return
 	}
 	param(p, int64(n))
-	blocks := min((n+threads-1)/threads, blocksPerUnit*be.units)
+	perBlock := threads * int(pack)
+	blocks := min((n+perBlock-1)/perBlock, blocksPerUnit*be.units)
 	be.launch(be.function(name), [3]int{blocks, 1, 1}, threads, 0, p)
 }
 
