@@ -490,6 +490,9 @@ type Backend interface {
 	RMSprop(params, grads, square, mean, momentum []Array, p RMSpropParams)
 	// Adagrad makes one step.
 	Adagrad(params, grads, sum []Array, p AdagradParams)
+	// Unscale multiplies all elements of xs, in place, by factor, and sets found (one Bool) if one of them was an infinity or
+	// NaN; otherwise found stays. It does not wait.
+	Unscale(xs []Array, found Array, factor float64)
 }
 
 // GradUses says whether UnaryGrad reads the input x and the result y; it never
