@@ -33,14 +33,48 @@ type Dataset interface {
 // pathed is a data set whose examples lie in files.
 type pathed interface{ Path(i int) string }
 
-// fused is a data set that can write an example's numbers straight into a
-// batch. fuse returns nil where its transforms do not allow that.
+// fused is a data set that can write an example straight into a batch. fuse
+// returns nil where its transforms do not allow that.
 type fused interface {
-	fuse() (fill fillFunc, shape [3]int)
+	fuse() (fill fillFunc, l layout)
 }
 
-// fillFunc writes the picture of example i and returns its label.
-type fillFunc func(dst []float32, i int, r *rand.Rand) (label int64, err error)
+// fillFunc writes example i to its slot and returns its label.
+type fillFunc func(s slot, i int, r *rand.Rand) (label int64, err error)
+
+// slot is an example's place in a batch: that of its numbers, or of what a device
+// makes the numbers of with tensor.CropMirrorNormalize.
+type slot struct {
+	numbers []float32
+	bytes   []byte
+	move    []int64
+}
+
+// layout says what a fillFunc writes.
+type layout struct {
+	shape  [3]int         // of the numbers
+	held   [3]int         // of the bytes
+	values [][256]float32 // what bytes become; nil where a device cannot make the numbers
+}
+
+// layoutOf is the layout of what f makes.
+func layoutOf(f *transforms.Fused) (l layout) {
+	l.shape[0], l.shape[1], l.shape[2] = f.Shape()
+	if c, h, w, values, ok := f.OnDevice(); ok {
+		l.held, l.values = [3]int{c, h, w}, values
+	}
+	return l
+}
+
+// example returns example i, made by fill.
+func example(fill fillFunc, shape [3]int, i int, r *rand.Rand) (x, y *tensor.Tensor, err error) {
+	out := make([]float32, shape[0]*shape[1]*shape[2])
+	label, err := fill(slot{numbers: out}, i, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	return tensor.From(out, shape[:]...), scalar(label), nil
+}
 
 func wantIndex(i, n int) error {
 	if i < 0 || i >= n {

@@ -368,7 +368,7 @@ func TestImageFolderFused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if fill, shape := f.fuse(); fill == nil || shape != [3]int{3, 32, 32} {
+	if fill, l := f.fuse(); fill == nil || l.shape != [3]int{3, 32, 32} {
 		t.Fatal("the fast way is not taken")
 	}
 	for i := range f.Len() {

@@ -226,13 +226,8 @@ func (f *ImageFolder) Get(i int, r *rand.Rand) (x, y *tensor.Tensor, err error) 
 	if err := wantIndex(i, f.Len()); err != nil {
 		return nil, nil, err
 	}
-	if fill, shape := f.fuse(); fill != nil {
-		out := make([]float32, shape[0]*shape[1]*shape[2])
-		label, err := fill(out, i, r)
-		if err != nil {
-			return nil, nil, err
-		}
-		return tensor.From(out, shape[:]...), scalar(label), nil
+	if fill, l := f.fuse(); fill != nil {
+		return example(fill, l.shape, i, r)
 	}
 	im, err := f.Image(i)
 	if err != nil {
@@ -245,17 +240,24 @@ func (f *ImageFolder) Get(i int, r *rand.Rand) (x, y *tensor.Tensor, err error) 
 	return x, scalar(int64(f.labels[i])), nil
 }
 
-func (f *ImageFolder) fuse() (fillFunc, [3]int) {
+func (f *ImageFolder) fuse() (fillFunc, layout) {
 	if f.fast == nil {
-		return nil, [3]int{}
+		return nil, layout{}
 	}
-	c, h, w := f.fast.Shape()
-	return func(dst []float32, i int, r *rand.Rand) (int64, error) {
+	return func(s slot, i int, r *rand.Rand) (int64, error) {
 		rd := readers.Get().(*reader)
 		defer rd.put()
 		p, err := rd.open(f.paths[i], f.opts.MaxPixels)
 		if err == nil {
-			if thrown := tensor.Try(func() { err = f.fast.RunImage(dst, p, r) }); thrown != nil {
+			thrown := tensor.Try(func() {
+				if s.numbers != nil {
+					err = f.fast.RunImage(s.numbers, p, r)
+				} else {
+					err = f.fast.RunImageBytes(s.bytes, p, r)
+					clear(s.move) // it has been moved
+				}
+			})
+			if thrown != nil {
 				err = thrown
 			}
 		}
@@ -263,7 +265,7 @@ func (f *ImageFolder) fuse() (fillFunc, [3]int) {
 			return 0, fmt.Errorf("datasets: %s: %w", f.paths[i], err)
 		}
 		return int64(f.labels[i]), nil
-	}, [3]int{c, h, w}
+	}, layoutOf(f.fast)
 }
 
 // inColour makes a gray picture one of three channels, so that a folder's

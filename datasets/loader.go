@@ -161,7 +161,8 @@ type plan struct {
 	seed      uint64
 	byPlace   bool // random numbers depend on an example's place in the epoch too
 	fill      fillFunc
-	shape     [3]int
+	layout    layout
+	values    *tensor.Tensor // layout's on the device; nil where the workers make the numbers
 	stop      atomic.Bool
 }
 
@@ -223,19 +224,20 @@ func (l *DataLoader) plan(epoch int) (*plan, error) {
 	}
 	p.ahead = min(max(p.ahead, p.workers), p.batches)
 	if p.collate == nil {
-		p.fill, p.shape = fuse(p.dataset)
+		p.fill, p.layout = fuse(p.dataset)
 	}
 	return p, nil
 }
 
 // batch is what a worker made.
 type batch struct {
-	x, y *tensor.Tensor
-	err  error
+	x, y  *tensor.Tensor
+	moves *tensor.Tensor // if x is bytes that tensor.CropMirrorNormalize is to make numbers of
+	err   error
 }
 
 func (b batch) release() {
-	for _, t := range []*tensor.Tensor{b.x, b.y} {
+	for _, t := range []*tensor.Tensor{b.x, b.y, b.moves} {
 		if t != nil {
 			t.Release()
 		}
@@ -251,6 +253,12 @@ type job struct {
 // run makes the batches from number first on and yields them in order. When it
 // returns, panics or ends with its goroutine, all workers have ended.
 func (p *plan) run(first int, yield func(x, y *tensor.Tensor) bool) error {
+	if p.device != tensor.CPU && p.layout.values != nil {
+		if err := tensor.Try(func() { p.values = upload(table(p.layout.values), p.device) }); err != nil {
+			return err
+		}
+		defer p.values.Release()
+	}
 	jobs := make(chan job, p.ahead)
 	var workers sync.WaitGroup
 	for range p.workers {
@@ -282,18 +290,40 @@ func (p *plan) run(first int, yield func(x, y *tensor.Tensor) bool) error {
 		if b.err != nil {
 			return b.err
 		}
-		if !step(b, yield) {
-			return nil
+		more, err := p.step(b, yield)
+		if !more {
+			return err
 		}
 	}
 	return nil
 }
 
 // step runs the loop's body on one batch, in a scope of its own.
-func step(b batch, yield func(x, y *tensor.Tensor) bool) bool {
+func (p *plan) step(b batch, yield func(x, y *tensor.Tensor) bool) (more bool, err error) {
 	s := tensor.NewScope()
 	defer s.Close()
-	return yield(b.x.In(s), b.y.In(s))
+	x, y := b.x.In(s), b.y.In(s)
+	if b.moves != nil {
+		// Here and not in a worker, so that only the loop's goroutine computes on the device, and what is ahead is bytes.
+		err := tensor.Try(func() {
+			x = tensor.CropMirrorNormalize(x, b.moves.In(s), p.values, p.layout.shape[1], p.layout.shape[2])
+		})
+		if err != nil {
+			return false, fmt.Errorf("datasets: making a batch: %w", err)
+		}
+		b.x.Release()
+		b.moves.Release()
+	}
+	return yield(x, y), nil
+}
+
+// table returns what bytes become as a tensor.
+func table(values [][256]float32) *tensor.Tensor {
+	var all []float32
+	for _, v := range values {
+		all = append(all, v[:]...)
+	}
+	return tensor.From(all, len(values), 256)
 }
 
 // work answers jobs. One that ends with its goroutine (runtime.Goexit in the
@@ -373,6 +403,8 @@ type worker struct {
 	r      *rand.Rand // draws from source
 	index  int        // of the example that is being made, or -1
 	floats []float32
+	bytes  []byte
+	moves  []int64
 	labels []int64
 }
 
@@ -391,26 +423,25 @@ func (w *worker) seedFor(place int) {
 func (w *worker) batch(number int) batch {
 	lo := number * w.batchSize
 	hi := min(lo+w.batchSize, len(w.order))
-	var x, y *tensor.Tensor
-	var err error
+	var b batch
 	if w.fill != nil {
-		x, y, err = w.fast(lo, hi)
+		b = w.fast(lo, hi)
 	} else {
-		x, y, err = w.slow(lo, hi)
+		b.x, b.y, b.err = w.slow(lo, hi)
 	}
-	if err != nil {
-		return batch{err: err}
+	if b.err != nil {
+		return b
 	}
 	w.index = -1
-	if x == nil || y == nil {
+	if b.x == nil || b.y == nil {
 		return batch{err: errors.New("Collate returned no tensor, want two")}
 	}
-	return batch{x: upload(x, w.device), y: upload(y, w.device)}
+	return batch{x: upload(b.x, w.device), y: upload(b.y, w.device), moves: upload(b.moves, w.device)}
 }
 
-// upload moves x to a device and gives its memory back.
+// upload moves x, if there is one, to a device and gives its memory back.
 func upload(x *tensor.Tensor, d *tensor.Device) *tensor.Tensor {
-	if x.Device() == d {
+	if x == nil || x.Device() == d {
 		return x
 	}
 	defer x.Release()
@@ -418,22 +449,42 @@ func upload(x *tensor.Tensor, d *tensor.Device) *tensor.Tensor {
 }
 
 // fast has the data set write the examples into the batch.
-func (w *worker) fast(lo, hi int) (x, y *tensor.Tensor, err error) {
-	n := hi - lo
-	size := w.shape[0] * w.shape[1] * w.shape[2]
-	if len(w.floats) < n*size {
-		w.floats, w.labels = make([]float32, n*size), make([]int64, n)
+func (w *worker) fast(lo, hi int) (b batch) {
+	n, shape := hi-lo, w.layout.shape
+	if w.values != nil {
+		shape = w.layout.held
+	}
+	size := shape[0] * shape[1] * shape[2]
+	if len(w.labels) < n {
+		w.labels = make([]int64, n)
+		if w.values != nil {
+			w.bytes, w.moves = make([]byte, n*size), make([]int64, 4*n)
+		} else {
+			w.floats = make([]float32, n*size)
+		}
 	}
 	for k := range n {
 		if w.stop.Load() {
-			return nil, nil, errStopped
+			return batch{err: errStopped}
 		}
 		w.seedFor(lo + k)
-		if w.labels[k], err = w.fill(w.floats[k*size:(k+1)*size], w.index, w.r); err != nil {
-			return nil, nil, err
+		var s slot
+		if w.values != nil {
+			s.bytes, s.move = w.bytes[k*size:(k+1)*size], w.moves[4*k:4*(k+1)]
+		} else {
+			s.numbers = w.floats[k*size : (k+1)*size]
+		}
+		if w.labels[k], b.err = w.fill(s, w.index, w.r); b.err != nil {
+			return b
 		}
 	}
-	return tensor.From(w.floats[:n*size], n, w.shape[0], w.shape[1], w.shape[2]), tensor.From(w.labels[:n]), nil
+	b.y = tensor.From(w.labels[:n])
+	if w.values != nil {
+		b.x, b.moves = tensor.From(w.bytes[:n*size], n, shape[0], shape[1], shape[2]), tensor.From(w.moves[:4*n], n, 4)
+	} else {
+		b.x = tensor.From(w.floats[:n*size], n, shape[0], shape[1], shape[2])
+	}
+	return b
 }
 
 // slow gets the examples one by one and puts them together.

@@ -468,7 +468,7 @@ func TestLoaderFastIsSlow(t *testing.T) {
 		t.Fatal(err)
 	}
 	fast := Concat{sets[0], &Subset{whole, []int{3, 1999, 0}}}
-	if fill, shape := fast.fuse(); fill == nil || shape != [3]int{3, 32, 32} {
+	if fill, l := fast.fuse(); fill == nil || l.shape != [3]int{3, 32, 32} {
 		t.Fatal("the fast way is not taken")
 	}
 	slow := notFused{fast}
@@ -504,7 +504,7 @@ func (n notFused) Get(i int, r *rand.Rand) (x, y *tensor.Tensor, err error) {
 	return x, scalar(int64(p.Label(i))), err
 }
 
-func (n notFused) fuse() (fillFunc, [3]int) { return nil, [3]int{} }
+func (n notFused) fuse() (fillFunc, layout) { return nil, layout{} }
 
 func BenchmarkLoader(b *testing.B) {
 	for _, tt := range []struct {

@@ -12,7 +12,8 @@ import (
 // Pictures is a data set of labelled pictures of one size that are held in
 // memory, as bytes. Where the transforms are flips and crops, ToTensor,
 // Normalize and RandomErasing, a DataLoader makes its batches from them in one
-// pass.
+// pass; with one crop at most and no RandomErasing, a DataLoader for a GPU sends
+// the bytes there and has the pass done by it.
 type Pictures struct {
 	pixels    []byte
 	c, h, w   int
@@ -80,28 +81,28 @@ func (p *Pictures) Get(i int, r *rand.Rand) (x, y *tensor.Tensor, err error) {
 	if err := wantIndex(i, p.Len()); err != nil {
 		return nil, nil, err
 	}
-	if fill, shape := p.fuse(); fill != nil {
-		out := make([]float32, shape[0]*shape[1]*shape[2])
-		label, err := fill(out, i, r)
-		if err != nil {
-			return nil, nil, err
-		}
-		return tensor.From(out, shape[:]...), scalar(label), nil
+	if fill, l := p.fuse(); fill != nil {
+		return example(fill, l.shape, i, r)
 	}
 	x, err = apply(p.transform, transforms.Sample{Image: p.Image(i)}, r)
 	return x, scalar(int64(p.labels[i])), err
 }
 
-func (p *Pictures) fuse() (fillFunc, [3]int) {
+func (p *Pictures) fuse() (fillFunc, layout) {
 	if p.fast == nil {
-		return nil, [3]int{}
+		return nil, layout{}
 	}
 	size := p.c * p.h * p.w
-	c, h, w := p.fast.Shape()
-	return func(dst []float32, i int, r *rand.Rand) (int64, error) {
-		p.fast.Run(dst, p.pixels[i*size:(i+1)*size], r)
+	return func(s slot, i int, r *rand.Rand) (int64, error) {
+		picture := p.pixels[i*size : (i+1)*size]
+		if s.numbers != nil {
+			p.fast.Run(s.numbers, picture, r)
+		} else {
+			copy(s.bytes, picture)
+			p.fast.Move(s.move, r)
+		}
 		return int64(p.labels[i]), nil
-	}, [3]int{c, h, w}
+	}, layoutOf(p.fast)
 }
 
 func scalar(v int64) *tensor.Tensor { return tensor.From([]int64{v}).Reshape() }

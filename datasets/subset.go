@@ -3,6 +3,7 @@ package datasets
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/wick-ml/wick/tensor"
 )
@@ -45,18 +46,18 @@ func (s *Subset) Get(i int, r *rand.Rand) (x, y *tensor.Tensor, err error) {
 // Path returns the file of example i, if it lies in one.
 func (s *Subset) Path(i int) string { return fileOf(s.Dataset, s.Indices[i]) }
 
-func (s *Subset) fuse() (fillFunc, [3]int) {
-	fill, shape := fuse(s.Dataset)
+func (s *Subset) fuse() (fillFunc, layout) {
+	fill, l := fuse(s.Dataset)
 	if fill == nil {
-		return nil, shape
+		return nil, l
 	}
 	n := s.Dataset.Len()
 	for _, i := range s.Indices {
 		if wantIndex(i, n) != nil {
-			return nil, shape // Get says so
+			return nil, l // Get says so
 		}
 	}
-	return func(dst []float32, i int, r *rand.Rand) (int64, error) { return fill(dst, s.Indices[i], r) }, shape
+	return func(to slot, i int, r *rand.Rand) (int64, error) { return fill(to, s.Indices[i], r) }, l
 }
 
 // RandomSplit deals the examples of a data set out at random to subsets of the
@@ -124,32 +125,37 @@ func (c Concat) Path(i int) string {
 	return fileOf(d, i)
 }
 
-func (c Concat) fuse() (fillFunc, [3]int) {
-	var shape [3]int
+func (c Concat) fuse() (fillFunc, layout) {
+	var all layout
 	var fills []fillFunc
 	var ends []int
 	end := 0
 	for k, d := range c {
-		fill, s := fuse(d)
-		if fill == nil || k > 0 && s != shape {
-			return nil, shape
+		fill, l := fuse(d)
+		if fill == nil || k > 0 && l.shape != all.shape {
+			return nil, all
+		}
+		if k == 0 {
+			all = l
+		} else if l.held != all.held || !slices.Equal(l.values, all.values) {
+			all.values = nil
 		}
 		end += d.Len()
-		fills, ends, shape = append(fills, fill), append(ends, end), s
+		fills, ends = append(fills, fill), append(ends, end)
 	}
 	if len(fills) == 0 {
-		return nil, shape
+		return nil, all
 	}
-	return func(dst []float32, i int, r *rand.Rand) (int64, error) {
+	return func(s slot, i int, r *rand.Rand) (int64, error) {
 		start := 0
 		for k, end := range ends {
 			if i < end {
-				return fills[k](dst, i-start, r)
+				return fills[k](s, i-start, r)
 			}
 			start = end
 		}
 		panic(wantIndex(i, end))
-	}, shape
+	}, all
 }
 
 func fileOf(d Dataset, i int) string {
@@ -159,11 +165,11 @@ func fileOf(d Dataset, i int) string {
 	return ""
 }
 
-func fuse(d Dataset) (fillFunc, [3]int) {
+func fuse(d Dataset) (fillFunc, layout) {
 	if f, ok := d.(fused); ok {
 		return f.fuse()
 	}
-	return nil, [3]int{}
+	return nil, layout{}
 }
 
 // Tensors is the data set whose example i is x[i] and y[i].

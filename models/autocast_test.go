@@ -27,17 +27,31 @@ func TestAutocastTrainsAsPyTorchs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var ref struct {
-		Losses []float64
-		Eval   float64
-		Norms  map[string]float64
-	}
+	var ref autocastReference
 	if err := json.Unmarshal(b, &ref); err != nil {
 		t.Fatal(err)
 	}
+	for _, device := range testDevices(t) {
+		t.Run(device.String(), func(t *testing.T) {
+			largeModel(t, device)
+			wantAutocast(t, ref, device)
+		})
+	}
+}
+
+// autocastReference is what PyTorch comes to.
+type autocastReference struct {
+	Losses []float64
+	Eval   float64
+	Norms  map[string]float64
+}
+
+func wantAutocast(t *testing.T, ref autocastReference, device *tensor.Device) {
 	model := models.NewVGG(models.Cfgs["model"], 10)
 	fill(model)
+	layers.To(model, device)
 	images, labels := batch(32)
+	images, labels = images.To(device), labels.To(device)
 	criterion := layers.CrossEntropyLoss{}
 	optimizer := optim.NewSGD(layers.Parameters(model), 0.001)
 	optimizer.Momentum = 0.9

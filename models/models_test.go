@@ -70,13 +70,16 @@ type reference struct {
 	}
 }
 
+// training is a run of steps of SGD.
+type training struct {
+	Losses []float64
+	Eval   float64
+	Keys   []string
+}
+
 func readReference(t *testing.T) (ref struct {
 	Float64, Float32 reference
-	SGD              struct {
-		Losses []float64
-		Eval   float64
-		Keys   []string
-	}
+	SGD              training
 }) {
 	t.Helper()
 	b, err := os.ReadFile("testdata/vgg.json")
@@ -92,78 +95,101 @@ func readReference(t *testing.T) (ref struct {
 // The tutorial's VGG16, from the same weights and pictures: in float64 loss and
 // gradients equal PyTorch's to 1e-6, in float32 the gradients' norms to 2e-3.
 func TestVGG16GradientsArePyTorchs(t *testing.T) {
-	ref := readReference(t)
+	ref := readReference(t).Float64
 	for _, dtype := range []tensor.DType{tensor.Float64, tensor.Float32} {
-		t.Run(dtype.String(), func(t *testing.T) {
-			if dtype == tensor.Float64 && testing.Short() {
-				t.Skip("float64 takes half a minute; -short leaves it out")
+		for _, device := range testDevices(t) {
+			name := dtype.String()
+			if device != tensor.CPU {
+				name += "/" + device.String()
 			}
-			model := models.NewVGG(models.Cfgs["VGG16"], 10)
-			fill(model)
-			layers.ToDType(model, dtype)
-			images, labels := batch(8)
-			loss := layers.CrossEntropyLoss{}.Forward(model.Forward(images.ToDType(dtype)), labels)
-			loss.Backward()
-			tol := map[tensor.DType]float64{tensor.Float64: 1e-6, tensor.Float32: 1e-5}[dtype]
-			if got, want := loss.Item(), ref.Float64.Loss; math.Abs(got-want) > tol*want {
-				t.Errorf("loss: got %v, want %v", got, want)
+			t.Run(name, func(t *testing.T) {
+				if dtype == tensor.Float64 && testing.Short() {
+					t.Skip("float64 takes half a minute; -short leaves it out")
+				}
+				largeModel(t, device)
+				wantVGG16Gradients(t, ref, dtype, device)
+			})
+		}
+	}
+}
+
+func wantVGG16Gradients(t *testing.T, ref reference, dtype tensor.DType, device *tensor.Device) {
+	model := models.NewVGG(models.Cfgs["VGG16"], 10)
+	fill(model)
+	layers.ToDType(model, dtype)
+	layers.To(model, device)
+	images, labels := batch(8)
+	loss := layers.CrossEntropyLoss{}.Forward(model.Forward(images.ToDType(dtype).To(device)), labels.To(device))
+	loss.Backward()
+	tol := map[tensor.DType]float64{tensor.Float64: 1e-6, tensor.Float32: 1e-5}[dtype]
+	if got, want := loss.Item(), ref.Loss; math.Abs(got-want) > tol*want {
+		t.Errorf("loss: got %v, want %v", got, want)
+	}
+	seen := 0
+	for name, p := range layers.NamedParameters(model) {
+		want, ok := ref.Grads[name]
+		if !ok {
+			t.Errorf("PyTorch has no parameter %s", name)
+			continue
+		}
+		seen++
+		g := p.Grad().Float64s()
+		norm := 0.0
+		for _, v := range g {
+			norm += v * v
+		}
+		norm = math.Sqrt(norm)
+		// The bias before a BatchNorm has no influence; its gradient is
+		// rounding.
+		if want.Norm < 1e-6 {
+			if limit := map[tensor.DType]float64{tensor.Float64: 1e-12, tensor.Float32: 1e-3}[dtype]; norm > limit {
+				t.Errorf("%s: gradient of norm %g, want nearly 0", name, norm)
 			}
-			seen := 0
-			for name, p := range layers.NamedParameters(model) {
-				want, ok := ref.Float64.Grads[name]
-				if !ok {
-					t.Errorf("PyTorch has no parameter %s", name)
-					continue
-				}
-				seen++
-				g := p.Grad().Float64s()
-				norm := 0.0
-				for _, v := range g {
-					norm += v * v
-				}
-				norm = math.Sqrt(norm)
-				// The bias before a BatchNorm has no influence; its gradient is
-				// rounding.
-				if want.Norm < 1e-6 {
-					if limit := map[tensor.DType]float64{tensor.Float64: 1e-12, tensor.Float32: 1e-3}[dtype]; norm > limit {
-						t.Errorf("%s: gradient of norm %g, want nearly 0", name, norm)
-					}
-					continue
-				}
-				if dtype == tensor.Float32 {
-					if math.Abs(norm/want.Norm-1) > 2e-3 {
-						t.Errorf("%s: gradient of norm %g, want %g", name, norm, want.Norm)
-					}
-					continue
-				}
-				scale := want.Norm / math.Sqrt(float64(len(g))) // of an element
-				for i, at := range want.At {
-					if math.Abs(g[at]-want.Values[i]) > 1e-6*max(math.Abs(want.Values[i]), scale) {
-						t.Errorf("%s: gradient of element %d: got %v, want %v", name, at, g[at], want.Values[i])
-					}
-				}
-				if math.Abs(norm/want.Norm-1) > 1e-6 {
-					t.Errorf("%s: gradient of norm %v, want %v", name, norm, want.Norm)
-				}
+			continue
+		}
+		if dtype == tensor.Float32 {
+			if math.Abs(norm/want.Norm-1) > 2e-3 {
+				t.Errorf("%s: gradient of norm %g, want %g", name, norm, want.Norm)
 			}
-			if seen != len(ref.Float64.Grads) {
-				t.Errorf("compared %d parameters, PyTorch has %d", seen, len(ref.Float64.Grads))
+			continue
+		}
+		scale := want.Norm / math.Sqrt(float64(len(g))) // of an element
+		for i, at := range want.At {
+			if math.Abs(g[at]-want.Values[i]) > 1e-6*max(math.Abs(want.Values[i]), scale) {
+				t.Errorf("%s: gradient of element %d: got %v, want %v", name, at, g[at], want.Values[i])
 			}
-		})
+		}
+		if math.Abs(norm/want.Norm-1) > 1e-6 {
+			t.Errorf("%s: gradient of norm %v, want %v", name, norm, want.Norm)
+		}
+	}
+	if seen != len(ref.Grads) {
+		t.Errorf("compared %d parameters, PyTorch has %d", seen, len(ref.Grads))
 	}
 }
 
 // Six steps of SGD give PyTorch's losses within 1 %, and then the same loss in
 // evaluation.
 func TestVGG16TrainsAsPyTorchs(t *testing.T) {
-	ref := readReference(t)
+	ref := readReference(t).SGD
+	for _, device := range testDevices(t) {
+		t.Run(device.String(), func(t *testing.T) {
+			largeModel(t, device)
+			wantTraining(t, ref, device)
+		})
+	}
+}
+
+func wantTraining(t *testing.T, ref training, device *tensor.Device) {
 	model := models.NewVGG(models.Cfgs["model"], 10)
 	fill(model)
+	layers.To(model, device)
 	images, labels := batch(32)
+	images, labels = images.To(device), labels.To(device)
 	criterion := layers.CrossEntropyLoss{}
 	optimizer := optim.NewSGD(layers.Parameters(model), 0.001)
 	optimizer.Momentum = 0.9
-	losses := ref.SGD.Losses
+	losses := ref.Losses
 	if testing.Short() {
 		losses = losses[:2] // the race detector makes them slow
 	}
@@ -178,9 +204,9 @@ func TestVGG16TrainsAsPyTorchs(t *testing.T) {
 		}
 		s.Close()
 	}
-	if len(losses) == len(ref.SGD.Losses) {
+	if len(losses) == len(ref.Losses) {
 		layers.Eval(model)
-		if got, want := criterion.Forward(model.Forward(images.NoGrad()), labels).Item(), ref.SGD.Eval; math.Abs(got-want) > 0.01*want {
+		if got, want := criterion.Forward(model.Forward(images.NoGrad()), labels).Item(), ref.Eval; math.Abs(got-want) > 0.01*want {
 			t.Errorf("loss in evaluation: got %v, want %v within 1 %%", got, want)
 		}
 	}
@@ -188,8 +214,8 @@ func TestVGG16TrainsAsPyTorchs(t *testing.T) {
 	for key := range layers.StateDict(model) {
 		keys = append(keys, key)
 	}
-	if !slices.Equal(keys, ref.SGD.Keys) {
-		t.Errorf("state-dict keys: got %v\nwant %v", keys, ref.SGD.Keys)
+	if !slices.Equal(keys, ref.Keys) {
+		t.Errorf("state-dict keys: got %v\nwant %v", keys, ref.Keys)
 	}
 }
 

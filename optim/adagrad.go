@@ -32,21 +32,35 @@ func (o *Adagrad) Step() {
 	const op = "Adagrad.Step"
 	o.check(op)
 	ps := make([]tensor.AdagradParams, len(o.Groups))
-	for i, g := range o.Groups {
-		want(g.Momentum == nil && g.Betas == nil, op, "a group has Momentum or Betas, which Adagrad does not know")
-		p := tensor.AdagradParams{LR: g.LR, LRDecay: o.LRDecay, WeightDecay: weightDecayOf(op, g, o.WeightDecay), Eps: o.Eps, Maximize: o.Maximize}
-		wantNumber(op, "LRDecay", p.LRDecay)
-		wantNumber(op, "Eps", p.Eps)
-		wantNumber(op, "InitialAccumulatorValue", o.InitialAccumulatorValue)
-		ps[i] = p
+	for i := range o.Groups {
+		ps[i] = o.numbers(op, i)
 	}
+	fits := o.memory.fits(&o.Groups, func(*Group) [2]bool { return [2]bool{} })
 	for i, g := range o.Groups {
 		p := ps[i]
 		for _, b := range o.memory.batches(g, func(s *slot) int { return s.steps }) {
 			p.Step = b.key
+			p.Fits = fits
+			p.Renew = func() tensor.AdagradParams {
+				p := o.numbers(op, i)
+				p.Step = b.step()
+				return p
+			}
 			tensor.AdagradStep(b.params, b.grads, b.kept(0, o.InitialAccumulatorValue), p)
 		}
 	}
+}
+
+// numbers returns the numbers of group i's next step, but for its count.
+func (o *Adagrad) numbers(op string, i int) tensor.AdagradParams {
+	g := &o.Groups[i]
+	wantLR(op, i, g.LR)
+	want(g.Momentum == nil && g.Betas == nil, op, "a group has Momentum or Betas, which Adagrad does not know")
+	p := tensor.AdagradParams{LR: g.LR, LRDecay: o.LRDecay, WeightDecay: weightDecayOf(op, g, o.WeightDecay), Eps: o.Eps, Maximize: o.Maximize}
+	wantNumber(op, "LRDecay", p.LRDecay)
+	wantNumber(op, "Eps", p.Eps)
+	wantNumber(op, "InitialAccumulatorValue", o.InitialAccumulatorValue)
+	return p
 }
 
 // State returns the optimizer's state, numbers and live tensors ("0.sum"), for

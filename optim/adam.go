@@ -47,15 +47,10 @@ func (o *Adam) Step() {
 	const op = "Adam.Step"
 	o.check(op)
 	ps := make([]tensor.AdamParams, len(o.Groups))
-	for i, g := range o.Groups {
-		want(g.Momentum == nil, op, "a group has Momentum, which Adam does not know; set its Betas")
-		betas := or(g.Betas, o.Betas)
-		want(betas[0] >= 0 && betas[0] < 1 && betas[1] >= 0 && betas[1] < 1, op, "Betas are %v, want from 0 to less than 1", betas)
-		p := tensor.AdamParams{LR: g.LR, Beta1: betas[0], Beta2: betas[1], Eps: o.Eps,
-			WeightDecay: weightDecayOf(op, g, o.WeightDecay), Decoupled: o.DecoupledWeightDecay, Maximize: o.Maximize}
-		wantNumber(op, "Eps", p.Eps)
-		ps[i] = p
+	for i := range o.Groups {
+		ps[i] = o.numbers(op, i)
 	}
+	fits := o.memory.fits(&o.Groups, func(*Group) [2]bool { return [2]bool{o.AMSGrad} })
 	for i, g := range o.Groups {
 		p := ps[i]
 		for _, b := range o.memory.batches(g, func(s *slot) int { return s.steps }) {
@@ -64,9 +59,30 @@ func (o *Adam) Step() {
 				largest = b.kept(2, 0)
 			}
 			p.Step = b.key
+			p.Fits = fits
+			p.Renew = func() tensor.AdamParams {
+				p := o.numbers(op, i)
+				p.Step = b.step()
+				return p
+			}
 			tensor.AdamStep(b.params, b.grads, b.kept(0, 0), b.kept(1, 0), largest, p)
 		}
 	}
+}
+
+// numbers returns the numbers of group i's next step, but for its count.
+func (o *Adam) numbers(op string, i int) tensor.AdamParams {
+	g := &o.Groups[i]
+	wantLR(op, i, g.LR)
+	want(g.Momentum == nil, op, "a group has Momentum, which Adam does not know; set its Betas")
+	betas := or(g.Betas, o.Betas)
+	if !(betas[0] >= 0 && betas[0] < 1 && betas[1] >= 0 && betas[1] < 1) {
+		want(false, op, "Betas are %v, want from 0 to less than 1", betas)
+	}
+	p := tensor.AdamParams{LR: g.LR, Beta1: betas[0], Beta2: betas[1], Eps: o.Eps,
+		WeightDecay: weightDecayOf(op, g, o.WeightDecay), Decoupled: o.DecoupledWeightDecay, Maximize: o.Maximize}
+	wantNumber(op, "Eps", p.Eps)
+	return p
 }
 
 // SetMomentum sets the first of the Betas of all groups. It is for

@@ -1,5 +1,6 @@
 // Package optim provides optimizers in the manner of torch.optim: SGD, Adam,
-// AdamW, RMSprop and Adagrad, and clipping of gradients.
+// AdamW, RMSprop and Adagrad, clipping of gradients, and the GradScaler of mixed
+// precision.
 //
 //	optimizer := optim.NewAdam(layers.Parameters(model), 0.001)
 //	for images, labels := range loader.All() {
@@ -22,6 +23,10 @@
 //
 //	optimizer := optim.NewAdamW(weights, 1e-3)
 //	optimizer.Groups = append(optimizer.Groups, optim.Group{Params: biases, LR: 1e-3, WeightDecay: new(0.0)})
+//
+// A step that package tensor captures as a graph ([tensor.Capture]) makes the
+// optimizers' Step part of it; later steps take the learning rates and the other
+// numbers that the fields hold then, and count as they would have counted.
 //
 // Step passes over parameters that have no gradient or do not require one. What
 // an optimizer keeps for a parameter (momentum and the like) is made at the
@@ -85,6 +90,15 @@ func (gs Groups) ZeroGrad() {
 	}
 }
 
+// Parameters returns the parameters of all groups.
+func (gs Groups) Parameters() []*tensor.Tensor {
+	var all []*tensor.Tensor
+	for _, g := range gs {
+		all = append(all, g.Params...)
+	}
+	return all
+}
+
 // LRs returns the learning rates, one for each group.
 func (gs Groups) LRs() []float64 {
 	lrs := make([]float64, len(gs))
@@ -112,7 +126,16 @@ func want(ok bool, op, format string, args ...any) {
 
 // wantNumber panics unless v is a number, 0 or more.
 func wantNumber(op, name string, v float64) {
-	want(v >= 0 && !math.IsInf(v, 1), op, "%s is %v, want a finite number from 0 on", name, v)
+	if !(v >= 0) || math.IsInf(v, 1) {
+		want(false, op, "%s is %v, want a finite number from 0 on", name, v)
+	}
+}
+
+// wantLR panics unless the learning rate of group i is a number.
+func wantLR(op string, i int, lr float64) {
+	if !(lr >= 0) || math.IsInf(lr, 1) {
+		wantNumber(op, fmt.Sprintf("LR of group %d", i), lr)
+	}
 }
 
 // newGroups makes the first group of the optimizer that the constructor op makes.
@@ -129,7 +152,7 @@ func newGroups(op string, params []*tensor.Tensor, lr float64) Groups {
 func (gs Groups) check(op string) {
 	seen := make(map[*tensor.Tensor]bool)
 	for i, g := range gs {
-		wantNumber(op, fmt.Sprintf("LR of group %d", i), g.LR)
+		wantLR(op, i, g.LR)
 		for j, p := range g.Params {
 			want(p != nil, op, "parameter %d of group %d is nil", j, i)
 			want(!seen[p], op, "parameter %d of group %d, %s, stands twice; list each once (layers.Parameters does)", j, i, describe(p))
@@ -165,7 +188,7 @@ func or[T any](p *T, v T) T {
 }
 
 // momentumOf returns the momentum of a group that has no betas.
-func momentumOf(op string, g Group, own float64) float64 {
+func momentumOf(op string, g *Group, own float64) float64 {
 	want(g.Betas == nil, op, "a group has Betas, which only Adam knows")
 	m := or(g.Momentum, own)
 	wantNumber(op, "Momentum", m)
@@ -173,7 +196,7 @@ func momentumOf(op string, g Group, own float64) float64 {
 }
 
 // weightDecayOf returns the weight decay of a group.
-func weightDecayOf(op string, g Group, own float64) float64 {
+func weightDecayOf(op string, g *Group, own float64) float64 {
 	d := or(g.WeightDecay, own)
 	wantNumber(op, "WeightDecay", d)
 	return d
@@ -194,6 +217,7 @@ type memory struct {
 	names     []string // what it keeps, under PyTorch's names
 	needed    int      // so many of names are always there after a step
 	slots     map[*tensor.Tensor]*slot
+	changes   int // that slots got, or a slot's tensors
 }
 
 // slot is what is kept for one parameter.
@@ -203,11 +227,12 @@ type slot struct {
 }
 
 func newMemory(optimizer string, needed int, names ...string) memory {
-	return memory{optimizer, names, needed, make(map[*tensor.Tensor]*slot)}
+	return memory{optimizer, names, needed, make(map[*tensor.Tensor]*slot), 0}
 }
 
 // batch is parameters that make the same step.
 type batch struct {
+	memory        *memory
 	params, grads []*tensor.Tensor
 	slots         []*slot
 	key           int
@@ -226,13 +251,14 @@ func (m *memory) batches(g Group, key func(s *slot) int) []*batch {
 		if s == nil {
 			s = &slot{kept: make([]*tensor.Tensor, len(m.names))}
 			m.slots[p] = s
+			m.changes++
 		}
 		s.steps++
 		k := key(s)
 		i := slices.IndexFunc(bs, func(b *batch) bool { return b.key == k })
 		if i < 0 {
 			i = len(bs)
-			bs = append(bs, &batch{key: k})
+			bs = append(bs, &batch{memory: m, key: k})
 		}
 		b := bs[i]
 		b.params, b.grads, b.slots = append(b.params, p), append(b.grads, grad), append(b.slots, s)
@@ -246,16 +272,69 @@ func (b *batch) kept(i int, v float64) []*tensor.Tensor {
 	list := make([]*tensor.Tensor, len(b.params))
 	for j, p := range b.params {
 		t := b.slots[j].kept[i]
+		was := t
 		switch {
 		case t == nil:
 			t = tensor.FullLike(p, v)
 		case t.Device() != p.Device() || t.DType() != p.DType():
 			t = tensor.FullLike(p, 0).CopyFrom(t) // the model was moved or converted
 		}
-		b.slots[j].kept[i] = t
+		if t != was {
+			b.slots[j].kept[i] = t
+			b.memory.changes++
+		}
 		list[j] = t
 	}
 	return list
+}
+
+// step counts a step of all parameters of the batch and returns the number of it.
+// It is for steps that are captured, in which batches is not called.
+func (b *batch) step() int {
+	for _, s := range b.slots {
+		s.steps++
+	}
+	return b.slots[0].steps
+}
+
+// fits returns what tells, later, whether Step would do the same with the same
+// tensors but for its numbers: the groups hold the same parameters, those of them that
+// require a gradient still do, the form is equal, and nothing was made anew of what is
+// kept, in the Step that calls this first neither. The form of a group is which
+// tensors its parameters need besides. It is for steps that are captured.
+func (m *memory) fits(gs *Groups, form func(g *Group) [2]bool) func() bool {
+	type group struct {
+		params   []*tensor.Tensor
+		requires []bool
+		form     [2]bool
+	}
+	groups := make([]group, len(*gs))
+	for i := range *gs {
+		g := &(*gs)[i]
+		requires := make([]bool, len(g.Params))
+		for j, p := range g.Params {
+			requires[j] = p.RequiresGrad()
+		}
+		groups[i] = group{slices.Clone(g.Params), requires, form(g)}
+	}
+	changes := m.changes
+	return func() bool {
+		if m.changes != changes || len(*gs) != len(groups) {
+			return false
+		}
+		for i := range *gs {
+			g, was := &(*gs)[i], &groups[i]
+			if form(g) != was.form || !slices.Equal(g.Params, was.params) {
+				return false
+			}
+			for j, p := range g.Params {
+				if p.RequiresGrad() != was.requires[j] {
+					return false
+				}
+			}
+		}
+		return true
+	}
 }
 
 // State is the numbers of an optimizer's state, which go through JSON; its
@@ -352,6 +431,7 @@ func (m *memory) load(gs Groups, state State, tensors iter.Seq2[string, *tensor.
 		}
 	}
 	m.slots = slots
+	m.changes++
 	gs.SetLRs(state.LRs)
 	return nil
 }

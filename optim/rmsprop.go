@@ -35,13 +35,10 @@ func (o *RMSprop) Step() {
 	const op = "RMSprop.Step"
 	o.check(op)
 	ps := make([]tensor.RMSpropParams, len(o.Groups))
-	for i, g := range o.Groups {
-		p := tensor.RMSpropParams{LR: g.LR, Alpha: o.Alpha, Eps: o.Eps, WeightDecay: weightDecayOf(op, g, o.WeightDecay),
-			Momentum: momentumOf(op, g, o.Momentum), Centered: o.Centered, Maximize: o.Maximize}
-		wantNumber(op, "Alpha", p.Alpha)
-		wantNumber(op, "Eps", p.Eps)
-		ps[i] = p
+	for i := range o.Groups {
+		ps[i] = o.numbers(op, i)
 	}
+	fits := o.memory.fits(&o.Groups, func(g *Group) [2]bool { return [2]bool{o.Centered, or(g.Momentum, o.Momentum) != 0} })
 	for i, g := range o.Groups {
 		p := ps[i]
 		for _, b := range o.memory.batches(g, func(*slot) int { return 0 }) {
@@ -52,9 +49,26 @@ func (o *RMSprop) Step() {
 			if p.Momentum != 0 {
 				momentum = b.kept(2, 0)
 			}
+			p.Fits = fits
+			p.Renew = func() tensor.RMSpropParams {
+				p := o.numbers(op, i)
+				b.step()
+				return p
+			}
 			tensor.RMSpropStep(b.params, b.grads, b.kept(0, 0), mean, momentum, p)
 		}
 	}
+}
+
+// numbers returns the numbers of group i's next step.
+func (o *RMSprop) numbers(op string, i int) tensor.RMSpropParams {
+	g := &o.Groups[i]
+	wantLR(op, i, g.LR)
+	p := tensor.RMSpropParams{LR: g.LR, Alpha: o.Alpha, Eps: o.Eps, WeightDecay: weightDecayOf(op, g, o.WeightDecay),
+		Momentum: momentumOf(op, g, o.Momentum), Centered: o.Centered, Maximize: o.Maximize}
+	wantNumber(op, "Alpha", p.Alpha)
+	wantNumber(op, "Eps", p.Eps)
+	return p
 }
 
 // SetMomentum sets the momentum of all groups. It is for sched.OneCycleLR.

@@ -28,14 +28,10 @@ func (o *SGD) Step() {
 	const op = "SGD.Step"
 	o.check(op)
 	ps := make([]tensor.SGDParams, len(o.Groups))
-	for i, g := range o.Groups {
-		p := tensor.SGDParams{LR: g.LR, Momentum: momentumOf(op, g, o.Momentum), Dampening: o.Dampening,
-			WeightDecay: weightDecayOf(op, g, o.WeightDecay), Nesterov: o.Nesterov, Maximize: o.Maximize}
-		wantNumber(op, "Dampening", p.Dampening)
-		want(!p.Nesterov || p.Momentum > 0 && p.Dampening == 0, op,
-			"Nesterov is set with Momentum %v and Dampening %v, want momentum and no dampening", p.Momentum, p.Dampening)
-		ps[i] = p
+	for i := range o.Groups {
+		ps[i] = o.numbers(op, i)
 	}
+	fits := o.memory.fits(&o.Groups, func(g *Group) [2]bool { return [2]bool{or(g.Momentum, o.Momentum) != 0} })
 	started := func(s *slot) int { // the first step with momentum is another
 		if s.kept[0] == nil {
 			return 0
@@ -50,9 +46,28 @@ func (o *SGD) Step() {
 				momentum = b.kept(0, 0)
 			}
 			p.First = b.key == 0
+			p.Fits = fits
+			p.Renew = func() tensor.SGDParams {
+				p := o.numbers(op, i)
+				b.step()
+				return p
+			}
 			tensor.SGDStep(b.params, b.grads, momentum, p)
 		}
 	}
+}
+
+// numbers returns the numbers of group i's next step.
+func (o *SGD) numbers(op string, i int) tensor.SGDParams {
+	g := &o.Groups[i]
+	wantLR(op, i, g.LR)
+	p := tensor.SGDParams{LR: g.LR, Momentum: momentumOf(op, g, o.Momentum), Dampening: o.Dampening,
+		WeightDecay: weightDecayOf(op, g, o.WeightDecay), Nesterov: o.Nesterov, Maximize: o.Maximize}
+	wantNumber(op, "Dampening", p.Dampening)
+	if p.Nesterov && !(p.Momentum > 0 && p.Dampening == 0) {
+		want(false, op, "Nesterov is set with Momentum %v and Dampening %v, want momentum and no dampening", p.Momentum, p.Dampening)
+	}
+	return p
 }
 
 // SetMomentum sets the momentum of all groups. It is for sched.OneCycleLR.

@@ -3,6 +3,7 @@ package tensor
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/wick-ml/wick/internal/backend"
 	"github.com/wick-ml/wick/internal/cpu"
@@ -15,6 +16,9 @@ type Device struct {
 	name      string
 	backend   backend.Backend
 	precision Precision
+
+	algorithms backend.Algorithms
+	recorder   atomic.Pointer[recorder] // of a step that is rehearsed or captured
 }
 
 // CPU is the machine's processors and memory. New tensors are made there.
@@ -50,6 +54,27 @@ func (d *Device) SetFloat32Precision(p Precision) {
 
 // Float32Precision returns the precision of products of float32 tensors.
 func (d *Device) Float32Precision() Precision { return d.precision }
+
+// SetDeterministic says whether convolutions may only use algorithms that give the
+// same bits each time. The default is false, as PyTorch's: on a GPU the gradients of
+// a convolution may then differ in their last bits from run to run. The CPU always
+// gives the same bits. It is to be called before work starts: no operation may run
+// meanwhile. (torch.backends.cudnn.deterministic)
+func (d *Device) SetDeterministic(on bool) {
+	d.algorithms.Deterministic = on
+	d.backend.SetAlgorithms(d.algorithms)
+}
+
+// SetBenchmark says whether a GPU measures the algorithms that it has for a
+// convolution when it first sees one of a size, and takes the fastest from then on,
+// instead of the one that is expected to be. The default is false. It pays where
+// sizes repeat, and the choice, and so the last bits, may differ from run to run.
+// The CPU measures nothing. It is to be called before work starts: no operation may
+// run meanwhile. (torch.backends.cudnn.benchmark)
+func (d *Device) SetBenchmark(on bool) {
+	d.algorithms.Benchmark = on
+	d.backend.SetAlgorithms(d.algorithms)
+}
 
 // gpus are the GPUs that have been opened.
 var gpus struct {

@@ -48,9 +48,15 @@ func (g *Generator) draw(kind backend.RandomKind, a, b float64, n int) backend.R
 	if g == nil {
 		g = defaultGenerator
 	}
+	seed, offset := g.take(n)
+	return backend.Random{Kind: kind, A: a, B: b, Seed: seed, Offset: offset, Renew: func() (seed, offset uint64) { return g.take(n) }}
+}
+
+// take counts a draw of n numbers and returns where it begins.
+func (g *Generator) take(n int) (seed, offset uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	r := backend.Random{Kind: kind, A: a, B: b, Seed: g.seed, Offset: g.offset}
+	seed, offset = g.seed, g.offset
 	g.offset += (uint64(n) + 3) / 4
-	return r
+	return seed, offset
 }

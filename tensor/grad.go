@@ -76,7 +76,12 @@ func (x *Tensor) SetGrad(g *Tensor) {
 
 // ZeroGrad forgets the leaf's gradient: Grad is nil until the next Backward,
 // which reuses its memory.
-func (x *Tensor) ZeroGrad() { x.hasGrad = false }
+func (x *Tensor) ZeroGrad() {
+	x.hasGrad = false
+	if r := x.storage.device.recorder.Load(); r != nil {
+		r.zeroes(x)
+	}
+}
 
 // Arithmetic is for package autograd.
 func (x *Tensor) Arithmetic() autograd.Arithmetic[*Tensor] { return tape{} }
@@ -107,6 +112,9 @@ func (tape) Accumulate(leaf, g *Tensor) *Tensor {
 	if !g.shape.Equal(leaf.shape) || g.DType() != leaf.DType() || g.storage.device != leaf.storage.device {
 		fail("Backward", "the gradient is %s %v on %s, the leaf %s %v on %s",
 			g.DType(), g.shape, g.storage.device, leaf.DType(), leaf.shape, leaf.storage.device)
+	}
+	if r := leaf.storage.device.recorder.Load(); r != nil {
+		r.accumulates(leaf)
 	}
 	if st := g.storage; !leaf.hasGrad && st.walkOwns && st.walkRefs == 1 && g.Len() == st.buffer.Len() {
 		// Nobody else has g: its memory becomes that of the leaf's gradient, and lives as the leaf does.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/internal/backend"
@@ -16,19 +17,75 @@ func wantIndex(op string, index *Tensor) {
 	}
 }
 
-// wantInRange panics with a sentence about err, which the backend has returned
-// for index into dimension dim of shape; nil is in range.
-func wantInRange(op string, w *Tensor, err error, index *Tensor, shape Shape, dim int) {
-	var e *backend.IndexError
-	if err == nil || !errors.As(err, &e) {
+// indexUse is an operation that uses an index: what its error says of a bad one,
+// whether the backend finds it at once or tells of it when something is read.
+type indexUse struct {
+	op, path string // path is of the parameter that is indexed, if it is one
+	index    Shape
+	of       Shape // what the index goes into
+	dim      int   // the dimension of it; that of the classes for labels
+	labels   bool
+	ignore   int // the label of what does not count
+}
+
+// Key returns a text that names all fields.
+func (u *indexUse) Key() string {
+	b := append([]byte(u.op), ' ')
+	b = append(append(b, u.path...), ' ')
+	for _, n := range u.index {
+		b = append(strconv.AppendInt(b, int64(n), 10), ' ')
+	}
+	b = append(b, "in"...)
+	for _, n := range u.of {
+		b = strconv.AppendInt(append(b, ' '), int64(n), 10)
+	}
+	b = strconv.AppendInt(append(b, ' '), int64(u.dim), 10)
+	if u.labels {
+		b = strconv.AppendInt(append(b, ' '), int64(u.ignore), 10)
+	}
+	return string(b)
+}
+
+// BadIndex returns the *Error that says which index is out of range, and where.
+func (u *indexUse) BadIndex(e *backend.IndexError) error {
+	at := u.index.place(e.Position)
+	var sentence string
+	switch {
+	case u.labels:
+		sentence = fmt.Sprintf("label %d at position %v is out of range: the input %v has %d classes, want 0 to %d, or %d to ignore it",
+			e.Index, at, u.of, e.Size, e.Size-1, u.ignore)
+	case e.Size == 0:
+		sentence = fmt.Sprintf("index %d at position %v is out of range for dimension %d of %v, which has no entries", e.Index, at, u.dim, u.of)
+	default:
+		sentence = fmt.Sprintf("index %d at position %v is out of range for dimension %d of %v, want 0 to %d", e.Index, at, u.dim, u.of, e.Size-1)
+	}
+	err := &Error{Op: u.op, Err: &badIndex{sentence, e}}
+	if u.path != "" {
+		err.Layer, err.rooted = parent(u.path), true
+	}
+	return err
+}
+
+// check panics with the sentence about an error that the backend has returned.
+func (u *indexUse) check(err error) {
+	if err == nil {
 		return
 	}
-	want := fmt.Sprintf("want 0 to %d", e.Size-1)
-	if e.Size == 0 {
-		want = "which has no entries"
+	var e *backend.IndexError
+	if !errors.As(err, &e) {
+		panic(err)
 	}
-	failAt(op, w, "index %d at position %v is out of range for dimension %d of %v, %s", e.Index, index.shape.place(e.Position), dim, shape, want)
+	panic(u.BadIndex(e))
 }
+
+// badIndex is a sentence about an IndexError.
+type badIndex struct {
+	sentence string
+	err      *backend.IndexError
+}
+
+func (e *badIndex) Error() string { return e.sentence }
+func (e *badIndex) Unwrap() error { return e.err }
 
 // place turns the position of an element, counted row by row, into an index for
 // each dimension.
@@ -46,7 +103,8 @@ func (s Shape) place(position int) []int {
 func scatterInto(op string, shape Shape, index, src *Tensor, g backend.IndexGeom) *Tensor {
 	out := result(op, src.DType(), shape, src, index)
 	out.be().Fill(out.array(), 0)
-	wantInRange(op, nil, out.be().ScatterAdd(out.array(), index.array(), src.array(), g), index, shape, 0)
+	use := &indexUse{op: op, index: index.shape, of: shape}
+	use.check(out.be().ScatterAdd(out.array(), index.array(), src.array(), g, use))
 	return out
 }
 
@@ -103,11 +161,12 @@ func (x *Tensor) Gather(dim int, index *Tensor) *Tensor {
 	split := index.shape.split(dim)
 	geom := backend.IndexGeom{Outer: split.Outer, N: block[dim], M: split.N, Inner: split.Inner}
 	from := x.corner(op, block)
-	err := x.be().Gather(out.array(), from.array(), index.array(), geom)
+	use := &indexUse{op: op, index: index.shape, of: x.shape, dim: dim}
+	err := x.be().Gather(out.array(), from.array(), index.array(), geom, use)
 	if from != x {
 		from.Release()
 	}
-	wantInRange(op, nil, err, index, x.shape, dim)
+	use.check(err)
 	shape, at := x.shape, index.bare()
 	return autograd.Record(op, out, []*Tensor{x, index}, func(g *Tensor) []*Tensor {
 		return []*Tensor{scatterInto(op, block, at, g, geom).inCorner(op, shape), nil}
@@ -133,8 +192,8 @@ func (x *Tensor) ScatterAdd(dim int, index, src *Tensor) *Tensor {
 	geom := backend.IndexGeom{Outer: split.Outer, N: block[dim], M: split.N, Inner: split.Inner}
 	x.be().Copy(out.array(), x.array())
 	sums, terms := out.corner(op, block), src.corner(op, index.shape)
-	err := x.be().ScatterAdd(sums.array(), index.array(), terms.array(), geom)
-	wantInRange(op, nil, err, index, x.shape, dim)
+	use := &indexUse{op: op, index: index.shape, of: x.shape, dim: dim}
+	use.check(x.be().ScatterAdd(sums.array(), index.array(), terms.array(), geom, use))
 	if terms != src {
 		terms.Release()
 	}
@@ -179,13 +238,13 @@ func indexSelect(op string, x *Tensor, dim int, index *Tensor, shape Shape) *Ten
 	out := result(op, x.DType(), shape, x, index)
 	split := x.shape.split(dim)
 	geom := backend.IndexGeom{Outer: split.Outer, N: split.N, M: index.Len(), Inner: split.Inner}
-	err := x.be().IndexSelect(out.array(), x.array(), index.array(), geom)
-	wantInRange(op, x, err, index, x.shape, dim)
+	use := &indexUse{op: op, path: x.path, index: index.shape, of: x.shape, dim: dim}
+	use.check(x.be().IndexSelect(out.array(), x.array(), index.array(), geom, use))
 	from, at := x.shape, index.bare()
 	return autograd.Record(op, out, []*Tensor{x, index}, func(g *Tensor) []*Tensor {
 		dx := result(op, g.DType(), from, g)
 		g.be().Fill(dx.array(), 0)
-		wantInRange(op, x, g.be().IndexAdd(dx.array(), at.array(), g.array(), geom), at, from, dim)
+		use.check(g.be().IndexAdd(dx.array(), at.array(), g.array(), geom, use))
 		return []*Tensor{dx, nil}
 	}, at)
 }
@@ -207,7 +266,8 @@ func (x *Tensor) IndexAdd(dim int, index, src *Tensor) *Tensor {
 	split := x.shape.split(dim)
 	geom := backend.IndexGeom{Outer: split.Outer, N: split.N, M: index.Len(), Inner: split.Inner}
 	x.be().Copy(out.array(), x.array())
-	wantInRange(op, nil, x.be().IndexAdd(out.array(), index.array(), src.array(), geom), index, x.shape, dim)
+	use := &indexUse{op: op, index: index.shape, of: x.shape, dim: dim}
+	use.check(x.be().IndexAdd(out.array(), index.array(), src.array(), geom, use))
 	at := index.bare()
 	return autograd.Record(op, out, []*Tensor{x, index, src}, func(g *Tensor) []*Tensor {
 		return []*Tensor{g, nil, g.IndexSelect(dim, at)}
@@ -274,7 +334,8 @@ func (x *Tensor) MaskedSelect(mask *Tensor) *Tensor {
 	at := wideMask.nonzero(op)
 	geom := backend.IndexGeom{Outer: 1, N: shape.Len(), M: at.Len(), Inner: 1}
 	out := result(op, x.DType(), Shape{at.Len()}, x, mask)
-	wantInRange(op, nil, x.be().IndexSelect(out.array(), wide.array(), at.array(), geom), at, shape, 0)
+	use := &indexUse{op: op, index: at.shape, of: shape}
+	use.check(x.be().IndexSelect(out.array(), wide.array(), at.array(), geom, use))
 	if wide != x {
 		wide.Release()
 	}
@@ -305,8 +366,8 @@ func OneHot(index *Tensor, classes int) *Tensor {
 	ones := result(op, Int64, Shape{index.Len()}, index)
 	index.be().Fill(ones.array(), 1)
 	index.be().Fill(out.array(), 0)
-	err := index.be().ScatterAdd(out.array(), index.array(), ones.array(), backend.IndexGeom{Outer: index.Len(), N: classes, M: 1, Inner: 1})
-	wantInRange(op, nil, err, index, out.shape, len(index.shape))
+	use := &indexUse{op: op, index: index.shape, of: out.shape, dim: len(index.shape)}
+	use.check(index.be().ScatterAdd(out.array(), index.array(), ones.array(), backend.IndexGeom{Outer: index.Len(), N: classes, M: 1, Inner: 1}, use))
 	return autograd.RecordNothing(op, out, index)
 }
 

@@ -1,8 +1,6 @@
 package tensor
 
 import (
-	"errors"
-
 	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/internal/backend"
 )
@@ -335,6 +333,7 @@ func nll(op string, x, target *Tensor, dim int, scores bool, o CrossEntropyOpts)
 	zeroWhere(labels, ignored)
 	loss := result(op, x.DType(), target.shape, x, target)
 	sign := o.LabelSmoothing - 1
+	use := &indexUse{op: op, index: target.shape, of: x.shape, dim: dim, labels: true, ignore: ignore}
 	var largest, sumExp *Tensor // of x-largest along dim
 	var err error
 	if scores {
@@ -344,22 +343,18 @@ func nll(op string, x, target *Tensor, dim int, scores bool, o CrossEntropyOpts)
 			t = Float32
 		}
 		largest, sumExp = result(op, t, loss.shape, loss), result(op, t, loss.shape, loss)
-		err = x.be().CrossEntropy(loss.array(), largest.array(), sumExp.array(), x.array(), labels.array(), split)
+		err = x.be().CrossEntropy(loss.array(), largest.array(), sumExp.array(), x.array(), labels.array(), split, use)
 	} else {
-		err = x.be().Gather(loss.array(), x.array(), labels.array(), at)
+		err = x.be().Gather(loss.array(), x.array(), labels.array(), at, use)
 	}
-	if e := new(backend.IndexError); errors.As(err, &e) {
-		fail(op, "label %d at position %v is out of range: the input %v has %d classes, want 0 to %d, or %d to ignore it",
-			e.Index, target.shape.place(e.Position), x.shape, e.Size, e.Size-1, ignore)
-	}
+	use.check(err)
 
 	weights := like(op, loss) // of the labels
 	weights.be().Fill(weights.array(), 1)
 	var classWeights *Tensor
 	if o.Weight != nil {
 		classWeights = o.Weight.alias(s.columns(dim), 0)
-		_ = x.be().IndexSelect(weights.array(), o.Weight.array(), labels.array(), // the labels are known to be in range
-			backend.IndexGeom{Outer: 1, N: split.N, M: labels.Len(), Inner: 1})
+		use.check(x.be().IndexSelect(weights.array(), o.Weight.array(), labels.array(), backend.IndexGeom{Outer: 1, N: split.N, M: labels.Len(), Inner: 1}, use))
 	}
 	zeroWhere(weights, ignored)
 
@@ -418,7 +413,7 @@ func nll(op string, x, target *Tensor, dim int, scores bool, o CrossEntropyOpts)
 		if classWeights != nil {
 			overwriteWith(dx, backend.Mul, classWeights)
 		}
-		_ = dx.be().ScatterAdd(dx.array(), labels.array(), right.array(), at)
+		use.check(dx.be().ScatterAdd(dx.array(), labels.array(), right.array(), at, use))
 		return []*Tensor{dx, nil}
 	}, classWeights, in)
 }

@@ -33,11 +33,18 @@ type AdagradParams = backend.AdagradParams
 // parameter has its shape, type and device; no tensor stands twice. Parameters of
 // several types or devices take a call of the backend for each. Nothing is
 // recorded. (torch.optim.SGD)
+//
+// In a step that [Capture] makes a graph of, p is what the Run that captures uses.
+// Later ones call p.Renew for theirs, once each, after p.Fits has said that the step
+// would be made with the same tensors. Both may be nil; the numbers then stay.
 func SGDStep(params, grads, momentum []*Tensor, p SGDParams) {
 	const op = "SGDStep"
 	wantState(op, "momentum", p.Momentum != 0, momentum)
+	first, later := shared(p.Renewal)
+	p.Renewal = first
 	fused(op, [][]*Tensor{params, grads, momentum}, func(be backend.Backend, a [][]backend.Array) {
 		be.SGD(a[0], a[1], a[2], p)
+		p.Renewal = later
 	})
 }
 
@@ -53,8 +60,11 @@ func AdamStep(params, grads, m, v, maxV []*Tensor, p AdamParams) {
 	}
 	wantState(op, "first moments", len(params) > 0, m)
 	wantState(op, "second moments", len(params) > 0, v)
+	first, later := shared(p.Renewal)
+	p.Renewal = first
 	fused(op, [][]*Tensor{params, grads, m, v, maxV}, func(be backend.Backend, a [][]backend.Array) {
 		be.Adam(a[0], a[1], a[2], a[3], a[4], p)
+		p.Renewal = later
 	})
 }
 
@@ -67,8 +77,11 @@ func RMSpropStep(params, grads, square, mean, momentum []*Tensor, p RMSpropParam
 	wantState(op, "mean squares", len(params) > 0, square)
 	wantState(op, "means", p.Centered, mean)
 	wantState(op, "momentum", p.Momentum != 0, momentum)
+	first, later := shared(p.Renewal)
+	p.Renewal = first
 	fused(op, [][]*Tensor{params, grads, square, mean, momentum}, func(be backend.Backend, a [][]backend.Array) {
 		be.RMSprop(a[0], a[1], a[2], a[3], a[4], p)
+		p.Renewal = later
 	})
 }
 
@@ -81,9 +94,27 @@ func AdagradStep(params, grads, sum []*Tensor, p AdagradParams) {
 		fail(op, "the step is %d, want 1 or more", p.Step)
 	}
 	wantState(op, "sums of squares", len(params) > 0, sum)
+	first, later := shared(p.Renewal)
+	p.Renewal = first
 	fused(op, [][]*Tensor{params, grads, sum}, func(be backend.Backend, a [][]backend.Array) {
 		be.Adagrad(a[0], a[1], a[2], p)
+		p.Renewal = later
 	})
+}
+
+// shared returns the renewals of the calls of the backend that one step takes: the
+// first call renews the numbers, the others take what it got.
+func shared[P any](r backend.Renewal[P]) (first, later backend.Renewal[P]) {
+	if r.Renew == nil {
+		return r, later
+	}
+	var now P
+	first = backend.Renewal[P]{Fits: r.Fits, Renew: func() P {
+		now = r.Renew()
+		return now
+	}}
+	later.Renew = func() P { return now }
+	return first, later
 }
 
 // wantState panics if a list that a step reads is missing.

@@ -99,7 +99,7 @@ type refCase struct {
 // checkReference holds operations against testdata/NAME.json, which PyTorch made
 // (testdata/NAME.py): results and gradients in float64 within 1e-10 and in float32
 // within 1e-5, relative to the largest element; and recorded gradients against
-// numeric ones. Each differentiable operation needs five cases at least, and each
+// numeric ones. A program with the tag cuda holds the GPU to the same. Each differentiable operation needs five cases at least, and each
 // operation in the file a row in ops and the other way round.
 func checkReference(t *testing.T, name string, ops map[string]refOp) {
 	t.Helper()
@@ -122,44 +122,13 @@ func checkReference(t *testing.T, name string, ops map[string]refOp) {
 		differentiable[c.Op] = differentiable[c.Op] || c.DY != nil
 		label := fmt.Sprintf("%s/%d", c.Op, count[c.Op])
 		count[c.Op]++
-		t.Run(label, func(t *testing.T) {
-			for _, dtype := range []tensor.DType{tensor.Float64, tensor.Float32} {
-				tol := 1e-10
-				if dtype == tensor.Float32 {
-					tol = 1e-5
-				}
-				in := make([]*T, len(c.In))
-				for i, r := range c.In {
-					in[i] = r.tensor(t, dtype)
-					if c.DY != nil && in[i].DType().IsFloat() {
-						in[i].SetRequiresGrad(true)
-					}
-				}
-				out := op(in, c.Args)
-				if len(out) != len(c.Out) {
-					t.Fatalf("got %d results, want %d", len(out), len(c.Out))
-				}
-				for i, r := range c.Out {
-					wantTensor(t, fmt.Sprintf("%s result %d", dtype, i), out[i], r.tensor(t, dtype), tol)
-				}
-				if c.DY == nil {
-					continue
-				}
-				out[0].Backward(tensor.BackwardOpts{Gradient: c.DY.tensor(t, dtype)})
-				for i, r := range c.DX {
-					if r != nil && in[i].Grad() == nil {
-						t.Errorf("%s input %d has no gradient", dtype, i)
-					} else if r != nil {
-						wantTensor(t, fmt.Sprintf("%s gradient of input %d", dtype, i), in[i].Grad(), r.tensor(t, dtype), tol)
-					}
-				}
-				if dtype == tensor.Float64 && c.Check {
-					if err := gradcheck.Check(func(in []*T) *T { return op(in, c.Args)[0] }, in, gradcheck.Opts{}); err != nil {
-						t.Error(err)
-					}
-				}
+		for _, device := range testDevices(t) {
+			name := label
+			if device != tensor.CPU {
+				name += "/" + device.String()
 			}
-		})
+			t.Run(name, func(t *testing.T) { c.run(t, op, device) })
+		}
 	}
 	for op := range ops {
 		if want := map[bool]int{true: 5, false: 1}[differentiable[op]]; count[op] < want {
@@ -191,6 +160,49 @@ func wantTensor(t *testing.T, what string, got, want *T, tol float64) {
 		if !same && !(math.Abs(g[i]-w[i]) <= tol*scale) {
 			t.Errorf("%s: element %d of %v: got %v, want %v", what, i, want.Shape(), g[i], w[i])
 			return
+		}
+	}
+}
+
+// run computes a case on a device.
+func (c refCase) run(t *testing.T, op refOp, device *tensor.Device) {
+	for _, dtype := range []tensor.DType{tensor.Float64, tensor.Float32} {
+		tol := 1e-10
+		if dtype == tensor.Float32 {
+			tol = 1e-5
+		}
+		in := make([]*T, len(c.In))
+		for i, r := range c.In {
+			in[i] = r.tensor(t, dtype).To(device)
+			if c.DY != nil && in[i].DType().IsFloat() {
+				in[i].SetRequiresGrad(true)
+			}
+		}
+		out := op(in, c.Args)
+		if len(out) != len(c.Out) {
+			t.Fatalf("got %d results, want %d", len(out), len(c.Out))
+		}
+		for i, r := range c.Out {
+			if out[i].Device() != device {
+				t.Errorf("%s result %d is on %s, want %s", dtype, i, out[i].Device(), device)
+			}
+			wantTensor(t, fmt.Sprintf("%s result %d", dtype, i), out[i], r.tensor(t, dtype), tol)
+		}
+		if c.DY == nil {
+			continue
+		}
+		out[0].Backward(tensor.BackwardOpts{Gradient: c.DY.tensor(t, dtype).To(device)})
+		for i, r := range c.DX {
+			if r != nil && in[i].Grad() == nil {
+				t.Errorf("%s input %d has no gradient", dtype, i)
+			} else if r != nil {
+				wantTensor(t, fmt.Sprintf("%s gradient of input %d", dtype, i), in[i].Grad(), r.tensor(t, dtype), tol)
+			}
+		}
+		if dtype == tensor.Float64 && c.Check {
+			if err := gradcheck.Check(func(in []*T) *T { return op(in, c.Args)[0] }, in, gradcheck.Opts{}); err != nil {
+				t.Error(err)
+			}
 		}
 	}
 }

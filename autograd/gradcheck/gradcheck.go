@@ -19,8 +19,8 @@ type Opts struct {
 // Check computes, for each input that requires a gradient, the gradient of a
 // weighted sum of f's result (with fixed weights), once by Backward and once by
 // central differences, and returns an error that names the first element in
-// which the two differ. Inputs must be Float64. f must be a pure function of
-// them.
+// which the two differ. Inputs must be Float64, and may be on any device. f must
+// be a pure function of them.
 func Check(f func(inputs []*tensor.Tensor) *tensor.Tensor, inputs []*tensor.Tensor, opts Opts) error {
 	eps, atol, rtol := opts.Eps, opts.Atol, opts.Rtol
 	if eps == 0 {
@@ -47,7 +47,7 @@ func Check(f func(inputs []*tensor.Tensor) *tensor.Tensor, inputs []*tensor.Tens
 	for i := range weights {
 		weights[i] = math.Sin(1 + 2*float64(i))
 	}
-	out.Backward(tensor.BackwardOpts{Gradient: tensor.From(weights).View(out.Shape()...)})
+	out.Backward(tensor.BackwardOpts{Gradient: tensor.From(weights).View(out.Shape()...).To(out.Device())})
 	value := func(x []*tensor.Tensor) float64 {
 		sum := 0.0
 		for i, v := range f(x).Float64s() {
@@ -73,7 +73,7 @@ func Check(f func(inputs []*tensor.Tensor) *tensor.Tensor, inputs []*tensor.Tens
 		for k, v := range data {
 			at := func(v float64) float64 {
 				data[k] = v
-				trial[i] = tensor.From(data).View(x.Shape()...)
+				trial[i] = tensor.From(data).View(x.Shape()...).To(x.Device())
 				return value(trial)
 			}
 			numeric := (at(v+eps) - at(v-eps)) / (2 * eps)

@@ -16,6 +16,7 @@ type Fused struct {
 	images     bool
 	resize     *resize
 	steps      []Transform     // flips and crops
+	crops      int             // how many of the steps are crops
 	value      [][256]float32  // of each byte, for each channel
 	erasings   []randomErasing // of what the steps made
 }
@@ -70,9 +71,11 @@ func (f *Fused) add(t Transform) bool {
 		}
 		f.outH, f.outW = t.size, t.size
 		f.steps = append(f.steps, t)
+		f.crops++
 	case centerCrop:
 		f.outH, f.outW = t.size, t.size
 		f.steps = append(f.steps, t)
+		f.crops++
 	case toTensor:
 		if f.value == nil {
 			f.value = make([][256]float32, f.c)
@@ -103,6 +106,35 @@ func (f *Fused) add(t Transform) bool {
 
 // Shape returns the sizes of what Run makes.
 func (f *Fused) Shape() (channels, height, width int) { return f.c, f.outH, f.outW }
+
+// OnDevice returns what a device needs to do the chain's work with
+// tensor.CropMirrorNormalize: the sizes of the pictures that it is sent, as
+// bytes, and the numbers that these become. Pictures of one size are sent as they
+// are, each with its Move; of others RunImageBytes makes what is sent. ok is false
+// where a window and a table are not all that the chain does.
+func (f *Fused) OnDevice() (channels, height, width int, values [][256]float32, ok bool) {
+	if f.images {
+		return f.c, f.outH, f.outW, f.value, f.erasings == nil
+	}
+	// What one crop has lost, a second one may see as padding.
+	return f.c, f.h, f.w, f.value, f.erasings == nil && f.crops <= 1
+}
+
+// Move draws what Run draws, and writes to dst the row of
+// tensor.CropMirrorNormalize's moves that does what Run does.
+func (f *Fused) Move(dst []int64, r *rand.Rand) {
+	at, _ := f.place(f.h, f.w, r)
+	clear(dst)
+	if at.dy < 0 {
+		at.y0 -= at.h - 1
+		dst[2] = 1
+	}
+	if at.dx < 0 {
+		at.x0 -= at.w - 1
+		dst[3] = 1
+	}
+	dst[0], dst[1] = int64(at.y0), int64(at.x0)
+}
 
 // Run applies the chain to the picture src, channels·height·width bytes plane by
 // plane, and writes the numbers to dst.
@@ -141,13 +173,37 @@ var resamplers = sync.Pool{New: func() any { return new(resampler) }}
 // picture has three equal channels. It panics with a *tensor.Error where the
 // picture is too small for a crop; its error is Part's.
 func (f *Fused) RunImage(dst []float32, p Picture, r *rand.Rand) error {
+	if err := runImage(f, dst, f.value, p, r); err != nil {
+		return err
+	}
+	f.erase(dst, r)
+	return nil
+}
+
+// RunImageBytes is RunImage without its last step: it writes the bytes that become
+// the numbers.
+func (f *Fused) RunImageBytes(dst []byte, p Picture, r *rand.Rand) error {
+	return runImage(f, dst, asTheyAre[:], p, r)
+}
+
+// asTheyAre leaves bytes what they are, in three channels.
+var asTheyAre = func() (t [3][256]byte) {
+	for k := range t {
+		for v := range t[k] {
+			t[k][v] = byte(v)
+		}
+	}
+	return
+}()
+
+func runImage[T float32 | byte](f *Fused, dst []T, value [][256]T, p Picture, r *rand.Rand) error {
 	h, w := p.H, p.W
 	if f.resize != nil {
 		h, w = f.resize.size(h, w)
 	}
 	at, seen := f.place(h, w, r)
 	for k := range f.c {
-		frame(dst[k*at.h*at.w:(k+1)*at.h*at.w], at.w, seen, f.value[k][0])
+		frame(dst[k*at.h*at.w:(k+1)*at.h*at.w], at.w, seen, value[k][0])
 	}
 	// view is what is seen, on the scaled picture.
 	view := image.Rect(at.x0+at.dx*seen.Min.X, at.y0+at.dy*seen.Min.Y, at.x0+at.dx*(seen.Max.X-1), at.y0+at.dy*(seen.Max.Y-1)) // in order, without its last row and column
@@ -175,15 +231,14 @@ func (f *Fused) RunImage(dst []float32, p Picture, r *rand.Rand) error {
 	for y := seen.Min.Y; y < seen.Max.Y; y++ {
 		from := src.pix[((at.y0+at.dy*y-corner.Y)*src.w+view.Min.X-corner.X)*src.n:]
 		lo, hi := y*at.w+seen.Min.X, y*at.w+seen.Max.X
-		lookRGB(dst[lo:hi], dst[size+lo:size+hi], dst[2*size+lo:2*size+hi], from, src.n, g, b, at.dx < 0, f.value)
+		lookRGB(dst[lo:hi], dst[size+lo:size+hi], dst[2*size+lo:2*size+hi], from, src.n, g, b, at.dx < 0, value)
 	}
-	f.erase(dst, r)
 	return nil
 }
 
 // lookRGB looks up the pixels of a row of n bytes each, whose second and third
 // colour lie at g and b. back is from the end of the row on.
-func lookRGB(red, green, blue []float32, src []byte, n, g, b int, back bool, value [][256]float32) {
+func lookRGB[T float32 | byte](red, green, blue []T, src []byte, n, g, b int, back bool, value [][256]T) {
 	v0, v1, v2 := &value[0], &value[1], &value[2]
 	w := len(red)
 	green, blue = green[:w], blue[:w]
@@ -232,7 +287,7 @@ func (f *Fused) place(h, w int, r *rand.Rand) (at window, seen image.Rectangle) 
 }
 
 // frame fills what is padding of rows of w.
-func frame(out []float32, w int, seen image.Rectangle, v float32) {
+func frame[T float32 | byte](out []T, w int, seen image.Rectangle, v T) {
 	if seen.Empty() {
 		fill(out, v)
 		return
@@ -265,7 +320,7 @@ func keep(lo, hi, at, step, n int) (int, int) {
 	return max(lo, at), min(hi, at+n)
 }
 
-func fill(dst []float32, v float32) {
+func fill[T float32 | byte](dst []T, v T) {
 	for i := range dst {
 		dst[i] = v
 	}

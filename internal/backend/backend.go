@@ -12,10 +12,17 @@
 //     an elementwise method (Unary, UnaryGrad, Binary, BinaryScalar, Where)
 //     takes the very same window as destination and as a source that is not
 //     broadcast.
-//   - The same arguments give the same bits, whatever the number of threads.
+//   - The same arguments give the same bits, whatever the number of threads. Convolutions
+//     may have other last bits each time where Algorithms does not ask for Deterministic.
 //   - Lengths of zero are allowed.
 //   - Methods may be called from several goroutines at once, as long as nobody
 //     writes an array that another uses.
+//   - A method that takes an index checks its values: it returns an IndexError
+//     for the first that is out of range, and has written nothing. A backend that
+//     computes behind the caller's back may return nil instead and have the next
+//     Read, of any array, panic with the error that IndexUse.BadIndex makes. Until
+//     then it leaves all memory but the destination alone, whose elements for bad
+//     indices it may fill as it likes. Of several bad indices it tells the first.
 package backend
 
 import "fmt"
@@ -80,6 +87,15 @@ func (e *IndexError) Error() string {
 	return fmt.Sprintf("index %d at position %d is out of range, want 0 to %d", e.Index, e.Position, e.Size-1)
 }
 
+// IndexUse says who gives a method its index. A backend that finds a bad index
+// only later keeps the use until then.
+type IndexUse interface {
+	// Key returns the same text for uses whose errors say the same, so that a backend keeps one of them.
+	Key() string
+	// BadIndex returns the error that the program hears; it wraps e.
+	BadIndex(e *IndexError) error
+}
+
 // Precision says how exactly a backend multiplies float32 matrices and
 // convolves. It may be more exact than asked.
 type Precision uint8
@@ -91,6 +107,14 @@ const (
 	High                     // 5e-6 on the CPU, TF32 (3e-4) on a GPU
 	Medium                   // factors rounded to bfloat16: 1e-2
 )
+
+// Algorithms says how a backend chooses among algorithms where a library offers it
+// several for a convolution. The zero Algorithms takes the one that the library
+// expects to be the fastest.
+type Algorithms struct {
+	Deterministic bool // only those that give the same bits each time
+	Benchmark     bool // measure them when a geometry is first seen, and take the fastest
+}
 
 // UnaryOp names an elementwise function of one array. P0 and P1 are the
 // parameters of UnaryParams.
@@ -270,6 +294,10 @@ type BatchNormGeom struct {
 	ReLU          bool    // the result is followed by ReLU
 }
 
+// CropGeom is the geometry of CropMirrorNormalize: from N×C×H×W bytes to
+// N×C×P×Q numbers.
+type CropGeom struct{ N, C, H, W, P, Q int }
+
 // RandomKind names a distribution.
 type RandomKind uint8
 
@@ -339,6 +367,9 @@ type AdagradParams struct {
 type Backend interface {
 	// NewBuffer returns a handle for n elements. Its contents are undefined.
 	NewBuffer(t DType, n int) Buffer
+	// Upload returns a new buffer with these elements (in the machine's byte order). The copy may run beside other work; src is the
+	// caller's again when it returns.
+	Upload(t DType, src []byte) Buffer
 	// Free gives the buffer's memory back to the pool. It is called once, when no operation uses it any more.
 	Free(b Buffer)
 	// MemoryStats tells what all buffers hold together.
@@ -350,10 +381,13 @@ type Backend interface {
 	// SetPrecision says how exactly MatMul and the convolutions compute in float32 from now on. The default is Highest. No other
 	// method may run meanwhile.
 	SetPrecision(p Precision)
+	// SetAlgorithms says how algorithms are chosen from now on. No other method may run meanwhile.
+	SetAlgorithms(a Algorithms)
 
 	// Write copies raw elements (in the machine's byte order) into dst.
 	Write(dst Array, src []byte)
-	// Read copies elements out of src. It waits until they are computed.
+	// Read copies elements out of src. It waits until they are computed, and panics with the error of a bad index that was not
+	// told before.
 	Read(dst []byte, src Array)
 	// Copy copies src to dst, converting the type as a C cast does (to Bool: x != 0).
 	Copy(dst, src Array)
@@ -367,6 +401,10 @@ type Backend interface {
 	Arange(dst Array, start, step float64)
 	// Random draws all elements.
 	Random(dst Array, r Random)
+	// CropMirrorNormalize cuts a P×Q window out of each picture (Uint8), mirrors it, and looks each byte up: dst (Float32) is
+	// values[c, byte], values of C×256 elements. Row n of moves (Int64, N×4) has the window's top and left edge, which may lie
+	// anywhere, and whether (not 0) it is mirrored top to bottom and left to right. Beside the picture the byte is 0.
+	CropMirrorNormalize(dst, pictures, moves, values Array, g CropGeom)
 
 	// Unary computes dst = op(x). For Bool results dst is Bool.
 	Unary(dst, x Array, op UnaryOp, p UnaryParams)
@@ -392,13 +430,13 @@ type Backend interface {
 	Nonzero(dst, x Array) int
 
 	// Gather computes dst[o,m,i] = x[o,index[o,m,i],i].
-	Gather(dst, x, index Array, g IndexGeom) error
+	Gather(dst, x, index Array, g IndexGeom, use IndexUse) error
 	// ScatterAdd computes dst[o,index[o,m,i],i] += src[o,m,i].
-	ScatterAdd(dst, index, src Array, g IndexGeom) error
+	ScatterAdd(dst, index, src Array, g IndexGeom, use IndexUse) error
 	// IndexSelect computes dst[o,m,i] = x[o,index[m],i].
-	IndexSelect(dst, x, index Array, g IndexGeom) error
+	IndexSelect(dst, x, index Array, g IndexGeom, use IndexUse) error
 	// IndexAdd computes dst[o,index[m],i] += src[o,m,i].
-	IndexAdd(dst, index, src Array, g IndexGeom) error
+	IndexAdd(dst, index, src Array, g IndexGeom, use IndexUse) error
 
 	// MatMul multiplies matrices.
 	MatMul(dst, a, b Array, g MatMulGeom)
@@ -440,7 +478,7 @@ type Backend interface {
 	SoftmaxGrad(dx, dy, y Array, log bool, g DimGeom)
 	// CrossEntropy computes loss = -log softmax(x) at the label (Int64) of each place along Outer and Inner, and writes the
 	// largest x along N and Σ exp(x-largest), which the gradient needs.
-	CrossEntropy(loss, largest, sum, x, labels Array, g DimGeom) error
+	CrossEntropy(loss, largest, sum, x, labels Array, g DimGeom, use IndexUse) error
 	// CrossEntropyGrad computes dx = share·(softmax(x) - 1 at the label); share is of loss's shape.
 	CrossEntropyGrad(dx, share, x, labels, largest, sum Array, g DimGeom)
 
@@ -452,6 +490,9 @@ type Backend interface {
 	RMSprop(params, grads, square, mean, momentum []Array, p RMSpropParams)
 	// Adagrad makes one step.
 	Adagrad(params, grads, sum []Array, p AdagradParams)
+	// Unscale multiplies all elements of xs, in place, by factor, and sets found (one Bool) if one of them was an infinity or
+	// NaN; otherwise found stays. It does not wait.
+	Unscale(xs []Array, found Array, factor float64)
 }
 
 // GradUses says whether UnaryGrad reads the input x and the result y; it never

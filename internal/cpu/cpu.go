@@ -23,6 +23,9 @@ func New() *Backend { return &Backend{pool: mem.NewHeap()} }
 // SetPrecision says how exactly to multiply float32 numbers.
 func (be *Backend) SetPrecision(p backend.Precision) { be.precision = p }
 
+// SetAlgorithms changes nothing: all algorithms are deterministic, and each is chosen by a fixed rule.
+func (be *Backend) SetAlgorithms(backend.Algorithms) {}
+
 // at returns the backend with another precision; it shares the pool.
 func (be *Backend) at(p backend.Precision) *Backend { return &Backend{be.pool, p} }
 
@@ -60,6 +63,13 @@ func (be *Backend) NewBuffer(t backend.DType, n int) backend.Buffer {
 	return &buffer{pool: be.pool, dtype: t, n: n}
 }
 
+// Upload returns a new buffer with the elements in src.
+func (be *Backend) Upload(t backend.DType, src []byte) backend.Buffer {
+	b := be.NewBuffer(t, len(src)/t.Size())
+	be.Write(backend.Array{Buffer: b, Len: b.Len()}, src)
+	return b
+}
+
 // Free gives the buffer's memory back.
 func (be *Backend) Free(b backend.Buffer) {
 	buf := b.(*buffer)
@@ -91,6 +101,10 @@ func data[T any](a backend.Array) []T {
 	b = b[a.Offset*size : (a.Offset+a.Len)*size]
 	return unsafe.Slice((*T)(unsafe.Pointer(&b[0])), a.Len)
 }
+
+// Bytes returns an array's elements in memory, for packages that copy them. They
+// stay where they are until the buffer is freed.
+func Bytes(a backend.Array) []byte { return raw(a) }
 
 // raw returns an array's bytes.
 func raw(a backend.Array) []byte {

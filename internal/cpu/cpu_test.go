@@ -8,11 +8,11 @@ import (
 	"github.com/wick-ml/wick/internal/backend/backendtest"
 )
 
-func TestConformance(t *testing.T) { backendtest.Run(t, New()) }
+func TestConformance(t *testing.T) { backendtest.Run(t, New(), 5e-6) }
 
 func TestEveryMethodHasARow(t *testing.T) {
 	rows := map[string]bool{}
-	for _, r := range backendtest.Rows() {
+	for _, r := range backendtest.Rows(5e-6) {
 		rows[r.Method] = true
 	}
 	typ := reflect.TypeFor[backend.Backend]()

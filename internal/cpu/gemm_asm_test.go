@@ -281,7 +281,7 @@ func TestProductsOfAllKernels(t *testing.T) {
 	rows := func(t *testing.T, kn *kernel[float32]) {
 		current.gemm = always(kn)
 		be := New()
-		for _, row := range backendtest.Rows() {
+		for _, row := range backendtest.Rows(5e-6) {
 			if row.Method == "MatMul" || strings.HasPrefix(row.Method, "Conv2d") {
 				t.Run(row.Method, func(t *testing.T) { row.Test(t, be) })
 			}

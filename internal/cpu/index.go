@@ -13,7 +13,7 @@ func checkIndex(index []int64, size int) error {
 }
 
 // Gather computes dst[o,m,i] = x[o,index[o,m,i],i].
-func (be *Backend) Gather(dst, x, index backend.Array, g backend.IndexGeom) error {
+func (be *Backend) Gather(dst, x, index backend.Array, g backend.IndexGeom, _ backend.IndexUse) error {
 	at := data[int64](index)
 	if err := checkIndex(at, g.N); err != nil {
 		return err
@@ -46,7 +46,7 @@ func gather[T any](dst, x []T, index []int64, g backend.IndexGeom) {
 }
 
 // IndexSelect computes dst[o,m,i] = x[o,index[m],i].
-func (be *Backend) IndexSelect(dst, x, index backend.Array, g backend.IndexGeom) error {
+func (be *Backend) IndexSelect(dst, x, index backend.Array, g backend.IndexGeom, _ backend.IndexUse) error {
 	at := data[int64](index)
 	if err := checkIndex(at, g.N); err != nil {
 		return err
@@ -77,9 +77,9 @@ func indexSelect[T any](dst, x []T, index []int64, g backend.IndexGeom) {
 }
 
 // ScatterAdd computes dst[o,index[o,m,i],i] += src[o,m,i], in the order of m.
-func (be *Backend) ScatterAdd(dst, index, src backend.Array, g backend.IndexGeom) error {
+func (be *Backend) ScatterAdd(dst, index, src backend.Array, g backend.IndexGeom, use backend.IndexUse) error {
 	var err error
-	if be.half(func() { err = be.ScatterAdd(dst, index, src, g) }, updates(&dst), reads(&src)) {
+	if be.half(func() { err = be.ScatterAdd(dst, index, src, g, use) }, updates(&dst), reads(&src)) {
 		return err
 	}
 	at := data[int64](index)
@@ -116,9 +116,9 @@ func scatterAdd[T number](dst []T, index []int64, src []T, g backend.IndexGeom) 
 }
 
 // IndexAdd computes dst[o,index[m],i] += src[o,m,i], in the order of m.
-func (be *Backend) IndexAdd(dst, index, src backend.Array, g backend.IndexGeom) error {
+func (be *Backend) IndexAdd(dst, index, src backend.Array, g backend.IndexGeom, use backend.IndexUse) error {
 	var err error
-	if be.half(func() { err = be.IndexAdd(dst, index, src, g) }, updates(&dst), reads(&src)) {
+	if be.half(func() { err = be.IndexAdd(dst, index, src, g, use) }, updates(&dst), reads(&src)) {
 		return err
 	}
 	at := data[int64](index)

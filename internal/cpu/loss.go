@@ -8,9 +8,9 @@ import (
 
 // CrossEntropy computes the cross-entropy of class indices with softmax(x) along
 // N: log Σ exp(x-largest) - (x-largest) at the label.
-func (be *Backend) CrossEntropy(loss, largest, sum, x, labels backend.Array, g backend.DimGeom) error {
+func (be *Backend) CrossEntropy(loss, largest, sum, x, labels backend.Array, g backend.DimGeom, use backend.IndexUse) error {
 	var err error
-	if be.half(func() { err = be.CrossEntropy(loss, largest, sum, x, labels, g) }, writes(&loss), writes(&largest), writes(&sum), reads(&x)) {
+	if be.half(func() { err = be.CrossEntropy(loss, largest, sum, x, labels, g, use) }, writes(&loss), writes(&largest), writes(&sum), reads(&x)) {
 		return err
 	}
 	at := data[int64](labels)

@@ -87,7 +87,7 @@ func TestPartsPrecision(t *testing.T) {
 		kn.parts = plainParts(3-p, []int{32, 2, 16}[p], kn.width)
 		current.gemm[p] = &kn
 	}
-	for _, row := range backendtest.Rows() {
+	for _, row := range backendtest.Rows(5e-6) {
 		if row.Method == "SetPrecision" {
 			row.Test(t, New())
 		}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/cuda/sim"
 )
 
 // Descriptors need no GPU: with WICK_GPU=1 and cuDNN in LD_LIBRARY_PATH this test
@@ -15,18 +16,73 @@ func TestConvolutionDescriptors(t *testing.T) {
 	g := backend.ConvGeom{N: 2, C: 8, H: 13, W: 10, K: 6, R: 2, S: 5, P: 10, Q: 5, StrideH: 1, StrideW: 3, PadH: 0, PadW: 4, DilationH: 3, DilationW: 1, Groups: 2}
 	want := []int{2, 6, 10, 5}
 	for _, dtype := range []backend.DType{backend.Float32, backend.Float64, backend.BFloat16, backend.Float16} {
-		for _, exact := range []bool{true, false} {
-			c, err := newConvolution(convolutionKey{g, dtype, forward, exact})
+		for _, k := range []convolutionKey{{}, {exact: true}, {last: true}, {exact: true, last: true}} {
+			k.g, k.dtype = g, dtype
+			c, err := newConvolution(k)
 			if err != nil {
-				t.Fatalf("%s, exact %v: %v", dtype, exact, err)
+				t.Fatalf("%+v: %v", k, err)
 			}
 			if c.conv.GroupCount() != 2 {
-				t.Errorf("%s: got %d groups, want 2", dtype, c.conv.GroupCount())
+				t.Errorf("%+v: got %d groups, want 2", k, c.conv.GroupCount())
 			}
 			got, err := c.conv.CalcForwardOutputShape(c.x, c.w, 2)
 			if err != nil || !slices.Equal(got, want) {
-				t.Errorf("%s: got a result of %v, %v, want %v", dtype, got, err, want)
+				t.Errorf("%+v: got a result of %v, %v, want %v", k, got, err, want)
+			}
+			// Strides of the images, channels, rows and columns of the input.
+			wantStrides := []int{1040, 130, 10, 1}
+			if k.last {
+				wantStrides = []int{1040, 1, 80, 8}
+			}
+			if n, c, h, w := strides(c.x); !slices.Equal([]int{n, c, h, w}, wantStrides) {
+				t.Errorf("%+v: got strides %d, %d, %d, %d, want %v", k, n, c, h, w, wantStrides)
 			}
 		}
+	}
+}
+
+// TestAlgorithms looks which algorithms are taken of those that the simulated cuDNN
+// proposes: first one that is not deterministic and is slow, then one that is both.
+func TestAlgorithms(t *testing.T) {
+	if !sim.Again(t, "WICK_SIM_SLOW=20") {
+		return
+	}
+	be := open(t)
+	g := backend.ConvGeom{N: 1, C: 2, H: 5, W: 5, K: 3, R: 3, S: 3, P: 3, Q: 3, StrideH: 1, StrideW: 1, DilationH: 1, DilationW: 1, Groups: 1}
+	of := func(n int) backend.Array { return backend.Array{Buffer: be.NewBuffer(backend.Float32, n), Len: n} }
+	x, w, y := of(50), of(54), of(27)
+	run := map[pass]func(){
+		forward:    func() { be.Conv2d(y, x, w, backend.Array{}, backend.Array{}, g) },
+		inputGrad:  func() { be.Conv2dInputGrad(x, y, w, g) },
+		weightGrad: func() { be.Conv2dWeightGrad(w, y, x, g) },
+	}
+	for _, row := range []struct {
+		a    backend.Algorithms
+		want map[pass]int // numbers of cudnnConvolutionFwdAlgo_t, BwdDataAlgo_t and BwdFilterAlgo_t
+	}{
+		{backend.Algorithms{}, map[pass]int{forward: 3, inputGrad: 0, weightGrad: 0}},
+		{backend.Algorithms{Deterministic: true}, map[pass]int{forward: 1, inputGrad: 1, weightGrad: 1}},
+		{backend.Algorithms{Benchmark: true}, map[pass]int{forward: 1, inputGrad: 1, weightGrad: 1}},
+		{backend.Algorithms{Deterministic: true, Benchmark: true}, map[pass]int{forward: 1, inputGrad: 1, weightGrad: 1}},
+	} {
+		be.SetAlgorithms(row.a)
+		before := len(be.convolutions)
+		for p, f := range run {
+			f()
+			f() // is found in the cache
+			c := be.convolutions[convolutionKey{g: g, dtype: backend.Float32, pass: p, exact: true, Algorithms: row.a}]
+			if c == nil || int(c.algorithm) != row.want[p] {
+				t.Errorf("%+v, pass %d: got %+v, want algorithm %d", row.a, p, c, row.want[p])
+			}
+		}
+		if got := len(be.convolutions) - before; got != 3 {
+			t.Errorf("%+v: got %d convolutions more in the cache, want 3", row.a, got)
+		}
+	}
+	for _, a := range []backend.Array{x, w, y} {
+		be.Free(a.Buffer)
+	}
+	if s := be.MemoryStats(); s.Live != 0 {
+		t.Errorf("measuring keeps %d bytes", s.Live)
 	}
 }

@@ -29,9 +29,6 @@ func newConversions() (k [backend.Float16 + 1]kernels) {
 // Write copies raw elements into dst.
 func (be *Backend) Write(dst backend.Array, src []byte) { be.upload(address(dst), src) }
 
-// Read copies elements out of src, once they are computed.
-func (be *Backend) Read(dst []byte, src backend.Array) { be.download(dst, address(src)) }
-
 // Copy copies src to dst and converts the type.
 func (be *Backend) Copy(dst, src backend.Array) {
 	if dst.DType() == src.DType() {

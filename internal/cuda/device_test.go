@@ -4,10 +4,13 @@ package cuda
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -79,10 +82,11 @@ func TestOutOfMemory(t *testing.T) {
 		return
 	}
 	be := open(t)
+	own := used(be)
 	// What is cached is given back where it is in the way.
 	be.Free(be.NewBuffer(backend.Uint8, 600_000))
 	b := be.NewBuffer(backend.Uint8, 700_000)
-	if got := used(be); got != 700_000 {
+	if got := used(be) - own; got != 700_000 {
 		t.Errorf("got %d bytes of the device, want only the last 700000", got)
 	}
 	// There is no room for a second one, and the first is still in use.
@@ -91,7 +95,7 @@ func TestOutOfMemory(t *testing.T) {
 	if !errors.As(err, &full) {
 		t.Fatalf("got %v, want a *backend.MemoryError", err)
 	}
-	if full.Bytes != 400_000 || full.Free != 300_000 || full.Total != 1_000_000 || full.Stats.Live != 700_000 {
+	if full.Bytes != 400_000 || full.Free != 300_000-own || full.Total != 1_000_000 || full.Stats.Live != 700_000 {
 		t.Errorf("got %+v, want 400000 bytes asked for, 300000 of 1000000 free, 700000 live", full)
 	}
 	if s := be.MemoryStats(); s.Live != 700_000 || s.Peak != 700_000 {
@@ -126,6 +130,63 @@ func TestLostDevice(t *testing.T) {
 	be.Free(a.Buffer) // makes no call
 }
 
+// TestIndexFault holds the record of bad indices to what programs see of it.
+func TestIndexFault(t *testing.T) {
+	be := open(t)
+	put := func(index ...int64) backend.Array {
+		a := backend.Array{Buffer: be.NewBuffer(backend.Int64, len(index)), Len: len(index)}
+		be.Write(a, bytesOf(index))
+		return a
+	}
+	x, dst := put(5, 6, 7), put(0, 0, 0, 0)
+	pick := func(name string, index ...int64) {
+		if err := be.IndexSelect(dst, x, put(index...), backend.IndexGeom{Outer: 1, N: 3, M: 4, Inner: 1}, user(name)); err != nil {
+			t.Errorf("IndexSelect: got %v at once, want it later", err)
+		}
+	}
+	read := func() (got [4]int64, err error) {
+		err = panicOf(func() { be.Read(bytesOf(got[:]), dst) })
+		return got, err
+	}
+	pick("first", 0, 1, 2, 0)
+	pick("second", 2, 9, -4, 1)
+	if got, err := read(); got != [4]int64{7, 0, 0, 6} || err == nil || err.Error() != "second: index 9 at position 1 is out of range, want 0 to 2" {
+		t.Errorf("got %v, %v, want 0 at the bad indices and the first of them", got, err)
+	}
+	if _, err := read(); err != nil {
+		t.Errorf("the second Read panics with %v, want it told once", err)
+	}
+	// A later call of the same use does not replace what an earlier one met, and any Read tells.
+	pick("second", 0, 0, 3, 0)
+	pick("second", 4, 0, 0, 0)
+	other := put(1)
+	if err := panicOf(func() { be.Read(make([]byte, 8), other) }); err == nil || err.Error() != "second: index 3 at position 2 is out of range, want 0 to 2" {
+		t.Errorf("got %v, want the first call's index", err)
+	}
+	// An operation without results checks its index all the same.
+	none := backend.Array{Buffer: dst.Buffer}
+	if err := be.IndexSelect(none, none, put(0, 3), backend.IndexGeom{Outer: 1, N: 3, M: 2, Inner: 0}, user("empty")); err != nil {
+		t.Error(err)
+	}
+	if _, err := read(); err == nil || err.Error() != "empty: index 3 at position 1 is out of range, want 0 to 2" {
+		t.Errorf("got %v, want the index of the operation without results", err)
+	}
+	// There are names for so many uses.
+	for i := range 1 << useBits {
+		be.indexed(user(strconv.Itoa(i)), 1)
+	}
+	pick("one too many", 0, 3, 0, 0)
+	if _, err := read(); err == nil || err.Error() != "an operation before this one was given a bad index: index 3 at position 1 is out of range, want 0 to 2" {
+		t.Errorf("got %v, want the index without a name", err)
+	}
+}
+
+// user is a backend.IndexUse.
+type user string
+
+func (u user) Key() string                          { return string(u) }
+func (u user) BadIndex(e *backend.IndexError) error { return fmt.Errorf("%s: %w", string(u), e) }
+
 // panicOf returns the error that f panics with.
 func panicOf(f func()) (err error) {
 	defer func() { err, _ = recover().(error) }()
@@ -143,6 +204,7 @@ func TestTwoDevices(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := be.(*Backend)
+	own := used(first)
 	for _, be := range []*Backend{first, second} {
 		a := backend.Array{Buffer: be.NewBuffer(backend.Int64, 3), Len: 3}
 		be.Arange(a, float64(be.index), 2)
@@ -151,7 +213,7 @@ func TestTwoDevices(t *testing.T) {
 		if i := int64(be.index); !slices.Equal(got, []int64{i, i + 2, i + 4}) {
 			t.Errorf("device %d: got %v", i, got)
 		}
-		if got := used(be); got != 24 {
+		if got := used(be) - own; got != 24 {
 			t.Errorf("device %d: got %d bytes used, want the 24 of its own buffer", be.index, got)
 		}
 		defer be.Free(a.Buffer)
@@ -175,6 +237,13 @@ func TestOpenErrors(t *testing.T) {
 			refused(t, 0, "the driver is of CUDA 11.8, want 12.0 or later; install a newer driver")
 		}
 	})
+	t.Run("kernels", func(t *testing.T) {
+		if sim.Again(t, "WICK_SIM_REFUSE=1") {
+			if _, err := Open(0); err == nil || !strings.HasPrefix(err.Error(), "the driver of CUDA 13.0 refuses ") || !strings.Contains(err.Error(), "PTX of CUDA 12.0") {
+				t.Errorf("got %v, want a sentence that says which driver refuses PTX of CUDA 12.0", err)
+			}
+		}
+	})
 	t.Run("driver", func(t *testing.T) {
 		if exec.Command("sh", "-c", "ldconfig -p | grep -q libcuda.so.1").Run() == nil {
 			t.Skip("this machine has a driver of its own")
@@ -183,6 +252,36 @@ func TestOpenErrors(t *testing.T) {
 			refused(t, 0, "there is no NVIDIA driver (libcuda.so.1: cannot open shared object file: No such file or directory); install the driver of your GPU")
 		}
 	})
+}
+
+// A driver without the libraries that belong to it, or with others than those that
+// are wanted.
+func TestMissingLibraries(t *testing.T) {
+	have := filepath.Dir(os.Getenv("WICK_SIM_KERNELS"))
+	for _, c := range []struct {
+		name  string
+		links map[string]string // in the only folder that is searched
+		want  string
+	}{
+		{"cuDNN missing", map[string]string{"libcuda.so.1": "libcuda.so.1", "libcublas.so.13": "libcublas.so.13"},
+			"cuDNN is missing, or is none of version 9 or 8 (libcudnn.so.9: cannot open shared object file: No such file or directory); install cuDNN 9 for CUDA 13 or 12 and see that LD_LIBRARY_PATH names its folder"},
+		{"cuDNN of another major", map[string]string{"libcuda.so.1": "libcuda.so.1", "libcublas.so.13": "libcublas.so.13", "libcudnn.so.7": "libcudnn.so.9", "libcudnn.so.10": "libcudnn.so.9"},
+			"cuDNN is missing, or is none of version 9 or 8 (libcudnn.so.9: cannot open shared object file: No such file or directory); install cuDNN 9 for CUDA 13 or 12 and see that LD_LIBRARY_PATH names its folder"},
+		{"cuBLAS missing", map[string]string{"libcuda.so.1": "libcuda.so.1", "libcudnn.so.9": "libcudnn.so.9", "libcublas.so.11": "libcublas.so.13"},
+			"cuBLAS is missing, or is none of version 13 or 12 (libcublas.so.13: cannot open shared object file: No such file or directory); install the CUDA toolkit's cuBLAS 13 or 12 and see that LD_LIBRARY_PATH names its folder"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			for name, to := range c.links {
+				if err := os.Symlink(filepath.Join(have, to), filepath.Join(dir, name)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if sim.Again(t, "LD_LIBRARY_PATH="+dir) {
+				refused(t, 0, c.want)
+			}
+		})
+	}
 }
 
 func refused(t *testing.T, index int, want string) {
@@ -199,7 +298,7 @@ func TestLargeViews(t *testing.T) {
 	mostElements = 50
 	defer func() { mostElements = most }()
 	be := open(t)
-	for _, r := range backendtest.Rows() {
+	for _, r := range backendtest.Rows(1e-3) {
 		if slices.Contains([]string{"Binary", "Where", "Strided", "StridedWrite", "Reduce"}, r.Method) && !strings.Contains(r.Contract, "threads") {
 			t.Run(r.Method+"/"+r.Contract, func(t *testing.T) { r.Test(t, be) })
 		}

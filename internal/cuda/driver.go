@@ -10,9 +10,6 @@ package cuda
 #cgo noescape wick_download
 #cgo nocallback wick_download
 #include <cuda.h>
-#ifndef WICK_COMPAT_CUDA_H
-#error "the headers of internal/cuda/compat come first: run  eval \"$(go run github.com/wick-ml/wick/cmd/cudaenv)\""
-#endif
 #include <stdint.h>
 
 #define IN(context, call) { \
@@ -34,8 +31,11 @@ static CUresult wick_alloc(CUcontext c, CUdeviceptr *p, size_t n) IN(c, cuMemAll
 static CUresult wick_free(CUcontext c, CUdeviceptr p) IN(c, cuMemFree(p))
 static CUresult wick_info(CUcontext c, size_t *free, size_t *total) IN(c, cuMemGetInfo(free, total))
 static CUresult wick_upload(CUcontext c, CUdeviceptr to, const void *from, size_t n, CUstream s) IN(c, cuMemcpyHtoDAsync(to, from, n, s))
-static CUresult wick_download(CUcontext c, void *to, CUdeviceptr from, size_t n, CUstream s) {
+static CUresult wick_pinned(CUcontext c, void **p, size_t n) IN(c, cuMemHostAlloc(p, n, CU_MEMHOSTALLOC_PORTABLE))
+// The record of faults comes with what is fetched, in one wait.
+static CUresult wick_download(CUcontext c, void *to, CUdeviceptr from, size_t n, void *told, CUdeviceptr record, size_t bytes, CUstream s) {
 	CUresult r = cuCtxSetCurrent(c);
+	if (!r) r = cuMemcpyDtoHAsync(told, record, bytes, s);
 	if (!r) r = cuMemcpyDtoHAsync(to, from, n, s);
 	return r ? r : cuStreamSynchronize(s);
 }
@@ -197,17 +197,30 @@ func (d *device) upload(to pointer, from []byte) {
 
 // send is upload for what is no part of a step.
 func (d *device) send(to pointer, from []byte) {
+	d.computes()
 	if len(from) > 0 {
 		check("cuMemcpyHtoDAsync", C.wick_upload(d.c(), C.CUdeviceptr(to), unsafe.Pointer(&from[0]), C.size_t(len(from)), d.s()))
 	}
 }
 
-// download copies bytes from the device once what is in the stream is done.
-func (d *device) download(to []byte, from pointer) {
-	d.cannotCapture("waits for the device")
-	if len(to) > 0 {
-		check("cuMemcpyDtoHAsync", C.wick_download(d.c(), unsafe.Pointer(&to[0]), C.CUdeviceptr(from), C.size_t(len(to)), d.s()))
-	}
+// pinned returns n bytes of the host's memory that the device reads and writes by
+// itself. They are never given back.
+func (d *device) pinned(n int) unsafe.Pointer {
+	p, code := d.tryPinned(n)
+	check("cuMemHostAlloc", code)
+	return p
+}
+
+// tryPinned is pinned that returns what the driver said.
+func (d *device) tryPinned(n int) (p unsafe.Pointer, code C.CUresult) {
+	code = C.wick_pinned(d.c(), &p, C.size_t(n))
+	return p, code
+}
+
+// download copies n bytes from the device, and the record into told, once what is
+// in the stream is done.
+func (d *device) download(to unsafe.Pointer, from pointer, n int, told unsafe.Pointer, record pointer, bytes int) {
+	check("cuMemcpyDtoHAsync", C.wick_download(d.c(), to, C.CUdeviceptr(from), C.size_t(n), told, C.CUdeviceptr(record), C.size_t(bytes), d.s()))
 }
 
 // copy copies n bytes on the device.

@@ -3,8 +3,6 @@
 package cuda
 
 import (
-	"math"
-
 	"github.com/wick-ml/wick/internal/backend"
 )
 
@@ -15,51 +13,33 @@ var (
 	addLinked           = typed("add_linked_", allTypes)
 )
 
-// wantIndices returns an error for the first index that is not in [0, size). It has
-// to wait for the device's answer.
-func (be *Backend) wantIndices(index backend.Array, size int) error {
-	if index.Len == 0 {
-		return nil
-	}
-	first := []int64{math.MaxInt64}
-	be.scratch(8, func(at pointer) {
-		be.upload(at, bytesOf(first))
-		var p params
-		param(&p, at)
-		param(&p, address(index))
-		param(&p, int64(size))
-		be.each(checkIndex, index.Len, &p)
-		be.download(bytesOf(first), at)
-	})
-	if first[0] == math.MaxInt64 {
-		return nil
-	}
-	bad := index
-	bad.Offset, bad.Len = index.Offset+int(first[0]), 1
-	value := []int64{0}
-	be.Read(bytesOf(value), bad)
-	return &backend.IndexError{Position: int(first[0]), Index: value[0], Size: size}
+// wantIndices enters the first index that is not in [0, size) into the record of
+// faults. Kernels that compute do so themselves.
+func (be *Backend) wantIndices(index backend.Array, size int, use backend.IndexUse) {
+	p := be.indexed(use, size)
+	param(&p, reading(index))
+	be.each(checkIndex, index.Len, &p)
 }
 
 // Gather computes dst[o,m,i] = x[o,index[o,m,i],i].
-func (be *Backend) Gather(dst, x, index backend.Array, g backend.IndexGeom) error {
-	return be.pick(&gather, dst, x, index, g)
+func (be *Backend) Gather(dst, x, index backend.Array, g backend.IndexGeom, use backend.IndexUse) error {
+	return be.pick(&gather, dst, x, index, g, use)
 }
 
 // IndexSelect computes dst[o,m,i] = x[o,index[m],i].
-func (be *Backend) IndexSelect(dst, x, index backend.Array, g backend.IndexGeom) error {
-	return be.pick(&indexSelect, dst, x, index, g)
+func (be *Backend) IndexSelect(dst, x, index backend.Array, g backend.IndexGeom, use backend.IndexUse) error {
+	return be.pick(&indexSelect, dst, x, index, g, use)
 }
 
-func (be *Backend) pick(k *sized, dst, x, index backend.Array, g backend.IndexGeom) error {
-	if err := be.wantIndices(index, g.N); err != nil {
-		return err
+func (be *Backend) pick(k *sized, dst, x, index backend.Array, g backend.IndexGeom, use backend.IndexUse) error {
+	if dst.Len == 0 {
+		be.wantIndices(index, g.N, use)
+		return nil
 	}
-	var p params
+	p := be.indexed(use, g.N)
 	param(&p, address(dst))
 	param(&p, address(x))
 	param(&p, address(index))
-	param(&p, int64(g.N))
 	param(&p, int64(g.M))
 	param(&p, int64(g.Inner))
 	be.each(k[x.DType().Size()], g.Outer*g.M*g.Inner, &p)
@@ -67,20 +47,21 @@ func (be *Backend) pick(k *sized, dst, x, index backend.Array, g backend.IndexGe
 }
 
 // ScatterAdd computes dst[o,index[o,m,i],i] += src[o,m,i], in the order of m.
-func (be *Backend) ScatterAdd(dst, index, src backend.Array, g backend.IndexGeom) error {
-	return be.add(dst, index, src, true, g)
+func (be *Backend) ScatterAdd(dst, index, src backend.Array, g backend.IndexGeom, use backend.IndexUse) error {
+	return be.add(dst, index, src, true, g, use)
 }
 
 // IndexAdd computes dst[o,index[m],i] += src[o,m,i], in the order of m.
-func (be *Backend) IndexAdd(dst, index, src backend.Array, g backend.IndexGeom) error {
-	return be.add(dst, index, src, false, g)
+func (be *Backend) IndexAdd(dst, index, src backend.Array, g backend.IndexGeom, use backend.IndexUse) error {
+	return be.add(dst, index, src, false, g, use)
 }
 
 // add links equal indices and adds along the links, so that the order is always the
 // same; whole says that the index has an entry for each element of src.
-func (be *Backend) add(dst, index, src backend.Array, whole bool, g backend.IndexGeom) error {
-	if err := be.wantIndices(index, g.N); err != nil || src.Len == 0 {
-		return err
+func (be *Backend) add(dst, index, src backend.Array, whole bool, g backend.IndexGeom, use backend.IndexUse) error {
+	if src.Len == 0 {
+		be.wantIndices(index, g.N, use)
+		return nil
 	}
 	call := func() {
 		be.scratch(8*index.Len, func(links pointer) {
@@ -88,7 +69,7 @@ func (be *Backend) add(dst, index, src backend.Array, whole bool, g backend.Inde
 			if whole {
 				inner = g.Inner
 			}
-			var p params
+			p := be.indexed(use, g.N)
 			param(&p, links)
 			param(&p, address(index))
 			param(&p, int64(g.M))

@@ -25,18 +25,18 @@ func (be *Backend) rows(name string, n int, p *params) {
 
 // CrossEntropy computes the cross-entropy of class indices with softmax(x) along N:
 // log Σ exp(x-largest) - (x-largest) at the label.
-func (be *Backend) CrossEntropy(loss, largest, sum, x, labels backend.Array, g backend.DimGeom) error {
-	if err := be.wantIndices(labels, g.N); err != nil {
-		return err
+func (be *Backend) CrossEntropy(loss, largest, sum, x, labels backend.Array, g backend.DimGeom, use backend.IndexUse) error {
+	if g.N == 0 {
+		be.wantIndices(labels, g.N, use)
+		return nil
 	}
 	call := func() {
-		var p params
+		p := be.indexed(use, g.N)
 		param(&p, address(loss))
 		param(&p, address(largest))
 		param(&p, address(sum))
 		param(&p, address(x))
 		param(&p, address(labels))
-		param(&p, int64(g.N))
 		if g.Inner == 1 && g.N >= fromRow {
 			be.rows(crossEntropyRows[x.DType()], g.Outer, &p)
 			return

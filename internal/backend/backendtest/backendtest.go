@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"unsafe"
 
@@ -27,12 +28,17 @@ type Row struct {
 // rows is filled by the files of this package, one a family of methods.
 var rows []Row
 
-// Rows returns all rows.
-func Rows() []Row { return rows }
+// Rows returns all rows. high is the relative error (L2) that the precision High
+// allows on the backend's device: 5e-6 on the CPU, 1e-3 where it is TF32.
+func Rows(high float64) []Row {
+	return append(slices.Clone(rows), Row{"SetPrecision", "products of float32 numbers stay within the precision's error", func(t *testing.T, be backend.Backend) {
+		testSetPrecision(t, be, high)
+	}})
+}
 
 // Run runs all rows on a backend.
-func Run(t *testing.T, be backend.Backend) {
-	for _, r := range rows {
+func Run(t *testing.T, be backend.Backend, high float64) {
+	for _, r := range Rows(high) {
 		t.Run(r.Method+"/"+r.Contract, func(t *testing.T) { r.Test(t, be) })
 	}
 }

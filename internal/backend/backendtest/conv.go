@@ -2,6 +2,8 @@ package backendtest
 
 import (
 	"fmt"
+	"math"
+	"slices"
 	"testing"
 
 	"github.com/wick-ml/wick/internal/backend"
@@ -19,6 +21,7 @@ func init() {
 	rows = append(rows,
 		Row{"Conv2d", "convolves for every stride, padding, dilation and number of groups, with and without scale, bias and ReLU", both(testConv2d[float32], testConv2d[float64])},
 		Row{"Conv2dInputGrad", "gives each input the sum of what it sent through the weights", both(testConv2dInputGrad[float32], testConv2dInputGrad[float64])},
+		Row{"SetAlgorithms", "deterministic convolutions give the same bits each time, measured or not", testSetAlgorithms},
 		Row{"Conv2dWeightGrad", "gives each weight the sum over all pixels of all images", both(testConv2dWeightGrad[float32], testConv2dWeightGrad[float64])},
 	)
 }
@@ -156,4 +159,37 @@ func testConv2dWeightGrad[T float32 | float64](t *testing.T, be backend.Backend,
 	dw := empty[T](be, nw)
 	be.Conv2dWeightGrad(dw, floats[T](be, dy), floats[T](be, x), c.g)
 	wantFloats(t, be, fmt.Sprintf("%+v", c.g), dw, want, tolerance[T]())
+}
+
+func testSetAlgorithms(t *testing.T, be backend.Backend) {
+	defer be.SetAlgorithms(backend.Algorithms{})
+	cases := []convCase{{"", backend.ConvGeom{N: 3, C: 16, H: 7, W: 9, K: 8, R: 3, S: 3, PadH: 1, PadW: 1}}}
+	finish(cases)
+	g := cases[0].g
+	nx, nw, ny := convSizes(g)
+	x, w, dy := floats[float32](be, random(1, nx)), floats[float32](be, random(2, nw)), floats[float32](be, random(3, ny))
+	run := func() []float32 {
+		y, dx, dw := empty[float32](be, ny), empty[float32](be, nx), empty[float32](be, nw)
+		be.Conv2d(y, x, w, backend.Array{}, backend.Array{}, g)
+		be.Conv2dInputGrad(dx, dy, w, g)
+		be.Conv2dWeightGrad(dw, dy, x, g)
+		return slices.Concat(get[float32](be, y), get[float32](be, dx), get[float32](be, dw))
+	}
+	for _, benchmark := range []bool{false, true} {
+		be.SetAlgorithms(backend.Algorithms{Deterministic: true, Benchmark: benchmark})
+		want := run()
+		for range 3 {
+			if !slices.Equal(run(), want) {
+				t.Errorf("measured %t: the same arguments gave other bits", benchmark)
+			}
+		}
+	}
+	be.SetAlgorithms(backend.Algorithms{})
+	want := run()
+	be.SetAlgorithms(backend.Algorithms{Benchmark: true})
+	for i, v := range run() {
+		if d := float64(v - want[i]); !(math.Abs(d) <= 1e-4) {
+			t.Fatalf("element %d: got %v where algorithms are measured, want %v", i, v, want[i])
+		}
+	}
 }

@@ -158,14 +158,14 @@ func halfCalls() []halfCall {
 		{"Gather", func(be backend.Backend, half, _ maker) []backend.Array {
 			x := half(1, 60)
 			y := like(be, x, 24)
-			if err := be.Gather(y, x, index(be, 24, 5), backend.IndexGeom{Outer: 3, N: 5, M: 2, Inner: 4}); err != nil {
+			if err := be.Gather(y, x, index(be, 24, 5), backend.IndexGeom{Outer: 3, N: 5, M: 2, Inner: 4}, user{}); err != nil {
 				panic(err)
 			}
 			return one(y)
 		}},
 		{"ScatterAdd", func(be backend.Backend, half, _ maker) []backend.Array {
 			x := half(1, 60)
-			if err := be.ScatterAdd(x, index(be, 24, 5), half(2, 24), backend.IndexGeom{Outer: 3, N: 5, M: 2, Inner: 4}); err != nil {
+			if err := be.ScatterAdd(x, index(be, 24, 5), half(2, 24), backend.IndexGeom{Outer: 3, N: 5, M: 2, Inner: 4}, user{}); err != nil {
 				panic(err)
 			}
 			return one(x)
@@ -173,14 +173,14 @@ func halfCalls() []halfCall {
 		{"IndexSelect", func(be backend.Backend, half, _ maker) []backend.Array {
 			x := half(1, 60)
 			y := like(be, x, 24)
-			if err := be.IndexSelect(y, x, index(be, 2, 5), backend.IndexGeom{Outer: 3, N: 5, M: 2, Inner: 4}); err != nil {
+			if err := be.IndexSelect(y, x, index(be, 2, 5), backend.IndexGeom{Outer: 3, N: 5, M: 2, Inner: 4}, user{}); err != nil {
 				panic(err)
 			}
 			return one(y)
 		}},
 		{"IndexAdd", func(be backend.Backend, half, _ maker) []backend.Array {
 			x := half(1, 60)
-			if err := be.IndexAdd(x, index(be, 2, 5), half(2, 24), backend.IndexGeom{Outer: 3, N: 5, M: 2, Inner: 4}); err != nil {
+			if err := be.IndexAdd(x, index(be, 2, 5), half(2, 24), backend.IndexGeom{Outer: 3, N: 5, M: 2, Inner: 4}, user{}); err != nil {
 				panic(err)
 			}
 			return one(x)
@@ -284,7 +284,7 @@ func halfCalls() []halfCall {
 		{"CrossEntropy", func(be backend.Backend, half, mixed maker) []backend.Array {
 			x, labels := half(1, 60), index(be, 12, 5)
 			loss, largest, sum, dx := like(be, x, 12), empty[float32](be, 12), empty[float32](be, 12), like(be, x, 60)
-			if err := be.CrossEntropy(loss, largest, sum, x, labels, dim); err != nil {
+			if err := be.CrossEntropy(loss, largest, sum, x, labels, dim, user{}); err != nil {
 				panic(err)
 			}
 			be.CrossEntropyGrad(dx, half(3, 12), x, labels, largest, sum, dim)
@@ -312,6 +312,11 @@ func halfCalls() []halfCall {
 			be.Unary(s, s, backend.Abs, backend.UnaryParams{})
 			be.Adagrad(one(w), one(half(4, 40)), one(s), backend.AdagradParams{LR: 0.1, Eps: 1e-3, Step: 2})
 			return one(w, s)
+		}},
+		{"Unscale", func(be backend.Backend, half, _ maker) []backend.Array {
+			a, b, found := half(1, 40), half(2, 7), put(be, []bool{false})
+			be.Unscale(one(a, b), found, 0.375)
+			return one(a, b)
 		}},
 	}
 }

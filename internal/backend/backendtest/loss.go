@@ -12,7 +12,7 @@ func init() {
 	rows = append(rows,
 		Row{"CrossEntropy", "computes -log softmax(x) at the label, the largest x along N and the sum of exp(x-largest)", testCrossEntropy},
 		Row{"CrossEntropy", "large numbers do not overflow nor lose what is between them, NaN spreads", testCrossEntropyExtremes},
-		Row{"CrossEntropy", "a label out of range is an error, and nothing is written", testCrossEntropyRange},
+		Row{"CrossEntropy", "a label out of range is an error, at once and nothing is written, or when the result is read", testCrossEntropyRange},
 		Row{"CrossEntropyGrad", "computes share·(softmax(x) - 1 at the label)", testCrossEntropyGrad},
 	)
 }
@@ -49,7 +49,7 @@ func testCrossEntropyOf[T float32 | float64](t *testing.T, be backend.Backend) {
 		}
 		x, labels, loss, largest, sum := scored(g)
 		gotLoss, gotLargest, gotSum := empty[T](be, len(labels)), empty[T](be, len(labels)), empty[T](be, len(labels))
-		if err := be.CrossEntropy(gotLoss, gotLargest, gotSum, floats[T](be, x), put(be, labels), g); err != nil {
+		if err := be.CrossEntropy(gotLoss, gotLargest, gotSum, floats[T](be, x), put(be, labels), g, user{}); err != nil {
 			t.Fatal(err)
 		}
 		what := fmt.Sprintf("%v %+v", dtypeOf[T](), g)
@@ -80,7 +80,7 @@ func testCrossEntropyExtremes(t *testing.T, be backend.Backend) {
 				x[i], x[g.Inner+i], want[i] = c.x[0], c.x[1], c.loss
 			}
 			loss := empty[float32](be, g.Inner)
-			if err := be.CrossEntropy(loss, empty[float32](be, g.Inner), empty[float32](be, g.Inner), floats[float32](be, x), put(be, make([]int64, g.Inner)), g); err != nil {
+			if err := be.CrossEntropy(loss, empty[float32](be, g.Inner), empty[float32](be, g.Inner), floats[float32](be, x), put(be, make([]int64, g.Inner)), g, user{}); err != nil {
 				t.Fatal(err)
 			}
 			wantFloats(t, be, fmt.Sprintf("%v %+v", c.x, g), loss, want, 1e-6)
@@ -89,8 +89,11 @@ func testCrossEntropyExtremes(t *testing.T, be backend.Backend) {
 }
 
 func testCrossEntropyRange(t *testing.T, be backend.Backend) {
-	testIndexRange(t, be, 4, func(dst, index backend.Array) error {
-		return be.CrossEntropy(dst, dst, dst, put(be, random(2, 12)), index, backend.DimGeom{Outer: 4, N: 3, Inner: 1})
+	testIndexRange(t, be, 3, 4, func(dst, index backend.Array, use backend.IndexUse) error {
+		return be.CrossEntropy(dst, empty[float64](be, 4), empty[float64](be, 4), put(be, random(2, 12)), index, backend.DimGeom{Outer: 4, N: 3, Inner: 1}, use)
+	})
+	testIndexRange(t, be, 100, 4, func(dst, index backend.Array, use backend.IndexUse) error { // rows of many classes
+		return be.CrossEntropy(dst, empty[float64](be, 4), empty[float64](be, 4), put(be, random(2, 400)), index, backend.DimGeom{Outer: 4, N: 100, Inner: 1}, use)
 	})
 }
 

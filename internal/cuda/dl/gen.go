@@ -46,6 +46,15 @@ func main() {
 			}
 		}
 		names = append(names, l.gone...)
+		// A later header may know a function by the name of its second version alone, which earlier headers and drivers lack.
+		for _, n := range names {
+			if m := regexp.MustCompile(`^(cu[A-Z]\w*)_v([2-9])$`).FindStringSubmatch(n); m != nil {
+				names = append(names, m[1])
+				for v := byte('2'); v < m[2][0]; v++ {
+					names = append(names, m[1]+"_v"+string(v))
+				}
+			}
+		}
 		slices.Sort(names)
 		names = slices.Compact(names)
 		b := new(strings.Builder)

@@ -33,6 +33,9 @@ template <class T> __device__ inline T widen(T x) { return x; }
 template <class T> struct Narrow {
 	template <class F> __device__ static T from(F x) { return (T)x; }
 };
+template <> struct Narrow<u8> { // through 64 bits, as Go's own: a GPU, and arm64, make 0 of a negative number otherwise
+	template <class F> __device__ static u8 from(F x) { return (u8)(i64)x; }
+};
 template <> struct Narrow<b8> {
 	template <class F> __device__ static b8 from(F x) { b8 r; r.v = x != 0; return r; }
 };
@@ -95,8 +98,52 @@ template <int N, class F> __device__ inline void each_pack(i64 n, bool whole, F 
 #define EACH_OF(k, w) _Pragma("unroll") for (int k = 0; k < decltype(w)::count; k++)
 #define PACK(T, w) Pack<T, decltype(w)::count>
 
+// Fault is the record of the first bad index since the host looked last; Go's fault has the same fields. call is 0 while
+// there is none.
+struct Fault {
+	unsigned long long lock, call;
+	i64 position, index, size;
+};
+
+// bad_index enters an index into the record: of the first call to find one, the lowest position. All of a grid's threads
+// may come here, so those that have nothing better to say leave before they ask for the lock.
+__device__ __noinline__ inline void bad_index(Fault *fault, unsigned long long call, i64 position, i64 index, i64 size) {
+	volatile Fault *f = fault;
+	for (bool done = false; !done;) {
+		unsigned long long first = f->call;
+		__threadfence();
+		if (first != 0 && (first != call || f->position <= position)) return;
+		if (atomicCAS(&fault->lock, 0ull, 1ull) != 0) continue;
+		if (f->call == 0 || f->call == call && f->position > position) {
+			f->position = position;
+			f->index = index;
+			f->size = size;
+			__threadfence();
+			f->call = call;
+		}
+		__threadfence();
+		atomicExch(&fault->lock, 0ull);
+		done = true;
+	}
+}
+
+// in_range says whether an index is in [0, size), and enters it into the record if it is not.
+__device__ inline bool in_range(Fault *fault, unsigned long long call, i64 position, i64 index, i64 size) {
+	if ((unsigned long long)index < (unsigned long long)size) return true; // a negative one is large
+	bad_index(fault, call, position, index, size);
+	return false;
+}
+
 // quotient is a/b of numbers that are not negative; division in 64 bits is slow.
 __device__ inline i64 quotient(i64 a, i64 b) { return (a | b) >> 32 ? a / b : (i64)((unsigned)a / (unsigned)b); }
+
+// Div is a divisor that a program divides by often: q = (n·m/2^32 + n)/2^s for n below 2^31 (T. Granlund, P. Montgomery:
+// Division by Invariant Integers using Multiplication, 1994). Go's divisor has the same fields.
+struct Div {
+	i64 d;
+	unsigned m, s;
+};
+__device__ inline i64 quotient(i64 n, const Div &v) { return (n | v.d) >> 31 ? n / v.d : (i64)((__umulhi((unsigned)n, v.m) + (unsigned)n) >> v.s); }
 
 // View is a shape of less than 2^31 elements and the strides of up to three arrays over it, the innermost dimension first; Go's
 // view has the same fields. x/shape[d] is (x + the upper half of x·factor[d]) >> shift[d], from Granlund and Montgomery,
@@ -129,8 +176,54 @@ template <int N, class T> __device__ inline Pack<T, N> viewed(const T *p, i64 at
 
 // FOR_FLOATS and FOR_ALL write a kernel for each type: K(suffix, type).
 #define FOR_FLOATS(K) K(f32, float) K(f64, double) K(bf16, bf16) K(f16, f16)
+#define FOR_WIDE(K) K(f32, float, 4) K(bf16, bf16, 8) K(f16, f16, 8) // with the elements of a Pack
 #define FOR_ALL(K) FOR_FLOATS(K) K(i64, i64) K(u8, u8) K(b8, b8)
 
 // The larger and the smaller number; NaN wins.
 template <class A> __device__ inline A larger(A a, A b) { return a != a || a > b ? a : b; }
 template <class A> __device__ inline A smaller(A a, A b) { return a != a || a < b ? a : b; }
+
+// Arrays of images × channels × pixels lie row-major or channels last. What depends on the channel alone is found
+// once for a Pack of one channel, or once for a thread that stays with its channels.
+struct Lane { // of a block of 256 threads: so many pixels at once, each with a run of threads along the channels
+	i64 channel;
+	int line, lines;
+	bool on;
+};
+template <int V> __device__ inline Lane lane(i64 channels) {
+	int across = (int)(channels / V < 256 ? channels / V : 256), me = threadIdx.x;
+	Lane r;
+	r.lines = 256 / across;
+	r.line = me / across;
+	r.channel = (blockIdx.y * 256 + me - r.line * across) * (i64)V;
+	r.on = r.line < r.lines && r.channel < channels;
+	return r;
+}
+
+// numbers reads what belongs to C channels from c on.
+template <int C, class A> __device__ inline void numbers(A (&to)[C], const A *from, i64 c) {
+	if constexpr (C % 4) {
+		for (int k = 0; k < C; k++) to[k] = from[c + k];
+	} else {
+		for (int k = 0; k < C; k += 4) {
+			Pack<A, 4> p = load<4>(from, c + k);
+			for (int j = 0; j < 4; j++) to[k + j] = p.v[j];
+		}
+	}
+}
+
+// OVER_ROWS and OVER_LAST run KIND for all elements: made from the numbers of channel c it changes what lies at a
+// place. The latter's threads keep their channels.
+#define OVER_ROWS(KIND, V, pixels, channels, n, ...) \
+	EACH(i_, n) { \
+		i64 c_ = quotient(i_, pixels); \
+		c_ -= quotient(c_, channels) * (channels).d; \
+		KIND<T, V, 1> k_(c_, __VA_ARGS__); \
+		k_.at(i_ * V); \
+	}
+#define OVER_LAST(KIND, V, channels, pixels, ...) \
+	Lane me_ = lane<V>(channels); \
+	if (me_.on) { \
+		KIND<T, V, V> k_(me_.channel, __VA_ARGS__); \
+		for (i64 p_ = blockIdx.x * (i64)me_.lines + me_.line; p_ < (pixels); p_ += (i64)gridDim.x * me_.lines) k_.at(p_ * (channels) + me_.channel); \
+	}

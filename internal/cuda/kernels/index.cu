@@ -1,23 +1,23 @@
-// Operations with an index array, which was checked before.
+// Operations with an index array. What is out of range is entered into the record of faults, and its element is 0.
 #include "common.cuh"
 
-// check_index leaves the first position whose index is not in [0, size), if there is one before *first.
-extern "C" __global__ void check_index(unsigned long long *first, const i64 *index, i64 size, i64 n) {
-	EACH(i, n) if ((unsigned long long)index[i] >= (unsigned long long)size) atomicMin(first, (unsigned long long)i); // a negative one is large, too
+// check_index only checks, where an operation has nothing to compute.
+extern "C" __global__ void check_index(Fault *fault, unsigned long long call, i64 size, const i64 *index, i64 n) {
+	EACH(i, n) in_range(fault, call, i, index[i], size);
 }
 
 // Elements are only moved, so their size is all that matters. e runs over outer × M × inner.
 #define GATHER(bytes, T) \
-	extern "C" __global__ void gather_##bytes(T *dst, const T *x, const i64 *index, i64 N, i64 M, i64 inner, i64 n) { \
+	extern "C" __global__ void gather_##bytes(Fault *fault, unsigned long long call, i64 N, T *dst, const T *x, const i64 *index, i64 M, i64 inner, i64 n) { \
 		EACH(e, n) { \
-			i64 row = quotient(e, inner), o = quotient(row, M); \
-			dst[e] = x[(o * N + index[e]) * inner + (e - row * inner)]; \
+			i64 row = quotient(e, inner), o = quotient(row, M), at = index[e]; \
+			dst[e] = in_range(fault, call, e, at, N) ? x[(o * N + at) * inner + (e - row * inner)] : (T)0; \
 		} \
 	} \
-	extern "C" __global__ void index_select_##bytes(T *dst, const T *x, const i64 *index, i64 N, i64 M, i64 inner, i64 n) { \
+	extern "C" __global__ void index_select_##bytes(Fault *fault, unsigned long long call, i64 N, T *dst, const T *x, const i64 *index, i64 M, i64 inner, i64 n) { \
 		EACH(e, n) { \
-			i64 row = quotient(e, inner), o = quotient(row, M); \
-			dst[e] = x[(o * N + index[row - o * M]) * inner + (e - row * inner)]; \
+			i64 row = quotient(e, inner), o = quotient(row, M), m = row - o * M, at = index[m]; \
+			dst[e] = in_range(fault, call, m, at, N) ? x[(o * N + at) * inner + (e - row * inner)] : (T)0; \
 		} \
 	}
 GATHER(1, unsigned char)
@@ -26,9 +26,13 @@ GATHER(4, unsigned)
 GATHER(8, unsigned long long)
 
 // link finds for each entry m of an index along outer × M × inner the next one that is equal, and whether one before is:
-// links[e] is twice the distance to the next (0 if there is none), plus 1 if e is the first.
-extern "C" __global__ void link_index(i64 *links, const i64 *index, i64 M, i64 inner, i64 n) {
+// links[e] is twice the distance to the next (0 if there is none), plus 1 if e is the first; 0 for an index that is not in [0, N).
+extern "C" __global__ void link_index(Fault *fault, unsigned long long call, i64 N, i64 *links, const i64 *index, i64 M, i64 inner, i64 n) {
 	EACH(e, n) {
+		if (!in_range(fault, call, e, index[e], N)) {
+			links[e] = 0;
+			continue;
+		}
 		i64 m = quotient(e, inner), v = index[e], before = 1, after = 1;
 		m -= quotient(m, M) * M;
 		while (before <= m && index[e - before * inner] != v) before++;

@@ -16,7 +16,7 @@ template <class A> __device__ inline A warp_largest(A v) {
 }
 
 #define ROWS(t, T) \
-	extern "C" __global__ void cross_entropy_rows_##t(T *loss, T *largest, T *sum, const T *x, const i64 *labels, i64 N, i64 n) { \
+	extern "C" __global__ void cross_entropy_rows_##t(Fault *fault, unsigned long long call, i64 N, T *loss, T *largest, T *sum, const T *x, const i64 *labels, i64 n) { \
 		typedef As<T>::type A; \
 		EACH_ROW(r, n) { \
 			const T *from = x + r * N; \
@@ -29,7 +29,9 @@ template <class A> __device__ inline A warp_largest(A v) {
 			if (threadIdx.x % 32 == 0) { \
 				largest[r] = narrow<T>(l); \
 				sum[r] = narrow<T>(s); \
-				loss[r] = narrow<T>(log(s) - ((double)widen(from[labels[r]]) - (double)l)); \
+				i64 at = labels[r]; \
+				double score = in_range(fault, call, r, at, N) ? (double)widen(from[at]) : nan(""); \
+				loss[r] = narrow<T>(log(s) - (score - (double)l)); \
 			} \
 		} \
 	} \

@@ -1,6 +1,8 @@
 // Package sim builds the simulated driver: libraries with the names of NVIDIA's
 // that compute on the host, for tests of package cuda on machines without a GPU. It
-// needs g++, and the headers of CUDA and cuDNN where CGO_CPPFLAGS says.
+// needs g++, or the compiler that CXX names, and the headers of CUDA and cuDNN where
+// CGO_CPPFLAGS says. The tests start themselves again through the command in
+// WICK_EXEC, if there is one: for another processor that is its emulator.
 package sim
 
 import (
@@ -29,7 +31,8 @@ var libraries = []struct{ name, source string }{
 // Main runs a package's tests on the simulated driver: it builds it and starts the
 // tests again with it. With WICK_GPU=1 in the environment they run on the real
 // one. Where the driver cannot be built the tests fail, for go test hides what those
-// say that pass.
+// say that pass. With WICK_SIM_BUILD=1 the driver is only built, and its folder
+// printed.
 func Main(m *testing.M) {
 	if os.Getenv("WICK_GPU") != "" || os.Getenv("WICK_SIM_KERNELS") != "" {
 		os.Exit(m.Run())
@@ -39,15 +42,34 @@ func Main(m *testing.M) {
 		fmt.Println("the simulated driver cannot be built (with WICK_GPU=1 the tests run on a GPU):", err)
 		os.Exit(1)
 	}
+	if os.Getenv("WICK_SIM_BUILD") != "" {
+		fmt.Println(dir)
+		os.Exit(0)
+	}
 	env := slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "LD_LIBRARY_PATH=") })
 	env = append(env, Env(dir)...)
-	self, err := os.Executable()
+	args := self()
+	path, err := exec.LookPath(args[0])
 	if err == nil {
-		err = syscall.Exec(self, os.Args, env)
+		err = syscall.Exec(path, append(args, os.Args[1:]...), env)
 	}
 	fmt.Println(err)
 	os.Exit(1)
 }
+
+// self is the command that starts this program.
+func self() []string { return append(strings.Fields(os.Getenv("WICK_EXEC")), os.Args[0]) }
+
+// compiler is the command that compiles C++.
+func compiler() []string {
+	if c := strings.Fields(os.Getenv("CXX")); len(c) > 0 {
+		return c
+	}
+	return []string{"g++"}
+}
+
+// Simulated tells whether the tests run on the simulated driver.
+func Simulated() bool { return os.Getenv("WICK_SIM_KERNELS") != "" }
 
 // Again runs a test again in a process of its own, with more in its environment, and
 // returns true there. The test ends where it returns false. A real driver takes no
@@ -58,11 +80,12 @@ func Again(t *testing.T, env ...string) bool {
 	if os.Getenv(again) == t.Name() {
 		return true
 	}
-	if os.Getenv("WICK_SIM_KERNELS") == "" {
+	if !Simulated() {
 		t.Skip("this test needs the simulated driver")
 	}
 	pattern := "^" + strings.ReplaceAll(t.Name(), "/", "$/^") + "$"
-	cmd := exec.Command(os.Args[0], "-test.v", "-test.count=1", "-test.run="+pattern)
+	args := append(self(), "-test.v", "-test.count=1", "-test.run="+pattern)
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = append(append(os.Environ(), again+"="+t.Name()), env...)
 	if out, err := cmd.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("--- PASS: "+t.Name()+" ")) {
 		t.Errorf("with %v: %v\n%s", env, err, out)
@@ -104,7 +127,7 @@ func Build() (string, error) {
 		fmt.Fprintln(sum, path, len(b))
 		sum.Write(b)
 	}
-	fmt.Fprintln(sum, os.Getenv("CGO_CPPFLAGS"))
+	fmt.Fprintln(sum, os.Getenv("CGO_CPPFLAGS"), compiler())
 	dir := filepath.Join(cache, "wick", fmt.Sprintf("sim-%x", sum.Sum(nil)[:8]))
 	if _, err := os.Stat(filepath.Join(dir, "kernels.so")); err == nil {
 		return dir, nil
@@ -119,13 +142,13 @@ func Build() (string, error) {
 	}
 	defer os.RemoveAll(tmp)
 	for i, l := range libraries {
-		args := []string{"-std=c++17", "-O1", "-g", "-fPIC", "-shared", "-Wl,-soname," + l.name}
+		args := append(compiler(), "-std=c++17", "-O1", "-g", "-fPIC", "-shared", "-Wl,-soname,"+l.name)
 		args = append(args, strings.Fields(os.Getenv("CGO_CPPFLAGS"))...)
 		args = append(args, filepath.Join(here, "src", l.source), "-o", filepath.Join(tmp, l.name))
 		if i > 0 {
 			args = append(args, "-L"+tmp, "-l:"+libraries[0].name)
 		}
-		if err := run("g++", args...); err != nil {
+		if err := run(args[0], args[1:]...); err != nil {
 			return "", err
 		}
 	}

@@ -11,6 +11,12 @@ struct Handle {
 	size_t room;
 };
 
+// WICK_SIM_BLAS is the version, as in 120900.
+API cublasGetProperty(int what, int *v) {
+	int version = setting("WICK_SIM_BLAS", 120900);
+	*v = what == 0 ? version / 10000 : what == 1 ? version / 100 % 100 : version % 100;
+	return success;
+}
 API cublasCreate_v2(Handle **h) {
 	*h = new Handle{};
 	return success;
@@ -74,7 +80,8 @@ API cublasGemmStridedBatchedEx(Handle *h, int opA, int opB, int m, int n, int k,
 					for (int z = 0; z < k; z++) {
 						size_t at = (size_t)(i * strideA) + (opA ? (size_t)x * lda + z : (size_t)z * lda + x);
 						size_t bt = (size_t)(i * strideB) + (opB ? (size_t)z * ldb + y : (size_t)y * ldb + z);
-						sum += load(a, A, at) * load(b, B, bt);
+						double l = load(a, A, at), r = load(b, B, bt);
+						sum += compute == 77 ? tf32(l) * tf32(r) : l * r;
 					}
 					size_t ct = (size_t)(i * strideC) + (size_t)y * ldc + x;
 					store(c, C, ct, al * sum + (be ? be * load(c, C, ct) : 0));

@@ -172,6 +172,12 @@ inline unsigned long long atomicCAS(unsigned long long *p, unsigned long long co
 	if (old == compare) *p = v;
 	return old;
 }
+inline unsigned long long atomicExch(unsigned long long *p, unsigned long long v) {
+	unsigned long long old = *p;
+	*p = v;
+	return old;
+}
+inline void __threadfence() {}
 template <class T>
 T atomicMax(T *p, T v) {
 	T old = *p;

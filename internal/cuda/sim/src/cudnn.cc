@@ -1,8 +1,15 @@
 // The part of libcudnn.so.9 that package cuda calls, in plain loops. What it
-// proposes as algorithms begins with those that package cuda may not take: one
-// that needs a workspace beyond all limits, and one that is not deterministic.
+// proposes as algorithms begins with one that package cuda may not take, since it
+// needs a workspace beyond all limits. Then comes one that is not deterministic,
+// whose results really differ in their last bits every second time, one that is not
+// supported, and one that is deterministic. With WICK_SIM_SLOW the one that is not
+// takes that many milliseconds more.
 #include "library.h"
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
 #include <cudnn.h>
+#include <thread>
 #define API extern "C" __attribute__((visibility("default"))) cudnnStatus_t
 #define NEED(condition) \
 	if (!(condition)) return CUDNN_STATUS_BAD_PARAM;
@@ -10,13 +17,20 @@
 struct cudnnContext { void *stream; };
 struct cudnnTensorStruct {
 	bool ready;
+	cudnnTensorFormat_t format;
 	cudnnDataType_t type;
 	int size[4];
 };
 struct cudnnFilterStruct {
 	bool ready;
+	cudnnTensorFormat_t format;
 	cudnnDataType_t type;
 	int size[4];
+};
+struct cudnnActivationStruct {
+	bool ready;
+	cudnnActivationMode_t mode;
+	cudnnNanPropagation_t nan;
 };
 struct cudnnConvolutionStruct {
 	bool ready;
@@ -25,6 +39,9 @@ struct cudnnConvolutionStruct {
 	cudnnDataType_t type;
 };
 
+// WICK_SIM_DNN is the version, WICK_SIM_DNN_CUDA the CUDA it was built for.
+extern "C" __attribute__((visibility("default"))) size_t cudnnGetVersion(void) { return (size_t)setting("WICK_SIM_DNN", CUDNN_VERSION); }
+extern "C" __attribute__((visibility("default"))) size_t cudnnGetCudartVersion(void) { return (size_t)setting("WICK_SIM_DNN_CUDA", 12090); }
 API cudnnCreate(cudnnHandle_t *h) {
 	*h = new cudnnContext{nullptr};
 	return CUDNN_STATUS_SUCCESS;
@@ -47,8 +64,8 @@ extern "C" __attribute__((visibility("default"))) const char *cudnnGetErrorStrin
 
 template <class D> static cudnnStatus_t set(D *d, cudnnTensorFormat_t f, cudnnDataType_t t, int n, int c, int h, int w) {
 	NEED(n > 0 && c > 0 && h > 0 && w > 0 && (int64_t)n * c * h * w < 1ll << 31);
-	if (f != CUDNN_TENSOR_NCHW || (t > CUDNN_DATA_HALF && t != CUDNN_DATA_BFLOAT16)) return CUDNN_STATUS_NOT_SUPPORTED;
-	*d = {true, t, {n, c, h, w}};
+	if ((f != CUDNN_TENSOR_NCHW && f != CUDNN_TENSOR_NHWC) || (t > CUDNN_DATA_HALF && t != CUDNN_DATA_BFLOAT16)) return CUDNN_STATUS_NOT_SUPPORTED;
+	*d = {true, f, t, {n, c, h, w}};
 	return CUDNN_STATUS_SUCCESS;
 }
 API cudnnCreateTensorDescriptor(cudnnTensorDescriptor_t *d) {
@@ -60,6 +77,30 @@ API cudnnDestroyTensorDescriptor(cudnnTensorDescriptor_t d) {
 	return CUDNN_STATUS_SUCCESS;
 }
 API cudnnSetTensor4dDescriptor(cudnnTensorDescriptor_t d, cudnnTensorFormat_t f, cudnnDataType_t t, int n, int c, int h, int w) { return set(d, f, t, n, c, h, w); }
+API cudnnGetTensor4dDescriptor(const cudnnTensorDescriptor_t d, cudnnDataType_t *t, int *n, int *c, int *h, int *w, int *sn, int *sc, int *sh, int *sw) {
+	NEED(d->ready);
+	*t = d->type;
+	*n = d->size[0], *c = d->size[1], *h = d->size[2], *w = d->size[3];
+	bool last = d->format == CUDNN_TENSOR_NHWC;
+	*sw = last ? *c : 1;
+	*sh = *sw * *w;
+	*sc = last ? 1 : *h * *w;
+	*sn = *c * *h * *w;
+	return CUDNN_STATUS_SUCCESS;
+}
+API cudnnCreateActivationDescriptor(cudnnActivationDescriptor_t *d) {
+	*d = new cudnnActivationStruct{};
+	return CUDNN_STATUS_SUCCESS;
+}
+API cudnnDestroyActivationDescriptor(cudnnActivationDescriptor_t d) {
+	delete d;
+	return CUDNN_STATUS_SUCCESS;
+}
+API cudnnSetActivationDescriptor(cudnnActivationDescriptor_t d, cudnnActivationMode_t mode, cudnnNanPropagation_t nan, double) {
+	NEED(mode == CUDNN_ACTIVATION_IDENTITY || mode == CUDNN_ACTIVATION_RELU);
+	*d = {true, mode, nan};
+	return CUDNN_STATUS_SUCCESS;
+}
 API cudnnCreateFilterDescriptor(cudnnFilterDescriptor_t *d) {
 	*d = new cudnnFilterStruct{};
 	return CUDNN_STATUS_SUCCESS;
@@ -112,6 +153,8 @@ API cudnnGetConvolution2dForwardOutputDim(cudnnConvolutionDescriptor_t c, cudnnT
 static cudnnStatus_t fits(cudnnTensorDescriptor_t x, cudnnFilterDescriptor_t w, cudnnConvolutionDescriptor_t c, cudnnTensorDescriptor_t y) {
 	NEED(x->ready && w->ready && c->ready && y->ready);
 	NEED(x->type == w->type && x->type == y->type);
+	if (x->format != w->format || x->format != y->format) return CUDNN_STATUS_NOT_SUPPORTED;
+	if (x->format == CUDNN_TENSOR_NHWC && x->type == CUDNN_DATA_DOUBLE) return CUDNN_STATUS_NOT_SUPPORTED;
 	if ((x->type == CUDNN_DATA_DOUBLE) != (c->type == CUDNN_DATA_DOUBLE)) return CUDNN_STATUS_NOT_SUPPORTED;
 	NEED(x->size[0] == y->size[0] && x->size[1] == w->size[1] * c->groups && w->size[0] == y->size[1] && w->size[0] % c->groups == 0);
 	for (int i = 0; i < 2; i++) {
@@ -121,12 +164,12 @@ static cudnnStatus_t fits(cudnnTensorDescriptor_t x, cudnnFilterDescriptor_t w, 
 	return CUDNN_STATUS_SUCCESS;
 }
 
-static const size_t workspace = 1000; // of the algorithm that package cuda may take
+static const size_t workspace = 1000; // of the algorithms that package cuda may take
 template <class Perf, class Algo> static cudnnStatus_t propose(cudnnMathType_t math, Algo wild, Algo fit, int room, int *n, Perf *p) {
 	NEED(room >= 1);
 	Perf all[] = {
 		{fit, CUDNN_STATUS_SUCCESS, 1, (size_t)1 << 40, CUDNN_DETERMINISTIC, math, {}},
-		{wild, CUDNN_STATUS_SUCCESS, 2, 0, CUDNN_NON_DETERMINISTIC, math, {}},
+		{wild, CUDNN_STATUS_SUCCESS, 2, workspace, CUDNN_NON_DETERMINISTIC, math, {}},
 		{wild, CUDNN_STATUS_NOT_SUPPORTED, 3, 0, CUDNN_DETERMINISTIC, math, {}},
 		{fit, CUDNN_STATUS_SUCCESS, 4, workspace, CUDNN_DETERMINISTIC, math, {}},
 	};
@@ -166,20 +209,33 @@ static bool whole(const void *p, cudnnDataType_t t, const int (&size)[4]) {
 	return (uintptr_t)p % 16 == 0 && wick_sim_inside(p, bytes(typeOf(t)) * (size_t)size[0] * (size_t)size[1] * (size_t)size[2] * (size_t)size[3]);
 }
 
+// place is where an element lies.
+template <class D> static size_t place(const D &d, int n, int c, int h, int w) {
+	const int(&s)[4] = d.size;
+	if (d.format == CUDNN_TENSOR_NHWC) return (((size_t)n * s[2] + h) * s[3] + w) * s[1] + c;
+	return (((size_t)n * s[1] + c) * s[2] + h) * s[3] + w;
+}
+
 // A pass sums products of two of the three arrays into the third.
 enum Pass { forward, input, weight };
 static cudnnStatus_t convolve(cudnnHandle_t h, Pass pass, const void *alpha, const void *beta, cudnnTensorDescriptor_t X, const void *x, cudnnFilterDescriptor_t W, const void *w,
-	cudnnConvolutionDescriptor_t C, cudnnTensorDescriptor_t Y, const void *y, bool deterministic, const void *space, size_t room) {
+	cudnnConvolutionDescriptor_t C, cudnnTensorDescriptor_t Y, const void *y, bool deterministic, const void *space, size_t room,
+	cudnnTensorDescriptor_t B = nullptr, const void *b = nullptr, bool relu = false) {
 	cudnnStatus_t s = fits(X, W, C, Y);
 	if (s) return s;
 	NEED(whole(x, X->type, X->size) && whole(w, W->type, W->size) && whole(y, Y->type, Y->size));
-	NEED(deterministic && room >= workspace && wick_sim_inside(space, room));
+	NEED(room >= workspace && wick_sim_inside(space, room));
 	Type t = typeOf(X->type);
 	double al = number(alpha, t == Type::f64), be = number(beta, t == Type::f64);
+	static std::atomic<unsigned> wild; // calls of algorithms that are not deterministic
+	if (!deterministic && wild++ % 2) al *= t == Type::f64 ? 1 + 0x1p-50 : 1 + 0x1p-22;
 	auto X_ = *X, Y_ = *Y;
 	auto W_ = *W;
 	auto C_ = *C; // descriptors may be destroyed once the call returns
+	const char *slow = getenv("WICK_SIM_SLOW");
+	int rest = slow && !deterministic ? atoi(slow) : 0;
 	std::function<void()> run = [=] {
+		if (rest) std::this_thread::sleep_for(std::chrono::milliseconds(rest));
 		const int(&xs)[4] = X_.size, (&ws)[4] = W_.size, (&ys)[4] = Y_.size;
 		const int *out = pass == forward ? ys : pass == input ? xs : ws;
 		void *to = (void *)(pass == forward ? y : pass == input ? x : w);
@@ -194,17 +250,26 @@ static cudnnStatus_t convolve(cudnnHandle_t h, Pass pass, const void *alpha, con
 							for (int p = 0; p < ys[2]; p++) {
 								int row = p * C_.stride[0] - C_.pad[0] + r * C_.dilation[0];
 								if (row < 0 || row >= xs[2]) continue;
-								size_t wt = (((size_t)k * perIn + c) * ws[2] + r) * ws[3] + q;
+								size_t wt = place(W_, k, c, r, q);
 								for (int o = 0; o < ys[3]; o++) {
 									int column = o * C_.stride[1] - C_.pad[1] + q * C_.dilation[1];
 									if (column < 0 || column >= xs[3]) continue;
-									size_t xt = (((size_t)i * xs[1] + k / perOut * perIn + c) * xs[2] + row) * xs[3] + column;
-									size_t yt = (((size_t)i * ys[1] + k) * ys[2] + p) * ys[3] + o;
+									size_t xt = place(X_, i, k / perOut * perIn + c, row, column);
+									size_t yt = place(Y_, i, k, p, o);
 									if (pass == forward) sum[yt] += load(t, x, xt) * load(t, w, wt);
 									if (pass == input) sum[xt] += load(t, y, yt) * load(t, w, wt);
 									if (pass == weight) sum[wt] += load(t, y, yt) * load(t, x, xt);
 								}
 							}
+		if (b) // of a forward pass
+			for (int i = 0; i < ys[0]; i++)
+				for (int k = 0; k < ys[1]; k++)
+					for (int p = 0; p < ys[2]; p++)
+						for (int o = 0; o < ys[3]; o++) {
+							double &v = sum[place(Y_, i, k, p, o)];
+							v += load(t, b, (size_t)k);
+							if (relu && v < 0) v = 0;
+						}
 		for (size_t i = 0; i < n; i++) store(t, to, i, al * sum[i] + (be ? be * load(t, to, i) : 0));
 		delete[] sum;
 	};
@@ -214,6 +279,16 @@ static cudnnStatus_t convolve(cudnnHandle_t h, Pass pass, const void *alpha, con
 API cudnnConvolutionForward(cudnnHandle_t h, const void *alpha, cudnnTensorDescriptor_t X, const void *x, cudnnFilterDescriptor_t W, const void *w, cudnnConvolutionDescriptor_t C,
 	cudnnConvolutionFwdAlgo_t a, void *space, size_t room, const void *beta, cudnnTensorDescriptor_t Y, void *y) {
 	return convolve(h, forward, alpha, beta, X, x, W, w, C, Y, y, a != CUDNN_CONVOLUTION_FWD_ALGO_DIRECT, space, room);
+}
+API cudnnConvolutionBiasActivationForward(cudnnHandle_t h, const void *alpha, cudnnTensorDescriptor_t X, const void *x, cudnnFilterDescriptor_t W, const void *w, cudnnConvolutionDescriptor_t C,
+	cudnnConvolutionFwdAlgo_t a, void *space, size_t room, const void *other, cudnnTensorDescriptor_t Z, const void *z, cudnnTensorDescriptor_t B, const void *b, cudnnActivationDescriptor_t activation,
+	cudnnTensorDescriptor_t Y, void *y) {
+	NEED(activation->ready && Z->ready && B->ready && z && number(other, X->type == CUDNN_DATA_DOUBLE) == 0);
+	NEED(B->type == Y->type && B->size[0] == 1 && B->size[1] == Y->size[1] && B->size[2] == 1 && B->size[3] == 1 && whole(b, B->type, B->size));
+	if (activation->mode == CUDNN_ACTIVATION_IDENTITY && a != CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM) return CUDNN_STATUS_NOT_SUPPORTED;
+	if (C->groups > 1) return CUDNN_STATUS_NOT_SUPPORTED; // so that both ways are tried
+	double zero = 0;
+	return convolve(h, forward, alpha, &zero, X, x, W, w, C, Y, y, a != CUDNN_CONVOLUTION_FWD_ALGO_DIRECT, space, room, B, b, activation->mode == CUDNN_ACTIVATION_RELU);
 }
 API cudnnConvolutionBackwardData(cudnnHandle_t h, const void *alpha, cudnnFilterDescriptor_t W, const void *w, cudnnTensorDescriptor_t Y, const void *y, cudnnConvolutionDescriptor_t C,
 	cudnnConvolutionBwdDataAlgo_t a, void *space, size_t room, const void *beta, cudnnTensorDescriptor_t X, void *x) {

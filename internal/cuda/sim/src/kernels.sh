@@ -15,11 +15,11 @@ for in in "$@"; do
 		sed -E 's/extern +__shared__ +([A-Za-z0-9_ ]+) +([A-Za-z0-9_]+)\[\];/\1* \2 = (\1*)sim::dynamic;/' "$in"
 		fibers=false
 		grep -qE '__sync|_sync\(' "$in" && fibers=true
-		g++ -E -P -x c++ -I"$here" -I"$(dirname "$in")" -D__global__=KERNEL "$in" 2>/dev/null |
+		${CXX:-g++} -E -P -x c++ -I"$here" -I"$(dirname "$in")" -D__global__=KERNEL "$in" 2>/dev/null |
 			grep -oE 'KERNEL +void +[A-Za-z0-9_]+ *\(' | sed -E 's/.* ([A-Za-z0-9_]+) *\($/\1/' | sort -u |
 			while read -r k; do echo "SIM_KERNEL($k, $fibers)"; done
-	} | g++ -std=c++17 -O1 -g -fPIC -ffp-contract=off -Wno-unknown-pragmas -I"$here" -I"$(dirname "$in")" -x c++ -c - -o "$object"
+	} | ${CXX:-g++} -std=c++17 -O1 -g -fPIC -ffp-contract=off -Wno-unknown-pragmas -I"$here" -I"$(dirname "$in")" -x c++ -c - -o "$object"
 	objects="$objects $object"
 done
-g++ -shared -o "$out" $objects
+${CXX:-g++} -shared -o "$out" $objects
 rm -f $objects

@@ -3,11 +3,24 @@
 // taken in float64.
 #pragma once
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 
 extern "C" void wick_sim_put(void *stream, std::function<void()> *run);
 extern "C" bool wick_sim_inside(const void *p, size_t n);
+
+// setting reads a number from the environment.
+inline int setting(const char *name, int otherwise) {
+	const char *s = getenv(name);
+	return s && *s ? atoi(s) : otherwise;
+}
+
+#ifdef __aarch64__
+typedef __fp16 Half; // GCC 12 has no other name for it there
+#else
+typedef _Float16 Half;
+#endif
 
 enum class Type { f32, f64, f16, bf16 };
 inline size_t bytes(Type t) { return t == Type::f64 ? 8 : t == Type::f32 ? 4 : 2; }
@@ -17,7 +30,7 @@ inline double load(Type t, const void *p, size_t i) {
 	if (t == Type::f32) return ((const float *)p)[i];
 	uint16_t v = ((const uint16_t *)p)[i];
 	if (t == Type::f16) {
-		_Float16 h;
+		Half h;
 		memcpy(&h, &v, 2);
 		return (double)(float)h;
 	}
@@ -38,7 +51,7 @@ inline void store(Type t, void *p, size_t i, double x) {
 	}
 	uint16_t v;
 	if (t == Type::f16) {
-		_Float16 h = (_Float16)f;
+		Half h = (Half)f;
 		memcpy(&v, &h, 2);
 	} else {
 		uint32_t u;
@@ -46,6 +59,15 @@ inline void store(Type t, void *p, size_t i, double x) {
 		v = (uint16_t)(f != f ? u >> 16 | 0x40 : (u + 0x7fff + (u >> 16 & 1)) >> 16);
 	}
 	((uint16_t *)p)[i] = v;
+}
+// tf32 is a factor as tensor cores take it in the worst case: the last 13 bits cut off.
+inline double tf32(double x) {
+	float f = (float)x;
+	uint32_t u;
+	memcpy(&u, &f, 4);
+	u &= ~0x1fffu;
+	memcpy(&f, &u, 4);
+	return f;
 }
 // number reads alpha or beta.
 inline double number(const void *p, bool wide) { return wide ? *(const double *)p : *(const float *)p; }
