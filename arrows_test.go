@@ -22,7 +22,7 @@ var arrows = map[string][]string{
 	"internal/safetensors":         {},
 	"internal/backend/backendtest": {"internal/backend"},
 	"internal/cpu":                 {"internal/backend", "internal/mem"},
-	"internal/cuda":                {"internal/backend", "internal/mem", "internal/cpu", "internal/cuda/dl"},
+	"internal/cuda":                {"internal/backend", "internal/mem", "internal/cuda/dl"},
 	"internal/cuda/dl":             {},
 	"internal/cuda/compat":         {},
 	"internal/cuda/sim":            {},

@@ -461,3 +461,5 @@ func strides(d *cudnn.TensorDescriptor) (n, c, h, w int) {
 	checkDNN("cudnnGetTensor4dDescriptor", C.wick_dnn_strides(handle(d), &s[0], &s[1], &s[2], &s[3]))
 	return int(s[0]), int(s[1]), int(s[2]), int(s[3])
 }
+
+func init() { goesOver("conv_after_") }

@@ -3,38 +3,15 @@
 package cuda
 
 import (
-	"bytes"
-	"compress/gzip"
-	_ "embed"
-	"io"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
 
-	"gorgonia.org/cu"
-
 	"github.com/wick-ml/wick/internal/backend"
 	"github.com/wick-ml/wick/internal/mem"
 )
-
-//go:generate python3 kernels/ptx.py
-
-// compressed is all kernels as PTX of CUDA 12.0, which later drivers take too.
-//
-//go:embed kernels.ptx.gz
-var compressed []byte
-
-// kernels returns the PTX.
-func kernels() (string, error) {
-	r, err := gzip.NewReader(bytes.NewReader(compressed))
-	if err != nil {
-		return "", err
-	}
-	text, err := io.ReadAll(r)
-	return string(text), err
-}
 
 // Backend implements backend.Backend on one GPU.
 type Backend struct {
@@ -47,10 +24,10 @@ type Backend struct {
 	transposed atomic.Int64  // conversions between row-major and channels last so far, which tests count
 	everywhere bool          // all methods that know channels last work so, whatever the rule says; for tests
 	faults     faults
-	uploads    sync.RWMutex // held for reading by what sends numbers to the device beside the stream, for writing by a capture
+	uploads    uploads
 
-	mu        sync.RWMutex
-	functions map[string]cu.Function
+	loading   sync.Mutex // of kernels
+	functions atomic.Pointer[functions]
 }
 
 // Open returns a backend on the GPU of an index. It is an error if there is none
@@ -64,9 +41,14 @@ func Open(index int) (backend.Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	be := &Backend{device: d, libraries: l, functions: map[string]cu.Function{}}
+	be := &Backend{device: d, libraries: l}
 	be.epoch.Store(1)
+	be.functions.Store(&functions{})
+	if _, err := be.load(fill[backend.Uint8]); err != nil { // a driver that refuses it refuses all
+		return nil, err
+	}
 	be.pool = &mem.Pool[pointer]{New: be.take, Drop: d.free}
+	be.openUploads()
 	be.openFaults()
 	return be, nil
 }
@@ -93,11 +75,14 @@ func (be *Backend) take(n int) pointer {
 			runtime.GC()
 			time.Sleep(10 * time.Millisecond) // cleanups run in goroutines of their own, some time after
 		}
-		be.wait() // for what still uses the blocks
+		blocks := be.uploads.takeLost()
+		be.wait() // for what still uses them
+		be.uploads.put(blocks)
+		be.uploads.pool.Empty()
 		be.pool.Empty()
 	}
 	free, total := be.memory()
-	panic(&backend.MemoryError{Bytes: int64(n), Stats: backend.MemoryStats(be.pool.Stats()), Free: free, Total: total})
+	panic(&backend.MemoryError{Bytes: int64(n), Stats: be.MemoryStats(), Free: free, Total: total})
 }
 
 // buffer is the device's backend.Buffer.
@@ -119,20 +104,32 @@ func (b *buffer) bytes() int { return b.n * b.dtype.Size() }
 
 // lost is a block whose buffer the garbage collector took.
 type lost struct {
-	pool  backing
-	p     pointer
-	bytes int
+	pool backing
+	region
+}
+
+// found gives a lost block back to the pool, not to the driver, which no finalizer
+// may call. All work is in one stream, so whoever gets it next uses it later; only
+// copies of uploads are not.
+func found(l lost) {
+	if u, ok := l.pool.(*uploads); ok {
+		u.lose(l.region)
+	} else {
+		l.pool.Put(l.p, l.bytes)
+	}
 }
 
 // NewBuffer returns a buffer of n elements. It takes its memory at once, so that
 // the operation that needs it is the one that hears of it when there is no room.
 func (be *Backend) NewBuffer(t backend.DType, n int) backend.Buffer {
-	b := &buffer{be: be, pool: be.lend(), dtype: t, n: n}
+	return be.newBuffer(be.lend(), t, n)
+}
+
+func (be *Backend) newBuffer(from backing, t backend.DType, n int) *buffer {
+	b := &buffer{be: be, pool: from, dtype: t, n: n}
 	if n > 0 {
 		b.memory = b.pool.Get(b.bytes())
-		// The block goes back to the pool, not to the driver, which no finalizer may call. All work is in one stream,
-		// so whoever gets it next uses it later.
-		b.cleanup = runtime.AddCleanup(b, func(l lost) { l.pool.Put(l.p, l.bytes) }, lost{b.pool, b.memory, b.bytes()})
+		b.cleanup = runtime.AddCleanup(b, found, lost{b.pool, region{b.memory, b.bytes()}})
 	}
 	return b
 }
@@ -140,14 +137,24 @@ func (be *Backend) NewBuffer(t backend.DType, n int) backend.Buffer {
 // Free gives the buffer's memory back to the pool.
 func (be *Backend) Free(b backend.Buffer) { b.(*buffer).giveBack() }
 
-// MemoryStats tells what all buffers hold.
-func (be *Backend) MemoryStats() backend.MemoryStats { return backend.MemoryStats(be.pool.Stats()) }
+// MemoryStats tells what all buffers hold. The peak is the sum of the two pools',
+// which need not have been at once.
+func (be *Backend) MemoryStats() backend.MemoryStats {
+	s, u := be.pool.Stats(), be.uploads.pool.Stats()
+	return backend.MemoryStats{Live: s.Live + u.Live, Peak: s.Peak + u.Peak, Cached: s.Cached + u.Cached, Taken: s.Taken + u.Taken}
+}
 
 // ResetPeak sets the peak to what is live now.
-func (be *Backend) ResetPeak() { be.pool.ResetPeak() }
+func (be *Backend) ResetPeak() {
+	be.pool.ResetPeak()
+	be.uploads.pool.ResetPeak()
+}
 
-// EndStep lets the pool drop sizes that are no longer asked for.
-func (be *Backend) EndStep() { be.pool.EndStep() }
+// EndStep lets the pools drop sizes that are no longer asked for.
+func (be *Backend) EndStep() {
+	be.pool.EndStep()
+	be.uploads.pool.EndStep()
+}
 
 // SetPrecision says how exactly to multiply float32 numbers: TF32 from High on.
 func (be *Backend) SetPrecision(p backend.Precision) { be.precision = p }
@@ -163,29 +170,6 @@ func (be *Backend) scratch(n int, f func(p pointer)) {
 	f(p)
 }
 
-// function returns the kernel of a name.
-func (be *Backend) function(name string) cu.Function {
-	be.mu.RLock()
-	f, ok := be.functions[name]
-	be.mu.RUnlock()
-	if ok {
-		return f
-	}
-	be.mu.Lock()
-	defer be.mu.Unlock()
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	err := cu.SetCurrentContext(be.context)
-	if err == nil {
-		f, err = be.module.Function(name)
-	}
-	if err != nil {
-		panic("cuda: kernel " + name + ": " + err.Error())
-	}
-	be.functions[name] = f
-	return f
-}
-
 // A kernel that works element by element runs in blocks of threads threads, and in
 // so many blocks that each multiprocessor has several; each thread takes every so
 // many-th element.
@@ -195,12 +179,17 @@ const (
 )
 
 // each launches a kernel over n elements. Its last parameter is n.
-func (be *Backend) each(name string, n int, p *params) {
+func (be *Backend) each(name string, n int, p *params) { be.packed(name, n, 1, p) }
+
+// packed launches a kernel over n elements of which each thread takes several at
+// once. Its last parameter is n.
+func (be *Backend) packed(name string, n int, pack int64, p *params) {
 	if n == 0 {
 		return
 	}
 	param(p, int64(n))
-	blocks := min((n+threads-1)/threads, blocksPerUnit*be.units)
+	perBlock := threads * int(pack)
+	blocks := min((n+perBlock-1)/perBlock, blocksPerUnit*be.units)
 	be.launch(be.function(name), [3]int{blocks, 1, 1}, threads, 0, p)
 }
 

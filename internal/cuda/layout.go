@@ -5,7 +5,7 @@ package cuda
 import (
 	"math/bits"
 	"runtime"
-	"strconv"
+	"slices"
 	"sync"
 
 	"github.com/wick-ml/wick/internal/backend"
@@ -92,7 +92,7 @@ func (b *buffer) needRows() {
 // block takes a second block.
 func (b *buffer) block() pointer {
 	p := b.pool.Get(b.bytes())
-	b.second = runtime.AddCleanup(b, func(l lost) { l.pool.Put(l.p, l.bytes) }, lost{b.pool, p, b.bytes()})
+	b.second = runtime.AddCleanup(b, found, lost{b.pool, region{p, b.bytes()}})
 	b.blocks = 2
 	return p
 }
@@ -229,6 +229,11 @@ func (be *Backend) toRows(to, from pointer, t backend.DType, l layout) {
 	be.transpose(to, from, t.Size(), l.n, l.inner, l.c)
 }
 
+var (
+	transposeFew   = sized{2: single("transpose_few_2"), 4: single("transpose_few_4"), 8: single("transpose_few_8")}
+	transposeTiles = sized{2: single("transpose_2"), 4: single("transpose_4"), 8: single("transpose_8")}
+)
+
 // few is up to how many rows or columns a thread moves at once in a transposition.
 const few = 8
 
@@ -245,7 +250,7 @@ func (be *Backend) transpose(to, from pointer, size, batch, rows, cols int) {
 		param(&p, int64(rows))
 		param(&p, int64(cols))
 		param(&p, newDivisor(max(rows, cols)))
-		be.each("transpose_few_"+strconv.Itoa(size), batch*max(rows, cols), &p)
+		be.each(transposeFew[size], batch*max(rows, cols), &p)
 		return
 	}
 	const tile = 64 // TILE of kernels/layout.cu
@@ -255,7 +260,7 @@ func (be *Backend) transpose(to, from pointer, size, batch, rows, cols int) {
 	param(&p, int64(cols))
 	param(&p, flag(wide))
 	tiles := batch * ((rows + tile - 1) / tile) * ((cols + tile - 1) / tile)
-	be.launch(be.function("transpose_"+strconv.Itoa(size)), [3]int{min(tiles, blocksPerUnit*be.units), 1, 1}, threads, 0, &p)
+	be.launch(be.function(transposeTiles[size]), [3]int{min(tiles, blocksPerUnit*be.units), 1, 1}, threads, 0, &p)
 }
 
 // divisor is a number that kernels divide by (struct Div in kernels/common.cuh).
@@ -348,6 +353,16 @@ func (o *over) suffix() string {
 		name += "wide_"
 	}
 	return name + suffix(o.dtype)
+}
+
+// goesOver notes the kernels of names that an over launches.
+func goesOver(names ...string) {
+	for _, name := range names {
+		for _, l := range []string{"rows_", "last_"} {
+			typed(name+l, floatTypes)
+			typed(name+l+"wide_", slices.DeleteFunc(slices.Clone(floatTypes), func(t backend.DType) bool { return t == backend.Float64 }))
+		}
+	}
 }
 
 // lanes returns, for arrays with channels last, how many pixels a block takes at once

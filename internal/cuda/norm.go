@@ -135,3 +135,9 @@ func (be *Backend) BatchNormGrad(dx, dw, db, dy, x, y, w, mean, invstd backend.A
 	}
 	o.launch("norm_grad_", &p)
 }
+
+func init() {
+	goesOver("norm_sums_", "norm_", "norm_grad_sums_", "norm_grad_")
+	typed("norm_numbers_", floatTypes)
+	typed("norm_grad_numbers_", floatTypes)
+}
