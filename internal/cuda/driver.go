@@ -10,9 +10,6 @@ package cuda
 #cgo noescape wick_download
 #cgo nocallback wick_download
 #include <cuda.h>
-#ifndef WICK_COMPAT_CUDA_H
-#error "the headers of internal/cuda/compat come first: run  eval \"$(go run github.com/wick-ml/wick/cmd/cudaenv)\""
-#endif
 #include <stdint.h>
 
 #define IN(context, call) { \
@@ -209,9 +206,15 @@ func (d *device) send(to pointer, from []byte) {
 // pinned returns n bytes of the host's memory that the device reads and writes by
 // itself. They are never given back.
 func (d *device) pinned(n int) unsafe.Pointer {
-	var p unsafe.Pointer
-	check("cuMemHostAlloc", C.wick_pinned(d.c(), &p, C.size_t(n)))
+	p, code := d.tryPinned(n)
+	check("cuMemHostAlloc", code)
 	return p
+}
+
+// tryPinned is pinned that returns what the driver said.
+func (d *device) tryPinned(n int) (p unsafe.Pointer, code C.CUresult) {
+	code = C.wick_pinned(d.c(), &p, C.size_t(n))
+	return p, code
 }
 
 // download copies n bytes from the device, and the record into told, once what is

@@ -76,11 +76,19 @@ func (d *device) cannotCapture(why string) {
 	}
 }
 
+// busyError says that somebody uses a device that a step is captured on.
+type busyError struct{ what string }
+
+func (e *busyError) Error() string { return e.what }
+
+// DeviceFailed makes it a backend.DeviceError.
+func (e *busyError) DeviceFailed() {}
+
 // computes is called before work goes into the stream: while a step is captured,
 // what others compute would get into its graph.
 func (d *device) computes() {
 	if r := d.recorder.Load(); r != nil && r.graph != nil && r.thread != syscall.Gettid() {
-		panic(fmt.Errorf("cuda: an operation is called while another goroutine captures a step on device %d; let it wait until the second Run of the step is over", d.index))
+		panic(&busyError{fmt.Sprintf("an operation is called while another goroutine captures a step on device %d; let it wait until the second Run of the step is over", d.index)})
 	}
 }
 
@@ -90,7 +98,7 @@ func (be *Backend) record(r *recorder, step func()) {
 	defer runtime.UnlockOSThread()
 	r.thread = syscall.Gettid()
 	if !be.recorder.CompareAndSwap(nil, r) {
-		panic(fmt.Errorf("cuda: a step is captured while another one is on device %d; let it wait until the second Run of that is over", be.index))
+		panic(&busyError{fmt.Sprintf("a step is captured while another one is on device %d; let it wait until the second Run of that is over", be.index)})
 	}
 	defer be.recorder.Store(nil)
 	step()
@@ -240,7 +248,7 @@ func (g *graph) Close() {
 		check("cuGraphExecDestroy", C.wick_graph_destroy(g.be.c(), g.exec))
 	}
 	for _, b := range g.blocks {
-		g.lender.Put(b.at, len(b.words)*8)
+		g.be.pool.Put(b.at, len(b.words)*8)
 	}
 	g.blocks = nil
 	g.lender.close()
@@ -261,7 +269,8 @@ func reserve[N any](g *graph) (*N, pointer) {
 	last := len(g.blocks) - 1
 	if last < 0 || g.blocks[last].used+words > len(g.blocks[last].words) {
 		b := &block{}
-		b.at = g.lender.Get(len(b.words) * 8)
+		// Not of the lender, whose memory operations of the graph have written by then: the numbers are sent before.
+		b.at = g.be.pool.Get(len(b.words) * 8)
 		g.blocks = append(g.blocks, b)
 		last++
 	}

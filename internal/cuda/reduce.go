@@ -3,8 +3,9 @@
 package cuda
 
 import (
+	"slices"
+
 	"github.com/wick-ml/wick/internal/backend"
-	"github.com/wick-ml/wick/internal/cpu"
 )
 
 const (
@@ -46,11 +47,15 @@ func (be *Backend) Reduce(dst, x backend.Array, op backend.ReduceOp, g backend.R
 	}
 	kept, ok := newView(shape[0], strides[0])
 	reduced, ok2 := newView(shape[1], strides[1])
-	if !ok || !ok2 {
-		be.onHost(func(h *host, c *cpu.Backend) { c.Reduce(h.out(dst), h.in(x), op, g) })
+	results, elements := dst.Len, count(shape[1])
+	if !ok || !ok2 { // too many dimensions: put what is reduced behind what is kept
+		var t temporaries
+		defer be.release(&t)
+		matrix := be.temporary(&t, x.DType(), x.Len)
+		be.Strided(matrix, x, backend.StridedGeom{Shape: slices.Concat(shape[0], shape[1]), Strides: slices.Concat(strides[0], strides[1])})
+		be.Reduce(dst, matrix, op, backend.ReduceGeom{Shape: []int{results, elements}, Reduce: []bool{false, true}})
 		return
 	}
-	results, elements := dst.Len, count(shape[1])
 	pieces := piecesOf(results, elements)
 	gathered := backend.Int64
 	if x.DType().IsFloat() {

@@ -33,6 +33,9 @@ template <class T> __device__ inline T widen(T x) { return x; }
 template <class T> struct Narrow {
 	template <class F> __device__ static T from(F x) { return (T)x; }
 };
+template <> struct Narrow<u8> { // through 64 bits, as Go's own: a GPU, and arm64, make 0 of a negative number otherwise
+	template <class F> __device__ static u8 from(F x) { return (u8)(i64)x; }
+};
 template <> struct Narrow<b8> {
 	template <class F> __device__ static b8 from(F x) { b8 r; r.v = x != 0; return r; }
 };

@@ -39,6 +39,9 @@ struct cudnnConvolutionStruct {
 	cudnnDataType_t type;
 };
 
+// WICK_SIM_DNN is the version, WICK_SIM_DNN_CUDA the CUDA it was built for.
+extern "C" __attribute__((visibility("default"))) size_t cudnnGetVersion(void) { return (size_t)setting("WICK_SIM_DNN", CUDNN_VERSION); }
+extern "C" __attribute__((visibility("default"))) size_t cudnnGetCudartVersion(void) { return (size_t)setting("WICK_SIM_DNN_CUDA", 12090); }
 API cudnnCreate(cudnnHandle_t *h) {
 	*h = new cudnnContext{nullptr};
 	return CUDNN_STATUS_SUCCESS;
