@@ -2,7 +2,11 @@
 
 package cuda
 
-import "github.com/wick-ml/wick/internal/backend"
+import (
+	"unsafe"
+
+	"github.com/wick-ml/wick/internal/backend"
+)
 
 // scaledAtOnce is how many arrays one launch serves (SCALED_AT_ONCE in
 // kernels/unscale.cu).
@@ -31,7 +35,7 @@ func (be *Backend) Unscale(xs []backend.Array, found backend.Array, factor float
 			continue
 		}
 		var p params
-		param(&p, all)
+		p.first, p.n = unsafe.Pointer(&all), 1
 		param(&p, address(found))
 		if t == backend.Float64 {
 			param(&p, factor)
