@@ -2,6 +2,7 @@ package optim_test
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/wick-ml/wick/optim"
 	"github.com/wick-ml/wick/sched"
@@ -83,4 +84,24 @@ func ExampleState() {
 	// [1] [0.1]
 	// 0.exp_avg [2]
 	// 0.exp_avg_sq [2]
+}
+
+// In Float16 the gradient of a small loss would be 0. The first step of this run is
+// one with an infinity, which is left out.
+func ExampleGradScaler() {
+	x := tensor.From([]float32{1}).SetRequiresGrad(true)
+	optimizer := optim.NewSGD([]*tensor.Tensor{x}, 1e6)
+	scaler := optim.NewGradScaler()
+	for _, factor := range []float64{math.Inf(1), 1e-8} {
+		optimizer.ZeroGrad()
+		half := x.ToDType(tensor.Float16)
+		loss := half.ToDType(tensor.Float32).MulScalar(factor).Sum()
+		scaler.Scale(loss).Backward()
+		made := scaler.Step(optimizer)
+		scaler.Update()
+		fmt.Printf("made: %t, x %.2f, scale %v\n", made, x.Item(), scaler.GetScale())
+	}
+	// Output:
+	// made: false, x 1.00, scale 32768
+	// made: true, x 0.99, scale 32768
 }

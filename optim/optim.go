@@ -1,5 +1,6 @@
 // Package optim provides optimizers in the manner of torch.optim: SGD, Adam,
-// AdamW, RMSprop and Adagrad, and clipping of gradients.
+// AdamW, RMSprop and Adagrad, clipping of gradients, and the GradScaler of mixed
+// precision.
 //
 //	optimizer := optim.NewAdam(layers.Parameters(model), 0.001)
 //	for images, labels := range loader.All() {
@@ -87,6 +88,15 @@ func (gs Groups) ZeroGrad() {
 			p.ZeroGrad()
 		}
 	}
+}
+
+// Parameters returns the parameters of all groups.
+func (gs Groups) Parameters() []*tensor.Tensor {
+	var all []*tensor.Tensor
+	for _, g := range gs {
+		all = append(all, g.Params...)
+	}
+	return all
 }
 
 // LRs returns the learning rates, one for each group.

@@ -5,9 +5,11 @@ package tensor_test
 import (
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/wick-ml/wick/datasets"
 	"github.com/wick-ml/wick/internal/cuda/sim"
 	"github.com/wick-ml/wick/layers"
 	"github.com/wick-ml/wick/optim"
@@ -190,4 +192,96 @@ func losses(d *tensor.Device) (l []float64) {
 		l = append(l, loss.Item())
 	}
 	return l
+}
+
+// TestCUDALoader ranges over batches that are made and uploaded ahead of the loop.
+func TestCUDALoader(t *testing.T) {
+	d := gpu(t)
+	set := datasets.NewShapes(datasets.ShapesOpts{})
+	on := func(device *tensor.Device) *datasets.DataLoader {
+		return &datasets.DataLoader{Dataset: datasets.Slice(set, 0, 300), BatchSize: 32, Shuffle: true, Seed: 5, Workers: 3, Device: device}
+	}
+	type batch struct {
+		images []float32
+		labels []int64
+	}
+	var want []batch
+	for x, y := range on(tensor.CPU).All() {
+		want = append(want, batch{x.Floats(), y.Ints()})
+	}
+	loader := on(d)
+	n := 0
+	for x, y := range loader.All() {
+		if x.Device() != d || y.Device() != d {
+			t.Fatalf("batch %d is on %s and %s, want %s", n, x.Device(), y.Device(), d)
+		}
+		z := x.MulScalar(2) // while the next batches are on their way
+		if !slices.Equal(x.Floats(), want[n].images) || !slices.Equal(y.Ints(), want[n].labels) {
+			t.Errorf("batch %d is not the CPU's", n)
+		}
+		if got, w := z.Floats()[7], 2*want[n].images[7]; got != w {
+			t.Errorf("batch %d: twice element 7 is %v, want %v", n, got, w)
+		}
+		n++
+	}
+	if err := loader.Err(); err != nil || n != len(want) {
+		t.Errorf("got %d batches and %v, want %d", n, err, len(want))
+	}
+}
+
+// TestCUDANoWaits trains with several optimizers and losses and counts how often the
+// host waits for the device between reads.
+func TestCUDANoWaits(t *testing.T) {
+	d := gpu(t)
+	sim.Waits(t)
+	set := datasets.Slice(datasets.NewShapes(datasets.ShapesOpts{}), 0, 96)
+	smooth := layers.CrossEntropyLoss{LabelSmoothing: 0.1}
+	for _, c := range []struct {
+		name  string
+		optim func([]*tensor.Tensor) optim.Optimizer
+		loss  func(x, y *tensor.Tensor) *tensor.Tensor
+	}{
+		{"SGD", func(p []*tensor.Tensor) optim.Optimizer { return optim.NewSGD(p, 0.1) }, layers.CrossEntropyLoss{}.Forward},
+		{"Adam", func(p []*tensor.Tensor) optim.Optimizer { return optim.NewAdam(p, 0.001) }, smooth.Forward},
+		{"RMSprop", func(p []*tensor.Tensor) optim.Optimizer { return optim.NewRMSprop(p, 0.001) }, func(x, y *tensor.Tensor) *tensor.Tensor {
+			return tensor.NLLLoss(x.LogSoftmax(1), y, tensor.NLLLossOpts{Weight: tensor.Ones(10).To(d)})
+		}},
+		{"bfloat16", func(p []*tensor.Tensor) optim.Optimizer { return optim.NewSGD(p, 0.1) }, func(x, y *tensor.Tensor) *tensor.Tensor {
+			return tensor.CrossEntropy(x.Autocast(tensor.BFloat16).MulScalar(0.5), y, tensor.CrossEntropyOpts{})
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			model := layers.NewSequential(
+				layers.NewConv2d(3, 4, 3, layers.ConvOpts{Stride: 4}),
+				layers.NewBatchNorm2d(4), layers.ReLU{}, layers.NewMaxPool2d(2, 2), layers.NewDropout(0.1),
+				layers.Flatten{}, layers.NewLinear(4*4*4, 10),
+			)
+			layers.To(model, d)
+			o := c.optim(layers.Parameters(model))
+			total := tensor.Zeros().To(d)
+			loader := &datasets.DataLoader{Dataset: set, BatchSize: 24, Workers: 2, Device: d}
+			for range 2 {
+				steps := 0
+				before := sim.Waits(t)
+				for x, y := range loader.All() {
+					o.ZeroGrad()
+					loss := c.loss(model.Forward(x), y)
+					loss.Backward()
+					o.Step()
+					total.AddInPlace(loss)
+					steps++
+				}
+				if got := sim.Waits(t) - before; got != 0 || steps != 4 || loader.Err() != nil {
+					t.Errorf("the host waited %d times in %d steps (%v), want none in 4", got, steps, loader.Err())
+				}
+			}
+			before := sim.Waits(t)
+			if v := total.Item(); math.IsNaN(v) || v <= 0 {
+				t.Errorf("the losses add up to %v", v)
+			}
+			if got := sim.Waits(t) - before; got != 1 {
+				t.Errorf("Item waited %d times, want once", got)
+			}
+		})
+	}
 }

@@ -29,6 +29,7 @@ import (
 
 	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/cpu"
 )
 
 // DType is the type of a tensor's elements: Float32, Float64, Int64, Uint8, Bool,
@@ -195,7 +196,18 @@ func alloc(op string, d *Device, t DType, shape Shape, scopes ...*Scope) *Tensor
 		fail(op, "the shape %v has too many elements", shape)
 	}
 	defer noRoom(op, d, t, shape)
-	s := &storage{device: d, buffer: d.backend.NewBuffer(t, shape.Len()), op: op}
+	return own(op, d, d.backend.NewBuffer(t, shape.Len()), shape, scopes)
+}
+
+// upload makes a tensor on a device from elements in the host's memory.
+func upload(op string, d *Device, t DType, shape Shape, src []byte, scopes ...*Scope) *Tensor {
+	defer noRoom(op, d, t, shape)
+	return own(op, d, d.backend.Upload(t, src), shape, scopes)
+}
+
+// own makes a tensor that has a buffer to itself.
+func own(op string, d *Device, b backend.Buffer, shape Shape, scopes []*Scope) *Tensor {
+	s := &storage{device: d, buffer: b, op: op}
 	for _, sc := range scopes {
 		s.enter(sc)
 	}
@@ -436,6 +448,15 @@ func (x *Tensor) Raw() []byte {
 	return b
 }
 
+// hostBytes returns the elements as bytes: the tensor's own memory if that is the
+// CPU's, otherwise a copy.
+func (x *Tensor) hostBytes() []byte {
+	if x.storage.device == CPU {
+		return cpu.Bytes(x.array())
+	}
+	return x.Raw()
+}
+
 // SetRaw overwrites the elements with what Raw returned.
 func (x *Tensor) SetRaw(b []byte) {
 	x.wantWritable("SetRaw")
@@ -474,7 +495,8 @@ func (x *Tensor) cast(t DType, owners ...*Tensor) *Tensor {
 }
 
 // To returns x on another device; x itself if it is there already. The gradient
-// flows back.
+// flows back. A copy to a GPU runs beside what the GPU computes, and To does not
+// wait for it.
 func (x *Tensor) To(d *Device) *Tensor {
 	x.check("To")
 	if d == nil {
@@ -483,8 +505,7 @@ func (x *Tensor) To(d *Device) *Tensor {
 	if x.storage.device == d {
 		return x
 	}
-	out := alloc("To", d, x.DType(), slices.Clone(x.shape), x.storage.inScopes()...)
-	d.backend.Write(out.array(), x.Raw())
+	out := upload("To", d, x.DType(), slices.Clone(x.shape), x.hostBytes(), x.storage.inScopes()...)
 	from := x.storage.device
 	return autograd.Record("To", out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{g.To(from)} })
 }
@@ -501,7 +522,7 @@ func (x *Tensor) CopyFrom(src *Tensor) *Tensor {
 	if src.storage.device == x.storage.device {
 		x.be().Copy(x.array(), src.array())
 	} else {
-		x.be().Write(x.array(), src.bare().ToDType(x.DType()).Raw())
+		x.be().Write(x.array(), src.bare().ToDType(x.DType()).hostBytes())
 	}
 	x.changed("CopyFrom", src)
 	return x

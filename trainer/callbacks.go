@@ -39,20 +39,42 @@ type Callback struct {
 
 // Run is a run under way, for callbacks.
 type Run struct {
-	*Config          // not to be changed
-	Position         // where it stands
-	Loss     float64 // of the last batch
+	*Config  // not to be changed
+	Position // where it stands; Loss and Correct of its Running are up to date in what Sums returns
 
 	// The last batch and what the model made of it, for Batch (whose Output is nil
 	// before the forward pass), Gradients, Step and Tested; their memory goes back
-	// when the batch is over.
+	// when the batch is over. There is no Output of a captured step.
 	Images, Labels, Output *tensor.Tensor
 
+	// Scaler scales the losses of a run with Autocast in Float16; otherwise it is nil.
+	Scaler *optim.GradScaler
+
 	Err error // for End: what ended the run; nil if it came to its end or was stopped
+
+	training, testing meter
+	loss              float64        // of the last batch, where somebody has asked
+	unread            *tensor.Tensor // the same on the device, where nobody has
+	rates             []float64      // that the last step was made with, one a group of parameters
 
 	window   int // batches that make the step under way
 	stop     string
 	warnings []error
+}
+
+// Loss returns the loss of the last batch, in training or testing. On a GPU it waits
+// until the batch is computed, as Sums does: what looks at every step costs speed.
+func (r *Run) Loss() float64 {
+	if r.unread != nil {
+		r.loss, r.unread = r.unread.Item(), nil
+	}
+	return r.loss
+}
+
+// Sums returns what the training batches of the epoch under way have come to so far.
+func (r *Run) Sums() Sums {
+	r.training.read()
+	return r.Running
 }
 
 // Stop ends the run after this step, with a checkpoint. The reason is put in the

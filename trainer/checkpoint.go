@@ -43,6 +43,7 @@ type Snapshot struct {
 	Model     layers.Module
 	Optimizer optim.Optimizer // all of package optim; others need its State and LoadState
 	Scheduler Scheduler
+	Scaler    *optim.GradScaler    // of mixed precision in Float16
 	Train     *datasets.DataLoader // Load sets its position
 	Test      *datasets.DataLoader // Load sets its epoch
 
@@ -71,6 +72,10 @@ type Position struct {
 	Epoch int `json:"epoch"` // epochs that are over; the number of the one that is under way, from 0 on
 	Batch int `json:"batch"` // batches of the epoch under way that are over
 	Step  int `json:"step"`  // steps of the optimizer since the start of the run
+
+	// Skipped is how many of the steps were left out, with Autocast in Float16, because
+	// gradients were not finite.
+	Skipped int `json:"skipped,omitempty"`
 
 	Running   Sums      `json:"running"`        // of the epoch under way
 	History   []Metrics `json:"history"`        // of the epochs that are over
@@ -104,6 +109,7 @@ type header struct {
 	TestEpoch  int                        `json:"test_epoch"`
 	Optimizer  *optim.State               `json:"optimizer,omitempty"`
 	Scheduler  *sched.State               `json:"scheduler,omitempty"`
+	Scaler     *optim.GradScalerState     `json:"scaler,omitempty"`
 	Generators map[string]generatorState  `json:"generators"`
 	Others     map[string]json.RawMessage `json:"others"`
 	Position   Position                   `json:"position"`
@@ -182,6 +188,9 @@ func (s *Snapshot) Save(path string, at Position) error {
 	if s.Scheduler != nil {
 		state := s.Scheduler.State()
 		h.Scheduler = &state
+	}
+	if s.Scaler != nil {
+		h.Scaler = new(s.Scaler.State())
 	}
 	others := map[string]iter.Seq2[string, *tensor.Tensor]{}
 	for name, o := range s.Others {
@@ -302,6 +311,9 @@ func (s *Snapshot) Load(path string) (Position, error) {
 	if (s.Scheduler != nil) != (h.Scheduler != nil) {
 		return fail("it holds %s, and this run has %s", orNone(h.Scheduler != nil, "a scheduler's state"), orNone(s.Scheduler != nil, "a scheduler"))
 	}
+	if (s.Scaler != nil) != (h.Scaler != nil) {
+		return fail("it holds %s, and this run has %s; resume with the same Autocast", orNone(h.Scaler != nil, "the state of a GradScaler"), orNone(s.Scaler != nil, "a GradScaler"))
+	}
 	if got, want := slices.Sorted(maps.Keys(s.Others)), slices.Sorted(maps.Keys(h.Others)); !slices.Equal(got, want) {
 		return fail("it holds the states of %q, and this run has %q; resume with the same callbacks", want, got)
 	}
@@ -317,6 +329,11 @@ func (s *Snapshot) Load(path string) (Position, error) {
 	if s.Scheduler != nil {
 		// It may set a momentum as well as the rates; these end up as they were.
 		if err := s.Scheduler.LoadState(*h.Scheduler); err != nil {
+			return fail("%w", err)
+		}
+	}
+	if s.Scaler != nil {
+		if err := s.Scaler.LoadState(*h.Scaler); err != nil {
 			return fail("%w", err)
 		}
 	}

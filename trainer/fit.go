@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -39,9 +38,22 @@ type Config struct {
 	Accumulate        int  // batches whose gradients make one step, as the mean of them; 0 means 1
 	DryRun            bool // one step, one test batch, no files: to see that all fits
 
-	// Autocast is the type of mixed precision, tensor.BFloat16, in training and
-	// testing; the zero value is none. See tensor.Autocast.
+	// Autocast is the type of mixed precision, tensor.BFloat16 or tensor.Float16, in
+	// training and testing; the zero value is none. See tensor.Autocast. With Float16
+	// the loss is scaled by an optim.GradScaler, which is the Run's Scaler and part of
+	// checkpoints: Gradients of callbacks sees the gradients as they are, and a step with
+	// gradients that are not finite is left out. It counts as a step, for schedulers and
+	// callbacks too, and in Position.Skipped.
 	Autocast tensor.DType
+
+	// Capture computes each training step as one CUDA graph (tensor.Capture), which
+	// spares a GPU the wait for the program between its many small operations. That
+	// takes a step in whose middle the program has nothing to do: no callback with Batch
+	// or Gradients, such as NaNStop and clipping, no Accumulate, no Autocast in Float16.
+	// Those that look on between steps stay: Curves, Pictures, LogSteps, TensorBoard,
+	// WandB, EMA, EarlyStopping, TimeLimit. Where it cannot be done, as on the CPU, the
+	// run goes on as without it, and one line of the log says why.
+	Capture bool
 
 	// Dir is the run's folder: config.json, metrics.csv, metrics.jsonl and the
 	// checkpoints last.safetensors and best.safetensors. "" means no files. One
@@ -95,6 +107,7 @@ func Fit(ctx context.Context, config Config) (result Result, err error) {
 	if err := f.check(); err != nil {
 		return Result{}, err
 	}
+	f.training.begin(&f.Running)
 	if f.Progress != nil {
 		defer f.Progress.Close()
 	}
@@ -123,6 +136,7 @@ func Fit(ctx context.Context, config Config) (result Result, err error) {
 		result.Warnings = f.warnings
 	}()
 	f.Err = f.run(ctx)
+	f.training.read()
 	if f.Epoch >= f.Epochs {
 		f.stop = "" // whatever wanted to stop it, it was over
 	}
@@ -139,7 +153,8 @@ var errPanic = errors.New("trainer: the run panicked")
 type fit struct {
 	Run
 	snapshot *Snapshot
-	unlock   func() // lets others into the folder
+	unlock   func()    // lets others into the folder
+	captured *captured // the training step, where it is a captured one
 	records  *Records
 	better   bool // the epoch that is over is the best so far
 	saved    bool // last.safetensors is where the run stands
@@ -169,6 +184,12 @@ func (f *fit) check() error {
 	if c.Autocast != tensor.Float32 && !c.Autocast.IsHalf() {
 		return fmt.Errorf("trainer: Autocast is %s, want bfloat16 or float16, or float32 for none", c.Autocast)
 	}
+	if c.Autocast == tensor.Float16 {
+		if _, ok := c.Optimizer.(interface{ Parameters() []*tensor.Tensor }); !ok {
+			return fmt.Errorf("trainer: Autocast is float16 and the optimizer (%T) has no Parameters, whose gradients are scaled; want one of package optim, or bfloat16", c.Optimizer)
+		}
+		f.Scaler = optim.NewGradScaler()
+	}
 	if c.Resume && c.Dir == "" {
 		return errors.New("trainer: Resume without Dir, the folder of the run to go on with")
 	}
@@ -193,7 +214,7 @@ func (f *fit) check() error {
 	case plateau && c.SchedulerEachStep:
 		return errors.New("trainer: SchedulerEachStep with ReduceLROnPlateau, which takes an epoch's metric")
 	}
-	f.snapshot = &Snapshot{Model: c.Model, Optimizer: c.Optimizer, Scheduler: c.Scheduler, Train: c.Train, Test: c.Test,
+	f.snapshot = &Snapshot{Model: c.Model, Optimizer: c.Optimizer, Scheduler: c.Scheduler, Scaler: f.Scaler, Train: c.Train, Test: c.Test,
 		Generators: c.Generators, Others: map[string]Stateful{}}
 	for i, cb := range c.Callbacks {
 		if cb.State == nil {
@@ -282,6 +303,12 @@ func (f *fit) run(ctx context.Context) error {
 			}
 		}
 	}
+	f.capture()
+	defer func() {
+		if f.captured != nil {
+			f.captured.Close()
+		}
+	}()
 	for f.Epoch < f.Epochs {
 		if f.over(ctx) {
 			return f.save()
@@ -318,30 +345,30 @@ func (f *fit) train(ctx context.Context) error {
 	var failed error
 	f.Train.SetPosition(f.Epoch, f.Batch)
 	for images, labels := range tensor.Autocast(f.Train.All(), f.Autocast) {
-		if inWindow == 0 {
-			f.window = min(f.Accumulate, batches-f.Batch)
-			f.Optimizer.ZeroGrad()
-		}
 		f.Images, f.Labels, f.Output = images, labels, nil
-		done := f.begin()
-		output := f.Model.Forward(images)
-		loss := f.Config.Loss.Forward(output, labels)
-		f.shared(loss).Backward()
-		f.Run.Loss, f.Output = loss.Item(), output
-		f.Running.add(f.Run.Loss, output, labels)
-		f.Batch++
-		for _, d := range done {
-			if failed = d(); failed != nil {
+		f.training.ready(images.Device())
+		if f.captured != nil {
+			f.runCaptured(images, labels)
+			failed = f.stepped()
+		} else {
+			if inWindow == 0 {
+				f.window = min(f.Accumulate, batches-f.Batch)
+				f.Optimizer.ZeroGrad()
+			}
+			if failed = f.batch(images, labels); failed != nil {
 				return failed
 			}
+			if inWindow++; inWindow < f.window {
+				continue
+			}
+			inWindow = 0
+			failed = f.step()
 		}
-		if inWindow++; inWindow < f.window {
-			continue
+		if f.Batch == batches || failed == nil && f.over(ctx) {
+			f.training.read() // what is shown last, and how long it took, is exact
 		}
-		inWindow = 0
-		failed = f.step()
 		f.Running.Seconds = before + time.Since(start).Seconds()
-		f.show("train", f.Batch, batches, f.Running)
+		f.show("train", f.Batch, batches, &f.training)
 		if failed == nil && f.SaveSteps > 0 && f.Step%f.SaveSteps == 0 && f.Dir != "" && f.Batch < batches {
 			failed = f.save()
 		}
@@ -359,6 +386,29 @@ func (f *fit) train(ctx context.Context) error {
 	return err
 }
 
+// batch computes a batch's gradients and calls those who want to know.
+func (f *fit) batch(images, labels *tensor.Tensor) error {
+	done := f.begin()
+	_, output, counts := f.pass(images, labels)
+	f.Output = output
+	f.gathered(&f.training, counts)
+	f.Batch++
+	for _, d := range done {
+		if err := d(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pass computes a batch's gradients and gathers what it came to.
+func (f *fit) pass(images, labels *tensor.Tensor) (loss, output *tensor.Tensor, counts tally) {
+	output = f.Model.Forward(images)
+	loss = f.Config.Loss.Forward(output, labels)
+	f.shared(loss).Backward()
+	return loss, output, f.training.gather(loss, output, labels)
+}
+
 // begin tells the callbacks that a batch begins, and returns those to call when it
 // is over.
 func (f *fit) begin() (done []func() error) {
@@ -372,16 +422,23 @@ func (f *fit) begin() (done []func() error) {
 	return done
 }
 
-// shared returns a batch's loss as its part of the step under way.
+// shared returns a batch's loss as its part of the step under way, scaled where
+// losses are.
 func (r *Run) shared(loss *tensor.Tensor) *tensor.Tensor {
 	if r.window > 1 {
-		return loss.DivScalar(float64(r.window))
+		loss = loss.DivScalar(float64(r.window))
+	}
+	if r.Scaler != nil {
+		loss = r.Scaler.Scale(loss)
 	}
 	return loss
 }
 
 // step is one of the optimizer's, with what goes before and after it.
 func (f *fit) step() error {
+	if f.Scaler != nil {
+		f.Scaler.Unscale(f.Optimizer)
+	}
 	for _, c := range f.Callbacks {
 		if c.Gradients != nil {
 			if err := c.Gradients(&f.Run); err != nil {
@@ -389,10 +446,27 @@ func (f *fit) step() error {
 			}
 		}
 	}
-	if lrs := f.Optimizer.LRs(); len(lrs) > 0 {
-		f.Running.LR = lrs[0]
+	f.noteRates()
+	if f.Scaler == nil {
+		f.Optimizer.Step()
+	} else {
+		if !f.Scaler.Step(f.Optimizer) {
+			f.Skipped++
+		}
+		f.Scaler.Update()
 	}
-	f.Optimizer.Step()
+	return f.stepped()
+}
+
+// noteRates notes the learning rates of a step that is about to be made.
+func (f *fit) noteRates() {
+	if f.rates = append(f.rates[:0], f.Optimizer.LRs()...); len(f.rates) > 0 {
+		f.Running.LR = f.rates[0]
+	}
+}
+
+// stepped is what comes after a step.
+func (f *fit) stepped() error {
 	f.Step++
 	f.saved = false
 	if s, ok := f.Scheduler.(interface{ Step() }); ok && f.SchedulerEachStep {
@@ -411,12 +485,17 @@ func (f *fit) step() error {
 // test goes through the test data and returns the epoch's metrics; done is false
 // if the context was cancelled before the end.
 func (f *fit) test(ctx context.Context) (m Metrics, done bool, err error) {
-	m = Metrics{Epoch: f.Epoch + 1, Step: f.Step, LR: f.Running.LR, TrainSeconds: f.Running.Seconds}
+	m = Metrics{Epoch: f.Epoch + 1, Step: f.Step, LR: f.Running.LR, TrainSeconds: f.Running.Seconds, Skipped: f.Skipped}
+	if f.Scaler != nil {
+		m.Scale = f.Scaler.GetScale()
+	}
+	f.training.read()
 	m.TrainLoss, m.TrainAccuracy = f.Running.means()
 	if f.Running.Seconds > 0 {
 		m.ImagesPerSec = float64(f.Running.Total) / f.Running.Seconds
 	}
 	var sums Sums
+	f.testing.begin(&sums)
 	if f.Test == nil {
 		m.TestLoss, m.TestAccuracy = sums.means()
 		return m, true, nil
@@ -434,11 +513,14 @@ func (f *fit) test(ctx context.Context) (m Metrics, done bool, err error) {
 	f.Test.SetEpoch(f.Epoch)
 	for images, labels := range tensor.Autocast(autograd.NoGrad(f.Test.All()), f.Autocast) {
 		output := f.Model.Forward(images)
-		f.Run.Loss, f.Images, f.Labels, f.Output = f.Config.Loss.Forward(output, labels).Item(), images, labels, output
-		sums.add(f.Run.Loss, output, labels)
+		f.Images, f.Labels, f.Output = images, labels, output
+		f.testing.ready(images.Device())
+		f.gathered(&f.testing, f.testing.gather(f.Config.Loss.Forward(output, labels), output, labels))
+		if batch++; batch == batches {
+			f.testing.read()
+		}
 		sums.Seconds = time.Since(start).Seconds()
-		batch++
-		f.show("test", batch, batches, sums)
+		f.show("test", batch, batches, &f.testing)
 		for _, c := range f.Callbacks {
 			if c.Tested != nil {
 				if err := c.Tested(&f.Run); err != nil {
@@ -453,6 +535,7 @@ func (f *fit) test(ctx context.Context) (m Metrics, done bool, err error) {
 			return m, false, nil
 		}
 	}
+	f.testing.read()
 	m.TestLoss, m.TestAccuracy = sums.means()
 	m.TestSeconds = sums.Seconds
 	return m, true, f.Test.Err()
@@ -474,6 +557,7 @@ func (f *fit) endEpoch(m Metrics) error {
 	}
 	f.History = append(f.History, m)
 	f.Epoch, f.Batch, f.Running = f.Epoch+1, 0, Sums{}
+	f.training.begin(&f.Running)
 	f.saved = false
 	for _, c := range f.Callbacks {
 		if c.Epoch != nil {
@@ -522,6 +606,7 @@ func (f *fit) save() error {
 }
 
 func (f *fit) saveTo(paths ...string) error {
+	f.training.read()
 	err := f.snapshot.saveAll(f.Position, paths...)
 	f.saved = err == nil
 	if err != nil {
@@ -532,40 +617,13 @@ func (f *fit) saveTo(paths ...string) error {
 	return err
 }
 
-// add counts a batch.
-func (s *Sums) add(loss float64, output, labels *tensor.Tensor) {
-	n := 1
-	if output.Dim() > 0 {
-		n = output.Size(0)
-	}
-	s.Loss += sched.Number(loss * float64(n))
-	s.Total += n
-	if labels.DType() == tensor.Int64 && output.Dim() == 2 && labels.Dim() == 1 {
-		s.Correct += tensor.CountEqual(output.Detach().ArgMax(1), labels)
-		s.Labeled += labels.Len()
-	}
-}
-
-// means returns the mean loss and the accuracy, NaN where nothing was counted.
-func (s *Sums) means() (loss, accuracy sched.Number) {
-	loss, accuracy = sched.Number(math.NaN()), sched.Number(math.NaN())
-	if s.Total > 0 {
-		loss = s.Loss / sched.Number(s.Total)
-	}
-	if s.Labeled > 0 {
-		accuracy = sched.Number(float64(s.Correct) / float64(s.Labeled))
-	}
-	return loss, accuracy
-}
-
 // show draws the progress line.
-func (f *fit) show(phase string, batch, batches int, s Sums) {
+func (f *fit) show(phase string, batch, batches int, m *meter) {
 	if f.Progress == nil {
 		return
 	}
-	loss, accuracy := s.means()
-	status := Status{Phase: phase, Epoch: f.Epoch + 1, Epochs: f.Epochs, Batch: batch, Batches: batches, Step: f.Step,
-		Loss: float64(loss), Accuracy: float64(accuracy), LR: f.Running.LR}
+	s := m.sums
+	status := Status{Phase: phase, Epoch: f.Epoch + 1, Epochs: f.Epochs, Batch: batch, Batches: batches, Step: f.Step, LR: f.Running.LR}
 	if s.Seconds > 0 {
 		status.ImagesPerSec = float64(s.Total) / s.Seconds
 	}
@@ -586,5 +644,14 @@ func (f *fit) show(phase string, batch, batches int, s Sums) {
 		left -= train
 	}
 	status.ETA = time.Duration(max(left, 0) * float64(time.Second))
-	f.Progress.Show(status)
+	means := func() (float64, float64) {
+		m.read()
+		loss, accuracy := s.means()
+		return float64(loss), float64(accuracy)
+	}
+	if !m.ahead {
+		status.Loss, status.Accuracy = means()
+		means = nil
+	}
+	f.Progress.show(status, means)
 }

@@ -19,6 +19,9 @@ import (
 // them under; what was not measured is left out.
 func (m *Metrics) scalars() map[string]float64 {
 	out := map[string]float64{"lr": m.LR, "images_per_sec": m.ImagesPerSec, "epoch": float64(m.Epoch)}
+	if m.Scale != 0 {
+		out["scale"], out["skipped_steps"] = m.Scale, float64(m.Skipped)
+	}
 	for name, v := range map[string]float64{
 		"loss/train": float64(m.TrainLoss), "loss/test": float64(m.TestLoss),
 		"accuracy/train": float64(m.TrainAccuracy), "accuracy/test": float64(m.TestAccuracy),
@@ -258,10 +261,10 @@ func wandB(run *wandb.Run, open func(r *Run) (*wandb.Run, error)) Callback {
 
 // LogSteps gives the loggers, after every so many steps, the loss of the step's
 // last batch and the learning rate that it was made with: step/loss and step/lr, or
-// step/lr/0, step/lr/1, … where there are several groups of parameters.
+// step/lr/0, step/lr/1, … where there are several groups of parameters. With
+// Autocast in Float16 there are also step/scale, what the next step's loss is
+// multiplied by, and step/skipped, how many steps were left out so far.
 func LogSteps(every int) Callback {
-	var lrs []float64
-	due := func(step int) bool { return step%every == 0 }
 	return Callback{
 		Name: "LogSteps",
 		Start: func(*Run) error {
@@ -270,20 +273,17 @@ func LogSteps(every int) Callback {
 			}
 			return nil
 		},
-		Gradients: func(r *Run) error {
-			if due(r.Position.Step + 1) {
-				lrs = slices.Clone(r.Optimizer.LRs()) // the scheduler may change them before Step
-			}
-			return nil
-		},
 		Step: func(r *Run) error {
-			if !due(r.Position.Step) {
+			if r.Position.Step%every != 0 {
 				return nil
 			}
-			values := map[string]float64{"step/loss": r.Loss}
-			for i, lr := range lrs {
+			values := map[string]float64{"step/loss": r.Loss()}
+			if r.Scaler != nil {
+				values["step/scale"], values["step/skipped"] = r.Scaler.GetScale(), float64(r.Skipped)
+			}
+			for i, lr := range r.rates { // the scheduler may have changed them since
 				name := "step/lr"
-				if len(lrs) > 1 {
+				if len(r.rates) > 1 {
 					name = fmt.Sprint("step/lr/", i)
 				}
 				values[name] = lr

@@ -326,8 +326,8 @@ func TestLogSteps(t *testing.T) {
 		Scheduler: sched.NewExponentialLR(optimizer, 0.5), SchedulerEachStep: true,
 		Train: &datasets.DataLoader{Dataset: set, BatchSize: 4},
 		Callbacks: []trainer.Callback{trainer.LogSteps(2), {Scalars: func(r *trainer.Run, values map[string]float64) {
-			if values["step/loss"] != r.Loss {
-				t.Errorf("step %d: got the loss %v, want %v", r.Position.Step, values["step/loss"], r.Loss)
+			if values["step/loss"] != r.Loss() {
+				t.Errorf("step %d: got the loss %v, want %v", r.Position.Step, values["step/loss"], r.Loss())
 			}
 			got = append(got, fmt.Sprint(r.Position.Step, values["step/lr/0"], values["step/lr/1"], len(values)))
 		}}},

@@ -97,8 +97,14 @@ func FindLR(ctx context.Context, config Config, opts FindLROpts) (points []LRPoi
 			if done = len(points) == opts.Steps || ctx.Err() != nil; done {
 				break
 			}
-			loss.Backward()
-			config.Optimizer.Step()
+			if f.Scaler == nil {
+				loss.Backward()
+				config.Optimizer.Step()
+				continue
+			}
+			f.Scaler.Scale(loss).Backward()
+			f.Scaler.Step(config.Optimizer)
+			f.Scaler.Update()
 		}
 		if err := config.Train.Err(); err != nil {
 			return points, 0, err

@@ -27,7 +27,9 @@ var ErrNotFinite = errors.New("not a finite number")
 //	was not made: not a finite number
 //
 // Weights, buffers (running means) and random states are then what they were
-// before the batch. An ordinary batch costs one pass over the gradients, which on a
+// before the batch. Of a run with Autocast in Float16, gradients that are not finite
+// at a scale above 1 are left to its GradScaler, which leaves the step out and makes
+// the scale smaller. An ordinary batch costs one pass over the gradients, which on a
 // GPU waits for them once, and a copy of the buffers. What callbacks make of the
 // gradients later is not looked at. (torch.autograd.set_detect_anomaly)
 func NaNStop() Callback {
@@ -93,12 +95,16 @@ func (n *nanStop) check(r *Run) error {
 			names, grads = append(names, n.names[i]), append(grads, g)
 		}
 	}
-	bad := tensor.NotFinite(grads)
-	if finite(r.Loss) && len(bad) == 0 {
+	loss := r.Loss()
+	var bad []int
+	if r.Scaler == nil || r.Scaler.GetScale() <= 1 {
+		bad = tensor.NotFinite(grads)
+	}
+	if finite(loss) && len(bad) == 0 {
 		return nil
 	}
-	what := fmt.Sprintf("the loss is %v", r.Loss)
-	if finite(r.Loss) {
+	what := fmt.Sprintf("the loss is %v", loss)
+	if finite(loss) {
 		const most = 5
 		var which []string
 		for _, i := range bad[:min(len(bad), most)] {

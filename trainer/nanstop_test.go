@@ -33,7 +33,7 @@ func TestNaNStop(t *testing.T) {
 				p.Grad().Fill(math.NaN())
 			}
 		}, ", but the gradients of 0.weight, 0.bias, 1.weight, 1.bias, 7.weight and 1 more parameters are not finite; " + outside},
-		{"the loss", func(r *Run) { r.Loss = math.NaN() }, "the loss is NaN; " + outside},
+		{"the loss", func(r *Run) { r.loss, r.unread = math.NaN(), nil }, "the loss is NaN; " + outside},
 		{"large, finite", func(r *Run) { layers.Parameters(r.Model)[5].Grad().Fill(1e30) }, ""},
 	} {
 		c := settings[0].config(t)

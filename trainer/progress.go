@@ -88,7 +88,11 @@ func NewProgress(w io.Writer) *Progress {
 
 // Show shows a status, unless the last one was shown a moment ago; that of a
 // phase's last batch always appears.
-func (p *Progress) Show(s Status) {
+func (p *Progress) Show(s Status) { p.show(s, nil) }
+
+// show is Show with a loss and an accuracy that are asked for only where they
+// appear, as that may wait for a GPU; where means is nil they are in the status.
+func (p *Progress) show(s Status, means func() (loss, accuracy float64)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.now()
@@ -102,9 +106,23 @@ func (p *Progress) Show(s Status) {
 		}
 		p.phase, p.printed = next, 0
 	}
+	part := 0
+	if s.Batches > 0 {
+		part = s.Batch * plainLines(s.Epochs) / s.Batches
+	}
+	due := done || part > p.printed && now.Sub(p.last) >= plainWait
+	if p.width != nil {
+		due = done || !p.drawn || now.Sub(p.last) >= redraw
+	}
+	if means != nil {
+		s.Loss, s.Accuracy = p.status.Loss, p.status.Accuracy
+		if due {
+			s.Loss, s.Accuracy = means()
+		}
+	}
 	p.status = s
 	if p.width != nil {
-		if done || !p.drawn || now.Sub(p.last) >= redraw {
+		if due {
 			p.draw(now)
 		}
 		if done {
@@ -112,11 +130,7 @@ func (p *Progress) Show(s Status) {
 		}
 		return
 	}
-	part := 0
-	if s.Batches > 0 {
-		part = s.Batch * plainLines(s.Epochs) / s.Batches
-	}
-	if done || part > p.printed && now.Sub(p.last) >= plainWait {
+	if due {
 		io.WriteString(p.w, s.line(0, false)+"\n")
 		p.last, p.printed = now, part
 	}

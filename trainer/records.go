@@ -39,6 +39,10 @@ type Metrics struct {
 	TrainSeconds  float64      `json:"train_seconds"`
 	TestSeconds   float64      `json:"test_seconds"`
 	ImagesPerSec  float64      `json:"images_per_sec"` // of training
+
+	// Of a run with Autocast in Float16, in metrics.jsonl only:
+	Scale   float64 `json:"scale,omitempty"`   // what losses are multiplied by, behind the epoch's last step
+	Skipped int     `json:"skipped,omitempty"` // steps that were left out since the start of the run
 }
 
 // notMeasured stands for a number that was not measured.
@@ -209,6 +213,12 @@ func jsonLine(m *Metrics) []byte {
 		default:
 			b = strconv.AppendFloat(b, v, 'g', -1, 64)
 		}
+	}
+	if m.Scale != 0 {
+		b = append(b, `,"scale":`...)
+		b = strconv.AppendFloat(b, m.Scale, 'g', -1, 64)
+		b = append(b, `,"skipped":`...)
+		b = strconv.AppendInt(b, int64(m.Skipped), 10)
 	}
 	return append(b, '}', '\n')
 }

@@ -67,6 +67,7 @@ func train(ctx context.Context, opts options) error {
 		Epochs:     opts.epochs,
 		Accumulate: opts.accumulate,
 		Autocast:   opts.autocast,
+		Capture:    opts.capture,
 		DryRun:     opts.dryRun,
 		Dir:        opts.out,
 		Resume:     opts.resume != "",

@@ -20,6 +20,7 @@ import (
 	"github.com/wick-ml/wick/layers"
 	"github.com/wick-ml/wick/models"
 	"github.com/wick-ml/wick/tensor"
+	"github.com/wick-ml/wick/trainer"
 )
 
 // TestMain runs the program itself where a test starts it as a process.
@@ -213,7 +214,7 @@ func TestWrongUse(t *testing.T) {
 		{name: "epochs 0", args: []string{"-epochs", "0"}, want: []string{"-epochs 0: want 1 or more"}},
 		{name: "gamma 0", args: []string{"-gamma", "0"}, want: []string{"-gamma 0: want a positive number"}},
 		{name: "weight decay", args: []string{"-weight-decay", "-0.1"}, want: []string{"-weight-decay -0.1: want 0 or a positive number"}},
-		{name: "autocast", args: []string{"-autocast", "int8"}, want: []string{"-autocast int8: want bfloat16, or float32 for none"}},
+		{name: "autocast", args: []string{"-autocast", "int8"}, want: []string{"-autocast int8: want bfloat16 or float16, or float32 for none"}},
 		{name: "dropout 1", args: []string{"-dropout", "1"}, want: []string{"-dropout 1: want 0 or more and less than 1"}},
 		{name: "dropout nan", args: []string{"-dropout", "nan"}, want: []string{"-dropout NaN"}},
 		{name: "milestones", args: []string{"-milestones", "x"}, want: []string{`-milestones "x": want increasing epochs such as 75,150`}},
@@ -380,5 +381,27 @@ func TestTrainAndPredict(t *testing.T) {
 	code := program(ctx, []string{"-dataset", "folder", "-data", "pictures", "-model", smallCfg, "-out", "third"}, &stdout, &stderr)
 	if got, want := stderr.String(), "cifar10: interrupted; -resume third goes on from here\n"; code != 130 || got != want {
 		t.Errorf("interrupted: got exit code %d and %q, want 130 and %q", code, got, want)
+	}
+}
+
+// Mixed precision in float16, and what is for GPUs, which the CPU takes too.
+func TestMixedPrecision(t *testing.T) {
+	dir := t.TempDir()
+	var stdout, stderr bytes.Buffer
+	args := []string{"-dataset", "shapes", "-limit", "64", "-batch", "16", "-epochs", "1", "-model", smallCfg, "-device", "cpu",
+		"-autocast", "float16", "-capture", "-deterministic", "-benchmark", "-out", filepath.Join(dir, "run")}
+	if code := program(t.Context(), args, &stdout, &stderr); code != 0 {
+		t.Fatalf("exit code: got %d, want 0: %s", code, &stderr)
+	}
+	if want := "Capture: the steps are computed operation by operation: with Autocast in float16"; !strings.Contains(stdout.String(), want) {
+		t.Errorf("got %q, want %q in it", &stdout, want)
+	}
+	m, err := trainer.ReadMetrics(filepath.Join(dir, "run"))
+	if err != nil || len(m) != 1 || !(m[0].Scale > 0) {
+		t.Errorf("metrics.jsonl: got %+v (%v), want an epoch with a scale", m, err)
+	}
+	c, err := trainer.ReadRunConfig(filepath.Join(dir, "run"))
+	if err != nil || c.Autocast != "float16" || c.Settings["capture"] != "true" || c.Settings["benchmark"] != "true" || c.Settings["deterministic"] != "true" {
+		t.Errorf("config.json: got autocast %q and settings %v (%v)", c.Autocast, c.Settings, err)
 	}
 }

@@ -39,6 +39,7 @@ type options struct {
 	workers       int
 	device        *tensor.Device
 	autocast      tensor.DType
+	capture       bool
 	limit         int
 	accumulate    int
 	clip, ema     float64
@@ -69,6 +70,7 @@ type options struct {
 func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 	o := options{stdout: stdout, stderr: stderr}
 	var milestones, device, autocast string
+	var deterministic, benchmark bool
 	f := flag.NewFlagSet("cifar10", flag.ContinueOnError)
 	f.SetOutput(io.Discard) // what does not fit becomes a sentence below
 	f.StringVar(&o.data, "data", "data", "folder of the dataset")
@@ -85,7 +87,10 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 	f.Uint64Var(&o.seed, "seed", 1, "seed of all random numbers; the same one gives the same run")
 	f.IntVar(&o.workers, "workers", runtime.NumCPU(), "goroutines that prepare pictures")
 	f.StringVar(&device, "device", "", "cpu or cuda:N (default: the best there is)")
-	f.StringVar(&autocast, "autocast", "float32", "bfloat16 trains and tests in mixed precision: convolutions and products compute in it")
+	f.StringVar(&autocast, "autocast", "float32", "bfloat16 or float16 trains and tests in mixed precision: convolutions and products compute in it; in float16 losses are scaled")
+	f.BoolVar(&o.capture, "capture", false, "on a GPU, launch each training step as one CUDA graph; a loss that is not a number then ends the run after the epoch, without saying where it began")
+	f.BoolVar(&deterministic, "deterministic", false, "on a GPU, use only algorithms that give the same bits each time")
+	f.BoolVar(&benchmark, "benchmark", false, "on a GPU, measure which algorithm is the fastest for each convolution")
 	f.IntVar(&o.limit, "limit", 0, "use only the first N training and test pictures (0: all)")
 	f.IntVar(&o.accumulate, "accumulate", 1, "batches whose gradients make one step")
 	f.Float64Var(&o.clip, "clip", 0, "largest norm of the gradients (0: no clipping)")
@@ -222,8 +227,10 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 	case "float32":
 	case "bfloat16":
 		o.autocast = tensor.BFloat16
+	case "float16":
+		o.autocast = tensor.Float16
 	default:
-		return o, fmt.Errorf("-autocast %s: want bfloat16, or float32 for none", autocast)
+		return o, fmt.Errorf("-autocast %s: want bfloat16 or float16, or float32 for none", autocast)
 	}
 	switch {
 	case device == "":
@@ -242,6 +249,8 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 	default:
 		return o, fmt.Errorf("-device %s: want cpu or cuda:N", device)
 	}
+	o.device.SetDeterministic(deterministic)
+	o.device.SetBenchmark(benchmark)
 
 	if o.out == "" && o.sweep != "" {
 		base := filepath.Base(o.sweep)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/wick-ml/wick/layers"
 	"github.com/wick-ml/wick/sched"
+	"github.com/wick-ml/wick/tensor"
 	"github.com/wick-ml/wick/trainer"
 	"github.com/wick-ml/wick/trainer/plots"
 	"github.com/wick-ml/wick/trainer/wandb"
@@ -16,7 +17,11 @@ import (
 // callbacks are what makes a run one to watch, and what the options ask for
 // besides.
 func callbacks(opts options, model layers.Module) []trainer.Callback {
-	c := []trainer.Callback{trainer.NaNStop(), trainer.Curves(), trainer.Pictures(opts.classes), trainer.LogSteps(10)}
+	stop := trainer.NaNStop()
+	if opts.capture && opts.device != tensor.CPU && opts.clip == 0 && opts.accumulate == 1 && opts.autocast != tensor.Float16 {
+		stop = stopAfterEpoch() // what looks into steps would keep them from being captured
+	}
+	c := []trainer.Callback{stop, trainer.Curves(), trainer.Pictures(opts.classes), trainer.LogSteps(10)}
 	if opts.tensorBoard {
 		c = append(c, trainer.TensorBoard())
 	}
@@ -36,6 +41,16 @@ func callbacks(opts options, model layers.Module) []trainer.Callback {
 		c = append(c, trainer.TimeLimit(opts.timeLimit))
 	}
 	return c
+}
+
+// stopAfterEpoch ends a run after an epoch whose loss is not finite.
+func stopAfterEpoch() trainer.Callback {
+	return trainer.Callback{Name: "nan_stop", Epoch: func(_ *trainer.Run, m *trainer.Metrics) error {
+		if finite(float64(m.TrainLoss)) {
+			return nil
+		}
+		return fmt.Errorf("epoch %d: the training loss is %v; -resume without -capture says where it begins: %w", m.Epoch, m.TrainLoss, trainer.ErrNotFinite)
+	}}
 }
 
 // finish says what a run came to.

@@ -367,6 +367,9 @@ type AdagradParams struct {
 type Backend interface {
 	// NewBuffer returns a handle for n elements. Its contents are undefined.
 	NewBuffer(t DType, n int) Buffer
+	// Upload returns a new buffer with these elements (in the machine's byte order). The copy may run beside other work; src is the
+	// caller's again when it returns.
+	Upload(t DType, src []byte) Buffer
 	// Free gives the buffer's memory back to the pool. It is called once, when no operation uses it any more.
 	Free(b Buffer)
 	// MemoryStats tells what all buffers hold together.
@@ -487,6 +490,9 @@ type Backend interface {
 	RMSprop(params, grads, square, mean, momentum []Array, p RMSpropParams)
 	// Adagrad makes one step.
 	Adagrad(params, grads, sum []Array, p AdagradParams)
+	// Unscale multiplies all elements of xs, in place, by factor, and sets found (one Bool) if one of them was an infinity or
+	// NaN; otherwise found stays. It does not wait.
+	Unscale(xs []Array, found Array, factor float64)
 }
 
 // GradUses says whether UnaryGrad reads the input x and the result y; it never

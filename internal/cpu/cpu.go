@@ -63,6 +63,13 @@ func (be *Backend) NewBuffer(t backend.DType, n int) backend.Buffer {
 	return &buffer{pool: be.pool, dtype: t, n: n}
 }
 
+// Upload returns a new buffer with the elements in src.
+func (be *Backend) Upload(t backend.DType, src []byte) backend.Buffer {
+	b := be.NewBuffer(t, len(src)/t.Size())
+	be.Write(backend.Array{Buffer: b, Len: b.Len()}, src)
+	return b
+}
+
 // Free gives the buffer's memory back.
 func (be *Backend) Free(b backend.Buffer) {
 	buf := b.(*buffer)
@@ -94,6 +101,10 @@ func data[T any](a backend.Array) []T {
 	b = b[a.Offset*size : (a.Offset+a.Len)*size]
 	return unsafe.Slice((*T)(unsafe.Pointer(&b[0])), a.Len)
 }
+
+// Bytes returns an array's elements in memory, for packages that copy them. They
+// stay where they are until the buffer is freed.
+func Bytes(a backend.Array) []byte { return raw(a) }
 
 // raw returns an array's bytes.
 func raw(a backend.Array) []byte {

@@ -24,7 +24,7 @@ type Backend struct {
 	transposed atomic.Int64  // conversions between row-major and channels last so far, which tests count
 	layouts    layouts       // which tests set
 	faults     faults
-	uploads    sync.RWMutex // held for reading by what sends numbers to the device beside the stream, for writing by a capture
+	uploads    uploads
 
 	loading   sync.Mutex // of kernels
 	functions atomic.Pointer[functions]
@@ -48,6 +48,7 @@ func Open(index int) (backend.Backend, error) {
 		return nil, err
 	}
 	be.pool = &mem.Pool[pointer]{New: be.take, Drop: d.free}
+	be.openUploads()
 	be.openFaults()
 	return be, nil
 }
@@ -74,11 +75,14 @@ func (be *Backend) take(n int) pointer {
 			runtime.GC()
 			time.Sleep(10 * time.Millisecond) // cleanups run in goroutines of their own, some time after
 		}
-		be.wait() // for what still uses the blocks
+		blocks := be.uploads.takeLost()
+		be.wait() // for what still uses them
+		be.uploads.put(blocks)
+		be.uploads.pool.Empty()
 		be.pool.Empty()
 	}
 	free, total := be.memory()
-	panic(&backend.MemoryError{Bytes: int64(n), Stats: backend.MemoryStats(be.pool.Stats()), Free: free, Total: total})
+	panic(&backend.MemoryError{Bytes: int64(n), Stats: be.MemoryStats(), Free: free, Total: total})
 }
 
 // buffer is the device's backend.Buffer.
@@ -100,20 +104,32 @@ func (b *buffer) bytes() int { return b.n * b.dtype.Size() }
 
 // lost is a block whose buffer the garbage collector took.
 type lost struct {
-	pool  backing
-	p     pointer
-	bytes int
+	pool backing
+	region
+}
+
+// found gives a lost block back to the pool, not to the driver, which no finalizer
+// may call. All work is in one stream, so whoever gets it next uses it later; only
+// copies of uploads are not.
+func found(l lost) {
+	if u, ok := l.pool.(*uploads); ok {
+		u.lose(l.region)
+	} else {
+		l.pool.Put(l.p, l.bytes)
+	}
 }
 
 // NewBuffer returns a buffer of n elements. It takes its memory at once, so that
 // the operation that needs it is the one that hears of it when there is no room.
 func (be *Backend) NewBuffer(t backend.DType, n int) backend.Buffer {
-	b := &buffer{be: be, pool: be.lend(), dtype: t, n: n}
+	return be.newBuffer(be.lend(), t, n)
+}
+
+func (be *Backend) newBuffer(from backing, t backend.DType, n int) *buffer {
+	b := &buffer{be: be, pool: from, dtype: t, n: n}
 	if n > 0 {
 		b.memory = b.pool.Get(b.bytes())
-		// The block goes back to the pool, not to the driver, which no finalizer may call. All work is in one stream,
-		// so whoever gets it next uses it later.
-		b.cleanup = runtime.AddCleanup(b, func(l lost) { l.pool.Put(l.p, l.bytes) }, lost{b.pool, b.memory, b.bytes()})
+		b.cleanup = runtime.AddCleanup(b, found, lost{b.pool, region{b.memory, b.bytes()}})
 	}
 	return b
 }
@@ -121,14 +137,24 @@ func (be *Backend) NewBuffer(t backend.DType, n int) backend.Buffer {
 // Free gives the buffer's memory back to the pool.
 func (be *Backend) Free(b backend.Buffer) { b.(*buffer).giveBack() }
 
-// MemoryStats tells what all buffers hold.
-func (be *Backend) MemoryStats() backend.MemoryStats { return backend.MemoryStats(be.pool.Stats()) }
+// MemoryStats tells what all buffers hold. The peak is the sum of the two pools',
+// which need not have been at once.
+func (be *Backend) MemoryStats() backend.MemoryStats {
+	s, u := be.pool.Stats(), be.uploads.pool.Stats()
+	return backend.MemoryStats{Live: s.Live + u.Live, Peak: s.Peak + u.Peak, Cached: s.Cached + u.Cached, Taken: s.Taken + u.Taken}
+}
 
 // ResetPeak sets the peak to what is live now.
-func (be *Backend) ResetPeak() { be.pool.ResetPeak() }
+func (be *Backend) ResetPeak() {
+	be.pool.ResetPeak()
+	be.uploads.pool.ResetPeak()
+}
 
-// EndStep lets the pool drop sizes that are no longer asked for.
-func (be *Backend) EndStep() { be.pool.EndStep() }
+// EndStep lets the pools drop sizes that are no longer asked for.
+func (be *Backend) EndStep() {
+	be.pool.EndStep()
+	be.uploads.pool.EndStep()
+}
 
 // SetPrecision says how exactly to multiply float32 numbers: TF32 from High on.
 func (be *Backend) SetPrecision(p backend.Precision) { be.precision = p }

@@ -12,9 +12,14 @@ import (
 func TestMain(m *testing.M) { sim.Main(m) }
 
 func TestConformance(t *testing.T) {
-	be, err := Open(0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	be := open(t)
+	be.Lock()
+	be.blasSpace() // which the pools do not know
+	be.Unlock()
+	before := used(be)
 	backendtest.Run(t, be, 1e-3)
+	// All of the device's memory that the driver gave is on the pools' books.
+	if s, got := be.MemoryStats(), used(be)-before; got != s.Live+s.Cached {
+		t.Errorf("afterwards the driver has given %d bytes more, and the pools know of %+v", got, s)
+	}
 }

@@ -206,9 +206,15 @@ func (d *device) send(to pointer, from []byte) {
 // pinned returns n bytes of the host's memory that the device reads and writes by
 // itself. They are never given back.
 func (d *device) pinned(n int) unsafe.Pointer {
-	var p unsafe.Pointer
-	check("cuMemHostAlloc", C.wick_pinned(d.c(), &p, C.size_t(n)))
+	p, code := d.tryPinned(n)
+	check("cuMemHostAlloc", code)
 	return p
+}
+
+// tryPinned is pinned that returns what the driver said.
+func (d *device) tryPinned(n int) (p unsafe.Pointer, code C.CUresult) {
+	code = C.wick_pinned(d.c(), &p, C.size_t(n))
+	return p, code
 }
 
 // download copies n bytes from the device, and the record into told, once what is

@@ -248,7 +248,7 @@ func (g *graph) Close() {
 		check("cuGraphExecDestroy", C.wick_graph_destroy(g.be.c(), g.exec))
 	}
 	for _, b := range g.blocks {
-		g.lender.Put(b.at, len(b.words)*8)
+		g.be.pool.Put(b.at, len(b.words)*8)
 	}
 	g.blocks = nil
 	g.lender.close()
@@ -269,7 +269,8 @@ func reserve[N any](g *graph) (*N, pointer) {
 	last := len(g.blocks) - 1
 	if last < 0 || g.blocks[last].used+words > len(g.blocks[last].words) {
 		b := &block{}
-		b.at = g.lender.Get(len(b.words) * 8)
+		// Not of the lender, whose memory operations of the graph have written by then: the numbers are sent before.
+		b.at = g.be.pool.Get(len(b.words) * 8)
 		g.blocks = append(g.blocks, b)
 		last++
 	}

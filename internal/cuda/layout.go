@@ -100,7 +100,7 @@ func (b *buffer) needRows() {
 // block takes a second block.
 func (b *buffer) block() pointer {
 	p := b.pool.Get(b.bytes())
-	b.second = runtime.AddCleanup(b, func(l lost) { l.pool.Put(l.p, l.bytes) }, lost{b.pool, p, b.bytes()})
+	b.second = runtime.AddCleanup(b, found, lost{b.pool, region{p, b.bytes()}})
 	b.blocks = 2
 	return p
 }

@@ -1,8 +1,10 @@
 package backendtest
 
 import (
+	"bytes"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/wick-ml/wick/internal/backend"
@@ -10,6 +12,8 @@ import (
 
 func init() {
 	rows = append(rows,
+		Row{"Upload", "makes a buffer with the elements in src, which is the caller's again afterwards", testUpload},
+		Row{"Upload", "brings the elements to work that is asked for next, and leaves those of freed buffers to work asked for before", testUploadOrder},
 		Row{"NewBuffer", "a handle has the type and length asked for", testNewBuffer},
 		Row{"Free", "a freed buffer's memory serves the next of its size", testFree},
 		Row{"MemoryStats", "a buffer that was written counts as live", testMemoryStats},
@@ -330,4 +334,48 @@ func testArange(t *testing.T, be backend.Backend) {
 	bytes := empty[uint8](be, 3)
 	be.Arange(bytes, 250, 2)
 	wantExact(t, be, "uint8", bytes, []uint8{250, 252, 254})
+}
+
+func testUpload(t *testing.T, be backend.Backend) {
+	for _, n := range []int{0, 1, 3, 1000, 65535, 65536, 65537, 4 << 20, 9<<20 + 5} {
+		src := make([]byte, n)
+		for i := range src {
+			src[i] = byte(i * 7 >> 3)
+		}
+		want := slices.Clone(src)
+		for _, d := range []backend.DType{backend.Uint8, backend.Float32, backend.Float64, backend.Int64, backend.Bool, backend.BFloat16, backend.Float16} {
+			len := n / d.Size()
+			part := src[:len*d.Size()]
+			b := be.Upload(d, part)
+			clear(part)
+			if b.DType() != d || b.Len() != len {
+				t.Fatalf("%d bytes: got %d of %v, want %d of %v", n, b.Len(), b.DType(), len, d)
+			}
+			got := make([]byte, n)
+			be.Read(got[:len*d.Size()], backend.Array{Buffer: b, Len: len})
+			copy(part, want)
+			if !bytes.Equal(got[:len*d.Size()], part) {
+				t.Errorf("%d bytes of %v came back changed", n, d)
+			}
+			be.Free(b)
+		}
+	}
+}
+
+func testUploadOrder(t *testing.T, be backend.Backend) {
+	const n = 40_000
+	sum := empty[int64](be, n)
+	be.Fill(sum, 0)
+	src := make([]int64, n)
+	want := make([]int64, n)
+	for step := range 20 {
+		for i := range src {
+			src[i] = int64(step * i)
+			want[i] += src[i]
+		}
+		x := backend.Array{Buffer: be.Upload(backend.Int64, bytesOf(src)), Len: n}
+		be.Binary(sum, sum, x, backend.Add, backend.BinaryGeom{})
+		be.Free(x.Buffer)
+	}
+	wantExact(t, be, "the sum of what was uploaded", sum, want)
 }

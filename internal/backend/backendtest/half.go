@@ -313,6 +313,11 @@ func halfCalls() []halfCall {
 			be.Adagrad(one(w), one(half(4, 40)), one(s), backend.AdagradParams{LR: 0.1, Eps: 1e-3, Step: 2})
 			return one(w, s)
 		}},
+		{"Unscale", func(be backend.Backend, half, _ maker) []backend.Array {
+			a, b, found := half(1, 40), half(2, 7), put(be, []bool{false})
+			be.Unscale(one(a, b), found, 0.375)
+			return one(a, b)
+		}},
 	}
 }
 

@@ -7,6 +7,10 @@
 //   - while a stream is captured, waiting for the device, memory that is given back,
 //     memory of the host that is not pinned and events are errors, which end the
 //     capture; launching a graph whose memory was given back ends the program;
+//   - work that is given memory that was freed, memory that two streams use without an
+//     event between them, host memory that is touched before a copy from or to it is
+//     known to be done, and thousands of events, streams or graphs that nobody destroys
+//     end the program with a sentence;
 //   - copies past an allocation, double frees, calls without a current context and
 //     launches beyond a device's limits are errors, and cuMemGetInfo counts what was
 //     not freed.
@@ -33,6 +37,7 @@ extern "C" {
 #include <memory>
 #include <mutex>
 #include <set>
+#include <signal.h>
 #include <string>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -44,21 +49,30 @@ typedef void (*Kernel)(Dim, Dim, unsigned, void **);
 typedef int (*Sizes)(size_t *);
 
 struct CUctx_st { int device; };
+// A clock says of streams, by number, how many of their works have come before.
+typedef std::map<int, unsigned long> Clock;
+// A mark is an event's place in a stream.
+struct Mark {
+	CUstream stream;
+	Clock before;
+	bool passed = false;
+	double time = 0;
+};
 struct Work {
 	std::function<void()> run;
-	CUevent marks = nullptr;
+	std::shared_ptr<Mark> marks;
 };
+static int streamsSoFar;
 struct CUstream_st {
 	int device;
+	int number = ++streamsSoFar;
+	unsigned long works = 0;
+	Clock before; // what has come before whatever is put into the stream now
 	std::deque<Work> queue;
 	bool capturing = false, spoiled = false; // spoiled: the capture ends with an error
 	CUgraph_st *graph = nullptr;
 };
-struct CUevent_st {
-	CUstream stream = nullptr; // where it waits to be reached
-	double time = 0;
-	bool recorded = false;
-};
+struct CUevent_st { std::shared_ptr<Mark> mark; }; // where it was recorded last
 struct CUfunc_st {
 	Kernel kernel;
 	std::vector<size_t> sizes;
@@ -83,6 +97,12 @@ struct Memory {
 	void *map;
 	size_t mapped;
 	int device; // -1: of the host, pinned
+	struct Use {
+		unsigned long work;
+		std::string by;
+	};
+	std::map<int, Use> reads = {}, writes = {}; // the last of each stream
+	int filling = 0, emptying = 0;              // copies in the streams to and from pinned memory
 };
 
 static std::recursive_mutex lock;
@@ -94,7 +114,12 @@ static bool ready;
 static size_t used[64];
 static CUctx_st contexts[64];
 static CUstream_st defaults[64];
-static std::atomic<long> launches;
+static std::atomic<long> launches, waits;
+static std::map<uintptr_t, size_t> freed; // where memory was
+static Clock host;                         // what the host knows to be done
+static size_t events;
+static thread_local const char *running; // what computes
+static thread_local std::vector<uintptr_t> seen; // what cuDNN or cuBLAS looked at for its next work
 static bool lost;
 
 static long env(const char *name, long otherwise) {
@@ -117,15 +142,29 @@ static Memory *find(uintptr_t p, size_t n) {
 	return p + n <= it->first + it->second.bytes ? &it->second : nullptr;
 }
 static CUstream real(CUstream s) { return s && s != CU_STREAM_LEGACY && s != CU_STREAM_PER_THREAD ? s : &defaults[current->device]; }
-static void drain(CUstream s, CUevent until = nullptr) {
-	while (!s->queue.empty()) {
+template <class... A>
+[[noreturn]] static void die(const char *format, A... a) {
+	fprintf(stderr, "simulated driver: ");
+	fprintf(stderr, format, a...);
+	fprintf(stderr, "\n");
+	abort();
+}
+static void merge(Clock &to, const Clock &from) {
+	for (auto &e : from) to[e.first] = std::max(to[e.first], e.second);
+}
+static Clock reached(CUstream s) {
+	Clock c = s->before;
+	c[s->number] = s->works;
+	return c;
+}
+static void drain(CUstream s, const Mark *until = nullptr) {
+	while (!s->queue.empty() && !(until && until->passed)) {
 		Work w = std::move(s->queue.front());
 		s->queue.pop_front();
 		if (w.run) w.run();
 		if (w.marks) {
 			w.marks->time = now();
-			w.marks->stream = nullptr;
-			if (w.marks == until) return;
+			w.marks->passed = true;
 		}
 	}
 }
@@ -136,6 +175,63 @@ static void drain_all() {
 static bool null() {
 	static bool b = env("WICK_SIM_NULL", 0);
 	return b;
+}
+// The host waits for a stream, for a place in one, or for all.
+static void await(CUstream s) {
+	waits++;
+	drain(s);
+	merge(host, reached(s));
+}
+static void await(const std::shared_ptr<Mark> &m) {
+	if (!m) return;
+	if (!m->passed) {
+		waits++;
+		drain(m->stream, m.get());
+	}
+	merge(host, m->before);
+}
+static void await_all() {
+	waits++;
+	drain_all();
+	for (auto &s : defaults) merge(host, reached(&s));
+	for (auto s : streams) merge(host, reached(s));
+}
+
+// A touch is memory that a work uses.
+struct Touch {
+	Memory *memory;
+	bool writes;
+};
+// touch looks whether all that used the memory in other streams comes before the work that is put into s now.
+static void touch(CUstream s, const Touch &t, const std::string &by) {
+	auto look = [&](const std::map<int, Memory::Use> &uses) {
+		for (auto &u : uses)
+			if (u.first != s->number && s->before[u.first] < u.second.work)
+				die("%s in stream %d uses %zu bytes that %s in stream %d uses too, and no event orders them", by.c_str(), s->number, t.memory->bytes, u.second.by.c_str(), u.first);
+	};
+	look(t.memory->writes);
+	if (t.writes) look(t.memory->reads);
+	(t.writes ? t.memory->writes : t.memory->reads)[s->number] = {s->works, by};
+}
+// guard lets the host do with pinned memory what the copies in the streams allow.
+static void guard(Memory &m) {
+	mprotect(m.map, m.mapped - (size_t)sysconf(_SC_PAGESIZE), m.filling ? PROT_NONE : m.emptying ? PROT_READ : PROT_READ | PROT_WRITE);
+}
+static struct sigaction otherwise;
+// faulted says what was touched that may not be, and leaves the rest to whoever handled faults before.
+static void faulted(int signal, siginfo_t *info, void *context) {
+	uintptr_t p = (uintptr_t)info->si_addr;
+	if (running) die("%s touches %p, which is not the device's memory", running, info->si_addr);
+	LOCKED;
+	for (auto &e : live) {
+		Memory &m = e.second;
+		if (p < (uintptr_t)m.map || p >= (uintptr_t)m.map + m.mapped) continue;
+		if (m.filling || m.emptying)
+			die("the host %s pinned memory before a copy %s it is known to be done", m.filling ? "touches" : "writes", m.filling ? "to" : "from");
+		die("the host touches memory behind an allocation of %zu bytes", m.bytes);
+	}
+	if (otherwise.sa_flags & SA_SIGINFO) otherwise.sa_sigaction(signal, info, context);
+	else sigaction(signal, &otherwise, nullptr); // and it happens again
 }
 // spoils ends captures, of a stream or of all, and returns whether there were any.
 static bool spoils(CUstream only = nullptr) {
@@ -153,10 +249,30 @@ static void uses(uintptr_t p) {
 	for (auto s : streams)
 		if (s->capturing) s->graph->memory.insert(it->first);
 }
-static void put(CUstream s, std::function<void()> run) {
+static void put(CUstream s, const std::string &by, const std::vector<Touch> &touches, std::function<void()> run) {
 	if (null()) return;
-	if (s->capturing) s->graph->work.push_back(std::move(run));
-	else s->queue.push_back({std::move(run)});
+	auto named = [by, run = std::move(run)] {
+		const char *outer = running;
+		running = by.c_str();
+		run();
+		running = outer;
+	};
+	if (s->capturing) {
+		s->graph->work.push_back(std::move(named));
+		return;
+	}
+	s->works++;
+	merge(s->before, host);
+	for (auto &t : touches) touch(s, t, by);
+	s->queue.push_back({std::move(named), nullptr});
+}
+// pointed finds the memory that a word may point to. A word that points to where memory was is an error.
+static Memory *pointed(uintptr_t p, const std::string &by) {
+	Memory *m = find(p, 1);
+	if (m) return m;
+	auto it = freed.upper_bound(p);
+	if (it != freed.begin() && p < (--it)->first + it->second) die("%s is given memory of %zu bytes that was freed", by.c_str(), it->second);
+	return nullptr;
 }
 static CUresult reserve(size_t n, int device, uintptr_t *out) {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE), room = (n + 15) / 16 * 16, mapped = (room + page - 1) / page * page + page;
@@ -165,6 +281,7 @@ static CUresult reserve(size_t n, int device, uintptr_t *out) {
 	mprotect(m + mapped - page, page, PROT_NONE);
 	memset(m, 0xff, mapped - page);
 	uintptr_t p = (uintptr_t)(m + mapped - page - room);
+	for (auto it = freed.begin(); it != freed.end();) it = it->first < (uintptr_t)m + mapped && it->first + it->second > (uintptr_t)m ? freed.erase(it) : std::next(it);
 	live[p] = {n, m, mapped, device};
 	*out = p;
 	return CUDA_SUCCESS;
@@ -175,9 +292,10 @@ static CUresult give_back(uintptr_t p, bool host) {
 	if (spoils()) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 	for (auto g : graphs)
 		if (g->memory.count(p)) g->broken = true;
-	drain_all(); // as cuMemFree does
+	await_all(); // as cuMemFree does
 	Memory m = it->second;
 	live.erase(it);
+	freed[p] = m.bytes;
 	const unsigned char *end = (const unsigned char *)p + m.bytes;
 	for (; (uintptr_t)end % 16; end++)
 		if (*end != 0xff) {
@@ -191,6 +309,13 @@ static CUresult give_back(uintptr_t p, bool host) {
 
 API cuInit(unsigned) {
 	if (devices() == 0) return CUDA_ERROR_NO_DEVICE;
+	LOCKED;
+	if (!ready) {
+		struct sigaction a = {};
+		a.sa_sigaction = faulted;
+		a.sa_flags = SA_SIGINFO | SA_ONSTACK;
+		sigaction(SIGSEGV, &a, &otherwise);
+	}
 	ready = true;
 	for (int i = 0; i < 64; i++) contexts[i].device = defaults[i].device = i;
 	return CUDA_SUCCESS;
@@ -253,7 +378,7 @@ API cuCtxGetCurrent(CUcontext *c) {
 API cuCtxSynchronize() {
 	NEED_CONTEXT;
 	if (spoils()) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-	drain_all();
+	await_all();
 	return lost ? CUDA_ERROR_ILLEGAL_ADDRESS : CUDA_SUCCESS;
 }
 
@@ -296,17 +421,39 @@ static CUresult copy(uintptr_t to, uintptr_t from, size_t n, bool toDevice, bool
 	s = real(s);
 	uses(to);
 	uses(from);
+	std::string by = toDevice && fromDevice ? "a copy" : toDevice ? "a copy from the host" : "a copy to the host";
+	std::vector<Touch> touches;
+	if (f) touches.push_back({f, false});
+	if (d) touches.push_back({d, true});
 	if (!toDevice && !d) { // to memory of the host that is not pinned: the driver waits
 		if (spoils(s)) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-		drain(s);
+		put(s, by, touches, [] {});
+		await(s);
 		memcpy((void *)to, (void *)from, n);
-	} else if (!fromDevice && !f) { // from such memory: the driver takes the bytes at once
-		if (spoils(s)) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-		auto bytes = std::make_shared<std::vector<char>>((char *)from, (char *)from + n);
-		put(s, [=] { memcpy((void *)to, bytes->data(), n); });
-	} else {
-		put(s, [=] { memmove((void *)to, (void *)from, n); });
+		return CUDA_SUCCESS;
 	}
+	if (!fromDevice && !f) { // from such memory: the driver takes the bytes at once, and may have to wait if they are many
+		if (spoils(s)) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+		if (n > 64 << 10) waits++;
+		auto bytes = std::make_shared<std::vector<char>>((char *)from, (char *)from + n);
+		put(s, by, touches, [=] { memcpy((void *)to, bytes->data(), n); });
+		return CUDA_SUCCESS;
+	}
+	Memory *pinned = d->device < 0 ? d : f->device < 0 ? f : nullptr;
+	if (!pinned) {
+		put(s, by, touches, [=] { memmove((void *)to, (void *)from, n); });
+		return CUDA_SUCCESS;
+	}
+	int *copies = pinned == d ? &pinned->filling : &pinned->emptying;
+	bool guarded = !s->capturing;
+	put(s, by, touches, [=] {
+		mprotect(pinned->map, pinned->mapped - (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE);
+		memmove((void *)to, (void *)from, n);
+		if (guarded) --*copies;
+		guard(*pinned);
+	});
+	if (guarded) ++*copies;
+	guard(*pinned);
 	return CUDA_SUCCESS;
 }
 API cuMemcpyHtoDAsync_v2(CUdeviceptr d, const void *h, size_t n, CUstream s) {
@@ -325,41 +472,42 @@ API cuMemcpyHtoD_v2(CUdeviceptr d, const void *h, size_t n) {
 	NEED_CONTEXT;
 	if (spoils()) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 	CUresult r = copy(d, (uintptr_t)h, n, true, false, nullptr);
-	drain_all();
+	await_all();
 	return r;
 }
 API cuMemcpyDtoH_v2(void *h, CUdeviceptr d, size_t n) {
 	NEED_CONTEXT;
 	if (spoils()) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-	drain_all();
+	await_all();
 	CUresult r = copy((uintptr_t)h, d, n, false, true, nullptr);
-	drain_all();
+	await_all();
 	return r;
 }
 API cuMemsetD8Async(CUdeviceptr d, unsigned char v, size_t n, CUstream s) {
 	NEED_CONTEXT;
 	if (n && !find(d, n)) return CUDA_ERROR_INVALID_VALUE;
 	uses(d);
-	put(real(s), [=] { memset((void *)d, v, n); });
+	if (n) put(real(s), "a memset", {{find(d, n), true}}, [=] { memset((void *)d, v, n); });
 	return CUDA_SUCCESS;
 }
 API cuMemsetD32Async(CUdeviceptr d, unsigned v, size_t n, CUstream s) {
 	NEED_CONTEXT;
 	if (n && !find(d, 4 * n)) return CUDA_ERROR_INVALID_VALUE;
 	uses(d);
-	put(real(s), [=] { for (size_t i = 0; i < n; i++) ((unsigned *)d)[i] = v; });
+	if (n) put(real(s), "a memset", {{find(d, 4 * n), true}}, [=] { for (size_t i = 0; i < n; i++) ((unsigned *)d)[i] = v; });
 	return CUDA_SUCCESS;
 }
 
 API cuStreamCreate(CUstream *s, unsigned) {
 	NEED_CONTEXT;
+	if (streams.size() >= 1024) die("there are %zu streams that nobody has destroyed", streams.size());
 	*s = new CUstream_st{current->device};
 	streams.push_back(*s);
 	return CUDA_SUCCESS;
 }
 API cuStreamDestroy_v2(CUstream s) {
 	NEED_CONTEXT;
-	drain(s);
+	await(s);
 	for (size_t i = 0; i < streams.size(); i++)
 		if (streams[i] == s) {
 			streams.erase(streams.begin() + (long)i);
@@ -371,14 +519,17 @@ API cuStreamDestroy_v2(CUstream s) {
 API cuStreamSynchronize(CUstream s) {
 	NEED_CONTEXT;
 	if (spoils(real(s))) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-	drain(real(s));
+	await(real(s));
 	return lost ? CUDA_ERROR_ILLEGAL_ADDRESS : CUDA_SUCCESS;
 }
 API cuStreamWaitEvent(CUstream s, CUevent e, unsigned) {
 	NEED_CONTEXT;
-	CUstream from = e->stream;
 	if (spoils(real(s))) return CUDA_ERROR_STREAM_CAPTURE_ISOLATION;
-	if (from && from != real(s)) put(real(s), [=] { if (e->stream == from) drain(from, e); });
+	auto m = e->mark; // what is recorded later does not matter
+	if (!m) return CUDA_SUCCESS;
+	merge(real(s)->before, m->before);
+	if (!m->passed && m->stream != real(s))
+		put(real(s), "a wait", {}, [=] { if (!m->passed) drain(m->stream, m.get()); });
 	return CUDA_SUCCESS;
 }
 API cuStreamBeginCapture_v2(CUstream s, CUstreamCaptureMode mode) {
@@ -412,6 +563,7 @@ API cuStreamIsCapturing(CUstream s, CUstreamCaptureStatus *c) {
 }
 API cuGraphInstantiateWithFlags(CUgraphExec *e, CUgraph g, unsigned long long) {
 	NEED_CONTEXT;
+	if (graphs.size() >= 512) die("there are %zu graphs that nobody has destroyed", graphs.size());
 	*e = new CUgraphExec_st{std::make_shared<std::vector<std::function<void()>>>(g->work), g->memory};
 	graphs.insert(*e);
 	return CUDA_SUCCESS;
@@ -420,11 +572,10 @@ API cuGraphLaunch(CUgraphExec e, CUstream s) {
 	NEED_CONTEXT;
 	if (spoils(real(s))) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 	if (!graphs.count(e)) return CUDA_ERROR_INVALID_VALUE;
-	if (e->broken) {
-		fprintf(stderr, "simulated driver: a graph is launched whose memory was given back\n");
-		abort();
-	}
-	put(real(s), [work = e->work] { for (auto &w : *work) w(); });
+	if (e->broken) die("a graph is launched whose memory was given back");
+	std::vector<Touch> touches;
+	for (uintptr_t p : e->memory) touches.push_back({&live[p], true});
+	put(real(s), "a graph", touches, [work = e->work] { for (auto &w : *work) w(); });
 	return CUDA_SUCCESS;
 }
 API cuGraphDestroy(CUgraph g) {
@@ -439,12 +590,13 @@ API cuGraphExecDestroy(CUgraphExec e) {
 }
 API cuEventCreate(CUevent *e, unsigned) {
 	NEED_CONTEXT;
+	if (++events > 4096) die("there are %zu events that nobody has destroyed", events - 1);
 	*e = new CUevent_st;
 	return CUDA_SUCCESS;
 }
 API cuEventDestroy_v2(CUevent e) {
 	NEED_CONTEXT;
-	if (e->stream) drain(e->stream, e);
+	events--;
 	delete e;
 	return CUDA_SUCCESS;
 }
@@ -452,28 +604,28 @@ API cuEventRecord(CUevent e, CUstream s) {
 	NEED_CONTEXT;
 	s = real(s);
 	if (spoils(s)) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-	if (e->stream) drain(e->stream, e);
-	e->stream = s;
-	e->recorded = true;
-	s->queue.push_back({nullptr, e});
+	e->mark = std::make_shared<Mark>(Mark{s, reached(s)});
+	s->queue.push_back({nullptr, e->mark});
 	return CUDA_SUCCESS;
 }
 API cuEventSynchronize(CUevent e) {
 	NEED_CONTEXT;
-	if (e->stream && spoils(e->stream)) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-	if (e->stream) drain(e->stream, e);
+	if (e->mark && spoils(e->mark->stream)) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+	await(e->mark);
 	return CUDA_SUCCESS;
 }
 API cuEventQuery(CUevent e) {
 	NEED_CONTEXT;
-	return e->stream ? CUDA_ERROR_NOT_READY : CUDA_SUCCESS;
+	if (e->mark && !e->mark->passed) return CUDA_ERROR_NOT_READY;
+	if (e->mark) merge(host, e->mark->before);
+	return CUDA_SUCCESS;
 }
 #undef cuEventElapsedTime
 API cuEventElapsedTime(float *ms, CUevent a, CUevent b) {
 	NEED_CONTEXT;
-	if (!a->recorded || !b->recorded) return CUDA_ERROR_INVALID_HANDLE;
-	if (a->stream || b->stream) return CUDA_ERROR_NOT_READY;
-	*ms = (float)(b->time - a->time);
+	if (!a->mark || !b->mark) return CUDA_ERROR_INVALID_HANDLE;
+	if (!a->mark->passed || !b->mark->passed) return CUDA_ERROR_NOT_READY;
+	*ms = (float)(b->mark->time - a->mark->time);
 	return CUDA_SUCCESS;
 }
 
@@ -512,12 +664,19 @@ API cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned
 	if (!gx || !gy || !gz || !bx || !by || !bz || bx * by * bz > 1024 || gy > 65535 || gz > 65535 || bytes > 49152) return CUDA_ERROR_INVALID_VALUE;
 	if (null()) return CUDA_SUCCESS;
 	auto params = std::make_shared<std::vector<std::vector<char>>>();
+	std::string name = "the kernel " + f->name;
+	std::vector<Touch> touches;
 	for (size_t i = 0; i < f->sizes.size(); i++) {
 		params->emplace_back((char *)p[i], (char *)p[i] + f->sizes[i]);
 		// Whatever looks like a pointer may be one.
-		for (size_t at = 0; real(s)->capturing && at + 8 <= f->sizes[i]; at += 8) uses(*(uintptr_t *)((char *)p[i] + at));
+		for (size_t at = 0; at + 8 <= f->sizes[i]; at += 8) {
+			uintptr_t word;
+			memcpy(&word, (char *)p[i] + at, 8);
+			if (Memory *m = pointed(word, name)) touches.push_back({m, true});
+			if (real(s)->capturing) uses(word);
+		}
 	}
-	put(real(s), [=] {
+	put(real(s), name, touches, [=] {
 		long limit = env("WICK_SIM_FAIL_AFTER", -1);
 		if (limit >= 0 && ++launches > limit) lost = true;
 		if (lost) return;
@@ -532,10 +691,17 @@ API cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned
 // whether n bytes from p are there.
 extern "C" __attribute__((visibility("default"))) void wick_sim_put(CUstream s, std::function<void()> *run) {
 	LOCKED;
-	put(s ? s : &defaults[0], *run);
+	std::vector<Touch> touches;
+	for (uintptr_t p : seen)
+		if (Memory *m = find(p, 1)) touches.push_back({m, true});
+	seen.clear();
+	put(s ? s : &defaults[0], "cuDNN or cuBLAS", touches, *run);
 }
 extern "C" __attribute__((visibility("default"))) bool wick_sim_inside(const void *p, size_t n) {
 	LOCKED;
 	uses((uintptr_t)p);
+	seen.push_back((uintptr_t)p);
 	return n == 0 || find((uintptr_t)p, n);
 }
+// For tests: how often the host has waited for a device.
+extern "C" __attribute__((visibility("default"))) long wick_sim_waits() { return waits; }

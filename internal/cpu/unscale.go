@@ -1,0 +1,53 @@
+package cpu
+
+import (
+	"math"
+	"sync/atomic"
+
+	"github.com/wick-ml/wick/internal/backend"
+)
+
+// Unscale multiplies by factor and looks for numbers that are not finite.
+func (be *Backend) Unscale(xs []backend.Array, found backend.Array, factor float64) {
+	if be.halfLists(func(l [][]backend.Array) { be.Unscale(l[0], found, factor) }, xs) {
+		return
+	}
+	var bad bool
+	if isFloat32(xs) {
+		bad = unscale(elements[float32](xs), float32(factor))
+	} else {
+		bad = unscale(elements[float64](xs), factor)
+	}
+	if bad {
+		data[bool](found)[0] = true
+	}
+}
+
+func unscale[T float](xs [][]T, factor T) (found bool) {
+	kn := vectorOf[T]()
+	var factors [1 << 10]T // as many as a call of the product takes
+	for i := range factors {
+		factors[i] = factor
+	}
+	var bad atomic.Bool
+	overAll(xs, func(i, lo, hi int) {
+		x := xs[i][lo:hi]
+		// A sum with an infinity or NaN in it is never finite; one without may have overflowed.
+		if !finite(kn.sum(x)) {
+			for _, v := range x {
+				if !finite(float64(v)) {
+					bad.Store(true)
+					break
+				}
+			}
+		}
+		for len(x) > 0 {
+			n := min(len(x), len(factors))
+			kn.mul(x[:n], x[:n], factors[:n])
+			x = x[n:]
+		}
+	})
+	return bad.Load()
+}
+
+func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }

@@ -1,0 +1,160 @@
+//go:build cuda && linux
+
+package trainer
+
+import (
+	"bytes"
+	"context"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/wick-ml/wick/autograd"
+	"github.com/wick-ml/wick/internal/cuda/sim"
+	"github.com/wick-ml/wick/layers"
+	"github.com/wick-ml/wick/optim"
+	"github.com/wick-ml/wick/sched"
+	"github.com/wick-ml/wick/tensor"
+)
+
+// onGPU moves a run to a GPU.
+func onGPU(t *testing.T, c Config) Config {
+	t.Helper()
+	d, err := tensor.CUDA(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.SetDeterministic(true)
+	layers.To(c.Model, d)
+	c.Train.Device, c.Test.Device = d, d
+	return c
+}
+
+// What is gathered on a GPU are the numbers of a loop that reads each loss.
+func TestCUDAGathers(t *testing.T) {
+	if !sim.Alone(t) {
+		return
+	}
+	c := onGPU(t, settings[0].config(t))
+	c.Epochs = 2
+	result, err := Fit(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := onGPU(t, settings[0].config(t))
+	for i := range 2 {
+		var train, test Sums
+		add := func(s *Sums, loss, output, labels *tensor.Tensor) {
+			s.Loss += sched.Number(loss.Item() * float64(labels.Len()))
+			s.Correct += tensor.CountEqual(output.Detach().ArgMax(1), labels)
+			s.Total += labels.Len()
+			s.Labeled += labels.Len()
+		}
+		layers.Train(d.Model)
+		for images, labels := range d.Train.All() {
+			d.Optimizer.ZeroGrad()
+			output := d.Model.Forward(images)
+			loss := d.Loss.Forward(output, labels)
+			loss.Backward()
+			d.Optimizer.Step()
+			add(&train, loss, output, labels)
+		}
+		layers.Eval(d.Model)
+		for images, labels := range autograd.NoGrad(d.Test.All()) {
+			output := d.Model.Forward(images)
+			add(&test, d.Loss.Forward(output, labels), output, labels)
+		}
+		d.Scheduler.(sched.Scheduler).Step()
+		want := Metrics{Epoch: i + 1, Step: 10 * (i + 1), LR: result.History[i].LR}
+		want.TrainLoss, want.TrainAccuracy = train.means()
+		want.TestLoss, want.TestAccuracy = test.means()
+		if diff := cmp.Diff(want, result.History[i], timeless); diff != "" {
+			t.Errorf("epoch %d (-loop +Fit):\n%s", i+1, diff)
+		}
+	}
+	if diff := cmp.Diff(bits(d), bits(c)); diff != "" {
+		t.Errorf("weights and states differ (-loop +Fit): %.300s", diff)
+	}
+}
+
+// A run whose steps are captured comes to the bits of one whose steps are not, where
+// it is stopped and gone on with too.
+func TestCUDACapture(t *testing.T) {
+	if !sim.Alone(t) {
+		return
+	}
+	for _, s := range []setting{
+		settings[0],
+		{"Adam, OneCycleLR each step", func(t testing.TB) Config {
+			c := base(t)
+			o := optim.NewAdam(layers.Parameters(c.Model), 0.01)
+			c.Optimizer, c.Scheduler, c.SchedulerEachStep = o, sched.NewOneCycleLR(o, 0.02, epochs*10, sched.OneCycleOpts{}), true
+			return c
+		}},
+		{"RMSprop, bfloat16", func(t testing.TB) Config {
+			c := base(t)
+			c.Optimizer, c.Autocast = optim.NewRMSprop(layers.Parameters(c.Model), 0.003), tensor.BFloat16
+			return c
+		}},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			run := func(capture bool, dir string, stops ...int) (Result, map[int]float64, map[string]string, string) {
+				losses := map[int]float64{}
+				var log bytes.Buffer
+				for resume := false; ; resume = true {
+					c := onGPU(t, s.config(t))
+					c.Capture, c.Dir, c.Resume, c.SaveSteps, c.Progress = capture, dir, resume, 4, NewProgress(&log)
+					at := map[int]bool{}
+					if len(stops) > 0 {
+						at[stops[0]], stops = true, stops[1:]
+					}
+					ctx, cancel := context.WithCancel(t.Context())
+					c.Callbacks = []Callback{NewEMA(c.Model, 0.9).Callback(), LogSteps(3), TimeLimit(1e15), watch(losses, at, cancel)}
+					r, err := Fit(ctx, c)
+					cancel()
+					if err != nil {
+						t.Fatal(err)
+					}
+					if r.Stopped == "" {
+						return r, losses, bits(c), log.String()
+					}
+				}
+			}
+			want, wantLosses, wantBits, _ := run(false, t.TempDir())
+			for _, stops := range [][]int{nil, {13, 20}} {
+				got, gotLosses, gotBits, log := run(true, t.TempDir(), stops...)
+				if bytes.Contains([]byte(log), []byte("Capture:")) {
+					t.Errorf("stops %v: the steps were not captured:\n%s", stops, log)
+				}
+				if diff := cmp.Diff(want, got, timeless); diff != "" {
+					t.Errorf("stops %v: result (-eager +captured):\n%s", stops, diff)
+				}
+				if diff := cmp.Diff(wantLosses, gotLosses); diff != "" {
+					t.Errorf("stops %v: losses (-eager +captured):\n%s", stops, diff)
+				}
+				if diff := cmp.Diff(wantBits, gotBits); diff != "" {
+					t.Errorf("stops %v: weights and states differ: %.500s", stops, diff)
+				}
+			}
+		})
+	}
+}
+
+// Losses are scaled on a GPU too, and steps left out.
+func TestCUDAFloat16(t *testing.T) {
+	if !sim.Alone(t) {
+		return
+	}
+	c := onGPU(t, float16(t))
+	c.Callbacks = []Callback{NaNStop(), {Start: func(r *Run) error {
+		r.Scaler.InitScale, r.Scaler.GrowthInterval = 1<<24, 3
+		return nil
+	}}}
+	r, err := Fit(t.Context(), c)
+	if err != nil || r.Skipped == 0 || r.Skipped > 20 {
+		t.Fatalf("%d of %d steps were left out (%v), want some of 30", r.Skipped, r.Step, err)
+	}
+	if first, last := r.History[0].TrainLoss, r.History[2].TrainLoss; !(last < first) {
+		t.Errorf("the training loss went from %v to %v, want it to fall", first, last)
+	}
+}
