@@ -12,7 +12,8 @@ import (
 // Pictures is a data set of labelled pictures of one size that are held in
 // memory, as bytes. Where the transforms are flips and crops, ToTensor,
 // Normalize and RandomErasing, a DataLoader makes its batches from them in one
-// pass.
+// pass; with one crop at most and no RandomErasing, a DataLoader for a GPU sends
+// the bytes there and has the pass done by it.
 type Pictures struct {
 	pixels    []byte
 	c, h, w   int

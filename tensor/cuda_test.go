@@ -18,12 +18,13 @@ import (
 
 func TestMain(m *testing.M) { sim.Main(m) }
 
-func gpu(t *testing.T) *tensor.Device {
+func gpu(t testing.TB) *tensor.Device {
 	t.Helper()
 	d, err := tensor.CUDA(0)
 	if err != nil {
 		t.Fatal(err)
 	}
+	d.SetDeterministic(true) // since tests compare bits
 	return d
 }
 

@@ -127,7 +127,7 @@ func TestCUDALostInTraining(t *testing.T) {
 // An operation that finds no room names itself, the shape and the use of memory, in
 // one sentence; afterwards the device computes as before.
 func TestCUDAOutOfMemoryInTraining(t *testing.T) {
-	if !sim.Again(t, "WICK_SIM_MEMORY=20000000") {
+	if !sim.Again(t, "WICK_SIM_MEMORY=54000000") {
 		return
 	}
 	d := gpu(t)
@@ -195,6 +195,7 @@ func TestCUDATwoDevicesTrain(t *testing.T) {
 	var losses [2][]float64
 	var wg sync.WaitGroup
 	for i, d := range []*tensor.Device{first, second} {
+		d.SetDeterministic(true)
 		train := trainer(d)
 		wg.Go(func() {
 			for range 20 {

@@ -12,3 +12,6 @@ import (
 func Open(int) (backend.Backend, error) {
 	return nil, errors.New("this program was built without the tag cuda; build it with go build -tags cuda, on Linux (docs/cuda.md says what that needs)")
 }
+
+// Describe returns nil: this program was built without CUDA.
+func Describe() *Report { return nil }

@@ -4,6 +4,8 @@ package cuda
 
 import "github.com/wick-ml/wick/internal/backend"
 
+var cropMirrorNormalize = single("crop_mirror_normalize")
+
 // CropMirrorNormalize cuts a window out of each picture, mirrors it and looks its
 // bytes up.
 func (be *Backend) CropMirrorNormalize(dst, pictures, moves, values backend.Array, g backend.CropGeom) {
@@ -20,5 +22,5 @@ func (be *Backend) CropMirrorNormalize(dst, pictures, moves, values backend.Arra
 	param(&p, int64(g.Q))
 	param(&p, flag(to%16 == 0))
 	param(&p, int64(dst.Len))
-	be.each("crop_mirror_normalize", (dst.Len+3)/4, &p)
+	be.each(cropMirrorNormalize, (dst.Len+3)/4, &p)
 }

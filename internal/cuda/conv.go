@@ -49,6 +49,17 @@ static int wick_conv(CUcontext context, void *h_, int pass, int wide, void *x_, 
 	return (int)cudnnConvolutionBackwardFilter(h, alpha, x_, (void *)x, y_, (void *)y, c_, (cudnnConvolutionBwdFilterAlgo_t)algo, (void *)space, n, beta, w_, (void *)w);
 }
 
+// A convolution with a bias for each channel, and what comes after it, in one pass.
+static int wick_conv_bias(CUcontext context, void *h, int wide, void *x_, CUdeviceptr x, void *w_, CUdeviceptr w, void *c_, void *b_, CUdeviceptr b, void *activation, void *y_, CUdeviceptr y,
+	int algo, CUdeviceptr space, size_t n) {
+	double one = 1, zero = 0;
+	float oneF = 1, zeroF = 0;
+	void *alpha = wide ? (void *)&one : (void *)&oneF, *none = wide ? (void *)&zero : (void *)&zeroF;
+	if (cuCtxSetCurrent(context)) return (int)CUDNN_STATUS_EXECUTION_FAILED;
+	return (int)cudnnConvolutionBiasActivationForward((cudnnHandle_t)h, alpha, x_, (void *)x, w_, (void *)w, c_, (cudnnConvolutionFwdAlgo_t)algo, (void *)space, n, none, y_, (void *)y,
+		b_, (void *)b, activation, y_, (void *)y);
+}
+
 // What a pass takes in milliseconds, the median of three after one that is not counted.
 static int wick_conv_measure(CUcontext context, CUstream stream, void *h, int pass, int wide, void *x_, CUdeviceptr x, void *w_, CUdeviceptr w, void *c_, void *y_, CUdeviceptr y, int algo,
 	CUdeviceptr space, size_t n, float *took) {
@@ -70,6 +81,11 @@ static int wick_conv_measure(CUcontext context, CUstream stream, void *h, int pa
 static int wick_capturing(CUcontext context, CUstream s) {
 	CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
 	return !cuCtxSetCurrent(context) && !cuStreamIsCapturing(s, &status) && status != CU_STREAM_CAPTURE_STATUS_NONE;
+}
+static int wick_dnn_strides(void *x, int *n, int *c, int *h, int *w) {
+	cudnnDataType_t type;
+	int size[4];
+	return (int)cudnnGetTensor4dDescriptor((cudnnTensorDescriptor_t)x, &type, size, size + 1, size + 2, size + 3, n, c, h, w);
 }
 */
 import "C"
@@ -105,6 +121,7 @@ type convolutionKey struct {
 	dtype backend.DType
 	pass  pass
 	exact bool // float32 products without TF32
+	last  bool // channels last
 	backend.Algorithms
 }
 
@@ -114,15 +131,41 @@ type convolution struct {
 	x, y      *cudnn.TensorDescriptor
 	w         *cudnn.Filter
 	conv      *cudnn.Convolution
+	bias      *cudnn.TensorDescriptor
+	chosen    bool // or there is no algorithm
+	none      bool
+	apart     bool // cuDNN adds no bias in the same pass
 	algorithm C.int
 	workspace C.size_t
+}
+
+// channelsLast is the rule which convolutions work channels last: all of half width,
+// since cuDNN's kernels for tensor cores take nothing else and it transposes other
+// arrays before and after each convolution, and those of float32 numbers with TF32,
+// if the channels are whole runs of 16 bytes. A first layer's few channels (three of
+// an image) are no reason against it: its result, which is larger, would have to be
+// converted instead. Convolutions in groups are among them if they are of half width,
+// where PyTorch does the same. Exact products of float32 and float64 numbers use no
+// tensor cores.
+func channelsLast(t backend.DType, exact bool, g backend.ConvGeom) bool {
+	switch {
+	case t.IsHalf():
+		return true
+	case t == backend.Float32 && !exact:
+		return g.Groups == 1 && g.K%4 == 0 && (g.C%4 == 0 || g.C < 4)
+	}
+	return false
 }
 
 // convolutionOf returns how to do a pass: by the first algorithm of cuDNN's heuristic
 // that fits, or, where algorithms are measured, the fastest on the arrays, of which
 // the result is overwritten. The libraries are locked.
 func (be *Backend) convolutionOf(k convolutionKey, x, w, y pointer) *convolution {
-	if c, ok := be.convolutions[k]; ok {
+	c := be.described(k)
+	if c.none {
+		panic(fmt.Errorf("cuDNN proposes no algorithm for a convolution %+v of %s that needs at most %d MiB; deterministic %t", k.g, k.dtype, workspaceLimit>>20, k.Deterministic))
+	}
+	if c.chosen {
 		return c
 	}
 	if k.Benchmark && C.wick_capturing(be.c(), be.s()) != 0 {
@@ -130,20 +173,31 @@ func (be *Backend) convolutionOf(k convolutionKey, x, w, y pointer) *convolution
 		k.Benchmark = false
 		return be.convolutionOf(k, x, w, y)
 	}
-	c, err := newConvolution(k)
-	if err != nil {
-		panic(fmt.Errorf("cuDNN takes no convolution %+v of %s: %w", k.g, k.dtype, err))
-	}
 	candidates := be.candidates(k, c)
-	if len(candidates) == 0 {
-		panic(fmt.Errorf("cuDNN proposes no algorithm for a convolution %+v of %s that needs at most %d MiB; deterministic %t", k.g, k.dtype, workspaceLimit>>20, k.Deterministic))
-	}
 	best := candidates[0]
 	if k.Benchmark && len(candidates) > 1 {
 		best = be.fastest(k, c, candidates, x, w, y)
 	}
 	be.choose(k, c, best)
 	checkDNN("cudnnGetConvolutionWorkspaceSize", C.wick_conv_workspace(be.c(), handle(be.dnn), C.int(k.pass), handle(c.x), handle(c.w), handle(c.conv), handle(c.y), c.algorithm, &c.workspace))
+	c.chosen = true
+	return c
+}
+
+// described returns a convolution, whose algorithm need not be chosen yet.
+func (be *Backend) described(k convolutionKey) *convolution {
+	if c, ok := be.convolutions[k]; ok {
+		return c
+	}
+	c, err := newConvolution(k)
+	if err != nil && !k.last {
+		panic(fmt.Errorf("cuDNN takes no convolution %+v of %s: %w", k.g, k.dtype, err))
+	}
+	if err != nil {
+		c = &convolution{none: true}
+	} else {
+		c.none = len(be.candidates(k, c)) == 0
+	}
 	be.convolutions[k] = c
 	return c
 }
@@ -152,7 +206,11 @@ func (be *Backend) convolutionOf(k convolutionKey, x, w, y pointer) *convolution
 // the best first.
 func (be *Backend) candidates(k convolutionKey, c *convolution) []C.struct_wick_algorithm {
 	all, n := make([]C.struct_wick_algorithm, 16), C.int(0)
-	checkDNN("cudnnGetConvolutionAlgorithm_v7", C.wick_conv_propose(be.c(), handle(be.dnn), C.int(k.pass), handle(c.x), handle(c.w), handle(c.conv), handle(c.y), &all[0], &n))
+	r := C.wick_conv_propose(be.c(), handle(be.dnn), C.int(k.pass), handle(c.x), handle(c.w), handle(c.conv), handle(c.y), &all[0], &n)
+	if r != 0 && k.last {
+		return nil // it may take the arrays row-major
+	}
+	checkDNN("cudnnGetConvolutionAlgorithm_v7", r)
 	return slices.DeleteFunc(all[:n], func(a C.struct_wick_algorithm) bool {
 		return a.memory > workspaceLimit || k.Deterministic && a.deterministic == 0
 	})
@@ -225,13 +283,19 @@ func newConvolution(k convolutionKey) (c *convolution, err error) {
 		product = cudnn.FmaMath
 	}
 	c = &convolution{}
-	if c.x, err = cudnn.NewTensorDescriptor(cudnn.NCHW, dtype, []int{g.N, g.C, g.H, g.W}, nil); err != nil {
-		return nil, err
+	format := cudnn.NCHW
+	if k.last {
+		format = cudnn.NHWC
 	}
-	if c.y, err = cudnn.NewTensorDescriptor(cudnn.NCHW, dtype, []int{g.N, g.K, g.P, g.Q}, nil); err != nil {
-		return nil, err
+	for _, d := range []struct {
+		to    **cudnn.TensorDescriptor
+		shape []int
+	}{{&c.x, []int{g.N, g.C, g.H, g.W}}, {&c.y, []int{g.N, g.K, g.P, g.Q}}, {&c.bias, []int{1, g.K, 1, 1}}} {
+		if *d.to, err = cudnn.NewTensorDescriptor(format, dtype, d.shape, nil); err != nil {
+			return nil, err
+		}
 	}
-	if c.w, err = cudnn.NewFilter(dtype, cudnn.NCHW, []int{g.K, g.C / g.Groups, g.R, g.S}); err != nil {
+	if c.w, err = cudnn.NewFilter(dtype, format, []int{g.K, g.C / g.Groups, g.R, g.S}); err != nil {
 		return nil, err
 	}
 	c.conv, err = cudnn.NewConvolution(product, g.Groups, []int{g.PadH, g.PadW}, []int{g.StrideH, g.StrideW}, []int{g.DilationH, g.DilationW}, cudnn.CrossCorrelation, sum)
@@ -241,96 +305,161 @@ func newConvolution(k convolutionKey) (c *convolution, err error) {
 // exact reports whether float32 products are to be exact.
 func (be *Backend) exact() bool { return be.precision == backend.Highest }
 
-// convolve does a pass, which overwrites one of the arrays, without TF32 if exact. Those that do not begin
-// at a multiple of 16 bytes, as tensor cores need it, go through a copy.
-func (be *Backend) convolve(p pass, x, w, y backend.Array, exact bool, g backend.ConvGeom) {
+// convolve does a pass, which overwrites one of the arrays, without TF32 if exact. It
+// adds the bias, which may be absent, and takes ReLU if g says so, where cuDNN does it
+// in the same pass: after reports that it is left to do.
+func (be *Backend) convolve(p pass, x, w, y, bias backend.Array, exact bool, g backend.ConvGeom) (after bool) {
 	result := [...]backend.Array{forward: y, inputGrad: x, weightGrad: w}[p]
-	bytes := func(a backend.Array) int { return a.Len * a.DType().Size() }
+	after = !bias.None() || g.ReLU
 	if result.Len == 0 {
-		return
+		return false
 	}
 	if x.Len == 0 || w.Len == 0 || y.Len == 0 {
-		be.set(address(result), 0, bytes(result))
-		return
+		be.set(address(result), 0, result.Len*result.DType().Size())
+		return after
 	}
 	if part := covered(g); part != g {
+		part.ReLU = false
 		be.convolveCovered(p, x, w, y, exact, g, part)
-		return
+		return after
 	}
 	be.computes()
 	from := be.lend()
-	aligned := func(a backend.Array) pointer {
-		at := address(a)
-		if at%16 == 0 {
-			return at
-		}
-		copied := from.Get(bytes(a))
-		if a != result {
-			be.copy(copied, at, bytes(a))
-		}
-		return copied
-	}
-	xAt, wAt, yAt := aligned(x), aligned(w), aligned(y)
-	defer func() {
-		for _, c := range []struct {
-			a  backend.Array
-			at pointer
-		}{{x, xAt}, {w, wAt}, {y, yAt}} {
-			if c.at != address(c.a) {
-				from.Put(c.at, bytes(c.a))
-			}
-		}
-	}()
+	relu := g.ReLU
 	g.ReLU = false
+	k := convolutionKey{g: g, dtype: x.DType(), pass: p, exact: exact && x.DType() == backend.Float32, Algorithms: be.algorithms}
+	k.last = be.everywhere || channelsLast(k.dtype, k.exact, g)
+	var t temporaries
+	defer be.release(&t)
 	be.libraries.Lock()
 	defer be.libraries.Unlock()
-	c := be.convolutionOf(convolutionKey{g, x.DType(), p, exact && x.DType() == backend.Float32, be.algorithms}, xAt, wAt, yAt)
+	k.last = k.last && !be.described(k).none
+	var in, weight, out layout
+	if k.last {
+		in, weight, out = layout{g.N, g.C, g.H * g.W}, layout{g.K, g.C / g.Groups, g.R * g.S}, layout{g.N, g.K, g.P * g.Q}
+	}
+	var places [3]pointer
+	done := func() {}
+	for i, a := range []struct {
+		backend.Array
+		layout
+	}{{x, in}, {w, weight}, {y, out}} {
+		switch {
+		case a.Array != result:
+			places[i] = be.factor(&t, a.Array, a.layout)
+		case p == weightGrad && k.last && !weight.plain(): // the optimizer wants it row-major
+			places[i] = address(be.temporary(&t, w.DType(), w.Len))
+			done = func() { be.toRows(address(w), places[1], w.DType(), weight) }
+		case k.last:
+			places[i], done = be.writeAs(&t, result, a.layout)
+		default:
+			places[i] = address(result)
+		}
+		if places[i]%16 != 0 { // a window, which tensor cores do not take
+			copied, size := address(be.temporary(&t, result.DType(), result.Len)), result.Len*result.DType().Size()
+			places[i], done = copied, func() { be.copy(address(result), copied, size) }
+		}
+	}
+	c := be.convolutionOf(k, places[0], places[1], places[2])
 	space := pointer(0)
 	if c.workspace > 0 {
 		space = from.Get(int(c.workspace))
 		defer from.Put(space, int(c.workspace))
 	}
-	checkDNN("cudnnConvolution", C.wick_conv(be.c(), handle(be.dnn), C.int(p), wide(x.DType()), handle(c.x), C.CUdeviceptr(xAt), handle(c.w), C.CUdeviceptr(wAt), handle(c.conv),
-		handle(c.y), C.CUdeviceptr(yAt), c.algorithm, C.CUdeviceptr(space), c.workspace))
-	if to := [...]pointer{forward: yAt, inputGrad: xAt, weightGrad: wAt}[p]; to != address(result) {
-		be.copy(address(result), to, bytes(result))
+	if fused := after && !bias.None() && bias.DType() == y.DType() && c.algorithm == implicitPrecomputedGEMM && !c.apart; fused {
+		activation := be.identity
+		if relu {
+			activation = be.relu
+		}
+		r := C.wick_conv_bias(be.c(), handle(be.dnn), wide(k.dtype), handle(c.x), C.CUdeviceptr(places[0]), handle(c.w), C.CUdeviceptr(places[1]), handle(c.conv),
+			handle(c.bias), C.CUdeviceptr(be.factor(&t, bias, layout{})), handle(activation), handle(c.y), C.CUdeviceptr(places[2]), c.algorithm, C.CUdeviceptr(space), c.workspace)
+		if r == 0 {
+			done()
+			return false
+		}
+		c.apart = true
 	}
+	checkDNN("cudnnConvolution", C.wick_conv(be.c(), handle(be.dnn), C.int(p), wide(k.dtype), handle(c.x), C.CUdeviceptr(places[0]), handle(c.w), C.CUdeviceptr(places[1]), handle(c.conv),
+		handle(c.y), C.CUdeviceptr(places[2]), c.algorithm, C.CUdeviceptr(space), c.workspace))
+	done()
+	return after
 }
 
-// Conv2d convolves with cuDNN; a kernel does what comes after.
+// implicitPrecomputedGEMM is CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM, the
+// only algorithm that adds a bias without ReLU.
+const implicitPrecomputedGEMM = 1
+
+// factor is where an array that a convolution reads lies in a layout, at a multiple of
+// 16 bytes, as tensor cores need it.
+func (be *Backend) factor(t *temporaries, a backend.Array, l layout) pointer {
+	p := be.readAs(t, a, l)
+	if p%16 == 0 {
+		return p
+	}
+	copied := address(be.temporary(t, a.DType(), a.Len))
+	be.copy(copied, p, a.Len*a.DType().Size())
+	return copied
+}
+
+// Conv2d convolves with cuDNN, which adds the bias and takes ReLU where it can; else
+// a kernel does what comes after. Results of half width are rounded before and after
+// that, as PyTorch does, but not before a scale: they are then computed in float32,
+// with TF32, which holds their factors exactly.
 func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGeom) {
-	if scale.None() && bias.None() && !g.ReLU {
-		be.convolve(forward, x, w, dst, be.exact(), g)
+	if scale.None() {
+		if after := be.convolve(forward, x, w, dst, bias, be.exact(), g); after && dst.Len > 0 {
+			be.after(dst, scale, bias, g)
+		}
 		return
 	}
-	// The result is rounded once, so that of half width is computed in float32; TF32 holds its factors exactly.
+	if dst.Len == 0 {
+		return
+	}
+	plain := g
+	plain.ReLU = false
+	if !dst.DType().IsHalf() {
+		be.convolve(forward, x, w, dst, backend.Array{}, be.exact(), plain)
+		be.after(dst, scale, bias, g)
+		return
+	}
 	var t temporaries
 	defer be.release(&t)
-	y := dst
-	exact := be.exact()
-	if dst.DType().IsHalf() {
-		exact = false
-		x, w = be.widened(&t, x), be.widened(&t, w)
-		y = be.temporary(&t, backend.Float32, dst.Len)
-	}
-	be.convolve(forward, x, w, y, exact, g)
+	y := be.temporary(&t, backend.Float32, dst.Len)
+	be.convolve(forward, be.widened(&t, x), be.widened(&t, w), y, backend.Array{}, false, plain)
+	be.after(y, scale, bias, g)
+	be.Copy(dst, y)
+}
+
+// after multiplies the channels of a convolution's result by scale, adds bias, and
+// takes ReLU.
+func (be *Backend) after(y, scale, bias backend.Array, g backend.ConvGeom) {
+	var t temporaries
+	defer be.release(&t)
+	o := be.over(y.DType(), layout{g.N, g.K, g.P * g.Q}, written(y) != layout{})
 	var p params
-	param(&p, address(dst))
-	param(&p, address(y))
-	param(&p, address(be.widened(&t, scale)))
-	param(&p, address(be.widened(&t, bias)))
-	param(&p, int64(g.P*g.Q))
-	param(&p, int64(g.K))
+	param(&p, o.write(y))
+	param(&p, o.numbers(be.widened(&t, scale)))
+	param(&p, o.numbers(be.widened(&t, bias)))
 	param(&p, flag(g.ReLU))
-	be.each("conv_after_"+suffix(dst.DType()), dst.Len, &p)
+	o.launch("conv_after_", &p)
 }
 
 // Conv2dInputGrad computes the gradient of the input.
 func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) {
-	be.convolve(inputGrad, dx, w, dy, be.exact(), g)
+	be.convolve(inputGrad, dx, w, dy, backend.Array{}, be.exact(), g)
 }
 
 // Conv2dWeightGrad computes the gradient of the weight.
 func (be *Backend) Conv2dWeightGrad(dw, dy, x backend.Array, g backend.ConvGeom) {
-	be.convolve(weightGrad, x, dw, dy, be.exact(), g)
+	be.convolve(weightGrad, x, dw, dy, backend.Array{}, be.exact(), g)
 }
+
+// strides returns how far images, channels, rows and columns lie apart in what a
+// descriptor describes.
+func strides(d *cudnn.TensorDescriptor) (n, c, h, w int) {
+	var s [4]C.int
+	checkDNN("cudnnGetTensor4dDescriptor", C.wick_dnn_strides(handle(d), &s[0], &s[1], &s[2], &s[3]))
+	return int(s[0]), int(s[1]), int(s[2]), int(s[3])
+}
+
+func init() { goesOver("conv_after_") }

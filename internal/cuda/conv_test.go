@@ -16,17 +16,26 @@ func TestConvolutionDescriptors(t *testing.T) {
 	g := backend.ConvGeom{N: 2, C: 8, H: 13, W: 10, K: 6, R: 2, S: 5, P: 10, Q: 5, StrideH: 1, StrideW: 3, PadH: 0, PadW: 4, DilationH: 3, DilationW: 1, Groups: 2}
 	want := []int{2, 6, 10, 5}
 	for _, dtype := range []backend.DType{backend.Float32, backend.Float64, backend.BFloat16, backend.Float16} {
-		for _, exact := range []bool{true, false} {
-			c, err := newConvolution(convolutionKey{g: g, dtype: dtype, pass: forward, exact: exact})
+		for _, k := range []convolutionKey{{}, {exact: true}, {last: true}, {exact: true, last: true}} {
+			k.g, k.dtype = g, dtype
+			c, err := newConvolution(k)
 			if err != nil {
-				t.Fatalf("%s, exact %v: %v", dtype, exact, err)
+				t.Fatalf("%+v: %v", k, err)
 			}
 			if c.conv.GroupCount() != 2 {
-				t.Errorf("%s: got %d groups, want 2", dtype, c.conv.GroupCount())
+				t.Errorf("%+v: got %d groups, want 2", k, c.conv.GroupCount())
 			}
 			got, err := c.conv.CalcForwardOutputShape(c.x, c.w, 2)
 			if err != nil || !slices.Equal(got, want) {
-				t.Errorf("%s: got a result of %v, %v, want %v", dtype, got, err, want)
+				t.Errorf("%+v: got a result of %v, %v, want %v", k, got, err, want)
+			}
+			// Strides of the images, channels, rows and columns of the input.
+			wantStrides := []int{1040, 130, 10, 1}
+			if k.last {
+				wantStrides = []int{1040, 1, 80, 8}
+			}
+			if n, c, h, w := strides(c.x); !slices.Equal([]int{n, c, h, w}, wantStrides) {
+				t.Errorf("%+v: got strides %d, %d, %d, %d, want %v", k, n, c, h, w, wantStrides)
 			}
 		}
 	}
@@ -61,7 +70,7 @@ func TestAlgorithms(t *testing.T) {
 		for p, f := range run {
 			f()
 			f() // is found in the cache
-			c := be.convolutions[convolutionKey{g, backend.Float32, p, true, row.a}]
+			c := be.convolutions[convolutionKey{g: g, dtype: backend.Float32, pass: p, exact: true, Algorithms: row.a}]
 			if c == nil || int(c.algorithm) != row.want[p] {
 				t.Errorf("%+v, pass %d: got %+v, want algorithm %d", row.a, p, c, row.want[p])
 			}

@@ -3,37 +3,15 @@
 package cuda
 
 import (
-	"bytes"
-	"compress/gzip"
-	_ "embed"
-	"io"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
-
-	"gorgonia.org/cu"
 
 	"github.com/wick-ml/wick/internal/backend"
 	"github.com/wick-ml/wick/internal/mem"
 )
-
-//go:generate python3 kernels/ptx.py
-
-// compressed is all kernels as PTX of CUDA 12.0, which later drivers take too.
-//
-//go:embed kernels.ptx.gz
-var compressed []byte
-
-// kernels returns the PTX.
-func kernels() (string, error) {
-	r, err := gzip.NewReader(bytes.NewReader(compressed))
-	if err != nil {
-		return "", err
-	}
-	text, err := io.ReadAll(r)
-	return string(text), err
-}
 
 // Backend implements backend.Backend on one GPU.
 type Backend struct {
@@ -42,11 +20,14 @@ type Backend struct {
 	pool       *mem.Pool[pointer]
 	precision  backend.Precision
 	algorithms backend.Algorithms
+	epoch      atomic.Uint64 // see forms
+	transposed atomic.Int64  // conversions between row-major and channels last so far, which tests count
+	everywhere bool          // all methods that know channels last work so, whatever the rule says; for tests
 	faults     faults
 	uploads    uploads
 
-	mu        sync.RWMutex
-	functions map[string]cu.Function
+	loading   sync.Mutex // of kernels
+	functions atomic.Pointer[functions]
 }
 
 // Open returns a backend on the GPU of an index. It is an error if there is none
@@ -60,7 +41,12 @@ func Open(index int) (backend.Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	be := &Backend{device: d, libraries: l, functions: map[string]cu.Function{}}
+	be := &Backend{device: d, libraries: l}
+	be.epoch.Store(1)
+	be.functions.Store(&functions{})
+	if _, err := be.load(fill[backend.Uint8]); err != nil { // a driver that refuses it refuses all
+		return nil, err
+	}
 	be.pool = &mem.Pool[pointer]{New: be.take, Drop: d.free}
 	be.openUploads()
 	be.openFaults()
@@ -89,9 +75,9 @@ func (be *Backend) take(n int) pointer {
 			runtime.GC()
 			time.Sleep(10 * time.Millisecond) // cleanups run in goroutines of their own, some time after
 		}
-		found := be.uploads.takeLost()
-		be.wait() // for what still uses the blocks
-		be.uploads.put(found)
+		blocks := be.uploads.takeLost()
+		be.wait() // for what still uses them
+		be.uploads.put(blocks)
 		be.uploads.pool.Empty()
 		be.pool.Empty()
 	}
@@ -101,13 +87,14 @@ func (be *Backend) take(n int) pointer {
 
 // buffer is the device's backend.Buffer.
 type buffer struct {
-	device  *device
+	be      *Backend
 	pool    backing
 	dtype   backend.DType
 	n       int
-	memory  pointer
+	memory  pointer // row-major
 	cleanup runtime.Cleanup
 	graphs  []*graph // that use the buffer and did not make it
+	forms
 }
 
 func (b *buffer) DType() backend.DType { return b.dtype }
@@ -121,6 +108,17 @@ type lost struct {
 	region
 }
 
+// found gives a lost block back to the pool, not to the driver, which no finalizer
+// may call. All work is in one stream, so whoever gets it next uses it later; only
+// copies of uploads are not.
+func found(l lost) {
+	if u, ok := l.pool.(*uploads); ok {
+		u.lose(l.region)
+	} else {
+		l.pool.Put(l.p, l.bytes)
+	}
+}
+
 // NewBuffer returns a buffer of n elements. It takes its memory at once, so that
 // the operation that needs it is the one that hears of it when there is no room.
 func (be *Backend) NewBuffer(t backend.DType, n int) backend.Buffer {
@@ -128,31 +126,16 @@ func (be *Backend) NewBuffer(t backend.DType, n int) backend.Buffer {
 }
 
 func (be *Backend) newBuffer(from backing, t backend.DType, n int) *buffer {
-	b := &buffer{device: be.device, pool: from, dtype: t, n: n}
+	b := &buffer{be: be, pool: from, dtype: t, n: n}
 	if n > 0 {
 		b.memory = b.pool.Get(b.bytes())
-		// The block goes back to the pool, not to the driver, which no finalizer may call. All work is in one stream,
-		// so whoever gets it next uses it later; but copies of uploads are not.
-		b.cleanup = runtime.AddCleanup(b, func(l lost) {
-			if u, ok := l.pool.(*uploads); ok {
-				u.lose(l.region)
-			} else {
-				l.pool.Put(l.p, l.bytes)
-			}
-		}, lost{b.pool, region{b.memory, b.bytes()}})
+		b.cleanup = runtime.AddCleanup(b, found, lost{b.pool, region{b.memory, b.bytes()}})
 	}
 	return b
 }
 
 // Free gives the buffer's memory back to the pool.
-func (be *Backend) Free(b backend.Buffer) {
-	if buf := b.(*buffer); buf.memory != 0 {
-		buf.cleanup.Stop()
-		buf.abandon()
-		buf.pool.Put(buf.memory, buf.bytes())
-		buf.memory = 0
-	}
-}
+func (be *Backend) Free(b backend.Buffer) { b.(*buffer).giveBack() }
 
 // MemoryStats tells what all buffers hold. The peak is the sum of the two pools',
 // which need not have been at once.
@@ -179,47 +162,12 @@ func (be *Backend) SetPrecision(p backend.Precision) { be.precision = p }
 // SetAlgorithms says which algorithms of cuDNN to take.
 func (be *Backend) SetAlgorithms(a backend.Algorithms) { be.algorithms = a }
 
-// address is where an array's elements lie; 0 for an absent or empty array.
-func address(a backend.Array) pointer {
-	if a.None() || a.Len == 0 {
-		return 0
-	}
-	b := a.Buffer.(*buffer)
-	if g := b.device.capturing(); g != nil {
-		g.touch(b)
-	}
-	return b.memory + pointer(a.Offset*b.dtype.Size())
-}
-
 // scratch lends n bytes of the device's memory to f.
 func (be *Backend) scratch(n int, f func(p pointer)) {
 	from := be.lend()
 	p := from.Get(n)
 	defer from.Put(p, n)
 	f(p)
-}
-
-// function returns the kernel of a name.
-func (be *Backend) function(name string) cu.Function {
-	be.mu.RLock()
-	f, ok := be.functions[name]
-	be.mu.RUnlock()
-	if ok {
-		return f
-	}
-	be.mu.Lock()
-	defer be.mu.Unlock()
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	err := cu.SetCurrentContext(be.context)
-	if err == nil {
-		f, err = be.module.Function(name)
-	}
-	if err != nil {
-		panic("cuda: kernel " + name + ": " + err.Error())
-	}
-	be.functions[name] = f
-	return f
 }
 
 // A kernel that works element by element runs in blocks of threads threads, and in
@@ -231,12 +179,17 @@ const (
 )
 
 // each launches a kernel over n elements. Its last parameter is n.
-func (be *Backend) each(name string, n int, p *params) {
+func (be *Backend) each(name string, n int, p *params) { be.packed(name, n, 1, p) }
+
+// packed launches a kernel over n elements of which each thread takes several at
+// once. Its last parameter is n.
+func (be *Backend) packed(name string, n int, pack int64, p *params) {
 	if n == 0 {
 		return
 	}
 	param(p, int64(n))
-	blocks := min((n+threads-1)/threads, blocksPerUnit*be.units)
+	perBlock := threads * int(pack)
+	blocks := min((n+perBlock-1)/perBlock, blocksPerUnit*be.units)
 	be.launch(be.function(name), [3]int{blocks, 1, 1}, threads, 0, p)
 }
 

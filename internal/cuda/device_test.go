@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/backend/backendtest"
 	"github.com/wick-ml/wick/internal/cuda/sim"
 )
 
@@ -288,4 +289,16 @@ func refused(t *testing.T, index int, want string) {
 	if _, err := Open(index); err == nil || err.Error() != want {
 		t.Errorf("Open(%d): got %v, want %s", index, err, want)
 	}
+}
+
+// TestLargeViews runs the conformance suite as if the numbers of views had fewer
+// bits, so that methods cut what they do in parts.
+func TestLargeViews(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the whole suite runs once more; not with -short")
+	}
+	most := mostElements
+	mostElements = 11
+	defer func() { mostElements = most }()
+	backendtest.Run(t, open(t), 1e-3)
 }

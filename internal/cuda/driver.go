@@ -10,9 +10,6 @@ package cuda
 #cgo noescape wick_download
 #cgo nocallback wick_download
 #include <cuda.h>
-#ifndef WICK_COMPAT_CUDA_H
-#error "the headers of internal/cuda/compat come first: run  eval \"$(go run github.com/wick-ml/wick/cmd/cudaenv)\""
-#endif
 #include <stdint.h>
 
 #define IN(context, call) { \
@@ -20,12 +17,14 @@ package cuda
 	return r ? r : (call); \
 }
 
-// The parameters of a kernel lie in words one behind the other; at tells where each begins.
-static CUresult wick_launch(CUcontext c, CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned block, unsigned shared, CUstream s, const uint64_t *words, const int *at, int n) {
+// The parameters of a kernel lie in words one behind the other; at tells where each begins. The first lies elsewhere if first
+// says so.
+static CUresult wick_launch(CUcontext c, CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned block, unsigned shared, CUstream s, const void *first, const uint64_t *words, const int *at, int n) {
 	void *p[32];
 	CUresult r = cuCtxSetCurrent(c);
 	if (r) return r;
 	for (int i = 0; i < n; i++) p[i] = (void *)(words + at[i]);
+	if (first) p[0] = (void *)first;
 	return cuLaunchKernel(f, gx, gy, gz, block, 1, 1, shared, s, p, 0);
 }
 static CUresult wick_alloc(CUcontext c, CUdeviceptr *p, size_t n) IN(c, cuMemAlloc(p, n))
@@ -103,7 +102,6 @@ type device struct {
 	name    string
 	context cu.CUContext
 	stream  cu.Stream
-	module  cu.Module
 	units   int // multiprocessors
 	major   int // of the compute capability
 
@@ -162,13 +160,6 @@ func openDevice(index int) (*device, error) {
 	}
 	if d.stream, err = cu.MakeStream(cu.NonBlocking); err != nil {
 		return nil, fmt.Errorf("cuStreamCreate: %w", err)
-	}
-	image, err := kernels()
-	if err != nil {
-		return nil, fmt.Errorf("the kernels in this program are damaged: %w", err)
-	}
-	if d.module, err = cu.LoadData(image); err != nil {
-		return nil, fmt.Errorf("the driver of CUDA %d.%d refuses Wick's kernels, which are PTX of CUDA 12.0: %w", version/1000, version%1000/10, err)
 	}
 	return d, nil
 }
@@ -253,7 +244,8 @@ func (d *device) wait() { check("cuStreamSynchronize", C.wick_wait(d.c(), d.s())
 
 // params are a kernel's parameters. Each takes whole words of eight bytes.
 type params struct {
-	words [128]uint64
+	first unsafe.Pointer // the first parameter, if it is too large for words
+	words [96]uint64
 	at    [32]C.int
 	n     int // parameters
 	end   int // words
@@ -271,5 +263,5 @@ func param[T any](p *params, v T) {
 func (d *device) launch(f cu.Function, grid [3]int, threads, shared int, p *params) {
 	d.computes()
 	check("cuLaunchKernel", C.wick_launch(d.c(), *(*C.CUfunction)(unsafe.Pointer(&f)), C.uint(grid[0]), C.uint(grid[1]), C.uint(grid[2]), C.uint(threads),
-		C.uint(shared), d.s(), (*C.uint64_t)(unsafe.Pointer(&p.words[0])), &p.at[0], C.int(p.n)))
+		C.uint(shared), d.s(), p.first, (*C.uint64_t)(unsafe.Pointer(&p.words[0])), &p.at[0], C.int(p.n)))
 }

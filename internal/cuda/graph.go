@@ -76,11 +76,19 @@ func (d *device) cannotCapture(why string) {
 	}
 }
 
+// busyError says that somebody uses a device that a step is captured on.
+type busyError struct{ what string }
+
+func (e *busyError) Error() string { return e.what }
+
+// DeviceFailed makes it a backend.DeviceError.
+func (e *busyError) DeviceFailed() {}
+
 // computes is called before work goes into the stream: while a step is captured,
 // what others compute would get into its graph.
 func (d *device) computes() {
 	if r := d.recorder.Load(); r != nil && r.graph != nil && r.thread != syscall.Gettid() {
-		panic(fmt.Errorf("cuda: an operation is called while another goroutine captures a step on device %d; let it wait until the second Run of the step is over", d.index))
+		panic(&busyError{fmt.Sprintf("an operation is called while another goroutine captures a step on device %d; let it wait until the second Run of the step is over", d.index)})
 	}
 }
 
@@ -90,7 +98,7 @@ func (be *Backend) record(r *recorder, step func()) {
 	defer runtime.UnlockOSThread()
 	r.thread = syscall.Gettid()
 	if !be.recorder.CompareAndSwap(nil, r) {
-		panic(fmt.Errorf("cuda: a step is captured while another one is on device %d; let it wait until the second Run of that is over", be.index))
+		panic(&busyError{fmt.Sprintf("a step is captured while another one is on device %d; let it wait until the second Run of that is over", be.index)})
 	}
 	defer be.recorder.Store(nil)
 	step()
@@ -112,6 +120,8 @@ func (be *Backend) Capture(step func(), unfit func(why string), beside backend.G
 	g.lender.open()
 	be.uploads.Lock()
 	defer be.uploads.Unlock()
+	be.renew()
+	defer be.renew()
 	captured := false
 	defer func() {
 		if !captured { // step panics
@@ -152,6 +162,7 @@ type graph struct {
 	exec    C.CUgraphExec
 	lender  *lender
 	outside map[*buffer]bool // that the step uses and did not make; kept from the garbage collector
+	held    []held           // the same, as the step found them
 	stale   atomic.Bool      // one of them is gone
 	fits    []func() bool
 	renew   []func()
@@ -163,14 +174,37 @@ type graph struct {
 func (g *graph) touch(b *buffer) {
 	if b.pool != backing(g.lender) && !g.outside[b] {
 		g.outside[b] = true
+		g.held = append(g.held, b.hold())
 		b.graphs = append(b.graphs, g)
 	}
+}
+
+// held is a buffer and which of its forms was the one that was written, where. A
+// graph reads that one.
+type held struct {
+	buffer *buffer
+	last   bool // channels last
+	at     pointer
+}
+
+// hold returns how the buffer is held now. Those who read it at the same time change
+// nothing of that.
+func (b *buffer) hold() held {
+	if b.truth {
+		return held{b, true, b.last}
+	}
+	return held{b, false, b.memory}
 }
 
 // Fits: see backend.Graph.
 func (g *graph) Fits() bool {
 	if g.stale.Load() {
 		return false
+	}
+	for _, h := range g.held {
+		if h.buffer.hold() != h {
+			return false
+		}
 	}
 	for _, f := range g.fits {
 		if !f() {
@@ -192,6 +226,7 @@ func (g *graph) Launch() {
 // launch sends the numbers and launches. The driver takes the numbers at once, and
 // the device gets them once it is through with the launch before.
 func (g *graph) launch() {
+	defer g.be.renew() // for what is made of what the launch writes
 	for _, b := range g.blocks {
 		g.be.send(b.at, bytesOf(b.words[:b.used]))
 	}
@@ -208,7 +243,7 @@ func (g *graph) Close() {
 	for b := range g.outside {
 		b.graphs = slices.DeleteFunc(b.graphs, func(o *graph) bool { return o == g })
 	}
-	g.outside, g.fits, g.renew = nil, nil, nil
+	g.outside, g.held, g.fits, g.renew = nil, nil, nil, nil
 	if g.exec != nil {
 		check("cuGraphExecDestroy", C.wick_graph_destroy(g.be.c(), g.exec))
 	}

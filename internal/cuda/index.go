@@ -3,32 +3,37 @@
 package cuda
 
 import (
-	"strconv"
-
 	"github.com/wick-ml/wick/internal/backend"
 )
 
-// checkIndex enters the first index that is not in [0, size) into the record of
+var (
+	checkIndex          = single("check_index")
+	linkIndex           = single("link_index")
+	gather, indexSelect = forSizes("gather_"), forSizes("index_select_")
+	addLinked           = typed("add_linked_", allTypes)
+)
+
+// wantIndices enters the first index that is not in [0, size) into the record of
 // faults. Kernels that compute do so themselves.
-func (be *Backend) checkIndex(index backend.Array, size int, use backend.IndexUse) {
+func (be *Backend) wantIndices(index backend.Array, size int, use backend.IndexUse) {
 	p := be.indexed(use, size)
-	param(&p, address(index))
-	be.each("check_index", index.Len, &p)
+	param(&p, reading(index))
+	be.each(checkIndex, index.Len, &p)
 }
 
 // Gather computes dst[o,m,i] = x[o,index[o,m,i],i].
 func (be *Backend) Gather(dst, x, index backend.Array, g backend.IndexGeom, use backend.IndexUse) error {
-	return be.pick("gather_", dst, x, index, g, use)
+	return be.pick(&gather, dst, x, index, g, use)
 }
 
 // IndexSelect computes dst[o,m,i] = x[o,index[m],i].
 func (be *Backend) IndexSelect(dst, x, index backend.Array, g backend.IndexGeom, use backend.IndexUse) error {
-	return be.pick("index_select_", dst, x, index, g, use)
+	return be.pick(&indexSelect, dst, x, index, g, use)
 }
 
-func (be *Backend) pick(name string, dst, x, index backend.Array, g backend.IndexGeom, use backend.IndexUse) error {
+func (be *Backend) pick(k *sized, dst, x, index backend.Array, g backend.IndexGeom, use backend.IndexUse) error {
 	if dst.Len == 0 {
-		be.checkIndex(index, g.N, use)
+		be.wantIndices(index, g.N, use)
 		return nil
 	}
 	p := be.indexed(use, g.N)
@@ -37,7 +42,7 @@ func (be *Backend) pick(name string, dst, x, index backend.Array, g backend.Inde
 	param(&p, address(index))
 	param(&p, int64(g.M))
 	param(&p, int64(g.Inner))
-	be.each(name+strconv.Itoa(x.DType().Size()), g.Outer*g.M*g.Inner, &p)
+	be.each(k[x.DType().Size()], g.Outer*g.M*g.Inner, &p)
 	return nil
 }
 
@@ -55,7 +60,7 @@ func (be *Backend) IndexAdd(dst, index, src backend.Array, g backend.IndexGeom, 
 // same; whole says that the index has an entry for each element of src.
 func (be *Backend) add(dst, index, src backend.Array, whole bool, g backend.IndexGeom, use backend.IndexUse) error {
 	if src.Len == 0 {
-		be.checkIndex(index, g.N, use)
+		be.wantIndices(index, g.N, use)
 		return nil
 	}
 	call := func() {
@@ -69,7 +74,7 @@ func (be *Backend) add(dst, index, src backend.Array, whole bool, g backend.Inde
 			param(&p, address(index))
 			param(&p, int64(g.M))
 			param(&p, int64(inner))
-			be.each("link_index", index.Len, &p)
+			be.each(linkIndex, index.Len, &p)
 			p = params{}
 			param(&p, address(dst))
 			param(&p, address(src))
@@ -79,7 +84,7 @@ func (be *Backend) add(dst, index, src backend.Array, whole bool, g backend.Inde
 			param(&p, int64(g.N))
 			param(&p, int64(g.M))
 			param(&p, int64(g.Inner))
-			be.each("add_linked_"+suffix(dst.DType()), src.Len, &p)
+			be.each(addLinked[dst.DType()], src.Len, &p)
 		})
 	}
 	if !be.alike(call, updates(&dst), reads(&src)) {

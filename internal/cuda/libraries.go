@@ -47,6 +47,8 @@ type libraries struct {
 	blas         unsafe.Pointer
 	blasReady    bool // it has its workspace
 	convolutions map[convolutionKey]*convolution
+
+	identity, relu *cudnn.Activation
 }
 
 // libraryError names a call of cuDNN or cuBLAS and what it returned.
@@ -89,13 +91,21 @@ func openLibraries(d *device) (l *libraries, err error) {
 		}
 	}()
 	l = &libraries{dnn: cudnn.NewContext(), convolutions: map[convolutionKey]*convolution{}}
+	for _, a := range []struct {
+		to   **cudnn.Activation
+		mode cudnn.ActivationMode
+	}{{&l.identity, cudnn.Identity}, {&l.relu, cudnn.ReLU}} {
+		if *a.to, err = cudnn.NewActivation(a.mode, cudnn.PropagateNan, 0); err != nil {
+			return nil, fmt.Errorf("cudnnSetActivationDescriptor: %w", err)
+		}
+	}
 	checkDNN("cudnnSetStream", C.wick_dnn_stream(handle(l.dnn), d.s()))
 	checkBLAS("cublasCreate", C.wick_blas_open(&l.blas, d.s()))
 	return l, nil
 }
 
 // handle returns the C handle that dnn keeps as the first field of its structs.
-func handle[T cudnn.Context | cudnn.TensorDescriptor | cudnn.Filter | cudnn.Convolution](p *T) unsafe.Pointer {
+func handle[T cudnn.Context | cudnn.TensorDescriptor | cudnn.Filter | cudnn.Convolution | cudnn.Activation](p *T) unsafe.Pointer {
 	return *(*unsafe.Pointer)(unsafe.Pointer(p))
 }
 

@@ -4,6 +4,12 @@ package cuda
 
 import "github.com/wick-ml/wick/internal/backend"
 
+var (
+	crossEntropy     = typed("cross_entropy_", floatTypes)
+	crossEntropyRows = typed("cross_entropy_rows_", floatTypes)
+	crossEntropyGrad = typed("cross_entropy_grad_", floatTypes)
+)
+
 // fromRow is how long rows are that a warp reduces, not a thread.
 const fromRow = 32
 
@@ -21,7 +27,7 @@ func (be *Backend) rows(name string, n int, p *params) {
 // log Σ exp(x-largest) - (x-largest) at the label.
 func (be *Backend) CrossEntropy(loss, largest, sum, x, labels backend.Array, g backend.DimGeom, use backend.IndexUse) error {
 	if g.N == 0 {
-		be.checkIndex(labels, g.N, use)
+		be.wantIndices(labels, g.N, use)
 		return nil
 	}
 	call := func() {
@@ -32,11 +38,11 @@ func (be *Backend) CrossEntropy(loss, largest, sum, x, labels backend.Array, g b
 		param(&p, address(x))
 		param(&p, address(labels))
 		if g.Inner == 1 && g.N >= fromRow {
-			be.rows("cross_entropy_rows_"+suffix(x.DType()), g.Outer, &p)
+			be.rows(crossEntropyRows[x.DType()], g.Outer, &p)
 			return
 		}
 		param(&p, int64(g.Inner))
-		be.each("cross_entropy_"+suffix(x.DType()), g.Outer*g.Inner, &p)
+		be.each(crossEntropy[x.DType()], g.Outer*g.Inner, &p)
 	}
 	if !be.alike(call, writes(&loss), writes(&largest), writes(&sum), reads(&x)) {
 		call()
@@ -59,5 +65,5 @@ func (be *Backend) CrossEntropyGrad(dx, share, x, labels, largest, sum backend.A
 	param(&p, address(sum))
 	param(&p, int64(g.N))
 	param(&p, int64(g.Inner))
-	be.each("cross_entropy_grad_"+suffix(dx.DType()), dx.Len, &p)
+	be.each(crossEntropyGrad[dx.DType()], dx.Len, &p)
 }

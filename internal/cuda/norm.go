@@ -8,20 +8,6 @@ import "github.com/wick-ml/wick/internal/backend"
 // which may be absent here, and float32 ones beside data of half width, has no
 // gradient for running statistics, and leaves ReLU to a pass of its own.
 
-// splits is by how many blocks each channel's sums are taken.
-func (be *Backend) splits(channels, count int) int {
-	return max(1, min(blocksPerUnit*be.units/max(1, channels), count/(4*threads)))
-}
-
-// sums launches a kernel that takes a channel's sums, whose first parameter is
-// where they go.
-func (be *Backend) sums(name string, t backend.DType, p *params, split, count, channels, inner int) {
-	param(p, int64(count))
-	param(p, int64(channels))
-	param(p, int64(inner))
-	be.launch(be.function(name+suffix(t)), [3]int{channels, split, 1}, threads, 0, p)
-}
-
 // wideType is the type of what belongs to a channel.
 func wideType(t backend.DType) backend.DType {
 	if t.IsHalf() {
@@ -54,36 +40,44 @@ func (be *Backend) BatchNorm(dst, mean, invstd, runningMean, runningVar, x, w, b
 	}
 	w, b = be.widened(&t, w), be.widened(&t, b)
 	count, kind := g.N*g.Inner, wideType(x.DType())
+	o := be.over(x.DType(), layout{g.N, g.C, g.Inner}, be.everywhere || written(x) == layout{g.N, g.C, g.Inner})
+	defer o.close()
+	from, to := o.read(x), o.write(dst)
 	scale, shift := be.temporary(&t, kind, g.C), be.temporary(&t, kind, g.C)
+	o.numbers(mean) // for its place
 	split, parts := 0, backend.Array{}
 	if g.Training && count > 0 {
-		split = be.splits(g.C, count)
-		parts = be.temporary(&t, backend.Float64, 2*g.C*split)
-		var p params
-		param(&p, address(parts))
-		param(&p, address(x))
-		be.sums("norm_sums_", x.DType(), &p, split, count, g.C, g.Inner)
+		split = o.sums("norm_sums_", func(split int) pointer {
+			parts = be.temporary(&t, backend.Float64, 2*g.C*split)
+			return address(parts)
+		}, func(p *params) { param(p, from) })
 	}
 	var p params
 	for _, a := range []backend.Array{scale, shift, mean, invstd, runningMean, runningVar, w, b, parts} {
 		param(&p, address(a))
 	}
 	param(&p, int64(split))
-	param(&p, address(x))
+	param(&p, from)
 	param(&p, int64(count))
-	param(&p, int64(g.Inner))
+	param(&p, o.stride())
 	param(&p, g.Eps)
 	param(&p, g.Momentum)
 	param(&p, flag(g.Training))
-	be.each("norm_numbers_"+suffix(x.DType()), g.C, &p)
+	be.eachWarp("norm_numbers_"+suffix(x.DType()), g.C, &p)
 	p = params{}
-	for _, a := range []backend.Array{dst, x, mean, scale, shift} {
-		param(&p, address(a))
+	param(&p, to)
+	param(&p, from)
+	for _, a := range []backend.Array{mean, scale, shift} {
+		param(&p, o.numbers(a))
 	}
-	param(&p, int64(g.C))
-	param(&p, int64(g.Inner))
 	param(&p, flag(g.ReLU))
-	be.each("norm_"+suffix(x.DType()), dst.Len, &p)
+	o.launch("norm_", &p)
+}
+
+// eachWarp launches a kernel with a warp for each of n channels.
+func (be *Backend) eachWarp(name string, n int, p *params) {
+	param(p, int64(n))
+	be.launch(be.function(name), [3]int{min((32*n+threads-1)/threads, blocksPerUnit*be.units), 1, 1}, threads, 0, p)
 }
 
 // BatchNormGrad computes those of the gradients of x, w and b that are present.
@@ -103,16 +97,23 @@ func (be *Backend) BatchNormGrad(dx, dw, db, dy, x, y, w, mean, invstd backend.A
 	}
 	w, mean, invstd = be.widened(&t, w), be.widened(&t, mean), be.widened(&t, invstd)
 	count, kind := g.N*g.Inner, wideType(dy.DType())
+	l := layout{g.N, g.C, g.Inner}
+	o := be.over(dy.DType(), l, be.everywhere || written(x) == l || written(dy) == l)
+	defer o.close()
+	fromDy, fromX, fromY, to := o.read(dy), o.read(x), o.read(y), o.write(dx)
+	o.numbers(mean) // for its place
 	scale, dyMean, slope := be.temporary(&t, kind, g.C), be.temporary(&t, kind, g.C), be.temporary(&t, kind, g.C)
 	split, parts := 0, backend.Array{}
 	if count > 0 && (g.Training || !dw.None() || !db.None()) {
-		split = be.splits(g.C, count)
-		parts = be.temporary(&t, backend.Float64, 2*g.C*split)
-		var p params
-		for _, a := range []backend.Array{parts, dy, x, y, mean} {
-			param(&p, address(a))
-		}
-		be.sums("norm_grad_sums_", dy.DType(), &p, split, count, g.C, g.Inner)
+		split = o.sums("norm_grad_sums_", func(split int) pointer {
+			parts = be.temporary(&t, backend.Float64, 2*g.C*split)
+			return address(parts)
+		}, func(p *params) {
+			param(p, fromDy)
+			param(p, fromX)
+			param(p, fromY)
+			param(p, reading(mean))
+		})
 	}
 	var p params
 	for _, a := range []backend.Array{scale, dyMean, slope, dw, db, w, invstd, parts} {
@@ -121,15 +122,22 @@ func (be *Backend) BatchNormGrad(dx, dw, db, dy, x, y, w, mean, invstd backend.A
 	param(&p, int64(split))
 	param(&p, int64(count))
 	param(&p, flag(g.Training))
-	be.each("norm_grad_numbers_"+suffix(dy.DType()), g.C, &p)
+	be.eachWarp("norm_grad_numbers_"+suffix(dy.DType()), g.C, &p)
 	if dx.None() {
 		return
 	}
 	p = params{}
-	for _, a := range []backend.Array{dx, dy, x, y, mean, dyMean, slope, scale} {
-		param(&p, address(a))
+	for _, at := range []pointer{to, fromDy, fromX, fromY} {
+		param(&p, at)
 	}
-	param(&p, int64(g.C))
-	param(&p, int64(g.Inner))
-	be.each("norm_grad_"+suffix(dy.DType()), dx.Len, &p)
+	for _, a := range []backend.Array{mean, dyMean, slope, scale} {
+		param(&p, o.numbers(a))
+	}
+	o.launch("norm_grad_", &p)
+}
+
+func init() {
+	goesOver("norm_sums_", "norm_", "norm_grad_sums_", "norm_grad_")
+	typed("norm_numbers_", floatTypes)
+	typed("norm_grad_numbers_", floatTypes)
 }

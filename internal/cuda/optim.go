@@ -5,19 +5,26 @@ package cuda
 import (
 	"math"
 	"slices"
+	"unsafe"
 
 	"github.com/wick-ml/wick/internal/backend"
 )
 
 // atOnce is how many parameters one launch serves; more would not fit what a launch
-// takes (MOST in kernels/optim.cu).
-const atOnce = 16
+// takes (MOST in kernels/optim.cu). perShare is how many elements of one of them a
+// block has (SHARE).
+const (
+	atOnce   = 72
+	perShare = 4096
+)
 
 // parameters are what a launch goes through (struct Parameters in
 // kernels/optim.cu).
 type parameters struct {
 	lists   [5][atOnce]pointer
 	lengths [atOnce]int64
+	first   [atOnce]uint32
+	count   int64
 }
 
 // The numbers of a step, in the type that a kernel computes in (structs in
@@ -32,9 +39,14 @@ type (
 	adagradNumbers[A float32 | float64] struct{ sign, decay, lr, eps A }
 )
 
+var (
+	sgd, adam        = typed("sgd_", floatTypes), typed("adam_", floatTypes)
+	rmsprop, adagrad = typed("rmsprop_", floatTypes), typed("adagrad_", floatTypes)
+)
+
 // SGD makes one step for all parameters.
 func (be *Backend) SGD(params, grads, momentum []backend.Array, p backend.SGDParams) {
-	be.step("sgd_", numbersOf(be, sgdFor[float32], sgdFor[float64], p, p.Renewal), params, grads, momentum)
+	be.step(&sgd, numbersOf(be, sgdFor[float32], sgdFor[float64], p, p.Renewal), params, grads, momentum)
 }
 
 func sgdFor[A float32 | float64](p backend.SGDParams) sgdNumbers[A] {
@@ -44,7 +56,7 @@ func sgdFor[A float32 | float64](p backend.SGDParams) sgdNumbers[A] {
 
 // Adam makes one step.
 func (be *Backend) Adam(params, grads, m, v, maxV []backend.Array, p backend.AdamParams) {
-	be.step("adam_", numbersOf(be, adamFor[float32], adamFor[float64], p, p.Renewal), params, grads, m, v, maxV)
+	be.step(&adam, numbersOf(be, adamFor[float32], adamFor[float64], p, p.Renewal), params, grads, m, v, maxV)
 }
 
 func adamFor[A float32 | float64](p backend.AdamParams) adamNumbers[A] {
@@ -69,7 +81,7 @@ func (be *Backend) RMSprop(params, grads, square, mean, momentum []backend.Array
 	if p.Momentum == 0 {
 		momentum = nil
 	}
-	be.step("rmsprop_", numbersOf(be, rmspropFor[float32], rmspropFor[float64], p, p.Renewal), params, grads, square, mean, momentum)
+	be.step(&rmsprop, numbersOf(be, rmspropFor[float32], rmspropFor[float64], p, p.Renewal), params, grads, square, mean, momentum)
 }
 
 func rmspropFor[A float32 | float64](p backend.RMSpropParams) rmspropNumbers[A] {
@@ -78,7 +90,7 @@ func rmspropFor[A float32 | float64](p backend.RMSpropParams) rmspropNumbers[A] 
 
 // Adagrad makes one step.
 func (be *Backend) Adagrad(params, grads, sum []backend.Array, p backend.AdagradParams) {
-	be.step("adagrad_", numbersOf(be, adagradFor[float32], adagradFor[float64], p, p.Renewal), params, grads, sum)
+	be.step(&adagrad, numbersOf(be, adagradFor[float32], adagradFor[float64], p, p.Renewal), params, grads, sum)
 }
 
 func adagradFor[A float32 | float64](p backend.AdagradParams) adagradNumbers[A] {
@@ -125,50 +137,59 @@ func numbersOf[P, S, D any](be *Backend, single func(P) S, double func(P) D, p P
 
 // step launches an optimizer's kernel for the arrays of lists, the first of which are
 // the parameters and gradients; empty lists are states that it does without.
-func (be *Backend) step(name string, with numbers, lists ...[]backend.Array) {
+func (be *Backend) step(k *kernels, with numbers, lists ...[]backend.Array) {
 	for i := 0; i < len(lists[0]); {
 		// Arrays of one type go together. What has several is a launch of its own.
 		t := lists[0][i].DType()
 		var all parameters
-		var longest, n int
-		for ; n < atOnce && i < len(lists[0]) && lists[0][i].DType() == t; i++ {
-			if be.stepMixed(name, with, lists, i) {
+		blocks := 0
+		for ; all.count < atOnce && i < len(lists[0]) && lists[0][i].DType() == t; i++ {
+			w := lists[0][i]
+			if w.Len == 0 || be.stepMixed(k, with, lists, i) {
 				continue
 			}
-			for k, list := range lists {
+			for j, list := range lists {
 				if len(list) > 0 {
-					all.lists[k][n] = address(list[i])
+					all.lists[j][all.count] = address(list[i])
 				}
 			}
-			all.lengths[n] = int64(lists[0][i].Len)
-			longest = max(longest, lists[0][i].Len)
-			n++
+			all.lengths[all.count], all.first[all.count] = int64(w.Len), uint32(blocks)
+			all.count++
+			blocks += (w.Len + perShare - 1) / perShare
 		}
-		if longest == 0 {
+		if blocks == 0 {
 			continue
 		}
 		var p params
-		param(&p, all)
+		p.first, p.n = unsafe.Pointer(&all), 1
 		if t == backend.Float64 {
 			with.double(&p)
 		} else {
 			with.single(&p)
 		}
-		blocks := min((longest+threads-1)/threads, blocksPerUnit*be.units)
-		be.launch(be.function(name+suffix(t)), [3]int{blocks, n, 1}, threads, 0, &p)
+		be.launch(be.function(k[t]), [3]int{blocks, 1, 1}, threads, 0, &p)
 	}
 }
 
 // stepMixed makes the step of one parameter whose gradient or state has another
 // type, and returns false if none has.
-func (be *Backend) stepMixed(name string, with numbers, lists [][]backend.Array, i int) bool {
-	one := make([][]backend.Array, len(lists))
-	var args []argument
-	for k, list := range lists {
+func (be *Backend) stepMixed(k *kernels, with numbers, lists [][]backend.Array, i int) bool {
+	var arrays [5]backend.Array
+	for j, list := range lists {
 		if len(list) > 0 {
-			one[k] = slices.Clone(list[i : i+1])
-			args = append(args, argument{&one[k][0], true, k != 1})
+			arrays[j] = list[i]
 		}
 	}
-	return be.alike(func() { be.step(name, with, one...) }, args...)
+	if !differ(arrays[:]...) {
+		return false
+	}
+	one := make([][]backend.Array, len(lists))
+	var args []argument
+	for j, list := range lists {
+		if len(list) > 0 {
+			one[j] = slices.Clone(list[i : i+1])
+			args = append(args, argument{&one[j][0], true, j != 1})
+		}
+	}
+	return be.alike(func() { be.step(k, with, one...) }, args...)
 }

@@ -73,3 +73,9 @@ func (be *Backend) AdaptiveAvgPool2d(dst, x backend.Array, g backend.PoolGeom) {
 func (be *Backend) AdaptiveAvgPool2dGrad(dx, dy backend.Array, g backend.PoolGeom) {
 	be.pooled("adaptive_avg_pool_grad_", dx, dy, g)
 }
+
+func init() {
+	for _, k := range []string{"max_pool_", "max_pool_places_", "max_pool_grad_", "avg_pool_", "avg_pool_grad_", "adaptive_avg_pool_", "adaptive_avg_pool_grad_"} {
+		typed(k, floatTypes)
+	}
+}

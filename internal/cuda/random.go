@@ -8,6 +8,8 @@ import (
 	"github.com/wick-ml/wick/internal/backend"
 )
 
+var random = typed("random_", allTypes)
+
 // Random draws all elements: the CPU's numbers, but for what logarithm, sine and
 // cosine round differently.
 func (be *Backend) Random(dst backend.Array, r backend.Random) {
@@ -34,5 +36,5 @@ func (be *Backend) Random(dst backend.Array, r backend.Random) {
 	}
 	param(&p, at)
 	param(&p, int64(dst.Len))
-	be.each("random_"+suffix(dst.DType()), (dst.Len+3)/4, &p)
+	be.each(random[dst.DType()], (dst.Len+3)/4, &p)
 }

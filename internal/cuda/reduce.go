@@ -3,14 +3,22 @@
 package cuda
 
 import (
+	"slices"
+
 	"github.com/wick-ml/wick/internal/backend"
-	"github.com/wick-ml/wick/internal/cpu"
 )
 
 const (
 	wantThreads = 1 << 15 // a reduction to fewer results has several pieces for each
 	leastPiece  = 16      // elements that are worth a piece
 	mergeGroup  = 64      // pieces that are put together at once
+)
+
+var (
+	reduce      = typed("reduce_", allTypes)
+	merge       = typed("merge_", []backend.DType{backend.Float64, backend.Int64})
+	reduceIndex = typed("reduce_index_", allTypes)
+	cumsum      = typed("cumsum_", allTypes)
 )
 
 // piecesOf returns in how many pieces each of so many results is gathered from count
@@ -39,11 +47,15 @@ func (be *Backend) Reduce(dst, x backend.Array, op backend.ReduceOp, g backend.R
 	}
 	kept, ok := newView(shape[0], strides[0])
 	reduced, ok2 := newView(shape[1], strides[1])
-	if !ok || !ok2 {
-		be.onHost(func(h *host, c *cpu.Backend) { c.Reduce(h.out(dst), h.in(x), op, g) })
+	results, elements := dst.Len, count(shape[1])
+	if !ok || !ok2 { // too many dimensions: put what is reduced behind what is kept
+		var t temporaries
+		defer be.release(&t)
+		matrix := be.temporary(&t, x.DType(), x.Len)
+		be.Strided(matrix, x, backend.StridedGeom{Shape: slices.Concat(shape[0], shape[1]), Strides: slices.Concat(strides[0], strides[1])})
+		be.Reduce(dst, matrix, op, backend.ReduceGeom{Shape: []int{results, elements}, Reduce: []bool{false, true}})
 		return
 	}
-	results, elements := dst.Len, count(shape[1])
 	pieces := piecesOf(results, elements)
 	gathered := backend.Int64
 	if x.DType().IsFloat() {
@@ -60,7 +72,7 @@ func (be *Backend) Reduce(dst, x backend.Array, op backend.ReduceOp, g backend.R
 		param(&p, int64(pieces))
 		param(&p, int64(results))
 		param(&p, flag(run))
-		be.each("reduce_"+suffix(x.DType()), results*pieces, &p)
+		be.each(reduce[x.DType()], results*pieces, &p)
 		be.merge(acc, gathered, op, pieces, results, func(acc pointer) { be.finish(dst, acc, gathered) })
 	})
 }
@@ -80,7 +92,7 @@ func (be *Backend) merge(acc pointer, t backend.DType, op backend.ReduceOp, piec
 		param(&p, int64(pieces))
 		param(&p, int64(mergeGroup))
 		param(&p, int64(results))
-		be.each("merge_"+suffix(t), results*left, &p)
+		be.each(merge[t], results*left, &p)
 		be.merge(to, t, op, left, results, f)
 	})
 }
@@ -91,10 +103,7 @@ func (be *Backend) finish(dst backend.Array, acc pointer, t backend.DType) {
 		be.copy(address(dst), acc, 8*dst.Len)
 		return
 	}
-	var p params
-	param(&p, address(dst))
-	param(&p, acc)
-	be.each("copy_"+suffix(t)+"_"+suffix(dst.DType()), dst.Len, &p)
+	be.convert(address(dst), acc, dst.DType(), t, dst.Len)
 }
 
 // ReduceIndex finds the maximum (or minimum) along N and its first position.
@@ -115,7 +124,7 @@ func (be *Backend) ReduceIndex(values, indices, x backend.Array, min bool, g bac
 		param(&p, int64(columns))
 		param(&p, int64(count))
 		param(&p, int64(pieces))
-		be.each("reduce_index_"+suffix(x.DType()), columns*pieces, &p)
+		be.each(reduceIndex[x.DType()], columns*pieces, &p)
 	}
 	var down func(among pointer, count int)
 	down = func(among pointer, count int) {
@@ -143,5 +152,5 @@ func (be *Backend) Cumsum(dst, x backend.Array, reverse bool, g backend.DimGeom)
 	param(&p, flag(reverse))
 	param(&p, int64(g.N))
 	param(&p, int64(g.Inner))
-	be.each("cumsum_"+suffix(x.DType()), g.Outer*g.Inner, &p)
+	be.each(cumsum[x.DType()], g.Outer*g.Inner, &p)
 }

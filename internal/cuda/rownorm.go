@@ -4,6 +4,8 @@ package cuda
 
 import "github.com/wick-ml/wick/internal/backend"
 
+var rowNorm, rowNormGrad = typed("row_norm_", floatTypes), typed("row_norm_grad_", floatTypes)
+
 // RowNorm normalizes each row of rows×n elements, and writes each row's mean and
 // invstd.
 func (be *Backend) RowNorm(dst, mean, invstd, x backend.Array, rows, n int, eps float64) {
@@ -17,7 +19,7 @@ func (be *Backend) RowNorm(dst, mean, invstd, x backend.Array, rows, n int, eps 
 	param(&p, address(x))
 	param(&p, int64(n))
 	param(&p, eps)
-	be.rows("row_norm_"+suffix(x.DType()), rows, &p)
+	be.rows(rowNorm[x.DType()], rows, &p)
 }
 
 // RowNormGrad computes the gradient of x from RowNorm's result y.
@@ -31,5 +33,5 @@ func (be *Backend) RowNormGrad(dx, dy, y, invstd backend.Array, rows, n int) {
 	param(&p, address(y))
 	param(&p, address(invstd))
 	param(&p, int64(n))
-	be.rows("row_norm_grad_"+suffix(dx.DType()), rows, &p)
+	be.rows(rowNormGrad[dx.DType()], rows, &p)
 }

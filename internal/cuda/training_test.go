@@ -225,7 +225,7 @@ func TestLossesAreTheCPUs(t *testing.T) {
 // Where the card's memory is full, the operation says so, and afterwards all is as
 // before.
 func TestFullCard(t *testing.T) {
-	if sim.Simulated() && !sim.Again(t, "WICK_SIM_MEMORY=50000000") {
+	if sim.Simulated() && !sim.Again(t, "WICK_SIM_MEMORY=120000000") {
 		return
 	}
 	d, be := device(t)

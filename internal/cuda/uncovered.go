@@ -26,7 +26,7 @@ func (be *Backend) convolveCovered(p pass, x, w, y backend.Array, exact bool, g,
 	if p != inputGrad {
 		be.Strided(cut, x, window)
 	}
-	be.convolve(p, cut, w, y, exact, part)
+	be.convolve(p, cut, w, y, backend.Array{}, exact, part)
 	if p == inputGrad {
 		be.set(address(x), 0, x.Len*x.DType().Size())
 		be.StridedWrite(x, cut, window)

@@ -127,9 +127,9 @@ func (be *Backend) Upload(t backend.DType, src []byte) backend.Buffer {
 		be.Write(backend.Array{Buffer: b, Len: n}, src)
 		return b
 	}
-	if found := u.takeLost(); found != nil {
+	if blocks := u.takeLost(); blocks != nil {
 		check("cuStreamWaitEvent", be.order())
-		u.put(found)
+		u.put(blocks)
 	}
 	b := be.newBuffer(u, t, n)
 	for at := 0; at < len(src); {

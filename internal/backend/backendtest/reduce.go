@@ -15,6 +15,7 @@ func init() {
 		Row{"Reduce", "reduces over the dimensions that are named", testReduce},
 		Row{"Reduce", "NaN wins in maximum and minimum and is true", testReduceNaN},
 		Row{"Reduce", "the number of threads does not matter", testReduceThreads},
+		Row{"Reduce", "the number of dimensions does not matter", testReduceDims},
 		Row{"ReduceIndex", "finds the first of equal extremes", testReduceIndex},
 		Row{"ReduceIndex", "finds the first NaN", testReduceIndexNaN},
 		Row{"Cumsum", "adds up along N from either end", testCumsum},
@@ -218,6 +219,18 @@ func testReduce(t *testing.T, be backend.Backend) {
 			testReduceOne[uint8](t, be, op, g)
 			testReduceOne[bool](t, be, op, g)
 		}
+	}
+}
+
+// testReduceDims has dimensions that are kept and reduced in turn.
+func testReduceDims(t *testing.T, be backend.Backend) {
+	for _, dims := range []int{15, 16, 17, 18} {
+		g := backend.ReduceGeom{Shape: make([]int, dims), Reduce: make([]bool, dims)}
+		for d := range dims {
+			g.Shape[d], g.Reduce[d] = 2, d%2 == 1
+		}
+		testReduceOne[float32](t, be, backend.ReduceSum, g)
+		testReduceOne[int64](t, be, backend.ReduceMax, g)
 	}
 }
 

@@ -13,6 +13,7 @@ func init() {
 	rows = append(rows,
 		Row{"Sort", "sorts along N and keeps the order of equal elements", testSort},
 		Row{"Sort", "NaN is the largest", testSortNaN},
+		Row{"Sort", "long columns keep the order of all numbers", testSortLong},
 		Row{"Nonzero", "writes the positions of what is not 0", testNonzero},
 	)
 }
@@ -80,8 +81,68 @@ func testSortNaN(t *testing.T, be backend.Backend) {
 	}
 }
 
+// testSortLong sorts columns of numbers at the ends of their types' ranges, many
+// of them more than once.
+func testSortLong(t *testing.T, be backend.Backend) {
+	nan, inf := math.NaN(), math.Inf(1)
+	zero := math.Copysign(0, -1)
+	testSortLongOf(t, be, []float64{nan, inf, -inf, 0, zero, math.MaxFloat64, -math.MaxFloat64, math.SmallestNonzeroFloat64, -math.SmallestNonzeroFloat64, 1, math.Nextafter(1, 2), -nan, math.Copysign(nan, -1)})
+	tiny, most := float32(math.SmallestNonzeroFloat32), float32(math.MaxFloat32)
+	testSortLongOf(t, be, []float32{float32(nan), float32(inf), float32(-inf), 0, float32(zero), most, -most, tiny, -tiny, 1, math.Nextafter32(1, 2), float32(math.Copysign(nan, -1))})
+	testSortLongOf(t, be, []int64{math.MaxInt64, math.MinInt64, 0, -1, 1, math.MaxInt64 - 1, math.MinInt64 + 1, 1 << 32, -1 << 32})
+	testSortLongOf(t, be, []uint8{0, 1, 127, 128, 254, 255})
+}
+
+func testSortLongOf[T float32 | float64 | int64 | uint8](t *testing.T, be backend.Backend, of []T) {
+	t.Helper()
+	order := func(a, b T) int {
+		switch {
+		case a < b || a == a && b != b:
+			return -1
+		case a > b || a != a && b == b:
+			return 1
+		}
+		return 0
+	}
+	for _, g := range []backend.DimGeom{{Outer: 1, N: 127, Inner: 1}, {Outer: 2, N: 128, Inner: 1}, {Outer: 1, N: 129, Inner: 3}, {Outer: 2, N: 1025, Inner: 2}, {Outer: 1, N: 9000, Inner: 1}} {
+		x := make([]T, g.Outer*g.N*g.Inner)
+		for i, r := range random(uint64(g.N), len(x)) {
+			x[i] = of[int((r+1)/2*float64(len(of)))]
+		}
+		for _, descending := range []bool{false, true} {
+			want := make([]int64, len(x))
+			alongColumns(g, func(_ int, at []int) {
+				places := make([]int, len(at))
+				for n := range places {
+					places[n] = n
+				}
+				slices.SortStableFunc(places, func(a, b int) int {
+					if descending {
+						a, b = b, a
+					}
+					return order(x[at[a]], x[at[b]])
+				})
+				for n, from := range places {
+					want[at[n]] = int64(from)
+				}
+			})
+			wantValues := make([]T, len(x))
+			alongColumns(g, func(_ int, at []int) {
+				for _, i := range at {
+					wantValues[i] = x[at[want[i]]]
+				}
+			})
+			what := fmt.Sprintf("%v %+v descending %v", dtypeOf[T](), g, descending)
+			values, indices := empty[T](be, len(x)), empty[int64](be, len(x))
+			be.Sort(values, indices, put(be, x), descending, g)
+			wantExact(t, be, what+": indices", indices, want)
+			wantExact(t, be, what+": values", values, wantValues)
+		}
+	}
+}
+
 func testNonzero(t *testing.T, be backend.Backend) {
-	for _, n := range []int{0, 1, 2, 17, 50001} {
+	for _, n := range []int{0, 1, 2, 17, 4096, 50001} {
 		testNonzeroOf(t, be, small[float32](3, n))
 		testNonzeroOf(t, be, small[float64](3, n))
 		testNonzeroOf(t, be, small[int64](3, n))

@@ -4,7 +4,9 @@
 // function.
 //go:build cuda && linux
 
+#define _GNU_SOURCE // for dlinfo
 #include <dlfcn.h>
+#include <link.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -39,7 +41,7 @@ static const struct {
 #undef FUNCTION
 };
 
-HIDDEN const char *JOIN(wick_dl_error_, LIBRARY) = "";
+HIDDEN const char *JOIN(wick_dl_error_, LIBRARY) = "", *JOIN(wick_dl_path_, LIBRARY) = "";
 
 __attribute__((constructor)) static void bind(void) {
 	static const char *const sonames[] = {SONAMES};
@@ -53,6 +55,8 @@ __attribute__((constructor)) static void bind(void) {
 		JOIN(wick_dl_error_, LIBRARY) = error;
 		return;
 	}
+	struct link_map *map;
+	if (!dlinfo(library, RTLD_DI_LINKMAP, &map)) JOIN(wick_dl_path_, LIBRARY) = map->l_name;
 	for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
 		void *p = dlsym(library, functions[i].name);
 		if (p) *functions[i].slot = p;

@@ -7,8 +7,7 @@ enum BinaryOp {
 	B_EQ, B_NE, B_LT, B_LE, B_GT, B_GE, B_AND, B_OR, B_XOR
 };
 
-// rare is the operations that are not plain arithmetic. It is not inlined, since kernels of several types share it and
-// drivers translate all kernels when a program starts.
+// rare is the operations that are not plain arithmetic. It is not inlined, since a kernel needs it for each element of a pack.
 template <class A> __device__ __noinline__ A rare(int op, A a, A b) {
 	switch (op) {
 	case B_POW: return pow(a, b);
@@ -42,7 +41,7 @@ template <class I> struct Whole {
 		if (b + 1 == 0) return rest ? (I)0 : (I)(0 - (U)a); // -1, by which the smallest number cannot be divided
 		return rest ? a % b : a / b;
 	}
-	__device__ static I of(int op, I a, I b) {
+	__device__ __noinline__ static I of(int op, I a, I b) {
 		switch (op) {
 		case B_ADD: return (I)((U)a + (U)b);
 		case B_SUB: return (I)((U)a - (U)b);
@@ -70,85 +69,99 @@ template <class I> struct Whole {
 template <> struct Arithmetic<i64> : Whole<i64> {};
 template <> struct Arithmetic<u8> : Whole<u8> {};
 
-template <class A> __device__ inline bool compare(int op, A a, A b) {
-	switch (op) {
-	case B_EQ: return a == b;
-	case B_LT: return a < b;
-	case B_LE: return a <= b;
-	case B_GT: return a > b;
-	case B_GE: return a >= b;
-	case B_AND: return a != 0 && b != 0;
-	case B_OR: return a != 0 || b != 0;
-	default: return a != b; // of Bool arrays xor is that too
-	}
-}
-
-// SELECT runs a loop by itself for each operation that memory bounds, and one for the rest.
-#define SELECT(op, RUN) \
-	switch (op) { \
-	case B_ADD: RUN(B_ADD); break; \
-	case B_SUB: RUN(B_SUB); break; \
-	case B_MUL: RUN(B_MUL); break; \
-	case B_DIV: RUN(B_DIV); break; \
-	default: RUN((int)op); \
-	}
-#define SAME(op) EACH(i, n) dst[i] = narrow<T>(Arithmetic<A>::of(op, widen(a[i]), widen(b[i])))
-#define VIEWED(op) \
-	EACH(i, n) { \
-		i64 at[2]; \
-		offsets<2>(v, i, at); \
-		dst[i] = narrow<T>(Arithmetic<A>::of(op, widen(a[at[0]]), widen(b[at[1]]))); \
-	}
-#define SCALAR(op) EACH(i, n) dst[i] = narrow<T>(swapped ? Arithmetic<A>::of(op, s, widen(a[i])) : Arithmetic<A>::of(op, widen(a[i]), s))
-
-// scalar converts the number of BinaryScalar to the type of arithmetic.
+// The second operand is an array, or a number where b is null; swapped puts it first. The number has the type of arithmetic.
 template <class A> __device__ inline A scalar(double s) { return (A)s; }
 template <> __device__ inline u8 scalar<u8>(double s) { return (u8)(i64)s; }
+template <class T, class F> __device__ inline void binary_flat(const T *a, const T *b, double number, bool swapped, i64 n, bool whole, F f) {
+	typedef typename As<T>::type A;
+	const A s = scalar<A>(number);
+	each_pack<Packs<T>::count>(n, whole && aligned<Packs<T>::count>(a, b), [&](auto w, i64 i) {
+		auto first = load<decltype(w)::count>(a, i), second = first;
+		if (b) second = load<decltype(w)::count>(b, i);
+		PACK(A, w) x, y;
+		EACH_OF(k, w) {
+			A p = widen(first.v[k]), q = b ? (A)widen(second.v[k]) : s;
+			x.v[k] = swapped ? q : p;
+			y.v[k] = swapped ? p : q;
+		}
+		f(w, i, x, y);
+	});
+}
+template <class T, class F> __device__ inline void binary_viewed(const T *a, const T *b, const View &v, bool whole, i64 n, F f) {
+	typedef typename As<T>::type A;
+	each_pack<Packs<T>::count>(n, whole, [&](auto w, i64 i) {
+		i64 at[2];
+		offsets<2>(v, i, at);
+		auto first = viewed<decltype(w)::count>(a, at[0], v, 0), second = viewed<decltype(w)::count>(b, at[1], v, 1);
+		PACK(A, w) x, y;
+		EACH_OF(k, w) {
+			x.v[k] = widen(first.v[k]);
+			y.v[k] = widen(second.v[k]);
+		}
+		f(w, i, x, y);
+	});
+}
 
-#define BINARY(t, Type) \
-	extern "C" __global__ void binary_##t(Type *dst, const Type *a, const Type *b, i64 op, i64 n) { \
-		typedef Type T; \
-		typedef As<T>::type A; \
-		SELECT(op, SAME) \
-	} \
-	extern "C" __global__ void binary_view_##t(Type *dst, const Type *a, const Type *b, i64 op, View v, i64 n) { \
-		typedef Type T; \
-		typedef As<T>::type A; \
-		SELECT(op, VIEWED) \
-	} \
-	extern "C" __global__ void binary_scalar_##t(Type *dst, const Type *a, double number, i64 swapped, i64 op, i64 n) { \
-		typedef Type T; \
-		typedef As<T>::type A; \
-		A s = scalar<A>(number); \
-		SELECT(op, SCALAR) \
-	} \
-	extern "C" __global__ void compare_##t(b8 *dst, const Type *a, const Type *b, i64 op, i64 n) { \
-		EACH(i, n) dst[i] = narrow<b8>(compare((int)op, widen(a[i]), widen(b[i]))); \
-	} \
-	extern "C" __global__ void compare_view_##t(b8 *dst, const Type *a, const Type *b, i64 op, View v, i64 n) { \
-		EACH(i, n) { \
-			i64 at[2]; \
-			offsets<2>(v, i, at); \
-			dst[i] = narrow<b8>(compare((int)op, widen(a[at[0]]), widen(b[at[1]]))); \
-		} \
-	} \
-	extern "C" __global__ void compare_scalar_##t(b8 *dst, const Type *a, double number, i64 swapped, i64 op, i64 n) { \
-		typedef As<Type>::type A; \
-		A s = scalar<A>(number); \
-		EACH(i, n) dst[i] = narrow<b8>(swapped ? compare((int)op, s, (A)widen(a[i])) : compare((int)op, (A)widen(a[i]), s)); \
+// Each operation that memory bounds has kernels of its own; the others share one, which is told which.
+#define BINARY_BODY(t, T, op) [&](auto w, i64 i, auto &x, auto &y) { \
+		PACK(T, w) r; \
+		EACH_OF(k, w) r.v[k] = narrow<T>(Arithmetic<As<T>::type>::of(op, x.v[k], y.v[k])); \
+		store(dst, i, r); \
 	}
-FOR_ALL(BINARY)
+#define BINARY(name, t, T, op) \
+	extern "C" __global__ void name##_##t(T *dst, const T *a, const T *b, double number, i64 swapped, i64 code, i64 n) { \
+		binary_flat(a, b, number, swapped, n, aligned<Packs<T>::count>(dst), BINARY_BODY(t, T, op)); \
+	} \
+	extern "C" __global__ void name##_view_##t(T *dst, const T *a, const T *b, i64 code, View v, i64 whole, i64 n) { \
+		binary_viewed(a, b, v, whole, n, BINARY_BODY(t, T, op)); \
+	}
+#define BINARY_FLOAT(t, T) BINARY(add, t, T, B_ADD) BINARY(sub, t, T, B_SUB) BINARY(mul, t, T, B_MUL) BINARY(div, t, T, B_DIV) BINARY(binary, t, T, (int)code)
+FOR_FLOATS(BINARY_FLOAT)
+BINARY(binary, i64, i64, (int)code)
+BINARY(binary, u8, u8, (int)code)
+
+// A comparison's code says when it is true: 1 if a < b, 2 if a == b, 4 if a > b, 8 if one of them is NaN. Of Bool arrays all
+// functions are one; bit 2a+b of the code is its value.
+template <class A> __device__ inline bool compare(int code, A a, A b) { return (code & (a < b ? 1 : a == b ? 2 : a > b ? 4 : 8)) != 0; }
+template <class T> struct Compare {
+	template <class A> __device__ static bool of(int code, A a, A b) { return compare(code, a, b); }
+};
+template <> struct Compare<b8> {
+	__device__ static bool of(int code, u8 a, u8 b) { return (code >> ((a ? 2 : 0) + (b ? 1 : 0)) & 1) != 0; }
+};
+#define COMPARE_BODY(T) [&](auto w, i64 i, auto &x, auto &y) { \
+		PACK(b8, w) r; \
+		EACH_OF(k, w) r.v[k] = narrow<b8>(Compare<T>::of((int)code, x.v[k], y.v[k])); \
+		store(dst, i, r); \
+	}
+#define COMPARE(t, T) \
+	extern "C" __global__ void compare_##t(b8 *dst, const T *a, const T *b, double number, i64 swapped, i64 code, i64 n) { \
+		binary_flat(a, b, number, swapped, n, aligned<Packs<T>::count>(dst), COMPARE_BODY(T)); \
+	} \
+	extern "C" __global__ void compare_view_##t(b8 *dst, const T *a, const T *b, i64 code, View v, i64 whole, i64 n) { \
+		binary_viewed(a, b, v, whole, n, COMPARE_BODY(T)); \
+	}
+FOR_ALL(COMPARE)
 
 #define WHERE(bytes, T) \
 	extern "C" __global__ void where_##bytes(T *dst, const u8 *cond, const T *a, const T *b, i64 n) { \
-		EACH(i, n) dst[i] = cond[i] ? a[i] : b[i]; \
+		const int N = Packs<T>::count; \
+		each_pack<N>(n, aligned<N>(dst, cond, a, b), [&](auto w, i64 i) { \
+			auto c = load<decltype(w)::count>(cond, i); \
+			auto x = load<decltype(w)::count>(a, i), y = load<decltype(w)::count>(b, i); \
+			EACH_OF(k, w) x.v[k] = c.v[k] ? x.v[k] : y.v[k]; \
+			store(dst, i, x); \
+		}); \
 	} \
-	extern "C" __global__ void where_view_##bytes(T *dst, const u8 *cond, const T *a, const T *b, View v, i64 n) { \
-		EACH(i, n) { \
+	extern "C" __global__ void where_view_##bytes(T *dst, const u8 *cond, const T *a, const T *b, View v, i64 whole, i64 n) { \
+		each_pack<Packs<T>::count>(n, whole, [&](auto w, i64 i) { \
 			i64 at[3]; \
 			offsets<3>(v, i, at); \
-			dst[i] = cond[at[0]] ? a[at[1]] : b[at[2]]; \
-		} \
+			auto c = viewed<decltype(w)::count>(cond, at[0], v, 0); \
+			auto x = viewed<decltype(w)::count>(a, at[1], v, 1), y = viewed<decltype(w)::count>(b, at[2], v, 2); \
+			EACH_OF(k, w) x.v[k] = c.v[k] ? x.v[k] : y.v[k]; \
+			store(dst, i, x); \
+		}); \
 	}
 WHERE(1, unsigned char)
 WHERE(2, unsigned short)

@@ -1,16 +1,38 @@
-// Steps of optimizers. One launch serves several parameters: row y of the grid has
-// the y-th of them.
+// Steps of optimizers. One launch serves many parameters: a block has some
+// thousand elements of one of them, so that the lengths may be as unequal as they
+// like.
 #include "common.cuh"
 
-// Parameters are what a launch goes through; Go's parameters has the same fields.
-// Lists that an optimizer does without hold null.
-#define MOST 16
+// Parameters are what a launch goes through; Go's parameters has the same fields. With
+// an optimizer's numbers they fill the 4096 bytes that a launch takes. Lists that an optimizer does without hold null. Blocks
+// first[i] to first[i+1]-1 have parameter i.
+#define MOST 72
+#define SHARE 4096 // elements of a block
 struct Parameters {
 	void *lists[5][MOST]; // parameters, gradients, states
 	i64 lengths[MOST];
+	unsigned first[MOST];
+	i64 count;
 };
-#define LIST(T, k) ((T *)all.lists[k][blockIdx.y])
-#define EACH_ELEMENT(k) EACH(k, all.lengths[blockIdx.y])
+
+// each_share runs its function for the elements that are this block's share.
+template <class T, class F> __device__ __forceinline__ void each_share(const Parameters &all, F f) {
+	const int N = Packs<T>::count;
+	int i = 0;
+	for (int end = (int)all.count; end - i > 1;) {
+		int middle = (i + end) / 2;
+		if (all.first[middle] <= blockIdx.x) i = middle;
+		else end = middle;
+	}
+	i64 from = (i64)(blockIdx.x - all.first[i]) * SHARE, to = all.lengths[i];
+	if (to > from + SHARE) to = from + SHARE;
+	T *a = (T *)all.lists[0][i], *b = (T *)all.lists[1][i], *c = (T *)all.lists[2][i], *d = (T *)all.lists[3][i], *e = (T *)all.lists[4][i];
+	i64 packed = aligned<N>(a, b, c, d, e) ? from + (to - from) / N * N : from;
+#pragma unroll 1
+	for (i64 k = from + threadIdx.x * N; k < packed; k += blockDim.x * N) f(Width<N>(), k, a, b, c, d, e);
+#pragma unroll 1
+	for (i64 k = packed + threadIdx.x; k < to; k += blockDim.x) f(Width<1>(), k, a, b, c, d, e);
+}
 
 // lerp goes the part t of the way from a to b, exactly to b where t is 1.
 template <class A> __device__ inline A lerp_of(A a, A b, A t) { return t < (A)0.5 ? a + t * (b - a) : b - (b - a) * (1 - t); }
@@ -27,67 +49,105 @@ template <class T, class A> __device__ inline A gradient_of(A sign, A decay, T g
 	return decay != 0 ? d + decay * w : d;
 }
 
+// STEP writes a kernel. Its body is for a pack of elements from i on of the arrays w, g and of three states, which are null where
+// the optimizer does without; TAKE reads from one, GIVE changes it.
+#define STEP(name, t, T, Numbers, ...) \
+	extern "C" __global__ void name##_##t(Parameters all, Numbers<As<T>::type> p, const Numbers<As<T>::type> *now) { \
+		typedef As<T>::type A; \
+		if (now) p = *now; \
+		each_share<T>(all, [&](auto n, i64 i, T *w, T *g, T *s0, T *s1, T *s2) { \
+			PACK(T, n) x = TAKE(w), d = TAKE(g); \
+			__VA_ARGS__ \
+			GIVE(w, x); \
+		}); \
+	}
+#define TAKE(from) load<decltype(n)::count>(from, i)
+#define GIVE(to, pack) store(to, i, pack)
+
 #define OPTIM(t, T) \
-	extern "C" __global__ void sgd_##t(Parameters all, SGDNumbers<As<T>::type> p, const SGDNumbers<As<T>::type> *now) { \
-		if (now) p = *now; \
-		typedef As<T>::type A; \
-		T *w = LIST(T, 0), *g = LIST(T, 1), *m = LIST(T, 2); \
-		EACH_ELEMENT(k) { \
-			A x = widen(w[k]), d = gradient_of<T, A>(p.sign, p.decay, g[k], x), b = d; \
+	STEP(sgd, t, T, SGDNumbers, { \
+		PACK(T, n) m = d; \
+		if (p.momentum && !p.first) m = TAKE(s0); \
+		EACH_OF(k, n) { \
+			A from = widen(x.v[k]), b = gradient_of<T, A>(p.sign, p.decay, d.v[k], from), step = b; \
 			if (p.momentum) { \
-				if (!p.first) b = p.mu * widen(m[k]) + p.keep * d; \
-				m[k] = narrow<T>(b); \
-				if (p.nesterov) b = d + p.mu * b; \
+				if (!p.first) step = p.mu * widen(m.v[k]) + p.keep * b; \
+				m.v[k] = narrow<T>(step); \
+				if (p.nesterov) step = b + p.mu * step; \
 			} \
-			w[k] = narrow<T>(x - p.lr * b); \
+			x.v[k] = narrow<T>(from - p.lr * step); \
 		} \
-	} \
-	extern "C" __global__ void adam_##t(Parameters all, AdamNumbers<As<T>::type> p, const AdamNumbers<As<T>::type> *now) { \
-		if (now) p = *now; \
-		typedef As<T>::type A; \
-		T *w = LIST(T, 0), *g = LIST(T, 1), *m = LIST(T, 2), *v = LIST(T, 3), *largest = LIST(T, 4); \
-		EACH_ELEMENT(k) { \
-			A x = widen(w[k]), d = gradient_of<T, A>(p.sign, p.decay, g[k], x); \
-			A first = lerp_of<A>(widen(m[k]), d, p.new1), second = widen(v[k]) * p.beta2 + p.new2 * d * d; \
-			m[k] = narrow<T>(first); \
-			v[k] = narrow<T>(second); \
-			if (largest) { \
-				second = larger<A>(second, widen(largest[k])); \
-				largest[k] = narrow<T>(second); \
+		if (p.momentum) GIVE(s0, m); \
+	}) \
+	STEP(adam, t, T, AdamNumbers, { \
+		PACK(T, n) m = TAKE(s0), v = TAKE(s1), most = v; \
+		if (s2) most = TAKE(s2); \
+		EACH_OF(k, n) { \
+			A from = widen(x.v[k]), b = gradient_of<T, A>(p.sign, p.decay, d.v[k], from); \
+			A first = lerp_of<A>(widen(m.v[k]), b, p.new1), second = widen(v.v[k]) * p.beta2 + p.new2 * b * b; \
+			m.v[k] = narrow<T>(first); \
+			v.v[k] = narrow<T>(second); \
+			if (s2) { \
+				second = larger<A>(second, widen(most.v[k])); \
+				most.v[k] = narrow<T>(second); \
 			} \
-			w[k] = narrow<T>(p.shrink * x - p.size * first / ((A)sqrt(second) * p.scale + p.eps)); \
+			x.v[k] = narrow<T>(p.shrink * from - p.size * first / ((A)sqrt(second) * p.scale + p.eps)); \
 		} \
-	} \
-	extern "C" __global__ void rmsprop_##t(Parameters all, RMSpropNumbers<As<T>::type> p, const RMSpropNumbers<As<T>::type> *now) { \
-		if (now) p = *now; \
-		typedef As<T>::type A; \
-		T *w = LIST(T, 0), *g = LIST(T, 1), *s = LIST(T, 2), *c = LIST(T, 3), *m = LIST(T, 4); \
-		EACH_ELEMENT(k) { \
-			A x = widen(w[k]), d = gradient_of<T, A>(p.sign, p.decay, g[k], x); \
-			A size = widen(s[k]) * p.alpha + p.fresh * d * d; \
-			s[k] = narrow<T>(size); \
-			if (c) { \
-				A center = lerp_of<A>(widen(c[k]), d, p.fresh); \
-				c[k] = narrow<T>(center); \
+		GIVE(s0, m); \
+		GIVE(s1, v); \
+		if (s2) GIVE(s2, most); \
+	}) \
+	STEP(rmsprop, t, T, RMSpropNumbers, { \
+		PACK(T, n) s = TAKE(s0), c = s, m = s; \
+		if (s1) c = TAKE(s1); \
+		if (s2) m = TAKE(s2); \
+		EACH_OF(k, n) { \
+			A from = widen(x.v[k]), b = gradient_of<T, A>(p.sign, p.decay, d.v[k], from); \
+			A size = widen(s.v[k]) * p.alpha + p.fresh * b * b; \
+			s.v[k] = narrow<T>(size); \
+			if (s1) { \
+				A center = lerp_of<A>(widen(c.v[k]), b, p.fresh); \
+				c.v[k] = narrow<T>(center); \
 				size -= center * center; \
 			} \
-			d /= (A)sqrt(size) + p.eps; \
-			if (m) { \
-				d += p.mu * widen(m[k]); \
-				m[k] = narrow<T>(d); \
+			b /= (A)sqrt(size) + p.eps; \
+			if (s2) { \
+				b += p.mu * widen(m.v[k]); \
+				m.v[k] = narrow<T>(b); \
 			} \
-			w[k] = narrow<T>(x - p.lr * d); \
+			x.v[k] = narrow<T>(from - p.lr * b); \
 		} \
-	} \
-	extern "C" __global__ void adagrad_##t(Parameters all, AdagradNumbers<As<T>::type> p, const AdagradNumbers<As<T>::type> *now) { \
-		if (now) p = *now; \
-		typedef As<T>::type A; \
-		T *w = LIST(T, 0), *g = LIST(T, 1), *s = LIST(T, 2); \
-		EACH_ELEMENT(k) { \
-			A x = widen(w[k]), d = gradient_of<T, A>(p.sign, p.decay, g[k], x); \
-			A total = widen(s[k]) + d * d; \
-			s[k] = narrow<T>(total); \
-			w[k] = narrow<T>(x - p.lr * d / ((A)sqrt(total) + p.eps)); \
+		GIVE(s0, s); \
+		if (s1) GIVE(s1, c); \
+		if (s2) GIVE(s2, m); \
+	}) \
+	STEP(adagrad, t, T, AdagradNumbers, { \
+		PACK(T, n) s = TAKE(s0); \
+		EACH_OF(k, n) { \
+			A from = widen(x.v[k]), b = gradient_of<T, A>(p.sign, p.decay, d.v[k], from); \
+			A total = widen(s.v[k]) + b * b; \
+			s.v[k] = narrow<T>(total); \
+			x.v[k] = narrow<T>(from - p.lr * b / ((A)sqrt(total) + p.eps)); \
 		} \
-	}
+		GIVE(s0, s); \
+	})
 FOR_FLOATS(OPTIM)
+
+// Gradients are scaled as parameters are changed. What is not finite is no number times 0; all threads that find something write
+// the same.
+#define UNSCALE(t, T) \
+	extern "C" __global__ void unscale_##t(Parameters all, b8 *found, As<T>::type factor) { \
+		typedef As<T>::type A; \
+		bool bad = false; \
+		each_share<T>(all, [&](auto n, i64 i, T *g, T *, T *, T *, T *) { \
+			PACK(T, n) x = TAKE(g); \
+			EACH_OF(k, n) { \
+				A v = widen(x.v[k]); \
+				bad = bad || v * 0 != 0; \
+				x.v[k] = narrow<T>(v * factor); \
+			} \
+			GIVE(g, x); \
+		}); \
+		if (bad) found->v = 1; \
+	}
+FOR_FLOATS(UNSCALE)

@@ -15,8 +15,7 @@ template <class A> __device__ inline A normal_cdf(A x) { return (A)0.5 * erfc(-x
 #define GELU_SCALE 0.79788456080286535588 // √(2/π)
 #define GELU_CUBIC 0.044715
 
-// Not inlined, since kernels of several types share them and drivers translate all kernels when a program starts.
-template <class A> __device__ __noinline__ A unary_of(int op, A x, A p0, A p1) {
+template <class A> __device__ inline A unary_of(int op, A x, A p0, A p1) {
 	switch (op) {
 	case U_NEG: return -x;
 	case U_ABS: return fabs(x);
@@ -61,7 +60,7 @@ template <class A> __device__ __noinline__ A unary_of(int op, A x, A p0, A p1) {
 }
 
 // unary_grad_of is the gradient where dy came back; v is the function's input or its result, as UnaryOp.GradUses says.
-template <class A> __device__ __noinline__ A unary_grad_of(int op, A dy, A v, A p0, A p1) {
+template <class A> __device__ inline A unary_grad_of(int op, A dy, A v, A p0, A p1) {
 	switch (op) {
 	case U_NEG: return -dy;
 	case U_ABS: return dy * sign_of(v);
@@ -107,24 +106,39 @@ template <class A> __device__ __noinline__ A unary_grad_of(int op, A dy, A v, A 
 	}
 }
 
-// ReLU, which networks have most of, has kernels without the other functions' registers.
-#define UNARY(t, T) \
-	extern "C" __global__ void unary_##t(T *dst, const T *x, i64 op, double p0, double p1, i64 n) { \
+// The functions that networks have most of have kernels of their own; the others share one, which is told which. That does not
+// inline them, since it needs them for each element of a pack.
+template <class A> __device__ __noinline__ A any_unary(int op, A x, A p0, A p1) { return unary_of<A>(op, x, p0, p1); }
+template <class A> __device__ __noinline__ A any_unary_grad(int op, A dy, A v, A p0, A p1) { return unary_grad_of<A>(op, dy, v, p0, p1); }
+#define UNARY(name, t, T, FUNCTION, op) \
+	extern "C" __global__ void name##_##t(T *dst, const T *x, i64 code, double p0, double p1, i64 n) { \
 		typedef As<T>::type A; \
-		EACH(i, n) dst[i] = narrow<T>(unary_of<A>((int)op, widen(x[i]), (A)p0, (A)p1)); \
-	} \
-	extern "C" __global__ void unary_grad_##t(T *dx, const T *dy, const T *v, i64 op, double p0, double p1, i64 n) { \
-		typedef As<T>::type A; \
-		EACH(i, n) dx[i] = narrow<T>(unary_grad_of<A>((int)op, widen(dy[i]), v ? (A)widen(v[i]) : (A)0, (A)p0, (A)p1)); \
-	} \
-	extern "C" __global__ void relu_##t(T *dst, const T *x, i64 n) { \
-		typedef As<T>::type A; \
-		EACH(i, n) dst[i] = narrow<T>(larger<A>(widen(x[i]), (A)0)); \
-	} \
-	extern "C" __global__ void relu_grad_##t(T *dx, const T *dy, const T *y, i64 n) { \
-		EACH(i, n) dx[i] = widen(y[i]) != 0 ? dy[i] : narrow<T>(0.0f); \
+		const int N = Packs<T>::count; \
+		each_pack<N>(n, aligned<N>(dst, x), [&](auto w, i64 i) { \
+			auto v = load<decltype(w)::count>(x, i); \
+			EACH_OF(k, w) v.v[k] = narrow<T>(FUNCTION<A>(op, widen(v.v[k]), (A)p0, (A)p1)); \
+			store(dst, i, v); \
+		}); \
 	}
-FOR_FLOATS(UNARY)
+#define UNARY_GRAD(name, t, T, FUNCTION, op) \
+	extern "C" __global__ void name##_##t(T *dx, const T *dy, const T *v, i64 code, double p0, double p1, i64 n) { \
+		typedef As<T>::type A; \
+		const int N = Packs<T>::count; \
+		each_pack<N>(n, aligned<N>(dx, dy, v), [&](auto w, i64 i) { \
+			auto d = load<decltype(w)::count>(dy, i), from = d; \
+			if (v) from = load<decltype(w)::count>(v, i); \
+			EACH_OF(k, w) d.v[k] = narrow<T>(FUNCTION<A>(op, widen(d.v[k]), v ? (A)widen(from.v[k]) : (A)0, (A)p0, (A)p1)); \
+			store(dx, i, d); \
+		}); \
+	}
+#define UNARY_FLOAT(t, T) \
+	UNARY(unary, t, T, any_unary, (int)code) UNARY(relu, t, T, unary_of, U_RELU) UNARY(leaky_relu, t, T, unary_of, U_LEAKY_RELU) UNARY(exp, t, T, unary_of, U_EXP) \
+	UNARY(tanh, t, T, unary_of, U_TANH) UNARY(sigmoid, t, T, unary_of, U_SIGMOID) UNARY(gelu, t, T, unary_of, U_GELU) UNARY(gelu_tanh, t, T, unary_of, U_GELU_TANH) \
+	UNARY(silu, t, T, unary_of, U_SILU) \
+	UNARY_GRAD(unary_grad, t, T, any_unary_grad, (int)code) UNARY_GRAD(relu_grad, t, T, unary_grad_of, U_RELU) UNARY_GRAD(leaky_relu_grad, t, T, unary_grad_of, U_LEAKY_RELU) \
+	UNARY_GRAD(tanh_grad, t, T, unary_grad_of, U_TANH) UNARY_GRAD(sigmoid_grad, t, T, unary_grad_of, U_SIGMOID) UNARY_GRAD(gelu_grad, t, T, unary_grad_of, U_GELU) \
+	UNARY_GRAD(gelu_tanh_grad, t, T, unary_grad_of, U_GELU_TANH) UNARY_GRAD(silu_grad, t, T, unary_grad_of, U_SILU)
+FOR_FLOATS(UNARY_FLOAT)
 
 // Of integers; lo and hi are Clamp's bounds.
 template <class T> __device__ inline T unary_int(int op, T x, T lo, T hi) {
@@ -141,18 +155,28 @@ template <class T> __device__ inline T unary_int(int op, T x, T lo, T hi) {
 }
 #define UNARY_INT(t, T) \
 	extern "C" __global__ void unary_##t(T *dst, const T *x, i64 op, i64 lo, i64 hi, i64 n) { \
-		EACH(i, n) dst[i] = narrow<T>(unary_int<As<T>::type>((int)op, widen(x[i]), (As<T>::type)lo, (As<T>::type)hi)); \
+		const int N = Packs<T>::count; \
+		each_pack<N>(n, aligned<N>(dst, x), [&](auto w, i64 i) { \
+			auto v = load<decltype(w)::count>(x, i); \
+			EACH_OF(k, w) v.v[k] = narrow<T>(unary_int<As<T>::type>((int)op, widen(v.v[k]), (As<T>::type)lo, (As<T>::type)hi)); \
+			store(dst, i, v); \
+		}); \
 	}
 UNARY_INT(i64, i64)
 UNARY_INT(u8, u8)
-UNARY_INT(b8, b8)
 
 #define IS(t, T) \
 	extern "C" __global__ void is_##t(b8 *dst, const T *x, i64 op, i64 n) { \
-		EACH(i, n) { \
-			As<T>::type v = widen(x[i]); \
-			/* v-v is NaN for NaN and ±Inf, 0 for all others */ \
-			dst[i] = narrow<b8>(op == U_IS_NAN ? v != v : op == U_IS_INF ? v == v && v - v != 0 : op == U_IS_FINITE ? v - v == 0 : v == 0); \
-		} \
+		const int N = Packs<T>::count; \
+		each_pack<N>(n, aligned<N>(dst, x), [&](auto w, i64 i) { \
+			auto from = load<decltype(w)::count>(x, i); \
+			PACK(b8, w) r; \
+			EACH_OF(k, w) { \
+				As<T>::type v = widen(from.v[k]); \
+				/* v-v is NaN for NaN and ±Inf, 0 for all others */ \
+				r.v[k] = narrow<b8>(op == U_IS_NAN ? v != v : op == U_IS_INF ? v == v && v - v != 0 : op == U_IS_FINITE ? v - v == 0 : v == 0); \
+			} \
+			store(dst, i, r); \
+		}); \
 	}
 FOR_ALL(IS)

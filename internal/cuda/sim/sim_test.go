@@ -20,8 +20,8 @@ func TestChecks(t *testing.T) {
 		t.Fatal(err)
 	}
 	program := filepath.Join(t.TempDir(), "wrong")
-	args := append([]string{"-std=c++17", "-O1", "-g"}, strings.Fields(os.Getenv("CGO_CPPFLAGS"))...)
-	if err := run("g++", append(args, "testdata/wrong.cc", "-o", program, "-L"+dir, "-l:libcuda.so.1")...); err != nil {
+	args := append(append(compiler(), "-std=c++17", "-O1", "-g"), strings.Fields(os.Getenv("CGO_CPPFLAGS"))...)
+	if err := run(args[0], append(args[1:], "testdata/wrong.cc", "-o", program, "-L"+dir, "-l:libcuda.so.1")...); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ name, want string }{
@@ -47,7 +47,8 @@ func TestChecks(t *testing.T) {
 		{"all destroyed", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			cmd := exec.Command(program, c.name)
+			args := append(strings.Fields(os.Getenv("WICK_EXEC")), program, c.name)
+			cmd := exec.Command(args[0], args[1:]...)
 			cmd.Env = append(slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "LD_LIBRARY_PATH=") }), Env(dir)...)
 			out, err := cmd.CombinedOutput()
 			switch {

@@ -11,6 +11,12 @@ struct Handle {
 	size_t room;
 };
 
+// WICK_SIM_BLAS is the version, as in 120900.
+API cublasGetProperty(int what, int *v) {
+	int version = setting("WICK_SIM_BLAS", 120900);
+	*v = what == 0 ? version / 10000 : what == 1 ? version / 100 % 100 : version % 100;
+	return success;
+}
 API cublasCreate_v2(Handle **h) {
 	*h = new Handle{};
 	return success;

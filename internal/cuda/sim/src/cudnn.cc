@@ -17,13 +17,20 @@
 struct cudnnContext { void *stream; };
 struct cudnnTensorStruct {
 	bool ready;
+	cudnnTensorFormat_t format;
 	cudnnDataType_t type;
 	int size[4];
 };
 struct cudnnFilterStruct {
 	bool ready;
+	cudnnTensorFormat_t format;
 	cudnnDataType_t type;
 	int size[4];
+};
+struct cudnnActivationStruct {
+	bool ready;
+	cudnnActivationMode_t mode;
+	cudnnNanPropagation_t nan;
 };
 struct cudnnConvolutionStruct {
 	bool ready;
@@ -32,6 +39,9 @@ struct cudnnConvolutionStruct {
 	cudnnDataType_t type;
 };
 
+// WICK_SIM_DNN is the version, WICK_SIM_DNN_CUDA the CUDA it was built for.
+extern "C" __attribute__((visibility("default"))) size_t cudnnGetVersion(void) { return (size_t)setting("WICK_SIM_DNN", CUDNN_VERSION); }
+extern "C" __attribute__((visibility("default"))) size_t cudnnGetCudartVersion(void) { return (size_t)setting("WICK_SIM_DNN_CUDA", 12090); }
 API cudnnCreate(cudnnHandle_t *h) {
 	*h = new cudnnContext{nullptr};
 	return CUDNN_STATUS_SUCCESS;
@@ -54,8 +64,8 @@ extern "C" __attribute__((visibility("default"))) const char *cudnnGetErrorStrin
 
 template <class D> static cudnnStatus_t set(D *d, cudnnTensorFormat_t f, cudnnDataType_t t, int n, int c, int h, int w) {
 	NEED(n > 0 && c > 0 && h > 0 && w > 0 && (int64_t)n * c * h * w < 1ll << 31);
-	if (f != CUDNN_TENSOR_NCHW || (t > CUDNN_DATA_HALF && t != CUDNN_DATA_BFLOAT16)) return CUDNN_STATUS_NOT_SUPPORTED;
-	*d = {true, t, {n, c, h, w}};
+	if ((f != CUDNN_TENSOR_NCHW && f != CUDNN_TENSOR_NHWC) || (t > CUDNN_DATA_HALF && t != CUDNN_DATA_BFLOAT16)) return CUDNN_STATUS_NOT_SUPPORTED;
+	*d = {true, f, t, {n, c, h, w}};
 	return CUDNN_STATUS_SUCCESS;
 }
 API cudnnCreateTensorDescriptor(cudnnTensorDescriptor_t *d) {
@@ -67,6 +77,30 @@ API cudnnDestroyTensorDescriptor(cudnnTensorDescriptor_t d) {
 	return CUDNN_STATUS_SUCCESS;
 }
 API cudnnSetTensor4dDescriptor(cudnnTensorDescriptor_t d, cudnnTensorFormat_t f, cudnnDataType_t t, int n, int c, int h, int w) { return set(d, f, t, n, c, h, w); }
+API cudnnGetTensor4dDescriptor(const cudnnTensorDescriptor_t d, cudnnDataType_t *t, int *n, int *c, int *h, int *w, int *sn, int *sc, int *sh, int *sw) {
+	NEED(d->ready);
+	*t = d->type;
+	*n = d->size[0], *c = d->size[1], *h = d->size[2], *w = d->size[3];
+	bool last = d->format == CUDNN_TENSOR_NHWC;
+	*sw = last ? *c : 1;
+	*sh = *sw * *w;
+	*sc = last ? 1 : *h * *w;
+	*sn = *c * *h * *w;
+	return CUDNN_STATUS_SUCCESS;
+}
+API cudnnCreateActivationDescriptor(cudnnActivationDescriptor_t *d) {
+	*d = new cudnnActivationStruct{};
+	return CUDNN_STATUS_SUCCESS;
+}
+API cudnnDestroyActivationDescriptor(cudnnActivationDescriptor_t d) {
+	delete d;
+	return CUDNN_STATUS_SUCCESS;
+}
+API cudnnSetActivationDescriptor(cudnnActivationDescriptor_t d, cudnnActivationMode_t mode, cudnnNanPropagation_t nan, double) {
+	NEED(mode == CUDNN_ACTIVATION_IDENTITY || mode == CUDNN_ACTIVATION_RELU);
+	*d = {true, mode, nan};
+	return CUDNN_STATUS_SUCCESS;
+}
 API cudnnCreateFilterDescriptor(cudnnFilterDescriptor_t *d) {
 	*d = new cudnnFilterStruct{};
 	return CUDNN_STATUS_SUCCESS;
@@ -119,6 +153,8 @@ API cudnnGetConvolution2dForwardOutputDim(cudnnConvolutionDescriptor_t c, cudnnT
 static cudnnStatus_t fits(cudnnTensorDescriptor_t x, cudnnFilterDescriptor_t w, cudnnConvolutionDescriptor_t c, cudnnTensorDescriptor_t y) {
 	NEED(x->ready && w->ready && c->ready && y->ready);
 	NEED(x->type == w->type && x->type == y->type);
+	if (x->format != w->format || x->format != y->format) return CUDNN_STATUS_NOT_SUPPORTED;
+	if (x->format == CUDNN_TENSOR_NHWC && x->type == CUDNN_DATA_DOUBLE) return CUDNN_STATUS_NOT_SUPPORTED;
 	if ((x->type == CUDNN_DATA_DOUBLE) != (c->type == CUDNN_DATA_DOUBLE)) return CUDNN_STATUS_NOT_SUPPORTED;
 	NEED(x->size[0] == y->size[0] && x->size[1] == w->size[1] * c->groups && w->size[0] == y->size[1] && w->size[0] % c->groups == 0);
 	for (int i = 0; i < 2; i++) {
@@ -173,10 +209,18 @@ static bool whole(const void *p, cudnnDataType_t t, const int (&size)[4]) {
 	return (uintptr_t)p % 16 == 0 && wick_sim_inside(p, bytes(typeOf(t)) * (size_t)size[0] * (size_t)size[1] * (size_t)size[2] * (size_t)size[3]);
 }
 
+// place is where an element lies.
+template <class D> static size_t place(const D &d, int n, int c, int h, int w) {
+	const int(&s)[4] = d.size;
+	if (d.format == CUDNN_TENSOR_NHWC) return (((size_t)n * s[2] + h) * s[3] + w) * s[1] + c;
+	return (((size_t)n * s[1] + c) * s[2] + h) * s[3] + w;
+}
+
 // A pass sums products of two of the three arrays into the third.
 enum Pass { forward, input, weight };
 static cudnnStatus_t convolve(cudnnHandle_t h, Pass pass, const void *alpha, const void *beta, cudnnTensorDescriptor_t X, const void *x, cudnnFilterDescriptor_t W, const void *w,
-	cudnnConvolutionDescriptor_t C, cudnnTensorDescriptor_t Y, const void *y, bool deterministic, const void *space, size_t room) {
+	cudnnConvolutionDescriptor_t C, cudnnTensorDescriptor_t Y, const void *y, bool deterministic, const void *space, size_t room,
+	cudnnTensorDescriptor_t B = nullptr, const void *b = nullptr, bool relu = false) {
 	cudnnStatus_t s = fits(X, W, C, Y);
 	if (s) return s;
 	NEED(whole(x, X->type, X->size) && whole(w, W->type, W->size) && whole(y, Y->type, Y->size));
@@ -206,17 +250,26 @@ static cudnnStatus_t convolve(cudnnHandle_t h, Pass pass, const void *alpha, con
 							for (int p = 0; p < ys[2]; p++) {
 								int row = p * C_.stride[0] - C_.pad[0] + r * C_.dilation[0];
 								if (row < 0 || row >= xs[2]) continue;
-								size_t wt = (((size_t)k * perIn + c) * ws[2] + r) * ws[3] + q;
+								size_t wt = place(W_, k, c, r, q);
 								for (int o = 0; o < ys[3]; o++) {
 									int column = o * C_.stride[1] - C_.pad[1] + q * C_.dilation[1];
 									if (column < 0 || column >= xs[3]) continue;
-									size_t xt = (((size_t)i * xs[1] + k / perOut * perIn + c) * xs[2] + row) * xs[3] + column;
-									size_t yt = (((size_t)i * ys[1] + k) * ys[2] + p) * ys[3] + o;
+									size_t xt = place(X_, i, k / perOut * perIn + c, row, column);
+									size_t yt = place(Y_, i, k, p, o);
 									if (pass == forward) sum[yt] += load(t, x, xt) * load(t, w, wt);
 									if (pass == input) sum[xt] += load(t, y, yt) * load(t, w, wt);
 									if (pass == weight) sum[wt] += load(t, y, yt) * load(t, x, xt);
 								}
 							}
+		if (b) // of a forward pass
+			for (int i = 0; i < ys[0]; i++)
+				for (int k = 0; k < ys[1]; k++)
+					for (int p = 0; p < ys[2]; p++)
+						for (int o = 0; o < ys[3]; o++) {
+							double &v = sum[place(Y_, i, k, p, o)];
+							v += load(t, b, (size_t)k);
+							if (relu && v < 0) v = 0;
+						}
 		for (size_t i = 0; i < n; i++) store(t, to, i, al * sum[i] + (be ? be * load(t, to, i) : 0));
 		delete[] sum;
 	};
@@ -226,6 +279,16 @@ static cudnnStatus_t convolve(cudnnHandle_t h, Pass pass, const void *alpha, con
 API cudnnConvolutionForward(cudnnHandle_t h, const void *alpha, cudnnTensorDescriptor_t X, const void *x, cudnnFilterDescriptor_t W, const void *w, cudnnConvolutionDescriptor_t C,
 	cudnnConvolutionFwdAlgo_t a, void *space, size_t room, const void *beta, cudnnTensorDescriptor_t Y, void *y) {
 	return convolve(h, forward, alpha, beta, X, x, W, w, C, Y, y, a != CUDNN_CONVOLUTION_FWD_ALGO_DIRECT, space, room);
+}
+API cudnnConvolutionBiasActivationForward(cudnnHandle_t h, const void *alpha, cudnnTensorDescriptor_t X, const void *x, cudnnFilterDescriptor_t W, const void *w, cudnnConvolutionDescriptor_t C,
+	cudnnConvolutionFwdAlgo_t a, void *space, size_t room, const void *other, cudnnTensorDescriptor_t Z, const void *z, cudnnTensorDescriptor_t B, const void *b, cudnnActivationDescriptor_t activation,
+	cudnnTensorDescriptor_t Y, void *y) {
+	NEED(activation->ready && Z->ready && B->ready && z && number(other, X->type == CUDNN_DATA_DOUBLE) == 0);
+	NEED(B->type == Y->type && B->size[0] == 1 && B->size[1] == Y->size[1] && B->size[2] == 1 && B->size[3] == 1 && whole(b, B->type, B->size));
+	if (activation->mode == CUDNN_ACTIVATION_IDENTITY && a != CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM) return CUDNN_STATUS_NOT_SUPPORTED;
+	if (C->groups > 1) return CUDNN_STATUS_NOT_SUPPORTED; // so that both ways are tried
+	double zero = 0;
+	return convolve(h, forward, alpha, &zero, X, x, W, w, C, Y, y, a != CUDNN_CONVOLUTION_FWD_ALGO_DIRECT, space, room, B, b, activation->mode == CUDNN_ACTIVATION_RELU);
 }
 API cudnnConvolutionBackwardData(cudnnHandle_t h, const void *alpha, cudnnFilterDescriptor_t W, const void *w, cudnnTensorDescriptor_t Y, const void *y, cudnnConvolutionDescriptor_t C,
 	cudnnConvolutionBwdDataAlgo_t a, void *space, size_t room, const void *beta, cudnnTensorDescriptor_t X, void *x) {

@@ -3,11 +3,18 @@
 // taken in float64.
 #pragma once
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 
 extern "C" void wick_sim_put(void *stream, std::function<void()> *run);
 extern "C" bool wick_sim_inside(const void *p, size_t n);
+
+// setting reads a number from the environment.
+inline int setting(const char *name, int otherwise) {
+	const char *s = getenv(name);
+	return s && *s ? atoi(s) : otherwise;
+}
 
 #ifdef __aarch64__
 typedef __fp16 Half; // GCC 12 has no other name for it there
