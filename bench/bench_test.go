@@ -120,7 +120,7 @@ func TestRun(t *testing.T) {
 				others: []program{{"PyTorch", []string{self}}}, run: tt.run, rounds: 3, threads: 1, compile: true, tiny: true, copied: 1 << 16,
 				json: filepath.Join(dir, "r.json"), markdown: filepath.Join(dir, "r.md"),
 			}
-			chosen, err := choose(rows(0), tt.run)
+			chosen, err := choose(rows(0, false), tt.run)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -160,7 +160,7 @@ func TestRun(t *testing.T) {
 // TestRows runs every row on Wick's side, small.
 func TestRows(t *testing.T) {
 	seen := map[string]bool{}
-	for _, r := range rows(10) {
+	for _, r := range rows(10, false) {
 		t.Run(r.name, func(t *testing.T) {
 			if seen[r.name] {
 				t.Error("the name stands twice")
@@ -229,7 +229,7 @@ func TestPyTorch(t *testing.T) {
 	}
 	var table bytes.Buffer
 	o := options{others: []program{{"PyTorch", []string{python, "pytorch.py"}}}, rounds: 1, threads: 2, tiny: true, copied: 1 << 16}
-	if err := run(&table, o, rows(10)); err != nil {
+	if err := run(&table, o, rows(10, false)); err != nil {
 		t.Errorf("%v\n%s", err, &table)
 	}
 }
@@ -239,7 +239,7 @@ func TestPeers(t *testing.T) {
 	if os.Getenv("WICK_PEERS") == "" {
 		t.Skip("WICK_PEERS is not set, which would let this test build bench/peers (180 MB from the module proxy)")
 	}
-	chosen, err := choose(rows(0), "^vgg16/(train|evaluate)/8$")
+	chosen, err := choose(rows(0, false), "^vgg16/(train|evaluate)/8$")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,7 +262,7 @@ func TestSides(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv(standIn, "well")
-	chosen, err := choose(rows(0), "^relu/forward$")
+	chosen, err := choose(rows(0, false), "^relu/forward$")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -290,7 +290,7 @@ func TestWarm(t *testing.T) {
 	t.Setenv(standIn, "well")
 	warmed, made := 0, 0
 	long := row{name: "long", make: func(s size) (*work, error) {
-		w := function("relu", args{}, nil, func(in []*tensor.Tensor) *tensor.Tensor { return in[0].ReLU() }, tensor.Randn(2, 4))
+		w := function(s, "relu", args{}, nil, func(in []*tensor.Tensor) *tensor.Tensor { return in[0].ReLU() }, tensor.Randn(2, 4))
 		step := w.step
 		w.check = func() ([]*tensor.Tensor, error) { return step(true), nil }
 		w.warm = func() { warmed++ }
@@ -425,5 +425,43 @@ func TestPeak(t *testing.T) {
 	}
 	if multiplyAdds(1) > 0 && !(p.GFlops > 1) {
 		t.Errorf("got multiply-adds of %v GFLOP/s, want more than 1", p.GFlops)
+	}
+}
+
+// TestDevice runs the rows of a GPU on the device that WICK_BENCH_DEVICE names,
+// small, against the real PyTorch on the CPU.
+func TestDevice(t *testing.T) {
+	python, name := os.Getenv("WICK_TORCH"), os.Getenv("WICK_BENCH_DEVICE")
+	if python == "" || name == "" {
+		t.Skip("WICK_TORCH does not name an interpreter with torch, torchvision and numpy, or WICK_BENCH_DEVICE no device such as cuda")
+	}
+	d, err := deviceOf(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table bytes.Buffer
+	o := options{others: []program{{"PyTorch", []string{python, "pytorch.py"}}}, rounds: 1, threads: 2, tiny: true, device: d, torchDevice: "cpu"}
+	if err := run(&table, o, rows(10, true)); err != nil {
+		t.Errorf("%v\n%s", err, &table)
+	}
+	for _, want := range []string{"cuda:0 of ", "host/replay ", "vgg16/train/64/captured ", "gemm/bf16-4096 ", "Peak, as PyTorch reaches it"} {
+		if !strings.Contains(table.String(), want) {
+			t.Errorf("got the table\n%s\nwant %q in it", &table, want)
+		}
+	}
+	t.Log(&table)
+}
+
+func TestDeviceOf(t *testing.T) {
+	for _, name := range []string{"", "gpu", "cuda:", "cuda:x", "cuda:-1", "cudax", "mps"} {
+		if d, err := deviceOf(name); err == nil || !strings.Contains(err.Error(), "want cpu, cuda or cuda:N") {
+			t.Errorf("%q: got %v and %v, want an error that says what would fit", name, d, err)
+		}
+	}
+	if d, err := deviceOf("cpu"); err != nil || d != tensor.CPU {
+		t.Errorf("got %v and %v for cpu, want the CPU", d, err)
+	}
+	if _, err := deviceOf("cuda:99"); err == nil || !strings.HasPrefix(err.Error(), "-device cuda:99: tensor: cuda:99: ") {
+		t.Errorf("got %v for cuda:99, want an error that says why there is none", err)
 	}
 }

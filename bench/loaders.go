@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/datasets"
@@ -181,6 +182,12 @@ func tutorial(s size, pictures int) (*work, error) {
 		tensors: state(m), tolerance: 0.01,
 		images: float64(pictures), flops: vggFlops(cfg, pictures, true) + vggFlops(cfg, pictures/5, false),
 	}
+	workers := 1 // as PyTorch's side, which has none
+	if s.gpu() {
+		workers = runtime.NumCPU() // as PyTorch's side
+		w.tolerance = 0.05         // TF32, of which Adam makes much
+		layers.To(m, s.device)
+	}
 	criterion := layers.CrossEntropyLoss{}
 	optimizer := optim.NewAdam(layers.Parameters(m), 0.001)
 	scheduler := sched.NewMultiStepLR(optimizer, []int{75, 150}, 0.5)
@@ -214,8 +221,8 @@ func tutorial(s size, pictures int) (*work, error) {
 		}
 		return loader.Err()
 	}
-	trainLoader := &datasets.DataLoader{Dataset: flipped, BatchSize: batch, Shuffle: true, Seed: 1}
-	testLoader := &datasets.DataLoader{Dataset: test, BatchSize: batch}
+	trainLoader := &datasets.DataLoader{Dataset: flipped, BatchSize: batch, Shuffle: true, Seed: 1, Workers: workers, Device: s.device}
+	testLoader := &datasets.DataLoader{Dataset: test, BatchSize: batch, Workers: workers, Device: s.device}
 	epochs := 0
 	w.step = func(bool) []*tensor.Tensor {
 		epochs++
@@ -238,7 +245,7 @@ func tutorial(s size, pictures int) (*work, error) {
 		}
 	}
 	w.check = func() ([]*tensor.Tensor, error) {
-		losses, err := train(&datasets.DataLoader{Dataset: ordered, BatchSize: batch}, 2)
+		losses, err := train(&datasets.DataLoader{Dataset: ordered, BatchSize: batch, Device: s.device}, 2)
 		return []*tensor.Tensor{tensor.From(losses)}, err
 	}
 	return w, nil

@@ -8,12 +8,14 @@
 //	go run ./bench -python /tmp/torch/bin/python              # all rows but the slowest
 //	go run ./bench -python /tmp/torch/bin/python -run vgg16   # those whose names match, the slowest too
 //	go run ./bench -peers                                     # minutes: the peers are slow
+//	go run -tags cuda ./bench -device cuda                    # on a GPU, -compile with torch.compile's CUDA graphs
 //	go run ./bench -list
 package main
 
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -24,6 +26,7 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,7 +44,9 @@ type options struct {
 	compile         bool
 	json, markdown  string
 	tiny            bool // rows so small that a test runs them
-	copied          int  // bytes that the copy of memory has, by which the peak is measured
+	device          *tensor.Device
+	torchDevice     string
+	copied          int // bytes that the copy of memory has, by which the peak is measured
 }
 
 func main() {
@@ -58,10 +63,21 @@ func main() {
 	flag.BoolVar(&o.compile, "compile", false, "let torch.compile take part (needs a C++ compiler, and minutes)")
 	flag.StringVar(&o.json, "json", "", "write all times to this file")
 	flag.StringVar(&o.markdown, "markdown", "", "write the table to this file, as Markdown")
+	device := flag.String("device", "cpu", "where both sides compute: cpu, cuda or cuda:N; a GPU needs go run -tags cuda (docs/cuda.md)")
+	flag.StringVar(&o.torchDevice, "torch-device", "", "where PyTorch computes, if not on -device")
+	flag.BoolVar(&o.tiny, "tiny", false, "make the rows so small that they say nothing about speed, to see that all runs")
 	list := flag.Bool("list", false, "print the names of the rows and end")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		log.Fatalf("got %q behind the flags, want nothing", flag.Args())
+	}
+	var err error
+	if o.device, err = deviceOf(*device); err != nil {
+		log.Fatal(err)
+	}
+	o.torchDevice = cmp.Or(o.torchDevice, *device)
+	if o.gpu() && *peers {
+		log.Fatal("-peers and -device: the other libraries in Go compute on the CPU, want one of the two")
 	}
 	o.others = []program{{"PyTorch", []string{*python, "bench/pytorch.py"}}}
 	if *peers {
@@ -71,12 +87,12 @@ func main() {
 	if o.rounds < 1 || o.threads < 1 || o.epoch < 0 {
 		log.Fatal("-rounds and -threads take 1 or more, -epoch 0 or more")
 	}
-	chosen, err := choose(rows(o.epoch), o.run)
+	chosen, err := choose(rows(o.epoch, o.gpu()), o.run)
 	if err != nil {
 		log.Fatal(err)
 	}
 	if *list {
-		for _, r := range rows(max(o.epoch, 1)) {
+		for _, r := range rows(max(o.epoch, 1), o.gpu()) {
 			note := ""
 			switch {
 			case r.slow:
@@ -91,6 +107,26 @@ func main() {
 	if err := run(os.Stdout, o, chosen); err != nil {
 		log.Fatal(err)
 	}
+}
+
+// gpu tells whether Wick computes on a GPU.
+func (o options) gpu() bool { return o.device != nil && o.device != tensor.CPU }
+
+// deviceOf returns the device of a name.
+func deviceOf(name string) (*tensor.Device, error) {
+	number, isCUDA := strings.CutPrefix(name, "cuda")
+	if name == "cpu" {
+		return tensor.CPU, nil
+	}
+	n, err := strconv.Atoi(strings.TrimPrefix(cmp.Or(number, ":0"), ":"))
+	if !isCUDA || err != nil || n < 0 {
+		return nil, fmt.Errorf("-device %s: want cpu, cuda or cuda:N", name)
+	}
+	d, err := tensor.CUDA(n)
+	if err != nil {
+		return nil, fmt.Errorf("-device %s: %w", name, err)
+	}
+	return d, nil
 }
 
 // goLibraries are the other deep-learning libraries in Go; dir is peers', a module of its own.
@@ -132,7 +168,7 @@ func run(w io.Writer, o options, chosen []row) error {
 		Threads: o.threads, Rounds: o.rounds, Compile: o.compile,
 	}
 	for _, p := range o.others {
-		other, err := start(dir, p)
+		other, err := start(dir, o.torchDevice, p)
 		if err != nil {
 			return err
 		}
@@ -145,7 +181,17 @@ func run(w io.Writer, o options, chosen []row) error {
 		}
 	}
 
-	peak := newPeakMeter(o.threads, o.copied)
+	var peak *peakMeter
+	if o.gpu() {
+		// What PyTorch's copy and product reach is the measure of both.
+		if r.Peak, err = others[0].peak(o.tiny); err != nil {
+			return err
+		}
+		r.Device = o.device.String()
+		o.device.SetFloat32Precision(tensor.High)
+	} else {
+		peak = newPeakMeter(o.threads, o.copied)
+	}
 	fmt.Fprintf(w, "%s\n\n%s\n", strings.Join(r.head(), "\n"), line(r.columns()))
 	failed := 0
 	for _, row := range chosen {
@@ -154,8 +200,10 @@ func run(w io.Writer, o options, chosen []row) error {
 			if len(others) > 1 {
 				found.Name += ", " + other.name
 			}
-			peak.measure()
-			r.Peak = peak.best
+			if peak != nil {
+				peak.measure()
+				r.Peak = peak.best
+			}
 			if found.Error != "" {
 				failed++
 			}
@@ -215,9 +263,15 @@ func measure(found *result, r row, o options, other *side, dir string) error {
 	}
 	defer os.RemoveAll(dir)
 	tensor.ManualSeed(1)
-	work, err := r.make(size{tiny: o.tiny, dir: dir, data: o.data})
-	if err != nil {
-		return err
+	if o.gpu() {
+		o.device.SetBenchmark(true) // as PyTorch's side, but for rows that say otherwise
+	}
+	var work *work
+	if wrong := tensor.Try(func() { work, err = r.make(size{tiny: o.tiny, dir: dir, data: o.data, device: o.device}) }); err != nil || wrong != nil {
+		return errors.Join(err, wrong)
+	}
+	if work.close != nil {
+		defer work.close()
 	}
 	found.Threads, found.Flops, found.Bytes, found.Images = o.threads, work.flops, work.bytes, work.images
 	if work.threads > 0 {
@@ -226,14 +280,14 @@ func measure(found *result, r row, o options, other *side, dir string) error {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(found.Threads))
 
 	s := work.spec
-	s.Threads, s.Compile = found.Threads, o.compile
+	s.Threads, s.Compile, s.Host = found.Threads, o.compile && (!o.gpu() || s.Args.Captured), work.host > 0
 	if found.Tried, err = other.setup(s, work.tensors); err != nil {
 		return err
 	}
 	// The first steps warm up, and must agree.
-	ours, err := work.results()
-	if err != nil {
-		return err
+	var ours []*tensor.Tensor
+	if wrong := tensor.Try(func() { ours, err = work.results() }); err != nil || wrong != nil {
+		return errors.Join(err, wrong)
 	}
 	var variants []*variant
 	for i, name := range found.Tried {
@@ -258,7 +312,15 @@ func measure(found *result, r row, o options, other *side, dir string) error {
 	if len(variants) == 0 {
 		return fmt.Errorf("no variant of %s takes part", other.name)
 	}
-	return turns(found, work, o, other, variants)
+	if wrong := tensor.Try(func() { err = turns(found, work, o, other, variants) }); err != nil || wrong != nil {
+		return errors.Join(err, wrong)
+	}
+	if work.captured != nil {
+		if err := work.captured(); err != nil {
+			found.Note = "not captured: " + err.Error()
+		}
+	}
+	return nil
 }
 
 // A turn takes as many steps as fill minTurn, since a clock is not exact and the
@@ -269,12 +331,28 @@ const minTurn, maxTurn = 0.02, 0.5
 
 // turns times both sides in turns.
 func turns(found *result, w *work, o options, other *side, variants []*variant) error {
+	wait := func() {} // until the device has done what it was given
+	if o.gpu() {
+		last := tensor.Zeros(1).To(o.device)
+		wait = func() { last.Item() }
+	}
 	ours := func(steps int) float64 {
+		wait()
 		start := time.Now()
 		for range steps {
 			w.step(false)
 		}
+		if w.host > 0 {
+			defer wait()
+			return time.Since(start).Seconds() / float64(steps)
+		}
+		wait()
 		return time.Since(start).Seconds() / float64(steps)
+	}
+	if w.captured != nil {
+		for range 5 { // the first are made as they are, and noted
+			w.step(false)
+		}
 	}
 	runtime.GC() // of what comparing left
 	fastest, warm := 0.0, w.warm != nil
@@ -299,8 +377,11 @@ func turns(found *result, w *work, o options, other *side, variants []*variant) 
 		fastest, slowest = min(fastest, v.warm), max(slowest, v.warm)
 	}
 	steps := int(max(1, min(math.Ceil(minTurn/max(fastest, 1e-9)), maxTurn/max(slowest, 1e-9))))
-	if o.tiny || warm {
+	switch {
+	case o.tiny || warm:
 		steps = 1
+	case w.host > 0:
+		steps = w.host // more would wait for room in the queue
 	}
 	// Variants that are behind by more than chance take no part in the rounds; where
 	// a step is long, only the best does.

@@ -10,6 +10,9 @@ import (
 type machinePeak struct {
 	GFlops float64 `json:"gflops"` // of multiply-adds in registers, all threads; 0 where no such loop was written
 	GBytes float64 `json:"gbytes"` // bytes read and written by a copy of memory, all threads, GB/s
+	// Of a GPU GFlops are those of a large product of float32 matrices with TF32, and
+	// these of bfloat16.
+	Half float64 `json:"gflops_bf16,omitempty"`
 }
 
 // peakMeter measures the peak, each time anew, and remembers the best: other

@@ -5,6 +5,7 @@ standard output, both JSON; side.go has the other end.
     check   a variant                               what it computes, as files
     time    a variant, a number of steps            the seconds that they took
             (or "warm": the row's short form)
+    peak    the size of a product                   what a copy and products reach
 """
 
 import json
@@ -29,13 +30,20 @@ except ImportError:
 
 LAST = torch.channels_last
 COMPILE_SECONDS = 120
+DEVICE = torch.device("cpu")  # serve sets it
+
+
+def wait():
+    """Until the GPU has done what it was given."""
+    if DEVICE.type == "cuda":
+        torch.cuda.synchronize(DEVICE)
 
 
 def read(files):
     tensors = []
     for f in files:
         dtype = {"float32": np.float32, "int64": np.int64}[f["dtype"]]
-        tensors.append(torch.from_numpy(np.fromfile(f["file"], dtype)).reshape(f["shape"]))
+        tensors.append(torch.from_numpy(np.fromfile(f["file"], dtype)).reshape(f["shape"]).to(DEVICE))
     return tensors
 
 
@@ -89,14 +97,16 @@ def load(model, tensors, last):
     return model.to(memory_format=LAST) if last else model
 
 
-def classifier(a, tensors, last, wrap, fused=False):
+def classifier(a, tensors, last, wrap, fused=False, graph=False):
+    """A step of the tutorial. On a GPU it does not wait for the loss."""
     *state, images, labels = tensors
-    model = load(VGG(a["cfg"]), state, last)
+    model = load(VGG(a["cfg"]).to(DEVICE), state, last)
     images = laid(images, last)
     forward, criterion = wrap(model), nn.CrossEntropyLoss()
-    cast = lambda: torch.autocast("cpu", torch.bfloat16, enabled=a["dtype"] == "bfloat16")
+    cast = lambda: torch.autocast(DEVICE.type, torch.bfloat16, enabled=a["dtype"] == "bfloat16", cache_enabled=not graph)
+    look = (lambda loss: loss.item()) if DEVICE.type == "cpu" else (lambda loss: None)
     if a["train"]:
-        optimizer = torch.optim.Adam(model.parameters(), lr=0.001, fused=fused)
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.001, fused=fused, **({"capturable": True} if graph else {}))
 
         def step():
             model.train()
@@ -105,7 +115,7 @@ def classifier(a, tensors, last, wrap, fused=False):
                 loss = criterion(forward(images), labels)
             loss.backward()
             optimizer.step()
-            loss.item()
+            look(loss)
             return [loss]
     else:
         model.eval()
@@ -113,14 +123,37 @@ def classifier(a, tensors, last, wrap, fused=False):
         def step():
             with torch.no_grad(), cast():
                 out = forward(images)
-                criterion(out, labels).item()
+                look(criterion(out, labels))
                 return [out.float()]
-    return step
+    return graphed(step) if graph else step
+
+
+def graphed(step):
+    """A step as a CUDA graph: the first is made as it is, so that it can be checked, the second after it is captured."""
+    made, graph, results = 0, torch.cuda.CUDAGraph(), None
+
+    def replay():
+        nonlocal made, results
+        made += 1
+        if made == 1:
+            return step()
+        if made == 2:
+            side = torch.cuda.Stream()
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):
+                for _ in range(3):
+                    step()
+            torch.cuda.current_stream().wait_stream(side)
+            with torch.cuda.graph(graph):
+                results = step()
+        graph.replay()
+        return results
+    return replay
 
 
 def block(a, tensors, last, wrap):
     *state, x, g = tensors
-    model = load(Block(a["channels"], a["middle"]), state, last)
+    model = load(Block(a["channels"], a["middle"]).to(DEVICE), state, last)
     x, g = laid(x, last).requires_grad_(), laid(g, last)
     forward = wrap(model)
 
@@ -148,6 +181,8 @@ FUNCTIONS = {
 
 
 def function(op, a, tensors, last, wrap, wrt):
+    if a["dtype"]:
+        tensors = [t.to(getattr(torch, a["dtype"])) for t in tensors]
     tensors = [laid(t, last) for t in tensors]
     f = wrap(lambda *t: FUNCTIONS[op](a, *t))
     if not wrt:
@@ -231,18 +266,22 @@ def center(a):
 
 def epoch(a, tensors, last, wrap, fused=False):
     """An epoch of the tutorial's script; warm is ten of its steps, what is checked the losses of two."""
-    model = load(VGG(a["cfg"]), tensors, last)
+    model = load(VGG(a["cfg"]).to(DEVICE), tensors, last)
     forward, criterion = wrap(model), nn.CrossEntropyLoss()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.001, fused=fused)
     scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones=[75, 150], gamma=0.5)
-    laid_out = lambda images: images.contiguous(memory_format=LAST) if last else images
+
+    def moved(loader):
+        for images, labels in loader:
+            images, labels = images.to(DEVICE, non_blocking=True), labels.to(DEVICE, non_blocking=True)
+            yield images.contiguous(memory_format=LAST) if last else images, labels
 
     def train(loader, most):
         model.train()
         correct, losses = 0, []
-        for images, labels in loader:
+        for images, labels in moved(loader):
             optimizer.zero_grad()
-            out = forward(laid_out(images))
+            out = forward(images)
             loss = criterion(out, labels)
             loss.backward()
             optimizer.step()
@@ -256,15 +295,16 @@ def epoch(a, tensors, last, wrap, fused=False):
         model.eval()
         total, correct = 0.0, 0
         with torch.no_grad():
-            for images, labels in loader:
-                out = forward(laid_out(images))
+            for images, labels in moved(loader):
+                out = forward(images)
                 total += criterion(out, labels).item()
                 correct += (out.argmax(1) == labels).sum().item()
 
     def loader(train, transform, shuffle=False):
         data = cifar10(a, transform, train)
         few = torch.utils.data.Subset(data, range(a["pictures"] if train else a["pictures"] // 5))
-        return torch.utils.data.DataLoader(few, a["batch"], shuffle=shuffle)
+        more = {} if DEVICE.type == "cpu" else {"num_workers": min(8, os.cpu_count()), "pin_memory": True, "persistent_workers": True}
+        return torch.utils.data.DataLoader(few, a["batch"], shuffle=shuffle, **more)
     whole, ordered = loader(True, flip(0.5), shuffle=True), loader(True, flip(0.0))
     tested = loader(False, torchvision.transforms.ToTensor())
     epochs = 0
@@ -296,6 +336,15 @@ def variants(row):
     if make is None and op not in FUNCTIONS:
         raise RuntimeError(f"no row is called {op}")
     found = {}
+    if a["captured"] and DEVICE.type == "cuda":
+        for last in (False, True):
+            names = (["channels_last"] if last else ["contiguous"]) + ["CUDA graph"]
+            more = {"fused": True} if a.get("train") else {}
+            found[", ".join(names)] = lambda last=last, more=more: classifier(a, tensors, last, lambda f: f, graph=True, **more)
+        if row["compile"]:
+            wrap = lambda f: torch.compile(f, mode="reduce-overhead")
+            found["channels_last, compiled"] = lambda: classifier(a, tensors, True, wrap, **more)
+        return found
     # An epoch's last batch is smaller, and torch.compile would compile for it while it is timed.
     for compiled in (False, True) if row["compile"] and op != "epoch" else (False,):
         wrap = torch.compile if compiled else (lambda f: f)
@@ -312,8 +361,9 @@ def variants(row):
 
 
 class Variant:
-    def __init__(self, build, compiled):
-        self.build, self.compiled = build, compiled
+    def __init__(self, build, name):
+        self.build, self.compiled = build, "compiled" in name
+        self.optional = self.compiled or "CUDA graph" in name
         self.step = self.look = self.warm = None
 
     def results(self, checks):
@@ -331,46 +381,75 @@ class Variant:
             found = []
             for _ in range(checks):
                 found += [t.detach().clone() for t in self.step()]
+            if self.optional and DEVICE.type == "cuda":
+                for _ in range(3):  # a graph is captured behind the first steps
+                    self.step()
+                wait()
             return found
         finally:
             if self.compiled and hasattr(signal, "SIGALRM"):
                 signal.alarm(0)
 
 
+def peak(n):
+    """What a copy of n·n·16 bytes and products of n×n matrices reach, in GB/s and GFLOP/s: the best of 20."""
+    def best(f):
+        times = []
+        for _ in range(20):
+            wait()
+            start = time.perf_counter()
+            f()
+            wait()
+            times.append(time.perf_counter() - start)
+        return min(times) * 1e9
+    x, y = torch.randn(4 * n * n, device=DEVICE), torch.empty(4 * n * n, device=DEVICE)
+    a, b = x[: n * n].view(n, n), x[n * n : 2 * n * n].view(n, n)
+    ah, bh = a.bfloat16(), b.bfloat16()
+    return {"gbytes": 32 * n * n / best(lambda: y.copy_(x)), "gflops": 2 * n**3 / best(lambda: a @ b), "gflops_bf16": 2 * n**3 / best(lambda: ah @ bh)}
+
+
 def serve(config):
-    current = []
+    current, host = [], False
 
     def answer(c):
-        nonlocal current
+        nonlocal current, host
         if c["do"] == "setup":
-            current = []
+            current, host = [], c["row"]["host"]
             torch.set_num_threads(c["row"]["threads"])
             torch.manual_seed(1)
+            torch.backends.cudnn.benchmark = DEVICE.type == "cuda" and not c["row"]["args"]["heuristic"]
             if c["row"]["compile"]:
                 torch._dynamo.reset()
             made = variants({**c["row"], "args": {**c["row"]["args"], "scratch": config["dir"]}})
-            current = [Variant(build, "compiled" in name) for name, build in made.items()]
+            current = [Variant(build, name) for name, build in made.items()]
             return {"variants": list(made)}
+        if c["do"] == "peak":
+            return {"peak": peak(c["steps"])}
         variant = current[c["variant"]]
         if c["do"] == "check":
             try:
                 found = variant.results(c["checks"])
             except Exception as e:
-                if not variant.compiled:
+                if not variant.optional:
                     raise
                 return {"dropped": (str(e).splitlines() or [type(e).__name__])[0]}
             files = []
             for i, t in enumerate(found):
                 name = os.path.join(config["dir"], f"result{i}")
-                t.detach().contiguous().numpy().tofile(name)
+                if t.is_floating_point():
+                    t = t.float()
+                t.detach().cpu().contiguous().numpy().tofile(name)
                 files.append({"file": name, "shape": list(t.shape), "dtype": str(t.dtype).removeprefix("torch.")})
             return {"tensors": files}
         if c["do"] == "time":
             step = variant.warm if c["warm"] else variant.step
+            wait()
             start = time.perf_counter()
             for _ in range(c["steps"]):
                 step()
-            return {"seconds": time.perf_counter() - start}
+            queued = time.perf_counter() - start
+            wait()
+            return {"seconds": queued if host else time.perf_counter() - start}
         raise RuntimeError(f"no command is called {c['do']}")
 
     for line in sys.stdin:
@@ -386,5 +465,12 @@ out, sys.stdout = sys.stdout, sys.stderr
 versions = {"torch": f"{torch.__version__} ({torch.backends.cpu.get_cpu_capability()})", "numpy": np.__version__, "python": sys.version.split()[0]}
 if torchvision:
     versions["torchvision"] = torchvision.__version__
+config = json.loads(sys.argv[1])
+DEVICE = torch.device(config["device"] or "cpu")
+if DEVICE.type == "cuda":
+    # Wick's side takes TF32 too.
+    torch.set_float32_matmul_precision("high")
+    major, minor = torch.cuda.get_device_capability(DEVICE)
+    versions |= {"GPU": f"{torch.cuda.get_device_name(DEVICE)} (capability {major}.{minor})", "CUDA": torch.version.cuda, "cuDNN": str(torch.backends.cudnn.version())}
 print(json.dumps({"versions": versions}), file=out, flush=True)
-serve(json.loads(sys.argv[1]))
+serve(config)

@@ -20,11 +20,32 @@ type row struct {
 	make func(s size) (*work, error)
 }
 
-// size is how large a row's work is.
+// size is how large a row's work is, and where it is done.
 type size struct {
-	tiny bool   // so small that a test runs it
-	dir  string // for files; the row has it for itself
-	data string // folder of the real CIFAR-10, or empty
+	tiny   bool           // so small that a test runs it
+	dir    string         // for files; the row has it for itself
+	data   string         // folder of the real CIFAR-10, or empty
+	device *tensor.Device // of Wick's side; nil means the CPU
+}
+
+// to moves a tensor to the row's device.
+func (s size) to(x *tensor.Tensor) *tensor.Tensor {
+	if s.device == nil {
+		return x
+	}
+	return x.To(s.device)
+}
+
+// gpu tells whether the row's device is a GPU.
+func (s size) gpu() bool { return s.device != nil && s.device != tensor.CPU }
+
+// more returns a size that is larger where a GPU would otherwise find the tensors in
+// its cache.
+func (s size) more(full, small int) int {
+	if s.gpu() {
+		full *= 4
+	}
+	return s.of(full, small)
 }
 
 // of returns full, or small where the work is to be tiny.
@@ -46,9 +67,15 @@ type work struct {
 	warm func()
 	// check returns what is compared; nil means the results of the first steps.
 	check     func() ([]*tensor.Tensor, error)
-	checks    int     // so many steps are compared; 0 means 1
-	tolerance float64 // of the relative error (L2) of each result; 0 means 1e-5
-	threads   int     // 0 means all
+	checks    int          // so many steps are compared; 0 means 1
+	tolerance float64      // of the relative error (L2) of each result; 0 means 1e-5
+	threads   int          // 0 means all
+	close     func()       // gives back what the step holds; may be nil
+	captured  func() error // tells why the step is not captured; may be nil
+	// host is how many steps are put in a GPU's queue at once where what is timed is
+	// the program's own time for a step, without waiting for the GPU; 0 means that the
+	// steps are timed.
+	host int
 
 	flops, bytes, images float64 // of a step
 }
@@ -65,9 +92,9 @@ func (w *work) results() ([]*tensor.Tensor, error) {
 	return found, nil
 }
 
-// rows returns all rows; epoch is the number of pictures for the row epoch/vgg16,
-// which is there if it is not 0.
-func rows(epoch int) []row {
+// rows returns all rows for the CPU, or for a GPU; epoch is the number of pictures
+// for the row epoch/vgg16, which is there if it is not 0.
+func rows(epoch int, gpu bool) []row {
 	var all []row
 	add := func(name, mean string, slow bool, make func(s size) *work) {
 		all = append(all, row{name, slow, mean, func(s size) (*work, error) { return make(s), nil }})
@@ -76,16 +103,42 @@ func rows(epoch int) []row {
 		for _, train := range []bool{true, false} {
 			name := map[bool]string{true: "train", false: "evaluate"}[train]
 			name = fmt.Sprintf("vgg16/%s/%d", name, batch)
-			add(name, "", batch == 256, func(s size) *work { return vgg(s, batch, train, tensor.Float32) })
-			if batch == 64 {
+			half := strings.Replace(name, "/64", "-bf16/64", 1)
+			add(name, "", batch == 256 && !gpu, func(s size) *work { return vgg(s, batch, train, tensor.Float32, eager) })
+			if gpu {
+				add(name+"/captured", "", false, func(s size) *work { return vgg(s, batch, train, tensor.Float32, captured) })
+			}
+			if batch == 64 && gpu && train {
+				add(name+"/heuristic", "", false, func(s size) *work {
+					s.device.SetBenchmark(false)
+					w := vgg(s, batch, train, tensor.Float32, eager)
+					w.spec.Args.Heuristic = true
+					return w
+				})
+			}
+			if batch == 64 && !gpu {
 				add(name+oneThread, "", false, func(s size) *work {
-					w := vgg(s, batch, train, tensor.Float32)
+					w := vgg(s, batch, train, tensor.Float32, eager)
 					w.threads = 1
 					return w
 				})
-				add(strings.Replace(name, "/64", "-bf16/64", 1), "", false, func(s size) *work { return vgg(s, batch, train, tensor.BFloat16) })
+			}
+			if batch == 64 {
+				add(half, "", false, func(s size) *work { return vgg(s, batch, train, tensor.BFloat16, eager) })
+			}
+			if batch == 64 && gpu {
+				add(half+"/captured", "", false, func(s size) *work { return vgg(s, batch, train, tensor.BFloat16, captured) })
 			}
 		}
+	}
+	if gpu {
+		add("host/add", "", false, func(s size) *work {
+			w := function(s, "add", args{}, nil, plus, tensor.Randn(16), tensor.Randn(16))
+			w.host = 200
+			return w
+		})
+		add("host/step", "", false, func(s size) *work { return vgg(s, 64, true, tensor.Float32, eager).queued() })
+		add("host/replay", "", false, func(s size) *work { return vgg(s, 64, true, tensor.Float32, captured).queued() })
 	}
 	add("block/basic", "", false, func(s size) *work { return residual(s, 64, 0) })
 	add("block/bottleneck", "", false, func(s size) *work { return residual(s, 256, 64) })
@@ -122,20 +175,27 @@ func rows(epoch int) []row {
 	for _, g := range []struct {
 		name           string
 		batch, m, n, k int
-	}{{"1024", 1, 1024, 1024, 1024}, {"256", 1, 256, 256, 256}, {"4096x512x512", 1, 4096, 512, 512}, {"batched64x128", 64, 128, 128, 128}} {
+		dtype          string
+	}{
+		{"4096", 1, 4096, 4096, 4096, ""}, {"bf16-4096", 1, 4096, 4096, 4096, "bfloat16"},
+		{"1024", 1, 1024, 1024, 1024, ""}, {"256", 1, 256, 256, 256, ""}, {"4096x512x512", 1, 4096, 512, 512, ""}, {"batched64x128", 64, 128, 128, 128, ""},
+	} {
+		if !gpu && (g.m == g.n && g.m == 4096) {
+			continue // a GPU's size
+		}
 		add("gemm/"+g.name, "gemm", false, func(s size) *work {
 			b, m, n, k := s.of(g.batch, min(g.batch, 2)), s.of(g.m, 8), s.of(g.n, 8), s.of(g.k, 8)
 			x, y := tensor.Randn(b, m, k), tensor.Randn(b, k, n)
 			if g.batch == 1 {
 				x, y = x.Reshape(m, k), y.Reshape(k, n)
 			}
-			w := function("matmul", args{}, nil, func(in []*tensor.Tensor) *tensor.Tensor { return in[0].MatMul(in[1]) }, x, y)
+			w := function(s, "matmul", args{DType: g.dtype}, nil, func(in []*tensor.Tensor) *tensor.Tensor { return in[0].MatMul(in[1]) }, x, y)
 			w.flops = 2 * float64(b*m*n*k)
 			return w
 		})
 	}
 	// Elementwise operations and the like: pictures as behind the second convolution of VGG16.
-	pictures := func(s size) *tensor.Tensor { return tensor.Randn(s.of(64, 2), s.of(64, 4), s.of(32, 4), s.of(32, 4)) }
+	pictures := func(s size) *tensor.Tensor { return tensor.Randn(s.more(64, 2), s.of(64, 4), s.of(32, 4), s.of(32, 4)) }
 	// Forward and backward pass; passes says how often each reads or writes as much as the input holds.
 	both := func(name string, passes [2]float64, make func(s size, wrt func(inputs ...int) []int) *work) {
 		for i, direction := range []string{"/forward", "/backward"} {
@@ -150,7 +210,7 @@ func rows(epoch int) []row {
 	}
 	both("linear", [2]float64{}, func(s size, wrt func(...int) []int) *work {
 		n, in, out := s.of(256, 4), s.of(1024, 8), s.of(1024, 8)
-		w := function("linear", args{}, wrt(0, 1, 2), func(in []*tensor.Tensor) *tensor.Tensor { return tensor.Linear(in[0], in[1], in[2]) },
+		w := function(s, "linear", args{}, wrt(0, 1, 2), func(in []*tensor.Tensor) *tensor.Tensor { return tensor.Linear(in[0], in[1], in[2]) },
 			tensor.Randn(n, in), tensor.Randn(out, in), tensor.Randn(out))
 		w.flops = 2 * float64(n*in*out) * float64(1+len(wrt(0)))
 		return w
@@ -158,12 +218,12 @@ func rows(epoch int) []row {
 	both("batchnorm", [2]float64{2, 3}, func(s size, wrt func(...int) []int) *work {
 		x := pictures(s)
 		c := x.Size(1)
-		return function("batch_norm", args{}, wrt(0, 1, 2), func(in []*tensor.Tensor) *tensor.Tensor {
+		return function(s, "batch_norm", args{}, wrt(0, 1, 2), func(in []*tensor.Tensor) *tensor.Tensor {
 			return tensor.BatchNorm2d(in[0], in[3], in[4], in[1], in[2], tensor.BatchNormOpts{Training: true})
 		}, x, tensor.Randn(c), tensor.Randn(c), tensor.Zeros(c), tensor.Ones(c)).pictures()
 	})
 	both("relu", [2]float64{2, 3}, func(s size, wrt func(...int) []int) *work {
-		return function("relu", args{}, wrt(0), func(in []*tensor.Tensor) *tensor.Tensor { return in[0].ReLU() }, pictures(s)).pictures()
+		return function(s, "relu", args{}, wrt(0), func(in []*tensor.Tensor) *tensor.Tensor { return in[0].ReLU() }, pictures(s)).pictures()
 	})
 	for _, p := range []struct {
 		name string
@@ -171,27 +231,27 @@ func rows(epoch int) []row {
 	}{{"maxpool2x2", args{Kernel: 2, Stride: 2}}, {"maxpool3x3", args{Kernel: 3, Stride: 2, Padding: 1}}} {
 		both(p.name, [2]float64{1.25, 2.25}, func(s size, wrt func(...int) []int) *work {
 			opts := tensor.PoolOpts{Kernel: p.args.Kernel, Stride: p.args.Stride, Padding: p.args.Padding}
-			return function("max_pool2d", p.args, wrt(0), func(in []*tensor.Tensor) *tensor.Tensor { return tensor.MaxPool2d(in[0], opts) }, pictures(s)).pictures()
+			return function(s, "max_pool2d", p.args, wrt(0), func(in []*tensor.Tensor) *tensor.Tensor { return tensor.MaxPool2d(in[0], opts) }, pictures(s)).pictures()
 		})
 	}
 	both("softmax", [2]float64{2, 3}, func(s size, wrt func(...int) []int) *work {
-		return function("softmax", args{}, wrt(0), func(in []*tensor.Tensor) *tensor.Tensor { return in[0].Softmax(1) }, tensor.Randn(s.of(4096, 4), s.of(1000, 10)))
+		return function(s, "softmax", args{}, wrt(0), func(in []*tensor.Tensor) *tensor.Tensor { return in[0].Softmax(1) }, tensor.Randn(s.more(4096, 4), s.of(1000, 10)))
 	})
 	both("crossentropy", [2]float64{1, 2}, func(s size, wrt func(...int) []int) *work {
-		n, c := s.of(4096, 4), s.of(1000, 10)
-		return function("cross_entropy", args{}, wrt(0), func(in []*tensor.Tensor) *tensor.Tensor {
+		n, c := s.more(4096, 4), s.of(1000, 10)
+		return function(s, "cross_entropy", args{}, wrt(0), func(in []*tensor.Tensor) *tensor.Tensor {
 			return tensor.CrossEntropy(in[0], in[1], tensor.CrossEntropyOpts{})
 		}, tensor.Randn(n, c), tensor.RandInt(0, int64(c), n))
 	})
 	add("add/same", "", false, func(s size) *work {
 		x := pictures(s)
-		w := function("add", args{}, nil, plus, x, tensor.RandnLike(x)).pictures()
+		w := function(s, "add", args{}, nil, plus, x, tensor.RandnLike(x)).pictures()
 		w.bytes = 12 * float64(x.Len())
 		return w
 	})
 	add("add/channels", "", false, func(s size) *work {
 		x := pictures(s)
-		w := function("add", args{}, nil, plus, x, tensor.Randn(x.Size(1), 1, 1)).pictures()
+		w := function(s, "add", args{}, nil, plus, x, tensor.Randn(x.Size(1), 1, 1)).pictures()
 		w.bytes = 8 * float64(x.Len())
 		return w
 	})
@@ -201,14 +261,16 @@ func rows(epoch int) []row {
 	}{{"all", nil}, {"channels", []int{0, 2, 3}}, {"rows", []int{3}}} {
 		add("sum/"+r.name, "", false, func(s size) *work {
 			x := pictures(s).AddScalar(1) // so that the sum is not small beside what is added
-			w := function("sum", args{Dims: r.dims}, nil, func(in []*tensor.Tensor) *tensor.Tensor { return in[0].Sum(r.dims...) }, x).pictures()
+			w := function(s, "sum", args{Dims: r.dims}, nil, func(in []*tensor.Tensor) *tensor.Tensor { return in[0].Sum(r.dims...) }, x).pictures()
 			w.bytes = 4 * float64(x.Len())
 			return w
 		})
 	}
 	add("adam/vgg16", "", false, adam)
 
-	all = append(all, row{"loader/cifar10", false, "", cifar10}, row{"loader/folder", false, "", folder})
+	if !gpu {
+		all = append(all, row{"loader/cifar10", false, "", cifar10}, row{"loader/folder", false, "", folder})
+	}
 	if epoch > 0 {
 		all = append(all, row{"epoch/vgg16", false, "", func(s size) (*work, error) { return tutorial(s, epoch) }})
 	}
@@ -219,8 +281,25 @@ func plus(in []*tensor.Tensor) *tensor.Tensor { return in[0].Add(in[1]) }
 
 // function is the work of one operation on some inputs: the forward pass, or the
 // backward pass for the gradients of the inputs that wrt names.
-func function(op string, a args, wrt []int, f func(in []*tensor.Tensor) *tensor.Tensor, inputs ...*tensor.Tensor) *work {
-	w := &work{spec: spec{Op: op, Args: a, Wrt: wrt}, tensors: inputs}
+func function(s size, op string, a args, wrt []int, f func(in []*tensor.Tensor) *tensor.Tensor, inputs ...*tensor.Tensor) *work {
+	w := &work{spec: spec{Op: op, Args: a, Wrt: wrt}, tensors: slices.Clone(inputs)}
+	if s.gpu() {
+		// TF32 factors where there are products, and sums in another order.
+		w.tolerance = 1e-4
+		switch {
+		case a.DType != "":
+			w.tolerance = 1e-2
+		case op == "conv2d" || op == "matmul" || op == "linear":
+			w.tolerance = 2e-3
+		}
+	}
+	inputs = slices.Clone(inputs)
+	for i, x := range inputs {
+		if a.DType == tensor.BFloat16.String() {
+			x = x.ToDType(tensor.BFloat16)
+		}
+		inputs[i] = s.to(x)
+	}
 	if len(wrt) == 0 {
 		in := make([]*tensor.Tensor, len(inputs))
 		for i, x := range inputs {
@@ -229,7 +308,7 @@ func function(op string, a args, wrt []int, f func(in []*tensor.Tensor) *tensor.
 		w.step = func(results bool) (found []*tensor.Tensor) {
 			y := f(in)
 			if results {
-				found = []*tensor.Tensor{y.Clone()}
+				found = []*tensor.Tensor{y.ToDType(tensor.Float32).Clone()}
 			}
 			y.Release()
 			return found
@@ -244,10 +323,10 @@ func function(op string, a args, wrt []int, f func(in []*tensor.Tensor) *tensor.
 	}
 	y := f(in)
 	g := tensor.RandnLike(y.Detach())
-	w.tensors = append(slices.Clone(inputs), g)
+	w.tensors = append(w.tensors, g)
 	w.step = func(results bool) (found []*tensor.Tensor) {
 		keep = results
-		y.Backward(tensor.BackwardOpts{Gradient: g, RetainGraph: true})
+		scoped(g, func() { y.Backward(tensor.BackwardOpts{Gradient: g, RetainGraph: true}) })
 		if results {
 			for _, grad := range grads {
 				found = append(found, grad())
@@ -297,7 +376,7 @@ func conv(s size, c convolution, wrt []int) *work {
 	}
 	a := c.args
 	opts := tensor.ConvOpts{Stride: a.Stride, Padding: a.Padding, Groups: a.Groups}
-	w := function("conv2d", a, wrt, func(in []*tensor.Tensor) *tensor.Tensor { return tensor.Conv2d(in[0], in[1], nil, opts) },
+	w := function(s, "conv2d", a, wrt, func(in []*tensor.Tensor) *tensor.Tensor { return tensor.Conv2d(in[0], in[1], nil, opts) },
 		tensor.Randn(c.batch, c.in, c.side, c.side), tensor.Randn(c.out, c.in/a.Groups, c.kernel, c.kernel)).pictures()
 	side := (c.side+2*a.Padding-c.kernel)/a.Stride + 1
 	w.flops = 2 * float64(c.batch*c.out*side*side) * float64(c.in/a.Groups*c.kernel*c.kernel) * float64(max(len(wrt), 1))
@@ -325,15 +404,57 @@ func state(m layers.Module) []*tensor.Tensor {
 	return found
 }
 
+// How a step is made.
+const (
+	eager    = false // operation by operation
+	captured = true  // as a CUDA graph
+)
+
+// queued has the program's own time taken, for a few steps that it puts in the GPU's
+// queue.
+func (w *work) queued() *work {
+	w.host, w.images, w.flops = 4, 0, 0
+	return w
+}
+
 // vgg is a training step of the tutorial, or the evaluation of a batch, in float32
-// or with autocast to another type.
-func vgg(s size, batch int, train bool, dtype tensor.DType) *work {
+// or with autocast to another type, eager or captured. On a GPU it does not wait for
+// the loss.
+func vgg(s size, batch int, train bool, dtype tensor.DType, capture bool) *work {
 	batch = s.of(batch, min(batch, 2))
 	cfg, m := vgg16(s)
 	images, labels := tensor.Rand(batch, 3, 32, 32), tensor.RandInt(0, 10, batch)
 	criterion := layers.CrossEntropyLoss{}
-	w := &work{spec: spec{Op: "classifier", Args: args{Cfg: cfg, Train: train}, Layouts: true}, images: float64(batch)}
+	w := &work{spec: spec{Op: "classifier", Args: args{Cfg: cfg, Train: train, Captured: capture}, Layouts: true}, images: float64(batch)}
 	w.tensors = append(state(m), images, labels)
+	if s.device != nil {
+		layers.To(m, s.device)
+	}
+	images, labels = s.to(images), s.to(labels)
+	// made makes a step by f, which returns the loss or the outputs.
+	made := func(f func(x, y *tensor.Tensor) *tensor.Tensor, wait bool) {
+		once := f
+		if capture {
+			c := tensor.Capture(s.device, f)
+			w.close, w.captured = c.Close, c.Err
+			once = c.Run
+		}
+		w.step = func(results bool) (found []*tensor.Tensor) {
+			scoped(images, func() {
+				out := once(images, labels)
+				switch {
+				case wait && train:
+					out.Item()
+				case wait:
+					criterion.Forward(out, labels).Item()
+				}
+				if results {
+					found = []*tensor.Tensor{out.ToDType(tensor.Float32).Detach().To(tensor.CPU).Clone().Keep()}
+				}
+			})
+			return found
+		}
+	}
 	forward := m.Forward
 	if dtype != tensor.Float32 {
 		w.spec.Args.DType = dtype.String()
@@ -345,41 +466,36 @@ func vgg(s size, batch int, train bool, dtype tensor.DType) *work {
 		if dtype == tensor.BFloat16 {
 			w.tolerance = 0.01 // PyTorch's own outputs are off by 0.002 to 0.003 of those in float32
 		}
-		w.flops = vggFlops(cfg, batch, false)
-		w.step = func(results bool) (found []*tensor.Tensor) {
-			scoped(images, func() {
-				out := forward(images.NoGrad())
-				criterion.Forward(out, labels).Item()
-				if results {
-					found = []*tensor.Tensor{out.ToDType(tensor.Float32).Clone().Keep()}
-				}
-			})
-			return found
+		if s.gpu() {
+			w.tolerance = 0.02 // TF32, or bfloat16 in another order
 		}
+		w.flops = vggFlops(cfg, batch, false)
+		made(func(x, y *tensor.Tensor) *tensor.Tensor {
+			out := forward(x.NoGrad())
+			if s.gpu() {
+				criterion.Forward(out, y)
+			}
+			return out
+		}, !s.gpu())
 		return w
 	}
 	// The first losses must agree; further on Adam makes much of the last bits.
 	w.checks, w.tolerance = 2, 0.01
-	if batch == 1 && !s.tiny || dtype != tensor.Float32 {
+	if batch == 1 && !s.tiny || dtype != tensor.Float32 || s.gpu() {
 		// With one picture BatchNorm has four values a channel to normalize at the end of the net, and gradients that
-		// are small; in bfloat16 the gradients' last bits are far apart.
+		// are small; in bfloat16, and with TF32, the gradients' last bits are far apart.
 		w.checks = 1
 	}
 	w.flops = vggFlops(cfg, batch, true)
 	optimizer := optim.NewAdam(layers.Parameters(m), 0.001)
-	w.step = func(results bool) (found []*tensor.Tensor) {
-		scoped(images, func() {
-			layers.Train(m)
-			optimizer.ZeroGrad()
-			loss := criterion.Forward(forward(images), labels)
-			loss.Backward()
-			optimizer.Step()
-			if l := loss.Item(); results {
-				found = []*tensor.Tensor{tensor.From([]float32{float32(l)})}
-			}
-		})
-		return found
-	}
+	made(func(x, y *tensor.Tensor) *tensor.Tensor {
+		layers.Train(m)
+		optimizer.ZeroGrad()
+		loss := criterion.Forward(forward(x), y)
+		loss.Backward()
+		optimizer.Step()
+		return loss
+	}, !s.gpu())
 	return w
 }
 
@@ -453,10 +569,16 @@ func residual(s size, channels, middle int) *work {
 	w := &work{
 		spec:    spec{Op: "block", Args: args{Channels: channels, Middle: middle}, Layouts: true},
 		tensors: append(state(m), x, g), images: float64(batch),
-		// A result that rounding moves across 0 changes what ReLU lets through, and a few in a million do.
+		// A result that rounding moves across 0 changes what ReLU lets through, and a few in a million do; with TF32 a
+		// few in ten thousand.
 		tolerance: 2e-3,
 		flops:     6 * float64(batch*side*side*weights),
 	}
+	if s.gpu() {
+		w.tolerance = 0.05
+		layers.To(m, s.device)
+	}
+	x, g = s.to(x), s.to(g)
 	w.step = func(results bool) (found []*tensor.Tensor) {
 		scoped(x, func() {
 			layers.ZeroGrad(m)
@@ -487,6 +609,9 @@ func adam(s size) *work {
 	for _, p := range params {
 		p.SetGrad(tensor.RandnLike(p.Detach()))
 		w.tensors = append(w.tensors, p.Grad().Clone())
+	}
+	if s.device != nil {
+		layers.To(m, s.device)
 	}
 	optimizer := optim.NewAdam(params, 0.001)
 	w.step = func(results bool) (found []*tensor.Tensor) {

@@ -43,6 +43,7 @@ type spec struct {
 	Layouts bool   `json:"layouts"`       // channels_last takes part too
 	Compile bool   `json:"compile"`       // torch.compile takes part too
 	Threads int    `json:"threads"`
+	Host    bool   `json:"host"` // only the program's own time counts
 	Tensors []file `json:"tensors"`
 }
 
@@ -57,12 +58,15 @@ type args struct {
 	Middle   int        `json:"middle"`
 	Cfg      models.Cfg `json:"cfg"`
 	Train    bool       `json:"train"`
-	DType    string     `json:"dtype"` // bfloat16: autocast to it; empty: float32
-	Batch    int        `json:"batch"`
-	Pictures int        `json:"pictures"` // so many of each part of the data set
-	Dir      string     `json:"dir"`
-	Resize   int        `json:"resize"`
-	Crop     int        `json:"crop"`
+	DType    string     `json:"dtype"` // bfloat16: autocast to it, or of an operation its tensors' type; empty: float32
+	// A GPU's rows: the step as a CUDA graph, and algorithms that are not measured.
+	Captured  bool   `json:"captured"`
+	Heuristic bool   `json:"heuristic"`
+	Batch     int    `json:"batch"`
+	Pictures  int    `json:"pictures"` // so many of each part of the data set
+	Dir       string `json:"dir"`
+	Resize    int    `json:"resize"`
+	Crop      int    `json:"crop"`
 }
 
 // file is a tensor as raw numbers in a file.
@@ -91,13 +95,14 @@ type answer struct {
 	Dropped  string            `json:"dropped"` // why a compiled variant takes no part
 	Tensors  []file            `json:"tensors"`
 	Seconds  float64           `json:"seconds"`
+	Peak     *machinePeak      `json:"peak"`
 }
 
 const needs = "bench runs in the repository's root; -python names an interpreter with torch and numpy"
 
-// start runs a program, which keeps tensors in dir.
-func start(dir string, p program) (*side, error) {
-	config, err := json.Marshal(map[string]string{"dir": dir})
+// start runs a program, which keeps tensors in dir and computes on a device.
+func start(dir, device string, p program) (*side, error) {
+	config, err := json.Marshal(map[string]string{"dir": dir, "device": device})
 	if err != nil {
 		return nil, err
 	}
@@ -204,6 +209,23 @@ func (s *side) check(variant, checks int) (results []*tensor.Tensor, dropped str
 func (s *side) time(variant, steps int, warm bool) (float64, error) {
 	a, err := s.do(command{Do: "time", Variant: variant, Steps: steps, Warm: warm})
 	return a.Seconds / float64(steps), err
+}
+
+// peak measures what the other side reaches on its device with a large copy and
+// large products; small ones say only that it can.
+func (s *side) peak(small bool) (machinePeak, error) {
+	c := command{Do: "peak", Steps: 8192}
+	if small {
+		c.Steps = 64
+	}
+	a, err := s.do(c)
+	if err == nil && a.Peak == nil {
+		err = fmt.Errorf("%s's side has no peak", s.name)
+	}
+	if err != nil {
+		return machinePeak{}, err
+	}
+	return *a.Peak, nil
 }
 
 func (s *side) stop() {

@@ -19,7 +19,8 @@ import (
 type report struct {
 	Date     time.Time         `json:"date"`
 	Machine  string            `json:"machine"`
-	Load     string            `json:"load,omitempty"` // the system's load averages when the run began
+	Device   string            `json:"device,omitempty"` // a GPU
+	Load     string            `json:"load,omitempty"`   // the system's load averages when the run began
 	Go       string            `json:"go"`
 	Versions map[string]string `json:"versions"`
 	Against  []string          `json:"against"`         // what Wick is compared with
@@ -41,7 +42,8 @@ type result struct {
 	Variant  string    `json:"variant"`         // the best
 	Tried    []string  `json:"tried,omitempty"`
 	Dropped  []string  `json:"dropped,omitempty"` // compiled variants that took no part, and why
-	RelError float64   `json:"relative_error"`    // of Wick's results against the other side's, the largest of all tensors
+	Note     string    `json:"note,omitempty"`
+	RelError float64   `json:"relative_error"` // of Wick's results against the other side's, the largest of all tensors
 	Threads  int       `json:"threads"`
 
 	Flops  float64 `json:"flops,omitempty"` // of a step
@@ -87,6 +89,9 @@ func three(v float64) string {
 // ofPeak is the part of the machine's peak that Wick reaches.
 func (r result) ofPeak(p machinePeak, threads int) string {
 	t := median(r.Wick)
+	if strings.Contains(r.Name, "bf16") && p.Half > 0 {
+		p.GFlops = p.Half
+	}
 	switch {
 	case r.Threads != threads: // the peak is that of all threads
 	case r.Flops > 0 && p.GFlops > 0:
@@ -177,8 +182,12 @@ func (r *report) head() []string {
 	for _, name := range slices.Sorted(maps.Keys(r.Versions)) {
 		versions = append(versions, name+" "+r.Versions[name])
 	}
+	where := r.Machine
+	if r.Device != "" {
+		where = r.Device + " of " + where
+	}
 	lines := []string{
-		r.Machine,
+		where,
 		fmt.Sprintf("%s; %s; %d threads each; medians of %d turns; %s",
 			r.Go, strings.Join(versions, ", "), r.Threads, r.Rounds, r.Date.Format("2006-01-02 15:04 MST")),
 	}
@@ -191,6 +200,9 @@ func (r *report) head() []string {
 // foot explains the table.
 func (r *report) foot() []string {
 	ratio := r.columns()[3]
+	if r.Device != "" {
+		return append(r.gpuFoot(ratio), r.notes()...)
+	}
 	precision := "All is in float32."
 	if slices.ContainsFunc(r.Rows, func(row result) bool { return strings.Contains(row.Name, "-bf16/") }) {
 		precision = "All is in float32 but rows with bf16 in their name, where both sides compute in bfloat16 what gains by it (autocast)."
@@ -204,6 +216,24 @@ func (r *report) foot() []string {
 	}
 	peak += ". The part of it is that of operations where a row has some to count, as the plain algorithm does them, so that Winograd's may exceed 100 %; otherwise that of bytes, each tensor read and written once, so that what stays in the caches may. It is the peak of all threads, so that rows on one have no part of it."
 	lines = append(append(lines, peak), r.scaling()...)
+	return append(lines, r.notes()...)
+}
+
+// gpuFoot explains the table of a GPU.
+func (r *report) gpuFoot(ratio string) []string {
+	return []string{
+		ratio + " is PyTorch's time over Wick's: above 1, Wick is faster. Both wait for the GPU only at the end of a turn of many steps, not for each loss. Products of float32 numbers take TF32 on both sides; in rows with bf16 in their name both compute in bfloat16 what gains by it (autocast). Both measure the algorithms of convolutions and take the fastest (cudnn.benchmark), but for rows that end in heuristic. Rows that end in captured are whole steps as CUDA graphs: Wick's by Capture, PyTorch's by torch.cuda.graph and torch.compile. Rows of host are the program's own time for a step, without waiting for the GPU: an addition of two small tensors, a training step, one that is replayed.",
+		fmt.Sprintf("Peak, as PyTorch reaches it: a copy in memory moves %.0f GB/s (read and written), a product of large matrices makes %.0f GFLOP/s with TF32 and %.0f in bfloat16. The part of it is that of operations where a row has some to count, as the plain algorithm does them; otherwise that of bytes, each tensor read and written once. Tensors of rows that count bytes are four times as large as on the CPU, so that the GPU's cache does not hold them.", r.Peak.GBytes, r.Peak.GFlops, r.Peak.Half),
+	}
+}
+
+// notes are what is to be said of the other side, and of rows.
+func (r *report) notes() (lines []string) {
+	for _, row := range r.Rows {
+		if row.Note != "" {
+			lines = append(lines, row.Name+": "+row.Note)
+		}
+	}
 	lines = append(lines, r.Notes...)
 	if !slices.Contains(r.Against, "PyTorch") {
 		return lines

@@ -5,11 +5,15 @@ package datasets
 import (
 	"errors"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/wick-ml/wick/datasets/transforms"
 	"github.com/wick-ml/wick/internal/cuda/sim"
+	"github.com/wick-ml/wick/layers"
+	"github.com/wick-ml/wick/optim"
 	"github.com/wick-ml/wick/tensor"
 )
 
@@ -82,5 +86,52 @@ func TestLoaderOnFullGPU(t *testing.T) {
 	}
 	if l.Err() != nil || n != 2000 {
 		t.Errorf("got %d examples and %v, want all 2000", n, l.Err())
+	}
+}
+
+// A captured step takes the loader's batches, which workers send while it is
+// captured and the loop finishes in between.
+func TestLoaderFeedsCapturedStep(t *testing.T) {
+	gpu, err := tensor.CUDA(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := Slice(NewShapes(ShapesOpts{Transform: transforms.Compose(transforms.RandomCrop(32, 4), transforms.RandomHorizontalFlip(0.5), transforms.ToTensor())}), 0, 40)
+	train := func(capture bool) (losses []float64) {
+		tensor.ManualSeed(1)
+		model := layers.NewSequential(layers.Flatten{}, layers.NewLinear(3*32*32, 10))
+		layers.To(model, gpu)
+		o := optim.NewSGD(layers.Parameters(model), 0.01)
+		step := func(x, y *tensor.Tensor) *tensor.Tensor {
+			o.ZeroGrad()
+			loss := layers.CrossEntropyLoss{}.Forward(model.Forward(x), y)
+			loss.Backward()
+			o.Step()
+			return loss
+		}
+		if capture {
+			c := tensor.Capture(gpu, step)
+			defer c.Close()
+			defer func() {
+				if c.Err() != nil {
+					t.Error(c.Err())
+				}
+			}()
+			step = c.Run
+		}
+		l := &DataLoader{Dataset: set, BatchSize: 8, Shuffle: true, Seed: 3, Workers: 2, Device: gpu}
+		for range 3 {
+			for x, y := range l.All() {
+				losses = append(losses, step(x, y).Item())
+			}
+			if l.Err() != nil {
+				t.Fatal(l.Err())
+			}
+		}
+		return losses
+	}
+	want, got := train(false), train(true)
+	if len(want) != 15 || !(want[14] < want[0]) || !slices.Equal(got, want) {
+		t.Errorf("captured, the losses are\n%v, want\n%v", got, want)
 	}
 }

@@ -192,6 +192,10 @@ func TestCUDATwoDevicesTrain(t *testing.T) {
 	if first == second || second.String() != "cuda:1" {
 		t.Fatalf("got the devices %s and %s, want cuda:0 and cuda:1", first, second)
 	}
+	for _, d := range []*tensor.Device{first, second} {
+		d.SetDeterministic(true)
+		defer d.SetDeterministic(false)
+	}
 	var losses [2][]float64
 	var wg sync.WaitGroup
 	for i, d := range []*tensor.Device{first, second} {

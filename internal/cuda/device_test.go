@@ -57,8 +57,7 @@ func TestPoolReuses(t *testing.T) {
 // TestNothingLeaks asks the driver what is left when all buffers have been given back.
 func TestNothingLeaks(t *testing.T) {
 	be := open(t)
-	before := used(be)
-	for n := range 50 {
+	work := func(n int) {
 		a, b := be.NewBuffer(backend.Float32, n), be.NewBuffer(backend.Float64, n)
 		x, y := backend.Array{Buffer: a, Len: n}, backend.Array{Buffer: b, Len: n}
 		be.Fill(x, 1)
@@ -67,12 +66,24 @@ func TestNothingLeaks(t *testing.T) {
 		be.Free(a)
 		be.Free(b)
 	}
+	pages := int64(0) // what a driver hands out at once, in which small blocks lie
+	if !sim.Simulated() {
+		pages = 4 << 20
+		work(50) // loads the kernels
+		be.wait()
+		be.pool.Empty()
+	}
+	before := used(be)
+	for n := range 50 {
+		work(n)
+	}
 	s := be.MemoryStats()
-	if got := used(be) - before; s.Live != 0 || got != s.Cached {
+	if got := used(be) - before; s.Live != 0 || got < s.Cached-pages || got > s.Cached+pages {
 		t.Errorf("got %d bytes of the device and %+v, want nothing live and what is cached", got, s)
 	}
+	be.wait()
 	be.pool.Empty()
-	if got := used(be) - before; got != 0 {
+	if got := used(be) - before; got > pages {
 		t.Errorf("%d bytes of the device are left of an empty pool", got)
 	}
 }
@@ -291,14 +302,16 @@ func refused(t *testing.T, index int, want string) {
 	}
 }
 
-// TestLargeViews runs the conformance suite as if the numbers of views had fewer
-// bits, so that methods cut what they do in parts.
+// TestLargeViews runs what has views as if their numbers had fewer bits, so that it
+// is cut in parts.
 func TestLargeViews(t *testing.T) {
-	if testing.Short() {
-		t.Skip("the whole suite runs once more; not with -short")
-	}
 	most := mostElements
-	mostElements = 11
+	mostElements = 50
 	defer func() { mostElements = most }()
-	backendtest.Run(t, open(t), 1e-3)
+	be := open(t)
+	for _, r := range backendtest.Rows(1e-3) {
+		if slices.Contains([]string{"Binary", "Where", "Strided", "StridedWrite", "Reduce"}, r.Method) && !strings.Contains(r.Contract, "threads") {
+			t.Run(r.Method+"/"+r.Contract, func(t *testing.T) { r.Test(t, be) })
+		}
+	}
 }

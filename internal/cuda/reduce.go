@@ -11,12 +11,11 @@ import (
 const (
 	wantThreads = 1 << 15 // a reduction to fewer results has several pieces for each
 	leastPiece  = 16      // elements that are worth a piece
-	mergeGroup  = 64      // pieces that are put together at once
 )
 
 var (
 	reduce      = typed("reduce_", allTypes)
-	merge       = typed("merge_", []backend.DType{backend.Float64, backend.Int64})
+	reduceSum   = typed("reduce_sum_", allTypes)
 	reduceIndex = typed("reduce_index_", allTypes)
 	cumsum      = typed("cumsum_", allTypes)
 )
@@ -27,83 +26,128 @@ func piecesOf(results, count int) int {
 	return max(1, min(count/leastPiece, wantThreads/max(1, results)))
 }
 
+// reduction is how a kernel reduces (struct Geometry in kernels/reduce.cu).
+type reduction struct {
+	kept, reduced                                            view
+	count, results, pieces, share, lanes, rows, whole, dtype int64
+}
+
+// divide says how many threads share a result of count elements, and in how many
+// pieces. It depends on the geometry alone. Where the reduced elements are not
+// neighbours, the results are, and each thread has its own.
+func (g *reduction) divide(neighbours bool, pack int64) {
+	const block, blocks = 256, 1024
+	g.lanes, g.pieces = 1, 1
+	switch {
+	case !neighbours:
+		g.pieces = int64(piecesOf(int(g.results), int(g.count)))
+	case g.count >= block*pack*4 || g.count >= block*2 && g.results < blocks:
+		g.lanes = block
+		g.pieces = max(1, min(g.count/(block*pack*2), blocks/g.results))
+	default:
+		for g.lanes < 32 && g.lanes*pack < g.count {
+			g.lanes *= 2
+		}
+	}
+	g.share = (g.count + g.pieces - 1) / g.pieces
+	g.share = (g.share + pack - 1) / pack * pack
+}
+
 // Reduce reduces x over the dimensions that g names.
 func (be *Backend) Reduce(dst, x backend.Array, op backend.ReduceOp, g backend.ReduceGeom) {
 	if dst.Len == 0 {
 		return
 	}
+	var t temporaries
+	defer be.release(&t)
+	lie, nearest := contiguous(g.Shape), len(g.Shape)
+	var from pointer
+	// Images, as a convolution's result is of them, may lie channels last.
+	if l := written(x); l != (layout{}) && len(g.Shape) > 2 && len(g.Shape) <= mostDims && x.Len <= mostElements && g.Shape[0] == l.n && g.Shape[1] == l.c && count(g.Shape[2:]) == l.inner {
+		from = be.readAs(&t, x, l)
+		for d := 2; d < len(g.Shape); d++ {
+			lie[d] *= l.c
+		}
+		lie[1], nearest = 1, 2
+	} else {
+		from = reading(x)
+	}
 	// Neighbouring dimensions that are both kept or both reduced are one.
 	var shape, strides [2][]int
-	run := false
-	for d, stride := range contiguous(g.Shape) {
+	neighbours, rows := false, nearest == len(g.Shape)
+	for d, stride := range lie {
 		k := 0
 		if g.Reduce[d] {
 			k = 1
 		}
 		shape[k], strides[k] = append(shape[k], g.Shape[d]), append(strides[k], stride)
-		if g.Shape[d] != 1 {
-			run = g.Reduce[d]
+		if g.Shape[d] != 1 && d < nearest {
+			rows = rows && (g.Reduce[d] || !neighbours) // no dimension is kept behind one that is reduced
+			neighbours = g.Reduce[d]
 		}
 	}
-	kept, ok := newView(shape[0], strides[0])
-	reduced, ok2 := newView(shape[1], strides[1])
-	results, elements := dst.Len, count(shape[1])
-	if !ok || !ok2 { // too many dimensions: put what is reduced behind what is kept
+	r := reduction{count: int64(count(shape[1])), results: int64(dst.Len)}
+	if rows {
+		be.reduceRows(dst, x, op, r.results, r.count)
+		return
+	}
+	var ok, ok2 bool
+	r.kept, ok = newView(shape[0], strides[0])
+	r.reduced, ok2 = newView(shape[1], strides[1])
+	if !ok || !ok2 || x.Len > mostElements { // too many dimensions: put what is reduced behind what is kept
 		var t temporaries
 		defer be.release(&t)
 		matrix := be.temporary(&t, x.DType(), x.Len)
 		be.Strided(matrix, x, backend.StridedGeom{Shape: slices.Concat(shape[0], shape[1]), Strides: slices.Concat(strides[0], strides[1])})
-		be.Reduce(dst, matrix, op, backend.ReduceGeom{Shape: []int{results, elements}, Reduce: []bool{false, true}})
+		be.reduceRows(dst, matrix, op, r.results, r.count)
 		return
 	}
-	pieces := piecesOf(results, elements)
-	gathered := backend.Int64
-	if x.DType().IsFloat() {
-		gathered = backend.Float64
+	pack := packs(x.DType().Size())
+	r.divide(neighbours, pack)
+	if neighbours {
+		r.whole = flag(r.reduced.whole(0, pack, from, x.DType().Size()) && r.kept.multiple(0, pack))
 	}
-	be.scratch(8*results*pieces, func(acc pointer) {
-		var p params
-		param(&p, acc)
-		param(&p, address(x))
-		param(&p, int64(op))
-		param(&p, kept)
-		param(&p, reduced)
-		param(&p, int64(elements))
-		param(&p, int64(pieces))
-		param(&p, int64(results))
-		param(&p, flag(run))
-		be.each(reduce[x.DType()], results*pieces, &p)
-		be.merge(acc, gathered, op, pieces, results, func(acc pointer) { be.finish(dst, acc, gathered) })
-	})
+	be.reduce(dst, from, x.DType(), op, &r)
 }
 
-// merge puts pieces together until there is one for each result, and lends them to f.
-func (be *Backend) merge(acc pointer, t backend.DType, op backend.ReduceOp, pieces, results int, f func(acc pointer)) {
-	if pieces == 1 {
-		f(acc)
-		return
-	}
-	left := (pieces + mergeGroup - 1) / mergeGroup
-	be.scratch(8*results*left, func(to pointer) {
-		var p params
-		param(&p, to)
-		param(&p, acc)
-		param(&p, int64(op))
-		param(&p, int64(pieces))
-		param(&p, int64(mergeGroup))
-		param(&p, int64(results))
-		be.each(merge[t], results*left, &p)
-		be.merge(to, t, op, left, results, f)
-	})
+// reduceRows reduces each row of rows×n elements.
+func (be *Backend) reduceRows(dst, x backend.Array, op backend.ReduceOp, rows, n int64) {
+	r := reduction{count: n, results: rows, rows: 1}
+	r.divide(true, packs(x.DType().Size()))
+	be.reduce(dst, reading(x), x.DType(), op, &r)
 }
 
-// finish converts what was gathered to the results' type.
-func (be *Backend) finish(dst backend.Array, acc pointer, t backend.DType) {
-	if dst.DType() == t {
-		be.copy(address(dst), acc, 8*dst.Len)
-		return
+// reduce launches a reduction of elements of type dtype, and another one where there
+// are several pieces.
+func (be *Backend) reduce(dst backend.Array, from pointer, dtype backend.DType, op backend.ReduceOp, r *reduction) {
+	var t temporaries
+	defer be.release(&t)
+	out := dst
+	if r.pieces > 1 {
+		gathered := backend.Int64
+		if dtype.IsFloat() {
+			gathered = backend.Float64
+		}
+		out = be.temporary(&t, gathered, int(r.results*r.pieces))
 	}
-	be.convert(address(dst), acc, dst.DType(), t, dst.Len)
+	r.dtype = int64(out.DType())
+	var p params
+	param(&p, address(out))
+	param(&p, from)
+	param(&p, int64(op))
+	param(&p, *r)
+	blocks := (int(r.results*r.pieces*r.lanes) + threads - 1) / threads
+	kernel := reduce[dtype]
+	if op == backend.ReduceSum || op == backend.ReduceSumSquares {
+		kernel = reduceSum[dtype]
+	}
+	be.launch(be.function(kernel), [3]int{min(blocks, blocksPerUnit*be.units), 1, 1}, threads, 0, &p)
+	if r.pieces > 1 {
+		if op == backend.ReduceSumSquares {
+			op = backend.ReduceSum
+		}
+		be.reduceRows(dst, out, op, r.results, r.pieces)
+	}
 }
 
 // ReduceIndex finds the maximum (or minimum) along N and its first position.
@@ -117,7 +161,7 @@ func (be *Backend) ReduceIndex(values, indices, x backend.Array, min bool, g bac
 		param(&p, to)
 		param(&p, among)
 		param(&p, values)
-		param(&p, address(x))
+		param(&p, reading(x))
 		param(&p, flag(min))
 		param(&p, int64(g.N))
 		param(&p, int64(g.Inner))

@@ -98,12 +98,21 @@ func (v *view) whole(k int, n int64, at pointer, size int) bool {
 	if v.strides[k][0] == 0 {
 		return true
 	}
-	for _, s := range v.strides[k][1:v.dims] {
+	inner := v.strides[k][0]
+	v.strides[k][0] = 0
+	together := v.multiple(k, n)
+	v.strides[k][0] = inner
+	return together && at%pointer(min(16, int(n)*size)) == 0
+}
+
+// multiple reports whether all strides of array k are multiples of n.
+func (v *view) multiple(k int, n int64) bool {
+	for _, s := range v.strides[k][:v.dims] {
 		if s%n != 0 {
 			return false
 		}
 	}
-	return at%pointer(min(16, int(n)*size)) == 0
+	return true
 }
 
 // contiguous returns the row-major strides of a shape.

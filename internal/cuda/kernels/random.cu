@@ -61,14 +61,15 @@ enum RandomKind { D_UNIFORM, D_NORMAL, D_BERNOULLI, D_INTEGERS };
 			unsigned long long counter = offset + (unsigned long long)block; \
 			philox(w, counter, 0, seed); \
 			if (kind == D_INTEGERS || (kind != D_BERNOULLI && !single)) philox(w2, counter, 1, seed); \
-			for (int i = 0; i < 4 && 4 * block + i < length; i++) { \
+			Pack<T, 4> r; \
+			_Pragma("unroll") for (int i = 0; i < 4; i++) { /* unrolled, so that w and w2 are registers */ \
 				double v; \
 				if (kind == D_UNIFORM) { \
 					v = a + (b - a) * (single ? (double)(w[i] >> 8) * 5.9604644775390625e-8 : unit(w[i], w2[i])); \
 					if (single) v = (double)(float)v; \
 					v = smaller(v, below); \
 				} else if (kind == D_NORMAL) { \
-					int k = i & ~1; \
+					const int k = i & ~1; \
 					v = a + b * normal(unit(w[k], w2[k]), unit(w[k + 1], w2[k + 1]), i & 1); \
 				} else if (kind == D_BERNOULLI) { \
 					v = (double)w[i] * 2.3283064365386962891e-10 < a ? b : 0; \
@@ -76,8 +77,10 @@ enum RandomKind { D_UNIFORM, D_NORMAL, D_BERNOULLI, D_INTEGERS };
 					i64 first = (i64)a; \
 					v = (double)(first + (i64)__umul64hi((unsigned long long)w[i] << 32 | w2[i], (unsigned long long)((i64)b - first))); \
 				} \
-				dst[4 * block + i] = Drawn<T>::from(v); \
+				r.v[i] = Drawn<T>::from(v); \
 			} \
+			if (4 * block + 4 <= length && aligned<4>(dst)) store(dst, 4 * block, r); \
+			else for (int i = 0; i < 4; i++) if (4 * block + i < length) dst[4 * block + i] = r.v[i]; \
 		} \
 	}
 FOR_ALL(RANDOM)

@@ -1,6 +1,6 @@
 // Reductions. Elements are gathered in 8 bytes, double for floats and 64 bits for
-// integers, in several pieces for each result where there are few results; the
-// pieces are put together in a fixed order.
+// integers, in several pieces for each result where there are few results; another
+// launch puts the pieces together. The order is the same always.
 #include "common.cuh"
 
 // The operations, numbered as backend.ReduceOp.
@@ -38,7 +38,6 @@ template <class T> __device__ inline typename Gathered<T>::type reduce_start(int
 template <class A> __device__ inline A reduce_add(int op, A acc, A v) {
 	switch (op) {
 	case R_SUM: return acc + v;
-	case R_SUM_SQUARES: return acc + v * v;
 	case R_PROD: return acc * v;
 	case R_MAX: return larger(acc, v);
 	case R_MIN: return smaller(acc, v);
@@ -47,39 +46,123 @@ template <class A> __device__ inline A reduce_add(int op, A acc, A v) {
 	}
 }
 
-// Element j of result r lies where reduced says of j and kept of r. Piece p of it takes the elements p, p+pieces, …; it is
-// acc[p·results + r]. Neighbouring threads take neighbouring pieces where the run is reduced, neighbouring results otherwise.
+// lanes_reduce puts together what lanes threads have, a power of 2 up to 32, or 256, which is a block.
+template <class A> __device__ inline A lanes_reduce(int op, A a, int lanes) {
+	__shared__ A parts[8];
+	for (int d = lanes < 32 ? lanes / 2 : 16; d; d /= 2) a = reduce_add<A>(op, a, __shfl_xor_sync(0xffffffffu, a, d));
+	if (lanes == 256) {
+		if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = a;
+		__syncthreads();
+		a = parts[0];
+		for (int k = 1; k < 8; k++) a = reduce_add<A>(op, a, parts[k]);
+		__syncthreads();
+	}
+	return a;
+}
+
+// Place finds element j of what is reduced: j itself in rows, otherwise where the view says.
+struct RowPlace {
+	__device__ i64 operator()(i64 j) const { return j; }
+};
+struct ViewPlace {
+	const View &v;
+	__device__ i64 operator()(i64 j) const {
+		i64 at = 0;
+		unsigned x = (unsigned)j;
+#pragma unroll 1
+		for (unsigned d = 0; d < v.dims; d++) {
+			unsigned q = (x + __umulhi(x, v.factor[d])) >> v.shift[d];
+			at += (x - q * v.shape[d]) * v.strides[0][d];
+			x = q;
+		}
+		return at;
+	}
+};
+
+// gather reduces a lane's share of the elements j with from ≤ j < to, several at once.
+template <class T, class Place, class Add> __device__ __forceinline__ void gather(const T *x, i64 from, i64 to, int lane, int lanes, bool whole, Place place, Add add) {
+	const int N = Packs<T>::count;
+	i64 packed = whole ? from + (to - from) / N * N : from, j = from + lane * N, step = lanes * N;
+#pragma unroll 1
+	for (; j + step < packed; j += 2 * step) {
+		auto p = load<N>(x, place(j)), q = load<N>(x, place(j + step));
+#pragma unroll
+		for (int k = 0; k < N; k++) add(p.v[k]);
+#pragma unroll
+		for (int k = 0; k < N; k++) add(q.v[k]);
+	}
+	if (j < packed) {
+		auto p = load<N>(x, place(j));
+#pragma unroll
+		for (int k = 0; k < N; k++) add(p.v[k]);
+	}
+	j = packed + lane;
+	step = lanes;
+#pragma unroll 1
+	for (; j + 3 * step < to; j += 4 * step) {
+		T a = x[place(j)], b = x[place(j + step)], c = x[place(j + 2 * step)], d = x[place(j + 3 * step)];
+		add(a);
+		add(b);
+		add(c);
+		add(d);
+	}
+#pragma unroll 1
+	for (; j < to; j += step) add(x[place(j)]);
+}
+
+// The types of results, numbered as backend.DType.
+enum DType { T_F32, T_F64, T_I64, T_U8, T_B8, T_BF16, T_F16 };
+template <class A> __device__ inline void store_as(void *to, i64 i, A a, i64 type) {
+	switch (type) {
+	case T_F32: ((float *)to)[i] = narrow<float>(a); break;
+	case T_F64: ((double *)to)[i] = narrow<double>(a); break;
+	case T_I64: ((i64 *)to)[i] = narrow<i64>(a); break;
+	case T_U8: ((u8 *)to)[i] = (u8)(i64)a; break;
+	case T_B8: ((b8 *)to)[i] = narrow<b8>(a); break;
+	case T_BF16: ((bf16 *)to)[i] = narrow<bf16>(a); break;
+	default: ((f16 *)to)[i] = narrow<f16>(a);
+	}
+}
+
+// Geometry is how a reduction goes; Go's reduction has the same fields. Element j of result r lies where kept says of r and
+// reduced of j, or of rows, which lie one behind the other, at r·count + j. Piece p of a result is the elements from p·share on;
+// out[r·pieces + p] is what comes of it. Neighbouring groups of lanes take neighbouring results.
+struct Geometry {
+	View kept, reduced;
+	i64 count, results, pieces, share, lanes, rows, whole, type;
+};
+template <class T, class Add> __device__ __forceinline__ void reduce(void *out, const T *x, int op, const Geometry &g, Add add) {
+	typedef typename Gathered<T>::type A;
+	int lanes = (int)g.lanes, lane = (int)threadIdx.x & (lanes - 1);
+	i64 mine = (blockIdx.x * (i64)blockDim.x + threadIdx.x) / (unsigned)lanes, step = (i64)gridDim.x * (blockDim.x / (unsigned)lanes), n = g.results * g.pieces;
+	for (i64 first = 0; first < n; first += step) { // as often for all threads, since they wait for each other
+		i64 i = first + mine, p = quotient(i, g.results), r = i - p * g.results;
+		A a = reduce_start<T>(op);
+		if (i < n) {
+			i64 begin = p * g.share, end = begin + g.share < g.count ? begin + g.share : g.count;
+			auto take = [&](T v) { a = add(a, (A)widen(v)); };
+			if (g.rows) {
+				const T *from = x + r * g.count;
+				gather(from, begin, end, lane, lanes, aligned<Packs<T>::count>(from), RowPlace(), take);
+			} else {
+				gather(x + ViewPlace{g.kept}(r), begin, end, lane, lanes, g.whole != 0, ViewPlace{g.reduced}, take);
+			}
+		}
+		a = lanes_reduce<A>(op, a, lanes);
+		if (i < n && lane == 0) store_as(out, r * g.pieces + p, a, g.type);
+	}
+}
+// Sums, which most reductions are, have a kernel of their own.
 #define REDUCE(t, T) \
-	extern "C" __global__ void reduce_##t(Gathered<T>::type *acc, const T *x, i64 op, View kept, View reduced, i64 count, i64 pieces, i64 results, i64 run, i64 n) { \
+	extern "C" __global__ void reduce_sum_##t(void *out, const T *x, i64 op, Geometry g) { \
 		typedef Gathered<T>::type A; \
-		EACH(i, n) { \
-			i64 q = quotient(i, run ? pieces : results), rest = i - q * (run ? pieces : results), r = run ? q : rest, p = run ? rest : q; \
-			i64 at[1]; \
-			offsets<1>(kept, r, at); \
-			const T *from = x + at[0]; \
-			A a = reduce_start<T>((int)op); \
-			for (i64 j = p; j < count; j += pieces) { \
-				if (reduced.dims == 1) at[0] = j * reduced.strides[0][0]; \
-				else offsets<1>(reduced, j, at); \
-				a = reduce_add<A>((int)op, a, (A)widen(from[at[0]])); \
-			} \
-			acc[p * results + r] = a; \
-		} \
+		reduce<T>(out, x, R_SUM, g, [op](A a, A v) { return a + (op == R_SUM ? v : v * v); }); \
+	} \
+	extern "C" __global__ void reduce_##t(void *out, const T *x, i64 op, Geometry g) { \
+		typedef Gathered<T>::type A; \
+		reduce<T>(out, x, (int)op, g, [op](A a, A v) { return reduce_add<A>((int)op, a, v); }); \
 	}
 FOR_ALL(REDUCE)
-
-// merge puts each so many pieces together.
-#define MERGE(t, A) \
-	extern "C" __global__ void merge_##t(A *to, const A *acc, i64 op, i64 pieces, i64 group, i64 results, i64 n) { \
-		EACH(i, n) { \
-			i64 p = quotient(i, results) * group, r = i - quotient(i, results) * results; \
-			A a = acc[p * results + r]; \
-			for (i64 k = p + 1; k < p + group && k < pieces; k++) a = reduce_add<A>(op == R_SUM_SQUARES ? R_SUM : (int)op, a, acc[k * results + r]); \
-			to[i] = a; \
-		} \
-	}
-MERGE(f64, double)
-MERGE(i64, i64)
 
 __device__ inline bool comes_first(double v, i64 at, double best, i64 best_at, bool smallest) {
 	if (v == best || (v != v && best != best)) return at < best_at;

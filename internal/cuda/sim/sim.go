@@ -31,7 +31,8 @@ var libraries = []struct{ name, source string }{
 // Main runs a package's tests on the simulated driver: it builds it and starts the
 // tests again with it. With WICK_GPU=1 in the environment they run on the real
 // one. Where the driver cannot be built the tests fail, for go test hides what those
-// say that pass.
+// say that pass. With WICK_SIM_BUILD=1 the driver is only built, and its folder
+// printed.
 func Main(m *testing.M) {
 	if os.Getenv("WICK_GPU") != "" || os.Getenv("WICK_SIM_KERNELS") != "" {
 		os.Exit(m.Run())
@@ -40,6 +41,10 @@ func Main(m *testing.M) {
 	if err != nil {
 		fmt.Println("the simulated driver cannot be built (with WICK_GPU=1 the tests run on a GPU):", err)
 		os.Exit(1)
+	}
+	if os.Getenv("WICK_SIM_BUILD") != "" {
+		fmt.Println(dir)
+		os.Exit(0)
 	}
 	env := slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "LD_LIBRARY_PATH=") })
 	env = append(env, Env(dir)...)

@@ -172,6 +172,10 @@ static void drain_all() {
 	for (auto &s : defaults) drain(&s);
 	for (auto s : streams) drain(s);
 }
+static bool null() {
+	static bool b = env("WICK_SIM_NULL", 0);
+	return b;
+}
 // The host waits for a stream, for a place in one, or for all.
 static void await(CUstream s) {
 	waits++;
@@ -228,10 +232,6 @@ static void faulted(int signal, siginfo_t *info, void *context) {
 	}
 	if (otherwise.sa_flags & SA_SIGINFO) otherwise.sa_sigaction(signal, info, context);
 	else sigaction(signal, &otherwise, nullptr); // and it happens again
-}
-static bool null() {
-	static bool b = env("WICK_SIM_NULL", 0);
-	return b;
 }
 // spoils ends captures, of a stream or of all, and returns whether there were any.
 static bool spoils(CUstream only = nullptr) {
