@@ -11,8 +11,7 @@
 struct Parameters {
 	void *lists[5][MOST]; // parameters, gradients, states
 	i64 lengths[MOST];
-	unsigned first[MOST];
-	i64 count;
+	unsigned first[MOST], count, blocks;
 };
 
 // each_share runs its function for the elements that are this block's share.
@@ -132,3 +131,21 @@ template <class T, class A> __device__ inline A gradient_of(A sign, A decay, T g
 		GIVE(s0, s); \
 	})
 FOR_FLOATS(OPTIM)
+
+// Unscaling of gradients, which are the first list. What is not finite is no number times 0. All threads that find something
+// write the same.
+#define UNSCALE(t, T) \
+	extern "C" __global__ void unscale_##t(Parameters all, b8 *found, As<T>::type factor) { \
+		bool bad = false; \
+		each_share<T>(all, [&](auto n, i64 i, T *g, T *, T *, T *, T *) { \
+			PACK(T, n) d = TAKE(g); \
+			EACH_OF(k, n) { \
+				As<T>::type v = widen(d.v[k]); \
+				bad = bad || v * 0 != 0; \
+				d.v[k] = narrow<T>(v * factor); \
+			} \
+			GIVE(g, d); \
+		}); \
+		if (bad) found->v = 1; \
+	}
+FOR_FLOATS(UNSCALE)

@@ -28,25 +28,46 @@ struct Warp {
 #define COLUMNS(outer, length, inner) \
 	i64 step = (inner), lane = threadIdx.x % L::count; \
 	for (i64 c = (blockIdx.x * (i64)blockDim.x + threadIdx.x) / L::count; c < (outer) * (inner); c += (i64)blockDim.x * gridDim.x / L::count)
-#define ALONG(k, length) for (i64 k = lane; k < (length); k += L::count)
+// along calls f for the elements k of a column that are the lane's, in packs where whole says so, which only a warp may do.
+template <class L, class T, class F> __device__ inline void along(i64 length, i64 lane, bool whole, F f) {
+	const int N = L::count == 1 ? 1 : Packs<T>::count;
+	i64 packed = whole ? length / N * N : 0;
+	if (N > 1) {
+#pragma unroll 1
+		for (i64 k = lane * N; k < packed; k += L::count * N) f(Width<N>(), k);
+	}
+#pragma unroll 1
+	for (i64 k = packed + lane; k < length; k += L::count) f(Width<1>(), k);
+}
+template <class L, class T> __device__ inline bool in_packs(const T *p, i64 step) { return L::count > 1 && step == 1 && aligned<Packs<T>::count>(p); }
 
 template <class L, class T> __device__ inline void softmax(T *dst, const T *x, i64 log_, i64 outer, i64 length, i64 inner) {
 	typedef typename As<T>::type A;
 	COLUMNS(outer, length, inner) {
 		i64 o = quotient(c, inner), first = o * length * inner + c - o * inner;
+		const T *from = x + first;
+		T *to = dst + first;
+		bool whole = in_packs<L>(from, step) && in_packs<L>(to, step);
 		A largest = -__int_as_float(0x7f800000), sum = 0;
-		ALONG(k, length) {
-			A v = widen(x[first + k * step]);
-			if (v > largest) largest = v;
-		}
+		along<L, T>(length, lane, whole, [&](auto w, i64 k) {
+			auto v = load<decltype(w)::count>(from, k * step);
+			EACH_OF(j, w) if ((A)widen(v.v[j]) > largest) largest = widen(v.v[j]);
+		});
 		largest = L::most(largest);
-		ALONG(k, length) sum += (A)exp((A)(widen(x[first + k * step]) - largest));
+		along<L, T>(length, lane, whole, [&](auto w, i64 k) {
+			auto v = load<decltype(w)::count>(from, k * step);
+			EACH_OF(j, w) sum += (A)exp((A)(widen(v.v[j]) - largest));
+		});
 		sum = L::add(sum);
 		A shift = (A)log(sum);
-		ALONG(k, length) {
-			A v = (A)widen(x[first + k * step]) - largest;
-			dst[first + k * step] = narrow<T>(log_ ? v - shift : (A)exp(v) / sum);
-		}
+		along<L, T>(length, lane, whole, [&](auto w, i64 k) {
+			auto v = load<decltype(w)::count>(from, k * step);
+			EACH_OF(j, w) {
+				A d = (A)widen(v.v[j]) - largest;
+				v.v[j] = narrow<T>(log_ ? d - shift : (A)exp(d) / sum);
+			}
+			store(to, k * step, v);
+		});
 	}
 }
 // y·(dy - Σ dy·y), and for the logarithm dy - exp(y)·Σ dy
@@ -54,16 +75,26 @@ template <class L, class T> __device__ inline void softmax_grad(T *dx, const T *
 	typedef typename As<T>::type A;
 	COLUMNS(outer, length, inner) {
 		i64 o = quotient(c, inner), first = o * length * inner + c - o * inner;
+		const T *grad = dy + first, *result = y + first;
+		T *to = dx + first;
+		bool whole = in_packs<L>(grad, step) && in_packs<L>(result, step) && in_packs<L>(to, step);
 		double sum = 0;
-		ALONG(k, length) {
-			double d = widen(dy[first + k * step]);
-			sum += log_ ? d : d * widen(y[first + k * step]);
-		}
+		along<L, T>(length, lane, whole, [&](auto w, i64 k) {
+			auto d = load<decltype(w)::count>(grad, k * step), v = load<decltype(w)::count>(result, k * step);
+			EACH_OF(j, w) {
+				double e = widen(d.v[j]);
+				sum += log_ ? e : e * widen(v.v[j]);
+			}
+		});
 		A s = (A)L::add(sum);
-		ALONG(k, length) {
-			A d = widen(dy[first + k * step]), v = widen(y[first + k * step]);
-			dx[first + k * step] = narrow<T>(log_ ? d - (A)exp(v) * s : v * (d - s));
-		}
+		along<L, T>(length, lane, whole, [&](auto w, i64 k) {
+			auto d = load<decltype(w)::count>(grad, k * step), v = load<decltype(w)::count>(result, k * step);
+			EACH_OF(j, w) {
+				A e = widen(d.v[j]), r = widen(v.v[j]);
+				d.v[j] = narrow<T>(log_ ? e - (A)exp(r) * s : r * (e - s));
+			}
+			store(to, k * step, d);
+		});
 	}
 }
 
