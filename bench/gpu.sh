@@ -29,7 +29,8 @@ small=${WICK_GPU_SMALL:-}
 build() {
   local dir=$1
   local failed=0
-  for package in internal/cuda tensor models; do
+  for package in internal/cuda tensor models datasets trainer; do
+    [ -e "$package/cuda_test.go" ] || continue
     go test -c -tags cuda -ldflags='-s -w' -o "$dir/$(basename "$package").test" "./$package" || failed=1
   done
   for program in bench examples/cifar10 cmd/wick; do
@@ -95,13 +96,14 @@ culprit() {
     END { if (!found && lost) print lost }' "$1"
 }
 
-# tests NAME SECONDS PROGRAM FOLDER PATTERN runs tests in their package's folder. A
+# tests NAME SECONDS FOLDER PATTERN [WITHOUT] runs a package's tests in its folder. A
 # test that ends the program, or loses the device, is left out and the rest runs again;
 # with the second of a family, all of it is.
 tests() {
-  local name=$1 most=$2 program=$3 folder=$4 pattern=$5
-  chosen "$name" || return 0
-  local began=$SECONDS file skip='' status=0 bad=() test family families=''
+  local name=$1 most=$2 folder=$3 pattern=$4 skip=${5:-}
+  local program=$bin/$(basename "$folder").test
+  chosen "$name" && [ -x "$program" ] || return 0
+  local began=$SECONDS file status=0 bad=() test family families=''
   file=$(mktemp)
   for _ in {1..10}; do
     (cd "$folder" && limited "$most" "$program" -test.v -test.short="${short:-false}" -test.run "$pattern" -test.skip "${skip:-^$}") >"$file" 2>&1
@@ -200,13 +202,15 @@ say ""
 say "| part | result | time | |"
 say "|---|---|---|---|"
 
-tests conformance 100 "$bin/cuda.test" internal/cuda '^Test(Conformance|Pool|Nothing|Convolution|Open)'
+tests conformance 100 internal/cuda '^Test' '^Test(Training|Losses|FullCard|LargeViews)'
 measured bench-steps 110 "${more[@]}" -run '^vgg16/train(-bf16)?/64|^host/'
-tests training 100 "$bin/cuda.test" internal/cuda '^Test(Training|Losses)'
-tests pytorch 60 "$bin/models.test" models '^Test(VGG16|Autocast)'
-tests tensor 80 "$bin/tensor.test" tensor '^Test(CUDA|.*Reference)'
+tests training 100 internal/cuda '^Test(Training|Losses)'
+tests pytorch 60 models '^Test(VGG16|Autocast)'
+tests tensor 100 tensor '^Test'
+tests trainer 30 trainer '^TestCUDA'
+tests loader 30 datasets '^TestLoader.*(GPU|Captured)'
 says example 60 0 'epoch|report' "$bin/cifar10" -device cuda -dataset shapes -epochs 1 -limit "$pictures" -out "$(mktemp -d)/run"
-tests full-card 30 "$bin/cuda.test" internal/cuda '^TestFullCard$'
+tests full-card 30 internal/cuda '^TestFullCard$'
 says no-such-gpu 20 1 'there is no device 77; this machine has [0-9]+, counted from 0' "$bin/cifar10" -device cuda:77
 says no-such-device 20 1 '-device nonsense: want cpu or cuda:N' "$bin/cifar10" -device nonsense
 measured bench-rest 170 "${more[@]}" -run '^(vgg16/evaluate|vgg16/train/(1|8|256)|block|conv|gemm|linear|batchnorm|relu|maxpool|softmax|crossentropy|add|sum|adam)'

@@ -59,7 +59,9 @@ type CapturedStep struct {
 //     workers may send batches there.
 //   - Since later Runs do not call it, all else that it does in Go happens in the first
 //     two only: counting, choosing a branch, layers' training mode, hooks and
-//     watches, a scheduler's Step. Change learning rates between the Runs.
+//     watches, a scheduler's Step, operations on another device. A number that it gives
+//     to an operation stays, unless that is the step of an optimizer. Change learning
+//     rates between the Runs.
 //   - A tensor that it keeps for others holds what the last Run left there.
 //
 // Parameters may be changed in place between the Runs, and by a model's To or the

@@ -80,7 +80,7 @@ func (doctor) Run(ok *bool) error {
 
 // program says what was built, and how.
 func program(r *cuda.Report) string {
-	version := "(unknown version)"
+	version, cgo := "(unknown version)", "off"
 	tag := false
 	if b, ok := debug.ReadBuildInfo(); ok {
 		for _, m := range append(b.Deps, &b.Main) {
@@ -90,9 +90,12 @@ func program(r *cuda.Report) string {
 		}
 		for _, s := range b.Settings {
 			tag = tag || s.Key == "-tags" && slices.Contains(strings.Split(s.Value, ","), "cuda")
+			if s.Key == "CGO_ENABLED" && s.Value == "1" {
+				cgo = "on"
+			}
 		}
 	}
-	with := "built without the tag cuda"
+	with := "built without the tag cuda, cgo " + cgo
 	if r != nil {
 		with = fmt.Sprintf("built with the tag cuda and cgo, by the headers of CUDA %s and cuDNN %s", cudaVersion(r.HeaderCUDA), dnnVersion(r.HeaderDNN))
 	} else if tag {

@@ -47,7 +47,7 @@ func (be *Backend) Binary(dst, a, b backend.Array, op backend.BinaryOp, g backen
 		return
 	}
 	if g.Shape == nil {
-		be.flat(dst, a, address(b), 0, 0, op)
+		be.flat(dst, a, b, 0, 0, op)
 		return
 	}
 	n := count(g.Shape)
@@ -65,7 +65,7 @@ func (be *Backend) Binary(dst, a, b backend.Array, op backend.BinaryOp, g backen
 		return
 	}
 	t := a.DType()
-	size, at := t.Size(), [...]pointer{address(dst), address(a), address(b)}
+	size, at := t.Size(), [...]pointer{address(dst), reading(a), reading(b)}
 	pack := packs(size)
 	whole := at[0]%pointer(min(16, int(pack)*size)) == 0 && v.whole(0, pack, at[1], size) && v.whole(1, pack, at[2], size)
 	kernel, code := binaryKernel(op, t, true)
@@ -88,12 +88,14 @@ func packOf(whole bool, pack int64) int64 {
 }
 
 // flat launches a kernel whose arrays have one length; without b it takes a number.
-func (be *Backend) flat(dst, a backend.Array, b pointer, number float64, swapped int64, op backend.BinaryOp) {
+func (be *Backend) flat(dst, a, b backend.Array, number float64, swapped int64, op backend.BinaryOp) {
 	kernel, code := binaryKernel(op, a.DType(), false)
 	var p params
-	param(&p, address(dst))
-	param(&p, address(a))
-	param(&p, b)
+	to, from, done := be.places(dst, a, b)
+	defer done()
+	param(&p, to)
+	param(&p, from[0])
+	param(&p, from[1])
 	param(&p, number)
 	param(&p, swapped)
 	param(&p, code)
@@ -103,10 +105,10 @@ func (be *Backend) flat(dst, a backend.Array, b pointer, number float64, swapped
 // BinaryScalar computes dst = op(a, s), or op(s, a) if swapped.
 func (be *Backend) BinaryScalar(dst, a backend.Array, s float64, swapped bool, op backend.BinaryOp) {
 	if op == backend.Pow && s == 2 && !swapped {
-		be.flat(dst, a, address(a), 0, 0, backend.Mul)
+		be.flat(dst, a, a, 0, 0, backend.Mul)
 		return
 	}
-	be.flat(dst, a, 0, s, flag(swapped), op)
+	be.flat(dst, a, backend.Array{}, s, flag(swapped), op)
 }
 
 // flag is a Boolean parameter of a kernel.

@@ -328,7 +328,7 @@ func (be *Backend) convolve(p pass, x, w, y, bias backend.Array, exact bool, g b
 	relu := g.ReLU
 	g.ReLU = false
 	k := convolutionKey{g: g, dtype: x.DType(), pass: p, exact: exact && x.DType() == backend.Float32, Algorithms: be.algorithms}
-	k.last = be.everywhere || channelsLast(k.dtype, k.exact, g)
+	k.last = be.layouts == everywhere || be.layouts == byRule && channelsLast(k.dtype, k.exact, g)
 	var t temporaries
 	defer be.release(&t)
 	be.libraries.Lock()

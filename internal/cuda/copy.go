@@ -31,11 +31,13 @@ func (be *Backend) Write(dst backend.Array, src []byte) { be.upload(address(dst)
 
 // Copy copies src to dst and converts the type.
 func (be *Backend) Copy(dst, src backend.Array) {
+	to, from, done := be.places(dst, src)
+	defer done()
 	if dst.DType() == src.DType() {
-		be.copy(address(dst), address(src), dst.Len*dst.DType().Size())
+		be.copy(to, from[0], dst.Len*dst.DType().Size())
 		return
 	}
-	be.convert(address(dst), address(src), dst.DType(), src.DType(), dst.Len)
+	be.convert(to, from[0], dst.DType(), src.DType(), dst.Len)
 }
 
 // convert copies n elements into another type.
@@ -78,7 +80,7 @@ func (be *Backend) strided(k *sized, dst, src, viewed backend.Array, g backend.S
 		return
 	}
 	size := dst.DType().Size()
-	to, from := address(dst), address(src)
+	to, from := address(dst), reading(src)
 	if viewed == src {
 		from += pointer(g.Offset * size)
 	} else {

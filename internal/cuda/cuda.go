@@ -22,7 +22,7 @@ type Backend struct {
 	algorithms backend.Algorithms
 	epoch      atomic.Uint64 // see forms
 	transposed atomic.Int64  // conversions between row-major and channels last so far, which tests count
-	everywhere bool          // all methods that know channels last work so, whatever the rule says; for tests
+	layouts    layouts       // which tests set
 	faults     faults
 	uploads    uploads
 

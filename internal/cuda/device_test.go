@@ -57,8 +57,7 @@ func TestPoolReuses(t *testing.T) {
 // TestNothingLeaks asks the driver what is left when all buffers have been given back.
 func TestNothingLeaks(t *testing.T) {
 	be := open(t)
-	before := used(be)
-	for n := range 50 {
+	work := func(n int) {
 		a, b := be.NewBuffer(backend.Float32, n), be.NewBuffer(backend.Float64, n)
 		x, y := backend.Array{Buffer: a, Len: n}, backend.Array{Buffer: b, Len: n}
 		be.Fill(x, 1)
@@ -67,12 +66,24 @@ func TestNothingLeaks(t *testing.T) {
 		be.Free(a)
 		be.Free(b)
 	}
+	pages := int64(0) // what a driver hands out at once, in which small blocks lie
+	if !sim.Simulated() {
+		pages = 4 << 20
+		work(50) // loads the kernels
+		be.wait()
+		be.pool.Empty()
+	}
+	before := used(be)
+	for n := range 50 {
+		work(n)
+	}
 	s := be.MemoryStats()
-	if got := used(be) - before; s.Live != 0 || got != s.Cached {
+	if got := used(be) - before; s.Live != 0 || got < s.Cached-pages || got > s.Cached+pages {
 		t.Errorf("got %d bytes of the device and %+v, want nothing live and what is cached", got, s)
 	}
+	be.wait()
 	be.pool.Empty()
-	if got := used(be) - before; got != 0 {
+	if got := used(be) - before; got > pages {
 		t.Errorf("%d bytes of the device are left of an empty pool", got)
 	}
 }

@@ -5,7 +5,6 @@ package cuda
 import (
 	"math/bits"
 	"runtime"
-	"slices"
 	"sync"
 
 	"github.com/wick-ml/wick/internal/backend"
@@ -36,6 +35,15 @@ type forms struct {
 	second  runtime.Cleanup
 	blocks  int
 }
+
+// layouts says which convolutions work channels last.
+type layouts int8
+
+const (
+	byRule     layouts = iota
+	everywhere         // all of them, and all other methods that know channels last
+	nowhere
+)
 
 // of returns an array's buffer. Every use of its memory begins here.
 func of(a backend.Array) *buffer {
@@ -203,14 +211,14 @@ func (be *Backend) renew() { be.epoch.Add(1) }
 // sources of the same length, works: that of the first that was written channels
 // last, or row-major if one of the arrays is a window.
 func common(dst backend.Array, sources ...backend.Array) (l layout) {
-	if dst.Len == 0 || !whole(dst) {
+	if dst.Len == 0 || !whole(dst) || !dst.DType().IsFloat() {
 		return layout{}
 	}
 	for _, a := range sources {
 		if a.None() {
 			continue
 		}
-		if a.Len != dst.Len || !whole(a) {
+		if !a.DType().IsFloat() || a.Len != dst.Len || !whole(a) {
 			return layout{}
 		}
 		if l == (layout{}) {
@@ -218,6 +226,32 @@ func common(dst backend.Array, sources ...backend.Array) (l layout) {
 		}
 	}
 	return l
+}
+
+// places are where the arrays of a method without regard for places lie: dst, which
+// it makes of sources of the same length. It calls done when it has put what writes
+// into the stream.
+func (be *Backend) places(dst backend.Array, sources ...backend.Array) (to pointer, from []pointer, done func()) {
+	l := common(dst, sources...)
+	var t temporaries
+	for _, a := range sources { // before dst, which may be one of them
+		from = append(from, be.readAs(&t, a, l))
+	}
+	to, written := be.writeAs(&t, dst, l)
+	return to, from, func() {
+		written()
+		be.release(&t)
+	}
+}
+
+// elementwise begins the parameters of a kernel with the places of such arrays.
+func (be *Backend) elementwise(p *params, dst backend.Array, sources ...backend.Array) (done func()) {
+	to, from, done := be.places(dst, sources...)
+	param(p, to)
+	for _, at := range from {
+		param(p, at)
+	}
+	return done
 }
 
 // toLast and toRows convert between the forms.
@@ -234,8 +268,9 @@ var (
 	transposeTiles = sized{2: single("transpose_2"), 4: single("transpose_4"), 8: single("transpose_8")}
 )
 
-// few is up to how many rows or columns a thread moves at once in a transposition.
-const few = 8
+// few is up to how many rows or columns lie in a tile of a transposition as a whole
+// (MOST_FEW of kernels/layout.cu).
+const few = 16
 
 // transpose transposes a batch of matrices of rows×cols elements of size bytes.
 func (be *Backend) transpose(to, from pointer, size, batch, rows, cols int) {
@@ -246,19 +281,22 @@ func (be *Backend) transpose(to, from pointer, size, batch, rows, cols int) {
 	var p params
 	param(&p, to)
 	param(&p, from)
-	if min(rows, cols) <= few {
-		param(&p, int64(rows))
-		param(&p, int64(cols))
-		param(&p, newDivisor(max(rows, cols)))
-		be.each(transposeFew[size], batch*max(rows, cols), &p)
+	aligned := to%16 == 0 && from%16 == 0
+	if most := max(rows, cols); min(rows, cols) <= few {
+		const across = 256 // ACROSS of kernels/layout.cu
+		param(&p, int64(batch))
+		param(&p, int64(most))
+		param(&p, int64(min(rows, cols)))
+		param(&p, flag(rows <= cols))
+		param(&p, flag(aligned && most*size%16 == 0))
+		be.launch(be.function(transposeFew[size]), [3]int{min(batch*((most+across-1)/across), blocksPerUnit*be.units), 1, 1}, threads, 0, &p)
 		return
 	}
 	const tile = 64 // TILE of kernels/layout.cu
-	wide := rows*size%16 == 0 && cols*size%16 == 0 && to%16 == 0 && from%16 == 0
 	param(&p, int64(batch))
 	param(&p, int64(rows))
 	param(&p, int64(cols))
-	param(&p, flag(wide))
+	param(&p, flag(aligned && rows*size%16 == 0 && cols*size%16 == 0))
 	tiles := batch * ((rows + tile - 1) / tile) * ((cols + tile - 1) / tile)
 	be.launch(be.function(transposeTiles[size]), [3]int{min(tiles, blocksPerUnit*be.units), 1, 1}, threads, 0, &p)
 }
@@ -355,12 +393,15 @@ func (o *over) suffix() string {
 	return name + suffix(o.dtype)
 }
 
+// wideTypes are those that are taken by packs.
+var wideTypes = []backend.DType{backend.Float32, backend.BFloat16, backend.Float16}
+
 // goesOver notes the kernels of names that an over launches.
 func goesOver(names ...string) {
 	for _, name := range names {
 		for _, l := range []string{"rows_", "last_"} {
 			typed(name+l, floatTypes)
-			typed(name+l+"wide_", slices.DeleteFunc(slices.Clone(floatTypes), func(t backend.DType) bool { return t == backend.Float64 }))
+			typed(name+l+"wide_", wideTypes)
 		}
 	}
 }

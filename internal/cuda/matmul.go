@@ -95,13 +95,12 @@ func (be *Backend) MatMul(dst, a, b backend.Array, g backend.MatMulGeom) {
 	be.computes()
 	be.libraries.Lock()
 	defer be.libraries.Unlock()
+	from, with, to := reading(a), reading(b), address(dst)
 	be.blasSpace()
 	for i := 0; i < g.Batch; i += mostMatrices {
-		at := func(a backend.Array, stride int) C.CUdeviceptr {
-			return C.CUdeviceptr(address(a) + pointer(i*stride*t.Size()))
-		}
+		at := func(p pointer, stride int) C.CUdeviceptr { return C.CUdeviceptr(p + pointer(i*stride*t.Size())) }
 		checkBLAS("cublasGemmStridedBatchedEx", C.wick_gemm(be.c(), be.blas, opB, opA, cInt(g.N), cInt(g.M), cInt(g.K),
-			at(b, g.StrideB), cInt(ldb), C.longlong(g.StrideB), at(a, g.StrideA), cInt(lda), C.longlong(g.StrideA),
-			accumulate, at(dst, g.M*g.N), cudaType(t), C.int(min(mostMatrices, g.Batch-i)), C.int(compute)))
+			at(with, g.StrideB), cInt(ldb), C.longlong(g.StrideB), at(from, g.StrideA), cInt(lda), C.longlong(g.StrideA),
+			accumulate, at(to, g.M*g.N), cudaType(t), C.int(min(mostMatrices, g.Batch-i)), C.int(compute)))
 	}
 }

@@ -40,7 +40,7 @@ func (be *Backend) BatchNorm(dst, mean, invstd, runningMean, runningVar, x, w, b
 	}
 	w, b = be.widened(&t, w), be.widened(&t, b)
 	count, kind := g.N*g.Inner, wideType(x.DType())
-	o := be.over(x.DType(), layout{g.N, g.C, g.Inner}, be.everywhere || written(x) == layout{g.N, g.C, g.Inner})
+	o := be.over(x.DType(), layout{g.N, g.C, g.Inner}, be.layouts == everywhere || written(x) == layout{g.N, g.C, g.Inner})
 	defer o.close()
 	from, to := o.read(x), o.write(dst)
 	scale, shift := be.temporary(&t, kind, g.C), be.temporary(&t, kind, g.C)
@@ -98,7 +98,7 @@ func (be *Backend) BatchNormGrad(dx, dw, db, dy, x, y, w, mean, invstd backend.A
 	w, mean, invstd = be.widened(&t, w), be.widened(&t, mean), be.widened(&t, invstd)
 	count, kind := g.N*g.Inner, wideType(dy.DType())
 	l := layout{g.N, g.C, g.Inner}
-	o := be.over(dy.DType(), l, be.everywhere || written(x) == l || written(dy) == l)
+	o := be.over(dy.DType(), l, be.layouts == everywhere || written(x) == l || written(dy) == l)
 	defer o.close()
 	fromDy, fromX, fromY, to := o.read(dy), o.read(x), o.read(y), o.write(dx)
 	o.numbers(mean) // for its place

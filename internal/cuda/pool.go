@@ -11,71 +11,134 @@ import "github.com/wick-ml/wick/internal/backend"
 // poolGeom is a backend.PoolGeom as kernels take it (struct PoolGeom in
 // kernels/pool.cu).
 type poolGeom struct {
-	h, w, p, q, kernelH, kernelW, strideH, strideW, padH, padW, dilationH, dilationW, excludePad, divisor int64
+	channels, h, w, p, q, strideH, strideW                               divisor
+	kernelH, kernelW, padH, padW, dilationH, dilationW, excludePad, _pad int32
+	divisor                                                              int64
 }
 
-func newPoolGeom(g backend.PoolGeom) poolGeom {
-	n := func(n int) int64 { return int64(n) }
-	return poolGeom{n(g.H), n(g.W), n(g.P), n(g.Q), n(g.KernelH), n(g.KernelW), n(g.StrideH), n(g.StrideW), n(g.PadH), n(g.PadW),
-		n(max(1, g.DilationH)), n(max(1, g.DilationW)), flag(g.ExcludePad), n(g.Divisor)}
+// pooling is how a kernel pools: arrays of in's layout, which are the input and its
+// gradient, into those of out's.
+type pooling struct {
+	*over
+	in, out layout
+	geom    poolGeom
 }
 
-// pooled launches a kernel over the elements of dst.
-func (be *Backend) pooled(name string, dst, x backend.Array, g backend.PoolGeom) {
+// pooling works channels last if one of the arrays was written so.
+func (be *Backend) pooling(g backend.PoolGeom, arrays ...backend.Array) *pooling {
+	l := layout{n: g.Planes, c: 1}
+	last := false
+	for _, a := range arrays {
+		if w := written(a); w.n*w.c == g.Planes && w.c > 0 {
+			l, last = w, true
+			break
+		}
+	}
+	if be.layouts == everywhere && !last {
+		l, last = layout{n: 1, c: g.Planes}, true
+		if g.Planes%8 == 0 {
+			l = layout{n: g.Planes / 8, c: 8}
+		}
+	}
+	t := arrays[0].DType()
+	k := &pooling{over: &over{be: be, dtype: t, layout: l, last: last, wide: last && t != backend.Float64 && l.c*t.Size()%16 == 0}}
+	if last {
+		k.in, k.out = layout{l.n, l.c, g.H * g.W}, layout{l.n, l.c, g.P * g.Q}
+	}
+	n := func(n int) int32 { return int32(n) }
+	k.geom = poolGeom{h: newDivisor(g.H), w: newDivisor(g.W), p: newDivisor(g.P), q: newDivisor(g.Q), strideH: newDivisor(g.StrideH), strideW: newDivisor(g.StrideW),
+		kernelH: n(g.KernelH), kernelW: n(g.KernelW), padH: n(g.PadH), padW: n(g.PadW), dilationH: n(max(1, g.DilationH)), dilationW: n(max(1, g.DilationW)),
+		excludePad: n(int(flag(g.ExcludePad))), divisor: int64(g.Divisor)}
+	return k
+}
+
+func (k *pooling) read(a backend.Array, l layout) pointer {
+	return k.at(k.be.readAs(&k.t, a, l))
+}
+
+func (k *pooling) write(a backend.Array, l layout) pointer {
+	if !k.last {
+		return k.at(address(a))
+	}
+	p, done := k.be.writeAs(&k.t, a, l)
+	k.done = append(k.done, done)
+	return k.at(p)
+}
+
+// launch launches a kernel for so many elements, which are taken by packs.
+func (k *pooling) launch(name string, elements int, places ...pointer) {
+	if k.wide {
+		name += "wide_"
+	}
 	var p params
-	param(&p, address(dst))
-	param(&p, address(x))
-	param(&p, newPoolGeom(g))
-	be.each(name+suffix(dst.DType()), dst.Len, &p)
+	for _, at := range places {
+		param(&p, at)
+	}
+	k.geom.channels = newDivisor(k.c / k.run())
+	param(&p, k.geom)
+	k.be.each(name+suffix(k.dtype), elements/k.run(), &p)
 }
 
 // MaxPool2d takes the maximum of each window.
 func (be *Backend) MaxPool2d(dst, x backend.Array, g backend.PoolGeom) {
-	be.pooled("max_pool_", dst, x, g)
+	be.pool2d("max_pool_", dst, x, g)
+}
+
+// pool2d launches a kernel that makes the result from the input.
+func (be *Backend) pool2d(name string, dst, x backend.Array, g backend.PoolGeom) {
+	k := be.pooling(g, x)
+	defer k.close()
+	from, to := k.read(x, k.in), k.write(dst, k.out)
+	k.launch(name, dst.Len, to, from)
+}
+
+// pool2dGrad launches a kernel that makes the input's gradient from the result's.
+func (be *Backend) pool2dGrad(name string, dx, dy backend.Array, g backend.PoolGeom) {
+	k := be.pooling(g, dy)
+	defer k.close()
+	from, to := k.read(dy, k.out), k.write(dx, k.in)
+	k.launch(name, dx.Len, to, from)
 }
 
 // MaxPool2dGrad gives dy to the first maximum of each window; of several NaN the
 // last gets it, as in PyTorch.
 func (be *Backend) MaxPool2dGrad(dx, dy, x, y backend.Array, g backend.PoolGeom) {
-	var t temporaries
-	defer be.release(&t)
-	places := be.temporary(&t, backend.Int64, y.Len)
-	var p params
-	param(&p, address(places))
-	param(&p, address(x))
-	param(&p, address(y))
-	param(&p, newPoolGeom(g))
-	be.each("max_pool_places_"+suffix(x.DType()), y.Len, &p)
-	p = params{}
-	param(&p, address(dx))
-	param(&p, address(dy))
-	param(&p, address(places))
-	param(&p, newPoolGeom(g))
-	be.each("max_pool_grad_"+suffix(x.DType()), dx.Len, &p)
+	k := be.pooling(g, x, y, dy)
+	defer k.close()
+	fromX, fromY, fromDy, to := k.read(x, k.in), k.read(y, k.out), k.read(dy, k.out), k.write(dx, k.in)
+	if g.KernelH == g.StrideH && g.KernelW == g.StrideW && g.DilationH <= 1 && g.DilationW <= 1 && g.PadH == 0 && g.PadW == 0 && g.P*g.KernelH == g.H && g.Q*g.KernelW == g.W {
+		k.launch("max_pool_tiles_grad_", y.Len, to, fromDy, fromX, fromY)
+		return
+	}
+	be.scratch(4*y.Len, func(places pointer) {
+		k.launch("max_pool_places_", y.Len, places, fromX, fromY)
+		k.launch("max_pool_grad_", dx.Len, to, fromDy, places)
+	})
 }
 
 // AvgPool2d takes the mean of each window.
 func (be *Backend) AvgPool2d(dst, x backend.Array, g backend.PoolGeom) {
-	be.pooled("avg_pool_", dst, x, g)
+	be.pool2d("avg_pool_", dst, x, g)
 }
 
 // AvgPool2dGrad is AvgPool2d's gradient.
 func (be *Backend) AvgPool2dGrad(dx, dy backend.Array, g backend.PoolGeom) {
-	be.pooled("avg_pool_grad_", dx, dy, g)
+	be.pool2dGrad("avg_pool_grad_", dx, dy, g)
 }
 
 // AdaptiveAvgPool2d takes means of windows that share the input evenly.
 func (be *Backend) AdaptiveAvgPool2d(dst, x backend.Array, g backend.PoolGeom) {
-	be.pooled("adaptive_avg_pool_", dst, x, g)
+	be.pool2d("adaptive_avg_pool_", dst, x, g)
 }
 
 // AdaptiveAvgPool2dGrad is AdaptiveAvgPool2d's gradient.
 func (be *Backend) AdaptiveAvgPool2dGrad(dx, dy backend.Array, g backend.PoolGeom) {
-	be.pooled("adaptive_avg_pool_grad_", dx, dy, g)
+	be.pool2dGrad("adaptive_avg_pool_grad_", dx, dy, g)
 }
 
 func init() {
-	for _, k := range []string{"max_pool_", "max_pool_places_", "max_pool_grad_", "avg_pool_", "avg_pool_grad_", "adaptive_avg_pool_", "adaptive_avg_pool_grad_"} {
+	for _, k := range []string{"max_pool_", "max_pool_places_", "max_pool_grad_", "max_pool_tiles_grad_", "avg_pool_", "avg_pool_grad_", "adaptive_avg_pool_", "adaptive_avg_pool_grad_"} {
 		typed(k, floatTypes)
+		typed(k+"wide_", wideTypes)
 	}
 }

@@ -58,6 +58,15 @@ func (be *Backend) Reduce(dst, x backend.Array, op backend.ReduceOp, g backend.R
 	if dst.Len == 0 {
 		return
 	}
+	var t temporaries
+	defer be.release(&t)
+	from := pointer(0)
+	if l := written(x); x.Len <= mostElements && channelsReduce(l, g) {
+		from = be.readAs(&t, x, l)
+		g = backend.ReduceGeom{Shape: lastly(g.Shape), Reduce: lastly(g.Reduce)}
+	} else {
+		from = reading(x)
+	}
 	// Neighbouring dimensions that are both kept or both reduced are one.
 	var shape, strides [2][]int
 	neighbours, rows := false, true
@@ -74,43 +83,53 @@ func (be *Backend) Reduce(dst, x backend.Array, op backend.ReduceOp, g backend.R
 	}
 	r := reduction{count: int64(count(shape[1])), results: int64(dst.Len)}
 	if rows {
-		be.reduceRows(dst, x, op, r.results, r.count)
+		be.reduceRows(dst, from, x.DType(), op, r.results, r.count)
 		return
 	}
 	var ok, ok2 bool
 	r.kept, ok = newView(shape[0], strides[0])
 	r.reduced, ok2 = newView(shape[1], strides[1])
 	if !ok || !ok2 || x.Len > mostElements { // too many dimensions: put what is reduced behind what is kept
-		var t temporaries
-		defer be.release(&t)
 		matrix := be.temporary(&t, x.DType(), x.Len)
 		be.Strided(matrix, x, backend.StridedGeom{Shape: slices.Concat(shape[0], shape[1]), Strides: slices.Concat(strides[0], strides[1])})
-		be.reduceRows(dst, matrix, op, r.results, r.count)
+		be.reduceRows(dst, address(matrix), x.DType(), op, r.results, r.count)
 		return
 	}
 	pack := packs(x.DType().Size())
 	r.divide(neighbours, pack)
 	if neighbours {
-		r.whole = flag(r.reduced.whole(0, pack, address(x), x.DType().Size()) && r.kept.multiple(0, pack))
+		r.whole = flag(r.reduced.whole(0, pack, from, x.DType().Size()) && r.kept.multiple(0, pack))
 	}
-	be.reduce(dst, x, op, &r)
+	be.reduce(dst, from, x.DType(), op, &r)
 }
 
 // reduceRows reduces each row of rows×n elements.
-func (be *Backend) reduceRows(dst, x backend.Array, op backend.ReduceOp, rows, n int64) {
+func (be *Backend) reduceRows(dst backend.Array, from pointer, x backend.DType, op backend.ReduceOp, rows, n int64) {
 	r := reduction{count: n, results: rows, rows: 1}
-	r.divide(true, packs(x.DType().Size()))
-	be.reduce(dst, x, op, &r)
+	r.divide(true, packs(x.Size()))
+	be.reduce(dst, from, x, op, &r)
 }
 
+// channelsReduce says that images that lie channels last are reduced where they lie:
+// what is kept has to be in the same order there.
+func channelsReduce(l layout, g backend.ReduceGeom) bool {
+	if l == (layout{}) || len(g.Shape) < 3 || len(g.Shape) > mostDims || g.Shape[0] != l.n || g.Shape[1] != l.c || count(g.Shape[2:]) != l.inner {
+		return false
+	}
+	return g.Reduce[1] || !slices.Contains(g.Reduce[2:], false)
+}
+
+// lastly puts what belongs to the channels behind all others.
+func lastly[T any](s []T) []T { return slices.Concat(s[:1], s[2:], s[1:2]) }
+
 // reduce launches a reduction, and another one where there are several pieces.
-func (be *Backend) reduce(dst, x backend.Array, op backend.ReduceOp, r *reduction) {
+func (be *Backend) reduce(dst backend.Array, from pointer, x backend.DType, op backend.ReduceOp, r *reduction) {
 	var t temporaries
 	defer be.release(&t)
 	out := dst
 	if r.pieces > 1 {
 		gathered := backend.Int64
-		if x.DType().IsFloat() {
+		if x.IsFloat() {
 			gathered = backend.Float64
 		}
 		out = be.temporary(&t, gathered, int(r.results*r.pieces))
@@ -118,20 +137,20 @@ func (be *Backend) reduce(dst, x backend.Array, op backend.ReduceOp, r *reductio
 	r.dtype = int64(out.DType())
 	var p params
 	param(&p, address(out))
-	param(&p, address(x))
+	param(&p, from)
 	param(&p, int64(op))
 	param(&p, *r)
 	blocks := (int(r.results*r.pieces*r.lanes) + threads - 1) / threads
-	kernel := reduce[x.DType()]
+	kernel := reduce[x]
 	if op == backend.ReduceSum || op == backend.ReduceSumSquares {
-		kernel = reduceSum[x.DType()]
+		kernel = reduceSum[x]
 	}
 	be.launch(be.function(kernel), [3]int{min(blocks, blocksPerUnit*be.units), 1, 1}, threads, 0, &p)
 	if r.pieces > 1 {
 		if op == backend.ReduceSumSquares {
 			op = backend.ReduceSum
 		}
-		be.reduceRows(dst, out, op, r.results, r.pieces)
+		be.reduceRows(dst, address(out), out.DType(), op, r.results, r.pieces)
 	}
 }
 

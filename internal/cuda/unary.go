@@ -25,8 +25,8 @@ var (
 // Unary computes dst = op(x).
 func (be *Backend) Unary(dst, x backend.Array, op backend.UnaryOp, u backend.UnaryParams) {
 	var p params
-	param(&p, address(dst))
-	param(&p, address(x))
+	done := be.elementwise(&p, dst, x)
+	defer done()
 	t := x.DType()
 	kernel := unary[t]
 	param(&p, int64(op))
@@ -77,9 +77,8 @@ func (be *Backend) UnaryGrad(dx, dy, x, y backend.Array, op backend.UnaryOp, u b
 		return
 	}
 	var p params
-	param(&p, address(dx))
-	param(&p, address(dy))
-	param(&p, address(from))
+	done := be.elementwise(&p, dx, dy, from)
+	defer done()
 	if op == backend.Clamp { // an infinite bound is none; nothing equals NaN
 		if math.IsInf(u.P0, -1) {
 			u.P0 = math.NaN()

@@ -59,16 +59,68 @@ template <class T> __device__ inline void transpose(T *tile, T *dst, const T *sr
 	}
 }
 
-// Of few rows or columns, as images with three channels have, a thread moves all of a column or row.
-template <class T> __device__ inline void transpose_few(T *dst, const T *src, i64 rows, i64 cols, Div length, i64 n) {
-	EACH(i, n) {
-		if (rows <= cols) {
-			i64 b = quotient(i, length), c = i - b * cols;
-			for (i64 r = 0; r < rows; r++) dst[i * rows + r] = src[(b * rows + r) * cols + c];
+// Of few rows, as weights of 3×3 and images of three channels have, a tile has all, and what becomes of it is one run. Of
+// few columns it is the other way round. rows is how many there are of them, length how long they are.
+#define MOST_FEW 16
+#define ACROSS 256
+
+template <class T> __device__ inline void transpose_few(T *tile, T *dst, const T *src, i64 batch, i64 length, int rows, i64 fromRows, i64 wide) {
+	enum { V = 16 / sizeof(T) };
+	unsigned across = (unsigned)((length + ACROSS - 1) / ACROSS);
+	for (i64 t = blockIdx.x; t < batch * across; t += gridDim.x) {
+		i64 n = quotient(t, across), c0 = (t - n * across) * ACROSS;
+		int width = (int)(length - c0 < ACROSS ? length - c0 : ACROSS), all = rows * width;
+		const T *from = src + n * length * rows;
+		T *to = dst + n * length * rows;
+		// The tile is as the side of which a tile is one run: column c of it is the few elements from c·rows on.
+		if (!fromRows) {
+			if (wide) {
+				for (int i = threadIdx.x * V; i < all; i += 256 * V) {
+					Pack<T, V> p = load<V>(from, c0 * rows + i);
+					for (int k = 0; k < V; k++) tile[i + k] = p.v[k];
+				}
+			} else {
+				for (int i = threadIdx.x; i < all; i += 256) tile[i] = from[c0 * rows + i];
+			}
+		} else if (wide) {
+			for (int i = threadIdx.x; i < rows * (ACROSS / V); i += 256) {
+				int r = i / (ACROSS / V), c = i % (ACROSS / V) * V;
+				if (c >= width) continue;
+				Pack<T, V> p = load<V>(from, r * length + c0 + c);
+				for (int k = 0; k < V; k++) tile[(c + k) * rows + r] = p.v[k];
+			}
 		} else {
-			i64 b = quotient(i, length), r = i - b * rows;
-			for (i64 c = 0; c < cols; c++) dst[(b * cols + c) * rows + r] = src[i * cols + c];
+			for (int i = threadIdx.x; i < rows * ACROSS; i += 256) {
+				int r = i / ACROSS, c = i % ACROSS;
+				if (c < width) tile[c * rows + r] = from[r * length + c0 + c];
+			}
 		}
+		__syncthreads();
+		if (fromRows) {
+			if (wide) {
+				for (int i = threadIdx.x * V; i < all; i += 256 * V) {
+					Pack<T, V> p;
+					for (int k = 0; k < V; k++) p.v[k] = tile[i + k];
+					put(to, c0 * rows + i, p);
+				}
+			} else {
+				for (int i = threadIdx.x; i < all; i += 256) to[c0 * rows + i] = tile[i];
+			}
+		} else if (wide) {
+			for (int i = threadIdx.x; i < rows * (ACROSS / V); i += 256) {
+				int r = i / (ACROSS / V), c = i % (ACROSS / V) * V;
+				if (c >= width) continue;
+				Pack<T, V> p;
+				for (int k = 0; k < V; k++) p.v[k] = tile[(c + k) * rows + r];
+				put(to, r * length + c0 + c, p);
+			}
+		} else {
+			for (int i = threadIdx.x; i < rows * ACROSS; i += 256) {
+				int r = i / ACROSS, c = i % ACROSS;
+				if (c < width) to[r * length + c0 + c] = tile[c * rows + r];
+			}
+		}
+		__syncthreads();
 	}
 }
 
@@ -78,7 +130,10 @@ template <class T> __device__ inline void transpose_few(T *dst, const T *src, i6
 		__shared__ T tile[TILE * Pitch<T>::of]; \
 		transpose<T>(tile, dst, src, batch, rows, cols, wide); \
 	} \
-	extern "C" __global__ void transpose_few_##bytes(T *dst, const T *src, i64 rows, i64 cols, Div length, i64 n) { transpose_few<T>(dst, src, rows, cols, length, n); }
+	extern "C" __global__ void transpose_few_##bytes(T *dst, const T *src, i64 batch, i64 length, i64 few, i64 fromRows, i64 wide) { \
+		__shared__ T tile[MOST_FEW * ACROSS]; \
+		transpose_few<T>(tile, dst, src, batch, length, (int)few, fromRows, wide); \
+	}
 TRANSPOSE(2, unsigned short)
 TRANSPOSE(4, unsigned)
 TRANSPOSE(8, unsigned long long)

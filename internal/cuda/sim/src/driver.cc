@@ -444,6 +444,10 @@ static CUresult copy(uintptr_t to, uintptr_t from, size_t n, bool toDevice, bool
 		put(s, by, touches, [=] { memmove((void *)to, (void *)from, n); });
 		return CUDA_SUCCESS;
 	}
+	if (null()) { // what is fetched is zeros
+		if (!toDevice) memset((void *)to, 0, n);
+		return CUDA_SUCCESS;
+	}
 	int *copies = pinned == d ? &pinned->filling : &pinned->emptying;
 	bool guarded = !s->capturing;
 	put(s, by, touches, [=] {

@@ -203,7 +203,7 @@ int main(int, char **args) {
 	OK(cuDeviceGet(&d, 0));
 	OK(cuDevicePrimaryCtxRetain(&c, d));
 	OK(cuCtxSetCurrent(c));
-	OK(cuModuleLoadData(&module, "// kernels"));
+	OK(cuModuleLoadData(&module, ".version 8.0\n.visible .entry fill_u8()\n"));
 	OK(cuStreamCreate(&work, CU_STREAM_NON_BLOCKING));
 	OK(cuStreamCreate(&copies, CU_STREAM_NON_BLOCKING));
 	OK(cuEventCreate(&e, CU_EVENT_DISABLE_TIMING));
