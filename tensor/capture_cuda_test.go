@@ -712,8 +712,9 @@ func TestCaptureSteps(t *testing.T) {
 
 // BenchmarkCaptureHost measures what a launched step costs the host, with the 54
 // parameters and the operations of the tutorial's VGG16 on tiny pictures: what Run
-// takes, not what the device computes. Of the driver's part, one copy from the host,
-// three on the device and a launch, the simulated one has next to nothing.
+// takes, not what the device computes. The driver's part is one copy from the host,
+// three on the device and a launch, for which the simulated one looks at all memory
+// that the graph uses.
 func BenchmarkCaptureHost(b *testing.B) {
 	d := steady(b)
 	for _, row := range optimizers {

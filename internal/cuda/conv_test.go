@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 
+	cudnn "gorgonia.org/cu/dnn"
+
 	"github.com/wick-ml/wick/internal/backend"
 	"github.com/wick-ml/wick/internal/cuda/sim"
 )
@@ -37,6 +39,17 @@ func TestConvolutionDescriptors(t *testing.T) {
 			if n, c, h, w := strides(c.x); !slices.Equal([]int{n, c, h, w}, wantStrides) {
 				t.Errorf("%+v: got strides %d, %d, %d, %d, want %v", k, n, c, h, w, wantStrides)
 			}
+		}
+	}
+}
+
+// TestActivationDescriptors makes what a convolution's bias and ReLU need; see
+// TestConvolutionDescriptors.
+func TestActivationDescriptors(t *testing.T) {
+	for _, mode := range []cudnn.ActivationMode{cudnn.Identity, cudnn.ReLU} {
+		a, err := cudnn.NewActivation(mode, cudnn.PropagateNan, 0)
+		if err != nil || a.Mode() != mode || handle(a) == nil {
+			t.Errorf("mode %d: got %v, %v", mode, a, err)
 		}
 	}
 }

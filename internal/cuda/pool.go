@@ -11,9 +11,9 @@ import "github.com/wick-ml/wick/internal/backend"
 // poolGeom is a backend.PoolGeom as kernels take it (struct PoolGeom in
 // kernels/pool.cu).
 type poolGeom struct {
-	channels, h, w, p, q, strideH, strideW                               divisor
-	kernelH, kernelW, padH, padW, dilationH, dilationW, excludePad, _pad int32
-	divisor                                                              int64
+	channels, h, w, p, q, strideH, strideW                            divisor
+	kernelH, kernelW, padH, padW, dilationH, dilationW, excludePad, _ int32
+	divisor                                                           int64
 }
 
 // pooling is how a kernel pools: arrays of in's layout, which are the input and its
