@@ -1,5 +1,5 @@
-// What all kernels share. The files of this folder are compiled by NVRTC, one
-// behind the other, and by a C++ compiler for the simulated driver.
+// What all kernels share. The files of this folder are compiled by NVRTC, each
+// behind this one, and by a C++ compiler for the simulated driver.
 #pragma once
 
 typedef long long i64;
