@@ -285,3 +285,54 @@ func TestCUDANoWaits(t *testing.T) {
 		})
 	}
 }
+
+// TestCUDACaptureWithLoader captures a step while the loader's workers upload, and has
+// the losses of the same steps without a graph, with no wait.
+func TestCUDACaptureWithLoader(t *testing.T) {
+	d := gpu(t)
+	sim.Waits(t)
+	set := datasets.Slice(datasets.NewShapes(datasets.ShapesOpts{}), 0, 240)
+	train := func(capture bool) []float32 {
+		tensor.ManualSeed(4)
+		model := layers.NewSequential(layers.NewConv2d(3, 4, 3, layers.ConvOpts{Stride: 4}), layers.ReLU{}, layers.Flatten{}, layers.NewLinear(4*8*8, 10))
+		layers.To(model, d)
+		o := optim.NewSGD(layers.Parameters(model), 0.1)
+		step := func(x, y *tensor.Tensor) *tensor.Tensor {
+			o.ZeroGrad()
+			loss := tensor.CrossEntropy(model.Forward(x), y, tensor.CrossEntropyOpts{})
+			loss.Backward()
+			o.Step()
+			return loss
+		}
+		if capture {
+			c := tensor.Capture(d, step)
+			defer func() {
+				if err := c.Err(); err != nil {
+					t.Errorf("the step is not captured: %v", err)
+				}
+				c.Close()
+			}()
+			step = c.Run
+		}
+		// Collated pictures are sent as numbers, of more than 64 KiB a batch.
+		collate := func(xs, ys []*tensor.Tensor) (x, y *tensor.Tensor, err error) {
+			return tensor.Stack(0, xs...), tensor.Stack(0, ys...), nil
+		}
+		loader := &datasets.DataLoader{Dataset: set, BatchSize: 24, Workers: 2, Device: d, Collate: collate}
+		losses := tensor.Zeros(10).To(d)
+		before, i := sim.Waits(t), 0
+		for x, y := range loader.All() {
+			losses.Narrow(0, i, 1).CopyFrom(step(x, y).Reshape(1))
+			i++
+		}
+		if got := sim.Waits(t) - before; got != 0 || i != 10 || loader.Err() != nil {
+			t.Errorf("captured %v: the host waited %d times in %d steps (%v), want none in 10", capture, got, i, loader.Err())
+		}
+		return losses.Floats()
+	}
+	want := train(false)
+	got := train(true)
+	if !slices.Equal(got, want) || want[9] >= want[0] {
+		t.Errorf("the losses are %v, want %v, going down", got, want)
+	}
+}

@@ -134,7 +134,6 @@ func TestGraphRefuses(t *testing.T) {
 		{"Read", "waits for the device", func() { be.Read(make([]byte, 12), x) }},
 		{"Write", "takes numbers from the host's memory", func() { be.Write(x, make([]byte, 12)) }},
 		{"Nonzero", "waits for the device", func() { be.Nonzero(index, x) }},
-		{"Sort", "waits for the device", func() { be.Sort(x, index, x, false, backend.DimGeom{Outer: 1, N: 3, Inner: 1}) }},
 	} {
 		var n noted
 		be.Rehearse(row.step, n.add)

@@ -318,6 +318,34 @@ func TestWindows(t *testing.T) {
 	}
 }
 
+// TestSumsOfChannelsLast compares with the sums of row-major arrays, over all choices
+// of dimensions.
+func TestSumsOfChannelsLast(t *testing.T) {
+	be := open(t)
+	l, shape := layout{3, 4, 10}, []int{3, 4, 5, 2}
+	rows, last := be.arrayOf(backend.Float32, eighths(1, 120)), be.arrayOf(backend.Float32, eighths(1, 120))
+	for choice := range 16 {
+		g, n := backend.ReduceGeom{Shape: shape}, 1
+		for d := range shape {
+			g.Reduce = append(g.Reduce, choice>>d&1 == 1)
+			if !g.Reduce[d] {
+				n *= shape[d]
+			}
+		}
+		be.lay(last, l)
+		before := be.transposed.Load()
+		want, got := be.emptyArray(backend.Float32, n), be.emptyArray(backend.Float32, n)
+		be.Reduce(want, rows, backend.ReduceSum, g)
+		be.Reduce(got, last, backend.ReduceSum, g)
+		if w, g := be.numbersOf(want), be.numbersOf(got); !slices.Equal(g, w) { // sums of eighths are exact
+			t.Errorf("over %v: got %v, want %v", choice, g, w)
+		}
+		if bias := choice == 0b1101; bias && be.transposed.Load() != before {
+			t.Errorf("the gradient of a bias was computed from a conversion")
+		}
+	}
+}
+
 // TestReadTogether reads one buffer from several goroutines, some row-major and some
 // channels last.
 func TestReadTogether(t *testing.T) {

@@ -24,7 +24,8 @@ type parameters struct {
 	lists   [5][atOnce]pointer
 	lengths [atOnce]int64
 	first   [atOnce]uint32
-	count   int64
+	count   uint32
+	blocks  uint32 // of all
 }
 
 // The numbers of a step, in the type that a kernel computes in (structs in
@@ -135,6 +136,30 @@ func numbersOf[P, S, D any](be *Backend, single func(P) S, double func(P) D, p P
 	}
 }
 
+// add deals n elements of arrays to blocks. There has to be room.
+func (all *parameters) add(n int, arrays ...pointer) {
+	if n == 0 {
+		return
+	}
+	for k, a := range arrays {
+		all.lists[k][all.count] = a
+	}
+	all.lengths[all.count], all.first[all.count] = int64(n), all.blocks
+	all.count++
+	all.blocks += uint32((n + perShare - 1) / perShare)
+}
+
+// deal launches a kernel of optim.cu, for whose other parameters more is asked.
+func (be *Backend) deal(k *kernels, t backend.DType, all *parameters, more func(*params)) {
+	if all.blocks == 0 {
+		return
+	}
+	var p params
+	p.first, p.n = unsafe.Pointer(all), 1
+	more(&p)
+	be.launch(be.function(k[t]), [3]int{int(all.blocks), 1, 1}, threads, 0, &p)
+}
+
 // step launches an optimizer's kernel for the arrays of lists, the first of which are
 // the parameters and gradients; empty lists are states that it does without.
 func (be *Backend) step(k *kernels, with numbers, lists ...[]backend.Array) {
@@ -142,32 +167,23 @@ func (be *Backend) step(k *kernels, with numbers, lists ...[]backend.Array) {
 		// Arrays of one type go together. What has several is a launch of its own.
 		t := lists[0][i].DType()
 		var all parameters
-		blocks := 0
 		for ; all.count < atOnce && i < len(lists[0]) && lists[0][i].DType() == t; i++ {
-			w := lists[0][i]
-			if w.Len == 0 || be.stepMixed(k, with, lists, i) {
+			if be.stepMixed(k, with, lists, i) {
 				continue
 			}
+			var arrays [5]pointer
 			for j, list := range lists {
 				if len(list) > 0 {
-					all.lists[j][all.count] = address(list[i])
+					arrays[j] = address(list[i])
 				}
 			}
-			all.lengths[all.count], all.first[all.count] = int64(w.Len), uint32(blocks)
-			all.count++
-			blocks += (w.Len + perShare - 1) / perShare
+			all.add(lists[0][i].Len, arrays[:]...)
 		}
-		if blocks == 0 {
-			continue
-		}
-		var p params
-		p.first, p.n = unsafe.Pointer(&all), 1
+		more := with.single
 		if t == backend.Float64 {
-			with.double(&p)
-		} else {
-			with.single(&p)
+			more = with.double
 		}
-		be.launch(be.function(k[t]), [3]int{blocks, 1, 1}, threads, 0, &p)
+		be.deal(k, t, &all, more)
 	}
 }
 

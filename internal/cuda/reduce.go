@@ -60,46 +60,39 @@ func (be *Backend) Reduce(dst, x backend.Array, op backend.ReduceOp, g backend.R
 	}
 	var t temporaries
 	defer be.release(&t)
-	lie, nearest := contiguous(g.Shape), len(g.Shape)
-	var from pointer
-	// Images, as a convolution's result is of them, may lie channels last.
-	if l := written(x); l != (layout{}) && len(g.Shape) > 2 && len(g.Shape) <= mostDims && x.Len <= mostElements && g.Shape[0] == l.n && g.Shape[1] == l.c && count(g.Shape[2:]) == l.inner {
+	from := pointer(0)
+	if l := written(x); x.Len <= mostElements && channelsReduce(l, g) {
 		from = be.readAs(&t, x, l)
-		for d := 2; d < len(g.Shape); d++ {
-			lie[d] *= l.c
-		}
-		lie[1], nearest = 1, 2
+		g = backend.ReduceGeom{Shape: lastly(g.Shape), Reduce: lastly(g.Reduce)}
 	} else {
 		from = reading(x)
 	}
 	// Neighbouring dimensions that are both kept or both reduced are one.
 	var shape, strides [2][]int
-	neighbours, rows := false, nearest == len(g.Shape)
-	for d, stride := range lie {
+	neighbours, rows := false, true
+	for d, stride := range contiguous(g.Shape) {
 		k := 0
 		if g.Reduce[d] {
 			k = 1
 		}
 		shape[k], strides[k] = append(shape[k], g.Shape[d]), append(strides[k], stride)
-		if g.Shape[d] != 1 && d < nearest {
+		if g.Shape[d] != 1 {
 			rows = rows && (g.Reduce[d] || !neighbours) // no dimension is kept behind one that is reduced
 			neighbours = g.Reduce[d]
 		}
 	}
 	r := reduction{count: int64(count(shape[1])), results: int64(dst.Len)}
 	if rows {
-		be.reduceRows(dst, x, op, r.results, r.count)
+		be.reduceRows(dst, from, x.DType(), op, r.results, r.count)
 		return
 	}
 	var ok, ok2 bool
 	r.kept, ok = newView(shape[0], strides[0])
 	r.reduced, ok2 = newView(shape[1], strides[1])
 	if !ok || !ok2 || x.Len > mostElements { // too many dimensions: put what is reduced behind what is kept
-		var t temporaries
-		defer be.release(&t)
 		matrix := be.temporary(&t, x.DType(), x.Len)
 		be.Strided(matrix, x, backend.StridedGeom{Shape: slices.Concat(shape[0], shape[1]), Strides: slices.Concat(strides[0], strides[1])})
-		be.reduceRows(dst, matrix, op, r.results, r.count)
+		be.reduceRows(dst, address(matrix), x.DType(), op, r.results, r.count)
 		return
 	}
 	pack := packs(x.DType().Size())
@@ -111,21 +104,32 @@ func (be *Backend) Reduce(dst, x backend.Array, op backend.ReduceOp, g backend.R
 }
 
 // reduceRows reduces each row of rows×n elements.
-func (be *Backend) reduceRows(dst, x backend.Array, op backend.ReduceOp, rows, n int64) {
+func (be *Backend) reduceRows(dst backend.Array, from pointer, x backend.DType, op backend.ReduceOp, rows, n int64) {
 	r := reduction{count: n, results: rows, rows: 1}
-	r.divide(true, packs(x.DType().Size()))
-	be.reduce(dst, reading(x), x.DType(), op, &r)
+	r.divide(true, packs(x.Size()))
+	be.reduce(dst, from, x, op, &r)
 }
 
-// reduce launches a reduction of elements of type dtype, and another one where there
-// are several pieces.
-func (be *Backend) reduce(dst backend.Array, from pointer, dtype backend.DType, op backend.ReduceOp, r *reduction) {
+// channelsReduce says that images that lie channels last are reduced where they lie:
+// what is kept has to be in the same order there.
+func channelsReduce(l layout, g backend.ReduceGeom) bool {
+	if l == (layout{}) || len(g.Shape) < 3 || len(g.Shape) > mostDims || g.Shape[0] != l.n || g.Shape[1] != l.c || count(g.Shape[2:]) != l.inner {
+		return false
+	}
+	return g.Reduce[1] || !slices.Contains(g.Reduce[2:], false)
+}
+
+// lastly puts what belongs to the channels behind all others.
+func lastly[T any](s []T) []T { return slices.Concat(s[:1], s[2:], s[1:2]) }
+
+// reduce launches a reduction, and another one where there are several pieces.
+func (be *Backend) reduce(dst backend.Array, from pointer, x backend.DType, op backend.ReduceOp, r *reduction) {
 	var t temporaries
 	defer be.release(&t)
 	out := dst
 	if r.pieces > 1 {
 		gathered := backend.Int64
-		if dtype.IsFloat() {
+		if x.IsFloat() {
 			gathered = backend.Float64
 		}
 		out = be.temporary(&t, gathered, int(r.results*r.pieces))
@@ -137,16 +141,16 @@ func (be *Backend) reduce(dst backend.Array, from pointer, dtype backend.DType, 
 	param(&p, int64(op))
 	param(&p, *r)
 	blocks := (int(r.results*r.pieces*r.lanes) + threads - 1) / threads
-	kernel := reduce[dtype]
+	kernel := reduce[x]
 	if op == backend.ReduceSum || op == backend.ReduceSumSquares {
-		kernel = reduceSum[dtype]
+		kernel = reduceSum[x]
 	}
 	be.launch(be.function(kernel), [3]int{min(blocks, blocksPerUnit*be.units), 1, 1}, threads, 0, &p)
 	if r.pieces > 1 {
 		if op == backend.ReduceSumSquares {
 			op = backend.ReduceSum
 		}
-		be.reduceRows(dst, out, op, r.results, r.pieces)
+		be.reduceRows(dst, address(out), out.DType(), op, r.results, r.pieces)
 	}
 }
 
@@ -161,7 +165,7 @@ func (be *Backend) ReduceIndex(values, indices, x backend.Array, min bool, g bac
 		param(&p, to)
 		param(&p, among)
 		param(&p, values)
-		param(&p, reading(x))
+		param(&p, address(x))
 		param(&p, flag(min))
 		param(&p, int64(g.N))
 		param(&p, int64(g.Inner))

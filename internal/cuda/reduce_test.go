@@ -19,19 +19,19 @@ func TestReductions(t *testing.T) {
 		shape  []int
 		reduce []bool
 	}{
-		{[]int{100_003}, []bool{true}},
+		{[]int{30_003}, []bool{true}},
 		{[]int{3, 8192}, []bool{false, true}},
-		{[]int{3, 9001}, []bool{false, true}},
+		{[]int{2, 5001}, []bool{false, true}},
 		{[]int{40, 52}, []bool{false, true}},
-		{[]int{2000, 3}, []bool{false, true}},
-		{[]int{3000, 5}, []bool{true, false}},
+		{[]int{500, 3}, []bool{false, true}},
+		{[]int{1000, 5}, []bool{true, false}},
 		{[]int{700, 64}, []bool{true, false}},
 		{[]int{9, 5, 256}, []bool{true, false, true}},
 		{[]int{9, 5, 49}, []bool{true, false, true}},
 		{[]int{3, 33, 4, 7}, []bool{false, true, false, true}},
 		{[]int{3, 5, 7, 3}, []bool{true, false, true, false}},
 	} {
-		for _, dtype := range allTypes {
+		for _, dtype := range []backend.DType{backend.Float32, backend.BFloat16, backend.Int64, backend.Uint8} {
 			for _, op := range []backend.ReduceOp{backend.ReduceSum, backend.ReduceSumSquares, backend.ReduceMax, backend.ReduceAny} {
 				n, results := count(row.shape), 1
 				for d, size := range row.shape {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/cuda/sim"
 )
 
 // TestUploadsBesideWork uploads from four goroutines while another one computes with
@@ -124,4 +125,94 @@ func TestUploadLost(t *testing.T) {
 		t.Errorf("got block %s, want %s once more", got, at)
 	}
 	be.Free(b)
+}
+
+// BenchmarkUpload measures how fast elements go to the device: through pinned memory,
+// and as the driver takes them.
+func BenchmarkUpload(b *testing.B) {
+	be := onGPU(b)
+	for _, n := range []int{16 << 10, 64 << 10, 192 << 10, 768 << 10, 36 << 20} {
+		src := make([]byte, n)
+		b.Run(fmt.Sprintf("Upload/%dKiB", n>>10), func(b *testing.B) {
+			b.SetBytes(int64(n))
+			for b.Loop() {
+				be.Free(be.Upload(backend.Uint8, src))
+			}
+			be.wait()
+		})
+		b.Run(fmt.Sprintf("Write/%dKiB", n>>10), func(b *testing.B) {
+			b.SetBytes(int64(n))
+			for b.Loop() {
+				x := be.NewBuffer(backend.Uint8, n)
+				be.Write(backend.Array{Buffer: x, Len: n}, src)
+				be.Free(x)
+			}
+			be.wait()
+		})
+	}
+}
+
+// BenchmarkUploadBesideWork measures products alone, and with a batch of 36 MiB that
+// another goroutine uploads meanwhile: the two times should be the same.
+func BenchmarkUploadBesideWork(b *testing.B) {
+	be := onGPU(b)
+	const n = 4096
+	g := backend.MatMulGeom{Batch: 1, M: n, N: n, K: n}
+	var x [3]backend.Array
+	for i := range x {
+		x[i] = backend.Array{Buffer: be.NewBuffer(backend.Float32, n*n), Len: n * n}
+		be.Fill(x[i], 0.5)
+		defer be.Free(x[i].Buffer)
+	}
+	work := func() {
+		for range 4 {
+			be.MatMul(x[0], x[1], x[2], g)
+		}
+	}
+	b.Run("alone", func(b *testing.B) {
+		for b.Loop() {
+			work()
+			be.wait()
+		}
+	})
+	b.Run("beside", func(b *testing.B) {
+		src := make([]byte, 36<<20)
+		batches := make(chan backend.Buffer, 2)
+		stop := make(chan bool)
+		go func() {
+			defer close(batches)
+			for {
+				x := be.Upload(backend.Uint8, src)
+				select {
+				case batches <- x:
+				case <-stop:
+					be.Free(x)
+					return
+				}
+			}
+		}()
+		for b.Loop() {
+			batch := <-batches
+			work()
+			be.Free(batch)
+			be.wait()
+		}
+		close(stop)
+		for batch := range batches {
+			be.Free(batch)
+		}
+	})
+}
+
+// onGPU returns a backend for a measurement, which the simulated driver is no subject of.
+func onGPU(b *testing.B) *Backend {
+	b.Helper()
+	if sim.Simulated() {
+		b.Skip("the simulated driver says nothing about speed")
+	}
+	be, err := Open(0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return be.(*Backend)
 }

@@ -17,11 +17,14 @@ template <class T, int V, int C> struct Moments {
 	__device__ Moments(i64 c, i64 stride, const T *x) : x(x) {
 		for (int k = 0; k < C; k++) near[k] = widen(x[(c + k) * stride]);
 	}
-	__device__ void add(i64 i, A (&a)[C], A (&b)[C]) const {
-		Pack<T, V> p = load<V>(x, i);
+	// at reads what add adds, so that several reads may be under way.
+	enum { AHEAD = 4 };
+	struct Read { Pack<T, V> x; };
+	__device__ Read at(i64 i) const { return {load<V>(x, i)}; }
+	__device__ void add(const Read &r, A (&a)[C], A (&b)[C]) const {
 		for (int k = 0; k < V; k++) {
 			int c = C == 1 ? 0 : k;
-			A d = widen(p.v[k]) - near[c];
+			A d = widen(r.x.v[k]) - near[c];
 			a[c] += d;
 			b[c] += d * d;
 		}
@@ -34,13 +37,18 @@ template <class T, int V, int C> struct Products {
 	__device__ Products(i64 c, i64, const T *dy, const T *x, const T *y, const A *mean_) : dy(dy), x(x), y(y) {
 		numbers<C>(mean, mean_, c);
 	}
-	__device__ void add(i64 i, A (&a)[C], A (&b)[C]) const {
-		Pack<T, V> g = load<V>(dy, i), p = load<V>(x, i), r = y ? load<V>(y, i) : g;
+	enum { AHEAD = 2 };
+	struct Read { Pack<T, V> dy, x, y; };
+	__device__ Read at(i64 i) const {
+		Pack<T, V> g = load<V>(dy, i);
+		return {g, load<V>(x, i), y ? load<V>(y, i) : g};
+	}
+	__device__ void add(const Read &r, A (&a)[C], A (&b)[C]) const {
 		for (int k = 0; k < V; k++) {
 			int c = C == 1 ? 0 : k;
-			A d = y && !(widen(r.v[k]) > 0) ? (A)0 : (A)widen(g.v[k]);
+			A d = y && !(widen(r.y.v[k]) > 0) ? (A)0 : (A)widen(r.dy.v[k]);
 			a[c] += d;
-			b[c] += d * (widen(p.v[k]) - mean[c]);
+			b[c] += d * (widen(r.x.v[k]) - mean[c]);
 		}
 	}
 };
@@ -76,7 +84,7 @@ template <class K, class T, int V> __device__ inline void sums_rows(const K &kin
 	Tally<typename As<T>::type, 1> t;
 	for (i64 i = from + threadIdx.x; i < to; i += 256) {
 		i64 image = quotient(i, pixels);
-		kind.add((image * (channels - 1) + blockIdx.x) * pixels.d * V + i * V, t.a, t.b);
+		kind.add(kind.at((image * (channels - 1) + blockIdx.x) * pixels.d * V + i * V), t.a, t.b);
 		t.added(V);
 	}
 	t.flush();
@@ -103,8 +111,19 @@ template <class K, class T, int V> __device__ inline void sums_last(const K &kin
 	i64 share = (pixels + gridDim.x - 1) / gridDim.x, from = share * blockIdx.x, to = from + share < pixels ? from + share : pixels;
 	if (me.on) {
 		Tally<typename As<T>::type, V> t;
-		for (i64 p = from + me.line; p < to; p += me.lines) {
-			kind.add(p * channels + me.channel, t.a, t.b);
+		i64 p = from + me.line;
+		for (; p + (K::AHEAD - 1) * me.lines < to; p += K::AHEAD * me.lines) {
+			typename K::Read r[K::AHEAD];
+#pragma unroll
+			for (int j = 0; j < K::AHEAD; j++) r[j] = kind.at((p + j * me.lines) * channels + me.channel);
+#pragma unroll
+			for (int j = 0; j < K::AHEAD; j++) {
+				kind.add(r[j], t.a, t.b);
+				t.added(1);
+			}
+		}
+		for (; p < to; p += me.lines) {
+			kind.add(kind.at(p * channels + me.channel), t.a, t.b);
 			t.added(1);
 		}
 		t.flush();

@@ -11,8 +11,7 @@
 struct Parameters {
 	void *lists[5][MOST]; // parameters, gradients, states
 	i64 lengths[MOST];
-	unsigned first[MOST];
-	i64 count;
+	unsigned first[MOST], count, blocks;
 };
 
 // each_share runs its function for the elements that are this block's share.
@@ -133,20 +132,19 @@ template <class T, class A> __device__ inline A gradient_of(A sign, A decay, T g
 	})
 FOR_FLOATS(OPTIM)
 
-// Gradients are scaled as parameters are changed. What is not finite is no number times 0; all threads that find something write
-// the same.
+// Unscaling of gradients, which are the first list. What is not finite is no number times 0. All threads that find something
+// write the same.
 #define UNSCALE(t, T) \
 	extern "C" __global__ void unscale_##t(Parameters all, b8 *found, As<T>::type factor) { \
-		typedef As<T>::type A; \
 		bool bad = false; \
 		each_share<T>(all, [&](auto n, i64 i, T *g, T *, T *, T *, T *) { \
-			PACK(T, n) x = TAKE(g); \
+			PACK(T, n) d = TAKE(g); \
 			EACH_OF(k, n) { \
-				A v = widen(x.v[k]); \
+				As<T>::type v = widen(d.v[k]); \
 				bad = bad || v * 0 != 0; \
-				x.v[k] = narrow<T>(v * factor); \
+				d.v[k] = narrow<T>(v * factor); \
 			} \
-			GIVE(g, x); \
+			GIVE(g, d); \
 		}); \
 		if (bad) found->v = 1; \
 	}
