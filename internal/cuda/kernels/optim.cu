@@ -132,19 +132,20 @@ template <class T, class A> __device__ inline A gradient_of(A sign, A decay, T g
 	})
 FOR_FLOATS(OPTIM)
 
-// Unscaling of gradients, which are the first list. What is not finite is no number times 0. All threads that find something
-// write the same.
+// Gradients are scaled as parameters are changed. What is not finite is no number times 0; all threads that find something write
+// the same.
 #define UNSCALE(t, T) \
 	extern "C" __global__ void unscale_##t(Parameters all, b8 *found, As<T>::type factor) { \
+		typedef As<T>::type A; \
 		bool bad = false; \
 		each_share<T>(all, [&](auto n, i64 i, T *g, T *, T *, T *, T *) { \
-			PACK(T, n) d = TAKE(g); \
+			PACK(T, n) x = TAKE(g); \
 			EACH_OF(k, n) { \
-				As<T>::type v = widen(d.v[k]); \
+				A v = widen(x.v[k]); \
 				bad = bad || v * 0 != 0; \
-				d.v[k] = narrow<T>(v * factor); \
+				x.v[k] = narrow<T>(v * factor); \
 			} \
-			GIVE(g, d); \
+			GIVE(g, x); \
 		}); \
 		if (bad) found->v = 1; \
 	}
