@@ -77,6 +77,50 @@ func TestCUDAGathers(t *testing.T) {
 	}
 }
 
+// Steps wait for a GPU only where somebody looks.
+func TestCUDAWaits(t *testing.T) {
+	if !sim.Alone(t) {
+		return
+	}
+	for _, capture := range []bool{false, true} {
+		c := onGPU(t, settings[0].config(t))
+		c.Capture, c.Epochs = capture, 2
+		waits := map[int]int{} // after a step
+		tested := 0
+		c.Callbacks = []Callback{
+			{Step: func(r *Run) error {
+				waits[r.Step] = sim.Waits(t)
+				if r.Step == 15 {
+					if loss, sums := r.Loss(), r.Sums(); !finite(loss) || !(sums.Loss > 0) || sums.Total != 20 {
+						t.Errorf("after step 15 the loss is %v and the sums are %+v, want those of 20 examples", loss, sums)
+					}
+				}
+				return nil
+			}, Test: func(*Run) func() {
+				tested = sim.Waits(t)
+				return nil
+			}, Tested: func(*Run) error {
+				if got := sim.Waits(t) - tested; got > 3 {
+					t.Errorf("capture %t: %d waits in a test, want 3 at most, for its sums", capture, got)
+				}
+				return nil
+			}},
+		}
+		if _, err := Fit(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		for step := 12; step < 20; step++ {
+			got, want := waits[step]-waits[step-1], 0
+			if step == 16 {
+				want = 3 // the loss, and the sum and the count beside it
+			}
+			if got > want || step == 16 && got == 0 {
+				t.Errorf("capture %t: %d waits before step %d is made, want %d", capture, got, step, want)
+			}
+		}
+	}
+}
+
 // A run whose steps are captured comes to the bits of one whose steps are not, where
 // it is stopped and gone on with too.
 func TestCUDACapture(t *testing.T) {

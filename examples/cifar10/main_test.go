@@ -5,11 +5,13 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"image"
 	"image/color"
 	"image/png"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,6 +21,7 @@ import (
 
 	"github.com/wick-ml/wick/layers"
 	"github.com/wick-ml/wick/models"
+	"github.com/wick-ml/wick/sched"
 	"github.com/wick-ml/wick/tensor"
 	"github.com/wick-ml/wick/trainer"
 )
@@ -403,5 +406,17 @@ func TestMixedPrecision(t *testing.T) {
 	c, err := trainer.ReadRunConfig(filepath.Join(dir, "run"))
 	if err != nil || c.Autocast != "float16" || c.Settings["capture"] != "true" || c.Settings["benchmark"] != "true" || c.Settings["deterministic"] != "true" {
 		t.Errorf("config.json: got autocast %q and settings %v (%v)", c.Autocast, c.Settings, err)
+	}
+}
+
+// Where steps are captured the loss is looked at after each epoch.
+func TestStopAfterEpoch(t *testing.T) {
+	stop := stopAfterEpoch()
+	if err := stop.Epoch(nil, &trainer.Metrics{Epoch: 2, TrainLoss: 0.5}); err != nil {
+		t.Errorf("got error %v for a finite loss, want none", err)
+	}
+	err := stop.Epoch(nil, &trainer.Metrics{Epoch: 3, TrainLoss: sched.Number(math.NaN())})
+	if want := "epoch 3: the training loss is NaN; -resume with -capture=false says where it begins"; !errors.Is(err, trainer.ErrNotFinite) || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("got error %v, want %q", err, want)
 	}
 }

@@ -49,7 +49,7 @@ func stopAfterEpoch() trainer.Callback {
 		if finite(float64(m.TrainLoss)) {
 			return nil
 		}
-		return fmt.Errorf("epoch %d: the training loss is %v; -resume without -capture says where it begins: %w", m.Epoch, m.TrainLoss, trainer.ErrNotFinite)
+		return fmt.Errorf("epoch %d: the training loss is %v; -resume with -capture=false says where it begins: %w", m.Epoch, m.TrainLoss, trainer.ErrNotFinite)
 	}}
 }
 

@@ -14,7 +14,7 @@ import (
 // machine's own driver.
 func Alone(t *testing.T) bool {
 	t.Helper()
-	if os.Getenv("WICK_GPU") != "" || os.Getenv("WICK_SIM_KERNELS") != "" {
+	if os.Getenv("WICK_GPU") != "" || Simulated() {
 		return true
 	}
 	dir, err := Build()
@@ -22,7 +22,8 @@ func Alone(t *testing.T) bool {
 		t.Errorf("the simulated driver cannot be built (with WICK_GPU=1 the test runs on a GPU): %v", err)
 		return false
 	}
-	cmd := exec.Command(os.Args[0], "-test.v", "-test.count=1", "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$")
+	args := append(self(), "-test.v", "-test.count=1", "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$")
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), Env(dir)...)
 	if out, err := cmd.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("--- PASS: "+t.Name()+" ")) {
 		t.Errorf("on the simulated driver: %v\n%s", err, out)
