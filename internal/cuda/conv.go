@@ -134,7 +134,8 @@ type convolution struct {
 	bias      *cudnn.TensorDescriptor
 	chosen    bool // or there is no algorithm
 	none      bool
-	apart     bool // cuDNN adds no bias in the same pass
+	others    []C.struct_wick_algorithm // that may be taken where the chosen one fails after all
+	apart     bool                      // cuDNN adds no bias in the same pass
 	algorithm C.int
 	workspace C.size_t
 }
@@ -179,9 +180,21 @@ func (be *Backend) convolutionOf(k convolutionKey, x, w, y pointer) *convolution
 		best = be.fastest(k, c, candidates, x, w, y)
 	}
 	be.choose(k, c, best)
+	c.others = slices.DeleteFunc(candidates, func(a C.struct_wick_algorithm) bool { return a == best })
 	checkDNN("cudnnGetConvolutionWorkspaceSize", C.wick_conv_workspace(be.c(), handle(be.dnn), C.int(k.pass), handle(c.x), handle(c.w), handle(c.conv), handle(c.y), c.algorithm, &c.workspace))
 	c.chosen = true
 	return c
+}
+
+// another chooses the next algorithm, since cuDNN does not do after all what it
+// proposed, and returns false if there is none.
+func (be *Backend) another(k convolutionKey, c *convolution) bool {
+	if len(c.others) == 0 {
+		return false
+	}
+	be.choose(k, c, c.others[0])
+	c.others = c.others[1:]
+	return true
 }
 
 // described returns a convolution, whose algorithm need not be chosen yet.
@@ -212,9 +225,14 @@ func (be *Backend) candidates(k convolutionKey, c *convolution) []C.struct_wick_
 	}
 	checkDNN("cudnnGetConvolutionAlgorithm_v7", r)
 	return slices.DeleteFunc(all[:n], func(a C.struct_wick_algorithm) bool {
-		return a.memory > workspaceLimit || k.Deterministic && a.deterministic == 0
+		return a.memory > workspaceLimit || k.Deterministic && a.deterministic == 0 || k.exact && slices.Contains(inexact[k.pass], int(a.algo))
 	})
 }
+
+// inexact are the algorithms whose transforms lose digits of float32 numbers: those by
+// FFT and by Winograd's larger tiles. (cudnnConvolutionFwdAlgo_t 4, 5 and 7,
+// cudnnConvolutionBwdDataAlgo_t 2, 3 and 5, cudnnConvolutionBwdFilterAlgo_t 2, 5 and 6)
+var inexact = [...][]int{forward: {4, 5, 7}, inputGrad: {2, 3, 5}, weightGrad: {2, 5, 6}}
 
 // choose makes an algorithm the one of a convolution.
 func (be *Backend) choose(k convolutionKey, c *convolution, a C.struct_wick_algorithm) {
@@ -324,16 +342,29 @@ func (be *Backend) convolve(p pass, x, w, y, bias backend.Array, exact bool, g b
 		return after
 	}
 	be.computes()
-	from := be.lend()
-	relu := g.ReLU
-	g.ReLU = false
 	k := convolutionKey{g: g, dtype: x.DType(), pass: p, exact: exact && x.DType() == backend.Float32, Algorithms: be.algorithms}
-	k.last = be.layouts == everywhere || be.layouts == byRule && channelsLast(k.dtype, k.exact, g)
-	var t temporaries
-	defer be.release(&t)
+	k.g.ReLU = false
+	k.last = be.layouts == everywhere || be.layouts == byRule && channelsLast(k.dtype, k.exact, k.g)
 	be.libraries.Lock()
 	defer be.libraries.Unlock()
-	k.last = k.last && !be.described(k).none
+	if k.last && !be.described(k).none {
+		if after, ok := be.convolveAs(k, x, w, y, result, bias, g.ReLU); ok {
+			return after
+		}
+		be.described(k).none = true // cuDNN does nothing of what it proposed
+	}
+	k.last = false
+	after, _ = be.convolveAs(k, x, w, y, result, bias, g.ReLU)
+	return after
+}
+
+// convolveAs does a pass in the layout that k says; see convolve. It returns false
+// where cuDNN does not do it channels last. The libraries are locked.
+func (be *Backend) convolveAs(k convolutionKey, x, w, y, result, bias backend.Array, relu bool) (after, ok bool) {
+	after = !bias.None() || relu
+	from, g := be.lend(), k.g
+	var t temporaries
+	defer be.release(&t)
 	var in, weight, out layout
 	if k.last {
 		in, weight, out = layout{g.N, g.C, g.H * g.W}, layout{g.K, g.C / g.Groups, g.R * g.S}, layout{g.N, g.K, g.P * g.Q}
@@ -347,7 +378,7 @@ func (be *Backend) convolve(p pass, x, w, y, bias backend.Array, exact bool, g b
 		switch {
 		case a.Array != result:
 			places[i] = be.factor(&t, a.Array, a.layout)
-		case p == weightGrad && k.last && !weight.plain(): // the optimizer wants it row-major
+		case k.pass == weightGrad && k.last && !weight.plain(): // the optimizer wants it row-major
 			places[i] = address(be.temporary(&t, w.DType(), w.Len))
 			done = func() { be.toRows(address(w), places[1], w.DType(), weight) }
 		case k.last:
@@ -361,28 +392,42 @@ func (be *Backend) convolve(p pass, x, w, y, bias backend.Array, exact bool, g b
 		}
 	}
 	c := be.convolutionOf(k, places[0], places[1], places[2])
-	space := pointer(0)
-	if c.workspace > 0 {
-		space = from.Get(int(c.workspace))
-		defer from.Put(space, int(c.workspace))
-	}
-	if fused := after && !bias.None() && bias.DType() == y.DType() && c.algorithm == implicitPrecomputedGEMM && !c.apart; fused {
-		activation := be.identity
-		if relu {
-			activation = be.relu
+	for {
+		space := pointer(0)
+		if c.workspace > 0 {
+			space = from.Get(int(c.workspace))
 		}
-		r := C.wick_conv_bias(be.c(), handle(be.dnn), wide(k.dtype), handle(c.x), C.CUdeviceptr(places[0]), handle(c.w), C.CUdeviceptr(places[1]), handle(c.conv),
-			handle(c.bias), C.CUdeviceptr(be.factor(&t, bias, layout{})), handle(activation), handle(c.y), C.CUdeviceptr(places[2]), c.algorithm, C.CUdeviceptr(space), c.workspace)
+		size := c.workspace
+		var r C.int
+		fused := false
+		if !bias.None() && bias.DType() == y.DType() && c.algorithm == implicitPrecomputedGEMM && !c.apart {
+			activation := be.identity
+			if relu {
+				activation = be.relu
+			}
+			r = C.wick_conv_bias(be.c(), handle(be.dnn), wide(k.dtype), handle(c.x), C.CUdeviceptr(places[0]), handle(c.w), C.CUdeviceptr(places[1]), handle(c.conv),
+				handle(c.bias), C.CUdeviceptr(be.factor(&t, bias, layout{})), handle(activation), handle(c.y), C.CUdeviceptr(places[2]), c.algorithm, C.CUdeviceptr(space), size)
+			fused = r == 0
+			c.apart = !fused
+		}
+		if !fused {
+			r = C.wick_conv(be.c(), handle(be.dnn), C.int(k.pass), wide(k.dtype), handle(c.x), C.CUdeviceptr(places[0]), handle(c.w), C.CUdeviceptr(places[1]), handle(c.conv),
+				handle(c.y), C.CUdeviceptr(places[2]), c.algorithm, C.CUdeviceptr(space), size)
+		}
+		if space != 0 {
+			from.Put(space, int(size))
+		}
 		if r == 0 {
 			done()
-			return false
+			return after && !fused, true
 		}
-		c.apart = true
+		if !be.another(k, c) {
+			if k.last {
+				return after, false
+			}
+			checkDNN("cudnnConvolution", r)
+		}
 	}
-	checkDNN("cudnnConvolution", C.wick_conv(be.c(), handle(be.dnn), C.int(p), wide(k.dtype), handle(c.x), C.CUdeviceptr(places[0]), handle(c.w), C.CUdeviceptr(places[1]), handle(c.conv),
-		handle(c.y), C.CUdeviceptr(places[2]), c.algorithm, C.CUdeviceptr(space), c.workspace))
-	done()
-	return after
 }
 
 // implicitPrecomputedGEMM is CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM, the

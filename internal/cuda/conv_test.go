@@ -4,11 +4,13 @@ package cuda
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	cudnn "gorgonia.org/cu/dnn"
 
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/backend/backendtest"
 	"github.com/wick-ml/wick/internal/cuda/sim"
 )
 
@@ -97,5 +99,29 @@ func TestAlgorithms(t *testing.T) {
 	}
 	if s := be.MemoryStats(); s.Live != 0 {
 		t.Errorf("measuring keeps %d bytes", s.Live)
+	}
+}
+
+// TestDeclined sees that a convolution gets its result where cuDNN declines what it
+// proposed: by another algorithm, and row-major where it takes nothing channels last.
+func TestDeclined(t *testing.T) {
+	for _, how := range []string{"1", "2"} {
+		t.Run(how, func(t *testing.T) {
+			if !sim.Again(t, "WICK_SIM_DECLINE="+how) {
+				return
+			}
+			be := open(t)
+			be.SetPrecision(backend.High)
+			for _, row := range backendtest.Rows(1e-3) {
+				if strings.HasPrefix(row.Method, "Conv2d") {
+					t.Run(row.Method, func(t *testing.T) { row.Test(t, be) })
+				}
+			}
+			for k, c := range be.convolutions {
+				if c.chosen && !c.none && (how == "1" && int(c.algorithm) != 1 || how == "2" && k.last) {
+					t.Errorf("%+v: got algorithm %d", k, c.algorithm)
+				}
+			}
+		})
 	}
 }

@@ -3,7 +3,8 @@
 // needs a workspace beyond all limits. Then comes one that is not deterministic,
 // whose results really differ in their last bits every second time, one that is not
 // supported, and one that is deterministic. With WICK_SIM_SLOW the one that is not
-// takes that many milliseconds more.
+// takes that many milliseconds more. With WICK_SIM_DECLINE=1 it is refused when it is
+// called, though it was proposed; with 2 all are that lie channels last.
 #include "library.h"
 #include <atomic>
 #include <chrono>
@@ -225,6 +226,8 @@ static cudnnStatus_t convolve(cudnnHandle_t h, Pass pass, const void *alpha, con
 	if (s) return s;
 	NEED(whole(x, X->type, X->size) && whole(w, W->type, W->size) && whole(y, Y->type, Y->size));
 	NEED(room >= workspace && wick_sim_inside(space, room));
+	const char *decline = getenv("WICK_SIM_DECLINE");
+	if (decline && (atoi(decline) == 1 ? !deterministic : X->format == CUDNN_TENSOR_NHWC)) return CUDNN_STATUS_NOT_SUPPORTED;
 	Type t = typeOf(X->type);
 	double al = number(alpha, t == Type::f64), be = number(beta, t == Type::f64);
 	static std::atomic<unsigned> wild; // calls of algorithms that are not deterministic
