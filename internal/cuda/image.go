@@ -110,7 +110,7 @@ type kernelError struct {
 }
 
 func (e *kernelError) Error() string {
-	return fmt.Sprintf("the driver of CUDA %d.%d refuses the kernel %s, which is PTX of CUDA 12.0 for GPUs of compute capability 7.0 and later: %v",
+	return fmt.Sprintf("the driver of CUDA %d.%d refuses the kernel %s, which is PTX of CUDA 12.0 (%v); install a newer driver, or use a GPU of compute capability 7.0 or later",
 		e.driver/1000, e.driver%1000/10, e.name, e.err)
 }
 

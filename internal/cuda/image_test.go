@@ -51,6 +51,6 @@ func TestLazyLoading(t *testing.T) {
 
 func TestRefusedKernels(t *testing.T) {
 	if sim.Again(t, "WICK_SIM_REFUSE=1") {
-		refused(t, 0, "the driver of CUDA 13.0 refuses the kernel fill_u8, which is PTX of CUDA 12.0 for GPUs of compute capability 7.0 and later: cuModuleLoadData: CUDA_ERROR_222")
+		refused(t, 0, "the driver of CUDA 13.0 refuses the kernel fill_u8, which is PTX of CUDA 12.0 (cuModuleLoadData: CUDA_ERROR_222); install a newer driver, or use a GPU of compute capability 7.0 or later")
 	}
 }
