@@ -13,6 +13,7 @@ package cpu
 
 import (
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/cpu"
 
@@ -46,7 +47,7 @@ var levelAMX = level{"amx", [3]*kernel[float32]{
 	backend.Highest: newTiles(3, 2, tilesplit3, tilegemm32x32x3, tilegemm16x32x3),
 	backend.High:    newTiles(2, 4, tilesplit2, tilegemm32x32x2, tilegemm16x32x2),
 	backend.Medium:  newTiles(1, 8, tilesplit1, tilegemm32x32x1, tilegemm16x32x1),
-}, &vector512, taps512, &half512}
+}, &vector512, taps512, &half512, &tileOpsAMX}
 
 // newTiles returns a kernel for numbers of count parts, whose products are speed times as fast as kernel512's.
 func newTiles(count int, speed float64, split func(dst *uint16, src *float32, lanes, k int), tall, low func(groups int, a, b *uint16, c *float32, add bool)) *kernel[float32] {
@@ -70,4 +71,38 @@ func newTiles(count int, speed float64, split func(dst *uint16, src *float32, la
 		run(ceil(k, depth), &a[:p.size(height, k)][0], &b[:p.size(kn.width, k)][0], &c[:height*kn.width][0], add)
 	}
 	return &kn
+}
+
+//go:generate go run -C gen . -part tileconv -out ../tileconv_amd64.s -stubs ../tileconv_stubs_amd64.go -pkg cpu
+
+var tileOpsAMX = tileOps{
+	sums: func(blocks []tileBlock, steps []tileStep, a, b []uint16, c []float32, g *tileGeom) {
+		tilesums(&blocks[0].a, len(blocks), &steps[0].a, &a[0], &b[0], &c[0], &g.strideA)
+	},
+	pairRows: func(dst []uint32, a, b []uint16, rows, width, pitch int) {
+		pairrows(&dst[0], &a[0], &b[0], rows, width, pitch)
+	},
+	pairTurn: func(dst []uint32, dstAt *[16]int, src []uint16, srcAt *[16]int, second int, order *[32]uint16, count, dstStep, srcStep int) {
+		pairturn(&dst[0], &dstAt[0], &src[0], &srcAt[0], second, &order[0], count, dstStep, srcStep)
+	},
+	turn: func(dst []uint32, dstAt *[16]int, src []uint32, srcAt *[16]int, count, dstStep, srcStep int) {
+		turn16(&dst[0], &dstAt[0], &src[0], &srcAt[0], count, dstStep, srcStep)
+	},
+	turnTo: func(dst floats, dstAt *[16]int, src []float32, srcAt *[16]int, affine []float32, relu bool, count, dstStep, srcStep int) {
+		if dst.half != nil {
+			turnhalf((*byte)(unsafe.Pointer(&dst.half[0])), &dstAt[0], &src[0], &srcAt[0], &affine[0], relu, count, dstStep, srcStep)
+		} else {
+			turnwide((*byte)(unsafe.Pointer(&dst.wide[0])), &dstAt[0], &src[0], &srcAt[0], &affine[0], relu, count, dstStep, srcStep)
+		}
+	},
+	rowsTo: func(dst floats, src []float32, rows, width, pitch int, factor, summand float32, relu bool) {
+		if dst.half != nil {
+			rowshalf((*byte)(unsafe.Pointer(&dst.half[0])), &src[0], rows, width, pitch, factor, summand, relu)
+		} else {
+			rowswide((*byte)(unsafe.Pointer(&dst.wide[0])), &src[0], rows, width, pitch, factor, summand, relu)
+		}
+	},
+	gather: func(dst, src []uint16, lane, taps, rows, srcRow, dstTap int) {
+		gathertaps(&dst[0], &src[0], lane, taps, rows, srcRow, dstTap)
+	},
 }

@@ -47,6 +47,10 @@ func (be *Backend) algorithm(g backend.ConvGeom, p pass) string {
 // Conv2d convolves.
 func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGeom) {
 	be, half := be.convolutionOf(x, w, g, forward)
+	if tc := be.tileConvOf(g, forward, dst, x, w, scale, bias); tc != nil {
+		tc.convolve(floatsOf(dst), floatsOf(x), floatsOf(w), floatsOf(scale), floatsOf(bias))
+		return
+	}
 	if wi := be.winogradOf(g, forward, dst, x, w, scale, bias); wi != nil {
 		wi.weight, wi.scale, wi.relu = floatsOf(w), floatsOf(scale), g.ReLU
 		wi.convolve(floatsOf(dst), floatsOf(x), floatsOf(bias))
@@ -78,6 +82,10 @@ func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGe
 // Conv2dInputGrad computes the gradient of the input.
 func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) {
 	be, half := be.convolutionOf(dy, w, g, inputGrad)
+	if tc := be.tileConvOf(g, inputGrad, dx, dy, w); tc != nil {
+		tc.convolve(floatsOf(dx), floatsOf(dy), floatsOf(w), floats{}, floats{})
+		return
+	}
 	if wi := be.winogradOf(g, inputGrad, dx, dy, w); wi != nil {
 		wi.weight = floatsOf(w)
 		wi.convolve(floatsOf(dx), floatsOf(dy), floats{})
@@ -109,6 +117,10 @@ func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) 
 // Conv2dWeightGrad computes the gradient of the weight.
 func (be *Backend) Conv2dWeightGrad(dw, dy, x backend.Array, g backend.ConvGeom) {
 	be, half := be.convolutionOf(dy, x, g, weightGrad)
+	if tc := be.tileConvOf(g, weightGrad, dw, dy, x); tc != nil {
+		tc.weightGrad(floatsOf(dw), floatsOf(dy), floatsOf(x))
+		return
+	}
 	if wi := be.winogradOf(g, weightGrad, dw, dy, x); wi != nil {
 		wi.weightGrad(floatsOf(dw), floatsOf(dy), floatsOf(x))
 		return

@@ -11,13 +11,13 @@ import (
 // assembly lists the levels that processor and operating system allow, best last.
 func assembly() (levels []level) {
 	if cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasF16C {
-		levels = append(levels, level{"avx2", always(&kernel256), &vector256, taps256, &half256})
+		levels = append(levels, level{"avx2", always(&kernel256), &vector256, taps256, &half256, nil})
 		if cpu.X86.HasAVX512F {
 			gemm := always(&kernel512)
 			if cpu.X86.HasAVX512BF16 && cpu.X86.HasAVX512BW {
 				gemm[backend.Medium] = &kernelBF16
 			}
-			levels = append(levels, level{"avx512", gemm, &vector512, taps512, &half512})
+			levels = append(levels, level{"avx512", gemm, &vector512, taps512, &half512, nil})
 			levels = append(levels, assemblyAMX()...)
 		}
 	}

@@ -13,9 +13,10 @@ type level struct {
 	vector *vector[float32]
 	taps   *tapKernels[float32]
 	half   *halfKernels
+	tiles  *tileOps // nil where there are no matrix tiles
 }
 
-var generic = level{"generic", always(&plain32), &plainVector32, &plainTaps32, &plainHalf}
+var generic = level{"generic", always(&plain32), &plainVector32, &plainTaps32, &plainHalf, nil}
 
 // always returns the kernel for all precisions.
 func always(kn *kernel[float32]) [3]*kernel[float32] { return [3]*kernel[float32]{kn, kn, kn} }
