@@ -41,20 +41,26 @@ var precisionNames = []string{"highest", "high", "medium"}
 // BenchmarkConv runs the convolutions of VGG16 for 64 images of 32×32 pixels with each precision.
 func BenchmarkConv(b *testing.B) {
 	for p, name := range precisionNames {
-		b.Run(name, func(b *testing.B) { benchmarkConv(b, backend.Precision(p)) })
+		b.Run(name, func(b *testing.B) { benchmarkConv(b, backend.Precision(p), backend.Float32) })
 	}
+	b.Run("bfloat16", func(b *testing.B) { benchmarkConv(b, backend.Highest, backend.BFloat16) })
 }
 
-func benchmarkConv(b *testing.B, p backend.Precision) {
+func benchmarkConv(b *testing.B, p backend.Precision, dtype backend.DType) {
 	be := New().at(p)
+	filled := func(n int) backend.Array {
+		a := backend.Array{Buffer: be.NewBuffer(dtype, n), Len: n}
+		floatsOf(a).store(0, data[float32](filled(be, n)))
+		return a
+	}
 	for _, l := range [][3]int{ // channels in and out, size of the map
 		{3, 64, 32}, {64, 64, 32}, {64, 128, 16}, {128, 128, 16}, {128, 256, 8}, {256, 256, 8},
 		{256, 512, 4}, {512, 512, 4}, {512, 512, 2},
 	} {
 		g := backend.ConvGeom{N: 64, C: l[0], H: l[2], W: l[2], K: l[1], R: 3, S: 3, P: l[2], Q: l[2],
 			StrideH: 1, StrideW: 1, PadH: 1, PadW: 1, DilationH: 1, DilationW: 1, Groups: 1}
-		x, w, y := filled(be, g.N*g.C*g.H*g.W), filled(be, g.K*g.C*9), filled(be, g.N*g.K*g.P*g.Q)
-		bias := filled(be, g.K)
+		x, w, y := filled(g.N*g.C*g.H*g.W), filled(g.K*g.C*9), filled(g.N*g.K*g.P*g.Q)
+		bias := filled(g.K)
 		for _, pass := range []struct {
 			name string
 			run  func()

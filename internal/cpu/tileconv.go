@@ -59,6 +59,7 @@ const (
 	tileLanes  = 32      // images of a row of small maps
 	tilePieces = 8       // of the images, whose weight gradients are summed apart
 	tileGroups = 4       // groups of channels that are summed before the next block
+	tileStage  = 1 << 20 // bytes of small maps that are staged together at most: half of the second cache
 	tileBytes  = 2 * tileSide * tileSide
 )
 
@@ -107,7 +108,7 @@ func (be *Backend) tileConvOf(g backend.ConvGeom, p pass, arrays ...backend.Arra
 	}
 	// Small maps of many images lie image by image, unless the images that are missing cost more than the gaps.
 	square := func(pixels, channels int) bool { return pixels%16 == 0 || pixels == 4 && channels%8 == 0 }
-	if square(tc.h*tc.w, tc.c) && square(tc.p*tc.q, tc.k) && tc.n%2 == 0 &&
+	if square(tc.h*tc.w, tc.c) && square(tc.p*tc.q, tc.k) && tc.n%2 == 0 && 2*tc.c*tc.h*tc.w*tileLanes <= tileStage &&
 		ceil(tc.n, tileLanes)*tileLanes*tc.p*tc.q < tc.n*(tc.h+tc.padH)*(tc.w+tc.padW) {
 		tc.lanes = true
 		return tc
@@ -223,7 +224,7 @@ func (tc *tileConv) lay() {
 	tc.pitch = tc.w + tc.padW
 	rows := tc.h + tc.padH
 	// A whole number of blocks of places, as nearly as can be, in a stage that is not too large for the second cache.
-	const most = 256 << 10
+	const most = tileStage / 4
 	waste := math.Inf(1)
 	for n := 1; n <= min(tc.n, 8); n++ {
 		places := ceil(n*rows*tc.pitch, tileSide) * tileSide
