@@ -8,14 +8,15 @@ import (
 
 // level is the kernels for what processors of one kind can do.
 type level struct {
-	name   string              // as WICK_CPU names it
-	gemm   [3]*kernel[float32] // of each backend.Precision
-	vector *vector[float32]
-	taps   *tapKernels[float32]
-	half   *halfKernels
+	name     string              // as WICK_CPU names it
+	gemm     [3]*kernel[float32] // of each backend.Precision
+	winograd [3]*kernel[float32] // multiplies what Winograd's algorithms transform, nil where the plain sum is faster
+	vector   *vector[float32]
+	taps     *tapKernels[float32]
+	half     *halfKernels
 }
 
-var generic = level{"generic", always(&plain32), &plainVector32, &plainTaps32, &plainHalf}
+var generic = level{"generic", always(&plain32), always(&plain32), &plainVector32, &plainTaps32, &plainHalf}
 
 // always returns the kernel for all precisions.
 func always(kn *kernel[float32]) [3]*kernel[float32] { return [3]*kernel[float32]{kn, kn, kn} }
