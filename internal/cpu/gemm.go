@@ -49,7 +49,7 @@ const (
 type kernel[T float] struct {
 	heights []int // falling
 	width   int
-	// run computes c = aᵀ·b, or adds it, for a panel of a of the given height.
+	// run computes c = aᵀ·b, or adds it, for a panel of a of the given height. There is none if parts multiplies.
 	run func(height, k int, a, b, c []T, add bool)
 	// runTo, if there is such, is run, but writes the result to rows of dst that are ld elements apart.
 	runTo func(height, k int, a, b, c []T, add bool, dst []T, ld int)
@@ -64,7 +64,7 @@ type kernel[T float] struct {
 	spread func(dst, src []T, rows, dstRow, srcRow int, runs []run)
 	// tiles is what Winograd's algorithms need.
 	tiles *tileKernels
-	// parts, if there is such, multiplies instead of run, panels that are split.
+	// parts, if there is such, multiplies panels that are split.
 	parts *parts[T]
 }
 
@@ -424,18 +424,20 @@ func (t *tile[T]) compute(kn *kernel[T], ws *workspace[T], a, b operand[T], to s
 	for i := range widths {
 		widths[i] = kn.width
 	}
+	if k == 0 { // sums of nothing
+		clear(t.c[:t.height*len(widths)*kn.width])
+		return
+	}
 	// Blocks of one depth: what a short one at the end would do for each time that c is loaded and stored is little.
-	blocks := max(1, (k+tileDepth-1)/tileDepth)
-	size := max(8, ((k+blocks-1)/blocks+7)/8*8)
-	for done := 0; done == 0 || done < k; done += size {
+	blocks := (k + tileDepth - 1) / tileDepth
+	size := ((k+blocks-1)/blocks + 7) / 8 * 8
+	for done := 0; done < k; done += size {
 		depth := min(size, k-done)
-		if depth > 0 {
-			a.pack(kn, ws, ws.a[:], heights, t.row, t.rows, k0+done, depth)
-			b.pack(kn, ws, ws.b[:], widths, t.col, t.cols, k0+done, depth)
-			if kn.parts != nil {
-				t.computeParts(kn, ws, heights, depth, done > 0)
-				continue
-			}
+		a.pack(kn, ws, ws.a[:], heights, t.row, t.rows, k0+done, depth)
+		b.pack(kn, ws, ws.b[:], widths, t.col, t.cols, k0+done, depth)
+		if kn.parts != nil {
+			t.computeParts(kn, ws, heights, depth, done > 0)
+			continue
 		}
 		for j := range widths {
 			panelB := ws.b[j*panelSize(kn.width, depth):]

@@ -108,6 +108,51 @@ func TestProductIsTheSameOnAnyNumberOfCores(t *testing.T) {
 	}
 }
 
+// TestEmptySums states that a product over no depth is zeros, which are written, or added.
+func TestEmptySums(t *testing.T) { eachLevel(t, testEmptySums) }
+
+func testEmptySums(t *testing.T) {
+	be := New()
+	for p, name := range precisionNames {
+		be.SetPrecision(backend.Precision(p))
+		for _, s := range [][2]int{{1, 1}, {33, 47}, {64, 96}, {300, 700}} {
+			for _, add := range []bool{false, true} {
+				m, n, before, want := s[0], s[1], float32(7), float32(0)
+				if add {
+					want = before
+				}
+				// What an earlier product left in the workspace is no sum.
+				x, y, z := filled(be, m*20), filled(be, 20*n), filled(be, m*n)
+				be.MatMul(z, x, y, backend.MatMulGeom{Batch: 1, M: m, N: n, K: 20, Accumulate: true})
+				c := slices.Repeat([]float32{before}, m*n)
+				product(be, 1, m, n, 0, func(int) (operand[float32], operand[float32], sink[float32]) {
+					return &matrix[float32]{}, &matrix[float32]{}, &matrixSink[float32]{data: c, ld: n, add: add}
+				})
+				for i, v := range c {
+					if v != want {
+						t.Fatalf("%d×%d, %s precision, add %t: element %d: got %v, want %v", m, n, name, add, i, v, want)
+					}
+				}
+			}
+		}
+		// A convolution's gradients over no images and over no output channels.
+		g := threeByThree(backend.ConvGeom{C: 20, H: 9, W: 9, K: 30, PadH: 1, PadW: 1})
+		g.StrideH, g.P = 2, 5
+		dw, none := filled(be, g.K*g.C*9), filled(be, 0)
+		be.Conv2dWeightGrad(dw, none, none, g)
+		g.N, g.K = 3, 0
+		dx := filled(be, g.N*g.C*g.H*g.W)
+		be.Conv2dInputGrad(dx, none, none, g)
+		for _, a := range []backend.Array{dw, dx} {
+			for i, v := range data[float32](a) {
+				if v != 0 {
+					t.Fatalf("gradient over nothing, %s precision: element %d: got %v, want 0", name, i, v)
+				}
+			}
+		}
+	}
+}
+
 // TestPlan checks that tiles and pieces cover the product and fit the memory of
 // a unit of work.
 func TestPlan(t *testing.T) {
