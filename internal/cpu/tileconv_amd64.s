@@ -117,23 +117,23 @@ step:
 	LONG $0x00000fb4
 	WORD $0x0000
 
-	// TDPBF16PS
-	LONG $0x5c4ae2c4
-	BYTE $0xc4
-
 	// TILELOADD tile 7
 	LONG $0x4b7be2c4
 	LONG $0x00400fbc
 	WORD $0x0000
 
-	// TDPBF16PS
-	LONG $0x5c42e2c4
-	BYTE $0xcc
-
 	// TILELOADD tile 5
 	LONG $0x4b7be2c4
 	LONG $0x000003ac
 	WORD $0x0000
+
+	// TDPBF16PS
+	LONG $0x5c4ae2c4
+	BYTE $0xc4
+
+	// TDPBF16PS
+	LONG $0x5c42e2c4
+	BYTE $0xcc
 
 	// TDPBF16PS
 	LONG $0x5c4ae2c4
