@@ -58,7 +58,6 @@ const (
 	tileUnit   = 1 << 11 // steps of a call, which stay below 200 µs
 	tileLanes  = 32      // images of a row of small maps
 	tilePieces = 8       // of the images, whose weight gradients are summed apart
-	tileGroups = 4       // groups of channels that are summed before the next block
 	tileStage  = 1 << 20 // bytes of small maps that are staged together at most: half of the second cache
 	tileBytes  = 2 * tileSide * tileSide
 )
@@ -180,6 +179,7 @@ func (tc *tileConv) convolve(y, x, weight, scale, bias floats) {
 	parts := min(blocks, ceil(2*runtime.GOMAXPROCS(0), groups))
 	each := ceil(blocks, parts)
 	steps, list := tc.steps()
+	geom := tileGeom{2 * tileSide, tc.plane, tc.row(), 0}
 	tc.halfOf(x, func(x []uint16) {
 		tc.halfOf(weight, func(weight []uint16) {
 			scratch(tc.be, blocks*tc.packed(), func(packed []uint16) {
@@ -190,12 +190,12 @@ func (tc *tileConv) convolve(y, x, weight, scale, bias floats) {
 						}
 					})
 					parallel(groups*parts, max(1, groups*parts/(4*runtime.GOMAXPROCS(0))), func(lo, hi int) {
-						tc.space(list, func(u *tileUnitSpace) {
+						tc.space(func(u *tileUnitSpace) {
 							for i := lo; i < hi; i++ {
 								n := i / parts * tc.images
 								tc.stage(u, x, g, n)
 								for j := i % parts * each; j < min((i%parts+1)*each, blocks); j++ {
-									tc.sum(u, steps, list, packed[j*tc.packed():])
+									tc.run(list, steps, packed[j*tc.packed():], wordsOf(u.staged), u.sums, &geom)
 									tc.store(u, y, scale, bias, g, n, j*tileSide)
 								}
 							}
@@ -207,11 +207,10 @@ func (tc *tileConv) convolve(y, x, weight, scale, bias floats) {
 	})
 }
 
-// tileUnitSpace is what a unit of work needs.
+// tileUnitSpace is what a unit of work needs: images as they are staged, and the sums of all places for 32 output channels.
 type tileUnitSpace struct {
 	staged []uint32
 	sums   []float32
-	blocks []tileBlock
 }
 
 // lay decides how many images are staged together and how they lie.
@@ -250,10 +249,10 @@ func (tc *tileConv) places(n int) int {
 // row returns the bytes from one row of sums, all places of a channel, to the next.
 func (tc *tileConv) row() int { return oddLines(4 * ceil(tc.places(tc.images), tileSide) * tileSide) }
 
-// steps lists the steps of a sum over some groups of channels, and the blocks of places.
+// steps lists the steps of sums, and the blocks of places.
 func (tc *tileConv) steps() (steps []tileStep, blocks []tileBlock) {
 	taps := tc.taps()
-	groups := min(tileGroups, ceil(tc.c, tileSide))
+	groups := ceil(tc.c, tileSide)
 	step := func(group, t, at int) {
 		steps = append(steps, tileStep{(group*taps + t) * tileBytes, group*tileSide/2*tc.plane + at})
 	}
@@ -265,55 +264,34 @@ func (tc *tileConv) steps() (steps []tileStep, blocks []tileBlock) {
 			}
 		}
 		for i := 0; i < tc.places(tc.images); i += tileSide {
-			blocks = append(blocks, tileBlock{b: 4 * i, c: 4 * i, steps: taps})
+			blocks = append(blocks, tileBlock{b: 4 * i, c: 4 * i, steps: len(steps)})
 		}
 		return steps, blocks
 	}
 	for i := range tc.p * tc.q {
-		first, each := len(steps), 0
+		first := len(steps)
 		for group := range groups {
-			each = 0
 			for t := range taps {
 				h, w := tc.tap(t)
 				h, w = h+i/tc.q-tc.padH, w+i%tc.q-tc.padW
 				if h >= 0 && h < tc.h && w >= 0 && w < tc.w {
 					step(group, t, 4*(h*tc.w+w)*tileLanes)
-					each++
 				}
 			}
 		}
-		blocks = append(blocks, tileBlock{c: 4 * i * tileLanes, first: first, steps: each})
+		blocks = append(blocks, tileBlock{c: 4 * i * tileLanes, first: first, steps: len(steps) - first})
 	}
 	return append(steps, tileStep{}), blocks // it is never empty
 }
 
 // space lends memory for a unit of work, zeros where images are staged.
-func (tc *tileConv) space(list []tileBlock, f func(u *tileUnitSpace)) {
+func (tc *tileConv) space(f func(u *tileUnitSpace)) {
 	scratch(tc.be, ceil(tc.c, tileSide)*tileSide/2*tc.plane/4, func(staged []uint32) {
 		if !tc.lanes || tc.c%tileSide != 0 {
 			clear(staged)
 		}
-		scratch(tc.be, tileSide*tc.row()/4, func(sums []float32) {
-			scratch(tc.be, len(list), func(blocks []tileBlock) {
-				f(&tileUnitSpace{staged: staged, sums: sums, blocks: blocks})
-			})
-		})
+		scratch(tc.be, tileSide*tc.row()/4, func(sums []float32) { f(&tileUnitSpace{staged, sums}) })
 	})
-}
-
-// sum computes the sums of all places for 32 output channels.
-func (tc *tileConv) sum(u *tileUnitSpace, steps []tileStep, list []tileBlock, packed []uint16) {
-	groups := ceil(tc.c, tileSide)
-	geom := tileGeom{2 * tileSide, tc.plane, tc.row(), 0}
-	for group := 0; group < groups; group += tileGroups {
-		n := min(tileGroups, groups-group)
-		for i, b := range list {
-			b.a, b.b, b.steps = group*tc.taps()*tileBytes, b.b+group*tileSide/2*tc.plane, b.steps*n
-			u.blocks[i] = b
-		}
-		tc.run(u.blocks, steps, packed, wordsOf(u.staged), u.sums, &geom)
-		geom.add = 1
-	}
 }
 
 // run computes blocks, a few in each call.
