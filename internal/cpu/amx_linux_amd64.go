@@ -37,14 +37,15 @@ func assemblyAMX() []level {
 	return []level{levelAMX}
 }
 
-// levelAMX takes three parts where the highest precision is asked for, two for high and one for medium. Winograd's algorithms
-// multiply with FMA: when they took six products of parts, a step of VGG16 in float32 lasted 560 to 680 ms, against 390 to 470 ms at
-// the level avx512. At medium there is none, since the transforms would take more time than they save, and their error is spared.
+// levelAMX takes three parts where the highest precision is asked for, two for high and one for medium. Convolutions multiply with FMA
+// but at medium: with six products of parts for Winograd's algorithms, a step of VGG16 in float32 lasted 560 to 680 ms, against 390
+// to 470 ms at the level avx512, and direct convolutions took a tenth longer. At medium there is no algorithm of Winograd's, since the
+// transforms would take more time than they save, and their error is spared.
 var levelAMX = level{name: "amx", gemm: [3]*kernel[float32]{
 	backend.Highest: newTiles(3, tilesplit3, tilegemm32x32x3, tilegemm16x32x3),
 	backend.High:    newTiles(2, tilesplit2, tilegemm32x32x2, tilegemm16x32x2),
 	backend.Medium:  newTiles(1, tilesplit1, tilegemm32x32x1, tilegemm16x32x1),
-}, winograd: [3]*kernel[float32]{backend.Highest: &kernel512, backend.High: &kernel512}, vector: &vector512, taps: taps512, half: &half512, tiles: &tileOpsAMX}
+}, conv: [3]*kernel[float32]{backend.Highest: &kernel512, backend.High: &kernel512}, vector: &vector512, taps: taps512, half: &half512, tiles: &tileOpsAMX}
 
 // newTiles returns a kernel for numbers of count parts.
 func newTiles(count int, split func(dst *uint16, src *float32, lanes, k int), tall, low func(groups int, a, b *uint16, c *float32, add bool)) *kernel[float32] {

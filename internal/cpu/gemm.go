@@ -82,8 +82,19 @@ type stageGeom struct {
 }
 
 // kernelOf returns the kernel for T with a precision.
-func kernelOf[T float](p backend.Precision) *kernel[T] {
-	var k any = current.gemm[p]
+func kernelOf[T float](p backend.Precision) *kernel[T] { return ofType[T](current.gemm[p]) }
+
+// convKernelOf returns the kernel for T that multiplies in convolutions with a precision.
+func convKernelOf[T float](p backend.Precision) *kernel[T] {
+	if kn := current.conv[p]; kn != nil {
+		return ofType[T](kn)
+	}
+	return kernelOf[T](p)
+}
+
+// ofType returns a kernel for T: kn for float32.
+func ofType[T float](kn *kernel[float32]) *kernel[T] {
+	var k any = kn
 	if k, ok := k.(*kernel[T]); ok {
 		return k
 	}
@@ -330,11 +341,10 @@ func newPlan(count, m, n, k, width int) plan {
 
 // product computes count products of m×k by k×n elements; at gives the operands
 // of each and the place of its result.
-func product[T float](be *Backend, count, m, n, k int, at func(i int) (a, b operand[T], c sink[T])) {
+func product[T float](be *Backend, kn *kernel[T], count, m, n, k int, at func(i int) (a, b operand[T], c sink[T])) {
 	if count == 0 || m == 0 || n == 0 {
 		return
 	}
-	kn := kernelOf[T](be.precision)
 	p := newPlan(count, m, n, k, kn.width)
 	tiles := p.tilesM * p.tilesN
 	// place is the tile that unit u computes.

@@ -11,13 +11,13 @@ import (
 // assembly lists the levels that processor and operating system allow, best last.
 func assembly() (levels []level) {
 	if cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasF16C {
-		levels = append(levels, level{name: "avx2", gemm: always(&kernel256), winograd: always(&kernel256), vector: &vector256, taps: taps256, half: &half256})
+		levels = append(levels, level{name: "avx2", gemm: always(&kernel256), conv: always(&kernel256), vector: &vector256, taps: taps256, half: &half256})
 		if cpu.X86.HasAVX512F {
 			gemm := always(&kernel512)
 			if cpu.X86.HasAVX512BF16 && cpu.X86.HasAVX512BW {
 				gemm[backend.Medium] = &kernelBF16
 			}
-			levels = append(levels, level{name: "avx512", gemm: gemm, winograd: gemm, vector: &vector512, taps: taps512, half: &half512})
+			levels = append(levels, level{name: "avx512", gemm: gemm, conv: gemm, vector: &vector512, taps: taps512, half: &half512})
 			levels = append(levels, assemblyAMX()...)
 		}
 	}

@@ -88,7 +88,7 @@ func TestPartsPrecision(t *testing.T) {
 		kn.parts = plainParts(3-p, []int{32, 2, 16}[p], kn.width)
 		current.gemm[p] = &kn
 	}
-	current.winograd = [3]*kernel[float32]{backend.Highest: &plain32, backend.High: &plain32, backend.Medium: current.gemm[backend.Medium]}
+	current.conv = [3]*kernel[float32]{backend.Highest: &plain32, backend.High: &plain32, backend.Medium: current.gemm[backend.Medium]}
 	for _, row := range backendtest.Rows(5e-6) {
 		if row.Method == "SetPrecision" {
 			row.Test(t, New())

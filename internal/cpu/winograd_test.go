@@ -187,7 +187,7 @@ func testWinograd(t *testing.T, precision backend.Precision, bound float64) {
 
 // winogradPrecisions lists the precisions at which the level in use has Winograd's algorithms: all, but at the level amx.
 func winogradPrecisions() (list []backend.Precision) {
-	for p, kn := range current.winograd {
+	for p, kn := range current.conv {
 		if kn != nil {
 			list = append(list, backend.Precision(p))
 		}
@@ -428,14 +428,14 @@ func testAlgorithm(t *testing.T) {
 		g := threeByThree(row.g)
 		for precision := range precisionNames {
 			be := New().at(backend.Precision(precision))
-			gemm, winograd := current.gemm[precision], current.winograd[precision]
+			winograd, sums := current.conv[precision], convKernelOf[float32](backend.Precision(precision))
 			for i, want := range row.want {
 				switch {
 				case current.taps.three != nil && direct(backend.Float32, g):
 					want = "planes"
 				case want == "depthwise" || want == "few inputs":
 				case want == "direct" || winograd == nil:
-					want = "direct" + of(gemm)
+					want = "direct" + of(sums)
 				case precision > 0 && row.high != "" && winograd.parts == nil:
 					want = row.high
 				default:
@@ -458,7 +458,7 @@ func testAlgorithm(t *testing.T) {
 		g := threeByThree(vgg(16, 16, 8))
 		change(&g)
 		for i, name := range passNames {
-			if got, want := New().algorithm(g, pass(i)), "direct"+of(current.gemm[backend.Highest]); got != want {
+			if got, want := New().algorithm(g, pass(i)), "direct"+of(convKernelOf[float32](backend.Highest)); got != want {
 				t.Errorf("%+v, %s: got %q, want %q", g, name, got, want)
 			}
 		}
