@@ -8,6 +8,11 @@ import (
 
 // Binary computes dst = op(a, b).
 func (be *Backend) Binary(dst, a, b backend.Array, op backend.BinaryOp, g backend.BinaryGeom) {
+	if kn := loopsBF16(dst, a, b); kn != nil && op == backend.Add && g.Shape == nil {
+		d, a, b := data[uint16](dst), data[uint16](a), data[uint16](b)
+		parallel(len(d), grain, func(lo, hi int) { kn.add(d[lo:hi], a[lo:hi], b[lo:hi]) })
+		return
+	}
 	if g.Shape == nil && be.pieces(dst.Len, func(p []backend.Array, _ int) { be.Binary(p[0], p[1], p[2], op, g) }, writes(&dst), reads(&a), reads(&b)) ||
 		be.half(func() { be.Binary(dst, a, b, op, g) }, writes(&dst), reads(&a), reads(&b)) {
 		return

@@ -12,7 +12,7 @@ import (
 // BFloat16 and Float16 are types of storage: a method that gets such arrays
 // widens them to float32, computes, and rounds what it wrote to nearest even. The
 // numbers are those that float32 arithmetic on the same inputs gives, rounded once.
-// Winograd's algorithm reads and writes bfloat16 numbers itself.
+// Winograd's algorithm and the kernels of loops read and write bfloat16 numbers themselves.
 
 // halfKernels convert between float32 and types of half width. Both slices have
 // one length. All levels give the same bits.
@@ -21,6 +21,8 @@ type halfKernels struct {
 	narrowBF16 func(dst []uint16, src []float32)
 	widenF16   func(dst []float32, src []uint16)
 	narrowF16  func(dst []uint16, src []float32)
+
+	loopsBF16 *loops[uint16, float32] // or nil, where these arrays are widened
 }
 
 var plainHalf = halfKernels{
@@ -119,6 +121,30 @@ func narrowAs(t backend.DType, dst []uint16, src []float32) {
 	}
 }
 
+// loopsBF16 returns the loops for arrays of bfloat16, or nil if there are none or one
+// of the arrays has another type.
+func loopsBF16(arrays ...backend.Array) *loops[uint16, float32] {
+	for _, a := range arrays {
+		if !a.None() && a.DType() != backend.BFloat16 {
+			return nil
+		}
+	}
+	return current.half.loopsBF16
+}
+
+// plainMaxPoolGrad2x2BF16 is for windows with NaN.
+func plainMaxPoolGrad2x2BF16(dx, dy, x, y []uint16, rows, w, q int) {
+	wide := func(s []uint16, n int) []float32 {
+		f := make([]float32, n)
+		plainHalf.widenBF16(f, s[:n])
+		return f
+	}
+	n := 2 * rows * w
+	to := wide(dx, n)
+	plainMaxPoolGrad2x2(to, wide(dy, rows*q), wide(x, n), wide(y, rows*q), rows, w, q)
+	plainHalf.narrowBF16(dx[:n], to)
+}
+
 // argument is an array of a method, and whether the method reads and writes it.
 type argument struct {
 	a           *backend.Array
@@ -160,6 +186,13 @@ func (be *Backend) half(f func(), args ...argument) bool {
 		}
 	}
 	return true
+}
+
+// widened calls f as half does, or as it is if there are no such arrays.
+func (be *Backend) widened(f func(), args ...argument) {
+	if !be.half(f, args...) {
+		f()
+	}
 }
 
 // touch gives arrays their memory, which must not happen in several goroutines at
@@ -247,9 +280,7 @@ func (be *Backend) channels(g backend.BatchNormGeom, f func(a, p []backend.Array
 			}
 		}
 		// The parameters may be of half width too.
-		if call := func() { f(a, p, part) }; !be.half(call, args...) {
-			call()
-		}
+		be.widened(func() { f(a, p, part) }, args...)
 		for i, x := range arrays {
 			if x.a.None() || !x.write {
 				continue

@@ -8,6 +8,7 @@ var (
 		narrowBF16: blocks16(narrowBF16512, plainHalf.narrowBF16),
 		widenF16:   blocks16(widenF16512, plainHalf.widenF16),
 		narrowF16:  blocks16(narrowF16512, plainHalf.narrowF16),
+		loopsBF16:  &loopsBF16512,
 	}
 	half256 = halfKernels{
 		widenBF16:  blocks16(widenBF16256, plainHalf.widenBF16),

@@ -1,8 +1,12 @@
 package cpu
 
 import (
+	"fmt"
 	"math"
+	"slices"
 	"testing"
+
+	"github.com/wick-ml/wick/internal/backend"
 )
 
 // halfLevels are the conversions of all levels.
@@ -158,6 +162,161 @@ func TestHalfLengths(t *testing.T) {
 						t.Fatalf("%s: narrowBF16 of %d: element %d: got %#x, want %#x", name, n, i, v, want)
 					}
 				}
+			}
+		}
+	}
+}
+
+// TestBF16Unwidened compares the methods that work on bfloat16 arrays where they lie with what they do where all arrays are
+// widened, bit for bit, each for sizes that its loops cut in different ways.
+func TestBF16Unwidened(t *testing.T) {
+	if current.half.loopsBF16 == nil {
+		t.Skipf("the level %s widens arrays of bfloat16", current.name)
+	}
+	be := New()
+	seed := uint64(0)
+	numbers := func(typ backend.DType, n int) backend.Array {
+		seed++
+		a := backend.Array{Buffer: be.NewBuffer(typ, n+3), Offset: 3, Len: n}
+		be.Random(a, backend.Random{Kind: backend.Normal, A: 0.25, B: 1, Seed: seed})
+		return a
+	}
+	brief := func(n int) backend.Array { return numbers(backend.BFloat16, n) }
+	norm := func(g backend.BatchNormGeom, param backend.DType, present bool) func() []backend.Array {
+		return func() []backend.Array {
+			n := g.N * g.C * g.Inner
+			each := func() backend.Array { return numbers(param, g.C) }
+			dst, x, dy, dx := brief(n), brief(n), brief(n), brief(n)
+			mean, invstd, runningMean, runningVar := each(), each(), each(), each()
+			be.Unary(runningVar, runningVar, backend.Square, backend.UnaryParams{})
+			var w, b, dw, db backend.Array
+			if present {
+				w, b, dw, db = each(), each(), each(), each()
+			}
+			be.BatchNorm(dst, mean, invstd, runningMean, runningVar, x, w, b, g)
+			y := dst
+			if !g.ReLU {
+				y = backend.Array{}
+			}
+			be.BatchNormGrad(dx, dw, db, dy, x, y, w, mean, invstd, g)
+			if present { // the gradients of w and b alone
+				dw2, db2 := each(), each()
+				be.BatchNormGrad(backend.Array{}, dw2, db2, dy, x, y, w, mean, invstd, g)
+				return []backend.Array{dst, mean, invstd, runningMean, runningVar, dx, dw, db, dw2, db2}
+			}
+			return []backend.Array{dst, mean, invstd, runningMean, runningVar, dx}
+		}
+	}
+	pool := func(planes, h, w int) func() []backend.Array {
+		return func() []backend.Array {
+			g := backend.PoolGeom{Planes: planes, H: h, W: w, P: h / 2, Q: w / 2, KernelH: 2, KernelW: 2, StrideH: 2, StrideW: 2, DilationH: 1, DilationW: 1}
+			x, dx, y, dy := brief(planes*h*w), brief(planes*h*w), brief(planes*g.P*g.Q), brief(planes*g.P*g.Q)
+			if len(data[uint16](x)) > 8 {
+				data[uint16](x)[1], data[uint16](x)[8] = 0x7fc1, 0xff80
+			}
+			be.MaxPool2d(y, x, g)
+			be.MaxPool2dGrad(dx, dy, x, y, g)
+			return []backend.Array{y, dx}
+		}
+	}
+	elements := func(n int) func() []backend.Array {
+		return func() []backend.Array {
+			x, y, dy, dx, sum := brief(n), brief(n), brief(n), brief(n), brief(n)
+			be.Unary(y, x, backend.ReLU, backend.UnaryParams{})
+			be.UnaryGrad(dx, dy, backend.Array{}, y, backend.ReLU, backend.UnaryParams{})
+			be.Binary(sum, x, dy, backend.Add, backend.BinaryGeom{})
+			be.Binary(x, x, dy, backend.Add, backend.BinaryGeom{})
+			return []backend.Array{y, dx, sum, x}
+		}
+	}
+	train := backend.BatchNormGeom{Training: true, ReLU: true, Eps: 1e-5, Momentum: 0.1}
+	shape := func(g backend.BatchNormGeom, n, c, inner int) backend.BatchNormGeom {
+		g.N, g.C, g.Inner = n, c, inner
+		return g
+	}
+	noReLU, evaluate := train, train
+	noReLU.ReLU, evaluate.Training = false, false
+	for _, row := range []struct {
+		name string
+		call func() []backend.Array
+	}{
+		{"normalization", norm(shape(train, 5, 7, 33), backend.Float32, true)},
+		{"normalization of many channels", norm(shape(train, 3, 513, 4), backend.Float32, true)},
+		{"normalization of one element a channel", norm(shape(train, 2, 3, 1), backend.Float32, true)},
+		{"normalization of long rows", norm(shape(train, 2, 2, longest+77), backend.Float32, true)},
+		{"normalization without ReLU", norm(shape(noReLU, 5, 7, 33), backend.Float32, true)},
+		{"normalization without parameters", norm(shape(noReLU, 5, 7, 33), backend.Float32, false)},
+		{"normalization in evaluation", norm(shape(evaluate, 5, 7, 33), backend.Float32, true)},
+		{"normalization with parameters of half width", norm(shape(train, 5, 7, 33), backend.BFloat16, true)},
+		{"pooling of planes that join", pool(7, 34, 38)},
+		{"pooling of odd planes", pool(3, 5, 9)},
+		{"pooling of lines", pool(3, 1, 9)},
+		{"pooling of columns", pool(3, 4, 1)},
+		{"pooling of no planes", pool(0, 4, 4)},
+		{"elements", elements(2*grain + 77)},
+		{"no elements", elements(0)},
+	} {
+		seed = 0
+		got := row.call()
+		seed = 0
+		var want []backend.Array
+		withoutLoops(func() { want = row.call() })
+		for i := range want {
+			if g, w := raw(got[i]), raw(want[i]); !slices.Equal(g, w) {
+				at := 0
+				for g[at] == w[at] {
+					at++
+				}
+				t.Errorf("%s, result %d: differs at byte %d of %d", row.name, i, at, len(w))
+			}
+		}
+	}
+}
+
+// withoutLoops runs f where bfloat16 arrays are widened for everything.
+func withoutLoops(f func()) {
+	before := current.half
+	defer func() { current.half = before }()
+	widening := *before
+	widening.loopsBF16 = nil
+	current.half = &widening
+	f()
+}
+
+// BenchmarkBatchNormBF16 runs batch normalization with ReLU and its gradient on arrays of the sizes that VGG16 has for 64
+// images of 32×32: where they lie, through scratch memory ("widened"), and in float32.
+func BenchmarkBatchNormBF16(b *testing.B) {
+	be := New()
+	for _, size := range [][2]int{{64, 1024}, {128, 256}, {256, 64}, {512, 16}, {512, 4}} {
+		g := backend.BatchNormGeom{N: 64, C: size[0], Inner: size[1], Training: true, ReLU: true, Eps: 1e-5, Momentum: 0.1}
+		arrays := func(t backend.DType, n int) backend.Array {
+			a := backend.Array{Buffer: be.NewBuffer(t, n), Len: n}
+			be.Random(a, backend.Random{Kind: backend.Normal, B: 1, Seed: uint64(n)})
+			return a
+		}
+		all := func(t backend.DType) backend.Array { return arrays(t, g.N*g.C*g.Inner) }
+		each := func() backend.Array { return arrays(backend.Float32, g.C) }
+		for _, v := range []struct {
+			name string
+			t    backend.DType
+			run  func(f func())
+		}{{"float32", backend.Float32, func(f func()) { f() }}, {"widened", backend.BFloat16, withoutLoops}, {"bfloat16", backend.BFloat16, func(f func()) { f() }}} {
+			dst, x, dy, dx := all(v.t), all(v.t), all(v.t), all(v.t)
+			mean, invstd, runningMean, runningVar, w, shift, dw, db := each(), each(), each(), each(), each(), each(), each(), each()
+			for _, pass := range []struct {
+				name string
+				run  func()
+			}{
+				{"forward", func() { be.BatchNorm(dst, mean, invstd, runningMean, runningVar, x, w, shift, g) }},
+				{"gradient", func() { be.BatchNormGrad(dx, dw, db, dy, x, dst, w, mean, invstd, g) }},
+			} {
+				b.Run(fmt.Sprintf("%s/%dx%dx%d/%s", pass.name, g.N, g.C, g.Inner, v.name), func(b *testing.B) {
+					v.run(func() {
+						for b.Loop() {
+							pass.run()
+						}
+					})
+				})
 			}
 		}
 	}

@@ -108,6 +108,10 @@ func copyAll[T any](dst, src []T) {
 
 // MaxPool2d takes the maximum of each window.
 func (be *Backend) MaxPool2d(dst, x backend.Array, g backend.PoolGeom) {
+	if kn := loopsBF16(dst, x); kn != nil && pools2x2(g) {
+		maxPool2x2(kn, data[uint16](dst), data[uint16](x), g)
+		return
+	}
 	if be.pieces(g.Planes, func(a []backend.Array, n int) { be.MaxPool2d(a[0], a[1], planes(g, n)) }, writes(&dst), reads(&x)) {
 		return
 	}
@@ -127,8 +131,7 @@ func maxPool[T float](be *Backend, dst, x []T, g backend.PoolGeom) {
 		return
 	}
 	if pools2x2(g) {
-		kn := vectorOf[T]()
-		eachRows(g, func(row, pooled, n int) { kn.maxPool2x2(dst[pooled:], x[row:], n, g.W, g.Q) })
+		maxPool2x2(&vectorOf[T]().loops, dst, x, g)
 		return
 	}
 	if kn := vectorOf[T](); kn.maxPool3x3 != nil && pools3x3(g) {
@@ -151,6 +154,10 @@ func maxPool[T float](be *Backend, dst, x []T, g backend.PoolGeom) {
 			}
 		})
 	})
+}
+
+func maxPool2x2[S any, T float](kn *loops[S, T], dst, x []S, g backend.PoolGeom) {
+	eachRows(g, func(row, pooled, n int) { kn.maxPool2x2(dst[pooled:], x[row:], n, g.W, g.Q) })
 }
 
 // pays reports whether max pooling pays on staged planes: they are about as large
@@ -223,6 +230,10 @@ func maxPoolPlane[T float](dst, x []T, g backend.PoolGeom) {
 // MaxPool2dGrad gives dy to the first maximum of each window; of several NaN the
 // last gets it, as in PyTorch.
 func (be *Backend) MaxPool2dGrad(dx, dy, x, y backend.Array, g backend.PoolGeom) {
+	if kn := loopsBF16(dx, dy, x, y); kn != nil && pools2x2(g) {
+		maxPoolGrad2x2(kn, data[uint16](dx), data[uint16](dy), data[uint16](x), data[uint16](y), g)
+		return
+	}
 	if be.pieces(g.Planes, func(a []backend.Array, n int) { be.MaxPool2dGrad(a[0], a[1], a[2], a[3], planes(g, n)) }, writes(&dx), reads(&dy), reads(&x), reads(&y)) {
 		return
 	}
@@ -243,11 +254,7 @@ func maxPoolGrad[T float](be *Backend, dx, dy, x, y []T, g backend.PoolGeom) {
 		return
 	}
 	if pools2x2(g) {
-		if 2*g.P < g.H || 2*g.Q < g.W {
-			parallel(len(dx), grain, func(lo, hi int) { clear(dx[lo:hi]) })
-		}
-		kn := vectorOf[T]()
-		eachRows(g, func(row, pooled, n int) { kn.maxPoolGrad2x2(dx[row:], dy[pooled:], x[row:], y[pooled:], n, g.W, g.Q) })
+		maxPoolGrad2x2(&vectorOf[T]().loops, dx, dy, x, y, g)
 		return
 	}
 	if kn := vectorOf[T](); kn.maxPoolGrad3x3 != nil && pools3x3(g) {
@@ -305,6 +312,13 @@ func maxPoolGrad[T float](be *Backend, dx, dy, x, y []T, g backend.PoolGeom) {
 			})
 		})
 	})
+}
+
+func maxPoolGrad2x2[S any, T float](kn *loops[S, T], dx, dy, x, y []S, g backend.PoolGeom) {
+	if 2*g.P < g.H || 2*g.Q < g.W {
+		parallel(len(dx), grain, func(lo, hi int) { clear(dx[lo:hi]) })
+	}
+	eachRows(g, func(row, pooled, n int) { kn.maxPoolGrad2x2(dx[row:], dy[pooled:], x[row:], y[pooled:], n, g.W, g.Q) })
 }
 
 func maxPoolGradPlane[T float](dx, dy, x, y []T, g backend.PoolGeom) {

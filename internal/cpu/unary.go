@@ -8,6 +8,10 @@ import (
 
 // Unary computes dst = op(x).
 func (be *Backend) Unary(dst, x backend.Array, op backend.UnaryOp, p backend.UnaryParams) {
+	if kn := loopsBF16(dst, x); kn != nil && op == backend.ReLU {
+		relu(kn, data[uint16](dst), data[uint16](x))
+		return
+	}
 	if be.pieces(x.Len, func(a []backend.Array, _ int) { be.Unary(a[0], a[1], op, p) }, writes(&dst), reads(&x)) {
 		return
 	}
@@ -28,9 +32,9 @@ func (be *Backend) Unary(dst, x backend.Array, op backend.UnaryOp, p backend.Una
 	}
 	if op == backend.ReLU && x.DType().IsFloat() {
 		if x.DType() == backend.Float32 {
-			relu(data[float32](dst), data[float32](x))
+			relu(&current.vector.loops, data[float32](dst), data[float32](x))
 		} else {
-			relu(data[float64](dst), data[float64](x))
+			relu(&plainVector64.loops, data[float64](dst), data[float64](x))
 		}
 		return
 	}
@@ -54,8 +58,7 @@ func (be *Backend) Unary(dst, x backend.Array, op backend.UnaryOp, p backend.Una
 	}
 }
 
-func relu[T float](dst, x []T) {
-	kn := vectorOf[T]()
+func relu[S any, T float](kn *loops[S, T], dst, x []S) {
 	parallel(len(dst), grain, func(lo, hi int) { kn.relu(dst[lo:hi], x[lo:hi]) })
 }
 
@@ -285,6 +288,10 @@ func normalCDF(x float64) float64 { return 0.5 * math.Erfc(-x/math.Sqrt2) }
 
 // UnaryGrad computes dx = dy · op'(x).
 func (be *Backend) UnaryGrad(dx, dy, x, y backend.Array, op backend.UnaryOp, p backend.UnaryParams) {
+	if kn := loopsBF16(dx, dy, y); kn != nil && op == backend.ReLU {
+		reluGrad(kn, data[uint16](dx), data[uint16](dy), data[uint16](y))
+		return
+	}
 	if be.pieces(dx.Len, func(a []backend.Array, _ int) { be.UnaryGrad(a[0], a[1], a[2], a[3], op, p) }, writes(&dx), reads(&dy), reads(&x), reads(&y)) {
 		return
 	}
@@ -302,9 +309,9 @@ func (be *Backend) UnaryGrad(dx, dy, x, y backend.Array, op backend.UnaryOp, p b
 		return
 	case backend.ReLU:
 		if dx.DType() == backend.Float32 {
-			reluGrad(data[float32](dx), data[float32](dy), data[float32](y))
+			reluGrad(&current.vector.loops, data[float32](dx), data[float32](dy), data[float32](y))
 		} else {
-			reluGrad(data[float64](dx), data[float64](dy), data[float64](y))
+			reluGrad(&plainVector64.loops, data[float64](dx), data[float64](dy), data[float64](y))
 		}
 		return
 	}
@@ -317,8 +324,7 @@ func (be *Backend) UnaryGrad(dx, dy, x, y backend.Array, op backend.UnaryOp, p b
 
 // reluGrad passes dy where y, which is never negative, is not 0 (where it is NaN
 // too, as PyTorch does).
-func reluGrad[T float](dx, dy, y []T) {
-	kn := vectorOf[T]()
+func reluGrad[S any, T float](kn *loops[S, T], dx, dy, y []S) {
 	parallel(len(dx), grain, func(lo, hi int) { kn.reluGrad(dx[lo:hi], dy[lo:hi], y[lo:hi]) })
 }
 

@@ -13,20 +13,11 @@ import (
 // conversions to the type that a product has already keep the compiler from fusing it with a sum,
 // which it does for arm64. Sums are in float64 and differ in the order of additions, and in what is fused.
 type vector[T float] struct {
-	// sumsAbout returns Σ (x-near) and Σ (x-near)².
-	sumsAbout func(x []T, r rows, near float64) (sum, squares float64)
-	// sumAndDot returns Σ dy and Σ dy·(x-mean), where y, if there is one, is not 0.
-	sumAndDot func(dy, x, y []T, r rows, mean float64) (sum, dot float64)
-	// normalize computes dst = (x-mean)·scale + shift, and its maximum with 0 if relu.
-	normalize func(dst, x []T, r rows, mean, scale, shift T, relu bool)
-	// normalizeGrad computes dx = (dy - dyMean - (x-mean)·slope)·scale, with 0 for dy where y, if there is one, is 0.
-	normalizeGrad func(dx, dy, x, y []T, r rows, mean, dyMean, slope, scale T)
+	loops[T, T]
 
-	sum, sumSquares    func(x []T) float64
-	rowSums            func(dst []float64, x []T, n int) // sum of each of len(dst) rows of n elements
-	relu               func(dst, x []T)
-	reluGrad           func(dx, dy, y []T) // passes dy where y is not 0 (or NaN)
-	add, sub, mul, div func(dst, a, b []T)
+	sum, sumSquares func(x []T) float64
+	rowSums         func(dst []float64, x []T, n int) // sum of each of len(dst) rows of n elements
+	sub, mul, div   func(dst, a, b []T)
 
 	max    func(x []T) T                     // NaN if one is NaN
 	exp    func(dst, x []T, shift T) float64 // computes dst = exp(x-shift) and returns the sum
@@ -39,10 +30,6 @@ type vector[T float] struct {
 	adam func(w, g, m, v, largest []T, p *adamNumbers[T]) // largest may be nil
 	sgd  func(w, g, m []T, p *sgdNumbers[T])
 
-	// maxPool2x2 takes the maxima of q windows in each of so many pairs of rows of w elements.
-	maxPool2x2 func(dst, x []T, rows, w, q int)
-	// maxPoolGrad2x2 writes the elements of dx that are in windows.
-	maxPoolGrad2x2 func(dx, dy, x, y []T, rows, w, q int)
 	// maxPool3x3 takes the maxima of q windows of the rows a, b and c of w elements, and of those two rows further on, for
 	// 1 and more rows of windows; window q begins at column 2q-1. It reports whether there is a NaN, and what it wrote is
 	// of no use then. Where there is no assembly it is nil, as maxPoolGrad3x3 is.
@@ -50,6 +37,28 @@ type vector[T float] struct {
 	// maxPoolGrad3x3 gives dy to the first element of each window that is y: it adds to da, and writes db and dc. It
 	// reports whether one of y is NaN, and what it wrote is of no use then.
 	maxPoolGrad3x3 func(da, db, dc, a, b, c, dy, y []T, rows, w, q int) (nan bool)
+}
+
+// loops are those that bfloat16 arrays may have too: numbers lie in memory as S, to which results are rounded once,
+// and are computed with as T.
+type loops[S any, T float] struct {
+	// sumsAbout returns Σ (x-near) and Σ (x-near)².
+	sumsAbout func(x []S, r rows, near float64) (sum, squares float64)
+	// sumAndDot returns Σ dy and Σ dy·(x-mean), where y, if there is one, is not 0.
+	sumAndDot func(dy, x, y []S, r rows, mean float64) (sum, dot float64)
+	// normalize computes dst = (x-mean)·scale + shift, and its maximum with 0 if relu.
+	normalize func(dst, x []S, r rows, mean, scale, shift T, relu bool)
+	// normalizeGrad computes dx = (dy - dyMean - (x-mean)·slope)·scale, with 0 for dy where y, if there is one, is 0.
+	normalizeGrad func(dx, dy, x, y []S, r rows, mean, dyMean, slope, scale T)
+
+	relu     func(dst, x []S)
+	reluGrad func(dx, dy, y []S) // passes dy where y is not 0 (or NaN)
+	add      func(dst, a, b []S)
+
+	// maxPool2x2 takes the maxima of q windows in each of so many pairs of rows of w elements.
+	maxPool2x2 func(dst, x []S, rows, w, q int)
+	// maxPoolGrad2x2 writes the elements of dx that are in windows.
+	maxPoolGrad2x2 func(dx, dy, x, y []S, rows, w, q int)
 }
 
 // rows are count rows of n elements of each array, stride elements apart.
@@ -77,17 +86,19 @@ var (
 // plainVector is the loops in Go.
 func plainVector[T float]() vector[T] {
 	return vector[T]{
-		sumsAbout: plainSumsAbout[T], sumAndDot: plainSumAndDot[T], normalize: plainNormalize[T], normalizeGrad: plainNormalizeGrad[T],
+		loops: loops[T, T]{
+			sumsAbout: plainSumsAbout[T], sumAndDot: plainSumAndDot[T], normalize: plainNormalize[T], normalizeGrad: plainNormalizeGrad[T],
+			relu: plainReLU[T], reluGrad: plainReLUGrad[T], add: plainAdd[T],
+			maxPool2x2: plainMaxPool2x2[T], maxPoolGrad2x2: plainMaxPoolGrad2x2[T],
+		},
 		sum:        func(x []T) float64 { return sumRow(0.0, x) },
 		sumSquares: func(x []T) float64 { return squareRow(0.0, x) },
 		rowSums:    plainRowSums[T],
-		relu:       plainReLU[T], reluGrad: plainReLUGrad[T],
-		add: plainAdd[T], sub: plainSub[T], mul: plainMul[T], div: plainDiv[T],
+		sub:        plainSub[T], mul: plainMul[T], div: plainDiv[T],
 		max: func(x []T) T { return maxRow(T(math.Inf(-1)), x) },
 		exp: plainExp[T], sumExp: plainSumExp[T], expScaled: plainExpScaled[T],
 		softmaxGrad: plainSoftmaxGrad[T], logSoftmaxGrad: plainLogSoftmaxGrad[T],
 		adam: plainAdam[T], sgd: plainSGD[T],
-		maxPool2x2: plainMaxPool2x2[T], maxPoolGrad2x2: plainMaxPoolGrad2x2[T],
 	}
 }
 

@@ -7,19 +7,11 @@ import "math"
 // vectorAsm is the assembly of one level. What holds of the functions stands with
 // their declarations.
 type vectorAsm struct {
-	sumsAbout         func(x *float32, rows, stride, n int, near float64) (sum, squares float64)
-	sumAndDot         func(dy, x *float32, rows, stride, n int, mean float64) (sum, dot float64)
-	sumAndDotReLU     func(dy, x, y *float32, rows, stride, n int, mean float64) (sum, dot float64)
-	normalize         func(dst, x *float32, rows, stride, n int, mean, scale, shift float32)
-	normalizeReLU     func(dst, x *float32, rows, stride, n int, mean, scale, shift float32)
-	normalizeGrad     func(dx, dy, x *float32, rows, stride, n int, mean, dyMean, slope, scale float32)
-	normalizeGradReLU func(dx, dy, x, y *float32, rows, stride, n int, mean, dyMean, slope, scale float32)
-	sum, sumSquares   func(x *float32, n int) float64
-	rowSums           func(dst *float64, x *float32, rows, n int)
-	relu              func(dst, x *float32, n int)
-	reluGrad          func(dx, dy, y *float32, n int)
+	loopsAsm[float32]
 
-	add, sub, mul, div func(dst, a, b *float32, n int)
+	sum, sumSquares func(x *float32, n int) float64
+	rowSums         func(dst *float64, x *float32, rows, n int)
+	sub, mul, div   func(dst, a, b *float32, n int)
 
 	max                         func(x *float32, n int) float32
 	exp                         func(dst, x *float32, n int, shift float32) float64
@@ -29,25 +21,115 @@ type vectorAsm struct {
 
 	adam           func(w, g, m, v *float32, n int, p *float32, decays bool)
 	sgd            func(w, g, m *float32, n int, p *float32, decays, nesterov bool)
-	maxPool2x2     func(dst, x *float32, rows, w, q int)
-	maxPoolGrad2x2 func(dx, dy, x, y *float32, rows, w, q int) (nan bool)
 	maxPool3x3     func(dst, a, b, c *float32, rows, w, q int) (nan bool)
 	maxPoolGrad3x3 func(da, db, dc, a, b, c, dy, y *float32, rows, w, q int) (nan bool)
 }
 
+// loopsAsm is the assembly of loops.
+type loopsAsm[S any] struct {
+	sumsAbout         func(x *S, rows, stride, n int, near float64) (sum, squares float64)
+	sumAndDot         func(dy, x *S, rows, stride, n int, mean float64) (sum, dot float64)
+	sumAndDotReLU     func(dy, x, y *S, rows, stride, n int, mean float64) (sum, dot float64)
+	normalize         func(dst, x *S, rows, stride, n int, mean, scale, shift float32)
+	normalizeReLU     func(dst, x *S, rows, stride, n int, mean, scale, shift float32)
+	normalizeGrad     func(dx, dy, x *S, rows, stride, n int, mean, dyMean, slope, scale float32)
+	normalizeGradReLU func(dx, dy, x, y *S, rows, stride, n int, mean, dyMean, slope, scale float32)
+	relu              func(dst, x *S, n int)
+	reluGrad          func(dx, dy, y *S, n int)
+	add               func(dst, a, b *S, n int)
+	maxPool2x2        func(dst, x *S, rows, w, q int)
+	maxPoolGrad2x2    func(dx, dy, x, y *S, rows, w, q int) (nan bool)
+}
+
 var vector512 = (&vectorAsm{
-	sumsAbout512, sumAndDot512, sumAndDotReLU512, normalize512, normalizeReLU512, normalizeGrad512, normalizeGradReLU512,
-	sum512, sumSquares512, rowSums512, relu512, reluGrad512, add512, sub512, mul512, div512,
+	loopsAsm[float32]{
+		sumsAbout512, sumAndDot512, sumAndDotReLU512, normalize512, normalizeReLU512, normalizeGrad512, normalizeGradReLU512,
+		relu512, reluGrad512, add512, maxPool2x2512, maxPoolGrad2x2512,
+	},
+	sum512, sumSquares512, rowSums512, sub512, mul512, div512,
 	max512, exp512, sumExp512, expScaled512, softmaxGrad512, logSoftmaxGrad512,
-	adam512, sgd512, maxPool2x2512, maxPoolGrad2x2512, maxPool3x3512, maxPoolGrad3x3512,
+	adam512, sgd512, maxPool3x3512, maxPoolGrad3x3512,
 }).vector()
 
+var loopsBF16512 = (&loopsAsm[uint16]{
+	sumsAboutBF16512, sumAndDotBF16512, sumAndDotReLUBF16512, normalizeBF16512, normalizeReLUBF16512, normalizeGradBF16512, normalizeGradReLUBF16512,
+	reluBF16512, reluGradBF16512, addBF16512, maxPool2x2BF16512, maxPoolGrad2x2BF16512,
+}).loops(plainMaxPoolGrad2x2BF16)
+
 var vector256 = (&vectorAsm{
-	sumsAbout256, sumAndDot256, sumAndDotReLU256, normalize256, normalizeReLU256, normalizeGrad256, normalizeGradReLU256,
-	sum256, sumSquares256, rowSums256, relu256, reluGrad256, add256, sub256, mul256, div256,
+	loopsAsm[float32]{
+		sumsAbout256, sumAndDot256, sumAndDotReLU256, normalize256, normalizeReLU256, normalizeGrad256, normalizeGradReLU256,
+		relu256, reluGrad256, add256, maxPool2x2256, maxPoolGrad2x2256,
+	},
+	sum256, sumSquares256, rowSums256, sub256, mul256, div256,
 	max256, exp256, sumExp256, expScaled256, softmaxGrad256, logSoftmaxGrad256,
-	adam256, sgd256, maxPool2x2256, maxPoolGrad2x2256, maxPool3x3256, maxPoolGrad3x3256,
+	adam256, sgd256, maxPool3x3256, maxPoolGrad3x3256,
 }).vector()
+
+// loops puts the assembly behind slices; withNaN does what its maxPoolGrad2x2 leaves undone.
+func (a *loopsAsm[S]) loops(withNaN func(dx, dy, x, y []S, rows, w, q int)) loops[S, float32] {
+	return loops[S, float32]{
+		sumsAbout: func(x []S, r rows, near float64) (sum, squares float64) {
+			if r.count == 0 || r.n == 0 {
+				return 0, 0
+			}
+			return a.sumsAbout(&x[0], r.count, r.stride, r.n, near)
+		},
+		sumAndDot: func(dy, x, y []S, r rows, mean float64) (sum, dot float64) {
+			switch {
+			case r.count == 0 || r.n == 0:
+				return 0, 0
+			case y != nil:
+				return a.sumAndDotReLU(&dy[0], &x[0], &y[0], r.count, r.stride, r.n, mean)
+			}
+			return a.sumAndDot(&dy[0], &x[0], r.count, r.stride, r.n, mean)
+		},
+		normalize: func(dst, x []S, r rows, mean, scale, shift float32, relu bool) {
+			switch {
+			case r.count == 0 || r.n == 0:
+			case relu:
+				a.normalizeReLU(&dst[0], &x[0], r.count, r.stride, r.n, mean, scale, shift)
+			default:
+				a.normalize(&dst[0], &x[0], r.count, r.stride, r.n, mean, scale, shift)
+			}
+		},
+		normalizeGrad: func(dx, dy, x, y []S, r rows, mean, dyMean, slope, scale float32) {
+			switch {
+			case r.count == 0 || r.n == 0:
+			case y != nil:
+				a.normalizeGradReLU(&dx[0], &dy[0], &x[0], &y[0], r.count, r.stride, r.n, mean, dyMean, slope, scale)
+			default:
+				a.normalizeGrad(&dx[0], &dy[0], &x[0], r.count, r.stride, r.n, mean, dyMean, slope, scale)
+			}
+		},
+		relu: func(dst, x []S) {
+			if n := len(dst); n > 0 {
+				a.relu(&dst[0], &x[:n][0], n)
+			}
+		},
+		reluGrad: binaryAsm(a.reluGrad),
+		add:      binaryAsm(a.add),
+		maxPool2x2: func(dst, x []S, rows, w, q int) {
+			if rows > 0 && q > 0 {
+				a.maxPool2x2(&dst[0], &x[0], rows, w, q)
+			}
+		},
+		maxPoolGrad2x2: func(dx, dy, x, y []S, rows, w, q int) {
+			if rows > 0 && q > 0 && a.maxPoolGrad2x2(&dx[0], &dy[0], &x[0], &y[0], rows, w, q) {
+				withNaN(dx, dy, x, y, rows, w, q)
+			}
+		},
+	}
+}
+
+// binaryAsm puts assembly with two sources behind slices.
+func binaryAsm[S any](f func(dst, a, b *S, n int)) func(dst, a, b []S) {
+	return func(dst, a, b []S) {
+		if n := len(dst); n > 0 {
+			f(&dst[0], &a[:n][0], &b[:n][0], n)
+		}
+	}
+}
 
 // vector puts the assembly behind slices, and leaves to the Go loops what it
 // does not know.
@@ -60,13 +142,6 @@ func (a *vectorAsm) vector() vector[float32] {
 			return s
 		}
 	}
-	binary := func(f func(dst, a, b *float32, n int)) func(dst, a, b []float32) {
-		return func(dst, a, b []float32) {
-			if n := len(dst); n > 0 {
-				f(&dst[0], &a[:n][0], &b[:n][0], n)
-			}
-		}
-	}
 	softmaxGrad := func(f func(dx, dy, y *float32, n int, dotOrSum float32)) func(dx, dy, y []float32, dotOrSum float32) {
 		return func(dx, dy, y []float32, dotOrSum float32) {
 			for lo := 0; lo < len(dx); lo += longest {
@@ -76,39 +151,7 @@ func (a *vectorAsm) vector() vector[float32] {
 		}
 	}
 	return vector[float32]{
-		sumsAbout: func(x []float32, r rows, near float64) (sum, squares float64) {
-			if r.count == 0 || r.n == 0 {
-				return 0, 0
-			}
-			return a.sumsAbout(&x[0], r.count, r.stride, r.n, near)
-		},
-		sumAndDot: func(dy, x, y []float32, r rows, mean float64) (sum, dot float64) {
-			switch {
-			case r.count == 0 || r.n == 0:
-				return 0, 0
-			case y != nil:
-				return a.sumAndDotReLU(&dy[0], &x[0], &y[0], r.count, r.stride, r.n, mean)
-			}
-			return a.sumAndDot(&dy[0], &x[0], r.count, r.stride, r.n, mean)
-		},
-		normalize: func(dst, x []float32, r rows, mean, scale, shift float32, relu bool) {
-			switch {
-			case r.count == 0 || r.n == 0:
-			case relu:
-				a.normalizeReLU(&dst[0], &x[0], r.count, r.stride, r.n, mean, scale, shift)
-			default:
-				a.normalize(&dst[0], &x[0], r.count, r.stride, r.n, mean, scale, shift)
-			}
-		},
-		normalizeGrad: func(dx, dy, x, y []float32, r rows, mean, dyMean, slope, scale float32) {
-			switch {
-			case r.count == 0 || r.n == 0:
-			case y != nil:
-				a.normalizeGradReLU(&dx[0], &dy[0], &x[0], &y[0], r.count, r.stride, r.n, mean, dyMean, slope, scale)
-			default:
-				a.normalizeGrad(&dx[0], &dy[0], &x[0], r.count, r.stride, r.n, mean, dyMean, slope, scale)
-			}
-		},
+		loops:      a.loops(plainMaxPoolGrad2x2[float32]),
 		sum:        sum(a.sum),
 		sumSquares: sum(a.sumSquares),
 		rowSums: func(dst []float64, x []float32, n int) {
@@ -126,16 +169,9 @@ func (a *vectorAsm) vector() vector[float32] {
 				dst, x = dst[rows:], x[rows*n:]
 			}
 		},
-		relu: func(dst, x []float32) {
-			if n := len(dst); n > 0 {
-				a.relu(&dst[0], &x[:n][0], n)
-			}
-		},
-		reluGrad: binary(a.reluGrad),
-		add:      binary(a.add),
-		sub:      binary(a.sub),
-		mul:      binary(a.mul),
-		div:      binary(a.div),
+		sub: binaryAsm(a.sub),
+		mul: binaryAsm(a.mul),
+		div: binaryAsm(a.div),
 		max: func(x []float32) float32 {
 			largest := float32(math.Inf(-1))
 			for ; len(x) > 0; x = x[min(len(x), longest):] {
@@ -176,16 +212,6 @@ func (a *vectorAsm) vector() vector[float32] {
 		sgd: func(w, g, m []float32, p *sgdNumbers[float32]) {
 			if n := len(w); n > 0 {
 				a.sgd(&w[0], &g[:n][0], &m[:n][0], n, &p.sign, p.decay != 0, p.nesterov)
-			}
-		},
-		maxPool2x2: func(dst, x []float32, rows, w, q int) {
-			if rows > 0 && q > 0 {
-				a.maxPool2x2(&dst[0], &x[0], rows, w, q)
-			}
-		},
-		maxPoolGrad2x2: func(dx, dy, x, y []float32, rows, w, q int) {
-			if rows > 0 && q > 0 && a.maxPoolGrad2x2(&dx[0], &dy[0], &x[0], &y[0], rows, w, q) {
-				plainMaxPoolGrad2x2(dx, dy, x, y, rows, w, q)
 			}
 		},
 		maxPool3x3: func(dst, x0, x1, x2 []float32, rows, w, q int) bool {

@@ -964,6 +964,447 @@ done:
 	VZEROUPPER
 	RET
 
+// func relu512(dst *float32, x *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·relu512(SB), NOSPLIT, $0-24
+	MOVQ   dst+0(FP), AX
+	MOVQ   x+8(FP), DX
+	MOVQ   n+16(FP), BX
+	VPXORQ Z0, Z0, Z0
+	MOVQ   BX, SI
+	ANDQ   $0x0f, SI
+	MOVQ   $0x00000001, DI
+	MOVQ   SI, CX
+	SHLQ   CL, DI
+	DECQ   DI
+	KMOVW  DI, K1
+	XORQ   CX, CX
+	SUBQ   $0x40, BX
+	JLT    e_single
+
+e_wide:
+	VMOVUPS   (DX)(CX*1), Z1
+	VCMPPS    $0x06, Z0, Z1, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, (AX)(CX*1)
+	VMOVUPS   64(DX)(CX*1), Z1
+	VCMPPS    $0x06, Z0, Z1, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, 64(AX)(CX*1)
+	VMOVUPS   128(DX)(CX*1), Z1
+	VCMPPS    $0x06, Z0, Z1, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, 128(AX)(CX*1)
+	VMOVUPS   192(DX)(CX*1), Z1
+	VCMPPS    $0x06, Z0, Z1, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, 192(AX)(CX*1)
+	ADDQ      $0x00000100, CX
+	SUBQ      $0x40, BX
+	JGE       e_wide
+
+e_single:
+	ADDQ $0x40, BX
+	SUBQ $0x10, BX
+	JLT  e_rest
+
+e_one:
+	VMOVUPS   (DX)(CX*1), Z1
+	VCMPPS    $0x06, Z0, Z1, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, (AX)(CX*1)
+	ADDQ      $0x40, CX
+	SUBQ      $0x10, BX
+	JGE       e_one
+
+e_rest:
+	TESTQ     SI, SI
+	JZ        e_end
+	VMOVUPS.Z (DX)(CX*1), K1, Z1
+	VCMPPS    $0x06, Z0, Z1, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, K1, (AX)(CX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func reluGrad512(dx *float32, dy *float32, y *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·reluGrad512(SB), NOSPLIT, $0-32
+	MOVQ   dx+0(FP), AX
+	MOVQ   dy+8(FP), DX
+	MOVQ   y+16(FP), BX
+	MOVQ   n+24(FP), SI
+	VPXORQ Z0, Z0, Z0
+	MOVQ   SI, DI
+	ANDQ   $0x0f, DI
+	MOVQ   $0x00000001, R8
+	MOVQ   DI, CX
+	SHLQ   CL, R8
+	DECQ   R8
+	KMOVW  R8, K1
+	XORQ   CX, CX
+	SUBQ   $0x40, SI
+	JLT    e_single
+
+e_wide:
+	VMOVUPS   (BX)(CX*1), Z1
+	VCMPPS    $0x04, Z0, Z1, K2
+	VMOVUPS.Z (DX)(CX*1), K2, Z1
+	VMOVUPS   Z1, (AX)(CX*1)
+	VMOVUPS   64(BX)(CX*1), Z1
+	VCMPPS    $0x04, Z0, Z1, K2
+	VMOVUPS.Z 64(DX)(CX*1), K2, Z1
+	VMOVUPS   Z1, 64(AX)(CX*1)
+	VMOVUPS   128(BX)(CX*1), Z1
+	VCMPPS    $0x04, Z0, Z1, K2
+	VMOVUPS.Z 128(DX)(CX*1), K2, Z1
+	VMOVUPS   Z1, 128(AX)(CX*1)
+	VMOVUPS   192(BX)(CX*1), Z1
+	VCMPPS    $0x04, Z0, Z1, K2
+	VMOVUPS.Z 192(DX)(CX*1), K2, Z1
+	VMOVUPS   Z1, 192(AX)(CX*1)
+	ADDQ      $0x00000100, CX
+	SUBQ      $0x40, SI
+	JGE       e_wide
+
+e_single:
+	ADDQ $0x40, SI
+	SUBQ $0x10, SI
+	JLT  e_rest
+
+e_one:
+	VMOVUPS   (BX)(CX*1), Z1
+	VCMPPS    $0x04, Z0, Z1, K2
+	VMOVUPS.Z (DX)(CX*1), K2, Z1
+	VMOVUPS   Z1, (AX)(CX*1)
+	ADDQ      $0x40, CX
+	SUBQ      $0x10, SI
+	JGE       e_one
+
+e_rest:
+	TESTQ     DI, DI
+	JZ        e_end
+	VMOVUPS.Z (BX)(CX*1), K1, Z1
+	VCMPPS    $0x04, Z0, Z1, K1, K2
+	VMOVUPS.Z (DX)(CX*1), K2, Z0
+	VMOVUPS   Z0, K1, (AX)(CX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func add512(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·add512(SB), NOSPLIT, $0-32
+	MOVQ  dst+0(FP), AX
+	MOVQ  a+8(FP), DX
+	MOVQ  b+16(FP), BX
+	MOVQ  n+24(FP), SI
+	MOVQ  SI, DI
+	ANDQ  $0x0f, DI
+	MOVQ  $0x00000001, R8
+	MOVQ  DI, CX
+	SHLQ  CL, R8
+	DECQ  R8
+	KMOVW R8, K1
+	XORQ  CX, CX
+	SUBQ  $0x40, SI
+	JLT   e_single
+
+e_wide:
+	VMOVUPS (DX)(CX*1), Z0
+	VMOVUPS (BX)(CX*1), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)(CX*1)
+	VMOVUPS 64(DX)(CX*1), Z0
+	VMOVUPS 64(BX)(CX*1), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, 64(AX)(CX*1)
+	VMOVUPS 128(DX)(CX*1), Z0
+	VMOVUPS 128(BX)(CX*1), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, 128(AX)(CX*1)
+	VMOVUPS 192(DX)(CX*1), Z0
+	VMOVUPS 192(BX)(CX*1), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, 192(AX)(CX*1)
+	ADDQ    $0x00000100, CX
+	SUBQ    $0x40, SI
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x40, SI
+	SUBQ $0x10, SI
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (DX)(CX*1), Z0
+	VMOVUPS (BX)(CX*1), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)(CX*1)
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, SI
+	JGE     e_one
+
+e_rest:
+	TESTQ     DI, DI
+	JZ        e_end
+	VMOVUPS.Z (DX)(CX*1), K1, Z0
+	VMOVUPS.Z (BX)(CX*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(CX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func maxPool2x2512(dst *float32, x *float32, rows int, w int, q int)
+// Requires: AVX, AVX512F
+TEXT ·maxPool2x2512(SB), NOSPLIT, $0-40
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), DX
+	MOVQ    w+24(FP), BX
+	MOVQ    q+32(FP), SI
+	MOVQ    SI, DI
+	ANDQ    $0x0f, DI
+	MOVQ    $0x00000001, R8
+	MOVQ    DI, CX
+	SHLQ    CL, R8
+	DECQ    R8
+	KMOVW   R8, K1
+	LEAQ    (DI)(DI*1), R8
+	MOVQ    $0x00000001, R9
+	MOVQ    R8, CX
+	SHLQ    CL, R9
+	DECQ    R9
+	KMOVW   R9, K2
+	MOVQ    $0x00000001, R9
+	MOVQ    R8, CX
+	SHLQ    CL, R9
+	DECQ    R9
+	SHRQ    $0x10, R9
+	KMOVW   R9, K3
+	VMOVUPS outOfPairs<>+0(SB), Z0
+	VMOVUPS intoPairs<>+0(SB), Z1
+	MOVQ    rows+16(FP), R8
+	MOVQ    w+24(FP), R9
+	SHLQ    $0x03, R9
+	TESTQ   R8, R8
+	JZ      done
+
+row:
+	LEAQ (DX)(BX*4), R10
+	MOVQ SI, R11
+	XORQ CX, CX
+	SUBQ $0x10, R11
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (DX)(CX*2), Z1
+	VMOVUPS 64(DX)(CX*2), Z2
+	VSHUFPS $0x88, Z2, Z1, Z3
+	VSHUFPS $0xdd, Z2, Z1, Z1
+	VMOVUPS (R10)(CX*2), Z2
+	VMOVUPS 64(R10)(CX*2), Z4
+	VSHUFPS $0x88, Z4, Z2, Z5
+	VSHUFPS $0xdd, Z4, Z2, Z2
+	VCMPPS  $0x03, Z1, Z3, K4
+	VMAXPS  Z1, Z3, Z4
+	VADDPS  Z1, Z3, K4, Z4
+	VMOVAPS Z4, Z3
+	VCMPPS  $0x03, Z2, Z5, K4
+	VMAXPS  Z2, Z5, Z1
+	VADDPS  Z2, Z5, K4, Z1
+	VMOVAPS Z1, Z5
+	VCMPPS  $0x03, Z5, Z3, K4
+	VMAXPS  Z5, Z3, Z1
+	VADDPS  Z5, Z3, K4, Z1
+	VMOVAPS Z1, Z3
+	VPERMPD Z3, Z0, Z3
+	VMOVUPS Z3, (AX)(CX*1)
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, R11
+	JGE     e_one
+
+e_rest:
+	TESTQ     DI, DI
+	JZ        e_end
+	VMOVUPS.Z (DX)(CX*2), K2, Z1
+	VMOVUPS.Z 64(DX)(CX*2), K3, Z2
+	VSHUFPS   $0x88, Z2, Z1, Z3
+	VSHUFPS   $0xdd, Z2, Z1, Z1
+	VMOVUPS.Z (R10)(CX*2), K2, Z2
+	VMOVUPS.Z 64(R10)(CX*2), K3, Z4
+	VSHUFPS   $0x88, Z4, Z2, Z5
+	VSHUFPS   $0xdd, Z4, Z2, Z2
+	VCMPPS    $0x03, Z1, Z3, K4
+	VMAXPS    Z1, Z3, Z4
+	VADDPS    Z1, Z3, K4, Z4
+	VMOVAPS   Z4, Z3
+	VCMPPS    $0x03, Z2, Z5, K4
+	VMAXPS    Z2, Z5, Z1
+	VADDPS    Z2, Z5, K4, Z1
+	VMOVAPS   Z1, Z5
+	VCMPPS    $0x03, Z5, Z3, K4
+	VMAXPS    Z5, Z3, Z1
+	VADDPS    Z5, Z3, K4, Z1
+	VMOVAPS   Z1, Z3
+	VPERMPD   Z3, Z0, Z3
+	VMOVUPS   Z3, K1, (AX)(CX*1)
+
+e_end:
+	LEAQ (AX)(SI*4), AX
+	ADDQ R9, DX
+	DECQ R8
+	JNZ  row
+
+done:
+	VZEROUPPER
+	RET
+
+// func maxPoolGrad2x2512(dx *float32, dy *float32, x *float32, y *float32, rows int, w int, q int) (nan bool)
+// Requires: AVX, AVX512F
+TEXT ·maxPoolGrad2x2512(SB), NOSPLIT, $8-57
+	MOVQ    dx+0(FP), AX
+	MOVQ    dy+8(FP), DX
+	MOVQ    x+16(FP), BX
+	MOVQ    y+24(FP), SI
+	MOVQ    w+40(FP), DI
+	MOVQ    q+48(FP), R8
+	MOVQ    R8, R9
+	ANDQ    $0x0f, R9
+	MOVQ    $0x00000001, R10
+	MOVQ    R9, CX
+	SHLQ    CL, R10
+	DECQ    R10
+	KMOVW   R10, K1
+	LEAQ    (R9)(R9*1), R10
+	MOVQ    $0x00000001, R11
+	MOVQ    R10, CX
+	SHLQ    CL, R11
+	DECQ    R11
+	KMOVW   R11, K2
+	MOVQ    $0x00000001, R11
+	MOVQ    R10, CX
+	SHLQ    CL, R11
+	DECQ    R11
+	SHRQ    $0x10, R11
+	KMOVW   R11, K3
+	VMOVUPS outOfPairs<>+0(SB), Z0
+	VMOVUPS intoPairs<>+0(SB), Z0
+	MOVQ    rows+32(FP), R10
+	MOVQ    w+40(FP), R11
+	SHLQ    $0x03, R11
+	XORQ    R12, R12
+	TESTQ   R10, R10
+	JZ      done
+
+row:
+	LEAQ (BX)(DI*4), R14
+	LEAQ (AX)(DI*4), R15
+	MOVQ R8, BP
+	XORQ CX, CX
+	SUBQ $0x10, BP
+	JLT  e_rest
+
+e_one:
+	VMOVUPS   (SI)(CX*1), Z1
+	VMOVUPS   (DX)(CX*1), Z2
+	VCMPPS    $0x03, Z1, Z1, K4
+	KMOVW     K4, R13
+	ORQ       R13, R12
+	VPERMPD   Z1, Z0, Z1
+	VPERMPD   Z2, Z0, Z2
+	VMOVUPS   (BX)(CX*2), Z3
+	VMOVUPS   64(BX)(CX*2), Z4
+	VSHUFPS   $0x88, Z4, Z3, Z5
+	VSHUFPS   $0xdd, Z4, Z3, Z3
+	VCMPPS    $0x00, Z1, Z5, K4
+	VCMPPS    $0x04, Z1, Z5, K5
+	VMOVAPS.Z Z2, K4, Z5
+	VMOVAPS.Z Z2, K5, Z2
+	VCMPPS    $0x00, Z1, Z3, K4
+	VCMPPS    $0x04, Z1, Z3, K5
+	VMOVAPS.Z Z2, K4, Z3
+	VMOVAPS.Z Z2, K5, Z2
+	VUNPCKLPS Z3, Z5, Z4
+	VUNPCKHPS Z3, Z5, Z5
+	VMOVUPS   Z4, (AX)(CX*2)
+	VMOVUPS   Z5, 64(AX)(CX*2)
+	VMOVUPS   (R14)(CX*2), Z3
+	VMOVUPS   64(R14)(CX*2), Z4
+	VSHUFPS   $0x88, Z4, Z3, Z5
+	VSHUFPS   $0xdd, Z4, Z3, Z3
+	VCMPPS    $0x00, Z1, Z5, K4
+	VCMPPS    $0x04, Z1, Z5, K5
+	VMOVAPS.Z Z2, K4, Z5
+	VMOVAPS.Z Z2, K5, Z2
+	VMOVAPS   Z2, Z3
+	VUNPCKLPS Z3, Z5, Z1
+	VUNPCKHPS Z3, Z5, Z5
+	VMOVUPS   Z1, (R15)(CX*2)
+	VMOVUPS   Z5, 64(R15)(CX*2)
+	ADDQ      $0x40, CX
+	SUBQ      $0x10, BP
+	JGE       e_one
+
+e_rest:
+	TESTQ     R9, R9
+	JZ        e_end
+	VMOVUPS.Z (SI)(CX*1), K1, Z1
+	VMOVUPS.Z (DX)(CX*1), K1, Z2
+	VCMPPS    $0x03, Z1, Z1, K4
+	KMOVW     K4, R13
+	ORQ       R13, R12
+	VPERMPD   Z1, Z0, Z1
+	VPERMPD   Z2, Z0, Z2
+	VMOVUPS.Z (BX)(CX*2), K2, Z3
+	VMOVUPS.Z 64(BX)(CX*2), K3, Z4
+	VSHUFPS   $0x88, Z4, Z3, Z5
+	VSHUFPS   $0xdd, Z4, Z3, Z3
+	VCMPPS    $0x00, Z1, Z5, K4
+	VCMPPS    $0x04, Z1, Z5, K5
+	VMOVAPS.Z Z2, K4, Z5
+	VMOVAPS.Z Z2, K5, Z2
+	VCMPPS    $0x00, Z1, Z3, K4
+	VCMPPS    $0x04, Z1, Z3, K5
+	VMOVAPS.Z Z2, K4, Z3
+	VMOVAPS.Z Z2, K5, Z2
+	VUNPCKLPS Z3, Z5, Z4
+	VUNPCKHPS Z3, Z5, Z5
+	VMOVUPS   Z4, K2, (AX)(CX*2)
+	VMOVUPS   Z5, K3, 64(AX)(CX*2)
+	VMOVUPS.Z (R14)(CX*2), K2, Z3
+	VMOVUPS.Z 64(R14)(CX*2), K3, Z4
+	VSHUFPS   $0x88, Z4, Z3, Z5
+	VSHUFPS   $0xdd, Z4, Z3, Z3
+	VCMPPS    $0x00, Z1, Z5, K4
+	VCMPPS    $0x04, Z1, Z5, K5
+	VMOVAPS.Z Z2, K4, Z5
+	VMOVAPS.Z Z2, K5, Z2
+	VMOVAPS   Z2, Z3
+	VUNPCKLPS Z3, Z5, Z1
+	VUNPCKHPS Z3, Z5, Z5
+	VMOVUPS   Z1, K2, (R15)(CX*2)
+	VMOVUPS   Z5, K3, 64(R15)(CX*2)
+
+e_end:
+	LEAQ (DX)(R8*4), DX
+	LEAQ (SI)(R8*4), SI
+	ADDQ R11, BX
+	ADDQ R11, AX
+	DECQ R10
+	JNZ  row
+
+done:
+	TESTQ R12, R12
+	SETNE AL
+	MOVB  AL, nan+56(FP)
+	VZEROUPPER
+	RET
+
 // func sum512(x *float32, n int) (sum float64)
 // Requires: AVX, AVX512F, SSE2
 TEXT ·sum512(SB), NOSPLIT, $0-24
@@ -1176,202 +1617,6 @@ e_end:
 	JNZ           row
 
 done:
-	VZEROUPPER
-	RET
-
-// func relu512(dst *float32, x *float32, n int)
-// Requires: AVX, AVX512F
-TEXT ·relu512(SB), NOSPLIT, $0-24
-	MOVQ   dst+0(FP), AX
-	MOVQ   x+8(FP), DX
-	MOVQ   n+16(FP), BX
-	VPXORQ Z0, Z0, Z0
-	MOVQ   BX, SI
-	ANDQ   $0x0f, SI
-	MOVQ   $0x00000001, DI
-	MOVQ   SI, CX
-	SHLQ   CL, DI
-	DECQ   DI
-	KMOVW  DI, K1
-	XORQ   CX, CX
-	SUBQ   $0x40, BX
-	JLT    e_single
-
-e_wide:
-	VMOVUPS   (DX)(CX*1), Z1
-	VCMPPS    $0x06, Z0, Z1, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, (AX)(CX*1)
-	VMOVUPS   64(DX)(CX*1), Z1
-	VCMPPS    $0x06, Z0, Z1, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, 64(AX)(CX*1)
-	VMOVUPS   128(DX)(CX*1), Z1
-	VCMPPS    $0x06, Z0, Z1, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, 128(AX)(CX*1)
-	VMOVUPS   192(DX)(CX*1), Z1
-	VCMPPS    $0x06, Z0, Z1, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, 192(AX)(CX*1)
-	ADDQ      $0x00000100, CX
-	SUBQ      $0x40, BX
-	JGE       e_wide
-
-e_single:
-	ADDQ $0x40, BX
-	SUBQ $0x10, BX
-	JLT  e_rest
-
-e_one:
-	VMOVUPS   (DX)(CX*1), Z1
-	VCMPPS    $0x06, Z0, Z1, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, (AX)(CX*1)
-	ADDQ      $0x40, CX
-	SUBQ      $0x10, BX
-	JGE       e_one
-
-e_rest:
-	TESTQ     SI, SI
-	JZ        e_end
-	VMOVUPS.Z (DX)(CX*1), K1, Z1
-	VCMPPS    $0x06, Z0, Z1, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, K1, (AX)(CX*1)
-
-e_end:
-	VZEROUPPER
-	RET
-
-// func reluGrad512(dx *float32, dy *float32, y *float32, n int)
-// Requires: AVX, AVX512F
-TEXT ·reluGrad512(SB), NOSPLIT, $0-32
-	MOVQ   dx+0(FP), AX
-	MOVQ   dy+8(FP), DX
-	MOVQ   y+16(FP), BX
-	MOVQ   n+24(FP), SI
-	VPXORQ Z0, Z0, Z0
-	MOVQ   SI, DI
-	ANDQ   $0x0f, DI
-	MOVQ   $0x00000001, R8
-	MOVQ   DI, CX
-	SHLQ   CL, R8
-	DECQ   R8
-	KMOVW  R8, K1
-	XORQ   CX, CX
-	SUBQ   $0x40, SI
-	JLT    e_single
-
-e_wide:
-	VMOVUPS   (BX)(CX*1), Z1
-	VCMPPS    $0x04, Z0, Z1, K2
-	VMOVUPS.Z (DX)(CX*1), K2, Z1
-	VMOVUPS   Z1, (AX)(CX*1)
-	VMOVUPS   64(BX)(CX*1), Z1
-	VCMPPS    $0x04, Z0, Z1, K2
-	VMOVUPS.Z 64(DX)(CX*1), K2, Z1
-	VMOVUPS   Z1, 64(AX)(CX*1)
-	VMOVUPS   128(BX)(CX*1), Z1
-	VCMPPS    $0x04, Z0, Z1, K2
-	VMOVUPS.Z 128(DX)(CX*1), K2, Z1
-	VMOVUPS   Z1, 128(AX)(CX*1)
-	VMOVUPS   192(BX)(CX*1), Z1
-	VCMPPS    $0x04, Z0, Z1, K2
-	VMOVUPS.Z 192(DX)(CX*1), K2, Z1
-	VMOVUPS   Z1, 192(AX)(CX*1)
-	ADDQ      $0x00000100, CX
-	SUBQ      $0x40, SI
-	JGE       e_wide
-
-e_single:
-	ADDQ $0x40, SI
-	SUBQ $0x10, SI
-	JLT  e_rest
-
-e_one:
-	VMOVUPS   (BX)(CX*1), Z1
-	VCMPPS    $0x04, Z0, Z1, K2
-	VMOVUPS.Z (DX)(CX*1), K2, Z1
-	VMOVUPS   Z1, (AX)(CX*1)
-	ADDQ      $0x40, CX
-	SUBQ      $0x10, SI
-	JGE       e_one
-
-e_rest:
-	TESTQ     DI, DI
-	JZ        e_end
-	VMOVUPS.Z (BX)(CX*1), K1, Z1
-	VCMPPS    $0x04, Z0, Z1, K1, K2
-	VMOVUPS.Z (DX)(CX*1), K2, Z0
-	VMOVUPS   Z0, K1, (AX)(CX*1)
-
-e_end:
-	VZEROUPPER
-	RET
-
-// func add512(dst *float32, a *float32, b *float32, n int)
-// Requires: AVX, AVX512F
-TEXT ·add512(SB), NOSPLIT, $0-32
-	MOVQ  dst+0(FP), AX
-	MOVQ  a+8(FP), DX
-	MOVQ  b+16(FP), BX
-	MOVQ  n+24(FP), SI
-	MOVQ  SI, DI
-	ANDQ  $0x0f, DI
-	MOVQ  $0x00000001, R8
-	MOVQ  DI, CX
-	SHLQ  CL, R8
-	DECQ  R8
-	KMOVW R8, K1
-	XORQ  CX, CX
-	SUBQ  $0x40, SI
-	JLT   e_single
-
-e_wide:
-	VMOVUPS (DX)(CX*1), Z0
-	VMOVUPS (BX)(CX*1), Z1
-	VADDPS  Z1, Z0, Z0
-	VMOVUPS Z0, (AX)(CX*1)
-	VMOVUPS 64(DX)(CX*1), Z0
-	VMOVUPS 64(BX)(CX*1), Z1
-	VADDPS  Z1, Z0, Z0
-	VMOVUPS Z0, 64(AX)(CX*1)
-	VMOVUPS 128(DX)(CX*1), Z0
-	VMOVUPS 128(BX)(CX*1), Z1
-	VADDPS  Z1, Z0, Z0
-	VMOVUPS Z0, 128(AX)(CX*1)
-	VMOVUPS 192(DX)(CX*1), Z0
-	VMOVUPS 192(BX)(CX*1), Z1
-	VADDPS  Z1, Z0, Z0
-	VMOVUPS Z0, 192(AX)(CX*1)
-	ADDQ    $0x00000100, CX
-	SUBQ    $0x40, SI
-	JGE     e_wide
-
-e_single:
-	ADDQ $0x40, SI
-	SUBQ $0x10, SI
-	JLT  e_rest
-
-e_one:
-	VMOVUPS (DX)(CX*1), Z0
-	VMOVUPS (BX)(CX*1), Z1
-	VADDPS  Z1, Z0, Z0
-	VMOVUPS Z0, (AX)(CX*1)
-	ADDQ    $0x40, CX
-	SUBQ    $0x10, SI
-	JGE     e_one
-
-e_rest:
-	TESTQ     DI, DI
-	JZ        e_end
-	VMOVUPS.Z (DX)(CX*1), K1, Z0
-	VMOVUPS.Z (BX)(CX*1), K1, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z0, K1, (AX)(CX*1)
-
-e_end:
 	VZEROUPPER
 	RET
 
@@ -1751,251 +1996,6 @@ plain1:
 	VMOVUPS Z6, K1, (AX)(CX*1)
 
 e_end:
-	VZEROUPPER
-	RET
-
-// func maxPool2x2512(dst *float32, x *float32, rows int, w int, q int)
-// Requires: AVX, AVX512F
-TEXT ·maxPool2x2512(SB), NOSPLIT, $0-40
-	MOVQ    dst+0(FP), AX
-	MOVQ    x+8(FP), DX
-	MOVQ    w+24(FP), BX
-	MOVQ    q+32(FP), SI
-	MOVQ    SI, DI
-	ANDQ    $0x0f, DI
-	MOVQ    $0x00000001, R8
-	MOVQ    DI, CX
-	SHLQ    CL, R8
-	DECQ    R8
-	KMOVW   R8, K1
-	LEAQ    (DI)(DI*1), R8
-	MOVQ    $0x00000001, R9
-	MOVQ    R8, CX
-	SHLQ    CL, R9
-	DECQ    R9
-	KMOVW   R9, K2
-	MOVQ    $0x00000001, R9
-	MOVQ    R8, CX
-	SHLQ    CL, R9
-	DECQ    R9
-	SHRQ    $0x10, R9
-	KMOVW   R9, K3
-	VMOVUPS outOfPairs<>+0(SB), Z0
-	VMOVUPS intoPairs<>+0(SB), Z1
-	MOVQ    rows+16(FP), R8
-	MOVQ    w+24(FP), R9
-	SHLQ    $0x03, R9
-	TESTQ   R8, R8
-	JZ      done
-
-row:
-	LEAQ (DX)(BX*4), R10
-	MOVQ SI, R11
-	XORQ CX, CX
-	SUBQ $0x10, R11
-	JLT  e_rest
-
-e_one:
-	VMOVUPS (DX)(CX*2), Z1
-	VMOVUPS 64(DX)(CX*2), Z2
-	VSHUFPS $0x88, Z2, Z1, Z3
-	VSHUFPS $0xdd, Z2, Z1, Z1
-	VMOVUPS (R10)(CX*2), Z2
-	VMOVUPS 64(R10)(CX*2), Z4
-	VSHUFPS $0x88, Z4, Z2, Z5
-	VSHUFPS $0xdd, Z4, Z2, Z2
-	VCMPPS  $0x03, Z1, Z3, K4
-	VMAXPS  Z1, Z3, Z4
-	VADDPS  Z1, Z3, K4, Z4
-	VMOVAPS Z4, Z3
-	VCMPPS  $0x03, Z2, Z5, K4
-	VMAXPS  Z2, Z5, Z1
-	VADDPS  Z2, Z5, K4, Z1
-	VMOVAPS Z1, Z5
-	VCMPPS  $0x03, Z5, Z3, K4
-	VMAXPS  Z5, Z3, Z1
-	VADDPS  Z5, Z3, K4, Z1
-	VMOVAPS Z1, Z3
-	VPERMPD Z3, Z0, Z3
-	VMOVUPS Z3, (AX)(CX*1)
-	ADDQ    $0x40, CX
-	SUBQ    $0x10, R11
-	JGE     e_one
-
-e_rest:
-	TESTQ     DI, DI
-	JZ        e_end
-	VMOVUPS.Z (DX)(CX*2), K2, Z1
-	VMOVUPS.Z 64(DX)(CX*2), K3, Z2
-	VSHUFPS   $0x88, Z2, Z1, Z3
-	VSHUFPS   $0xdd, Z2, Z1, Z1
-	VMOVUPS.Z (R10)(CX*2), K2, Z2
-	VMOVUPS.Z 64(R10)(CX*2), K3, Z4
-	VSHUFPS   $0x88, Z4, Z2, Z5
-	VSHUFPS   $0xdd, Z4, Z2, Z2
-	VCMPPS    $0x03, Z1, Z3, K4
-	VMAXPS    Z1, Z3, Z4
-	VADDPS    Z1, Z3, K4, Z4
-	VMOVAPS   Z4, Z3
-	VCMPPS    $0x03, Z2, Z5, K4
-	VMAXPS    Z2, Z5, Z1
-	VADDPS    Z2, Z5, K4, Z1
-	VMOVAPS   Z1, Z5
-	VCMPPS    $0x03, Z5, Z3, K4
-	VMAXPS    Z5, Z3, Z1
-	VADDPS    Z5, Z3, K4, Z1
-	VMOVAPS   Z1, Z3
-	VPERMPD   Z3, Z0, Z3
-	VMOVUPS   Z3, K1, (AX)(CX*1)
-
-e_end:
-	LEAQ (AX)(SI*4), AX
-	ADDQ R9, DX
-	DECQ R8
-	JNZ  row
-
-done:
-	VZEROUPPER
-	RET
-
-// func maxPoolGrad2x2512(dx *float32, dy *float32, x *float32, y *float32, rows int, w int, q int) (nan bool)
-// Requires: AVX, AVX512F
-TEXT ·maxPoolGrad2x2512(SB), NOSPLIT, $8-57
-	MOVQ    dx+0(FP), AX
-	MOVQ    dy+8(FP), DX
-	MOVQ    x+16(FP), BX
-	MOVQ    y+24(FP), SI
-	MOVQ    w+40(FP), DI
-	MOVQ    q+48(FP), R8
-	MOVQ    R8, R9
-	ANDQ    $0x0f, R9
-	MOVQ    $0x00000001, R10
-	MOVQ    R9, CX
-	SHLQ    CL, R10
-	DECQ    R10
-	KMOVW   R10, K1
-	LEAQ    (R9)(R9*1), R10
-	MOVQ    $0x00000001, R11
-	MOVQ    R10, CX
-	SHLQ    CL, R11
-	DECQ    R11
-	KMOVW   R11, K2
-	MOVQ    $0x00000001, R11
-	MOVQ    R10, CX
-	SHLQ    CL, R11
-	DECQ    R11
-	SHRQ    $0x10, R11
-	KMOVW   R11, K3
-	VMOVUPS outOfPairs<>+0(SB), Z0
-	VMOVUPS intoPairs<>+0(SB), Z0
-	MOVQ    rows+32(FP), R10
-	MOVQ    w+40(FP), R11
-	SHLQ    $0x03, R11
-	XORQ    R12, R12
-	TESTQ   R10, R10
-	JZ      done
-
-row:
-	LEAQ (BX)(DI*4), R14
-	LEAQ (AX)(DI*4), R15
-	MOVQ R8, BP
-	XORQ CX, CX
-	SUBQ $0x10, BP
-	JLT  e_rest
-
-e_one:
-	VMOVUPS   (SI)(CX*1), Z1
-	VMOVUPS   (DX)(CX*1), Z2
-	VCMPPS    $0x03, Z1, Z1, K4
-	KMOVW     K4, R13
-	ORQ       R13, R12
-	VPERMPD   Z1, Z0, Z1
-	VPERMPD   Z2, Z0, Z2
-	VMOVUPS   (BX)(CX*2), Z3
-	VMOVUPS   64(BX)(CX*2), Z4
-	VSHUFPS   $0x88, Z4, Z3, Z5
-	VSHUFPS   $0xdd, Z4, Z3, Z3
-	VCMPPS    $0x00, Z1, Z5, K4
-	VCMPPS    $0x04, Z1, Z5, K5
-	VMOVAPS.Z Z2, K4, Z5
-	VMOVAPS.Z Z2, K5, Z2
-	VCMPPS    $0x00, Z1, Z3, K4
-	VCMPPS    $0x04, Z1, Z3, K5
-	VMOVAPS.Z Z2, K4, Z3
-	VMOVAPS.Z Z2, K5, Z2
-	VUNPCKLPS Z3, Z5, Z4
-	VUNPCKHPS Z3, Z5, Z5
-	VMOVUPS   Z4, (AX)(CX*2)
-	VMOVUPS   Z5, 64(AX)(CX*2)
-	VMOVUPS   (R14)(CX*2), Z3
-	VMOVUPS   64(R14)(CX*2), Z4
-	VSHUFPS   $0x88, Z4, Z3, Z5
-	VSHUFPS   $0xdd, Z4, Z3, Z3
-	VCMPPS    $0x00, Z1, Z5, K4
-	VCMPPS    $0x04, Z1, Z5, K5
-	VMOVAPS.Z Z2, K4, Z5
-	VMOVAPS.Z Z2, K5, Z2
-	VMOVAPS   Z2, Z3
-	VUNPCKLPS Z3, Z5, Z1
-	VUNPCKHPS Z3, Z5, Z5
-	VMOVUPS   Z1, (R15)(CX*2)
-	VMOVUPS   Z5, 64(R15)(CX*2)
-	ADDQ      $0x40, CX
-	SUBQ      $0x10, BP
-	JGE       e_one
-
-e_rest:
-	TESTQ     R9, R9
-	JZ        e_end
-	VMOVUPS.Z (SI)(CX*1), K1, Z1
-	VMOVUPS.Z (DX)(CX*1), K1, Z2
-	VCMPPS    $0x03, Z1, Z1, K4
-	KMOVW     K4, R13
-	ORQ       R13, R12
-	VPERMPD   Z1, Z0, Z1
-	VPERMPD   Z2, Z0, Z2
-	VMOVUPS.Z (BX)(CX*2), K2, Z3
-	VMOVUPS.Z 64(BX)(CX*2), K3, Z4
-	VSHUFPS   $0x88, Z4, Z3, Z5
-	VSHUFPS   $0xdd, Z4, Z3, Z3
-	VCMPPS    $0x00, Z1, Z5, K4
-	VCMPPS    $0x04, Z1, Z5, K5
-	VMOVAPS.Z Z2, K4, Z5
-	VMOVAPS.Z Z2, K5, Z2
-	VCMPPS    $0x00, Z1, Z3, K4
-	VCMPPS    $0x04, Z1, Z3, K5
-	VMOVAPS.Z Z2, K4, Z3
-	VMOVAPS.Z Z2, K5, Z2
-	VUNPCKLPS Z3, Z5, Z4
-	VUNPCKHPS Z3, Z5, Z5
-	VMOVUPS   Z4, K2, (AX)(CX*2)
-	VMOVUPS   Z5, K3, 64(AX)(CX*2)
-	VMOVUPS.Z (R14)(CX*2), K2, Z3
-	VMOVUPS.Z 64(R14)(CX*2), K3, Z4
-	VSHUFPS   $0x88, Z4, Z3, Z5
-	VSHUFPS   $0xdd, Z4, Z3, Z3
-	VCMPPS    $0x00, Z1, Z5, K4
-	VCMPPS    $0x04, Z1, Z5, K5
-	VMOVAPS.Z Z2, K4, Z5
-	VMOVAPS.Z Z2, K5, Z2
-	VMOVAPS   Z2, Z3
-	VUNPCKLPS Z3, Z5, Z1
-	VUNPCKHPS Z3, Z5, Z5
-	VMOVUPS   Z1, K2, (R15)(CX*2)
-	VMOVUPS   Z5, K3, 64(R15)(CX*2)
-
-e_end:
-	LEAQ (DX)(R8*4), DX
-	LEAQ (SI)(R8*4), SI
-	ADDQ R11, BX
-	ADDQ R11, AX
-	DECQ R10
-	JNZ  row
-
-done:
-	TESTQ R12, R12
-	SETNE AL
-	MOVB  AL, nan+56(FP)
 	VZEROUPPER
 	RET
 
@@ -4465,6 +4465,442 @@ done:
 	VZEROUPPER
 	RET
 
+// func relu256(dst *float32, x *float32, n int)
+// Requires: AVX
+TEXT ·relu256(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    n+16(FP), DX
+	VXORPS  Y0, Y0, Y0
+	MOVQ    DX, BX
+	ANDQ    $0x07, BX
+	LEAQ    ones<>+64(SB), SI
+	MOVQ    BX, DI
+	SHLQ    $0x02, DI
+	SUBQ    DI, SI
+	VMOVUPS (SI), Y1
+	MOVQ    DX, SI
+	XORQ    DX, DX
+	SUBQ    $0x20, SI
+	JLT     e_single
+
+e_wide:
+	VMOVUPS (CX)(DX*1), Y2
+	VCMPPS  $0x06, Y0, Y2, Y3
+	VANDPS  Y3, Y2, Y2
+	VMOVUPS Y2, (AX)(DX*1)
+	VMOVUPS 32(CX)(DX*1), Y2
+	VCMPPS  $0x06, Y0, Y2, Y3
+	VANDPS  Y3, Y2, Y2
+	VMOVUPS Y2, 32(AX)(DX*1)
+	VMOVUPS 64(CX)(DX*1), Y2
+	VCMPPS  $0x06, Y0, Y2, Y3
+	VANDPS  Y3, Y2, Y2
+	VMOVUPS Y2, 64(AX)(DX*1)
+	VMOVUPS 96(CX)(DX*1), Y2
+	VCMPPS  $0x06, Y0, Y2, Y3
+	VANDPS  Y3, Y2, Y2
+	VMOVUPS Y2, 96(AX)(DX*1)
+	ADDQ    $0x00000080, DX
+	SUBQ    $0x20, SI
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x20, SI
+	SUBQ $0x08, SI
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (CX)(DX*1), Y2
+	VCMPPS  $0x06, Y0, Y2, Y3
+	VANDPS  Y3, Y2, Y2
+	VMOVUPS Y2, (AX)(DX*1)
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, SI
+	JGE     e_one
+
+e_rest:
+	TESTQ      BX, BX
+	JZ         e_end
+	VMASKMOVPS (CX)(DX*1), Y1, Y2
+	VCMPPS     $0x06, Y0, Y2, Y0
+	VANDPS     Y0, Y2, Y2
+	VMASKMOVPS Y2, Y1, (AX)(DX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func reluGrad256(dx *float32, dy *float32, y *float32, n int)
+// Requires: AVX
+TEXT ·reluGrad256(SB), NOSPLIT, $0-32
+	MOVQ    dx+0(FP), AX
+	MOVQ    dy+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	VXORPS  Y0, Y0, Y0
+	MOVQ    BX, SI
+	ANDQ    $0x07, SI
+	LEAQ    ones<>+64(SB), DI
+	MOVQ    SI, R8
+	SHLQ    $0x02, R8
+	SUBQ    R8, DI
+	VMOVUPS (DI), Y1
+	MOVQ    BX, DI
+	XORQ    BX, BX
+	SUBQ    $0x20, DI
+	JLT     e_single
+
+e_wide:
+	VMOVUPS (DX)(BX*1), Y2
+	VCMPPS  $0x04, Y0, Y2, Y3
+	VMOVUPS (CX)(BX*1), Y2
+	VANDPS  Y3, Y2, Y2
+	VMOVUPS Y2, (AX)(BX*1)
+	VMOVUPS 32(DX)(BX*1), Y2
+	VCMPPS  $0x04, Y0, Y2, Y3
+	VMOVUPS 32(CX)(BX*1), Y2
+	VANDPS  Y3, Y2, Y2
+	VMOVUPS Y2, 32(AX)(BX*1)
+	VMOVUPS 64(DX)(BX*1), Y2
+	VCMPPS  $0x04, Y0, Y2, Y3
+	VMOVUPS 64(CX)(BX*1), Y2
+	VANDPS  Y3, Y2, Y2
+	VMOVUPS Y2, 64(AX)(BX*1)
+	VMOVUPS 96(DX)(BX*1), Y2
+	VCMPPS  $0x04, Y0, Y2, Y3
+	VMOVUPS 96(CX)(BX*1), Y2
+	VANDPS  Y3, Y2, Y2
+	VMOVUPS Y2, 96(AX)(BX*1)
+	ADDQ    $0x00000080, BX
+	SUBQ    $0x20, DI
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x20, DI
+	SUBQ $0x08, DI
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (DX)(BX*1), Y2
+	VCMPPS  $0x04, Y0, Y2, Y3
+	VMOVUPS (CX)(BX*1), Y2
+	VANDPS  Y3, Y2, Y2
+	VMOVUPS Y2, (AX)(BX*1)
+	ADDQ    $0x20, BX
+	SUBQ    $0x08, DI
+	JGE     e_one
+
+e_rest:
+	TESTQ      SI, SI
+	JZ         e_end
+	VMASKMOVPS (DX)(BX*1), Y1, Y2
+	VCMPPS     $0x04, Y0, Y2, Y2
+	VMASKMOVPS (CX)(BX*1), Y1, Y0
+	VANDPS     Y2, Y0, Y0
+	VMASKMOVPS Y0, Y1, (AX)(BX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func add256(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX
+TEXT ·add256(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), AX
+	MOVQ    a+8(FP), CX
+	MOVQ    b+16(FP), DX
+	MOVQ    n+24(FP), BX
+	MOVQ    BX, SI
+	ANDQ    $0x07, SI
+	LEAQ    ones<>+64(SB), DI
+	MOVQ    SI, R8
+	SHLQ    $0x02, R8
+	SUBQ    R8, DI
+	VMOVUPS (DI), Y0
+	MOVQ    BX, DI
+	XORQ    BX, BX
+	SUBQ    $0x20, DI
+	JLT     e_single
+
+e_wide:
+	VMOVUPS (CX)(BX*1), Y1
+	VMOVUPS (DX)(BX*1), Y2
+	VADDPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*1)
+	VMOVUPS 32(CX)(BX*1), Y1
+	VMOVUPS 32(DX)(BX*1), Y2
+	VADDPS  Y2, Y1, Y1
+	VMOVUPS Y1, 32(AX)(BX*1)
+	VMOVUPS 64(CX)(BX*1), Y1
+	VMOVUPS 64(DX)(BX*1), Y2
+	VADDPS  Y2, Y1, Y1
+	VMOVUPS Y1, 64(AX)(BX*1)
+	VMOVUPS 96(CX)(BX*1), Y1
+	VMOVUPS 96(DX)(BX*1), Y2
+	VADDPS  Y2, Y1, Y1
+	VMOVUPS Y1, 96(AX)(BX*1)
+	ADDQ    $0x00000080, BX
+	SUBQ    $0x20, DI
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x20, DI
+	SUBQ $0x08, DI
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (CX)(BX*1), Y1
+	VMOVUPS (DX)(BX*1), Y2
+	VADDPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*1)
+	ADDQ    $0x20, BX
+	SUBQ    $0x08, DI
+	JGE     e_one
+
+e_rest:
+	TESTQ      SI, SI
+	JZ         e_end
+	VMASKMOVPS (CX)(BX*1), Y0, Y1
+	VMASKMOVPS (DX)(BX*1), Y0, Y2
+	VADDPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)(BX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func maxPool2x2256(dst *float32, x *float32, rows int, w int, q int)
+// Requires: AVX, AVX2
+TEXT ·maxPool2x2256(SB), NOSPLIT, $0-40
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    w+24(FP), DX
+	MOVQ    q+32(FP), BX
+	MOVQ    BX, DI
+	ANDQ    $0x07, DI
+	LEAQ    ones<>+64(SB), SI
+	MOVQ    DI, R8
+	SHLQ    $0x02, R8
+	SUBQ    R8, SI
+	VMOVUPS (SI), Y0
+	LEAQ    (DI)(DI*1), SI
+	LEAQ    ones<>+64(SB), R8
+	MOVQ    SI, R9
+	SHLQ    $0x02, R9
+	SUBQ    R9, R8
+	VMOVUPS (R8), Y1
+	LEAQ    ones<>+96(SB), R8
+	SHLQ    $0x02, SI
+	SUBQ    SI, R8
+	VMOVUPS (R8), Y2
+	MOVQ    rows+16(FP), R8
+	MOVQ    w+24(FP), R9
+	SHLQ    $0x03, R9
+	TESTQ   R8, R8
+	JZ      done
+
+row:
+	LEAQ (CX)(DX*4), R10
+	MOVQ BX, R11
+	XORQ SI, SI
+	SUBQ $0x08, R11
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (CX)(SI*2), Y3
+	VMOVUPS 32(CX)(SI*2), Y4
+	VSHUFPS $0x88, Y4, Y3, Y5
+	VSHUFPS $0xdd, Y4, Y3, Y3
+	VMOVUPS (R10)(SI*2), Y4
+	VMOVUPS 32(R10)(SI*2), Y6
+	VSHUFPS $0x88, Y6, Y4, Y7
+	VSHUFPS $0xdd, Y6, Y4, Y4
+	VCMPPS  $0x03, Y3, Y5, Y6
+	VMAXPS  Y3, Y5, Y5
+	VORPS   Y6, Y5, Y5
+	VCMPPS  $0x03, Y4, Y7, Y3
+	VMAXPS  Y4, Y7, Y7
+	VORPS   Y3, Y7, Y7
+	VCMPPS  $0x03, Y7, Y5, Y3
+	VMAXPS  Y7, Y5, Y5
+	VORPS   Y3, Y5, Y5
+	VPERMPD $0xd8, Y5, Y5
+	VMOVUPS Y5, (AX)(SI*1)
+	ADDQ    $0x20, SI
+	SUBQ    $0x08, R11
+	JGE     e_one
+
+e_rest:
+	TESTQ      DI, DI
+	JZ         e_end
+	VMASKMOVPS (CX)(SI*2), Y1, Y3
+	VMASKMOVPS 32(CX)(SI*2), Y2, Y4
+	VSHUFPS    $0x88, Y4, Y3, Y5
+	VSHUFPS    $0xdd, Y4, Y3, Y3
+	VMASKMOVPS (R10)(SI*2), Y1, Y4
+	VMASKMOVPS 32(R10)(SI*2), Y2, Y6
+	VSHUFPS    $0x88, Y6, Y4, Y7
+	VSHUFPS    $0xdd, Y6, Y4, Y4
+	VCMPPS     $0x03, Y3, Y5, Y6
+	VMAXPS     Y3, Y5, Y5
+	VORPS      Y6, Y5, Y5
+	VCMPPS     $0x03, Y4, Y7, Y3
+	VMAXPS     Y4, Y7, Y7
+	VORPS      Y3, Y7, Y7
+	VCMPPS     $0x03, Y7, Y5, Y3
+	VMAXPS     Y7, Y5, Y5
+	VORPS      Y3, Y5, Y5
+	VPERMPD    $0xd8, Y5, Y5
+	VMASKMOVPS Y5, Y0, (AX)(SI*1)
+
+e_end:
+	LEAQ (AX)(BX*4), AX
+	ADDQ R9, CX
+	DECQ R8
+	JNZ  row
+
+done:
+	VZEROUPPER
+	RET
+
+// func maxPoolGrad2x2256(dx *float32, dy *float32, x *float32, y *float32, rows int, w int, q int) (nan bool)
+// Requires: AVX, AVX2
+TEXT ·maxPoolGrad2x2256(SB), NOSPLIT, $8-57
+	MOVQ    dx+0(FP), AX
+	MOVQ    dy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    y+24(FP), BX
+	MOVQ    w+40(FP), SI
+	MOVQ    q+48(FP), DI
+	MOVQ    DI, R9
+	ANDQ    $0x07, R9
+	LEAQ    ones<>+64(SB), R8
+	MOVQ    R9, R10
+	SHLQ    $0x02, R10
+	SUBQ    R10, R8
+	VMOVUPS (R8), Y0
+	LEAQ    (R9)(R9*1), R8
+	LEAQ    ones<>+64(SB), R10
+	MOVQ    R8, R11
+	SHLQ    $0x02, R11
+	SUBQ    R11, R10
+	VMOVUPS (R10), Y1
+	LEAQ    ones<>+96(SB), R10
+	SHLQ    $0x02, R8
+	SUBQ    R8, R10
+	VMOVUPS (R10), Y2
+	MOVQ    rows+32(FP), R10
+	MOVQ    w+40(FP), R11
+	SHLQ    $0x03, R11
+	XORQ    R12, R12
+	TESTQ   R10, R10
+	JZ      done
+
+row:
+	LEAQ (DX)(SI*4), R14
+	LEAQ (AX)(SI*4), R15
+	MOVQ DI, BP
+	XORQ R8, R8
+	SUBQ $0x08, BP
+	JLT  e_rest
+
+e_one:
+	VMOVUPS   (BX)(R8*1), Y3
+	VMOVUPS   (CX)(R8*1), Y4
+	VCMPPS    $0x03, Y3, Y3, Y5
+	VMOVMSKPS Y5, R13
+	ORQ       R13, R12
+	VPERMPD   $0xd8, Y3, Y3
+	VPERMPD   $0xd8, Y4, Y4
+	VMOVUPS   (DX)(R8*2), Y5
+	VMOVUPS   32(DX)(R8*2), Y6
+	VSHUFPS   $0x88, Y6, Y5, Y7
+	VSHUFPS   $0xdd, Y6, Y5, Y5
+	VCMPPS    $0x00, Y3, Y7, Y7
+	VANDPS    Y4, Y7, Y6
+	VANDNPS   Y4, Y7, Y4
+	VMOVAPS   Y6, Y7
+	VCMPPS    $0x00, Y3, Y5, Y5
+	VANDPS    Y4, Y5, Y6
+	VANDNPS   Y4, Y5, Y4
+	VMOVAPS   Y6, Y5
+	VUNPCKLPS Y5, Y7, Y6
+	VUNPCKHPS Y5, Y7, Y7
+	VMOVUPS   Y6, (AX)(R8*2)
+	VMOVUPS   Y7, 32(AX)(R8*2)
+	VMOVUPS   (R14)(R8*2), Y5
+	VMOVUPS   32(R14)(R8*2), Y6
+	VSHUFPS   $0x88, Y6, Y5, Y7
+	VSHUFPS   $0xdd, Y6, Y5, Y5
+	VCMPPS    $0x00, Y3, Y7, Y7
+	VANDPS    Y4, Y7, Y3
+	VANDNPS   Y4, Y7, Y4
+	VMOVAPS   Y3, Y7
+	VMOVAPS   Y4, Y5
+	VUNPCKLPS Y5, Y7, Y3
+	VUNPCKHPS Y5, Y7, Y7
+	VMOVUPS   Y3, (R15)(R8*2)
+	VMOVUPS   Y7, 32(R15)(R8*2)
+	ADDQ      $0x20, R8
+	SUBQ      $0x08, BP
+	JGE       e_one
+
+e_rest:
+	TESTQ      R9, R9
+	JZ         e_end
+	VMASKMOVPS (BX)(R8*1), Y0, Y3
+	VMASKMOVPS (CX)(R8*1), Y0, Y4
+	VCMPPS     $0x03, Y3, Y3, Y5
+	VMOVMSKPS  Y5, R13
+	ORQ        R13, R12
+	VPERMPD    $0xd8, Y3, Y3
+	VPERMPD    $0xd8, Y4, Y4
+	VMASKMOVPS (DX)(R8*2), Y1, Y5
+	VMASKMOVPS 32(DX)(R8*2), Y2, Y6
+	VSHUFPS    $0x88, Y6, Y5, Y7
+	VSHUFPS    $0xdd, Y6, Y5, Y5
+	VCMPPS     $0x00, Y3, Y7, Y7
+	VANDPS     Y4, Y7, Y6
+	VANDNPS    Y4, Y7, Y4
+	VMOVAPS    Y6, Y7
+	VCMPPS     $0x00, Y3, Y5, Y5
+	VANDPS     Y4, Y5, Y6
+	VANDNPS    Y4, Y5, Y4
+	VMOVAPS    Y6, Y5
+	VUNPCKLPS  Y5, Y7, Y6
+	VUNPCKHPS  Y5, Y7, Y7
+	VMASKMOVPS Y6, Y1, (AX)(R8*2)
+	VMASKMOVPS Y7, Y2, 32(AX)(R8*2)
+	VMASKMOVPS (R14)(R8*2), Y1, Y5
+	VMASKMOVPS 32(R14)(R8*2), Y2, Y6
+	VSHUFPS    $0x88, Y6, Y5, Y7
+	VSHUFPS    $0xdd, Y6, Y5, Y5
+	VCMPPS     $0x00, Y3, Y7, Y7
+	VANDPS     Y4, Y7, Y3
+	VANDNPS    Y4, Y7, Y4
+	VMOVAPS    Y3, Y7
+	VMOVAPS    Y4, Y5
+	VUNPCKLPS  Y5, Y7, Y3
+	VUNPCKHPS  Y5, Y7, Y7
+	VMASKMOVPS Y3, Y1, (R15)(R8*2)
+	VMASKMOVPS Y7, Y2, 32(R15)(R8*2)
+
+e_end:
+	LEAQ (CX)(DI*4), CX
+	LEAQ (BX)(DI*4), BX
+	ADDQ R11, DX
+	ADDQ R11, AX
+	DECQ R10
+	JNZ  row
+
+done:
+	TESTQ R12, R12
+	SETNE AL
+	MOVB  AL, nan+56(FP)
+	VZEROUPPER
+	RET
+
 // func sum256(x *float32, n int) (sum float64)
 // Requires: AVX, SSE2
 TEXT ·sum256(SB), NOSPLIT, $0-24
@@ -4673,211 +5109,6 @@ e_end:
 	JNZ          row
 
 done:
-	VZEROUPPER
-	RET
-
-// func relu256(dst *float32, x *float32, n int)
-// Requires: AVX
-TEXT ·relu256(SB), NOSPLIT, $0-24
-	MOVQ    dst+0(FP), AX
-	MOVQ    x+8(FP), CX
-	MOVQ    n+16(FP), DX
-	VXORPS  Y0, Y0, Y0
-	MOVQ    DX, BX
-	ANDQ    $0x07, BX
-	LEAQ    ones<>+64(SB), SI
-	MOVQ    BX, DI
-	SHLQ    $0x02, DI
-	SUBQ    DI, SI
-	VMOVUPS (SI), Y1
-	MOVQ    DX, SI
-	XORQ    DX, DX
-	SUBQ    $0x20, SI
-	JLT     e_single
-
-e_wide:
-	VMOVUPS (CX)(DX*1), Y2
-	VCMPPS  $0x06, Y0, Y2, Y3
-	VANDPS  Y3, Y2, Y2
-	VMOVUPS Y2, (AX)(DX*1)
-	VMOVUPS 32(CX)(DX*1), Y2
-	VCMPPS  $0x06, Y0, Y2, Y3
-	VANDPS  Y3, Y2, Y2
-	VMOVUPS Y2, 32(AX)(DX*1)
-	VMOVUPS 64(CX)(DX*1), Y2
-	VCMPPS  $0x06, Y0, Y2, Y3
-	VANDPS  Y3, Y2, Y2
-	VMOVUPS Y2, 64(AX)(DX*1)
-	VMOVUPS 96(CX)(DX*1), Y2
-	VCMPPS  $0x06, Y0, Y2, Y3
-	VANDPS  Y3, Y2, Y2
-	VMOVUPS Y2, 96(AX)(DX*1)
-	ADDQ    $0x00000080, DX
-	SUBQ    $0x20, SI
-	JGE     e_wide
-
-e_single:
-	ADDQ $0x20, SI
-	SUBQ $0x08, SI
-	JLT  e_rest
-
-e_one:
-	VMOVUPS (CX)(DX*1), Y2
-	VCMPPS  $0x06, Y0, Y2, Y3
-	VANDPS  Y3, Y2, Y2
-	VMOVUPS Y2, (AX)(DX*1)
-	ADDQ    $0x20, DX
-	SUBQ    $0x08, SI
-	JGE     e_one
-
-e_rest:
-	TESTQ      BX, BX
-	JZ         e_end
-	VMASKMOVPS (CX)(DX*1), Y1, Y2
-	VCMPPS     $0x06, Y0, Y2, Y0
-	VANDPS     Y0, Y2, Y2
-	VMASKMOVPS Y2, Y1, (AX)(DX*1)
-
-e_end:
-	VZEROUPPER
-	RET
-
-// func reluGrad256(dx *float32, dy *float32, y *float32, n int)
-// Requires: AVX
-TEXT ·reluGrad256(SB), NOSPLIT, $0-32
-	MOVQ    dx+0(FP), AX
-	MOVQ    dy+8(FP), CX
-	MOVQ    y+16(FP), DX
-	MOVQ    n+24(FP), BX
-	VXORPS  Y0, Y0, Y0
-	MOVQ    BX, SI
-	ANDQ    $0x07, SI
-	LEAQ    ones<>+64(SB), DI
-	MOVQ    SI, R8
-	SHLQ    $0x02, R8
-	SUBQ    R8, DI
-	VMOVUPS (DI), Y1
-	MOVQ    BX, DI
-	XORQ    BX, BX
-	SUBQ    $0x20, DI
-	JLT     e_single
-
-e_wide:
-	VMOVUPS (DX)(BX*1), Y2
-	VCMPPS  $0x04, Y0, Y2, Y3
-	VMOVUPS (CX)(BX*1), Y2
-	VANDPS  Y3, Y2, Y2
-	VMOVUPS Y2, (AX)(BX*1)
-	VMOVUPS 32(DX)(BX*1), Y2
-	VCMPPS  $0x04, Y0, Y2, Y3
-	VMOVUPS 32(CX)(BX*1), Y2
-	VANDPS  Y3, Y2, Y2
-	VMOVUPS Y2, 32(AX)(BX*1)
-	VMOVUPS 64(DX)(BX*1), Y2
-	VCMPPS  $0x04, Y0, Y2, Y3
-	VMOVUPS 64(CX)(BX*1), Y2
-	VANDPS  Y3, Y2, Y2
-	VMOVUPS Y2, 64(AX)(BX*1)
-	VMOVUPS 96(DX)(BX*1), Y2
-	VCMPPS  $0x04, Y0, Y2, Y3
-	VMOVUPS 96(CX)(BX*1), Y2
-	VANDPS  Y3, Y2, Y2
-	VMOVUPS Y2, 96(AX)(BX*1)
-	ADDQ    $0x00000080, BX
-	SUBQ    $0x20, DI
-	JGE     e_wide
-
-e_single:
-	ADDQ $0x20, DI
-	SUBQ $0x08, DI
-	JLT  e_rest
-
-e_one:
-	VMOVUPS (DX)(BX*1), Y2
-	VCMPPS  $0x04, Y0, Y2, Y3
-	VMOVUPS (CX)(BX*1), Y2
-	VANDPS  Y3, Y2, Y2
-	VMOVUPS Y2, (AX)(BX*1)
-	ADDQ    $0x20, BX
-	SUBQ    $0x08, DI
-	JGE     e_one
-
-e_rest:
-	TESTQ      SI, SI
-	JZ         e_end
-	VMASKMOVPS (DX)(BX*1), Y1, Y2
-	VCMPPS     $0x04, Y0, Y2, Y2
-	VMASKMOVPS (CX)(BX*1), Y1, Y0
-	VANDPS     Y2, Y0, Y0
-	VMASKMOVPS Y0, Y1, (AX)(BX*1)
-
-e_end:
-	VZEROUPPER
-	RET
-
-// func add256(dst *float32, a *float32, b *float32, n int)
-// Requires: AVX
-TEXT ·add256(SB), NOSPLIT, $0-32
-	MOVQ    dst+0(FP), AX
-	MOVQ    a+8(FP), CX
-	MOVQ    b+16(FP), DX
-	MOVQ    n+24(FP), BX
-	MOVQ    BX, SI
-	ANDQ    $0x07, SI
-	LEAQ    ones<>+64(SB), DI
-	MOVQ    SI, R8
-	SHLQ    $0x02, R8
-	SUBQ    R8, DI
-	VMOVUPS (DI), Y0
-	MOVQ    BX, DI
-	XORQ    BX, BX
-	SUBQ    $0x20, DI
-	JLT     e_single
-
-e_wide:
-	VMOVUPS (CX)(BX*1), Y1
-	VMOVUPS (DX)(BX*1), Y2
-	VADDPS  Y2, Y1, Y1
-	VMOVUPS Y1, (AX)(BX*1)
-	VMOVUPS 32(CX)(BX*1), Y1
-	VMOVUPS 32(DX)(BX*1), Y2
-	VADDPS  Y2, Y1, Y1
-	VMOVUPS Y1, 32(AX)(BX*1)
-	VMOVUPS 64(CX)(BX*1), Y1
-	VMOVUPS 64(DX)(BX*1), Y2
-	VADDPS  Y2, Y1, Y1
-	VMOVUPS Y1, 64(AX)(BX*1)
-	VMOVUPS 96(CX)(BX*1), Y1
-	VMOVUPS 96(DX)(BX*1), Y2
-	VADDPS  Y2, Y1, Y1
-	VMOVUPS Y1, 96(AX)(BX*1)
-	ADDQ    $0x00000080, BX
-	SUBQ    $0x20, DI
-	JGE     e_wide
-
-e_single:
-	ADDQ $0x20, DI
-	SUBQ $0x08, DI
-	JLT  e_rest
-
-e_one:
-	VMOVUPS (CX)(BX*1), Y1
-	VMOVUPS (DX)(BX*1), Y2
-	VADDPS  Y2, Y1, Y1
-	VMOVUPS Y1, (AX)(BX*1)
-	ADDQ    $0x20, BX
-	SUBQ    $0x08, DI
-	JGE     e_one
-
-e_rest:
-	TESTQ      SI, SI
-	JZ         e_end
-	VMASKMOVPS (CX)(BX*1), Y0, Y1
-	VMASKMOVPS (DX)(BX*1), Y0, Y2
-	VADDPS     Y2, Y1, Y1
-	VMASKMOVPS Y1, Y0, (AX)(BX*1)
-
-e_end:
 	VZEROUPPER
 	RET
 
@@ -5262,237 +5493,6 @@ plain1:
 	VMASKMOVPS Y7, Y5, (AX)(BX*1)
 
 e_end:
-	VZEROUPPER
-	RET
-
-// func maxPool2x2256(dst *float32, x *float32, rows int, w int, q int)
-// Requires: AVX, AVX2
-TEXT ·maxPool2x2256(SB), NOSPLIT, $0-40
-	MOVQ    dst+0(FP), AX
-	MOVQ    x+8(FP), CX
-	MOVQ    w+24(FP), DX
-	MOVQ    q+32(FP), BX
-	MOVQ    BX, DI
-	ANDQ    $0x07, DI
-	LEAQ    ones<>+64(SB), SI
-	MOVQ    DI, R8
-	SHLQ    $0x02, R8
-	SUBQ    R8, SI
-	VMOVUPS (SI), Y0
-	LEAQ    (DI)(DI*1), SI
-	LEAQ    ones<>+64(SB), R8
-	MOVQ    SI, R9
-	SHLQ    $0x02, R9
-	SUBQ    R9, R8
-	VMOVUPS (R8), Y1
-	LEAQ    ones<>+96(SB), R8
-	SHLQ    $0x02, SI
-	SUBQ    SI, R8
-	VMOVUPS (R8), Y2
-	MOVQ    rows+16(FP), R8
-	MOVQ    w+24(FP), R9
-	SHLQ    $0x03, R9
-	TESTQ   R8, R8
-	JZ      done
-
-row:
-	LEAQ (CX)(DX*4), R10
-	MOVQ BX, R11
-	XORQ SI, SI
-	SUBQ $0x08, R11
-	JLT  e_rest
-
-e_one:
-	VMOVUPS (CX)(SI*2), Y3
-	VMOVUPS 32(CX)(SI*2), Y4
-	VSHUFPS $0x88, Y4, Y3, Y5
-	VSHUFPS $0xdd, Y4, Y3, Y3
-	VMOVUPS (R10)(SI*2), Y4
-	VMOVUPS 32(R10)(SI*2), Y6
-	VSHUFPS $0x88, Y6, Y4, Y7
-	VSHUFPS $0xdd, Y6, Y4, Y4
-	VCMPPS  $0x03, Y3, Y5, Y6
-	VMAXPS  Y3, Y5, Y5
-	VORPS   Y6, Y5, Y5
-	VCMPPS  $0x03, Y4, Y7, Y3
-	VMAXPS  Y4, Y7, Y7
-	VORPS   Y3, Y7, Y7
-	VCMPPS  $0x03, Y7, Y5, Y3
-	VMAXPS  Y7, Y5, Y5
-	VORPS   Y3, Y5, Y5
-	VPERMPD $0xd8, Y5, Y5
-	VMOVUPS Y5, (AX)(SI*1)
-	ADDQ    $0x20, SI
-	SUBQ    $0x08, R11
-	JGE     e_one
-
-e_rest:
-	TESTQ      DI, DI
-	JZ         e_end
-	VMASKMOVPS (CX)(SI*2), Y1, Y3
-	VMASKMOVPS 32(CX)(SI*2), Y2, Y4
-	VSHUFPS    $0x88, Y4, Y3, Y5
-	VSHUFPS    $0xdd, Y4, Y3, Y3
-	VMASKMOVPS (R10)(SI*2), Y1, Y4
-	VMASKMOVPS 32(R10)(SI*2), Y2, Y6
-	VSHUFPS    $0x88, Y6, Y4, Y7
-	VSHUFPS    $0xdd, Y6, Y4, Y4
-	VCMPPS     $0x03, Y3, Y5, Y6
-	VMAXPS     Y3, Y5, Y5
-	VORPS      Y6, Y5, Y5
-	VCMPPS     $0x03, Y4, Y7, Y3
-	VMAXPS     Y4, Y7, Y7
-	VORPS      Y3, Y7, Y7
-	VCMPPS     $0x03, Y7, Y5, Y3
-	VMAXPS     Y7, Y5, Y5
-	VORPS      Y3, Y5, Y5
-	VPERMPD    $0xd8, Y5, Y5
-	VMASKMOVPS Y5, Y0, (AX)(SI*1)
-
-e_end:
-	LEAQ (AX)(BX*4), AX
-	ADDQ R9, CX
-	DECQ R8
-	JNZ  row
-
-done:
-	VZEROUPPER
-	RET
-
-// func maxPoolGrad2x2256(dx *float32, dy *float32, x *float32, y *float32, rows int, w int, q int) (nan bool)
-// Requires: AVX, AVX2
-TEXT ·maxPoolGrad2x2256(SB), NOSPLIT, $8-57
-	MOVQ    dx+0(FP), AX
-	MOVQ    dy+8(FP), CX
-	MOVQ    x+16(FP), DX
-	MOVQ    y+24(FP), BX
-	MOVQ    w+40(FP), SI
-	MOVQ    q+48(FP), DI
-	MOVQ    DI, R9
-	ANDQ    $0x07, R9
-	LEAQ    ones<>+64(SB), R8
-	MOVQ    R9, R10
-	SHLQ    $0x02, R10
-	SUBQ    R10, R8
-	VMOVUPS (R8), Y0
-	LEAQ    (R9)(R9*1), R8
-	LEAQ    ones<>+64(SB), R10
-	MOVQ    R8, R11
-	SHLQ    $0x02, R11
-	SUBQ    R11, R10
-	VMOVUPS (R10), Y1
-	LEAQ    ones<>+96(SB), R10
-	SHLQ    $0x02, R8
-	SUBQ    R8, R10
-	VMOVUPS (R10), Y2
-	MOVQ    rows+32(FP), R10
-	MOVQ    w+40(FP), R11
-	SHLQ    $0x03, R11
-	XORQ    R12, R12
-	TESTQ   R10, R10
-	JZ      done
-
-row:
-	LEAQ (DX)(SI*4), R14
-	LEAQ (AX)(SI*4), R15
-	MOVQ DI, BP
-	XORQ R8, R8
-	SUBQ $0x08, BP
-	JLT  e_rest
-
-e_one:
-	VMOVUPS   (BX)(R8*1), Y3
-	VMOVUPS   (CX)(R8*1), Y4
-	VCMPPS    $0x03, Y3, Y3, Y5
-	VMOVMSKPS Y5, R13
-	ORQ       R13, R12
-	VPERMPD   $0xd8, Y3, Y3
-	VPERMPD   $0xd8, Y4, Y4
-	VMOVUPS   (DX)(R8*2), Y5
-	VMOVUPS   32(DX)(R8*2), Y6
-	VSHUFPS   $0x88, Y6, Y5, Y7
-	VSHUFPS   $0xdd, Y6, Y5, Y5
-	VCMPPS    $0x00, Y3, Y7, Y7
-	VANDPS    Y4, Y7, Y6
-	VANDNPS   Y4, Y7, Y4
-	VMOVAPS   Y6, Y7
-	VCMPPS    $0x00, Y3, Y5, Y5
-	VANDPS    Y4, Y5, Y6
-	VANDNPS   Y4, Y5, Y4
-	VMOVAPS   Y6, Y5
-	VUNPCKLPS Y5, Y7, Y6
-	VUNPCKHPS Y5, Y7, Y7
-	VMOVUPS   Y6, (AX)(R8*2)
-	VMOVUPS   Y7, 32(AX)(R8*2)
-	VMOVUPS   (R14)(R8*2), Y5
-	VMOVUPS   32(R14)(R8*2), Y6
-	VSHUFPS   $0x88, Y6, Y5, Y7
-	VSHUFPS   $0xdd, Y6, Y5, Y5
-	VCMPPS    $0x00, Y3, Y7, Y7
-	VANDPS    Y4, Y7, Y3
-	VANDNPS   Y4, Y7, Y4
-	VMOVAPS   Y3, Y7
-	VMOVAPS   Y4, Y5
-	VUNPCKLPS Y5, Y7, Y3
-	VUNPCKHPS Y5, Y7, Y7
-	VMOVUPS   Y3, (R15)(R8*2)
-	VMOVUPS   Y7, 32(R15)(R8*2)
-	ADDQ      $0x20, R8
-	SUBQ      $0x08, BP
-	JGE       e_one
-
-e_rest:
-	TESTQ      R9, R9
-	JZ         e_end
-	VMASKMOVPS (BX)(R8*1), Y0, Y3
-	VMASKMOVPS (CX)(R8*1), Y0, Y4
-	VCMPPS     $0x03, Y3, Y3, Y5
-	VMOVMSKPS  Y5, R13
-	ORQ        R13, R12
-	VPERMPD    $0xd8, Y3, Y3
-	VPERMPD    $0xd8, Y4, Y4
-	VMASKMOVPS (DX)(R8*2), Y1, Y5
-	VMASKMOVPS 32(DX)(R8*2), Y2, Y6
-	VSHUFPS    $0x88, Y6, Y5, Y7
-	VSHUFPS    $0xdd, Y6, Y5, Y5
-	VCMPPS     $0x00, Y3, Y7, Y7
-	VANDPS     Y4, Y7, Y6
-	VANDNPS    Y4, Y7, Y4
-	VMOVAPS    Y6, Y7
-	VCMPPS     $0x00, Y3, Y5, Y5
-	VANDPS     Y4, Y5, Y6
-	VANDNPS    Y4, Y5, Y4
-	VMOVAPS    Y6, Y5
-	VUNPCKLPS  Y5, Y7, Y6
-	VUNPCKHPS  Y5, Y7, Y7
-	VMASKMOVPS Y6, Y1, (AX)(R8*2)
-	VMASKMOVPS Y7, Y2, 32(AX)(R8*2)
-	VMASKMOVPS (R14)(R8*2), Y1, Y5
-	VMASKMOVPS 32(R14)(R8*2), Y2, Y6
-	VSHUFPS    $0x88, Y6, Y5, Y7
-	VSHUFPS    $0xdd, Y6, Y5, Y5
-	VCMPPS     $0x00, Y3, Y7, Y7
-	VANDPS     Y4, Y7, Y3
-	VANDNPS    Y4, Y7, Y4
-	VMOVAPS    Y3, Y7
-	VMOVAPS    Y4, Y5
-	VUNPCKLPS  Y5, Y7, Y3
-	VUNPCKHPS  Y5, Y7, Y7
-	VMASKMOVPS Y3, Y1, (R15)(R8*2)
-	VMASKMOVPS Y7, Y2, 32(R15)(R8*2)
-
-e_end:
-	LEAQ (CX)(DI*4), CX
-	LEAQ (BX)(DI*4), BX
-	ADDQ R11, DX
-	ADDQ R11, AX
-	DECQ R10
-	JNZ  row
-
-done:
-	TESTQ R12, R12
-	SETNE AL
-	MOVB  AL, nan+56(FP)
 	VZEROUPPER
 	RET
 
@@ -6982,3 +6982,1566 @@ e_rest:
 e_end:
 	VZEROUPPER
 	RET
+
+// func sumsAboutBF16512(x *uint16, rows int, stride int, n int, near float64) (sum float64, squares float64)
+// Requires: AVX, AVX2, AVX512F, SSE2
+TEXT ·sumsAboutBF16512(SB), NOSPLIT, $0-56
+	MOVQ         x+0(FP), AX
+	MOVQ         n+24(FP), DX
+	VBROADCASTSD near+32(FP), Z0
+	VPXORQ       Z1, Z1, Z1
+	VPXORQ       Z2, Z2, Z2
+	VPXORQ       Z3, Z3, Z3
+	VPXORQ       Z4, Z4, Z4
+	VPXORQ       Z5, Z5, Z5
+	VPXORQ       Z6, Z6, Z6
+	VPXORQ       Z7, Z7, Z7
+	VPXORQ       Z8, Z8, Z8
+	MOVQ         DX, BX
+	ANDQ         $0x07, BX
+	MOVQ         $0x00000001, SI
+	MOVQ         BX, CX
+	SHLQ         CL, SI
+	DECQ         SI
+	KMOVW        SI, K1
+	MOVQ         rows+8(FP), SI
+	MOVQ         stride+16(FP), DI
+	SHLQ         $0x01, DI
+	TESTQ        SI, SI
+	JZ           done
+
+row:
+	MOVQ DX, R8
+	XORQ CX, CX
+	SUBQ $0x20, R8
+	JLT  e_single
+
+e_wide:
+	VPMOVZXWD   (AX)(CX*1), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VCVTPS2PD   Y9, Z9
+	VSUBPD      Z0, Z9, Z9
+	VADDPD      Z9, Z1, Z1
+	VFMADD231PD Z9, Z9, Z5
+	VPMOVZXWD   16(AX)(CX*1), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VCVTPS2PD   Y9, Z9
+	VSUBPD      Z0, Z9, Z9
+	VADDPD      Z9, Z2, Z2
+	VFMADD231PD Z9, Z9, Z6
+	VPMOVZXWD   32(AX)(CX*1), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VCVTPS2PD   Y9, Z9
+	VSUBPD      Z0, Z9, Z9
+	VADDPD      Z9, Z3, Z3
+	VFMADD231PD Z9, Z9, Z7
+	VPMOVZXWD   48(AX)(CX*1), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VCVTPS2PD   Y9, Z9
+	VSUBPD      Z0, Z9, Z9
+	VADDPD      Z9, Z4, Z4
+	VFMADD231PD Z9, Z9, Z8
+	ADDQ        $0x00000040, CX
+	SUBQ        $0x20, R8
+	JGE         e_wide
+
+e_single:
+	ADDQ $0x20, R8
+	SUBQ $0x08, R8
+	JLT  e_rest
+
+e_one:
+	VPMOVZXWD   (AX)(CX*1), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VCVTPS2PD   Y9, Z9
+	VSUBPD      Z0, Z9, Z9
+	VADDPD      Z9, Z1, Z1
+	VFMADD231PD Z9, Z9, Z5
+	ADDQ        $0x10, CX
+	SUBQ        $0x08, R8
+	JGE         e_one
+
+e_rest:
+	TESTQ       BX, BX
+	JZ          e_end
+	VPMOVZXWD.Z (AX)(CX*1), K1, Z9
+	VPSLLD      $0x10, Z9, Z9
+	VCVTPS2PD   Y9, Z9
+	VSUBPD.Z    Z0, Z9, K1, Z9
+	VADDPD      Z9, Z1, Z1
+	VFMADD231PD Z9, Z9, Z5
+
+e_end:
+	ADDQ DI, AX
+	DECQ SI
+	JNZ  row
+
+done:
+	VADDPD        Z3, Z1, Z1
+	VADDPD        Z4, Z2, Z2
+	VADDPD        Z2, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPD        Y0, Y1, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VADDPD        X0, X1, X1
+	VUNPCKHPD     X1, X1, X0
+	VADDSD        X0, X1, X1
+	MOVSD         X1, sum+40(FP)
+	VADDPD        Z7, Z5, Z5
+	VADDPD        Z8, Z6, Z6
+	VADDPD        Z6, Z5, Z5
+	VEXTRACTF64X4 $0x01, Z5, Y0
+	VADDPD        Y0, Y5, Y5
+	VEXTRACTF128  $0x01, Y5, X0
+	VADDPD        X0, X5, X5
+	VUNPCKHPD     X5, X5, X0
+	VADDSD        X0, X5, X5
+	MOVSD         X5, squares+48(FP)
+	VZEROUPPER
+	RET
+
+// func sumAndDotBF16512(dy *uint16, x *uint16, rows int, stride int, n int, mean float64) (sum float64, dot float64)
+// Requires: AVX, AVX2, AVX512F, SSE2
+TEXT ·sumAndDotBF16512(SB), NOSPLIT, $0-64
+	MOVQ         dy+0(FP), AX
+	MOVQ         x+8(FP), DX
+	MOVQ         n+32(FP), BX
+	VBROADCASTSD mean+40(FP), Z0
+	VPXORQ       Z1, Z1, Z1
+	VPXORQ       Z2, Z2, Z2
+	VPXORQ       Z3, Z3, Z3
+	VPXORQ       Z4, Z4, Z4
+	VPXORQ       Z5, Z5, Z5
+	VPXORQ       Z6, Z6, Z6
+	VPXORQ       Z7, Z7, Z7
+	VPXORQ       Z8, Z8, Z8
+	MOVQ         BX, SI
+	ANDQ         $0x07, SI
+	MOVQ         $0x00000001, DI
+	MOVQ         SI, CX
+	SHLQ         CL, DI
+	DECQ         DI
+	KMOVW        DI, K1
+	MOVQ         rows+16(FP), DI
+	MOVQ         stride+24(FP), R8
+	SHLQ         $0x01, R8
+	TESTQ        DI, DI
+	JZ           done
+
+row:
+	MOVQ BX, R9
+	XORQ CX, CX
+	SUBQ $0x20, R9
+	JLT  e_single
+
+e_wide:
+	VPMOVZXWD   (AX)(CX*1), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VCVTPS2PD   Y9, Z9
+	VPMOVZXWD   (DX)(CX*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VCVTPS2PD   Y10, Z10
+	VADDPD      Z9, Z1, Z1
+	VSUBPD      Z0, Z10, Z10
+	VFMADD231PD Z9, Z10, Z5
+	VPMOVZXWD   16(AX)(CX*1), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VCVTPS2PD   Y9, Z9
+	VPMOVZXWD   16(DX)(CX*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VCVTPS2PD   Y10, Z10
+	VADDPD      Z9, Z2, Z2
+	VSUBPD      Z0, Z10, Z10
+	VFMADD231PD Z9, Z10, Z6
+	VPMOVZXWD   32(AX)(CX*1), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VCVTPS2PD   Y9, Z9
+	VPMOVZXWD   32(DX)(CX*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VCVTPS2PD   Y10, Z10
+	VADDPD      Z9, Z3, Z3
+	VSUBPD      Z0, Z10, Z10
+	VFMADD231PD Z9, Z10, Z7
+	VPMOVZXWD   48(AX)(CX*1), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VCVTPS2PD   Y9, Z9
+	VPMOVZXWD   48(DX)(CX*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VCVTPS2PD   Y10, Z10
+	VADDPD      Z9, Z4, Z4
+	VSUBPD      Z0, Z10, Z10
+	VFMADD231PD Z9, Z10, Z8
+	ADDQ        $0x00000040, CX
+	SUBQ        $0x20, R9
+	JGE         e_wide
+
+e_single:
+	ADDQ $0x20, R9
+	SUBQ $0x08, R9
+	JLT  e_rest
+
+e_one:
+	VPMOVZXWD   (AX)(CX*1), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VCVTPS2PD   Y9, Z9
+	VPMOVZXWD   (DX)(CX*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VCVTPS2PD   Y10, Z10
+	VADDPD      Z9, Z1, Z1
+	VSUBPD      Z0, Z10, Z10
+	VFMADD231PD Z9, Z10, Z5
+	ADDQ        $0x10, CX
+	SUBQ        $0x08, R9
+	JGE         e_one
+
+e_rest:
+	TESTQ       SI, SI
+	JZ          e_end
+	VPMOVZXWD.Z (AX)(CX*1), K1, Z9
+	VPSLLD      $0x10, Z9, Z9
+	VCVTPS2PD   Y9, Z9
+	VPMOVZXWD.Z (DX)(CX*1), K1, Z10
+	VPSLLD      $0x10, Z10, Z10
+	VCVTPS2PD   Y10, Z10
+	VADDPD      Z9, Z1, Z1
+	VSUBPD      Z0, Z10, Z10
+	VFMADD231PD Z9, Z10, Z5
+
+e_end:
+	ADDQ R8, AX
+	ADDQ R8, DX
+	DECQ DI
+	JNZ  row
+
+done:
+	VADDPD        Z3, Z1, Z1
+	VADDPD        Z4, Z2, Z2
+	VADDPD        Z2, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPD        Y0, Y1, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VADDPD        X0, X1, X1
+	VUNPCKHPD     X1, X1, X0
+	VADDSD        X0, X1, X1
+	MOVSD         X1, sum+48(FP)
+	VADDPD        Z7, Z5, Z5
+	VADDPD        Z8, Z6, Z6
+	VADDPD        Z6, Z5, Z5
+	VEXTRACTF64X4 $0x01, Z5, Y0
+	VADDPD        Y0, Y5, Y5
+	VEXTRACTF128  $0x01, Y5, X0
+	VADDPD        X0, X5, X5
+	VUNPCKHPD     X5, X5, X0
+	VADDSD        X0, X5, X5
+	MOVSD         X5, dot+56(FP)
+	VZEROUPPER
+	RET
+
+// func sumAndDotReLUBF16512(dy *uint16, x *uint16, y *uint16, rows int, stride int, n int, mean float64) (sum float64, dot float64)
+// Requires: AVX, AVX2, AVX512F, SSE2
+TEXT ·sumAndDotReLUBF16512(SB), NOSPLIT, $0-72
+	MOVQ         dy+0(FP), AX
+	MOVQ         x+8(FP), DX
+	MOVQ         n+40(FP), BX
+	MOVQ         y+16(FP), SI
+	VPXORQ       Z0, Z0, Z0
+	VBROADCASTSD mean+48(FP), Z1
+	VPXORQ       Z2, Z2, Z2
+	VPXORQ       Z3, Z3, Z3
+	VPXORQ       Z4, Z4, Z4
+	VPXORQ       Z5, Z5, Z5
+	VPXORQ       Z6, Z6, Z6
+	VPXORQ       Z7, Z7, Z7
+	VPXORQ       Z8, Z8, Z8
+	VPXORQ       Z9, Z9, Z9
+	MOVQ         BX, DI
+	ANDQ         $0x07, DI
+	MOVQ         $0x00000001, R8
+	MOVQ         DI, CX
+	SHLQ         CL, R8
+	DECQ         R8
+	KMOVW        R8, K1
+	MOVQ         rows+24(FP), R8
+	MOVQ         stride+32(FP), R9
+	SHLQ         $0x01, R9
+	TESTQ        R8, R8
+	JZ           done
+
+row:
+	MOVQ BX, R10
+	XORQ CX, CX
+	SUBQ $0x20, R10
+	JLT  e_single
+
+e_wide:
+	VPMOVZXWD   (AX)(CX*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VPMOVZXWD   (SI)(CX*1), Y11
+	VPSLLD      $0x10, Y11, Y11
+	VCMPPS      $0x04, Y0, Y11, Y11
+	VANDPS      Y11, Y10, Y10
+	VCVTPS2PD   Y10, Z10
+	VPMOVZXWD   (DX)(CX*1), Y11
+	VPSLLD      $0x10, Y11, Y11
+	VCVTPS2PD   Y11, Z11
+	VADDPD      Z10, Z2, Z2
+	VSUBPD      Z1, Z11, Z11
+	VFMADD231PD Z10, Z11, Z6
+	VPMOVZXWD   16(AX)(CX*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VPMOVZXWD   16(SI)(CX*1), Y11
+	VPSLLD      $0x10, Y11, Y11
+	VCMPPS      $0x04, Y0, Y11, Y11
+	VANDPS      Y11, Y10, Y10
+	VCVTPS2PD   Y10, Z10
+	VPMOVZXWD   16(DX)(CX*1), Y11
+	VPSLLD      $0x10, Y11, Y11
+	VCVTPS2PD   Y11, Z11
+	VADDPD      Z10, Z3, Z3
+	VSUBPD      Z1, Z11, Z11
+	VFMADD231PD Z10, Z11, Z7
+	VPMOVZXWD   32(AX)(CX*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VPMOVZXWD   32(SI)(CX*1), Y11
+	VPSLLD      $0x10, Y11, Y11
+	VCMPPS      $0x04, Y0, Y11, Y11
+	VANDPS      Y11, Y10, Y10
+	VCVTPS2PD   Y10, Z10
+	VPMOVZXWD   32(DX)(CX*1), Y11
+	VPSLLD      $0x10, Y11, Y11
+	VCVTPS2PD   Y11, Z11
+	VADDPD      Z10, Z4, Z4
+	VSUBPD      Z1, Z11, Z11
+	VFMADD231PD Z10, Z11, Z8
+	VPMOVZXWD   48(AX)(CX*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VPMOVZXWD   48(SI)(CX*1), Y11
+	VPSLLD      $0x10, Y11, Y11
+	VCMPPS      $0x04, Y0, Y11, Y11
+	VANDPS      Y11, Y10, Y10
+	VCVTPS2PD   Y10, Z10
+	VPMOVZXWD   48(DX)(CX*1), Y11
+	VPSLLD      $0x10, Y11, Y11
+	VCVTPS2PD   Y11, Z11
+	VADDPD      Z10, Z5, Z5
+	VSUBPD      Z1, Z11, Z11
+	VFMADD231PD Z10, Z11, Z9
+	ADDQ        $0x00000040, CX
+	SUBQ        $0x20, R10
+	JGE         e_wide
+
+e_single:
+	ADDQ $0x20, R10
+	SUBQ $0x08, R10
+	JLT  e_rest
+
+e_one:
+	VPMOVZXWD   (AX)(CX*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VPMOVZXWD   (SI)(CX*1), Y11
+	VPSLLD      $0x10, Y11, Y11
+	VCMPPS      $0x04, Y0, Y11, Y11
+	VANDPS      Y11, Y10, Y10
+	VCVTPS2PD   Y10, Z10
+	VPMOVZXWD   (DX)(CX*1), Y11
+	VPSLLD      $0x10, Y11, Y11
+	VCVTPS2PD   Y11, Z11
+	VADDPD      Z10, Z2, Z2
+	VSUBPD      Z1, Z11, Z11
+	VFMADD231PD Z10, Z11, Z6
+	ADDQ        $0x10, CX
+	SUBQ        $0x08, R10
+	JGE         e_one
+
+e_rest:
+	TESTQ       DI, DI
+	JZ          e_end
+	VPMOVZXWD.Z (AX)(CX*1), K1, Z10
+	VPSLLD      $0x10, Z10, Z10
+	VPMOVZXWD.Z (SI)(CX*1), K1, Z11
+	VPSLLD      $0x10, Z11, Z11
+	VCMPPS      $0x04, Y0, Y11, Y11
+	VANDPS      Y11, Y10, Y10
+	VCVTPS2PD   Y10, Z10
+	VPMOVZXWD.Z (DX)(CX*1), K1, Z11
+	VPSLLD      $0x10, Z11, Z11
+	VCVTPS2PD   Y11, Z11
+	VADDPD      Z10, Z2, Z2
+	VSUBPD      Z1, Z11, Z11
+	VFMADD231PD Z10, Z11, Z6
+
+e_end:
+	ADDQ R9, AX
+	ADDQ R9, DX
+	ADDQ R9, SI
+	DECQ R8
+	JNZ  row
+
+done:
+	VADDPD        Z4, Z2, Z2
+	VADDPD        Z5, Z3, Z3
+	VADDPD        Z3, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VADDPD        Y0, Y2, Y2
+	VEXTRACTF128  $0x01, Y2, X0
+	VADDPD        X0, X2, X2
+	VUNPCKHPD     X2, X2, X0
+	VADDSD        X0, X2, X2
+	MOVSD         X2, sum+56(FP)
+	VADDPD        Z8, Z6, Z6
+	VADDPD        Z9, Z7, Z7
+	VADDPD        Z7, Z6, Z6
+	VEXTRACTF64X4 $0x01, Z6, Y0
+	VADDPD        Y0, Y6, Y6
+	VEXTRACTF128  $0x01, Y6, X0
+	VADDPD        X0, X6, X6
+	VUNPCKHPD     X6, X6, X0
+	VADDSD        X0, X6, X6
+	MOVSD         X6, dot+64(FP)
+	VZEROUPPER
+	RET
+
+// func normalizeBF16512(dst *uint16, x *uint16, rows int, stride int, n int, mean float32, scale float32, shift float32)
+// Requires: AVX, AVX512F
+TEXT ·normalizeBF16512(SB), NOSPLIT, $0-52
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), DX
+	MOVQ         n+32(FP), BX
+	VBROADCASTSS mean+40(FP), Z0
+	VBROADCASTSS scale+44(FP), Z1
+	VBROADCASTSS shift+48(FP), Z2
+	MOVQ         BX, SI
+	ANDQ         $0x0f, SI
+	MOVQ         $0x00000001, DI
+	MOVQ         SI, CX
+	SHLQ         CL, DI
+	DECQ         DI
+	KMOVW        DI, K1
+	MOVQ         rows+16(FP), DI
+	MOVQ         stride+24(FP), R8
+	SHLQ         $0x01, R8
+	TESTQ        DI, DI
+	JZ           done
+
+row:
+	MOVQ BX, R9
+	XORQ CX, CX
+	SUBQ $0x40, R9
+	JLT  e_single
+
+e_wide:
+	VPMOVZXWD   (DX)(CX*1), Z3
+	VPSLLD      $0x10, Z3, Z3
+	VSUBPS      Z0, Z3, Z3
+	VMULPS      Z1, Z3, Z3
+	VADDPS      Z2, Z3, Z3
+	VPSRLD      $0x10, Z3, Z4
+	VPANDD.BCST halfEven<>+0(SB), Z4, Z5
+	VPADDD.BCST halfBias<>+0(SB), Z5, Z5
+	VPADDD      Z3, Z5, Z5
+	VPSRLD      $0x10, Z5, Z5
+	VCMPPS      $0x03, Z3, Z3, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z4, K2, Z5
+	VPMOVDW     Z5, (AX)(CX*1)
+	VPMOVZXWD   32(DX)(CX*1), Z3
+	VPSLLD      $0x10, Z3, Z3
+	VSUBPS      Z0, Z3, Z3
+	VMULPS      Z1, Z3, Z3
+	VADDPS      Z2, Z3, Z3
+	VPSRLD      $0x10, Z3, Z4
+	VPANDD.BCST halfEven<>+0(SB), Z4, Z5
+	VPADDD.BCST halfBias<>+0(SB), Z5, Z5
+	VPADDD      Z3, Z5, Z5
+	VPSRLD      $0x10, Z5, Z5
+	VCMPPS      $0x03, Z3, Z3, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z4, K2, Z5
+	VPMOVDW     Z5, 32(AX)(CX*1)
+	VPMOVZXWD   64(DX)(CX*1), Z3
+	VPSLLD      $0x10, Z3, Z3
+	VSUBPS      Z0, Z3, Z3
+	VMULPS      Z1, Z3, Z3
+	VADDPS      Z2, Z3, Z3
+	VPSRLD      $0x10, Z3, Z4
+	VPANDD.BCST halfEven<>+0(SB), Z4, Z5
+	VPADDD.BCST halfBias<>+0(SB), Z5, Z5
+	VPADDD      Z3, Z5, Z5
+	VPSRLD      $0x10, Z5, Z5
+	VCMPPS      $0x03, Z3, Z3, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z4, K2, Z5
+	VPMOVDW     Z5, 64(AX)(CX*1)
+	VPMOVZXWD   96(DX)(CX*1), Z3
+	VPSLLD      $0x10, Z3, Z3
+	VSUBPS      Z0, Z3, Z3
+	VMULPS      Z1, Z3, Z3
+	VADDPS      Z2, Z3, Z3
+	VPSRLD      $0x10, Z3, Z4
+	VPANDD.BCST halfEven<>+0(SB), Z4, Z5
+	VPADDD.BCST halfBias<>+0(SB), Z5, Z5
+	VPADDD      Z3, Z5, Z5
+	VPSRLD      $0x10, Z5, Z5
+	VCMPPS      $0x03, Z3, Z3, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z4, K2, Z5
+	VPMOVDW     Z5, 96(AX)(CX*1)
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x40, R9
+	JGE         e_wide
+
+e_single:
+	ADDQ $0x40, R9
+	SUBQ $0x10, R9
+	JLT  e_rest
+
+e_one:
+	VPMOVZXWD   (DX)(CX*1), Z3
+	VPSLLD      $0x10, Z3, Z3
+	VSUBPS      Z0, Z3, Z3
+	VMULPS      Z1, Z3, Z3
+	VADDPS      Z2, Z3, Z3
+	VPSRLD      $0x10, Z3, Z4
+	VPANDD.BCST halfEven<>+0(SB), Z4, Z5
+	VPADDD.BCST halfBias<>+0(SB), Z5, Z5
+	VPADDD      Z3, Z5, Z5
+	VPSRLD      $0x10, Z5, Z5
+	VCMPPS      $0x03, Z3, Z3, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z4, K2, Z5
+	VPMOVDW     Z5, (AX)(CX*1)
+	ADDQ        $0x20, CX
+	SUBQ        $0x10, R9
+	JGE         e_one
+
+e_rest:
+	TESTQ       SI, SI
+	JZ          e_end
+	VPMOVZXWD.Z (DX)(CX*1), K1, Z3
+	VPSLLD      $0x10, Z3, Z3
+	VSUBPS      Z0, Z3, Z3
+	VMULPS      Z1, Z3, Z3
+	VADDPS      Z2, Z3, Z3
+	VPSRLD      $0x10, Z3, Z4
+	VPANDD.BCST halfEven<>+0(SB), Z4, Z5
+	VPADDD.BCST halfBias<>+0(SB), Z5, Z5
+	VPADDD      Z3, Z5, Z5
+	VPSRLD      $0x10, Z5, Z5
+	VCMPPS      $0x03, Z3, Z3, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z4, K2, Z5
+	VPMOVDW     Z5, K1, (AX)(CX*1)
+
+e_end:
+	ADDQ R8, AX
+	ADDQ R8, DX
+	DECQ DI
+	JNZ  row
+
+done:
+	VZEROUPPER
+	RET
+
+DATA halfEven<>+0(SB)/4, $0x00000001
+GLOBL halfEven<>(SB), RODATA|NOPTR, $4
+
+DATA halfBias<>+0(SB)/4, $0x00007fff
+GLOBL halfBias<>(SB), RODATA|NOPTR, $4
+
+DATA halfQuiet<>+0(SB)/4, $0x00000040
+GLOBL halfQuiet<>(SB), RODATA|NOPTR, $4
+
+// func normalizeReLUBF16512(dst *uint16, x *uint16, rows int, stride int, n int, mean float32, scale float32, shift float32)
+// Requires: AVX, AVX512F
+TEXT ·normalizeReLUBF16512(SB), NOSPLIT, $0-52
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), DX
+	MOVQ         n+32(FP), BX
+	VBROADCASTSS mean+40(FP), Z0
+	VBROADCASTSS scale+44(FP), Z1
+	VBROADCASTSS shift+48(FP), Z2
+	VPXORQ       Z3, Z3, Z3
+	MOVQ         BX, SI
+	ANDQ         $0x0f, SI
+	MOVQ         $0x00000001, DI
+	MOVQ         SI, CX
+	SHLQ         CL, DI
+	DECQ         DI
+	KMOVW        DI, K1
+	MOVQ         rows+16(FP), DI
+	MOVQ         stride+24(FP), R8
+	SHLQ         $0x01, R8
+	TESTQ        DI, DI
+	JZ           done
+
+row:
+	MOVQ BX, R9
+	XORQ CX, CX
+	SUBQ $0x40, R9
+	JLT  e_single
+
+e_wide:
+	VPMOVZXWD   (DX)(CX*1), Z4
+	VPSLLD      $0x10, Z4, Z4
+	VSUBPS      Z0, Z4, Z4
+	VMULPS      Z1, Z4, Z4
+	VADDPS      Z2, Z4, Z4
+	VCMPPS      $0x06, Z3, Z4, K2
+	VMOVAPS.Z   Z4, K2, Z4
+	VPSRLD      $0x10, Z4, Z5
+	VPANDD.BCST halfEven<>+0(SB), Z5, Z6
+	VPADDD.BCST halfBias<>+0(SB), Z6, Z6
+	VPADDD      Z4, Z6, Z6
+	VPSRLD      $0x10, Z6, Z6
+	VCMPPS      $0x03, Z4, Z4, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z5, K2, Z6
+	VPMOVDW     Z6, (AX)(CX*1)
+	VPMOVZXWD   32(DX)(CX*1), Z4
+	VPSLLD      $0x10, Z4, Z4
+	VSUBPS      Z0, Z4, Z4
+	VMULPS      Z1, Z4, Z4
+	VADDPS      Z2, Z4, Z4
+	VCMPPS      $0x06, Z3, Z4, K2
+	VMOVAPS.Z   Z4, K2, Z4
+	VPSRLD      $0x10, Z4, Z5
+	VPANDD.BCST halfEven<>+0(SB), Z5, Z6
+	VPADDD.BCST halfBias<>+0(SB), Z6, Z6
+	VPADDD      Z4, Z6, Z6
+	VPSRLD      $0x10, Z6, Z6
+	VCMPPS      $0x03, Z4, Z4, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z5, K2, Z6
+	VPMOVDW     Z6, 32(AX)(CX*1)
+	VPMOVZXWD   64(DX)(CX*1), Z4
+	VPSLLD      $0x10, Z4, Z4
+	VSUBPS      Z0, Z4, Z4
+	VMULPS      Z1, Z4, Z4
+	VADDPS      Z2, Z4, Z4
+	VCMPPS      $0x06, Z3, Z4, K2
+	VMOVAPS.Z   Z4, K2, Z4
+	VPSRLD      $0x10, Z4, Z5
+	VPANDD.BCST halfEven<>+0(SB), Z5, Z6
+	VPADDD.BCST halfBias<>+0(SB), Z6, Z6
+	VPADDD      Z4, Z6, Z6
+	VPSRLD      $0x10, Z6, Z6
+	VCMPPS      $0x03, Z4, Z4, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z5, K2, Z6
+	VPMOVDW     Z6, 64(AX)(CX*1)
+	VPMOVZXWD   96(DX)(CX*1), Z4
+	VPSLLD      $0x10, Z4, Z4
+	VSUBPS      Z0, Z4, Z4
+	VMULPS      Z1, Z4, Z4
+	VADDPS      Z2, Z4, Z4
+	VCMPPS      $0x06, Z3, Z4, K2
+	VMOVAPS.Z   Z4, K2, Z4
+	VPSRLD      $0x10, Z4, Z5
+	VPANDD.BCST halfEven<>+0(SB), Z5, Z6
+	VPADDD.BCST halfBias<>+0(SB), Z6, Z6
+	VPADDD      Z4, Z6, Z6
+	VPSRLD      $0x10, Z6, Z6
+	VCMPPS      $0x03, Z4, Z4, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z5, K2, Z6
+	VPMOVDW     Z6, 96(AX)(CX*1)
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x40, R9
+	JGE         e_wide
+
+e_single:
+	ADDQ $0x40, R9
+	SUBQ $0x10, R9
+	JLT  e_rest
+
+e_one:
+	VPMOVZXWD   (DX)(CX*1), Z4
+	VPSLLD      $0x10, Z4, Z4
+	VSUBPS      Z0, Z4, Z4
+	VMULPS      Z1, Z4, Z4
+	VADDPS      Z2, Z4, Z4
+	VCMPPS      $0x06, Z3, Z4, K2
+	VMOVAPS.Z   Z4, K2, Z4
+	VPSRLD      $0x10, Z4, Z5
+	VPANDD.BCST halfEven<>+0(SB), Z5, Z6
+	VPADDD.BCST halfBias<>+0(SB), Z6, Z6
+	VPADDD      Z4, Z6, Z6
+	VPSRLD      $0x10, Z6, Z6
+	VCMPPS      $0x03, Z4, Z4, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z5, K2, Z6
+	VPMOVDW     Z6, (AX)(CX*1)
+	ADDQ        $0x20, CX
+	SUBQ        $0x10, R9
+	JGE         e_one
+
+e_rest:
+	TESTQ       SI, SI
+	JZ          e_end
+	VPMOVZXWD.Z (DX)(CX*1), K1, Z4
+	VPSLLD      $0x10, Z4, Z4
+	VSUBPS      Z0, Z4, Z4
+	VMULPS      Z1, Z4, Z4
+	VADDPS      Z2, Z4, Z4
+	VCMPPS      $0x06, Z3, Z4, K2
+	VMOVAPS.Z   Z4, K2, Z4
+	VPSRLD      $0x10, Z4, Z5
+	VPANDD.BCST halfEven<>+0(SB), Z5, Z6
+	VPADDD.BCST halfBias<>+0(SB), Z6, Z6
+	VPADDD      Z4, Z6, Z6
+	VPSRLD      $0x10, Z6, Z6
+	VCMPPS      $0x03, Z4, Z4, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z5, K2, Z6
+	VPMOVDW     Z6, K1, (AX)(CX*1)
+
+e_end:
+	ADDQ R8, AX
+	ADDQ R8, DX
+	DECQ DI
+	JNZ  row
+
+done:
+	VZEROUPPER
+	RET
+
+// func normalizeGradBF16512(dx *uint16, dy *uint16, x *uint16, rows int, stride int, n int, mean float32, dyMean float32, slope float32, scale float32)
+// Requires: AVX, AVX512F
+TEXT ·normalizeGradBF16512(SB), NOSPLIT, $0-64
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), DX
+	MOVQ         x+16(FP), BX
+	MOVQ         n+40(FP), SI
+	VBROADCASTSS mean+48(FP), Z0
+	VBROADCASTSS dyMean+52(FP), Z1
+	VBROADCASTSS slope+56(FP), Z2
+	VBROADCASTSS scale+60(FP), Z3
+	MOVQ         SI, DI
+	ANDQ         $0x0f, DI
+	MOVQ         $0x00000001, R8
+	MOVQ         DI, CX
+	SHLQ         CL, R8
+	DECQ         R8
+	KMOVW        R8, K1
+	MOVQ         rows+24(FP), R8
+	MOVQ         stride+32(FP), R9
+	SHLQ         $0x01, R9
+	TESTQ        R8, R8
+	JZ           done
+
+row:
+	MOVQ SI, R10
+	XORQ CX, CX
+	SUBQ $0x20, R10
+	JLT  e_single
+
+e_wide:
+	VPMOVZXWD   (DX)(CX*1), Z4
+	VPSLLD      $0x10, Z4, Z4
+	VPMOVZXWD   (BX)(CX*1), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VSUBPS      Z0, Z5, Z5
+	VMULPS      Z2, Z5, Z5
+	VSUBPS      Z1, Z4, Z4
+	VSUBPS      Z5, Z4, Z4
+	VMULPS      Z3, Z4, Z4
+	VPSRLD      $0x10, Z4, Z5
+	VPANDD.BCST halfEven<>+0(SB), Z5, Z6
+	VPADDD.BCST halfBias<>+0(SB), Z6, Z6
+	VPADDD      Z4, Z6, Z6
+	VPSRLD      $0x10, Z6, Z6
+	VCMPPS      $0x03, Z4, Z4, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z5, K2, Z6
+	VPMOVDW     Z6, (AX)(CX*1)
+	VPMOVZXWD   32(DX)(CX*1), Z4
+	VPSLLD      $0x10, Z4, Z4
+	VPMOVZXWD   32(BX)(CX*1), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VSUBPS      Z0, Z5, Z5
+	VMULPS      Z2, Z5, Z5
+	VSUBPS      Z1, Z4, Z4
+	VSUBPS      Z5, Z4, Z4
+	VMULPS      Z3, Z4, Z4
+	VPSRLD      $0x10, Z4, Z5
+	VPANDD.BCST halfEven<>+0(SB), Z5, Z6
+	VPADDD.BCST halfBias<>+0(SB), Z6, Z6
+	VPADDD      Z4, Z6, Z6
+	VPSRLD      $0x10, Z6, Z6
+	VCMPPS      $0x03, Z4, Z4, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z5, K2, Z6
+	VPMOVDW     Z6, 32(AX)(CX*1)
+	ADDQ        $0x00000040, CX
+	SUBQ        $0x20, R10
+	JGE         e_wide
+
+e_single:
+	ADDQ $0x20, R10
+	SUBQ $0x10, R10
+	JLT  e_rest
+
+e_one:
+	VPMOVZXWD   (DX)(CX*1), Z4
+	VPSLLD      $0x10, Z4, Z4
+	VPMOVZXWD   (BX)(CX*1), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VSUBPS      Z0, Z5, Z5
+	VMULPS      Z2, Z5, Z5
+	VSUBPS      Z1, Z4, Z4
+	VSUBPS      Z5, Z4, Z4
+	VMULPS      Z3, Z4, Z4
+	VPSRLD      $0x10, Z4, Z5
+	VPANDD.BCST halfEven<>+0(SB), Z5, Z6
+	VPADDD.BCST halfBias<>+0(SB), Z6, Z6
+	VPADDD      Z4, Z6, Z6
+	VPSRLD      $0x10, Z6, Z6
+	VCMPPS      $0x03, Z4, Z4, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z5, K2, Z6
+	VPMOVDW     Z6, (AX)(CX*1)
+	ADDQ        $0x20, CX
+	SUBQ        $0x10, R10
+	JGE         e_one
+
+e_rest:
+	TESTQ       DI, DI
+	JZ          e_end
+	VPMOVZXWD.Z (DX)(CX*1), K1, Z4
+	VPSLLD      $0x10, Z4, Z4
+	VPMOVZXWD.Z (BX)(CX*1), K1, Z5
+	VPSLLD      $0x10, Z5, Z5
+	VSUBPS      Z0, Z5, Z5
+	VMULPS      Z2, Z5, Z5
+	VSUBPS      Z1, Z4, Z4
+	VSUBPS      Z5, Z4, Z4
+	VMULPS      Z3, Z4, Z4
+	VPSRLD      $0x10, Z4, Z5
+	VPANDD.BCST halfEven<>+0(SB), Z5, Z6
+	VPADDD.BCST halfBias<>+0(SB), Z6, Z6
+	VPADDD      Z4, Z6, Z6
+	VPSRLD      $0x10, Z6, Z6
+	VCMPPS      $0x03, Z4, Z4, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z5, K2, Z6
+	VPMOVDW     Z6, K1, (AX)(CX*1)
+
+e_end:
+	ADDQ R9, AX
+	ADDQ R9, DX
+	ADDQ R9, BX
+	DECQ R8
+	JNZ  row
+
+done:
+	VZEROUPPER
+	RET
+
+// func normalizeGradReLUBF16512(dx *uint16, dy *uint16, x *uint16, y *uint16, rows int, stride int, n int, mean float32, dyMean float32, slope float32, scale float32)
+// Requires: AVX, AVX512F
+TEXT ·normalizeGradReLUBF16512(SB), NOSPLIT, $0-72
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), DX
+	MOVQ         x+16(FP), BX
+	MOVQ         n+48(FP), SI
+	MOVQ         y+24(FP), DI
+	VPXORQ       Z0, Z0, Z0
+	VBROADCASTSS mean+56(FP), Z1
+	VBROADCASTSS dyMean+60(FP), Z2
+	VBROADCASTSS slope+64(FP), Z3
+	VBROADCASTSS scale+68(FP), Z4
+	MOVQ         SI, R8
+	ANDQ         $0x0f, R8
+	MOVQ         $0x00000001, R9
+	MOVQ         R8, CX
+	SHLQ         CL, R9
+	DECQ         R9
+	KMOVW        R9, K1
+	MOVQ         rows+32(FP), R9
+	MOVQ         stride+40(FP), R10
+	SHLQ         $0x01, R10
+	TESTQ        R9, R9
+	JZ           done
+
+row:
+	MOVQ SI, R11
+	XORQ CX, CX
+	SUBQ $0x20, R11
+	JLT  e_single
+
+e_wide:
+	VPMOVZXWD   (DI)(CX*1), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VCMPPS      $0x04, Z0, Z5, K2
+	VPMOVZXWD.Z (DX)(CX*1), K2, Z5
+	VPSLLD      $0x10, Z5, Z5
+	VPMOVZXWD   (BX)(CX*1), Z6
+	VPSLLD      $0x10, Z6, Z6
+	VSUBPS      Z1, Z6, Z6
+	VMULPS      Z3, Z6, Z6
+	VSUBPS      Z2, Z5, Z5
+	VSUBPS      Z6, Z5, Z5
+	VMULPS      Z4, Z5, Z5
+	VPSRLD      $0x10, Z5, Z6
+	VPANDD.BCST halfEven<>+0(SB), Z6, Z7
+	VPADDD.BCST halfBias<>+0(SB), Z7, Z7
+	VPADDD      Z5, Z7, Z7
+	VPSRLD      $0x10, Z7, Z7
+	VCMPPS      $0x03, Z5, Z5, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z6, K2, Z7
+	VPMOVDW     Z7, (AX)(CX*1)
+	VPMOVZXWD   32(DI)(CX*1), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VCMPPS      $0x04, Z0, Z5, K2
+	VPMOVZXWD.Z 32(DX)(CX*1), K2, Z5
+	VPSLLD      $0x10, Z5, Z5
+	VPMOVZXWD   32(BX)(CX*1), Z6
+	VPSLLD      $0x10, Z6, Z6
+	VSUBPS      Z1, Z6, Z6
+	VMULPS      Z3, Z6, Z6
+	VSUBPS      Z2, Z5, Z5
+	VSUBPS      Z6, Z5, Z5
+	VMULPS      Z4, Z5, Z5
+	VPSRLD      $0x10, Z5, Z6
+	VPANDD.BCST halfEven<>+0(SB), Z6, Z7
+	VPADDD.BCST halfBias<>+0(SB), Z7, Z7
+	VPADDD      Z5, Z7, Z7
+	VPSRLD      $0x10, Z7, Z7
+	VCMPPS      $0x03, Z5, Z5, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z6, K2, Z7
+	VPMOVDW     Z7, 32(AX)(CX*1)
+	ADDQ        $0x00000040, CX
+	SUBQ        $0x20, R11
+	JGE         e_wide
+
+e_single:
+	ADDQ $0x20, R11
+	SUBQ $0x10, R11
+	JLT  e_rest
+
+e_one:
+	VPMOVZXWD   (DI)(CX*1), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VCMPPS      $0x04, Z0, Z5, K2
+	VPMOVZXWD.Z (DX)(CX*1), K2, Z5
+	VPSLLD      $0x10, Z5, Z5
+	VPMOVZXWD   (BX)(CX*1), Z6
+	VPSLLD      $0x10, Z6, Z6
+	VSUBPS      Z1, Z6, Z6
+	VMULPS      Z3, Z6, Z6
+	VSUBPS      Z2, Z5, Z5
+	VSUBPS      Z6, Z5, Z5
+	VMULPS      Z4, Z5, Z5
+	VPSRLD      $0x10, Z5, Z6
+	VPANDD.BCST halfEven<>+0(SB), Z6, Z7
+	VPADDD.BCST halfBias<>+0(SB), Z7, Z7
+	VPADDD      Z5, Z7, Z7
+	VPSRLD      $0x10, Z7, Z7
+	VCMPPS      $0x03, Z5, Z5, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z6, K2, Z7
+	VPMOVDW     Z7, (AX)(CX*1)
+	ADDQ        $0x20, CX
+	SUBQ        $0x10, R11
+	JGE         e_one
+
+e_rest:
+	TESTQ       R8, R8
+	JZ          e_end
+	VPMOVZXWD.Z (DI)(CX*1), K1, Z5
+	VPSLLD      $0x10, Z5, Z5
+	VCMPPS      $0x04, Z0, Z5, K1, K2
+	VPMOVZXWD.Z (DX)(CX*1), K2, Z5
+	VPSLLD      $0x10, Z5, Z5
+	VPMOVZXWD.Z (BX)(CX*1), K1, Z6
+	VPSLLD      $0x10, Z6, Z6
+	VSUBPS      Z1, Z6, Z6
+	VMULPS      Z3, Z6, Z6
+	VSUBPS      Z2, Z5, Z5
+	VSUBPS      Z6, Z5, Z5
+	VMULPS      Z4, Z5, Z5
+	VPSRLD      $0x10, Z5, Z6
+	VPANDD.BCST halfEven<>+0(SB), Z6, Z7
+	VPADDD.BCST halfBias<>+0(SB), Z7, Z7
+	VPADDD      Z5, Z7, Z7
+	VPSRLD      $0x10, Z7, Z7
+	VCMPPS      $0x03, Z5, Z5, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z6, K2, Z7
+	VPMOVDW     Z7, K1, (AX)(CX*1)
+
+e_end:
+	ADDQ R10, AX
+	ADDQ R10, DX
+	ADDQ R10, BX
+	ADDQ R10, DI
+	DECQ R9
+	JNZ  row
+
+done:
+	VZEROUPPER
+	RET
+
+// func reluBF16512(dst *uint16, x *uint16, n int)
+// Requires: AVX, AVX512F
+TEXT ·reluBF16512(SB), NOSPLIT, $0-24
+	MOVQ   dst+0(FP), AX
+	MOVQ   x+8(FP), DX
+	MOVQ   n+16(FP), BX
+	VPXORQ Z0, Z0, Z0
+	MOVQ   BX, SI
+	ANDQ   $0x0f, SI
+	MOVQ   $0x00000001, DI
+	MOVQ   SI, CX
+	SHLQ   CL, DI
+	DECQ   DI
+	KMOVW  DI, K1
+	XORQ   CX, CX
+	SUBQ   $0x40, BX
+	JLT    e_single
+
+e_wide:
+	VPMOVZXWD   (DX)(CX*1), Z1
+	VPSLLD      $0x10, Z1, Z1
+	VCMPPS      $0x06, Z0, Z1, K2
+	VMOVAPS.Z   Z1, K2, Z1
+	VPSRLD      $0x10, Z1, Z2
+	VPANDD.BCST halfEven<>+0(SB), Z2, Z3
+	VPADDD.BCST halfBias<>+0(SB), Z3, Z3
+	VPADDD      Z1, Z3, Z3
+	VPSRLD      $0x10, Z3, Z3
+	VCMPPS      $0x03, Z1, Z1, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z2, K2, Z3
+	VPMOVDW     Z3, (AX)(CX*1)
+	VPMOVZXWD   32(DX)(CX*1), Z1
+	VPSLLD      $0x10, Z1, Z1
+	VCMPPS      $0x06, Z0, Z1, K2
+	VMOVAPS.Z   Z1, K2, Z1
+	VPSRLD      $0x10, Z1, Z2
+	VPANDD.BCST halfEven<>+0(SB), Z2, Z3
+	VPADDD.BCST halfBias<>+0(SB), Z3, Z3
+	VPADDD      Z1, Z3, Z3
+	VPSRLD      $0x10, Z3, Z3
+	VCMPPS      $0x03, Z1, Z1, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z2, K2, Z3
+	VPMOVDW     Z3, 32(AX)(CX*1)
+	VPMOVZXWD   64(DX)(CX*1), Z1
+	VPSLLD      $0x10, Z1, Z1
+	VCMPPS      $0x06, Z0, Z1, K2
+	VMOVAPS.Z   Z1, K2, Z1
+	VPSRLD      $0x10, Z1, Z2
+	VPANDD.BCST halfEven<>+0(SB), Z2, Z3
+	VPADDD.BCST halfBias<>+0(SB), Z3, Z3
+	VPADDD      Z1, Z3, Z3
+	VPSRLD      $0x10, Z3, Z3
+	VCMPPS      $0x03, Z1, Z1, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z2, K2, Z3
+	VPMOVDW     Z3, 64(AX)(CX*1)
+	VPMOVZXWD   96(DX)(CX*1), Z1
+	VPSLLD      $0x10, Z1, Z1
+	VCMPPS      $0x06, Z0, Z1, K2
+	VMOVAPS.Z   Z1, K2, Z1
+	VPSRLD      $0x10, Z1, Z2
+	VPANDD.BCST halfEven<>+0(SB), Z2, Z3
+	VPADDD.BCST halfBias<>+0(SB), Z3, Z3
+	VPADDD      Z1, Z3, Z3
+	VPSRLD      $0x10, Z3, Z3
+	VCMPPS      $0x03, Z1, Z1, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z2, K2, Z3
+	VPMOVDW     Z3, 96(AX)(CX*1)
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x40, BX
+	JGE         e_wide
+
+e_single:
+	ADDQ $0x40, BX
+	SUBQ $0x10, BX
+	JLT  e_rest
+
+e_one:
+	VPMOVZXWD   (DX)(CX*1), Z1
+	VPSLLD      $0x10, Z1, Z1
+	VCMPPS      $0x06, Z0, Z1, K2
+	VMOVAPS.Z   Z1, K2, Z1
+	VPSRLD      $0x10, Z1, Z2
+	VPANDD.BCST halfEven<>+0(SB), Z2, Z3
+	VPADDD.BCST halfBias<>+0(SB), Z3, Z3
+	VPADDD      Z1, Z3, Z3
+	VPSRLD      $0x10, Z3, Z3
+	VCMPPS      $0x03, Z1, Z1, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z2, K2, Z3
+	VPMOVDW     Z3, (AX)(CX*1)
+	ADDQ        $0x20, CX
+	SUBQ        $0x10, BX
+	JGE         e_one
+
+e_rest:
+	TESTQ       SI, SI
+	JZ          e_end
+	VPMOVZXWD.Z (DX)(CX*1), K1, Z1
+	VPSLLD      $0x10, Z1, Z1
+	VCMPPS      $0x06, Z0, Z1, K2
+	VMOVAPS.Z   Z1, K2, Z1
+	VPSRLD      $0x10, Z1, Z0
+	VPANDD.BCST halfEven<>+0(SB), Z0, Z2
+	VPADDD.BCST halfBias<>+0(SB), Z2, Z2
+	VPADDD      Z1, Z2, Z2
+	VPSRLD      $0x10, Z2, Z2
+	VCMPPS      $0x03, Z1, Z1, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z0, K2, Z2
+	VPMOVDW     Z2, K1, (AX)(CX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func reluGradBF16512(dx *uint16, dy *uint16, y *uint16, n int)
+// Requires: AVX, AVX512F
+TEXT ·reluGradBF16512(SB), NOSPLIT, $0-32
+	MOVQ   dx+0(FP), AX
+	MOVQ   dy+8(FP), DX
+	MOVQ   y+16(FP), BX
+	MOVQ   n+24(FP), SI
+	VPXORQ Z0, Z0, Z0
+	MOVQ   SI, DI
+	ANDQ   $0x0f, DI
+	MOVQ   $0x00000001, R8
+	MOVQ   DI, CX
+	SHLQ   CL, R8
+	DECQ   R8
+	KMOVW  R8, K1
+	XORQ   CX, CX
+	SUBQ   $0x40, SI
+	JLT    e_single
+
+e_wide:
+	VPMOVZXWD   (BX)(CX*1), Z1
+	VPSLLD      $0x10, Z1, Z1
+	VCMPPS      $0x04, Z0, Z1, K2
+	VPMOVZXWD.Z (DX)(CX*1), K2, Z1
+	VPSLLD      $0x10, Z1, Z1
+	VPSRLD      $0x10, Z1, Z2
+	VPANDD.BCST halfEven<>+0(SB), Z2, Z3
+	VPADDD.BCST halfBias<>+0(SB), Z3, Z3
+	VPADDD      Z1, Z3, Z3
+	VPSRLD      $0x10, Z3, Z3
+	VCMPPS      $0x03, Z1, Z1, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z2, K2, Z3
+	VPMOVDW     Z3, (AX)(CX*1)
+	VPMOVZXWD   32(BX)(CX*1), Z1
+	VPSLLD      $0x10, Z1, Z1
+	VCMPPS      $0x04, Z0, Z1, K2
+	VPMOVZXWD.Z 32(DX)(CX*1), K2, Z1
+	VPSLLD      $0x10, Z1, Z1
+	VPSRLD      $0x10, Z1, Z2
+	VPANDD.BCST halfEven<>+0(SB), Z2, Z3
+	VPADDD.BCST halfBias<>+0(SB), Z3, Z3
+	VPADDD      Z1, Z3, Z3
+	VPSRLD      $0x10, Z3, Z3
+	VCMPPS      $0x03, Z1, Z1, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z2, K2, Z3
+	VPMOVDW     Z3, 32(AX)(CX*1)
+	VPMOVZXWD   64(BX)(CX*1), Z1
+	VPSLLD      $0x10, Z1, Z1
+	VCMPPS      $0x04, Z0, Z1, K2
+	VPMOVZXWD.Z 64(DX)(CX*1), K2, Z1
+	VPSLLD      $0x10, Z1, Z1
+	VPSRLD      $0x10, Z1, Z2
+	VPANDD.BCST halfEven<>+0(SB), Z2, Z3
+	VPADDD.BCST halfBias<>+0(SB), Z3, Z3
+	VPADDD      Z1, Z3, Z3
+	VPSRLD      $0x10, Z3, Z3
+	VCMPPS      $0x03, Z1, Z1, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z2, K2, Z3
+	VPMOVDW     Z3, 64(AX)(CX*1)
+	VPMOVZXWD   96(BX)(CX*1), Z1
+	VPSLLD      $0x10, Z1, Z1
+	VCMPPS      $0x04, Z0, Z1, K2
+	VPMOVZXWD.Z 96(DX)(CX*1), K2, Z1
+	VPSLLD      $0x10, Z1, Z1
+	VPSRLD      $0x10, Z1, Z2
+	VPANDD.BCST halfEven<>+0(SB), Z2, Z3
+	VPADDD.BCST halfBias<>+0(SB), Z3, Z3
+	VPADDD      Z1, Z3, Z3
+	VPSRLD      $0x10, Z3, Z3
+	VCMPPS      $0x03, Z1, Z1, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z2, K2, Z3
+	VPMOVDW     Z3, 96(AX)(CX*1)
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x40, SI
+	JGE         e_wide
+
+e_single:
+	ADDQ $0x40, SI
+	SUBQ $0x10, SI
+	JLT  e_rest
+
+e_one:
+	VPMOVZXWD   (BX)(CX*1), Z1
+	VPSLLD      $0x10, Z1, Z1
+	VCMPPS      $0x04, Z0, Z1, K2
+	VPMOVZXWD.Z (DX)(CX*1), K2, Z1
+	VPSLLD      $0x10, Z1, Z1
+	VPSRLD      $0x10, Z1, Z2
+	VPANDD.BCST halfEven<>+0(SB), Z2, Z3
+	VPADDD.BCST halfBias<>+0(SB), Z3, Z3
+	VPADDD      Z1, Z3, Z3
+	VPSRLD      $0x10, Z3, Z3
+	VCMPPS      $0x03, Z1, Z1, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z2, K2, Z3
+	VPMOVDW     Z3, (AX)(CX*1)
+	ADDQ        $0x20, CX
+	SUBQ        $0x10, SI
+	JGE         e_one
+
+e_rest:
+	TESTQ       DI, DI
+	JZ          e_end
+	VPMOVZXWD.Z (BX)(CX*1), K1, Z1
+	VPSLLD      $0x10, Z1, Z1
+	VCMPPS      $0x04, Z0, Z1, K1, K2
+	VPMOVZXWD.Z (DX)(CX*1), K2, Z0
+	VPSLLD      $0x10, Z0, Z0
+	VPSRLD      $0x10, Z0, Z1
+	VPANDD.BCST halfEven<>+0(SB), Z1, Z2
+	VPADDD.BCST halfBias<>+0(SB), Z2, Z2
+	VPADDD      Z0, Z2, Z2
+	VPSRLD      $0x10, Z2, Z2
+	VCMPPS      $0x03, Z0, Z0, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z1, K2, Z2
+	VPMOVDW     Z2, K1, (AX)(CX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func addBF16512(dst *uint16, a *uint16, b *uint16, n int)
+// Requires: AVX, AVX512F
+TEXT ·addBF16512(SB), NOSPLIT, $0-32
+	MOVQ  dst+0(FP), AX
+	MOVQ  a+8(FP), DX
+	MOVQ  b+16(FP), BX
+	MOVQ  n+24(FP), SI
+	MOVQ  SI, DI
+	ANDQ  $0x0f, DI
+	MOVQ  $0x00000001, R8
+	MOVQ  DI, CX
+	SHLQ  CL, R8
+	DECQ  R8
+	KMOVW R8, K1
+	XORQ  CX, CX
+	SUBQ  $0x40, SI
+	JLT   e_single
+
+e_wide:
+	VPMOVZXWD   (DX)(CX*1), Z0
+	VPSLLD      $0x10, Z0, Z0
+	VPMOVZXWD   (BX)(CX*1), Z1
+	VPSLLD      $0x10, Z1, Z1
+	VADDPS      Z1, Z0, Z0
+	VPSRLD      $0x10, Z0, Z1
+	VPANDD.BCST halfEven<>+0(SB), Z1, Z2
+	VPADDD.BCST halfBias<>+0(SB), Z2, Z2
+	VPADDD      Z0, Z2, Z2
+	VPSRLD      $0x10, Z2, Z2
+	VCMPPS      $0x03, Z0, Z0, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z1, K2, Z2
+	VPMOVDW     Z2, (AX)(CX*1)
+	VPMOVZXWD   32(DX)(CX*1), Z0
+	VPSLLD      $0x10, Z0, Z0
+	VPMOVZXWD   32(BX)(CX*1), Z1
+	VPSLLD      $0x10, Z1, Z1
+	VADDPS      Z1, Z0, Z0
+	VPSRLD      $0x10, Z0, Z1
+	VPANDD.BCST halfEven<>+0(SB), Z1, Z2
+	VPADDD.BCST halfBias<>+0(SB), Z2, Z2
+	VPADDD      Z0, Z2, Z2
+	VPSRLD      $0x10, Z2, Z2
+	VCMPPS      $0x03, Z0, Z0, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z1, K2, Z2
+	VPMOVDW     Z2, 32(AX)(CX*1)
+	VPMOVZXWD   64(DX)(CX*1), Z0
+	VPSLLD      $0x10, Z0, Z0
+	VPMOVZXWD   64(BX)(CX*1), Z1
+	VPSLLD      $0x10, Z1, Z1
+	VADDPS      Z1, Z0, Z0
+	VPSRLD      $0x10, Z0, Z1
+	VPANDD.BCST halfEven<>+0(SB), Z1, Z2
+	VPADDD.BCST halfBias<>+0(SB), Z2, Z2
+	VPADDD      Z0, Z2, Z2
+	VPSRLD      $0x10, Z2, Z2
+	VCMPPS      $0x03, Z0, Z0, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z1, K2, Z2
+	VPMOVDW     Z2, 64(AX)(CX*1)
+	VPMOVZXWD   96(DX)(CX*1), Z0
+	VPSLLD      $0x10, Z0, Z0
+	VPMOVZXWD   96(BX)(CX*1), Z1
+	VPSLLD      $0x10, Z1, Z1
+	VADDPS      Z1, Z0, Z0
+	VPSRLD      $0x10, Z0, Z1
+	VPANDD.BCST halfEven<>+0(SB), Z1, Z2
+	VPADDD.BCST halfBias<>+0(SB), Z2, Z2
+	VPADDD      Z0, Z2, Z2
+	VPSRLD      $0x10, Z2, Z2
+	VCMPPS      $0x03, Z0, Z0, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z1, K2, Z2
+	VPMOVDW     Z2, 96(AX)(CX*1)
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x40, SI
+	JGE         e_wide
+
+e_single:
+	ADDQ $0x40, SI
+	SUBQ $0x10, SI
+	JLT  e_rest
+
+e_one:
+	VPMOVZXWD   (DX)(CX*1), Z0
+	VPSLLD      $0x10, Z0, Z0
+	VPMOVZXWD   (BX)(CX*1), Z1
+	VPSLLD      $0x10, Z1, Z1
+	VADDPS      Z1, Z0, Z0
+	VPSRLD      $0x10, Z0, Z1
+	VPANDD.BCST halfEven<>+0(SB), Z1, Z2
+	VPADDD.BCST halfBias<>+0(SB), Z2, Z2
+	VPADDD      Z0, Z2, Z2
+	VPSRLD      $0x10, Z2, Z2
+	VCMPPS      $0x03, Z0, Z0, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z1, K2, Z2
+	VPMOVDW     Z2, (AX)(CX*1)
+	ADDQ        $0x20, CX
+	SUBQ        $0x10, SI
+	JGE         e_one
+
+e_rest:
+	TESTQ       DI, DI
+	JZ          e_end
+	VPMOVZXWD.Z (DX)(CX*1), K1, Z0
+	VPSLLD      $0x10, Z0, Z0
+	VPMOVZXWD.Z (BX)(CX*1), K1, Z1
+	VPSLLD      $0x10, Z1, Z1
+	VADDPS      Z1, Z0, Z0
+	VPSRLD      $0x10, Z0, Z1
+	VPANDD.BCST halfEven<>+0(SB), Z1, Z2
+	VPADDD.BCST halfBias<>+0(SB), Z2, Z2
+	VPADDD      Z0, Z2, Z2
+	VPSRLD      $0x10, Z2, Z2
+	VCMPPS      $0x03, Z0, Z0, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z1, K2, Z2
+	VPMOVDW     Z2, K1, (AX)(CX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func maxPool2x2BF16512(dst *uint16, x *uint16, rows int, w int, q int)
+// Requires: AVX, AVX512F
+TEXT ·maxPool2x2BF16512(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         q+32(FP), SI
+	MOVQ         SI, DI
+	ANDQ         $0x0f, DI
+	MOVQ         $0x00000001, R8
+	MOVQ         DI, CX
+	SHLQ         CL, R8
+	DECQ         R8
+	KMOVW        R8, K1
+	MOVL         $0xffff0000, CX
+	VMOVD        CX, X0
+	VBROADCASTSS X0, Z0
+	MOVQ         rows+16(FP), R8
+	MOVQ         w+24(FP), R9
+	SHLQ         $0x02, R9
+	TESTQ        R8, R8
+	JZ           done
+
+row:
+	LEAQ (DX)(BX*2), R10
+	MOVQ SI, R11
+	XORQ CX, CX
+	SUBQ $0x10, R11
+	JLT  e_rest
+
+e_one:
+	VMOVUPS     (DX)(CX*2), Z2
+	VPSLLD      $0x10, Z2, Z1
+	VPANDD      Z0, Z2, Z2
+	VMOVUPS     (R10)(CX*2), Z4
+	VPSLLD      $0x10, Z4, Z3
+	VPANDD      Z0, Z4, Z4
+	VCMPPS      $0x03, Z2, Z1, K2
+	VMAXPS      Z2, Z1, Z5
+	VADDPS      Z2, Z1, K2, Z5
+	VMOVAPS     Z5, Z1
+	VCMPPS      $0x03, Z4, Z3, K2
+	VMAXPS      Z4, Z3, Z2
+	VADDPS      Z4, Z3, K2, Z2
+	VMOVAPS     Z2, Z3
+	VCMPPS      $0x03, Z3, Z1, K2
+	VMAXPS      Z3, Z1, Z2
+	VADDPS      Z3, Z1, K2, Z2
+	VMOVAPS     Z2, Z1
+	VPSRLD      $0x10, Z1, Z2
+	VPANDD.BCST halfEven<>+0(SB), Z2, Z3
+	VPADDD.BCST halfBias<>+0(SB), Z3, Z3
+	VPADDD      Z1, Z3, Z3
+	VPSRLD      $0x10, Z3, Z3
+	VCMPPS      $0x03, Z1, Z1, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z2, K2, Z3
+	VPMOVDW     Z3, (AX)(CX*1)
+	ADDQ        $0x20, CX
+	SUBQ        $0x10, R11
+	JGE         e_one
+
+e_rest:
+	TESTQ       DI, DI
+	JZ          e_end
+	VMOVUPS.Z   (DX)(CX*2), K1, Z2
+	VPSLLD      $0x10, Z2, Z1
+	VPANDD      Z0, Z2, Z2
+	VMOVUPS.Z   (R10)(CX*2), K1, Z4
+	VPSLLD      $0x10, Z4, Z3
+	VPANDD      Z0, Z4, Z4
+	VCMPPS      $0x03, Z2, Z1, K2
+	VMAXPS      Z2, Z1, Z5
+	VADDPS      Z2, Z1, K2, Z5
+	VMOVAPS     Z5, Z1
+	VCMPPS      $0x03, Z4, Z3, K2
+	VMAXPS      Z4, Z3, Z2
+	VADDPS      Z4, Z3, K2, Z2
+	VMOVAPS     Z2, Z3
+	VCMPPS      $0x03, Z3, Z1, K2
+	VMAXPS      Z3, Z1, Z2
+	VADDPS      Z3, Z1, K2, Z2
+	VMOVAPS     Z2, Z1
+	VPSRLD      $0x10, Z1, Z2
+	VPANDD.BCST halfEven<>+0(SB), Z2, Z3
+	VPADDD.BCST halfBias<>+0(SB), Z3, Z3
+	VPADDD      Z1, Z3, Z3
+	VPSRLD      $0x10, Z3, Z3
+	VCMPPS      $0x03, Z1, Z1, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z2, K2, Z3
+	VPMOVDW     Z3, K1, (AX)(CX*1)
+
+e_end:
+	LEAQ (AX)(SI*2), AX
+	ADDQ R9, DX
+	DECQ R8
+	JNZ  row
+
+done:
+	VZEROUPPER
+	RET
+
+// func maxPoolGrad2x2BF16512(dx *uint16, dy *uint16, x *uint16, y *uint16, rows int, w int, q int) (nan bool)
+// Requires: AVX, AVX512F
+TEXT ·maxPoolGrad2x2BF16512(SB), NOSPLIT, $8-57
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), DX
+	MOVQ         x+16(FP), BX
+	MOVQ         y+24(FP), SI
+	MOVQ         w+40(FP), DI
+	MOVQ         q+48(FP), R8
+	MOVQ         R8, R9
+	ANDQ         $0x0f, R9
+	MOVQ         $0x00000001, R10
+	MOVQ         R9, CX
+	SHLQ         CL, R10
+	DECQ         R10
+	KMOVW        R10, K1
+	MOVL         $0xffff0000, CX
+	VMOVD        CX, X0
+	VBROADCASTSS X0, Z0
+	MOVQ         rows+32(FP), R10
+	MOVQ         w+40(FP), R11
+	SHLQ         $0x02, R11
+	XORQ         R12, R12
+	TESTQ        R10, R10
+	JZ           done
+
+row:
+	LEAQ (BX)(DI*2), R14
+	LEAQ (AX)(DI*2), R15
+	MOVQ R8, BP
+	XORQ CX, CX
+	SUBQ $0x10, BP
+	JLT  e_rest
+
+e_one:
+	VPMOVZXWD  (SI)(CX*1), Z1
+	VPSLLD     $0x10, Z1, Z1
+	VPMOVZXWD  (DX)(CX*1), Z2
+	VPSLLD     $0x10, Z2, Z2
+	VCMPPS     $0x03, Z1, Z1, K2
+	KMOVW      K2, R13
+	ORQ        R13, R12
+	VCMPPS     $0x03, Z2, Z2, K2
+	VPORD.BCST wideQuiet<>+0(SB), Z2, K2, Z2
+	VMOVUPS    (BX)(CX*2), Z4
+	VPSLLD     $0x10, Z4, Z3
+	VPANDD     Z0, Z4, Z4
+	VCMPPS     $0x00, Z1, Z3, K2
+	VCMPPS     $0x04, Z1, Z3, K3
+	VMOVAPS.Z  Z2, K2, Z3
+	VMOVAPS.Z  Z2, K3, Z2
+	VCMPPS     $0x00, Z1, Z4, K2
+	VCMPPS     $0x04, Z1, Z4, K3
+	VMOVAPS.Z  Z2, K2, Z4
+	VMOVAPS.Z  Z2, K3, Z2
+	VPSRLD     $0x10, Z3, Z3
+	VPORD      Z4, Z3, Z3
+	VMOVUPS    Z3, (AX)(CX*2)
+	VMOVUPS    (R14)(CX*2), Z4
+	VPSLLD     $0x10, Z4, Z3
+	VPANDD     Z0, Z4, Z4
+	VCMPPS     $0x00, Z1, Z3, K2
+	VCMPPS     $0x04, Z1, Z3, K3
+	VMOVAPS.Z  Z2, K2, Z3
+	VMOVAPS.Z  Z2, K3, Z2
+	VMOVAPS    Z2, Z4
+	VPSRLD     $0x10, Z3, Z3
+	VPORD      Z4, Z3, Z3
+	VMOVUPS    Z3, (R15)(CX*2)
+	ADDQ       $0x20, CX
+	SUBQ       $0x10, BP
+	JGE        e_one
+
+e_rest:
+	TESTQ       R9, R9
+	JZ          e_end
+	VPMOVZXWD.Z (SI)(CX*1), K1, Z1
+	VPSLLD      $0x10, Z1, Z1
+	VPMOVZXWD.Z (DX)(CX*1), K1, Z2
+	VPSLLD      $0x10, Z2, Z2
+	VCMPPS      $0x03, Z1, Z1, K2
+	KMOVW       K2, R13
+	ORQ         R13, R12
+	VCMPPS      $0x03, Z2, Z2, K2
+	VPORD.BCST  wideQuiet<>+0(SB), Z2, K2, Z2
+	VMOVUPS.Z   (BX)(CX*2), K1, Z4
+	VPSLLD      $0x10, Z4, Z3
+	VPANDD      Z0, Z4, Z4
+	VCMPPS      $0x00, Z1, Z3, K2
+	VCMPPS      $0x04, Z1, Z3, K3
+	VMOVAPS.Z   Z2, K2, Z3
+	VMOVAPS.Z   Z2, K3, Z2
+	VCMPPS      $0x00, Z1, Z4, K2
+	VCMPPS      $0x04, Z1, Z4, K3
+	VMOVAPS.Z   Z2, K2, Z4
+	VMOVAPS.Z   Z2, K3, Z2
+	VPSRLD      $0x10, Z3, Z3
+	VPORD       Z4, Z3, Z3
+	VMOVUPS     Z3, K1, (AX)(CX*2)
+	VMOVUPS.Z   (R14)(CX*2), K1, Z4
+	VPSLLD      $0x10, Z4, Z3
+	VPANDD      Z0, Z4, Z4
+	VCMPPS      $0x00, Z1, Z3, K2
+	VCMPPS      $0x04, Z1, Z3, K3
+	VMOVAPS.Z   Z2, K2, Z3
+	VMOVAPS.Z   Z2, K3, Z2
+	VMOVAPS     Z2, Z4
+	VPSRLD      $0x10, Z3, Z3
+	VPORD       Z4, Z3, Z3
+	VMOVUPS     Z3, K1, (R15)(CX*2)
+
+e_end:
+	LEAQ (DX)(R8*2), DX
+	LEAQ (SI)(R8*2), SI
+	ADDQ R11, BX
+	ADDQ R11, AX
+	DECQ R10
+	JNZ  row
+
+done:
+	TESTQ R12, R12
+	SETNE AL
+	MOVB  AL, nan+56(FP)
+	VZEROUPPER
+	RET
+
+DATA wideQuiet<>+0(SB)/4, $0x00400000
+GLOBL wideQuiet<>(SB), RODATA|NOPTR, $4

@@ -39,21 +39,6 @@ func normalizeGrad512(dx *float32, dy *float32, x *float32, rows int, stride int
 //go:noescape
 func normalizeGradReLU512(dx *float32, dy *float32, x *float32, y *float32, rows int, stride int, n int, mean float32, dyMean float32, slope float32, scale float32)
 
-// sum512 returns Σ x over n elements. It needs AVX-512F.
-//
-//go:noescape
-func sum512(x *float32, n int) (sum float64)
-
-// sumSquares512 returns Σ x² over n elements. It needs AVX-512F.
-//
-//go:noescape
-func sumSquares512(x *float32, n int) (sum float64)
-
-// rowSums512 writes Σ x of each of rows rows of n elements to dst. It needs AVX-512F.
-//
-//go:noescape
-func rowSums512(dst *float64, x *float32, rows int, n int)
-
 // relu512 computes dst = max(x, 0) for n elements. It needs AVX-512F.
 //
 //go:noescape
@@ -68,6 +53,32 @@ func reluGrad512(dx *float32, dy *float32, y *float32, n int)
 //
 //go:noescape
 func add512(dst *float32, a *float32, b *float32, n int)
+
+// maxPool2x2512 takes the maxima of q 2×2 windows in each of rows pairs of x's rows, which are w elements long; dst's rows are q. It needs AVX-512F.
+//
+//go:noescape
+func maxPool2x2512(dst *float32, x *float32, rows int, w int, q int)
+
+// maxPoolGrad2x2512 gives dy to the first element of each window that is y, and 0 to the others; see maxPool2x2. It reports whether one
+// of y is NaN; what it wrote is of no use then. It needs AVX-512F.
+//
+//go:noescape
+func maxPoolGrad2x2512(dx *float32, dy *float32, x *float32, y *float32, rows int, w int, q int) (nan bool)
+
+// sum512 returns Σ x over n elements. It needs AVX-512F.
+//
+//go:noescape
+func sum512(x *float32, n int) (sum float64)
+
+// sumSquares512 returns Σ x² over n elements. It needs AVX-512F.
+//
+//go:noescape
+func sumSquares512(x *float32, n int) (sum float64)
+
+// rowSums512 writes Σ x of each of rows rows of n elements to dst. It needs AVX-512F.
+//
+//go:noescape
+func rowSums512(dst *float64, x *float32, rows int, n int)
 
 // sub512 computes dst = a - b for n elements. It needs AVX-512F.
 //
@@ -95,17 +106,6 @@ func adam512(w *float32, dw *float32, m *float32, v *float32, n int, p *float32,
 //
 //go:noescape
 func sgd512(w *float32, dw *float32, m *float32, n int, p *float32, decays bool, nesterov bool)
-
-// maxPool2x2512 takes the maxima of q 2×2 windows in each of rows pairs of x's rows, which are w elements long; dst's rows are q. It needs AVX-512F.
-//
-//go:noescape
-func maxPool2x2512(dst *float32, x *float32, rows int, w int, q int)
-
-// maxPoolGrad2x2512 gives dy to the first element of each window that is y, and 0 to the others; see maxPool2x2. It reports whether one
-// of y is NaN; what it wrote is of no use then. It needs AVX-512F.
-//
-//go:noescape
-func maxPoolGrad2x2512(dx *float32, dy *float32, x *float32, y *float32, rows int, w int, q int) (nan bool)
 
 // maxPool3x3512 takes the maxima of q windows of the rows a, b and c, of w elements each, and of the rows two rows further on, rows
 // times, 1 and more. It reports whether there is a NaN; what it wrote is of no use then. It needs AVX-512F.
@@ -184,21 +184,6 @@ func normalizeGrad256(dx *float32, dy *float32, x *float32, rows int, stride int
 //go:noescape
 func normalizeGradReLU256(dx *float32, dy *float32, x *float32, y *float32, rows int, stride int, n int, mean float32, dyMean float32, slope float32, scale float32)
 
-// sum256 returns Σ x over n elements. It needs AVX2 and FMA.
-//
-//go:noescape
-func sum256(x *float32, n int) (sum float64)
-
-// sumSquares256 returns Σ x² over n elements. It needs AVX2 and FMA.
-//
-//go:noescape
-func sumSquares256(x *float32, n int) (sum float64)
-
-// rowSums256 writes Σ x of each of rows rows of n elements to dst. It needs AVX2 and FMA.
-//
-//go:noescape
-func rowSums256(dst *float64, x *float32, rows int, n int)
-
 // relu256 computes dst = max(x, 0) for n elements. It needs AVX2 and FMA.
 //
 //go:noescape
@@ -213,6 +198,32 @@ func reluGrad256(dx *float32, dy *float32, y *float32, n int)
 //
 //go:noescape
 func add256(dst *float32, a *float32, b *float32, n int)
+
+// maxPool2x2256 takes the maxima of q 2×2 windows in each of rows pairs of x's rows, which are w elements long; dst's rows are q. It needs AVX2 and FMA.
+//
+//go:noescape
+func maxPool2x2256(dst *float32, x *float32, rows int, w int, q int)
+
+// maxPoolGrad2x2256 gives dy to the first element of each window that is y, and 0 to the others; see maxPool2x2. It reports whether one
+// of y is NaN; what it wrote is of no use then. It needs AVX2 and FMA.
+//
+//go:noescape
+func maxPoolGrad2x2256(dx *float32, dy *float32, x *float32, y *float32, rows int, w int, q int) (nan bool)
+
+// sum256 returns Σ x over n elements. It needs AVX2 and FMA.
+//
+//go:noescape
+func sum256(x *float32, n int) (sum float64)
+
+// sumSquares256 returns Σ x² over n elements. It needs AVX2 and FMA.
+//
+//go:noescape
+func sumSquares256(x *float32, n int) (sum float64)
+
+// rowSums256 writes Σ x of each of rows rows of n elements to dst. It needs AVX2 and FMA.
+//
+//go:noescape
+func rowSums256(dst *float64, x *float32, rows int, n int)
 
 // sub256 computes dst = a - b for n elements. It needs AVX2 and FMA.
 //
@@ -240,17 +251,6 @@ func adam256(w *float32, dw *float32, m *float32, v *float32, n int, p *float32,
 //
 //go:noescape
 func sgd256(w *float32, dw *float32, m *float32, n int, p *float32, decays bool, nesterov bool)
-
-// maxPool2x2256 takes the maxima of q 2×2 windows in each of rows pairs of x's rows, which are w elements long; dst's rows are q. It needs AVX2 and FMA.
-//
-//go:noescape
-func maxPool2x2256(dst *float32, x *float32, rows int, w int, q int)
-
-// maxPoolGrad2x2256 gives dy to the first element of each window that is y, and 0 to the others; see maxPool2x2. It reports whether one
-// of y is NaN; what it wrote is of no use then. It needs AVX2 and FMA.
-//
-//go:noescape
-func maxPoolGrad2x2256(dx *float32, dy *float32, x *float32, y *float32, rows int, w int, q int) (nan bool)
 
 // maxPool3x3256 takes the maxima of q windows of the rows a, b and c, of w elements each, and of the rows two rows further on, rows
 // times, 1 and more. It reports whether there is a NaN; what it wrote is of no use then. It needs AVX2 and FMA.
@@ -293,3 +293,76 @@ func softmaxGrad256(dx *float32, dy *float32, y *float32, n int, dot float32)
 //
 //go:noescape
 func logSoftmaxGrad256(dx *float32, dy *float32, y *float32, n int, sum float32)
+
+// sumsAboutBF16512 returns Σ (x-near) and Σ (x-near)² over rows of n elements, stride apart.
+// Arrays are of bfloat16, which is rounded to nearest even. It needs AVX-512F.
+//
+//go:noescape
+func sumsAboutBF16512(x *uint16, rows int, stride int, n int, near float64) (sum float64, squares float64)
+
+// sumAndDotBF16512 returns Σ dy and Σ dy·(x-mean) over rows of n elements, stride apart.
+// Arrays are of bfloat16, which is rounded to nearest even. It needs AVX-512F.
+//
+//go:noescape
+func sumAndDotBF16512(dy *uint16, x *uint16, rows int, stride int, n int, mean float64) (sum float64, dot float64)
+
+// sumAndDotReLUBF16512 is sumAndDot of dy where y is not 0.
+// Arrays are of bfloat16, which is rounded to nearest even. It needs AVX-512F.
+//
+//go:noescape
+func sumAndDotReLUBF16512(dy *uint16, x *uint16, y *uint16, rows int, stride int, n int, mean float64) (sum float64, dot float64)
+
+// normalizeBF16512 computes dst = (x-mean)·scale + shift for rows of n elements, stride apart.
+// Arrays are of bfloat16, which is rounded to nearest even. It needs AVX-512F.
+//
+//go:noescape
+func normalizeBF16512(dst *uint16, x *uint16, rows int, stride int, n int, mean float32, scale float32, shift float32)
+
+// normalizeReLUBF16512 computes dst = max((x-mean)·scale + shift, 0) for rows of n elements, stride apart.
+// Arrays are of bfloat16, which is rounded to nearest even. It needs AVX-512F.
+//
+//go:noescape
+func normalizeReLUBF16512(dst *uint16, x *uint16, rows int, stride int, n int, mean float32, scale float32, shift float32)
+
+// normalizeGradBF16512 computes dx = (dy - dyMean - (x-mean)·slope)·scale for rows of n elements, stride apart.
+// Arrays are of bfloat16, which is rounded to nearest even. It needs AVX-512F.
+//
+//go:noescape
+func normalizeGradBF16512(dx *uint16, dy *uint16, x *uint16, rows int, stride int, n int, mean float32, dyMean float32, slope float32, scale float32)
+
+// normalizeGradReLUBF16512 is normalizeGrad with 0 for dy where y is 0.
+// Arrays are of bfloat16, which is rounded to nearest even. It needs AVX-512F.
+//
+//go:noescape
+func normalizeGradReLUBF16512(dx *uint16, dy *uint16, x *uint16, y *uint16, rows int, stride int, n int, mean float32, dyMean float32, slope float32, scale float32)
+
+// reluBF16512 computes dst = max(x, 0) for n elements.
+// Arrays are of bfloat16, which is rounded to nearest even. It needs AVX-512F.
+//
+//go:noescape
+func reluBF16512(dst *uint16, x *uint16, n int)
+
+// reluGradBF16512 computes dx = dy where y is not 0, else 0, for n elements.
+// Arrays are of bfloat16, which is rounded to nearest even. It needs AVX-512F.
+//
+//go:noescape
+func reluGradBF16512(dx *uint16, dy *uint16, y *uint16, n int)
+
+// addBF16512 computes dst = a + b for n elements.
+// Arrays are of bfloat16, which is rounded to nearest even. It needs AVX-512F.
+//
+//go:noescape
+func addBF16512(dst *uint16, a *uint16, b *uint16, n int)
+
+// maxPool2x2BF16512 takes the maxima of q 2×2 windows in each of rows pairs of x's rows, which are w elements long; dst's rows are q.
+// Arrays are of bfloat16, which is rounded to nearest even. It needs AVX-512F.
+//
+//go:noescape
+func maxPool2x2BF16512(dst *uint16, x *uint16, rows int, w int, q int)
+
+// maxPoolGrad2x2BF16512 gives dy to the first element of each window that is y, and 0 to the others; see maxPool2x2. It reports whether one
+// of y is NaN; what it wrote is of no use then.
+// Arrays are of bfloat16, which is rounded to nearest even. It needs AVX-512F.
+//
+//go:noescape
+func maxPoolGrad2x2BF16512(dx *uint16, dy *uint16, x *uint16, y *uint16, rows int, w int, q int) (nan bool)

@@ -62,17 +62,9 @@ func widenBF16(bits int, dst, src Mem) {
 
 func narrowBF16(bits int, dst, src Mem) {
 	if bits == 512 {
-		even, bias, quiet := word("halfEven", 1), word("halfBias", 0x7fff), word("halfQuiet", 0x40)
-		u, up, r, nan := ZMM(), ZMM(), ZMM(), K()
+		u := ZMM()
 		VMOVDQU32(src, u)
-		VPSRLD(Imm(16), u, up)
-		VPANDD_BCST(even, up, r)
-		VPADDD_BCST(bias, r, r)
-		VPADDD(u, r, r)
-		VPSRLD(Imm(16), r, r)
-		VCMPPS(Imm(3), u, u, nan) // unordered
-		VPORD_BCST(quiet, up, nan, r)
-		VPMOVDW(r, dst)
+		VPMOVDW(wordsBF16(u), dst)
 		return
 	}
 	var halves [2]reg.VecVirtual
@@ -85,6 +77,20 @@ func narrowBF16(bits int, dst, src Mem) {
 	VPACKUSDW(halves[1], halves[0], both)
 	VPERMQ(Imm(0xd8), both, both)
 	VMOVDQU(both, dst)
+}
+
+// wordsBF16 returns the sixteen elements of u as bfloat16 in the lower halves of words.
+func wordsBF16(u reg.VecVirtual) reg.VecVirtual {
+	even, bias, quiet := word("halfEven", 1), word("halfBias", 0x7fff), word("halfQuiet", 0x40)
+	up, r, nan := ZMM(), ZMM(), K()
+	VPSRLD(Imm(16), u, up)
+	VPANDD_BCST(even, up, r)
+	VPADDD_BCST(bias, r, r)
+	VPADDD(u, r, r)
+	VPSRLD(Imm(16), r, r)
+	VCMPPS(Imm(unordered), u, u, nan)
+	VPORD_BCST(quiet, up, nan, r)
+	return r
 }
 
 // roundBF16 returns the eight elements of u as bfloat16 in the lower halves of words.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"go/types"
 	"math"
+	"strings"
 
 	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
@@ -12,16 +13,27 @@ import (
 )
 
 // The kernels that pass over memory. One program makes each of them for AVX-512
-// and for AVX2. They round where the Go loops do, so products are not fused with
-// sums, except in the sums in float64.
+// and for AVX2, and some of them for arrays of bfloat16. They round where the Go
+// loops do, so products are not fused with sums, except in the sums in float64.
 
 // isa is what a kernel is made for.
 type isa struct {
 	wide  bool // AVX-512F, otherwise AVX2 and FMA
 	lanes int  // float32 elements of a register
+	brief bool // arrays are of bfloat16, which registers hold as float32; wide ones only
 }
 
-var isas = []isa{{true, 16}, {false, 8}}
+var isas = []isa{{wide: true, lanes: 16}, {lanes: 8}}
+
+// log2size is the logarithm of an element's bytes in memory.
+func (v isa) log2size() uint64 {
+	if v.brief {
+		return 1
+	}
+	return 2
+}
+
+func (v isa) size() int { return 1 << v.log2size() }
 
 // vector writes all of these kernels.
 func vector() {
@@ -33,26 +45,15 @@ func vector() {
 		}
 	}
 	for _, v := range isas {
-		v.sumsAbout()
-		v.sumAndDot(false)
-		v.sumAndDot(true)
-		v.normalize(false)
-		v.normalize(true)
-		v.normalizeGrad(false)
-		v.normalizeGrad(true)
+		v.storages()
 		v.sum("sum", false)
 		v.sum("sumSquares", true)
 		v.rowSums()
-		v.relu()
-		v.reluGrad()
-		v.binary("add", VADDPS)
 		v.binary("sub", VSUBPS)
 		v.binary("mul", VMULPS)
 		v.binary("div", VDIVPS)
 		v.adam()
 		v.sgd()
-		v.maxPool()
-		v.maxPoolGrad()
 		v.maxPool3()
 		v.maxPoolGrad3()
 		v.max()
@@ -62,6 +63,23 @@ func vector() {
 		v.softmaxGrad()
 		v.logSoftmaxGrad()
 	}
+	isa{wide: true, lanes: 16, brief: true}.storages()
+}
+
+// storages writes the kernels that there are for arrays of bfloat16 too.
+func (v isa) storages() {
+	v.sumsAbout()
+	v.sumAndDot(false)
+	v.sumAndDot(true)
+	v.normalize(false)
+	v.normalize(true)
+	v.normalizeGrad(false)
+	v.normalizeGrad(true)
+	v.relu()
+	v.reluGrad()
+	v.binary("add", VADDPS)
+	v.maxPool()
+	v.maxPoolGrad()
 }
 
 // vectorConstants writes what the kernels load.
@@ -103,9 +121,14 @@ func (v isa) text(name, signature string, doc ...string) {
 	if v.wide {
 		needs, suffix = "AVX-512F", "512"
 	}
+	doc = append([]string{}, doc...)
+	if v.brief {
+		suffix = "BF16" + suffix
+		signature = strings.ReplaceAll(signature, "*float32", "*uint16")
+		doc = append(doc, "Arrays are of bfloat16, which is rounded to nearest even.")
+	}
 	TEXT(name+suffix, NOSPLIT, signature)
 	Pragma("noescape")
-	doc = append([]string{}, doc...)
 	doc[0] = name + suffix + " " + doc[0]
 	doc[len(doc)-1] += " It needs " + needs + "."
 	Doc(doc...)
@@ -194,6 +217,20 @@ func shift(x, n reg.GPVirtual) {
 }
 
 func (v isa) load(p Mem, m mask, r reg.VecVirtual) {
+	if !v.brief {
+		v.loadBits(p, m, r)
+		return
+	}
+	if m == nil {
+		VPMOVZXWD(p, r)
+	} else {
+		VPMOVZXWD_Z(p, m.(reg.Register), r)
+	}
+	VPSLLD(Imm(16), r, r)
+}
+
+// loadBits loads what is there, in words of 32 bits.
+func (v isa) loadBits(p Mem, m mask, r reg.VecVirtual) {
 	switch {
 	case m == nil:
 		VMOVUPS(p, r)
@@ -205,6 +242,20 @@ func (v isa) load(p Mem, m mask, r reg.VecVirtual) {
 }
 
 func (v isa) store(r reg.VecVirtual, p Mem, m mask) {
+	if !v.brief {
+		v.storeBits(r, p, m)
+		return
+	}
+	r = wordsBF16(r)
+	if m == nil {
+		VPMOVDW(r, p)
+	} else {
+		VPMOVDW(r, m.(reg.Register), p)
+	}
+}
+
+// storeBits stores words of 32 bits.
+func (v isa) storeBits(r reg.VecVirtual, p Mem, m mask) {
 	switch {
 	case m == nil:
 		VMOVUPS(r, p)
@@ -220,6 +271,7 @@ func (v isa) store(r reg.VecVirtual, p Mem, m mask) {
 type stream struct {
 	label  string
 	lanes  int
+	size   int // bytes of an element
 	unroll int
 	at     reg.GPVirtual // offset in bytes from the arrays' beginnings
 	n      reg.GPVirtual // elements; stays
@@ -229,7 +281,7 @@ type stream struct {
 
 // stream readies a loop.
 func (v isa) stream(label string, n reg.GPVirtual, lanes, unroll int) *stream {
-	s := &stream{label: label, lanes: lanes, unroll: unroll, at: GP64(), n: n, rest: GP64()}
+	s := &stream{label: label, lanes: lanes, size: v.size(), unroll: unroll, at: GP64(), n: n, rest: GP64()}
 	MOVQ(n, s.rest)
 	ANDQ(Imm(uint64(lanes-1)), s.rest)
 	s.m = v.lanesOf(s.rest, 0, lanes)
@@ -238,7 +290,7 @@ func (v isa) stream(label string, n reg.GPVirtual, lanes, unroll int) *stream {
 
 // mem is where an array's elements of register i are.
 func (s *stream) mem(base reg.Register, i int) Mem {
-	return Mem{Base: base, Index: s.at, Scale: 1, Disp: 4 * s.lanes * i}
+	return Mem{Base: base, Index: s.at, Scale: 1, Disp: s.size * s.lanes * i}
 }
 
 func (s *stream) run(body func(i int, m mask)) {
@@ -260,7 +312,7 @@ func (s *stream) runTogether(body func(count int, m mask)) {
 		JLT(LabelRef(s.label + "_single"))
 		Label(s.label + "_wide")
 		body(s.unroll, nil)
-		ADDQ(U32(4*wide), s.at)
+		ADDQ(U32(s.size*wide), s.at)
 		SUBQ(Imm(uint64(wide)), left)
 		JGE(LabelRef(s.label + "_wide"))
 		Label(s.label + "_single")
@@ -270,7 +322,7 @@ func (s *stream) runTogether(body func(count int, m mask)) {
 	JLT(LabelRef(s.label + "_rest"))
 	Label(s.label + "_one")
 	body(1, nil)
-	ADDQ(Imm(uint64(4*s.lanes)), s.at)
+	ADDQ(Imm(uint64(s.size*s.lanes)), s.at)
 	SUBQ(Imm(uint64(s.lanes)), left)
 	JGE(LabelRef(s.label + "_one"))
 	Label(s.label + "_rest")
@@ -281,9 +333,9 @@ func (s *stream) runTogether(body func(count int, m mask)) {
 }
 
 // eachRow repeats body for rows, stride elements apart, of the arrays.
-func eachRow(arrays []reg.GPVirtual, body func()) {
+func (v isa) eachRow(arrays []reg.GPVirtual, body func()) {
 	rows, stride := arg("rows"), arg("stride")
-	SHLQ(Imm(2), stride)
+	SHLQ(Imm(v.log2size()), stride)
 	TESTQ(rows, rows)
 	JZ(LabelRef("done"))
 	Label("row")
@@ -303,7 +355,7 @@ func (v isa) doubles() int { return v.lanes / 2 }
 // them as they are, and may change them.
 func (v isa) float64s(p Mem, m mask, floats func(f reg.VecVirtual)) reg.VecVirtual {
 	d := v.reg()
-	if m == nil && floats == nil {
+	if m == nil && floats == nil && !v.brief {
 		VCVTPS2PD(p, d)
 		return d
 	}
@@ -327,6 +379,11 @@ func (v isa) half(f reg.VecVirtual) reg.Register {
 func (v isa) floatsOf(p Mem, m mask) reg.VecVirtual {
 	f := v.reg()
 	switch {
+	case v.brief && m == nil:
+		VPMOVZXWD(p, v.half(f))
+		VPSLLD(Imm(16), v.half(f), v.half(f))
+	case v.brief:
+		v.load(p, m, f)
 	case m == nil:
 		VMOVUPS(p, v.half(f))
 	case v.wide:
@@ -379,7 +436,7 @@ func (v isa) sumsAbout() {
 	const unroll = 4
 	sum, squares := v.sums(unroll), v.sums(unroll)
 	s := v.stream("e", n, v.doubles(), unroll)
-	eachRow([]reg.GPVirtual{x}, func() {
+	v.eachRow([]reg.GPVirtual{x}, func() {
 		s.run(func(i int, m mask) {
 			d := v.float64s(s.mem(x, i), m, nil)
 			switch {
@@ -432,7 +489,7 @@ func (v isa) sumAndDot(relu bool) {
 	const unroll = 4
 	sum, dot := v.sums(unroll), v.sums(unroll)
 	s := v.stream("e", n, v.doubles(), unroll)
-	eachRow(arrays, func() {
+	v.eachRow(arrays, func() {
 		s.run(func(i int, m mask) {
 			var pass func(reg.VecVirtual)
 			if relu {
@@ -477,7 +534,7 @@ func (v isa) where(y reg.VecVirtual, zero reg.VecVirtual, p Mem, m mask, r reg.V
 		} else {
 			VCMPPS(Imm(notEqual), zero, y, m.(reg.Register), k)
 		}
-		VMOVUPS_Z(p, k, r)
+		v.load(p, k, r)
 		return
 	}
 	pass := YMM()
@@ -499,7 +556,7 @@ func (v isa) normalize(relu bool) {
 		zero = v.zero()
 	}
 	s := v.stream("e", n, v.lanes, 4)
-	eachRow([]reg.GPVirtual{dst, x}, func() {
+	v.eachRow([]reg.GPVirtual{dst, x}, func() {
 		s.run(func(i int, m mask) {
 			r := v.reg()
 			v.load(s.mem(x, i), m, r)
@@ -535,7 +592,7 @@ func (v isa) normalizeGrad(relu bool) {
 	}
 	mean, dyMean, slope, scale := v.all("mean"), v.all("dyMean"), v.all("slope"), v.all("scale")
 	s := v.stream("e", n, v.lanes, 2)
-	eachRow(arrays, func() {
+	v.eachRow(arrays, func() {
 		s.run(func(i int, m mask) {
 			a, b := v.reg(), v.reg()
 			if relu {
@@ -757,10 +814,15 @@ type windows struct {
 	*stream
 	lo, hi mask              // of the pairs of the last windows
 	order  [2]reg.VecVirtual // see fix
+	upper  reg.VecVirtual    // the upper half of each word, where a pair is one word
 }
 
 func (v isa) windows() *windows {
 	w := &windows{stream: v.stream("e", arg("q"), v.lanes, 1)}
+	if v.brief {
+		w.upper = v.constantBits(0xffff0000)
+		return w
+	}
 	two := GP64()
 	LEAQ(Mem{Base: w.rest, Index: w.rest, Scale: 1}, two)
 	w.lo, w.hi = v.lanesOf(two, 0, v.lanes), v.lanesOf(two, v.lanes, v.lanes)
@@ -775,15 +837,17 @@ func (v isa) windows() *windows {
 
 // pairs is where register i of a row of pairs is.
 func (w *windows) pairs(base reg.Register, i int) Mem {
-	return Mem{Base: base, Index: w.at, Scale: 2, Disp: 4 * w.lanes * i}
+	return Mem{Base: base, Index: w.at, Scale: 2, Disp: w.size * w.lanes * i}
 }
 
 // fix puts the windows, which splitting pairs leaves in another order, into
 // their own (0), or into that order (1).
 func (w *windows) fix(v isa, to int, r reg.VecVirtual) {
-	if v.wide {
+	switch {
+	case v.brief: // the order is theirs
+	case v.wide:
 		VPERMPD(r, w.order[to], r)
-	} else {
+	default:
 		VPERMPD(Imm(0xd8), r, r)
 	}
 }
@@ -792,6 +856,12 @@ func (w *windows) fix(v isa, to int, r reg.VecVirtual) {
 // the order that fix knows.
 func (w *windows) split(v isa, row reg.Register, m mask) (left, right reg.VecVirtual) {
 	a, b := v.reg(), v.reg()
+	if v.brief {
+		v.loadBits(w.pairs(row, 0), m, b)
+		VPSLLD(Imm(16), b, a)
+		VPANDD(w.upper, b, b)
+		return a, b
+	}
 	lo, hi := mask(nil), mask(nil)
 	if m != nil {
 		lo, hi = w.lo, w.hi
@@ -806,6 +876,12 @@ func (w *windows) split(v isa, row reg.Register, m mask) (left, right reg.VecVir
 
 // join is split's inverse.
 func (w *windows) join(v isa, left, right reg.VecVirtual, row reg.Register, m mask) {
+	if v.brief { // lower halves are 0
+		VPSRLD(Imm(16), left, left)
+		VPORD(right, left, left)
+		v.storeBits(left, w.pairs(row, 0), m)
+		return
+	}
 	lo, hi := mask(nil), mask(nil)
 	if m != nil {
 		lo, hi = w.lo, w.hi
@@ -840,12 +916,12 @@ func (v isa) maxPool() {
 	dst, x, width := arg("dst"), arg("x"), arg("w")
 	w := v.windows()
 	rows, stride := arg("rows"), arg("w")
-	SHLQ(Imm(3), stride)
+	SHLQ(Imm(1+v.log2size()), stride)
 	TESTQ(rows, rows)
 	JZ(LabelRef("done"))
 	Label("row")
 	below := GP64()
-	LEAQ(Mem{Base: x, Index: width, Scale: 4}, below)
+	LEAQ(Mem{Base: x, Index: width, Scale: uint8(v.size())}, below)
 	w.run(func(i int, m mask) {
 		a, b := w.split(v, x, m)
 		c, d := w.split(v, below, m)
@@ -855,7 +931,7 @@ func (v isa) maxPool() {
 		w.fix(v, 0, a)
 		v.store(a, w.mem(dst, i), m)
 	})
-	LEAQ(Mem{Base: dst, Index: w.n, Scale: 4}, dst)
+	LEAQ(Mem{Base: dst, Index: w.n, Scale: uint8(v.size())}, dst)
 	ADDQ(stride, x)
 	DECQ(rows)
 	JNZ(LabelRef("row"))
@@ -871,15 +947,15 @@ func (v isa) maxPoolGrad() {
 	dx, dy, x, y, width := arg("dx"), arg("dy"), arg("x"), arg("y"), arg("w")
 	w := v.windows()
 	rows, stride := arg("rows"), arg("w")
-	SHLQ(Imm(3), stride)
+	SHLQ(Imm(1+v.log2size()), stride)
 	nan, bits := GP64(), GP64()
 	XORQ(nan, nan)
 	TESTQ(rows, rows)
 	JZ(LabelRef("done"))
 	Label("row")
 	below, dbelow := GP64(), GP64()
-	LEAQ(Mem{Base: x, Index: width, Scale: 4}, below)
-	LEAQ(Mem{Base: dx, Index: width, Scale: 4}, dbelow)
+	LEAQ(Mem{Base: x, Index: width, Scale: uint8(v.size())}, below)
+	LEAQ(Mem{Base: dx, Index: width, Scale: uint8(v.size())}, dbelow)
 	w.run(func(i int, m mask) {
 		best, d := v.reg(), v.reg()
 		v.load(w.mem(y, i), m, best)
@@ -894,6 +970,11 @@ func (v isa) maxPoolGrad() {
 			VMOVMSKPS(t, bits.As32())
 		}
 		ORQ(bits, nan)
+		if v.brief { // d is stored as it is
+			quiet := K()
+			VCMPPS(Imm(unordered), d, d, quiet)
+			VPORD_BCST(word("wideQuiet", 0x400000), d, quiet, d)
+		}
 		w.fix(v, 1, best)
 		w.fix(v, 1, d)
 		for r := range 2 {
@@ -912,8 +993,8 @@ func (v isa) maxPoolGrad() {
 			w.join(v, a, b, to, m)
 		}
 	})
-	LEAQ(Mem{Base: dy, Index: w.n, Scale: 4}, dy)
-	LEAQ(Mem{Base: y, Index: w.n, Scale: 4}, y)
+	LEAQ(Mem{Base: dy, Index: w.n, Scale: uint8(v.size())}, dy)
+	LEAQ(Mem{Base: y, Index: w.n, Scale: uint8(v.size())}, y)
 	ADDQ(stride, x)
 	ADDQ(stride, dx)
 	DECQ(rows)
@@ -945,9 +1026,11 @@ func (v isa) take(best, d, a reg.VecVirtual) {
 }
 
 // constant returns a register with f in all lanes.
-func (v isa) constant(f float32) reg.VecVirtual {
+func (v isa) constant(f float32) reg.VecVirtual { return v.constantBits(math.Float32bits(f)) }
+
+func (v isa) constantBits(u uint32) reg.VecVirtual {
 	bits := GP32()
-	MOVL(U32(math.Float32bits(f)), bits)
+	MOVL(U32(u), bits)
 	x, r := XMM(), v.reg()
 	VMOVD(bits, x)
 	VBROADCASTSS(x, r)
@@ -985,7 +1068,7 @@ func (v isa) max() {
 			v.greater(best[i+n], best[i])
 		}
 	}
-	half := isa{false, 8}
+	half := isa{lanes: 8}
 	y, h := YMM(), YMM()
 	VMOVAPS(best[0].AsY(), y)
 	if v.wide {
