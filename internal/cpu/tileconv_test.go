@@ -1,7 +1,6 @@
 package cpu
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -123,7 +122,7 @@ func testTileConv(t *testing.T, shapes []backend.ConvGeom) {
 					t.Errorf("%+v, %s, half %d: relative error %.2g, want %g at most", g, name, half, e, bound)
 					for i, v := range data[float64](want) {
 						if !(math.Abs(got[i]-v) <= 1e-2*(1+math.Abs(v))) {
-							t.Log(fmt.Sprintf("element %d: got %v, want %v", i, got[i], v))
+							t.Logf("element %d: got %v, want %v", i, got[i], v)
 							break
 						}
 					}
