@@ -205,7 +205,7 @@ func conv2dInputGrad[T float](be *Backend, dx, dy, w backend.Array, g backend.Co
 				matrices := weight // depth rows of input channels for each group
 				if g.R*g.S > 1 {
 					matrices = turned[:g.Groups*depth*c+8]
-					turnWeight(turned, weight, g.K, c, g.R*g.S, places)
+					turnWeight(convKernelOf[T](be.precision), turned, weight, g.K, c, g.R*g.S, places)
 				}
 				p, q := (g.H-a+g.StrideH-1)/g.StrideH, (g.W-b+g.StrideW-1)/g.StrideW
 				im := image[T]{lanes: true, images: g.N, channels: k, stride: g.K * g.P * g.Q, h: g.P, w: g.Q,
@@ -227,13 +227,28 @@ func conv2dInputGrad[T float](be *Backend, dx, dy, w backend.Array, g backend.Co
 
 // turnWeight writes, for each of k output channels, a row of c input channels for
 // each of the taps that take part, by their places among all.
-func turnWeight[T float](dst, weight []T, k, c, taps int, places []int) {
+func turnWeight[T float](kn *kernel[T], dst, weight []T, k, c, taps int, places []int) {
+	const block = 8
 	parallel(k, grain/max(1, c*taps), func(lo, hi int) {
+		var lanes [block]int
+		first := []int{0}
 		for i := lo; i < hi; i++ {
 			from, to := plane(weight, i, c*taps), plane(dst, i, c*len(places))
-			for t, place := range places {
-				for j := range to[t*c : (t+1)*c] {
-					to[t*c+j] = from[j*taps+place]
+			for t := 0; t < len(places); {
+				count, whole := 1, 0
+				if t+block <= len(places) && places[t+block-1] == places[t]+block-1 { // eight neighbours, of eight channels at a time
+					count, whole = block, c/block*block
+					for j := 0; j < whole; j += block {
+						for l := range lanes {
+							lanes[l] = (j+l)*taps + places[t]
+						}
+						kn.transpose(to[t*c+j:], c, from, &lanes, first)
+					}
+				}
+				for end := t + count; t < end; t++ {
+					for j := whole; j < c; j++ {
+						to[t*c+j] = from[j*taps+places[t]]
+					}
 				}
 			}
 		}
