@@ -42,6 +42,10 @@ func TestAMX(t *testing.T) {
 	t.Run("products", testTileMatMul)
 	t.Run("empty sums", testEmptySums)
 	t.Run("convolutions", testTileConvolutions)
+	t.Run("sums", testTileSums)
+	t.Run("direct convolutions", func(t *testing.T) { testTileConv(t, tileConvSmall) })
+	t.Run("not finite", testTileConvKeepsNaN)
+	t.Run("cores", func(t *testing.T) { testTileConvCores(t, tileConvSmall) })
 }
 
 // testSignals states that an emulator keeps no signal that it has no use for.
@@ -270,7 +274,7 @@ func testTileAlgorithm(t *testing.T) {
 		g    backend.ConvGeom
 		want [3]string
 	}{
-		{vgg, [3]string{"winograd 2x4", "winograd 4x4", "direct bf16"}},
+		{vgg, [3]string{"winograd 2x4", "winograd 4x4", "tiles"}},
 		{first, [3]string{"planes", "planes", "planes"}},
 		{narrow, [3]string{"direct", "direct", "direct bf16"}},
 	} {

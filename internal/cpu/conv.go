@@ -27,6 +27,8 @@ const (
 // the precision.
 func (be *Backend) algorithm(g backend.ConvGeom, p pass) string {
 	switch {
+	case be.tileConvOf(g, p) != nil:
+		return "tiles"
 	case direct(backend.Float32, g):
 		return "planes"
 	case p == inputGrad && fewInputs(g):

@@ -431,6 +431,8 @@ func testAlgorithm(t *testing.T) {
 			winograd, sums := current.conv[precision], convKernelOf[float32](backend.Precision(precision))
 			for i, want := range row.want {
 				switch {
+				case be.tileConvOf(g, pass(i)) != nil:
+					want = "tiles"
 				case current.taps.three != nil && direct(backend.Float32, g):
 					want = "planes"
 				case want == "depthwise" || want == "few inputs":
