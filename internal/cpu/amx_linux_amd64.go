@@ -75,8 +75,10 @@ func newTiles(count int, split func(dst *uint16, src *float32, lanes, k int), ta
 //go:generate go run -C gen . -part tileconv -out ../tileconv_amd64.s -stubs ../tileconv_stubs_amd64.go -pkg cpu
 
 var tileOpsAMX = tileOps{
-	sums: func(blocks []tileBlock, steps []tileStep, a, b []uint16, c []float32, g *tileGeom) {
-		tilesums(&blocks[0].a, len(blocks), &steps[0].a, &a[0], &b[0], &c[0], &g.strideA)
+	parts: [3]tileParts{
+		newTileParts(1, tilesums1, splitrows1, splitpairs1),
+		newTileParts(3, tilesums2, splitrows2, splitpairs2),
+		newTileParts(6, tilesums3, splitrows3, splitpairs3),
 	},
 	pairRows: func(dst []uint32, a, b []uint16, rows, width, pitch int) {
 		pairrows(&dst[0], &a[0], &b[0], rows, width, pitch)
@@ -104,4 +106,15 @@ var tileOpsAMX = tileOps{
 	gather: func(dst, src []uint16, lane, taps, rows, srcRow, dstTap int) {
 		gathertaps(&dst[0], &src[0], lane, taps, rows, srcRow, dstTap)
 	},
+}
+
+func newTileParts(work int, sums func(blocks *int, n int, steps *int, a, b *uint16, c *float32, geom *int), splitRows, splitPairs func(dst *uint16, src *float32, ld, n, k int)) tileParts {
+	return tileParts{
+		work: work,
+		sums: func(blocks []tileBlock, steps []tileStep, a, b []uint16, c []float32, g *tileGeom) {
+			sums(&blocks[0].a, len(blocks), &steps[0].a, &a[0], &b[0], &c[0], &g.strideA)
+		},
+		splitRows:  func(dst []uint16, src []float32, ld, rows, k int) { splitRows(&dst[0], &src[0], ld, rows, k) },
+		splitPairs: func(dst []uint16, src []float32, ld, lanes, k int) { splitPairs(&dst[0], &src[0], ld, lanes, k) },
+	}
 }

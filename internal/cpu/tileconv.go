@@ -27,8 +27,7 @@ import (
 
 // tileOps is what convolutions on tiles are made of. Places and steps are in bytes.
 type tileOps struct {
-	// sums computes blocks of 32×32 sums in c.
-	sums func(blocks []tileBlock, steps []tileStep, a, b []uint16, c []float32, g *tileGeom)
+	parts [3]tileParts // for numbers of one part, two and three
 	// pairRows writes rows of pairs of an element of a and one of b, pitch pairs apart in dst.
 	pairRows func(dst []uint32, a, b []uint16, rows, width, pitch int)
 	// pairTurn transposes squares of 16×16 pairs: row i is 16 words at src+srcAt[i] and 16 words second farther, of which order makes
@@ -42,6 +41,16 @@ type tileOps struct {
 	rowsTo func(dst floats, src []float32, rows, width, pitch int, factor, summand float32, relu bool)
 	// gather writes, for rows srcRow apart and 64 in dst, and for neighbouring taps, dstTap apart in dst, 32 words that are lane apart.
 	gather func(dst, src []uint16, lane, taps, rows, srcRow, dstTap int)
+}
+
+// tileParts is what multiplies numbers of so many parts.
+type tileParts struct {
+	work int // products of tiles in a step of 32×32 sums, by four
+	// sums computes blocks of 32×32 sums in c.
+	sums func(blocks []tileBlock, steps []tileStep, a, b []uint16, c []float32, g *tileGeom)
+	// splitRows splits rows of k numbers, ld apart, into tiles of rows; splitPairs k rows of lanes numbers, by pairs of rows.
+	splitRows  func(dst []uint16, src []float32, ld, rows, k int)
+	splitPairs func(dst []uint16, src []float32, ld, lanes, k int)
 }
 
 // tileBlock is a block of sums: where it and its factors begin, and the steps of its sum. Assembly knows the order of the fields.
@@ -195,7 +204,7 @@ func (tc *tileConv) convolve(y, x, weight, scale, bias floats) {
 								n := i / parts * tc.images
 								tc.stage(u, x, g, n)
 								for j := i % parts * each; j < min((i%parts+1)*each, blocks); j++ {
-									tc.run(list, steps, packed[j*tc.packed():], wordsOf(u.staged), u.sums, &geom)
+									tc.ops.run(1, list, steps, packed[j*tc.packed():], wordsOf(u.staged), u.sums, &geom)
 									tc.store(u, y, scale, bias, g, n, j*tileSide)
 								}
 							}
@@ -294,24 +303,26 @@ func (tc *tileConv) space(f func(u *tileUnitSpace)) {
 	})
 }
 
-// run computes blocks, a few in each call.
-func (tc *tileConv) run(blocks []tileBlock, steps []tileStep, a, words []uint16, c []float32, g *tileGeom) {
+// run computes blocks of sums of products of numbers of count parts, a few in each call.
+func (ops *tileOps) run(count int, blocks []tileBlock, steps []tileStep, a, b []uint16, c []float32, g *tileGeom) {
+	parts := &ops.parts[count-1]
+	unit := tileUnit / parts.work
 	for len(blocks) > 0 {
-		if b := blocks[0]; b.steps > tileUnit {
-			part, more := b, *g
-			for ; b.steps > 0; b.first, b.steps, more.add = b.first+tileUnit, b.steps-tileUnit, 1 {
-				part.first, part.steps = b.first, min(b.steps, tileUnit)
-				tc.ops.sums([]tileBlock{part}, steps, a, words, c, &more)
+		if whole := blocks[0]; whole.steps > unit {
+			part, more := whole, *g
+			for ; whole.steps > 0; whole.first, whole.steps, more.add = whole.first+unit, whole.steps-unit, 1 {
+				part.first, part.steps = whole.first, min(whole.steps, unit)
+				parts.sums([]tileBlock{part}, steps, a, b, c, &more)
 			}
 			blocks = blocks[1:]
 			continue
 		}
 		n, work := 0, 0
-		for n < len(blocks) && (n == 0 || work+blocks[n].steps <= tileUnit) {
+		for n < len(blocks) && (n == 0 || work+blocks[n].steps <= unit) {
 			work += blocks[n].steps
 			n++
 		}
-		tc.ops.sums(blocks[:n], steps, a, words, c, g)
+		parts.sums(blocks[:n], steps, a, b, c, g)
 		blocks = blocks[n:]
 	}
 }
@@ -502,7 +513,7 @@ func (tc *tileConv) weightGradOfRows(dw floats, dy, x []uint16) {
 							tc.stageRows(inputs, x[n*tc.groups*tc.c*tc.h*tc.w:], c0*tileSide, min((c0+each)*tileSide, tc.c))
 							tc.stageGrads(outputs, dy[n*tc.groups*tc.k*tc.p*tc.q:], count)
 							for c := c0; c < min(c0+each, blocksC); c++ {
-								tc.run(blocks[c], steps, inputs[(c-c0)*tileSide*tc.plane/2:], wordsOf(outputs), sums[piece*all:(piece+1)*all], &geom)
+								tc.ops.run(1, blocks[c], steps, inputs[(c-c0)*tileSide*tc.plane/2:], wordsOf(outputs), sums[piece*all:(piece+1)*all], &geom)
 							}
 							geom.add = 1
 						}
@@ -600,7 +611,7 @@ func (tc *tileConv) weightGradOfLanes(dw floats, dy, x []uint16) {
 				scratch(tc.be, tc.weightBlock(), func(sums []float32) {
 					for i := lo; i < hi; i++ {
 						c, k := i/blocksK, i%blocksK
-						tc.run(blocks, steps, inputs[c*tileSide*planeX/2:], wordsOf(outputs[k*blockY/4:]), sums, &geom)
+						tc.ops.run(1, blocks, steps, inputs[c*tileSide*planeX/2:], wordsOf(outputs[k*blockY/4:]), sums, &geom)
 						tc.storeWeight(dw, sums, c*tileSide, k*tileSide)
 					}
 				})

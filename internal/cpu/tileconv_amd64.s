@@ -24,8 +24,26 @@ DATA tileConfig<>+55(SB)/1, $0x10
 DATA tileConfig<>+56(SB)/8, $0x0000000000000000
 GLOBL tileConfig<>(SB), RODATA|NOPTR, $64
 
-// func tilesums(blocks *int, n int, steps *int, a *uint16, b *uint16, c *float32, geom *int)
-TEXT ·tilesums(SB), NOSPLIT, $0-56
+DATA partPairs<>+0(SB)/4, $0x00100000
+DATA partPairs<>+4(SB)/4, $0x00110001
+DATA partPairs<>+8(SB)/4, $0x00120002
+DATA partPairs<>+12(SB)/4, $0x00130003
+DATA partPairs<>+16(SB)/4, $0x00140004
+DATA partPairs<>+20(SB)/4, $0x00150005
+DATA partPairs<>+24(SB)/4, $0x00160006
+DATA partPairs<>+28(SB)/4, $0x00170007
+DATA partPairs<>+32(SB)/4, $0x00180008
+DATA partPairs<>+36(SB)/4, $0x00190009
+DATA partPairs<>+40(SB)/4, $0x001a000a
+DATA partPairs<>+44(SB)/4, $0x001b000b
+DATA partPairs<>+48(SB)/4, $0x001c000c
+DATA partPairs<>+52(SB)/4, $0x001d000d
+DATA partPairs<>+56(SB)/4, $0x001e000e
+DATA partPairs<>+60(SB)/4, $0x001f000f
+GLOBL partPairs<>(SB), RODATA|NOPTR, $64
+
+// func tilesums1(blocks *int, n int, steps *int, a *uint16, b *uint16, c *float32, geom *int)
+TEXT ·tilesums1(SB), NOSPLIT, $0-56
 	MOVQ blocks+0(FP), R8
 	MOVQ n+8(FP), R9
 	LEAQ tileConfig<>+0(SB), AX
@@ -112,6 +130,11 @@ step:
 	LONG $0x000006a4
 	WORD $0x0000
 
+	// TILELOADD tile 5
+	LONG $0x4b7be2c4
+	LONG $0x000003ac
+	WORD $0x0000
+
 	// TILELOADD tile 6
 	LONG $0x4b7be2c4
 	LONG $0x00000fb4
@@ -120,6 +143,848 @@ step:
 	// TILELOADD tile 7
 	LONG $0x4b7be2c4
 	LONG $0x00400fbc
+	WORD $0x0000
+
+	// TDPBF16PS
+	LONG $0x5c4ae2c4
+	BYTE $0xc4
+
+	// TDPBF16PS
+	LONG $0x5c42e2c4
+	BYTE $0xcc
+
+	// TDPBF16PS
+	LONG $0x5c4ae2c4
+	BYTE $0xd5
+
+	// TDPBF16PS
+	LONG $0x5c42e2c4
+	BYTE $0xdd
+	ADDQ $0x10, DX
+	DECQ R12
+	JNZ  step
+
+store:
+	MOVQ c+40(FP), DX
+	ADDQ 16(R8), DX
+	MOVQ geom+48(FP), AX
+	MOVQ 16(AX), CX
+	MOVQ CX, BX
+	SHLQ $0x04, BX
+	ADDQ DX, BX
+
+	// TILESTORED tile 0
+	LONG $0x4b7ae2c4
+	LONG $0x00000a84
+	WORD $0x0000
+
+	// TILESTORED tile 1
+	LONG $0x4b7ae2c4
+	LONG $0x00400a8c
+	WORD $0x0000
+
+	// TILESTORED tile 2
+	LONG $0x4b7ae2c4
+	LONG $0x00000b94
+	WORD $0x0000
+
+	// TILESTORED tile 3
+	LONG $0x4b7ae2c4
+	LONG $0x00400b9c
+	WORD $0x0000
+	ADDQ $0x28, R8
+	DECQ R9
+	JNZ  block
+
+	// TILERELEASE
+	LONG $0x4978e2c4
+	BYTE $0xc0
+	RET
+
+// func splitrows1(dst *uint16, src *float32, ld int, rows int, k int)
+// Requires: AVX, AVX512F
+TEXT ·splitrows1(SB), NOSPLIT, $0-40
+	MOVQ   dst+0(FP), AX
+	MOVQ   src+8(FP), DX
+	MOVQ   ld+16(FP), BX
+	MOVQ   rows+24(FP), SI
+	MOVQ   k+32(FP), DI
+	KXNORW K1, K1, K1
+	MOVQ   DI, CX
+	ANDQ   $0x1f, CX
+	MOVQ   $0x00000001, R8
+	SHLQ   CL, R8
+	DECQ   R8
+	KMOVW  R8, K2
+	SHRQ   $0x10, R8
+	KMOVW  R8, K3
+
+row:
+	MOVQ AX, CX
+	MOVQ DX, R8
+	MOVQ DI, R9
+	SUBQ $0x20, R9
+	JLT  tail
+
+group:
+	VMOVUPS.Z (R8), K1, Z0
+	VMOVUPS.Z 64(R8), K1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VMOVDQU32 Z2, (CX)
+	ADDQ      $0x80, R8
+	ADDQ      $0x00000800, CX
+	SUBQ      $0x20, R9
+	JGE       group
+
+tail:
+	ADDQ      $0x20, R9
+	JZ        next
+	VMOVUPS.Z (R8), K2, Z0
+	VMOVUPS.Z 64(R8), K3, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VMOVDQU32 Z2, (CX)
+
+next:
+	ADDQ $0x40, AX
+	ADDQ BX, DX
+	DECQ SI
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func splitpairs1(dst *uint16, src *float32, ld int, lanes int, k int)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·splitpairs1(SB), NOSPLIT, $0-40
+	MOVQ       dst+0(FP), AX
+	MOVQ       src+8(FP), DX
+	MOVQ       ld+16(FP), BX
+	MOVQ       k+32(FP), SI
+	VMOVDQU32  partPairs<>+0(SB), Z3
+	VPTERNLOGD $0xff, Z4, Z4, Z4
+	VPSLLD     $0x10, Z4, Z4
+	MOVQ       lanes+24(FP), CX
+	MOVQ       $0x00000001, DI
+	SHLQ       CL, DI
+	DECQ       DI
+	KMOVW      DI, K1
+	SHRQ       $0x10, DI
+	KMOVW      DI, K2
+
+group:
+	MOVQ $0x00000010, CX
+
+pair:
+	CMPQ      SI, $0x02
+	JGE       there
+	CMPQ      SI, $0x01
+	JLT       none
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	VMOVUPS.Z (DX), K1, Z0
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, (AX)
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	VMOVUPS.Z 64(DX), K2, Z0
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 64(AX)
+	JMP       next
+
+none:
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, (AX)
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 64(AX)
+	JMP       next
+
+there:
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	VMOVUPS.Z (DX), K1, Z0
+	VMOVUPS.Z (DX)(BX*1), K1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, (AX)
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	VMOVUPS.Z 64(DX), K2, Z0
+	VMOVUPS.Z 64(DX)(BX*1), K2, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 64(AX)
+
+next:
+	LEAQ  (DX)(BX*2), DX
+	ADDQ  $0x80, AX
+	SUBQ  $0x02, SI
+	DECQ  CX
+	JNZ   pair
+	TESTQ SI, SI
+	JG    group
+	VZEROUPPER
+	RET
+
+// func tilesums2(blocks *int, n int, steps *int, a *uint16, b *uint16, c *float32, geom *int)
+TEXT ·tilesums2(SB), NOSPLIT, $0-56
+	MOVQ blocks+0(FP), R8
+	MOVQ n+8(FP), R9
+	LEAQ tileConfig<>+0(SB), AX
+
+	// LDTILECFG [RAX]
+	LONG $0x4978e2c4
+	BYTE $0x00
+
+block:
+	MOVQ  c+40(FP), DX
+	ADDQ  16(R8), DX
+	MOVQ  geom+48(FP), AX
+	MOVQ  16(AX), CX
+	MOVQ  CX, BX
+	SHLQ  $0x04, BX
+	ADDQ  DX, BX
+	MOVQ  24(AX), R12
+	TESTQ R12, R12
+	JZ    zero
+
+	// TILELOADD tile 0
+	LONG $0x4b7be2c4
+	LONG $0x00000a84
+	WORD $0x0000
+
+	// TILELOADD tile 1
+	LONG $0x4b7be2c4
+	LONG $0x00400a8c
+	WORD $0x0000
+
+	// TILELOADD tile 2
+	LONG $0x4b7be2c4
+	LONG $0x00000b94
+	WORD $0x0000
+
+	// TILELOADD tile 3
+	LONG $0x4b7be2c4
+	LONG $0x00400b9c
+	WORD $0x0000
+	JMP  ready
+
+zero:
+	// TILEZERO
+	LONG $0x497be2c4
+	BYTE $0xc0
+
+	// TILEZERO
+	LONG $0x497be2c4
+	BYTE $0xc8
+
+	// TILEZERO
+	LONG $0x497be2c4
+	BYTE $0xd0
+
+	// TILEZERO
+	LONG $0x497be2c4
+	BYTE $0xd8
+
+ready:
+	MOVQ  8(AX), CX
+	MOVQ  (AX), AX
+	MOVQ  AX, R13
+	SHLQ  $0x04, R13
+	MOVQ  a+24(FP), R10
+	ADDQ  (R8), R10
+	MOVQ  b+32(FP), R11
+	ADDQ  8(R8), R11
+	MOVQ  24(R8), DX
+	SHLQ  $0x04, DX
+	ADDQ  steps+16(FP), DX
+	MOVQ  32(R8), R12
+	TESTQ R12, R12
+	JZ    store
+
+step:
+	MOVQ (DX), SI
+	ADDQ R10, SI
+	MOVQ 8(DX), DI
+	ADDQ R11, DI
+	LEAQ (SI)(R13*1), BX
+
+	// TILELOADD tile 4
+	LONG $0x4b7be2c4
+	LONG $0x080006a4
+	WORD $0x0000
+
+	// TILELOADD tile 5
+	LONG $0x4b7be2c4
+	LONG $0x080003ac
+	WORD $0x0000
+
+	// TILELOADD tile 6
+	LONG $0x4b7be2c4
+	LONG $0x00000fb4
+	WORD $0x0000
+
+	// TILELOADD tile 7
+	LONG $0x4b7be2c4
+	LONG $0x00400fbc
+	WORD $0x0000
+
+	// TDPBF16PS
+	LONG $0x5c4ae2c4
+	BYTE $0xc4
+
+	// TDPBF16PS
+	LONG $0x5c42e2c4
+	BYTE $0xcc
+
+	// TDPBF16PS
+	LONG $0x5c4ae2c4
+	BYTE $0xd5
+
+	// TDPBF16PS
+	LONG $0x5c42e2c4
+	BYTE $0xdd
+
+	// TILELOADD tile 4
+	LONG $0x4b7be2c4
+	LONG $0x000006a4
+	WORD $0x0000
+
+	// TILELOADD tile 5
+	LONG $0x4b7be2c4
+	LONG $0x000003ac
+	WORD $0x0000
+
+	// TDPBF16PS
+	LONG $0x5c4ae2c4
+	BYTE $0xc4
+
+	// TDPBF16PS
+	LONG $0x5c42e2c4
+	BYTE $0xcc
+
+	// TDPBF16PS
+	LONG $0x5c4ae2c4
+	BYTE $0xd5
+
+	// TDPBF16PS
+	LONG $0x5c42e2c4
+	BYTE $0xdd
+
+	// TILELOADD tile 6
+	LONG $0x4b7be2c4
+	LONG $0x08000fb4
+	WORD $0x0000
+
+	// TILELOADD tile 7
+	LONG $0x4b7be2c4
+	LONG $0x08400fbc
+	WORD $0x0000
+
+	// TDPBF16PS
+	LONG $0x5c4ae2c4
+	BYTE $0xc4
+
+	// TDPBF16PS
+	LONG $0x5c42e2c4
+	BYTE $0xcc
+
+	// TDPBF16PS
+	LONG $0x5c4ae2c4
+	BYTE $0xd5
+
+	// TDPBF16PS
+	LONG $0x5c42e2c4
+	BYTE $0xdd
+	ADDQ $0x10, DX
+	DECQ R12
+	JNZ  step
+
+store:
+	MOVQ c+40(FP), DX
+	ADDQ 16(R8), DX
+	MOVQ geom+48(FP), AX
+	MOVQ 16(AX), CX
+	MOVQ CX, BX
+	SHLQ $0x04, BX
+	ADDQ DX, BX
+
+	// TILESTORED tile 0
+	LONG $0x4b7ae2c4
+	LONG $0x00000a84
+	WORD $0x0000
+
+	// TILESTORED tile 1
+	LONG $0x4b7ae2c4
+	LONG $0x00400a8c
+	WORD $0x0000
+
+	// TILESTORED tile 2
+	LONG $0x4b7ae2c4
+	LONG $0x00000b94
+	WORD $0x0000
+
+	// TILESTORED tile 3
+	LONG $0x4b7ae2c4
+	LONG $0x00400b9c
+	WORD $0x0000
+	ADDQ $0x28, R8
+	DECQ R9
+	JNZ  block
+
+	// TILERELEASE
+	LONG $0x4978e2c4
+	BYTE $0xc0
+	RET
+
+// func splitrows2(dst *uint16, src *float32, ld int, rows int, k int)
+// Requires: AVX, AVX512F
+TEXT ·splitrows2(SB), NOSPLIT, $0-40
+	MOVQ   dst+0(FP), AX
+	MOVQ   src+8(FP), DX
+	MOVQ   ld+16(FP), BX
+	MOVQ   rows+24(FP), SI
+	MOVQ   k+32(FP), DI
+	KXNORW K1, K1, K1
+	MOVQ   DI, CX
+	ANDQ   $0x1f, CX
+	MOVQ   $0x00000001, R8
+	SHLQ   CL, R8
+	DECQ   R8
+	KMOVW  R8, K2
+	SHRQ   $0x10, R8
+	KMOVW  R8, K3
+
+row:
+	MOVQ AX, CX
+	MOVQ DX, R8
+	MOVQ DI, R9
+	SUBQ $0x20, R9
+	JLT  tail
+
+group:
+	VMOVUPS.Z     (R8), K1, Z0
+	VMOVUPS.Z     64(R8), K1, Z1
+	LONG          $0x4877f262
+	WORD          $0xd072
+	VMOVDQU32     Z2, (CX)
+	VPMOVZXWD     Y2, Z3
+	VPSLLD        $0x10, Z3, Z3
+	VSUBPS        Z3, Z0, Z0
+	VEXTRACTI64X4 $0x01, Z2, Y2
+	VPMOVZXWD     Y2, Z3
+	VPSLLD        $0x10, Z3, Z3
+	VSUBPS        Z3, Z1, Z1
+	LONG          $0x4877f262
+	WORD          $0xd072
+	VMOVDQU32     Z2, 2048(CX)
+	ADDQ          $0x80, R8
+	ADDQ          $0x00001000, CX
+	SUBQ          $0x20, R9
+	JGE           group
+
+tail:
+	ADDQ          $0x20, R9
+	JZ            next
+	VMOVUPS.Z     (R8), K2, Z0
+	VMOVUPS.Z     64(R8), K3, Z1
+	LONG          $0x4877f262
+	WORD          $0xd072
+	VMOVDQU32     Z2, (CX)
+	VPMOVZXWD     Y2, Z3
+	VPSLLD        $0x10, Z3, Z3
+	VSUBPS        Z3, Z0, Z0
+	VEXTRACTI64X4 $0x01, Z2, Y2
+	VPMOVZXWD     Y2, Z3
+	VPSLLD        $0x10, Z3, Z3
+	VSUBPS        Z3, Z1, Z1
+	LONG          $0x4877f262
+	WORD          $0xd072
+	VMOVDQU32     Z2, 2048(CX)
+
+next:
+	ADDQ $0x40, AX
+	ADDQ BX, DX
+	DECQ SI
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func splitpairs2(dst *uint16, src *float32, ld int, lanes int, k int)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·splitpairs2(SB), NOSPLIT, $0-40
+	MOVQ       dst+0(FP), AX
+	MOVQ       src+8(FP), DX
+	MOVQ       ld+16(FP), BX
+	MOVQ       k+32(FP), SI
+	VMOVDQU32  partPairs<>+0(SB), Z3
+	VPTERNLOGD $0xff, Z4, Z4, Z4
+	VPSLLD     $0x10, Z4, Z4
+	MOVQ       lanes+24(FP), CX
+	MOVQ       $0x00000001, DI
+	SHLQ       CL, DI
+	DECQ       DI
+	KMOVW      DI, K1
+	SHRQ       $0x10, DI
+	KMOVW      DI, K2
+
+group:
+	MOVQ $0x00000010, CX
+
+pair:
+	CMPQ      SI, $0x02
+	JGE       there
+	CMPQ      SI, $0x01
+	JLT       none
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	VMOVUPS.Z (DX), K1, Z0
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, (AX)
+	VPSLLD    $0x10, Z2, Z5
+	VSUBPS    Z5, Z0, Z0
+	VPANDD    Z4, Z2, Z5
+	VSUBPS    Z5, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 2048(AX)
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	VMOVUPS.Z 64(DX), K2, Z0
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 64(AX)
+	VPSLLD    $0x10, Z2, Z5
+	VSUBPS    Z5, Z0, Z0
+	VPANDD    Z4, Z2, Z5
+	VSUBPS    Z5, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 2112(AX)
+	JMP       next
+
+none:
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, (AX)
+	VPSLLD    $0x10, Z2, Z5
+	VSUBPS    Z5, Z0, Z0
+	VPANDD    Z4, Z2, Z5
+	VSUBPS    Z5, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 2048(AX)
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 64(AX)
+	VPSLLD    $0x10, Z2, Z5
+	VSUBPS    Z5, Z0, Z0
+	VPANDD    Z4, Z2, Z5
+	VSUBPS    Z5, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 2112(AX)
+	JMP       next
+
+there:
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	VMOVUPS.Z (DX), K1, Z0
+	VMOVUPS.Z (DX)(BX*1), K1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, (AX)
+	VPSLLD    $0x10, Z2, Z5
+	VSUBPS    Z5, Z0, Z0
+	VPANDD    Z4, Z2, Z5
+	VSUBPS    Z5, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 2048(AX)
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	VMOVUPS.Z 64(DX), K2, Z0
+	VMOVUPS.Z 64(DX)(BX*1), K2, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 64(AX)
+	VPSLLD    $0x10, Z2, Z5
+	VSUBPS    Z5, Z0, Z0
+	VPANDD    Z4, Z2, Z5
+	VSUBPS    Z5, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 2112(AX)
+
+next:
+	LEAQ  (DX)(BX*2), DX
+	ADDQ  $0x80, AX
+	SUBQ  $0x02, SI
+	DECQ  CX
+	JNZ   pair
+	ADDQ  $0x00000800, AX
+	TESTQ SI, SI
+	JG    group
+	VZEROUPPER
+	RET
+
+// func tilesums3(blocks *int, n int, steps *int, a *uint16, b *uint16, c *float32, geom *int)
+TEXT ·tilesums3(SB), NOSPLIT, $0-56
+	MOVQ blocks+0(FP), R8
+	MOVQ n+8(FP), R9
+	LEAQ tileConfig<>+0(SB), AX
+
+	// LDTILECFG [RAX]
+	LONG $0x4978e2c4
+	BYTE $0x00
+
+block:
+	MOVQ  c+40(FP), DX
+	ADDQ  16(R8), DX
+	MOVQ  geom+48(FP), AX
+	MOVQ  16(AX), CX
+	MOVQ  CX, BX
+	SHLQ  $0x04, BX
+	ADDQ  DX, BX
+	MOVQ  24(AX), R12
+	TESTQ R12, R12
+	JZ    zero
+
+	// TILELOADD tile 0
+	LONG $0x4b7be2c4
+	LONG $0x00000a84
+	WORD $0x0000
+
+	// TILELOADD tile 1
+	LONG $0x4b7be2c4
+	LONG $0x00400a8c
+	WORD $0x0000
+
+	// TILELOADD tile 2
+	LONG $0x4b7be2c4
+	LONG $0x00000b94
+	WORD $0x0000
+
+	// TILELOADD tile 3
+	LONG $0x4b7be2c4
+	LONG $0x00400b9c
+	WORD $0x0000
+	JMP  ready
+
+zero:
+	// TILEZERO
+	LONG $0x497be2c4
+	BYTE $0xc0
+
+	// TILEZERO
+	LONG $0x497be2c4
+	BYTE $0xc8
+
+	// TILEZERO
+	LONG $0x497be2c4
+	BYTE $0xd0
+
+	// TILEZERO
+	LONG $0x497be2c4
+	BYTE $0xd8
+
+ready:
+	MOVQ  8(AX), CX
+	MOVQ  (AX), AX
+	MOVQ  AX, R13
+	SHLQ  $0x04, R13
+	MOVQ  a+24(FP), R10
+	ADDQ  (R8), R10
+	MOVQ  b+32(FP), R11
+	ADDQ  8(R8), R11
+	MOVQ  24(R8), DX
+	SHLQ  $0x04, DX
+	ADDQ  steps+16(FP), DX
+	MOVQ  32(R8), R12
+	TESTQ R12, R12
+	JZ    store
+
+step:
+	MOVQ (DX), SI
+	ADDQ R10, SI
+	MOVQ 8(DX), DI
+	ADDQ R11, DI
+	LEAQ (SI)(R13*1), BX
+
+	// TILELOADD tile 4
+	LONG $0x4b7be2c4
+	LONG $0x000006a4
+	WORD $0x0000
+
+	// TILELOADD tile 5
+	LONG $0x4b7be2c4
+	LONG $0x000003ac
+	WORD $0x0000
+
+	// TILELOADD tile 6
+	LONG $0x4b7be2c4
+	LONG $0x10000fb4
+	WORD $0x0000
+
+	// TILELOADD tile 7
+	LONG $0x4b7be2c4
+	LONG $0x10400fbc
+	WORD $0x0000
+
+	// TDPBF16PS
+	LONG $0x5c4ae2c4
+	BYTE $0xc4
+
+	// TDPBF16PS
+	LONG $0x5c42e2c4
+	BYTE $0xcc
+
+	// TDPBF16PS
+	LONG $0x5c4ae2c4
+	BYTE $0xd5
+
+	// TDPBF16PS
+	LONG $0x5c42e2c4
+	BYTE $0xdd
+
+	// TILELOADD tile 6
+	LONG $0x4b7be2c4
+	LONG $0x08000fb4
+	WORD $0x0000
+
+	// TILELOADD tile 7
+	LONG $0x4b7be2c4
+	LONG $0x08400fbc
+	WORD $0x0000
+
+	// TDPBF16PS
+	LONG $0x5c4ae2c4
+	BYTE $0xc4
+
+	// TDPBF16PS
+	LONG $0x5c42e2c4
+	BYTE $0xcc
+
+	// TDPBF16PS
+	LONG $0x5c4ae2c4
+	BYTE $0xd5
+
+	// TDPBF16PS
+	LONG $0x5c42e2c4
+	BYTE $0xdd
+
+	// TILELOADD tile 4
+	LONG $0x4b7be2c4
+	LONG $0x080006a4
+	WORD $0x0000
+
+	// TILELOADD tile 5
+	LONG $0x4b7be2c4
+	LONG $0x080003ac
+	WORD $0x0000
+
+	// TDPBF16PS
+	LONG $0x5c4ae2c4
+	BYTE $0xc4
+
+	// TDPBF16PS
+	LONG $0x5c42e2c4
+	BYTE $0xcc
+
+	// TDPBF16PS
+	LONG $0x5c4ae2c4
+	BYTE $0xd5
+
+	// TDPBF16PS
+	LONG $0x5c42e2c4
+	BYTE $0xdd
+
+	// TILELOADD tile 6
+	LONG $0x4b7be2c4
+	LONG $0x00000fb4
+	WORD $0x0000
+
+	// TILELOADD tile 7
+	LONG $0x4b7be2c4
+	LONG $0x00400fbc
+	WORD $0x0000
+
+	// TDPBF16PS
+	LONG $0x5c4ae2c4
+	BYTE $0xc4
+
+	// TDPBF16PS
+	LONG $0x5c42e2c4
+	BYTE $0xcc
+
+	// TDPBF16PS
+	LONG $0x5c4ae2c4
+	BYTE $0xd5
+
+	// TDPBF16PS
+	LONG $0x5c42e2c4
+	BYTE $0xdd
+
+	// TILELOADD tile 4
+	LONG $0x4b7be2c4
+	LONG $0x100006a4
+	WORD $0x0000
+
+	// TILELOADD tile 5
+	LONG $0x4b7be2c4
+	LONG $0x100003ac
+	WORD $0x0000
+
+	// TDPBF16PS
+	LONG $0x5c4ae2c4
+	BYTE $0xc4
+
+	// TDPBF16PS
+	LONG $0x5c42e2c4
+	BYTE $0xcc
+
+	// TDPBF16PS
+	LONG $0x5c4ae2c4
+	BYTE $0xd5
+
+	// TDPBF16PS
+	LONG $0x5c42e2c4
+	BYTE $0xdd
+
+	// TILELOADD tile 4
+	LONG $0x4b7be2c4
+	LONG $0x000006a4
 	WORD $0x0000
 
 	// TILELOADD tile 5
@@ -181,6 +1046,282 @@ store:
 	// TILERELEASE
 	LONG $0x4978e2c4
 	BYTE $0xc0
+	RET
+
+// func splitrows3(dst *uint16, src *float32, ld int, rows int, k int)
+// Requires: AVX, AVX512F
+TEXT ·splitrows3(SB), NOSPLIT, $0-40
+	MOVQ   dst+0(FP), AX
+	MOVQ   src+8(FP), DX
+	MOVQ   ld+16(FP), BX
+	MOVQ   rows+24(FP), SI
+	MOVQ   k+32(FP), DI
+	KXNORW K1, K1, K1
+	MOVQ   DI, CX
+	ANDQ   $0x1f, CX
+	MOVQ   $0x00000001, R8
+	SHLQ   CL, R8
+	DECQ   R8
+	KMOVW  R8, K2
+	SHRQ   $0x10, R8
+	KMOVW  R8, K3
+
+row:
+	MOVQ AX, CX
+	MOVQ DX, R8
+	MOVQ DI, R9
+	SUBQ $0x20, R9
+	JLT  tail
+
+group:
+	VMOVUPS.Z     (R8), K1, Z0
+	VMOVUPS.Z     64(R8), K1, Z1
+	LONG          $0x4877f262
+	WORD          $0xd072
+	VMOVDQU32     Z2, (CX)
+	VPMOVZXWD     Y2, Z3
+	VPSLLD        $0x10, Z3, Z3
+	VSUBPS        Z3, Z0, Z0
+	VEXTRACTI64X4 $0x01, Z2, Y2
+	VPMOVZXWD     Y2, Z3
+	VPSLLD        $0x10, Z3, Z3
+	VSUBPS        Z3, Z1, Z1
+	LONG          $0x4877f262
+	WORD          $0xd072
+	VMOVDQU32     Z2, 2048(CX)
+	VPMOVZXWD     Y2, Z3
+	VPSLLD        $0x10, Z3, Z3
+	VSUBPS        Z3, Z0, Z0
+	VEXTRACTI64X4 $0x01, Z2, Y2
+	VPMOVZXWD     Y2, Z3
+	VPSLLD        $0x10, Z3, Z3
+	VSUBPS        Z3, Z1, Z1
+	LONG          $0x4877f262
+	WORD          $0xd072
+	VMOVDQU32     Z2, 4096(CX)
+	ADDQ          $0x80, R8
+	ADDQ          $0x00001800, CX
+	SUBQ          $0x20, R9
+	JGE           group
+
+tail:
+	ADDQ          $0x20, R9
+	JZ            next
+	VMOVUPS.Z     (R8), K2, Z0
+	VMOVUPS.Z     64(R8), K3, Z1
+	LONG          $0x4877f262
+	WORD          $0xd072
+	VMOVDQU32     Z2, (CX)
+	VPMOVZXWD     Y2, Z3
+	VPSLLD        $0x10, Z3, Z3
+	VSUBPS        Z3, Z0, Z0
+	VEXTRACTI64X4 $0x01, Z2, Y2
+	VPMOVZXWD     Y2, Z3
+	VPSLLD        $0x10, Z3, Z3
+	VSUBPS        Z3, Z1, Z1
+	LONG          $0x4877f262
+	WORD          $0xd072
+	VMOVDQU32     Z2, 2048(CX)
+	VPMOVZXWD     Y2, Z3
+	VPSLLD        $0x10, Z3, Z3
+	VSUBPS        Z3, Z0, Z0
+	VEXTRACTI64X4 $0x01, Z2, Y2
+	VPMOVZXWD     Y2, Z3
+	VPSLLD        $0x10, Z3, Z3
+	VSUBPS        Z3, Z1, Z1
+	LONG          $0x4877f262
+	WORD          $0xd072
+	VMOVDQU32     Z2, 4096(CX)
+
+next:
+	ADDQ $0x40, AX
+	ADDQ BX, DX
+	DECQ SI
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func splitpairs3(dst *uint16, src *float32, ld int, lanes int, k int)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·splitpairs3(SB), NOSPLIT, $0-40
+	MOVQ       dst+0(FP), AX
+	MOVQ       src+8(FP), DX
+	MOVQ       ld+16(FP), BX
+	MOVQ       k+32(FP), SI
+	VMOVDQU32  partPairs<>+0(SB), Z3
+	VPTERNLOGD $0xff, Z4, Z4, Z4
+	VPSLLD     $0x10, Z4, Z4
+	MOVQ       lanes+24(FP), CX
+	MOVQ       $0x00000001, DI
+	SHLQ       CL, DI
+	DECQ       DI
+	KMOVW      DI, K1
+	SHRQ       $0x10, DI
+	KMOVW      DI, K2
+
+group:
+	MOVQ $0x00000010, CX
+
+pair:
+	CMPQ      SI, $0x02
+	JGE       there
+	CMPQ      SI, $0x01
+	JLT       none
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	VMOVUPS.Z (DX), K1, Z0
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, (AX)
+	VPSLLD    $0x10, Z2, Z5
+	VSUBPS    Z5, Z0, Z0
+	VPANDD    Z4, Z2, Z5
+	VSUBPS    Z5, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 2048(AX)
+	VPSLLD    $0x10, Z2, Z5
+	VSUBPS    Z5, Z0, Z0
+	VPANDD    Z4, Z2, Z5
+	VSUBPS    Z5, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 4096(AX)
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	VMOVUPS.Z 64(DX), K2, Z0
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 64(AX)
+	VPSLLD    $0x10, Z2, Z5
+	VSUBPS    Z5, Z0, Z0
+	VPANDD    Z4, Z2, Z5
+	VSUBPS    Z5, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 2112(AX)
+	VPSLLD    $0x10, Z2, Z5
+	VSUBPS    Z5, Z0, Z0
+	VPANDD    Z4, Z2, Z5
+	VSUBPS    Z5, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 4160(AX)
+	JMP       next
+
+none:
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, (AX)
+	VPSLLD    $0x10, Z2, Z5
+	VSUBPS    Z5, Z0, Z0
+	VPANDD    Z4, Z2, Z5
+	VSUBPS    Z5, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 2048(AX)
+	VPSLLD    $0x10, Z2, Z5
+	VSUBPS    Z5, Z0, Z0
+	VPANDD    Z4, Z2, Z5
+	VSUBPS    Z5, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 4096(AX)
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 64(AX)
+	VPSLLD    $0x10, Z2, Z5
+	VSUBPS    Z5, Z0, Z0
+	VPANDD    Z4, Z2, Z5
+	VSUBPS    Z5, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 2112(AX)
+	VPSLLD    $0x10, Z2, Z5
+	VSUBPS    Z5, Z0, Z0
+	VPANDD    Z4, Z2, Z5
+	VSUBPS    Z5, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 4160(AX)
+	JMP       next
+
+there:
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	VMOVUPS.Z (DX), K1, Z0
+	VMOVUPS.Z (DX)(BX*1), K1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, (AX)
+	VPSLLD    $0x10, Z2, Z5
+	VSUBPS    Z5, Z0, Z0
+	VPANDD    Z4, Z2, Z5
+	VSUBPS    Z5, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 2048(AX)
+	VPSLLD    $0x10, Z2, Z5
+	VSUBPS    Z5, Z0, Z0
+	VPANDD    Z4, Z2, Z5
+	VSUBPS    Z5, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 4096(AX)
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	VMOVUPS.Z 64(DX), K2, Z0
+	VMOVUPS.Z 64(DX)(BX*1), K2, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 64(AX)
+	VPSLLD    $0x10, Z2, Z5
+	VSUBPS    Z5, Z0, Z0
+	VPANDD    Z4, Z2, Z5
+	VSUBPS    Z5, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 2112(AX)
+	VPSLLD    $0x10, Z2, Z5
+	VSUBPS    Z5, Z0, Z0
+	VPANDD    Z4, Z2, Z5
+	VSUBPS    Z5, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 4160(AX)
+
+next:
+	LEAQ  (DX)(BX*2), DX
+	ADDQ  $0x80, AX
+	SUBQ  $0x02, SI
+	DECQ  CX
+	JNZ   pair
+	ADDQ  $0x00001000, AX
+	TESTQ SI, SI
+	JG    group
+	VZEROUPPER
 	RET
 
 DATA rowPairs<>+0(SB)/4, $0x00100000

@@ -348,7 +348,7 @@ func testTileSums(t *testing.T) {
 				}
 			}
 		}
-		tileOpsAMX.sums(blocks, steps, a, b, c, &geom)
+		tileOpsAMX.parts[0].sums(blocks, steps, a, b, c, &geom)
 		for i, v := range c {
 			if !sameFloat(v, want[i]) {
 				t.Fatalf("round %d, element %d: got %v, want %v", round, i, v, want[i])

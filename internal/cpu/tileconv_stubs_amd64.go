@@ -4,11 +4,59 @@
 
 package cpu
 
-// tilesums computes n > 0 blocks of 32×32 sums, tileBlock each, of the products of the tiles that steps, tileStep each, list. geom is a
-// tileGeom. It needs AMX-BF16.
+// tilesums1 computes n > 0 blocks of 32×32 sums, tileBlock each, of the products of the tiles that steps, tileStep each, list. geom is a
+// tileGeom. Numbers have 1 parts, whose tiles lie 2048 bytes apart. It needs AMX-BF16.
 //
 //go:noescape
-func tilesums(blocks *int, n int, steps *int, a *uint16, b *uint16, c *float32, geom *int)
+func tilesums1(blocks *int, n int, steps *int, a *uint16, b *uint16, c *float32, geom *int)
+
+// splitrows1 splits rows > 0 rows of k > 0 numbers, ld bytes apart, into 1 bfloat16 parts. Each group of 32 columns, the last filled
+// up with zeros, makes a tile of 64 bytes a row for each part, 2048 bytes apart; groups follow each other. It needs AVX512_BF16.
+//
+//go:noescape
+func splitrows1(dst *uint16, src *float32, ld int, rows int, k int)
+
+// splitpairs1 splits k > 0 rows of lanes numbers, from 1 to 32, ld bytes apart, into 1 bfloat16 parts. Each group of 32 rows, the last
+// filled up with zeros, makes 16 rows of 32 pairs for each part, 2048 bytes apart; groups follow each other. It needs AVX512_BF16 and AVX512BW.
+//
+//go:noescape
+func splitpairs1(dst *uint16, src *float32, ld int, lanes int, k int)
+
+// tilesums2 computes n > 0 blocks of 32×32 sums, tileBlock each, of the products of the tiles that steps, tileStep each, list. geom is a
+// tileGeom. Numbers have 2 parts, whose tiles lie 2048 bytes apart. It needs AMX-BF16.
+//
+//go:noescape
+func tilesums2(blocks *int, n int, steps *int, a *uint16, b *uint16, c *float32, geom *int)
+
+// splitrows2 splits rows > 0 rows of k > 0 numbers, ld bytes apart, into 2 bfloat16 parts. Each group of 32 columns, the last filled
+// up with zeros, makes a tile of 64 bytes a row for each part, 2048 bytes apart; groups follow each other. It needs AVX512_BF16.
+//
+//go:noescape
+func splitrows2(dst *uint16, src *float32, ld int, rows int, k int)
+
+// splitpairs2 splits k > 0 rows of lanes numbers, from 1 to 32, ld bytes apart, into 2 bfloat16 parts. Each group of 32 rows, the last
+// filled up with zeros, makes 16 rows of 32 pairs for each part, 2048 bytes apart; groups follow each other. It needs AVX512_BF16 and AVX512BW.
+//
+//go:noescape
+func splitpairs2(dst *uint16, src *float32, ld int, lanes int, k int)
+
+// tilesums3 computes n > 0 blocks of 32×32 sums, tileBlock each, of the products of the tiles that steps, tileStep each, list. geom is a
+// tileGeom. Numbers have 3 parts, whose tiles lie 2048 bytes apart. It needs AMX-BF16.
+//
+//go:noescape
+func tilesums3(blocks *int, n int, steps *int, a *uint16, b *uint16, c *float32, geom *int)
+
+// splitrows3 splits rows > 0 rows of k > 0 numbers, ld bytes apart, into 3 bfloat16 parts. Each group of 32 columns, the last filled
+// up with zeros, makes a tile of 64 bytes a row for each part, 2048 bytes apart; groups follow each other. It needs AVX512_BF16.
+//
+//go:noescape
+func splitrows3(dst *uint16, src *float32, ld int, rows int, k int)
+
+// splitpairs3 splits k > 0 rows of lanes numbers, from 1 to 32, ld bytes apart, into 3 bfloat16 parts. Each group of 32 rows, the last
+// filled up with zeros, makes 16 rows of 32 pairs for each part, 2048 bytes apart; groups follow each other. It needs AVX512_BF16 and AVX512BW.
+//
+//go:noescape
+func splitpairs3(dst *uint16, src *float32, ld int, lanes int, k int)
 
 // pairrows writes rows > 0 rows of width > 0 pairs, pitch pairs apart: a pair is an element of a and, above it, that of b in the same place.
 // It needs AVX512BW and AVX512VL.

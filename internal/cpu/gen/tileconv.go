@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
@@ -9,22 +11,31 @@ import (
 
 // tileConv writes what convolutions of bfloat16 numbers on matrix tiles are made of.
 func tileConv() {
-	tileSums(tileConfig())
+	config := tileConfig()
+	order := alternate("partPairs")
+	for count := 1; count <= 3; count++ {
+		tileSums(config, count)
+		splitRows(count)
+		splitPairs(order, count)
+	}
 	pairRows()
 	turns()
 	finishRows()
 	gatherTaps()
 }
 
-// tileSums writes sums of products of tiles that lie anywhere.
-func tileSums(config Mem) {
-	TEXT("tilesums", NOSPLIT, "func(blocks *int, n int, steps *int, a, b *uint16, c *float32, geom *int)")
+// tileSums writes sums of products of tiles that lie anywhere, of numbers of count parts. The order of the products of parts loads each
+// part once but for one, and ends with the largest: a tile's product is summed over its depth before it is added, so that an element is
+// rounded to its sum's precision once for each product and 32 rows.
+func tileSums(config Mem, count int) {
+	name := fmt.Sprintf("tilesums%d", count)
+	TEXT(name, NOSPLIT, "func(blocks *int, n int, steps *int, a, b *uint16, c *float32, geom *int)")
 	Pragma("noescape")
 	Doc(
-		"tilesums computes n > 0 blocks of 32×32 sums, tileBlock each, of the products of the tiles that steps, tileStep each, list. geom is a",
-		"tileGeom. It needs AMX-BF16.",
+		fmt.Sprintf("%s computes n > 0 blocks of 32×32 sums, tileBlock each, of the products of the tiles that steps, tileStep each, list. geom is a", name),
+		fmt.Sprintf("tileGeom. Numbers have %d parts, whose tiles lie 2048 bytes apart. It needs AMX-BF16.", count),
 	)
-	pa, pb, count, half := reg.R10, reg.R11, reg.R12, reg.R13 // half: from a tile of 16 rows to the next
+	pa, pb, left, half := reg.R10, reg.R11, reg.R12, reg.R13 // half: from a tile of 16 rows to the next
 	block := Load(Param("blocks"), reg.R8)
 	n := Load(Param("n"), reg.R9)
 	strideA, strideB, a0, b0, a1, step := reg.RAX, reg.RCX, reg.RSI, reg.RDI, reg.RBX, reg.RDX
@@ -44,8 +55,8 @@ func tileSums(config Mem) {
 	}
 	Label("block")
 	sums()
-	MOVQ(geom(3), count) // add
-	TESTQ(count, count)
+	MOVQ(geom(3), left) // add
+	TESTQ(left, left)
 	JZ(LabelRef("zero"))
 	for t, base := range []reg.GPPhysical{reg.RDX, reg.RDX, reg.RBX, reg.RBX} {
 		tileLoad(t, base, reg.RCX, t%2*64)
@@ -67,8 +78,8 @@ func tileSums(config Mem) {
 	MOVQ(field(3), step)
 	SHLQ(Imm(4), step)
 	ADDQ(NewParamAddr("steps", 16), step)
-	MOVQ(field(4), count)
-	TESTQ(count, count)
+	MOVQ(field(4), left)
+	TESTQ(left, left)
 	JZ(LabelRef("store"))
 	Label("step")
 	MOVQ(Mem{Base: step}, a0)
@@ -80,15 +91,24 @@ func tileSums(config Mem) {
 		vex("TDPBF16PS", 0xf3, 0x5c, 6+t%2, 0xc0|byte(t)<<3|byte(4+t/2))
 	}
 	// All loads first: where a neighbour on the same core keeps the tiles busy, this order takes a tenth less time.
-	tileLoad(4, a0, strideA, 0)
-	tileLoad(6, b0, strideB, 0)
-	tileLoad(7, b0, strideB, 64)
-	tileLoad(5, a1, strideA, 0)
-	for t := range 4 {
-		product(t)
+	inA, inB := -1, -1 // the parts that are in tiles
+	for _, p := range partProducts[count-1] {
+		if p[0] != inA {
+			inA = p[0]
+			tileLoad(4, a0, strideA, 2048*inA)
+			tileLoad(5, a1, strideA, 2048*inA)
+		}
+		if p[1] != inB {
+			inB = p[1]
+			tileLoad(6, b0, strideB, 2048*inB)
+			tileLoad(7, b0, strideB, 2048*inB+64)
+		}
+		for t := range 4 {
+			product(t)
+		}
 	}
 	ADDQ(Imm(16), step)
-	DECQ(count)
+	DECQ(left)
 	JNZ(LabelRef("step"))
 	Label("store")
 	sums()
@@ -99,6 +119,163 @@ func tileSums(config Mem) {
 	DECQ(n)
 	JNZ(LabelRef("block"))
 	vex("TILERELEASE", 0, 0x49, 0, 0xc0)
+	RET()
+}
+
+// partProducts are the products of parts that count, for numbers of one part, two and three.
+var partProducts = [][][2]int{
+	{{0, 0}},
+	{{1, 0}, {0, 0}, {0, 1}},
+	{{0, 2}, {0, 1}, {1, 1}, {1, 0}, {2, 0}, {0, 0}},
+}
+
+// splitRows writes the splitting of rows.
+func splitRows(count int) {
+	name := fmt.Sprintf("splitrows%d", count)
+	TEXT(name, NOSPLIT, "func(dst *uint16, src *float32, ld, rows, k int)")
+	Pragma("noescape")
+	Doc(
+		fmt.Sprintf("%s splits rows > 0 rows of k > 0 numbers, ld bytes apart, into %d bfloat16 parts. Each group of 32 columns, the last filled", name, count),
+		"up with zeros, makes a tile of 64 bytes a row for each part, 2048 bytes apart; groups follow each other. It needs AVX512_BF16.",
+	)
+	dst := Load(Param("dst"), GP64())
+	src := Load(Param("src"), GP64())
+	ld := Load(Param("ld"), GP64())
+	rows := Load(Param("rows"), GP64())
+	k := Load(Param("k"), GP64())
+	low, high, both, part := reg.Z0, reg.Z1, reg.Z2, reg.Z3
+	full, tailLow, tailHigh := K(), K(), K()
+	KXNORW(full, full, full)
+	// The masks of the last group's halves.
+	ones := GP64()
+	MOVQ(k, reg.RCX)
+	ANDQ(Imm(31), reg.RCX)
+	MOVQ(U32(1), ones)
+	SHLQ(reg.CL, ones)
+	DECQ(ones)
+	KMOVW(ones.As32(), tailLow)
+	SHRQ(Imm(16), ones)
+	KMOVW(ones.As32(), tailHigh)
+	split := func(to, from reg.Register, maskLow, maskHigh reg.Register) {
+		VMOVUPS_Z(Mem{Base: from}, maskLow, low)
+		VMOVUPS_Z(Mem{Base: from, Disp: 64}, maskHigh, high)
+		for p := range count {
+			bf16(0x72, 0xf2, both, high, low)
+			VMOVDQU32(both, Mem{Base: to, Disp: 2048 * p})
+			if p < count-1 {
+				VPMOVZXWD(reg.Y2, part)
+				VPSLLD(Imm(16), part, part)
+				VSUBPS(part, low, low)
+				VEXTRACTI64X4(Imm(1), both, reg.Y2)
+				VPMOVZXWD(reg.Y2, part)
+				VPSLLD(Imm(16), part, part)
+				VSUBPS(part, high, high)
+			}
+		}
+	}
+	Label("row")
+	to, from, left := GP64(), GP64(), GP64()
+	MOVQ(dst, to)
+	MOVQ(src, from)
+	MOVQ(k, left)
+	SUBQ(Imm(32), left)
+	JLT(LabelRef("tail"))
+	Label("group")
+	split(to, from, full, full)
+	ADDQ(Imm(128), from)
+	ADDQ(U32(uint32(2048*count)), to)
+	SUBQ(Imm(32), left)
+	JGE(LabelRef("group"))
+	Label("tail")
+	ADDQ(Imm(32), left)
+	JZ(LabelRef("next"))
+	split(to, from, tailLow, tailHigh)
+	Label("next")
+	ADDQ(Imm(64), dst)
+	ADDQ(ld, src)
+	DECQ(rows)
+	JNZ(LabelRef("row"))
+	VZEROUPPER()
+	RET()
+}
+
+// splitPairs writes the splitting of columns, by pairs of rows.
+func splitPairs(order Mem, count int) {
+	name := fmt.Sprintf("splitpairs%d", count)
+	TEXT(name, NOSPLIT, "func(dst *uint16, src *float32, ld, lanes, k int)")
+	Pragma("noescape")
+	Doc(
+		fmt.Sprintf("%s splits k > 0 rows of lanes numbers, from 1 to 32, ld bytes apart, into %d bfloat16 parts. Each group of 32 rows, the last", name, count),
+		"filled up with zeros, makes 16 rows of 32 pairs for each part, 2048 bytes apart; groups follow each other. It needs AVX512_BF16 and AVX512BW.",
+	)
+	dst := Load(Param("dst"), GP64())
+	src := Load(Param("src"), GP64())
+	ld := Load(Param("ld"), GP64())
+	k := Load(Param("k"), GP64())
+	even, odd, both, perm, high, part := reg.Z0, reg.Z1, reg.Z2, reg.Z3, reg.Z4, reg.Z5
+	VMOVDQU32(order, perm)
+	VPTERNLOGD(U8(0xff), high, high, high)
+	VPSLLD(Imm(16), high, high)
+	masks := [2]reg.Register{K(), K()} // of the lanes that are there
+	ones := GP64()
+	MOVQ(NewParamAddr("lanes", 24), reg.RCX)
+	MOVQ(U32(1), ones)
+	SHLQ(reg.CL, ones)
+	DECQ(ones)
+	KMOVW(ones.As32(), masks[0])
+	SHRQ(Imm(16), ones)
+	KMOVW(ones.As32(), masks[1])
+	Label("group")
+	pairs := GP64()
+	MOVQ(U32(16), pairs)
+	Label("pair")
+	CMPQ(k, Imm(2))
+	JGE(LabelRef("there"))
+	// One row is there, or none.
+	CMPQ(k, Imm(1))
+	JLT(LabelRef("none"))
+	pair := func(rows int) {
+		for i, mask := range masks {
+			VPXORD(even, even, even)
+			VPXORD(odd, odd, odd)
+			if rows > 0 {
+				VMOVUPS_Z(Mem{Base: src, Disp: 64 * i}, mask, even)
+			}
+			if rows > 1 {
+				VMOVUPS_Z(Mem{Base: src, Index: ld, Scale: 1, Disp: 64 * i}, mask, odd)
+			}
+			for p := range count {
+				bf16(0x72, 0xf2, both, odd, even)
+				VPERMW(both, perm, both)
+				VMOVDQU32(both, Mem{Base: dst, Disp: 2048*p + 64*i})
+				if p < count-1 {
+					VPSLLD(Imm(16), both, part)
+					VSUBPS(part, even, even)
+					VPANDD(high, both, part)
+					VSUBPS(part, odd, odd)
+				}
+			}
+		}
+	}
+	pair(1)
+	JMP(LabelRef("next"))
+	Label("none")
+	pair(0)
+	JMP(LabelRef("next"))
+	Label("there")
+	pair(2)
+	Label("next")
+	LEAQ(Mem{Base: src, Index: ld, Scale: 2}, src)
+	ADDQ(Imm(128), dst)
+	SUBQ(Imm(2), k)
+	DECQ(pairs)
+	JNZ(LabelRef("pair"))
+	if count > 1 {
+		ADDQ(U32(uint32(2048*(count-1))), dst)
+	}
+	TESTQ(k, k)
+	JG(LabelRef("group"))
+	VZEROUPPER()
 	RET()
 }
 

@@ -1,0 +1,135 @@
+package cpu
+
+// Products of matrices of float32 numbers on matrix tiles; parts.go has the splitting of numbers. Both matrices are split as a whole, by
+// blocks of 32 rows of the one and 32 columns of the other, whose groups of 32 depths are what tiles hold. Then blocks of sums are
+// computed where they belong. The order of a sum depends on its length only.
+
+import "github.com/wick-ml/wick/internal/backend"
+
+const (
+	tileRowBlocks = 16      // blocks of rows that a unit of work goes through for each block of columns
+	tileColBlocks = 8       // blocks of columns of a unit of work
+	tileChunk     = 8       // groups of depths whose blocks stay in the second cache
+	tileLeast     = 1 << 22 // multiplications that are worth the splitting
+)
+
+// tileMatMul multiplies matrices on tiles, or returns false where that does not serve: a rule of the shape.
+func (be *Backend) tileMatMul(c, x, y []float32, g backend.MatMulGeom) bool {
+	ops := current.tiles
+	if ops == nil || g.M < tileSide || g.N < tileSide || g.K < tileSide || g.M*g.N*g.K < tileLeast {
+		return false
+	}
+	count := 3 - int(be.precision) // of parts
+	parts := &ops.parts[count-1]
+	blocksM, blocksN, groups := ceil(g.M, tileSide), ceil(g.N, tileSide), ceil(g.K, tileSide)
+	tilesM, tilesN := ceil(blocksM, tileRowBlocks), ceil(blocksN, tileColBlocks)
+	block := groups * count * tileBytes // of split numbers
+	steps := make([]tileStep, groups)
+	for i := range steps {
+		steps[i] = tileStep{i * count * tileBytes, i * count * tileBytes}
+	}
+	// product multiplies matrix i of the batch; each calls f for parts of n units of work.
+	product := func(i int, each func(n int, f func(lo, hi int))) {
+		x, y, c := x[i*g.StrideA:], y[i*g.StrideB:], c[i*g.M*g.N:][:g.M*g.N]
+		scratch(be, (blocksM+blocksN)*block/2, func(packed []uint16) {
+			a, b := packed[:blocksM*block/2], packed[blocksM*block/2:]
+			each(blocksM+blocksN, func(lo, hi int) {
+				for j := lo; j < hi; j++ {
+					if k := j - blocksM; k < 0 {
+						ops.split(be, parts, a[j*block/2:][:block/2], x, j*tileSide, g.M, g.K, !g.TransA, true)
+					} else {
+						ops.split(be, parts, b[k*block/2:][:block/2], y, k*tileSide, g.N, g.K, g.TransB, false)
+					}
+				}
+			})
+			each(tilesM*tilesN, func(lo, hi int) {
+				scratch(be, tileSide*tileSide, func(edge []float32) {
+					for j := lo; j < hi; j++ {
+						m, n := j/tilesN*tileRowBlocks, j%tilesN*tileColBlocks
+						toM, toN := min(m+tileRowBlocks, blocksM), min(n+tileColBlocks, blocksN)
+						// Whole blocks are summed where they belong, chunk by chunk.
+						wholeM, wholeN := min(toM, g.M/tileSide), min(toN, g.N/tileSide)
+						var list [tileRowBlocks]tileBlock
+						for first := 0; first < groups; first += tileChunk {
+							geom := tileGeom{2 * tileSide, 4 * tileSide, 4 * g.N, 0}
+							if first > 0 || g.Accumulate {
+								geom.add = 1
+							}
+							for q := n; q < wholeN; q++ {
+								blocks := list[:0]
+								for p := m; p < wholeM; p++ {
+									blocks = append(blocks, tileBlock{a: p * block, b: q * block, c: 4 * tileSide * (p*g.N + q), first: first, steps: min(tileChunk, groups-first)})
+								}
+								ops.run(count, blocks, steps, a, b, c, &geom)
+							}
+						}
+						geom := tileGeom{2 * tileSide, 4 * tileSide, 4 * tileSide, 0}
+						for p := m; p < toM; p++ {
+							for q := n; q < toN; q++ {
+								if p < wholeM && q < wholeN {
+									continue
+								}
+								ops.run(count, []tileBlock{{a: p * block, b: q * block, steps: groups}}, steps, a, b, edge, &geom)
+								for r := range min(tileSide, g.M-p*tileSide) {
+									to, from := c[(p*tileSide+r)*g.N+q*tileSide:][:min(tileSide, g.N-q*tileSide)], edge[r*tileSide:]
+									if g.Accumulate {
+										addTo(to, from)
+									} else {
+										copy(to, from)
+									}
+								}
+							}
+						}
+					}
+				})
+			})
+		})
+	}
+	if g.Batch == 1 {
+		product(0, func(n int, f func(lo, hi int)) { parallel(n, 1, f) })
+		return true
+	}
+	parallel(g.Batch, 1, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			product(i, func(n int, f func(lo, hi int)) { f(0, n) })
+		}
+	})
+	return true
+}
+
+// split splits a block of 32 rows, or columns, of a matrix from lane on, into tiles of rows or of pairs. Elements at neighbouring
+// depths are neighbours in src if deep, else those of neighbouring lanes.
+func (ops *tileOps) split(be *Backend, parts *tileParts, dst []uint16, src []float32, lane, lanes, k int, deep, rows bool) {
+	n := min(tileSide, lanes-lane)
+	if deep {
+		src = src[lane*k:]
+	} else {
+		src = src[lane:]
+	}
+	splitted := func(dst []uint16) {
+		if deep {
+			parts.splitRows(dst, src, 4*k, n, k)
+		} else {
+			parts.splitPairs(dst, src, 4*lanes, n, k)
+		}
+	}
+	if deep == rows {
+		splitted(dst)
+		return
+	}
+	scratch(be, len(dst), func(s []uint16) {
+		splitted(s)
+		// Of each tile, squares of 16 lanes by 16 pairs: rows are 64 bytes of one square, pairs 128 of both.
+		var from, to [16]int
+		for i := range from {
+			from[i], to[i] = i*2*tileSide, i*4*tileSide
+		}
+		fromHalf, toHalf := tileSide*tileSide/4, 16
+		if !deep {
+			from, to, fromHalf, toHalf = to, from, toHalf, fromHalf
+		}
+		for half := range 2 {
+			ops.turn(pairsOf(dst)[half*toHalf:], &to, pairsOf(s)[half*fromHalf:], &from, len(dst)*2/tileBytes, tileBytes, tileBytes)
+		}
+	})
+}
