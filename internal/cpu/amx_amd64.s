@@ -24,39 +24,44 @@ DATA tileConfig<>+55(SB)/1, $0x10
 DATA tileConfig<>+56(SB)/8, $0x0000000000000000
 GLOBL tileConfig<>(SB), RODATA|NOPTR, $64
 
-DATA tilePairs<>+0(SB)/4, $0x00100000
-DATA tilePairs<>+4(SB)/4, $0x00110001
-DATA tilePairs<>+8(SB)/4, $0x00120002
-DATA tilePairs<>+12(SB)/4, $0x00130003
-DATA tilePairs<>+16(SB)/4, $0x00140004
-DATA tilePairs<>+20(SB)/4, $0x00150005
-DATA tilePairs<>+24(SB)/4, $0x00160006
-DATA tilePairs<>+28(SB)/4, $0x00170007
-DATA tilePairs<>+32(SB)/4, $0x00180008
-DATA tilePairs<>+36(SB)/4, $0x00190009
-DATA tilePairs<>+40(SB)/4, $0x001a000a
-DATA tilePairs<>+44(SB)/4, $0x001b000b
-DATA tilePairs<>+48(SB)/4, $0x001c000c
-DATA tilePairs<>+52(SB)/4, $0x001d000d
-DATA tilePairs<>+56(SB)/4, $0x001e000e
-DATA tilePairs<>+60(SB)/4, $0x001f000f
-GLOBL tilePairs<>(SB), RODATA|NOPTR, $64
+DATA partPairs<>+0(SB)/4, $0x00100000
+DATA partPairs<>+4(SB)/4, $0x00110001
+DATA partPairs<>+8(SB)/4, $0x00120002
+DATA partPairs<>+12(SB)/4, $0x00130003
+DATA partPairs<>+16(SB)/4, $0x00140004
+DATA partPairs<>+20(SB)/4, $0x00150005
+DATA partPairs<>+24(SB)/4, $0x00160006
+DATA partPairs<>+28(SB)/4, $0x00170007
+DATA partPairs<>+32(SB)/4, $0x00180008
+DATA partPairs<>+36(SB)/4, $0x00190009
+DATA partPairs<>+40(SB)/4, $0x001a000a
+DATA partPairs<>+44(SB)/4, $0x001b000b
+DATA partPairs<>+48(SB)/4, $0x001c000c
+DATA partPairs<>+52(SB)/4, $0x001d000d
+DATA partPairs<>+56(SB)/4, $0x001e000e
+DATA partPairs<>+60(SB)/4, $0x001f000f
+GLOBL partPairs<>(SB), RODATA|NOPTR, $64
 
-// func tilegemm32x32x1(groups int, a *uint16, b *uint16, c *float32, add bool)
-TEXT ·tilegemm32x32x1(SB), NOSPLIT, $0-33
-	MOVQ groups+0(FP), BX
-	MOVQ a+8(FP), SI
-	MOVQ b+16(FP), DI
-	MOVQ c+24(FP), DX
-	MOVB add+32(FP), R8
+// func tilesums1(blocks *int, n int, steps *int, a *uint16, b *uint16, c *float32, geom *int)
+TEXT ·tilesums1(SB), NOSPLIT, $0-56
+	MOVQ blocks+0(FP), R8
+	MOVQ n+8(FP), R9
 	LEAQ tileConfig<>+0(SB), AX
 
 	// LDTILECFG [RAX]
-	LONG  $0x4978e2c4
-	BYTE  $0x00
-	MOVQ  $0x00000080, AX
-	MOVQ  $0x00000080, CX
-	TESTB R8, R8
+	LONG $0x4978e2c4
+	BYTE $0x00
+
+block:
+	MOVQ  c+40(FP), DX
+	ADDQ  16(R8), DX
+	MOVQ  geom+48(FP), AX
+	MOVQ  16(AX), CX
+	MOVQ  CX, BX
+	SHLQ  $0x04, BX
+	ADDQ  DX, BX
+	MOVQ  24(AX), R12
+	TESTQ R12, R12
 	JZ    zero
 
 	// TILELOADD tile 0
@@ -71,33 +76,55 @@ TEXT ·tilegemm32x32x1(SB), NOSPLIT, $0-33
 
 	// TILELOADD tile 2
 	LONG $0x4b7be2c4
-	LONG $0x08000a94
+	LONG $0x00000b94
 	WORD $0x0000
 
 	// TILELOADD tile 3
 	LONG $0x4b7be2c4
-	LONG $0x08400a9c
+	LONG $0x00400b9c
 	WORD $0x0000
-	JMP  group
+	JMP  ready
 
 zero:
-	// TILEZERO tile 0
+	// TILEZERO
 	LONG $0x497be2c4
 	BYTE $0xc0
 
-	// TILEZERO tile 1
+	// TILEZERO
 	LONG $0x497be2c4
 	BYTE $0xc8
 
-	// TILEZERO tile 2
+	// TILEZERO
 	LONG $0x497be2c4
 	BYTE $0xd0
 
-	// TILEZERO tile 3
+	// TILEZERO
 	LONG $0x497be2c4
 	BYTE $0xd8
 
-group:
+ready:
+	MOVQ  8(AX), CX
+	MOVQ  (AX), AX
+	MOVQ  AX, R13
+	SHLQ  $0x04, R13
+	MOVQ  a+24(FP), R10
+	ADDQ  (R8), R10
+	MOVQ  b+32(FP), R11
+	ADDQ  8(R8), R11
+	MOVQ  24(R8), DX
+	SHLQ  $0x04, DX
+	ADDQ  steps+16(FP), DX
+	MOVQ  32(R8), R12
+	TESTQ R12, R12
+	JZ    store
+
+step:
+	MOVQ (DX), SI
+	ADDQ R10, SI
+	MOVQ 8(DX), DI
+	ADDQ R11, DI
+	LEAQ (SI)(R13*1), BX
+
 	// TILELOADD tile 4
 	LONG $0x4b7be2c4
 	LONG $0x000006a4
@@ -105,7 +132,7 @@ group:
 
 	// TILELOADD tile 5
 	LONG $0x4b7be2c4
-	LONG $0x004006ac
+	LONG $0x000003ac
 	WORD $0x0000
 
 	// TILELOADD tile 6
@@ -118,25 +145,33 @@ group:
 	LONG $0x00400fbc
 	WORD $0x0000
 
-	// TDPBF16PS tile 0, parts 0 and 0
+	// TDPBF16PS
 	LONG $0x5c4ae2c4
 	BYTE $0xc4
 
-	// TDPBF16PS tile 1, parts 0 and 0
+	// TDPBF16PS
 	LONG $0x5c42e2c4
 	BYTE $0xcc
 
-	// TDPBF16PS tile 2, parts 0 and 0
+	// TDPBF16PS
 	LONG $0x5c4ae2c4
 	BYTE $0xd5
 
-	// TDPBF16PS tile 3, parts 0 and 0
+	// TDPBF16PS
 	LONG $0x5c42e2c4
 	BYTE $0xdd
-	ADDQ $0x00000800, SI
-	ADDQ $0x00000800, DI
-	DECQ BX
-	JNZ  group
+	ADDQ $0x10, DX
+	DECQ R12
+	JNZ  step
+
+store:
+	MOVQ c+40(FP), DX
+	ADDQ 16(R8), DX
+	MOVQ geom+48(FP), AX
+	MOVQ 16(AX), CX
+	MOVQ CX, BX
+	SHLQ $0x04, BX
+	ADDQ DX, BX
 
 	// TILESTORED tile 0
 	LONG $0x4b7ae2c4
@@ -150,164 +185,181 @@ group:
 
 	// TILESTORED tile 2
 	LONG $0x4b7ae2c4
-	LONG $0x08000a94
+	LONG $0x00000b94
 	WORD $0x0000
 
 	// TILESTORED tile 3
 	LONG $0x4b7ae2c4
-	LONG $0x08400a9c
+	LONG $0x00400b9c
 	WORD $0x0000
+	ADDQ $0x28, R8
+	DECQ R9
+	JNZ  block
 
 	// TILERELEASE
 	LONG $0x4978e2c4
 	BYTE $0xc0
 	RET
 
-// func tilegemm16x32x1(groups int, a *uint16, b *uint16, c *float32, add bool)
-TEXT ·tilegemm16x32x1(SB), NOSPLIT, $0-33
-	MOVQ groups+0(FP), BX
-	MOVQ a+8(FP), SI
-	MOVQ b+16(FP), DI
-	MOVQ c+24(FP), DX
-	MOVB add+32(FP), R8
-	LEAQ tileConfig<>+0(SB), AX
+// func splitrows1(dst *uint16, src *float32, ld int, rows int, k int)
+// Requires: AVX, AVX512F
+TEXT ·splitrows1(SB), NOSPLIT, $0-40
+	MOVQ   dst+0(FP), AX
+	MOVQ   src+8(FP), DX
+	MOVQ   ld+16(FP), BX
+	MOVQ   rows+24(FP), SI
+	MOVQ   k+32(FP), DI
+	KXNORW K1, K1, K1
+	MOVQ   DI, CX
+	ANDQ   $0x1f, CX
+	MOVQ   $0x00000001, R8
+	SHLQ   CL, R8
+	DECQ   R8
+	KMOVW  R8, K2
+	SHRQ   $0x10, R8
+	KMOVW  R8, K3
 
-	// LDTILECFG [RAX]
-	LONG  $0x4978e2c4
-	BYTE  $0x00
-	MOVQ  $0x00000040, AX
-	MOVQ  $0x00000080, CX
-	TESTB R8, R8
-	JZ    zero
-
-	// TILELOADD tile 0
-	LONG $0x4b7be2c4
-	LONG $0x00000a84
-	WORD $0x0000
-
-	// TILELOADD tile 1
-	LONG $0x4b7be2c4
-	LONG $0x00400a8c
-	WORD $0x0000
-	JMP  group
-
-zero:
-	// TILEZERO tile 0
-	LONG $0x497be2c4
-	BYTE $0xc0
-
-	// TILEZERO tile 1
-	LONG $0x497be2c4
-	BYTE $0xc8
+row:
+	MOVQ AX, CX
+	MOVQ DX, R8
+	MOVQ DI, R9
+	SUBQ $0x20, R9
+	JLT  tail
 
 group:
-	// TILELOADD tile 4
-	LONG $0x4b7be2c4
-	LONG $0x000006a4
-	WORD $0x0000
+	VMOVUPS.Z (R8), K1, Z0
+	VMOVUPS.Z 64(R8), K1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VMOVDQU32 Z2, (CX)
+	ADDQ      $0x80, R8
+	ADDQ      $0x00000800, CX
+	SUBQ      $0x20, R9
+	JGE       group
 
-	// TILELOADD tile 6
-	LONG $0x4b7be2c4
-	LONG $0x00000fb4
-	WORD $0x0000
+tail:
+	ADDQ      $0x20, R9
+	JZ        next
+	VMOVUPS.Z (R8), K2, Z0
+	VMOVUPS.Z 64(R8), K3, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VMOVDQU32 Z2, (CX)
 
-	// TILELOADD tile 7
-	LONG $0x4b7be2c4
-	LONG $0x00400fbc
-	WORD $0x0000
-
-	// TDPBF16PS tile 0, parts 0 and 0
-	LONG $0x5c4ae2c4
-	BYTE $0xc4
-
-	// TDPBF16PS tile 1, parts 0 and 0
-	LONG $0x5c42e2c4
-	BYTE $0xcc
-	ADDQ $0x00000400, SI
-	ADDQ $0x00000800, DI
-	DECQ BX
-	JNZ  group
-
-	// TILESTORED tile 0
-	LONG $0x4b7ae2c4
-	LONG $0x00000a84
-	WORD $0x0000
-
-	// TILESTORED tile 1
-	LONG $0x4b7ae2c4
-	LONG $0x00400a8c
-	WORD $0x0000
-
-	// TILERELEASE
-	LONG $0x4978e2c4
-	BYTE $0xc0
+next:
+	ADDQ $0x40, AX
+	ADDQ BX, DX
+	DECQ SI
+	JNZ  row
+	VZEROUPPER
 	RET
 
-// func tilesplit1(dst *uint16, src *float32, lanes int, k int)
+// func splitpairs1(dst *uint16, src *float32, ld int, lanes int, k int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·tilesplit1(SB), NOSPLIT, $0-32
+TEXT ·splitpairs1(SB), NOSPLIT, $0-40
 	MOVQ       dst+0(FP), AX
-	MOVQ       src+8(FP), CX
-	MOVQ       lanes+16(FP), DX
-	MOVQ       k+24(FP), BX
-	VMOVDQU32  tilePairs<>+0(SB), Z3
+	MOVQ       src+8(FP), DX
+	MOVQ       ld+16(FP), BX
+	MOVQ       k+32(FP), SI
+	VMOVDQU32  partPairs<>+0(SB), Z3
 	VPTERNLOGD $0xff, Z4, Z4, Z4
 	VPSLLD     $0x10, Z4, Z4
-	KXNORW     K1, K1, K1
-	KXNORW     K2, K2, K2
-	MOVQ       DX, SI
-	SHLQ       $0x02, SI
-	SHLQ       $0x06, DX
+	MOVQ       lanes+24(FP), CX
+	MOVQ       $0x00000001, DI
+	SHLQ       CL, DI
+	DECQ       DI
+	KMOVW      DI, K1
+	SHRQ       $0x10, DI
+	KMOVW      DI, K2
 
 group:
-	MOVQ $0x00000010, DX
+	MOVQ $0x00000010, CX
 
 pair:
-	CMPQ  BX, $0x02
-	JGE   there
-	KXORW K2, K2, K2
-	CMPQ  BX, $0x01
-	JGE   there
-	KXORW K1, K1, K1
-
-there:
-	MOVQ SI, DI
-
-lanes:
-	VMOVUPS.Z (CX), K1, Z0
-	VMOVUPS.Z (CX)(SI*1), K2, Z1
+	CMPQ      SI, $0x02
+	JGE       there
+	CMPQ      SI, $0x01
+	JLT       none
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	VMOVUPS.Z (DX), K1, Z0
 	LONG      $0x4877f262
 	WORD      $0xd072
 	VPERMW    Z2, Z3, Z2
 	VMOVDQU32 Z2, (AX)
-	ADDQ      $0x40, CX
-	ADDQ      $0x40, AX
-	SUBQ      $0x40, DI
-	JNZ       lanes
-	ADDQ      SI, CX
-	SUBQ      $0x02, BX
-	DECQ      DX
-	JNZ       pair
-	TESTQ     BX, BX
-	JG        group
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	VMOVUPS.Z 64(DX), K2, Z0
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 64(AX)
+	JMP       next
+
+none:
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, (AX)
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 64(AX)
+	JMP       next
+
+there:
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	VMOVUPS.Z (DX), K1, Z0
+	VMOVUPS.Z (DX)(BX*1), K1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, (AX)
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	VMOVUPS.Z 64(DX), K2, Z0
+	VMOVUPS.Z 64(DX)(BX*1), K2, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 64(AX)
+
+next:
+	LEAQ  (DX)(BX*2), DX
+	ADDQ  $0x80, AX
+	SUBQ  $0x02, SI
+	DECQ  CX
+	JNZ   pair
+	TESTQ SI, SI
+	JG    group
 	VZEROUPPER
 	RET
 
-// func tilegemm32x32x2(groups int, a *uint16, b *uint16, c *float32, add bool)
-TEXT ·tilegemm32x32x2(SB), NOSPLIT, $0-33
-	MOVQ groups+0(FP), BX
-	MOVQ a+8(FP), SI
-	MOVQ b+16(FP), DI
-	MOVQ c+24(FP), DX
-	MOVB add+32(FP), R8
+// func tilesums2(blocks *int, n int, steps *int, a *uint16, b *uint16, c *float32, geom *int)
+TEXT ·tilesums2(SB), NOSPLIT, $0-56
+	MOVQ blocks+0(FP), R8
+	MOVQ n+8(FP), R9
 	LEAQ tileConfig<>+0(SB), AX
 
 	// LDTILECFG [RAX]
-	LONG  $0x4978e2c4
-	BYTE  $0x00
-	MOVQ  $0x00000080, AX
-	MOVQ  $0x00000080, CX
-	TESTB R8, R8
+	LONG $0x4978e2c4
+	BYTE $0x00
+
+block:
+	MOVQ  c+40(FP), DX
+	ADDQ  16(R8), DX
+	MOVQ  geom+48(FP), AX
+	MOVQ  16(AX), CX
+	MOVQ  CX, BX
+	SHLQ  $0x04, BX
+	ADDQ  DX, BX
+	MOVQ  24(AX), R12
+	TESTQ R12, R12
 	JZ    zero
 
 	// TILELOADD tile 0
@@ -322,33 +374,55 @@ TEXT ·tilegemm32x32x2(SB), NOSPLIT, $0-33
 
 	// TILELOADD tile 2
 	LONG $0x4b7be2c4
-	LONG $0x08000a94
+	LONG $0x00000b94
 	WORD $0x0000
 
 	// TILELOADD tile 3
 	LONG $0x4b7be2c4
-	LONG $0x08400a9c
+	LONG $0x00400b9c
 	WORD $0x0000
-	JMP  group
+	JMP  ready
 
 zero:
-	// TILEZERO tile 0
+	// TILEZERO
 	LONG $0x497be2c4
 	BYTE $0xc0
 
-	// TILEZERO tile 1
+	// TILEZERO
 	LONG $0x497be2c4
 	BYTE $0xc8
 
-	// TILEZERO tile 2
+	// TILEZERO
 	LONG $0x497be2c4
 	BYTE $0xd0
 
-	// TILEZERO tile 3
+	// TILEZERO
 	LONG $0x497be2c4
 	BYTE $0xd8
 
-group:
+ready:
+	MOVQ  8(AX), CX
+	MOVQ  (AX), AX
+	MOVQ  AX, R13
+	SHLQ  $0x04, R13
+	MOVQ  a+24(FP), R10
+	ADDQ  (R8), R10
+	MOVQ  b+32(FP), R11
+	ADDQ  8(R8), R11
+	MOVQ  24(R8), DX
+	SHLQ  $0x04, DX
+	ADDQ  steps+16(FP), DX
+	MOVQ  32(R8), R12
+	TESTQ R12, R12
+	JZ    store
+
+step:
+	MOVQ (DX), SI
+	ADDQ R10, SI
+	MOVQ 8(DX), DI
+	ADDQ R11, DI
+	LEAQ (SI)(R13*1), BX
+
 	// TILELOADD tile 4
 	LONG $0x4b7be2c4
 	LONG $0x080006a4
@@ -356,7 +430,7 @@ group:
 
 	// TILELOADD tile 5
 	LONG $0x4b7be2c4
-	LONG $0x084006ac
+	LONG $0x080003ac
 	WORD $0x0000
 
 	// TILELOADD tile 6
@@ -369,19 +443,19 @@ group:
 	LONG $0x00400fbc
 	WORD $0x0000
 
-	// TDPBF16PS tile 0, parts 1 and 0
+	// TDPBF16PS
 	LONG $0x5c4ae2c4
 	BYTE $0xc4
 
-	// TDPBF16PS tile 1, parts 1 and 0
+	// TDPBF16PS
 	LONG $0x5c42e2c4
 	BYTE $0xcc
 
-	// TDPBF16PS tile 2, parts 1 and 0
+	// TDPBF16PS
 	LONG $0x5c4ae2c4
 	BYTE $0xd5
 
-	// TDPBF16PS tile 3, parts 1 and 0
+	// TDPBF16PS
 	LONG $0x5c42e2c4
 	BYTE $0xdd
 
@@ -392,22 +466,22 @@ group:
 
 	// TILELOADD tile 5
 	LONG $0x4b7be2c4
-	LONG $0x004006ac
+	LONG $0x000003ac
 	WORD $0x0000
 
-	// TDPBF16PS tile 0, parts 0 and 0
+	// TDPBF16PS
 	LONG $0x5c4ae2c4
 	BYTE $0xc4
 
-	// TDPBF16PS tile 1, parts 0 and 0
+	// TDPBF16PS
 	LONG $0x5c42e2c4
 	BYTE $0xcc
 
-	// TDPBF16PS tile 2, parts 0 and 0
+	// TDPBF16PS
 	LONG $0x5c4ae2c4
 	BYTE $0xd5
 
-	// TDPBF16PS tile 3, parts 0 and 0
+	// TDPBF16PS
 	LONG $0x5c42e2c4
 	BYTE $0xdd
 
@@ -421,25 +495,33 @@ group:
 	LONG $0x08400fbc
 	WORD $0x0000
 
-	// TDPBF16PS tile 0, parts 0 and 1
+	// TDPBF16PS
 	LONG $0x5c4ae2c4
 	BYTE $0xc4
 
-	// TDPBF16PS tile 1, parts 0 and 1
+	// TDPBF16PS
 	LONG $0x5c42e2c4
 	BYTE $0xcc
 
-	// TDPBF16PS tile 2, parts 0 and 1
+	// TDPBF16PS
 	LONG $0x5c4ae2c4
 	BYTE $0xd5
 
-	// TDPBF16PS tile 3, parts 0 and 1
+	// TDPBF16PS
 	LONG $0x5c42e2c4
 	BYTE $0xdd
-	ADDQ $0x00001000, SI
-	ADDQ $0x00001000, DI
-	DECQ BX
-	JNZ  group
+	ADDQ $0x10, DX
+	DECQ R12
+	JNZ  step
+
+store:
+	MOVQ c+40(FP), DX
+	ADDQ 16(R8), DX
+	MOVQ geom+48(FP), AX
+	MOVQ 16(AX), CX
+	MOVQ CX, BX
+	SHLQ $0x04, BX
+	ADDQ DX, BX
 
 	// TILESTORED tile 0
 	LONG $0x4b7ae2c4
@@ -453,163 +535,124 @@ group:
 
 	// TILESTORED tile 2
 	LONG $0x4b7ae2c4
-	LONG $0x08000a94
+	LONG $0x00000b94
 	WORD $0x0000
 
 	// TILESTORED tile 3
 	LONG $0x4b7ae2c4
-	LONG $0x08400a9c
+	LONG $0x00400b9c
 	WORD $0x0000
+	ADDQ $0x28, R8
+	DECQ R9
+	JNZ  block
 
 	// TILERELEASE
 	LONG $0x4978e2c4
 	BYTE $0xc0
 	RET
 
-// func tilegemm16x32x2(groups int, a *uint16, b *uint16, c *float32, add bool)
-TEXT ·tilegemm16x32x2(SB), NOSPLIT, $0-33
-	MOVQ groups+0(FP), BX
-	MOVQ a+8(FP), SI
-	MOVQ b+16(FP), DI
-	MOVQ c+24(FP), DX
-	MOVB add+32(FP), R8
-	LEAQ tileConfig<>+0(SB), AX
+// func splitrows2(dst *uint16, src *float32, ld int, rows int, k int)
+// Requires: AVX, AVX512F
+TEXT ·splitrows2(SB), NOSPLIT, $0-40
+	MOVQ   dst+0(FP), AX
+	MOVQ   src+8(FP), DX
+	MOVQ   ld+16(FP), BX
+	MOVQ   rows+24(FP), SI
+	MOVQ   k+32(FP), DI
+	KXNORW K1, K1, K1
+	MOVQ   DI, CX
+	ANDQ   $0x1f, CX
+	MOVQ   $0x00000001, R8
+	SHLQ   CL, R8
+	DECQ   R8
+	KMOVW  R8, K2
+	SHRQ   $0x10, R8
+	KMOVW  R8, K3
 
-	// LDTILECFG [RAX]
-	LONG  $0x4978e2c4
-	BYTE  $0x00
-	MOVQ  $0x00000040, AX
-	MOVQ  $0x00000080, CX
-	TESTB R8, R8
-	JZ    zero
-
-	// TILELOADD tile 0
-	LONG $0x4b7be2c4
-	LONG $0x00000a84
-	WORD $0x0000
-
-	// TILELOADD tile 1
-	LONG $0x4b7be2c4
-	LONG $0x00400a8c
-	WORD $0x0000
-	JMP  group
-
-zero:
-	// TILEZERO tile 0
-	LONG $0x497be2c4
-	BYTE $0xc0
-
-	// TILEZERO tile 1
-	LONG $0x497be2c4
-	BYTE $0xc8
+row:
+	MOVQ AX, CX
+	MOVQ DX, R8
+	MOVQ DI, R9
+	SUBQ $0x20, R9
+	JLT  tail
 
 group:
-	// TILELOADD tile 4
-	LONG $0x4b7be2c4
-	LONG $0x040006a4
-	WORD $0x0000
+	VMOVUPS.Z     (R8), K1, Z0
+	VMOVUPS.Z     64(R8), K1, Z1
+	LONG          $0x4877f262
+	WORD          $0xd072
+	VMOVDQU32     Z2, (CX)
+	VPMOVZXWD     Y2, Z3
+	VPSLLD        $0x10, Z3, Z3
+	VSUBPS        Z3, Z0, Z0
+	VEXTRACTI64X4 $0x01, Z2, Y2
+	VPMOVZXWD     Y2, Z3
+	VPSLLD        $0x10, Z3, Z3
+	VSUBPS        Z3, Z1, Z1
+	LONG          $0x4877f262
+	WORD          $0xd072
+	VMOVDQU32     Z2, 2048(CX)
+	ADDQ          $0x80, R8
+	ADDQ          $0x00001000, CX
+	SUBQ          $0x20, R9
+	JGE           group
 
-	// TILELOADD tile 6
-	LONG $0x4b7be2c4
-	LONG $0x00000fb4
-	WORD $0x0000
+tail:
+	ADDQ          $0x20, R9
+	JZ            next
+	VMOVUPS.Z     (R8), K2, Z0
+	VMOVUPS.Z     64(R8), K3, Z1
+	LONG          $0x4877f262
+	WORD          $0xd072
+	VMOVDQU32     Z2, (CX)
+	VPMOVZXWD     Y2, Z3
+	VPSLLD        $0x10, Z3, Z3
+	VSUBPS        Z3, Z0, Z0
+	VEXTRACTI64X4 $0x01, Z2, Y2
+	VPMOVZXWD     Y2, Z3
+	VPSLLD        $0x10, Z3, Z3
+	VSUBPS        Z3, Z1, Z1
+	LONG          $0x4877f262
+	WORD          $0xd072
+	VMOVDQU32     Z2, 2048(CX)
 
-	// TILELOADD tile 7
-	LONG $0x4b7be2c4
-	LONG $0x00400fbc
-	WORD $0x0000
-
-	// TDPBF16PS tile 0, parts 1 and 0
-	LONG $0x5c4ae2c4
-	BYTE $0xc4
-
-	// TDPBF16PS tile 1, parts 1 and 0
-	LONG $0x5c42e2c4
-	BYTE $0xcc
-
-	// TILELOADD tile 4
-	LONG $0x4b7be2c4
-	LONG $0x000006a4
-	WORD $0x0000
-
-	// TDPBF16PS tile 0, parts 0 and 0
-	LONG $0x5c4ae2c4
-	BYTE $0xc4
-
-	// TDPBF16PS tile 1, parts 0 and 0
-	LONG $0x5c42e2c4
-	BYTE $0xcc
-
-	// TILELOADD tile 6
-	LONG $0x4b7be2c4
-	LONG $0x08000fb4
-	WORD $0x0000
-
-	// TILELOADD tile 7
-	LONG $0x4b7be2c4
-	LONG $0x08400fbc
-	WORD $0x0000
-
-	// TDPBF16PS tile 0, parts 0 and 1
-	LONG $0x5c4ae2c4
-	BYTE $0xc4
-
-	// TDPBF16PS tile 1, parts 0 and 1
-	LONG $0x5c42e2c4
-	BYTE $0xcc
-	ADDQ $0x00000800, SI
-	ADDQ $0x00001000, DI
-	DECQ BX
-	JNZ  group
-
-	// TILESTORED tile 0
-	LONG $0x4b7ae2c4
-	LONG $0x00000a84
-	WORD $0x0000
-
-	// TILESTORED tile 1
-	LONG $0x4b7ae2c4
-	LONG $0x00400a8c
-	WORD $0x0000
-
-	// TILERELEASE
-	LONG $0x4978e2c4
-	BYTE $0xc0
+next:
+	ADDQ $0x40, AX
+	ADDQ BX, DX
+	DECQ SI
+	JNZ  row
+	VZEROUPPER
 	RET
 
-// func tilesplit2(dst *uint16, src *float32, lanes int, k int)
+// func splitpairs2(dst *uint16, src *float32, ld int, lanes int, k int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·tilesplit2(SB), NOSPLIT, $0-32
+TEXT ·splitpairs2(SB), NOSPLIT, $0-40
 	MOVQ       dst+0(FP), AX
-	MOVQ       src+8(FP), CX
-	MOVQ       lanes+16(FP), DX
-	MOVQ       k+24(FP), BX
-	VMOVDQU32  tilePairs<>+0(SB), Z3
+	MOVQ       src+8(FP), DX
+	MOVQ       ld+16(FP), BX
+	MOVQ       k+32(FP), SI
+	VMOVDQU32  partPairs<>+0(SB), Z3
 	VPTERNLOGD $0xff, Z4, Z4, Z4
 	VPSLLD     $0x10, Z4, Z4
-	KXNORW     K1, K1, K1
-	KXNORW     K2, K2, K2
-	MOVQ       DX, SI
-	SHLQ       $0x02, SI
-	SHLQ       $0x06, DX
+	MOVQ       lanes+24(FP), CX
+	MOVQ       $0x00000001, DI
+	SHLQ       CL, DI
+	DECQ       DI
+	KMOVW      DI, K1
+	SHRQ       $0x10, DI
+	KMOVW      DI, K2
 
 group:
-	MOVQ $0x00000010, DI
+	MOVQ $0x00000010, CX
 
 pair:
-	CMPQ  BX, $0x02
-	JGE   there
-	KXORW K2, K2, K2
-	CMPQ  BX, $0x01
-	JGE   there
-	KXORW K1, K1, K1
-
-there:
-	MOVQ SI, R8
-
-lanes:
-	VMOVUPS.Z (CX), K1, Z0
-	VMOVUPS.Z (CX)(SI*1), K2, Z1
+	CMPQ      SI, $0x02
+	JGE       there
+	CMPQ      SI, $0x01
+	JLT       none
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	VMOVUPS.Z (DX), K1, Z0
 	LONG      $0x4877f262
 	WORD      $0xd072
 	VPERMW    Z2, Z3, Z2
@@ -621,36 +664,121 @@ lanes:
 	LONG      $0x4877f262
 	WORD      $0xd072
 	VPERMW    Z2, Z3, Z2
-	VMOVDQU32 Z2, (AX)(DX*1)
-	ADDQ      $0x40, CX
-	ADDQ      $0x40, AX
-	SUBQ      $0x40, R8
-	JNZ       lanes
-	ADDQ      SI, CX
-	SUBQ      $0x02, BX
-	DECQ      DI
-	JNZ       pair
-	ADDQ      DX, AX
-	TESTQ     BX, BX
-	JG        group
+	VMOVDQU32 Z2, 2048(AX)
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	VMOVUPS.Z 64(DX), K2, Z0
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 64(AX)
+	VPSLLD    $0x10, Z2, Z5
+	VSUBPS    Z5, Z0, Z0
+	VPANDD    Z4, Z2, Z5
+	VSUBPS    Z5, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 2112(AX)
+	JMP       next
+
+none:
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, (AX)
+	VPSLLD    $0x10, Z2, Z5
+	VSUBPS    Z5, Z0, Z0
+	VPANDD    Z4, Z2, Z5
+	VSUBPS    Z5, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 2048(AX)
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 64(AX)
+	VPSLLD    $0x10, Z2, Z5
+	VSUBPS    Z5, Z0, Z0
+	VPANDD    Z4, Z2, Z5
+	VSUBPS    Z5, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 2112(AX)
+	JMP       next
+
+there:
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	VMOVUPS.Z (DX), K1, Z0
+	VMOVUPS.Z (DX)(BX*1), K1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, (AX)
+	VPSLLD    $0x10, Z2, Z5
+	VSUBPS    Z5, Z0, Z0
+	VPANDD    Z4, Z2, Z5
+	VSUBPS    Z5, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 2048(AX)
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	VMOVUPS.Z 64(DX), K2, Z0
+	VMOVUPS.Z 64(DX)(BX*1), K2, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 64(AX)
+	VPSLLD    $0x10, Z2, Z5
+	VSUBPS    Z5, Z0, Z0
+	VPANDD    Z4, Z2, Z5
+	VSUBPS    Z5, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 2112(AX)
+
+next:
+	LEAQ  (DX)(BX*2), DX
+	ADDQ  $0x80, AX
+	SUBQ  $0x02, SI
+	DECQ  CX
+	JNZ   pair
+	ADDQ  $0x00000800, AX
+	TESTQ SI, SI
+	JG    group
 	VZEROUPPER
 	RET
 
-// func tilegemm32x32x3(groups int, a *uint16, b *uint16, c *float32, add bool)
-TEXT ·tilegemm32x32x3(SB), NOSPLIT, $0-33
-	MOVQ groups+0(FP), BX
-	MOVQ a+8(FP), SI
-	MOVQ b+16(FP), DI
-	MOVQ c+24(FP), DX
-	MOVB add+32(FP), R8
+// func tilesums3(blocks *int, n int, steps *int, a *uint16, b *uint16, c *float32, geom *int)
+TEXT ·tilesums3(SB), NOSPLIT, $0-56
+	MOVQ blocks+0(FP), R8
+	MOVQ n+8(FP), R9
 	LEAQ tileConfig<>+0(SB), AX
 
 	// LDTILECFG [RAX]
-	LONG  $0x4978e2c4
-	BYTE  $0x00
-	MOVQ  $0x00000080, AX
-	MOVQ  $0x00000080, CX
-	TESTB R8, R8
+	LONG $0x4978e2c4
+	BYTE $0x00
+
+block:
+	MOVQ  c+40(FP), DX
+	ADDQ  16(R8), DX
+	MOVQ  geom+48(FP), AX
+	MOVQ  16(AX), CX
+	MOVQ  CX, BX
+	SHLQ  $0x04, BX
+	ADDQ  DX, BX
+	MOVQ  24(AX), R12
+	TESTQ R12, R12
 	JZ    zero
 
 	// TILELOADD tile 0
@@ -665,33 +793,55 @@ TEXT ·tilegemm32x32x3(SB), NOSPLIT, $0-33
 
 	// TILELOADD tile 2
 	LONG $0x4b7be2c4
-	LONG $0x08000a94
+	LONG $0x00000b94
 	WORD $0x0000
 
 	// TILELOADD tile 3
 	LONG $0x4b7be2c4
-	LONG $0x08400a9c
+	LONG $0x00400b9c
 	WORD $0x0000
-	JMP  group
+	JMP  ready
 
 zero:
-	// TILEZERO tile 0
+	// TILEZERO
 	LONG $0x497be2c4
 	BYTE $0xc0
 
-	// TILEZERO tile 1
+	// TILEZERO
 	LONG $0x497be2c4
 	BYTE $0xc8
 
-	// TILEZERO tile 2
+	// TILEZERO
 	LONG $0x497be2c4
 	BYTE $0xd0
 
-	// TILEZERO tile 3
+	// TILEZERO
 	LONG $0x497be2c4
 	BYTE $0xd8
 
-group:
+ready:
+	MOVQ  8(AX), CX
+	MOVQ  (AX), AX
+	MOVQ  AX, R13
+	SHLQ  $0x04, R13
+	MOVQ  a+24(FP), R10
+	ADDQ  (R8), R10
+	MOVQ  b+32(FP), R11
+	ADDQ  8(R8), R11
+	MOVQ  24(R8), DX
+	SHLQ  $0x04, DX
+	ADDQ  steps+16(FP), DX
+	MOVQ  32(R8), R12
+	TESTQ R12, R12
+	JZ    store
+
+step:
+	MOVQ (DX), SI
+	ADDQ R10, SI
+	MOVQ 8(DX), DI
+	ADDQ R11, DI
+	LEAQ (SI)(R13*1), BX
+
 	// TILELOADD tile 4
 	LONG $0x4b7be2c4
 	LONG $0x000006a4
@@ -699,7 +849,7 @@ group:
 
 	// TILELOADD tile 5
 	LONG $0x4b7be2c4
-	LONG $0x004006ac
+	LONG $0x000003ac
 	WORD $0x0000
 
 	// TILELOADD tile 6
@@ -712,19 +862,19 @@ group:
 	LONG $0x10400fbc
 	WORD $0x0000
 
-	// TDPBF16PS tile 0, parts 0 and 2
+	// TDPBF16PS
 	LONG $0x5c4ae2c4
 	BYTE $0xc4
 
-	// TDPBF16PS tile 1, parts 0 and 2
+	// TDPBF16PS
 	LONG $0x5c42e2c4
 	BYTE $0xcc
 
-	// TDPBF16PS tile 2, parts 0 and 2
+	// TDPBF16PS
 	LONG $0x5c4ae2c4
 	BYTE $0xd5
 
-	// TDPBF16PS tile 3, parts 0 and 2
+	// TDPBF16PS
 	LONG $0x5c42e2c4
 	BYTE $0xdd
 
@@ -738,19 +888,19 @@ group:
 	LONG $0x08400fbc
 	WORD $0x0000
 
-	// TDPBF16PS tile 0, parts 0 and 1
+	// TDPBF16PS
 	LONG $0x5c4ae2c4
 	BYTE $0xc4
 
-	// TDPBF16PS tile 1, parts 0 and 1
+	// TDPBF16PS
 	LONG $0x5c42e2c4
 	BYTE $0xcc
 
-	// TDPBF16PS tile 2, parts 0 and 1
+	// TDPBF16PS
 	LONG $0x5c4ae2c4
 	BYTE $0xd5
 
-	// TDPBF16PS tile 3, parts 0 and 1
+	// TDPBF16PS
 	LONG $0x5c42e2c4
 	BYTE $0xdd
 
@@ -761,22 +911,22 @@ group:
 
 	// TILELOADD tile 5
 	LONG $0x4b7be2c4
-	LONG $0x084006ac
+	LONG $0x080003ac
 	WORD $0x0000
 
-	// TDPBF16PS tile 0, parts 1 and 1
+	// TDPBF16PS
 	LONG $0x5c4ae2c4
 	BYTE $0xc4
 
-	// TDPBF16PS tile 1, parts 1 and 1
+	// TDPBF16PS
 	LONG $0x5c42e2c4
 	BYTE $0xcc
 
-	// TDPBF16PS tile 2, parts 1 and 1
+	// TDPBF16PS
 	LONG $0x5c4ae2c4
 	BYTE $0xd5
 
-	// TDPBF16PS tile 3, parts 1 and 1
+	// TDPBF16PS
 	LONG $0x5c42e2c4
 	BYTE $0xdd
 
@@ -790,19 +940,19 @@ group:
 	LONG $0x00400fbc
 	WORD $0x0000
 
-	// TDPBF16PS tile 0, parts 1 and 0
+	// TDPBF16PS
 	LONG $0x5c4ae2c4
 	BYTE $0xc4
 
-	// TDPBF16PS tile 1, parts 1 and 0
+	// TDPBF16PS
 	LONG $0x5c42e2c4
 	BYTE $0xcc
 
-	// TDPBF16PS tile 2, parts 1 and 0
+	// TDPBF16PS
 	LONG $0x5c4ae2c4
 	BYTE $0xd5
 
-	// TDPBF16PS tile 3, parts 1 and 0
+	// TDPBF16PS
 	LONG $0x5c42e2c4
 	BYTE $0xdd
 
@@ -813,22 +963,22 @@ group:
 
 	// TILELOADD tile 5
 	LONG $0x4b7be2c4
-	LONG $0x104006ac
+	LONG $0x100003ac
 	WORD $0x0000
 
-	// TDPBF16PS tile 0, parts 2 and 0
+	// TDPBF16PS
 	LONG $0x5c4ae2c4
 	BYTE $0xc4
 
-	// TDPBF16PS tile 1, parts 2 and 0
+	// TDPBF16PS
 	LONG $0x5c42e2c4
 	BYTE $0xcc
 
-	// TDPBF16PS tile 2, parts 2 and 0
+	// TDPBF16PS
 	LONG $0x5c4ae2c4
 	BYTE $0xd5
 
-	// TDPBF16PS tile 3, parts 2 and 0
+	// TDPBF16PS
 	LONG $0x5c42e2c4
 	BYTE $0xdd
 
@@ -839,28 +989,36 @@ group:
 
 	// TILELOADD tile 5
 	LONG $0x4b7be2c4
-	LONG $0x004006ac
+	LONG $0x000003ac
 	WORD $0x0000
 
-	// TDPBF16PS tile 0, parts 0 and 0
+	// TDPBF16PS
 	LONG $0x5c4ae2c4
 	BYTE $0xc4
 
-	// TDPBF16PS tile 1, parts 0 and 0
+	// TDPBF16PS
 	LONG $0x5c42e2c4
 	BYTE $0xcc
 
-	// TDPBF16PS tile 2, parts 0 and 0
+	// TDPBF16PS
 	LONG $0x5c4ae2c4
 	BYTE $0xd5
 
-	// TDPBF16PS tile 3, parts 0 and 0
+	// TDPBF16PS
 	LONG $0x5c42e2c4
 	BYTE $0xdd
-	ADDQ $0x00001800, SI
-	ADDQ $0x00001800, DI
-	DECQ BX
-	JNZ  group
+	ADDQ $0x10, DX
+	DECQ R12
+	JNZ  step
+
+store:
+	MOVQ c+40(FP), DX
+	ADDQ 16(R8), DX
+	MOVQ geom+48(FP), AX
+	MOVQ 16(AX), CX
+	MOVQ CX, BX
+	SHLQ $0x04, BX
+	ADDQ DX, BX
 
 	// TILESTORED tile 0
 	LONG $0x4b7ae2c4
@@ -874,207 +1032,144 @@ group:
 
 	// TILESTORED tile 2
 	LONG $0x4b7ae2c4
-	LONG $0x08000a94
+	LONG $0x00000b94
 	WORD $0x0000
 
 	// TILESTORED tile 3
 	LONG $0x4b7ae2c4
-	LONG $0x08400a9c
+	LONG $0x00400b9c
 	WORD $0x0000
+	ADDQ $0x28, R8
+	DECQ R9
+	JNZ  block
 
 	// TILERELEASE
 	LONG $0x4978e2c4
 	BYTE $0xc0
 	RET
 
-// func tilegemm16x32x3(groups int, a *uint16, b *uint16, c *float32, add bool)
-TEXT ·tilegemm16x32x3(SB), NOSPLIT, $0-33
-	MOVQ groups+0(FP), BX
-	MOVQ a+8(FP), SI
-	MOVQ b+16(FP), DI
-	MOVQ c+24(FP), DX
-	MOVB add+32(FP), R8
-	LEAQ tileConfig<>+0(SB), AX
+// func splitrows3(dst *uint16, src *float32, ld int, rows int, k int)
+// Requires: AVX, AVX512F
+TEXT ·splitrows3(SB), NOSPLIT, $0-40
+	MOVQ   dst+0(FP), AX
+	MOVQ   src+8(FP), DX
+	MOVQ   ld+16(FP), BX
+	MOVQ   rows+24(FP), SI
+	MOVQ   k+32(FP), DI
+	KXNORW K1, K1, K1
+	MOVQ   DI, CX
+	ANDQ   $0x1f, CX
+	MOVQ   $0x00000001, R8
+	SHLQ   CL, R8
+	DECQ   R8
+	KMOVW  R8, K2
+	SHRQ   $0x10, R8
+	KMOVW  R8, K3
 
-	// LDTILECFG [RAX]
-	LONG  $0x4978e2c4
-	BYTE  $0x00
-	MOVQ  $0x00000040, AX
-	MOVQ  $0x00000080, CX
-	TESTB R8, R8
-	JZ    zero
-
-	// TILELOADD tile 0
-	LONG $0x4b7be2c4
-	LONG $0x00000a84
-	WORD $0x0000
-
-	// TILELOADD tile 1
-	LONG $0x4b7be2c4
-	LONG $0x00400a8c
-	WORD $0x0000
-	JMP  group
-
-zero:
-	// TILEZERO tile 0
-	LONG $0x497be2c4
-	BYTE $0xc0
-
-	// TILEZERO tile 1
-	LONG $0x497be2c4
-	BYTE $0xc8
+row:
+	MOVQ AX, CX
+	MOVQ DX, R8
+	MOVQ DI, R9
+	SUBQ $0x20, R9
+	JLT  tail
 
 group:
-	// TILELOADD tile 4
-	LONG $0x4b7be2c4
-	LONG $0x000006a4
-	WORD $0x0000
+	VMOVUPS.Z     (R8), K1, Z0
+	VMOVUPS.Z     64(R8), K1, Z1
+	LONG          $0x4877f262
+	WORD          $0xd072
+	VMOVDQU32     Z2, (CX)
+	VPMOVZXWD     Y2, Z3
+	VPSLLD        $0x10, Z3, Z3
+	VSUBPS        Z3, Z0, Z0
+	VEXTRACTI64X4 $0x01, Z2, Y2
+	VPMOVZXWD     Y2, Z3
+	VPSLLD        $0x10, Z3, Z3
+	VSUBPS        Z3, Z1, Z1
+	LONG          $0x4877f262
+	WORD          $0xd072
+	VMOVDQU32     Z2, 2048(CX)
+	VPMOVZXWD     Y2, Z3
+	VPSLLD        $0x10, Z3, Z3
+	VSUBPS        Z3, Z0, Z0
+	VEXTRACTI64X4 $0x01, Z2, Y2
+	VPMOVZXWD     Y2, Z3
+	VPSLLD        $0x10, Z3, Z3
+	VSUBPS        Z3, Z1, Z1
+	LONG          $0x4877f262
+	WORD          $0xd072
+	VMOVDQU32     Z2, 4096(CX)
+	ADDQ          $0x80, R8
+	ADDQ          $0x00001800, CX
+	SUBQ          $0x20, R9
+	JGE           group
 
-	// TILELOADD tile 6
-	LONG $0x4b7be2c4
-	LONG $0x10000fb4
-	WORD $0x0000
+tail:
+	ADDQ          $0x20, R9
+	JZ            next
+	VMOVUPS.Z     (R8), K2, Z0
+	VMOVUPS.Z     64(R8), K3, Z1
+	LONG          $0x4877f262
+	WORD          $0xd072
+	VMOVDQU32     Z2, (CX)
+	VPMOVZXWD     Y2, Z3
+	VPSLLD        $0x10, Z3, Z3
+	VSUBPS        Z3, Z0, Z0
+	VEXTRACTI64X4 $0x01, Z2, Y2
+	VPMOVZXWD     Y2, Z3
+	VPSLLD        $0x10, Z3, Z3
+	VSUBPS        Z3, Z1, Z1
+	LONG          $0x4877f262
+	WORD          $0xd072
+	VMOVDQU32     Z2, 2048(CX)
+	VPMOVZXWD     Y2, Z3
+	VPSLLD        $0x10, Z3, Z3
+	VSUBPS        Z3, Z0, Z0
+	VEXTRACTI64X4 $0x01, Z2, Y2
+	VPMOVZXWD     Y2, Z3
+	VPSLLD        $0x10, Z3, Z3
+	VSUBPS        Z3, Z1, Z1
+	LONG          $0x4877f262
+	WORD          $0xd072
+	VMOVDQU32     Z2, 4096(CX)
 
-	// TILELOADD tile 7
-	LONG $0x4b7be2c4
-	LONG $0x10400fbc
-	WORD $0x0000
-
-	// TDPBF16PS tile 0, parts 0 and 2
-	LONG $0x5c4ae2c4
-	BYTE $0xc4
-
-	// TDPBF16PS tile 1, parts 0 and 2
-	LONG $0x5c42e2c4
-	BYTE $0xcc
-
-	// TILELOADD tile 6
-	LONG $0x4b7be2c4
-	LONG $0x08000fb4
-	WORD $0x0000
-
-	// TILELOADD tile 7
-	LONG $0x4b7be2c4
-	LONG $0x08400fbc
-	WORD $0x0000
-
-	// TDPBF16PS tile 0, parts 0 and 1
-	LONG $0x5c4ae2c4
-	BYTE $0xc4
-
-	// TDPBF16PS tile 1, parts 0 and 1
-	LONG $0x5c42e2c4
-	BYTE $0xcc
-
-	// TILELOADD tile 4
-	LONG $0x4b7be2c4
-	LONG $0x040006a4
-	WORD $0x0000
-
-	// TDPBF16PS tile 0, parts 1 and 1
-	LONG $0x5c4ae2c4
-	BYTE $0xc4
-
-	// TDPBF16PS tile 1, parts 1 and 1
-	LONG $0x5c42e2c4
-	BYTE $0xcc
-
-	// TILELOADD tile 6
-	LONG $0x4b7be2c4
-	LONG $0x00000fb4
-	WORD $0x0000
-
-	// TILELOADD tile 7
-	LONG $0x4b7be2c4
-	LONG $0x00400fbc
-	WORD $0x0000
-
-	// TDPBF16PS tile 0, parts 1 and 0
-	LONG $0x5c4ae2c4
-	BYTE $0xc4
-
-	// TDPBF16PS tile 1, parts 1 and 0
-	LONG $0x5c42e2c4
-	BYTE $0xcc
-
-	// TILELOADD tile 4
-	LONG $0x4b7be2c4
-	LONG $0x080006a4
-	WORD $0x0000
-
-	// TDPBF16PS tile 0, parts 2 and 0
-	LONG $0x5c4ae2c4
-	BYTE $0xc4
-
-	// TDPBF16PS tile 1, parts 2 and 0
-	LONG $0x5c42e2c4
-	BYTE $0xcc
-
-	// TILELOADD tile 4
-	LONG $0x4b7be2c4
-	LONG $0x000006a4
-	WORD $0x0000
-
-	// TDPBF16PS tile 0, parts 0 and 0
-	LONG $0x5c4ae2c4
-	BYTE $0xc4
-
-	// TDPBF16PS tile 1, parts 0 and 0
-	LONG $0x5c42e2c4
-	BYTE $0xcc
-	ADDQ $0x00000c00, SI
-	ADDQ $0x00001800, DI
-	DECQ BX
-	JNZ  group
-
-	// TILESTORED tile 0
-	LONG $0x4b7ae2c4
-	LONG $0x00000a84
-	WORD $0x0000
-
-	// TILESTORED tile 1
-	LONG $0x4b7ae2c4
-	LONG $0x00400a8c
-	WORD $0x0000
-
-	// TILERELEASE
-	LONG $0x4978e2c4
-	BYTE $0xc0
+next:
+	ADDQ $0x40, AX
+	ADDQ BX, DX
+	DECQ SI
+	JNZ  row
+	VZEROUPPER
 	RET
 
-// func tilesplit3(dst *uint16, src *float32, lanes int, k int)
+// func splitpairs3(dst *uint16, src *float32, ld int, lanes int, k int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·tilesplit3(SB), NOSPLIT, $0-32
+TEXT ·splitpairs3(SB), NOSPLIT, $0-40
 	MOVQ       dst+0(FP), AX
-	MOVQ       src+8(FP), CX
-	MOVQ       lanes+16(FP), DX
-	MOVQ       k+24(FP), BX
-	VMOVDQU32  tilePairs<>+0(SB), Z3
+	MOVQ       src+8(FP), DX
+	MOVQ       ld+16(FP), BX
+	MOVQ       k+32(FP), SI
+	VMOVDQU32  partPairs<>+0(SB), Z3
 	VPTERNLOGD $0xff, Z4, Z4, Z4
 	VPSLLD     $0x10, Z4, Z4
-	KXNORW     K1, K1, K1
-	KXNORW     K2, K2, K2
-	MOVQ       DX, SI
-	SHLQ       $0x02, SI
-	SHLQ       $0x06, DX
+	MOVQ       lanes+24(FP), CX
+	MOVQ       $0x00000001, DI
+	SHLQ       CL, DI
+	DECQ       DI
+	KMOVW      DI, K1
+	SHRQ       $0x10, DI
+	KMOVW      DI, K2
 
 group:
-	MOVQ $0x00000010, DI
+	MOVQ $0x00000010, CX
 
 pair:
-	CMPQ  BX, $0x02
-	JGE   there
-	KXORW K2, K2, K2
-	CMPQ  BX, $0x01
-	JGE   there
-	KXORW K1, K1, K1
-
-there:
-	MOVQ SI, R8
-
-lanes:
-	VMOVUPS.Z (CX), K1, Z0
-	VMOVUPS.Z (CX)(SI*1), K2, Z1
+	CMPQ      SI, $0x02
+	JGE       there
+	CMPQ      SI, $0x01
+	JLT       none
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	VMOVUPS.Z (DX), K1, Z0
 	LONG      $0x4877f262
 	WORD      $0xd072
 	VPERMW    Z2, Z3, Z2
@@ -1086,7 +1181,7 @@ lanes:
 	LONG      $0x4877f262
 	WORD      $0xd072
 	VPERMW    Z2, Z3, Z2
-	VMOVDQU32 Z2, (AX)(DX*1)
+	VMOVDQU32 Z2, 2048(AX)
 	VPSLLD    $0x10, Z2, Z5
 	VSUBPS    Z5, Z0, Z0
 	VPANDD    Z4, Z2, Z5
@@ -1094,70 +1189,439 @@ lanes:
 	LONG      $0x4877f262
 	WORD      $0xd072
 	VPERMW    Z2, Z3, Z2
-	VMOVDQU32 Z2, (AX)(DX*2)
-	ADDQ      $0x40, CX
-	ADDQ      $0x40, AX
-	SUBQ      $0x40, R8
-	JNZ       lanes
-	ADDQ      SI, CX
-	SUBQ      $0x02, BX
-	DECQ      DI
-	JNZ       pair
-	ADDQ      DX, AX
-	ADDQ      DX, AX
-	TESTQ     BX, BX
-	JG        group
+	VMOVDQU32 Z2, 4096(AX)
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	VMOVUPS.Z 64(DX), K2, Z0
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 64(AX)
+	VPSLLD    $0x10, Z2, Z5
+	VSUBPS    Z5, Z0, Z0
+	VPANDD    Z4, Z2, Z5
+	VSUBPS    Z5, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 2112(AX)
+	VPSLLD    $0x10, Z2, Z5
+	VSUBPS    Z5, Z0, Z0
+	VPANDD    Z4, Z2, Z5
+	VSUBPS    Z5, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 4160(AX)
+	JMP       next
+
+none:
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, (AX)
+	VPSLLD    $0x10, Z2, Z5
+	VSUBPS    Z5, Z0, Z0
+	VPANDD    Z4, Z2, Z5
+	VSUBPS    Z5, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 2048(AX)
+	VPSLLD    $0x10, Z2, Z5
+	VSUBPS    Z5, Z0, Z0
+	VPANDD    Z4, Z2, Z5
+	VSUBPS    Z5, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 4096(AX)
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 64(AX)
+	VPSLLD    $0x10, Z2, Z5
+	VSUBPS    Z5, Z0, Z0
+	VPANDD    Z4, Z2, Z5
+	VSUBPS    Z5, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 2112(AX)
+	VPSLLD    $0x10, Z2, Z5
+	VSUBPS    Z5, Z0, Z0
+	VPANDD    Z4, Z2, Z5
+	VSUBPS    Z5, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 4160(AX)
+	JMP       next
+
+there:
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	VMOVUPS.Z (DX), K1, Z0
+	VMOVUPS.Z (DX)(BX*1), K1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, (AX)
+	VPSLLD    $0x10, Z2, Z5
+	VSUBPS    Z5, Z0, Z0
+	VPANDD    Z4, Z2, Z5
+	VSUBPS    Z5, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 2048(AX)
+	VPSLLD    $0x10, Z2, Z5
+	VSUBPS    Z5, Z0, Z0
+	VPANDD    Z4, Z2, Z5
+	VSUBPS    Z5, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 4096(AX)
+	VPXORD    Z0, Z0, Z0
+	VPXORD    Z1, Z1, Z1
+	VMOVUPS.Z 64(DX), K2, Z0
+	VMOVUPS.Z 64(DX)(BX*1), K2, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 64(AX)
+	VPSLLD    $0x10, Z2, Z5
+	VSUBPS    Z5, Z0, Z0
+	VPANDD    Z4, Z2, Z5
+	VSUBPS    Z5, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 2112(AX)
+	VPSLLD    $0x10, Z2, Z5
+	VSUBPS    Z5, Z0, Z0
+	VPANDD    Z4, Z2, Z5
+	VSUBPS    Z5, Z1, Z1
+	LONG      $0x4877f262
+	WORD      $0xd072
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, 4160(AX)
+
+next:
+	LEAQ  (DX)(BX*2), DX
+	ADDQ  $0x80, AX
+	SUBQ  $0x02, SI
+	DECQ  CX
+	JNZ   pair
+	ADDQ  $0x00001000, AX
+	TESTQ SI, SI
+	JG    group
 	VZEROUPPER
 	RET
 
-// func tileturn(panel *uint16, lanes int, parts int)
-// Requires: AVX, AVX512F
-TEXT ·tileturn(SB), NOSPLIT, $0-24
-	MOVQ panel+0(FP), AX
-	MOVQ lanes+8(FP), CX
-	MOVQ parts+16(FP), DX
-	SHLQ $0x02, CX
-	MOVQ CX, BX
-	SHLQ $0x04, BX
-	SUBQ CX, BX
+DATA rowPairs<>+0(SB)/4, $0x00100000
+DATA rowPairs<>+4(SB)/4, $0x00110001
+DATA rowPairs<>+8(SB)/4, $0x00120002
+DATA rowPairs<>+12(SB)/4, $0x00130003
+DATA rowPairs<>+16(SB)/4, $0x00140004
+DATA rowPairs<>+20(SB)/4, $0x00150005
+DATA rowPairs<>+24(SB)/4, $0x00160006
+DATA rowPairs<>+28(SB)/4, $0x00170007
+DATA rowPairs<>+32(SB)/4, $0x00180008
+DATA rowPairs<>+36(SB)/4, $0x00190009
+DATA rowPairs<>+40(SB)/4, $0x001a000a
+DATA rowPairs<>+44(SB)/4, $0x001b000b
+DATA rowPairs<>+48(SB)/4, $0x001c000c
+DATA rowPairs<>+52(SB)/4, $0x001d000d
+DATA rowPairs<>+56(SB)/4, $0x001e000e
+DATA rowPairs<>+60(SB)/4, $0x001f000f
+GLOBL rowPairs<>(SB), RODATA|NOPTR, $64
 
-part:
-	MOVQ CX, SI
+// func pairrows(dst *uint32, a *uint16, b *uint16, rows int, width int, pitch int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL
+TEXT ·pairrows(SB), NOSPLIT, $0-48
+	MOVQ      dst+0(FP), AX
+	MOVQ      a+8(FP), DX
+	MOVQ      b+16(FP), BX
+	MOVQ      rows+24(FP), SI
+	MOVQ      width+32(FP), DI
+	MOVQ      pitch+40(FP), R8
+	SHLQ      $0x02, R8
+	VMOVDQU32 rowPairs<>+0(SB), Z3
+	KXNORW    K1, K1, K1
+	MOVQ      DI, CX
+	ANDQ      $0x0f, CX
+	MOVL      $0x00000001, R9
+	SHLL      CL, R9
+	DECL      R9
+	KMOVW     R9, K2
+
+row:
+	MOVQ AX, CX
+	MOVQ DI, R9
+	SUBQ $0x10, R9
+	JLT  tail
+
+piece:
+	VMOVDQU16.Z  (DX), K1, Y0
+	VMOVDQU16.Z  (BX), K1, Y1
+	VINSERTI64X4 $0x01, Y1, Z0, Z0
+	VPERMW       Z0, Z3, Z0
+	VMOVDQU32    Z0, K1, (CX)
+	ADDQ         $0x20, DX
+	ADDQ         $0x20, BX
+	ADDQ         $0x40, CX
+	SUBQ         $0x10, R9
+	JGE          piece
+
+tail:
+	ADDQ         $0x10, R9
+	JZ           next
+	VMOVDQU16.Z  (DX), K2, Y0
+	VMOVDQU16.Z  (BX), K2, Y1
+	VINSERTI64X4 $0x01, Y1, Z0, Z0
+	VPERMW       Z0, Z3, Z0
+	VMOVDQU32    Z0, K2, (CX)
+	LEAQ         (DX)(R9*2), DX
+	LEAQ         (BX)(R9*2), BX
+
+next:
+	ADDQ R8, AX
+	DECQ SI
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func pairturn(dst *uint32, dstAt *int, src *uint16, srcAt *int, second int, order *uint16, count int, dstStep int, srcStep int)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·pairturn(SB), NOSPLIT, $0-72
+	MOVQ dst+0(FP), AX
+	MOVQ dstAt+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ srcAt+24(FP), BX
+	MOVQ second+32(FP), SI
+	MOVQ order+40(FP), DI
+	MOVQ count+48(FP), R8
 
 square:
-	MOVQ        AX, DI
-	VMOVDQU32   (DI), Z0
-	ADDQ        CX, DI
-	VMOVDQU32   (DI), Z1
-	ADDQ        CX, DI
-	VMOVDQU32   (DI), Z2
-	ADDQ        CX, DI
-	VMOVDQU32   (DI), Z3
-	ADDQ        CX, DI
-	VMOVDQU32   (DI), Z4
-	ADDQ        CX, DI
-	VMOVDQU32   (DI), Z5
-	ADDQ        CX, DI
-	VMOVDQU32   (DI), Z6
-	ADDQ        CX, DI
-	VMOVDQU32   (DI), Z7
-	ADDQ        CX, DI
-	VMOVDQU32   (DI), Z8
-	ADDQ        CX, DI
-	VMOVDQU32   (DI), Z9
-	ADDQ        CX, DI
-	VMOVDQU32   (DI), Z10
-	ADDQ        CX, DI
-	VMOVDQU32   (DI), Z11
-	ADDQ        CX, DI
-	VMOVDQU32   (DI), Z12
-	ADDQ        CX, DI
-	VMOVDQU32   (DI), Z13
-	ADDQ        CX, DI
-	VMOVDQU32   (DI), Z14
-	ADDQ        CX, DI
-	VMOVDQU32   (DI), Z15
-	ADDQ        CX, DI
+	VMOVDQU32    (DI), Z31
+	LEAQ         (DX)(SI*1), R9
+	MOVQ         (BX), R10
+	VMOVDQU      (DX)(R10*1), Y0
+	VINSERTI64X4 $0x01, (R9)(R10*1), Z0, Z0
+	VPERMW       Z0, Z31, Z0
+	MOVQ         8(BX), R10
+	VMOVDQU      (DX)(R10*1), Y1
+	VINSERTI64X4 $0x01, (R9)(R10*1), Z1, Z1
+	VPERMW       Z1, Z31, Z1
+	MOVQ         16(BX), R10
+	VMOVDQU      (DX)(R10*1), Y2
+	VINSERTI64X4 $0x01, (R9)(R10*1), Z2, Z2
+	VPERMW       Z2, Z31, Z2
+	MOVQ         24(BX), R10
+	VMOVDQU      (DX)(R10*1), Y3
+	VINSERTI64X4 $0x01, (R9)(R10*1), Z3, Z3
+	VPERMW       Z3, Z31, Z3
+	MOVQ         32(BX), R10
+	VMOVDQU      (DX)(R10*1), Y4
+	VINSERTI64X4 $0x01, (R9)(R10*1), Z4, Z4
+	VPERMW       Z4, Z31, Z4
+	MOVQ         40(BX), R10
+	VMOVDQU      (DX)(R10*1), Y5
+	VINSERTI64X4 $0x01, (R9)(R10*1), Z5, Z5
+	VPERMW       Z5, Z31, Z5
+	MOVQ         48(BX), R10
+	VMOVDQU      (DX)(R10*1), Y6
+	VINSERTI64X4 $0x01, (R9)(R10*1), Z6, Z6
+	VPERMW       Z6, Z31, Z6
+	MOVQ         56(BX), R10
+	VMOVDQU      (DX)(R10*1), Y7
+	VINSERTI64X4 $0x01, (R9)(R10*1), Z7, Z7
+	VPERMW       Z7, Z31, Z7
+	MOVQ         64(BX), R10
+	VMOVDQU      (DX)(R10*1), Y8
+	VINSERTI64X4 $0x01, (R9)(R10*1), Z8, Z8
+	VPERMW       Z8, Z31, Z8
+	MOVQ         72(BX), R10
+	VMOVDQU      (DX)(R10*1), Y9
+	VINSERTI64X4 $0x01, (R9)(R10*1), Z9, Z9
+	VPERMW       Z9, Z31, Z9
+	MOVQ         80(BX), R10
+	VMOVDQU      (DX)(R10*1), Y10
+	VINSERTI64X4 $0x01, (R9)(R10*1), Z10, Z10
+	VPERMW       Z10, Z31, Z10
+	MOVQ         88(BX), R10
+	VMOVDQU      (DX)(R10*1), Y11
+	VINSERTI64X4 $0x01, (R9)(R10*1), Z11, Z11
+	VPERMW       Z11, Z31, Z11
+	MOVQ         96(BX), R10
+	VMOVDQU      (DX)(R10*1), Y12
+	VINSERTI64X4 $0x01, (R9)(R10*1), Z12, Z12
+	VPERMW       Z12, Z31, Z12
+	MOVQ         104(BX), R10
+	VMOVDQU      (DX)(R10*1), Y13
+	VINSERTI64X4 $0x01, (R9)(R10*1), Z13, Z13
+	VPERMW       Z13, Z31, Z13
+	MOVQ         112(BX), R10
+	VMOVDQU      (DX)(R10*1), Y14
+	VINSERTI64X4 $0x01, (R9)(R10*1), Z14, Z14
+	VPERMW       Z14, Z31, Z14
+	MOVQ         120(BX), R10
+	VMOVDQU      (DX)(R10*1), Y15
+	VINSERTI64X4 $0x01, (R9)(R10*1), Z15, Z15
+	VPERMW       Z15, Z31, Z15
+	VPUNPCKLDQ   Z1, Z0, Z16
+	VPUNPCKHDQ   Z1, Z0, Z17
+	VPUNPCKLDQ   Z3, Z2, Z18
+	VPUNPCKHDQ   Z3, Z2, Z19
+	VPUNPCKLDQ   Z5, Z4, Z20
+	VPUNPCKHDQ   Z5, Z4, Z21
+	VPUNPCKLDQ   Z7, Z6, Z22
+	VPUNPCKHDQ   Z7, Z6, Z23
+	VPUNPCKLDQ   Z9, Z8, Z24
+	VPUNPCKHDQ   Z9, Z8, Z25
+	VPUNPCKLDQ   Z11, Z10, Z26
+	VPUNPCKHDQ   Z11, Z10, Z27
+	VPUNPCKLDQ   Z13, Z12, Z28
+	VPUNPCKHDQ   Z13, Z12, Z29
+	VPUNPCKLDQ   Z15, Z14, Z30
+	VPUNPCKHDQ   Z15, Z14, Z31
+	VPUNPCKLQDQ  Z18, Z16, Z0
+	VPUNPCKHQDQ  Z18, Z16, Z1
+	VPUNPCKLQDQ  Z19, Z17, Z2
+	VPUNPCKHQDQ  Z19, Z17, Z3
+	VPUNPCKLQDQ  Z22, Z20, Z4
+	VPUNPCKHQDQ  Z22, Z20, Z5
+	VPUNPCKLQDQ  Z23, Z21, Z6
+	VPUNPCKHQDQ  Z23, Z21, Z7
+	VPUNPCKLQDQ  Z26, Z24, Z8
+	VPUNPCKHQDQ  Z26, Z24, Z9
+	VPUNPCKLQDQ  Z27, Z25, Z10
+	VPUNPCKHQDQ  Z27, Z25, Z11
+	VPUNPCKLQDQ  Z30, Z28, Z12
+	VPUNPCKHQDQ  Z30, Z28, Z13
+	VPUNPCKLQDQ  Z31, Z29, Z14
+	VPUNPCKHQDQ  Z31, Z29, Z15
+	VSHUFI32X4   $0x88, Z4, Z0, Z16
+	VSHUFI32X4   $0xdd, Z4, Z0, Z20
+	VSHUFI32X4   $0x88, Z12, Z8, Z24
+	VSHUFI32X4   $0xdd, Z12, Z8, Z28
+	VSHUFI32X4   $0x88, Z5, Z1, Z17
+	VSHUFI32X4   $0xdd, Z5, Z1, Z21
+	VSHUFI32X4   $0x88, Z13, Z9, Z25
+	VSHUFI32X4   $0xdd, Z13, Z9, Z29
+	VSHUFI32X4   $0x88, Z6, Z2, Z18
+	VSHUFI32X4   $0xdd, Z6, Z2, Z22
+	VSHUFI32X4   $0x88, Z14, Z10, Z26
+	VSHUFI32X4   $0xdd, Z14, Z10, Z30
+	VSHUFI32X4   $0x88, Z7, Z3, Z19
+	VSHUFI32X4   $0xdd, Z7, Z3, Z23
+	VSHUFI32X4   $0x88, Z15, Z11, Z27
+	VSHUFI32X4   $0xdd, Z15, Z11, Z31
+	VSHUFI32X4   $0x88, Z24, Z16, Z0
+	VSHUFI32X4   $0xdd, Z24, Z16, Z8
+	VSHUFI32X4   $0x88, Z28, Z20, Z4
+	VSHUFI32X4   $0xdd, Z28, Z20, Z12
+	VSHUFI32X4   $0x88, Z25, Z17, Z1
+	VSHUFI32X4   $0xdd, Z25, Z17, Z9
+	VSHUFI32X4   $0x88, Z29, Z21, Z5
+	VSHUFI32X4   $0xdd, Z29, Z21, Z13
+	VSHUFI32X4   $0x88, Z26, Z18, Z2
+	VSHUFI32X4   $0xdd, Z26, Z18, Z10
+	VSHUFI32X4   $0x88, Z30, Z22, Z6
+	VSHUFI32X4   $0xdd, Z30, Z22, Z14
+	VSHUFI32X4   $0x88, Z27, Z19, Z3
+	VSHUFI32X4   $0xdd, Z27, Z19, Z11
+	VSHUFI32X4   $0x88, Z31, Z23, Z7
+	VSHUFI32X4   $0xdd, Z31, Z23, Z15
+	MOVQ         (CX), R9
+	VMOVDQU32    Z0, (AX)(R9*1)
+	MOVQ         8(CX), R9
+	VMOVDQU32    Z1, (AX)(R9*1)
+	MOVQ         16(CX), R9
+	VMOVDQU32    Z2, (AX)(R9*1)
+	MOVQ         24(CX), R9
+	VMOVDQU32    Z3, (AX)(R9*1)
+	MOVQ         32(CX), R9
+	VMOVDQU32    Z4, (AX)(R9*1)
+	MOVQ         40(CX), R9
+	VMOVDQU32    Z5, (AX)(R9*1)
+	MOVQ         48(CX), R9
+	VMOVDQU32    Z6, (AX)(R9*1)
+	MOVQ         56(CX), R9
+	VMOVDQU32    Z7, (AX)(R9*1)
+	MOVQ         64(CX), R9
+	VMOVDQU32    Z8, (AX)(R9*1)
+	MOVQ         72(CX), R9
+	VMOVDQU32    Z9, (AX)(R9*1)
+	MOVQ         80(CX), R9
+	VMOVDQU32    Z10, (AX)(R9*1)
+	MOVQ         88(CX), R9
+	VMOVDQU32    Z11, (AX)(R9*1)
+	MOVQ         96(CX), R9
+	VMOVDQU32    Z12, (AX)(R9*1)
+	MOVQ         104(CX), R9
+	VMOVDQU32    Z13, (AX)(R9*1)
+	MOVQ         112(CX), R9
+	VMOVDQU32    Z14, (AX)(R9*1)
+	MOVQ         120(CX), R9
+	VMOVDQU32    Z15, (AX)(R9*1)
+	MOVQ         dstStep+56(FP), R9
+	ADDQ         R9, AX
+	MOVQ         srcStep+64(FP), R9
+	ADDQ         R9, DX
+	DECQ         R8
+	JNZ          square
+	VZEROUPPER
+	RET
+
+// func turn16(dst *uint32, dstAt *int, src *uint32, srcAt *int, count int, dstStep int, srcStep int)
+// Requires: AVX, AVX512F
+TEXT ·turn16(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), AX
+	MOVQ dstAt+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ srcAt+24(FP), BX
+	MOVQ count+32(FP), SI
+
+square:
+	MOVQ        (BX), DI
+	VMOVDQU32   (DX)(DI*1), Z0
+	MOVQ        8(BX), DI
+	VMOVDQU32   (DX)(DI*1), Z1
+	MOVQ        16(BX), DI
+	VMOVDQU32   (DX)(DI*1), Z2
+	MOVQ        24(BX), DI
+	VMOVDQU32   (DX)(DI*1), Z3
+	MOVQ        32(BX), DI
+	VMOVDQU32   (DX)(DI*1), Z4
+	MOVQ        40(BX), DI
+	VMOVDQU32   (DX)(DI*1), Z5
+	MOVQ        48(BX), DI
+	VMOVDQU32   (DX)(DI*1), Z6
+	MOVQ        56(BX), DI
+	VMOVDQU32   (DX)(DI*1), Z7
+	MOVQ        64(BX), DI
+	VMOVDQU32   (DX)(DI*1), Z8
+	MOVQ        72(BX), DI
+	VMOVDQU32   (DX)(DI*1), Z9
+	MOVQ        80(BX), DI
+	VMOVDQU32   (DX)(DI*1), Z10
+	MOVQ        88(BX), DI
+	VMOVDQU32   (DX)(DI*1), Z11
+	MOVQ        96(BX), DI
+	VMOVDQU32   (DX)(DI*1), Z12
+	MOVQ        104(BX), DI
+	VMOVDQU32   (DX)(DI*1), Z13
+	MOVQ        112(BX), DI
+	VMOVDQU32   (DX)(DI*1), Z14
+	MOVQ        120(BX), DI
+	VMOVDQU32   (DX)(DI*1), Z15
 	VPUNPCKLDQ  Z1, Z0, Z16
 	VPUNPCKHDQ  Z1, Z0, Z17
 	VPUNPCKLDQ  Z3, Z2, Z18
@@ -1222,44 +1686,763 @@ square:
 	VSHUFI32X4  $0xdd, Z27, Z19, Z11
 	VSHUFI32X4  $0x88, Z31, Z23, Z7
 	VSHUFI32X4  $0xdd, Z31, Z23, Z15
-	MOVQ        AX, DI
-	VMOVDQU32   Z0, (DI)
-	ADDQ        CX, DI
-	VMOVDQU32   Z1, (DI)
-	ADDQ        CX, DI
-	VMOVDQU32   Z2, (DI)
-	ADDQ        CX, DI
-	VMOVDQU32   Z3, (DI)
-	ADDQ        CX, DI
-	VMOVDQU32   Z4, (DI)
-	ADDQ        CX, DI
-	VMOVDQU32   Z5, (DI)
-	ADDQ        CX, DI
-	VMOVDQU32   Z6, (DI)
-	ADDQ        CX, DI
-	VMOVDQU32   Z7, (DI)
-	ADDQ        CX, DI
-	VMOVDQU32   Z8, (DI)
-	ADDQ        CX, DI
-	VMOVDQU32   Z9, (DI)
-	ADDQ        CX, DI
-	VMOVDQU32   Z10, (DI)
-	ADDQ        CX, DI
-	VMOVDQU32   Z11, (DI)
-	ADDQ        CX, DI
-	VMOVDQU32   Z12, (DI)
-	ADDQ        CX, DI
-	VMOVDQU32   Z13, (DI)
-	ADDQ        CX, DI
-	VMOVDQU32   Z14, (DI)
-	ADDQ        CX, DI
-	VMOVDQU32   Z15, (DI)
-	ADDQ        CX, DI
-	ADDQ        $0x40, AX
-	SUBQ        $0x40, SI
+	MOVQ        (CX), DI
+	VMOVDQU32   Z0, (AX)(DI*1)
+	MOVQ        8(CX), DI
+	VMOVDQU32   Z1, (AX)(DI*1)
+	MOVQ        16(CX), DI
+	VMOVDQU32   Z2, (AX)(DI*1)
+	MOVQ        24(CX), DI
+	VMOVDQU32   Z3, (AX)(DI*1)
+	MOVQ        32(CX), DI
+	VMOVDQU32   Z4, (AX)(DI*1)
+	MOVQ        40(CX), DI
+	VMOVDQU32   Z5, (AX)(DI*1)
+	MOVQ        48(CX), DI
+	VMOVDQU32   Z6, (AX)(DI*1)
+	MOVQ        56(CX), DI
+	VMOVDQU32   Z7, (AX)(DI*1)
+	MOVQ        64(CX), DI
+	VMOVDQU32   Z8, (AX)(DI*1)
+	MOVQ        72(CX), DI
+	VMOVDQU32   Z9, (AX)(DI*1)
+	MOVQ        80(CX), DI
+	VMOVDQU32   Z10, (AX)(DI*1)
+	MOVQ        88(CX), DI
+	VMOVDQU32   Z11, (AX)(DI*1)
+	MOVQ        96(CX), DI
+	VMOVDQU32   Z12, (AX)(DI*1)
+	MOVQ        104(CX), DI
+	VMOVDQU32   Z13, (AX)(DI*1)
+	MOVQ        112(CX), DI
+	VMOVDQU32   Z14, (AX)(DI*1)
+	MOVQ        120(CX), DI
+	VMOVDQU32   Z15, (AX)(DI*1)
+	MOVQ        dstStep+40(FP), DI
+	ADDQ        DI, AX
+	MOVQ        srcStep+48(FP), DI
+	ADDQ        DI, DX
+	DECQ        SI
 	JNZ         square
-	ADDQ        BX, AX
-	DECQ        DX
-	JNZ         part
+	VZEROUPPER
+	RET
+
+// func turnwide(dst *byte, dstAt *int, src *float32, srcAt *int, affine *float32, relu bool, count int, dstStep int, srcStep int)
+// Requires: AVX, AVX512F
+TEXT ·turnwide(SB), NOSPLIT, $0-72
+	MOVQ   dst+0(FP), AX
+	MOVQ   dstAt+8(FP), CX
+	MOVQ   src+16(FP), DX
+	MOVQ   srcAt+24(FP), BX
+	MOVQ   affine+32(FP), SI
+	MOVB   relu+40(FP), DI
+	MOVQ   count+48(FP), R8
+	KXORW  K1, K1, K1
+	TESTB  DI, DI
+	JZ     square
+	KXNORW K1, K1, K1
+
+square:
+	MOVQ        (BX), DI
+	VMOVUPS     (DX)(DI*1), Z0
+	MOVQ        8(BX), DI
+	VMOVUPS     (DX)(DI*1), Z1
+	MOVQ        16(BX), DI
+	VMOVUPS     (DX)(DI*1), Z2
+	MOVQ        24(BX), DI
+	VMOVUPS     (DX)(DI*1), Z3
+	MOVQ        32(BX), DI
+	VMOVUPS     (DX)(DI*1), Z4
+	MOVQ        40(BX), DI
+	VMOVUPS     (DX)(DI*1), Z5
+	MOVQ        48(BX), DI
+	VMOVUPS     (DX)(DI*1), Z6
+	MOVQ        56(BX), DI
+	VMOVUPS     (DX)(DI*1), Z7
+	MOVQ        64(BX), DI
+	VMOVUPS     (DX)(DI*1), Z8
+	MOVQ        72(BX), DI
+	VMOVUPS     (DX)(DI*1), Z9
+	MOVQ        80(BX), DI
+	VMOVUPS     (DX)(DI*1), Z10
+	MOVQ        88(BX), DI
+	VMOVUPS     (DX)(DI*1), Z11
+	MOVQ        96(BX), DI
+	VMOVUPS     (DX)(DI*1), Z12
+	MOVQ        104(BX), DI
+	VMOVUPS     (DX)(DI*1), Z13
+	MOVQ        112(BX), DI
+	VMOVUPS     (DX)(DI*1), Z14
+	MOVQ        120(BX), DI
+	VMOVUPS     (DX)(DI*1), Z15
+	VPUNPCKLDQ  Z1, Z0, Z16
+	VPUNPCKHDQ  Z1, Z0, Z17
+	VPUNPCKLDQ  Z3, Z2, Z18
+	VPUNPCKHDQ  Z3, Z2, Z19
+	VPUNPCKLDQ  Z5, Z4, Z20
+	VPUNPCKHDQ  Z5, Z4, Z21
+	VPUNPCKLDQ  Z7, Z6, Z22
+	VPUNPCKHDQ  Z7, Z6, Z23
+	VPUNPCKLDQ  Z9, Z8, Z24
+	VPUNPCKHDQ  Z9, Z8, Z25
+	VPUNPCKLDQ  Z11, Z10, Z26
+	VPUNPCKHDQ  Z11, Z10, Z27
+	VPUNPCKLDQ  Z13, Z12, Z28
+	VPUNPCKHDQ  Z13, Z12, Z29
+	VPUNPCKLDQ  Z15, Z14, Z30
+	VPUNPCKHDQ  Z15, Z14, Z31
+	VPUNPCKLQDQ Z18, Z16, Z0
+	VPUNPCKHQDQ Z18, Z16, Z1
+	VPUNPCKLQDQ Z19, Z17, Z2
+	VPUNPCKHQDQ Z19, Z17, Z3
+	VPUNPCKLQDQ Z22, Z20, Z4
+	VPUNPCKHQDQ Z22, Z20, Z5
+	VPUNPCKLQDQ Z23, Z21, Z6
+	VPUNPCKHQDQ Z23, Z21, Z7
+	VPUNPCKLQDQ Z26, Z24, Z8
+	VPUNPCKHQDQ Z26, Z24, Z9
+	VPUNPCKLQDQ Z27, Z25, Z10
+	VPUNPCKHQDQ Z27, Z25, Z11
+	VPUNPCKLQDQ Z30, Z28, Z12
+	VPUNPCKHQDQ Z30, Z28, Z13
+	VPUNPCKLQDQ Z31, Z29, Z14
+	VPUNPCKHQDQ Z31, Z29, Z15
+	VSHUFI32X4  $0x88, Z4, Z0, Z16
+	VSHUFI32X4  $0xdd, Z4, Z0, Z20
+	VSHUFI32X4  $0x88, Z12, Z8, Z24
+	VSHUFI32X4  $0xdd, Z12, Z8, Z28
+	VSHUFI32X4  $0x88, Z5, Z1, Z17
+	VSHUFI32X4  $0xdd, Z5, Z1, Z21
+	VSHUFI32X4  $0x88, Z13, Z9, Z25
+	VSHUFI32X4  $0xdd, Z13, Z9, Z29
+	VSHUFI32X4  $0x88, Z6, Z2, Z18
+	VSHUFI32X4  $0xdd, Z6, Z2, Z22
+	VSHUFI32X4  $0x88, Z14, Z10, Z26
+	VSHUFI32X4  $0xdd, Z14, Z10, Z30
+	VSHUFI32X4  $0x88, Z7, Z3, Z19
+	VSHUFI32X4  $0xdd, Z7, Z3, Z23
+	VSHUFI32X4  $0x88, Z15, Z11, Z27
+	VSHUFI32X4  $0xdd, Z15, Z11, Z31
+	VSHUFI32X4  $0x88, Z24, Z16, Z0
+	VSHUFI32X4  $0xdd, Z24, Z16, Z8
+	VSHUFI32X4  $0x88, Z28, Z20, Z4
+	VSHUFI32X4  $0xdd, Z28, Z20, Z12
+	VSHUFI32X4  $0x88, Z25, Z17, Z1
+	VSHUFI32X4  $0xdd, Z25, Z17, Z9
+	VSHUFI32X4  $0x88, Z29, Z21, Z5
+	VSHUFI32X4  $0xdd, Z29, Z21, Z13
+	VSHUFI32X4  $0x88, Z26, Z18, Z2
+	VSHUFI32X4  $0xdd, Z26, Z18, Z10
+	VSHUFI32X4  $0x88, Z30, Z22, Z6
+	VSHUFI32X4  $0xdd, Z30, Z22, Z14
+	VSHUFI32X4  $0x88, Z27, Z19, Z3
+	VSHUFI32X4  $0xdd, Z27, Z19, Z11
+	VSHUFI32X4  $0x88, Z31, Z23, Z7
+	VSHUFI32X4  $0xdd, Z31, Z23, Z15
+	VMOVUPS     (SI), Z16
+	VMOVUPS     64(SI), Z17
+	VPXORD      Z18, Z18, Z18
+	MOVQ        (CX), DI
+	VFMADD213PS Z17, Z16, Z0
+	VMAXPS      Z0, Z18, K1, Z0
+	VMOVUPS     Z0, (AX)(DI*1)
+	MOVQ        8(CX), DI
+	VFMADD213PS Z17, Z16, Z1
+	VMAXPS      Z1, Z18, K1, Z1
+	VMOVUPS     Z1, (AX)(DI*1)
+	MOVQ        16(CX), DI
+	VFMADD213PS Z17, Z16, Z2
+	VMAXPS      Z2, Z18, K1, Z2
+	VMOVUPS     Z2, (AX)(DI*1)
+	MOVQ        24(CX), DI
+	VFMADD213PS Z17, Z16, Z3
+	VMAXPS      Z3, Z18, K1, Z3
+	VMOVUPS     Z3, (AX)(DI*1)
+	MOVQ        32(CX), DI
+	VFMADD213PS Z17, Z16, Z4
+	VMAXPS      Z4, Z18, K1, Z4
+	VMOVUPS     Z4, (AX)(DI*1)
+	MOVQ        40(CX), DI
+	VFMADD213PS Z17, Z16, Z5
+	VMAXPS      Z5, Z18, K1, Z5
+	VMOVUPS     Z5, (AX)(DI*1)
+	MOVQ        48(CX), DI
+	VFMADD213PS Z17, Z16, Z6
+	VMAXPS      Z6, Z18, K1, Z6
+	VMOVUPS     Z6, (AX)(DI*1)
+	MOVQ        56(CX), DI
+	VFMADD213PS Z17, Z16, Z7
+	VMAXPS      Z7, Z18, K1, Z7
+	VMOVUPS     Z7, (AX)(DI*1)
+	MOVQ        64(CX), DI
+	VFMADD213PS Z17, Z16, Z8
+	VMAXPS      Z8, Z18, K1, Z8
+	VMOVUPS     Z8, (AX)(DI*1)
+	MOVQ        72(CX), DI
+	VFMADD213PS Z17, Z16, Z9
+	VMAXPS      Z9, Z18, K1, Z9
+	VMOVUPS     Z9, (AX)(DI*1)
+	MOVQ        80(CX), DI
+	VFMADD213PS Z17, Z16, Z10
+	VMAXPS      Z10, Z18, K1, Z10
+	VMOVUPS     Z10, (AX)(DI*1)
+	MOVQ        88(CX), DI
+	VFMADD213PS Z17, Z16, Z11
+	VMAXPS      Z11, Z18, K1, Z11
+	VMOVUPS     Z11, (AX)(DI*1)
+	MOVQ        96(CX), DI
+	VFMADD213PS Z17, Z16, Z12
+	VMAXPS      Z12, Z18, K1, Z12
+	VMOVUPS     Z12, (AX)(DI*1)
+	MOVQ        104(CX), DI
+	VFMADD213PS Z17, Z16, Z13
+	VMAXPS      Z13, Z18, K1, Z13
+	VMOVUPS     Z13, (AX)(DI*1)
+	MOVQ        112(CX), DI
+	VFMADD213PS Z17, Z16, Z14
+	VMAXPS      Z14, Z18, K1, Z14
+	VMOVUPS     Z14, (AX)(DI*1)
+	MOVQ        120(CX), DI
+	VFMADD213PS Z17, Z16, Z15
+	VMAXPS      Z15, Z18, K1, Z15
+	VMOVUPS     Z15, (AX)(DI*1)
+	ADDQ        $0x00000080, SI
+	MOVQ        dstStep+56(FP), DI
+	ADDQ        DI, AX
+	MOVQ        srcStep+64(FP), DI
+	ADDQ        DI, DX
+	DECQ        R8
+	JNZ         square
+	VZEROUPPER
+	RET
+
+// func turnhalf(dst *byte, dstAt *int, src *float32, srcAt *int, affine *float32, relu bool, count int, dstStep int, srcStep int)
+// Requires: AVX, AVX512F
+TEXT ·turnhalf(SB), NOSPLIT, $0-72
+	MOVQ   dst+0(FP), AX
+	MOVQ   dstAt+8(FP), CX
+	MOVQ   src+16(FP), DX
+	MOVQ   srcAt+24(FP), BX
+	MOVQ   affine+32(FP), SI
+	MOVB   relu+40(FP), DI
+	MOVQ   count+48(FP), R8
+	KXORW  K1, K1, K1
+	TESTB  DI, DI
+	JZ     square
+	KXNORW K1, K1, K1
+
+square:
+	MOVQ        (BX), DI
+	VMOVUPS     (DX)(DI*1), Z0
+	MOVQ        8(BX), DI
+	VMOVUPS     (DX)(DI*1), Z1
+	MOVQ        16(BX), DI
+	VMOVUPS     (DX)(DI*1), Z2
+	MOVQ        24(BX), DI
+	VMOVUPS     (DX)(DI*1), Z3
+	MOVQ        32(BX), DI
+	VMOVUPS     (DX)(DI*1), Z4
+	MOVQ        40(BX), DI
+	VMOVUPS     (DX)(DI*1), Z5
+	MOVQ        48(BX), DI
+	VMOVUPS     (DX)(DI*1), Z6
+	MOVQ        56(BX), DI
+	VMOVUPS     (DX)(DI*1), Z7
+	MOVQ        64(BX), DI
+	VMOVUPS     (DX)(DI*1), Z8
+	MOVQ        72(BX), DI
+	VMOVUPS     (DX)(DI*1), Z9
+	MOVQ        80(BX), DI
+	VMOVUPS     (DX)(DI*1), Z10
+	MOVQ        88(BX), DI
+	VMOVUPS     (DX)(DI*1), Z11
+	MOVQ        96(BX), DI
+	VMOVUPS     (DX)(DI*1), Z12
+	MOVQ        104(BX), DI
+	VMOVUPS     (DX)(DI*1), Z13
+	MOVQ        112(BX), DI
+	VMOVUPS     (DX)(DI*1), Z14
+	MOVQ        120(BX), DI
+	VMOVUPS     (DX)(DI*1), Z15
+	VPUNPCKLDQ  Z1, Z0, Z16
+	VPUNPCKHDQ  Z1, Z0, Z17
+	VPUNPCKLDQ  Z3, Z2, Z18
+	VPUNPCKHDQ  Z3, Z2, Z19
+	VPUNPCKLDQ  Z5, Z4, Z20
+	VPUNPCKHDQ  Z5, Z4, Z21
+	VPUNPCKLDQ  Z7, Z6, Z22
+	VPUNPCKHDQ  Z7, Z6, Z23
+	VPUNPCKLDQ  Z9, Z8, Z24
+	VPUNPCKHDQ  Z9, Z8, Z25
+	VPUNPCKLDQ  Z11, Z10, Z26
+	VPUNPCKHDQ  Z11, Z10, Z27
+	VPUNPCKLDQ  Z13, Z12, Z28
+	VPUNPCKHDQ  Z13, Z12, Z29
+	VPUNPCKLDQ  Z15, Z14, Z30
+	VPUNPCKHDQ  Z15, Z14, Z31
+	VPUNPCKLQDQ Z18, Z16, Z0
+	VPUNPCKHQDQ Z18, Z16, Z1
+	VPUNPCKLQDQ Z19, Z17, Z2
+	VPUNPCKHQDQ Z19, Z17, Z3
+	VPUNPCKLQDQ Z22, Z20, Z4
+	VPUNPCKHQDQ Z22, Z20, Z5
+	VPUNPCKLQDQ Z23, Z21, Z6
+	VPUNPCKHQDQ Z23, Z21, Z7
+	VPUNPCKLQDQ Z26, Z24, Z8
+	VPUNPCKHQDQ Z26, Z24, Z9
+	VPUNPCKLQDQ Z27, Z25, Z10
+	VPUNPCKHQDQ Z27, Z25, Z11
+	VPUNPCKLQDQ Z30, Z28, Z12
+	VPUNPCKHQDQ Z30, Z28, Z13
+	VPUNPCKLQDQ Z31, Z29, Z14
+	VPUNPCKHQDQ Z31, Z29, Z15
+	VSHUFI32X4  $0x88, Z4, Z0, Z16
+	VSHUFI32X4  $0xdd, Z4, Z0, Z20
+	VSHUFI32X4  $0x88, Z12, Z8, Z24
+	VSHUFI32X4  $0xdd, Z12, Z8, Z28
+	VSHUFI32X4  $0x88, Z5, Z1, Z17
+	VSHUFI32X4  $0xdd, Z5, Z1, Z21
+	VSHUFI32X4  $0x88, Z13, Z9, Z25
+	VSHUFI32X4  $0xdd, Z13, Z9, Z29
+	VSHUFI32X4  $0x88, Z6, Z2, Z18
+	VSHUFI32X4  $0xdd, Z6, Z2, Z22
+	VSHUFI32X4  $0x88, Z14, Z10, Z26
+	VSHUFI32X4  $0xdd, Z14, Z10, Z30
+	VSHUFI32X4  $0x88, Z7, Z3, Z19
+	VSHUFI32X4  $0xdd, Z7, Z3, Z23
+	VSHUFI32X4  $0x88, Z15, Z11, Z27
+	VSHUFI32X4  $0xdd, Z15, Z11, Z31
+	VSHUFI32X4  $0x88, Z24, Z16, Z0
+	VSHUFI32X4  $0xdd, Z24, Z16, Z8
+	VSHUFI32X4  $0x88, Z28, Z20, Z4
+	VSHUFI32X4  $0xdd, Z28, Z20, Z12
+	VSHUFI32X4  $0x88, Z25, Z17, Z1
+	VSHUFI32X4  $0xdd, Z25, Z17, Z9
+	VSHUFI32X4  $0x88, Z29, Z21, Z5
+	VSHUFI32X4  $0xdd, Z29, Z21, Z13
+	VSHUFI32X4  $0x88, Z26, Z18, Z2
+	VSHUFI32X4  $0xdd, Z26, Z18, Z10
+	VSHUFI32X4  $0x88, Z30, Z22, Z6
+	VSHUFI32X4  $0xdd, Z30, Z22, Z14
+	VSHUFI32X4  $0x88, Z27, Z19, Z3
+	VSHUFI32X4  $0xdd, Z27, Z19, Z11
+	VSHUFI32X4  $0x88, Z31, Z23, Z7
+	VSHUFI32X4  $0xdd, Z31, Z23, Z15
+	VMOVUPS     (SI), Z16
+	VMOVUPS     64(SI), Z17
+	VPXORD      Z18, Z18, Z18
+	MOVQ        (CX), DI
+	VFMADD213PS Z17, Z16, Z0
+	VMAXPS      Z0, Z18, K1, Z0
+	VPSRLD      $0x10, Z0, Z24
+	VPANDD.BCST halfEven<>+0(SB), Z24, Z25
+	VPADDD.BCST halfBias<>+0(SB), Z25, Z25
+	VPADDD      Z0, Z25, Z25
+	VPSRLD      $0x10, Z25, Z25
+	VCMPPS      $0x03, Z0, Z0, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z24, K2, Z25
+	VPMOVDW     Z25, (AX)(DI*1)
+	MOVQ        8(CX), DI
+	VFMADD213PS Z17, Z16, Z1
+	VMAXPS      Z1, Z18, K1, Z1
+	VPSRLD      $0x10, Z1, Z24
+	VPANDD.BCST halfEven<>+0(SB), Z24, Z25
+	VPADDD.BCST halfBias<>+0(SB), Z25, Z25
+	VPADDD      Z1, Z25, Z25
+	VPSRLD      $0x10, Z25, Z25
+	VCMPPS      $0x03, Z1, Z1, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z24, K2, Z25
+	VPMOVDW     Z25, (AX)(DI*1)
+	MOVQ        16(CX), DI
+	VFMADD213PS Z17, Z16, Z2
+	VMAXPS      Z2, Z18, K1, Z2
+	VPSRLD      $0x10, Z2, Z24
+	VPANDD.BCST halfEven<>+0(SB), Z24, Z25
+	VPADDD.BCST halfBias<>+0(SB), Z25, Z25
+	VPADDD      Z2, Z25, Z25
+	VPSRLD      $0x10, Z25, Z25
+	VCMPPS      $0x03, Z2, Z2, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z24, K2, Z25
+	VPMOVDW     Z25, (AX)(DI*1)
+	MOVQ        24(CX), DI
+	VFMADD213PS Z17, Z16, Z3
+	VMAXPS      Z3, Z18, K1, Z3
+	VPSRLD      $0x10, Z3, Z24
+	VPANDD.BCST halfEven<>+0(SB), Z24, Z25
+	VPADDD.BCST halfBias<>+0(SB), Z25, Z25
+	VPADDD      Z3, Z25, Z25
+	VPSRLD      $0x10, Z25, Z25
+	VCMPPS      $0x03, Z3, Z3, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z24, K2, Z25
+	VPMOVDW     Z25, (AX)(DI*1)
+	MOVQ        32(CX), DI
+	VFMADD213PS Z17, Z16, Z4
+	VMAXPS      Z4, Z18, K1, Z4
+	VPSRLD      $0x10, Z4, Z24
+	VPANDD.BCST halfEven<>+0(SB), Z24, Z25
+	VPADDD.BCST halfBias<>+0(SB), Z25, Z25
+	VPADDD      Z4, Z25, Z25
+	VPSRLD      $0x10, Z25, Z25
+	VCMPPS      $0x03, Z4, Z4, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z24, K2, Z25
+	VPMOVDW     Z25, (AX)(DI*1)
+	MOVQ        40(CX), DI
+	VFMADD213PS Z17, Z16, Z5
+	VMAXPS      Z5, Z18, K1, Z5
+	VPSRLD      $0x10, Z5, Z24
+	VPANDD.BCST halfEven<>+0(SB), Z24, Z25
+	VPADDD.BCST halfBias<>+0(SB), Z25, Z25
+	VPADDD      Z5, Z25, Z25
+	VPSRLD      $0x10, Z25, Z25
+	VCMPPS      $0x03, Z5, Z5, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z24, K2, Z25
+	VPMOVDW     Z25, (AX)(DI*1)
+	MOVQ        48(CX), DI
+	VFMADD213PS Z17, Z16, Z6
+	VMAXPS      Z6, Z18, K1, Z6
+	VPSRLD      $0x10, Z6, Z24
+	VPANDD.BCST halfEven<>+0(SB), Z24, Z25
+	VPADDD.BCST halfBias<>+0(SB), Z25, Z25
+	VPADDD      Z6, Z25, Z25
+	VPSRLD      $0x10, Z25, Z25
+	VCMPPS      $0x03, Z6, Z6, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z24, K2, Z25
+	VPMOVDW     Z25, (AX)(DI*1)
+	MOVQ        56(CX), DI
+	VFMADD213PS Z17, Z16, Z7
+	VMAXPS      Z7, Z18, K1, Z7
+	VPSRLD      $0x10, Z7, Z24
+	VPANDD.BCST halfEven<>+0(SB), Z24, Z25
+	VPADDD.BCST halfBias<>+0(SB), Z25, Z25
+	VPADDD      Z7, Z25, Z25
+	VPSRLD      $0x10, Z25, Z25
+	VCMPPS      $0x03, Z7, Z7, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z24, K2, Z25
+	VPMOVDW     Z25, (AX)(DI*1)
+	MOVQ        64(CX), DI
+	VFMADD213PS Z17, Z16, Z8
+	VMAXPS      Z8, Z18, K1, Z8
+	VPSRLD      $0x10, Z8, Z24
+	VPANDD.BCST halfEven<>+0(SB), Z24, Z25
+	VPADDD.BCST halfBias<>+0(SB), Z25, Z25
+	VPADDD      Z8, Z25, Z25
+	VPSRLD      $0x10, Z25, Z25
+	VCMPPS      $0x03, Z8, Z8, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z24, K2, Z25
+	VPMOVDW     Z25, (AX)(DI*1)
+	MOVQ        72(CX), DI
+	VFMADD213PS Z17, Z16, Z9
+	VMAXPS      Z9, Z18, K1, Z9
+	VPSRLD      $0x10, Z9, Z24
+	VPANDD.BCST halfEven<>+0(SB), Z24, Z25
+	VPADDD.BCST halfBias<>+0(SB), Z25, Z25
+	VPADDD      Z9, Z25, Z25
+	VPSRLD      $0x10, Z25, Z25
+	VCMPPS      $0x03, Z9, Z9, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z24, K2, Z25
+	VPMOVDW     Z25, (AX)(DI*1)
+	MOVQ        80(CX), DI
+	VFMADD213PS Z17, Z16, Z10
+	VMAXPS      Z10, Z18, K1, Z10
+	VPSRLD      $0x10, Z10, Z24
+	VPANDD.BCST halfEven<>+0(SB), Z24, Z25
+	VPADDD.BCST halfBias<>+0(SB), Z25, Z25
+	VPADDD      Z10, Z25, Z25
+	VPSRLD      $0x10, Z25, Z25
+	VCMPPS      $0x03, Z10, Z10, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z24, K2, Z25
+	VPMOVDW     Z25, (AX)(DI*1)
+	MOVQ        88(CX), DI
+	VFMADD213PS Z17, Z16, Z11
+	VMAXPS      Z11, Z18, K1, Z11
+	VPSRLD      $0x10, Z11, Z24
+	VPANDD.BCST halfEven<>+0(SB), Z24, Z25
+	VPADDD.BCST halfBias<>+0(SB), Z25, Z25
+	VPADDD      Z11, Z25, Z25
+	VPSRLD      $0x10, Z25, Z25
+	VCMPPS      $0x03, Z11, Z11, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z24, K2, Z25
+	VPMOVDW     Z25, (AX)(DI*1)
+	MOVQ        96(CX), DI
+	VFMADD213PS Z17, Z16, Z12
+	VMAXPS      Z12, Z18, K1, Z12
+	VPSRLD      $0x10, Z12, Z24
+	VPANDD.BCST halfEven<>+0(SB), Z24, Z25
+	VPADDD.BCST halfBias<>+0(SB), Z25, Z25
+	VPADDD      Z12, Z25, Z25
+	VPSRLD      $0x10, Z25, Z25
+	VCMPPS      $0x03, Z12, Z12, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z24, K2, Z25
+	VPMOVDW     Z25, (AX)(DI*1)
+	MOVQ        104(CX), DI
+	VFMADD213PS Z17, Z16, Z13
+	VMAXPS      Z13, Z18, K1, Z13
+	VPSRLD      $0x10, Z13, Z24
+	VPANDD.BCST halfEven<>+0(SB), Z24, Z25
+	VPADDD.BCST halfBias<>+0(SB), Z25, Z25
+	VPADDD      Z13, Z25, Z25
+	VPSRLD      $0x10, Z25, Z25
+	VCMPPS      $0x03, Z13, Z13, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z24, K2, Z25
+	VPMOVDW     Z25, (AX)(DI*1)
+	MOVQ        112(CX), DI
+	VFMADD213PS Z17, Z16, Z14
+	VMAXPS      Z14, Z18, K1, Z14
+	VPSRLD      $0x10, Z14, Z24
+	VPANDD.BCST halfEven<>+0(SB), Z24, Z25
+	VPADDD.BCST halfBias<>+0(SB), Z25, Z25
+	VPADDD      Z14, Z25, Z25
+	VPSRLD      $0x10, Z25, Z25
+	VCMPPS      $0x03, Z14, Z14, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z24, K2, Z25
+	VPMOVDW     Z25, (AX)(DI*1)
+	MOVQ        120(CX), DI
+	VFMADD213PS Z17, Z16, Z15
+	VMAXPS      Z15, Z18, K1, Z15
+	VPSRLD      $0x10, Z15, Z24
+	VPANDD.BCST halfEven<>+0(SB), Z24, Z25
+	VPADDD.BCST halfBias<>+0(SB), Z25, Z25
+	VPADDD      Z15, Z25, Z25
+	VPSRLD      $0x10, Z25, Z25
+	VCMPPS      $0x03, Z15, Z15, K2
+	VPORD.BCST  halfQuiet<>+0(SB), Z24, K2, Z25
+	VPMOVDW     Z25, (AX)(DI*1)
+	ADDQ        $0x00000080, SI
+	MOVQ        dstStep+56(FP), DI
+	ADDQ        DI, AX
+	MOVQ        srcStep+64(FP), DI
+	ADDQ        DI, DX
+	DECQ        R8
+	JNZ         square
+	VZEROUPPER
+	RET
+
+DATA halfEven<>+0(SB)/4, $0x00000001
+GLOBL halfEven<>(SB), RODATA|NOPTR, $4
+
+DATA halfBias<>+0(SB)/4, $0x00007fff
+GLOBL halfBias<>(SB), RODATA|NOPTR, $4
+
+DATA halfQuiet<>+0(SB)/4, $0x00000040
+GLOBL halfQuiet<>(SB), RODATA|NOPTR, $4
+
+// func rowswide(dst *byte, src *float32, rows int, width int, pitch int, factor float32, summand float32, relu bool)
+// Requires: AVX, AVX512F
+TEXT ·rowswide(SB), NOSPLIT, $0-49
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), DX
+	MOVQ         rows+16(FP), BX
+	MOVQ         width+24(FP), SI
+	MOVQ         pitch+32(FP), DI
+	SHLQ         $0x02, DI
+	VBROADCASTSS factor+40(FP), Z16
+	VBROADCASTSS summand+44(FP), Z17
+	MOVB         relu+48(FP), R8
+	VPXORD       Z18, Z18, Z18
+	KXNORW       K2, K2, K2
+	MOVQ         SI, CX
+	ANDQ         $0x0f, CX
+	MOVL         $0x00000001, R9
+	SHLL         CL, R9
+	DECL         R9
+	KMOVW        R9, K3
+	KXORW        K1, K1, K1
+	TESTB        R8, R8
+	JZ           row
+	KXNORW       K1, K1, K1
+
+row:
+	MOVQ DX, CX
+	MOVQ SI, R8
+	SUBQ $0x10, R8
+	JLT  tail
+
+piece:
+	VMOVUPS.Z   (CX), K2, Z0
+	VFMADD213PS Z17, Z16, Z0
+	VMAXPS      Z0, Z18, K1, Z0
+	VMOVUPS     Z0, K2, (AX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, AX
+	SUBQ        $0x10, R8
+	JGE         piece
+
+tail:
+	ADDQ        $0x10, R8
+	JZ          next
+	VMOVUPS.Z   (CX), K3, Z0
+	VFMADD213PS Z17, Z16, Z0
+	VMAXPS      Z0, Z18, K1, Z0
+	VMOVUPS     Z0, K3, (AX)
+	LEAQ        (AX)(R8*4), AX
+
+next:
+	ADDQ DI, DX
+	DECQ BX
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func rowshalf(dst *byte, src *float32, rows int, width int, pitch int, factor float32, summand float32, relu bool)
+// Requires: AVX, AVX512F
+TEXT ·rowshalf(SB), NOSPLIT, $0-49
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), DX
+	MOVQ         rows+16(FP), BX
+	MOVQ         width+24(FP), SI
+	MOVQ         pitch+32(FP), DI
+	SHLQ         $0x02, DI
+	VBROADCASTSS factor+40(FP), Z16
+	VBROADCASTSS summand+44(FP), Z17
+	MOVB         relu+48(FP), R8
+	VPXORD       Z18, Z18, Z18
+	KXNORW       K2, K2, K2
+	MOVQ         SI, CX
+	ANDQ         $0x0f, CX
+	MOVL         $0x00000001, R9
+	SHLL         CL, R9
+	DECL         R9
+	KMOVW        R9, K3
+	KXORW        K1, K1, K1
+	TESTB        R8, R8
+	JZ           row
+	KXNORW       K1, K1, K1
+
+row:
+	MOVQ DX, CX
+	MOVQ SI, R8
+	SUBQ $0x10, R8
+	JLT  tail
+
+piece:
+	VMOVUPS.Z   (CX), K2, Z0
+	VFMADD213PS Z17, Z16, Z0
+	VMAXPS      Z0, Z18, K1, Z0
+	VPSRLD      $0x10, Z0, Z24
+	VPANDD.BCST halfEven<>+0(SB), Z24, Z25
+	VPADDD.BCST halfBias<>+0(SB), Z25, Z25
+	VPADDD      Z0, Z25, Z25
+	VPSRLD      $0x10, Z25, Z25
+	VCMPPS      $0x03, Z0, Z0, K4
+	VPORD.BCST  halfQuiet<>+0(SB), Z24, K4, Z25
+	VPMOVDW     Z25, K2, (AX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x20, AX
+	SUBQ        $0x10, R8
+	JGE         piece
+
+tail:
+	ADDQ        $0x10, R8
+	JZ          next
+	VMOVUPS.Z   (CX), K3, Z0
+	VFMADD213PS Z17, Z16, Z0
+	VMAXPS      Z0, Z18, K1, Z0
+	VPSRLD      $0x10, Z0, Z24
+	VPANDD.BCST halfEven<>+0(SB), Z24, Z25
+	VPADDD.BCST halfBias<>+0(SB), Z25, Z25
+	VPADDD      Z0, Z25, Z25
+	VPSRLD      $0x10, Z25, Z25
+	VCMPPS      $0x03, Z0, Z0, K4
+	VPORD.BCST  halfQuiet<>+0(SB), Z24, K4, Z25
+	VPMOVDW     Z25, K3, (AX)
+	LEAQ        (AX)(R8*2), AX
+
+next:
+	ADDQ DI, DX
+	DECQ BX
+	JNZ  row
+	VZEROUPPER
+	RET
+
+DATA gatherLanes<>+0(SB)/4, $0x00000000
+DATA gatherLanes<>+4(SB)/4, $0x00000001
+DATA gatherLanes<>+8(SB)/4, $0x00000002
+DATA gatherLanes<>+12(SB)/4, $0x00000003
+DATA gatherLanes<>+16(SB)/4, $0x00000004
+DATA gatherLanes<>+20(SB)/4, $0x00000005
+DATA gatherLanes<>+24(SB)/4, $0x00000006
+DATA gatherLanes<>+28(SB)/4, $0x00000007
+DATA gatherLanes<>+32(SB)/4, $0x00000008
+DATA gatherLanes<>+36(SB)/4, $0x00000009
+DATA gatherLanes<>+40(SB)/4, $0x0000000a
+DATA gatherLanes<>+44(SB)/4, $0x0000000b
+DATA gatherLanes<>+48(SB)/4, $0x0000000c
+DATA gatherLanes<>+52(SB)/4, $0x0000000d
+DATA gatherLanes<>+56(SB)/4, $0x0000000e
+DATA gatherLanes<>+60(SB)/4, $0x0000000f
+DATA gatherLanes<>+64(SB)/4, $0x00000010
+DATA gatherLanes<>+68(SB)/4, $0x00000011
+DATA gatherLanes<>+72(SB)/4, $0x00000012
+DATA gatherLanes<>+76(SB)/4, $0x00000013
+DATA gatherLanes<>+80(SB)/4, $0x00000014
+DATA gatherLanes<>+84(SB)/4, $0x00000015
+DATA gatherLanes<>+88(SB)/4, $0x00000016
+DATA gatherLanes<>+92(SB)/4, $0x00000017
+DATA gatherLanes<>+96(SB)/4, $0x00000018
+DATA gatherLanes<>+100(SB)/4, $0x00000019
+DATA gatherLanes<>+104(SB)/4, $0x0000001a
+DATA gatherLanes<>+108(SB)/4, $0x0000001b
+DATA gatherLanes<>+112(SB)/4, $0x0000001c
+DATA gatherLanes<>+116(SB)/4, $0x0000001d
+DATA gatherLanes<>+120(SB)/4, $0x0000001e
+DATA gatherLanes<>+124(SB)/4, $0x0000001f
+GLOBL gatherLanes<>(SB), RODATA|NOPTR, $128
+
+// func gathertaps(dst *uint16, src *uint16, lane int, taps int, rows int, srcRow int, dstTap int)
+// Requires: AVX, AVX512F
+TEXT ·gathertaps(SB), NOSPLIT, $0-56
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         taps+24(FP), DX
+	MOVQ         rows+32(FP), BX
+	MOVQ         srcRow+40(FP), SI
+	MOVQ         dstTap+48(FP), DI
+	VPBROADCASTD lane+16(FP), Z0
+	VPMULLD      gatherLanes<>+0(SB), Z0, Z0
+	VPBROADCASTD lane+16(FP), Z1
+	VPMULLD      gatherLanes<>+64(SB), Z1, Z1
+
+row:
+	MOVQ CX, R8
+	MOVQ AX, R9
+	MOVQ DX, R10
+	SUBQ $0x02, R10
+
+pair:
+	KXNORW     K1, K1, K1
+	VPXORD     Z2, Z2, Z2
+	VPGATHERDD (R8)(Z0*1), K1, Z2
+	KXNORW     K2, K2, K2
+	VPXORD     Z3, Z3, Z3
+	VPGATHERDD (R8)(Z1*1), K2, Z3
+	VPMOVDW    Z2, (R9)
+	VPMOVDW    Z3, 32(R9)
+	ADDQ       DI, R9
+	VPSRLD     $0x10, Z2, Z2
+	VPSRLD     $0x10, Z3, Z3
+	VPMOVDW    Z2, (R9)
+	VPMOVDW    Z3, 32(R9)
+	ADDQ       DI, R9
+	ADDQ       $0x04, R8
+	SUBQ       $0x02, R10
+	JGE        pair
+	ADDQ       $0x02, R10
+	JZ         next
+	KXNORW     K3, K3, K3
+	VPXORD     Z2, Z2, Z2
+	VPGATHERDD -2(R8)(Z0*1), K3, Z2
+	KXNORW     K4, K4, K4
+	VPXORD     Z3, Z3, Z3
+	VPGATHERDD -2(R8)(Z1*1), K4, Z3
+	VPSRLD     $0x10, Z2, Z2
+	VPSRLD     $0x10, Z3, Z3
+	VPMOVDW    Z2, (R9)
+	VPMOVDW    Z3, 32(R9)
+
+next:
+	ADDQ $0x40, AX
+	ADDQ SI, CX
+	DECQ BX
+	JNZ  row
 	VZEROUPPER
 	RET

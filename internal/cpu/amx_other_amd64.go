@@ -2,5 +2,5 @@
 
 package cpu
 
-// assemblyAMX has no level: only Linux is known to let programs use AMX when they ask for it.
-func assemblyAMX() []level { return nil }
+// tilesAMX returns nil: only Linux is known to let programs use AMX when they ask for it.
+func tilesAMX() *tileOps { return nil }

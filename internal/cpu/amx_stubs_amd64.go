@@ -4,65 +4,104 @@
 
 package cpu
 
-// tilegemm32x32x1 multiplies panels of groups > 0 groups of 32 rows, of 32 and of 32 numbers split into 1 parts, laid by
-// tilesplit1, that of a turned: c = aᵀ·b, or c += aᵀ·b, of 32×32 elements. It needs AMX-BF16.
+// tilesums1 computes n > 0 blocks of 32×32 sums, tileBlock each, of the products of the tiles that steps, tileStep each, list. geom is a
+// tileGeom. Numbers have 1 parts, whose tiles lie 2048 bytes apart. It needs AMX-BF16.
 //
 //go:noescape
-func tilegemm32x32x1(groups int, a *uint16, b *uint16, c *float32, add bool)
+func tilesums1(blocks *int, n int, steps *int, a *uint16, b *uint16, c *float32, geom *int)
 
-// tilegemm16x32x1 multiplies panels of groups > 0 groups of 32 rows, of 16 and of 32 numbers split into 1 parts, laid by
-// tilesplit1, that of a turned: c = aᵀ·b, or c += aᵀ·b, of 16×32 elements. It needs AMX-BF16.
+// splitrows1 splits rows > 0 rows of k > 0 numbers, ld bytes apart, into 1 bfloat16 parts. Each group of 32 columns, the last filled
+// up with zeros, makes a tile of 64 bytes a row for each part, 2048 bytes apart; groups follow each other. It needs AVX512_BF16.
 //
 //go:noescape
-func tilegemm16x32x1(groups int, a *uint16, b *uint16, c *float32, add bool)
+func splitrows1(dst *uint16, src *float32, ld int, rows int, k int)
 
-// tilesplit1 splits a panel of k > 0 rows of lanes numbers, a multiple of 16, into 1 bfloat16 parts. Groups of 32 rows, the last
-// filled up with zeros, lie one behind the other, in a group one part behind the other, and in a part pairs of rows: number l of
-// one is followed by number l of the next. It needs AVX512_BF16 and AVX512BW.
+// splitpairs1 splits k > 0 rows of lanes numbers, from 1 to 32, ld bytes apart, into 1 bfloat16 parts. Each group of 32 rows, the last
+// filled up with zeros, makes 16 rows of 32 pairs for each part, 2048 bytes apart; groups follow each other. It needs AVX512_BF16 and AVX512BW.
 //
 //go:noescape
-func tilesplit1(dst *uint16, src *float32, lanes int, k int)
+func splitpairs1(dst *uint16, src *float32, ld int, lanes int, k int)
 
-// tilegemm32x32x2 multiplies panels of groups > 0 groups of 32 rows, of 32 and of 32 numbers split into 2 parts, laid by
-// tilesplit2, that of a turned: c = aᵀ·b, or c += aᵀ·b, of 32×32 elements. It needs AMX-BF16.
+// tilesums2 computes n > 0 blocks of 32×32 sums, tileBlock each, of the products of the tiles that steps, tileStep each, list. geom is a
+// tileGeom. Numbers have 2 parts, whose tiles lie 2048 bytes apart. It needs AMX-BF16.
 //
 //go:noescape
-func tilegemm32x32x2(groups int, a *uint16, b *uint16, c *float32, add bool)
+func tilesums2(blocks *int, n int, steps *int, a *uint16, b *uint16, c *float32, geom *int)
 
-// tilegemm16x32x2 multiplies panels of groups > 0 groups of 32 rows, of 16 and of 32 numbers split into 2 parts, laid by
-// tilesplit2, that of a turned: c = aᵀ·b, or c += aᵀ·b, of 16×32 elements. It needs AMX-BF16.
+// splitrows2 splits rows > 0 rows of k > 0 numbers, ld bytes apart, into 2 bfloat16 parts. Each group of 32 columns, the last filled
+// up with zeros, makes a tile of 64 bytes a row for each part, 2048 bytes apart; groups follow each other. It needs AVX512_BF16.
 //
 //go:noescape
-func tilegemm16x32x2(groups int, a *uint16, b *uint16, c *float32, add bool)
+func splitrows2(dst *uint16, src *float32, ld int, rows int, k int)
 
-// tilesplit2 splits a panel of k > 0 rows of lanes numbers, a multiple of 16, into 2 bfloat16 parts. Groups of 32 rows, the last
-// filled up with zeros, lie one behind the other, in a group one part behind the other, and in a part pairs of rows: number l of
-// one is followed by number l of the next. It needs AVX512_BF16 and AVX512BW.
+// splitpairs2 splits k > 0 rows of lanes numbers, from 1 to 32, ld bytes apart, into 2 bfloat16 parts. Each group of 32 rows, the last
+// filled up with zeros, makes 16 rows of 32 pairs for each part, 2048 bytes apart; groups follow each other. It needs AVX512_BF16 and AVX512BW.
 //
 //go:noescape
-func tilesplit2(dst *uint16, src *float32, lanes int, k int)
+func splitpairs2(dst *uint16, src *float32, ld int, lanes int, k int)
 
-// tilegemm32x32x3 multiplies panels of groups > 0 groups of 32 rows, of 32 and of 32 numbers split into 3 parts, laid by
-// tilesplit3, that of a turned: c = aᵀ·b, or c += aᵀ·b, of 32×32 elements. It needs AMX-BF16.
+// tilesums3 computes n > 0 blocks of 32×32 sums, tileBlock each, of the products of the tiles that steps, tileStep each, list. geom is a
+// tileGeom. Numbers have 3 parts, whose tiles lie 2048 bytes apart. It needs AMX-BF16.
 //
 //go:noescape
-func tilegemm32x32x3(groups int, a *uint16, b *uint16, c *float32, add bool)
+func tilesums3(blocks *int, n int, steps *int, a *uint16, b *uint16, c *float32, geom *int)
 
-// tilegemm16x32x3 multiplies panels of groups > 0 groups of 32 rows, of 16 and of 32 numbers split into 3 parts, laid by
-// tilesplit3, that of a turned: c = aᵀ·b, or c += aᵀ·b, of 16×32 elements. It needs AMX-BF16.
+// splitrows3 splits rows > 0 rows of k > 0 numbers, ld bytes apart, into 3 bfloat16 parts. Each group of 32 columns, the last filled
+// up with zeros, makes a tile of 64 bytes a row for each part, 2048 bytes apart; groups follow each other. It needs AVX512_BF16.
 //
 //go:noescape
-func tilegemm16x32x3(groups int, a *uint16, b *uint16, c *float32, add bool)
+func splitrows3(dst *uint16, src *float32, ld int, rows int, k int)
 
-// tilesplit3 splits a panel of k > 0 rows of lanes numbers, a multiple of 16, into 3 bfloat16 parts. Groups of 32 rows, the last
-// filled up with zeros, lie one behind the other, in a group one part behind the other, and in a part pairs of rows: number l of
-// one is followed by number l of the next. It needs AVX512_BF16 and AVX512BW.
+// splitpairs3 splits k > 0 rows of lanes numbers, from 1 to 32, ld bytes apart, into 3 bfloat16 parts. Each group of 32 rows, the last
+// filled up with zeros, makes 16 rows of 32 pairs for each part, 2048 bytes apart; groups follow each other. It needs AVX512_BF16 and AVX512BW.
 //
 //go:noescape
-func tilesplit3(dst *uint16, src *float32, lanes int, k int)
+func splitpairs3(dst *uint16, src *float32, ld int, lanes int, k int)
 
-// tileturn transposes, in place, each square of 16 pairs of rows by 16 numbers in parts > 0 parts of groups of a panel of lanes
-// numbers, 16 or 32, as tilesplit lays them: after that 32 rows of a number lie one behind the other. It needs AVX-512F.
+// pairrows writes rows > 0 rows of width > 0 pairs, pitch pairs apart: a pair is an element of a and, above it, that of b in the same place.
+// It needs AVX512BW and AVX512VL.
 //
 //go:noescape
-func tileturn(panel *uint16, lanes int, parts int)
+func pairrows(dst *uint32, a *uint16, b *uint16, rows int, width int, pitch int)
+
+// pairturn transposes count > 0 squares of 16×16 pairs. Row i of a square is the 32 words of which the first 16 lie at src + srcAt[i] and the
+// others second farther, in order, two of which make a pair; column j goes to dst + dstAt[j]. From one square to the next src
+// and dst advance by their steps. Places are in bytes. It needs AVX512BW.
+//
+//go:noescape
+func pairturn(dst *uint32, dstAt *int, src *uint16, srcAt *int, second int, order *uint16, count int, dstStep int, srcStep int)
+
+// turn16 is pairturn for rows that are pairs already. It needs AVX-512F.
+//
+//go:noescape
+func turn16(dst *uint32, dstAt *int, src *uint32, srcAt *int, count int, dstStep int, srcStep int)
+
+// turnwide is turn16 for float32 numbers, each of which is multiplied and added to, and not below 0 if relu, and written as float32.
+// affine has 16 factors and 16 summands for the elements of each column, for each square. It needs AVX-512F.
+//
+//go:noescape
+func turnwide(dst *byte, dstAt *int, src *float32, srcAt *int, affine *float32, relu bool, count int, dstStep int, srcStep int)
+
+// turnhalf is turn16 for float32 numbers, each of which is multiplied and added to, and not below 0 if relu, and written as bfloat16, rounded to nearest even.
+// affine has 16 factors and 16 summands for the elements of each column, for each square. It needs AVX-512F.
+//
+//go:noescape
+func turnhalf(dst *byte, dstAt *int, src *float32, srcAt *int, affine *float32, relu bool, count int, dstStep int, srcStep int)
+
+// rowswide writes rows > 0 rows of width > 0 elements, which are pitch apart in src, one behind the other: times factor, plus summand, and not
+// below 0 if relu, as float32. It needs AVX-512F.
+//
+//go:noescape
+func rowswide(dst *byte, src *float32, rows int, width int, pitch int, factor float32, summand float32, relu bool)
+
+// rowshalf writes rows > 0 rows of width > 0 elements, which are pitch apart in src, one behind the other: times factor, plus summand, and not
+// below 0 if relu, as bfloat16, rounded to nearest even. It needs AVX-512F.
+//
+//go:noescape
+func rowshalf(dst *byte, src *float32, rows int, width int, pitch int, factor float32, summand float32, relu bool)
+
+// gathertaps writes, for each of rows > 0 rows, which are srcRow bytes apart in src and 64 in dst, and for each of taps > 1 taps, which are
+// neighbours in src and dstTap bytes apart in dst, 32 words that are lane bytes apart in src. It needs AVX-512F.
+//
+//go:noescape
+func gathertaps(dst *uint16, src *uint16, lane int, taps int, rows int, srcRow int, dstTap int)

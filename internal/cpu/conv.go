@@ -36,12 +36,12 @@ func (be *Backend) algorithm(g backend.ConvGeom, p pass) string {
 	case depthwise(g):
 		return "depthwise"
 	}
-	name, kn := "direct", convKernelOf[float32](be.precision)
+	name, kn := "direct", kernelOf[float32](be.precision)
 	if wi := be.winogradFor(g, p); wi != nil {
 		name, kn = "winograd "+wi.scheme.name, wi.kn
 	}
 	if kn.parts != nil {
-		name += " bf16" + []string{"", "x3", "x6"}[kn.parts.count-1]
+		name += " bf16"
 	}
 	return name
 }
@@ -157,7 +157,7 @@ func conv2d[T float](be *Backend, dst, x, w, scale, bias backend.Array, g backen
 		p: g.P, q: g.Q, strideH: g.StrideH, strideW: g.StrideW, taps: forwardTaps(g)}
 	im.init()
 	depth := c * g.R * g.S
-	product(be, convKernelOf[T](be.precision), g.Groups, k, g.N*g.P*g.Q, depth, func(i int) (operand[T], operand[T], sink[T]) {
+	product(be, g.Groups, k, g.N*g.P*g.Q, depth, func(i int) (operand[T], operand[T], sink[T]) {
 		s, b := s, b
 		if s != nil {
 			s = s[i*k : (i+1)*k]
@@ -207,7 +207,7 @@ func conv2dInputGrad[T float](be *Backend, dx, dy, w backend.Array, g backend.Co
 				matrices := weight // depth rows of input channels for each group
 				if g.R*g.S > 1 {
 					matrices = turned[:g.Groups*depth*c+8]
-					turnWeight(convKernelOf[T](be.precision), turned, weight, g.K, c, g.R*g.S, places)
+					turnWeight(kernelOf[T](be.precision), turned, weight, g.K, c, g.R*g.S, places)
 				}
 				p, q := (g.H-a+g.StrideH-1)/g.StrideH, (g.W-b+g.StrideW-1)/g.StrideW
 				im := image[T]{lanes: true, images: g.N, channels: k, stride: g.K * g.P * g.Q, h: g.P, w: g.Q,
@@ -217,7 +217,7 @@ func conv2dInputGrad[T float](be *Backend, dx, dy, w backend.Array, g backend.Co
 				if g.StrideH == 1 && g.StrideW == 1 {
 					at.p, at.q, at.strideP = 1, p*q, 0 // the grid is the whole plane
 				}
-				product(be, convKernelOf[T](be.precision), g.Groups, c, g.N*p*q, depth, func(i int) (operand[T], operand[T], sink[T]) {
+				product(be, g.Groups, c, g.N*p*q, depth, func(i int) (operand[T], operand[T], sink[T]) {
 					to := at
 					to.data = in[i*c*g.H*g.W+a*g.W+b:]
 					return &matrix[T]{data: matrices[min(i*depth*c, len(matrices)):], ld: c}, im.from(out, i*k*g.P*g.Q), &to
@@ -267,7 +267,7 @@ func conv2dWeightGrad[T float](be *Backend, dw, dy, x backend.Array, g backend.C
 		p: g.P, q: g.Q, strideH: 1, strideW: 1, taps: []tap{{}}}
 	grad.init()
 	n := c * g.R * g.S
-	product(be, convKernelOf[T](be.precision), g.Groups, k, n, g.N*g.P*g.Q, func(i int) (operand[T], operand[T], sink[T]) {
+	product(be, g.Groups, k, n, g.N*g.P*g.Q, func(i int) (operand[T], operand[T], sink[T]) {
 		return grad.from(out, i*k*g.P*g.Q),
 			im.from(in, i*c*g.H*g.W),
 			&matrixSink[T]{data: weight[i*k*n:], ld: n}

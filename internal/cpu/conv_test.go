@@ -69,7 +69,7 @@ func TestTurnWeight(t *testing.T) {
 							}
 						}
 					}
-					turnWeight(convKernelOf[float32](backend.Highest), got[:len(got)-8], weight, k, c, taps, places)
+					turnWeight(kernelOf[float32](backend.Highest), got[:len(got)-8], weight, k, c, taps, places)
 					if !slices.Equal(got, want) {
 						t.Fatalf("%d taps, %d of them, %d channels: got %v, want %v", taps, len(places), c, got, want)
 					}

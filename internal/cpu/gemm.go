@@ -29,7 +29,6 @@ const (
 	tileRows  = 256
 	tileCols  = 512
 	tileDepth = 256
-	maxParts  = 3              // of a number
 	maxWidth  = 32             // lanes of the widest panel
 	maxPanels = tileRows/4 + 2 // panels of the narrowest kernel in tileRows
 	imageSize = 64 << 10       // elements of an image's part that is staged at a time
@@ -82,19 +81,8 @@ type stageGeom struct {
 }
 
 // kernelOf returns the kernel for T with a precision.
-func kernelOf[T float](p backend.Precision) *kernel[T] { return ofType[T](current.gemm[p]) }
-
-// convKernelOf returns the kernel for T that multiplies in convolutions with a precision.
-func convKernelOf[T float](p backend.Precision) *kernel[T] {
-	if kn := current.conv[p]; kn != nil {
-		return ofType[T](kn)
-	}
-	return kernelOf[T](p)
-}
-
-// ofType returns a kernel for T: kn for float32.
-func ofType[T float](kn *kernel[float32]) *kernel[T] {
-	var k any = kn
+func kernelOf[T float](p backend.Precision) *kernel[T] {
+	var k any = current.gemm[p]
 	if k, ok := k.(*kernel[T]); ok {
 		return k
 	}
@@ -231,8 +219,8 @@ type workspace[T float] struct {
 	a       [aSize]T
 	b       [bSize]T
 	c       [cSize]T
-	splitA  [maxParts * (tileRows + 16) * tileDepth]uint16
-	splitB  [maxParts * maxWidth * tileDepth]uint16 // of one panel
+	splitA  [(tileRows + 16) * tileDepth]uint16
+	splitB  [maxWidth * tileDepth]uint16 // of one panel
 	image   [imageSize]T
 	rows    [maxWidth*rowsDepth + spill]T
 	steps   [tileDepth / 8]int // 0, 8, 16, …
@@ -341,10 +329,11 @@ func newPlan(count, m, n, k, width int) plan {
 
 // product computes count products of m×k by k×n elements; at gives the operands
 // of each and the place of its result.
-func product[T float](be *Backend, kn *kernel[T], count, m, n, k int, at func(i int) (a, b operand[T], c sink[T])) {
+func product[T float](be *Backend, count, m, n, k int, at func(i int) (a, b operand[T], c sink[T])) {
 	if count == 0 || m == 0 || n == 0 {
 		return
 	}
+	kn := kernelOf[T](be.precision)
 	p := newPlan(count, m, n, k, kn.width)
 	tiles := p.tilesM * p.tilesN
 	// place is the tile that unit u computes.

@@ -11,14 +11,18 @@ import (
 // assembly lists the levels that processor and operating system allow, best last.
 func assembly() (levels []level) {
 	if cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasF16C {
-		levels = append(levels, level{name: "avx2", gemm: always(&kernel256), conv: always(&kernel256), vector: &vector256, taps: taps256, half: &half256})
+		levels = append(levels, level{name: "avx2", gemm: always(&kernel256), vector: &vector256, taps: taps256, half: &half256})
 		if cpu.X86.HasAVX512F {
 			gemm := always(&kernel512)
 			if cpu.X86.HasAVX512BF16 && cpu.X86.HasAVX512BW {
 				gemm[backend.Medium] = &kernelBF16
 			}
-			levels = append(levels, level{name: "avx512", gemm: gemm, conv: gemm, vector: &vector512, taps: taps512, half: &half512})
-			levels = append(levels, assemblyAMX()...)
+			l := level{name: "avx512", gemm: gemm, vector: &vector512, taps: taps512, half: &half512}
+			levels = append(levels, l)
+			if l.tiles = tilesAMX(); l.tiles != nil {
+				l.name = "amx"
+				levels = append(levels, l)
+			}
 		}
 	}
 	return levels
@@ -56,7 +60,7 @@ var kernel512 = kernel[float32]{
 var kernelBF16 = func() kernel[float32] {
 	kn := kernel512
 	kn.run, kn.runTo = nil, nil
-	kn.parts = &parts[float32]{count: 1, depth: 2, splitA: splitBF16, splitB: splitBF16,
+	kn.parts = &parts[float32]{depth: 2, splitA: splitBF16, splitB: splitBF16,
 		run: func(height, k int, a, b []uint16, c []float32, add bool) {
 			if height == 14 {
 				bfgemm14x32((k+1)/2, &a[0], &b[0], &c[0], add)

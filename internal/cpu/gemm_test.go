@@ -125,7 +125,7 @@ func testEmptySums(t *testing.T) {
 				x, y, z := filled(be, m*20), filled(be, 20*n), filled(be, m*n)
 				be.MatMul(z, x, y, backend.MatMulGeom{Batch: 1, M: m, N: n, K: 20, Accumulate: true})
 				c := slices.Repeat([]float32{before}, m*n)
-				product(be, kernelOf[float32](be.precision), 1, m, n, 0, func(int) (operand[float32], operand[float32], sink[float32]) {
+				product(be, 1, m, n, 0, func(int) (operand[float32], operand[float32], sink[float32]) {
 					return &matrix[float32]{}, &matrix[float32]{}, &matrixSink[float32]{data: c, ld: n, add: add}
 				})
 				for i, v := range c {

@@ -400,7 +400,7 @@ func (be *Backend) convolutionOf(a, b backend.Array, g backend.ConvGeom, p pass)
 	if half == nil {
 		return be, false
 	}
-	if half.precision == backend.Medium && half.winogradFor(g, p) != nil {
+	if half.precision == backend.Medium && half.tileConvOf(g, p) == nil && half.winogradFor(g, p) != nil {
 		half.precision = backend.High
 	}
 	return half, true

@@ -24,7 +24,7 @@ func eachParts(t *testing.T, test func(t *testing.T, kn *kernel[float32])) {
 func TestSplit16(t *testing.T) {
 	r := rand.New(rand.NewPCG(13, 14))
 	eachParts(t, func(t *testing.T, kn *kernel[float32]) {
-		plain := splitPlainly(kn.parts.count, kn.parts.depth)
+		plain := splitPlainly(1, kn.parts.depth)
 		fsrc, fdst := newFence(t, 70*32), newFence(t, 70*32)
 		for _, lanes := range append([]int{kn.width}, kn.heights...) {
 			for k := 1; k < 68; k++ {
@@ -56,7 +56,7 @@ func TestPartsKernels(t *testing.T) {
 	r := rand.New(rand.NewPCG(15, 16))
 	eachParts(t, func(t *testing.T, kn *kernel[float32]) {
 		p := kn.parts
-		plain := plainParts(p.count, p.depth, kn.width)
+		plain := plainParts(p.depth, kn.width)
 		fa, fb, fc := newFence(t, 70*16), newFence(t, 70*32), newFence(t, 16*32+8)
 		for _, h := range kn.heights {
 			for k := 1; k < 68; k++ {

@@ -40,55 +40,46 @@ func splitPlainly(count, depth int) func(dst []uint16, src []float32, lanes, k i
 }
 
 // plainParts is the reference of run, for panels by splitPlainly.
-func plainParts(count, depth, width int) *parts[float32] {
-	split := splitPlainly(count, depth)
-	return &parts[float32]{count: count, depth: depth, splitA: split, splitB: split,
+func plainParts(depth, width int) *parts[float32] {
+	split := splitPlainly(1, depth)
+	return &parts[float32]{depth: depth, splitA: split, splitB: split,
 		run: func(height, k int, a, b []uint16, c []float32, add bool) {
-			// rows are part p of a panel, k rows of lanes elements.
-			rows := func(panel []uint16, lanes, p int) []float32 {
+			// rows are k rows of lanes elements.
+			rows := func(panel []uint16, lanes int) []float32 {
 				s := make([]float32, 0, k*lanes)
 				for i := range k {
-					pairs := panel[i/depth*depth*lanes*count+(p*depth+i%depth/2*2)*lanes:]
+					pairs := panel[i/2*2*lanes:]
 					for l := range lanes {
 						s = append(s, fromBfloat16(pairs[2*l+i%2]))
 					}
 				}
 				return s
 			}
-			sums := make([]float32, height*width)
-			for significance := count - 1; significance >= 0; significance-- {
-				for p := range significance + 1 {
-					x, y := rows(a, height, p), rows(b, width, significance-p)
+			x, y := rows(a, height), rows(b, width)
+			for i := range height {
+				for j := range width {
+					var sum float32
 					for l := range k {
-						for i, v := range x[l*height:][:height] {
-							for j, w := range y[l*width:][:width] {
-								sums[i*width+j] += v * w
-							}
-						}
+						sum += x[l*height+i] * y[l*width+j]
 					}
+					if add {
+						sum += c[i*width+j]
+					}
+					c[i*width+j] = sum
 				}
-			}
-			for i, sum := range sums {
-				if add {
-					sum += c[i]
-				}
-				c[i] = sum
 			}
 		}}
 }
 
-// TestPartsPrecision runs the conformance suite's test of the precisions, and Winograd's algorithms at medium, with
-// plain micro-kernels for split numbers.
+// TestPartsPrecision runs the conformance suite's test of the precisions, and Winograd's algorithms at medium, with a
+// plain micro-kernel for rounded numbers.
 func TestPartsPrecision(t *testing.T) {
 	chosen := current
 	defer func() { current = chosen }()
-	for p := range current.gemm {
-		kn := plain32
-		kn.run = nil
-		kn.parts = plainParts(3-p, []int{32, 2, 16}[p], kn.width)
-		current.gemm[p] = &kn
-	}
-	current.conv = [3]*kernel[float32]{backend.Highest: &plain32, backend.High: &plain32, backend.Medium: current.gemm[backend.Medium]}
+	kn := plain32
+	kn.run = nil
+	kn.parts = plainParts(16, kn.width)
+	current.gemm[backend.Medium], current.tiles = &kn, nil
 	for _, row := range backendtest.Rows(5e-6) {
 		if row.Method == "SetPrecision" {
 			row.Test(t, New())

@@ -297,6 +297,12 @@ func TestTileGather(t *testing.T) {
 
 // testTileSums compares the sums with the emulator's model, bit by bit: tiles anywhere, some of them twice, and none.
 func testTileSums(t *testing.T) {
+	for count := 1; count <= 3; count++ {
+		testTileSumsOf(t, count)
+	}
+}
+
+func testTileSumsOf(t *testing.T, count int) {
 	r := rand.New(rand.NewPCG(63, 64))
 	fa, fb, fc := newFence(t, 8<<10), newFence(t, 8<<10), newFence(t, 8<<10)
 	load := func(s []uint16, at, stride int) (tile tileData) {
@@ -309,7 +315,7 @@ func testTileSums(t *testing.T) {
 	}
 	for round := range 8 {
 		strideA, strideB, strideC := []int{64, 192, 70}[round%3], []int{128, 196, 320}[round%3], []int{128, 132, 320}[round%3]
-		sizeA, sizeB, sizeC := 31*strideA+64, 15*strideB+128, 31*strideC+128
+		sizeA, sizeB, sizeC := 31*strideA+64+(count-1)*tileBytes, 15*strideB+128+(count-1)*tileBytes, 31*strideC+128
 		const room = 200
 		offset := round % 4
 		numbers := func(w words) []uint16 { // finite ones
@@ -340,23 +346,81 @@ func testTileSums(t *testing.T) {
 					}
 				}
 				for _, s := range steps[block.first:][:block.steps] {
-					x, y := load(a, block.a+s.a+row*strideA, strideA), load(b, block.b+s.b+4*col, strideB)
-					dotTiles(&sum, &x, &y, 16, 16, 16)
+					for _, p := range [][][2]int{{{0, 0}}, {{1, 0}, {0, 0}, {0, 1}}, {{0, 2}, {0, 1}, {1, 1}, {1, 0}, {2, 0}, {0, 0}}}[count-1] {
+						x, y := load(a, p[0]*tileBytes+block.a+s.a+row*strideA, strideA), load(b, p[1]*tileBytes+block.b+s.b+4*col, strideB)
+						dotTiles(&sum, &x, &y, 16, 16, 16)
+					}
 				}
 				for e := range 256 {
 					want[at(e)+col+e%16] = math.Float32frombits(endian.LittleEndian.Uint32(sum[4*e:]))
 				}
 			}
 		}
-		tileOpsAMX.parts[0].sums(blocks, steps, a, b, c, &geom)
+		tileOpsAMX.parts[count-1].sums(blocks, steps, a, b, c, &geom)
 		for i, v := range c {
 			if !sameFloat(v, want[i]) {
-				t.Fatalf("round %d, element %d: got %v, want %v", round, i, v, want[i])
+				t.Fatalf("%d parts, round %d, element %d: got %v, want %v", count, round, i, v, want[i])
 			}
 		}
 		end := len(fc) - offset
 		if !slices.Equal(fc[:end-len(c)], before[:end-len(c)]) || !slices.Equal(fc[end:], before[end:]) {
 			t.Fatalf("round %d: wrote outside of the sums", round)
+		}
+	}
+}
+
+// TestTileSplit compares the splitting of rows and of pairs of rows with the plain one.
+func TestTileSplit(t *testing.T) {
+	needsTileOps(t)
+	needsBF16(t)
+	r := rand.New(rand.NewPCG(67, 68))
+	fsrc, fdst := newFence(t, 40*300), newFence(t, 3*300*16)
+	for count := 1; count <= 3; count++ {
+		p := &tileOpsAMX.parts[count-1]
+		split := splitPlainly(count, tileSide)
+		for k := 1; k <= 260; k += 1 + k/68*31 {
+			for _, lanes := range []int{1, 1 + k%31, 16, 32} {
+				offset, groups := k%4, ceil(k, tileSide)
+				// The plain one takes rows of 32 lanes, one for each k, and lays pairs of rows.
+				panel, want := make([]float32, k*tileSide), make([]uint16, groups*count*tileBytes/2)
+				for i := range k {
+					randomizeSpecial(r, panel[i*tileSide:][:lanes])
+				}
+				split(want, panel, tileSide, k)
+				check := func(what string, dst []uint16, place func(group, l, i int) int, write func(dst []uint16)) {
+					t.Helper()
+					before := slices.Clone(fdst.words().fill(r))
+					write(dst)
+					for group := range groups * count {
+						for l := range lanes {
+							for i := range tileSide {
+								w := want[group*tileBytes/2+i/2*2*tileSide+2*l+i%2]
+								if v := dst[place(group, l, i)]; v != w && !(fromBFloat16(v) != fromBFloat16(v) && fromBFloat16(w) != fromBFloat16(w)) {
+									t.Fatalf("%s of %d parts, %d lanes, k %d: tile %d, lane %d, depth %d: got %x, want %x", what, count, lanes, k, group, l, i, v, w)
+								}
+							}
+						}
+					}
+					if n := len(before) - len(dst) - 2*offset; !slices.Equal(before[:n], fdst.words()[:n]) || !slices.Equal(before[len(before)-2*offset:], fdst.words()[len(before)-2*offset:]) {
+						t.Fatalf("%s of %d parts, %d lanes, k %d: wrote outside of the tiles", what, count, lanes, k)
+					}
+				}
+				dst := fdst.words().last(len(want), 2*offset)
+				ld := k + offset
+				src := fsrc.last((lanes-1)*ld+k, offset)
+				for l := range lanes {
+					for i := range k {
+						src[l*ld+i] = panel[i*tileSide+l]
+					}
+				}
+				check("rows", dst, func(group, l, i int) int { return group*tileBytes/2 + l*tileSide + i }, func(dst []uint16) { p.splitRows(dst, src, 4*ld, lanes, k) })
+				ld = lanes + offset
+				pairs := fsrc.last((k-1)*ld+lanes, offset)
+				for i := range k {
+					copy(pairs[i*ld:], panel[i*tileSide:][:lanes])
+				}
+				check("pairs", dst, func(group, l, i int) int { return group*tileBytes/2 + i/2*2*tileSide + 2*l + i%2 }, func(dst []uint16) { p.splitPairs(dst, pairs, 4*ld, lanes, k) })
+			}
 		}
 	}
 }

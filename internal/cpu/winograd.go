@@ -274,10 +274,8 @@ func (be *Backend) schemesFor(g backend.ConvGeom) []*scheme {
 		g.PadH > 2 || g.PadW > 2 || g.N*g.C*g.K*g.P*g.Q == 0 {
 		return nil
 	}
-	kn := current.conv[be.precision]
+	kn := kernelOf[float32](be.precision)
 	switch {
-	case kn == nil:
-		return nil
 	case g.H <= 2 && g.W <= 2 && g.PadH == 1 && g.PadW == 1:
 		return []*scheme{&schemePair}
 	case be.precision != backend.Highest && kn.parts == nil:
@@ -289,7 +287,7 @@ func (be *Backend) schemesFor(g backend.ConvGeom) []*scheme {
 
 // newWinograd readies a scheme for a pass of a convolution.
 func (be *Backend) newWinograd(s *scheme, g backend.ConvGeom, p pass) *winograd {
-	wi := &winograd{be: be, kn: current.conv[be.precision], scheme: s, groups: g.Groups, n: g.N, c: g.C / g.Groups, k: g.K / g.Groups,
+	wi := &winograd{be: be, kn: kernelOf[float32](be.precision), scheme: s, groups: g.Groups, n: g.N, c: g.C / g.Groups, k: g.K / g.Groups,
 		h: g.H, w: g.W, p: g.P, q: g.Q, padH: g.PadH, padW: g.PadW}
 	wi.laneK, wi.laneC = wi.c*9, 9
 	if p == inputGrad { // the convolution of the output's gradient, with the kernels turned by 180 degrees

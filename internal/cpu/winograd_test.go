@@ -185,20 +185,10 @@ func testWinograd(t *testing.T, precision backend.Precision, bound float64) {
 	}
 }
 
-// winogradPrecisions lists the precisions at which the level in use has Winograd's algorithms: all, but at the level amx.
-func winogradPrecisions() (list []backend.Precision) {
-	for p, kn := range current.conv {
-		if kn != nil {
-			list = append(list, backend.Precision(p))
-		}
-	}
-	return list
-}
-
 func TestWinograd(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
-		for _, p := range winogradPrecisions() {
-			testWinograd(t, p, []float64{1e-6, 5e-6, 1e-2}[p])
+		for p := range precisionNames {
+			testWinograd(t, backend.Precision(p), []float64{1e-6, 5e-6, 1e-2}[p])
 		}
 	})
 }
@@ -227,8 +217,8 @@ func testWinogradOfBFloat16(t *testing.T, precision backend.Precision) {
 
 func TestWinogradOfBFloat16(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
-		for _, p := range winogradPrecisions() {
-			testWinogradOfBFloat16(t, p)
+		for p := range precisionNames {
+			testWinogradOfBFloat16(t, backend.Precision(p))
 		}
 	})
 }
@@ -302,9 +292,9 @@ func TestWinogradError(t *testing.T) {
 		p := newPasses(g, 1)
 		for i, name := range passNames {
 			want := p.plain(pass(i))
-			for _, precision := range winogradPrecisions() {
+			for precision := range precisionNames {
 				bound := []float64{7e-7, 2e-6, 9e-3}[precision]
-				p.be.SetPrecision(precision)
+				p.be.SetPrecision(backend.Precision(precision))
 				got := distance(p.winograd(t, pass(i)), want)
 				t.Logf("%d channels, %d×%d pixels: %s, %s precision: relative error %.2g", g.C, g.H, g.W, name, precisionNames[precision], got)
 				if !(got <= bound) {
@@ -331,8 +321,8 @@ func (p *passes) eachProduct(f func(y, x, w int)) {
 
 // Every output that depends on a NaN or an infinity is not finite; outputs of other tiles are as they were.
 func TestWinogradKeepsNaN(t *testing.T) {
-	for _, p := range winogradPrecisions() {
-		t.Run(precisionNames[p], func(t *testing.T) { testWinogradKeepsNaN(t, p) })
+	for p := range precisionNames {
+		t.Run(precisionNames[p], func(t *testing.T) { testWinogradKeepsNaN(t, backend.Precision(p)) })
 	}
 }
 
@@ -403,7 +393,7 @@ func testAlgorithm(t *testing.T) {
 		if kn.parts == nil {
 			return ""
 		}
-		return []string{" bf16", " bf16x3", " bf16x6"}[kn.parts.count-1]
+		return " bf16"
 	}
 	vgg := func(c, k, h int) backend.ConvGeom {
 		return backend.ConvGeom{N: 64, C: c, H: h, W: h, K: k, PadH: 1, PadW: 1}
@@ -428,7 +418,7 @@ func testAlgorithm(t *testing.T) {
 		g := threeByThree(row.g)
 		for precision := range precisionNames {
 			be := New().at(backend.Precision(precision))
-			winograd, sums := current.conv[precision], convKernelOf[float32](backend.Precision(precision))
+			kn := current.gemm[precision]
 			for i, want := range row.want {
 				switch {
 				case be.tileConvOf(g, pass(i)) != nil:
@@ -436,12 +426,12 @@ func testAlgorithm(t *testing.T) {
 				case current.taps.three != nil && direct(backend.Float32, g):
 					want = "planes"
 				case want == "depthwise" || want == "few inputs":
-				case want == "direct" || winograd == nil:
-					want = "direct" + of(sums)
-				case precision > 0 && row.high != "" && winograd.parts == nil:
+				case want == "direct":
+					want += of(kn)
+				case precision > 0 && row.high != "" && kn.parts == nil:
 					want = row.high
 				default:
-					want += of(winograd)
+					want += of(kn)
 				}
 				if got := be.algorithm(g, pass(i)); got != want {
 					t.Errorf("%s, %s, %s precision: got %q, want %q", row.name, passNames[i], precisionNames[precision], got, want)
@@ -460,7 +450,7 @@ func testAlgorithm(t *testing.T) {
 		g := threeByThree(vgg(16, 16, 8))
 		change(&g)
 		for i, name := range passNames {
-			if got, want := New().algorithm(g, pass(i)), "direct"+of(convKernelOf[float32](backend.Highest)); got != want {
+			if got, want := New().algorithm(g, pass(i)), "direct"+of(kernelOf[float32](backend.Highest)); got != want {
 				t.Errorf("%+v, %s: got %q, want %q", g, name, got, want)
 			}
 		}

@@ -53,8 +53,6 @@ func main() {
 		parts()
 	case "amx":
 		amx()
-	case "tileconv":
-		tileConv()
 	}
 	Generate()
 }

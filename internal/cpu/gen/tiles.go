@@ -9,8 +9,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// tileConv writes what convolutions of bfloat16 numbers on matrix tiles are made of.
-func tileConv() {
+// amx writes what convolutions and products of matrices on the matrix tiles of Intel's AMX are made of.
+func amx() {
 	config := tileConfig()
 	order := alternate("partPairs")
 	for count := 1; count <= 3; count++ {
