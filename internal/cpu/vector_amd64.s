@@ -247,10 +247,15 @@ TEXT ·sumsAbout512(SB), NOSPLIT, $0-56
 	MOVQ         DI, R8
 	MOVQ         n+24(FP), CX
 	SHLQ         $0x02, CX
-	CMPQ         CX, $0x00000400
-	JGE          short0
-	SHLQ         $0x01, R8
-	SHLQ         $0x01, CX
+	CMPQ         CX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R8
+
+near:
+	CMPQ CX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R8
+	SHLQ $0x01, CX
 
 short0:
 	CMPQ CX, $0x00000400
@@ -377,10 +382,15 @@ TEXT ·sumAndDot512(SB), NOSPLIT, $0-64
 	MOVQ         R8, R9
 	MOVQ         n+32(FP), CX
 	SHLQ         $0x02, CX
-	CMPQ         CX, $0x00000400
-	JGE          short0
-	SHLQ         $0x01, R9
-	SHLQ         $0x01, CX
+	CMPQ         CX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R9
+
+near:
+	CMPQ CX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R9
+	SHLQ $0x01, CX
 
 short0:
 	CMPQ CX, $0x00000400
@@ -521,10 +531,15 @@ TEXT ·sumAndDotReLU512(SB), NOSPLIT, $0-72
 	MOVQ         R9, R10
 	MOVQ         n+40(FP), CX
 	SHLQ         $0x02, CX
-	CMPQ         CX, $0x00000400
-	JGE          short0
-	SHLQ         $0x01, R10
-	SHLQ         $0x01, CX
+	CMPQ         CX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R10
+
+near:
+	CMPQ CX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R10
+	SHLQ $0x01, CX
 
 short0:
 	CMPQ CX, $0x00000400
@@ -685,10 +700,15 @@ TEXT ·normalize512(SB), NOSPLIT, $0-52
 	MOVQ         R8, R9
 	MOVQ         n+32(FP), CX
 	SHLQ         $0x02, CX
-	CMPQ         CX, $0x00000400
-	JGE          short0
-	SHLQ         $0x01, R9
-	SHLQ         $0x01, CX
+	CMPQ         CX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R9
+
+near:
+	CMPQ CX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R9
+	SHLQ $0x01, CX
 
 short0:
 	CMPQ CX, $0x00000400
@@ -800,10 +820,15 @@ TEXT ·normalizeReLU512(SB), NOSPLIT, $0-52
 	MOVQ         R8, R9
 	MOVQ         n+32(FP), CX
 	SHLQ         $0x02, CX
-	CMPQ         CX, $0x00000400
-	JGE          short0
-	SHLQ         $0x01, R9
-	SHLQ         $0x01, CX
+	CMPQ         CX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R9
+
+near:
+	CMPQ CX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R9
+	SHLQ $0x01, CX
 
 short0:
 	CMPQ CX, $0x00000400
@@ -928,10 +953,15 @@ TEXT ·normalizeGrad512(SB), NOSPLIT, $0-64
 	MOVQ         R9, R10
 	MOVQ         n+40(FP), CX
 	SHLQ         $0x02, CX
-	CMPQ         CX, $0x00000400
-	JGE          short0
-	SHLQ         $0x01, R10
-	SHLQ         $0x01, CX
+	CMPQ         CX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R10
+
+near:
+	CMPQ CX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R10
+	SHLQ $0x01, CX
 
 short0:
 	CMPQ CX, $0x00000400
@@ -1045,10 +1075,15 @@ TEXT ·normalizeGradReLU512(SB), NOSPLIT, $0-72
 	MOVQ         R10, R11
 	MOVQ         n+48(FP), CX
 	SHLQ         $0x02, CX
-	CMPQ         CX, $0x00000400
-	JGE          short0
-	SHLQ         $0x01, R11
-	SHLQ         $0x01, CX
+	CMPQ         CX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R11
+
+near:
+	CMPQ CX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R11
+	SHLQ $0x01, CX
 
 short0:
 	CMPQ CX, $0x00000400
@@ -3935,10 +3970,15 @@ TEXT ·sumsAbout256(SB), NOSPLIT, $0-56
 	MOVQ         DI, R8
 	MOVQ         n+24(FP), DX
 	SHLQ         $0x02, DX
-	CMPQ         DX, $0x00000400
-	JGE          short0
-	SHLQ         $0x01, R8
-	SHLQ         $0x01, DX
+	CMPQ         DX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R8
+
+near:
+	CMPQ DX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R8
+	SHLQ $0x01, DX
 
 short0:
 	CMPQ DX, $0x00000400
@@ -4061,10 +4101,15 @@ TEXT ·sumAndDot256(SB), NOSPLIT, $0-64
 	MOVQ         R8, R9
 	MOVQ         n+32(FP), BX
 	SHLQ         $0x02, BX
-	CMPQ         BX, $0x00000400
-	JGE          short0
-	SHLQ         $0x01, R9
-	SHLQ         $0x01, BX
+	CMPQ         BX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R9
+
+near:
+	CMPQ BX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R9
+	SHLQ $0x01, BX
 
 short0:
 	CMPQ BX, $0x00000400
@@ -4198,10 +4243,15 @@ TEXT ·sumAndDotReLU256(SB), NOSPLIT, $0-72
 	MOVQ         R9, R10
 	MOVQ         n+40(FP), SI
 	SHLQ         $0x02, SI
-	CMPQ         SI, $0x00000400
-	JGE          short0
-	SHLQ         $0x01, R10
-	SHLQ         $0x01, SI
+	CMPQ         SI, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R10
+
+near:
+	CMPQ SI, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R10
+	SHLQ $0x01, SI
 
 short0:
 	CMPQ SI, $0x00000400
@@ -4354,10 +4404,15 @@ TEXT ·normalize256(SB), NOSPLIT, $0-52
 	MOVQ         R8, R9
 	MOVQ         n+32(FP), BX
 	SHLQ         $0x02, BX
-	CMPQ         BX, $0x00000400
-	JGE          short0
-	SHLQ         $0x01, R9
-	SHLQ         $0x01, BX
+	CMPQ         BX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R9
+
+near:
+	CMPQ BX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R9
+	SHLQ $0x01, BX
 
 short0:
 	CMPQ BX, $0x00000400
@@ -4465,10 +4520,15 @@ TEXT ·normalizeReLU256(SB), NOSPLIT, $0-52
 	MOVQ         R8, R9
 	MOVQ         n+32(FP), BX
 	SHLQ         $0x02, BX
-	CMPQ         BX, $0x00000400
-	JGE          short0
-	SHLQ         $0x01, R9
-	SHLQ         $0x01, BX
+	CMPQ         BX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R9
+
+near:
+	CMPQ BX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R9
+	SHLQ $0x01, BX
 
 short0:
 	CMPQ BX, $0x00000400
@@ -4589,10 +4649,15 @@ TEXT ·normalizeGrad256(SB), NOSPLIT, $0-64
 	MOVQ         R9, R10
 	MOVQ         n+40(FP), SI
 	SHLQ         $0x02, SI
-	CMPQ         SI, $0x00000400
-	JGE          short0
-	SHLQ         $0x01, R10
-	SHLQ         $0x01, SI
+	CMPQ         SI, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R10
+
+near:
+	CMPQ SI, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R10
+	SHLQ $0x01, SI
 
 short0:
 	CMPQ SI, $0x00000400
@@ -4704,10 +4769,15 @@ TEXT ·normalizeGradReLU256(SB), NOSPLIT, $0-72
 	MOVQ         R10, R11
 	MOVQ         n+48(FP), DI
 	SHLQ         $0x02, DI
-	CMPQ         DI, $0x00000400
-	JGE          short0
-	SHLQ         $0x01, R11
-	SHLQ         $0x01, DI
+	CMPQ         DI, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R11
+
+near:
+	CMPQ DI, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R11
+	SHLQ $0x01, DI
 
 short0:
 	CMPQ DI, $0x00000400
@@ -7351,10 +7421,15 @@ TEXT ·sumsAboutBF16512(SB), NOSPLIT, $0-56
 	MOVQ         DI, R8
 	MOVQ         n+24(FP), CX
 	SHLQ         $0x01, CX
-	CMPQ         CX, $0x00000400
-	JGE          short0
-	SHLQ         $0x01, R8
-	SHLQ         $0x01, CX
+	CMPQ         CX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R8
+
+near:
+	CMPQ CX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R8
+	SHLQ $0x01, CX
 
 short0:
 	CMPQ CX, $0x00000400
@@ -7490,10 +7565,15 @@ TEXT ·sumAndDotBF16512(SB), NOSPLIT, $0-64
 	MOVQ         R8, R9
 	MOVQ         n+32(FP), CX
 	SHLQ         $0x01, CX
-	CMPQ         CX, $0x00000400
-	JGE          short0
-	SHLQ         $0x01, R9
-	SHLQ         $0x01, CX
+	CMPQ         CX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R9
+
+near:
+	CMPQ CX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R9
+	SHLQ $0x01, CX
 
 short0:
 	CMPQ CX, $0x00000400
@@ -7653,10 +7733,15 @@ TEXT ·sumAndDotReLUBF16512(SB), NOSPLIT, $0-72
 	MOVQ         R9, R10
 	MOVQ         n+40(FP), CX
 	SHLQ         $0x01, CX
-	CMPQ         CX, $0x00000400
-	JGE          short0
-	SHLQ         $0x01, R10
-	SHLQ         $0x01, CX
+	CMPQ         CX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R10
+
+near:
+	CMPQ CX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R10
+	SHLQ $0x01, CX
 
 short0:
 	CMPQ CX, $0x00000400
@@ -7836,10 +7921,15 @@ TEXT ·normalizeBF16512(SB), NOSPLIT, $0-52
 	MOVQ         R8, R9
 	MOVQ         n+32(FP), CX
 	SHLQ         $0x01, CX
-	CMPQ         CX, $0x00000400
-	JGE          short0
-	SHLQ         $0x01, R9
-	SHLQ         $0x01, CX
+	CMPQ         CX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R9
+
+near:
+	CMPQ CX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R9
+	SHLQ $0x01, CX
 
 short0:
 	CMPQ CX, $0x00000400
@@ -8004,10 +8094,15 @@ TEXT ·normalizeReLUBF16512(SB), NOSPLIT, $0-52
 	MOVQ         R8, R9
 	MOVQ         n+32(FP), CX
 	SHLQ         $0x01, CX
-	CMPQ         CX, $0x00000400
-	JGE          short0
-	SHLQ         $0x01, R9
-	SHLQ         $0x01, CX
+	CMPQ         CX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R9
+
+near:
+	CMPQ CX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R9
+	SHLQ $0x01, CX
 
 short0:
 	CMPQ CX, $0x00000400
@@ -8176,10 +8271,15 @@ TEXT ·normalizeGradBF16512(SB), NOSPLIT, $0-64
 	MOVQ         R9, R10
 	MOVQ         n+40(FP), CX
 	SHLQ         $0x01, CX
-	CMPQ         CX, $0x00000400
-	JGE          short0
-	SHLQ         $0x01, R10
-	SHLQ         $0x01, CX
+	CMPQ         CX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R10
+
+near:
+	CMPQ CX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R10
+	SHLQ $0x01, CX
 
 short0:
 	CMPQ CX, $0x00000400
@@ -8327,10 +8427,15 @@ TEXT ·normalizeGradReLUBF16512(SB), NOSPLIT, $0-72
 	MOVQ         R10, R11
 	MOVQ         n+48(FP), CX
 	SHLQ         $0x01, CX
-	CMPQ         CX, $0x00000400
-	JGE          short0
-	SHLQ         $0x01, R11
-	SHLQ         $0x01, CX
+	CMPQ         CX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R11
+
+near:
+	CMPQ CX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R11
+	SHLQ $0x01, CX
 
 short0:
 	CMPQ CX, $0x00000400

@@ -332,8 +332,9 @@ func (s *stream) runTogether(body func(count int, m mask)) {
 	Label(s.label + "_end")
 }
 
-// eachRow repeats body for rows, stride elements apart, of the arrays. far is what lies between a row and the one to ask
-// for ahead, in bytes: the next one that is about a kilobyte away in what is read.
+// eachRow repeats body for rows, stride elements apart, of the arrays. far is how many bytes further on lies what is to be
+// asked for ahead, which will be read one or two kilobytes later: the next row or, of short ones, the second or the fourth;
+// of long ones what follows in the row, since of two rows a cache would lose the second.
 func (v isa) eachRow(arrays []reg.GPVirtual, body func(far reg.GPVirtual)) {
 	rows, stride := arg("rows"), arg("stride")
 	SHLQ(Imm(v.log2size()), stride)
@@ -341,6 +342,10 @@ func (v isa) eachRow(arrays []reg.GPVirtual, body func(far reg.GPVirtual)) {
 	MOVQ(stride, far)
 	MOVQ(arg("n"), bytes)
 	SHLQ(Imm(v.log2size()), bytes)
+	CMPQ(bytes, U32(4096))
+	JLE(LabelRef("near"))
+	MOVQ(U32(2048), far)
+	Label("near")
 	for i := range 2 {
 		label := fmt.Sprintf("short%d", i)
 		CMPQ(bytes, U32(1024))
