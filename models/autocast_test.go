@@ -16,9 +16,11 @@ import (
 
 // The tutorial's VGG16 in mixed precision, from the same weights and pictures: the
 // first two losses are PyTorch's within 2 %, as are the norms of the first step's
-// gradients within 5 %; later losses, within 10 %, drift apart by what bfloat16
-// rounds away. (PyTorch's own in float32 are 7 % from these.) Weights and gradients
-// stay float32.
+// gradients within 5 %; later losses, within 15 %, drift apart by what bfloat16
+// rounds away. (Of PyTorch's own third loss the least is 7 % below the most, by the
+// instructions that oneDNN is allowed, and the one in float32 is 7 % from these; of this
+// library's, by the order of sums alone, the least is 12 % below the most.) Weights and
+// gradients stay float32.
 func TestAutocastTrainsAsPyTorchs(t *testing.T) {
 	if testing.Short() {
 		t.Skip("seven passes of VGG16 are slow under the race detector; -short leaves them out")
@@ -66,7 +68,7 @@ func wantAutocast(t *testing.T, ref autocastReference, device *tensor.Device) {
 		loss.Backward()
 		within := 0.02
 		if i >= 2 {
-			within = 0.1
+			within = 0.15
 		}
 		if got := loss.Item(); loss.DType() != tensor.Float32 || math.Abs(got-want) > within*want {
 			t.Errorf("loss of step %d: got %v (%s), want %v (float32) within %v %%", i+1, got, loss.DType(), want, 100*within)

@@ -116,8 +116,8 @@ func BestDevice() *Device {
 
 // CPUCapability names the kernels that the CPU computes with: "generic" (Go
 // loops), "avx2", "avx512" or "amx", or on arm64 "neon", the best that the processor
-// has. "amx" and "neon" were tested by emulation and have not been measured yet. The environment
-// variable WICK_CPU chooses another one when the program starts.
+// has. "neon" was tested by emulation and has not been measured yet. The environment variable
+// WICK_CPU chooses another one when the program starts.
 // (torch.backends.cpu.get_cpu_capability)
 func CPUCapability() string { return cpu.Level() }
 

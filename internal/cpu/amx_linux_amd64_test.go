@@ -40,7 +40,12 @@ func TestAMX(t *testing.T) {
 	current = levelAMX
 	t.Run("algorithm", testTileAlgorithm)
 	t.Run("products", testTileMatMul)
+	t.Run("empty sums", testEmptySums)
 	t.Run("convolutions", testTileConvolutions)
+	t.Run("sums", testTileSums)
+	t.Run("direct convolutions", func(t *testing.T) { testTileConv(t, tileConvSmall) })
+	t.Run("not finite", testTileConvKeepsNaN)
+	t.Run("cores", func(t *testing.T) { testTileConvCores(t, tileConvSmall) })
 }
 
 // testSignals states that an emulator keeps no signal that it has no use for.
@@ -260,19 +265,18 @@ func testTileMatMul(t *testing.T) {
 	}
 }
 
-// testTileAlgorithm states the level's rule: Winograd's algorithm with products of three parts, of larger tiles at high
-// precision, and none at medium.
+// testTileAlgorithm states the level's rule: Winograd's algorithms multiply with FMA, and there are none at medium precision.
 func testTileAlgorithm(t *testing.T) {
 	vgg := backend.ConvGeom{N: 64, C: 64, H: 32, W: 32, K: 64, PadH: 1, PadW: 1}
 	first, narrow := vgg, vgg
-	first.C, narrow.C = 3, 8
+	first.C, narrow.C = 3, 5
 	for _, row := range []struct {
 		g    backend.ConvGeom
 		want [3]string
 	}{
-		{vgg, [3]string{"winograd 2x4 bf16x6", "winograd 4x4 bf16x6", "direct bf16"}},
+		{vgg, [3]string{"winograd 2x4", "winograd 4x4", "tiles"}},
 		{first, [3]string{"planes", "planes", "planes"}},
-		{narrow, [3]string{"direct bf16x6", "direct bf16x3", "direct bf16"}},
+		{narrow, [3]string{"direct", "direct", "direct bf16"}},
 	} {
 		for precision, want := range row.want {
 			if got := New().at(backend.Precision(precision)).algorithm(threeByThree(row.g), forward); got != want {

@@ -27,6 +27,8 @@ const (
 // the precision.
 func (be *Backend) algorithm(g backend.ConvGeom, p pass) string {
 	switch {
+	case be.tileConvOf(g, p) != nil:
+		return "tiles"
 	case direct(backend.Float32, g):
 		return "planes"
 	case p == inputGrad && fewInputs(g):
@@ -34,7 +36,7 @@ func (be *Backend) algorithm(g backend.ConvGeom, p pass) string {
 	case depthwise(g):
 		return "depthwise"
 	}
-	name, kn := "direct", kernelOf[float32](be.precision)
+	name, kn := "direct", convKernelOf[float32](be.precision)
 	if wi := be.winogradFor(g, p); wi != nil {
 		name, kn = "winograd "+wi.scheme.name, wi.kn
 	}
@@ -47,6 +49,10 @@ func (be *Backend) algorithm(g backend.ConvGeom, p pass) string {
 // Conv2d convolves.
 func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGeom) {
 	be, half := be.convolutionOf(x, w, g, forward)
+	if tc := be.tileConvOf(g, forward, dst, x, w, scale, bias); tc != nil {
+		tc.convolve(floatsOf(dst), floatsOf(x), floatsOf(w), floatsOf(scale), floatsOf(bias))
+		return
+	}
 	if wi := be.winogradOf(g, forward, dst, x, w, scale, bias); wi != nil {
 		wi.weight, wi.scale, wi.relu = floatsOf(w), floatsOf(scale), g.ReLU
 		wi.convolve(floatsOf(dst), floatsOf(x), floatsOf(bias))
@@ -78,6 +84,10 @@ func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGe
 // Conv2dInputGrad computes the gradient of the input.
 func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) {
 	be, half := be.convolutionOf(dy, w, g, inputGrad)
+	if tc := be.tileConvOf(g, inputGrad, dx, dy, w); tc != nil {
+		tc.convolve(floatsOf(dx), floatsOf(dy), floatsOf(w), floats{}, floats{})
+		return
+	}
 	if wi := be.winogradOf(g, inputGrad, dx, dy, w); wi != nil {
 		wi.weight = floatsOf(w)
 		wi.convolve(floatsOf(dx), floatsOf(dy), floats{})
@@ -109,6 +119,10 @@ func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) 
 // Conv2dWeightGrad computes the gradient of the weight.
 func (be *Backend) Conv2dWeightGrad(dw, dy, x backend.Array, g backend.ConvGeom) {
 	be, half := be.convolutionOf(dy, x, g, weightGrad)
+	if tc := be.tileConvOf(g, weightGrad, dw, dy, x); tc != nil {
+		tc.weightGrad(floatsOf(dw), floatsOf(dy), floatsOf(x))
+		return
+	}
 	if wi := be.winogradOf(g, weightGrad, dw, dy, x); wi != nil {
 		wi.weightGrad(floatsOf(dw), floatsOf(dy), floatsOf(x))
 		return
@@ -143,7 +157,7 @@ func conv2d[T float](be *Backend, dst, x, w, scale, bias backend.Array, g backen
 		p: g.P, q: g.Q, strideH: g.StrideH, strideW: g.StrideW, taps: forwardTaps(g)}
 	im.init()
 	depth := c * g.R * g.S
-	product(be, g.Groups, k, g.N*g.P*g.Q, depth, func(i int) (operand[T], operand[T], sink[T]) {
+	product(be, convKernelOf[T](be.precision), g.Groups, k, g.N*g.P*g.Q, depth, func(i int) (operand[T], operand[T], sink[T]) {
 		s, b := s, b
 		if s != nil {
 			s = s[i*k : (i+1)*k]
@@ -193,7 +207,7 @@ func conv2dInputGrad[T float](be *Backend, dx, dy, w backend.Array, g backend.Co
 				matrices := weight // depth rows of input channels for each group
 				if g.R*g.S > 1 {
 					matrices = turned[:g.Groups*depth*c+8]
-					turnWeight(turned, weight, g.K, c, g.R*g.S, places)
+					turnWeight(convKernelOf[T](be.precision), turned, weight, g.K, c, g.R*g.S, places)
 				}
 				p, q := (g.H-a+g.StrideH-1)/g.StrideH, (g.W-b+g.StrideW-1)/g.StrideW
 				im := image[T]{lanes: true, images: g.N, channels: k, stride: g.K * g.P * g.Q, h: g.P, w: g.Q,
@@ -203,7 +217,7 @@ func conv2dInputGrad[T float](be *Backend, dx, dy, w backend.Array, g backend.Co
 				if g.StrideH == 1 && g.StrideW == 1 {
 					at.p, at.q, at.strideP = 1, p*q, 0 // the grid is the whole plane
 				}
-				product(be, g.Groups, c, g.N*p*q, depth, func(i int) (operand[T], operand[T], sink[T]) {
+				product(be, convKernelOf[T](be.precision), g.Groups, c, g.N*p*q, depth, func(i int) (operand[T], operand[T], sink[T]) {
 					to := at
 					to.data = in[i*c*g.H*g.W+a*g.W+b:]
 					return &matrix[T]{data: matrices[min(i*depth*c, len(matrices)):], ld: c}, im.from(out, i*k*g.P*g.Q), &to
@@ -215,13 +229,28 @@ func conv2dInputGrad[T float](be *Backend, dx, dy, w backend.Array, g backend.Co
 
 // turnWeight writes, for each of k output channels, a row of c input channels for
 // each of the taps that take part, by their places among all.
-func turnWeight[T float](dst, weight []T, k, c, taps int, places []int) {
+func turnWeight[T float](kn *kernel[T], dst, weight []T, k, c, taps int, places []int) {
+	const block = 8
 	parallel(k, grain/max(1, c*taps), func(lo, hi int) {
+		var lanes [block]int
+		first := []int{0}
 		for i := lo; i < hi; i++ {
 			from, to := plane(weight, i, c*taps), plane(dst, i, c*len(places))
-			for t, place := range places {
-				for j := range to[t*c : (t+1)*c] {
-					to[t*c+j] = from[j*taps+place]
+			for t := 0; t < len(places); {
+				count, whole := 1, 0
+				if t+block <= len(places) && places[t+block-1] == places[t]+block-1 { // eight neighbours, of eight channels at a time
+					count, whole = block, c/block*block
+					for j := 0; j < whole; j += block {
+						for l := range lanes {
+							lanes[l] = (j+l)*taps + places[t]
+						}
+						kn.transpose(to[t*c+j:], c, from, &lanes, first)
+					}
+				}
+				for end := t + count; t < end; t++ {
+					for j := whole; j < c; j++ {
+						to[t*c+j] = from[j*taps+places[t]]
+					}
 				}
 			}
 		}
@@ -238,7 +267,7 @@ func conv2dWeightGrad[T float](be *Backend, dw, dy, x backend.Array, g backend.C
 		p: g.P, q: g.Q, strideH: 1, strideW: 1, taps: []tap{{}}}
 	grad.init()
 	n := c * g.R * g.S
-	product(be, g.Groups, k, n, g.N*g.P*g.Q, func(i int) (operand[T], operand[T], sink[T]) {
+	product(be, convKernelOf[T](be.precision), g.Groups, k, n, g.N*g.P*g.Q, func(i int) (operand[T], operand[T], sink[T]) {
 		return grad.from(out, i*k*g.P*g.Q),
 			im.from(in, i*c*g.H*g.W),
 			&matrixSink[T]{data: weight[i*k*n:], ld: n}

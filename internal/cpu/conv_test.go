@@ -1,6 +1,8 @@
 package cpu
 
 import (
+	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/wick-ml/wick/internal/backend"
@@ -40,4 +42,47 @@ func BenchmarkConvOther(b *testing.B) {
 			})
 		}
 	}
+}
+
+// TestTurnWeight compares the turning of weights, which goes eight by eight where it can, with a plain loop.
+func TestTurnWeight(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(41, 42))
+		for _, taps := range []int{2, 8, 9, 25} {
+			for _, c := range []int{1, 7, 8, 19, 32} {
+				var all, odd []int
+				for p := range taps {
+					all = append(all, p)
+					if p%2 != 0 {
+						odd = append(odd, p)
+					}
+				}
+				for _, places := range [][]int{all, odd} {
+					const k = 3
+					weight := randomFloats(r, k*c*taps)
+					got := randomFloats(r, k*c*len(places)+8)
+					want := slices.Clone(got)
+					for i := range k {
+						for at, p := range places {
+							for j := range c {
+								want[(i*len(places)+at)*c+j] = weight[(i*c+j)*taps+p]
+							}
+						}
+					}
+					turnWeight(convKernelOf[float32](backend.Highest), got[:len(got)-8], weight, k, c, taps, places)
+					if !slices.Equal(got, want) {
+						t.Fatalf("%d taps, %d of them, %d channels: got %v, want %v", taps, len(places), c, got, want)
+					}
+				}
+			}
+		}
+	})
+}
+
+func randomFloats(r *rand.Rand, n int) []float32 {
+	s := make([]float32, n)
+	for i := range s {
+		s[i] = r.Float32()
+	}
+	return s
 }

@@ -49,7 +49,7 @@ const (
 type kernel[T float] struct {
 	heights []int // falling
 	width   int
-	// run computes c = aᵀ·b, or adds it, for a panel of a of the given height.
+	// run computes c = aᵀ·b, or adds it, for a panel of a of the given height. There is none if parts multiplies.
 	run func(height, k int, a, b, c []T, add bool)
 	// runTo, if there is such, is run, but writes the result to rows of dst that are ld elements apart.
 	runTo func(height, k int, a, b, c []T, add bool, dst []T, ld int)
@@ -64,7 +64,7 @@ type kernel[T float] struct {
 	spread func(dst, src []T, rows, dstRow, srcRow int, runs []run)
 	// tiles is what Winograd's algorithms need.
 	tiles *tileKernels
-	// parts, if there is such, multiplies instead of run, panels that are split.
+	// parts, if there is such, multiplies panels that are split.
 	parts *parts[T]
 }
 
@@ -82,8 +82,19 @@ type stageGeom struct {
 }
 
 // kernelOf returns the kernel for T with a precision.
-func kernelOf[T float](p backend.Precision) *kernel[T] {
-	var k any = current.gemm[p]
+func kernelOf[T float](p backend.Precision) *kernel[T] { return ofType[T](current.gemm[p]) }
+
+// convKernelOf returns the kernel for T that multiplies in convolutions with a precision.
+func convKernelOf[T float](p backend.Precision) *kernel[T] {
+	if kn := current.conv[p]; kn != nil {
+		return ofType[T](kn)
+	}
+	return kernelOf[T](p)
+}
+
+// ofType returns a kernel for T: kn for float32.
+func ofType[T float](kn *kernel[float32]) *kernel[T] {
+	var k any = kn
 	if k, ok := k.(*kernel[T]); ok {
 		return k
 	}
@@ -330,11 +341,10 @@ func newPlan(count, m, n, k, width int) plan {
 
 // product computes count products of m×k by k×n elements; at gives the operands
 // of each and the place of its result.
-func product[T float](be *Backend, count, m, n, k int, at func(i int) (a, b operand[T], c sink[T])) {
+func product[T float](be *Backend, kn *kernel[T], count, m, n, k int, at func(i int) (a, b operand[T], c sink[T])) {
 	if count == 0 || m == 0 || n == 0 {
 		return
 	}
-	kn := kernelOf[T](be.precision)
 	p := newPlan(count, m, n, k, kn.width)
 	tiles := p.tilesM * p.tilesN
 	// place is the tile that unit u computes.
@@ -424,18 +434,20 @@ func (t *tile[T]) compute(kn *kernel[T], ws *workspace[T], a, b operand[T], to s
 	for i := range widths {
 		widths[i] = kn.width
 	}
+	if k == 0 { // sums of nothing
+		clear(t.c[:t.height*len(widths)*kn.width])
+		return
+	}
 	// Blocks of one depth: what a short one at the end would do for each time that c is loaded and stored is little.
-	blocks := max(1, (k+tileDepth-1)/tileDepth)
-	size := max(8, ((k+blocks-1)/blocks+7)/8*8)
-	for done := 0; done == 0 || done < k; done += size {
+	blocks := (k + tileDepth - 1) / tileDepth
+	size := ((k+blocks-1)/blocks + 7) / 8 * 8
+	for done := 0; done < k; done += size {
 		depth := min(size, k-done)
-		if depth > 0 {
-			a.pack(kn, ws, ws.a[:], heights, t.row, t.rows, k0+done, depth)
-			b.pack(kn, ws, ws.b[:], widths, t.col, t.cols, k0+done, depth)
-			if kn.parts != nil {
-				t.computeParts(kn, ws, heights, depth, done > 0)
-				continue
-			}
+		a.pack(kn, ws, ws.a[:], heights, t.row, t.rows, k0+done, depth)
+		b.pack(kn, ws, ws.b[:], widths, t.col, t.cols, k0+done, depth)
+		if kn.parts != nil {
+			t.computeParts(kn, ws, heights, depth, done > 0)
+			continue
 		}
 		for j := range widths {
 			panelB := ws.b[j*panelSize(kn.width, depth):]

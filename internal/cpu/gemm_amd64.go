@@ -11,13 +11,13 @@ import (
 // assembly lists the levels that processor and operating system allow, best last.
 func assembly() (levels []level) {
 	if cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasF16C {
-		levels = append(levels, level{"avx2", always(&kernel256), &vector256, taps256, &half256})
+		levels = append(levels, level{name: "avx2", gemm: always(&kernel256), conv: always(&kernel256), vector: &vector256, taps: taps256, half: &half256})
 		if cpu.X86.HasAVX512F {
 			gemm := always(&kernel512)
 			if cpu.X86.HasAVX512BF16 && cpu.X86.HasAVX512BW {
 				gemm[backend.Medium] = &kernelBF16
 			}
-			levels = append(levels, level{"avx512", gemm, &vector512, taps512, &half512})
+			levels = append(levels, level{name: "avx512", gemm: gemm, conv: gemm, vector: &vector512, taps: taps512, half: &half512})
 			levels = append(levels, assemblyAMX()...)
 		}
 	}
@@ -55,7 +55,8 @@ var kernel512 = kernel[float32]{
 // kernelBF16 multiplies pairs of bfloat16 numbers, which lie in the panels as float32 numbers do.
 var kernelBF16 = func() kernel[float32] {
 	kn := kernel512
-	kn.parts = &parts[float32]{count: 1, depth: 2, speed: 1, splitA: splitBF16, splitB: splitBF16,
+	kn.run, kn.runTo = nil, nil
+	kn.parts = &parts[float32]{count: 1, depth: 2, splitA: splitBF16, splitB: splitBF16,
 		run: func(height, k int, a, b []uint16, c []float32, add bool) {
 			if height == 14 {
 				bfgemm14x32((k+1)/2, &a[0], &b[0], &c[0], add)

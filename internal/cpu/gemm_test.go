@@ -41,20 +41,26 @@ var precisionNames = []string{"highest", "high", "medium"}
 // BenchmarkConv runs the convolutions of VGG16 for 64 images of 32×32 pixels with each precision.
 func BenchmarkConv(b *testing.B) {
 	for p, name := range precisionNames {
-		b.Run(name, func(b *testing.B) { benchmarkConv(b, backend.Precision(p)) })
+		b.Run(name, func(b *testing.B) { benchmarkConv(b, backend.Precision(p), backend.Float32) })
 	}
+	b.Run("bfloat16", func(b *testing.B) { benchmarkConv(b, backend.Highest, backend.BFloat16) })
 }
 
-func benchmarkConv(b *testing.B, p backend.Precision) {
+func benchmarkConv(b *testing.B, p backend.Precision, dtype backend.DType) {
 	be := New().at(p)
+	filled := func(n int) backend.Array {
+		a := backend.Array{Buffer: be.NewBuffer(dtype, n), Len: n}
+		floatsOf(a).store(0, data[float32](filled(be, n)))
+		return a
+	}
 	for _, l := range [][3]int{ // channels in and out, size of the map
 		{3, 64, 32}, {64, 64, 32}, {64, 128, 16}, {128, 128, 16}, {128, 256, 8}, {256, 256, 8},
 		{256, 512, 4}, {512, 512, 4}, {512, 512, 2},
 	} {
 		g := backend.ConvGeom{N: 64, C: l[0], H: l[2], W: l[2], K: l[1], R: 3, S: 3, P: l[2], Q: l[2],
 			StrideH: 1, StrideW: 1, PadH: 1, PadW: 1, DilationH: 1, DilationW: 1, Groups: 1}
-		x, w, y := filled(be, g.N*g.C*g.H*g.W), filled(be, g.K*g.C*9), filled(be, g.N*g.K*g.P*g.Q)
-		bias := filled(be, g.K)
+		x, w, y := filled(g.N*g.C*g.H*g.W), filled(g.K*g.C*9), filled(g.N*g.K*g.P*g.Q)
+		bias := filled(g.K)
 		for _, pass := range []struct {
 			name string
 			run  func()
@@ -97,6 +103,51 @@ func TestProductIsTheSameOnAnyNumberOfCores(t *testing.T) {
 			}
 			if !slices.Equal(got, want) {
 				t.Errorf("%v: the result on %d cores differs from that on one", s, cores)
+			}
+		}
+	}
+}
+
+// TestEmptySums states that a product over no depth is zeros, which are written, or added.
+func TestEmptySums(t *testing.T) { eachLevel(t, testEmptySums) }
+
+func testEmptySums(t *testing.T) {
+	be := New()
+	for p, name := range precisionNames {
+		be.SetPrecision(backend.Precision(p))
+		for _, s := range [][2]int{{1, 1}, {33, 47}, {64, 96}, {300, 700}} {
+			for _, add := range []bool{false, true} {
+				m, n, before, want := s[0], s[1], float32(7), float32(0)
+				if add {
+					want = before
+				}
+				// What an earlier product left in the workspace is no sum.
+				x, y, z := filled(be, m*20), filled(be, 20*n), filled(be, m*n)
+				be.MatMul(z, x, y, backend.MatMulGeom{Batch: 1, M: m, N: n, K: 20, Accumulate: true})
+				c := slices.Repeat([]float32{before}, m*n)
+				product(be, kernelOf[float32](be.precision), 1, m, n, 0, func(int) (operand[float32], operand[float32], sink[float32]) {
+					return &matrix[float32]{}, &matrix[float32]{}, &matrixSink[float32]{data: c, ld: n, add: add}
+				})
+				for i, v := range c {
+					if v != want {
+						t.Fatalf("%d×%d, %s precision, add %t: element %d: got %v, want %v", m, n, name, add, i, v, want)
+					}
+				}
+			}
+		}
+		// A convolution's gradients over no images and over no output channels.
+		g := threeByThree(backend.ConvGeom{C: 20, H: 9, W: 9, K: 30, PadH: 1, PadW: 1})
+		g.StrideH, g.P = 2, 5
+		dw, none := filled(be, g.K*g.C*9), filled(be, 0)
+		be.Conv2dWeightGrad(dw, none, none, g)
+		g.N, g.K = 3, 0
+		dx := filled(be, g.N*g.C*g.H*g.W)
+		be.Conv2dInputGrad(dx, none, none, g)
+		for _, a := range []backend.Array{dw, dx} {
+			for i, v := range data[float32](a) {
+				if v != 0 {
+					t.Fatalf("gradient over nothing, %s precision: element %d: got %v, want 0", name, i, v)
+				}
 			}
 		}
 	}

@@ -338,6 +338,14 @@ func floatsOf(a backend.Array) floats {
 func (f floats) none() bool { return f.len() == 0 }
 func (f floats) len() int   { return len(f.wide) + len(f.half) }
 
+// size returns the bytes of an element.
+func (f floats) size() int {
+	if f.half != nil {
+		return 2
+	}
+	return 4
+}
+
 // from returns the elements from i on.
 func (f floats) from(i int) floats {
 	if f.half != nil {

@@ -10,12 +10,14 @@ import (
 type level struct {
 	name   string              // as WICK_CPU names it
 	gemm   [3]*kernel[float32] // of each backend.Precision
+	conv   [3]*kernel[float32] // for convolutions, those by Winograd's algorithms too, which nil does without: gemm serves
 	vector *vector[float32]
 	taps   *tapKernels[float32]
 	half   *halfKernels
+	tiles  *tileOps // nil where there are no matrix tiles
 }
 
-var generic = level{"generic", always(&plain32), &plainVector32, &plainTaps32, &plainHalf}
+var generic = level{name: "generic", gemm: always(&plain32), conv: always(&plain32), vector: &plainVector32, taps: &plainTaps32, half: &plainHalf}
 
 // always returns the kernel for all precisions.
 func always(kn *kernel[float32]) [3]*kernel[float32] { return [3]*kernel[float32]{kn, kn, kn} }

@@ -40,7 +40,7 @@ func matmul[T float](be *Backend, dst, a, b backend.Array, g backend.MatMulGeom)
 	if g.TransB {
 		ldb = g.K
 	}
-	product(be, g.Batch, g.M, g.N, g.K, func(i int) (operand[T], operand[T], sink[T]) {
+	product(be, kernelOf[T](be.precision), g.Batch, g.M, g.N, g.K, func(i int) (operand[T], operand[T], sink[T]) {
 		return &matrix[T]{data: x[i*g.StrideA:], ld: lda, deep: !g.TransA},
 			&matrix[T]{data: y[i*g.StrideB:], ld: ldb, deep: g.TransB},
 			&matrixSink[T]{data: c[i*g.M*g.N:], ld: g.N, add: g.Accumulate}

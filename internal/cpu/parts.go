@@ -15,9 +15,8 @@ package cpu
 
 // parts is a micro-kernel for split numbers and what goes with it.
 type parts[T float] struct {
-	count int     // parts of a number
-	depth int     // rows are split in groups of so many, an even number that divides 32, the last filled up with zeros
-	speed float64 // of the products next to those that winograd.pays was measured with, for its rule
+	count int // parts of a number
+	depth int // rows are split in groups of so many, an even number that divides 32, the last filled up with zeros
 	// splitA and splitB split a panel of k > 0 rows of lanes elements. Its groups lie one behind the other, each of
 	// size(lanes, depth) numbers; how they lie in a group is the kernel's affair.
 	splitA, splitB func(dst []uint16, src []T, lanes, k int)

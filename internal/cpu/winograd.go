@@ -274,32 +274,22 @@ func (be *Backend) schemesFor(g backend.ConvGeom) []*scheme {
 		g.PadH > 2 || g.PadW > 2 || g.N*g.C*g.K*g.P*g.Q == 0 {
 		return nil
 	}
-	parts := be.winogradKernel().parts
+	kn := current.conv[be.precision]
 	switch {
-	case parts != nil && parts.speed >= 8: // transforms would take most of the time, and their error is spared
+	case kn == nil:
 		return nil
 	case g.H <= 2 && g.W <= 2 && g.PadH == 1 && g.PadW == 1:
 		return []*scheme{&schemePair}
-	case be.precision != backend.Highest && (parts == nil || parts.count == 3):
+	case be.precision != backend.Highest && kn.parts == nil:
 		return []*scheme{&scheme4x4, &scheme2x4}
 	default:
 		return []*scheme{&scheme2x4}
 	}
 }
 
-// winogradKernel returns the kernel that multiplies what is transformed. Of two parts it is that of three, since transforms would
-// make too much of the error: 1.6e-5.
-func (be *Backend) winogradKernel() *kernel[float32] {
-	kn := kernelOf[float32](be.precision)
-	if kn.parts != nil && kn.parts.count == 2 {
-		return kernelOf[float32](backend.Highest)
-	}
-	return kn
-}
-
 // newWinograd readies a scheme for a pass of a convolution.
 func (be *Backend) newWinograd(s *scheme, g backend.ConvGeom, p pass) *winograd {
-	wi := &winograd{be: be, kn: be.winogradKernel(), scheme: s, groups: g.Groups, n: g.N, c: g.C / g.Groups, k: g.K / g.Groups,
+	wi := &winograd{be: be, kn: current.conv[be.precision], scheme: s, groups: g.Groups, n: g.N, c: g.C / g.Groups, k: g.K / g.Groups,
 		h: g.H, w: g.W, p: g.P, q: g.Q, padH: g.PadH, padW: g.PadW}
 	wi.laneK, wi.laneC = wi.c*9, 9
 	if p == inputGrad { // the convolution of the output's gradient, with the kernels turned by 180 degrees
@@ -322,16 +312,12 @@ func (wi *winograd) pays(p pass) bool {
 		lanes := wi.kn.tiles.lanes
 		saved *= float64(wi.n) / float64(ceil(wi.n, lanes)*lanes)
 	}
-	speed := 1.0 // where products are faster, the transforms cost as much as more of them
-	if wi.kn.parts != nil {
-		speed = wi.kn.parts.speed
-	}
-	return saved > 1+speed*(14/float64(wi.c)+14/float64(wi.k)+8/float64(wi.n*wi.tilesH*wi.tilesW))
+	return saved > 1+14/float64(wi.c)+14/float64(wi.k)+8/float64(wi.n*wi.tilesH*wi.tilesW)
 }
 
 // chain returns the number of additions in a row, in one element of a product.
 func (wi *winograd) chain() int {
-	if wi.kn.parts != nil && wi.kn.parts.count == 1 {
+	if wi.kn.parts != nil {
 		return 256 // the sum's rounding is nothing to that of the factors
 	}
 	return 64
@@ -455,15 +441,7 @@ func newPanels(lanes, depth, gaps int) panels { return panels{lanes*depth + gaps
 
 // factors returns where panels of a factor lie, with the given number of rows. Parts of numbers take the place of the numbers.
 func (wi *winograd) factors(lanes, rows, gaps int) panels {
-	return newPanels(lanes, wi.rowSize(ceil(rows, wi.group())*wi.group()), gaps)
-}
-
-// group returns the number of rows that are split together.
-func (wi *winograd) group() int {
-	if wi.kn.parts == nil {
-		return 1
-	}
-	return wi.kn.parts.depth
+	return newPanels(lanes, wi.rowSize(rows), gaps)
 }
 
 // rowSize returns the number of elements that rows of a factor's panel take for each lane.

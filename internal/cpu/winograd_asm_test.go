@@ -7,8 +7,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
-
-	"github.com/wick-ml/wick/internal/backend"
 )
 
 // TestTransforms compares the transforms of all schemes with the plain ones.
@@ -174,18 +172,4 @@ func TestScatterBF16(t *testing.T) {
 			}
 		}
 	})
-}
-
-// TestWinogradOfAllKernels runs the algorithms with the kernels that this machine would not choose.
-func TestWinogradOfAllKernels(t *testing.T) {
-	chosen := current
-	defer func() { current = chosen }()
-	rows := func(t *testing.T, kn *kernel[float32]) {
-		current.gemm = always(kn)
-		testWinograd(t, backend.Highest, 1e-6)
-		testWinograd(t, backend.High, 5e-6)
-		testWinogradOfBFloat16(t, backend.High)
-	}
-	eachKernel(t, rows)
-	t.Run("plain", func(t *testing.T) { rows(t, &plain32) })
 }

@@ -185,10 +185,22 @@ func testWinograd(t *testing.T, precision backend.Precision, bound float64) {
 	}
 }
 
-func TestWinograd(t *testing.T) {
-	for p, bound := range []float64{1e-6, 5e-6, 1e-2} {
-		testWinograd(t, backend.Precision(p), bound)
+// winogradPrecisions lists the precisions at which the level in use has Winograd's algorithms: all, but at the level amx.
+func winogradPrecisions() (list []backend.Precision) {
+	for p, kn := range current.conv {
+		if kn != nil {
+			list = append(list, backend.Precision(p))
+		}
 	}
+	return list
+}
+
+func TestWinograd(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		for _, p := range winogradPrecisions() {
+			testWinograd(t, p, []float64{1e-6, 5e-6, 1e-2}[p])
+		}
+	})
 }
 
 // testWinogradOfBFloat16 compares the passes of bfloat16 numbers with those of the same numbers in float32, whose results are
@@ -214,9 +226,11 @@ func testWinogradOfBFloat16(t *testing.T, precision backend.Precision) {
 }
 
 func TestWinogradOfBFloat16(t *testing.T) {
-	for p := range precisionNames {
-		testWinogradOfBFloat16(t, backend.Precision(p))
-	}
+	eachLevel(t, func(t *testing.T) {
+		for _, p := range winogradPrecisions() {
+			testWinogradOfBFloat16(t, p)
+		}
+	})
 }
 
 // Convolutions of bfloat16 arrays, some of VGG16's among them, give the bits of those of float32 arrays at the precision that
@@ -288,8 +302,9 @@ func TestWinogradError(t *testing.T) {
 		p := newPasses(g, 1)
 		for i, name := range passNames {
 			want := p.plain(pass(i))
-			for precision, bound := range []float64{7e-7, 2e-6, 9e-3} {
-				p.be.SetPrecision(backend.Precision(precision))
+			for _, precision := range winogradPrecisions() {
+				bound := []float64{7e-7, 2e-6, 9e-3}[precision]
+				p.be.SetPrecision(precision)
 				got := distance(p.winograd(t, pass(i)), want)
 				t.Logf("%d channels, %d×%d pixels: %s, %s precision: relative error %.2g", g.C, g.H, g.W, name, precisionNames[precision], got)
 				if !(got <= bound) {
@@ -316,8 +331,8 @@ func (p *passes) eachProduct(f func(y, x, w int)) {
 
 // Every output that depends on a NaN or an infinity is not finite; outputs of other tiles are as they were.
 func TestWinogradKeepsNaN(t *testing.T) {
-	for p, name := range precisionNames {
-		t.Run(name, func(t *testing.T) { testWinogradKeepsNaN(t, backend.Precision(p)) })
+	for _, p := range winogradPrecisions() {
+		t.Run(precisionNames[p], func(t *testing.T) { testWinogradKeepsNaN(t, p) })
 	}
 }
 
@@ -381,9 +396,14 @@ func TestWinogradIsTheSameOnAnyNumberOfCores(t *testing.T) {
 }
 
 // TestAlgorithm states which algorithm serves the convolutions of VGG16, and where there is no other than the plain sum.
-func TestAlgorithm(t *testing.T) {
-	if Level() == "amx" {
-		t.Skip("the level amx has a rule of its own, which TestAMX states")
+func TestAlgorithm(t *testing.T) { eachLevel(t, testAlgorithm) }
+
+func testAlgorithm(t *testing.T) {
+	of := func(kn *kernel[float32]) string { // what follows the name of an algorithm that multiplies with kn
+		if kn.parts == nil {
+			return ""
+		}
+		return []string{" bf16", " bf16x3", " bf16x6"}[kn.parts.count-1]
 	}
 	vgg := func(c, k, h int) backend.ConvGeom {
 		return backend.ConvGeom{N: 64, C: c, H: h, W: h, K: k, PadH: 1, PadW: 1}
@@ -408,18 +428,20 @@ func TestAlgorithm(t *testing.T) {
 		g := threeByThree(row.g)
 		for precision := range precisionNames {
 			be := New().at(backend.Precision(precision))
-			parts := kernelOf[float32](be.precision).parts
+			winograd, sums := current.conv[precision], convKernelOf[float32](backend.Precision(precision))
 			for i, want := range row.want {
 				switch {
+				case be.tileConvOf(g, pass(i)) != nil:
+					want = "tiles"
 				case current.taps.three != nil && direct(backend.Float32, g):
 					want = "planes"
 				case want == "depthwise" || want == "few inputs":
-				case parts != nil && parts.count == 1:
-					want += " bf16"
-				case parts != nil:
-					t.Fatalf("%d parts at %s precision: the test knows of none", parts.count, precisionNames[precision])
-				case precision > 0 && row.high != "" && want != "direct":
+				case want == "direct" || winograd == nil:
+					want = "direct" + of(sums)
+				case precision > 0 && row.high != "" && winograd.parts == nil:
 					want = row.high
+				default:
+					want += of(winograd)
 				}
 				if got := be.algorithm(g, pass(i)); got != want {
 					t.Errorf("%s, %s, %s precision: got %q, want %q", row.name, passNames[i], precisionNames[precision], got, want)
@@ -438,8 +460,8 @@ func TestAlgorithm(t *testing.T) {
 		g := threeByThree(vgg(16, 16, 8))
 		change(&g)
 		for i, name := range passNames {
-			if got := New().algorithm(g, pass(i)); got != "direct" {
-				t.Errorf("%+v, %s: got %q, want direct", g, name, got)
+			if got, want := New().algorithm(g, pass(i)), "direct"+of(convKernelOf[float32](backend.Highest)); got != want {
+				t.Errorf("%+v, %s: got %q, want %q", g, name, got, want)
 			}
 		}
 	}

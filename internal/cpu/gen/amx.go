@@ -15,6 +15,19 @@ const tileGroup = 32 // rows of a panel in a group: a tile's row has as many bfl
 
 // amx writes what multiplies float32 numbers split into bfloat16 numbers with the matrix tiles of Intel's AMX.
 func amx() {
+	config := tileConfig()
+	pairOrder := alternate("tilePairs")
+	for count := 1; count <= 3; count++ {
+		for _, rows := range []int{32, 16} {
+			tileGEMM(config, rows, count)
+		}
+		tileSplit(pairOrder, count)
+	}
+	tileTurn()
+}
+
+// tileConfig is eight tiles of 16 rows of 64 bytes.
+func tileConfig() Mem {
 	config := GLOBL("tileConfig", attr.RODATA|attr.NOPTR)
 	DATA(0, U64(1)) // palette 1
 	for t := range 8 {
@@ -24,14 +37,7 @@ func amx() {
 		DATA(48+t, U8(16)) // rows
 	}
 	DATA(56, U64(0))
-	pairOrder := alternate("tilePairs")
-	for count := 1; count <= 3; count++ {
-		for _, rows := range []int{32, 16} {
-			tileGEMM(config, rows, count)
-		}
-		tileSplit(pairOrder, count)
-	}
-	tileTurn()
+	return config
 }
 
 // vex writes an instruction on tiles, which neither avo nor Go's assembler knows, as its bytes: VEX.128.pp.0F38.W0.
@@ -222,13 +228,6 @@ func tileTurn() {
 	panel := Load(Param("panel"), GP64())
 	lanes := Load(Param("lanes"), GP64())
 	parts := Load(Param("parts"), GP64())
-	z := func(i int) reg.VecPhysical {
-		return []reg.VecPhysical{
-			reg.Z0, reg.Z1, reg.Z2, reg.Z3, reg.Z4, reg.Z5, reg.Z6, reg.Z7, reg.Z8, reg.Z9, reg.Z10,
-			reg.Z11, reg.Z12, reg.Z13, reg.Z14, reg.Z15, reg.Z16, reg.Z17, reg.Z18, reg.Z19, reg.Z20, reg.Z21,
-			reg.Z22, reg.Z23, reg.Z24, reg.Z25, reg.Z26, reg.Z27, reg.Z28, reg.Z29, reg.Z30, reg.Z31,
-		}[i]
-	}
 	row, rest := GP64(), GP64() // of pairs, in bytes; from behind a part's first rows of squares to the next part
 	MOVQ(lanes, row)
 	SHLQ(Imm(2), row)
@@ -242,37 +241,13 @@ func tileTurn() {
 	p := GP64()
 	MOVQ(panel, p)
 	for i := range 16 {
-		VMOVDQU32(Mem{Base: p}, z(i))
+		VMOVDQU32(Mem{Base: p}, zmms[i])
 		ADDQ(row, p)
 	}
-	// In each quarter of the vectors 4×4 pairs of four rows, then quarters.
-	for i := 0; i < 16; i += 4 {
-		VPUNPCKLDQ(z(i+1), z(i), z(16+i))
-		VPUNPCKHDQ(z(i+1), z(i), z(17+i))
-		VPUNPCKLDQ(z(i+3), z(i+2), z(18+i))
-		VPUNPCKHDQ(z(i+3), z(i+2), z(19+i))
-	}
-	for i := 0; i < 16; i += 4 { // z(i+j) has the columns j, j+4, j+8 and j+12 of the rows i to i+3
-		VPUNPCKLQDQ(z(18+i), z(16+i), z(i))
-		VPUNPCKHQDQ(z(18+i), z(16+i), z(i+1))
-		VPUNPCKLQDQ(z(19+i), z(17+i), z(i+2))
-		VPUNPCKHQDQ(z(19+i), z(17+i), z(i+3))
-	}
-	for j := range 4 { // the columns j and j+8 of eight rows, then j+4 and j+12
-		VSHUFI32X4(U8(0x88), z(4+j), z(j), z(16+j))
-		VSHUFI32X4(U8(0xdd), z(4+j), z(j), z(20+j))
-		VSHUFI32X4(U8(0x88), z(12+j), z(8+j), z(24+j))
-		VSHUFI32X4(U8(0xdd), z(12+j), z(8+j), z(28+j))
-	}
-	for j := range 4 {
-		VSHUFI32X4(U8(0x88), z(24+j), z(16+j), z(j))
-		VSHUFI32X4(U8(0xdd), z(24+j), z(16+j), z(8+j))
-		VSHUFI32X4(U8(0x88), z(28+j), z(20+j), z(4+j))
-		VSHUFI32X4(U8(0xdd), z(28+j), z(20+j), z(12+j))
-	}
+	transpose16()
 	MOVQ(panel, p)
 	for i := range 16 {
-		VMOVDQU32(z(i), Mem{Base: p})
+		VMOVDQU32(zmms[i], Mem{Base: p})
 		ADDQ(row, p)
 	}
 	ADDQ(Imm(64), panel)
@@ -283,4 +258,45 @@ func tileTurn() {
 	JNZ(LabelRef("part"))
 	VZEROUPPER()
 	RET()
+}
+
+var (
+	zmms = []reg.VecPhysical{
+		reg.Z0, reg.Z1, reg.Z2, reg.Z3, reg.Z4, reg.Z5, reg.Z6, reg.Z7, reg.Z8, reg.Z9, reg.Z10,
+		reg.Z11, reg.Z12, reg.Z13, reg.Z14, reg.Z15, reg.Z16, reg.Z17, reg.Z18, reg.Z19, reg.Z20, reg.Z21,
+		reg.Z22, reg.Z23, reg.Z24, reg.Z25, reg.Z26, reg.Z27, reg.Z28, reg.Z29, reg.Z30, reg.Z31,
+	}
+	ymms = []reg.VecPhysical{
+		reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4, reg.Y5, reg.Y6, reg.Y7, reg.Y8, reg.Y9, reg.Y10,
+		reg.Y11, reg.Y12, reg.Y13, reg.Y14, reg.Y15,
+	}
+)
+
+// transpose16 transposes the square of 16×16 elements of 32 bits in Z0 to Z15. It uses the other registers.
+func transpose16() {
+	// In each quarter of the vectors 4×4 pairs of four rows, then quarters.
+	for i := 0; i < 16; i += 4 {
+		VPUNPCKLDQ(zmms[i+1], zmms[i], zmms[16+i])
+		VPUNPCKHDQ(zmms[i+1], zmms[i], zmms[17+i])
+		VPUNPCKLDQ(zmms[i+3], zmms[i+2], zmms[18+i])
+		VPUNPCKHDQ(zmms[i+3], zmms[i+2], zmms[19+i])
+	}
+	for i := 0; i < 16; i += 4 { // zmms[i+j] has the columns j, j+4, j+8 and j+12 of the rows i to i+3
+		VPUNPCKLQDQ(zmms[18+i], zmms[16+i], zmms[i])
+		VPUNPCKHQDQ(zmms[18+i], zmms[16+i], zmms[i+1])
+		VPUNPCKLQDQ(zmms[19+i], zmms[17+i], zmms[i+2])
+		VPUNPCKHQDQ(zmms[19+i], zmms[17+i], zmms[i+3])
+	}
+	for j := range 4 { // the columns j and j+8 of eight rows, then j+4 and j+12
+		VSHUFI32X4(U8(0x88), zmms[4+j], zmms[j], zmms[16+j])
+		VSHUFI32X4(U8(0xdd), zmms[4+j], zmms[j], zmms[20+j])
+		VSHUFI32X4(U8(0x88), zmms[12+j], zmms[8+j], zmms[24+j])
+		VSHUFI32X4(U8(0xdd), zmms[12+j], zmms[8+j], zmms[28+j])
+	}
+	for j := range 4 {
+		VSHUFI32X4(U8(0x88), zmms[24+j], zmms[16+j], zmms[j])
+		VSHUFI32X4(U8(0xdd), zmms[24+j], zmms[16+j], zmms[8+j])
+		VSHUFI32X4(U8(0x88), zmms[28+j], zmms[20+j], zmms[4+j])
+		VSHUFI32X4(U8(0xdd), zmms[28+j], zmms[20+j], zmms[12+j])
+	}
 }

@@ -53,6 +53,8 @@ func main() {
 		parts()
 	case "amx":
 		amx()
+	case "tileconv":
+		tileConv()
 	}
 	Generate()
 }
