@@ -5,31 +5,35 @@
 #include "textflag.h"
 
 // func widenBF16512(dst *float32, src *uint16, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·widenBF16512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
 
 block:
-	VPMOVZXWD (CX), Z0
-	VPSLLD    $0x10, Z0, Z0
-	VMOVDQU32 Z0, (AX)
-	ADDQ      $0x40, AX
-	ADDQ      $0x20, CX
-	DECQ      DX
-	JNZ       block
+	PREFETCHT0 4096(CX)
+	PREFETCHT0 4096(AX)
+	VPMOVZXWD  (CX), Z0
+	VPSLLD     $0x10, Z0, Z0
+	VMOVDQU32  Z0, (AX)
+	ADDQ       $0x40, AX
+	ADDQ       $0x20, CX
+	DECQ       DX
+	JNZ        block
 	VZEROUPPER
 	RET
 
 // func narrowBF16512(dst *uint16, src *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·narrowBF16512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
 
 block:
+	PREFETCHT0  4096(CX)
+	PREFETCHT0  4096(AX)
 	VMOVDQU32   (CX), Z0
 	VPSRLD      $0x10, Z0, Z1
 	VPANDD.BCST halfEven<>+0(SB), Z1, Z2
@@ -56,68 +60,76 @@ DATA halfQuiet<>+0(SB)/4, $0x00000040
 GLOBL halfQuiet<>(SB), RODATA|NOPTR, $4
 
 // func widenF16512(dst *float32, src *uint16, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·widenF16512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
 
 block:
-	VCVTPH2PS (CX), Z0
-	VMOVUPS   Z0, (AX)
-	ADDQ      $0x40, AX
-	ADDQ      $0x20, CX
-	DECQ      DX
-	JNZ       block
+	PREFETCHT0 4096(CX)
+	PREFETCHT0 4096(AX)
+	VCVTPH2PS  (CX), Z0
+	VMOVUPS    Z0, (AX)
+	ADDQ       $0x40, AX
+	ADDQ       $0x20, CX
+	DECQ       DX
+	JNZ        block
 	VZEROUPPER
 	RET
 
 // func narrowF16512(dst *uint16, src *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·narrowF16512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
 
 block:
-	VMOVUPS   (CX), Z0
-	VCVTPS2PH $0x00, Z0, (AX)
-	ADDQ      $0x20, AX
-	ADDQ      $0x40, CX
-	DECQ      DX
-	JNZ       block
+	PREFETCHT0 4096(CX)
+	PREFETCHT0 4096(AX)
+	VMOVUPS    (CX), Z0
+	VCVTPS2PH  $0x00, Z0, (AX)
+	ADDQ       $0x20, AX
+	ADDQ       $0x40, CX
+	DECQ       DX
+	JNZ        block
 	VZEROUPPER
 	RET
 
 // func widenBF16256(dst *float32, src *uint16, n int)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·widenBF16256(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
 
 block:
-	VPMOVZXWD (CX), Y0
-	VPSLLD    $0x10, Y0, Y0
-	VMOVDQU   Y0, (AX)
-	VPMOVZXWD 16(CX), Y0
-	VPSLLD    $0x10, Y0, Y0
-	VMOVDQU   Y0, 32(AX)
-	ADDQ      $0x40, AX
-	ADDQ      $0x20, CX
-	DECQ      DX
-	JNZ       block
+	PREFETCHT0 4096(CX)
+	PREFETCHT0 4096(AX)
+	VPMOVZXWD  (CX), Y0
+	VPSLLD     $0x10, Y0, Y0
+	VMOVDQU    Y0, (AX)
+	VPMOVZXWD  16(CX), Y0
+	VPSLLD     $0x10, Y0, Y0
+	VMOVDQU    Y0, 32(AX)
+	ADDQ       $0x40, AX
+	ADDQ       $0x20, CX
+	DECQ       DX
+	JNZ        block
 	VZEROUPPER
 	RET
 
 // func narrowBF16256(dst *uint16, src *float32, n int)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·narrowBF16256(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
 
 block:
+	PREFETCHT0   4096(CX)
+	PREFETCHT0   4096(AX)
 	VMOVDQU      (CX), Y0
 	VPSRLD       $0x10, Y0, Y1
 	VPBROADCASTD halfEven<>+0(SB), Y3
@@ -153,39 +165,43 @@ block:
 	RET
 
 // func widenF16256(dst *float32, src *uint16, n int)
-// Requires: AVX, F16C
+// Requires: AVX, F16C, MMX+
 TEXT ·widenF16256(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
 
 block:
-	VCVTPH2PS (CX), Y0
-	VMOVUPS   Y0, (AX)
-	VCVTPH2PS 16(CX), Y0
-	VMOVUPS   Y0, 32(AX)
-	ADDQ      $0x40, AX
-	ADDQ      $0x20, CX
-	DECQ      DX
-	JNZ       block
+	PREFETCHT0 4096(CX)
+	PREFETCHT0 4096(AX)
+	VCVTPH2PS  (CX), Y0
+	VMOVUPS    Y0, (AX)
+	VCVTPH2PS  16(CX), Y0
+	VMOVUPS    Y0, 32(AX)
+	ADDQ       $0x40, AX
+	ADDQ       $0x20, CX
+	DECQ       DX
+	JNZ        block
 	VZEROUPPER
 	RET
 
 // func narrowF16256(dst *uint16, src *float32, n int)
-// Requires: AVX, F16C
+// Requires: AVX, F16C, MMX+
 TEXT ·narrowF16256(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
 
 block:
-	VMOVUPS   (CX), Y0
-	VCVTPS2PH $0x00, Y0, (AX)
-	VMOVUPS   32(CX), Y0
-	VCVTPS2PH $0x00, Y0, 16(AX)
-	ADDQ      $0x20, AX
-	ADDQ      $0x40, CX
-	DECQ      DX
-	JNZ       block
+	PREFETCHT0 4096(CX)
+	PREFETCHT0 4096(AX)
+	VMOVUPS    (CX), Y0
+	VCVTPS2PH  $0x00, Y0, (AX)
+	VMOVUPS    32(CX), Y0
+	VCVTPS2PH  $0x00, Y0, 16(AX)
+	ADDQ       $0x20, AX
+	ADDQ       $0x40, CX
+	DECQ       DX
+	JNZ        block
 	VZEROUPPER
 	RET

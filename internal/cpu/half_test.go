@@ -284,31 +284,40 @@ func withoutLoops(f func()) {
 }
 
 // BenchmarkBatchNormBF16 runs batch normalization with ReLU and its gradient on arrays of the sizes that VGG16 has for 64
-// images of 32×32: where they lie, through scratch memory ("widened"), and in float32.
+// images of 32×32: where they lie, through scratch memory ("widened"), and in float32. As in a training step, the
+// arrays of a call are in no cache: calls take turns with many of them.
 func BenchmarkBatchNormBF16(b *testing.B) {
+	const memory = 256 << 20
 	be := New()
+	numbers := func(t backend.DType, n int) backend.Array {
+		a := backend.Array{Buffer: be.NewBuffer(t, n), Len: n}
+		be.Random(a, backend.Random{Kind: backend.Uniform, A: -1, B: 1})
+		return a
+	}
+	wide, brief := numbers(backend.Float32, memory/4), numbers(backend.BFloat16, memory/2)
 	for _, size := range [][2]int{{64, 1024}, {128, 256}, {256, 64}, {512, 16}, {512, 4}} {
 		g := backend.BatchNormGeom{N: 64, C: size[0], Inner: size[1], Training: true, ReLU: true, Eps: 1e-5, Momentum: 0.1}
-		arrays := func(t backend.DType, n int) backend.Array {
-			a := backend.Array{Buffer: be.NewBuffer(t, n), Len: n}
-			be.Random(a, backend.Random{Kind: backend.Normal, B: 1, Seed: uint64(n)})
-			return a
-		}
-		all := func(t backend.DType) backend.Array { return arrays(t, g.N*g.C*g.Inner) }
-		each := func() backend.Array { return arrays(backend.Float32, g.C) }
+		n := g.N * g.C * g.Inner
+		each := func() backend.Array { return numbers(backend.Float32, g.C) }
+		mean, invstd, runningMean, runningVar, w, shift, dw, db := each(), each(), each(), each(), each(), each(), each(), each()
 		for _, v := range []struct {
 			name string
-			t    backend.DType
+			all  backend.Array
 			run  func(f func())
-		}{{"float32", backend.Float32, func(f func()) { f() }}, {"widened", backend.BFloat16, withoutLoops}, {"bfloat16", backend.BFloat16, func(f func()) { f() }}} {
-			dst, x, dy, dx := all(v.t), all(v.t), all(v.t), all(v.t)
-			mean, invstd, runningMean, runningVar, w, shift, dw, db := each(), each(), each(), each(), each(), each(), each(), each()
+		}{{"float32", wide, func(f func()) { f() }}, {"widened", brief, withoutLoops}, {"bfloat16", brief, func(f func()) { f() }}} {
+			turn := 0
+			next := func() backend.Array {
+				a := v.all
+				a.Offset, a.Len = turn*n, n
+				turn = (turn + 1) % (v.all.Len / n)
+				return a
+			}
 			for _, pass := range []struct {
 				name string
 				run  func()
 			}{
-				{"forward", func() { be.BatchNorm(dst, mean, invstd, runningMean, runningVar, x, w, shift, g) }},
-				{"gradient", func() { be.BatchNormGrad(dx, dw, db, dy, x, dst, w, mean, invstd, g) }},
+				{"forward", func() { be.BatchNorm(next(), mean, invstd, runningMean, runningVar, next(), w, shift, g) }},
+				{"gradient", func() { be.BatchNormGrad(next(), dw, db, next(), next(), next(), w, mean, invstd, g) }},
 			} {
 				b.Run(fmt.Sprintf("%s/%dx%dx%d/%s", pass.name, g.N, g.C, g.Inner, v.name), func(b *testing.B) {
 					v.run(func() {

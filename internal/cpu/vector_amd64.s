@@ -221,7 +221,7 @@ DATA expTable<>+348(SB)/4, $0x3f000000
 GLOBL expTable<>(SB), RODATA|NOPTR, $352
 
 // func sumsAbout512(x *float32, rows int, stride int, n int, near float64) (sum float64, squares float64)
-// Requires: AVX, AVX512F, SSE2
+// Requires: AVX, AVX512F, MMX+, SSE2
 TEXT ·sumsAbout512(SB), NOSPLIT, $0-56
 	MOVQ         x+0(FP), AX
 	MOVQ         n+24(FP), DX
@@ -244,16 +244,38 @@ TEXT ·sumsAbout512(SB), NOSPLIT, $0-56
 	MOVQ         rows+8(FP), SI
 	MOVQ         stride+16(FP), DI
 	SHLQ         $0x02, DI
-	TESTQ        SI, SI
-	JZ           done
+	MOVQ         DI, R8
+	MOVQ         n+24(FP), CX
+	SHLQ         $0x02, CX
+	CMPQ         CX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R8
+
+near:
+	CMPQ CX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R8
+	SHLQ $0x01, CX
+
+short0:
+	CMPQ CX, $0x00000400
+	JGE  short1
+	SHLQ $0x01, R8
+	SHLQ $0x01, CX
+
+short1:
+	TESTQ SI, SI
+	JZ    done
 
 row:
-	MOVQ DX, R8
+	MOVQ DX, R9
 	XORQ CX, CX
-	SUBQ $0x20, R8
+	SUBQ $0x20, R9
 	JLT  e_single
 
 e_wide:
+	LEAQ        (CX)(R8*1), R10
+	PREFETCHT0  (AX)(R10*1)
 	VCVTPS2PD   (AX)(CX*1), Z9
 	VSUBPD      Z0, Z9, Z9
 	VADDPD      Z9, Z1, Z1
@@ -262,6 +284,8 @@ e_wide:
 	VSUBPD      Z0, Z9, Z9
 	VADDPD      Z9, Z2, Z2
 	VFMADD231PD Z9, Z9, Z6
+	LEAQ        64(CX)(R8*1), R10
+	PREFETCHT0  (AX)(R10*1)
 	VCVTPS2PD   64(AX)(CX*1), Z9
 	VSUBPD      Z0, Z9, Z9
 	VADDPD      Z9, Z3, Z3
@@ -271,26 +295,30 @@ e_wide:
 	VADDPD      Z9, Z4, Z4
 	VFMADD231PD Z9, Z9, Z8
 	ADDQ        $0x00000080, CX
-	SUBQ        $0x20, R8
+	SUBQ        $0x20, R9
 	JGE         e_wide
 
 e_single:
-	ADDQ $0x20, R8
-	SUBQ $0x08, R8
+	ADDQ $0x20, R9
+	SUBQ $0x08, R9
 	JLT  e_rest
 
 e_one:
+	LEAQ        (CX)(R8*1), R10
+	PREFETCHT0  (AX)(R10*1)
 	VCVTPS2PD   (AX)(CX*1), Z9
 	VSUBPD      Z0, Z9, Z9
 	VADDPD      Z9, Z1, Z1
 	VFMADD231PD Z9, Z9, Z5
 	ADDQ        $0x20, CX
-	SUBQ        $0x08, R8
+	SUBQ        $0x08, R9
 	JGE         e_one
 
 e_rest:
 	TESTQ       BX, BX
 	JZ          e_end
+	LEAQ        (CX)(R8*1), R9
+	PREFETCHT0  (AX)(R9*1)
 	VMOVUPS.Z   (AX)(CX*1), K1, Z9
 	VCVTPS2PD   Y9, Z9
 	VSUBPD.Z    Z0, Z9, K1, Z9
@@ -327,7 +355,7 @@ done:
 	RET
 
 // func sumAndDot512(dy *float32, x *float32, rows int, stride int, n int, mean float64) (sum float64, dot float64)
-// Requires: AVX, AVX512F, SSE2
+// Requires: AVX, AVX512F, MMX+, SSE2
 TEXT ·sumAndDot512(SB), NOSPLIT, $0-64
 	MOVQ         dy+0(FP), AX
 	MOVQ         x+8(FP), DX
@@ -351,16 +379,39 @@ TEXT ·sumAndDot512(SB), NOSPLIT, $0-64
 	MOVQ         rows+16(FP), DI
 	MOVQ         stride+24(FP), R8
 	SHLQ         $0x02, R8
-	TESTQ        DI, DI
-	JZ           done
+	MOVQ         R8, R9
+	MOVQ         n+32(FP), CX
+	SHLQ         $0x02, CX
+	CMPQ         CX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R9
+
+near:
+	CMPQ CX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R9
+	SHLQ $0x01, CX
+
+short0:
+	CMPQ CX, $0x00000400
+	JGE  short1
+	SHLQ $0x01, R9
+	SHLQ $0x01, CX
+
+short1:
+	TESTQ DI, DI
+	JZ    done
 
 row:
-	MOVQ BX, R9
+	MOVQ BX, R10
 	XORQ CX, CX
-	SUBQ $0x20, R9
+	SUBQ $0x20, R10
 	JLT  e_single
 
 e_wide:
+	LEAQ        (CX)(R9*1), R11
+	PREFETCHT0  (AX)(R11*1)
+	PREFETCHT0  (DX)(R11*1)
 	VCVTPS2PD   (AX)(CX*1), Z9
 	VCVTPS2PD   (DX)(CX*1), Z10
 	VADDPD      Z9, Z1, Z1
@@ -371,6 +422,9 @@ e_wide:
 	VADDPD      Z9, Z2, Z2
 	VSUBPD      Z0, Z10, Z10
 	VFMADD231PD Z9, Z10, Z6
+	LEAQ        64(CX)(R9*1), R11
+	PREFETCHT0  (AX)(R11*1)
+	PREFETCHT0  (DX)(R11*1)
 	VCVTPS2PD   64(AX)(CX*1), Z9
 	VCVTPS2PD   64(DX)(CX*1), Z10
 	VADDPD      Z9, Z3, Z3
@@ -382,27 +436,33 @@ e_wide:
 	VSUBPD      Z0, Z10, Z10
 	VFMADD231PD Z9, Z10, Z8
 	ADDQ        $0x00000080, CX
-	SUBQ        $0x20, R9
+	SUBQ        $0x20, R10
 	JGE         e_wide
 
 e_single:
-	ADDQ $0x20, R9
-	SUBQ $0x08, R9
+	ADDQ $0x20, R10
+	SUBQ $0x08, R10
 	JLT  e_rest
 
 e_one:
+	LEAQ        (CX)(R9*1), R11
+	PREFETCHT0  (AX)(R11*1)
+	PREFETCHT0  (DX)(R11*1)
 	VCVTPS2PD   (AX)(CX*1), Z9
 	VCVTPS2PD   (DX)(CX*1), Z10
 	VADDPD      Z9, Z1, Z1
 	VSUBPD      Z0, Z10, Z10
 	VFMADD231PD Z9, Z10, Z5
 	ADDQ        $0x20, CX
-	SUBQ        $0x08, R9
+	SUBQ        $0x08, R10
 	JGE         e_one
 
 e_rest:
 	TESTQ       SI, SI
 	JZ          e_end
+	LEAQ        (CX)(R9*1), R10
+	PREFETCHT0  (AX)(R10*1)
+	PREFETCHT0  (DX)(R10*1)
 	VMOVUPS.Z   (AX)(CX*1), K1, Z9
 	VCVTPS2PD   Y9, Z9
 	VMOVUPS.Z   (DX)(CX*1), K1, Z10
@@ -442,7 +502,7 @@ done:
 	RET
 
 // func sumAndDotReLU512(dy *float32, x *float32, y *float32, rows int, stride int, n int, mean float64) (sum float64, dot float64)
-// Requires: AVX, AVX512F, SSE2
+// Requires: AVX, AVX512F, MMX+, SSE2
 TEXT ·sumAndDotReLU512(SB), NOSPLIT, $0-72
 	MOVQ         dy+0(FP), AX
 	MOVQ         x+8(FP), DX
@@ -468,16 +528,40 @@ TEXT ·sumAndDotReLU512(SB), NOSPLIT, $0-72
 	MOVQ         rows+24(FP), R8
 	MOVQ         stride+32(FP), R9
 	SHLQ         $0x02, R9
-	TESTQ        R8, R8
-	JZ           done
+	MOVQ         R9, R10
+	MOVQ         n+40(FP), CX
+	SHLQ         $0x02, CX
+	CMPQ         CX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R10
+
+near:
+	CMPQ CX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R10
+	SHLQ $0x01, CX
+
+short0:
+	CMPQ CX, $0x00000400
+	JGE  short1
+	SHLQ $0x01, R10
+	SHLQ $0x01, CX
+
+short1:
+	TESTQ R8, R8
+	JZ    done
 
 row:
-	MOVQ BX, R10
+	MOVQ BX, R11
 	XORQ CX, CX
-	SUBQ $0x20, R10
+	SUBQ $0x20, R11
 	JLT  e_single
 
 e_wide:
+	LEAQ        (CX)(R10*1), R12
+	PREFETCHT0  (AX)(R12*1)
+	PREFETCHT0  (DX)(R12*1)
+	PREFETCHT0  (SI)(R12*1)
 	VMOVUPS     (AX)(CX*1), Y10
 	VMOVUPS     (SI)(CX*1), Y11
 	VCMPPS      $0x04, Y0, Y11, Y11
@@ -496,6 +580,10 @@ e_wide:
 	VADDPD      Z10, Z3, Z3
 	VSUBPD      Z1, Z11, Z11
 	VFMADD231PD Z10, Z11, Z7
+	LEAQ        64(CX)(R10*1), R12
+	PREFETCHT0  (AX)(R12*1)
+	PREFETCHT0  (DX)(R12*1)
+	PREFETCHT0  (SI)(R12*1)
 	VMOVUPS     64(AX)(CX*1), Y10
 	VMOVUPS     64(SI)(CX*1), Y11
 	VCMPPS      $0x04, Y0, Y11, Y11
@@ -515,15 +603,19 @@ e_wide:
 	VSUBPD      Z1, Z11, Z11
 	VFMADD231PD Z10, Z11, Z9
 	ADDQ        $0x00000080, CX
-	SUBQ        $0x20, R10
+	SUBQ        $0x20, R11
 	JGE         e_wide
 
 e_single:
-	ADDQ $0x20, R10
-	SUBQ $0x08, R10
+	ADDQ $0x20, R11
+	SUBQ $0x08, R11
 	JLT  e_rest
 
 e_one:
+	LEAQ        (CX)(R10*1), R12
+	PREFETCHT0  (AX)(R12*1)
+	PREFETCHT0  (DX)(R12*1)
+	PREFETCHT0  (SI)(R12*1)
 	VMOVUPS     (AX)(CX*1), Y10
 	VMOVUPS     (SI)(CX*1), Y11
 	VCMPPS      $0x04, Y0, Y11, Y11
@@ -534,12 +626,16 @@ e_one:
 	VSUBPD      Z1, Z11, Z11
 	VFMADD231PD Z10, Z11, Z6
 	ADDQ        $0x20, CX
-	SUBQ        $0x08, R10
+	SUBQ        $0x08, R11
 	JGE         e_one
 
 e_rest:
 	TESTQ       DI, DI
 	JZ          e_end
+	LEAQ        (CX)(R10*1), R11
+	PREFETCHT0  (AX)(R11*1)
+	PREFETCHT0  (DX)(R11*1)
+	PREFETCHT0  (SI)(R11*1)
 	VMOVUPS.Z   (AX)(CX*1), K1, Z10
 	VMOVUPS.Z   (SI)(CX*1), K1, Z11
 	VCMPPS      $0x04, Y0, Y11, Y11
@@ -583,7 +679,7 @@ done:
 	RET
 
 // func normalize512(dst *float32, x *float32, rows int, stride int, n int, mean float32, scale float32, shift float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·normalize512(SB), NOSPLIT, $0-52
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), DX
@@ -601,63 +697,95 @@ TEXT ·normalize512(SB), NOSPLIT, $0-52
 	MOVQ         rows+16(FP), DI
 	MOVQ         stride+24(FP), R8
 	SHLQ         $0x02, R8
-	TESTQ        DI, DI
-	JZ           done
+	MOVQ         R8, R9
+	MOVQ         n+32(FP), CX
+	SHLQ         $0x02, CX
+	CMPQ         CX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R9
+
+near:
+	CMPQ CX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R9
+	SHLQ $0x01, CX
+
+short0:
+	CMPQ CX, $0x00000400
+	JGE  short1
+	SHLQ $0x01, R9
+	SHLQ $0x01, CX
+
+short1:
+	TESTQ DI, DI
+	JZ    done
 
 row:
-	MOVQ BX, R9
+	MOVQ BX, R10
 	XORQ CX, CX
-	SUBQ $0x40, R9
+	SUBQ $0x40, R10
 	JLT  e_single
 
 e_wide:
-	VMOVUPS (DX)(CX*1), Z3
-	VSUBPS  Z0, Z3, Z3
-	VMULPS  Z1, Z3, Z3
-	VADDPS  Z2, Z3, Z3
-	VMOVUPS Z3, (AX)(CX*1)
-	VMOVUPS 64(DX)(CX*1), Z3
-	VSUBPS  Z0, Z3, Z3
-	VMULPS  Z1, Z3, Z3
-	VADDPS  Z2, Z3, Z3
-	VMOVUPS Z3, 64(AX)(CX*1)
-	VMOVUPS 128(DX)(CX*1), Z3
-	VSUBPS  Z0, Z3, Z3
-	VMULPS  Z1, Z3, Z3
-	VADDPS  Z2, Z3, Z3
-	VMOVUPS Z3, 128(AX)(CX*1)
-	VMOVUPS 192(DX)(CX*1), Z3
-	VSUBPS  Z0, Z3, Z3
-	VMULPS  Z1, Z3, Z3
-	VADDPS  Z2, Z3, Z3
-	VMOVUPS Z3, 192(AX)(CX*1)
-	ADDQ    $0x00000100, CX
-	SUBQ    $0x40, R9
-	JGE     e_wide
+	LEAQ       (CX)(R9*1), R11
+	PREFETCHT0 (AX)(R11*1)
+	VMOVUPS    (DX)(CX*1), Z3
+	VSUBPS     Z0, Z3, Z3
+	VMULPS     Z1, Z3, Z3
+	VADDPS     Z2, Z3, Z3
+	VMOVUPS    Z3, (AX)(CX*1)
+	LEAQ       64(CX)(R9*1), R11
+	PREFETCHT0 (AX)(R11*1)
+	VMOVUPS    64(DX)(CX*1), Z3
+	VSUBPS     Z0, Z3, Z3
+	VMULPS     Z1, Z3, Z3
+	VADDPS     Z2, Z3, Z3
+	VMOVUPS    Z3, 64(AX)(CX*1)
+	LEAQ       128(CX)(R9*1), R11
+	PREFETCHT0 (AX)(R11*1)
+	VMOVUPS    128(DX)(CX*1), Z3
+	VSUBPS     Z0, Z3, Z3
+	VMULPS     Z1, Z3, Z3
+	VADDPS     Z2, Z3, Z3
+	VMOVUPS    Z3, 128(AX)(CX*1)
+	LEAQ       192(CX)(R9*1), R11
+	PREFETCHT0 (AX)(R11*1)
+	VMOVUPS    192(DX)(CX*1), Z3
+	VSUBPS     Z0, Z3, Z3
+	VMULPS     Z1, Z3, Z3
+	VADDPS     Z2, Z3, Z3
+	VMOVUPS    Z3, 192(AX)(CX*1)
+	ADDQ       $0x00000100, CX
+	SUBQ       $0x40, R10
+	JGE        e_wide
 
 e_single:
-	ADDQ $0x40, R9
-	SUBQ $0x10, R9
+	ADDQ $0x40, R10
+	SUBQ $0x10, R10
 	JLT  e_rest
 
 e_one:
-	VMOVUPS (DX)(CX*1), Z3
-	VSUBPS  Z0, Z3, Z3
-	VMULPS  Z1, Z3, Z3
-	VADDPS  Z2, Z3, Z3
-	VMOVUPS Z3, (AX)(CX*1)
-	ADDQ    $0x40, CX
-	SUBQ    $0x10, R9
-	JGE     e_one
+	LEAQ       (CX)(R9*1), R11
+	PREFETCHT0 (AX)(R11*1)
+	VMOVUPS    (DX)(CX*1), Z3
+	VSUBPS     Z0, Z3, Z3
+	VMULPS     Z1, Z3, Z3
+	VADDPS     Z2, Z3, Z3
+	VMOVUPS    Z3, (AX)(CX*1)
+	ADDQ       $0x40, CX
+	SUBQ       $0x10, R10
+	JGE        e_one
 
 e_rest:
-	TESTQ     SI, SI
-	JZ        e_end
-	VMOVUPS.Z (DX)(CX*1), K1, Z3
-	VSUBPS    Z0, Z3, Z3
-	VMULPS    Z1, Z3, Z3
-	VADDPS    Z2, Z3, Z3
-	VMOVUPS   Z3, K1, (AX)(CX*1)
+	TESTQ      SI, SI
+	JZ         e_end
+	LEAQ       (CX)(R9*1), R10
+	PREFETCHT0 (AX)(R10*1)
+	VMOVUPS.Z  (DX)(CX*1), K1, Z3
+	VSUBPS     Z0, Z3, Z3
+	VMULPS     Z1, Z3, Z3
+	VADDPS     Z2, Z3, Z3
+	VMOVUPS    Z3, K1, (AX)(CX*1)
 
 e_end:
 	ADDQ R8, AX
@@ -670,7 +798,7 @@ done:
 	RET
 
 // func normalizeReLU512(dst *float32, x *float32, rows int, stride int, n int, mean float32, scale float32, shift float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·normalizeReLU512(SB), NOSPLIT, $0-52
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), DX
@@ -689,75 +817,107 @@ TEXT ·normalizeReLU512(SB), NOSPLIT, $0-52
 	MOVQ         rows+16(FP), DI
 	MOVQ         stride+24(FP), R8
 	SHLQ         $0x02, R8
-	TESTQ        DI, DI
-	JZ           done
+	MOVQ         R8, R9
+	MOVQ         n+32(FP), CX
+	SHLQ         $0x02, CX
+	CMPQ         CX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R9
+
+near:
+	CMPQ CX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R9
+	SHLQ $0x01, CX
+
+short0:
+	CMPQ CX, $0x00000400
+	JGE  short1
+	SHLQ $0x01, R9
+	SHLQ $0x01, CX
+
+short1:
+	TESTQ DI, DI
+	JZ    done
 
 row:
-	MOVQ BX, R9
+	MOVQ BX, R10
 	XORQ CX, CX
-	SUBQ $0x40, R9
+	SUBQ $0x40, R10
 	JLT  e_single
 
 e_wide:
-	VMOVUPS   (DX)(CX*1), Z4
-	VSUBPS    Z0, Z4, Z4
-	VMULPS    Z1, Z4, Z4
-	VADDPS    Z2, Z4, Z4
-	VCMPPS    $0x06, Z3, Z4, K2
-	VMOVAPS.Z Z4, K2, Z4
-	VMOVUPS   Z4, (AX)(CX*1)
-	VMOVUPS   64(DX)(CX*1), Z4
-	VSUBPS    Z0, Z4, Z4
-	VMULPS    Z1, Z4, Z4
-	VADDPS    Z2, Z4, Z4
-	VCMPPS    $0x06, Z3, Z4, K2
-	VMOVAPS.Z Z4, K2, Z4
-	VMOVUPS   Z4, 64(AX)(CX*1)
-	VMOVUPS   128(DX)(CX*1), Z4
-	VSUBPS    Z0, Z4, Z4
-	VMULPS    Z1, Z4, Z4
-	VADDPS    Z2, Z4, Z4
-	VCMPPS    $0x06, Z3, Z4, K2
-	VMOVAPS.Z Z4, K2, Z4
-	VMOVUPS   Z4, 128(AX)(CX*1)
-	VMOVUPS   192(DX)(CX*1), Z4
-	VSUBPS    Z0, Z4, Z4
-	VMULPS    Z1, Z4, Z4
-	VADDPS    Z2, Z4, Z4
-	VCMPPS    $0x06, Z3, Z4, K2
-	VMOVAPS.Z Z4, K2, Z4
-	VMOVUPS   Z4, 192(AX)(CX*1)
-	ADDQ      $0x00000100, CX
-	SUBQ      $0x40, R9
-	JGE       e_wide
+	LEAQ       (CX)(R9*1), R11
+	PREFETCHT0 (AX)(R11*1)
+	VMOVUPS    (DX)(CX*1), Z4
+	VSUBPS     Z0, Z4, Z4
+	VMULPS     Z1, Z4, Z4
+	VADDPS     Z2, Z4, Z4
+	VCMPPS     $0x06, Z3, Z4, K2
+	VMOVAPS.Z  Z4, K2, Z4
+	VMOVUPS    Z4, (AX)(CX*1)
+	LEAQ       64(CX)(R9*1), R11
+	PREFETCHT0 (AX)(R11*1)
+	VMOVUPS    64(DX)(CX*1), Z4
+	VSUBPS     Z0, Z4, Z4
+	VMULPS     Z1, Z4, Z4
+	VADDPS     Z2, Z4, Z4
+	VCMPPS     $0x06, Z3, Z4, K2
+	VMOVAPS.Z  Z4, K2, Z4
+	VMOVUPS    Z4, 64(AX)(CX*1)
+	LEAQ       128(CX)(R9*1), R11
+	PREFETCHT0 (AX)(R11*1)
+	VMOVUPS    128(DX)(CX*1), Z4
+	VSUBPS     Z0, Z4, Z4
+	VMULPS     Z1, Z4, Z4
+	VADDPS     Z2, Z4, Z4
+	VCMPPS     $0x06, Z3, Z4, K2
+	VMOVAPS.Z  Z4, K2, Z4
+	VMOVUPS    Z4, 128(AX)(CX*1)
+	LEAQ       192(CX)(R9*1), R11
+	PREFETCHT0 (AX)(R11*1)
+	VMOVUPS    192(DX)(CX*1), Z4
+	VSUBPS     Z0, Z4, Z4
+	VMULPS     Z1, Z4, Z4
+	VADDPS     Z2, Z4, Z4
+	VCMPPS     $0x06, Z3, Z4, K2
+	VMOVAPS.Z  Z4, K2, Z4
+	VMOVUPS    Z4, 192(AX)(CX*1)
+	ADDQ       $0x00000100, CX
+	SUBQ       $0x40, R10
+	JGE        e_wide
 
 e_single:
-	ADDQ $0x40, R9
-	SUBQ $0x10, R9
+	ADDQ $0x40, R10
+	SUBQ $0x10, R10
 	JLT  e_rest
 
 e_one:
-	VMOVUPS   (DX)(CX*1), Z4
-	VSUBPS    Z0, Z4, Z4
-	VMULPS    Z1, Z4, Z4
-	VADDPS    Z2, Z4, Z4
-	VCMPPS    $0x06, Z3, Z4, K2
-	VMOVAPS.Z Z4, K2, Z4
-	VMOVUPS   Z4, (AX)(CX*1)
-	ADDQ      $0x40, CX
-	SUBQ      $0x10, R9
-	JGE       e_one
+	LEAQ       (CX)(R9*1), R11
+	PREFETCHT0 (AX)(R11*1)
+	VMOVUPS    (DX)(CX*1), Z4
+	VSUBPS     Z0, Z4, Z4
+	VMULPS     Z1, Z4, Z4
+	VADDPS     Z2, Z4, Z4
+	VCMPPS     $0x06, Z3, Z4, K2
+	VMOVAPS.Z  Z4, K2, Z4
+	VMOVUPS    Z4, (AX)(CX*1)
+	ADDQ       $0x40, CX
+	SUBQ       $0x10, R10
+	JGE        e_one
 
 e_rest:
-	TESTQ     SI, SI
-	JZ        e_end
-	VMOVUPS.Z (DX)(CX*1), K1, Z4
-	VSUBPS    Z0, Z4, Z4
-	VMULPS    Z1, Z4, Z4
-	VADDPS    Z2, Z4, Z4
-	VCMPPS    $0x06, Z3, Z4, K2
-	VMOVAPS.Z Z4, K2, Z4
-	VMOVUPS   Z4, K1, (AX)(CX*1)
+	TESTQ      SI, SI
+	JZ         e_end
+	LEAQ       (CX)(R9*1), R10
+	PREFETCHT0 (AX)(R10*1)
+	VMOVUPS.Z  (DX)(CX*1), K1, Z4
+	VSUBPS     Z0, Z4, Z4
+	VMULPS     Z1, Z4, Z4
+	VADDPS     Z2, Z4, Z4
+	VCMPPS     $0x06, Z3, Z4, K2
+	VMOVAPS.Z  Z4, K2, Z4
+	VMOVUPS    Z4, K1, (AX)(CX*1)
 
 e_end:
 	ADDQ R8, AX
@@ -770,7 +930,7 @@ done:
 	RET
 
 // func normalizeGrad512(dx *float32, dy *float32, x *float32, rows int, stride int, n int, mean float32, dyMean float32, slope float32, scale float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·normalizeGrad512(SB), NOSPLIT, $0-64
 	MOVQ         dx+0(FP), AX
 	MOVQ         dy+8(FP), DX
@@ -790,65 +950,93 @@ TEXT ·normalizeGrad512(SB), NOSPLIT, $0-64
 	MOVQ         rows+24(FP), R8
 	MOVQ         stride+32(FP), R9
 	SHLQ         $0x02, R9
-	TESTQ        R8, R8
-	JZ           done
+	MOVQ         R9, R10
+	MOVQ         n+40(FP), CX
+	SHLQ         $0x02, CX
+	CMPQ         CX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R10
+
+near:
+	CMPQ CX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R10
+	SHLQ $0x01, CX
+
+short0:
+	CMPQ CX, $0x00000400
+	JGE  short1
+	SHLQ $0x01, R10
+	SHLQ $0x01, CX
+
+short1:
+	TESTQ R8, R8
+	JZ    done
 
 row:
-	MOVQ SI, R10
+	MOVQ SI, R11
 	XORQ CX, CX
-	SUBQ $0x20, R10
+	SUBQ $0x20, R11
 	JLT  e_single
 
 e_wide:
-	VMOVUPS (DX)(CX*1), Z4
-	VMOVUPS (BX)(CX*1), Z5
-	VSUBPS  Z0, Z5, Z5
-	VMULPS  Z2, Z5, Z5
-	VSUBPS  Z1, Z4, Z4
-	VSUBPS  Z5, Z4, Z4
-	VMULPS  Z3, Z4, Z4
-	VMOVUPS Z4, (AX)(CX*1)
-	VMOVUPS 64(DX)(CX*1), Z4
-	VMOVUPS 64(BX)(CX*1), Z5
-	VSUBPS  Z0, Z5, Z5
-	VMULPS  Z2, Z5, Z5
-	VSUBPS  Z1, Z4, Z4
-	VSUBPS  Z5, Z4, Z4
-	VMULPS  Z3, Z4, Z4
-	VMOVUPS Z4, 64(AX)(CX*1)
-	ADDQ    $0x00000080, CX
-	SUBQ    $0x20, R10
-	JGE     e_wide
+	LEAQ       (CX)(R10*1), R12
+	PREFETCHT0 (AX)(R12*1)
+	VMOVUPS    (DX)(CX*1), Z4
+	VMOVUPS    (BX)(CX*1), Z5
+	VSUBPS     Z0, Z5, Z5
+	VMULPS     Z2, Z5, Z5
+	VSUBPS     Z1, Z4, Z4
+	VSUBPS     Z5, Z4, Z4
+	VMULPS     Z3, Z4, Z4
+	VMOVUPS    Z4, (AX)(CX*1)
+	LEAQ       64(CX)(R10*1), R12
+	PREFETCHT0 (AX)(R12*1)
+	VMOVUPS    64(DX)(CX*1), Z4
+	VMOVUPS    64(BX)(CX*1), Z5
+	VSUBPS     Z0, Z5, Z5
+	VMULPS     Z2, Z5, Z5
+	VSUBPS     Z1, Z4, Z4
+	VSUBPS     Z5, Z4, Z4
+	VMULPS     Z3, Z4, Z4
+	VMOVUPS    Z4, 64(AX)(CX*1)
+	ADDQ       $0x00000080, CX
+	SUBQ       $0x20, R11
+	JGE        e_wide
 
 e_single:
-	ADDQ $0x20, R10
-	SUBQ $0x10, R10
+	ADDQ $0x20, R11
+	SUBQ $0x10, R11
 	JLT  e_rest
 
 e_one:
-	VMOVUPS (DX)(CX*1), Z4
-	VMOVUPS (BX)(CX*1), Z5
-	VSUBPS  Z0, Z5, Z5
-	VMULPS  Z2, Z5, Z5
-	VSUBPS  Z1, Z4, Z4
-	VSUBPS  Z5, Z4, Z4
-	VMULPS  Z3, Z4, Z4
-	VMOVUPS Z4, (AX)(CX*1)
-	ADDQ    $0x40, CX
-	SUBQ    $0x10, R10
-	JGE     e_one
+	LEAQ       (CX)(R10*1), R12
+	PREFETCHT0 (AX)(R12*1)
+	VMOVUPS    (DX)(CX*1), Z4
+	VMOVUPS    (BX)(CX*1), Z5
+	VSUBPS     Z0, Z5, Z5
+	VMULPS     Z2, Z5, Z5
+	VSUBPS     Z1, Z4, Z4
+	VSUBPS     Z5, Z4, Z4
+	VMULPS     Z3, Z4, Z4
+	VMOVUPS    Z4, (AX)(CX*1)
+	ADDQ       $0x40, CX
+	SUBQ       $0x10, R11
+	JGE        e_one
 
 e_rest:
-	TESTQ     DI, DI
-	JZ        e_end
-	VMOVUPS.Z (DX)(CX*1), K1, Z4
-	VMOVUPS.Z (BX)(CX*1), K1, Z5
-	VSUBPS    Z0, Z5, Z5
-	VMULPS    Z2, Z5, Z5
-	VSUBPS    Z1, Z4, Z4
-	VSUBPS    Z5, Z4, Z4
-	VMULPS    Z3, Z4, Z4
-	VMOVUPS   Z4, K1, (AX)(CX*1)
+	TESTQ      DI, DI
+	JZ         e_end
+	LEAQ       (CX)(R10*1), R11
+	PREFETCHT0 (AX)(R11*1)
+	VMOVUPS.Z  (DX)(CX*1), K1, Z4
+	VMOVUPS.Z  (BX)(CX*1), K1, Z5
+	VSUBPS     Z0, Z5, Z5
+	VMULPS     Z2, Z5, Z5
+	VSUBPS     Z1, Z4, Z4
+	VSUBPS     Z5, Z4, Z4
+	VMULPS     Z3, Z4, Z4
+	VMOVUPS    Z4, K1, (AX)(CX*1)
 
 e_end:
 	ADDQ R9, AX
@@ -862,7 +1050,7 @@ done:
 	RET
 
 // func normalizeGradReLU512(dx *float32, dy *float32, x *float32, y *float32, rows int, stride int, n int, mean float32, dyMean float32, slope float32, scale float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·normalizeGradReLU512(SB), NOSPLIT, $0-72
 	MOVQ         dx+0(FP), AX
 	MOVQ         dy+8(FP), DX
@@ -884,73 +1072,101 @@ TEXT ·normalizeGradReLU512(SB), NOSPLIT, $0-72
 	MOVQ         rows+32(FP), R9
 	MOVQ         stride+40(FP), R10
 	SHLQ         $0x02, R10
-	TESTQ        R9, R9
-	JZ           done
+	MOVQ         R10, R11
+	MOVQ         n+48(FP), CX
+	SHLQ         $0x02, CX
+	CMPQ         CX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R11
+
+near:
+	CMPQ CX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R11
+	SHLQ $0x01, CX
+
+short0:
+	CMPQ CX, $0x00000400
+	JGE  short1
+	SHLQ $0x01, R11
+	SHLQ $0x01, CX
+
+short1:
+	TESTQ R9, R9
+	JZ    done
 
 row:
-	MOVQ SI, R11
+	MOVQ SI, R12
 	XORQ CX, CX
-	SUBQ $0x20, R11
+	SUBQ $0x20, R12
 	JLT  e_single
 
 e_wide:
-	VMOVUPS   (DI)(CX*1), Z5
-	VCMPPS    $0x04, Z0, Z5, K2
-	VMOVUPS.Z (DX)(CX*1), K2, Z5
-	VMOVUPS   (BX)(CX*1), Z6
-	VSUBPS    Z1, Z6, Z6
-	VMULPS    Z3, Z6, Z6
-	VSUBPS    Z2, Z5, Z5
-	VSUBPS    Z6, Z5, Z5
-	VMULPS    Z4, Z5, Z5
-	VMOVUPS   Z5, (AX)(CX*1)
-	VMOVUPS   64(DI)(CX*1), Z5
-	VCMPPS    $0x04, Z0, Z5, K2
-	VMOVUPS.Z 64(DX)(CX*1), K2, Z5
-	VMOVUPS   64(BX)(CX*1), Z6
-	VSUBPS    Z1, Z6, Z6
-	VMULPS    Z3, Z6, Z6
-	VSUBPS    Z2, Z5, Z5
-	VSUBPS    Z6, Z5, Z5
-	VMULPS    Z4, Z5, Z5
-	VMOVUPS   Z5, 64(AX)(CX*1)
-	ADDQ      $0x00000080, CX
-	SUBQ      $0x20, R11
-	JGE       e_wide
+	LEAQ       (CX)(R11*1), R13
+	PREFETCHT0 (AX)(R13*1)
+	VMOVUPS    (DI)(CX*1), Z5
+	VCMPPS     $0x04, Z0, Z5, K2
+	VMOVUPS.Z  (DX)(CX*1), K2, Z5
+	VMOVUPS    (BX)(CX*1), Z6
+	VSUBPS     Z1, Z6, Z6
+	VMULPS     Z3, Z6, Z6
+	VSUBPS     Z2, Z5, Z5
+	VSUBPS     Z6, Z5, Z5
+	VMULPS     Z4, Z5, Z5
+	VMOVUPS    Z5, (AX)(CX*1)
+	LEAQ       64(CX)(R11*1), R13
+	PREFETCHT0 (AX)(R13*1)
+	VMOVUPS    64(DI)(CX*1), Z5
+	VCMPPS     $0x04, Z0, Z5, K2
+	VMOVUPS.Z  64(DX)(CX*1), K2, Z5
+	VMOVUPS    64(BX)(CX*1), Z6
+	VSUBPS     Z1, Z6, Z6
+	VMULPS     Z3, Z6, Z6
+	VSUBPS     Z2, Z5, Z5
+	VSUBPS     Z6, Z5, Z5
+	VMULPS     Z4, Z5, Z5
+	VMOVUPS    Z5, 64(AX)(CX*1)
+	ADDQ       $0x00000080, CX
+	SUBQ       $0x20, R12
+	JGE        e_wide
 
 e_single:
-	ADDQ $0x20, R11
-	SUBQ $0x10, R11
+	ADDQ $0x20, R12
+	SUBQ $0x10, R12
 	JLT  e_rest
 
 e_one:
-	VMOVUPS   (DI)(CX*1), Z5
-	VCMPPS    $0x04, Z0, Z5, K2
-	VMOVUPS.Z (DX)(CX*1), K2, Z5
-	VMOVUPS   (BX)(CX*1), Z6
-	VSUBPS    Z1, Z6, Z6
-	VMULPS    Z3, Z6, Z6
-	VSUBPS    Z2, Z5, Z5
-	VSUBPS    Z6, Z5, Z5
-	VMULPS    Z4, Z5, Z5
-	VMOVUPS   Z5, (AX)(CX*1)
-	ADDQ      $0x40, CX
-	SUBQ      $0x10, R11
-	JGE       e_one
+	LEAQ       (CX)(R11*1), R13
+	PREFETCHT0 (AX)(R13*1)
+	VMOVUPS    (DI)(CX*1), Z5
+	VCMPPS     $0x04, Z0, Z5, K2
+	VMOVUPS.Z  (DX)(CX*1), K2, Z5
+	VMOVUPS    (BX)(CX*1), Z6
+	VSUBPS     Z1, Z6, Z6
+	VMULPS     Z3, Z6, Z6
+	VSUBPS     Z2, Z5, Z5
+	VSUBPS     Z6, Z5, Z5
+	VMULPS     Z4, Z5, Z5
+	VMOVUPS    Z5, (AX)(CX*1)
+	ADDQ       $0x40, CX
+	SUBQ       $0x10, R12
+	JGE        e_one
 
 e_rest:
-	TESTQ     R8, R8
-	JZ        e_end
-	VMOVUPS.Z (DI)(CX*1), K1, Z5
-	VCMPPS    $0x04, Z0, Z5, K1, K2
-	VMOVUPS.Z (DX)(CX*1), K2, Z5
-	VMOVUPS.Z (BX)(CX*1), K1, Z6
-	VSUBPS    Z1, Z6, Z6
-	VMULPS    Z3, Z6, Z6
-	VSUBPS    Z2, Z5, Z5
-	VSUBPS    Z6, Z5, Z5
-	VMULPS    Z4, Z5, Z5
-	VMOVUPS   Z5, K1, (AX)(CX*1)
+	TESTQ      R8, R8
+	JZ         e_end
+	LEAQ       (CX)(R11*1), R12
+	PREFETCHT0 (AX)(R12*1)
+	VMOVUPS.Z  (DI)(CX*1), K1, Z5
+	VCMPPS     $0x04, Z0, Z5, K1, K2
+	VMOVUPS.Z  (DX)(CX*1), K2, Z5
+	VMOVUPS.Z  (BX)(CX*1), K1, Z6
+	VSUBPS     Z1, Z6, Z6
+	VMULPS     Z3, Z6, Z6
+	VSUBPS     Z2, Z5, Z5
+	VSUBPS     Z6, Z5, Z5
+	VMULPS     Z4, Z5, Z5
+	VMOVUPS    Z5, K1, (AX)(CX*1)
 
 e_end:
 	ADDQ R10, AX
@@ -3728,7 +3944,7 @@ e_end:
 	RET
 
 // func sumsAbout256(x *float32, rows int, stride int, n int, near float64) (sum float64, squares float64)
-// Requires: AVX, AVX2, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3, MMX+, SSE2
 TEXT ·sumsAbout256(SB), NOSPLIT, $0-56
 	MOVQ         x+0(FP), AX
 	MOVQ         n+24(FP), CX
@@ -3751,16 +3967,38 @@ TEXT ·sumsAbout256(SB), NOSPLIT, $0-56
 	MOVQ         rows+8(FP), SI
 	MOVQ         stride+16(FP), DI
 	SHLQ         $0x02, DI
-	TESTQ        SI, SI
-	JZ           done
+	MOVQ         DI, R8
+	MOVQ         n+24(FP), DX
+	SHLQ         $0x02, DX
+	CMPQ         DX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R8
+
+near:
+	CMPQ DX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R8
+	SHLQ $0x01, DX
+
+short0:
+	CMPQ DX, $0x00000400
+	JGE  short1
+	SHLQ $0x01, R8
+	SHLQ $0x01, DX
+
+short1:
+	TESTQ SI, SI
+	JZ    done
 
 row:
-	MOVQ CX, R8
+	MOVQ CX, R9
 	XORQ DX, DX
-	SUBQ $0x10, R8
+	SUBQ $0x10, R9
 	JLT  e_single
 
 e_wide:
+	LEAQ        (DX)(R8*1), R10
+	PREFETCHT0  (AX)(R10*1)
 	VCVTPS2PD   (AX)(DX*1), Y10
 	VSUBPD      Y0, Y10, Y10
 	VADDPD      Y10, Y1, Y1
@@ -3778,26 +4016,30 @@ e_wide:
 	VADDPD      Y10, Y4, Y4
 	VFMADD231PD Y10, Y10, Y8
 	ADDQ        $0x00000040, DX
-	SUBQ        $0x10, R8
+	SUBQ        $0x10, R9
 	JGE         e_wide
 
 e_single:
-	ADDQ $0x10, R8
-	SUBQ $0x04, R8
+	ADDQ $0x10, R9
+	SUBQ $0x04, R9
 	JLT  e_rest
 
 e_one:
+	LEAQ        (DX)(R8*1), R10
+	PREFETCHT0  (AX)(R10*1)
 	VCVTPS2PD   (AX)(DX*1), Y10
 	VSUBPD      Y0, Y10, Y10
 	VADDPD      Y10, Y1, Y1
 	VFMADD231PD Y10, Y10, Y5
 	ADDQ        $0x10, DX
-	SUBQ        $0x04, R8
+	SUBQ        $0x04, R9
 	JGE         e_one
 
 e_rest:
 	TESTQ       BX, BX
 	JZ          e_end
+	LEAQ        (DX)(R8*1), R9
+	PREFETCHT0  (AX)(R9*1)
 	VMASKMOVPS  (AX)(DX*1), X9, X10
 	VCVTPS2PD   X10, Y10
 	VSUBPD      Y0, Y10, Y10
@@ -3832,7 +4074,7 @@ done:
 	RET
 
 // func sumAndDot256(dy *float32, x *float32, rows int, stride int, n int, mean float64) (sum float64, dot float64)
-// Requires: AVX, FMA3, SSE2
+// Requires: AVX, FMA3, MMX+, SSE2
 TEXT ·sumAndDot256(SB), NOSPLIT, $0-64
 	MOVQ         dy+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -3856,16 +4098,39 @@ TEXT ·sumAndDot256(SB), NOSPLIT, $0-64
 	MOVQ         rows+16(FP), DI
 	MOVQ         stride+24(FP), R8
 	SHLQ         $0x02, R8
-	TESTQ        DI, DI
-	JZ           done
+	MOVQ         R8, R9
+	MOVQ         n+32(FP), BX
+	SHLQ         $0x02, BX
+	CMPQ         BX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R9
+
+near:
+	CMPQ BX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R9
+	SHLQ $0x01, BX
+
+short0:
+	CMPQ BX, $0x00000400
+	JGE  short1
+	SHLQ $0x01, R9
+	SHLQ $0x01, BX
+
+short1:
+	TESTQ DI, DI
+	JZ    done
 
 row:
-	MOVQ DX, R9
+	MOVQ DX, R10
 	XORQ BX, BX
-	SUBQ $0x10, R9
+	SUBQ $0x10, R10
 	JLT  e_single
 
 e_wide:
+	LEAQ        (BX)(R9*1), R11
+	PREFETCHT0  (AX)(R11*1)
+	PREFETCHT0  (CX)(R11*1)
 	VCVTPS2PD   (AX)(BX*1), Y10
 	VCVTPS2PD   (CX)(BX*1), Y11
 	VADDPD      Y10, Y1, Y1
@@ -3887,27 +4152,33 @@ e_wide:
 	VSUBPD      Y0, Y11, Y11
 	VFMADD231PD Y10, Y11, Y8
 	ADDQ        $0x00000040, BX
-	SUBQ        $0x10, R9
+	SUBQ        $0x10, R10
 	JGE         e_wide
 
 e_single:
-	ADDQ $0x10, R9
-	SUBQ $0x04, R9
+	ADDQ $0x10, R10
+	SUBQ $0x04, R10
 	JLT  e_rest
 
 e_one:
+	LEAQ        (BX)(R9*1), R11
+	PREFETCHT0  (AX)(R11*1)
+	PREFETCHT0  (CX)(R11*1)
 	VCVTPS2PD   (AX)(BX*1), Y10
 	VCVTPS2PD   (CX)(BX*1), Y11
 	VADDPD      Y10, Y1, Y1
 	VSUBPD      Y0, Y11, Y11
 	VFMADD231PD Y10, Y11, Y5
 	ADDQ        $0x10, BX
-	SUBQ        $0x04, R9
+	SUBQ        $0x04, R10
 	JGE         e_one
 
 e_rest:
 	TESTQ       SI, SI
 	JZ          e_end
+	LEAQ        (BX)(R9*1), R10
+	PREFETCHT0  (AX)(R10*1)
+	PREFETCHT0  (CX)(R10*1)
 	VMASKMOVPS  (AX)(BX*1), X9, X10
 	VCVTPS2PD   X10, Y10
 	VMASKMOVPS  (CX)(BX*1), X9, X11
@@ -3943,7 +4214,7 @@ done:
 	RET
 
 // func sumAndDotReLU256(dy *float32, x *float32, y *float32, rows int, stride int, n int, mean float64) (sum float64, dot float64)
-// Requires: AVX, FMA3, SSE2
+// Requires: AVX, FMA3, MMX+, SSE2
 TEXT ·sumAndDotReLU256(SB), NOSPLIT, $0-72
 	MOVQ         dy+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -3969,16 +4240,40 @@ TEXT ·sumAndDotReLU256(SB), NOSPLIT, $0-72
 	MOVQ         rows+24(FP), R8
 	MOVQ         stride+32(FP), R9
 	SHLQ         $0x02, R9
-	TESTQ        R8, R8
-	JZ           done
+	MOVQ         R9, R10
+	MOVQ         n+40(FP), SI
+	SHLQ         $0x02, SI
+	CMPQ         SI, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R10
+
+near:
+	CMPQ SI, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R10
+	SHLQ $0x01, SI
+
+short0:
+	CMPQ SI, $0x00000400
+	JGE  short1
+	SHLQ $0x01, R10
+	SHLQ $0x01, SI
+
+short1:
+	TESTQ R8, R8
+	JZ    done
 
 row:
-	MOVQ DX, R10
+	MOVQ DX, R11
 	XORQ SI, SI
-	SUBQ $0x10, R10
+	SUBQ $0x10, R11
 	JLT  e_single
 
 e_wide:
+	LEAQ        (SI)(R10*1), R12
+	PREFETCHT0  (AX)(R12*1)
+	PREFETCHT0  (CX)(R12*1)
+	PREFETCHT0  (BX)(R12*1)
 	VMOVUPS     (AX)(SI*1), X11
 	VMOVUPS     (BX)(SI*1), X12
 	VCMPPS      $0x04, X0, X12, X12
@@ -4016,15 +4311,19 @@ e_wide:
 	VSUBPD      Y1, Y12, Y12
 	VFMADD231PD Y11, Y12, Y9
 	ADDQ        $0x00000040, SI
-	SUBQ        $0x10, R10
+	SUBQ        $0x10, R11
 	JGE         e_wide
 
 e_single:
-	ADDQ $0x10, R10
-	SUBQ $0x04, R10
+	ADDQ $0x10, R11
+	SUBQ $0x04, R11
 	JLT  e_rest
 
 e_one:
+	LEAQ        (SI)(R10*1), R12
+	PREFETCHT0  (AX)(R12*1)
+	PREFETCHT0  (CX)(R12*1)
+	PREFETCHT0  (BX)(R12*1)
 	VMOVUPS     (AX)(SI*1), X11
 	VMOVUPS     (BX)(SI*1), X12
 	VCMPPS      $0x04, X0, X12, X12
@@ -4035,12 +4334,16 @@ e_one:
 	VSUBPD      Y1, Y12, Y12
 	VFMADD231PD Y11, Y12, Y6
 	ADDQ        $0x10, SI
-	SUBQ        $0x04, R10
+	SUBQ        $0x04, R11
 	JGE         e_one
 
 e_rest:
 	TESTQ       DI, DI
 	JZ          e_end
+	LEAQ        (SI)(R10*1), R11
+	PREFETCHT0  (AX)(R11*1)
+	PREFETCHT0  (CX)(R11*1)
+	PREFETCHT0  (BX)(R11*1)
 	VMASKMOVPS  (AX)(SI*1), X10, X11
 	VMASKMOVPS  (BX)(SI*1), X10, X12
 	VCMPPS      $0x04, X0, X12, X12
@@ -4080,7 +4383,7 @@ done:
 	RET
 
 // func normalize256(dst *float32, x *float32, rows int, stride int, n int, mean float32, scale float32, shift float32)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·normalize256(SB), NOSPLIT, $0-52
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -4098,58 +4401,86 @@ TEXT ·normalize256(SB), NOSPLIT, $0-52
 	MOVQ         rows+16(FP), DI
 	MOVQ         stride+24(FP), R8
 	SHLQ         $0x02, R8
-	TESTQ        DI, DI
-	JZ           done
+	MOVQ         R8, R9
+	MOVQ         n+32(FP), BX
+	SHLQ         $0x02, BX
+	CMPQ         BX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R9
+
+near:
+	CMPQ BX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R9
+	SHLQ $0x01, BX
+
+short0:
+	CMPQ BX, $0x00000400
+	JGE  short1
+	SHLQ $0x01, R9
+	SHLQ $0x01, BX
+
+short1:
+	TESTQ DI, DI
+	JZ    done
 
 row:
-	MOVQ DX, R9
+	MOVQ DX, R10
 	XORQ BX, BX
-	SUBQ $0x20, R9
+	SUBQ $0x20, R10
 	JLT  e_single
 
 e_wide:
-	VMOVUPS (CX)(BX*1), Y4
-	VSUBPS  Y0, Y4, Y4
-	VMULPS  Y1, Y4, Y4
-	VADDPS  Y2, Y4, Y4
-	VMOVUPS Y4, (AX)(BX*1)
-	VMOVUPS 32(CX)(BX*1), Y4
-	VSUBPS  Y0, Y4, Y4
-	VMULPS  Y1, Y4, Y4
-	VADDPS  Y2, Y4, Y4
-	VMOVUPS Y4, 32(AX)(BX*1)
-	VMOVUPS 64(CX)(BX*1), Y4
-	VSUBPS  Y0, Y4, Y4
-	VMULPS  Y1, Y4, Y4
-	VADDPS  Y2, Y4, Y4
-	VMOVUPS Y4, 64(AX)(BX*1)
-	VMOVUPS 96(CX)(BX*1), Y4
-	VSUBPS  Y0, Y4, Y4
-	VMULPS  Y1, Y4, Y4
-	VADDPS  Y2, Y4, Y4
-	VMOVUPS Y4, 96(AX)(BX*1)
-	ADDQ    $0x00000080, BX
-	SUBQ    $0x20, R9
-	JGE     e_wide
+	LEAQ       (BX)(R9*1), R11
+	PREFETCHT0 (AX)(R11*1)
+	VMOVUPS    (CX)(BX*1), Y4
+	VSUBPS     Y0, Y4, Y4
+	VMULPS     Y1, Y4, Y4
+	VADDPS     Y2, Y4, Y4
+	VMOVUPS    Y4, (AX)(BX*1)
+	VMOVUPS    32(CX)(BX*1), Y4
+	VSUBPS     Y0, Y4, Y4
+	VMULPS     Y1, Y4, Y4
+	VADDPS     Y2, Y4, Y4
+	VMOVUPS    Y4, 32(AX)(BX*1)
+	LEAQ       64(BX)(R9*1), R11
+	PREFETCHT0 (AX)(R11*1)
+	VMOVUPS    64(CX)(BX*1), Y4
+	VSUBPS     Y0, Y4, Y4
+	VMULPS     Y1, Y4, Y4
+	VADDPS     Y2, Y4, Y4
+	VMOVUPS    Y4, 64(AX)(BX*1)
+	VMOVUPS    96(CX)(BX*1), Y4
+	VSUBPS     Y0, Y4, Y4
+	VMULPS     Y1, Y4, Y4
+	VADDPS     Y2, Y4, Y4
+	VMOVUPS    Y4, 96(AX)(BX*1)
+	ADDQ       $0x00000080, BX
+	SUBQ       $0x20, R10
+	JGE        e_wide
 
 e_single:
-	ADDQ $0x20, R9
-	SUBQ $0x08, R9
+	ADDQ $0x20, R10
+	SUBQ $0x08, R10
 	JLT  e_rest
 
 e_one:
-	VMOVUPS (CX)(BX*1), Y4
-	VSUBPS  Y0, Y4, Y4
-	VMULPS  Y1, Y4, Y4
-	VADDPS  Y2, Y4, Y4
-	VMOVUPS Y4, (AX)(BX*1)
-	ADDQ    $0x20, BX
-	SUBQ    $0x08, R9
-	JGE     e_one
+	LEAQ       (BX)(R9*1), R11
+	PREFETCHT0 (AX)(R11*1)
+	VMOVUPS    (CX)(BX*1), Y4
+	VSUBPS     Y0, Y4, Y4
+	VMULPS     Y1, Y4, Y4
+	VADDPS     Y2, Y4, Y4
+	VMOVUPS    Y4, (AX)(BX*1)
+	ADDQ       $0x20, BX
+	SUBQ       $0x08, R10
+	JGE        e_one
 
 e_rest:
 	TESTQ      SI, SI
 	JZ         e_end
+	LEAQ       (BX)(R9*1), R10
+	PREFETCHT0 (AX)(R10*1)
 	VMASKMOVPS (CX)(BX*1), Y3, Y4
 	VSUBPS     Y0, Y4, Y4
 	VMULPS     Y1, Y4, Y4
@@ -4167,7 +4498,7 @@ done:
 	RET
 
 // func normalizeReLU256(dst *float32, x *float32, rows int, stride int, n int, mean float32, scale float32, shift float32)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·normalizeReLU256(SB), NOSPLIT, $0-52
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -4186,68 +4517,96 @@ TEXT ·normalizeReLU256(SB), NOSPLIT, $0-52
 	MOVQ         rows+16(FP), DI
 	MOVQ         stride+24(FP), R8
 	SHLQ         $0x02, R8
-	TESTQ        DI, DI
-	JZ           done
+	MOVQ         R8, R9
+	MOVQ         n+32(FP), BX
+	SHLQ         $0x02, BX
+	CMPQ         BX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R9
+
+near:
+	CMPQ BX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R9
+	SHLQ $0x01, BX
+
+short0:
+	CMPQ BX, $0x00000400
+	JGE  short1
+	SHLQ $0x01, R9
+	SHLQ $0x01, BX
+
+short1:
+	TESTQ DI, DI
+	JZ    done
 
 row:
-	MOVQ DX, R9
+	MOVQ DX, R10
 	XORQ BX, BX
-	SUBQ $0x20, R9
+	SUBQ $0x20, R10
 	JLT  e_single
 
 e_wide:
-	VMOVUPS (CX)(BX*1), Y5
-	VSUBPS  Y0, Y5, Y5
-	VMULPS  Y1, Y5, Y5
-	VADDPS  Y2, Y5, Y5
-	VCMPPS  $0x06, Y3, Y5, Y6
-	VANDPS  Y6, Y5, Y5
-	VMOVUPS Y5, (AX)(BX*1)
-	VMOVUPS 32(CX)(BX*1), Y5
-	VSUBPS  Y0, Y5, Y5
-	VMULPS  Y1, Y5, Y5
-	VADDPS  Y2, Y5, Y5
-	VCMPPS  $0x06, Y3, Y5, Y6
-	VANDPS  Y6, Y5, Y5
-	VMOVUPS Y5, 32(AX)(BX*1)
-	VMOVUPS 64(CX)(BX*1), Y5
-	VSUBPS  Y0, Y5, Y5
-	VMULPS  Y1, Y5, Y5
-	VADDPS  Y2, Y5, Y5
-	VCMPPS  $0x06, Y3, Y5, Y6
-	VANDPS  Y6, Y5, Y5
-	VMOVUPS Y5, 64(AX)(BX*1)
-	VMOVUPS 96(CX)(BX*1), Y5
-	VSUBPS  Y0, Y5, Y5
-	VMULPS  Y1, Y5, Y5
-	VADDPS  Y2, Y5, Y5
-	VCMPPS  $0x06, Y3, Y5, Y6
-	VANDPS  Y6, Y5, Y5
-	VMOVUPS Y5, 96(AX)(BX*1)
-	ADDQ    $0x00000080, BX
-	SUBQ    $0x20, R9
-	JGE     e_wide
+	LEAQ       (BX)(R9*1), R11
+	PREFETCHT0 (AX)(R11*1)
+	VMOVUPS    (CX)(BX*1), Y5
+	VSUBPS     Y0, Y5, Y5
+	VMULPS     Y1, Y5, Y5
+	VADDPS     Y2, Y5, Y5
+	VCMPPS     $0x06, Y3, Y5, Y6
+	VANDPS     Y6, Y5, Y5
+	VMOVUPS    Y5, (AX)(BX*1)
+	VMOVUPS    32(CX)(BX*1), Y5
+	VSUBPS     Y0, Y5, Y5
+	VMULPS     Y1, Y5, Y5
+	VADDPS     Y2, Y5, Y5
+	VCMPPS     $0x06, Y3, Y5, Y6
+	VANDPS     Y6, Y5, Y5
+	VMOVUPS    Y5, 32(AX)(BX*1)
+	LEAQ       64(BX)(R9*1), R11
+	PREFETCHT0 (AX)(R11*1)
+	VMOVUPS    64(CX)(BX*1), Y5
+	VSUBPS     Y0, Y5, Y5
+	VMULPS     Y1, Y5, Y5
+	VADDPS     Y2, Y5, Y5
+	VCMPPS     $0x06, Y3, Y5, Y6
+	VANDPS     Y6, Y5, Y5
+	VMOVUPS    Y5, 64(AX)(BX*1)
+	VMOVUPS    96(CX)(BX*1), Y5
+	VSUBPS     Y0, Y5, Y5
+	VMULPS     Y1, Y5, Y5
+	VADDPS     Y2, Y5, Y5
+	VCMPPS     $0x06, Y3, Y5, Y6
+	VANDPS     Y6, Y5, Y5
+	VMOVUPS    Y5, 96(AX)(BX*1)
+	ADDQ       $0x00000080, BX
+	SUBQ       $0x20, R10
+	JGE        e_wide
 
 e_single:
-	ADDQ $0x20, R9
-	SUBQ $0x08, R9
+	ADDQ $0x20, R10
+	SUBQ $0x08, R10
 	JLT  e_rest
 
 e_one:
-	VMOVUPS (CX)(BX*1), Y5
-	VSUBPS  Y0, Y5, Y5
-	VMULPS  Y1, Y5, Y5
-	VADDPS  Y2, Y5, Y5
-	VCMPPS  $0x06, Y3, Y5, Y6
-	VANDPS  Y6, Y5, Y5
-	VMOVUPS Y5, (AX)(BX*1)
-	ADDQ    $0x20, BX
-	SUBQ    $0x08, R9
-	JGE     e_one
+	LEAQ       (BX)(R9*1), R11
+	PREFETCHT0 (AX)(R11*1)
+	VMOVUPS    (CX)(BX*1), Y5
+	VSUBPS     Y0, Y5, Y5
+	VMULPS     Y1, Y5, Y5
+	VADDPS     Y2, Y5, Y5
+	VCMPPS     $0x06, Y3, Y5, Y6
+	VANDPS     Y6, Y5, Y5
+	VMOVUPS    Y5, (AX)(BX*1)
+	ADDQ       $0x20, BX
+	SUBQ       $0x08, R10
+	JGE        e_one
 
 e_rest:
 	TESTQ      SI, SI
 	JZ         e_end
+	LEAQ       (BX)(R9*1), R10
+	PREFETCHT0 (AX)(R10*1)
 	VMASKMOVPS (CX)(BX*1), Y4, Y5
 	VSUBPS     Y0, Y5, Y5
 	VMULPS     Y1, Y5, Y5
@@ -4267,7 +4626,7 @@ done:
 	RET
 
 // func normalizeGrad256(dx *float32, dy *float32, x *float32, rows int, stride int, n int, mean float32, dyMean float32, slope float32, scale float32)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·normalizeGrad256(SB), NOSPLIT, $0-64
 	MOVQ         dx+0(FP), AX
 	MOVQ         dy+8(FP), CX
@@ -4287,57 +4646,83 @@ TEXT ·normalizeGrad256(SB), NOSPLIT, $0-64
 	MOVQ         rows+24(FP), R8
 	MOVQ         stride+32(FP), R9
 	SHLQ         $0x02, R9
-	TESTQ        R8, R8
-	JZ           done
+	MOVQ         R9, R10
+	MOVQ         n+40(FP), SI
+	SHLQ         $0x02, SI
+	CMPQ         SI, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R10
+
+near:
+	CMPQ SI, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R10
+	SHLQ $0x01, SI
+
+short0:
+	CMPQ SI, $0x00000400
+	JGE  short1
+	SHLQ $0x01, R10
+	SHLQ $0x01, SI
+
+short1:
+	TESTQ R8, R8
+	JZ    done
 
 row:
-	MOVQ BX, R10
+	MOVQ BX, R11
 	XORQ SI, SI
-	SUBQ $0x10, R10
+	SUBQ $0x10, R11
 	JLT  e_single
 
 e_wide:
-	VMOVUPS (CX)(SI*1), Y5
-	VMOVUPS (DX)(SI*1), Y6
-	VSUBPS  Y0, Y6, Y6
-	VMULPS  Y2, Y6, Y6
-	VSUBPS  Y1, Y5, Y5
-	VSUBPS  Y6, Y5, Y5
-	VMULPS  Y3, Y5, Y5
-	VMOVUPS Y5, (AX)(SI*1)
-	VMOVUPS 32(CX)(SI*1), Y5
-	VMOVUPS 32(DX)(SI*1), Y6
-	VSUBPS  Y0, Y6, Y6
-	VMULPS  Y2, Y6, Y6
-	VSUBPS  Y1, Y5, Y5
-	VSUBPS  Y6, Y5, Y5
-	VMULPS  Y3, Y5, Y5
-	VMOVUPS Y5, 32(AX)(SI*1)
-	ADDQ    $0x00000040, SI
-	SUBQ    $0x10, R10
-	JGE     e_wide
+	LEAQ       (SI)(R10*1), R12
+	PREFETCHT0 (AX)(R12*1)
+	VMOVUPS    (CX)(SI*1), Y5
+	VMOVUPS    (DX)(SI*1), Y6
+	VSUBPS     Y0, Y6, Y6
+	VMULPS     Y2, Y6, Y6
+	VSUBPS     Y1, Y5, Y5
+	VSUBPS     Y6, Y5, Y5
+	VMULPS     Y3, Y5, Y5
+	VMOVUPS    Y5, (AX)(SI*1)
+	VMOVUPS    32(CX)(SI*1), Y5
+	VMOVUPS    32(DX)(SI*1), Y6
+	VSUBPS     Y0, Y6, Y6
+	VMULPS     Y2, Y6, Y6
+	VSUBPS     Y1, Y5, Y5
+	VSUBPS     Y6, Y5, Y5
+	VMULPS     Y3, Y5, Y5
+	VMOVUPS    Y5, 32(AX)(SI*1)
+	ADDQ       $0x00000040, SI
+	SUBQ       $0x10, R11
+	JGE        e_wide
 
 e_single:
-	ADDQ $0x10, R10
-	SUBQ $0x08, R10
+	ADDQ $0x10, R11
+	SUBQ $0x08, R11
 	JLT  e_rest
 
 e_one:
-	VMOVUPS (CX)(SI*1), Y5
-	VMOVUPS (DX)(SI*1), Y6
-	VSUBPS  Y0, Y6, Y6
-	VMULPS  Y2, Y6, Y6
-	VSUBPS  Y1, Y5, Y5
-	VSUBPS  Y6, Y5, Y5
-	VMULPS  Y3, Y5, Y5
-	VMOVUPS Y5, (AX)(SI*1)
-	ADDQ    $0x20, SI
-	SUBQ    $0x08, R10
-	JGE     e_one
+	LEAQ       (SI)(R10*1), R12
+	PREFETCHT0 (AX)(R12*1)
+	VMOVUPS    (CX)(SI*1), Y5
+	VMOVUPS    (DX)(SI*1), Y6
+	VSUBPS     Y0, Y6, Y6
+	VMULPS     Y2, Y6, Y6
+	VSUBPS     Y1, Y5, Y5
+	VSUBPS     Y6, Y5, Y5
+	VMULPS     Y3, Y5, Y5
+	VMOVUPS    Y5, (AX)(SI*1)
+	ADDQ       $0x20, SI
+	SUBQ       $0x08, R11
+	JGE        e_one
 
 e_rest:
 	TESTQ      DI, DI
 	JZ         e_end
+	LEAQ       (SI)(R10*1), R11
+	PREFETCHT0 (AX)(R11*1)
 	VMASKMOVPS (CX)(SI*1), Y4, Y5
 	VMASKMOVPS (DX)(SI*1), Y4, Y6
 	VSUBPS     Y0, Y6, Y6
@@ -4359,7 +4744,7 @@ done:
 	RET
 
 // func normalizeGradReLU256(dx *float32, dy *float32, x *float32, y *float32, rows int, stride int, n int, mean float32, dyMean float32, slope float32, scale float32)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·normalizeGradReLU256(SB), NOSPLIT, $0-72
 	MOVQ         dx+0(FP), AX
 	MOVQ         dy+8(FP), CX
@@ -4381,66 +4766,92 @@ TEXT ·normalizeGradReLU256(SB), NOSPLIT, $0-72
 	MOVQ         rows+32(FP), R9
 	MOVQ         stride+40(FP), R10
 	SHLQ         $0x02, R10
-	TESTQ        R9, R9
-	JZ           done
+	MOVQ         R10, R11
+	MOVQ         n+48(FP), DI
+	SHLQ         $0x02, DI
+	CMPQ         DI, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R11
+
+near:
+	CMPQ DI, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R11
+	SHLQ $0x01, DI
+
+short0:
+	CMPQ DI, $0x00000400
+	JGE  short1
+	SHLQ $0x01, R11
+	SHLQ $0x01, DI
+
+short1:
+	TESTQ R9, R9
+	JZ    done
 
 row:
-	MOVQ BX, R11
+	MOVQ BX, R12
 	XORQ DI, DI
-	SUBQ $0x10, R11
+	SUBQ $0x10, R12
 	JLT  e_single
 
 e_wide:
-	VMOVUPS (SI)(DI*1), Y6
-	VCMPPS  $0x04, Y0, Y6, Y7
-	VMOVUPS (CX)(DI*1), Y6
-	VANDPS  Y7, Y6, Y6
-	VMOVUPS (DX)(DI*1), Y7
-	VSUBPS  Y1, Y7, Y7
-	VMULPS  Y3, Y7, Y7
-	VSUBPS  Y2, Y6, Y6
-	VSUBPS  Y7, Y6, Y6
-	VMULPS  Y4, Y6, Y6
-	VMOVUPS Y6, (AX)(DI*1)
-	VMOVUPS 32(SI)(DI*1), Y6
-	VCMPPS  $0x04, Y0, Y6, Y7
-	VMOVUPS 32(CX)(DI*1), Y6
-	VANDPS  Y7, Y6, Y6
-	VMOVUPS 32(DX)(DI*1), Y7
-	VSUBPS  Y1, Y7, Y7
-	VMULPS  Y3, Y7, Y7
-	VSUBPS  Y2, Y6, Y6
-	VSUBPS  Y7, Y6, Y6
-	VMULPS  Y4, Y6, Y6
-	VMOVUPS Y6, 32(AX)(DI*1)
-	ADDQ    $0x00000040, DI
-	SUBQ    $0x10, R11
-	JGE     e_wide
+	LEAQ       (DI)(R11*1), R13
+	PREFETCHT0 (AX)(R13*1)
+	VMOVUPS    (SI)(DI*1), Y6
+	VCMPPS     $0x04, Y0, Y6, Y7
+	VMOVUPS    (CX)(DI*1), Y6
+	VANDPS     Y7, Y6, Y6
+	VMOVUPS    (DX)(DI*1), Y7
+	VSUBPS     Y1, Y7, Y7
+	VMULPS     Y3, Y7, Y7
+	VSUBPS     Y2, Y6, Y6
+	VSUBPS     Y7, Y6, Y6
+	VMULPS     Y4, Y6, Y6
+	VMOVUPS    Y6, (AX)(DI*1)
+	VMOVUPS    32(SI)(DI*1), Y6
+	VCMPPS     $0x04, Y0, Y6, Y7
+	VMOVUPS    32(CX)(DI*1), Y6
+	VANDPS     Y7, Y6, Y6
+	VMOVUPS    32(DX)(DI*1), Y7
+	VSUBPS     Y1, Y7, Y7
+	VMULPS     Y3, Y7, Y7
+	VSUBPS     Y2, Y6, Y6
+	VSUBPS     Y7, Y6, Y6
+	VMULPS     Y4, Y6, Y6
+	VMOVUPS    Y6, 32(AX)(DI*1)
+	ADDQ       $0x00000040, DI
+	SUBQ       $0x10, R12
+	JGE        e_wide
 
 e_single:
-	ADDQ $0x10, R11
-	SUBQ $0x08, R11
+	ADDQ $0x10, R12
+	SUBQ $0x08, R12
 	JLT  e_rest
 
 e_one:
-	VMOVUPS (SI)(DI*1), Y6
-	VCMPPS  $0x04, Y0, Y6, Y7
-	VMOVUPS (CX)(DI*1), Y6
-	VANDPS  Y7, Y6, Y6
-	VMOVUPS (DX)(DI*1), Y7
-	VSUBPS  Y1, Y7, Y7
-	VMULPS  Y3, Y7, Y7
-	VSUBPS  Y2, Y6, Y6
-	VSUBPS  Y7, Y6, Y6
-	VMULPS  Y4, Y6, Y6
-	VMOVUPS Y6, (AX)(DI*1)
-	ADDQ    $0x20, DI
-	SUBQ    $0x08, R11
-	JGE     e_one
+	LEAQ       (DI)(R11*1), R13
+	PREFETCHT0 (AX)(R13*1)
+	VMOVUPS    (SI)(DI*1), Y6
+	VCMPPS     $0x04, Y0, Y6, Y7
+	VMOVUPS    (CX)(DI*1), Y6
+	VANDPS     Y7, Y6, Y6
+	VMOVUPS    (DX)(DI*1), Y7
+	VSUBPS     Y1, Y7, Y7
+	VMULPS     Y3, Y7, Y7
+	VSUBPS     Y2, Y6, Y6
+	VSUBPS     Y7, Y6, Y6
+	VMULPS     Y4, Y6, Y6
+	VMOVUPS    Y6, (AX)(DI*1)
+	ADDQ       $0x20, DI
+	SUBQ       $0x08, R12
+	JGE        e_one
 
 e_rest:
 	TESTQ      R8, R8
 	JZ         e_end
+	LEAQ       (DI)(R11*1), R12
+	PREFETCHT0 (AX)(R12*1)
 	VMASKMOVPS (SI)(DI*1), Y5, Y6
 	VCMPPS     $0x04, Y0, Y6, Y7
 	VMASKMOVPS (CX)(DI*1), Y5, Y6
@@ -6984,7 +7395,7 @@ e_end:
 	RET
 
 // func sumsAboutBF16512(x *uint16, rows int, stride int, n int, near float64) (sum float64, squares float64)
-// Requires: AVX, AVX2, AVX512F, SSE2
+// Requires: AVX, AVX2, AVX512F, MMX+, SSE2
 TEXT ·sumsAboutBF16512(SB), NOSPLIT, $0-56
 	MOVQ         x+0(FP), AX
 	MOVQ         n+24(FP), DX
@@ -7007,16 +7418,38 @@ TEXT ·sumsAboutBF16512(SB), NOSPLIT, $0-56
 	MOVQ         rows+8(FP), SI
 	MOVQ         stride+16(FP), DI
 	SHLQ         $0x01, DI
-	TESTQ        SI, SI
-	JZ           done
+	MOVQ         DI, R8
+	MOVQ         n+24(FP), CX
+	SHLQ         $0x01, CX
+	CMPQ         CX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R8
+
+near:
+	CMPQ CX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R8
+	SHLQ $0x01, CX
+
+short0:
+	CMPQ CX, $0x00000400
+	JGE  short1
+	SHLQ $0x01, R8
+	SHLQ $0x01, CX
+
+short1:
+	TESTQ SI, SI
+	JZ    done
 
 row:
-	MOVQ DX, R8
+	MOVQ DX, R9
 	XORQ CX, CX
-	SUBQ $0x20, R8
+	SUBQ $0x20, R9
 	JLT  e_single
 
 e_wide:
+	LEAQ        (CX)(R8*1), R10
+	PREFETCHT0  (AX)(R10*1)
 	VPMOVZXWD   (AX)(CX*1), Y9
 	VPSLLD      $0x10, Y9, Y9
 	VCVTPS2PD   Y9, Z9
@@ -7042,15 +7475,17 @@ e_wide:
 	VADDPD      Z9, Z4, Z4
 	VFMADD231PD Z9, Z9, Z8
 	ADDQ        $0x00000040, CX
-	SUBQ        $0x20, R8
+	SUBQ        $0x20, R9
 	JGE         e_wide
 
 e_single:
-	ADDQ $0x20, R8
-	SUBQ $0x08, R8
+	ADDQ $0x20, R9
+	SUBQ $0x08, R9
 	JLT  e_rest
 
 e_one:
+	LEAQ        (CX)(R8*1), R10
+	PREFETCHT0  (AX)(R10*1)
 	VPMOVZXWD   (AX)(CX*1), Y9
 	VPSLLD      $0x10, Y9, Y9
 	VCVTPS2PD   Y9, Z9
@@ -7058,12 +7493,14 @@ e_one:
 	VADDPD      Z9, Z1, Z1
 	VFMADD231PD Z9, Z9, Z5
 	ADDQ        $0x10, CX
-	SUBQ        $0x08, R8
+	SUBQ        $0x08, R9
 	JGE         e_one
 
 e_rest:
 	TESTQ       BX, BX
 	JZ          e_end
+	LEAQ        (CX)(R8*1), R9
+	PREFETCHT0  (AX)(R9*1)
 	VPMOVZXWD.Z (AX)(CX*1), K1, Z9
 	VPSLLD      $0x10, Z9, Z9
 	VCVTPS2PD   Y9, Z9
@@ -7101,7 +7538,7 @@ done:
 	RET
 
 // func sumAndDotBF16512(dy *uint16, x *uint16, rows int, stride int, n int, mean float64) (sum float64, dot float64)
-// Requires: AVX, AVX2, AVX512F, SSE2
+// Requires: AVX, AVX2, AVX512F, MMX+, SSE2
 TEXT ·sumAndDotBF16512(SB), NOSPLIT, $0-64
 	MOVQ         dy+0(FP), AX
 	MOVQ         x+8(FP), DX
@@ -7125,16 +7562,39 @@ TEXT ·sumAndDotBF16512(SB), NOSPLIT, $0-64
 	MOVQ         rows+16(FP), DI
 	MOVQ         stride+24(FP), R8
 	SHLQ         $0x01, R8
-	TESTQ        DI, DI
-	JZ           done
+	MOVQ         R8, R9
+	MOVQ         n+32(FP), CX
+	SHLQ         $0x01, CX
+	CMPQ         CX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R9
+
+near:
+	CMPQ CX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R9
+	SHLQ $0x01, CX
+
+short0:
+	CMPQ CX, $0x00000400
+	JGE  short1
+	SHLQ $0x01, R9
+	SHLQ $0x01, CX
+
+short1:
+	TESTQ DI, DI
+	JZ    done
 
 row:
-	MOVQ BX, R9
+	MOVQ BX, R10
 	XORQ CX, CX
-	SUBQ $0x20, R9
+	SUBQ $0x20, R10
 	JLT  e_single
 
 e_wide:
+	LEAQ        (CX)(R9*1), R11
+	PREFETCHT0  (AX)(R11*1)
+	PREFETCHT0  (DX)(R11*1)
 	VPMOVZXWD   (AX)(CX*1), Y9
 	VPSLLD      $0x10, Y9, Y9
 	VCVTPS2PD   Y9, Z9
@@ -7172,15 +7632,18 @@ e_wide:
 	VSUBPD      Z0, Z10, Z10
 	VFMADD231PD Z9, Z10, Z8
 	ADDQ        $0x00000040, CX
-	SUBQ        $0x20, R9
+	SUBQ        $0x20, R10
 	JGE         e_wide
 
 e_single:
-	ADDQ $0x20, R9
-	SUBQ $0x08, R9
+	ADDQ $0x20, R10
+	SUBQ $0x08, R10
 	JLT  e_rest
 
 e_one:
+	LEAQ        (CX)(R9*1), R11
+	PREFETCHT0  (AX)(R11*1)
+	PREFETCHT0  (DX)(R11*1)
 	VPMOVZXWD   (AX)(CX*1), Y9
 	VPSLLD      $0x10, Y9, Y9
 	VCVTPS2PD   Y9, Z9
@@ -7191,12 +7654,15 @@ e_one:
 	VSUBPD      Z0, Z10, Z10
 	VFMADD231PD Z9, Z10, Z5
 	ADDQ        $0x10, CX
-	SUBQ        $0x08, R9
+	SUBQ        $0x08, R10
 	JGE         e_one
 
 e_rest:
 	TESTQ       SI, SI
 	JZ          e_end
+	LEAQ        (CX)(R9*1), R10
+	PREFETCHT0  (AX)(R10*1)
+	PREFETCHT0  (DX)(R10*1)
 	VPMOVZXWD.Z (AX)(CX*1), K1, Z9
 	VPSLLD      $0x10, Z9, Z9
 	VCVTPS2PD   Y9, Z9
@@ -7238,7 +7704,7 @@ done:
 	RET
 
 // func sumAndDotReLUBF16512(dy *uint16, x *uint16, y *uint16, rows int, stride int, n int, mean float64) (sum float64, dot float64)
-// Requires: AVX, AVX2, AVX512F, SSE2
+// Requires: AVX, AVX2, AVX512F, MMX+, SSE2
 TEXT ·sumAndDotReLUBF16512(SB), NOSPLIT, $0-72
 	MOVQ         dy+0(FP), AX
 	MOVQ         x+8(FP), DX
@@ -7264,16 +7730,40 @@ TEXT ·sumAndDotReLUBF16512(SB), NOSPLIT, $0-72
 	MOVQ         rows+24(FP), R8
 	MOVQ         stride+32(FP), R9
 	SHLQ         $0x01, R9
-	TESTQ        R8, R8
-	JZ           done
+	MOVQ         R9, R10
+	MOVQ         n+40(FP), CX
+	SHLQ         $0x01, CX
+	CMPQ         CX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R10
+
+near:
+	CMPQ CX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R10
+	SHLQ $0x01, CX
+
+short0:
+	CMPQ CX, $0x00000400
+	JGE  short1
+	SHLQ $0x01, R10
+	SHLQ $0x01, CX
+
+short1:
+	TESTQ R8, R8
+	JZ    done
 
 row:
-	MOVQ BX, R10
+	MOVQ BX, R11
 	XORQ CX, CX
-	SUBQ $0x20, R10
+	SUBQ $0x20, R11
 	JLT  e_single
 
 e_wide:
+	LEAQ        (CX)(R10*1), R12
+	PREFETCHT0  (AX)(R12*1)
+	PREFETCHT0  (DX)(R12*1)
+	PREFETCHT0  (SI)(R12*1)
 	VPMOVZXWD   (AX)(CX*1), Y10
 	VPSLLD      $0x10, Y10, Y10
 	VPMOVZXWD   (SI)(CX*1), Y11
@@ -7327,15 +7817,19 @@ e_wide:
 	VSUBPD      Z1, Z11, Z11
 	VFMADD231PD Z10, Z11, Z9
 	ADDQ        $0x00000040, CX
-	SUBQ        $0x20, R10
+	SUBQ        $0x20, R11
 	JGE         e_wide
 
 e_single:
-	ADDQ $0x20, R10
-	SUBQ $0x08, R10
+	ADDQ $0x20, R11
+	SUBQ $0x08, R11
 	JLT  e_rest
 
 e_one:
+	LEAQ        (CX)(R10*1), R12
+	PREFETCHT0  (AX)(R12*1)
+	PREFETCHT0  (DX)(R12*1)
+	PREFETCHT0  (SI)(R12*1)
 	VPMOVZXWD   (AX)(CX*1), Y10
 	VPSLLD      $0x10, Y10, Y10
 	VPMOVZXWD   (SI)(CX*1), Y11
@@ -7350,12 +7844,16 @@ e_one:
 	VSUBPD      Z1, Z11, Z11
 	VFMADD231PD Z10, Z11, Z6
 	ADDQ        $0x10, CX
-	SUBQ        $0x08, R10
+	SUBQ        $0x08, R11
 	JGE         e_one
 
 e_rest:
 	TESTQ       DI, DI
 	JZ          e_end
+	LEAQ        (CX)(R10*1), R11
+	PREFETCHT0  (AX)(R11*1)
+	PREFETCHT0  (DX)(R11*1)
+	PREFETCHT0  (SI)(R11*1)
 	VPMOVZXWD.Z (AX)(CX*1), K1, Z10
 	VPSLLD      $0x10, Z10, Z10
 	VPMOVZXWD.Z (SI)(CX*1), K1, Z11
@@ -7402,7 +7900,7 @@ done:
 	RET
 
 // func normalizeBF16512(dst *uint16, x *uint16, rows int, stride int, n int, mean float32, scale float32, shift float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·normalizeBF16512(SB), NOSPLIT, $0-52
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), DX
@@ -7420,16 +7918,38 @@ TEXT ·normalizeBF16512(SB), NOSPLIT, $0-52
 	MOVQ         rows+16(FP), DI
 	MOVQ         stride+24(FP), R8
 	SHLQ         $0x01, R8
-	TESTQ        DI, DI
-	JZ           done
+	MOVQ         R8, R9
+	MOVQ         n+32(FP), CX
+	SHLQ         $0x01, CX
+	CMPQ         CX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R9
+
+near:
+	CMPQ CX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R9
+	SHLQ $0x01, CX
+
+short0:
+	CMPQ CX, $0x00000400
+	JGE  short1
+	SHLQ $0x01, R9
+	SHLQ $0x01, CX
+
+short1:
+	TESTQ DI, DI
+	JZ    done
 
 row:
-	MOVQ BX, R9
+	MOVQ BX, R10
 	XORQ CX, CX
-	SUBQ $0x40, R9
+	SUBQ $0x40, R10
 	JLT  e_single
 
 e_wide:
+	LEAQ        (CX)(R9*1), R11
+	PREFETCHT0  (AX)(R11*1)
 	VPMOVZXWD   (DX)(CX*1), Z3
 	VPSLLD      $0x10, Z3, Z3
 	VSUBPS      Z0, Z3, Z3
@@ -7456,6 +7976,8 @@ e_wide:
 	VCMPPS      $0x03, Z3, Z3, K2
 	VPORD.BCST  halfQuiet<>+0(SB), Z4, K2, Z5
 	VPMOVDW     Z5, 32(AX)(CX*1)
+	LEAQ        64(CX)(R9*1), R11
+	PREFETCHT0  (AX)(R11*1)
 	VPMOVZXWD   64(DX)(CX*1), Z3
 	VPSLLD      $0x10, Z3, Z3
 	VSUBPS      Z0, Z3, Z3
@@ -7483,15 +8005,17 @@ e_wide:
 	VPORD.BCST  halfQuiet<>+0(SB), Z4, K2, Z5
 	VPMOVDW     Z5, 96(AX)(CX*1)
 	ADDQ        $0x00000080, CX
-	SUBQ        $0x40, R9
+	SUBQ        $0x40, R10
 	JGE         e_wide
 
 e_single:
-	ADDQ $0x40, R9
-	SUBQ $0x10, R9
+	ADDQ $0x40, R10
+	SUBQ $0x10, R10
 	JLT  e_rest
 
 e_one:
+	LEAQ        (CX)(R9*1), R11
+	PREFETCHT0  (AX)(R11*1)
 	VPMOVZXWD   (DX)(CX*1), Z3
 	VPSLLD      $0x10, Z3, Z3
 	VSUBPS      Z0, Z3, Z3
@@ -7506,12 +8030,14 @@ e_one:
 	VPORD.BCST  halfQuiet<>+0(SB), Z4, K2, Z5
 	VPMOVDW     Z5, (AX)(CX*1)
 	ADDQ        $0x20, CX
-	SUBQ        $0x10, R9
+	SUBQ        $0x10, R10
 	JGE         e_one
 
 e_rest:
 	TESTQ       SI, SI
 	JZ          e_end
+	LEAQ        (CX)(R9*1), R10
+	PREFETCHT0  (AX)(R10*1)
 	VPMOVZXWD.Z (DX)(CX*1), K1, Z3
 	VPSLLD      $0x10, Z3, Z3
 	VSUBPS      Z0, Z3, Z3
@@ -7546,7 +8072,7 @@ DATA halfQuiet<>+0(SB)/4, $0x00000040
 GLOBL halfQuiet<>(SB), RODATA|NOPTR, $4
 
 // func normalizeReLUBF16512(dst *uint16, x *uint16, rows int, stride int, n int, mean float32, scale float32, shift float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·normalizeReLUBF16512(SB), NOSPLIT, $0-52
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), DX
@@ -7565,16 +8091,38 @@ TEXT ·normalizeReLUBF16512(SB), NOSPLIT, $0-52
 	MOVQ         rows+16(FP), DI
 	MOVQ         stride+24(FP), R8
 	SHLQ         $0x01, R8
-	TESTQ        DI, DI
-	JZ           done
+	MOVQ         R8, R9
+	MOVQ         n+32(FP), CX
+	SHLQ         $0x01, CX
+	CMPQ         CX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R9
+
+near:
+	CMPQ CX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R9
+	SHLQ $0x01, CX
+
+short0:
+	CMPQ CX, $0x00000400
+	JGE  short1
+	SHLQ $0x01, R9
+	SHLQ $0x01, CX
+
+short1:
+	TESTQ DI, DI
+	JZ    done
 
 row:
-	MOVQ BX, R9
+	MOVQ BX, R10
 	XORQ CX, CX
-	SUBQ $0x40, R9
+	SUBQ $0x40, R10
 	JLT  e_single
 
 e_wide:
+	LEAQ        (CX)(R9*1), R11
+	PREFETCHT0  (AX)(R11*1)
 	VPMOVZXWD   (DX)(CX*1), Z4
 	VPSLLD      $0x10, Z4, Z4
 	VSUBPS      Z0, Z4, Z4
@@ -7605,6 +8153,8 @@ e_wide:
 	VCMPPS      $0x03, Z4, Z4, K2
 	VPORD.BCST  halfQuiet<>+0(SB), Z5, K2, Z6
 	VPMOVDW     Z6, 32(AX)(CX*1)
+	LEAQ        64(CX)(R9*1), R11
+	PREFETCHT0  (AX)(R11*1)
 	VPMOVZXWD   64(DX)(CX*1), Z4
 	VPSLLD      $0x10, Z4, Z4
 	VSUBPS      Z0, Z4, Z4
@@ -7636,15 +8186,17 @@ e_wide:
 	VPORD.BCST  halfQuiet<>+0(SB), Z5, K2, Z6
 	VPMOVDW     Z6, 96(AX)(CX*1)
 	ADDQ        $0x00000080, CX
-	SUBQ        $0x40, R9
+	SUBQ        $0x40, R10
 	JGE         e_wide
 
 e_single:
-	ADDQ $0x40, R9
-	SUBQ $0x10, R9
+	ADDQ $0x40, R10
+	SUBQ $0x10, R10
 	JLT  e_rest
 
 e_one:
+	LEAQ        (CX)(R9*1), R11
+	PREFETCHT0  (AX)(R11*1)
 	VPMOVZXWD   (DX)(CX*1), Z4
 	VPSLLD      $0x10, Z4, Z4
 	VSUBPS      Z0, Z4, Z4
@@ -7661,12 +8213,14 @@ e_one:
 	VPORD.BCST  halfQuiet<>+0(SB), Z5, K2, Z6
 	VPMOVDW     Z6, (AX)(CX*1)
 	ADDQ        $0x20, CX
-	SUBQ        $0x10, R9
+	SUBQ        $0x10, R10
 	JGE         e_one
 
 e_rest:
 	TESTQ       SI, SI
 	JZ          e_end
+	LEAQ        (CX)(R9*1), R10
+	PREFETCHT0  (AX)(R10*1)
 	VPMOVZXWD.Z (DX)(CX*1), K1, Z4
 	VPSLLD      $0x10, Z4, Z4
 	VSUBPS      Z0, Z4, Z4
@@ -7694,7 +8248,7 @@ done:
 	RET
 
 // func normalizeGradBF16512(dx *uint16, dy *uint16, x *uint16, rows int, stride int, n int, mean float32, dyMean float32, slope float32, scale float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·normalizeGradBF16512(SB), NOSPLIT, $0-64
 	MOVQ         dx+0(FP), AX
 	MOVQ         dy+8(FP), DX
@@ -7714,16 +8268,38 @@ TEXT ·normalizeGradBF16512(SB), NOSPLIT, $0-64
 	MOVQ         rows+24(FP), R8
 	MOVQ         stride+32(FP), R9
 	SHLQ         $0x01, R9
-	TESTQ        R8, R8
-	JZ           done
+	MOVQ         R9, R10
+	MOVQ         n+40(FP), CX
+	SHLQ         $0x01, CX
+	CMPQ         CX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R10
+
+near:
+	CMPQ CX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R10
+	SHLQ $0x01, CX
+
+short0:
+	CMPQ CX, $0x00000400
+	JGE  short1
+	SHLQ $0x01, R10
+	SHLQ $0x01, CX
+
+short1:
+	TESTQ R8, R8
+	JZ    done
 
 row:
-	MOVQ SI, R10
+	MOVQ SI, R11
 	XORQ CX, CX
-	SUBQ $0x20, R10
+	SUBQ $0x20, R11
 	JLT  e_single
 
 e_wide:
+	LEAQ        (CX)(R10*1), R12
+	PREFETCHT0  (AX)(R12*1)
 	VPMOVZXWD   (DX)(CX*1), Z4
 	VPSLLD      $0x10, Z4, Z4
 	VPMOVZXWD   (BX)(CX*1), Z5
@@ -7759,15 +8335,17 @@ e_wide:
 	VPORD.BCST  halfQuiet<>+0(SB), Z5, K2, Z6
 	VPMOVDW     Z6, 32(AX)(CX*1)
 	ADDQ        $0x00000040, CX
-	SUBQ        $0x20, R10
+	SUBQ        $0x20, R11
 	JGE         e_wide
 
 e_single:
-	ADDQ $0x20, R10
-	SUBQ $0x10, R10
+	ADDQ $0x20, R11
+	SUBQ $0x10, R11
 	JLT  e_rest
 
 e_one:
+	LEAQ        (CX)(R10*1), R12
+	PREFETCHT0  (AX)(R12*1)
 	VPMOVZXWD   (DX)(CX*1), Z4
 	VPSLLD      $0x10, Z4, Z4
 	VPMOVZXWD   (BX)(CX*1), Z5
@@ -7786,12 +8364,14 @@ e_one:
 	VPORD.BCST  halfQuiet<>+0(SB), Z5, K2, Z6
 	VPMOVDW     Z6, (AX)(CX*1)
 	ADDQ        $0x20, CX
-	SUBQ        $0x10, R10
+	SUBQ        $0x10, R11
 	JGE         e_one
 
 e_rest:
 	TESTQ       DI, DI
 	JZ          e_end
+	LEAQ        (CX)(R10*1), R11
+	PREFETCHT0  (AX)(R11*1)
 	VPMOVZXWD.Z (DX)(CX*1), K1, Z4
 	VPSLLD      $0x10, Z4, Z4
 	VPMOVZXWD.Z (BX)(CX*1), K1, Z5
@@ -7822,7 +8402,7 @@ done:
 	RET
 
 // func normalizeGradReLUBF16512(dx *uint16, dy *uint16, x *uint16, y *uint16, rows int, stride int, n int, mean float32, dyMean float32, slope float32, scale float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·normalizeGradReLUBF16512(SB), NOSPLIT, $0-72
 	MOVQ         dx+0(FP), AX
 	MOVQ         dy+8(FP), DX
@@ -7844,16 +8424,38 @@ TEXT ·normalizeGradReLUBF16512(SB), NOSPLIT, $0-72
 	MOVQ         rows+32(FP), R9
 	MOVQ         stride+40(FP), R10
 	SHLQ         $0x01, R10
-	TESTQ        R9, R9
-	JZ           done
+	MOVQ         R10, R11
+	MOVQ         n+48(FP), CX
+	SHLQ         $0x01, CX
+	CMPQ         CX, $0x00001000
+	JLE          near
+	MOVQ         $0x00000800, R11
+
+near:
+	CMPQ CX, $0x00000400
+	JGE  short0
+	SHLQ $0x01, R11
+	SHLQ $0x01, CX
+
+short0:
+	CMPQ CX, $0x00000400
+	JGE  short1
+	SHLQ $0x01, R11
+	SHLQ $0x01, CX
+
+short1:
+	TESTQ R9, R9
+	JZ    done
 
 row:
-	MOVQ SI, R11
+	MOVQ SI, R12
 	XORQ CX, CX
-	SUBQ $0x20, R11
+	SUBQ $0x20, R12
 	JLT  e_single
 
 e_wide:
+	LEAQ        (CX)(R11*1), R13
+	PREFETCHT0  (AX)(R13*1)
 	VPMOVZXWD   (DI)(CX*1), Z5
 	VPSLLD      $0x10, Z5, Z5
 	VCMPPS      $0x04, Z0, Z5, K2
@@ -7895,15 +8497,17 @@ e_wide:
 	VPORD.BCST  halfQuiet<>+0(SB), Z6, K2, Z7
 	VPMOVDW     Z7, 32(AX)(CX*1)
 	ADDQ        $0x00000040, CX
-	SUBQ        $0x20, R11
+	SUBQ        $0x20, R12
 	JGE         e_wide
 
 e_single:
-	ADDQ $0x20, R11
-	SUBQ $0x10, R11
+	ADDQ $0x20, R12
+	SUBQ $0x10, R12
 	JLT  e_rest
 
 e_one:
+	LEAQ        (CX)(R11*1), R13
+	PREFETCHT0  (AX)(R13*1)
 	VPMOVZXWD   (DI)(CX*1), Z5
 	VPSLLD      $0x10, Z5, Z5
 	VCMPPS      $0x04, Z0, Z5, K2
@@ -7925,12 +8529,14 @@ e_one:
 	VPORD.BCST  halfQuiet<>+0(SB), Z6, K2, Z7
 	VPMOVDW     Z7, (AX)(CX*1)
 	ADDQ        $0x20, CX
-	SUBQ        $0x10, R11
+	SUBQ        $0x10, R12
 	JGE         e_one
 
 e_rest:
 	TESTQ       R8, R8
 	JZ          e_end
+	LEAQ        (CX)(R11*1), R12
+	PREFETCHT0  (AX)(R12*1)
 	VPMOVZXWD.Z (DI)(CX*1), K1, Z5
 	VPSLLD      $0x10, Z5, Z5
 	VCMPPS      $0x04, Z0, Z5, K1, K2

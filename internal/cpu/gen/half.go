@@ -35,6 +35,9 @@ func conversion(name string, bits int, signature, what, needs string, to, from i
 	src := Load(Param("src"), GP64())
 	n := Load(Param("n"), GP64())
 	Label("block")
+	const far = 4096 // a loop that only moves numbers waits for memory, for what it writes too
+	PREFETCHT0(Mem{Base: src, Disp: far})
+	PREFETCHT0(Mem{Base: dst, Disp: far})
 	block(bits, Mem{Base: dst}, Mem{Base: src})
 	ADDQ(Imm(uint64(to)), dst)
 	ADDQ(Imm(uint64(from)), src)

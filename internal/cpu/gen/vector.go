@@ -332,20 +332,51 @@ func (s *stream) runTogether(body func(count int, m mask)) {
 	Label(s.label + "_end")
 }
 
-// eachRow repeats body for rows, stride elements apart, of the arrays.
-func (v isa) eachRow(arrays []reg.GPVirtual, body func()) {
+// eachRow repeats body for rows, stride elements apart, of the arrays. far is how many bytes further on lies what is to be
+// asked for ahead, which will be read one or two kilobytes later: the next row or, of short ones, the second or the fourth;
+// of long ones what follows in the row, since of two rows a cache would lose the second.
+func (v isa) eachRow(arrays []reg.GPVirtual, body func(far reg.GPVirtual)) {
 	rows, stride := arg("rows"), arg("stride")
 	SHLQ(Imm(v.log2size()), stride)
+	far, bytes := GP64(), GP64()
+	MOVQ(stride, far)
+	MOVQ(arg("n"), bytes)
+	SHLQ(Imm(v.log2size()), bytes)
+	CMPQ(bytes, U32(4096))
+	JLE(LabelRef("near"))
+	MOVQ(U32(2048), far)
+	Label("near")
+	for i := range 2 {
+		label := fmt.Sprintf("short%d", i)
+		CMPQ(bytes, U32(1024))
+		JGE(LabelRef(label))
+		SHLQ(Imm(1), far)
+		SHLQ(Imm(1), bytes)
+		Label(label)
+	}
 	TESTQ(rows, rows)
 	JZ(LabelRef("done"))
 	Label("row")
-	body()
+	body(far)
 	for _, a := range arrays {
 		ADDQ(stride, a)
 	}
 	DECQ(rows)
 	JNZ(LabelRef("row"))
 	Label("done")
+}
+
+// ahead asks for what register i will be far on.
+func (s *stream) ahead(i int, far reg.GPVirtual, arrays ...reg.GPVirtual) {
+	const line = 64
+	if i*s.size*s.lanes%line != 0 {
+		return
+	}
+	at := GP64()
+	LEAQ(Mem{Base: s.at, Index: far, Scale: 1, Disp: i * s.size * s.lanes}, at)
+	for _, a := range arrays {
+		PREFETCHT0(Mem{Base: a, Index: at, Scale: 1})
+	}
 }
 
 // doubles is half as many lanes: those of float64.
@@ -436,8 +467,9 @@ func (v isa) sumsAbout() {
 	const unroll = 4
 	sum, squares := v.sums(unroll), v.sums(unroll)
 	s := v.stream("e", n, v.doubles(), unroll)
-	v.eachRow([]reg.GPVirtual{x}, func() {
+	v.eachRow([]reg.GPVirtual{x}, func(far reg.GPVirtual) {
 		s.run(func(i int, m mask) {
+			s.ahead(i, far, x)
 			d := v.float64s(s.mem(x, i), m, nil)
 			switch {
 			case m == nil:
@@ -489,8 +521,9 @@ func (v isa) sumAndDot(relu bool) {
 	const unroll = 4
 	sum, dot := v.sums(unroll), v.sums(unroll)
 	s := v.stream("e", n, v.doubles(), unroll)
-	v.eachRow(arrays, func() {
+	v.eachRow(arrays, func(far reg.GPVirtual) {
 		s.run(func(i int, m mask) {
+			s.ahead(i, far, arrays...)
 			var pass func(reg.VecVirtual)
 			if relu {
 				pass = func(f reg.VecVirtual) {
@@ -556,8 +589,9 @@ func (v isa) normalize(relu bool) {
 		zero = v.zero()
 	}
 	s := v.stream("e", n, v.lanes, 4)
-	v.eachRow([]reg.GPVirtual{dst, x}, func() {
+	v.eachRow([]reg.GPVirtual{dst, x}, func(far reg.GPVirtual) {
 		s.run(func(i int, m mask) {
+			s.ahead(i, far, dst)
 			r := v.reg()
 			v.load(s.mem(x, i), m, r)
 			VSUBPS(mean, r, r)
@@ -592,8 +626,9 @@ func (v isa) normalizeGrad(relu bool) {
 	}
 	mean, dyMean, slope, scale := v.all("mean"), v.all("dyMean"), v.all("slope"), v.all("scale")
 	s := v.stream("e", n, v.lanes, 2)
-	v.eachRow(arrays, func() {
+	v.eachRow(arrays, func(far reg.GPVirtual) {
 		s.run(func(i int, m mask) {
+			s.ahead(i, far, dx)
 			a, b := v.reg(), v.reg()
 			if relu {
 				r := v.reg()
