@@ -11,7 +11,8 @@ func (be *Backend) MatMul(dst, a, b backend.Array, g backend.MatMulGeom) {
 		return
 	}
 	if dst.DType() == backend.Float32 {
-		if be.tileMatMul(data[float32](dst), data[float32](a), data[float32](b), g) {
+		if be.tilesMultiply(g) {
+			be.tileMatMul(data[float32](dst), data[float32](a), data[float32](b), g)
 			return
 		}
 		matmul[float32](be, dst, a, b, g)

@@ -10,16 +10,21 @@ const (
 	tileRowBlocks = 16      // blocks of rows that a unit of work goes through for each block of columns
 	tileColBlocks = 8       // blocks of columns of a unit of work
 	tileChunk     = 8       // groups of depths whose blocks stay in the second cache
-	tileLeast     = 1 << 22 // multiplications that are worth the splitting
+	tileLeast     = 3 << 25 // multiplications for each product of parts that are worth the splitting, also where a neighbour keeps the tiles busy
 )
 
-// tileMatMul multiplies matrices on tiles, or returns false where that does not serve: a rule of the shape.
-func (be *Backend) tileMatMul(c, x, y []float32, g backend.MatMulGeom) bool {
+// tilesMultiply reports whether matrices are multiplied on tiles: a rule of the shape.
+func (be *Backend) tilesMultiply(g backend.MatMulGeom) bool {
+	return current.tiles != nil && min(g.M, g.N, g.K) >= tileSide && g.M*g.N*g.K >= tileLeast*current.tiles.parts[be.parts()-1].work
+}
+
+// parts returns the number of parts of numbers that the precision takes.
+func (be *Backend) parts() int { return 3 - int(be.precision) }
+
+// tileMatMul multiplies matrices on tiles.
+func (be *Backend) tileMatMul(c, x, y []float32, g backend.MatMulGeom) {
 	ops := current.tiles
-	if ops == nil || g.M < tileSide || g.N < tileSide || g.K < tileSide || g.M*g.N*g.K < tileLeast {
-		return false
-	}
-	count := 3 - int(be.precision) // of parts
+	count := be.parts()
 	parts := &ops.parts[count-1]
 	blocksM, blocksN, groups := ceil(g.M, tileSide), ceil(g.N, tileSide), ceil(g.K, tileSide)
 	tilesM, tilesN := ceil(blocksM, tileRowBlocks), ceil(blocksN, tileColBlocks)
@@ -87,14 +92,13 @@ func (be *Backend) tileMatMul(c, x, y []float32, g backend.MatMulGeom) bool {
 	}
 	if g.Batch == 1 {
 		product(0, func(n int, f func(lo, hi int)) { parallel(n, 1, f) })
-		return true
+		return
 	}
 	parallel(g.Batch, 1, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
 			product(i, func(n int, f func(lo, hi int)) { f(0, n) })
 		}
 	})
-	return true
 }
 
 // split splits a block of 32 rows, or columns, of a matrix from lane on, into tiles of rows or of pairs. Elements at neighbouring
