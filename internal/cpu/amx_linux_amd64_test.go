@@ -33,7 +33,7 @@ func TestAMX(t *testing.T) {
 	t.Run("sums", testTileSums)
 	chosen := current
 	defer func() { current = chosen }()
-	current.name, current.gemm, current.tiles = "amx", [3]*kernel[float32]{&kernel512, &kernel512, &kernelBF16}, &tileOpsAMX
+	current = level{name: "amx", gemm: [3]*kernel[float32]{&kernel512, &kernel512, &kernelBF16}, vector: &vector512, taps: taps512, half: &half512, tiles: &tileOpsAMX}
 	t.Run("algorithm", testTileAlgorithm)
 	t.Run("products", testTileMatMul)
 	t.Run("empty sums", testEmptySums)
