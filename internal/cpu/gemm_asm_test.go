@@ -105,9 +105,6 @@ func randomize(r *rand.Rand, s []float32) []float32 {
 func TestMicroKernels(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	eachKernel(t, func(t *testing.T, kn *kernel[float32]) {
-		if kn.run == nil {
-			t.Skip("this kernel multiplies parts, which TestAMX tests")
-		}
 		fa, fb, fc := newFence(t, 70*16), newFence(t, 70*32), newFence(t, 16*32+8)
 		for _, h := range kn.heights {
 			for k := range 68 {
