@@ -6,8 +6,9 @@
 // tape through it (x.SetRequiresGrad, loss.Backward, x.Grad).
 //
 // An operation is recorded when one of its inputs requires a gradient and none
-// is marked no-grad. There is no global mode: whether to record rides on the
-// data, so that one goroutine may evaluate a model while another trains it.
+// is marked no-grad: no-grad wins, whatever it meets. There is no global mode:
+// whether to record rides on the data, so that one goroutine may evaluate a model
+// while another trains it.
 //
 // Gradients of gradients are not part of this package: what Backward computes
 // carries no history.
@@ -26,8 +27,9 @@ type Variable[T any] struct {
 	node         *Node[T]
 	version      uint64 // the value's version when node made it
 	requiresGrad bool
-	noGrad       bool
+	leafView     bool // shares memory with a leaf that requires a gradient
 	mark         uint8
+	noGrad       *string // nil without the mark; otherwise the operation where it last met history, "" if nowhere
 	hooks        []*func(grad T)
 	watch        *Watch[T] // a pointer, as it takes less room in a value and a node
 }
@@ -144,7 +146,7 @@ func (v *Variable[T]) IsLeaf() bool { return v.node == nil }
 
 // IsNoGrad reports whether the value is marked no-grad: what is made from it is
 // not recorded.
-func (v *Variable[T]) IsNoGrad() bool { return v.noGrad }
+func (v *Variable[T]) IsNoGrad() bool { return v.noGrad != nil }
 
 // Node returns the operation that made the value, or nil for a leaf.
 func (v *Variable[T]) Node() *Node[T] { return v.node }
@@ -153,8 +155,25 @@ func (v *Variable[T]) Node() *Node[T] { return v.node }
 // was a leaf that did.
 func (v *Variable[T]) DropHistory() { v.node = nil }
 
+// nowhere is what a no-grad mark points to that has met no history.
+var nowhere string
+
 // MarkNoGrad marks a fresh value no-grad.
-func (v *Variable[T]) MarkNoGrad() { v.noGrad = true }
+func (v *Variable[T]) MarkNoGrad() {
+	if v.noGrad == nil {
+		v.noGrad = &nowhere
+	}
+}
+
+// TakeNoGrad gives a fresh value the no-grad mark of another, if that has one.
+func (v *Variable[T]) TakeNoGrad(from *Variable[T]) { v.noGrad = from.noGrad }
+
+// MarkView notes that a fresh value shares the memory of from, which a recorded
+// operation may not change in place if it is, or is a view of, a leaf that
+// requires a gradient.
+func (v *Variable[T]) MarkView(from *Variable[T]) {
+	v.leafView = from.leafView || from.node == nil && from.requiresGrad
+}
 
 // Watched returns the watch that the value carries, or nil.
 func (v *Variable[T]) Watched() Watch[T] {
@@ -202,34 +221,29 @@ func (v *Variable[T]) RegisterHook(hook func(grad T)) (remove func()) {
 	return func() { v.hooks = slices.DeleteFunc(v.hooks, func(q *func(T)) bool { return q == p }) }
 }
 
-// Records reports whether an operation on these inputs is recorded. It panics if
-// a value marked no-grad meets one that has history, or if one of the inputs was
-// changed in place after it was recorded.
+// Records reports whether an operation on these inputs is recorded: one requires
+// a gradient and none is marked no-grad. It panics if it is and one of the inputs
+// was changed in place after it was recorded.
 func Records[T Value[T]](op string, inputs ...T) bool {
 	var zero T
-	requires, noGrad, history := false, zero, zero
+	requires, stale := false, zero
 	for _, x := range inputs {
 		if x == zero {
 			continue
 		}
 		v := x.tape()
-		if v.noGrad {
-			noGrad = x
+		if v.noGrad != nil {
+			return false
 		}
-		if v.node != nil {
-			history = x
-			if now := x.Arithmetic().Version(x); now != v.version {
-				fail(op, "its input %s, made by %s, was changed in place since; use Clone before the change", x.Arithmetic().Describe(x), v.node.op)
-			}
+		if v.node != nil && x.Arithmetic().Version(x) != v.version {
+			stale = x
 		}
 		requires = requires || v.RequiresGrad()
 	}
-	if noGrad != zero && history != zero {
-		a := noGrad.Arithmetic()
-		fail(op, "%s is marked no-grad and meets %s, which has history (made by %s); take the mark or the history off with Detach",
-			a.Describe(noGrad), a.Describe(history), history.tape().node.op)
+	if stale != zero {
+		fail(op, "its input %s, made by %s, was changed in place since; use Clone before the change", stale.Arithmetic().Describe(stale), stale.tape().node.op)
 	}
-	return requires && noGrad == zero
+	return requires
 }
 
 // Record notes that the operation op made out from inputs (nil entries stand for
@@ -245,7 +259,7 @@ func Records[T Value[T]](op string, inputs ...T) bool {
 // is told, in any case.
 func Record[T Value[T]](op string, out T, inputs []T, backward func(g T) []T, savedValues ...T) T {
 	records := Records(op, inputs...)
-	handOn(out, inputs)
+	handOn(op, out, inputs)
 	if records {
 		record(op, out, inputs, backward, savedValues)
 	}
@@ -253,24 +267,28 @@ func Record[T Value[T]](op string, out T, inputs []T, backward func(g T) []T, sa
 	return out
 }
 
-// handOn gives out the marks of inputs.
-func handOn[T Value[T]](out T, inputs []T) {
+// handOn gives out, the result of the operation op, the marks of inputs.
+func handOn[T Value[T]](op string, out T, inputs []T) {
 	var zero T
-	v := out.tape()
+	v, history := out.tape(), false
 	for _, x := range inputs {
 		if x == zero {
 			continue
 		}
 		xv := x.tape()
-		if xv.noGrad {
-			v.noGrad = true
+		if xv.noGrad != nil && (v.noGrad == nil || *v.noGrad == "") {
+			v.noGrad = xv.noGrad
 		}
+		history = history || xv.node != nil
 		if xv.watch != nil && v.watch == nil {
 			v.watch = xv.watch
 		}
 		if v.mark == 0 {
 			v.mark = xv.mark
 		}
+	}
+	if history && v.noGrad != nil {
+		v.noGrad = &[]string{op}[0] // not &op, which would be on the heap at each call
 	}
 }
 
@@ -306,7 +324,7 @@ func record[T Value[T]](op string, out T, inputs []T, backward func(g T) []T, sa
 // RecordNothing notes that op, which has no gradient, made out from inputs: out
 // takes their no-grad mark and their watch, which is told. It returns out.
 func RecordNothing[T Value[T]](op string, out T, inputs ...T) T {
-	handOn(out, inputs)
+	handOn(op, out, inputs)
 	tell(op, out, inputs)
 	return out
 }
@@ -341,8 +359,12 @@ func RecordInPlace[T Value[T]](op string, x T, backward func(g T) []T, savedValu
 // place: x is a leaf that requires a gradient, or stale.
 func CheckInPlace[T Value[T]](op string, x T) {
 	v := x.tape()
-	if v.node == nil && v.requiresGrad {
+	switch {
+	case v.node == nil && v.requiresGrad:
 		fail(op, "%s is a leaf that requires a gradient, which a recorded operation may not change in place", x.Arithmetic().Describe(x))
+	case v.leafView:
+		fail(op, "%s is a view of a leaf that requires a gradient, which a recorded operation may not change in place; Clone gives a copy that it may",
+			x.Arithmetic().Describe(x))
 	}
 	Records(op, x)
 }
@@ -351,10 +373,17 @@ func CheckInPlace[T Value[T]](op string, x T) {
 // recorded: the tape still needs it, since Backward has not yet passed the
 // operation that made it.
 func CheckWrite[T Value[T]](op string, x T) {
-	if n := x.tape().node; n != nil && !n.freed {
-		fail(op, "%s has history (made by %s) that Backward has not yet used, and in-place operations are not recorded; use Detach().Clone(), or change it after Backward",
-			x.Arithmetic().Describe(x), n.op)
+	v := x.tape()
+	n := v.node
+	if n == nil || n.freed {
+		return
 	}
+	if v.leafView {
+		fail(op, "%s is a recorded view (made by %s) of a leaf that requires a gradient; to change the leaf make the view of what Detach returns, as in p.Detach().%s(…)",
+			x.Arithmetic().Describe(x), n.op, n.op)
+	}
+	fail(op, "%s has history (made by %s) that Backward has not yet used, and in-place operations are not recorded; use Detach().Clone(), or change it after Backward",
+		x.Arithmetic().Describe(x), n.op)
 }
 
 // BackwardOpts are the options of Backward.
@@ -373,11 +402,7 @@ func Backward[T Value[T]](x T, opts BackwardOpts[T]) {
 	a := x.Arithmetic()
 	v := x.tape()
 	if v.node == nil && !v.requiresGrad {
-		why := "no leaf that it was made from requires a gradient"
-		if v.noGrad {
-			why = "it was made from values marked no-grad"
-		}
-		fail("Backward", "nothing was recorded for %s: %s", a.Describe(x), why)
+		nothing("Backward", x)
 	}
 	w := walk[T]{arithmetic: a, retain: opts.RetainGraph}
 	g := opts.Gradient
@@ -393,6 +418,18 @@ func Backward[T Value[T]](x T, opts BackwardOpts[T]) {
 	w.run(x, g)
 }
 
+// nothing panics because op finds no record of x, and says why that may be.
+func nothing[T Value[T]](op string, x T) {
+	why := "no leaf that it was made from requires a gradient"
+	if met := x.tape().noGrad; met != nil {
+		why = "it was made from values marked no-grad"
+		if *met != "" {
+			why += ", which met history in " + *met + "; Detach takes the mark off"
+		}
+	}
+	fail(op, "nothing was recorded for %s: %s", x.Arithmetic().Describe(x), why)
+}
+
 // Grad returns the gradients of output, a value of one element, with respect to
 // inputs, which may be leaves or values made on the way; nil for an input that
 // output does not depend on. The gradients that leaves hold are left alone, hooks
@@ -400,7 +437,7 @@ func Backward[T Value[T]](x T, opts BackwardOpts[T]) {
 func Grad[T Value[T]](output T, inputs ...T) []T {
 	a := output.Arithmetic()
 	if !output.tape().RequiresGrad() {
-		fail("Grad", "nothing was recorded for %s", a.Describe(output))
+		nothing("Grad", output)
 	}
 	grads := make([]T, len(inputs))
 	keep := func(i int, g T) {

@@ -26,6 +26,7 @@ func leaf(v float64) *num {
 
 func (x *num) NoGrad() *num {
 	y := &num{v: x.v}
+	y.TakeNoGrad(&x.Variable)
 	y.MarkNoGrad()
 	return y
 }
@@ -138,16 +139,36 @@ func TestSecondBackward(t *testing.T) {
 
 func TestBackwardWithoutRecord(t *testing.T) {
 	wantPanic(t, "nothing was recorded for the number 2", func() { backward(&num{v: 2}) })
-	wantPanic(t, "no-grad", func() { backward(mul(leaf(2), (&num{v: 3}).NoGrad())) })
+	wantPanic(t, "it was made from values marked no-grad", func() { backward(mul(leaf(2), (&num{v: 3}).NoGrad())) })
 }
 
+// No-grad wins, and remembers what it won over.
 func TestNoGradMeetsHistory(t *testing.T) {
 	x := leaf(2)
 	n := (&num{v: 3}).NoGrad()
 	if y := mul(n, x); y.RequiresGrad() || !y.IsNoGrad() {
 		t.Error("no-grad times a parameter was recorded, or lost its mark")
 	}
-	wantPanic(t, "the number 3 is marked no-grad and meets the number 4, which has history (made by mul)", func() { mul(n, square(x)) })
+	z := mul(add(n, x), square(x))
+	if z.v != 20 || z.RequiresGrad() || !z.IsNoGrad() || z.Node() != nil {
+		t.Errorf("no-grad times what has history: got %v, requires a gradient %t, no-grad %t, want 20, false, true", z.v, z.RequiresGrad(), z.IsNoGrad())
+	}
+	const met = "nothing was recorded for the number 23: it was made from values marked no-grad, which met history in mul"
+	wantPanic(t, met, func() { backward(add(z, n)) })
+	wantPanic(t, met, func() { backward(add(n, z)) })
+	wantPanic(t, met, func() { autograd.Grad(add(z, n), x) })
+	wantPanic(t, "which met history in add", func() { backward(add(z, square(x)).NoGrad()) })
+}
+
+// What was changed since it was recorded is a fault only where that is recorded again.
+func TestNoGradMeetsWhatWasChanged(t *testing.T) {
+	x := leaf(2)
+	y := square(x)
+	y.version++
+	wantPanic(t, "changed in place since", func() { mul(y, x) })
+	if z := mul(y, (&num{v: 3}).NoGrad()); z.v != 12 {
+		t.Errorf("got %v, want 12", z.v)
+	}
 }
 
 func TestNoGradMarksWhatASequenceYields(t *testing.T) {

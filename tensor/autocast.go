@@ -39,7 +39,9 @@ func (x *Tensor) Autocast(t DType) *Tensor {
 		fail("Autocast", "got %s, want bfloat16 or float16, or float32 for none", t)
 	}
 	x.check("Autocast")
-	y := autograd.Record("Autocast", x.bare(), []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{g} })
+	y := x.bare()
+	y.MarkView(&x.variable)
+	autograd.Record("Autocast", y, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{g} })
 	y.SetMark(uint8(t))
 	return y
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/tensor"
 )
 
@@ -185,8 +186,10 @@ func TestWrongUse(t *testing.T) {
 		{"backward of nothing", func() { x.Sum().Backward() }, []string{"tensor: Backward: nothing was recorded", "no leaf that it was made from requires a gradient"}},
 		{"backward of no-grad", func() { x.NoGrad().Mul(parameter(3)).Sum().Backward() }, []string{"tensor: Backward: nothing was recorded", "marked no-grad"}},
 		{"a gradient of another shape", func() { parameter(3).MulScalar(2).Backward(tensor.BackwardOpts{Gradient: x}) }, []string{"tensor: Backward: the gradient is float32 [2 3], want float32 [3]"}},
-		{"no-grad meets history", func() { parameter(2, 3).MulScalar(2).Add(x.NoGrad()) },
-			[]string{"tensor: Add: a tensor float32 [2 3] is marked no-grad and meets a tensor float32 [2 3], which has history (made by MulScalar)", "Detach"}},
+		{"backward of no-grad that met history", func() { parameter(2, 3).MulScalar(2).Add(x.NoGrad()).Exp().Sum().Backward() },
+			[]string{"tensor: Backward: nothing was recorded for a tensor float32 []: it was made from values marked no-grad, which met history in Add", "Detach"}},
+		{"gradients of no-grad that met history", func() { autograd.Grad(parameter(2, 3).MulScalar(2).Add(x.NoGrad()).Sum(), x) },
+			[]string{"tensor: Grad: nothing was recorded for a tensor float32 []: it was made from values marked no-grad, which met history in Add", "Detach"}},
 		{"gradients of integers", func() { i.Clone().SetRequiresGrad(true) }, []string{"tensor: SetRequiresGrad: the operand is int64"}},
 		{"gradients of no-grad", func() { x.NoGrad().SetRequiresGrad(true) }, []string{"tensor: SetRequiresGrad: the tensor is marked no-grad"}},
 		{"gradients of what was made", func() { parameter(2).MulScalar(2).SetRequiresGrad(false) }, []string{"only leaves"}},

@@ -2,6 +2,7 @@ package tensor_test
 
 import (
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -183,7 +184,7 @@ func TestTeacherAndStudent(t *testing.T) {
 			t.Error("the teacher was recorded")
 		}
 		out := x.Mul(student)
-		wantError(t, func() { out.Sub(target) }, "marked no-grad", "has history", "Detach")
+		wantError(t, func() { out.Sub(target).Sum().Backward() }, "nothing was recorded", "marked no-grad, which met history in Sub", "Detach")
 		out.Sub(target.Detach()).Sum().Backward()
 	}
 	if teacher.Grad() != nil || student.Grad().Floats()[0] != 4 {
@@ -271,6 +272,70 @@ func TestInPlaceRules(t *testing.T) {
 
 	wantError(t, func() { w.ReLUInPlace() }, "leaf that requires a gradient")
 	wantError(t, func() { s := w.Sigmoid(); s.ReLUInPlace(); s.Sum().Backward() }, "Sigmoid needs", "changed in place")
+}
+
+// A view of a leaf is the leaf's memory: no recorded operation may change it. What
+// is no view of it, or asks for no gradient, may be changed.
+func TestLeafIsGuardedBehindItsViews(t *testing.T) {
+	watch := &told{}
+	for _, c := range []struct {
+		name string
+		view func(w *T) *T
+	}{
+		{"View", func(w *T) *T { return w.View(-1) }},
+		{"Reshape", func(w *T) *T { return w.Reshape(3, 2) }},
+		{"Flatten", func(w *T) *T { return w.Flatten(0) }},
+		{"Squeeze", func(w *T) *T { return w.Squeeze() }},
+		{"Unsqueeze", func(w *T) *T { return w.Unsqueeze(0) }},
+		{"Narrow", func(w *T) *T { return w.Narrow(0, 1, 1) }},
+		{"Select", func(w *T) *T { return w.Select(0, -1) }},
+		{"Split", func(w *T) *T { return w.Split(1, 0)[1] }},
+		{"Chunk", func(w *T) *T { return w.Chunk(2, 0)[0] }},
+		{"Autocast", func(w *T) *T { return w.Autocast(tensor.BFloat16) }},
+		{"Autocast taken off", func(w *T) *T { return w.Autocast(tensor.BFloat16).Autocast(tensor.Float32) }},
+		{"Watch", func(w *T) *T { return w.Watch(watch) }},
+		{"View of Watch", func(w *T) *T { return w.Watch(watch).View(-1) }},
+		{"ToDType to its own type", func(w *T) *T { return w.ToDType(tensor.Float32) }},
+		{"To its own device", func(w *T) *T { return w.To(tensor.CPU) }},
+		{"View of a view", func(w *T) *T { return w.View(-1).Narrow(0, 1, 2).Unsqueeze(1).Autocast(tensor.Float16) }},
+		{"View after Backward", func(w *T) *T { v := w.View(-1); v.Sum().Backward(); return v }},
+		{"Dropout in evaluation", func(w *T) *T { return w.View(-1).Dropout(0.5, false) }},
+	} {
+		w := parameter(2, 3).CopyFrom(tensor.From([]float32{-1, -2, -3, -4, -5, -6}, 2, 3))
+		before := w.Floats()
+		wantError(t, func() { c.view(w).ReLUInPlace() }, "ReLUInPlace", "leaf that requires a gradient", "in place")
+		if got := w.Floats(); !slices.Equal(got, before) {
+			t.Errorf("%s: the leaf was changed to %v", c.name, got)
+		}
+		// What Detach returns, what is marked no-grad, and a leaf that asks for no gradient may be changed.
+		for free, w := range map[string]*T{"detached": w.Detach(), "no-grad": w.NoGrad(), "plain": w.Clone().Detach()} {
+			if err := try(func() { c.view(w.AddScalarInPlace(0)).ReLUInPlace() }); err != nil && c.name != "View after Backward" {
+				t.Errorf("%s of a %s leaf: %v", c.name, free, err)
+			}
+		}
+	}
+	for name, copied := range map[string]func(w *T) *T{
+		"Clone":                       func(w *T) *T { return w.View(-1).Clone() },
+		"Narrow of another dimension": func(w *T) *T { return w.Narrow(1, 0, 2) },
+		"Expand":                      func(w *T) *T { return w.Expand(2, 2, 3) },
+		"T":                           func(w *T) *T { return w.T() },
+		"a result":                    func(w *T) *T { return w.Neg() },
+		"a view of a result":          func(w *T) *T { return w.Neg().View(-1) },
+	} {
+		w := parameter(2, 3)
+		copied(w).ReLUInPlace().Sum().Backward()
+		if w.Floats()[0] != 1 || w.Grad() == nil {
+			t.Errorf("%s: the leaf is %v, its gradient %v", name, w, w.Grad())
+		}
+	}
+	// Unrecorded changes name the form that is right.
+	w := parameter(2, 3)
+	wantError(t, func() { w.Narrow(0, 0, 1).Fill(0) }, "Fill", "view (made by Narrow) of a leaf that requires a gradient", "p.Detach().Narrow(…)")
+	wantError(t, func() { w.View(-1).AddInPlace(tensor.Ones(6)) }, "AddInPlace", "p.Detach().View(…)")
+	w.Detach().Narrow(0, 0, 1).Fill(0)
+	if got := w.Floats(); got[0] != 0 || got[3] != 1 {
+		t.Errorf("got %v, want the first row 0", got)
+	}
 }
 
 func TestReLUInPlaceTakesNoMemory(t *testing.T) {

@@ -548,9 +548,11 @@ func (x *Tensor) Detach() *Tensor {
 }
 
 // NoGrad returns a tensor that shares x's memory and is marked no-grad: what is
-// made from it is not recorded, and is marked too. A watch stays on it.
+// made from it is not recorded, whatever else it is made from, and is marked too.
+// A watch stays on it. (with torch.no_grad())
 func (x *Tensor) NoGrad() *Tensor {
 	y := x.Detach()
+	y.TakeNoGrad(&x.variable)
 	y.MarkNoGrad()
 	return y
 }
@@ -565,9 +567,8 @@ type Watch = autograd.Watch[*Tensor]
 // layer an operation ran.
 func (x *Tensor) Watch(w Watch) *Tensor {
 	y := x.bare()
-	if x.IsNoGrad() {
-		y.MarkNoGrad()
-	}
+	y.TakeNoGrad(&x.variable)
+	y.MarkView(&x.variable)
 	y.SetMark(x.Mark())
 	y.MarkWatch(w)
 	return y

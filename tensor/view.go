@@ -11,7 +11,9 @@ import (
 func (x *Tensor) view(op string, shape Shape) *Tensor {
 	x.check(op)
 	from := x.shape
-	return autograd.Record(op, x.alias(shape, 0), []*Tensor{x}, func(g *Tensor) []*Tensor {
+	out := x.alias(shape, 0)
+	out.MarkView(&x.variable)
+	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
 		return []*Tensor{g.alias(from, 0)}
 	})
 }
@@ -218,6 +220,7 @@ func (x *Tensor) narrow(op string, dim, start, n int) *Tensor {
 	var out *Tensor
 	if dim == 0 {
 		out = x.alias(shape, window.Offset)
+		out.MarkView(&x.variable)
 	} else {
 		out = x.strided(op, shape, strides, window.Offset)
 	}
