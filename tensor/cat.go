@@ -21,7 +21,7 @@ func Cat(dim int, tensors ...*Tensor) *Tensor {
 	}
 	promote(operands...)
 	first := tensors[0]
-	dim = first.dim(op, dim)
+	dim = first.ownDim(op, dim)
 	shape := slices.Clone(first.shape)
 	for i, x := range tensors[1:] {
 		first.wantDType(op, x)

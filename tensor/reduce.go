@@ -18,15 +18,16 @@ type span struct {
 // span resolves the dimensions of a reduction: none means all.
 func (x *Tensor) span(op string, dims []int) span {
 	s := span{reduce: make([]bool, len(x.shape)), kept: Shape{}, dropped: Shape{}, n: 1}
-	for i := range s.reduce {
-		s.reduce[i] = len(dims) == 0
-	}
+	named := make([]bool, max(len(x.shape), 1))
 	for _, d := range dims {
 		d = x.dim(op, d)
-		if s.reduce[d] {
+		if named[d] {
 			fail(op, "dimension %d of %v is named twice", d, x.shape)
 		}
-		s.reduce[d] = true
+		named[d] = true
+	}
+	for i := range s.reduce {
+		s.reduce[i] = len(dims) == 0 || named[i]
 	}
 	for i, n := range x.shape {
 		if s.reduce[i] {

@@ -98,6 +98,12 @@ func TestReduceRefuses(t *testing.T) {
 		{"position of the smallest of none", func() { none.ArgMin(-1) }, []string{"ArgMin: dimension 1 of [3 0] has no elements"}},
 		{"largest of all of none", func() { none.MaxAll() }, []string{"MaxAll: dimension 1 of [3 0] has no elements"}},
 		{"infinite norm of none", func() { none.Norm(math.Inf(1)) }, []string{"Norm: dimension 1 of [3 0] has no elements"}},
+		{"dimension 1 of a scalar", func() { x.Sum().Softmax(1) }, []string{"Softmax: dimension 1 does not exist in [], want -1 to 0"}},
+		{"dimension -2 of a scalar", func() { x.Sum().Sum(-2) }, []string{"Sum: dimension -2 does not exist in [], want -1 to 0"}},
+		{"dimension 0 of a scalar twice", func() { x.Sum().Sum(0, -1) }, []string{"Sum: dimension 0 of [] is named twice"}},
+		{"the size of a scalar's dimension", func() { x.Sum().Size(0) }, []string{"Size: the tensor is a scalar, which has no dimensions"}},
+		{"scalars joined", func() { tensor.Cat(0, x.Sum(), x.Sum()) }, []string{"Cat: the tensor is a scalar, which has no dimensions"}},
+		{"a part of a scalar", func() { x.Sum().Select(0, 0) }, []string{"Select: the tensor is a scalar, which has no dimensions"}},
 		{"NaN norm", func() { x.Norm(math.NaN()) }, []string{"the order is NaN"}},
 	})
 }
@@ -162,5 +168,42 @@ func TestReduceLeavesNothing(t *testing.T) {
 	s.Close()
 	if after := live(); after > before {
 		t.Errorf("got %d bytes live after the scope closed, want %d as before", after, before)
+	}
+}
+
+// A scalar has dimension 0 (and -1), of one element, along which it is reduced.
+func TestReduceOfScalar(t *testing.T) {
+	for _, dim := range []int{0, -1} {
+		for name, f := range map[string]func(x *T) *T{
+			"Sum": func(x *T) *T { return x.Sum(dim) }, "SumKeep": func(x *T) *T { return x.SumKeep(dim) },
+			"Mean": func(x *T) *T { return x.Mean(dim) }, "Prod": func(x *T) *T { return x.Prod(dim) },
+			"Amax": func(x *T) *T { return x.Amax(dim) }, "Amin": func(x *T) *T { return x.AminKeep(dim) },
+			"Max": func(x *T) *T { v, _ := x.Max(dim); return v }, "Min": func(x *T) *T { v, _ := x.Min(dim); return v },
+			"Norm": func(x *T) *T { return x.Norm(2, dim) }, "LogSumExp": func(x *T) *T { return x.LogSumExp(dim) },
+			"Cumsum": func(x *T) *T { return x.Cumsum(dim) },
+		} {
+			x := tensor.From([]float64{3}).Reshape().SetRequiresGrad(true)
+			y := f(x)
+			wantTensor(t, name, y, tensor.From([]float64{3}).Reshape(), 1e-12)
+			y.Backward()
+			wantTensor(t, "gradient of "+name, x.Grad(), tensor.From([]float64{1}).Reshape(), 1e-12)
+		}
+		x := tensor.From([]float64{3}).Reshape()
+		_, most := x.Max(dim)
+		_, least := x.Min(dim)
+		for name, c := range map[string]struct {
+			got  *T
+			want float64
+		}{
+			"Var": {x.Var(dim), math.NaN()}, "Std": {x.Std(dim), math.NaN()},
+			"biased Var": {tensor.Var(x, tensor.VarOpts{Dims: []int{dim}, Correction: new(0)}), 0},
+			"Any":        {x.Any(dim), 1}, "All": {x.All(dim), 1}, "ArgMax": {x.ArgMax(dim), 0}, "ArgMin": {x.ArgMin(dim), 0},
+			"Max's index": {most, 0}, "Min's index": {least, 0},
+			"Softmax": {x.Softmax(dim), 1}, "LogSoftmax": {x.LogSoftmax(dim), 0},
+		} {
+			if got := c.got.Item(); c.got.Dim() != 0 || got != c.want && !(math.IsNaN(got) && math.IsNaN(c.want)) {
+				t.Errorf("%s(%d) of a scalar: got %v %v, want %v []", name, dim, got, c.got.Shape(), c.want)
+			}
+		}
 	}
 }

@@ -96,8 +96,12 @@ func (s Shape) strides() []int {
 	return st
 }
 
-// split returns the geometry of the shape around one dimension.
+// split returns the geometry of the shape around one dimension; a scalar's is that
+// of one element.
 func (s Shape) split(dim int) backend.DimGeom {
+	if len(s) == 0 {
+		return backend.DimGeom{Outer: 1, N: 1, Inner: 1}
+	}
 	return backend.DimGeom{Outer: s[:dim].Len(), N: s[dim], Inner: s[dim+1:].Len()}
 }
 
@@ -312,7 +316,7 @@ func (x *Tensor) describe() string {
 func (x *Tensor) Shape() Shape { return x.shape }
 
 // Size returns the size of one dimension; negative ones count from the end.
-func (x *Tensor) Size(dim int) int { return x.shape[x.dim("Size", dim)] }
+func (x *Tensor) Size(dim int) int { return x.shape[x.ownDim("Size", dim)] }
 
 // Dim returns the number of dimensions.
 func (x *Tensor) Dim() int { return len(x.shape) }
@@ -347,9 +351,10 @@ func (x *Tensor) Origin() *Tensor {
 // SharesMemory reports whether two tensors are views of the same memory.
 func (x *Tensor) SharesMemory(y *Tensor) bool { return x.storage == y.storage }
 
-// dim turns a dimension that may count from the end into an index.
+// dim turns a dimension that may count from the end into an index. As in PyTorch, a
+// scalar has a dimension 0, of one element, in operations along a dimension.
 func (x *Tensor) dim(op string, dim int) int {
-	n := len(x.shape)
+	n := max(len(x.shape), 1)
 	if dim < -n || dim >= n {
 		fail(op, "dimension %d does not exist in %v, want %d to %d", dim, x.shape, -n, n-1)
 	}
@@ -357,6 +362,14 @@ func (x *Tensor) dim(op string, dim int) int {
 		dim += n
 	}
 	return dim
+}
+
+// ownDim is dim for what a scalar has no dimension for.
+func (x *Tensor) ownDim(op string, dim int) int {
+	if len(x.shape) == 0 {
+		fail(op, "the tensor is a scalar, which has no dimensions; Reshape(1) gives it one")
+	}
+	return x.dim(op, dim)
 }
 
 // wantFloat panics unless x has a floating-point type.

@@ -188,6 +188,9 @@ func (x *Tensor) Flip(dims ...int) *Tensor {
 	seen := make([]bool, len(x.shape))
 	for _, d := range dims {
 		d = x.dim(op, d)
+		if len(x.shape) == 0 {
+			continue
+		}
 		if seen[d] {
 			fail(op, "dimension %d is named twice", d)
 		}
@@ -203,7 +206,7 @@ func (x *Tensor) Flip(dims ...int) *Tensor {
 // dimension it shares x's memory, elsewhere it copies.
 func (x *Tensor) Narrow(dim, start, n int) *Tensor {
 	const op = "Narrow"
-	dim = x.dim(op, dim)
+	dim = x.ownDim(op, dim)
 	if start < 0 || n < 0 || start > x.shape[dim] || n > x.shape[dim]-start {
 		fail(op, "%d entries from %d on are not in dimension %d of %v", n, start, dim, x.shape)
 	}
@@ -236,7 +239,7 @@ func (x *Tensor) narrow(op string, dim, start, n int) *Tensor {
 // counts from the end. On the first dimension it shares x's memory.
 func (x *Tensor) Select(dim, i int) *Tensor {
 	const op = "Select"
-	dim = x.dim(op, dim)
+	dim = x.ownDim(op, dim)
 	at := i
 	if at < 0 {
 		at += x.shape[dim]
@@ -250,7 +253,7 @@ func (x *Tensor) Select(dim, i int) *Tensor {
 // Split cuts x along dimension dim into pieces of the given size; the last may
 // be smaller. On the first dimension they share x's memory.
 func (x *Tensor) Split(size, dim int) []*Tensor {
-	dim = x.dim("Split", dim)
+	dim = x.ownDim("Split", dim)
 	if size < 1 {
 		fail("Split", "got pieces of size %d, want 1 or more", size)
 	}
@@ -265,7 +268,7 @@ func (x *Tensor) Split(size, dim int) []*Tensor {
 // fewer if it is too small. On the first dimension they share x's memory.
 // (torch.chunk)
 func (x *Tensor) Chunk(n, dim int) []*Tensor {
-	dim = x.dim("Chunk", dim)
+	dim = x.ownDim("Chunk", dim)
 	if n < 1 {
 		fail("Chunk", "got %d pieces, want 1 or more", n)
 	}
