@@ -101,9 +101,9 @@ func TestReduceRefuses(t *testing.T) {
 		{"dimension 1 of a scalar", func() { x.Sum().Softmax(1) }, []string{"Softmax: dimension 1 does not exist in [], want -1 to 0"}},
 		{"dimension -2 of a scalar", func() { x.Sum().Sum(-2) }, []string{"Sum: dimension -2 does not exist in [], want -1 to 0"}},
 		{"dimension 0 of a scalar twice", func() { x.Sum().Sum(0, -1) }, []string{"Sum: dimension 0 of [] is named twice"}},
-		{"the size of a scalar's dimension", func() { x.Sum().Size(0) }, []string{"Size: the tensor is a scalar, which has no dimensions"}},
-		{"scalars joined", func() { tensor.Cat(0, x.Sum(), x.Sum()) }, []string{"Cat: the tensor is a scalar, which has no dimensions"}},
-		{"a part of a scalar", func() { x.Sum().Select(0, 0) }, []string{"Select: the tensor is a scalar, which has no dimensions"}},
+		{"the size of a scalar's dimension", func() { x.Sum().Size(0) }, []string{"Size: dimension 0 does not exist in [], a scalar"}},
+		{"scalars joined", func() { tensor.Cat(0, x.Sum(), x.Sum()) }, []string{"Cat: dimension 0 does not exist in [], a scalar"}},
+		{"a part of a scalar", func() { x.Sum().Select(0, 0) }, []string{"Select: dimension 0 does not exist in [], a scalar"}},
 		{"NaN norm", func() { x.Norm(math.NaN()) }, []string{"the order is NaN"}},
 	})
 }

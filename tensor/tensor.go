@@ -367,7 +367,7 @@ func (x *Tensor) dim(op string, dim int) int {
 // ownDim is dim for what a scalar has no dimension for.
 func (x *Tensor) ownDim(op string, dim int) int {
 	if len(x.shape) == 0 {
-		fail(op, "the tensor is a scalar, which has no dimensions; Reshape(1) gives it one")
+		fail(op, "dimension %d does not exist in [], a scalar; Reshape(1) gives it one dimension", dim)
 	}
 	return x.dim(op, dim)
 }
