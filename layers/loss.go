@@ -101,3 +101,68 @@ func (l BCEWithLogitsLoss) Forward(output, target *tensor.Tensor) *tensor.Tensor
 func (l BCEWithLogitsLoss) Parts() []Part {
 	return []Part{Buffer("weight", l.Weight), Buffer("pos_weight", l.PosWeight)}
 }
+
+// Terms says what a batch's loss is made of, which the mean over several batches has
+// to know: a batch weighs there as much as its terms do.
+type Terms struct {
+	N         int              // terms, one for each label or each element of the target
+	Counted   *tensor.Tensor   // which labels count, Bool in the target's shape; nil: all
+	Weight    *tensor.Tensor   // what those that count weigh together, a scalar; nil: each 1
+	Reduction tensor.Reduction // what Forward makes of the terms
+}
+
+// Terms returns what the loss of these labels is made of: ignored ones do not count,
+// and with a Weight each weighs what its class does. Probabilities all count, and
+// weigh 1, as they do in Forward.
+func (l CrossEntropyLoss) Terms(output, labels *tensor.Tensor) Terms {
+	if labels.DType().IsFloat() {
+		return Terms{N: labels.Len() / max(output.Size(min(1, output.Dim()-1)), 1), Reduction: l.Reduction}
+	}
+	return labelTerms(labels, l.Weight, l.Ignore, l.Reduction)
+}
+
+// Terms returns what the loss of these labels is made of, as [CrossEntropyLoss.Terms].
+func (l NLLLoss) Terms(_, labels *tensor.Tensor) Terms {
+	return labelTerms(labels, l.Weight, l.Ignore, l.Reduction)
+}
+
+func labelTerms(labels, weight *tensor.Tensor, ignore *int, r tensor.Reduction) Terms {
+	ignored := -100.0
+	if ignore != nil {
+		ignored = float64(*ignore)
+	}
+	t := Terms{N: labels.Len(), Counted: labels.NeScalar(ignored), Reduction: r}
+	if weight != nil {
+		not := t.Counted.Not()
+		at := labels.MaskedFill(not, 0).View(-1) // class 0 in place of one that there is not
+		each := weight.Detach().ToDType(tensor.Float64).IndexSelect(0, at)
+		t.Weight = each.MaskedFill(not.View(-1), 0).Sum()
+	}
+	return t
+}
+
+// Terms returns what the loss is made of: the elements of the target.
+func (l MSELoss) Terms(_, target *tensor.Tensor) Terms {
+	return Terms{N: target.Len(), Reduction: l.Reduction}
+}
+
+// Terms returns what the loss is made of: the elements of the target.
+func (l L1Loss) Terms(_, target *tensor.Tensor) Terms {
+	return Terms{N: target.Len(), Reduction: l.Reduction}
+}
+
+// Terms returns what the loss is made of: the elements of the target.
+func (l SmoothL1Loss) Terms(_, target *tensor.Tensor) Terms {
+	return Terms{N: target.Len(), Reduction: l.Reduction}
+}
+
+// Terms returns what the loss is made of: the elements of the target.
+func (l HuberLoss) Terms(_, target *tensor.Tensor) Terms {
+	return Terms{N: target.Len(), Reduction: l.Reduction}
+}
+
+// Terms returns what the loss is made of: the elements of the target, which weigh 1
+// whatever their factors, as in Forward.
+func (l BCEWithLogitsLoss) Terms(_, target *tensor.Tensor) Terms {
+	return Terms{N: target.Len(), Reduction: l.Reduction}
+}

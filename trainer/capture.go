@@ -10,14 +10,14 @@ import (
 // captured is a run's training step as one CUDA graph.
 type captured struct {
 	*tensor.CapturedStep
-	counts []counted
+	batches []batchShape
 }
 
-// counted is what a batch of a shape counts, which a graph that is launched again
-// does not tell.
-type counted struct {
+// batchShape is how many examples a batch of a shape has, which a graph that is
+// launched again does not tell.
+type batchShape struct {
 	images, labels tensor.Shape
-	tally
+	examples       int
 }
 
 // capture makes the run's step a captured one, or says why it is not.
@@ -36,9 +36,9 @@ func (f *fit) capture() {
 	c := &captured{}
 	c.CapturedStep = tensor.Capture(d, func(images, labels *tensor.Tensor) *tensor.Tensor {
 		f.Optimizer.ZeroGrad()
-		loss, _, t := f.pass(images, labels)
+		loss, _, examples := f.pass(images, labels)
 		if c.of(images, labels) == nil {
-			c.counts = append(c.counts, counted{slices.Clone(images.Shape()), slices.Clone(labels.Shape()), t})
+			c.batches = append(c.batches, batchShape{slices.Clone(images.Shape()), slices.Clone(labels.Shape()), examples})
 		}
 		f.Optimizer.Step()
 		return loss
@@ -84,15 +84,15 @@ func (f *fit) eagerly(why string) {
 func (f *fit) runCaptured(images, labels *tensor.Tensor) {
 	f.noteRates()
 	f.captured.Run(images, labels)
-	f.gathered(&f.training, f.captured.of(images, labels).tally)
+	f.gathered(&f.training, f.captured.of(images, labels).examples)
 	f.Batch++
 	f.checkCaptured()
 }
 
-// of finds what batches of a shape count.
-func (c *captured) of(images, labels *tensor.Tensor) *counted {
-	for i := range c.counts {
-		if n := &c.counts[i]; n.images.Equal(images.Shape()) && n.labels.Equal(labels.Shape()) {
+// of finds what is known of batches of a shape.
+func (c *captured) of(images, labels *tensor.Tensor) *batchShape {
+	for i := range c.batches {
+		if n := &c.batches[i]; n.images.Equal(images.Shape()) && n.labels.Equal(labels.Shape()) {
 			return n
 		}
 	}

@@ -85,10 +85,11 @@ type Position struct {
 
 // Sums are what an epoch's metrics come from.
 type Sums struct {
-	Loss    sched.Number `json:"loss"`    // sum of the losses of the examples
-	Correct int          `json:"correct"` // examples whose class was predicted
-	Labeled int          `json:"labeled"` // examples that have a class
-	Total   int          `json:"total"`   // all examples
+	Loss    sched.Number `json:"loss"`    // sum of the losses, each as often as it weighs
+	Weight  float64      `json:"weight"`  // what they weigh together: without weights their number; ignored labels weigh nothing
+	Correct int          `json:"correct"` // labels that were predicted
+	Labeled int          `json:"labeled"` // labels that count, where they are classes
+	Total   int          `json:"total"`   // examples
 	Seconds float64      `json:"seconds"`
 	LR      float64      `json:"lr"` // of the last step
 }
@@ -247,6 +248,9 @@ func (s *Snapshot) Load(path string) (Position, error) {
 	var h header
 	if err := json.Unmarshal([]byte(text), &h); err != nil {
 		return fail("the checkpoint's %s is not what this version of Wick writes: %w", checkpointKey, err)
+	}
+	if r := &h.Position.Running; r.Weight == 0 && r.Loss != 0 { // older ones weighed examples
+		r.Weight = float64(r.Total)
 	}
 	entries, err := f.Tensors()
 	if err != nil {

@@ -5,6 +5,7 @@ package trainer
 import (
 	"bytes"
 	"context"
+	"math"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -27,6 +28,10 @@ func onGPU(t *testing.T, c Config) Config {
 	d.SetDeterministic(true)
 	layers.To(c.Model, d)
 	c.Train.Device, c.Test.Device = d, d
+	if l, ok := c.Loss.(layers.CrossEntropyLoss); ok && l.Weight != nil {
+		l.Weight = l.Weight.To(d)
+		c.Loss = l
+	}
 	return c
 }
 
@@ -49,6 +54,7 @@ func TestCUDAGathers(t *testing.T) {
 			s.Correct += tensor.CountEqual(output.Detach().ArgMax(1), labels)
 			s.Total += labels.Len()
 			s.Labeled += labels.Len()
+			s.Weight += float64(labels.Len())
 		}
 		layers.Train(d.Model)
 		for images, labels := range d.Train.All() {
@@ -74,6 +80,33 @@ func TestCUDAGathers(t *testing.T) {
 	}
 	if diff := cmp.Diff(bits(d), bits(c)); diff != "" {
 		t.Errorf("weights and states differ (-loop +Fit): %.300s", diff)
+	}
+}
+
+// Labels that do not count weigh nothing on a GPU either.
+func TestCUDAWeighs(t *testing.T) {
+	if !sim.Alone(t) {
+		return
+	}
+	for _, capture := range []bool{false, true} {
+		config := func() Config {
+			c := settings[0].config(t)
+			c.Loss = layers.CrossEntropyLoss{Ignore: new(1), Weight: tensor.From([]float32{1, 2, 0.5, 3})}
+			c.Capture = capture
+			return c
+		}
+		want, err := Fit(t.Context(), config())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := Fit(t.Context(), onGPU(t, config()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		near := cmp.Comparer(func(a, b sched.Number) bool { return math.Abs(float64(a-b)) < 1e-4 })
+		if diff := cmp.Diff(want.History[0], got.History[0], timeless, near); diff != "" {
+			t.Errorf("capture %t: epoch 1 (-CPU +GPU):\n%s", capture, diff)
+		}
 	}
 }
 
@@ -112,7 +145,7 @@ func TestCUDAWaits(t *testing.T) {
 		for step := 12; step < 20; step++ {
 			got, want := waits[step]-waits[step-1], 0
 			if step == 16 {
-				want = 3 // the loss, and the sum and the count beside it
+				want = 2 // the loss, and the sums
 			}
 			if got > want || step == 16 && got == 0 {
 				t.Errorf("capture %t: %d waits before step %d is made, want %d", capture, got, step, want)
@@ -133,6 +166,11 @@ func TestCUDACapture(t *testing.T) {
 			c := base(t)
 			o := optim.NewAdam(layers.Parameters(c.Model), 0.01)
 			c.Optimizer, c.Scheduler, c.SchedulerEachStep = o, sched.NewOneCycleLR(o, 0.02, epochs*10, sched.OneCycleOpts{}), true
+			return c
+		}},
+		{"labels that do not count, weights", func(t testing.TB) Config {
+			c := settings[0].config(t)
+			c.Loss = layers.CrossEntropyLoss{Ignore: new(1), Weight: tensor.From([]float32{1, 2, 0.5, 3})}
 			return c
 		}},
 		{"RMSprop, bfloat16", func(t testing.TB) Config {

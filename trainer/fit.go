@@ -18,7 +18,8 @@ import (
 )
 
 // Loss is what is to become small: all losses of package layers. Its Forward
-// returns a scalar, the mean over the batch.
+// returns a scalar, the mean over the batch. What else an epoch's mean has to know of
+// it, such as labels that do not count, a [Weigher] says.
 type Loss interface {
 	Forward(output, target *tensor.Tensor) *tensor.Tensor
 }
@@ -389,9 +390,9 @@ func (f *fit) train(ctx context.Context) error {
 // batch computes a batch's gradients and calls those who want to know.
 func (f *fit) batch(images, labels *tensor.Tensor) error {
 	done := f.begin()
-	_, output, counts := f.pass(images, labels)
+	_, output, examples := f.pass(images, labels)
 	f.Output = output
-	f.gathered(&f.training, counts)
+	f.gathered(&f.training, examples)
 	f.Batch++
 	for _, d := range done {
 		if err := d(); err != nil {
@@ -402,11 +403,27 @@ func (f *fit) batch(images, labels *tensor.Tensor) error {
 }
 
 // pass computes a batch's gradients and gathers what it came to.
-func (f *fit) pass(images, labels *tensor.Tensor) (loss, output *tensor.Tensor, counts tally) {
-	output = f.Model.Forward(images)
-	loss = f.Config.Loss.Forward(output, labels)
+func (f *fit) pass(images, labels *tensor.Tensor) (loss, output *tensor.Tensor, examples int) {
+	loss, output = f.forward(images, labels)
 	f.shared(loss).Backward()
-	return loss, output, f.training.gather(loss, output, labels)
+	return loss, output, f.training.gather(f.Config.Loss, loss, output, labels)
+}
+
+// forward computes a batch's loss.
+func (r *Run) forward(images, labels *tensor.Tensor) (loss, output *tensor.Tensor) {
+	wrong := func(op, format string, args ...any) {
+		panic(&tensor.Error{Op: op, Err: fmt.Errorf(format, args...)})
+	}
+	if output = r.Model.Forward(images); output == nil {
+		wrong("Fit", "the model (%T) returned nil for a batch %v, want its output", r.Model, images.Shape())
+	}
+	if loss = r.Config.Loss.Forward(output, labels); loss == nil {
+		wrong("Fit", "the loss (%T) returned nil for the output %v, want a scalar", r.Config.Loss, output.Shape())
+	}
+	if loss.Len() != 1 {
+		wrong("Fit", "the loss (%T) is %v, want a scalar; a Reduction of tensor.Mean or tensor.Sum makes one", r.Config.Loss, loss.Shape())
+	}
+	return loss, output
 }
 
 // begin tells the callbacks that a batch begins, and returns those to call when it
@@ -512,10 +529,10 @@ func (f *fit) test(ctx context.Context) (m Metrics, done bool, err error) {
 	batches, batch := f.Test.Len(), 0
 	f.Test.SetEpoch(f.Epoch)
 	for images, labels := range tensor.Autocast(autograd.NoGrad(f.Test.All()), f.Autocast) {
-		output := f.Model.Forward(images)
+		loss, output := f.forward(images, labels)
 		f.Images, f.Labels, f.Output = images, labels, output
 		f.testing.ready(images.Device())
-		f.gathered(&f.testing, f.testing.gather(f.Config.Loss.Forward(output, labels), output, labels))
+		f.gathered(&f.testing, f.testing.gather(f.Config.Loss, loss, output, labels))
 		if batch++; batch == batches {
 			f.testing.read()
 		}

@@ -277,7 +277,10 @@ func LogSteps(every int) Callback {
 			if r.Position.Step%every != 0 {
 				return nil
 			}
-			values := map[string]float64{"step/loss": r.Loss()}
+			values := map[string]float64{}
+			if loss := r.Loss(); finite(loss) || !r.nothingCounts() {
+				values["step/loss"] = loss
+			}
 			if r.Scaler != nil {
 				values["step/scale"], values["step/skipped"] = r.Scaler.GetScale(), float64(r.Skipped)
 			}

@@ -84,8 +84,12 @@ func FindLR(ctx context.Context, config Config, opts FindLROpts) (points []LRPoi
 			}
 			config.Optimizer.SetLRs(lrs)
 			config.Optimizer.ZeroGrad()
-			loss := config.Loss.Forward(config.Model.Forward(images), labels)
+			loss, output := f.forward(images, labels)
+			f.Labels, f.Output = labels, output
 			v := loss.Item()
+			if !finite(v) && f.nothingCounts() {
+				continue
+			}
 			mean = keep*mean + (1-keep)*v
 			smooth := mean / (1 - math.Pow(keep, float64(n+1)))
 			if !finite(v) || smooth > 4*lowest {

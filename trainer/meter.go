@@ -2,7 +2,9 @@ package trainer
 
 import (
 	"math"
+	"slices"
 
+	"github.com/wick-ml/wick/layers"
 	"github.com/wick-ml/wick/sched"
 	"github.com/wick-ml/wick/tensor"
 )
@@ -16,9 +18,10 @@ type meter struct {
 	begun bool // the tensors have what sums had at the beginning
 	ahead bool // they have more than sums
 
-	loss, last *tensor.Tensor // Float64 scalars: the sum of the examples' losses, the last batch's loss; nil on the CPU
-	correct    *tensor.Tensor // an Int64 scalar: examples whose class was predicted
-	now        float64        // the last batch's loss on the CPU
+	totals                         *tensor.Tensor // Float64 [4], in which lie the next four; nil on the CPU
+	loss, weight, correct, labeled *tensor.Tensor
+	last                           *tensor.Tensor // a Float64 scalar: the last batch's loss
+	now                            float64        // the last batch's loss on the CPU
 }
 
 // begin makes s what batches are added to.
@@ -29,61 +32,139 @@ func (m *meter) ready(d *tensor.Device) {
 	if m.begun || d == tensor.CPU {
 		return
 	}
-	if m.loss == nil || m.loss.Device() != d {
-		scalar := func(t tensor.DType) *tensor.Tensor { return tensor.Full(0).ToDType(t).To(d) }
-		m.loss, m.last, m.correct = scalar(tensor.Float64), scalar(tensor.Float64), scalar(tensor.Int64)
+	if m.totals == nil || m.totals.Device() != d {
+		m.totals = tensor.Zeros(4).ToDType(tensor.Float64).To(d)
+		m.last = tensor.Full(0).ToDType(tensor.Float64).To(d)
+		for i, part := range []**tensor.Tensor{&m.loss, &m.weight, &m.correct, &m.labeled} {
+			*part = m.totals.Select(0, i)
+		}
 	}
 	m.loss.Fill(float64(m.sums.Loss))
+	m.weight.Fill(m.sums.Weight)
 	m.correct.Fill(float64(m.sums.Correct))
+	m.labeled.Fill(float64(m.sums.Labeled))
 	m.begun = true
 }
 
-// tally is what is known of a batch without its numbers.
-type tally struct{ examples, labeled int }
-
-// gather adds a batch, and waits for no GPU.
-func (m *meter) gather(loss, output, labels *tensor.Tensor) tally {
-	b := tally{examples: 1}
-	if output.Dim() > 0 {
-		b.examples = output.Size(0)
-	}
-	var predicted *tensor.Tensor // nil where labels are no classes
-	if labels.DType() == tensor.Int64 && output.Dim() == 2 && labels.Dim() == 1 && labels.Len() == b.examples {
-		predicted = output.Detach().ArgMax(1)
-		b.labeled = labels.Len()
-	}
-	if m.loss == nil {
-		m.now = loss.Item()
-		m.sums.Loss += sched.Number(m.now * float64(b.examples))
-		if predicted != nil {
-			m.sums.Correct += tensor.CountEqual(predicted, labels)
-		}
-		return b
-	}
-	if loss = loss.Detach(); loss.Dim() > 0 {
-		loss = loss.Reshape()
-	}
-	m.last.CopyFrom(loss)
-	m.loss.AddInPlace(loss.ToDType(tensor.Float64).MulScalar(float64(b.examples)))
-	if predicted != nil {
-		m.correct.AddInPlace(predicted.Eq(labels).Sum())
-	}
-	return b
+// Weigher is a Loss whose terms may not weigh the same in each batch: labels that it
+// ignores, weights of classes, pictures of several sizes. The losses of package layers
+// are such. Fit weighs a batch as its terms say; of other losses each example weighs
+// the same, and each label counts.
+type Weigher interface {
+	Loss
+	Terms(output, target *tensor.Tensor) layers.Terms
 }
 
-// gathered notes that a batch was gathered.
-func (r *Run) gathered(m *meter, b tally) {
-	m.sums.Total += b.examples
-	m.sums.Labeled += b.labeled
-	m.ahead = m.loss != nil
+// termsOf returns what a batch's loss is made of.
+func termsOf(criterion Loss, output, labels *tensor.Tensor) layers.Terms {
+	if w, ok := criterion.(Weigher); ok {
+		return w.Terms(output, labels)
+	}
+	return layers.Terms{N: examplesOf(output)}
+}
+
+func examplesOf(output *tensor.Tensor) int {
+	if output.Dim() == 0 {
+		return 1
+	}
+	return output.Size(0)
+}
+
+// weightOf returns what terms weigh together, as a Float64 scalar or, where that is
+// known without looking at labels, as a number.
+func weightOf(t layers.Terms) (weight *tensor.Tensor, n float64) {
+	switch {
+	case t.Weight != nil:
+		return t.Weight.Detach().Reshape().ToDType(tensor.Float64), 0
+	case t.Counted != nil:
+		return t.Counted.Sum().ToDType(tensor.Float64), 0
+	}
+	return nil, float64(t.N)
+}
+
+// gather adds a batch, and waits for no GPU. It returns the number of examples.
+func (m *meter) gather(criterion Loss, loss, output, labels *tensor.Tensor) (examples int) {
+	t := termsOf(criterion, output, labels)
+	weight, w := weightOf(t)
+	right, counted := rightOf(t, output, labels)
+	if m.totals == nil {
+		if weight != nil {
+			w = weight.Item()
+		}
+		m.now = loss.Item()
+		if w != 0 { // a mean of nothing is NaN
+			sum := m.now
+			if t.Reduction == tensor.Mean {
+				sum *= w
+			}
+			m.sums.Loss += sched.Number(sum)
+			m.sums.Weight += w
+		}
+		if right != nil {
+			m.sums.Correct += int(right.Sum().Ints()[0])
+			m.sums.Labeled += labels.Len()
+			if counted != nil {
+				m.sums.Labeled += int(counted.Sum().Ints()[0]) - labels.Len()
+			}
+		}
+		return examplesOf(output)
+	}
+	loss = loss.Detach().Reshape()
+	m.last.CopyFrom(loss)
+	sum := loss.ToDType(tensor.Float64)
+	if weight == nil {
+		if t.Reduction == tensor.Mean {
+			sum = sum.MulScalar(w)
+		}
+		m.loss.AddInPlace(sum)
+		m.weight.AddScalarInPlace(w)
+	} else {
+		if t.Reduction == tensor.Mean {
+			sum = sum.Mul(weight)
+		}
+		m.loss.AddInPlace(sum.MaskedFill(weight.EqScalar(0), 0))
+		m.weight.AddInPlace(weight)
+	}
+	if right != nil {
+		m.correct.AddInPlace(right.Sum().ToDType(tensor.Float64))
+		if counted == nil {
+			m.labeled.AddScalarInPlace(float64(labels.Len()))
+		} else {
+			m.labeled.AddInPlace(counted.Sum().ToDType(tensor.Float64))
+		}
+	}
+	return examplesOf(output)
+}
+
+// rightOf returns which labels were predicted, and which count, nil meaning all. Where
+// labels are no classes, right is nil.
+func rightOf(t layers.Terms, output, labels *tensor.Tensor) (right, counted *tensor.Tensor) {
+	if labels.DType() != tensor.Int64 || output.Dim() < 2 || output.Size(1) < 2 {
+		return nil, nil
+	}
+	if want := slices.Delete(slices.Clone(output.Shape()), 1, 2); !labels.Shape().Equal(want) {
+		return nil, nil
+	}
+	right = output.Detach().ArgMax(1).Eq(labels)
+	if t.Counted != nil {
+		right = right.And(t.Counted)
+	}
+	return right, t.Counted
+}
+
+// gathered notes that a batch of so many examples was gathered.
+func (r *Run) gathered(m *meter, examples int) {
+	m.sums.Total += examples
+	m.ahead = m.totals != nil
 	r.loss, r.unread = m.now, m.last
 }
 
 // read waits for what was gathered and puts it into the sums.
 func (m *meter) read() {
 	if m.ahead {
-		m.sums.Loss = sched.Number(m.loss.Item())
-		m.sums.Correct = int(m.correct.Ints()[0])
+		v := m.totals.Float64s()
+		m.sums.Loss, m.sums.Weight = sched.Number(v[0]), v[1]
+		m.sums.Correct, m.sums.Labeled = int(v[2]), int(v[3])
 		m.ahead = false
 	}
 }
@@ -91,11 +172,24 @@ func (m *meter) read() {
 // means returns the mean loss and the accuracy, NaN where nothing was counted.
 func (s *Sums) means() (loss, accuracy sched.Number) {
 	loss, accuracy = sched.Number(math.NaN()), sched.Number(math.NaN())
-	if s.Total > 0 {
-		loss = s.Loss / sched.Number(s.Total)
+	if s.Weight != 0 {
+		loss = s.Loss / sched.Number(s.Weight)
 	}
 	if s.Labeled > 0 {
 		accuracy = sched.Number(float64(s.Correct) / float64(s.Labeled))
 	}
 	return loss, accuracy
+}
+
+// nothingCounts reports whether the last batch has no label that counts, so that its
+// loss is the mean of nothing, NaN, which says nothing of the model.
+func (r *Run) nothingCounts() bool {
+	if r.Output == nil {
+		return false
+	}
+	weight, n := weightOf(termsOf(r.Config.Loss, r.Output, r.Labels))
+	if weight != nil {
+		n = weight.Item()
+	}
+	return n == 0
 }

@@ -100,7 +100,7 @@ func (n *nanStop) check(r *Run) error {
 	if r.Scaler == nil || r.Scaler.GetScale() <= 1 {
 		bad = tensor.NotFinite(grads)
 	}
-	if finite(loss) && len(bad) == 0 {
+	if len(bad) == 0 && (finite(loss) || r.nothingCounts()) {
 		return nil
 	}
 	what := fmt.Sprintf("the loss is %v", loss)

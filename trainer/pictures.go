@@ -143,7 +143,7 @@ func Pictures(classes []string, opts ...PicturesOpts) Callback {
 		},
 		Tested: func(r *Run) error {
 			if next != nil {
-				if err := next.add(r.Images, r.Labels, r.Output); err != nil {
+				if err := next.add(r.Images, r.Labels, r.Output, termsOf(r.Config.Loss, r.Output, r.Labels).Counted); err != nil {
 					r.Warn(fmt.Errorf("trainer: Pictures: %w", err))
 					next = nil
 				}
@@ -191,7 +191,12 @@ func Report(dir string, model layers.Layer, test *datasets.DataLoader, classes [
 	loader := &datasets.DataLoader{Dataset: test.Dataset, BatchSize: test.BatchSize, Workers: test.Workers, Device: test.Device, Collate: test.Collate}
 	t := newTested(classes, opts)
 	for images, labels := range autograd.NoGrad(loader.All()) {
-		if err := t.add(images, labels, model.Forward(images)); err != nil {
+		output := model.Forward(images)
+		var counted *tensor.Tensor
+		if labels.DType() == tensor.Int64 {
+			counted = layers.CrossEntropyLoss{}.Terms(output, labels).Counted
+		}
+		if err := t.add(images, labels, output, counted); err != nil {
 			return fmt.Errorf("trainer: Report: %w", err)
 		}
 	}
@@ -225,8 +230,8 @@ func newTested(classes []string, opts []PicturesOpts) *tested {
 	return t
 }
 
-// add takes a batch.
-func (t *tested) add(images, labels, output *tensor.Tensor) error {
+// add takes a batch, of which the counted examples have a label; nil means all.
+func (t *tested) add(images, labels, output, counted *tensor.Tensor) error {
 	if output.Dim() != 2 || labels.Dim() != 1 || labels.DType() != tensor.Int64 {
 		return fmt.Errorf("the model's output is %v and the labels are %s %v, want [N, classes] and int64 [N]", output.Shape(), labels.DType(), labels.Shape())
 	}
@@ -239,10 +244,23 @@ func (t *tested) add(images, labels, output *tensor.Tensor) error {
 	for i, p := range at.Ints() {
 		predictions[i] = int(p)
 	}
-	if err := t.confusion.Add(truth, predictions); err != nil {
+	has := slices.Repeat([]bool{true}, len(confidences))
+	if counted != nil {
+		has = counted.Bools()
+	}
+	var known, guessed []int
+	for i := range truth {
+		if has[i] {
+			known, guessed = append(known, truth[i]), append(guessed, predictions[i])
+		}
+	}
+	if err := t.confusion.Add(known, guessed); err != nil {
 		return err
 	}
 	for i, confidence := range confidences {
+		if !has[i] {
+			continue
+		}
 		place := len(t.mistakes)
 		for place > 0 && confidence > t.mistakes[place-1].Confidence {
 			place--

@@ -32,8 +32,8 @@ type Metrics struct {
 	Epoch         int          `json:"epoch"`          // from 1 on
 	Step          int          `json:"step"`           // of the optimizer, since the start of the run
 	LR            float64      `json:"lr"`             // of the first group of parameters, at the epoch's last step
-	TrainLoss     sched.Number `json:"train_loss"`     // mean over the examples, while the model was changing
-	TrainAccuracy sched.Number `json:"train_accuracy"` // 0 to 1
+	TrainLoss     sched.Number `json:"train_loss"`     // mean over what the loss counts, as it weighs it, while the model was changing
+	TrainAccuracy sched.Number `json:"train_accuracy"` // 0 to 1, of the labels that the loss counts
 	TestLoss      sched.Number `json:"test_loss"`
 	TestAccuracy  sched.Number `json:"test_accuracy"`
 	TrainSeconds  float64      `json:"train_seconds"`

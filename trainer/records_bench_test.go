@@ -53,7 +53,7 @@ func BenchmarkRecords(b *testing.B) {
 	measure("2000 test pictures seen", func() {
 		seen = newTested(set.Classes(), nil)
 		for _, x := range batches {
-			check(seen.add(x[0], x[1], x[2]))
+			check(seen.add(x[0], x[1], x[2], nil))
 		}
 	})
 	var d *drawing
