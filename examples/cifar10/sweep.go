@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"maps"
 	"math"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -296,6 +297,27 @@ func (s *sweep) table() [][]string {
 	return rows
 }
 
+// reportTable is the table with links to the runs' reports, and the best run marked.
+func (s *sweep) reportTable() plots.Table {
+	rows := s.table()
+	t := plots.Table{Head: rows[0]}
+	best := -1
+	for i, r := range s.runs {
+		row := plots.Row{Cells: rows[i+1]}
+		if _, err := os.Stat(filepath.Join(r.dir, "report.html")); err == nil {
+			row.Link = "./" + url.PathEscape(r.name) + "/report.html"
+		}
+		t.Rows = append(t.Rows, row)
+		if b := sum(r.history()).best; finite(b) && (best < 0 || b > sum(s.runs[best].history()).best) {
+			best = i
+		}
+	}
+	if best >= 0 {
+		t.Rows[best].Best = true
+	}
+	return t
+}
+
 func percent(share float64) string {
 	if math.IsNaN(share) {
 		return "–"
@@ -338,7 +360,7 @@ func (s *sweep) compare() {
 		{"train_accuracy", plots.CompareTrainAccuracy(runs)},
 		{"train_loss", plots.CompareTrainLoss(runs)},
 	}
-	report := plots.Report{Title: filepath.Base(s.out), Table: s.table()}
+	report := plots.Report{Title: filepath.Base(s.out), Table: s.reportTable()}
 	var errs []error
 	for _, f := range figures {
 		report.Figures = append(report.Figures, f.figure)

@@ -103,11 +103,20 @@ func shade(v float64) color.RGBA {
 // each class at the right. With more than 30 classes the counts are left out, and
 // with more than 100 all names but every few.
 func (m *Confusion) Figure() *Figure {
+	f := m.figure(56)
+	if len(m.Classes) <= 12 {
+		f.compact = func() *Figure { return m.figure(34) }
+	}
+	return f
+}
+
+// figure draws the matrix with cells of that size if it has 12 classes or fewer.
+func (m *Confusion) figure(few float64) *Figure {
 	n := len(m.Classes)
 	cell := 900 / float64(max(1, n))
 	switch {
 	case n <= 12:
-		cell = 56
+		cell = few
 	case n <= 30:
 		cell = 42
 	case n <= 100:
@@ -139,7 +148,7 @@ func (m *Confusion) Figure() *Figure {
 		below = longest*math.Sin(slant) + 24
 	}
 	below += 26
-	f := &Figure{title: "Confusion matrix", width: max(480, int(x0+span+recall)), height: int(y0 + span + below)}
+	f := &Figure{title: "Confusion matrix", width: max(400, int(x0+span+recall)), height: int(y0 + span + below)}
 	f.draw = func(p pen) {
 		p.text(f.title, 16, 28, leftOf, bold(18, ink))
 		if m.Total() == 0 {

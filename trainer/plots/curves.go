@@ -30,14 +30,67 @@ type Run struct {
 	Epochs []Epoch
 }
 
-// Loss draws the loss of training and test over the epochs. If the largest is
-// more than a hundred times the smallest, the axis is logarithmic.
+// Loss draws the loss of training and test over the epochs. The axis starts at 0;
+// where the largest loss is more than thirty times the smallest it is logarithmic.
+// A few epochs far above all others, as the first one may be, are cut off, and the
+// legend tells their loss.
 func Loss(epochs []Epoch) *Figure {
 	train, test := column("train", epochs, trainLoss), column("test", epochs, testLoss)
+	c := Chart{Title: "Loss", X: "epoch", Whole: true, Zero: true, Series: []Series{train, test}}
+	c.cutOutliers()
 	if best, at := extreme(epochs, testLoss, -1); at >= 0 {
-		test.Name = fmt.Sprintf("test (least %.4g, epoch %d)", best, at)
+		c.Series[1].Name = strings.Replace(c.Series[1].Name, "test", fmt.Sprintf("test (least %.4g, epoch %d)", best, at), 1)
 	}
-	return Chart{Title: "Loss", X: "epoch", Whole: true, LogY: spread(train, test) > 100, Series: []Series{train, test}}.Figure()
+	return c.Figure()
+}
+
+// cutOutliers sets Top where a few points lie far above all others, which lie
+// close together, and names these points in the legend. It makes the axis
+// logarithmic where what is left needs that.
+func (c *Chart) cutOutliers() {
+	var all, rest Series
+	for _, s := range c.Series {
+		all.Y, rest.Y = append(all.Y, s.Y...), append(rest.Y, settled(s.Y)...)
+	}
+	highest := func(s Series) float64 { return slices.MaxFunc(append([]float64{math.Inf(-1)}, s.Y...), finiteFirst) }
+	if between := spread(rest); between > 0 && between < 10 && highest(all) > 4*highest(rest) {
+		c.Top = 1.1 * highest(rest)
+		all.Y = nil
+		for i := range c.Series {
+			s := &c.Series[i]
+			var off []string
+			for j, y := range s.Y {
+				if finite(y) && y > c.Top {
+					off = append(off, fmt.Sprintf("epoch %.0f: %.4g", s.X[j], y))
+				} else {
+					all.Y = append(all.Y, y)
+				}
+			}
+			if n := len(off); n > 2 {
+				off = append(off[:2], fmt.Sprintf("%d more", n-2))
+			}
+			if len(off) > 0 {
+				s.Name += " (off the scale: " + strings.Join(off, ", ") + ")"
+			}
+		}
+	}
+	c.LogY = spread(all) > 30
+}
+
+// settled is y without the highest tenth of its numbers, at least one, if it has
+// five or more.
+func settled(y []float64) []float64 {
+	var all []float64
+	for _, v := range y {
+		if finite(v) {
+			all = append(all, v)
+		}
+	}
+	slices.Sort(all)
+	if n := len(all); n >= 5 {
+		return all[:n-max(1, n/10)]
+	}
+	return all
 }
 
 // Accuracy draws the accuracy of training and test over the epochs.
@@ -76,18 +129,19 @@ func CompareTrainAccuracy(runs []Run) *Figure {
 }
 
 func compareLosses(title string, runs []Run, of func(Epoch) float64) Chart {
-	c := Chart{Title: title, X: "epoch", Whole: true, Series: compare(runs, of)}
-	var highest []float64 // of each run
+	c := Chart{Title: title, X: "epoch", Whole: true, Zero: true, Series: compare(runs, of)}
+	var highest []float64 // of each run, once it has settled
 	for _, s := range c.Series {
-		if high := slices.MaxFunc(append([]float64{math.Inf(-1)}, s.Y...), finiteFirst); finite(high) {
-			highest = append(highest, high)
+		if y := settled(s.Y); len(y) > 0 {
+			highest = append(highest, y[len(y)-1])
 		}
 	}
 	slices.Sort(highest)
 	if n := len(highest); n > 0 {
 		// A quarter of the runs at least are taken to be well.
 		limit := 10 * highest[(n-1)/4]
-		if i, _ := slices.BinarySearch(highest, limit); limit > 0 && i < n {
+		i, _ := slices.BinarySearch(highest, limit)
+		if above := func(s Series) bool { return slices.MaxFunc(s.Y, finiteFirst) > limit }; limit > 0 && slices.ContainsFunc(c.Series, func(s Series) bool { return len(s.Y) > 0 && above(s) }) {
 			c.Top = 1.1 * highest[i-1]
 		}
 	}
@@ -123,12 +177,18 @@ func finiteFirst(a, b float64) int {
 // CompareBest draws a bar for the best test accuracy of each run, in the order of
 // the runs. A run without one says so.
 func CompareBest(runs []Run) *Figure {
-	const row, barWidth = 30, 420
+	f := bars(runs, 420)
+	f.compact = func() *Figure { return bars(runs, 180) }
+	return f
+}
+
+func bars(runs []Run, barWidth float64) *Figure {
+	const row = 30
 	names := 60.0
 	for _, r := range runs {
 		names = max(names, min(420, width(sans(14, ink), clean(r.Name))))
 	}
-	f := &Figure{title: "Best test accuracy", width: int(names) + barWidth + 230, height: 60 + row*max(1, len(runs)) + 12}
+	f := &Figure{title: "Best test accuracy", width: int(names+barWidth) + 230, height: 60 + row*max(1, len(runs)) + 12}
 	f.draw = func(p pen) {
 		p.text(f.title, 16, 28, leftOf, bold(18, ink))
 		if len(runs) == 0 {
@@ -256,6 +316,7 @@ type Chart struct {
 	LogX, LogY bool
 	Whole      bool    // only whole numbers on the X axis
 	Percent    bool    // Y is a share, shown in percent
+	Zero       bool    // the Y axis starts at 0 where nothing is below, unless it is logarithmic
 	Top        float64 // what is higher is cut off; 0: nothing
 	Mark       float64 // where a vertical line stands; 0: nowhere
 	MarkName   string
@@ -295,7 +356,14 @@ func (l look) dot(p pen, at vg.Point) {
 
 // Figure lays the chart out.
 func (c Chart) Figure() *Figure {
-	const wide, high, margin, row = 800, 480, 16, 22
+	f := c.figure(800, 480)
+	f.compact = func() *Figure { return c.figure(560, 340) }
+	return f
+}
+
+// figure lays the chart out in a width, and a height that grows with the legend.
+func (c Chart) figure(wide, high float64) *Figure {
+	const margin, row = 16, 22
 	// The legend runs below the title from left to right.
 	type entry struct {
 		name string
@@ -317,7 +385,7 @@ func (c Chart) Figure() *Figure {
 	if len(c.Series) == 1 && c.Series[0].Name == "" {
 		legend, top = nil, 52
 	}
-	f := &Figure{title: c.Title, width: wide, height: high + int(top) - 72}
+	f := &Figure{title: c.Title, width: int(wide), height: int(high+top) - 72}
 	f.draw = func(p pen) {
 		p.text(fit(c.Title, wide-2*margin, func(s string) float64 { return width(bold(18, ink), s) }), margin, 28, leftOf, bold(18, ink))
 		for i, e := range legend {
@@ -360,7 +428,12 @@ func (c Chart) body(canvas draw.Canvas) {
 		g.Y.Scale = plot.LogScale{}
 	}
 	g.Add(chartLines{c})
-	g.Draw(canvas)
+	// The lines begin at the same place in all charts, however long the numbers beside the axis are.
+	longest := vg.Length(0)
+	for _, t := range ys.ticks(7) {
+		longest = max(longest, g.Y.Tick.Label.Width(t.Label))
+	}
+	g.Draw(draw.Crop(canvas, max(0, px(46)-longest), 0, 0, 0))
 }
 
 // chartLines is the part of a chart inside its axes, as gonum's plot takes it.
@@ -413,7 +486,7 @@ func (l chartLines) Plot(canvas draw.Canvas, g *plot.Plot) {
 	}
 	if c.Mark != 0 && (!c.LogX || c.Mark > 0) {
 		if x := toX(c.Mark); canvas.ContainsX(x) {
-			canvas.StrokeLine2(draw.LineStyle{Color: orange, Width: px(1.5), Dashes: []vg.Length{px(5), px(3)}}, x, canvas.Min.Y, x, canvas.Max.Y)
+			canvas.StrokeLine2(draw.LineStyle{Color: orange, Width: px(2), Dashes: []vg.Length{px(5), px(3)}}, x, canvas.Min.Y, x, canvas.Max.Y)
 			style := bold(13, rust)
 			style.XAlign, style.YAlign = draw.XLeft, draw.YTop
 			name := clean(c.MarkName)
@@ -455,7 +528,7 @@ func (c Chart) ranges() (xs, ys axis) {
 	xs.widen(0.01)
 	ys.widen(0.06)
 	if !c.LogY {
-		if bottom >= 0 && (bottom < 0.5*ceiling || ys.lo < 0) {
+		if bottom >= 0 && (bottom < 0.5*ceiling || ys.lo < 0 || c.Zero) {
 			ys.lo = 0 // nothing below zero where nothing is
 		}
 		if c.Percent && ceiling <= 1 {

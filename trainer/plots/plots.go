@@ -67,6 +67,7 @@ type Figure struct {
 	title         string
 	width, height int // in pixels
 	draw          func(p pen)
+	compact       func() *Figure // lays the same out in less room, with the same letters; nil: it has one size
 }
 
 // Title returns the figure's heading.

@@ -213,6 +213,48 @@ func TestLogarithmicLoss(t *testing.T) {
 	wantTexts(t, Loss(epochs), "1000", "100", "10", "1")
 }
 
+// One epoch far above the others does not squash them, and all axes of losses
+// start at 0 or are logarithmic.
+func TestLossOutliers(t *testing.T) {
+	for _, tt := range []struct {
+		name        string
+		train, test []float64
+		top         float64 // of the axis, about
+		log         bool
+		legend      string // of training
+	}{
+		{"none", []float64{2.3, 1.9, 1.7, 1.6, 1.5, 1.4}, []float64{2, 1.9, 1.9, 1.8, 1.8, 1.8}, 2.3, false, "train"},
+		{"close together", []float64{2.3, 2.29, 2.28, 2.28, 2.27}, []float64{2.3, 2.3, 2.29, 2.29, 2.28}, 2.3, false, "train"},
+		{"first", []float64{40, 2.1, 1.9, 1.8, 1.7, 1.6}, []float64{2, 1.9, 1.9, 1.8, 1.8, 1.8}, 2.1, false, "train (off the scale: epoch 1: 40)"},
+		{"first of both", []float64{4000, 2.1, 1.9, 1.8, 1.7, 1.6}, []float64{300, 1.9, 1.9, 1.8, 1.8, 1.8}, 2.1, false, "train (off the scale: epoch 1: 4000)"},
+		{"in the middle", []float64{2.1, 1.9, 77, 1.8, 1.7, 1.6}, []float64{2, 2, 2, 1.9, 1.9, 1.9}, 2.1, false, "train (off the scale: epoch 3: 77)"},
+		{"few epochs", []float64{40, 2, 1.9}, []float64{3, 2, 2}, 40, false, "train"},
+		{"few epochs, far", []float64{400, 2, 1.9}, []float64{3, 2, 2}, 400, true, "train"},
+		{"a long way down", []float64{2.3, 1, 0.4, 0.1, 0.05, 0.02}, []float64{2, 1, 0.5, 0.3, 0.2, 0.1}, 2.3, true, "train"},
+		{"to nothing", []float64{2.3, 1, 0.4, 0.1, 0, 0}, []float64{2, 1, 0.5, 0.3, 0.2, 0.1}, 2.3, false, "train"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := Chart{Zero: true, Series: []Series{{Name: "train", Y: tt.train}, {Name: "test", Y: tt.test}}}
+			for i := range tt.train {
+				for j := range c.Series {
+					c.Series[j].X = append(c.Series[j].X, float64(i+1))
+				}
+			}
+			c.cutOutliers()
+			if got := c.Series[0].Name; got != tt.legend {
+				t.Errorf("the legend says %q, want %q", got, tt.legend)
+			}
+			_, ys := c.ranges()
+			if ys.hi < tt.top || ys.hi > 1.6*tt.top || c.LogY != tt.log {
+				t.Errorf("the axis goes to %v, logarithmic %v, want about %v and %v", ys.hi, c.LogY, tt.top, tt.log)
+			}
+			if !c.LogY && ys.lo != 0 {
+				t.Errorf("the axis starts at %v, want 0", ys.lo)
+			}
+		})
+	}
+}
+
 func TestTicks(t *testing.T) {
 	tests := []struct {
 		axis axis
@@ -398,7 +440,7 @@ func ExampleCompareTrainLoss() {
 	}
 	report := Report{
 		Title:   "learning rates",
-		Table:   [][]string{{"run", "test accuracy"}, {"lr=0.001", "48 %"}, {"lr=0.1", "10 %"}},
+		Table:   Table{Head: []string{"run", "test accuracy"}, Rows: []Row{{Cells: []string{"lr=0.001", "48 %"}, Link: "lr=0.001/report.html", Best: true}, {Cells: []string{"lr=0.1", "10 %"}}}},
 		Figures: []*Figure{CompareTrainLoss(runs), CompareTrainAccuracy(runs), CompareLoss(runs), CompareAccuracy(runs), CompareBest(runs)},
 	}
 	for _, f := range report.Figures {

@@ -18,8 +18,8 @@ import (
 type Report struct {
 	Title    string // of the page, such as the run's name
 	Settings []Setting
-	Epochs   []Epoch    // their numbers and curves
-	Table    [][]string // what else there is to tell; the first row is its head
+	Epochs   []Epoch // their numbers and curves
+	Table    Table   // what else there is to tell
 	Figures  []*Figure
 	// Confusion is that of the test pictures.
 	Confusion *Confusion
@@ -28,8 +28,25 @@ type Report struct {
 	Filters   image.Image  // as Filters draws them
 }
 
-// Setting is a line of the table of settings: a flag, a version, a device.
-type Setting struct{ Name, Value string }
+// Setting is a line of the table of settings: a flag, a version, a device. Those
+// that are as they are by default are shown last, folded away.
+type Setting struct {
+	Name, Value string
+	Default     bool
+}
+
+// Table has a head and rows of cells.
+type Table struct {
+	Head []string
+	Rows []Row
+}
+
+// Row is a line of a [Table].
+type Row struct {
+	Cells []string
+	Link  string // an address, relative to the page, that the first cell leads to; may be empty
+	Best  bool   // it stands out
+}
 
 //go:embed report.html
 var reportHTML string
@@ -59,7 +76,18 @@ func (r *Report) WriteHTML(w io.Writer) error {
 		}
 	}
 	for _, f := range r.Figures {
-		page.Curves = append(page.Curves, vector(f))
+		if f.compact == nil {
+			page.Wide = append(page.Wide, vector(f))
+		} else {
+			page.Curves = append(page.Curves, vector(f))
+		}
+	}
+	for _, s := range r.Settings {
+		if s.Default {
+			page.Defaults = append(page.Defaults, s)
+		} else {
+			page.Own = append(page.Own, s)
+		}
 	}
 	var err error
 	if r.Confusion != nil {
@@ -103,7 +131,8 @@ type reportPage struct {
 	*Report
 	Facts                 []Setting
 	Rows                  []reportRow
-	Curves                []template.HTML
+	Curves, Wide          []template.HTML
+	Own, Defaults         []Setting
 	Matrix                template.HTML
 	MatrixPNG, FiltersPNG template.URL
 	Groups                []reportGroup
@@ -130,12 +159,12 @@ type reportCell struct {
 func (r *Report) facts() []Setting {
 	var facts []Setting
 	if best, at := extreme(r.Epochs, testAccuracy, 1); at >= 0 {
-		facts = append(facts, Setting{"best test accuracy", fmt.Sprintf("%.2f %% in epoch %d", 100*best, at)})
+		facts = append(facts, Setting{Name: "best test accuracy", Value: fmt.Sprintf("%.2f %% in epoch %d", 100*best, at)})
 	}
 	if least, at := extreme(r.Epochs, testLoss, -1); at >= 0 {
-		facts = append(facts, Setting{"least test loss", fmt.Sprintf("%.4f in epoch %d", least, at)})
+		facts = append(facts, Setting{Name: "least test loss", Value: fmt.Sprintf("%.4f in epoch %d", least, at)})
 	}
-	facts = append(facts, Setting{"epochs", fmt.Sprint(len(r.Epochs))})
+	facts = append(facts, Setting{Name: "epochs", Value: fmt.Sprint(len(r.Epochs))})
 	seconds := 0.0
 	for _, e := range r.Epochs {
 		if finite(e.Seconds) {
@@ -149,7 +178,7 @@ func (r *Report) facts() []Setting {
 		} else {
 			d = d.Round(100 * time.Millisecond)
 		}
-		facts = append(facts, Setting{"time", d.String()})
+		facts = append(facts, Setting{Name: "time", Value: d.String()})
 	}
 	return facts
 }
@@ -180,8 +209,15 @@ func duration(seconds float64) string {
 	return cell("%.1f s", seconds, 1)
 }
 
-// vector is a figure as part of the page. Figure.SVG escapes its texts.
-func vector(f *Figure) template.HTML { return template.HTML(f.SVG()) }
+// vector is a figure as part of the page, compact if it can be: two then stand side
+// by side, and their letters can be read on a narrow screen. Figure.SVG escapes its
+// texts.
+func vector(f *Figure) template.HTML {
+	if f.compact != nil {
+		f = f.compact()
+	}
+	return template.HTML(f.SVG())
+}
 
 // inline is a picture as an address that holds it.
 func inline(img image.Image) (template.URL, error) {

@@ -19,9 +19,10 @@ import (
 // page is what a report consists of.
 type page struct {
 	elements map[string]int
-	cells    []string // texts of th, td, dd, h1, b, small and SVG's text
+	cells    []string // texts of th, td, dd, h1, a, b, small, summary and SVG's text
 	text     string
-	sources  []string
+	sources  []string // of pictures
+	links    []string
 	wrong    int
 }
 
@@ -50,6 +51,8 @@ func parse(t *testing.T, html []byte) page {
 			for _, a := range token.Attr {
 				name := strings.ToLower(a.Name.Local)
 				switch {
+				case name == "href" && token.Name.Local == "a":
+					p.links = append(p.links, a.Value)
 				case name == "src" || name == "href":
 					p.sources = append(p.sources, a.Value)
 				case strings.HasPrefix(name, "on"):
@@ -63,8 +66,10 @@ func parse(t *testing.T, html []byte) page {
 				t.Fatalf("</%s> closes %v", token.Name.Local, open)
 			}
 			open = open[:len(open)-1]
-			if slices.Contains([]string{"th", "td", "dd", "h1", "b", "small", "text", "title"}, token.Name.Local) {
-				p.cells = append(p.cells, text.String())
+			if slices.Contains([]string{"th", "td", "dd", "h1", "a", "b", "small", "summary", "text", "title"}, token.Name.Local) {
+				if text.Len() > 0 || token.Name.Local != "th" { // a heading that is a link has its text there
+					p.cells = append(p.cells, text.String())
+				}
 			}
 			text.Reset()
 		case xml.CharData:
@@ -104,9 +109,9 @@ func TestReport(t *testing.T) {
 	teal := plain(32, 32, color.RGBA{0, 0x80, 0x80, 0xff})
 	r := &Report{
 		Title:     "20260102-030405-seed1",
-		Settings:  []Setting{{"-lr", "0.001"}, {"device", "cpu"}},
+		Settings:  []Setting{{"-clip", "0", true}, {"-lr", "0.001", false}, {"device", "cpu", false}},
 		Epochs:    epochs,
-		Table:     [][]string{{"run", "state"}, {"lr=0.1", "finished"}, {"lr=9", "failed"}},
+		Table:     Table{[]string{"run", "state"}, []Row{{[]string{"lr=0.1", "finished"}, "lr=0.1/report.html", true}, {[]string{"lr=9", "failed"}, "", false}}},
 		Figures:   []*Figure{LRFinder([]float64{0.1, 1}, []float64{2, 1}, nil, 0.3)},
 		Confusion: m,
 		Samples:   []Prediction{{teal, "#0", "cat", "cat", 0.987}, {teal, "#1", "cat", "dog", 0.6}, {nil, "", "", "dog", math.NaN()}},
@@ -135,10 +140,19 @@ func TestReport(t *testing.T) {
 			t.Errorf("the page has no cell %q; it has %q", want, p.cells)
 		}
 	}
-	for name, want := range map[string]int{"svg": 5, "figure": 4, "img": 5, "h1": 1, "h2": 7, "table": 3} {
+	for name, want := range map[string]int{"svg": 5, "figure": 4, "img": 5, "h1": 1, "h2": 7, "table": 4, "details": 1, "a": 1} {
 		if p.elements[name] != want {
 			t.Errorf("got %d elements %s, want %d", p.elements[name], name, want)
 		}
+	}
+	if want := []string{"lr=0.1/report.html"}; !slices.Equal(p.links, want) {
+		t.Errorf("got links to %q, want %q", p.links, want)
+	}
+	if n := strings.Count(string(html), `<tr class="best"`); n != 2 {
+		t.Errorf("got %d rows that stand out, want the best epoch and the best run", n)
+	}
+	if own, byDefault := slices.Index(p.cells, "-lr"), slices.Index(p.cells, "-clip"); own > byDefault {
+		t.Error("a setting as it is by default stands before one that is not")
 	}
 	if p.wrong != 2 {
 		t.Errorf("%d pictures are marked wrong, want 2", p.wrong)
@@ -178,7 +192,7 @@ func TestReportEscapes(t *testing.T) {
 		m.Counts[0][1] = 1
 		pictures := []Prediction{{plain(4, 4, white), evil, evil, evil + "x", 1}}
 		r := &Report{
-			Title: evil, Settings: []Setting{{evil, evil}}, Table: [][]string{{evil}, {evil}}, Epochs: run(2), Confusion: m, Samples: pictures, Mistakes: pictures,
+			Title: evil, Settings: []Setting{{evil, evil, false}}, Table: Table{[]string{evil}, []Row{{[]string{evil}, evil, false}}}, Epochs: run(2), Confusion: m, Samples: pictures, Mistakes: pictures,
 			Figures: []*Figure{
 				CompareBest([]Run{{evil, run(2)}}),
 				Chart{Title: evil, X: evil, Y: evil, Mark: 1, MarkName: evil, Series: []Series{{Name: evil, X: []float64{0, 2}, Y: []float64{0, 1}}}}.Figure(),
@@ -191,6 +205,11 @@ func TestReportEscapes(t *testing.T) {
 		p := parse(t, b.Bytes())
 		if p.elements["img"] != 2 || p.elements["title"] != 1 {
 			t.Errorf("%s: got elements %v, want 2 img and 1 title", evil, p.elements)
+		}
+		for _, l := range p.links {
+			if strings.HasPrefix(l, "javascript:") || strings.ContainsAny(l, "<>\"") {
+				t.Errorf("%s: got the link %q", evil, l)
+			}
 		}
 		n := 0
 		for _, c := range p.cells {
