@@ -35,6 +35,20 @@ func broadcast(op string, a, b Shape) Shape {
 	return out
 }
 
+// broadcastsTo reports whether an array of shape s can be read as one of shape out.
+func (s Shape) broadcastsTo(out Shape) bool {
+	lead := len(out) - len(s)
+	if lead < 0 {
+		return false
+	}
+	for i, n := range s {
+		if n != 1 && n != out[lead+i] {
+			return false
+		}
+	}
+	return true
+}
+
 // stridesIn returns the strides with which an array of shape s is read as one of
 // shape out, 0 where it is broadcast.
 func (s Shape) stridesIn(out Shape) []int {

@@ -1,6 +1,7 @@
 package tensor
 
 import (
+	"math"
 	"slices"
 
 	"github.com/wick-ml/wick/autograd"
@@ -8,9 +9,11 @@ import (
 )
 
 // Cat joins tensors along an existing dimension; their other sizes must be
-// equal. (torch.cat)
-func Cat(dim int, tensors ...*Tensor) *Tensor {
-	const op = "Cat"
+// equal. A vector without elements is left out, whatever the others' shapes.
+// Scalars are joined by Stack. (torch.cat)
+func Cat(dim int, tensors ...*Tensor) *Tensor { return cat("Cat", dim, tensors) }
+
+func cat(op string, dim int, tensors []*Tensor) *Tensor {
 	if len(tensors) == 0 {
 		fail(op, "got no tensors, want one or more")
 	}
@@ -20,35 +23,57 @@ func Cat(dim int, tensors ...*Tensor) *Tensor {
 		operands[i] = &tensors[i]
 	}
 	promote(operands...)
-	first := tensors[0]
-	dim = first.ownDim(op, dim)
+	leftOut := func(x *Tensor) bool { return len(x.shape) == 1 && x.shape[0] == 0 }
+	at := max(0, slices.IndexFunc(tensors, func(x *Tensor) bool { return !leftOut(x) }))
+	first := tensors[at]
+	if !leftOut(first) {
+		dim = first.ownDim(op, dim)
+	} else {
+		dim = 0
+	}
 	shape := slices.Clone(first.shape)
-	for i, x := range tensors[1:] {
-		first.wantDType(op, x)
+	shape[dim] = 0
+	for i, x := range tensors {
+		tensors[0].wantDType(op, x)
+		if leftOut(x) {
+			continue
+		}
+		if len(x.shape) == 0 {
+			fail(op, "tensor %d is a scalar, want one or more dimensions; Stack joins scalars", i)
+		}
 		ok := len(x.shape) == len(shape)
 		for d := range shape {
 			ok = ok && (d == dim || x.shape[d] == shape[d])
 		}
 		if !ok {
-			fail(op, "tensor %d is %v, the first %v: only the sizes of dimension %d may differ", i+1, x.shape, first.shape, dim)
+			fail(op, "tensor %d is %v, tensor %d %v: only the sizes of dimension %d may differ", i, x.shape, at, first.shape, dim)
+		}
+		if x.shape[dim] > math.MaxInt-shape[dim] {
+			fail(op, "%d tensors like %v have too many elements", len(tensors), first.shape)
 		}
 		shape[dim] += x.shape[dim]
 	}
 	out := result(op, first.DType(), shape, tensors...)
 	strides := out.shape.strides()
-	sizes := make([]int, len(tensors))
-	at := 0
+	shapes := make([]Shape, len(tensors))
+	start := 0
 	for i, x := range tensors {
-		sizes[i] = x.shape[dim]
-		x.be().StridedWrite(out.array(), x.array(), backend.StridedGeom{Shape: x.shape, Strides: strides, Offset: at * strides[dim]})
-		at += sizes[i]
+		shapes[i] = x.shape
+		if !leftOut(x) {
+			x.be().StridedWrite(out.array(), x.array(), backend.StridedGeom{Shape: x.shape, Strides: strides, Offset: start * strides[dim]})
+			start += x.shape[dim]
+		}
 	}
 	return autograd.Record(op, out, tensors, func(g *Tensor) []*Tensor {
-		grads := make([]*Tensor, len(sizes))
-		at := 0
-		for i, n := range sizes {
-			grads[i] = g.narrow(op, dim, at, n)
-			at += n
+		grads := make([]*Tensor, len(shapes))
+		start := 0
+		for i, s := range shapes {
+			if len(s) != len(shape) { // left out
+				grads[i] = result(op, g.DType(), s, g)
+				continue
+			}
+			grads[i] = g.narrow(op, dim, start, s[dim])
+			start += s[dim]
 		}
 		return grads
 	})
@@ -65,10 +90,10 @@ func Stack(dim int, tensors ...*Tensor) *Tensor {
 		if !x.shape.Equal(tensors[0].shape) {
 			fail(op, "tensor %d is %v, the first %v, want one shape", i, x.shape, tensors[0].shape)
 		}
-		rows[i] = x.Unsqueeze(dim)
+		rows[i] = x.unsqueeze(op, dim)
 	}
 	if dim < 0 {
 		dim += len(tensors[0].shape) + 1
 	}
-	return Cat(dim, rows...)
+	return cat(op, dim, rows)
 }

@@ -54,6 +54,8 @@ func TestCUDAOperandsOnTwoDevices(t *testing.T) {
 	}
 	// CopyFrom copies between devices, and an optimizer steps each parameter where it is.
 	wantTensor(t, "CopyFrom", tensor.Zeros(2, 3).CopyFrom(y), x, 0)
+	wantTensor(t, "CopyFrom that broadcasts", tensor.Zeros(2, 3).ToDType(tensor.Int64).CopyFrom(y.Select(0, 0)), x.Narrow(0, 0, 1).Expand(2, 3).ToDType(tensor.Int64), 0)
+	wantTensor(t, "CopyFrom that broadcasts, there", tensor.Zeros(2, 3).To(y.Device()).CopyFrom(tensor.From([]int64{1, 2}, 2, 1)).To(tensor.CPU), tensor.From([]float32{1, 1, 1, 2, 2, 2}, 2, 3), 0)
 	params := []*T{x.Clone().SetRequiresGrad(true), y.Clone().SetRequiresGrad(true)}
 	for _, p := range params {
 		p.MulScalar(2).Sum().Backward()

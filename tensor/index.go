@@ -108,6 +108,13 @@ func scatterInto(op string, shape Shape, index, src *Tensor, g backend.IndexGeom
 	return out
 }
 
+// zeros returns zeros of the given shape for an operation on x.
+func zeros(op string, shape Shape, x *Tensor) *Tensor {
+	out := result(op, x.DType(), shape, x)
+	x.be().Fill(out.array(), 0)
+	return out
+}
+
 // corner returns the leading entries of x in each dimension, as many as shape
 // has; x itself if that is all. It records nothing.
 func (x *Tensor) corner(op string, shape Shape) *Tensor {
@@ -123,8 +130,7 @@ func (x *Tensor) inCorner(op string, shape Shape) *Tensor {
 	if x.shape.Equal(shape) {
 		return x
 	}
-	out := result(op, x.DType(), shape, x)
-	x.be().Fill(out.array(), 0)
+	out := zeros(op, shape, x)
 	x.be().StridedWrite(out.array(), x.array(), backend.StridedGeom{Shape: x.shape, Strides: shape.strides()})
 	return out
 }
@@ -152,10 +158,21 @@ func wantFits(op, what string, x, index *Tensor, except int) {
 // (torch.gather)
 func (x *Tensor) Gather(dim int, index *Tensor) *Tensor {
 	const op = "Gather"
-	dim = x.dim(op, dim)
 	wantIndex(op, index)
-	wantFits(op, "the tensor", x, index, dim)
+	if len(x.shape) == 0 || len(index.shape) == 0 {
+		return x.line(op).Gather(dim, index.line(op)).view(op, index.shape)
+	}
+	dim = x.dim(op, dim)
+	if index.Len() > 0 {
+		wantFits(op, "the tensor", x, index, dim)
+	}
 	out := result(op, x.DType(), index.shape, x, index)
+	if index.Len() == 0 {
+		shape := x.shape
+		return autograd.Record(op, out, []*Tensor{x, index}, func(g *Tensor) []*Tensor {
+			return []*Tensor{zeros(op, shape, g), nil}
+		})
+	}
 	block := slices.Clone(index.shape)
 	block[dim] = x.shape[dim]
 	split := index.shape.split(dim)
@@ -179,13 +196,25 @@ func (x *Tensor) Gather(dim int, index *Tensor) *Tensor {
 // (torch.scatter_add)
 func (x *Tensor) ScatterAdd(dim int, index, src *Tensor) *Tensor {
 	const op = "ScatterAdd"
-	dim = x.dim(op, dim)
 	wantIndex(op, index)
+	if len(x.shape) == 0 || len(index.shape) == 0 || len(src.shape) == 0 {
+		return x.line(op).ScatterAdd(dim, index.line(op), src.line(op)).view(op, x.shape)
+	}
+	dim = x.dim(op, dim)
 	x.wantDType(op, src)
 	x.wantArithmetic(op)
-	wantFits(op, "the tensor", x, index, dim)
-	wantFits(op, "the source", src, index, -1)
+	if index.Len() > 0 {
+		wantFits(op, "the tensor", x, index, dim)
+		wantFits(op, "the source", src, index, -1)
+	}
 	out := like(op, x, index, src)
+	if index.Len() == 0 {
+		from := src.shape
+		x.be().Copy(out.array(), x.array())
+		return autograd.Record(op, out, []*Tensor{x, index, src}, func(g *Tensor) []*Tensor {
+			return []*Tensor{g, nil, zeros(op, from, g)}
+		})
+	}
 	block := slices.Clone(index.shape)
 	block[dim] = x.shape[dim]
 	split := index.shape.split(dim)
@@ -215,22 +244,29 @@ func (x *Tensor) wantArithmetic(op string) {
 }
 
 // IndexSelect returns the entries of x along one dimension that index, of one
-// dimension, names. (torch.index_select)
+// dimension or a scalar, names. The entries of a scalar are itself alone.
+// (torch.index_select)
 func (x *Tensor) IndexSelect(dim int, index *Tensor) *Tensor {
 	const op = "IndexSelect"
 	dim = x.dim(op, dim)
-	wantVector(op, index)
-	shape := slices.Clone(x.shape)
-	shape[dim] = index.Len()
+	shape := x.entries(op, dim, index)
 	return indexSelect(op, x, dim, index, shape)
 }
 
-// wantVector panics unless index is an index of one dimension.
-func wantVector(op string, index *Tensor) {
+// entries returns the shape of as many entries of x along dim as index names, and
+// panics unless index is an index of one dimension or a scalar.
+func (x *Tensor) entries(op string, dim int, index *Tensor) Shape {
 	wantIndex(op, index)
-	if len(index.shape) != 1 {
+	if len(index.shape) > 1 {
 		fail(op, "the index is %v, want one dimension", index.shape)
 	}
+	shape := slices.Clone(x.shape)
+	if len(shape) > 0 {
+		shape[dim] = index.Len()
+	} else if index.Len() != 1 {
+		fail(op, "the index %v has %d elements for a scalar, want one", index.shape, index.Len())
+	}
+	return shape
 }
 
 // indexSelect selects entries of x and gives the result the given shape.
@@ -242,23 +278,20 @@ func indexSelect(op string, x *Tensor, dim int, index *Tensor, shape Shape) *Ten
 	use.check(x.be().IndexSelect(out.array(), x.array(), index.array(), geom, use))
 	from, at := x.shape, index.bare()
 	return autograd.Record(op, out, []*Tensor{x, index}, func(g *Tensor) []*Tensor {
-		dx := result(op, g.DType(), from, g)
-		g.be().Fill(dx.array(), 0)
+		dx := zeros(op, from, g)
 		use.check(g.be().IndexAdd(dx.array(), at.array(), g.array(), geom, use))
 		return []*Tensor{dx, nil}
 	}, at)
 }
 
 // IndexAdd returns x with the entries of src along one dimension added to those
-// that index, of one dimension, names. (torch.index_add)
+// that index, of one dimension or a scalar, names. (torch.index_add)
 func (x *Tensor) IndexAdd(dim int, index, src *Tensor) *Tensor {
 	const op = "IndexAdd"
 	dim = x.dim(op, dim)
-	wantVector(op, index)
+	want := x.entries(op, dim, index)
 	x.wantDType(op, src)
 	x.wantArithmetic(op)
-	want := slices.Clone(x.shape)
-	want[dim] = index.Len()
 	if !src.shape.Equal(want) {
 		fail(op, "the source is %v, want %v: %d entries along dimension %d of %v", src.shape, want, index.Len(), dim, x.shape)
 	}

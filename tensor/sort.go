@@ -13,7 +13,7 @@ import (
 func (x *Tensor) Sort(dim int, descending bool) (values, indices *Tensor) {
 	const op = "Sort"
 	dim = x.dim(op, dim)
-	return x.sorted(op, dim, x.shape[dim], descending)
+	return x.sorted(op, dim, x.shape.split(dim).N, descending)
 }
 
 // ArgSort returns the indices (Int64) that put the elements in order along one
@@ -22,7 +22,7 @@ func (x *Tensor) Sort(dim int, descending bool) (values, indices *Tensor) {
 func (x *Tensor) ArgSort(dim int, descending bool) *Tensor {
 	const op = "ArgSort"
 	dim = x.dim(op, dim)
-	_, indices := x.bare().sorted(op, dim, x.shape[dim], descending)
+	_, indices := x.bare().sorted(op, dim, x.shape.split(dim).N, descending)
 	return autograd.RecordNothing(op, indices, x)
 }
 
@@ -33,8 +33,12 @@ func (x *Tensor) ArgSort(dim int, descending bool) *Tensor {
 func (x *Tensor) TopK(k, dim int, largest bool) (values, indices *Tensor) {
 	const op = "TopK"
 	dim = x.dim(op, dim)
-	if k < 0 || k > x.shape[dim] {
-		fail(op, "k is %d for dimension %d of %v, want 0 to %d", k, dim, x.shape, x.shape[dim])
+	size := x.shape.split(dim).N
+	if k < 0 || k > size {
+		fail(op, "k is %d for dimension %d of %v, want 0 to %d", k, dim, x.shape, size)
+	}
+	if len(x.shape) == 0 {
+		k = 1 // PyTorch, too, has a scalar for k = 0
 	}
 	return x.sorted(op, dim, k, largest)
 }
@@ -44,7 +48,7 @@ func (x *Tensor) sorted(op string, dim, k int, descending bool) (values, indices
 	split := x.shape.split(dim)
 	values, indices = like(op, x), result(op, Int64, x.shape, x)
 	x.be().Sort(values.array(), indices.array(), x.array(), descending, split)
-	if k < x.shape[dim] {
+	if k < split.N {
 		shape := slices.Clone(x.shape)
 		shape[dim] = k
 		all, allAt := values, indices

@@ -5,8 +5,8 @@
 // row-major and contiguous for whoever looks at it. Functions and methods
 // compute their result at once and return a new tensor; methods that end in
 // InPlace change their receiver. View, Reshape, Flatten, Squeeze, Unsqueeze,
-// Detach, NoGrad, and Narrow, Select, Split and Chunk on the first dimension
-// share the receiver's memory; everything else copies.
+// Detach, NoGrad, and Narrow, Select, Split, SplitSizes and Chunk on the first
+// dimension share the receiver's memory; everything else copies.
 //
 // What does not fit (shapes, types, devices) panics with a [*Error] that says
 // in one sentence what was given and what would fit; [Try] turns that panic into
@@ -523,22 +523,43 @@ func (x *Tensor) To(d *Device) *Tensor {
 	return autograd.Record("To", out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{g.To(from)} })
 }
 
-// CopyFrom overwrites x with src, which has the same shape and may have another
-// type or be on another device. It is not recorded; x keeps its lifetime. It
-// returns x.
+// CopyFrom overwrites x with src, which is broadcast to x's shape and may have
+// another type, be on another device, or share x's memory, overlapping included.
+// It is not recorded; x keeps its lifetime. It returns x. (torch.Tensor.copy_)
 func (x *Tensor) CopyFrom(src *Tensor) *Tensor {
-	x.wantWritable("CopyFrom")
-	src.check("CopyFrom")
-	if !x.shape.Equal(src.shape) {
-		fail("CopyFrom", "the source is %v, the destination %v, want one shape", src.shape, x.shape)
+	const op = "CopyFrom"
+	x.wantWritable(op)
+	src.check(op)
+	if !src.shape.broadcastsTo(x.shape) {
+		fail(op, "the source %v does not broadcast to the destination %v", src.shape, x.shape)
 	}
-	if src.storage.device == x.storage.device {
-		x.be().Copy(x.array(), src.array())
-	} else {
-		x.be().Write(x.array(), src.bare().ToDType(x.DType()).hostBytes())
+	from := src.bare()
+	if x.overlaps(from) {
+		from = from.Clone() // what is read may not be written meanwhile
 	}
-	x.changed("CopyFrom", src)
+	if !x.shape.Equal(from.shape) && x.Len() == from.Len() {
+		from = from.alias(x.shape, 0)
+	}
+	be, away := x.be(), from.storage.device != x.storage.device
+	switch {
+	case x.shape.Equal(from.shape) && away:
+		be.Write(x.array(), from.ToDType(x.DType()).hostBytes())
+	case x.shape.Equal(from.shape):
+		be.Copy(x.array(), from.array())
+	default:
+		if from = from.ToDType(x.DType()); away {
+			from = from.To(x.storage.device)
+		}
+		be.Strided(x.array(), from.array(), backend.StridedGeom{Shape: x.shape, Strides: from.shape.stridesIn(x.shape)})
+	}
+	x.changed(op, src)
 	return x
+}
+
+// overlaps reports whether x and y share elements, unless each of them stands in
+// the same place of both.
+func (x *Tensor) overlaps(y *Tensor) bool {
+	return x.storage == y.storage && x.offset < y.offset+y.Len() && y.offset < x.offset+x.Len() && !(x.offset == y.offset && x.Len() == y.Len())
 }
 
 // Fill sets all elements to v, in place. It is not recorded. It returns x.

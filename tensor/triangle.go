@@ -23,6 +23,7 @@ func (x *Tensor) triangle(op string, diagonal int, upper bool) *Tensor {
 	if x.Len() > 0 {
 		// Column minus row decides which elements stay.
 		rows, cols := x.shape[n-2], x.shape[n-1]
+		diagonal := min(max(diagonal, -rows), cols)
 		col := result(op, Int64, Shape{cols}, x)
 		row := result(op, Int64, Shape{rows, 1}, x)
 		x.be().Arange(col.array(), 0, 1)

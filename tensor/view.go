@@ -1,6 +1,7 @@
 package tensor
 
 import (
+	"math"
 	"slices"
 
 	"github.com/wick-ml/wick/autograd"
@@ -29,46 +30,84 @@ func (x *Tensor) Reshape(dims ...int) *Tensor {
 	return x.view("Reshape", fitShape("Reshape", dims, x.Len()))
 }
 
-// Flatten makes one dimension of the dimension from and all behind it, sharing
-// x's memory. Flatten(1) keeps the batch dimension, as torch.nn.Flatten does.
-func (x *Tensor) Flatten(from int) *Tensor {
-	if len(x.shape) == 0 {
-		return x.view("Flatten", Shape{1})
+// Flatten makes one dimension of the dimensions from, from+1 … to, or of from and
+// all behind it without to, sharing x's memory: Flatten(1) keeps the batch
+// dimension, as torch.nn.Flatten does, and Flatten(0, 1) joins it with the next.
+// A scalar becomes a vector of one element. (torch.flatten)
+func (x *Tensor) Flatten(from int, to ...int) *Tensor {
+	const op = "Flatten"
+	if len(to) > 1 {
+		fail(op, "got the last dimensions %v, want one at most", to)
 	}
-	from = x.dim("Flatten", from)
-	return x.view("Flatten", append(slices.Clone(x.shape[:from]), x.shape[from:].Len()))
+	first, last := x.dim(op, from), max(len(x.shape)-1, 0)
+	if len(to) == 1 {
+		last = x.dim(op, to[0])
+	}
+	if last < first {
+		fail(op, "dimensions %d to %d of %v are none, want the first before the last", first, last, x.shape)
+	}
+	if len(x.shape) == 0 {
+		return x.view(op, Shape{1})
+	}
+	if !x.shape[first : last+1].fits() {
+		fail(op, "dimensions %d to %d of %v make one that is too large", first, last, x.shape)
+	}
+	return x.view(op, slices.Concat(x.shape[:first], Shape{x.shape[first : last+1].Len()}, x.shape[last+1:]))
 }
 
 // Squeeze removes the given dimensions where they have size 1, or without
-// arguments all of size 1, sharing x's memory.
+// arguments all of size 1, sharing x's memory. A list of dimensions that may be
+// empty is for SqueezeDims. (torch.squeeze)
 func (x *Tensor) Squeeze(dims ...int) *Tensor {
-	drop := make([]bool, len(x.shape))
-	for i := range drop {
-		drop[i] = len(dims) == 0
+	if len(dims) > 0 {
+		return x.SqueezeDims(dims)
 	}
-	for _, d := range dims {
-		drop[x.dim("Squeeze", d)] = true
-	}
-	shape := Shape{}
-	for i, n := range x.shape {
-		if n != 1 || !drop[i] {
-			shape = append(shape, n)
-		}
-	}
+	shape := slices.DeleteFunc(slices.Clone(x.shape), func(n int) bool { return n == 1 })
 	return x.view("Squeeze", shape)
 }
 
+// SqueezeDims removes those of the given dimensions that have size 1, sharing x's
+// memory; without dimensions in the list, none. (torch.squeeze with a tuple)
+func (x *Tensor) SqueezeDims(dims []int) *Tensor {
+	const op = "Squeeze"
+	named := make([]bool, max(len(x.shape), 1))
+	for _, d := range dims {
+		d = x.dim(op, d)
+		if named[d] {
+			fail(op, "dimension %d of %v is named twice", d, x.shape)
+		}
+		named[d] = true
+	}
+	shape := Shape{}
+	for i, n := range x.shape {
+		if n != 1 || !named[i] {
+			shape = append(shape, n)
+		}
+	}
+	return x.view(op, shape)
+}
+
 // Unsqueeze inserts a dimension of size 1 before dimension dim, sharing x's
-// memory; negative dimensions count from behind the last.
-func (x *Tensor) Unsqueeze(dim int) *Tensor {
+// memory; negative dimensions count from behind the last. (torch.unsqueeze)
+func (x *Tensor) Unsqueeze(dim int) *Tensor { return x.unsqueeze("Unsqueeze", dim) }
+
+func (x *Tensor) unsqueeze(op string, dim int) *Tensor {
 	n := len(x.shape)
 	if dim < -n-1 || dim > n {
-		fail("Unsqueeze", "dimension %d cannot be inserted into %v, want %d to %d", dim, x.shape, -n-1, n)
+		fail(op, "dimension %d cannot be inserted into %v, want %d to %d", dim, x.shape, -n-1, n)
 	}
 	if dim < 0 {
 		dim += n + 1
 	}
-	return x.view("Unsqueeze", slices.Insert(slices.Clone(x.shape), dim, 1))
+	return x.view(op, slices.Insert(slices.Clone(x.shape), dim, 1))
+}
+
+// line returns a scalar as a vector of one element, and any other tensor as it is.
+func (x *Tensor) line(op string) *Tensor {
+	if len(x.shape) == 0 {
+		return x.view(op, Shape{1})
+	}
+	return x
 }
 
 // strided copies a strided view of x into a new tensor and records nothing.
@@ -78,27 +117,34 @@ func (x *Tensor) strided(op string, shape Shape, strides []int, offset int) *Ten
 	return out
 }
 
-// Transpose returns a copy of x with two dimensions exchanged.
+// Transpose returns a copy of x with two dimensions exchanged. (torch.transpose)
 func (x *Tensor) Transpose(i, j int) *Tensor {
 	i, j = x.dim("Transpose", i), x.dim("Transpose", j)
 	order := make([]int, len(x.shape))
 	for k := range order {
 		order[k] = k
 	}
-	order[i], order[j] = j, i
+	if i != j {
+		order[i], order[j] = j, i
+	}
 	return x.Permute(order...)
 }
 
-// T returns a copy of a matrix, transposed.
+// T returns a copy of a matrix, transposed. A vector and a scalar stay as they
+// are, and the result shares their memory. (torch.t)
 func (x *Tensor) T() *Tensor {
-	if len(x.shape) != 2 {
-		fail("T", "the tensor is %v, want a matrix; Transpose exchanges two dimensions of any tensor", x.shape)
+	switch len(x.shape) {
+	case 0, 1:
+		return x.view("T", x.shape)
+	case 2:
+		return x.Transpose(0, 1)
 	}
-	return x.Transpose(0, 1)
+	fail("T", "the tensor is %v, want a matrix; Transpose exchanges two dimensions of any tensor", x.shape)
+	return nil
 }
 
 // Permute returns a copy of x with its dimensions in another order: dimension i
-// of the result is dimension order[i] of x.
+// of the result is dimension order[i] of x. (torch.permute)
 func (x *Tensor) Permute(order ...int) *Tensor {
 	const op = "Permute"
 	if len(order) != len(x.shape) {
@@ -164,6 +210,9 @@ func (x *Tensor) Repeat(times ...int) *Tensor {
 		if i >= lead {
 			size, stride = x.shape[i-lead], own[i-lead]
 		}
+		if size > 0 && n > math.MaxInt/size {
+			fail(op, "%v repeated %v times has too many elements", x.shape, times)
+		}
 		pairs = append(pairs, n, size)
 		strides = append(strides, 0, stride)
 		shape = append(shape, n*size)
@@ -181,20 +230,20 @@ func (x *Tensor) Repeat(times ...int) *Tensor {
 }
 
 // Flip returns a copy of x with the order of the elements reversed along the
-// given dimensions.
+// given dimensions. (torch.flip)
 func (x *Tensor) Flip(dims ...int) *Tensor {
 	const op = "Flip"
 	strides, offset := x.shape.strides(), 0
-	seen := make([]bool, len(x.shape))
+	seen := make([]bool, max(len(x.shape), 1))
 	for _, d := range dims {
 		d = x.dim(op, d)
-		if len(x.shape) == 0 {
-			continue
-		}
 		if seen[d] {
 			fail(op, "dimension %d is named twice", d)
 		}
 		seen[d] = true
+		if len(x.shape) == 0 {
+			continue
+		}
 		offset += max(x.shape[d]-1, 0) * strides[d]
 		strides[d] = -strides[d]
 	}
@@ -202,15 +251,21 @@ func (x *Tensor) Flip(dims ...int) *Tensor {
 	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{g.Flip(dims...)} })
 }
 
-// Narrow returns the n entries from start on along dimension dim. On the first
-// dimension it shares x's memory, elsewhere it copies.
+// Narrow returns the n entries from start on along dimension dim; a negative
+// start counts from the end. On the first dimension it shares x's memory,
+// elsewhere it copies. (torch.narrow)
 func (x *Tensor) Narrow(dim, start, n int) *Tensor {
 	const op = "Narrow"
 	dim = x.ownDim(op, dim)
-	if start < 0 || n < 0 || start > x.shape[dim] || n > x.shape[dim]-start {
+	size := x.shape[dim]
+	first := start
+	if first < 0 {
+		first += size
+	}
+	if first < 0 || n < 0 || first > size || n > size-first {
 		fail(op, "%d entries from %d on are not in dimension %d of %v", n, start, dim, x.shape)
 	}
-	return x.narrow(op, dim, start, n)
+	return x.narrow(op, dim, first, n)
 }
 
 func (x *Tensor) narrow(op string, dim, start, n int) *Tensor {
@@ -228,49 +283,91 @@ func (x *Tensor) narrow(op string, dim, start, n int) *Tensor {
 		out = x.strided(op, shape, strides, window.Offset)
 	}
 	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
-		dx := result(op, g.DType(), from, g)
-		g.be().Fill(dx.array(), 0)
+		dx := zeros(op, from, g)
 		g.be().StridedWrite(dx.array(), g.array(), window)
 		return []*Tensor{dx}
 	})
 }
 
 // Select returns entry i along dimension dim, without that dimension; negative i
-// counts from the end. On the first dimension it shares x's memory.
+// counts from the end. On the first dimension it shares x's memory. (torch.select)
 func (x *Tensor) Select(dim, i int) *Tensor {
 	const op = "Select"
 	dim = x.ownDim(op, dim)
+	size := x.shape[dim]
 	at := i
 	if at < 0 {
-		at += x.shape[dim]
+		at += size
 	}
-	if at < 0 || at >= x.shape[dim] {
-		fail(op, "index %d is out of range for dimension %d of %v", i, dim, x.shape)
+	if at < 0 || at >= size {
+		fail(op, "index %d is out of range for dimension %d of %v, want %d to %d", i, dim, x.shape, -size, size-1)
 	}
 	return x.narrow(op, dim, at, 1).view(op, slices.Delete(slices.Clone(x.shape), dim, dim+1))
 }
 
 // Split cuts x along dimension dim into pieces of the given size; the last may
-// be smaller. On the first dimension they share x's memory.
+// be smaller. On the first dimension they share x's memory. (torch.split)
 func (x *Tensor) Split(size, dim int) []*Tensor {
-	dim = x.ownDim("Split", dim)
-	if size < 1 {
-		fail("Split", "got pieces of size %d, want 1 or more", size)
+	const op = "Split"
+	dim = x.ownDim(op, dim)
+	whole := x.shape[dim]
+	if size < 0 || size == 0 && whole > 0 {
+		fail(op, "got pieces of size %d for dimension %d of %v, want 1 or more", size, dim, x.shape)
 	}
-	var out []*Tensor
-	for start := 0; start < max(x.shape[dim], 1); start += size {
-		out = append(out, x.narrow("Split", dim, start, min(size, x.shape[dim]-start)))
+	if size >= whole {
+		return []*Tensor{x.narrow(op, dim, 0, whole)}
+	}
+	var sizes []int
+	for rest := whole; rest > 0; rest -= size {
+		sizes = append(sizes, min(size, rest))
+	}
+	return x.SplitSizes(sizes, dim)
+}
+
+// SplitSizes cuts x along dimension dim into pieces of the given sizes, which
+// have to add up to x's. On the first dimension they share x's memory.
+// (torch.split with a list)
+func (x *Tensor) SplitSizes(sizes []int, dim int) []*Tensor {
+	const op = "Split"
+	dim = x.ownDim(op, dim)
+	rest := x.shape[dim]
+	for _, n := range sizes {
+		if n < 0 || n > rest {
+			rest = -1
+			break
+		}
+		rest -= n
+	}
+	if rest != 0 {
+		fail(op, "pieces of sizes %v do not make up dimension %d of %v, want a sum of %d", sizes, dim, x.shape, x.shape[dim])
+	}
+	out := make([]*Tensor, len(sizes))
+	start := 0
+	for i, n := range sizes {
+		out[i] = x.narrow(op, dim, start, n)
+		start += n
 	}
 	return out
 }
 
 // Chunk cuts x along dimension dim into n pieces of equal size (rounded up), or
-// fewer if it is too small. On the first dimension they share x's memory.
-// (torch.chunk)
+// fewer if it is too small; a dimension of size 0 gives n empty ones. On the
+// first dimension they share x's memory. (torch.chunk)
 func (x *Tensor) Chunk(n, dim int) []*Tensor {
-	dim = x.ownDim("Chunk", dim)
+	const op = "Chunk"
+	dim = x.ownDim(op, dim)
 	if n < 1 {
-		fail("Chunk", "got %d pieces, want 1 or more", n)
+		fail(op, "got %d pieces, want 1 or more", n)
 	}
-	return x.Split(max((x.shape[dim]+n-1)/n, 1), dim)
+	whole := x.shape[dim]
+	if whole == 0 {
+		if n > maxPieces {
+			fail(op, "got %d pieces, want %d or fewer", n, maxPieces)
+		}
+		return x.SplitSizes(make([]int, n), dim)
+	}
+	return x.Split((whole-1)/n+1, dim)
 }
+
+// maxPieces is how many empty pieces there may be.
+const maxPieces = 1 << 20

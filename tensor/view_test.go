@@ -1,6 +1,8 @@
 package tensor_test
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/wick-ml/wick/tensor"
@@ -35,8 +37,20 @@ func TestViewReference(t *testing.T) {
 		"NarrowAt": func(in []*T, a refArgs) []*T {
 			return one(in[0].Narrow(a.int("dim"), a.int("start"), a.int("n")))
 		},
-		"Cat":   func(in []*T, a refArgs) []*T { return one(tensor.Cat(a.int("dim"), in...)) },
-		"Stack": func(in []*T, a refArgs) []*T { return one(tensor.Stack(a.int("dim"), in...)) },
+		"SqueezeDims": func(in []*T, a refArgs) []*T { return one(in[0].SqueezeDims(a.ints("dims"))) },
+		"TransposeAt": func(in []*T, a refArgs) []*T { return one(in[0].Transpose(a.int("i"), a.int("j"))) },
+		"FlipAt":      func(in []*T, a refArgs) []*T { return one(in[0].Flip(a.ints("dims")...)) },
+		"FlattenTo":   func(in []*T, a refArgs) []*T { return one(in[0].Flatten(a.int("d"), a.int("to"))) },
+		"T":           ref1((*T).T),
+		"SplitSizes":  func(in []*T, a refArgs) []*T { return in[0].SplitSizes(a.ints("sizes"), a.int("dim")) },
+		"SplitAll":    func(in []*T, a refArgs) []*T { return in[0].Split(a.int("size"), a.int("dim")) },
+		"ChunkAll":    func(in []*T, a refArgs) []*T { return in[0].Chunk(a.int("n"), a.int("dim")) },
+		"ExpandTo":    func(in []*T, a refArgs) []*T { return one(in[0].Expand(a.ints("dims")...)) },
+		"RepeatBy":    func(in []*T, a refArgs) []*T { return one(in[0].Repeat(a.ints("times")...)) },
+		"CopyFrom":    ref2(func(x, y *T) *T { return x.Clone().CopyFrom(y) }),
+		"ViewAs":      func(in []*T, a refArgs) []*T { return one(in[0].View(a.ints("dims")...)) },
+		"Cat":         func(in []*T, a refArgs) []*T { return one(tensor.Cat(a.int("dim"), in...)) },
+		"Stack":       func(in []*T, a refArgs) []*T { return one(tensor.Stack(a.int("dim"), in...)) },
 		"Split": func(in []*T, a refArgs) []*T {
 			pieces := in[0].Split(a.int("size"), a.int("dim"))
 			return one(pieces[len(pieces)-1])
@@ -45,4 +59,70 @@ func TestViewReference(t *testing.T) {
 		"Triu":  func(in []*T, a refArgs) []*T { return one(in[0].Triu(a.int("d"))) },
 		"Tril":  func(in []*T, a refArgs) []*T { return one(in[0].Tril(a.int("d"))) },
 	})
+}
+
+// What overlaps is read before it is overwritten, at any size, type and distance.
+func TestCopyFromOverlap(t *testing.T) {
+	for _, shape := range []tensor.Shape{{8, 3, 128, 128}, {9, 70001}, {3, 1}, {1000, 1000}, {600000}} {
+		n, row := shape[0], shape[1:].Len()
+		for _, dtype := range []tensor.DType{tensor.Float32, tensor.Float64, tensor.Int64, tensor.Uint8, tensor.BFloat16} {
+			whole := tensor.Arange(0, float64(n*row), 1).RemainderScalar(251).ToDType(dtype).View(shape...)
+			before := whole.ToDType(tensor.Uint8).Bytes()
+			for _, by := range []int{1, 2, n / 2} {
+				if by < 1 || by >= n {
+					continue
+				}
+				what := fmt.Sprintf("%v %s by %d", shape, dtype, by)
+				down, up := whole.Clone(), whole.Clone()
+				down.Narrow(0, by, n-by).CopyFrom(down.Narrow(0, 0, n-by))
+				up.Narrow(0, 0, n-by).CopyFrom(up.Narrow(0, by, n-by))
+				if want := slices.Concat(before[:by*row], before[:(n-by)*row]); !slices.Equal(down.ToDType(tensor.Uint8).Bytes(), want) {
+					t.Errorf("%s: down: got other elements", what)
+				}
+				if want := slices.Concat(before[by*row:], before[(n-by)*row:]); !slices.Equal(up.ToDType(tensor.Uint8).Bytes(), want) {
+					t.Errorf("%s: up: got other elements", what)
+				}
+			}
+			rows := whole.Clone()
+			rows.CopyFrom(rows.Select(0, n-1))
+			if want := slices.Repeat(before[(n-1)*row:], n); !slices.Equal(rows.ToDType(tensor.Uint8).Bytes(), want) {
+				t.Errorf("%v %s: the last row to all: got other elements", shape, dtype)
+			}
+		}
+	}
+	x := tensor.Arange(0, 6, 1)
+	wantTensor(t, "itself", x.CopyFrom(x), tensor.From([]int64{0, 1, 2, 3, 4, 5}), 0)
+	wantTensor(t, "itself in another shape", x.View(1, 6).CopyFrom(x), tensor.From([]int64{0, 1, 2, 3, 4, 5}, 1, 6), 0)
+}
+
+func ExampleTensor_SplitSizes() {
+	x := tensor.Arange(0, 6, 1)
+	for _, piece := range x.SplitSizes([]int{1, 3, 2}, 0) {
+		fmt.Println(piece)
+	}
+	fmt.Println(x.Narrow(0, -2, 2)) // the last two
+	// Output:
+	// tensor([0])
+	// tensor([1, 2, 3])
+	// tensor([4, 5])
+	// tensor([4, 5])
+}
+
+func ExampleTensor_SqueezeDims() {
+	x := tensor.Zeros(1, 2, 1, 3)
+	fmt.Println(x.Squeeze().Shape(), x.SqueezeDims([]int{0}).Shape(), x.SqueezeDims(nil).Shape())
+	fmt.Println(x.Flatten(1).Shape(), x.Flatten(0, 1).Shape())
+	// Output:
+	// [2 3] [2 1 3] [1 2 1 3]
+	// [1 6] [2 1 3]
+}
+
+func ExampleTensor_CopyFrom() {
+	x := tensor.Zeros(2, 3)
+	x.CopyFrom(tensor.Arange(0, 3, 1)) // broadcast, and converted to float32
+	x.Select(0, 0).CopyFrom(tensor.Full(7))
+	fmt.Println(x)
+	// Output:
+	// tensor([[7., 7., 7.],
+	//         [0., 1., 2.]])
 }

@@ -1,7 +1,7 @@
 """Shape operations. See reference.py."""
 
 import torch
-from reference import Cases, x
+from reference import Cases, ints, x
 
 c = Cases()
 shapes = [(2, 3), (1,), (4, 1, 3), (2, 3, 4), (1, 1), (5, 2, 1, 2)]
@@ -32,4 +32,61 @@ for a, size, dim in [((5, 3), 2, 0), ((2, 7), 3, 1), ((6,), 6, 0), ((2, 3, 4), 1
 for a, d in [((3, 3), 0), ((2, 4), 1), ((4, 2), -1), ((2, 3, 3), 0), ((1, 5), 2), ((2, 2, 4, 3), -2)]:
     c.add("Triu", lambda t, d: t.triu(int(d)), [x(*a)], d=d)
     c.add("Tril", lambda t, d: t.tril(int(d)), [x(*a)], d=d)
+# Scalars, sizes of 0, dimensions from the end, and the forms with lists.
+for s in [(), (1,), (3,), (2, 3), (0, 3), (1, 2, 1), (2, 1, 0)]:
+    n = max(len(s), 1)
+    for d in [0, -1]:
+        c.add("Flatten", lambda t, d: t.flatten(int(d)), [x(*s)], d=d)
+        c.add("Unsqueeze", lambda t, d: t.unsqueeze(int(d)), [x(*s)], d=d)
+        c.add("SqueezeDims", lambda t, dims: t.squeeze([int(d) for d in dims]), [x(*s)], dims=[d])
+        c.add("TransposeAt", lambda t, i, j: t.transpose(int(i), int(j)), [x(*s)], i=d, j=0)
+        c.add("FlipAt", lambda t, dims: t.flip([int(d) for d in dims]), [x(*s)], dims=[d])
+        c.add("FlattenTo", lambda t, d, to: t.flatten(int(d), int(to)), [x(*s)], d=0, to=d)
+    c.add("SqueezeDims", lambda t, dims: t.squeeze([int(d) for d in dims]), [x(*s)], dims=[])
+    c.add("Squeeze", lambda t: t.squeeze(), [x(*s)])
+    c.add("FlipAt", lambda t, dims: t.flip([int(d) for d in dims]), [x(*s)], dims=[])
+    c.add("View", lambda t: t.view(-1), [x(*s)])
+    c.add("Reshape", lambda t: t.reshape(1, -1), [x(*s)])
+    c.add("Expand", lambda t: t.expand(3, *t.shape), [x(*s)])
+    c.add("Repeat", lambda t: t.repeat(2, *([3] * t.dim())), [x(*s)])
+    c.add("Clone", lambda t: t.clone(), [x(*s)])
+    c.add("Permute", lambda t, order: t.permute([int(d) for d in order]), [x(*s)], order=[d - len(s) for d in reversed(range(len(s)))])
+    if len(s) <= 2:
+        c.add("T", lambda t: t.t(), [x(*s)])
+for s, dims in [((1, 2, 1), (0, 2)), ((1, 2, 1), (-1,)), ((1, 1), (0, -1)), ((2, 3), (0, 1)), ((1, 0), (0, 1))]:
+    c.add("SqueezeDims", lambda t, dims: t.squeeze([int(d) for d in dims]), [x(*s)], dims=dims)
+for s, d, to in [((2, 3, 4), 0, 1), ((2, 3, 4), 1, 2), ((2, 3, 4), 1, 1), ((2, 3, 4), -3, -2), ((2, 0, 4), 0, 1), ((2, 3, 4, 5), 1, -2), ((7,), 0, 0)]:
+    c.add("FlattenTo", lambda t, d, to: t.flatten(int(d), int(to)), [x(*s)], d=d, to=to)
+for s, dims in [((2, 3, 4), (0, 2)), ((2, 3, 4), (-1, 1)), ((2, 3, 4), (2, 1, 0)), ((0, 3), (0, 1))]:
+    c.add("FlipAt", lambda t, dims: t.flip([int(d) for d in dims]), [x(*s)], dims=dims)
+for s, dim, start, n in [((5, 3), 0, -2, 2), ((5, 3), 1, -3, 1), ((2, 3, 4), -1, -4, 4), ((4,), 0, -1, 0), ((0, 3), 0, 0, 0), ((0, 3), 1, -1, 1)]:
+    c.add("NarrowAt", lambda t, dim, start, n: t.narrow(int(dim), int(start), int(n)), [x(*s)], dim=dim, start=start, n=n)
+for s, sizes, dim in [((5,), (2, 3), 0), ((5,), (5,), 0), ((5,), (0, 5, 0), 0), ((0,), (), 0), ((3, 4), (1, 2, 1), -1), ((3, 4), (1, 2), 0), ((2, 3, 4), (3, 1), 2), ((0, 3), (0, 0), 0)]:
+    c.add("SplitSizes", lambda t, sizes, dim: t.split([int(n) for n in sizes], int(dim)), [x(*s)], grad=len(sizes) > 0, sizes=sizes, dim=dim)
+for s, size, dim in [((5,), 2, 0), ((5,), 1073741824, 0), ((0,), 0, 0), ((0, 3), 2, 0), ((3, 0), 2, 0), ((2, 7), 3, -1)]:
+    c.add("SplitAll", lambda t, size, dim: t.split(int(size), int(dim)), [x(*s)], size=size, dim=dim)
+for s, n, dim in [((5,), 4, 0), ((5,), 1073741824, 0), ((0, 3), 3, 0), ((3, 0), 2, 0), ((2, 7), 3, -1), ((7,), 1, -1)]:
+    c.add("ChunkAll", lambda t, n, dim: t.chunk(int(n), int(dim)), [x(*s)], n=n, dim=dim)
+for s, dims in [((), (2, 3)), ((), (0,)), ((3,), (-1,)), ((1, 3), (0, 3)), ((1, 3), (4, -1)), ((2, 1), (5, -1, 3)), ((0, 3), (2, 0, 3)), ((3,), (0, 3))]:
+    c.add("ExpandTo", lambda t, dims: t.expand([int(n) for n in dims]), [x(*s)], dims=dims)
+for s, times in [((), (2, 3)), ((), (0,)), ((2, 3), (2, 0)), ((2, 3), (2, 1, 2)), ((0, 3), (2, 2)), ((3,), (4,))]:
+    c.add("RepeatBy", lambda t, times: t.repeat([int(n) for n in times]), [x(*s)], times=times)
+for s, dims in [((0, 3), (-1, 3)), ((0, 3), (2, -1, 5)), ((0, 3), (5, 0)), ((), (1, -1, 1)), ((2, 3), (3, -1)), ((1,), ())]:
+    c.add("ViewAs", lambda t, dims: t.view([int(n) for n in dims]), [x(*s)], dims=dims)
+# A vector without elements is left out.
+for a, b, dim in [((0,), (2, 3), 1), ((2, 3), (0,), -2), ((0,), (0,), 1), ((0,), (3,), 0), ((0, 3), (2, 3), 0), ((2, 0), (2, 2), -1)]:
+    c.add("Cat", lambda p, q, r, dim: torch.cat([p, q, r], int(dim)), [x(*a), x(*b), x(*a)], dim=dim)
+for a, dim in [((), 0), ((), -1), ((0, 2), 0), ((2, 3), -3), ((0,), 1)]:
+    c.add("Stack", lambda p, q, dim: torch.stack([p, q], int(dim)), [x(*a), x(*a)], dim=dim)
+for a, d in [((0, 3), 0), ((2, 0, 0), 1), ((2, 3), 1073741824), ((2, 3), -1073741824), ((3, 2), 3), ((3, 2), -3)]:
+    c.add("Triu", lambda t, d: t.triu(int(d)), [x(*a)], d=d)
+    c.add("Tril", lambda t, d: t.tril(int(d)), [x(*a)], d=d)
+# A copy broadcasts, and converts as a cast does.
+for s, m in [((2, 3), (2, 3)), ((2, 3), (3,)), ((2, 3), (2, 1)), ((2, 3), (1, 3)), ((2, 3), ()), ((2, 3), (1,)), ((2, 3, 4), (3, 1)), ((1, 3), (3,)), ((1,), ()), ((), ()),
+             ((0, 3), (3,)), ((0, 3), (1, 1)), ((2, 0), (2, 1)), ((2, 0), (1, 0))]:
+    for t in [x(*s), ints(*s), ints(*s).byte(), ints(*s, high=2).bool()]:
+        for src in [x(*m), ints(*m), ints(*m, high=2).bool()]:
+            # C leaves a negative number in an unsigned type to the machine.
+            src = src.abs() if t.dtype == torch.uint8 and src.dtype.is_floating_point else src
+            c.add("CopyFrom", lambda t, src: t.clone().copy_(src), [t, src], grad=False)
 c.save("view.json")
