@@ -133,6 +133,9 @@ type Error struct {
 
 func (e *Error) Error() string { return "autograd: " + e.Op + ": " + e.Msg }
 
+// Misuse tells tensor.Try that the panic is about what a program was given.
+func (e *Error) Misuse() {}
+
 func fail(op, format string, args ...any) {
 	panic(&Error{op, fmt.Sprintf(format, args...)})
 }
@@ -399,6 +402,9 @@ type BackwardOpts[T any] struct {
 // was changed in place.
 func Backward[T Value[T]](x T, opts BackwardOpts[T]) {
 	var zero T
+	if x == zero {
+		fail("Backward", "the value is nil")
+	}
 	a := x.Arithmetic()
 	v := x.tape()
 	if v.node == nil && !v.requiresGrad {
@@ -435,6 +441,13 @@ func nothing[T Value[T]](op string, x T) {
 // output does not depend on. The gradients that leaves hold are left alone, hooks
 // are not called, and the record is freed.
 func Grad[T Value[T]](output T, inputs ...T) []T {
+	var zero T
+	if output == zero {
+		fail("Grad", "the output is nil")
+	}
+	if i := slices.Index(inputs, zero); i >= 0 {
+		fail("Grad", "input %d is nil", i)
+	}
 	a := output.Arithmetic()
 	if !output.tape().RequiresGrad() {
 		nothing("Grad", output)

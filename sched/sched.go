@@ -68,6 +68,9 @@ type Error struct {
 
 func (e *Error) Error() string { return "sched: " + e.Scheduler + ": " + e.Problem }
 
+// Misuse tells tensor.Try that the panic is about what a program was given.
+func (e *Error) Misuse() {}
+
 // check panics with an *Error unless ok.
 func check(ok bool, scheduler, format string, args ...any) {
 	if !ok {

@@ -47,7 +47,10 @@ func (x *Tensor) Autocast(t DType) *Tensor {
 }
 
 // AutocastType returns the type that x is marked for, Float32 if it is not.
-func (x *Tensor) AutocastType() DType { return DType(x.Mark()) }
+func (x *Tensor) AutocastType() DType {
+	x.exists()
+	return DType(x.Mark())
+}
 
 // lower casts the operands of a product, of which optional ones may be nil, to
 // the type that one of them is marked for.

@@ -363,7 +363,7 @@ func (x *Tensor) LerpInPlace(end *Tensor, weight float64) *Tensor {
 	const name = "LerpInPlace"
 	x.wantWritable(name)
 	x.wantFloat(name)
-	if !broadcast(name, x.shape, end.shape).Equal(x.shape) {
+	if !broadcast(name, x.Shape(), end.Shape()).Equal(x.shape) {
 		fail(name, "the operand %v does not broadcast to the destination %v", end.shape, x.shape)
 	}
 	way := binary(name, backend.Sub, end, x)

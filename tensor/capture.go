@@ -417,11 +417,13 @@ func (f *form) release() {
 	}
 }
 
+// here is what the names of this package's functions start with.
+const here = "github.com/wick-ml/wick/tensor."
+
 // told adds the operation that is being called, and where, to what it does.
 func told(why string) string {
 	pc := make([]uintptr, 64)
 	frames := runtime.CallersFrames(pc[:runtime.Callers(2, pc)])
-	const here = "github.com/wick-ml/wick/tensor."
 	// The innermost frames are those of the recorder and the backend, then come the operation's.
 	frame, more := frames.Next()
 	for more && strings.HasPrefix(frame.Function, here) {

@@ -87,7 +87,7 @@ func Stack(dim int, tensors ...*Tensor) *Tensor {
 	}
 	rows := make([]*Tensor, len(tensors))
 	for i, x := range tensors {
-		if !x.shape.Equal(tensors[0].shape) {
+		if !x.Shape().Equal(tensors[0].Shape()) {
 			fail(op, "tensor %d is %v, the first %v, want one shape", i, x.shape, tensors[0].shape)
 		}
 		rows[i] = x.unsqueeze(op, dim)

@@ -96,7 +96,7 @@ func Conv2d(x, w, b *Tensor, opts ConvOpts) *Tensor {
 
 // conv2dGeom checks Conv2d's arguments and returns the result's shape.
 func conv2dGeom(op string, x, w, b *Tensor, opts ConvOpts) (Shape, backend.ConvGeom) {
-	if len(w.shape) != 4 {
+	if len(w.Shape()) != 4 {
 		failAt(op, w, "the weight is %v, want 4 dimensions: output channels, input channels of a group, height, width", w.shape)
 	}
 	g := opts.geom(op, w)
@@ -126,7 +126,7 @@ func conv2dGeom(op string, x, w, b *Tensor, opts ConvOpts) (Shape, backend.ConvG
 // sums. Otherwise it calls the two operations. (torch.nn.utils.fusion.fuse_conv_bn_eval)
 func Conv2dBatchNorm(x, w, b, runningMean, runningVar, normW, normB *Tensor, conv ConvOpts, norm BatchNormOpts) *Tensor {
 	const op = "Conv2dBatchNorm"
-	fits := !norm.Training && runningMean != nil && runningVar != nil && len(x.shape) == 4
+	fits := !norm.Training && runningMean != nil && runningVar != nil && len(x.Shape()) == 4 && w != nil
 	for _, p := range []*Tensor{runningMean, runningVar, normW, normB} {
 		fits = fits && (p == nil || len(w.shape) > 0 && p.shape.Equal(w.shape[:1]) && (p.DType() == x.DType() || p.DType() == Float32 && x.AutocastType() != Float32))
 	}
@@ -176,7 +176,7 @@ func Conv2dBatchNorm(x, w, b, runningMean, runningVar, normW, normB *Tensor, con
 func ConvTranspose2d(x, w, b *Tensor, opts ConvOpts) *Tensor {
 	const op = "ConvTranspose2d"
 	lower(&x, &w, &b)
-	if len(w.shape) != 4 {
+	if len(w.Shape()) != 4 {
 		failAt(op, w, "the weight is %v, want 4 dimensions: input channels, output channels of a group, height, width", w.shape)
 	}
 	// The geometry is that of the convolution whose gradient this is: its input is the result here.

@@ -72,9 +72,20 @@ func parent(path string) string {
 	return ""
 }
 
+// taped is an error of the tape as an operation's: its sentence without the
+// tape's name.
+type taped struct{ err *autograd.Error }
+
+func (e taped) Error() string { return e.err.Msg }
+
+func (e taped) Unwrap() error { return e.err }
+
 // Try calls f and returns the *Error that an operation panicked with, if any, or
 // an *Error for a device that failed, whose operation is "device": a GPU works
-// behind the program, so what failed need not be what heard of it.
+// behind the program, so what failed need not be what heard of it. What else this
+// module's packages panic with where what they are given does not fit, such as a
+// *sched.Error, is returned as it is; that is what has a method Misuse. An
+// *autograd.Error is in the *Error of its operation.
 // Other panics go on. It is for servers and programs that answer wrong input
 // with a sentence.
 func Try(f func()) (err error) {
@@ -84,7 +95,12 @@ func Try(f func()) (err error) {
 		case *Error:
 			err = e
 		case *autograd.Error:
-			err = &Error{Op: e.Op, Err: errors.New(e.Msg)}
+			err = &Error{Op: e.Op, Err: taped{e}}
+		case interface {
+			error
+			Misuse()
+		}:
+			err = e
 		case *backend.MemoryError: // of what an operation needed besides its result
 			err = &Error{Op: "device", Err: fmt.Errorf("%w: %w", ErrOutOfMemory, e)}
 		case backend.DeviceError:

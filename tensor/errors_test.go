@@ -308,3 +308,65 @@ func TestEmptyBatch(t *testing.T) {
 		t.Errorf("running statistics after no examples: got sums %v and %v, want 0 and 5", m, v)
 	}
 }
+
+// Where a tensor is wanted and none is given, the operation says so; the reference
+// tests do this with the other operations.
+func TestMissingTensors(t *testing.T) {
+	x, index := tensor.Ones(2, 3), tensor.From([]int64{0, 1})
+	image, kernel, three := tensor.Ones(1, 1, 4, 4), tensor.Ones(3, 1, 3, 3), tensor.Ones(3)
+	var none *T
+	xs := []*T{x, nil}
+	for name, f := range map[string]func(){
+		"Backward": func() { none.Backward() }, "Bools": func() { none.Bools() }, "Bytes": func() { none.Bytes() },
+		"Floats": func() { none.Floats() }, "Float64s": func() { none.Float64s() }, "Ints": func() { none.Ints() },
+		"Item": func() { none.Item() }, "Raw": func() { none.Raw() }, "SetRaw": func() { none.SetRaw(nil) },
+		"Fill": func() { none.Fill(1) }, "Zero": func() { none.Zero() }, "Keep": func() { none.Keep() }, "In": func() { none.In(nil) },
+		"Detach": func() { none.Detach() }, "NoGrad": func() { none.NoGrad() }, "Watch": func() { none.Watch(nil) },
+		"Autocast": func() { none.Autocast(tensor.BFloat16) }, "AutocastType": func() { none.AutocastType() },
+		"To": func() { none.To(tensor.CPU) }, "ToDType": func() { none.ToDType(tensor.Int64) }, "Clone": func() { none.Clone() },
+		"DType": func() { none.DType() }, "Device": func() { none.Device() }, "Shape": func() { none.Shape() }, "Size": func() { none.Size(0) },
+		"Dim": func() { none.Dim() }, "Len": func() { none.Len() }, "Path": func() { none.Path() }, "Origin": func() { none.Origin() },
+		"Scope": func() { none.Scope() }, "Release": func() { none.Release() }, "SharesMemory": func() { x.SharesMemory(none) },
+		"SharesMemory ": func() { none.SharesMemory(x) }, "Grad": func() { none.Grad() }, "ZeroGrad": func() { none.ZeroGrad() },
+		"SetGrad": func() { none.SetGrad(x) }, "RequiresGrad": func() { none.RequiresGrad() }, "IsLeaf": func() { none.IsLeaf() },
+		"SetRequiresGrad": func() { none.SetRequiresGrad(true) }, "RegisterHook": func() { none.RegisterHook(nil) },
+		"CopyFrom": func() { x.CopyFrom(nil) }, "CopyFrom ": func() { none.CopyFrom(x) }, "SetData": func() { x.Clone().SetData(nil) },
+		"SetData ": func() { none.SetData(x) },
+		"UniformInPlace": func() { none.UniformInPlace(0, 1) }, "NormalInPlace": func() { none.NormalInPlace(0, 1) }, "Dropout": func() { none.Dropout(0.5, true) },
+		"Dropout ": func() { none.Dropout(0.5, false) }, "ReLUInPlace": func() { none.ReLUInPlace() },
+		"CountEqual": func() { tensor.CountEqual(none, x) }, "CountEqual ": func() { tensor.CountEqual(x, none) },
+		"FullLike": func() { tensor.FullLike(none, 1) }, "OnesLike": func() { tensor.OnesLike(none) }, "ZerosLike": func() { tensor.ZerosLike(none) },
+		"RandLike": func() { tensor.RandLike(none) }, "RandnLike": func() { tensor.RandnLike(none) },
+		"MaxPool2d": func() { tensor.MaxPool2d(none, tensor.PoolOpts{Kernel: 2}) }, "AvgPool2d": func() { tensor.AvgPool2d(none, tensor.PoolOpts{Kernel: 2}) },
+		"AdaptiveAvgPool2d": func() { tensor.AdaptiveAvgPool2d(none, 1, 1) },
+		"Linear": func() { tensor.Linear(none, x, nil) }, "Linear ": func() { tensor.Linear(x, none, nil) },
+		"MatMul": func() { none.MatMul(x) }, "MatMul ": func() { x.MatMul(none) }, "T": func() { none.T() },
+		"Conv2dBatchNorm": func() { tensor.Conv2dBatchNorm(none, kernel, nil, three, three, nil, nil, tensor.ConvOpts{}, tensor.BatchNormOpts{}) },
+		"Conv2dBatchNorm ": func() {
+			tensor.Conv2dBatchNorm(image, none, nil, three, three, nil, nil, tensor.ConvOpts{}, tensor.BatchNormOpts{})
+		},
+		"CropMirrorNormalize": func() { tensor.CropMirrorNormalize(none, index, nil, 1, 1) },
+		"ClipNorm":            func() { tensor.ClipNorm(xs, 1) }, "ClipValue": func() { tensor.ClipValue(xs, 1) }, "NotFinite": func() { tensor.NotFinite(xs) },
+		"Unscale": func() { tensor.Unscale(xs, 1) },
+		"SGDStep": func() { tensor.SGDStep(xs, xs, nil, tensor.SGDParams{}) },
+		"Cat":     func() { tensor.Cat(0, none) }, "Stack": func() { tensor.Stack(0, none) },
+		"Std": func() { tensor.Std(none, tensor.VarOpts{}) }, "Var": func() { tensor.Var(none, tensor.VarOpts{}) },
+	} {
+		op := strings.TrimSpace(name)
+		if err := try(f); err == nil || !strings.HasPrefix(err.Error(), "tensor: "+op+": ") || !strings.Contains(err.Error(), "nil") {
+			t.Errorf("%s of nil: got %v, want an error of %s that names nil", op, err, op)
+		}
+	}
+	if got := fmt.Sprint(none); got != "<nil>" {
+		t.Errorf("printing nil: got %q", got)
+	}
+	if err := try(func() { autograd.Grad(none, x) }); err == nil || strings.Contains(err.Error(), "no *tensor.Error") {
+		t.Errorf("Grad of nil: got %v", err)
+	}
+	if err := try(func() { autograd.Grad(x.SetRequiresGrad(true).Sum(), none) }); err == nil || strings.Contains(err.Error(), "no *tensor.Error") {
+		t.Errorf("Grad with respect to nil: got %v", err)
+	}
+	if err := try(func() { (&T{}).Add(x) }); err == nil || !strings.Contains(err.Error(), "tensor: Add: a tensor that it needs is an empty Tensor") {
+		t.Errorf("an empty Tensor: got %v", err)
+	}
+}

@@ -31,10 +31,14 @@ func (x *Tensor) Backward(opts ...BackwardOpts) {
 
 // RequiresGrad reports whether gradients are computed for x: it is a leaf that
 // asks for one, or made from such leaves.
-func (x *Tensor) RequiresGrad() bool { return x.variable.RequiresGrad() }
+func (x *Tensor) RequiresGrad() bool {
+	x.exists()
+	return x.variable.RequiresGrad()
+}
 
 // SetRequiresGrad makes a leaf ask for a gradient, or no longer. It returns x.
 func (x *Tensor) SetRequiresGrad(on bool) *Tensor {
+	x.exists()
 	if on {
 		x.wantFloat("SetRequiresGrad")
 		if x.IsNoGrad() {
@@ -46,18 +50,26 @@ func (x *Tensor) SetRequiresGrad(on bool) *Tensor {
 }
 
 // IsLeaf reports whether no recorded operation made x.
-func (x *Tensor) IsLeaf() bool { return x.variable.IsLeaf() }
+func (x *Tensor) IsLeaf() bool {
+	x.exists()
+	return x.variable.IsLeaf()
+}
 
 // RegisterHook has hook called by each Backward once the gradient of x, a leaf,
 // is complete, with that gradient. It returns a function that removes the hook.
 // (torch.Tensor.register_post_accumulate_grad_hook)
 func (x *Tensor) RegisterHook(hook func(grad *Tensor)) (remove func()) {
+	x.exists()
+	if hook == nil {
+		fail("RegisterHook", "the hook is nil")
+	}
 	return x.variable.RegisterHook(hook)
 }
 
 // Grad returns the gradient that Backward has left on a leaf, or nil. It is the
 // leaf's own: the next Backward adds to it.
 func (x *Tensor) Grad() *Tensor {
+	x.exists()
 	if !x.hasGrad {
 		return nil
 	}
@@ -71,12 +83,14 @@ func (x *Tensor) SetGrad(g *Tensor) {
 		return
 	}
 	x.ZeroGrad()
+	g.exists()
 	tape{}.Accumulate(x, g)
 }
 
 // ZeroGrad forgets the leaf's gradient: Grad is nil until the next Backward,
 // which reuses its memory.
 func (x *Tensor) ZeroGrad() {
+	x.exists()
 	x.hasGrad = false
 	if r := x.storage.device.recorder.Load(); r != nil {
 		r.zeroes(x)

@@ -159,7 +159,7 @@ func wantFits(op, what string, x, index *Tensor, except int) {
 func (x *Tensor) Gather(dim int, index *Tensor) *Tensor {
 	const op = "Gather"
 	wantIndex(op, index)
-	if len(x.shape) == 0 || len(index.shape) == 0 {
+	if len(x.Shape()) == 0 || len(index.Shape()) == 0 {
 		return x.line(op).Gather(dim, index.line(op)).view(op, index.shape)
 	}
 	dim = x.dim(op, dim)
@@ -197,7 +197,7 @@ func (x *Tensor) Gather(dim int, index *Tensor) *Tensor {
 func (x *Tensor) ScatterAdd(dim int, index, src *Tensor) *Tensor {
 	const op = "ScatterAdd"
 	wantIndex(op, index)
-	if len(x.shape) == 0 || len(index.shape) == 0 || len(src.shape) == 0 {
+	if len(x.Shape()) == 0 || len(index.Shape()) == 0 || len(src.Shape()) == 0 {
 		return x.line(op).ScatterAdd(dim, index.line(op), src.line(op)).view(op, x.shape)
 	}
 	dim = x.dim(op, dim)
@@ -313,7 +313,7 @@ func (x *Tensor) IndexAdd(dim int, index, src *Tensor) *Tensor {
 func Embedding(weight, index *Tensor) *Tensor {
 	const op = "Embedding"
 	wantIndex(op, index)
-	if len(weight.shape) != 2 {
+	if len(weight.Shape()) != 2 {
 		failAt(op, weight, "the weight is %v, want two dimensions: entries and their size", weight.shape)
 	}
 	return indexSelect(op, weight, 0, index, append(slices.Clone(index.shape), weight.shape[1]))
@@ -355,7 +355,7 @@ func (x *Tensor) MaskedSelect(mask *Tensor) *Tensor {
 	if mask.DType() != Bool {
 		fail(op, "the mask is %s, want bool; a comparison makes one", mask.DType())
 	}
-	shape := broadcast(op, x.shape, mask.shape)
+	shape := broadcast(op, x.Shape(), mask.Shape())
 	from := x.shape
 	wide, wideMask := x, mask
 	if !shape.Equal(from) {

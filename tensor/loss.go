@@ -44,7 +44,7 @@ func shareOf(op string, g *Tensor, r Reduction, n int) *Tensor {
 func wantTarget(op string, x, target *Tensor, r Reduction) {
 	x.wantFloat(op)
 	wantReduction(op, r)
-	if !x.shape.Equal(target.shape) {
+	if !x.Shape().Equal(target.Shape()) {
 		fail(op, "the input is %v, the target %v, want one shape", x.shape, target.shape)
 	}
 	x.wantDType(op, target)

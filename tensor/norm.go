@@ -133,7 +133,7 @@ func LayerNorm(x *Tensor, normalizedShape Shape, w, b *Tensor, eps float64) *Ten
 // 2018)
 func GroupNorm(x *Tensor, groups int, w, b *Tensor, eps float64) *Tensor {
 	const op = "GroupNorm"
-	if len(x.shape) < 2 {
+	if len(x.Shape()) < 2 {
 		failAt(op, w, "the input is %v, want [N C …]", x.shape)
 	}
 	c := x.shape[1]

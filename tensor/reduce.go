@@ -17,7 +17,7 @@ type span struct {
 
 // span resolves the dimensions of a reduction: none means all.
 func (x *Tensor) span(op string, dims []int) span {
-	s := span{reduce: make([]bool, len(x.shape)), kept: Shape{}, dropped: Shape{}, n: 1}
+	s := span{reduce: make([]bool, len(x.Shape())), kept: Shape{}, dropped: Shape{}, n: 1}
 	named := make([]bool, max(len(x.shape), 1))
 	for _, d := range dims {
 		d = x.dim(op, d)

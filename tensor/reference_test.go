@@ -2,10 +2,12 @@ package tensor_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/wick-ml/wick/autograd/gradcheck"
@@ -122,6 +124,9 @@ func checkReference(t *testing.T, name string, ops map[string]refOp) {
 		differentiable[c.Op] = differentiable[c.Op] || c.DY != nil
 		label := fmt.Sprintf("%s/%d", c.Op, count[c.Op])
 		count[c.Op]++
+		if count[c.Op] == 1 {
+			c.missing(t, op)
+		}
 		for _, device := range testDevices(t) {
 			name := label
 			if device != tensor.CPU {
@@ -160,6 +165,28 @@ func wantTensor(t *testing.T, what string, got, want *T, tol float64) {
 		if !same && !(math.Abs(g[i]-w[i]) <= tol*scale) {
 			t.Errorf("%s: element %d of %v: got %v, want %v", what, i, want.Shape(), g[i], w[i])
 			return
+		}
+	}
+}
+
+// missing holds an operation to the rule that a tensor that is nil, or the zero
+// value, where one is wanted is an error of one sentence.
+func (c refCase) missing(t *testing.T, op refOp) {
+	for i := range c.In {
+		for what, none := range map[string]*T{"nil": nil, "an empty Tensor": {}} {
+			in := make([]*T, len(c.In))
+			for j, r := range c.In {
+				in[j] = r.tensor(t, tensor.Float32)
+			}
+			in[i] = none
+			var typed *tensor.Error
+			if err := try(func() { op(in, c.Args) }); err != nil && !errors.As(err, &typed) {
+				t.Errorf("%s with %s as input %d: got %v, want a *tensor.Error or no error", c.Op, what, i, err)
+			} else if err != nil && none == nil && !strings.Contains(err.Error(), what) {
+				t.Errorf("%s with %s as input %d: got %q, want it to say so", c.Op, what, i, err)
+			} else if err == nil && (i == 0 || none != nil) {
+				t.Errorf("%s takes %s as input %d", c.Op, what, i)
+			}
 		}
 	}
 }

@@ -21,8 +21,11 @@ package tensor
 
 import (
 	"fmt"
+	"go/token"
 	"math"
+	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -259,8 +262,43 @@ func like(op string, x *Tensor, inputs ...*Tensor) *Tensor {
 	return result(op, x.DType(), x.shape, append(inputs, x)...)
 }
 
-// check panics if x was released.
+// exists panics if x is nil or the zero value. All that an operation does with its
+// operands begins with a method that calls it.
+func (x *Tensor) exists() {
+	if x == nil || x.storage == nil {
+		x.missing()
+	}
+}
+
+func (x *Tensor) missing() {
+	if x == nil {
+		fail(called(), "a tensor that it needs is nil")
+	}
+	fail(called(), "a tensor that it needs is an empty Tensor; From, Zeros, Randn and their like make one")
+}
+
+// called returns the name of the exported function or method of this package that
+// the program has called, for a fault that is found where no operation's name is
+// known.
+func called() (op string) {
+	pc := make([]uintptr, 50)
+	frames := runtime.CallersFrames(pc[:runtime.Callers(2, pc)])
+	for more := true; more; {
+		var f runtime.Frame
+		f, more = frames.Next()
+		if !strings.HasPrefix(f.Function, here) {
+			break
+		}
+		if name := operation(f.Function); token.IsExported(name) {
+			op = name
+		}
+	}
+	return op
+}
+
+// check panics if x is missing or was released.
 func (x *Tensor) check(op string) {
+	x.exists()
 	if x.storage.released.Load() {
 		made := "made by " + x.storage.op
 		fail(op, "%s, %s, is used after its scope closed (a loader's step is over when the loop body ends); take the number with Item, or keep the tensor with Detach().Keep() or CopyFrom",
@@ -278,15 +316,19 @@ func (x *Tensor) array() backend.Array {
 }
 
 // be returns the backend that x lives on.
-func (x *Tensor) be() backend.Backend { return x.storage.device.backend }
+func (x *Tensor) be() backend.Backend {
+	x.exists()
+	return x.storage.device.backend
+}
 
 // alias makes a tensor that shares x's memory, with no history and no marks.
 func (x *Tensor) alias(shape Shape, offset int) *Tensor {
+	x.exists()
 	return &Tensor{storage: x.storage, offset: x.offset + offset, shape: shape}
 }
 
 // bare returns x without history and marks.
-func (x *Tensor) bare() *Tensor { return x.alias(x.shape, 0) }
+func (x *Tensor) bare() *Tensor { return x.alias(x.Shape(), 0) }
 
 // wrote notes that x was changed in place.
 func (x *Tensor) wrote() {
@@ -313,26 +355,38 @@ func (x *Tensor) describe() string {
 }
 
 // Shape returns the sizes of the dimensions. The caller may not change it.
-func (x *Tensor) Shape() Shape { return x.shape }
+func (x *Tensor) Shape() Shape {
+	x.exists()
+	return x.shape
+}
 
 // Size returns the size of one dimension; negative ones count from the end.
-func (x *Tensor) Size(dim int) int { return x.shape[x.ownDim("Size", dim)] }
+func (x *Tensor) Size(dim int) int { return x.Shape()[x.ownDim("Size", dim)] }
 
 // Dim returns the number of dimensions.
-func (x *Tensor) Dim() int { return len(x.shape) }
+func (x *Tensor) Dim() int { return len(x.Shape()) }
 
 // Len returns the number of elements.
-func (x *Tensor) Len() int { return x.shape.Len() }
+func (x *Tensor) Len() int { return x.Shape().Len() }
 
 // DType returns the type of the elements.
-func (x *Tensor) DType() DType { return x.storage.buffer.DType() }
+func (x *Tensor) DType() DType {
+	x.exists()
+	return x.storage.buffer.DType()
+}
 
 // Device returns the device that holds the tensor.
-func (x *Tensor) Device() *Device { return x.storage.device }
+func (x *Tensor) Device() *Device {
+	x.exists()
+	return x.storage.device
+}
 
 // Path returns the tensor's place in its model's tree ("features.0.weight") once
 // package layers has walked the tree, otherwise "".
-func (x *Tensor) Path() string { return x.path }
+func (x *Tensor) Path() string {
+	x.exists()
+	return x.path
+}
 
 // SetPath is for package layers: it notes the tensor's place in its model's tree,
 // which error messages name.
@@ -342,6 +396,7 @@ func (x *Tensor) SetPath(path string) { x.path = path }
 // Autocast or because another one is wider, it returns what it was before, such as
 // the parameter; otherwise x.
 func (x *Tensor) Origin() *Tensor {
+	x.exists()
 	if x.origin != nil {
 		return x.origin
 	}
@@ -349,12 +404,16 @@ func (x *Tensor) Origin() *Tensor {
 }
 
 // SharesMemory reports whether two tensors are views of the same memory.
-func (x *Tensor) SharesMemory(y *Tensor) bool { return x.storage == y.storage }
+func (x *Tensor) SharesMemory(y *Tensor) bool {
+	x.exists()
+	y.exists()
+	return x.storage == y.storage
+}
 
 // dim turns a dimension that may count from the end into an index. As in PyTorch, a
 // scalar has a dimension 0, of one element, in operations along a dimension.
 func (x *Tensor) dim(op string, dim int) int {
-	n := max(len(x.shape), 1)
+	n := max(len(x.Shape()), 1)
 	if dim < -n || dim >= n {
 		fail(op, "dimension %d does not exist in %v, want %d to %d", dim, x.shape, -n, n-1)
 	}
@@ -366,7 +425,7 @@ func (x *Tensor) dim(op string, dim int) int {
 
 // ownDim is dim for what a scalar has no dimension for.
 func (x *Tensor) ownDim(op string, dim int) int {
-	if len(x.shape) == 0 {
+	if len(x.Shape()) == 0 {
 		fail(op, "dimension %d does not exist in [], a scalar; Reshape(1) gives it one dimension", dim)
 	}
 	return x.dim(op, dim)
@@ -623,6 +682,7 @@ func (x *Tensor) Keep() *Tensor {
 // Scope returns the scope that x lives in (the first, if there are several), or
 // nil.
 func (x *Tensor) Scope() *Scope {
+	x.exists()
 	if s := x.storage.inScopes(); len(s) > 0 {
 		return s[0]
 	}
@@ -642,7 +702,10 @@ func (x *Tensor) In(s *Scope) *Tensor {
 // Release gives back x's memory, which its views share, before its scope closes.
 // Using one of them afterwards panics. It is meant for library code that knows
 // that nobody else holds x; programs have no need of it.
-func (x *Tensor) Release() { x.storage.release() }
+func (x *Tensor) Release() {
+	x.exists()
+	x.storage.release()
+}
 
 // isNaN is used in argument checks.
 func isNaN(v float64) bool { return math.IsNaN(v) }
@@ -651,6 +714,7 @@ func isNaN(v float64) bool { return math.IsNaN(v) }
 // leaf; x keeps its identity, its gradient and whether it requires one. It is for
 // package layers, which moves and converts models with it. (x.data = src)
 func (x *Tensor) SetData(src *Tensor) {
+	x.exists()
 	src.check("SetData")
 	if !x.IsLeaf() || !src.IsLeaf() {
 		fail("SetData", "both tensors must be leaves; Detach gives one")

@@ -15,7 +15,7 @@ func (x *Tensor) Triu(diagonal int) *Tensor { return x.triangle("Triu", diagonal
 func (x *Tensor) Tril(diagonal int) *Tensor { return x.triangle("Tril", diagonal, false) }
 
 func (x *Tensor) triangle(op string, diagonal int, upper bool) *Tensor {
-	n := len(x.shape)
+	n := len(x.Shape())
 	if n < 2 {
 		fail(op, "the tensor is %v, want a matrix or a batch of them", x.shape)
 	}

@@ -36,7 +36,7 @@ func (x *Tensor) unaryNumber(name string, op backend.UnaryOp, p backend.UnaryPar
 
 // question computes an elementwise function whose result is Bool.
 func (x *Tensor) question(name string, op backend.UnaryOp) *Tensor {
-	out := result(name, Bool, x.shape, x)
+	out := result(name, Bool, x.Shape(), x)
 	x.be().Unary(out.array(), x.array(), op, backend.UnaryParams{})
 	return autograd.RecordNothing(name, out, x)
 }

@@ -62,7 +62,7 @@ func (x *Tensor) Squeeze(dims ...int) *Tensor {
 	if len(dims) > 0 {
 		return x.SqueezeDims(dims)
 	}
-	shape := slices.DeleteFunc(slices.Clone(x.shape), func(n int) bool { return n == 1 })
+	shape := slices.DeleteFunc(slices.Clone(x.Shape()), func(n int) bool { return n == 1 })
 	return x.view("Squeeze", shape)
 }
 
@@ -70,7 +70,7 @@ func (x *Tensor) Squeeze(dims ...int) *Tensor {
 // memory; without dimensions in the list, none. (torch.squeeze with a tuple)
 func (x *Tensor) SqueezeDims(dims []int) *Tensor {
 	const op = "Squeeze"
-	named := make([]bool, max(len(x.shape), 1))
+	named := make([]bool, max(len(x.Shape()), 1))
 	for _, d := range dims {
 		d = x.dim(op, d)
 		if named[d] {
@@ -92,7 +92,7 @@ func (x *Tensor) SqueezeDims(dims []int) *Tensor {
 func (x *Tensor) Unsqueeze(dim int) *Tensor { return x.unsqueeze("Unsqueeze", dim) }
 
 func (x *Tensor) unsqueeze(op string, dim int) *Tensor {
-	n := len(x.shape)
+	n := len(x.Shape())
 	if dim < -n-1 || dim > n {
 		fail(op, "dimension %d cannot be inserted into %v, want %d to %d", dim, x.shape, -n-1, n)
 	}
@@ -133,7 +133,7 @@ func (x *Tensor) Transpose(i, j int) *Tensor {
 // T returns a copy of a matrix, transposed. A vector and a scalar stay as they
 // are, and the result shares their memory. (torch.t)
 func (x *Tensor) T() *Tensor {
-	switch len(x.shape) {
+	switch len(x.Shape()) {
 	case 0, 1:
 		return x.view("T", x.shape)
 	case 2:
@@ -147,7 +147,7 @@ func (x *Tensor) T() *Tensor {
 // of the result is dimension order[i] of x. (torch.permute)
 func (x *Tensor) Permute(order ...int) *Tensor {
 	const op = "Permute"
-	if len(order) != len(x.shape) {
+	if len(order) != len(x.Shape()) {
 		fail(op, "the order %v has %d dimensions, the tensor %v has %d", order, len(order), x.shape, len(x.shape))
 	}
 	strides := x.shape.strides()
@@ -172,7 +172,7 @@ func (x *Tensor) Permute(order ...int) *Tensor {
 func (x *Tensor) Expand(dims ...int) *Tensor {
 	const op = "Expand"
 	shape := Shape(slices.Clone(dims))
-	lead := len(shape) - len(x.shape)
+	lead := len(shape) - len(x.Shape())
 	ok := lead >= 0
 	for i := range shape {
 		if !ok {
@@ -195,7 +195,7 @@ func (x *Tensor) Expand(dims ...int) *Tensor {
 // x has dimensions add some in front. (torch.Tensor.repeat)
 func (x *Tensor) Repeat(times ...int) *Tensor {
 	const op = "Repeat"
-	lead := len(times) - len(x.shape)
+	lead := len(times) - len(x.Shape())
 	if lead < 0 {
 		fail(op, "got %d repetitions for the %d dimensions of %v", len(times), len(x.shape), x.shape)
 	}
@@ -233,7 +233,7 @@ func (x *Tensor) Repeat(times ...int) *Tensor {
 // given dimensions. (torch.flip)
 func (x *Tensor) Flip(dims ...int) *Tensor {
 	const op = "Flip"
-	strides, offset := x.shape.strides(), 0
+	strides, offset := x.Shape().strides(), 0
 	seen := make([]bool, max(len(x.shape), 1))
 	for _, d := range dims {
 		d = x.dim(op, d)
