@@ -331,7 +331,7 @@ func TestMissingTensors(t *testing.T) {
 		"SetGrad": func() { none.SetGrad(x) }, "RequiresGrad": func() { none.RequiresGrad() }, "IsLeaf": func() { none.IsLeaf() },
 		"SetRequiresGrad": func() { none.SetRequiresGrad(true) }, "RegisterHook": func() { none.RegisterHook(nil) },
 		"CopyFrom": func() { x.CopyFrom(nil) }, "CopyFrom ": func() { none.CopyFrom(x) }, "SetData": func() { x.Clone().SetData(nil) },
-		"SetData ": func() { none.SetData(x) },
+		"SetData ":       func() { none.SetData(x) },
 		"UniformInPlace": func() { none.UniformInPlace(0, 1) }, "NormalInPlace": func() { none.NormalInPlace(0, 1) }, "Dropout": func() { none.Dropout(0.5, true) },
 		"Dropout ": func() { none.Dropout(0.5, false) }, "ReLUInPlace": func() { none.ReLUInPlace() },
 		"CountEqual": func() { tensor.CountEqual(none, x) }, "CountEqual ": func() { tensor.CountEqual(x, none) },
@@ -339,9 +339,11 @@ func TestMissingTensors(t *testing.T) {
 		"RandLike": func() { tensor.RandLike(none) }, "RandnLike": func() { tensor.RandnLike(none) },
 		"MaxPool2d": func() { tensor.MaxPool2d(none, tensor.PoolOpts{Kernel: 2}) }, "AvgPool2d": func() { tensor.AvgPool2d(none, tensor.PoolOpts{Kernel: 2}) },
 		"AdaptiveAvgPool2d": func() { tensor.AdaptiveAvgPool2d(none, 1, 1) },
-		"Linear": func() { tensor.Linear(none, x, nil) }, "Linear ": func() { tensor.Linear(x, none, nil) },
+		"Linear":            func() { tensor.Linear(none, x, nil) }, "Linear ": func() { tensor.Linear(x, none, nil) },
 		"MatMul": func() { none.MatMul(x) }, "MatMul ": func() { x.MatMul(none) }, "T": func() { none.T() },
-		"Conv2dBatchNorm": func() { tensor.Conv2dBatchNorm(none, kernel, nil, three, three, nil, nil, tensor.ConvOpts{}, tensor.BatchNormOpts{}) },
+		"Conv2dBatchNorm": func() {
+			tensor.Conv2dBatchNorm(none, kernel, nil, three, three, nil, nil, tensor.ConvOpts{}, tensor.BatchNormOpts{})
+		},
 		"Conv2dBatchNorm ": func() {
 			tensor.Conv2dBatchNorm(image, none, nil, three, three, nil, nil, tensor.ConvOpts{}, tensor.BatchNormOpts{})
 		},
