@@ -2,14 +2,15 @@ package datasets
 
 import (
 	"bytes"
+	"cmp"
+	"errors"
 	"fmt"
 	"image"
 	"image/draw"
-	_ "image/gif" // the formats that ImageFolder reads
-	_ "image/jpeg"
-	_ "image/png"
+	stdjpeg "image/jpeg"
 	"io"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -17,9 +18,8 @@ import (
 	"strings"
 	"sync"
 
-	_ "golang.org/x/image/webp"
-
 	"github.com/wick-ml/wick/datasets/internal/jpeg"
+	"github.com/wick-ml/wick/datasets/internal/pil"
 	"github.com/wick-ml/wick/datasets/transforms"
 	"github.com/wick-ml/wick/tensor"
 )
@@ -30,6 +30,7 @@ type ImageFolder struct {
 	classes []string
 	paths   []string
 	labels  []int
+	leftOut map[string]int
 	opts    ImageFolderOpts
 	fast    *transforms.Fused // nil where the transform does more than that
 }
@@ -37,18 +38,29 @@ type ImageFolder struct {
 // ImageFolderOpts are the choices of an ImageFolder.
 type ImageFolderOpts struct {
 	Transform transforms.Transform // of each picture; nil means transforms.ToTensor()
-	MaxPixels int                  // a larger picture is an error, found before it is decoded; 0 means 89,478,485, as in PIL
+	MaxPixels int                  // a larger picture is an error, found before it is decoded; 0 means 178,956,970, above which PIL refuses too
 }
 
-// NewImageFolder lists the pictures under dir: files that end in .png, .jpg,
-// .jpeg, .gif or .webp, in the folders of the classes and the folders in those.
-// The classes are the folders' names, sorted. Every class must have a picture.
-// Files are opened by Get, which takes the first picture of an animation.
+// endings are those of the pictures' names, torchvision's and .gif.
+var endings = []string{".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".gif"}
+
+// NewImageFolder lists the pictures under dir, in the folders of the classes and
+// the folders in those: regular files whose names end in .jpg, .jpeg, .png, .ppm,
+// .bmp, .pgm, .tif, .tiff, .webp or .gif, in small letters or capitals. The
+// classes are the folders' names, sorted, and every class must have a picture.
+// Links to files and folders are followed, but not to a folder that the link
+// lies in. What is hidden (.DS_Store, .ipynb_checkpoints) is left out, and what
+// else is left out [ImageFolder.LeftOut] counts.
+//
+// The order is torchvision's: the files of a folder by name, then those of the
+// folders in it. Files are opened by Get, which takes the first picture of an
+// animation.
 func NewImageFolder(dir string, opts ImageFolderOpts) (*ImageFolder, error) {
-	if opts.MaxPixels == 0 {
-		opts.MaxPixels = 89478485
+	if opts.MaxPixels < 0 {
+		return nil, fmt.Errorf("datasets: MaxPixels is %d, want at least 1, or 0 for 178956970", opts.MaxPixels)
 	}
-	f := &ImageFolder{opts: opts}
+	opts.MaxPixels = cmp.Or(opts.MaxPixels, 2*89478485)
+	f := &ImageFolder{opts: opts, leftOut: map[string]int{}}
 	if fast, ok := transforms.FuseImages(opts.Transform); ok {
 		f.fast = fast
 	}
@@ -56,40 +68,155 @@ func NewImageFolder(dir string, opts ImageFolderOpts) (*ImageFolder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("datasets: %w", err)
 	}
+	var empty []string
 	for _, e := range entries {
 		class := filepath.Join(dir, e.Name())
-		if fi, err := os.Stat(class); err != nil || !fi.IsDir() || strings.HasPrefix(e.Name(), ".") {
+		info, err := os.Stat(class)
+		if err != nil || !info.IsDir() || hidden(e.Name()) {
 			continue
 		}
-		before := len(f.paths)
-		// With the slash, a class that is a link to a folder is walked too.
-		err := filepath.WalkDir(class+string(filepath.Separator), func(path string, e fs.DirEntry, err error) error {
-			if err == nil && !e.IsDir() && isPicture(path) {
-				f.paths = append(f.paths, filepath.Clean(path))
-				f.labels = append(f.labels, len(f.classes))
-			}
-			return err
-		})
-		if err != nil {
+		w := walk{left: 1 << 16}
+		if err := w.folder(class, info); err != nil {
 			return nil, fmt.Errorf("datasets: %w", err)
 		}
+		// By folder, as Python sorts what os.walk returns.
+		slices.SortStableFunc(w.folders, func(a, b folder) int { return strings.Compare(a.path, b.path) })
+		before := len(f.paths)
+		for _, d := range w.folders {
+			for _, name := range d.files {
+				if ending := strings.ToLower(filepath.Ext(name)); slices.Contains(endings, ending) {
+					f.paths = append(f.paths, filepath.Join(d.path, name))
+					f.labels = append(f.labels, len(f.classes))
+				} else {
+					f.leftOut[ending]++
+				}
+			}
+			if d.special > 0 {
+				f.leftOut["/"] += d.special
+			}
+		}
 		if len(f.paths) == before {
-			return nil, fmt.Errorf("datasets: %s has no picture (.png, .jpg, .jpeg, .gif, .webp), want at least one a class", class)
+			empty = append(empty, class)
 		}
 		f.classes = append(f.classes, e.Name())
 	}
 	if len(f.classes) == 0 {
 		return nil, fmt.Errorf("datasets: %s has no folder, want one for each class, with its pictures", dir)
 	}
+	if len(empty) > 0 {
+		most := empty[:min(len(empty), 8)]
+		more := ""
+		if n := len(empty) - len(most); n > 0 {
+			more = fmt.Sprintf(" and %d more", n)
+		}
+		return nil, fmt.Errorf("datasets: no picture (%s) in %s%s, want at least one a class",
+			strings.Join(endings, ", "), strings.Join(most, ", "), more)
+	}
 	return f, nil
 }
 
-func isPicture(path string) bool {
-	switch strings.ToLower(filepath.Ext(path)) {
-	case ".png", ".jpg", ".jpeg", ".gif", ".webp":
-		return true
+func hidden(name string) bool { return strings.HasPrefix(name, ".") }
+
+// walk collects the folders of a class.
+type walk struct {
+	folders []folder
+	above   []fs.FileInfo // the folders that the walk is in
+	left    int           // folders behind links, of which there may be very many ways through a few
+	links   int           // of above that are reached through a link
+}
+
+type folder struct {
+	path    string
+	files   []string
+	special int // files that are no regular ones, which may have no end
+}
+
+func (w *walk) folder(path string, info fs.FileInfo) error {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return err
 	}
-	return false
+	if w.links > 0 {
+		if w.left--; w.left < 0 {
+			return fmt.Errorf("%s: links to folders that lead through more than 65536 folders", path)
+		}
+	}
+	at := len(w.folders)
+	w.folders = append(w.folders, folder{path: path})
+	w.above = append(w.above, info)
+	defer func() { w.above = w.above[:len(w.above)-1] }()
+	for _, e := range entries {
+		if hidden(e.Name()) {
+			continue
+		}
+		inside := filepath.Join(path, e.Name())
+		link := e.Type()&fs.ModeSymlink != 0
+		mode := e.Type()
+		var info fs.FileInfo
+		if link || e.IsDir() {
+			if info, err = os.Stat(inside); err != nil {
+				return err
+			}
+			mode = info.Mode()
+		}
+		switch {
+		case mode.IsRegular():
+			w.folders[at].files = append(w.folders[at].files, e.Name())
+		case !mode.IsDir():
+			w.folders[at].special++
+		case slices.ContainsFunc(w.above, func(a fs.FileInfo) bool { return os.SameFile(a, info) }):
+			// a link to a folder that it lies in
+		default:
+			if link {
+				w.links++
+			}
+			err := w.folder(inside, info)
+			if link {
+				w.links--
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// LeftOut returns how many files in the folders of the classes were left out, by
+// the ending of their names in small letters (".txt"; "" for names without), and
+// under "/" how many are no regular files, such as pipes. What is hidden is not
+// counted. [ImageFolder.Note] makes a sentence of it.
+func (f *ImageFolder) LeftOut() map[string]int { return maps.Clone(f.leftOut) }
+
+// Note says in a sentence how many files of which endings were left out, the most
+// frequent ones first, or is empty where none was.
+func (f *ImageFolder) Note() string {
+	kinds := slices.SortedFunc(maps.Keys(f.leftOut), func(a, b string) int {
+		return cmp.Or(cmp.Compare(f.leftOut[b], f.leftOut[a]), cmp.Compare(a, b))
+	})
+	if len(kinds) == 0 {
+		return ""
+	}
+	total := 0
+	var parts []string
+	for _, k := range kinds {
+		total += f.leftOut[k]
+		switch k {
+		case "":
+			k = "without an ending"
+		case "/":
+			k = "that are no regular files"
+		}
+		parts = append(parts, fmt.Sprintf("%d %s", f.leftOut[kinds[len(parts)]], k))
+	}
+	if n := len(parts); n > 8 {
+		parts = append(parts[:8], fmt.Sprintf("and %d other endings", n-8))
+	}
+	files := "files"
+	if total == 1 {
+		files = "file"
+	}
+	return fmt.Sprintf("%d pictures in %d classes; %d other %s left out: %s", f.Len(), len(f.classes), total, files, strings.Join(parts, ", "))
 }
 
 // Len returns the number of pictures.
@@ -105,11 +232,13 @@ func (f *ImageFolder) Label(i int) int { return f.labels[i] }
 // Path returns the file of picture i.
 func (f *ImageFolder) Path(i int) string { return f.paths[i] }
 
-// Image reads picture i, before the transform. Errors name the file.
+// Image reads picture i, before the transform, as an *image.Gray or an opaque
+// *image.NRGBA. Errors name the file.
 //
-// The pixels of a baseline JPEG are libjpeg-turbo's, and so PIL's; those of other
-// JPEGs are package image/jpeg's, which differ a little. As in torchvision, the
-// orientation that a camera has written down is not looked at.
+// The pixels are those of PIL's convert("RGB"): colours under transparency as
+// they are stored, gray of 16 bits cut off at 255. What kind of picture a file
+// holds is known by its first bytes, not its name. As in torchvision, the
+// orientation that a camera has written down is not looked at; a TIFF's is.
 func (f *ImageFolder) Image(i int) (image.Image, error) {
 	if err := wantIndex(i, f.Len()); err != nil {
 		return nil, err
@@ -118,10 +247,19 @@ func (f *ImageFolder) Image(i int) (image.Image, error) {
 	defer rd.put()
 	im, err := rd.whole(f.paths[i], f.opts.MaxPixels)
 	if err != nil {
-		return nil, fmt.Errorf("datasets: %s: %w", f.paths[i], err)
+		return nil, &fileError{f.paths[i], err}
 	}
 	return im, nil
 }
+
+// fileError is what is wrong with a file.
+type fileError struct {
+	path string
+	err  error
+}
+
+func (e *fileError) Error() string { return fmt.Sprintf("datasets: %s: %v", e.path, e.err) }
+func (e *fileError) Unwrap() error { return e.err }
 
 // reader reads pictures one after the other in the same memory.
 type reader struct {
@@ -160,57 +298,96 @@ func (rd *reader) whole(path string, maxPixels int) (image.Image, error) {
 
 // open reads a file, and decodes the picture unless that can be done in parts.
 func (rd *reader) open(path string, maxPixels int) (p transforms.Picture, err error) {
-	file, err := os.Open(path)
+	rd.Width, rd.Height = 0, 0
+	if err := rd.read(path); err != nil {
+		return p, err
+	}
+	fits := func(w, h int) error { return wantPixels(w, h, maxPixels) }
+	if bytes.HasPrefix(rd.file, []byte("\xff\xd8")) {
+		return rd.openJPEG(fits)
+	}
+	im, err := pil.Decode(rd.file, fits)
 	if err != nil {
 		return p, err
 	}
-	defer file.Close()
-	var r io.ReadSeeker = file
-	rd.Width, rd.Height, rd.file = 0, 0, rd.file[:0]
-	// What is larger is not held in memory as a file too.
-	if fi, err := file.Stat(); err == nil && fi.Mode().IsRegular() && fi.Size() <= 64<<20 {
-		rd.file = slices.Grow(rd.file, int(fi.Size()))[:fi.Size()]
-		n, err := io.ReadFull(file, rd.file)
-		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+	return held(im), nil
+}
+
+// openJPEG reads the header of a JPEG, and decodes one that is not baseline.
+func (rd *reader) openJPEG(fits func(w, h int) error) (p transforms.Picture, err error) {
+	if rd.Open(rd.file) {
+		if err := fits(rd.Width, rd.Height); err != nil {
 			return p, err
 		}
-		rd.file = rd.file[:n]
-		r = bytes.NewReader(rd.file)
-		if rd.Open(rd.file) {
-			if err := wantPixels(rd.Width, rd.Height, maxPixels); err != nil {
-				return p, err
+		return transforms.Picture{W: rd.Width, H: rd.Height, Part: func(need image.Rectangle) (image.Image, image.Point, error) {
+			if im, ok := rd.Decode(need); ok {
+				return im, need.Min, nil
 			}
-			return transforms.Picture{W: rd.Width, H: rd.Height, Part: func(need image.Rectangle) (image.Image, image.Point, error) {
-				if im, ok := rd.Decode(need); ok {
-					return im, need.Min, nil
-				}
-				im, _, err := image.Decode(bytes.NewReader(rd.file))
-				return im, image.Point{}, err
-			}}, nil
-		}
+			im, err := stdjpeg.Decode(bytes.NewReader(rd.file))
+			return im, image.Point{}, err
+		}}, nil
 	}
-	// A small file may say that it is a huge picture: look before decoding.
-	c, _, err := image.DecodeConfig(r)
+	c, err := stdjpeg.DecodeConfig(bytes.NewReader(rd.file))
 	if err != nil {
 		return p, err
 	}
-	if err := wantPixels(c.Width, c.Height, maxPixels); err != nil {
+	if err := fits(c.Width, c.Height); err != nil {
 		return p, err
 	}
-	if _, err := r.Seek(0, io.SeekStart); err != nil {
-		return p, err
-	}
-	im, _, err := image.Decode(r)
+	im, err := stdjpeg.Decode(bytes.NewReader(rd.file))
 	if err != nil {
 		return p, err
 	}
-	size := im.Bounds().Size() // of a GIF's first picture, which may be smaller than all of it
-	if err := wantPixels(size.X, size.Y, maxPixels); err != nil {
-		return p, err
-	}
+	return held(im), nil
+}
+
+// held is a picture that has been decoded.
+func held(im image.Image) transforms.Picture {
+	size := im.Bounds().Size()
 	return transforms.Picture{W: size.X, H: size.Y, Part: func(image.Rectangle) (image.Image, image.Point, error) {
 		return im, image.Point{}, nil
-	}}, nil
+	}}
+}
+
+// maxPictureFile is the size of the largest file that is read, in bytes.
+const maxPictureFile = 1<<31 - 1
+
+// read reads a file, if it is one that ends. The errors do not name it.
+func (rd *reader) read(path string) error {
+	rd.file = rd.file[:0]
+	// To open a pipe is to wait for its other end.
+	info, err := os.Stat(path)
+	if err != nil {
+		return unnamed(err)
+	}
+	switch size := info.Size(); {
+	case info.IsDir():
+		return errors.New("a folder, want a picture")
+	case !info.Mode().IsRegular():
+		return errors.New("no regular file, want a picture")
+	case size > maxPictureFile:
+		return fmt.Errorf("a file of %d bytes, want at most %d", size, maxPictureFile)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return unnamed(err)
+	}
+	defer file.Close()
+	rd.file = slices.Grow(rd.file, int(info.Size()))[:info.Size()]
+	n, err := io.ReadFull(file, rd.file)
+	rd.file = rd.file[:n]
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return unnamed(err)
+	}
+	return nil
+}
+
+// unnamed is an error without the file's name, for one that names it.
+func unnamed(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	return err
 }
 
 func wantPixels(w, h, most int) error {
@@ -235,7 +412,7 @@ func (f *ImageFolder) Get(i int, r *rand.Rand) (x, y *tensor.Tensor, err error) 
 	}
 	x, err = apply(f.opts.Transform, transforms.Sample{Image: inColour(im)}, r)
 	if err != nil {
-		return nil, nil, fmt.Errorf("datasets: %s: %w", f.paths[i], err)
+		return nil, nil, &fileError{f.paths[i], err}
 	}
 	return x, scalar(int64(f.labels[i])), nil
 }
@@ -262,7 +439,7 @@ func (f *ImageFolder) fuse() (fillFunc, layout) {
 			}
 		}
 		if err != nil {
-			return 0, fmt.Errorf("datasets: %s: %w", f.paths[i], err)
+			return 0, &fileError{f.paths[i], err}
 		}
 		return int64(f.labels[i]), nil
 	}, layoutOf(f.fast)

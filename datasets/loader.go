@@ -363,6 +363,9 @@ func (p *plan) where(index int, err error) error {
 	if index < 0 {
 		return fmt.Errorf("datasets: making a batch: %w", err)
 	}
+	if f, ok := errors.AsType[*fileError](err); ok {
+		return fmt.Errorf("datasets: example %d: %s: %w", index, f.path, f.err)
+	}
 	if f := pathOf(p.dataset, index); f != "" && !strings.Contains(err.Error(), f) {
 		return fmt.Errorf("datasets: example %d (%s): %w", index, f, err)
 	}

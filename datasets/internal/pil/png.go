@@ -1,0 +1,105 @@
+package pil
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"image"
+	"image/color"
+	"image/png"
+	"io"
+)
+
+// decodePNG has package image/png decode. Of 16 bits PIL takes the high byte,
+// but cuts gray off at 255.
+func decodePNG(data []byte, fits func(w, h int) error) (image.Image, error) {
+	if len(data) < 33 || string(data[12:16]) != "IHDR" {
+		return nil, errCut
+	}
+	w, h := int64(binary.BigEndian.Uint32(data[16:])), int64(binary.BigEndian.Uint32(data[20:]))
+	if w > 1<<31-1 || h > 1<<31-1 {
+		return nil, errors.New("a size above 2147483647")
+	}
+	if err := fits(int(w), int(h)); err != nil {
+		return nil, err
+	}
+	depth, kind := int64(data[24]), data[25]
+	// Deflate makes at most 1032 bytes of one: a picture that cannot be there is
+	// given no memory.
+	if h*(1+w*depth*pngSamples[kind]/8) > 1032*idat(data) {
+		return nil, errCut
+	}
+	im, err := png.Decode(bytes.NewReader(data))
+	if errors.Is(err, io.ErrUnexpectedEOF) || err == png.FormatError("unexpected EOF") {
+		err = errCut
+	}
+	if err != nil {
+		return nil, err
+	}
+	switch im := im.(type) {
+	case *image.NRGBA:
+		opaque(im.Pix)
+		return im, nil
+	case *image.RGBA:
+		return &image.NRGBA{Pix: im.Pix, Stride: im.Stride, Rect: im.Rect}, nil
+	case *image.Gray16:
+		gray := image.NewGray(im.Rect)
+		for i := range gray.Pix {
+			gray.Pix[i] = cutOff(im.Pix[2*i:])
+		}
+		return gray, nil
+	case *image.NRGBA64:
+		return highBytes(im.Pix, im.Rect, kind == 0), nil
+	case *image.RGBA64:
+		return highBytes(im.Pix, im.Rect, false), nil
+	case *image.Paletted:
+		var p palette
+		for i, c := range im.Palette {
+			switch c := c.(type) {
+			case color.RGBA:
+				p[i] = [3]byte{c.R, c.G, c.B}
+			case color.NRGBA:
+				p[i] = [3]byte{c.R, c.G, c.B}
+			}
+		}
+		return p.picture(im.Pix, im.Rect.Dx(), im.Rect.Dy()), nil
+	}
+	return im, nil // *image.Gray
+}
+
+// pngSamples is how many samples a pixel has, for each colour type.
+var pngSamples = [256]int64{0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+
+// idat returns how many bytes of compressed pixels there are.
+func idat(data []byte) (n int64) {
+	for at := int64(8); at+8 <= int64(len(data)); {
+		size := int64(binary.BigEndian.Uint32(data[at:]))
+		if string(data[at+4:at+8]) == "IDAT" {
+			n += min(size, int64(len(data))-at-8)
+		}
+		at += 12 + size
+	}
+	return n
+}
+
+// cutOff is a number of 16 bits cut off at 255.
+func cutOff(b []byte) byte {
+	if b[0] > 0 {
+		return 255
+	}
+	return b[1]
+}
+
+// highBytes makes a picture of pixels of four times 16 bits.
+func highBytes(pix []byte, rect image.Rectangle, gray bool) *image.NRGBA {
+	im := image.NewNRGBA(rect)
+	for i := 0; i < len(im.Pix); i += 4 {
+		from, to := pix[2*i:][:8], im.Pix[i:][:4]
+		to[0], to[1], to[2], to[3] = from[0], from[2], from[4], 255
+		if gray {
+			v := cutOff(from)
+			to[0], to[1], to[2] = v, v, v
+		}
+	}
+	return im
+}
