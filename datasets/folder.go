@@ -138,7 +138,7 @@ func (w *walk) folder(path string, info fs.FileInfo) error {
 	}
 	if w.links > 0 {
 		if w.left--; w.left < 0 {
-			return fmt.Errorf("%s: links to folders that lead through more than 65536 folders", path)
+			return fmt.Errorf("%s: links to folders lead through very many folders, want at most 65536 in a class", path)
 		}
 	}
 	at := len(w.folders)

@@ -112,7 +112,13 @@ func TestImageFolderManyLinks(t *testing.T) {
 		}
 		next = to
 	}
-	if _, err := NewImageFolder(filepath.Join(dir, "set"), ImageFolderOpts{}); err == nil || !strings.Contains(err.Error(), "more than 65536 folders") {
+	class := filepath.Join(dir, "set", "a")
+	info, err := os.Stat(class)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := walk{left: 1 << 10}
+	if err := w.folder(class, info); err == nil || !strings.Contains(err.Error(), "through very many folders") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -179,7 +179,7 @@ func TestLoaderOnDeviceErrors(t *testing.T) {
 	}
 	p.values = table(p.layout.values)
 	err = p.run(0, func(x, y *tensor.Tensor) bool { t.Error("got a batch"); return true })
-	if err == nil || !strings.Contains(err.Error(), "example 0: datasets: "+f.Path(0)) {
+	if err == nil || !strings.Contains(err.Error(), "example 0: "+f.Path(0)) {
 		t.Errorf("got %v, want the example and its file", err)
 	}
 	// A table of other channels makes the operation itself fail.
