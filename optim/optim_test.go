@@ -499,6 +499,22 @@ func TestClip(t *testing.T) {
 	if got := bad.Grad().Float64s(); !math.IsNaN(got[0]) || got[1] != 0 {
 		t.Errorf("infinite norm: got %v, want [NaN 0]", got)
 	}
+	for _, half := range []tensor.DType{tensor.Float16, tensor.BFloat16} { // the squares need more room than it has
+		var ps []*T
+		for _, n := range []int{1, 3} {
+			p := tensor.Zeros(n).ToDType(half).SetRequiresGrad(true)
+			p.SetGrad(tensor.Full(300, n).ToDType(half))
+			ps = append(ps, p)
+		}
+		if got := optim.ClipGradNorm(ps, 1); got != 600 {
+			t.Errorf("%s: got norm %v, want 600", half, got)
+		}
+		for _, p := range ps {
+			if got, want := p.Grad().Float64s(), slices.Repeat([]float64{0.5}, p.Len()); !slices.Equal(got, want) {
+				t.Errorf("%s: got %v, want %v", half, got, want)
+			}
+		}
+	}
 	wide := grad(-3, 0.5, 3)
 	optim.ClipGradValue([]*T{wide, none}, 1)
 	if got, want := wide.Grad().Float64s(), []float64{-1, 0.5, 1}; !slices.Equal(got, want) {

@@ -26,7 +26,7 @@ func NotFinite(xs []*Tensor) []int {
 	}
 	for _, same := range kinds(floats) {
 		first := floats[same[0]]
-		sums := alloc(op, first.storage.device, first.DType(), Shape{len(same)})
+		sums := alloc(op, first.storage.device, wideType(first.DType()), Shape{len(same)})
 		for k, i := range same {
 			x, dst := floats[i], sums.array()
 			dst.Offset, dst.Len = k, 1

@@ -1,9 +1,6 @@
 package tensor
 
-import (
-	"github.com/wick-ml/wick/autograd"
-	"github.com/wick-ml/wick/internal/backend"
-)
+import "github.com/wick-ml/wick/internal/backend"
 
 // Reduction says what a loss function makes of the losses of all elements.
 type Reduction uint8
@@ -126,10 +123,13 @@ func huber(op string, x, target *Tensor, bend, scale float64, r Reduction) *Tens
 func differenceLoss(op string, x, target *Tensor, r Reduction, loss func(d *Tensor) *Tensor, slope func(d, g *Tensor) *Tensor) *Tensor {
 	raise(&x, &target)
 	wantTarget(op, x, target, r)
-	d := binary(op, backend.Sub, x, target)
+	a, b := x.wide(), target.wide()
+	d := binary(op, backend.Sub, a, b)
+	x.releaseCopy(a)
+	target.releaseCopy(b)
 	out := reduced(op, loss(d), r)
 	needX, needTarget := x.RequiresGrad(), target.RequiresGrad()
-	return autograd.Record(op, out, []*Tensor{x, target}, func(g *Tensor) []*Tensor {
+	return recordWide(op, x.DType(), out, []*Tensor{x, target}, func(g *Tensor) []*Tensor {
 		var dx, dt *Tensor
 		dx = slope(d, g)
 		overwriteWith(dx, backend.Mul, shareOf(op, g, r, d.Len()))
@@ -165,6 +165,9 @@ func BCEWithLogits(x, target *Tensor, opts BCEWithLogitsOpts) *Tensor {
 		if w == nil {
 			continue
 		}
+		if w.RequiresGrad() && !x.IsNoGrad() {
+			fail(op, "the %s requires a gradient, and there is none for it; use its Detach", name)
+		}
 		if w.DType() != x.DType() {
 			fail(op, "the input is %s, the %s %s, want one type; ToDType converts", x.DType(), name, w.DType())
 		}
@@ -172,9 +175,8 @@ func BCEWithLogits(x, target *Tensor, opts BCEWithLogitsOpts) *Tensor {
 			fail(op, "the %s %v does not broadcast to the input %v", name, w.shape, x.shape)
 		}
 	}
-	in, t, w, pw := x.bare(), target.bare(), opts.Weight, opts.PosWeight
 	// positive multiplies y by (posWeight-1)·t + 1.
-	positive := func(y *Tensor) {
+	positive := func(y, t, pw *Tensor) {
 		if pw != nil {
 			less := scalar(op, backend.Sub, pw, 1, false, y)
 			f := binary(op, backend.Mul, t, less)
@@ -184,21 +186,26 @@ func BCEWithLogits(x, target *Tensor, opts BCEWithLogitsOpts) *Tensor {
 			f.Release()
 		}
 	}
+	in, t, w, pw := x.wide(), target.wide(), opts.Weight.wide(), opts.PosWeight.wide()
 	// The loss is -((t-1)·x + positive·log σ(x)), and log σ never overflows.
 	loss := scalar(op, backend.Sub, t, 1, false, x, w, pw)
 	overwriteWith(loss, backend.Mul, in)
 	logs := apply(op, backend.LogSigmoid, in, loss)
-	positive(logs)
+	positive(logs, t, pw)
 	overwriteWith(loss, backend.Add, logs)
 	overwrite(loss, backend.Neg)
 	if w != nil {
 		overwriteWith(loss, backend.Mul, w)
 	}
 	logs.Release()
+	x.releaseCopy(in)
+	target.releaseCopy(t)
 	out := reduced(op, loss, opts.Reduction)
+	from, to := x.bare(), target.bare()
 	needX, needTarget := x.RequiresGrad(), target.RequiresGrad()
-	return autograd.Record(op, out, []*Tensor{x, target}, func(g *Tensor) []*Tensor {
+	return recordWide(op, x.DType(), out, []*Tensor{x, target}, func(g *Tensor) []*Tensor {
 		var dx, dt *Tensor
+		in, t := from.wide(g), to.wide(g)
 		share := shareOf(op, g, opts.Reduction, in.Len())
 		if w != nil {
 			share = binary(op, backend.Mul, share, w)
@@ -206,7 +213,7 @@ func BCEWithLogits(x, target *Tensor, opts BCEWithLogitsOpts) *Tensor {
 		if needX { // -((t-1) + positive·σ(-x))
 			dx = apply(op, backend.Neg, in, g)
 			overwrite(dx, backend.Sigmoid)
-			positive(dx)
+			positive(dx, t, pw)
 			overwriteWith(dx, backend.Add, scalar(op, backend.Sub, t, 1, false, g))
 			overwrite(dx, backend.Neg)
 			overwriteWith(dx, backend.Mul, share)
@@ -223,7 +230,7 @@ func BCEWithLogits(x, target *Tensor, opts BCEWithLogitsOpts) *Tensor {
 			overwriteWith(dt, backend.Mul, share)
 		}
 		return []*Tensor{dx, dt}
-	}, in, t, w, pw)
+	}, from, to, w, pw)
 }
 
 // CrossEntropyOpts are the options of [CrossEntropy].
@@ -257,13 +264,10 @@ func CrossEntropy(x, target *Tensor, opts CrossEntropyOpts) *Tensor {
 		if opts.Ignore != nil {
 			fail(op, "the target is probabilities, of which none is ignored; want Ignore to be nil")
 		}
-		return crossEntropy(op, x.LogSoftmax(dim), target, dim, opts)
+		return crossEntropy(op, x, target, dim, opts)
 	}
 	wantLabels(op, x, target, dim)
-	if opts.LabelSmoothing == 0 {
-		return nll(op, x, target, dim, true, opts)
-	}
-	return nll(op, x.LogSoftmax(dim), target, dim, false, opts)
+	return nll(op, x, target, dim, true, opts)
 }
 
 // NLLLossOpts are the options of [NLLLoss].
@@ -316,65 +320,71 @@ func wantLabels(op string, x, target *Tensor, dim int) {
 	}
 }
 
-// nll is the cross-entropy of class indices with the logarithms of
-// probabilities, or with scores if no label is smoothed.
+// nll is the cross-entropy of class indices with scores, or with the logarithms of
+// probabilities, which are not smoothed.
 func nll(op string, x, target *Tensor, dim int, scores bool, o CrossEntropyOpts) *Tensor {
-	split, s := x.shape.split(dim), x.span(op, []int{dim})
+	split, s, t := x.shape.split(dim), x.span(op, []int{dim}), x.DType()
 	at := backend.IndexGeom{Outer: split.Outer, N: split.N, M: 1, Inner: split.Inner}
 	smoothing := o.LabelSmoothing / float64(split.N)
 	ignore := -100
 	if o.Ignore != nil {
 		ignore = *o.Ignore
 	}
+	if w := o.Weight; w != nil && w.RequiresGrad() && !x.IsNoGrad() {
+		fail(op, "the weight requires a gradient, which there is with probabilities as target only; use its Detach")
+	}
+	classWeight := o.Weight.wide(x)
 
 	ignored := scalar(op, backend.Eq, target, float64(ignore), false, x, o.Weight)
 	labels := like(op, target, x)
 	labels.be().Copy(labels.array(), target.array())
-	zeroWhere(labels, ignored)
-	loss := result(op, x.DType(), target.shape, x, target)
+	fillWhere(labels, ignored, 0)
+	loss := result(op, wideType(t), target.shape, x, target)
 	sign := o.LabelSmoothing - 1
 	use := &indexUse{op: op, index: target.shape, of: x.shape, dim: dim, labels: true, ignore: ignore}
+	var logs *Tensor            // of the probabilities, for smoothing
 	var largest, sumExp *Tensor // of x-largest along dim
-	var err error
-	if scores {
+	switch {
+	case !scores:
+		picked := result(op, t, loss.shape, loss)
+		use.check(x.be().Gather(picked.array(), x.array(), labels.array(), at, use))
+		loss.be().Copy(loss.array(), picked.array())
+		picked.Release()
+	case smoothing == 0:
 		sign = 1
-		t := x.DType()
-		if t.IsHalf() {
-			t = Float32
-		}
-		largest, sumExp = result(op, t, loss.shape, loss), result(op, t, loss.shape, loss)
-		err = x.be().CrossEntropy(loss.array(), largest.array(), sumExp.array(), x.array(), labels.array(), split, use)
-	} else {
-		err = x.be().Gather(loss.array(), x.array(), labels.array(), at, use)
+		largest, sumExp = like(op, loss), like(op, loss)
+		use.check(x.be().CrossEntropy(loss.array(), largest.array(), sumExp.array(), x.array(), labels.array(), split, use))
+	default:
+		logs = logProbabilities(op, x, split)
+		use.check(x.be().Gather(loss.array(), logs.array(), labels.array(), at, use))
 	}
-	use.check(err)
 
 	weights := like(op, loss) // of the labels
 	weights.be().Fill(weights.array(), 1)
 	var classWeights *Tensor
 	if o.Weight != nil {
-		classWeights = o.Weight.alias(s.columns(dim), 0)
-		use.check(x.be().IndexSelect(weights.array(), o.Weight.array(), labels.array(), backend.IndexGeom{Outer: 1, N: split.N, M: labels.Len(), Inner: 1}, use))
+		classWeights = classWeight.alias(s.columns(dim), 0)
+		use.check(x.be().IndexSelect(weights.array(), classWeight.array(), labels.array(), backend.IndexGeom{Outer: 1, N: split.N, M: labels.Len(), Inner: 1}, use))
 	}
-	zeroWhere(weights, ignored)
+	fillWhere(weights, ignored, 0)
 
 	overwriteWith(loss, backend.Mul, weights)
 	overwriteScalar(loss, backend.Mul, sign)
-	if smoothing > 0 {
-		all := x
+	if logs != nil {
+		all := logs
 		if classWeights != nil {
-			all = binary(op, backend.Mul, x, classWeights)
+			all = binary(op, backend.Mul, logs, classWeights)
 		}
 		sum := all.reduce(op, backend.ReduceSum, s, s.dropped)
 		overwriteScalar(sum, backend.Mul, -smoothing)
 		overwriteWith(loss, backend.Add, sum)
-		if all != x {
+		if all != logs {
 			all.Release()
 		}
 		sum.Release()
 	}
-	zeroWhere(loss, ignored) // where -Inf would have made NaN of a weight of 0
-	var total *Tensor        // of the weights, for the mean
+	fillWhere(loss, ignored, 0) // where -Inf would have made NaN of a weight of 0
+	var total *Tensor           // of the weights, for the mean
 	reduction := o.Reduction
 	if reduction == Mean {
 		reduction = Sum
@@ -387,35 +397,51 @@ func nll(op string, x, target *Tensor, dim int, scores bool, o CrossEntropyOpts)
 	}
 	shape := x.shape
 	var in *Tensor
-	if scores {
+	if largest != nil {
 		in = x.bare()
 	}
-	return autograd.Record(op, out, []*Tensor{x, target}, func(g *Tensor) []*Tensor {
+	return recordWide(op, t, out, []*Tensor{x, target}, func(g *Tensor) []*Tensor {
 		if total != nil {
 			g = binary(op, backend.Div, g, total)
 		}
 		right := binary(op, backend.Mul, weights, g)
 		overwriteScalar(right, backend.Mul, sign)
-		zeroWhere(right, ignored)
-		if scores {
+		fillWhere(right, ignored, 0)
+		switch {
+		case largest != nil:
 			dx := like(op, in, g)
 			dx.be().CrossEntropyGrad(dx.array(), right.array(), in.array(), labels.array(), largest.array(), sumExp.array(), split)
 			return []*Tensor{dx, nil}
-		}
-		if smoothing == 0 {
-			return []*Tensor{scatterInto(op, shape, labels, right, at), nil}
+		case logs == nil:
+			return []*Tensor{scatterInto(op, shape, labels, right.cast(t), at), nil}
 		}
 		each := like(op, weights, g)
 		each.be().Fill(each.array(), -smoothing)
 		overwriteWith(each, backend.Mul, g)
-		zeroWhere(each, ignored)
+		fillWhere(each, ignored, 0)
 		dx := spread(op, each, s, shape)
 		if classWeights != nil {
 			overwriteWith(dx, backend.Mul, classWeights)
 		}
 		use.check(dx.be().ScatterAdd(dx.array(), labels.array(), right.array(), at, use))
-		return []*Tensor{dx, nil}
+		return []*Tensor{scoresGrad(op, dx, logs, split), nil}
 	}, classWeights, in)
+}
+
+// logProbabilities returns log softmax(x) in the type to compute in, and records
+// nothing. scoresGrad is its gradient.
+func logProbabilities(op string, x *Tensor, g backend.DimGeom) *Tensor {
+	out := result(op, wideType(x.DType()), x.shape, x)
+	from := x.wide()
+	x.be().Softmax(out.array(), from.array(), true, g)
+	x.releaseCopy(from)
+	return out
+}
+
+func scoresGrad(op string, dy, logs *Tensor, g backend.DimGeom) *Tensor {
+	dx := like(op, dy)
+	dx.be().SoftmaxGrad(dx.array(), dy.array(), logs.array(), true, g)
+	return dx
 }
 
 // columns returns the shape in which one number for each entry of dimension dim
@@ -429,47 +455,59 @@ func (s span) columns(dim int) Shape {
 	return shape
 }
 
-// crossEntropy is the cross-entropy of probabilities with the logarithms of
-// probabilities.
+// crossEntropy is the cross-entropy of probabilities with scores.
 func crossEntropy(op string, x, target *Tensor, dim int, o CrossEntropyOpts) *Tensor {
-	s := x.span(op, []int{dim})
-	in, t := x.bare(), target.bare()
-	// finish multiplies a fresh tensor by the weights of the classes and by -1.
-	finish := func(y *Tensor) *Tensor {
-		if o.Weight != nil {
-			overwriteWith(y, backend.Mul, o.Weight.alias(s.columns(dim), 0))
-		}
-		overwrite(y, backend.Neg)
-		return y
+	s, split, w := x.span(op, []int{dim}), x.shape.split(dim), o.Weight.wide(x)
+	t := target.bare()
+	if w != nil {
+		w = w.alias(s.columns(dim), 0)
 	}
-	// smooth is the target with its share spread over all classes.
+	// smooth is the target, negative, with its share spread over all classes.
 	smooth := func(owners ...*Tensor) *Tensor {
-		y := scalar(op, backend.Mul, t, 1-o.LabelSmoothing, false, owners...)
-		overwriteScalar(y, backend.Add, o.LabelSmoothing/float64(s.n))
+		from := t.wide(owners...)
+		y := scalar(op, backend.Mul, from, o.LabelSmoothing-1, false, owners...)
+		overwriteScalar(y, backend.Sub, o.LabelSmoothing/float64(s.n))
+		t.releaseCopy(from)
 		return y
 	}
-	terms := smooth(in, o.Weight)
-	overwriteWith(terms, backend.Mul, in)
-	loss := finish(terms).reduce(op, backend.ReduceSum, s, s.dropped)
+	logs := logProbabilities(op, x, split)
+	terms := smooth(logs, w)
+	overwriteWith(terms, backend.Mul, logs)
+	if w != nil {
+		overwriteWith(terms, backend.Mul, w)
+	}
+	loss := terms.reduce(op, backend.ReduceSum, s, s.dropped)
 	terms.Release()
 	n := loss.Len()
 	out := reduced(op, loss, o.Reduction)
-	needX, needTarget := x.RequiresGrad(), target.RequiresGrad()
-	return autograd.Record(op, out, []*Tensor{x, target}, func(g *Tensor) []*Tensor {
+	needX, needTarget, needW := x.RequiresGrad(), target.RequiresGrad(), w != nil && o.Weight.RequiresGrad()
+	return recordWide(op, x.DType(), out, []*Tensor{x, target, o.Weight}, func(g *Tensor) []*Tensor {
 		share := shareOf(op, g, o.Reduction, n)
 		if o.Reduction == None {
 			share = share.alias(s.kept, 0)
 		}
-		var dx, dt *Tensor
+		var dx, dt, dw *Tensor
 		if needX {
 			dx = smooth(g)
 			overwriteWith(dx, backend.Mul, share)
-			finish(dx)
+			if w != nil {
+				overwriteWith(dx, backend.Mul, w)
+			}
+			dx = scoresGrad(op, dx, logs, split)
 		}
 		if needTarget {
-			dt = finish(binary(op, backend.Mul, in, share))
-			overwriteScalar(dt, backend.Mul, 1-o.LabelSmoothing)
+			dt = binary(op, backend.Mul, logs, share)
+			if w != nil {
+				overwriteWith(dt, backend.Mul, w)
+			}
+			overwriteScalar(dt, backend.Mul, o.LabelSmoothing-1)
 		}
-		return []*Tensor{dx, dt}
-	}, in, t, o.Weight)
+		if needW {
+			each := smooth(g)
+			overwriteWith(each, backend.Mul, logs)
+			overwriteWith(each, backend.Mul, share)
+			dw = sumTo(each, w.shape).alias(Shape{s.n}, 0)
+		}
+		return []*Tensor{dx, dt, dw}
+	}, t, w)
 }

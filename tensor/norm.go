@@ -52,16 +52,6 @@ func BatchNorm2d(x, runningMean, runningVar, w, b *Tensor, opts BatchNormOpts) *
 			failAt(op, w, "the input is %s, the %s %s, want one type; ToDType converts", x.DType(), name, p.DType())
 		}
 	}
-	// Beside an input of half width, statistics and parameters are Float32, or of its type if one of them is.
-	t := x.DType()
-	if t.IsHalf() {
-		t = Float32
-		for _, p := range []*Tensor{runningMean, runningVar, w, b} {
-			if p != nil && p.DType().IsHalf() {
-				t = p.DType()
-			}
-		}
-	}
 	g := backend.BatchNormGeom{
 		N: x.shape[0], C: c, Inner: x.shape[2:].Len(),
 		Eps: opts.eps(), Momentum: opts.Momentum, Training: opts.Training || runningMean == nil, ReLU: opts.ReLU,
@@ -78,6 +68,7 @@ func BatchNorm2d(x, runningMean, runningVar, w, b *Tensor, opts BatchNormOpts) *
 		runningVar.wantWritable(op)
 	}
 	out := result(op, x.DType(), x.shape, x, runningMean, runningVar, w, b)
+	t := wideType(x.DType())
 	mean, invstd := result(op, t, Shape{c}, x), result(op, t, Shape{c}, x)
 	x.be().BatchNorm(out.array(), mean.array(), invstd.array(), runningMean.array(), runningVar.array(), x.array(), w.array(), b.array(), g)
 	if moves {
@@ -154,33 +145,28 @@ func GroupNorm(x *Tensor, groups int, w, b *Tensor, eps float64) *Tensor {
 // the shape want, broadcast as the shape columns.
 func (x *Tensor) rowNorm(op string, rows int, w, b *Tensor, want, columns Shape, eps float64) *Tensor {
 	x.wantFloat(op)
-	if x.DType().IsHalf() {
-		for _, p := range []**Tensor{&w, &b} {
-			if *p != nil && (*p).DType() == Float32 {
-				*p = (*p).ToDType(x.DType())
-			}
-		}
-	}
+	t := x.DType()
 	for i, p := range []*Tensor{w, b} {
 		name := []string{"weight", "bias"}[i]
 		if p != nil && !p.shape.Equal(want) {
 			failAt(op, w, "the %s is %v, want %v for the input %v", name, p.shape, want, x.shape)
 		}
-		if p != nil && p.DType() != x.DType() {
-			failAt(op, w, "the input is %s, the %s %s, want one type; ToDType converts", x.DType(), name, p.DType())
+		if p != nil && p.DType() != t && !(t.IsHalf() && p.DType() == Float32) {
+			failAt(op, w, "the input is %s, the %s %s, want one type; ToDType converts", t, name, p.DType())
 		}
 	}
 	if eps == 0 {
 		eps = 1e-5
 	}
 	n := x.Len() / max(rows, 1)
-	out := result(op, x.DType(), x.shape, x, w, b)
-	mean, invstd := result(op, x.DType(), Shape{rows}, x), result(op, x.DType(), Shape{rows}, x)
-	x.be().RowNorm(out.array(), mean.array(), invstd.array(), x.array(), rows, n, eps)
+	wide := wideType(t)
 	// The gradient needs the rows before w and b.
-	y, weight := out.bare(), w
+	y := result(op, wide, x.shape, x, w, b)
+	mean, invstd := result(op, wide, Shape{rows}, x), result(op, wide, Shape{rows}, x)
+	x.be().RowNorm(y.array(), mean.array(), invstd.array(), x.array(), rows, n, eps)
+	out, weight := y, w.wide(x)
 	if w != nil {
-		weight = w.alias(columns, 0)
+		weight = weight.alias(columns, 0)
 		out = like(op, y, w, b)
 		out.be().Binary(out.array(), y.array(), weight.array(), backend.Mul, binaryGeom(out.shape, y.shape, columns))
 	}
@@ -188,10 +174,11 @@ func (x *Tensor) rowNorm(op string, rows int, w, b *Tensor, want, columns Shape,
 		if w == nil {
 			out = y.Clone()
 		}
-		overwriteWith(out, backend.Add, b.alias(columns, 0))
+		overwriteWith(out, backend.Add, b.wide(x).alias(columns, 0))
 	}
+	y = y.bare()
 	needX, needW, needB := x.RequiresGrad(), w != nil && w.RequiresGrad(), b != nil && b.RequiresGrad()
-	return autograd.Record(op, out, []*Tensor{x, w, b}, func(dy *Tensor) []*Tensor {
+	return recordWide(op, t, out, []*Tensor{x, w, b}, func(dy *Tensor) []*Tensor {
 		var dx, dw, db *Tensor
 		if needX {
 			scaled := dy

@@ -200,7 +200,7 @@ func ClipNorm(xs []*Tensor, maxNorm float64) float64 {
 	for _, same := range kinds(xs) {
 		// All sums come into one tensor, so that they are waited for once.
 		first := xs[same[0]]
-		sums := alloc(op, first.storage.device, first.DType(), Shape{len(same)})
+		sums := alloc(op, first.storage.device, wideType(first.DType()), Shape{len(same)})
 		for k, i := range same {
 			x, dst := xs[i], sums.array()
 			dst.Offset, dst.Len = k, 1

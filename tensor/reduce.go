@@ -59,6 +59,11 @@ func (x *Tensor) reduce(name string, op backend.ReduceOp, s span, shape Shape) *
 	default:
 		t = Int64
 	}
+	return x.reduceTo(name, t, op, s, shape)
+}
+
+// reduceTo is reduce with a result of type t, which may be wider than x's.
+func (x *Tensor) reduceTo(name string, t DType, op backend.ReduceOp, s span, shape Shape) *Tensor {
 	out := result(name, t, shape, x)
 	x.be().Reduce(out.array(), x.array(), op, backend.ReduceGeom{Shape: x.shape, Reduce: s.reduce})
 	return out
@@ -95,14 +100,14 @@ func overwriteWith(x *Tensor, op backend.BinaryOp, y *Tensor) {
 	x.be().Binary(x.array(), x.array(), y.array(), op, binaryGeom(x.shape, x.shape, y.shape))
 }
 
-// zeroWhere replaces the elements of a fresh tensor by 0 where mask, of its
+// fillWhere replaces the elements of a fresh tensor by v where mask, of its
 // shape, is true.
-func zeroWhere(x, mask *Tensor) {
-	zero := result("Where", x.DType(), Shape{}, x)
-	x.be().Fill(zero.array(), 0)
+func fillWhere(x, mask *Tensor, v float64) {
+	fill := result("Where", x.DType(), Shape{}, x)
+	x.be().Fill(fill.array(), v)
 	st := x.shape.strides()
-	x.be().Where(x.array(), mask.array(), zero.array(), x.array(), backend.WhereGeom{
-		Shape: x.shape, Cond: st, A: zero.shape.stridesIn(x.shape), B: st,
+	x.be().Where(x.array(), mask.array(), fill.array(), x.array(), backend.WhereGeom{
+		Shape: x.shape, Cond: st, A: fill.shape.stridesIn(x.shape), B: st,
 	})
 }
 
@@ -132,11 +137,11 @@ func (x *Tensor) MeanKeep(dims ...int) *Tensor { return x.mean("MeanKeep", dims,
 func (x *Tensor) mean(op string, dims []int, keep bool) *Tensor {
 	x.wantFloat(op)
 	s := x.span(op, dims)
-	out := x.reduce(op, backend.ReduceSum, s, s.shape(keep))
+	t, shape := x.DType(), x.shape
+	out := x.reduceTo(op, wideType(t), backend.ReduceSum, s, s.shape(keep))
 	overwriteScalar(out, backend.Div, float64(s.n))
-	shape := x.shape
-	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
-		return []*Tensor{spread(op, scalar(op, backend.Div, g, float64(s.n), false), s, shape)}
+	return recordWide(op, t, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		return []*Tensor{spread(op, scalar(op, backend.Div, g, float64(s.n), false).cast(t), s, shape)}
 	})
 }
 
@@ -152,25 +157,35 @@ func (x *Tensor) prod(op string, dims []int, keep bool) *Tensor {
 	s := x.span(op, dims)
 	out := x.reduce(op, backend.ReduceProd, s, s.shape(keep))
 	in := x.bare()
-	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+	return recordWide(op, x.DType(), out, []*Tensor{x}, func(g *Tensor) []*Tensor {
 		// The gradient of an element is the product of the others: that of all that are not 0, divided by
-		// the element if it is not 0 itself, and 0 if one of the others is.
+		// the element if it is not 0 itself. If one of the others is 0 it is 0, and NaN if another is not finite.
+		in := in.wide(g)
 		zero := scalar(op, backend.Eq, in, 0, false, g)
 		factors := like(op, in, g)
-		one := result(op, in.DType(), Shape{}, in, g)
-		in.be().Fill(one.array(), 1)
-		st := in.shape.strides()
-		in.be().Where(factors.array(), zero.array(), one.array(), in.array(), backend.WhereGeom{
-			Shape: in.shape, Cond: st, A: one.shape.stridesIn(in.shape), B: st,
-		})
+		factors.be().Copy(factors.array(), in.array())
+		fillWhere(factors, zero, 1)
 		product := factors.reduce(op, backend.ReduceProd, s, s.kept)
 		overwriteWith(product, backend.Mul, g.alias(s.kept, 0))
 		dx := binary(op, backend.Div, product, factors)
-		others := binary(op, backend.Sub, zero.reduce(op, backend.ReduceSum, s, s.kept), zero.ToDType(Int64))
-		zeroWhere(dx, scalar(op, backend.Ne, others, 0, false))
+		beside := othersOf(op, zero, s)
+		fillWhere(dx, beside, 0)
+		finite := result(op, Bool, in.shape, in, g)
+		in.be().Unary(finite.array(), in.array(), backend.IsFinite, backend.UnaryParams{})
+		fillWhere(dx, binary(op, backend.And, beside, othersOf(op, not(finite), s)), math.NaN())
 		return []*Tensor{dx}
 	}, in)
 }
+
+// othersOf tells for each element whether mask is true of another one that is
+// reduced with it over s.
+func othersOf(op string, mask *Tensor, s span) *Tensor {
+	n := binary(op, backend.Sub, mask.reduce(op, backend.ReduceSum, s, s.kept), mask.ToDType(Int64))
+	return scalar(op, backend.Ne, n, 0, false)
+}
+
+// not returns the opposite of a mask.
+func not(mask *Tensor) *Tensor { return scalar("Not", backend.Eq, mask, 0, false) }
 
 // VarOpts are the options of [Var] and [Std]. Zero fields mean PyTorch's
 // defaults.
@@ -188,8 +203,8 @@ func (x *Tensor) Var(dims ...int) *Tensor { return Var(x, VarOpts{Dims: dims}) }
 // Std returns the standard deviation, the root of [Tensor.Var]. (torch.std)
 func (x *Tensor) Std(dims ...int) *Tensor { return Std(x, VarOpts{Dims: dims}) }
 
-// Var returns the variance. With n - Correction of 0 or less it is not a finite
-// number. (torch.var)
+// Var returns the variance. With n - Correction of 0 or less it is Inf, NaN where
+// all elements are equal; the gradient over all dimensions is too. (torch.var)
 func Var(x *Tensor, opts VarOpts) *Tensor { return x.variance("Var", opts, false) }
 
 // Std returns the standard deviation, the root of the variance. Its gradient
@@ -203,37 +218,63 @@ func (x *Tensor) variance(op string, opts VarOpts, root bool) *Tensor {
 	if opts.Correction != nil {
 		correction = *opts.Correction
 	}
-	n := float64(s.n - correction)
+	n, t := float64(s.n-correction), x.DType()
 
 	// deviation computes x minus its mean, before the sum and again for the gradient.
 	in := x.bare()
 	deviation := func(owners ...*Tensor) *Tensor {
-		mean := in.reduce(op, backend.ReduceSum, s, s.kept)
-		overwriteScalar(mean, backend.Div, float64(s.n))
-		defer mean.Release()
-		return binary(op, backend.Sub, in, mean, owners...)
+		sum := in.reduceTo(op, Float64, backend.ReduceSum, s, s.kept)
+		overwriteScalar(sum, backend.Div, float64(s.n))
+		mean, from := sum.cast(wideType(t), owners...), in.wide(owners...)
+		d := binary(op, backend.Sub, from, mean, owners...)
+		in.releaseCopy(from)
+		sum.Release()
+		mean.Release()
+		return d
 	}
+	// The squares are added in Float64, where those of all Float32 have room, less what rounding the mean has added.
 	d := deviation()
-	out := d.reduce(op, backend.ReduceSumSquares, s, s.shape(opts.Keep))
+	squares := d.reduceTo(op, Float64, backend.ReduceSumSquares, s, s.shape(opts.Keep))
+	shift := d.reduceTo(op, Float64, backend.ReduceSum, s, s.shape(opts.Keep))
 	d.Release()
-	overwriteScalar(out, backend.Div, max(n, 0))
-	if !root {
-		return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
-			dx := deviation(g)
-			overwriteWith(dx, backend.Mul, scalar(op, backend.Mul, g.alias(s.kept, 0), 2/n, false))
-			return []*Tensor{dx}
-		}, in)
+	overwrite(shift, backend.Square)
+	overwriteScalar(shift, backend.Div, float64(s.n))
+	infinite := result(op, Bool, shift.shape, shift)
+	shift.be().Unary(infinite.array(), shift.array(), backend.IsInf, backend.UnaryParams{})
+	fillWhere(shift, infinite, 0)
+	infinite.Release()
+	overwriteWith(squares, backend.Sub, shift)
+	shift.Release()
+	squares.be().Unary(squares.array(), squares.array(), backend.Clamp, backend.UnaryParams{P0: 0, P1: math.Inf(1)})
+	overwriteScalar(squares, backend.Div, max(n, 0))
+	var std *Tensor
+	if root {
+		overwrite(squares, backend.Sqrt)
 	}
-	overwrite(out, backend.Sqrt)
-	std := out.bare()
-	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
-		dx := deviation(g)
-		share := binary(op, backend.Div, g.alias(std.shape, 0), std)
-		zeroWhere(share, scalar(op, backend.Eq, std, 0, false, g))
-		overwriteScalar(share, backend.Div, n)
-		overwriteWith(dx, backend.Mul, share.alias(s.kept, 0))
+	out := squares.cast(wideType(t))
+	if out != squares {
+		squares.Release()
+	}
+	if root {
+		std = out.alias(s.kept, 0)
+	}
+	return recordWide(op, t, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		dx, share := deviation(g), g.alias(s.kept, 0)
+		if root { // of the variance: half of the root's, divided by it
+			flat := scalar(op, backend.Eq, std, 0, false, g)
+			share = binary(op, backend.Div, share, std)
+			fillWhere(share, flat, 0)
+			overwriteScalar(share, backend.Mul, 0.5)
+		}
+		slope := 2 / n
+		if n <= 0 && (len(opts.Dims) == 0 || len(in.shape) == 0) { // PyTorch's for all dimensions
+			overwrite(dx, backend.Sign)
+			overwrite(dx, backend.Abs)
+			slope = math.Inf(1)
+		}
+		overwriteWith(dx, backend.Mul, scalar(op, backend.Mul, share, slope, false, g))
 		return []*Tensor{dx}
-	}, in, out)
+	}, in, std)
 }
 
 // Norm returns the p-norm (Σ|x|^p)^(1/p) over the given dimensions, or over all
@@ -252,26 +293,31 @@ func (x *Tensor) norm(op string, p float64, dims []int, keep bool) *Tensor {
 	if isNaN(p) {
 		fail(op, "the order is NaN, want a number")
 	}
+	t, wide := x.DType(), wideType(x.DType())
+	if p < 0 || math.IsInf(p, 1) {
+		x.wantElements(op, s)
+	}
 	var out *Tensor
 	switch {
 	case p == 2:
-		out = x.reduce(op, backend.ReduceSumSquares, s, shape)
+		out = x.reduceTo(op, wide, backend.ReduceSumSquares, s, shape)
 		overwrite(out, backend.Sqrt)
 	case p == 0:
 		nonzero := scalar(op, backend.Ne, x, 0, false)
-		out = nonzero.reduce(op, backend.ReduceSum, s, shape).ToDType(x.DType())
+		out = nonzero.reduce(op, backend.ReduceSum, s, shape).cast(wide)
 		nonzero.Release()
 	case math.IsInf(p, 0):
-		x.wantElements(op, s)
 		extreme := backend.ReduceMax
 		if p < 0 {
 			extreme = backend.ReduceMin
 		}
 		magnitudes := apply(op, backend.Abs, x)
-		out = magnitudes.reduce(op, extreme, s, shape)
+		out = magnitudes.reduceTo(op, wide, extreme, s, shape)
 		magnitudes.Release()
 	default:
-		powers := apply(op, backend.Abs, x)
+		from := x.wide()
+		powers := apply(op, backend.Abs, from)
+		x.releaseCopy(from)
 		if p != 1 {
 			overwriteScalar(powers, backend.Pow, p)
 		}
@@ -282,8 +328,8 @@ func (x *Tensor) norm(op string, p float64, dims []int, keep bool) *Tensor {
 		}
 	}
 	in, norm := x.bare(), out.alias(s.kept, 0)
-	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
-		g = g.alias(s.kept, 0)
+	return recordWide(op, t, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		in, g := in.wide(g), g.alias(s.kept, 0)
 		switch {
 		case p == 0:
 			dx := like(op, in, g)
@@ -291,10 +337,10 @@ func (x *Tensor) norm(op string, p float64, dims []int, keep bool) *Tensor {
 			return []*Tensor{dx}
 		case p == 2: // g·x/norm
 			share := binary(op, backend.Div, g, norm)
-			zeroWhere(share, scalar(op, backend.Eq, norm, 0, false, g))
+			fillWhere(share, scalar(op, backend.Eq, norm, 0, false, g), 0)
 			return []*Tensor{binary(op, backend.Mul, in, share)}
 		case math.IsInf(p, 0): // equal shares to the elements that have the magnitude
-			dx := shareAmong(op, binary(op, backend.Eq, apply(op, backend.Abs, in, g), norm), g, s)
+			dx := shareAmong(op, equal(op, apply(op, backend.Abs, in, g), norm), g, s)
 			overwriteWith(dx, backend.Mul, apply(op, backend.Sign, in, g))
 			return []*Tensor{dx}
 		}
@@ -303,22 +349,35 @@ func (x *Tensor) norm(op string, p float64, dims []int, keep bool) *Tensor {
 		overwriteScalar(dx, backend.Pow, p-1)
 		overwriteWith(dx, backend.Mul, apply(op, backend.Sign, in, g))
 		if p < 1 {
-			zeroWhere(dx, scalar(op, backend.Eq, in, 0, false, g)) // the power is infinite there
+			fillWhere(dx, scalar(op, backend.Eq, in, 0, false, g), 0) // the power is infinite there
 		}
 		share := scalar(op, backend.Pow, norm, 1-p, false, g)
 		overwriteWith(share, backend.Mul, g)
 		if p != 1 {
-			zeroWhere(share, scalar(op, backend.Eq, norm, 0, false, g))
+			fillWhere(share, scalar(op, backend.Eq, norm, 0, false, g), 0)
 		}
 		overwriteWith(dx, backend.Mul, share)
 		return []*Tensor{dx}
-	}, in, out)
+	}, in, norm)
+}
+
+// equal tells where x equals y, broadcast, or both are NaN. What it makes lives as
+// x does.
+func equal(op string, x, y *Tensor) *Tensor {
+	nan := func(x *Tensor, owners ...*Tensor) *Tensor {
+		out := result(op, Bool, x.shape, append(owners, x)...)
+		x.be().Unary(out.array(), x.array(), backend.IsNaN, backend.UnaryParams{})
+		return out
+	}
+	mask := binary(op, backend.And, nan(x), nan(y, x))
+	overwriteWith(mask, backend.Or, binary(op, backend.Eq, x, y))
+	return mask
 }
 
 // shareAmong divides g, the gradient of a reduction over s, evenly among the
 // elements for which mask is true.
 func shareAmong(op string, mask, g *Tensor, s span) *Tensor {
-	dx := mask.ToDType(g.DType())
+	dx := mask.cast(g.DType())
 	share := binary(op, backend.Div, g.alias(s.kept, 0), dx.reduce(op, backend.ReduceSum, s, s.kept))
 	overwriteWith(dx, backend.Mul, share)
 	return dx
@@ -368,7 +427,7 @@ func (x *Tensor) extreme(op string, reduction backend.ReduceOp, dims []int, keep
 	x.wantElements(op, s)
 	out := x.reduce(op, reduction, s, s.shape(keep))
 	in, best := x.bare(), out.alias(s.kept, 0)
-	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+	return recordWide(op, x.DType(), out, []*Tensor{x}, func(g *Tensor) []*Tensor {
 		return []*Tensor{shareAmong(op, binary(op, backend.Eq, in, best, g), g, s)}
 	}, in, out)
 }
@@ -427,35 +486,49 @@ func (x *Tensor) LogSumExpKeep(dims ...int) *Tensor { return x.logSumExp("LogSum
 func (x *Tensor) logSumExp(op string, dims []int, keep bool) *Tensor {
 	x.wantFloat(op)
 	s := x.span(op, dims)
-	out := result(op, x.DType(), s.shape(keep), x)
+	t := x.DType()
 	if s.n == 0 {
+		out := result(op, t, s.shape(keep), x)
 		x.be().Fill(out.array(), math.Inf(-1))
 		shape := x.shape
 		return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{spread(op, g, s, shape)} })
 	}
-	// finite replaces infinite elements by 0: Inf - Inf must not become NaN.
-	finite := func(t *Tensor, owners ...*Tensor) *Tensor {
-		infinite := result(op, Bool, t.shape, append(owners, t)...)
-		t.be().Unary(infinite.array(), t.array(), backend.IsInf, backend.UnaryParams{})
-		out := like(op, t, owners...)
-		out.be().Copy(out.array(), t.array())
-		zeroWhere(out, infinite)
-		return out
-	}
-	most := finite(x.reduce(op, backend.ReduceMax, s, s.kept))
-	powers := binary(op, backend.Sub, x, most)
+	from := x.wide()
+	most := from.reduce(op, backend.ReduceMax, s, s.kept)
+	infinite := result(op, Bool, most.shape, most)
+	most.be().Unary(infinite.array(), most.array(), backend.IsInf, backend.UnaryParams{})
+	fillWhere(most, infinite, 0) // Inf - Inf must not become NaN
+	infinite.Release()
+	powers := binary(op, backend.Sub, from, most)
+	x.releaseCopy(from)
 	overwrite(powers, backend.Exp)
-	x.be().Reduce(out.array(), powers.array(), backend.ReduceSum, backend.ReduceGeom{Shape: x.shape, Reduce: s.reduce})
+	out := powers.reduce(op, backend.ReduceSum, s, s.shape(keep))
 	powers.Release()
 	overwrite(out, backend.Log)
 	overwriteWith(out, backend.Add, most.alias(out.shape, 0))
+	most.Release()
 	in, total := x.bare(), out.alias(s.kept, 0)
-	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
-		dx := binary(op, backend.Sub, in, finite(total, g), g)
+	largest := math.MaxFloat64
+	if wideType(t) == Float32 {
+		largest = math.MaxFloat32
+	}
+	return recordWide(op, t, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		g = g.alias(s.kept, 0)
+		limited := func(x *Tensor, least float64) *Tensor {
+			y := like(op, x, g)
+			y.be().Unary(y.array(), x.array(), backend.Clamp, backend.UnaryParams{P0: least, P1: largest})
+			return y
+		}
+		// exp(x - total), where the largest number stands for Inf. There it is 1 for each element that is Inf, and they share
+		// the gradient. Where all are -Inf it is 0.
+		dx := limited(in.wide(g), math.Inf(-1))
+		overwriteWith(dx, backend.Sub, limited(total, -largest))
 		overwrite(dx, backend.Exp)
-		overwriteWith(dx, backend.Mul, g.alias(s.kept, 0))
+		many := dx.reduce(op, backend.ReduceSum, s, s.kept)
+		fillWhere(many, scalar(op, backend.Lt, total, largest, false, g), 1)
+		overwriteWith(dx, backend.Mul, binary(op, backend.Div, g, many))
 		return []*Tensor{dx}
-	}, in, out)
+	}, in, total)
 }
 
 // Any reports (as Bool) whether some element is not 0, over the given

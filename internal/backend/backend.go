@@ -418,7 +418,9 @@ type Backend interface {
 	// Where computes dst = cond ? a : b.
 	Where(dst, cond, a, b Array, g WhereGeom)
 
-	// Reduce reduces x over the dimensions that g names. Sums of Int64, Uint8 and Bool are Int64.
+	// Reduce reduces x over the dimensions that g names. Sums of Int64, Uint8 and Bool are Int64. dst may be Float32 where x has
+	// half width, and sums, sums of squares and products of all floating-point types may be Float64: what is gathered is wider
+	// than x in any case, and is rounded to dst's type only.
 	Reduce(dst, x Array, op ReduceOp, g ReduceGeom)
 	// ReduceIndex finds the maximum (or minimum) along N and its first position (Int64). values may be absent.
 	ReduceIndex(values, indices, x Array, min bool, g DimGeom)

@@ -47,7 +47,11 @@ func (be *Backend) Reduce(dst, x backend.Array, op backend.ReduceOp, g backend.R
 			case backend.ReduceSumSquares:
 				r.row = func(acc float64, x []float32) float64 { return acc + current.vector.sumSquares(x) }
 			}
-			reduce(be, data[float32](dst), data[float32](x), r, g)
+			if dst.DType() == backend.Float64 {
+				reduce(be, data[float64](dst), data[float32](x), r, g)
+			} else {
+				reduce(be, data[float32](dst), data[float32](x), r, g)
+			}
 		case backend.Float64:
 			reduce(be, data[float64](dst), data[float64](x), total[float64, float64](op), g)
 		case backend.Int64:

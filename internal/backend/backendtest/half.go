@@ -131,9 +131,9 @@ func halfCalls() []halfCall {
 			be.Where(c, cond, a, b, backend.WhereGeom{Shape: s, Cond: []int{1}, A: []int{1}, B: []int{1}})
 			return one(c)
 		}},
-		{"Reduce", func(be backend.Backend, half, _ maker) []backend.Array {
+		{"Reduce", func(be backend.Backend, half, mixed maker) []backend.Array {
 			x := half(1, 3000)
-			s, m := like(be, x, 3), like(be, x, 1000)
+			s, m := like(be, mixed(2, 3), 3), like(be, mixed(2, 3), 1000)
 			be.Reduce(s, x, backend.ReduceSum, backend.ReduceGeom{Shape: []int{3, 1000}, Reduce: []bool{false, true}})
 			be.Reduce(m, x, backend.ReduceMax, backend.ReduceGeom{Shape: []int{3, 1000}, Reduce: []bool{true, false}})
 			return one(s, m)

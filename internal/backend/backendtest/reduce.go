@@ -16,6 +16,7 @@ func init() {
 		Row{"Reduce", "NaN wins in maximum and minimum and is true", testReduceNaN},
 		Row{"Reduce", "the number of threads does not matter", testReduceThreads},
 		Row{"Reduce", "the number of dimensions does not matter", testReduceDims},
+		Row{"Reduce", "a wider destination has room for what would overflow", testReduceWider},
 		Row{"ReduceIndex", "finds the first of equal extremes", testReduceIndex},
 		Row{"ReduceIndex", "finds the first NaN", testReduceIndexNaN},
 		Row{"Cumsum", "adds up along N from either end", testCumsum},
@@ -301,6 +302,44 @@ func testReduceNaN(t *testing.T, be backend.Backend) {
 	one := empty[float32](be, 1)
 	be.Reduce(one, floats[float32](be, long), backend.ReduceMax, backend.ReduceGeom{Shape: []int{len(long)}, Reduce: []bool{true}})
 	wantFloats(t, be, "maximum of many", one, []float64{nan}, 0)
+}
+
+func testReduceWider(t *testing.T, be backend.Backend) {
+	for _, c := range []struct {
+		from, to backend.DType
+		op       backend.ReduceOp
+		v, want  float64 // of three elements each
+	}{
+		{backend.Float32, backend.Float64, backend.ReduceSum, 0x1p127, 3 * 0x1p127},
+		{backend.Float32, backend.Float64, backend.ReduceSumSquares, 0x1p100, 3 * 0x1p200},
+		{backend.Float32, backend.Float64, backend.ReduceProd, 0x1p-100, 0x1p-300},
+		{backend.Float16, backend.Float32, backend.ReduceSum, 0x1p15, 3 * 0x1p15},
+		{backend.Float16, backend.Float32, backend.ReduceSumSquares, 0x1p-20, 3 * 0x1p-40},
+		{backend.Float16, backend.Float32, backend.ReduceMax, 0x1p15, 0x1p15},
+		{backend.Float16, backend.Float64, backend.ReduceSum, 0x1p15, 3 * 0x1p15},
+		{backend.BFloat16, backend.Float32, backend.ReduceSum, 1 + 0x1p-7, 3 + 3*0x1p-7},
+		{backend.BFloat16, backend.Float64, backend.ReduceSumSquares, 0x1p100, 3 * 0x1p200},
+	} {
+		for _, columns := range []int{1, 5} {
+			for _, repeat := range []int{1, 1 << 16} { // of the three, followed by what changes nothing
+				if repeat > 1 && c.op != backend.ReduceSum && c.op != backend.ReduceSumSquares {
+					continue
+				}
+				n := 3 * repeat
+				s := make([]float64, n*columns)
+				for i := range 3 * columns {
+					s[i] = c.v
+				}
+				x := backend.Array{Buffer: be.NewBuffer(c.from, len(s)), Len: len(s)}
+				be.Copy(x, floats[float64](be, s))
+				dst := backend.Array{Buffer: be.NewBuffer(c.to, columns), Len: columns}
+				be.Reduce(dst, x, c.op, backend.ReduceGeom{Shape: []int{n, columns}, Reduce: []bool{true, false}})
+				got := empty[float64](be, columns)
+				be.Copy(got, dst)
+				wantFloats(t, be, fmt.Sprintf("%s of %s in %s, %d of %d", reduceNames[c.op], c.from, c.to, n, columns), got, slices.Repeat([]float64{c.want}, columns), 0)
+			}
+		}
+	}
 }
 
 func testReduceThreads(t *testing.T, be backend.Backend) {
