@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io/fs"
 	"iter"
 	"maps"
 	"math/rand/v2"
@@ -17,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/wick-ml/wick/datasets"
+	"github.com/wick-ml/wick/internal/atomicfile"
 	"github.com/wick-ml/wick/internal/tensorfile"
 	"github.com/wick-ml/wick/layers"
 	"github.com/wick-ml/wick/optim"
@@ -238,23 +238,25 @@ func (s *Snapshot) Load(path string) (Position, error) {
 	}
 	f, err := tensorfile.Open(path) // its errors name the file
 	if err != nil {
-		return Position{}, fmt.Errorf("trainer: loading the checkpoint: %w", err)
+		return Position{}, damaged{fmt.Errorf("trainer: loading the checkpoint: %w", err)}
 	}
 	defer f.Close()
 	text, ok := f.Metadata[checkpointKey]
 	if !ok {
-		return fail("it is no checkpoint, but a file of tensors without a run's state")
+		_, err := fail("it is no checkpoint, but a file of tensors without a run's state")
+		return Position{}, damaged{err}
 	}
 	var h header
 	if err := json.Unmarshal([]byte(text), &h); err != nil {
-		return fail("the checkpoint's %s is not what this version of Wick writes: %w", checkpointKey, err)
+		_, err := fail("the checkpoint's %s is not what this version of Wick writes: %w", checkpointKey, err)
+		return Position{}, damaged{err}
 	}
 	if r := &h.Position.Running; r.Weight == 0 && r.Loss != 0 { // older ones weighed examples
 		r.Weight = float64(r.Total)
 	}
 	entries, err := f.Tensors()
 	if err != nil {
-		return Position{}, fmt.Errorf("trainer: loading the checkpoint: %w", err)
+		return Position{}, damaged{fmt.Errorf("trainer: loading the checkpoint: %w", err)}
 	}
 	var model, optimizer []tensorfile.Entry
 	others := map[string]map[string]*tensor.Tensor{}
@@ -357,6 +359,11 @@ func (s *Snapshot) Load(path string) (Position, error) {
 	}
 	return h.Position, nil
 }
+
+// damaged is the error of a file that no parts could be loaded from.
+type damaged struct{ error }
+
+func (d damaged) Unwrap() error { return d.error }
 
 func orNone(there bool, what string) string {
 	if there {
@@ -476,23 +483,13 @@ func epochPath(dir string, epoch int) string {
 	return filepath.Join(dir, fmt.Sprintf("epoch-%04d.safetensors", epoch))
 }
 
-// leftover is what a killed save (package atomicfile) or link leaves of the files
-// in a run's folder.
-var leftover = regexp.MustCompile(`^\.(last\.safetensors|best\.safetensors|epoch-\d+\.safetensors|config\.json|metrics\.csv|metrics\.jsonl)\.[0-9a-f]{16}\.tmp$`)
-
-// RemoveLeftovers removes from a run's folder what saves that were killed have
-// left there. Fit does so when it starts. Nothing else may write there meanwhile.
+// RemoveLeftovers removes from a run's folder what writes that were killed have left
+// there: temporary files of checkpoints, records and pictures, hidden ones whose names
+// end in 16 hexadecimal digits and ".tmp". Fit does so when it starts. Nothing else may
+// write there meanwhile.
 func RemoveLeftovers(dir string) error {
-	list, err := os.ReadDir(dir)
-	if err != nil {
-		return fmt.Errorf("trainer: the run's folder %s: %w", dir, err)
-	}
-	for _, e := range list {
-		if leftover.MatchString(e.Name()) && e.Type().IsRegular() {
-			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("trainer: removing what a killed save has left: %w", err)
-			}
-		}
+	if err := atomicfile.Clean(dir); err != nil {
+		return fmt.Errorf("trainer: removing from the run's folder %s what a killed write has left: %w", dir, err)
 	}
 	return nil
 }
@@ -505,24 +502,11 @@ func (s *Snapshot) saveAll(at Position, paths ...string) error {
 		return err
 	}
 	for _, path := range paths[1:] {
-		temporary := filepath.Join(filepath.Dir(path), fmt.Sprintf(".%s.%016x.tmp", filepath.Base(path), rand.Uint64()))
-		err := os.Link(paths[0], temporary)
-		if err == nil {
-			err = os.Rename(temporary, path)
-			if err != nil {
-				os.Remove(temporary)
+		if err := atomicfile.Link(paths[0], path); err != nil { // a file system without links
+			if err := s.Save(path, at); err != nil {
+				return err
 			}
 		}
-		if err != nil { // a file system without links
-			err = s.Save(path, at)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if d, err := os.Open(filepath.Dir(paths[0])); err == nil {
-		_ = d.Sync() // the links too; not every system can
-		d.Close()
 	}
 	return nil
 }

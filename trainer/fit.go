@@ -11,6 +11,7 @@ import (
 
 	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/datasets"
+	"github.com/wick-ml/wick/internal/atomicfile"
 	"github.com/wick-ml/wick/layers"
 	"github.com/wick-ml/wick/optim"
 	"github.com/wick-ml/wick/sched"
@@ -60,7 +61,8 @@ type Config struct {
 	// checkpoints last.safetensors and best.safetensors. "" means no files. One
 	// run at a time may have it.
 	Dir       string
-	Resume    bool       // go on with the run in Dir; from the start, if it has no checkpoint yet
+	Resume    bool       // go on with the run in Dir; from the start, if it has no checkpoint or is not there yet
+	NewRates  bool       // with Resume: learning rates as Optimizer and Scheduler, made anew, have them there, not as the checkpoint says
 	Monitor   string     // the metric that tells the best; "" means test_loss, or train_loss without Test
 	Mode      sched.Mode // sched.Min, the default, or sched.Max for accuracies
 	SaveSteps int        // last.safetensors every so many steps too; 0 means at the end of epochs only
@@ -93,7 +95,9 @@ const interrupted = "interrupted"
 // are errors, as the checkpoint does not fit them. The optimizer's options (its
 // momentum, its weight decay) are what the program says and not, as in PyTorch, what
 // the file says: who changes them for the rest of a run means it. That they differ
-// is a warning, and noted in config.json; rates come from the checkpoint.
+// is a warning, and noted in config.json; rates come from the checkpoint, unless
+// NewRates says otherwise. A run whose Epochs are all over stays as it is, and a line
+// of the log says so.
 //
 // One run at a time may have a folder; another one is an error. What callbacks of
 // this package cannot record, on a full disk for example, is one of the Result's
@@ -121,6 +125,9 @@ func Fit(ctx context.Context, config Config) (result Result, err error) {
 		}()
 		if err := f.open(); err != nil {
 			return Result{Position: f.Position}, err
+		}
+		if f.finished {
+			return Result{Position: f.Position, Warnings: f.warnings}, nil
 		}
 	}
 	// Deferred, so that a panic's way out passes them too.
@@ -157,6 +164,7 @@ type fit struct {
 	unlock   func()    // lets others into the folder
 	captured *captured // the training step, where it is a captured one
 	records  *Records
+	finished bool // the run was over before, and there is nothing to do
 	better   bool // the epoch that is over is the best so far
 	saved    bool // last.safetensors is where the run stands
 }
@@ -231,13 +239,14 @@ func (f *fit) check() error {
 
 // open makes the run's folder, or brings back the run that is in it.
 func (f *fit) open() error {
-	if f.Resume {
-		if stat, err := os.Stat(f.Dir); err != nil {
-			return fmt.Errorf("trainer: no run to resume: %w", err)
-		} else if !stat.IsDir() {
-			return fmt.Errorf("trainer: no run to resume: %s is not a folder", f.Dir)
+	if stat, err := os.Stat(f.Dir); err == nil && !stat.IsDir() {
+		what := "the run's folder"
+		if f.Resume {
+			what = "no run to resume"
 		}
-	} else if err := os.MkdirAll(f.Dir, 0o777); err != nil {
+		return fmt.Errorf("trainer: %s: %s is not a folder", what, f.Dir)
+	}
+	if err := os.MkdirAll(f.Dir, 0o777); err != nil {
 		return fmt.Errorf("trainer: the run's folder: %w", err)
 	}
 	var err error
@@ -256,34 +265,104 @@ func (f *fit) open() error {
 	if err := RemoveLeftovers(f.Dir); err != nil {
 		return err
 	}
-	resuming := f.Resume && there
-	var changed string
-	if resuming {
-		if changed, err = changes(f.Config); err != nil { // before the checkpoint's rates are set
-			return err
-		}
-	}
 	var resumed *Resumption
-	if resuming {
-		at, err := f.snapshot.Load(last)
-		if err != nil {
+	switch {
+	case f.Resume && there:
+		if resumed, err = f.resume(last); err != nil || f.finished {
 			return err
 		}
-		f.Position, resumed = at, &Resumption{Time: time.Now(), Command: os.Args, Epoch: at.Epoch, Batch: at.Batch, Changed: changed}
-		f.Log(fmt.Sprintf("resuming %s at epoch %d, batch %d", f.Dir, at.Epoch+1, at.Batch))
-		if changed != "" {
-			f.Warn(fmt.Errorf("trainer: %s goes on %s", f.Dir, changed))
-		}
-	} else if f.Resume {
-		if others, _ := filepath.Glob(f.path("*.safetensors")); len(others) > 0 {
+	case f.Resume:
+		if others, _ := filepath.Glob(filepath.Join(globbed(f.Dir), "*.safetensors")); len(others) > 0 {
 			return fmt.Errorf("trainer: %s has no %s to go on from; copy the checkpoint that you want, such as %s, to that name", f.Dir, lastFile, others[0])
 		}
 		f.Log(fmt.Sprintf("%s has no checkpoint yet: starting from the beginning", f.Dir))
+	default:
+		if err := noRecords(f.Dir); err != nil {
+			return err
+		}
 	}
-	if f.records, err = OpenRecords(f.Dir, f.History, f.Resume); err != nil {
+	if resumed == nil {
+		if err := noConfig(f.Dir); err != nil {
+			return err
+		}
+	}
+	// First what says how to repeat the run: without it there is none.
+	if err := writeConfig(f.Config, resumed); err != nil {
 		return err
 	}
-	return writeConfig(f.Config, resumed)
+	f.records, err = OpenRecords(f.Dir, f.History, true)
+	return err
+}
+
+// resume brings back the run in the folder.
+func (f *fit) resume(last string) (*Resumption, error) {
+	changed, err := changes(f.Config) // before the checkpoint's rates are set
+	if err != nil {
+		return nil, fmt.Errorf("%w; remove it, and the run goes on from its checkpoint, with a new one", err)
+	}
+	settings := changedSettings(f.Config)
+	rates := f.Optimizer.LRs()
+	var schedule sched.State
+	if f.Scheduler != nil {
+		schedule = f.Scheduler.State()
+	}
+	if f.Position, err = f.snapshot.Load(last); err != nil {
+		if errors.As(err, new(damaged)) {
+			err = fmt.Errorf("%w; to go on from another checkpoint, such as %s, copy it to that name; to begin anew, give another folder", err, bestFile)
+		}
+		return nil, err
+	}
+	if f.Epoch >= f.Epochs {
+		f.Log(fmt.Sprintf("%s is finished: %d of %d epochs are over; with more Epochs it goes on", f.Dir, f.Epoch, f.Epochs))
+		if old, err := ReadRunConfig(f.Dir); err == nil && !old.Finished.IsZero() {
+			f.finished = true
+			return nil, nil
+		}
+	} else {
+		f.Log(fmt.Sprintf("resuming %s at epoch %d, batch %d", f.Dir, f.Epoch+1, f.Batch))
+	}
+	if f.NewRates {
+		was := fmt.Sprint(f.Optimizer.LRs())
+		if err := f.newRates(rates, schedule); err != nil {
+			return nil, err
+		}
+		if is := fmt.Sprint(f.Optimizer.LRs()); is != was {
+			settings = listed(settings, fmt.Sprintf("with the rates %s in place of %s", is, was))
+		}
+	}
+	if changed != "" {
+		f.Warn(fmt.Errorf("trainer: %s goes on %s", f.Dir, changed))
+	}
+	if settings != "" {
+		f.Log(fmt.Sprintf("%s goes on %s", f.Dir, settings))
+	}
+	// The first save of a run may have been killed behind its first name.
+	if _, err := os.Lstat(f.path(bestFile)); errors.Is(err, fs.ErrNotExist) && f.BestEpoch > 0 && f.BestEpoch == f.Epoch && f.Batch == 0 {
+		f.Warn(atomicfile.Link(last, f.path(bestFile)))
+	}
+	return &Resumption{Time: time.Now(), Command: os.Args, Epoch: f.Epoch, Batch: f.Batch, Changed: listed(changed, settings)}, nil
+}
+
+func listed(a, b string) string {
+	if a != "" && b != "" {
+		return a + ", " + b
+	}
+	return a + b
+}
+
+// newRates sets the rates that the program's schedule has where the run stands.
+// Rates and schedule are what the program made.
+func (f *fit) newRates(rates []float64, schedule sched.State) error {
+	if s, ok := f.Scheduler.(sched.Scheduler); ok {
+		at := s.State().Epoch
+		if err := s.LoadState(schedule); err != nil {
+			return fmt.Errorf("trainer: NewRates: %w", err)
+		}
+		s.StepTo(at)
+		return nil
+	}
+	f.Optimizer.SetLRs(rates)
+	return nil
 }
 
 func (f *fit) path(name string) string { return filepath.Join(f.Dir, name) }
@@ -603,7 +682,15 @@ func (f *fit) endEpoch(m Metrics) error {
 	if f.better {
 		paths = append(paths, f.path(bestFile))
 	}
-	if err := f.saveTo(append(paths, f.path(lastFile))...); err != nil {
+	// The last one comes last, so that it is there when all are; the first time it
+	// comes first, since a run without it is none to resume.
+	last := f.path(lastFile)
+	if _, err := os.Lstat(last); errors.Is(err, fs.ErrNotExist) {
+		paths = append([]string{last}, paths...)
+	} else {
+		paths = append(paths, last)
+	}
+	if err := f.saveTo(paths...); err != nil {
 		return err
 	}
 	if f.SaveEvery > 0 {

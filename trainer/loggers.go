@@ -2,8 +2,10 @@ package trainer
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image"
+	"io/fs"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -70,16 +72,16 @@ func tensorBoard(given *tensorboard.Writer) Callback {
 				}
 				var err error
 				if w, err = tensorboard.NewWriter(r.Dir, opts); err != nil {
-					return fmt.Errorf("trainer: %w", err)
+					r.Warn(fmt.Errorf("trainer: TensorBoard gets nothing of this run: %w", err))
+					w = nil
+					return nil
 				}
 			}
 			if r.Position.Step > 0 {
 				return nil // what follows is there from the run's start
 			}
 			settings, _, err := hyperparameters(r)
-			if err != nil {
-				return err
-			}
+			r.Warn(err)
 			var table strings.Builder
 			table.WriteString("| setting | value |\n|---|---|\n")
 			for _, name := range slices.Sorted(maps.Keys(settings)) {
@@ -176,7 +178,11 @@ func WandB(opts wandb.Opts) Callback {
 				id = "*"
 			}
 			if runs, _ := filepath.Glob(filepath.Join(globbed(r.Dir), "wandb", "offline-run-*-"+id)); len(runs) > 0 {
-				return wandb.Resume(runs[len(runs)-1], r.Position.Step)
+				run, err := wandb.Resume(runs[len(runs)-1], r.Position.Step)
+				if err == nil {
+					return run, nil
+				}
+				r.Warn(fmt.Errorf("trainer: what W&B gets of this run begins at step %d, in a new file: %w", r.Position.Step, err))
 			}
 		}
 		opts := opts
@@ -185,19 +191,17 @@ func WandB(opts wandb.Opts) Callback {
 		}
 		if opts.Config == nil {
 			settings, _, err := hyperparameters(r)
-			if err != nil {
-				return nil, err
+			var c RunConfig
+			if err == nil {
+				c, err = ReadRunConfig(r.Dir)
 			}
-			c, err := ReadRunConfig(r.Dir)
-			if err != nil {
-				return nil, err
+			if err == nil {
+				settings["config.json"], err = json.Marshal(c)
 			}
-			if settings["config.json"], err = json.Marshal(c); err != nil {
-				return nil, err
+			if err == nil {
+				opts.Config, err = json.Marshal(settings)
 			}
-			if opts.Config, err = json.Marshal(settings); err != nil {
-				return nil, err
-			}
+			r.Warn(err)
 		}
 		return wandb.Init(r.Dir, opts)
 	})
@@ -217,9 +221,14 @@ func wandB(run *wandb.Run, open func(r *Run) (*wandb.Run, error)) Callback {
 				return err
 			}
 			var err error
-			if run, err = open(r); err != nil {
+			if run, err = open(r); err == nil {
+				return nil
+			}
+			run = nil
+			if !errors.As(err, new(*fs.PathError)) { // opts that cannot be
 				return fmt.Errorf("trainer: %w", err)
 			}
+			r.Warn(fmt.Errorf("trainer: W&B gets nothing of this run: %w", err))
 			return nil
 		},
 		Epoch: func(r *Run, m *Metrics) error {

@@ -100,14 +100,12 @@ type Records struct{ dir string }
 // OpenRecords makes the two files of a new run. If the run is resumed, it writes
 // the records of the epochs that are over anew, whatever the files held: a last
 // line that was cut, epochs behind the checkpoint that the run goes on from.
-// Otherwise files that are there already are an error, and stay.
+// Otherwise files that hold an epoch, or anything else, are an error, and stay.
 func OpenRecords(dir string, history []Metrics, resumed bool) (*Records, error) {
 	r := &Records{dir}
 	if !resumed {
-		for _, name := range []string{csvFile, jsonlFile} {
-			if stat, err := os.Stat(filepath.Join(dir, name)); err == nil && stat.Size() > 0 {
-				return nil, fmt.Errorf("trainer: %s is there already, from another run; resume it, or give another folder", filepath.Join(dir, name))
-			}
+		if err := noRecords(dir); err != nil {
+			return nil, err
 		}
 	}
 	for _, f := range []struct {
@@ -127,6 +125,39 @@ func OpenRecords(dir string, history []Metrics, resumed bool) (*Records, error) 
 		}
 	}
 	return r, nil
+}
+
+// noRecords is an error if there are records in a folder. A head without an epoch,
+// which a run that came no further has left, is none.
+func noRecords(dir string) error {
+	for _, f := range []struct{ name, none string }{{csvFile, csvHead()}, {jsonlFile, ""}} {
+		path, none := filepath.Join(dir, f.name), f.none
+		f, err := os.Open(path)
+		if err != nil {
+			continue // what cannot be written either is told then
+		}
+		b, err := io.ReadAll(io.LimitReader(f, int64(len(none))+1))
+		f.Close()
+		if err == nil && !strings.HasPrefix(none, string(b)) {
+			return fmt.Errorf("trainer: %s is there already, from another run; resume it, or give another folder", path)
+		}
+	}
+	return nil
+}
+
+// noConfig is an error if there is a config.json in a folder that no run has left.
+func noConfig(dir string) error {
+	c, err := ReadRunConfig(dir)
+	path := filepath.Join(dir, configFile)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("%w; remove it, or give another folder", err)
+	case c.Started.IsZero() && c.Model == "":
+		return fmt.Errorf("trainer: %s is there already, and not a run's; give another folder", path)
+	}
+	return nil
 }
 
 const (
@@ -227,7 +258,7 @@ func jsonLine(m *Metrics) []byte {
 type RunConfig struct {
 	Started  time.Time         `json:"started"`
 	Command  []string          `json:"command"`            // the program and its arguments
-	Settings map[string]string `json:"settings,omitempty"` // the program's own: its flags
+	Settings map[string]string `json:"settings,omitempty"` // the program's own, its flags, as they are now
 	Seed     uint64            `json:"seed"`               // of the default generator
 	Epochs   int               `json:"epochs"`
 
@@ -301,6 +332,33 @@ func changes(c *Config) (string, error) {
 	return strings.Join(out, ", "), nil
 }
 
+// changedSettings says which of the program's settings differ from those that
+// config.json has: "with lr 0.01 in place of 0.1", or "".
+func changedSettings(c *Config) string {
+	old, err := ReadRunConfig(c.Dir)
+	if err != nil || old.Settings == nil || c.Settings == nil {
+		return ""
+	}
+	names := maps.Clone(old.Settings)
+	maps.Copy(names, c.Settings)
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		was, had := old.Settings[name]
+		is, has := c.Settings[name]
+		if was == is && had == has {
+			continue
+		}
+		shown := func(value string, there bool) string {
+			if value == "" || !there {
+				return orNone(there, `""`)
+			}
+			return value
+		}
+		out = append(out, fmt.Sprintf("with %s %s in place of %s", name, shown(is, has), shown(was, had)))
+	}
+	return strings.Join(out, ", ")
+}
+
 func callbackNames(c *Config) []string {
 	var names []string
 	for _, cb := range c.Callbacks {
@@ -351,6 +409,9 @@ func writeConfig(c *Config, at *Resumption) error {
 		if err == nil {
 			old.Resumed = append(old.Resumed, resumed...)
 			old.Epochs, old.Finished, old.Stopped = c.Epochs, time.Time{}, ""
+			if c.Settings != nil {
+				old.Settings = c.Settings
+			}
 			return old.Write(c.Dir)
 		}
 		if !errors.Is(err, fs.ErrNotExist) {

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 )
@@ -65,16 +66,56 @@ func Write(path string, write func(w io.Writer) error) (err error) {
 	return syncFolder(filepath.Dir(path))
 }
 
-// create makes a temporary file beside path. It is os.CreateTemp but for the
-// permissions, which are those of an ordinary new file under the user's umask.
-func create(path string) (*os.File, error) {
+// Link makes or replaces the file path with a link to the file old in the same file
+// system, at once. Where there are no links it is an error, and path stays as it was.
+func Link(old, path string) error {
+	name := temporary(path)
+	if err := os.Link(old, name); err != nil {
+		return err
+	}
+	if err := os.Rename(name, path); err != nil {
+		os.Remove(name)
+		return err
+	}
+	os.Remove(name) // where both were the same file already, a rename does nothing
+	return syncFolder(filepath.Dir(path))
+}
+
+// temporaries are the names that temporary gives: ".NAME.0123456789abcdef.tmp".
+var temporaries = regexp.MustCompile(`(?s)^\..+\.[0-9a-f]{16}\.tmp$`)
+
+// temporary returns a name for a file that is to become path.
+func temporary(path string) string {
 	dir, base := filepath.Split(path)
 	if len(base) > 100 {
 		base = strings.ToValidUTF8(base[:100], "") // file systems limit names to about 255 bytes
 	}
+	return fmt.Sprintf("%s.%s.%016x.tmp", dir, base, rand.Uint64())
+}
+
+// Clean removes from a folder what calls of Write and Link have left there that were
+// killed: regular files with names that no others have. Nothing may write into the
+// folder meanwhile.
+func Clean(dir string) error {
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		if temporaries.MatchString(e.Name()) && e.Type().IsRegular() {
+			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// create makes a temporary file beside path. It is os.CreateTemp but for the
+// permissions, which are those of an ordinary new file under the user's umask.
+func create(path string) (*os.File, error) {
 	for range 1000 {
-		name := fmt.Sprintf("%s.%s.%016x.tmp", dir, base, rand.Uint64())
-		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+		f, err := os.OpenFile(temporary(path), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 		if !errors.Is(err, fs.ErrExist) {
 			return f, err
 		}

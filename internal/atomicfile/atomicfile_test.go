@@ -186,3 +186,47 @@ func TestWriteConcurrently(t *testing.T) {
 	wg.Wait()
 	wantFolder(t, filepath.Dir(path), "a")
 }
+
+func TestLink(t *testing.T) {
+	dir := t.TempDir()
+	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	if err := Link(a, b); err == nil {
+		t.Error("a link to nothing: got no error")
+	}
+	for _, s := range []string{"first", "second"} {
+		if err := Write(a, text(s)); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // the second time to itself
+			if err := Link(a, b); err != nil {
+				t.Fatal(err)
+			}
+			wantFile(t, b, s, "a")
+		}
+	}
+}
+
+// Clean knows the names of all temporary files, and no other ones.
+func TestClean(t *testing.T) {
+	dir := t.TempDir()
+	mine := []string{"a", ".a.tmp", "a.0123456789abcdef.tmp", ".a.0123456789abcde.tmp", ".a.0123456789ABCDEF.tmp", ".0123456789abcdef.tmp"}
+	for _, name := range mine {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"report.html", "x", ".hidden", "two words", strings.Repeat("ü", 120), "line\nend"} {
+		f, err := create(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+	}
+	if err := Clean(dir); err != nil {
+		t.Fatal(err)
+	}
+	wantFolder(t, dir, mine...)
+	if err := Clean(filepath.Join(dir, "absent")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no folder: got error %v", err)
+	}
+}

@@ -23,10 +23,12 @@ package tensorboard
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"image"
 	"image/png"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -75,8 +77,14 @@ func NewWriter(dir string, opts ...Opts) (*Writer, error) {
 		host = "localhost" // a part of the file's name, which need not be true
 	}
 	now := time.Now()
-	name := fmt.Sprintf("events.out.tfevents.%010d.%s.%d.%d", now.Unix(), filepath.Base(host), os.Getpid(), files.Add(1)-1)
-	return newWriter(filepath.Join(dir, name), o, time.Now)
+	for range 100 { // in a container, a program before may have had the same number in the same second
+		name := fmt.Sprintf("events.out.tfevents.%010d.%s.%d.%d", now.Unix(), filepath.Base(host), os.Getpid(), files.Add(1)-1)
+		w, err := newWriter(filepath.Join(dir, name), o, time.Now)
+		if !errors.Is(err, fs.ErrExist) {
+			return w, err
+		}
+	}
+	return nil, fmt.Errorf("tensorboard: no free name for an event file in %s", dir)
 }
 
 func newWriter(path string, o Opts, now func() time.Time) (*Writer, error) {

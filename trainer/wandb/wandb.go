@@ -99,7 +99,14 @@ func initRun(dir string, o Opts, now func() time.Time) (*Run, error) {
 		return nil, err
 	}
 	r := &Run{id: o.ID, started: now(), now: now}
-	r.dir = filepath.Join(dir, "wandb", "offline-run-"+r.started.Format("20060102_150405")+"-"+o.ID)
+	at := r.started
+	for range 100 { // a run of the same second and ID has its folder
+		r.dir = filepath.Join(dir, "wandb", "offline-run-"+at.Format("20060102_150405")+"-"+o.ID)
+		if _, err := os.Lstat(r.dir); err != nil {
+			break
+		}
+		at = at.Add(time.Second)
+	}
 	if err := os.MkdirAll(filepath.Join(r.dir, "files"), 0o777); err != nil {
 		return nil, fmt.Errorf("wandb: %w", err)
 	}
