@@ -249,7 +249,7 @@ func TestWrongUse(t *testing.T) {
 		{name: "not an archive", args: []string{"-data", "noarchive"}, want: []string{"cifar-10-python.tar.gz", "not a gzip file"}},
 		{name: "folder missing", args: and("-data", "nowhere"), want: []string{"nowhere/train"}},
 		{name: "folder empty", args: and("-data", "empty"), want: []string{"empty/train"}},
-		{name: "class without pictures", args: and("-data", "bare"), want: []string{"bare/train/dog has no picture"}},
+		{name: "class without pictures", args: and("-data", "bare"), want: []string{"in bare/train/dog, want at least one a class"}},
 		{name: "classes differ", args: and("-data", "noclass"), want: []string{`["cat" "dog"]`, `["cat"]`, "want the same"}},
 
 		{name: "broken picture", args: and("-data", "broken"), want: []string{"example 4", "broken/train/dog/1.png"}, started: true},
