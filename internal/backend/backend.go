@@ -178,6 +178,8 @@ const (
 	Sub
 	Mul
 	Div
+	DivTrunc // the quotient towards 0
+	DivFloor // the quotient down, as Python's //
 	Pow
 	Maximum // NaN wins, as in PyTorch
 	Minimum

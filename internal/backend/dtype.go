@@ -1,6 +1,9 @@
 package backend
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // DType is the type of a tensor's elements. The zero value is Float32.
 type DType uint8
@@ -43,4 +46,33 @@ func (t DType) IsHalf() bool { return t == BFloat16 || t == Float16 }
 // carry a gradient.
 func (t DType) IsFloat() bool {
 	return t == Float32 || t == Float64 || t == BFloat16 || t == Float16
+}
+
+// Round returns v as an array of the type, a floating-point one, holds it: BFloat16
+// and Float16 round what float32 makes of it, to nearest even.
+func (t DType) Round(v float64) float64 {
+	switch t {
+	case Float32:
+		return float64(float32(v))
+	case BFloat16:
+		return roundTo(float64(float32(v)), 8, -133, 0x1.fep127)
+	case Float16:
+		return roundTo(float64(float32(v)), 11, -24, 65504)
+	}
+	return v
+}
+
+// roundTo rounds v to so many bits, the last of them 2^least or more. What is nearer
+// to the number after most becomes infinite.
+func roundTo(v float64, bits, least int, most float64) float64 {
+	if v == 0 || v != v || math.IsInf(v, 0) {
+		return v
+	}
+	_, exponent := math.Frexp(v)
+	unit := math.Ldexp(1, max(exponent-bits, least))
+	r := math.RoundToEven(v/unit) * unit
+	if math.Abs(r) > most {
+		return math.Copysign(math.Inf(1), v)
+	}
+	return r
 }

@@ -34,9 +34,18 @@ func (be *Backend) BinaryScalar(dst, a backend.Array, s float64, swapped bool, o
 	if be.pieces(a.Len, func(p []backend.Array, _ int) { be.BinaryScalar(p[0], p[1], s, swapped, op) }, writes(&dst), reads(&a)) {
 		return
 	}
-	if op == backend.Pow && s == 2 && !swapped {
-		be.Binary(dst, a, a, backend.Mul, backend.BinaryGeom{})
-		return
+	if op == backend.Pow && !swapped {
+		switch s {
+		case 2:
+			be.Binary(dst, a, a, backend.Mul, backend.BinaryGeom{})
+			return
+		case 0.5:
+			be.Unary(dst, a, backend.Sqrt, backend.UnaryParams{})
+			return
+		case -0.5:
+			be.Unary(dst, a, backend.Rsqrt, backend.UnaryParams{})
+			return
+		}
 	}
 	switch a.DType() {
 	case backend.Float32:
@@ -237,6 +246,10 @@ func arithmetic[T number](dst, a, b []T, op backend.BinaryOp, f func(a, b T) T) 
 
 func floatFunc[T float](op backend.BinaryOp) func(a, b T) T {
 	switch op {
+	case backend.DivTrunc:
+		return func(a, b T) T { return T(math.Trunc(float64(a / b))) }
+	case backend.DivFloor:
+		return func(a, b T) T { return T(divFloor(float64(a), float64(b), float64(a/b))) }
 	case backend.Pow:
 		return func(a, b T) T { return T(math.Pow(float64(a), float64(b))) }
 	case backend.Remainder:
@@ -255,7 +268,27 @@ func floatFunc[T float](op backend.BinaryOp) func(a, b T) T {
 	panic("cpu: binary operation without a kernel for floats")
 }
 
-// intFunc's remainders (and Div) panic where the divisor is 0, as Go's do.
+// divFloor is ⌊a/b⌋ without the error of the quotient a/b, as Python's // is.
+func divFloor(a, b, quotient float64) float64 {
+	if b == 0 {
+		return quotient
+	}
+	rest := math.Mod(a, b)
+	q := (a - rest) / b
+	if rest != 0 && (rest < 0) != (b < 0) {
+		q--
+	}
+	if q == 0 {
+		return math.Copysign(0, quotient)
+	}
+	down := math.Floor(q)
+	if q-down > 0.5 {
+		down++
+	}
+	return down
+}
+
+// intFunc's remainders and quotients panic where the divisor is 0, as Go's do.
 func intFunc[T int64 | uint8](op backend.BinaryOp) func(a, b T) T {
 	switch op {
 	case backend.Pow:
@@ -277,6 +310,16 @@ func intFunc[T int64 | uint8](op backend.BinaryOp) func(a, b T) T {
 				a *= a
 			}
 			return p
+		}
+	case backend.DivTrunc:
+		return func(a, b T) T { return a / b }
+	case backend.DivFloor:
+		return func(a, b T) T {
+			q := a / b
+			if m := a % b; m != 0 && (m < 0) != (b < 0) {
+				q--
+			}
+			return q
 		}
 	case backend.Remainder:
 		return func(a, b T) T {

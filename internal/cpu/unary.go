@@ -205,13 +205,18 @@ func function(op backend.UnaryOp, p backend.UnaryParams) func(float64) float64 {
 	case backend.Expm1:
 		return math.Expm1
 	case backend.Log:
-		return math.Log
+		return log
 	case backend.Log1p:
 		return math.Log1p
 	case backend.Log2:
-		return math.Log2
+		return func(x float64) float64 {
+			if x > 0.75 && x < 1.5 { // math.Log2 splits off an exponent, and cancels here
+				return math.Log(x) / math.Ln2
+			}
+			return math.Log2(x)
+		}
 	case backend.Log10:
-		return math.Log10
+		return func(x float64) float64 { return log(x) / math.Ln10 }
 	case backend.Sin:
 		return math.Sin
 	case backend.Cos:
@@ -221,7 +226,7 @@ func function(op backend.UnaryOp, p backend.UnaryParams) func(float64) float64 {
 	case backend.Asin:
 		return math.Asin
 	case backend.Acos:
-		return math.Acos
+		return acos
 	case backend.Atan:
 		return math.Atan
 	case backend.Sinh:
@@ -279,6 +284,26 @@ const (
 	geluScale = math.Sqrt2 * math.SqrtPi / math.Pi
 	geluCubic = 0.044715
 )
+
+// log is the logarithm of subnormal numbers too, which math.Log takes for 2⁻¹⁰²³ on
+// amd64.
+func log(x float64) float64 {
+	if x > 0 && x < 0x1p-1022 {
+		return math.Log(x*0x1p54) - 54*math.Ln2
+	}
+	return math.Log(x)
+}
+
+// acos is exact near ±1 too, where math.Acos is a difference.
+func acos(x float64) float64 {
+	switch {
+	case x > 0.5:
+		return 2 * math.Asin(math.Sqrt((1-x)/2))
+	case x < -0.5:
+		return math.Pi - 2*math.Asin(math.Sqrt((1+x)/2))
+	}
+	return math.Acos(x)
+}
 
 func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
 
@@ -452,20 +477,20 @@ func derivative(op backend.UnaryOp, p backend.UnaryParams) func(float64) float64
 		}
 	case backend.ELU:
 		return func(x float64) float64 {
-			if x <= 0 {
-				return p.P0 * math.Exp(x)
+			if x > 0 {
+				return 1
 			}
-			return 1
+			return p.P0 * math.Exp(x) // NaN of NaN
 		}
 	case backend.Hardswish:
 		return func(x float64) float64 {
 			switch {
 			case x <= -3:
 				return 0
-			case x < 3:
-				return x/3 + 0.5
+			case x >= 3:
+				return 1
 			}
-			return 1
+			return x/3 + 0.5 // NaN of NaN
 		}
 	case backend.Softplus:
 		return func(x float64) float64 {

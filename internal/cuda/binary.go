@@ -104,9 +104,18 @@ func (be *Backend) flat(dst, a, b backend.Array, number float64, swapped int64, 
 
 // BinaryScalar computes dst = op(a, s), or op(s, a) if swapped.
 func (be *Backend) BinaryScalar(dst, a backend.Array, s float64, swapped bool, op backend.BinaryOp) {
-	if op == backend.Pow && s == 2 && !swapped {
-		be.flat(dst, a, a, 0, 0, backend.Mul)
-		return
+	if op == backend.Pow && !swapped {
+		switch s {
+		case 2:
+			be.flat(dst, a, a, 0, 0, backend.Mul)
+			return
+		case 0.5:
+			be.Unary(dst, a, backend.Sqrt, backend.UnaryParams{})
+			return
+		case -0.5:
+			be.Unary(dst, a, backend.Rsqrt, backend.UnaryParams{})
+			return
+		}
 	}
 	be.flat(dst, a, backend.Array{}, s, flag(swapped), op)
 }

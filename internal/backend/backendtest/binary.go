@@ -21,13 +21,15 @@ func init() {
 
 // binaryDefinitions are the operations on floats; comparisons give 0 or 1.
 var binaryDefinitions = map[backend.BinaryOp]func(a, b float64) float64{
-	backend.Add:     func(a, b float64) float64 { return a + b },
-	backend.Sub:     func(a, b float64) float64 { return a - b },
-	backend.Mul:     func(a, b float64) float64 { return a * b },
-	backend.Div:     func(a, b float64) float64 { return a / b },
-	backend.Pow:     math.Pow,
-	backend.Maximum: math.Max,
-	backend.Minimum: math.Min,
+	backend.Add:      func(a, b float64) float64 { return a + b },
+	backend.Sub:      func(a, b float64) float64 { return a - b },
+	backend.Mul:      func(a, b float64) float64 { return a * b },
+	backend.Div:      func(a, b float64) float64 { return a / b },
+	backend.DivTrunc: func(a, b float64) float64 { return math.Trunc(a / b) },
+	backend.DivFloor: func(a, b float64) float64 { return math.Floor(a / b) },
+	backend.Pow:      math.Pow,
+	backend.Maximum:  math.Max,
+	backend.Minimum:  math.Min,
 	backend.Remainder: func(a, b float64) float64 {
 		m := math.Mod(a, b)
 		if m*b < 0 {
@@ -112,7 +114,7 @@ func binaryInputs(op backend.BinaryOp, na, nb int) (a, b []float64) {
 		}
 	}
 	for i := range b {
-		if op == backend.Remainder || op == backend.Fmod || op == backend.Div {
+		if op == backend.Remainder || op == backend.Fmod || op >= backend.Div && op <= backend.DivFloor {
 			b[i] += math.Copysign(0.25, b[i])
 		} else if i%3 == 0 && i < na {
 			b[i] = a[i]
@@ -179,6 +181,8 @@ func testBinarySpecial(t *testing.T, be backend.Backend) {
 		{"Maximum", backend.Maximum, []float64{nan, 1, nan, -inf}, []float64{1, nan, nan, inf}, []float64{nan, nan, nan, inf}},
 		{"Minimum", backend.Minimum, []float64{nan, 1, nan, -inf}, []float64{1, nan, nan, inf}, []float64{nan, nan, nan, -inf}},
 		{"Div", backend.Div, []float64{1, -1, 0}, []float64{0, 0, 0}, []float64{inf, -inf, nan}},
+		{"DivTrunc", backend.DivTrunc, []float64{7, -7, 7, -7, 1, -1, -1}, []float64{2, 2, -2, -2, 0, inf, 0}, []float64{3, -3, -3, 3, inf, 0, -inf}},
+		{"DivFloor", backend.DivFloor, []float64{7, -7, 7, -7, 1, -1, -1, 1}, []float64{2, 2, -2, -2, 0, inf, 0, 0.1}, []float64{3, -4, -4, 3, inf, -1, -inf, 9}},
 		{"Pow", backend.Pow, []float64{0, nan, -8, 1, 0}, []float64{0, 0, 1.0 / 3, nan, -1}, []float64{1, 1, nan, 1, inf}},
 		{"Remainder", backend.Remainder, []float64{7, -7, 7, -7, 1, -1, 6}, []float64{3, 3, -3, -3, 0, inf, 3}, []float64{1, 2, -2, -1, nan, inf, 0}},
 		{"Fmod", backend.Fmod, []float64{7, -7, 7, -7, 1, -1, 6}, []float64{3, 3, -3, -3, 0, inf, 3}, []float64{1, -1, 1, -1, nan, -1, 0}},
@@ -211,6 +215,8 @@ func testBinaryInt(t *testing.T, be backend.Backend) {
 		backend.Mul:       {21, -21, -21, 21, 0, 1 << 61, 3, 12},
 		backend.Maximum:   {7, 3, 7, -3, 5, 1 << 60, -1, 4},
 		backend.Minimum:   {3, -7, -3, -7, 0, 2, -3, 3},
+		backend.DivTrunc:  {2, -2, -2, 2, 0, 1 << 59, 0, 0},
+		backend.DivFloor:  {2, -3, -3, 2, 0, 1 << 59, 0, 0},
 		backend.Remainder: {1, 2, -2, -1, 0, 0, -1, 3},
 		backend.Fmod:      {1, -1, 1, -1, 0, 0, -1, 3},
 		backend.Pow:       {343, -343, 0, 0, 0, 0, -1, 81},
@@ -221,7 +227,7 @@ func testBinaryInt(t *testing.T, be backend.Backend) {
 	}
 	for op, want := range map[backend.BinaryOp][]uint8{
 		backend.Add: {44, 3, 7}, backend.Sub: {100, 255, 253}, backend.Mul: {32, 2, 10}, backend.Maximum: {200, 2, 5},
-		backend.Minimum: {100, 1, 2}, backend.Remainder: {0, 1, 2}, backend.Fmod: {0, 1, 2}, backend.Pow: {0, 1, 32},
+		backend.Minimum: {100, 1, 2}, backend.Remainder: {0, 1, 2}, backend.Fmod: {0, 1, 2}, backend.Pow: {0, 1, 32}, backend.DivTrunc: {2, 0, 0}, backend.DivFloor: {2, 0, 0},
 	} {
 		dst := empty[uint8](be, 3)
 		be.Binary(dst, put(be, []uint8{200, 1, 2}), put(be, []uint8{100, 2, 5}), op, backend.BinaryGeom{})
@@ -282,6 +288,11 @@ func testBinaryScalar(t *testing.T, be backend.Backend) {
 		dst := empty[int64](be, 3)
 		be.BinaryScalar(dst, put(be, []int64{7, -7, 2}), c.s, c.swapped, c.op)
 		wantExact(t, be, c.name+" of int64", dst, c.want)
+	}
+	for s, want := range map[float64][]float64{0.5: {2, 0, math.NaN(), math.NaN()}, -0.5: {0.5, math.Inf(1), math.NaN(), math.NaN()}} {
+		roots := empty[float32](be, 4)
+		be.BinaryScalar(roots, put(be, []float32{4, 0, -4, float32(math.Inf(-1))}), s, false, backend.Pow)
+		wantFloats(t, be, fmt.Sprintf("Pow %v", s), roots, want, 1e-6)
 	}
 	bytes := empty[uint8](be, 3)
 	be.BinaryScalar(bytes, put(be, []uint8{0, 1, 255}), 2, false, backend.Add)

@@ -3,13 +3,22 @@
 
 // The operations, numbered as backend.BinaryOp.
 enum BinaryOp {
-	B_ADD, B_SUB, B_MUL, B_DIV, B_POW, B_MAXIMUM, B_MINIMUM, B_REMAINDER, B_FMOD, B_ATAN2,
+	B_ADD, B_SUB, B_MUL, B_DIV, B_DIV_TRUNC, B_DIV_FLOOR, B_POW, B_MAXIMUM, B_MINIMUM, B_REMAINDER, B_FMOD, B_ATAN2,
 	B_EQ, B_NE, B_LT, B_LE, B_GT, B_GE, B_AND, B_OR, B_XOR
 };
 
 // rare is the operations that are not plain arithmetic. It is not inlined, since a kernel needs it for each element of a pack.
 template <class A> __device__ __noinline__ A rare(int op, A a, A b) {
 	switch (op) {
+	case B_DIV_TRUNC: return trunc(a / b);
+	case B_DIV_FLOOR: { // without the error of the quotient a/b
+		if (b == 0) return a / b;
+		A m = fmod(a, b), q = (a - m) / b;
+		if (m != 0 && (m < 0) != (b < 0)) q -= 1;
+		if (q == 0) return copysign((A)0, a / b);
+		A down = floor(q);
+		return q - down > (A)0.5 ? down + 1 : down;
+	}
 	case B_POW: return pow(a, b);
 	case B_REMAINDER: {
 		A m = fmod(a, b);
@@ -46,7 +55,12 @@ template <class I> struct Whole {
 		case B_ADD: return (I)((U)a + (U)b);
 		case B_SUB: return (I)((U)a - (U)b);
 		case B_MUL: return (I)((U)a * (U)b);
-		case B_DIV: return divide(a, b, false);
+		case B_DIV:
+		case B_DIV_TRUNC: return divide(a, b, false);
+		case B_DIV_FLOOR: {
+			I m = divide(a, b, true), q = divide(a, b, false);
+			return b != 0 && m != 0 && (m < 0) != (b < 0) ? (I)(q - 1) : q;
+		}
 		case B_POW: {
 			if (b < 0) return a == 1 ? (I)1 : a + 1 == 0 ? (I)(b % 2 == 0 ? 1 : -1) : (I)0;
 			U p = 1, f = (U)a;

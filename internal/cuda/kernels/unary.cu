@@ -98,8 +98,8 @@ template <class A> __device__ inline A unary_grad_of(int op, A dy, A v, A p0, A 
 		A s = sigmoid(v);
 		return dy * (s * (1 + v * (1 - s)));
 	}
-	case U_ELU: return v <= 0 ? dy * (p0 * exp(v)) : dy;
-	case U_HARDSWISH: return v <= -3 ? dy * 0 : v < 3 ? dy * (v / 3 + (A)0.5) : dy;
+	case U_ELU: return v > 0 ? dy : dy * (p0 * exp(v)); // NaN of NaN, as below
+	case U_HARDSWISH: return v <= -3 ? dy * 0 : v >= 3 ? dy : dy * (v / 3 + (A)0.5);
 	case U_HARDSIGMOID: return v > -3 && v < 3 ? dy / 6 : (A)0;
 	case U_SOFTPLUS: return v * p0 > p1 ? dy : dy * sigmoid(v * p0);
 	default: return 0; // sign and the roundings are flat
