@@ -157,7 +157,7 @@ func (gs Groups) check(op string) {
 			want(p != nil, op, "parameter %d of group %d is nil", j, i)
 			want(!seen[p], op, "parameter %d of group %d, %s, stands twice; list each once (layers.Parameters does)", j, i, describe(p))
 			want(p.IsLeaf(), op, "parameter %d of group %d, %s, is the result of %s, want a leaf", j, i, describe(p), nodeOp(p))
-			want(p.DType().IsFloat(), op, "parameter %d of group %d is %s, want float32 or float64", j, i, describe(p))
+			want(p.DType().IsFloat(), op, "parameter %d of group %d is %s, want a floating-point type", j, i, describe(p))
 			seen[p] = true
 		}
 	}

@@ -564,7 +564,7 @@ func TestArguments(t *testing.T) {
 		{"tensor: NewAdagrad: parameter 0 of group 0, float32 [2 3], is the result of MulScalar, want a leaf", func() {
 			optim.NewAdagrad([]*T{param().MulScalar(2)}, 1)
 		}},
-		{"tensor: NewSGD: parameter 0 of group 0 is int64 [2], want float32 or float64", func() { optim.NewSGD([]*T{tensor.From([]int64{1, 2})}, 1) }},
+		{"tensor: NewSGD: parameter 0 of group 0 is int64 [2], want a floating-point type", func() { optim.NewSGD([]*T{tensor.From([]int64{1, 2})}, 1) }},
 		{"tensor: SGD.Step: parameter 0 of group 1, features.0.weight (float32 [2 3]), stands twice", func() {
 			o := optim.NewSGD([]*T{p}, 1)
 			o.Groups = append(o.Groups, optim.Group{Params: []*T{p}})

@@ -107,40 +107,70 @@ func raise(operands ...**Tensor) {
 	}
 }
 
-// promote casts operands if floating-point types differ and some are of half
-// width, as PyTorch does: to the widest type, to Float32 where BFloat16 and Float16
-// meet; a tensor without dimensions follows those that have some.
+// promote casts operands of several types to the one that they have together.
 func promote(operands ...**Tensor) {
-	half, scalars := false, 0
-	for _, x := range operands {
-		if !(*x).DType().IsFloat() {
-			return
-		}
-		half = half || (*x).DType().IsHalf()
-		if len((*x).shape) == 0 {
-			scalars++
-		}
+	t, same := (*operands[0]).DType(), true
+	for _, x := range operands[1:] {
+		same = same && (*x).DType() == t
 	}
-	if !half {
+	if same {
 		return
 	}
-	follows := func(x *Tensor) bool { return len(x.shape) == 0 && scalars < len(operands) }
-	widest, first := Float32, true
+	all := make([]*Tensor, len(operands))
+	for i, x := range operands {
+		all[i] = *x
+	}
+	t = resultType(all...)
 	for _, x := range operands {
-		t := (*x).DType()
-		switch {
-		case follows(*x):
-		case first:
-			widest, first = t, false
-		case t == Float64 || widest == Float64:
-			widest = Float64
-		case t != widest:
-			widest = Float32
+		castBeside(x, t, operands)
+	}
+}
+
+// resultType returns the type in which operands meet (torch.result_type): the
+// widest type of those that have dimensions, or of those that have none if these
+// are of a higher kind.
+func resultType(operands ...*Tensor) DType {
+	var widest [2]DType // with dimensions, and without
+	var some [2]bool
+	for _, x := range operands {
+		i := 0
+		if len(x.shape) == 0 {
+			i = 1
+		}
+		if some[i] {
+			widest[i] = wider(widest[i], x.DType())
+		} else {
+			widest[i], some[i] = x.DType(), true
 		}
 	}
-	for _, x := range operands {
-		if (*x).DType().IsHalf() || follows(*x) {
-			castBeside(x, widest, operands)
-		}
+	if !some[0] || some[1] && rank(widest[1]) > rank(widest[0]) {
+		return widest[1]
 	}
+	return widest[0]
+}
+
+// rank orders types by what they hold: truth values, whole numbers, fractions.
+func rank(t DType) int {
+	switch {
+	case t == Bool:
+		return 0
+	case !t.IsFloat():
+		return 1
+	}
+	return 2
+}
+
+// wider returns the type in which two types meet (torch.promote_types).
+func wider(a, b DType) DType {
+	switch {
+	case a == b || rank(a) > rank(b):
+		return a
+	case rank(a) < rank(b):
+		return b
+	case a == Float64 || b == Float64:
+		return Float64
+	case rank(a) == 1:
+		return Int64
+	}
+	return Float32
 }

@@ -1,6 +1,7 @@
 package tensor
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/wick-ml/wick/autograd"
@@ -29,7 +30,11 @@ func broadcast(op string, a, b Shape) Shape {
 		case da == 1:
 			out[i] = db
 		default:
-			fail(op, "shapes %v and %v do not broadcast: sizes %d and %d at dimension %d of %d", a, b, da, db, i, len(out))
+			where := "the last dimension"
+			if back := i - len(out); back < -1 {
+				where = fmt.Sprintf("dimension %d", back)
+			}
+			fail(op, "shapes %v and %v do not broadcast: %d and %d differ in %s, want equal sizes or 1", a, b, da, db, where)
 		}
 	}
 	return out
@@ -69,11 +74,11 @@ func binaryGeom(out, a, b Shape) backend.BinaryGeom {
 	return backend.BinaryGeom{Shape: out, A: a.stridesIn(out), B: b.stridesIn(out)}
 }
 
-// binary computes op(x, y) with broadcasting and records nothing. The result
-// lives as its operands and owners do.
+// binary computes op(x, y) of one type, with broadcasting, and records nothing.
+// The result lives as its operands and owners do.
 func binary(name string, op backend.BinaryOp, x, y *Tensor, owners ...*Tensor) *Tensor {
 	x.wantDType(name, y)
-	x.wantOperand(name, op)
+	op = x.operation(name, op)
 	t := x.DType()
 	if op.IsComparison() {
 		t = Bool
@@ -83,20 +88,20 @@ func binary(name string, op backend.BinaryOp, x, y *Tensor, owners ...*Tensor) *
 	return out
 }
 
-// wantOperand panics unless the operation takes tensors of x's type.
-func (x *Tensor) wantOperand(name string, op backend.BinaryOp) {
-	switch op {
-	case backend.And, backend.Or, backend.Xor:
-		if x.DType() != Bool {
-			fail(name, "the operands are %s, want bool; a comparison or ToDType(Bool) converts", x.DType())
-		}
-	case backend.Div, backend.Atan2:
-		x.wantFloat(name)
-	default:
-		if !op.IsComparison() {
-			x.wantNumber(name)
-		}
+// operation returns what op is for tensors of x's type, and panics unless there is
+// something: the sum of Bool tensors is Or, the product And.
+func (x *Tensor) operation(name string, op backend.BinaryOp) backend.BinaryOp {
+	if x.DType() != Bool || op.IsComparison() {
+		return op
 	}
+	switch op {
+	case backend.Add, backend.Maximum:
+		return backend.Or
+	case backend.Mul, backend.Minimum:
+		return backend.And
+	}
+	x.wantNumber(name)
+	return op
 }
 
 // sumTo adds g up over the dimensions in which shape was broadcast to g's shape;
@@ -152,24 +157,29 @@ func record(name string, out *Tensor, partials ...partial) *Tensor {
 
 func identity(g *Tensor) *Tensor { return g }
 
-// Add returns x + y, with broadcasting. The types must be equal, but that one of
-// half width beside a wider one becomes that, as in all arithmetic and comparisons.
-// (torch.add)
+// Add returns x + y, with broadcasting; of Bool tensors x Or y. Operands of two
+// types meet as in PyTorch, here and in all arithmetic and comparisons: Bool beside
+// whole numbers becomes their type, whole numbers beside floating-point ones become
+// theirs, and of two of a kind the wider wins (Float32 where BFloat16 and Float16
+// meet). A tensor without dimensions changes the type of one that has some only from
+// Bool to numbers and from whole numbers to floating-point ones. Integers wrap
+// around. (torch.add, torch.result_type)
 func (x *Tensor) Add(y *Tensor) *Tensor {
 	promote(&x, &y)
 	out := binary("Add", backend.Add, x, y)
 	return record("Add", out, partial{of: x, grad: identity}, partial{of: y, grad: identity})
 }
 
-// Sub returns x - y, with broadcasting. The types must be equal. (torch.sub)
+// Sub returns x - y, with broadcasting. There is none of two Bool tensors: Xor tells
+// where they differ. (torch.sub)
 func (x *Tensor) Sub(y *Tensor) *Tensor {
 	promote(&x, &y)
 	out := binary("Sub", backend.Sub, x, y)
 	return record("Sub", out, partial{of: x, grad: identity}, partial{of: y, grad: (*Tensor).Neg})
 }
 
-// Mul returns x · y, element by element, with broadcasting. The types must be
-// equal. (torch.mul)
+// Mul returns x · y, element by element, with broadcasting; of Bool tensors x And y.
+// (torch.mul)
 func (x *Tensor) Mul(y *Tensor) *Tensor {
 	promote(&x, &y)
 	out := binary("Mul", backend.Mul, x, y)
@@ -179,10 +189,11 @@ func (x *Tensor) Mul(y *Tensor) *Tensor {
 		partial{y, func(g *Tensor) *Tensor { return g.Mul(xs) }, []*Tensor{x}})
 }
 
-// Div returns x / y, element by element, with broadcasting, of floating-point
-// tensors of one type. (torch.div)
+// Div returns x / y, element by element, with broadcasting. The quotient of whole
+// numbers is Float32; [Tensor.DivRounded] has a whole one. (torch.div)
 func (x *Tensor) Div(y *Tensor) *Tensor {
 	promote(&x, &y)
+	x, y = x.fractional(), y.fractional()
 	out := binary("Div", backend.Div, x, y)
 	xs, ys := x.bare(), y.bare()
 	return record("Div", out,
@@ -190,9 +201,48 @@ func (x *Tensor) Div(y *Tensor) *Tensor {
 		partial{y, func(g *Tensor) *Tensor { return g.Mul(xs.Div(ys).Div(ys)).Neg() }, []*Tensor{x, y}})
 }
 
-// Pow returns x to the power y, element by element, with broadcasting. The types
-// must be equal. A negative power of an integer is 0, except of 1 and -1.
-// (torch.pow)
+// fractional returns x, and whole numbers and Bool as Float32.
+func (x *Tensor) fractional() *Tensor {
+	if x.DType().IsFloat() {
+		return x
+	}
+	return x.ToDType(Float32)
+}
+
+// Rounding says how a quotient becomes a whole number.
+type Rounding uint8
+
+// RoundTrunc rounds towards 0, as Go divides integers, RoundFloor down, as Python's //
+// does.
+const (
+	RoundTrunc Rounding = iota
+	RoundFloor
+)
+
+func (r Rounding) op(name string) backend.BinaryOp {
+	if r > RoundFloor {
+		fail(name, "the rounding is %d, want RoundTrunc or RoundFloor", r)
+	}
+	return [...]backend.BinaryOp{backend.DivTrunc, backend.DivFloor}[r]
+}
+
+// DivRounded returns x / y rounded to whole numbers, element by element, with
+// broadcasting, in the type that x and y have together. It is exact where Div and a
+// rounding after it would not be. An integer y may not be 0. Its gradient is 0.
+// (torch.div with rounding_mode "trunc" or "floor")
+func (x *Tensor) DivRounded(y *Tensor, r Rounding) *Tensor {
+	const name = "DivRounded"
+	op := r.op(name)
+	promote(&x, &y)
+	y.wantDivisor(name)
+	out := binary(name, op, x, y)
+	return record(name, out, partial{of: x, grad: zero}, partial{of: y, grad: zero})
+}
+
+func zero(g *Tensor) *Tensor { return ZerosLike(g) }
+
+// Pow returns x to the power y, element by element, with broadcasting. A negative
+// power of an integer is 0, except of 1 and -1. (torch.pow)
 func (x *Tensor) Pow(y *Tensor) *Tensor {
 	promote(&x, &y)
 	out := binary("Pow", backend.Pow, x, y)
@@ -200,28 +250,30 @@ func (x *Tensor) Pow(y *Tensor) *Tensor {
 	return record("Pow", out,
 		partial{x, func(g *Tensor) *Tensor {
 			// The power y-1 may be infinite where y is 0, and the slope is still 0.
-			return g.Mul(ys.Mul(xs.Pow(ys.SubScalar(1))).MaskedFill(ys.EqScalar(0), 0))
+			return g.Mul(ys.Mul(xs.Pow(ys.SubScalar(1)))).MaskedFill(ys.EqScalar(0), 0)
 		}, []*Tensor{x, y}},
 		partial{y, func(g *Tensor) *Tensor {
 			flat := xs.EqScalar(0).And(ys.GeScalar(0))
-			return g.Mul(xs.Pow(ys).Mul(xs.Log()).MaskedFill(flat, 0))
+			return g.Mul(xs.Pow(ys).Mul(xs.Log())).MaskedFill(flat, 0)
 		}, []*Tensor{x, y}})
 }
 
 // Maximum returns the greater of x and y, element by element, with broadcasting;
 // NaN wins. Where both are equal each gets half of the gradient. (torch.maximum)
 func (x *Tensor) Maximum(y *Tensor) *Tensor {
-	promote(&x, &y)
-	out := binary("Maximum", backend.Maximum, x, y)
-	return record("Maximum", out, share(x, y, (*Tensor).Lt), share(y, x, (*Tensor).Lt))
+	return x.choice("Maximum", backend.Maximum, y, (*Tensor).Lt)
 }
 
 // Minimum returns the smaller of x and y, element by element, with broadcasting;
 // NaN wins. Where both are equal each gets half of the gradient. (torch.minimum)
 func (x *Tensor) Minimum(y *Tensor) *Tensor {
+	return x.choice("Minimum", backend.Minimum, y, (*Tensor).Gt)
+}
+
+func (x *Tensor) choice(name string, op backend.BinaryOp, y *Tensor, loses func(x, y *Tensor) *Tensor) *Tensor {
 	promote(&x, &y)
-	out := binary("Minimum", backend.Minimum, x, y)
-	return record("Minimum", out, share(x, y, (*Tensor).Gt), share(y, x, (*Tensor).Gt))
+	out := binary(name, op, x, y)
+	return record(name, out, share(x, y, loses), share(y, x, loses))
 }
 
 // share is the partial of x in a choice between x and y that x loses where
@@ -236,34 +288,33 @@ func share(x, y *Tensor, loses func(x, y *Tensor) *Tensor) partial {
 // Remainder returns what is left of x divided by y, with the sign of y, element
 // by element, with broadcasting. An integer y may not be 0. (torch.remainder)
 func (x *Tensor) Remainder(y *Tensor) *Tensor {
-	return x.remainder("Remainder", backend.Remainder, y)
+	return x.remainder("Remainder", backend.Remainder, RoundFloor, y)
 }
 
 // Fmod returns what is left of x divided by y, with the sign of x, element by
 // element, with broadcasting. An integer y may not be 0. (torch.fmod)
-func (x *Tensor) Fmod(y *Tensor) *Tensor { return x.remainder("Fmod", backend.Fmod, y) }
+func (x *Tensor) Fmod(y *Tensor) *Tensor {
+	return x.remainder("Fmod", backend.Fmod, RoundTrunc, y)
+}
 
-func (x *Tensor) remainder(name string, op backend.BinaryOp, y *Tensor) *Tensor {
+func (x *Tensor) remainder(name string, op backend.BinaryOp, r Rounding, y *Tensor) *Tensor {
 	promote(&x, &y)
-	if t := y.DType(); t == Int64 || t == Uint8 {
-		y.wantNoZero(name)
-	}
+	y.wantDivisor(name)
 	out := binary(name, op, x, y)
 	xs, ys := x.bare(), y.bare()
 	return record(name, out,
 		partial{of: x, grad: identity},
-		partial{y, func(g *Tensor) *Tensor {
-			// x = q·y + remainder with a whole q, which Round frees from the error of the division.
-			quotient := xs.Sub(binary(name, op, xs, ys)).Div(ys).Round()
-			return g.Mul(quotient).Neg()
-		}, []*Tensor{x, y}})
+		partial{y, func(g *Tensor) *Tensor { return g.Mul(xs.DivRounded(ys, r)).Neg() }, []*Tensor{x, y}})
 }
 
-// wantNoZero panics if y, an integer divisor, has an element that is 0.
-func (y *Tensor) wantNoZero(name string) {
-	zero := scalar(name, backend.Eq, y, 0, false)
-	defer zero.Release()
-	at := zero.nonzero(name)
+// wantDivisor panics if y, a divisor of integers, has an element that is 0.
+func (y *Tensor) wantDivisor(name string) {
+	if t := y.DType(); t != Int64 && t != Uint8 {
+		return
+	}
+	zeros := scalar(name, backend.Eq, y, 0, false)
+	defer zeros.Release()
+	at := zeros.nonzero(name)
 	defer at.Release()
 	if at.Len() > 0 {
 		fail(name, "the divisor %s %v is 0 at position %v, want no 0", y.DType(), y.shape, y.shape.place(int(at.Ints()[0])))
@@ -272,15 +323,20 @@ func (y *Tensor) wantNoZero(name string) {
 
 // Atan2 returns the angle of the points (y, x) in radians, -π to π, where x is
 // the receiver's operand: y.Atan2(x) is the arctangent of y/x in the right
-// quadrant. It broadcasts. (torch.atan2)
+// quadrant. It broadcasts; of whole numbers it is Float32. The gradient at (0, 0) is
+// 0. (torch.atan2)
 func (y *Tensor) Atan2(x *Tensor) *Tensor {
 	promote(&x, &y)
+	x, y = x.fractional(), y.fractional()
 	out := binary("Atan2", backend.Atan2, y, x)
 	ys, xs := y.bare(), x.bare()
-	square := func() *Tensor { return xs.Square().Add(ys.Square()) }
+	perSquare := func() *Tensor { // 1/(x²+y²), and 0 at the origin
+		square := xs.Square().Add(ys.Square())
+		return square.Reciprocal().MaskedFill(square.EqScalar(0), 0)
+	}
 	return record("Atan2", out,
-		partial{y, func(g *Tensor) *Tensor { return g.Mul(xs.Div(square())) }, []*Tensor{x, y}},
-		partial{x, func(g *Tensor) *Tensor { return g.Mul(ys.Div(square())).Neg() }, []*Tensor{x, y}})
+		partial{y, func(g *Tensor) *Tensor { return g.Mul(xs.Mul(perSquare())) }, []*Tensor{x, y}},
+		partial{x, func(g *Tensor) *Tensor { return g.Mul(ys.Neg().Mul(perSquare())) }, []*Tensor{x, y}})
 }
 
 // compare computes a comparison or a logical operation, which have no gradient.
@@ -290,7 +346,7 @@ func compare(name string, op backend.BinaryOp, x, y *Tensor) *Tensor {
 }
 
 // Eq reports for each pair of elements whether they are equal, with
-// broadcasting. The types must be equal. (torch.eq)
+// broadcasting. (torch.eq)
 func (x *Tensor) Eq(y *Tensor) *Tensor { return compare("Eq", backend.Eq, x, y) }
 
 // Ne reports for each pair of elements whether they differ, with broadcasting.
@@ -313,36 +369,61 @@ func (x *Tensor) Gt(y *Tensor) *Tensor { return compare("Gt", backend.Gt, x, y) 
 // (torch.ge)
 func (x *Tensor) Ge(y *Tensor) *Tensor { return compare("Ge", backend.Ge, x, y) }
 
-// And combines Bool tensors, with broadcasting. (torch.logical_and)
-func (x *Tensor) And(y *Tensor) *Tensor { return compare("And", backend.And, x, y) }
+// And reports for each pair of elements whether both are true, or not 0, with
+// broadcasting. (torch.logical_and)
+func (x *Tensor) And(y *Tensor) *Tensor {
+	return compare("And", backend.And, x.ToDType(Bool), y.ToDType(Bool))
+}
 
-// Or combines Bool tensors, with broadcasting. (torch.logical_or)
-func (x *Tensor) Or(y *Tensor) *Tensor { return compare("Or", backend.Or, x, y) }
+// Or reports for each pair of elements whether one is true, or not 0, with
+// broadcasting. (torch.logical_or)
+func (x *Tensor) Or(y *Tensor) *Tensor {
+	return compare("Or", backend.Or, x.ToDType(Bool), y.ToDType(Bool))
+}
 
-// Xor combines Bool tensors, with broadcasting. (torch.logical_xor)
-func (x *Tensor) Xor(y *Tensor) *Tensor { return compare("Xor", backend.Xor, x, y) }
+// Xor reports for each pair of elements whether exactly one is true, or not 0, with
+// broadcasting. (torch.logical_xor)
+func (x *Tensor) Xor(y *Tensor) *Tensor {
+	return compare("Xor", backend.Xor, x.ToDType(Bool), y.ToDType(Bool))
+}
 
-// inPlace overwrites x with op(x, y), y broadcast to x. It records nothing.
+// inPlace overwrites x with op(x, y), y broadcast to x. It records nothing. The
+// operands meet as in the operation that makes a new tensor, and the result becomes
+// x's type, which must be of its kind or a wider one.
 func (x *Tensor) inPlace(name string, op backend.BinaryOp, y *Tensor) *Tensor {
 	x.wantWritable(name)
 	y.check(name)
-	if y.DType() != x.DType() && x.DType().IsFloat() && y.DType().IsFloat() && (x.DType().IsHalf() || y.DType().IsHalf()) {
-		y = y.bare().ToDType(x.DType())
-	}
-	x.wantDType(name, y)
-	x.wantOperand(name, op)
 	if !broadcast(name, x.shape, y.shape).Equal(x.shape) {
 		fail(name, "the operand %v does not broadcast to the destination %v", y.shape, x.shape)
-	}
-	if y.storage == x.storage && (y.offset != x.offset || !y.shape.Equal(x.shape)) {
-		y = y.bare().Clone()
 	}
 	if y.storage.device != x.storage.device {
 		fail(name, "the operand is on %s, the destination on %s; To moves a tensor", y.storage.device, x.storage.device)
 	}
+	t := resultType(x, y)
+	if op == backend.Div && !t.IsFloat() {
+		t = Float32
+	}
+	x.wantHolds(name, t)
+	if t != x.DType() && t.IsFloat() {
+		x.be().Copy(x.array(), binary(name, op, x.bare().ToDType(t), y.bare().ToDType(t)).array())
+		x.changed(name, y)
+		return x
+	}
+	y = y.bare().ToDType(x.DType())
+	op = x.operation(name, op)
+	if y.storage == x.storage && (y.offset != x.offset || !y.shape.Equal(x.shape)) {
+		y = y.bare().Clone()
+	}
 	x.be().Binary(x.array(), x.array(), y.array(), op, binaryGeom(x.shape, x.shape, y.shape))
 	x.changed(name, y)
 	return x
+}
+
+// wantHolds panics unless x, a destination, holds numbers of the kind of type t.
+func (x *Tensor) wantHolds(name string, t DType) {
+	if rank(t) > rank(x.DType()) {
+		fail(name, "the result is %s, which the destination, %s, does not hold; the operation that is not in place makes a new tensor", t, x.DType())
+	}
 }
 
 // AddInPlace adds y (broadcast to x) to x. It is not recorded. It returns x.
@@ -357,29 +438,10 @@ func (x *Tensor) MulInPlace(y *Tensor) *Tensor { return x.inPlace("MulInPlace", 
 // DivInPlace divides x by y (broadcast to x). It is not recorded. It returns x.
 func (x *Tensor) DivInPlace(y *Tensor) *Tensor { return x.inPlace("DivInPlace", backend.Div, y) }
 
-// LerpInPlace moves x towards end (broadcast to x): x + weight·(end-x). It is not
-// recorded. It returns x. (torch.Tensor.lerp_)
-func (x *Tensor) LerpInPlace(end *Tensor, weight float64) *Tensor {
-	const name = "LerpInPlace"
-	x.wantWritable(name)
-	x.wantFloat(name)
-	if !broadcast(name, x.Shape(), end.Shape()).Equal(x.shape) {
-		fail(name, "the operand %v does not broadcast to the destination %v", end.shape, x.shape)
-	}
-	way := binary(name, backend.Sub, end, x)
-	defer way.Release()
-	// From the nearer side, so that weight 1 gives end exactly.
-	if math.Abs(weight) < 0.5 {
-		return x.inPlace(name, backend.Add, way.MulScalarInPlace(weight))
-	}
-	target := binary(name, backend.Sub, end, way.MulScalarInPlace(1-weight))
-	defer target.Release()
-	return x.CopyFrom(target)
-}
-
 // scalar computes op(x, s), or op(s, x) if swapped, and records nothing.
 func scalar(name string, op backend.BinaryOp, x *Tensor, s float64, swapped bool, owners ...*Tensor) *Tensor {
-	x.wantScalar(name, op, s, swapped)
+	owners = append(owners, x)
+	x, s = x.beside(name, op, s, swapped)
 	t := x.DType()
 	if op.IsComparison() {
 		t = Bool
@@ -389,22 +451,49 @@ func scalar(name string, op backend.BinaryOp, x *Tensor, s float64, swapped bool
 	return out
 }
 
-// wantScalar panics unless the operation takes x and s.
-func (x *Tensor) wantScalar(name string, op backend.BinaryOp, s float64, swapped bool) {
-	x.wantOperand(name, op)
-	x.wantRepresentable(name, s)
-	if x.DType().IsFloat() || swapped {
-		return
+// beside returns x and s as they meet in an operation, as in PyTorch. Half types
+// take s rounded to them, but for products and quotients. Whole numbers beside a
+// fraction become Float32; so they do in a quotient. Bool becomes Int64. Uint8 takes s
+// modulo 256, but for comparisons, where PyTorch would say that 255 equals -1.
+func (x *Tensor) beside(name string, op backend.BinaryOp, s float64, swapped bool) (*Tensor, float64) {
+	t := x.DType()
+	switch {
+	case t.IsHalf() && op != backend.Mul && (op < backend.Div || op > backend.DivFloor || swapped):
+		return x, t.Round(s)
+	case t.IsFloat():
+		return x, s
+	case op == backend.Sub:
+		x.wantNumber(name)
+	}
+	if op == backend.Div || !isInt(s) {
+		return x.ToDType(Float32), s
 	}
 	switch {
-	case (op == backend.Remainder || op == backend.Fmod) && s == 0:
-		fail(name, "the divisor of a tensor of %s is 0", x.DType())
+	case swapped:
+	case (op == backend.Remainder || op == backend.Fmod || op == backend.DivTrunc || op == backend.DivFloor) && (s == 0 || t == Uint8 && int64(s)%256 == 0):
+		fail(name, "the divisor of a tensor of %s is %v, want one that is not 0 in it", t, s)
 	case op == backend.Pow && s < 0:
-		fail(name, "the power %v of a tensor of %s is negative, want 0 or more; ToDType converts the tensor", s, x.DType())
+		fail(name, "the power %v of a tensor of %s is negative, want 0 or more; ToDType converts the tensor", s, t)
 	}
+	switch {
+	case t == Bool && (!op.IsComparison() || s != 0 && s != 1):
+		return x.ToDType(Int64), s
+	case t == Uint8 && op.IsComparison():
+		x.wantRepresentable(name, s)
+	case t == Uint8:
+		return x, float64(uint8(int64(s)))
+	}
+	return x, s
 }
 
-// AddScalar returns x + s.
+// isInt reports whether s is a whole number that an int64 holds.
+func isInt(s float64) bool {
+	return s == math.Trunc(s) && s >= math.MinInt64 && s < -math.MinInt64
+}
+
+// AddScalar returns x + s. Whole numbers beside a fraction become Float32, as in all
+// operations on a number; Bool beside a whole number becomes Int64, and Uint8 wraps
+// around.
 func (x *Tensor) AddScalar(s float64) *Tensor {
 	out := scalar("AddScalar", backend.Add, x, s, false)
 	return record("AddScalar", out, partial{of: x, grad: identity})
@@ -428,22 +517,40 @@ func (x *Tensor) MulScalar(s float64) *Tensor {
 	return record("MulScalar", out, partial{of: x, grad: func(g *Tensor) *Tensor { return g.MulScalar(s) }})
 }
 
-// DivScalar returns x / s of a floating-point tensor.
+// DivScalar returns x / s; the quotient of whole numbers is Float32.
 func (x *Tensor) DivScalar(s float64) *Tensor {
 	out := scalar("DivScalar", backend.Div, x, s, false)
 	return record("DivScalar", out, partial{of: x, grad: func(g *Tensor) *Tensor { return g.DivScalar(s) }})
 }
 
-// RDivScalar returns s / x of a floating-point tensor.
+// DivScalarRounded returns x / s rounded to whole numbers. Integers take no s of 0.
+// Its gradient is 0. (torch.div with rounding_mode "trunc" or "floor")
+func (x *Tensor) DivScalarRounded(s float64, r Rounding) *Tensor {
+	const name = "DivScalarRounded"
+	out := scalar(name, r.op(name), x, s, false)
+	return record(name, out, partial{of: x, grad: zero})
+}
+
+// RDivScalar returns s / x; the quotient of whole numbers is Float32.
 func (x *Tensor) RDivScalar(s float64) *Tensor {
-	out := scalar("RDivScalar", backend.Div, x, s, true)
+	const name = "RDivScalar"
 	xs := x.bare()
-	return record("RDivScalar", out, partial{x, func(g *Tensor) *Tensor {
+	var out *Tensor
+	if x.DType().IsHalf() { // PyTorch rounds 1/x, and multiplies that by a number that is not rounded
+		inverse := like(name, xs, x)
+		defer inverse.Release()
+		xs.be().Unary(inverse.array(), xs.array(), backend.Reciprocal, backend.UnaryParams{})
+		out = scalar(name, backend.Mul, inverse, s, false, x)
+	} else {
+		out = scalar(name, backend.Div, x, s, true)
+	}
+	return record(name, out, partial{x, func(g *Tensor) *Tensor {
 		return g.Mul(xs.RDivScalar(-s).Div(xs))
 	}, []*Tensor{x}})
 }
 
-// PowScalar returns x to the power s. An integer tensor takes no negative power.
+// PowScalar returns x to the power s. An integer tensor takes no negative whole
+// power.
 func (x *Tensor) PowScalar(s float64) *Tensor {
 	out := scalar("PowScalar", backend.Pow, x, s, false)
 	xs := x.bare()
@@ -493,7 +600,8 @@ func (x *Tensor) GeScalar(s float64) *Tensor { return compareScalar("GeScalar", 
 // scalarInPlace overwrites x with op(x, s). It records nothing.
 func (x *Tensor) scalarInPlace(name string, op backend.BinaryOp, s float64) *Tensor {
 	x.wantWritable(name)
-	x.wantScalar(name, op, s, false)
+	operand, s := x.bare().beside(name, op, s, false)
+	x.wantHolds(name, operand.DType())
 	x.be().BinaryScalar(x.array(), x.array(), s, false, op)
 	x.changed(name, nil)
 	return x

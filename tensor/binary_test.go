@@ -28,6 +28,15 @@ func TestBinaryReference(t *testing.T) {
 		"LeScalar": scalar((*T).LeScalar), "GtScalar": scalar((*T).GtScalar), "GeScalar": scalar((*T).GeScalar),
 		"AddInPlace": inPlace((*T).AddInPlace), "SubInPlace": inPlace((*T).SubInPlace),
 		"MulInPlace": inPlace((*T).MulInPlace), "DivInPlace": inPlace((*T).DivInPlace),
+		"DivTrunc":       ref2(func(x, y *T) *T { return x.DivRounded(y, tensor.RoundTrunc) }),
+		"DivFloor":       ref2(func(x, y *T) *T { return x.DivRounded(y, tensor.RoundFloor) }),
+		"DivTruncScalar": scalar(func(x *T, s float64) *T { return x.DivScalarRounded(s, tensor.RoundTrunc) }),
+		"DivFloorScalar": scalar(func(x *T, s float64) *T { return x.DivScalarRounded(s, tensor.RoundFloor) }),
+		"Lerp":           func(in []*T, a refArgs) []*T { return one(in[0].Lerp(in[1], a.float("weight"))) },
+		"LerpTensor":     func(in []*T, _ refArgs) []*T { return one(in[0].LerpTensor(in[1], in[2])) },
+		"ClampTensor":    func(in []*T, _ refArgs) []*T { return one(in[0].ClampTensor(in[1], in[2])) },
+		"ClampMinTensor": ref2(func(x, lo *T) *T { return x.ClampTensor(lo, nil) }),
+		"ClampMaxTensor": ref2(func(x, hi *T) *T { return x.ClampTensor(nil, hi) }),
 		"LerpInPlace": func(in []*T, a refArgs) []*T {
 			return one(in[0].Clone().LerpInPlace(in[1], a.float("weight")))
 		},
@@ -63,6 +72,47 @@ func TestInPlaceRecorded(t *testing.T) {
 	y = x.Mul(c)
 	c.MulScalarInPlace(2)
 	wantFailure(t, "a value that the gradient needs", "changed in place", func() { y.Backward(tensor.BackwardOpts{Gradient: tensor.Ones(2)}) })
+}
+
+// What is made of several steps is rounded to a half type once.
+func TestLerpHalf(t *testing.T) {
+	x, end := tensor.From([]float32{1, 60000, -3}).ToDType(tensor.Float16), tensor.From([]float32{2, -60000, 5}).ToDType(tensor.Float16)
+	want := tensor.From([]float32{1.0999755859375, 48000, -2.19921875}).ToDType(tensor.Float16)
+	wantTensor(t, "Lerp", x.Lerp(end, 0.1), want, 0)
+	wantTensor(t, "LerpTensor", x.LerpTensor(end, tensor.Full(0.1, 3)).ToDType(tensor.Float16), want, 0)
+	wantTensor(t, "LerpInPlace", x.Clone().LerpInPlace(end, 0.1), want, 0)
+}
+
+// A quotient in whole numbers, towards 0 and down.
+func ExampleTensor_DivRounded() {
+	x, y := tensor.From([]int64{7, -7}), tensor.From([]int64{2, 2})
+	fmt.Println(x.DivRounded(y, tensor.RoundTrunc), x.DivRounded(y, tensor.RoundFloor), x.Div(y))
+	fmt.Println(tensor.From([]float32{7, -7}).DivScalarRounded(2, tensor.RoundFloor))
+	// Output:
+	// tensor([ 3, -3]) tensor([ 3, -4]) tensor([ 3.5000, -3.5000])
+	// tensor([ 3., -4.])
+}
+
+// Each element has its own bounds, or a bound on one side only.
+func ExampleTensor_ClampTensor() {
+	x := tensor.From([]float32{-1, 0, 5})
+	lo, hi := tensor.From([]float32{0, 1, 2}), tensor.From([]float32{3, 3, 3})
+	fmt.Println(x.ClampTensor(lo, hi), x.ClampTensor(lo, nil), x.ClampMin(0))
+	// Output: tensor([0., 1., 3.]) tensor([0., 1., 5.]) tensor([0., 0., 5.])
+}
+
+// A tenth of the way, and for each element its own part of it.
+func ExampleTensor_Lerp() {
+	x, end := tensor.From([]float32{0, 10}), tensor.From([]float32{10, 20})
+	fmt.Println(x.Lerp(end, 0.1), x.LerpTensor(end, tensor.From([]float32{0.5, 1})))
+	// Output: tensor([ 1., 11.]) tensor([ 5., 20.])
+}
+
+// Operands of two types meet in one; a fraction beside whole numbers makes fractions.
+func ExampleTensor_Add_types() {
+	whole := tensor.From([]int64{1, 2})
+	fmt.Println(whole.Add(tensor.From([]float32{0.5, 0.5})), whole.AddScalar(1), whole.MulScalar(1.5), whole.Exp().DType())
+	// Output: tensor([1.5000, 2.5000]) tensor([2, 3]) tensor([1.5000, 3.0000]) float32
 }
 
 // Operands broadcast: here a column against a row.

@@ -26,7 +26,7 @@ func TestMatMulErrors(t *testing.T) {
 	}{
 		{func() { zeros(2, 3).MatMul(zeros(4, 5)) }, "tensor: MatMul: [2 3] by [4 5]: the left operand has rows of 3 elements, the right one columns of 4, want one number"},
 		{func() { zeros(2).MatMul(zeros(3)) }, "tensor: MatMul: [2] by [3]: the left operand has rows of 2 elements, the right one columns of 3, want one number"},
-		{func() { zeros(2, 2, 3).MatMul(zeros(3, 3, 4)) }, "tensor: MatMul: shapes [2] and [3] do not broadcast: sizes 2 and 3 at dimension 0 of 1"},
+		{func() { zeros(2, 2, 3).MatMul(zeros(3, 3, 4)) }, "tensor: MatMul: shapes [2] and [3] do not broadcast: 2 and 3 differ in the last dimension, want equal sizes or 1"},
 		{func() { zeros(2, 3).MatMul(tensor.Zeros(3, 4).ToDType(tensor.Float64)) }, "tensor: MatMul: operands are float32 and float64, want one type; ToDType converts"},
 		{func() { zeros(2, 3).MatMul(zeros().Reshape()) }, "tensor: MatMul: operands are [2 3] and [], want one dimension each at least; MulScalar and Mul take scalars"},
 		{func() { zeros(2).Dot(zeros(3)) }, "tensor: Dot: operands are [2] and [3], want two vectors of one length"},

@@ -55,7 +55,7 @@ func TestPoolErrors(t *testing.T) {
 		{"divisor of a maximum", func() { tensor.MaxPool2d(x, tensor.PoolOpts{Kernel: 2, Divisor: 3}) },
 			[]string{"tensor: MaxPool2d: ExcludePad and Divisor are options of AvgPool2d, want neither"}},
 		{"whole numbers", func() { tensor.AdaptiveAvgPool2d(x.ToDType(tensor.Int64), 1, 1) },
-			[]string{"tensor: AdaptiveAvgPool2d: the operand is int64, want float32 or float64; ToDType converts"}},
+			[]string{"tensor: AdaptiveAvgPool2d: the operand is int64, want a floating-point type; ToDType converts"}},
 		{"negative size", func() { tensor.AdaptiveAvgPool2d(x, 1, -1) },
 			[]string{"tensor: AdaptiveAvgPool2d: the size 1 × -1 of the result is negative"}},
 	})

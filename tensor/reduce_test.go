@@ -90,7 +90,7 @@ func TestReduceRefuses(t *testing.T) {
 		{"a dimension that is not there", func() { x.Sum(2) }, []string{"tensor: Sum: dimension 2", "[2 3]", "want -2 to 1"}},
 		{"a negative one", func() { x.Amax(-3) }, []string{"Amax: dimension -3", "want -2 to 1"}},
 		{"a dimension twice", func() { x.Mean(1, -1) }, []string{"Mean: dimension 1 of [2 3] is named twice"}},
-		{"mean of integers", func() { i.Mean() }, []string{"Mean: the operand is int64, want float32 or float64"}},
+		{"mean of integers", func() { i.Mean() }, []string{"Mean: the operand is int64, want a floating-point type"}},
 		{"variance of integers", func() { i.Var() }, []string{"Var: the operand is int64"}},
 		{"norm of integers", func() { i.NormKeep(2) }, []string{"NormKeep: the operand is int64"}},
 		{"log-sum-exp of integers", func() { i.LogSumExp() }, []string{"LogSumExp: the operand is int64"}},

@@ -10,8 +10,7 @@
 //
 // What does not fit (shapes, types, devices) panics with a [*Error] that says
 // in one sentence what was given and what would fit; [Try] turns that panic into
-// an error. Nothing is promoted silently: operands of one operation have one
-// type ([Tensor.ToDType] converts).
+// an error. Operands of several types meet in one as in PyTorch; see [Tensor.Add].
 //
 // A tensor lives until the garbage collector takes it, or in a [Scope] until
 // that closes; a result belongs to all scopes of its operands and goes with the
@@ -434,7 +433,7 @@ func (x *Tensor) ownDim(op string, dim int) int {
 // wantFloat panics unless x has a floating-point type.
 func (x *Tensor) wantFloat(op string) {
 	if !x.DType().IsFloat() {
-		fail(op, "the operand is %s, want float32 or float64; ToDType converts", x.DType())
+		fail(op, "the operand is %s, want a floating-point type; ToDType converts", x.DType())
 	}
 }
 

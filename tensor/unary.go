@@ -14,6 +14,12 @@ func (x *Tensor) unary(name string, op backend.UnaryOp, p backend.UnaryParams) *
 	return x.unaryNumber(name, op, p)
 }
 
+// unaryFractional is unary for the functions whose result for whole numbers and
+// Bool is Float32.
+func (x *Tensor) unaryFractional(name string, op backend.UnaryOp) *Tensor {
+	return x.fractional().unary(name, op, backend.UnaryParams{})
+}
+
 // unaryNumber is unary for the functions that integer tensors have too.
 func (x *Tensor) unaryNumber(name string, op backend.UnaryOp, p backend.UnaryParams) *Tensor {
 	x.wantNumber(name)
@@ -72,75 +78,86 @@ func (x *Tensor) Neg() *Tensor { return x.unaryNumber("Neg", backend.Neg, backen
 // Abs returns |x|; its gradient at 0 is 0. (torch.abs)
 func (x *Tensor) Abs() *Tensor { return x.unaryNumber("Abs", backend.Abs, backend.UnaryParams{}) }
 
-// Sign returns -1, 0 or 1 (0 for NaN); its gradient is 0. (torch.sign)
-func (x *Tensor) Sign() *Tensor { return x.unaryNumber("Sign", backend.Sign, backend.UnaryParams{}) }
+// Sign returns -1, 0 or 1 (0 for NaN), and Bool as it is; its gradient is 0.
+// (torch.sign)
+func (x *Tensor) Sign() *Tensor {
+	if x.DType() == Bool {
+		return x.Clone()
+	}
+	return x.unaryNumber("Sign", backend.Sign, backend.UnaryParams{})
+}
 
-// Square returns x². (torch.square)
+// Square returns x², of Bool as Int64. (torch.square)
 func (x *Tensor) Square() *Tensor {
+	if x.DType() == Bool {
+		x = x.ToDType(Int64)
+	}
 	return x.unaryNumber("Square", backend.Square, backend.UnaryParams{})
 }
 
-// Sqrt returns √x. (torch.sqrt)
-func (x *Tensor) Sqrt() *Tensor { return x.unary("Sqrt", backend.Sqrt, backend.UnaryParams{}) }
+// Sqrt returns √x. Of whole numbers and Bool it is Float32, as Rsqrt, Reciprocal, the
+// exponential, logarithmic and trigonometric functions, Erf and Sigmoid are.
+// (torch.sqrt)
+func (x *Tensor) Sqrt() *Tensor { return x.unaryFractional("Sqrt", backend.Sqrt) }
 
 // Rsqrt returns 1/√x. (torch.rsqrt)
-func (x *Tensor) Rsqrt() *Tensor { return x.unary("Rsqrt", backend.Rsqrt, backend.UnaryParams{}) }
+func (x *Tensor) Rsqrt() *Tensor { return x.unaryFractional("Rsqrt", backend.Rsqrt) }
 
 // Reciprocal returns 1/x. (torch.reciprocal)
 func (x *Tensor) Reciprocal() *Tensor {
-	return x.unary("Reciprocal", backend.Reciprocal, backend.UnaryParams{})
+	return x.unaryFractional("Reciprocal", backend.Reciprocal)
 }
 
 // Exp returns e to the power x. (torch.exp)
-func (x *Tensor) Exp() *Tensor { return x.unary("Exp", backend.Exp, backend.UnaryParams{}) }
+func (x *Tensor) Exp() *Tensor { return x.unaryFractional("Exp", backend.Exp) }
 
 // Expm1 returns e to the power x, less 1, exactly near 0 too. (torch.expm1)
-func (x *Tensor) Expm1() *Tensor { return x.unary("Expm1", backend.Expm1, backend.UnaryParams{}) }
+func (x *Tensor) Expm1() *Tensor { return x.unaryFractional("Expm1", backend.Expm1) }
 
 // Log returns the natural logarithm. (torch.log)
-func (x *Tensor) Log() *Tensor { return x.unary("Log", backend.Log, backend.UnaryParams{}) }
+func (x *Tensor) Log() *Tensor { return x.unaryFractional("Log", backend.Log) }
 
 // Log1p returns the natural logarithm of 1+x, exactly near 0 too. (torch.log1p)
-func (x *Tensor) Log1p() *Tensor { return x.unary("Log1p", backend.Log1p, backend.UnaryParams{}) }
+func (x *Tensor) Log1p() *Tensor { return x.unaryFractional("Log1p", backend.Log1p) }
 
 // Log2 returns the logarithm to base 2. (torch.log2)
-func (x *Tensor) Log2() *Tensor { return x.unary("Log2", backend.Log2, backend.UnaryParams{}) }
+func (x *Tensor) Log2() *Tensor { return x.unaryFractional("Log2", backend.Log2) }
 
 // Log10 returns the logarithm to base 10. (torch.log10)
-func (x *Tensor) Log10() *Tensor { return x.unary("Log10", backend.Log10, backend.UnaryParams{}) }
+func (x *Tensor) Log10() *Tensor { return x.unaryFractional("Log10", backend.Log10) }
 
 // Sin returns the sine of x in radians. (torch.sin)
-func (x *Tensor) Sin() *Tensor { return x.unary("Sin", backend.Sin, backend.UnaryParams{}) }
+func (x *Tensor) Sin() *Tensor { return x.unaryFractional("Sin", backend.Sin) }
 
 // Cos returns the cosine of x in radians. (torch.cos)
-func (x *Tensor) Cos() *Tensor { return x.unary("Cos", backend.Cos, backend.UnaryParams{}) }
+func (x *Tensor) Cos() *Tensor { return x.unaryFractional("Cos", backend.Cos) }
 
 // Tan returns the tangent of x in radians. (torch.tan)
-func (x *Tensor) Tan() *Tensor { return x.unary("Tan", backend.Tan, backend.UnaryParams{}) }
+func (x *Tensor) Tan() *Tensor { return x.unaryFractional("Tan", backend.Tan) }
 
 // Asin returns the arcsine in radians. (torch.asin)
-func (x *Tensor) Asin() *Tensor { return x.unary("Asin", backend.Asin, backend.UnaryParams{}) }
+func (x *Tensor) Asin() *Tensor { return x.unaryFractional("Asin", backend.Asin) }
 
 // Acos returns the arccosine in radians. (torch.acos)
-func (x *Tensor) Acos() *Tensor { return x.unary("Acos", backend.Acos, backend.UnaryParams{}) }
+func (x *Tensor) Acos() *Tensor { return x.unaryFractional("Acos", backend.Acos) }
 
 // Atan returns the arctangent in radians. (torch.atan)
-func (x *Tensor) Atan() *Tensor { return x.unary("Atan", backend.Atan, backend.UnaryParams{}) }
+func (x *Tensor) Atan() *Tensor { return x.unaryFractional("Atan", backend.Atan) }
 
 // Sinh returns the hyperbolic sine. (torch.sinh)
-func (x *Tensor) Sinh() *Tensor { return x.unary("Sinh", backend.Sinh, backend.UnaryParams{}) }
+func (x *Tensor) Sinh() *Tensor { return x.unaryFractional("Sinh", backend.Sinh) }
 
 // Cosh returns the hyperbolic cosine. (torch.cosh)
-func (x *Tensor) Cosh() *Tensor { return x.unary("Cosh", backend.Cosh, backend.UnaryParams{}) }
+func (x *Tensor) Cosh() *Tensor { return x.unaryFractional("Cosh", backend.Cosh) }
 
 // Tanh returns the hyperbolic tangent. (torch.tanh)
-func (x *Tensor) Tanh() *Tensor { return x.unary("Tanh", backend.Tanh, backend.UnaryParams{}) }
+func (x *Tensor) Tanh() *Tensor { return x.unaryFractional("Tanh", backend.Tanh) }
 
 // Erf returns the error function. (torch.erf)
-func (x *Tensor) Erf() *Tensor { return x.unary("Erf", backend.Erf, backend.UnaryParams{}) }
+func (x *Tensor) Erf() *Tensor { return x.unaryFractional("Erf", backend.Erf) }
 
 // Sigmoid returns 1/(1+exp(-x)). (torch.sigmoid)
-func (x *Tensor) Sigmoid() *Tensor { return x.unary("Sigmoid", backend.Sigmoid, backend.UnaryParams{}) }
+func (x *Tensor) Sigmoid() *Tensor { return x.unaryFractional("Sigmoid", backend.Sigmoid) }
 
 // LogSigmoid returns the logarithm of Sigmoid, also where that is 0 or 1 in
 // floating point. (torch.nn.functional.logsigmoid)
@@ -168,8 +185,8 @@ func (x *Tensor) Trunc() *Tensor {
 }
 
 // Clamp limits x to [lo, hi]; where lo is greater than hi the result is hi. The
-// gradient passes between the bounds and, as in PyTorch 2.15, not at them.
-// (torch.clamp)
+// gradient passes between the bounds and, as in PyTorch 2.15, not at them. Whole
+// numbers beside a fraction become Float32. (torch.clamp)
 func (x *Tensor) Clamp(lo, hi float64) *Tensor { return x.clamp("Clamp", lo, hi) }
 
 // ClampMin limits x to lo and more. (torch.clamp_min)
@@ -179,16 +196,26 @@ func (x *Tensor) ClampMin(lo float64) *Tensor { return x.clamp("ClampMin", lo, m
 func (x *Tensor) ClampMax(hi float64) *Tensor { return x.clamp("ClampMax", math.Inf(-1), hi) }
 
 func (x *Tensor) clamp(name string, lo, hi float64) *Tensor {
-	x.wantBounds(name, lo, hi)
-	return x.unaryNumber(name, backend.Clamp, backend.UnaryParams{P0: lo, P1: hi})
+	x, p := x.bounds(lo, hi)
+	return x.unaryNumber(name, backend.Clamp, p)
 }
 
-func (x *Tensor) wantBounds(name string, lo, hi float64) {
+// bounds returns x and two bounds, of which infinite ones are none, in a type that
+// holds both.
+func (x *Tensor) bounds(lo, hi float64) (*Tensor, backend.UnaryParams) {
+	t := x.DType()
+	if t.IsFloat() {
+		return x, backend.UnaryParams{P0: t.Round(lo), P1: t.Round(hi)}
+	}
 	for _, b := range []float64{lo, hi} {
-		if !math.IsInf(b, 0) {
-			x.wantRepresentable(name, b)
+		if !math.IsInf(b, 0) && !isInt(b) {
+			return x.ToDType(Float32), backend.UnaryParams{P0: lo, P1: hi}
 		}
 	}
+	if t == Bool {
+		x = x.ToDType(Int64)
+	}
+	return x, backend.UnaryParams{P0: lo, P1: hi}
 }
 
 // ClampInPlace limits x to [lo, hi] in place; an infinite bound is none. It is
@@ -196,11 +223,46 @@ func (x *Tensor) wantBounds(name string, lo, hi float64) {
 func (x *Tensor) ClampInPlace(lo, hi float64) *Tensor {
 	const name = "ClampInPlace"
 	x.wantWritable(name)
-	x.wantNumber(name)
-	x.wantBounds(name, lo, hi)
-	x.be().Unary(x.array(), x.array(), backend.Clamp, backend.UnaryParams{P0: lo, P1: hi})
+	operand, p := x.bare().bounds(lo, hi)
+	x.wantHolds(name, operand.DType())
+	x.be().Unary(x.array(), x.array(), backend.Clamp, p)
 	x.changed(name, nil)
 	return x
+}
+
+// ClampTensor limits each element of x to its own bounds, with broadcasting: lo and
+// hi or one of them, the other nil. Where lo is greater than hi the result is hi; NaN
+// wins. Where x equals a bound the two share the gradient. (torch.clamp with tensors
+// for min and max)
+func (x *Tensor) ClampTensor(lo, hi *Tensor) *Tensor {
+	const name = "ClampTensor"
+	switch {
+	case lo == nil && hi == nil:
+		fail(name, "both bounds are nil, want one at least")
+	case hi == nil:
+		return x.choice(name, backend.Maximum, lo, (*Tensor).Lt)
+	case lo == nil:
+		return x.choice(name, backend.Minimum, hi, (*Tensor).Gt)
+	}
+	promote(&x, &lo, &hi)
+	x.wantNumber(name)
+	xs, los, his := x.bare(), lo.bare(), hi.bare()
+	out := binary(name, backend.Minimum, binary(name, backend.Maximum, xs, los, x, lo, hi), his, x, lo, hi)
+	// share is half of g where x is at a bound that it did not meet from outside.
+	share := func(g, at *Tensor) *Tensor { return Where(at.And(los.Lt(his)), g.MulScalar(0.5), g) }
+	saved := []*Tensor{x, lo, hi}
+	return record(name, out,
+		partial{x, func(g *Tensor) *Tensor {
+			return share(g, xs.Eq(los).Or(xs.Eq(his))).MaskedFill(xs.Lt(los).Or(xs.Gt(his)), 0)
+		}, saved},
+		partial{lo, func(g *Tensor) *Tensor {
+			takes := xs.Lt(los).And(los.Le(his)).Or(xs.Eq(los).And(los.Lt(his)))
+			return share(g, xs.Eq(los)).MaskedFill(takes.Not(), 0)
+		}, saved},
+		partial{hi, func(g *Tensor) *Tensor {
+			takes := xs.Gt(his).And(los.Le(his)).Or(xs.Eq(his).And(los.Lt(his))).Or(his.Lt(los))
+			return share(g, xs.Eq(his)).MaskedFill(takes.Not(), 0)
+		}, saved})
 }
 
 // ReLU returns max(x, 0). (torch.relu)

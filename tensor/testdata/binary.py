@@ -85,4 +85,31 @@ c.add("MulScalarInPlace", lambda p, s: p.clone().mul_(s), [x(3)], grad=False, s=
 c.add("MulScalarInPlace", lambda p, s: p.clone().mul_(int(s)), [ints(3)], s=2.0)
 c.add("ClampInPlace", lambda p, lo, hi: p.clone().clamp_(lo, hi), [x(6)], grad=False, lo=-0.5, hi=1.0)
 c.add("ClampInPlace", lambda p, lo, hi: p.clone().clamp_(int(lo), int(hi)), [ints(6)], lo=2.0, hi=5.0)
+
+for mode, op in [("trunc", "DivTrunc"), ("floor", "DivFloor")]:
+    for a, b in pairs:
+        q = x(*b, low=0.5)
+        quotient = torch.randint(-3, 4, torch.broadcast_shapes(a, b), generator=torch.Generator().manual_seed(len(a))) + 0.25
+        c.add(op, lambda p, q, mode=mode: torch.div(p, q, rounding_mode=mode), [quotient * q, q])
+    c.add(op, lambda p, q, mode=mode: torch.div(p, q, rounding_mode=mode), [ints(2, 4, low=-9), ints(4, low=1, high=4)])
+    c.add(op + "Scalar", lambda t, s, mode=mode: torch.div(t, s, rounding_mode=mode), [x(6)], check=False, s=0.75)
+    for s in one:
+        c.add(op + "Scalar", lambda t, s, mode=mode: torch.div(t, s, rounding_mode=mode), [x(*s, low=-0.6, high=-0.1)], s=-0.75)
+for a, b in pairs:
+    p, q = x(*a), x(*b)
+    for w in [0.0, 0.25, 0.5, 1.0, -1.5, 3.0]:
+        c.add("Lerp", torch.lerp, [p, q], weight=w)
+    # Weights that are not at 0.5, where the formula changes and rounding with it.
+    c.add("LerpTensor", torch.lerp, [p, q, x(*b, low=-0.4, high=0.4)])
+    c.add("LerpTensor", torch.lerp, [q, p, x(*a, low=0.6, high=2)])
+    c.add("ClampTensor", torch.clamp, [(p * 4).round() / 4, (q * 4).round() / 4 + 0.125, (x(*b) * 4).round() / 4 + 1.0625])
+    c.add("ClampMinTensor", lambda t, lo: torch.clamp(t, min=lo), [(p * 4).round() / 4, (q * 4).round() / 4 + 0.125])
+    c.add("ClampMaxTensor", lambda t, hi: torch.clamp(t, max=hi), [(p * 4).round() / 4, (q * 4).round() / 4 + 0.125])
+c.add("LerpTensor", torch.lerp, [f64(1, 2, 3, 4, 5, nan, 1), f64(2, 0, 1, inf, 5, 6, 7), f64(0, 1, 0.5, 0.25, nan, 0, -2)], check=False)
+# All orders of x and its bounds.
+around = [t.reshape(-1) for t in torch.meshgrid(*[f64(0, 1, 2, nan)] * 3, indexing="ij")]
+c.add("ClampTensor", torch.clamp, around, check=False)
+c.add("ClampMinTensor", lambda t, lo: torch.clamp(t, min=lo), around[1:], check=False)
+c.add("ClampMaxTensor", lambda t, hi: torch.clamp(t, max=hi), around[1:], check=False)
+c.add("ClampTensor", torch.clamp, [ints(2, 4), ints(4, high=4), ints(4, low=4)])
 c.save("binary.json")
