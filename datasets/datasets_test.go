@@ -417,13 +417,64 @@ func TestImageFolderFused(t *testing.T) {
 		set  *ImageFolder
 		i    int
 		want string
-	}{{f, 2, "invalid JPEG format"}, {large, 0, "crop of 64×64 from a picture of 70×40"}} {
+	}{{f, 2, "the file is cut off"}, {large, 0, "crop of 64×64 from a picture of 70×40"}} {
 		l := &DataLoader{Dataset: Slice(tt.set, tt.i, tt.i+1), BatchSize: 1}
 		for range l.All() {
 			t.Error("got a batch")
 		}
 		if err := l.Err(); err == nil || !strings.Contains(err.Error(), tt.want) || strings.Count(err.Error(), tt.set.Path(tt.i)) != 1 || !strings.Contains(err.Error(), "example 0") {
 			t.Errorf("got %v, want %q and the file's name in it", err, tt.want)
+		}
+	}
+}
+
+// A damaged JPEG does not change the picture that is read after it, and what is
+// read does not depend on the number of workers.
+func TestDamagedJPEG(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "a"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	im := image.NewRGBA(image.Rect(0, 0, 32, 32))
+	for i := range im.Pix {
+		im.Pix[i] = byte(r.Uint32())
+	}
+	var w bytes.Buffer
+	if err := jpeg.Encode(&w, im, nil); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 40 {
+		data := bytes.Clone(w.Bytes())
+		if i%2 == 0 {
+			at := len(data)/2 + 5*i
+			copy(data[at:at+20], bytes.Repeat([]byte{0xfe}, 20))
+		}
+		if err := os.WriteFile(filepath.Join(dir, "a", fmt.Sprintf("%02d.jpg", i)), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := NewImageFolder(dir, ImageFolderOpts{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seen [2][]float32
+	for k, workers := range []int{1, 4} {
+		l := &DataLoader{Dataset: f, BatchSize: 1, Workers: workers}
+		for x := range l.All() {
+			seen[k] = append(seen[k], x.Floats()...)
+		}
+		if l.Err() != nil {
+			t.Fatal(l.Err())
+		}
+	}
+	const size = 3 * 32 * 32
+	if len(seen[0]) != 40*size || !slices.Equal(seen[0], seen[1]) {
+		t.Error("the pictures depend on the number of workers")
+	}
+	for i := 3; i < 40; i += 2 {
+		if !slices.Equal(seen[0][i*size:(i+1)*size], seen[0][size:2*size]) {
+			t.Errorf("picture %d, which is whole, is not picture 1", i)
 		}
 	}
 }

@@ -1,13 +1,11 @@
 package datasets
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
 	"image"
 	"image/draw"
-	stdjpeg "image/jpeg"
 	"io"
 	"io/fs"
 	"maps"
@@ -303,38 +301,19 @@ func (rd *reader) open(path string, maxPixels int) (p transforms.Picture, err er
 		return p, err
 	}
 	fits := func(w, h int) error { return wantPixels(w, h, maxPixels) }
-	if bytes.HasPrefix(rd.file, []byte("\xff\xd8")) {
-		return rd.openJPEG(fits)
-	}
-	im, err := pil.Decode(rd.file, fits)
-	if err != nil {
-		return p, err
-	}
-	return held(im), nil
-}
-
-// openJPEG reads the header of a JPEG, and decodes one that is not baseline.
-func (rd *reader) openJPEG(fits func(w, h int) error) (p transforms.Picture, err error) {
-	if rd.Open(rd.file) {
+	if jpeg.Is(rd.file) {
+		if err := rd.Open(rd.file); err != nil {
+			return p, err
+		}
 		if err := fits(rd.Width, rd.Height); err != nil {
 			return p, err
 		}
 		return transforms.Picture{W: rd.Width, H: rd.Height, Part: func(need image.Rectangle) (image.Image, image.Point, error) {
-			if im, ok := rd.Decode(need); ok {
-				return im, need.Min, nil
-			}
-			im, err := stdjpeg.Decode(bytes.NewReader(rd.file))
-			return im, image.Point{}, err
+			im, err := rd.Decode(need)
+			return im, need.Min, err
 		}}, nil
 	}
-	c, err := stdjpeg.DecodeConfig(bytes.NewReader(rd.file))
-	if err != nil {
-		return p, err
-	}
-	if err := fits(c.Width, c.Height); err != nil {
-		return p, err
-	}
-	im, err := stdjpeg.Decode(bytes.NewReader(rd.file))
+	im, err := pil.Decode(rd.file, fits)
 	if err != nil {
 		return p, err
 	}

@@ -115,3 +115,48 @@ func clip(v int32) byte {
 	}
 	return byte(v)
 }
+
+// exact is the sum of coefficients, without their signs, up to which idct16 and
+// idct are the same: no number on the way has more than 16 bits.
+const exact = 5900
+
+// idct16 is idct with the overflows of libjpeg-turbo's jidctint for x86, which
+// has 16 bits for the coefficients and their sums, and keeps what is between the
+// passes within those. Only damaged data comes so far.
+func idct16(dst []byte, stride int, in *[64]int32, set uint64) {
+	var ws [64]int32
+	if set>>8 == 0 {
+		for i := range ws {
+			ws[i] = int32(int16(in[i&7] << 2))
+		}
+	} else {
+		for x := range 8 {
+			var v [8]int32
+			for y := range v {
+				v[y] = in[8*y+x]
+			}
+			for y, v := range butterfly(v) {
+				ws[8*y+x] = min(max((v+1<<10)>>11, -1<<15), 1<<15-1)
+			}
+		}
+	}
+	for y := range 8 {
+		for x, v := range butterfly([8]int32(ws[8*y:])) {
+			dst[y*stride+x] = clip((v+1<<17)>>18 + 128)
+		}
+	}
+}
+
+// butterfly is the transform along one axis, with 13 more fractional bits.
+func butterfly(v [8]int32) [8]int32 {
+	for i := range v {
+		v[i] = int32(int16(v[i]))
+	}
+	a, b := int32(int16(v[0]+v[4]))<<13, int32(int16(v[0]-v[4]))<<13
+	c, d := v[2]*c0541+v[6]*(c0541-c1847), v[2]*(c0541+c0765)+v[6]*c0541
+	z3, z4 := int32(int16(v[3]+v[7])), int32(int16(v[1]+v[5]))
+	z3, z4 = z3*(c1175-c1961)+z4*c1175, z3*c1175+z4*(c1175-c0390)
+	o0, o3 := v[7]*(c0298-c0899)-v[1]*c0899+z3, v[1]*(c1501-c0899)-v[7]*c0899+z4
+	o1, o2 := v[5]*(c2053-c2562)-v[3]*c2562+z4, v[3]*(c3072-c2562)-v[5]*c2562+z3
+	return [8]int32{a + d + o3, b + c + o2, b - c + o1, a - d + o0, a - d - o0, b - c - o1, b + c - o2, a + d - o3}
+}
