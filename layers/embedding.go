@@ -10,24 +10,43 @@ import (
 // Embedding is a table of vectors: an Int64 tensor of row numbers of any shape […]
 // becomes […  dim]. Weight is [n dim]. (torch.nn.Embedding)
 type Embedding struct {
-	Weight *tensor.Tensor
+	Weight     *tensor.Tensor
+	PaddingIdx *int // the row that gets no gradient; nil: none
+}
+
+// EmbeddingOpts are the options of [NewEmbedding].
+type EmbeddingOpts struct {
+	PaddingIdx *int // the row that begins as zeros and gets no gradient, negative from the end; nil: none
 }
 
 // NewEmbedding returns a table of n vectors of dim numbers, drawn from a normal
 // distribution of mean 0 and standard deviation 1, as in PyTorch.
-func NewEmbedding(n, dim int) *Embedding {
-	wantSize("NewEmbedding", "size", 1, n, dim)
-	return &Embedding{inits.Normal(parameter(n, dim), 0, 1)}
+func NewEmbedding(n, dim int, opts ...EmbeddingOpts) *Embedding {
+	const op = "NewEmbedding"
+	wantSize(op, "size", 1, n, dim)
+	l := &Embedding{Weight: inits.Normal(parameter(n, dim), 0, 1)}
+	if at := option(opts).PaddingIdx; at != nil {
+		if *at < -n || *at >= n {
+			fail(op, "got the padding index %d for %d rows, want %d to %d", *at, n, -n, n-1)
+		}
+		l.PaddingIdx = new((*at + n) % n)
+		l.Weight.Detach().Select(0, *at).Zero()
+	}
+	return l
 }
 
 // Forward returns the rows of Weight that index names.
 func (l *Embedding) Forward(index *tensor.Tensor) *tensor.Tensor {
-	return tensor.Embedding(l.Weight, index)
+	return tensor.Embedding(l.Weight, index, tensor.EmbeddingOpts{PaddingIdx: l.PaddingIdx})
 }
 
-// String returns "Embedding(1000, 64)".
+// String returns "Embedding(1000, 64)", or "Embedding(1000, 64, padding index 0)".
 func (l *Embedding) String() string {
-	return fmt.Sprintf("Embedding(%d, %d)", l.Weight.Size(0), l.Weight.Size(1))
+	padding := ""
+	if l.PaddingIdx != nil {
+		padding = fmt.Sprintf("padding index %d", *l.PaddingIdx)
+	}
+	return fmt.Sprintf("Embedding(%s)", list(fmt.Sprint(l.Weight.Size(0)), fmt.Sprint(l.Weight.Size(1)), padding))
 }
 
 // Parts lists the weight.
@@ -36,11 +55,13 @@ func (l *Embedding) Parts() []Part { return []Part{Param("weight", l.Weight)} }
 type embeddingConfig struct {
 	N   int `json:"num_embeddings"`
 	Dim int `json:"embedding_dim"`
+
+	PaddingIdx *int `json:"padding_idx,omitempty"`
 }
 
 // Config describes the layer for Save.
 func (l *Embedding) Config() (string, []byte) {
-	return config("Embedding", embeddingConfig{l.Weight.Size(0), l.Weight.Size(1)})
+	return config("Embedding", embeddingConfig{l.Weight.Size(0), l.Weight.Size(1), l.PaddingIdx})
 }
 
 func init() {
@@ -48,6 +69,6 @@ func init() {
 		if err := limit(r, c.N, c.Dim); err != nil {
 			return nil, err
 		}
-		return NewEmbedding(c.N, c.Dim), nil
+		return NewEmbedding(c.N, c.Dim, EmbeddingOpts{c.PaddingIdx}), nil
 	})
 }

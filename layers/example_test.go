@@ -157,3 +157,11 @@ func ExampleTrain() {
 	// false [1 1 1]
 	// true [0 0 0]
 }
+
+// The indices of a maximum find it again.
+func ExampleMaxPool2d_ForwardWithIndices() {
+	x := tensor.From([]float32{1, 5, 2, 0, 3, 4, 8, 6}, 1, 1, 2, 4)
+	values, indices := layers.NewMaxPool2d(2, 2).ForwardWithIndices(x)
+	fmt.Println(values.View(-1), indices.View(-1), x.Flatten(2).Gather(2, indices.Flatten(2)).View(-1))
+	// Output: tensor([5., 8.]) tensor([1, 6]) tensor([5., 8.])
+}

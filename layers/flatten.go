@@ -1,13 +1,46 @@
 package layers
 
-import "github.com/wick-ml/wick/tensor"
+import (
+	"fmt"
 
-// Flatten makes one dimension of all but the first: [N C H W] becomes [N C·H·W].
-// (torch.nn.Flatten)
-type Flatten struct{}
+	"github.com/wick-ml/wick/tensor"
+)
+
+// Flatten makes one dimension of all but the first, [N C H W] becomes [N C·H·W], or
+// of those from StartDim to EndDim: Flatten{StartDim: new(0), EndDim: new(1)}
+// joins the first two. (torch.nn.Flatten)
+type Flatten struct {
+	StartDim *int `json:"start_dim,omitempty"` // nil: 1
+	EndDim   *int `json:"end_dim,omitempty"`   // nil: -1, the last
+}
+
+// dims returns the first and the last of the dimensions that become one.
+func (l Flatten) dims() (start, end int) {
+	start, end = 1, -1
+	if l.StartDim != nil {
+		start = *l.StartDim
+	}
+	if l.EndDim != nil {
+		end = *l.EndDim
+	}
+	return start, end
+}
 
 // Forward returns x as [N …].
-func (Flatten) Forward(x *tensor.Tensor) *tensor.Tensor { return x.Flatten(1) }
+func (l Flatten) Forward(x *tensor.Tensor) *tensor.Tensor {
+	start, end := l.dims()
+	return x.Flatten(start, end)
+}
+
+// String returns "Flatten", or "Flatten(0, 1)" where the dimensions are not the
+// defaults.
+func (l Flatten) String() string {
+	start, end := l.dims()
+	if start == 1 && end == -1 {
+		return "Flatten"
+	}
+	return fmt.Sprintf("Flatten(%d, %d)", start, end)
+}
 
 // Parts returns nothing.
 func (Flatten) Parts() []Part { return nil }

@@ -551,7 +551,7 @@ func TestConstructorErrors(t *testing.T) {
 		{func() { NewMaxPool2d(2, 2, PoolOpts{Padding: 2}) }, "tensor: NewMaxPool2d: got padding [2 2] for the kernel [2 2], want at most half of it"},
 		{func() { NewMaxPool2d(2, 2, PoolOpts{Divisor: 2}) }, "tensor: NewMaxPool2d: got ExcludePad or Divisor, which only AvgPool2d has"},
 		{func() { NewAvgPool2d(2, 2, PoolOpts{Dilation: 2}) }, "tensor: NewAvgPool2d: got dilation [2 2], which only MaxPool2d has"},
-		{func() { NewAdaptiveAvgPool2d(0, 1) }, "tensor: NewAdaptiveAvgPool2d: got output size 0, want 1 to 2147483647"},
+		{func() { NewAdaptiveAvgPool2d(-2, 1) }, "tensor: NewAdaptiveAvgPool2d: got output size -2, want -1 to 2147483647"},
 		{func() { NewDropout(1.5) }, "tensor: NewDropout: got the probability 1.5, want 0 to 1"},
 	} {
 		if err := tensor.Try(c.f); err == nil || err.Error() != c.want {
@@ -627,6 +627,9 @@ func TestStrings(t *testing.T) {
 		{NewMaxPool2d(3, 2, PoolOpts{Padding: 1, Dilation: 2, CeilMode: true}), "MaxPool2d(3, 2, padding 1, dilation 2, ceil mode)"},
 		{NewAvgPool2d(2, 0, PoolOpts{ExcludePad: true, Divisor: 3}), "AvgPool2d(2, 2, exclude padding, divisor 3)"},
 		{NewAdaptiveAvgPool2d(1, 2), "AdaptiveAvgPool2d(1, 2)"},
+		{NewAdaptiveAvgPool2d(-1, 2), "AdaptiveAvgPool2d(-1, 2)"},
+		{Flatten{}, "Flatten"}, {Flatten{StartDim: new(0)}, "Flatten(0, -1)"}, {Flatten{EndDim: new(2)}, "Flatten(1, 2)"},
+		{NewEmbedding(3, 4, EmbeddingOpts{PaddingIdx: new(-1)}), "Embedding(3, 4, padding index 2)"},
 		{NewDropout(0.5), "Dropout(0.5)"},
 		{ReLU{}, "ReLU()"}, {LeakyReLU{}, "LeakyReLU(0.01)"}, {GELU{Tanh: true}, "GELU(tanh)"}, {ELU{Alpha: 2}, "ELU(2)"},
 		{Softplus{}, "Softplus(1, 20)"}, {Softmax{Dim: 1}, "Softmax(dim 1)"}, {LogSoftmax{Dim: -1}, "LogSoftmax(dim -1)"},

@@ -106,6 +106,12 @@ func (l *MaxPool2d) Forward(x *tensor.Tensor) *tensor.Tensor {
 	return tensor.MaxPool2d(x, l.set.opts())
 }
 
+// ForwardWithIndices returns the maximum of each window and where in its plane it
+// is: row·W + column, Int64. (return_indices=True)
+func (l *MaxPool2d) ForwardWithIndices(x *tensor.Tensor) (values, indices *tensor.Tensor) {
+	return tensor.MaxPool2dWithIndices(x, l.set.opts())
+}
+
 // String returns "MaxPool2d(2, 2)": kernel, stride, and what is not the default.
 func (l *MaxPool2d) String() string { return "MaxPool2d(" + l.set.String() + ")" }
 
@@ -150,8 +156,8 @@ func (l *AvgPool2d) Parts() []Part { return nil }
 func (l *AvgPool2d) Config() (string, []byte) { return config("AvgPool2d", l.set) }
 
 // AdaptiveAvgPool2d divides each plane of [N C H W] into h × w windows that
-// share it as evenly as possible and takes the mean of each: [N C h w].
-// (torch.nn.AdaptiveAvgPool2d)
+// share it as evenly as possible and takes the mean of each: [N C h w]. The size -1
+// leaves an axis as it is. (torch.nn.AdaptiveAvgPool2d, where it is None)
 type AdaptiveAvgPool2d struct{ set adaptiveSettings }
 
 type adaptiveSettings struct {
@@ -159,9 +165,9 @@ type adaptiveSettings struct {
 }
 
 // NewAdaptiveAvgPool2d returns an AdaptiveAvgPool2d whose result has h rows and w
-// columns.
+// columns, -1 for as many as the input has.
 func NewAdaptiveAvgPool2d(h, w int) *AdaptiveAvgPool2d {
-	wantSize("NewAdaptiveAvgPool2d", "output size", 1, h, w)
+	wantSize("NewAdaptiveAvgPool2d", "output size", -1, h, w)
 	return &AdaptiveAvgPool2d{adaptiveSettings{[2]int{h, w}}}
 }
 

@@ -553,3 +553,43 @@ func TestReadStateDictForeign(t *testing.T) {
 	_, err = layers.ReadStateDict(file(`{"__metadata__":{"wick.format":"1"}}`, ""))
 	wantError(t, err, "wick.crc32c")
 }
+
+// Layers whose settings are pointers or -1 come back as they were.
+func TestSaveSettings(t *testing.T) {
+	x := tensor.Randn(2, 3, 4, 5)
+	for _, c := range []struct {
+		layer layers.Layer
+		shape tensor.Shape
+	}{
+		{layers.Flatten{}, tensor.Shape{2, 60}},
+		{layers.Flatten{StartDim: new(0)}, tensor.Shape{120}},
+		{layers.Flatten{StartDim: new(0), EndDim: new(1)}, tensor.Shape{6, 4, 5}},
+		{layers.Flatten{EndDim: new(-2)}, tensor.Shape{2, 12, 5}},
+		{layers.NewAdaptiveAvgPool2d(-1, 2), tensor.Shape{2, 3, 4, 2}},
+		{layers.NewAdaptiveAvgPool2d(7, -1), tensor.Shape{2, 3, 7, 5}},
+		{layers.NewAdaptiveAvgPool2d(0, 1), tensor.Shape{2, 3, 0, 1}},
+	} {
+		got, err := layers.Load[layers.Layer](saved(t, c.layer))
+		if err != nil {
+			t.Fatalf("%v: %v", c.layer, err)
+		}
+		y := got.Forward(x)
+		if want := c.layer.Forward(x); !y.Shape().Equal(c.shape) || !slices.Equal(y.Floats(), want.Floats()) {
+			t.Errorf("%v: got %v, want %v %v", c.layer, y, c.shape, want)
+		}
+	}
+
+	e := layers.NewEmbedding(4, 2, layers.EmbeddingOpts{PaddingIdx: new(-3)})
+	got, err := layers.Load[*layers.Embedding](saved(t, e))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got.Weight.SetRequiresGrad(true)
+	got.Forward(tensor.From([]int64{1, 0, 1, 3})).Sum().Backward()
+	if rows := e.Weight.Floats(); rows[2] != 0 || rows[3] != 0 || rows[0] == 0 || *got.PaddingIdx != 1 {
+		t.Errorf("got the rows %v and the padding index %d, want zeros in row 1", rows, *got.PaddingIdx)
+	}
+	if g, want := got.Weight.Grad().Floats(), []float32{1, 1, 0, 0, 0, 0, 1, 1}; !slices.Equal(g, want) {
+		t.Errorf("got the gradient %v, want %v", g, want)
+	}
+}

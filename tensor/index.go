@@ -250,7 +250,7 @@ func (x *Tensor) IndexSelect(dim int, index *Tensor) *Tensor {
 	const op = "IndexSelect"
 	dim = x.dim(op, dim)
 	shape := x.entries(op, dim, index)
-	return indexSelect(op, x, dim, index, shape)
+	return indexSelect(op, x, dim, index, shape, -1)
 }
 
 // entries returns the shape of as many entries of x along dim as index names, and
@@ -269,8 +269,9 @@ func (x *Tensor) entries(op string, dim int, index *Tensor) Shape {
 	return shape
 }
 
-// indexSelect selects entries of x and gives the result the given shape.
-func indexSelect(op string, x *Tensor, dim int, index *Tensor, shape Shape) *Tensor {
+// indexSelect selects entries of x and gives the result the given shape. Where dim is
+// the first, entry padding gets no gradient unless that is -1.
+func indexSelect(op string, x *Tensor, dim int, index *Tensor, shape Shape, padding int) *Tensor {
 	out := result(op, x.DType(), shape, x, index)
 	split := x.shape.split(dim)
 	geom := backend.IndexGeom{Outer: split.Outer, N: split.N, M: index.Len(), Inner: split.Inner}
@@ -280,6 +281,10 @@ func indexSelect(op string, x *Tensor, dim int, index *Tensor, shape Shape) *Ten
 	return autograd.Record(op, out, []*Tensor{x, index}, func(g *Tensor) []*Tensor {
 		dx := zeros(op, from, g)
 		use.check(g.be().IndexAdd(dx.array(), at.array(), g.array(), geom, use))
+		if padding >= 0 {
+			row := backend.Array{Buffer: dx.storage.buffer, Offset: padding * geom.Inner, Len: geom.Inner}
+			g.be().Fill(row, 0)
+		}
 		return []*Tensor{dx, nil}
 	}, at)
 }
@@ -307,16 +312,34 @@ func (x *Tensor) IndexAdd(dim int, index, src *Tensor) *Tensor {
 	}, at)
 }
 
+// EmbeddingOpts are the options of [Embedding].
+type EmbeddingOpts struct {
+	PaddingIdx *int // the row that gets no gradient, negative from the end; nil: none
+}
+
 // Embedding returns the rows of weight, a matrix of one row an entry, that index
 // names; the result has the index's shape and one dimension more.
 // (torch.nn.functional.embedding)
-func Embedding(weight, index *Tensor) *Tensor {
+func Embedding(weight, index *Tensor, opts ...EmbeddingOpts) *Tensor {
 	const op = "Embedding"
 	wantIndex(op, index)
 	if len(weight.Shape()) != 2 {
 		failAt(op, weight, "the weight is %v, want two dimensions: entries and their size", weight.shape)
 	}
-	return indexSelect(op, weight, 0, index, append(slices.Clone(index.shape), weight.shape[1]))
+	if len(opts) > 1 {
+		failAt(op, weight, "got %d EmbeddingOpts, want one at most", len(opts))
+	}
+	padding := -1
+	if len(opts) == 1 && opts[0].PaddingIdx != nil {
+		rows := weight.shape[0]
+		if padding = *opts[0].PaddingIdx; padding < 0 {
+			padding += rows
+		}
+		if padding < 0 || padding >= rows {
+			failAt(op, weight, "the padding index is %d for the weight %v, want %d to %d", *opts[0].PaddingIdx, weight.shape, -rows, rows-1)
+		}
+	}
+	return indexSelect(op, weight, 0, index, append(slices.Clone(index.shape), weight.shape[1]), padding)
 }
 
 // Nonzero returns the indices of the elements that are not 0, as an Int64 matrix

@@ -14,9 +14,12 @@ func TestIndexReference(t *testing.T) {
 		"IndexSelect":  func(in []*T, a refArgs) []*T { return one(in[0].IndexSelect(a.int("dim"), in[1])) },
 		"IndexAdd":     func(in []*T, a refArgs) []*T { return one(in[0].IndexAdd(a.int("dim"), in[1], in[2])) },
 		"MaskedSelect": ref2((*T).MaskedSelect),
-		"Embedding":    ref2(tensor.Embedding),
-		"OneHot":       func(in []*T, a refArgs) []*T { return one(tensor.OneHot(in[0], a.int("classes"))) },
-		"Nonzero":      ref1((*T).Nonzero),
+		"Embedding":    ref2(func(w, i *T) *T { return tensor.Embedding(w, i) }),
+		"EmbeddingPadding": func(in []*T, a refArgs) []*T {
+			return one(tensor.Embedding(in[0], in[1], tensor.EmbeddingOpts{PaddingIdx: new(a.int("padding"))}))
+		},
+		"OneHot":  func(in []*T, a refArgs) []*T { return one(tensor.OneHot(in[0], a.int("classes"))) },
+		"Nonzero": ref1((*T).Nonzero),
 	})
 }
 
@@ -79,6 +82,16 @@ func TestIndexRefuses(t *testing.T) {
 		{"mask of another type", func() { x.MaskedSelect(x) }, []string{"the mask is float32, want bool"}},
 		{"mask of another shape", func() { x.MaskedSelect(tensor.From([]bool{true, false})) }, []string{"shapes [4 3] and [2] do not broadcast"}},
 		{"weight that is no matrix", func() { tensor.Embedding(tensor.Ones(3), at(0)) }, []string{"Embedding: the weight is [3], want two dimensions"}},
+		{"padding that is not there", func() { tensor.Embedding(x, at(0), tensor.EmbeddingOpts{PaddingIdx: new(4)}) },
+			[]string{"Embedding: the padding index is 4 for the weight [4 3], want -4 to 3"}},
+		{"padding before the first", func() { tensor.Embedding(x, at(0), tensor.EmbeddingOpts{PaddingIdx: new(-5)}) },
+			[]string{"Embedding: the padding index is -5 for the weight [4 3], want -4 to 3"}},
+		{"entries of a scalar", func() { tensor.Full(1).IndexSelect(0, at(0, 0)) }, []string{"IndexSelect: the index [2] has 2 elements for a scalar, want one"}},
+		{"entry of a scalar that is not there", func() { tensor.Full(1).IndexSelect(0, at(1)) }, []string{"IndexSelect: index 1 at position [0] is out of range"}},
+		{"no entries of a scalar", func() { tensor.Full(1).IndexAdd(0, at(), tensor.Full(1)) }, []string{"IndexAdd: the index [0] has 0 elements for a scalar, want one"}},
+		{"entries added to a scalar", func() { tensor.Full(1).IndexAdd(0, at(0), tensor.Ones(1)) }, []string{"IndexAdd: the source is [1], want []"}},
+		{"a scalar's place that is not there", func() { tensor.Full(1).Gather(0, tensor.Full(1).ToDType(tensor.Int64)) }, []string{"Gather: index 1 at position [0] is out of range"}},
+		{"a scalar's second dimension", func() { tensor.Full(1).Gather(1, at(0)) }, []string{"Gather: dimension 1 does not exist"}},
 		{"counting other shapes", func() { tensor.CountEqual(x, tensor.Ones(3)) }, []string{"the tensors are [4 3] and [3], want one shape"}},
 		{"counting other types", func() { tensor.CountEqual(x, x.ToDType(tensor.Int64)) }, []string{"operands are float32 and int64"}},
 	})

@@ -1,6 +1,9 @@
 package tensor
 
 import (
+	"math"
+	"slices"
+
 	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/internal/backend"
 )
@@ -16,13 +19,29 @@ type PoolOpts struct {
 }
 
 // MaxPool2d takes the maximum of each window of the planes of x, [N C H W] or
-// [C H W]. Padding never wins, NaN does; the gradient goes to the first of equal
-// ones. (torch.nn.functional.max_pool2d)
+// [C H W], of floating-point or whole numbers. Padding never wins, NaN does; the
+// gradient goes to the first of equal ones. (torch.nn.functional.max_pool2d)
 func MaxPool2d(x *Tensor, opts PoolOpts) *Tensor {
-	const op = "MaxPool2d"
+	out, _ := x.maxPool2d("MaxPool2d", opts)
+	return out
+}
+
+// MaxPool2dWithIndices is MaxPool2d that also tells where in its plane each
+// maximum is: an Int64 tensor of the result's shape, with row·W + column.
+// (torch.nn.functional.max_pool2d with return_indices=True)
+func MaxPool2dWithIndices(x *Tensor, opts PoolOpts) (values, indices *Tensor) {
+	const op = "MaxPool2dWithIndices"
+	values, g := x.maxPool2d(op, opts)
+	indices = result(op, Int64, values.shape, x)
+	x.be().MaxPool2dIndices(indices.array(), x.array(), values.array(), g)
+	return values, autograd.RecordNothing(op, indices, x)
+}
+
+func (x *Tensor) maxPool2d(op string, opts PoolOpts) (*Tensor, backend.PoolGeom) {
 	if opts.ExcludePad || opts.Divisor != 0 {
 		fail(op, "ExcludePad and Divisor are options of AvgPool2d, want neither")
 	}
+	x.wantArithmetic(op)
 	shape, g := x.poolGeom(op, opts)
 	out := result(op, x.DType(), shape, x)
 	x.be().MaxPool2d(out.array(), x.array(), g)
@@ -31,7 +50,7 @@ func MaxPool2d(x *Tensor, opts PoolOpts) *Tensor {
 		dx := like(op, in, dy)
 		in.be().MaxPool2dGrad(dx.array(), dy.array(), in.array(), y.array(), g)
 		return []*Tensor{dx}
-	}, in, y)
+	}, in, y), g
 }
 
 // AvgPool2d takes the mean of each window of the planes of x, [N C H W] or
@@ -42,6 +61,7 @@ func AvgPool2d(x *Tensor, opts PoolOpts) *Tensor {
 	if opts.Dilation > 1 || opts.DilationHW != [2]int{} {
 		fail(op, "Dilation is an option of MaxPool2d, want none")
 	}
+	x.wantFloat(op)
 	shape, g := x.poolGeom(op, opts)
 	out := result(op, x.DType(), shape, x)
 	x.be().AvgPool2d(out.array(), x.array(), g)
@@ -54,15 +74,23 @@ func AvgPool2d(x *Tensor, opts PoolOpts) *Tensor {
 }
 
 // AdaptiveAvgPool2d divides the planes of x, [N C H W] or [C H W], into h × w
-// windows that share them as evenly as possible, and takes the mean of each.
-// (torch.nn.functional.adaptive_avg_pool2d)
+// windows that share them as evenly as possible, and takes the mean of each. The
+// size -1 leaves an axis as it is. (torch.nn.functional.adaptive_avg_pool2d, where
+// it is None)
 func AdaptiveAvgPool2d(x *Tensor, h, w int) *Tensor {
 	const op = "AdaptiveAvgPool2d"
-	x.wantPlanes(op)
-	if h < 0 || w < 0 {
-		fail(op, "the size %d × %d of the result is negative", h, w)
+	x.wantFloat(op)
+	x.wantPlanes(op, 2)
+	if h < -1 || w < -1 {
+		fail(op, "the size %d × %d of the result is negative, want 0 or more, or -1 for an axis as it is", h, w)
 	}
 	n := len(x.shape)
+	if h == -1 {
+		h = x.shape[n-2]
+	}
+	if w == -1 {
+		w = x.shape[n-1]
+	}
 	shape := append(x.shape[:n-2:n-2], h, w)
 	g := backend.PoolGeom{Planes: x.shape[:n-2].Len(), H: x.shape[n-2], W: x.shape[n-1], P: h, Q: w}
 	out := result(op, x.DType(), shape, x)
@@ -75,23 +103,22 @@ func AdaptiveAvgPool2d(x *Tensor, h, w int) *Tensor {
 	})
 }
 
-// wantPlanes panics unless x is a floating-point batch of images, or one image,
-// none of them empty.
-func (x *Tensor) wantPlanes(op string) {
-	x.wantFloat(op)
+// wantPlanes panics unless x is a batch of images, or one image, whose last
+// dimensions, so many, are not empty.
+func (x *Tensor) wantPlanes(op string, last int) {
 	n := len(x.shape)
 	if n != 3 && n != 4 {
 		fail(op, "the input is %v, want [N C H W] or [C H W]", x.shape)
 	}
-	if x.shape[n-3:].Len() == 0 {
-		fail(op, "the input is %v, want C, H and W of 1 or more", x.shape)
+	if slices.Contains(x.shape[n-last:], 0) {
+		fail(op, "the input is %v, want %s of 1 or more", x.shape, map[int]string{2: "H and W", 3: "C, H and W"}[last])
 	}
 }
 
 // poolGeom checks the options of pooling and returns the geometry and the shape
 // of the result.
 func (x *Tensor) poolGeom(op string, o PoolOpts) (Shape, backend.PoolGeom) {
-	x.wantPlanes(op)
+	x.wantPlanes(op, 3)
 	choose := func(both int, each [2]int) [2]int {
 		if each != [2]int{} {
 			return each
@@ -114,6 +141,9 @@ func (x *Tensor) poolGeom(op string, o PoolOpts) (Shape, backend.PoolGeom) {
 		}
 		if max(kernel[i], stride[i], dilation[i]) > maxStep {
 			fail(op, "along the %s the kernel is %d, the stride %d, the dilation %d, want %d or less", along, kernel[i], stride[i], dilation[i], maxStep)
+		}
+		if int64(dilation[i])*int64(kernel[i]-1) > math.MaxInt/2 {
+			fail(op, "along the %s a window of %d elements, %d apart, is larger than any input", along, kernel[i], dilation[i])
 		}
 		reach := dilation[i]*(kernel[i]-1) + 1
 		if pad[i] < 0 || pad[i] > kernel[i]/2 {

@@ -16,6 +16,12 @@ func TestPoolReference(t *testing.T) {
 				KernelHW: a.hw("kernel"), StrideHW: a.hw("stride"), PaddingHW: a.hw("padding"), DilationHW: a.hw("dilation"), CeilMode: a.bool("ceil"),
 			}))
 		},
+		"MaxPool2dWithIndices": func(in []*T, a refArgs) []*T {
+			values, indices := tensor.MaxPool2dWithIndices(in[0], tensor.PoolOpts{
+				KernelHW: a.hw("kernel"), StrideHW: a.hw("stride"), PaddingHW: a.hw("padding"), DilationHW: a.hw("dilation"), CeilMode: a.bool("ceil"),
+			})
+			return []*T{values, indices}
+		},
 		"AvgPool2d": func(in []*T, a refArgs) []*T {
 			return one(tensor.AvgPool2d(in[0], tensor.PoolOpts{
 				KernelHW: a.hw("kernel"), StrideHW: a.hw("stride"), PaddingHW: a.hw("padding"),
@@ -37,6 +43,23 @@ func TestPoolDefaults(t *testing.T) {
 	wantTensor(t, "MaxPool2d of an empty batch", tensor.MaxPool2d(tensor.Zeros(0, 1, 4, 4), tensor.PoolOpts{Kernel: 2}), tensor.Zeros(0, 1, 2, 2), 0)
 }
 
+// A kernel may be much larger than the input where its padding is: no memory and no
+// time goes into what lies outside.
+func TestPoolWithoutBound(t *testing.T) {
+	const huge = 1 << 24
+	x := tensor.Arange(1, 17, 1).ToDType(tensor.Float32).View(1, 1, 4, 4)
+	wantTensor(t, "maxima", tensor.MaxPool2d(x, tensor.PoolOpts{Kernel: huge, Stride: 3, Padding: huge / 2}), tensor.From([]float32{16, 16, 16, 16}, 1, 1, 2, 2), 0)
+	values, indices := tensor.MaxPool2dWithIndices(x.ToDType(tensor.Int64), tensor.PoolOpts{Kernel: huge, Stride: huge, Padding: huge / 2, CeilMode: true})
+	wantTensor(t, "maxima of whole numbers", values, tensor.From([]int64{16}, 1, 1, 1, 1), 0)
+	wantTensor(t, "indices", indices, tensor.From([]int64{15}, 1, 1, 1, 1), 0)
+	p := x.Clone().SetRequiresGrad(true)
+	tensor.MaxPool2d(p, tensor.PoolOpts{Kernel: huge, Stride: 3, Padding: huge / 2}).Sum().Backward()
+	if got := p.Grad().Floats()[15]; got != 4 {
+		t.Errorf("gradient of the maximum: got %v, want 4", got)
+	}
+	wantTensor(t, "means", tensor.AvgPool2d(x, tensor.PoolOpts{Kernel: huge, Stride: huge, Padding: huge / 2, ExcludePad: true}), tensor.From([]float32{8.5}, 1, 1, 1, 1), 0)
+}
+
 func TestPoolErrors(t *testing.T) {
 	x := tensor.Zeros(2, 3, 4, 4)
 	checkRefusals(t, []refusal{
@@ -56,7 +79,13 @@ func TestPoolErrors(t *testing.T) {
 			[]string{"tensor: MaxPool2d: ExcludePad and Divisor are options of AvgPool2d, want neither"}},
 		{"whole numbers", func() { tensor.AdaptiveAvgPool2d(x.ToDType(tensor.Int64), 1, 1) },
 			[]string{"tensor: AdaptiveAvgPool2d: the operand is int64, want a floating-point type; ToDType converts"}},
-		{"negative size", func() { tensor.AdaptiveAvgPool2d(x, 1, -1) },
-			[]string{"tensor: AdaptiveAvgPool2d: the size 1 × -1 of the result is negative"}},
+		{"negative size", func() { tensor.AdaptiveAvgPool2d(x, 1, -2) },
+			[]string{"tensor: AdaptiveAvgPool2d: the size 1 × -2 of the result is negative, want 0 or more, or -1 for an axis as it is"}},
+		{"no height", func() { tensor.AdaptiveAvgPool2d(tensor.Zeros(1, 1, 0, 4), -1, 2) }, []string{"tensor: AdaptiveAvgPool2d: the input is [1 1 0 4], want H and W of 1 or more"}},
+		{"truth values", func() { tensor.MaxPool2d(x.ToDType(tensor.Bool), tensor.PoolOpts{Kernel: 2}) }, []string{"tensor: MaxPool2d: the operand is bool, want a number type"}},
+		{"mean of whole numbers", func() { tensor.AvgPool2d(x.ToDType(tensor.Int64), tensor.PoolOpts{Kernel: 2}) }, []string{"tensor: AvgPool2d: the operand is int64"}},
+		{"indices with a divisor", func() { tensor.MaxPool2dWithIndices(x, tensor.PoolOpts{Kernel: 2, Divisor: 3}) }, []string{"tensor: MaxPool2dWithIndices: ExcludePad and Divisor"}},
+		{"indices of too much padding", func() { tensor.MaxPool2dWithIndices(x, tensor.PoolOpts{Kernel: 3, Padding: 2, Dilation: 2}) },
+			[]string{"tensor: MaxPool2dWithIndices: the padding along the height is 2 for a kernel of 3, want 0 to 1"}},
 	})
 }

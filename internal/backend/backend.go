@@ -452,8 +452,11 @@ type Backend interface {
 	// Conv2dWeightGrad computes the gradient of the weight.
 	Conv2dWeightGrad(dw, dy, x Array, g ConvGeom)
 
-	// MaxPool2d takes the maximum of each window; NaN wins.
+	// MaxPool2d takes the maximum of each window; NaN wins. It takes Int64 and Uint8, too.
 	MaxPool2d(dst, x Array, g PoolGeom)
+	// MaxPool2dIndices writes where in its plane (Int64, row·W + column) the first maximum of each window is, the last NaN where
+	// one has won, or -1 in a window without elements, given the input x and the result y of MaxPool2d.
+	MaxPool2dIndices(indices, x, y Array, g PoolGeom)
 	// MaxPool2dGrad gives dy to the first maximum of each window, given the input x and the result y.
 	MaxPool2dGrad(dx, dy, x, y Array, g PoolGeom)
 	// AvgPool2d takes the mean of each window.

@@ -72,7 +72,7 @@ func maxPool3x3Plane[T float](kn *vector[T], dst, x []T, g backend.PoolGeom) {
 		nan = kn.maxPool3x3(dst[p*g.Q:], a, b, c, n, g.W, g.Q) || nan
 	})
 	if nan {
-		maxPoolPlane(dst, x, g)
+		maxPoolPlane(dst, x, g, T(math.Inf(-1)))
 	}
 }
 
@@ -115,11 +115,20 @@ func (be *Backend) MaxPool2d(dst, x backend.Array, g backend.PoolGeom) {
 	if be.pieces(g.Planes, func(a []backend.Array, n int) { be.MaxPool2d(a[0], a[1], planes(g, n)) }, writes(&dst), reads(&x)) {
 		return
 	}
-	if x.DType() == backend.Float32 {
+	switch x.DType() {
+	case backend.Float32:
 		maxPool(be, data[float32](dst), data[float32](x), g)
-	} else {
+	case backend.Float64:
 		maxPool(be, data[float64](dst), data[float64](x), g)
+	case backend.Int64:
+		maxPoolPlanes(data[int64](dst), data[int64](x), g, math.MinInt64)
+	default:
+		maxPoolPlanes(data[uint8](dst), data[uint8](x), g, 0)
 	}
+}
+
+func maxPoolPlanes[T number](dst, x []T, g backend.PoolGeom, lowest T) {
+	eachPlane(g, func(i int) { maxPoolPlane(plane(dst, i, g.P*g.Q), plane(x, i, g.H*g.W), g, lowest) })
 }
 
 func maxPool[T float](be *Backend, dst, x []T, g backend.PoolGeom) {
@@ -139,7 +148,7 @@ func maxPool[T float](be *Backend, dst, x []T, g backend.PoolGeom) {
 		return
 	}
 	if !pays(g) {
-		eachPlane(g, func(i int) { maxPoolPlane(plane(dst, i, g.P*g.Q), plane(x, i, g.H*g.W), g) })
+		maxPoolPlanes(dst, x, g, T(math.Inf(-1)))
 		return
 	}
 	kn, s := tapsOf[T](), poolStaging(g)
@@ -161,9 +170,10 @@ func maxPool2x2[S any, T float](kn *loops[S, T], dst, x []S, g backend.PoolGeom)
 }
 
 // pays reports whether max pooling pays on staged planes: they are about as large
-// as the planes, and places in them fit an int32.
+// as the planes, whatever the padding, and places in them fit an int32.
 func pays(g backend.PoolGeom) bool {
-	return g.StrideH*g.StrideW <= 16 && g.StrideH <= g.KernelH && g.StrideW <= g.KernelW && g.H*g.W < math.MaxInt32/2
+	return g.StrideH*g.StrideW <= 16 && g.StrideH <= g.KernelH && g.StrideW <= g.KernelW && g.H*g.W < math.MaxInt32/2 &&
+		g.PadH <= g.H && g.PadW <= g.W && g.KernelH <= 3*g.H && g.KernelW <= 3*g.W
 }
 
 func setAll[T any](s []T, v T) {
@@ -201,8 +211,10 @@ func eachRows(g backend.PoolGeom, f func(row, pooled, n int)) {
 
 // maxPoolPlane takes the kernel's positions one by one, each for a whole row of
 // the result, so that padding costs nothing inside the loop.
-func maxPoolPlane[T float](dst, x []T, g backend.PoolGeom) {
-	lowest := T(math.Inf(-1))
+func maxPoolPlane[T number](dst, x []T, g backend.PoolGeom, lowest T) {
+	// The positions s of the kernel that lie in the input for some column.
+	s0 := max(0, (g.PadW-(g.Q-1)*g.StrideW+g.DilationW-1)/max(g.DilationW, 1))
+	s1 := min(g.KernelW, (g.W-1+g.PadW)/max(g.DilationW, 1)+1)
 	for p := range g.P {
 		out := dst[p*g.Q:][:g.Q]
 		for q := range out {
@@ -212,7 +224,7 @@ func maxPoolPlane[T float](dst, x []T, g backend.PoolGeom) {
 		first, end := inside(h, g.DilationH, g.KernelH, g.H)
 		for r := first; r < end; r++ {
 			row := x[(h+r*g.DilationH)*g.W:][:g.W]
-			for s := range g.KernelW {
+			for s := s0; s < s1; s++ {
 				w := s*g.DilationW - g.PadW
 				lo, hi := inside(w, g.StrideW, g.Q, g.W)
 				part := out[min(lo, hi):hi]
@@ -323,6 +335,16 @@ func maxPoolGrad2x2[S any, T float](kn *loops[S, T], dx, dy, x, y []S, g backend
 
 func maxPoolGradPlane[T float](dx, dy, x, y []T, g backend.PoolGeom) {
 	clear(dx)
+	eachWinner(x, y, g, func(i, at int) {
+		if at >= 0 {
+			dx[at] += dy[i]
+		}
+	})
+}
+
+// eachWinner calls f for the windows of a plane, in order: the place of the i-th's
+// first maximum, of its last NaN if one has won, or -1.
+func eachWinner[T number](x, y []T, g backend.PoolGeom, f func(i, at int)) {
 	for p := range g.P {
 		h := p*g.StrideH - g.PadH
 		r0, r1 := inside(h, g.DilationH, g.KernelH, g.H)
@@ -344,11 +366,35 @@ func maxPoolGradPlane[T float](dx, dy, x, y []T, g backend.PoolGeom) {
 					}
 				}
 			}
-			if at >= 0 {
-				dx[at] += dy[p*g.Q+q]
-			}
+			f(p*g.Q+q, at)
 		}
 	}
+}
+
+// MaxPool2dIndices writes where in its plane the first maximum of each window is;
+// of several NaN the last counts, as in PyTorch.
+func (be *Backend) MaxPool2dIndices(indices, x, y backend.Array, g backend.PoolGeom) {
+	if be.half(func() { be.MaxPool2dIndices(indices, x, y, g) }, reads(&x), reads(&y)) {
+		return
+	}
+	at := data[int64](indices)
+	switch x.DType() {
+	case backend.Float32:
+		maxPoolIndices(at, data[float32](x), data[float32](y), g)
+	case backend.Float64:
+		maxPoolIndices(at, data[float64](x), data[float64](y), g)
+	case backend.Int64:
+		maxPoolIndices(at, data[int64](x), data[int64](y), g)
+	default:
+		maxPoolIndices(at, data[uint8](x), data[uint8](y), g)
+	}
+}
+
+func maxPoolIndices[T number](indices []int64, x, y []T, g backend.PoolGeom) {
+	eachPlane(g, func(i int) {
+		to := plane(indices, i, g.P*g.Q)
+		eachWinner(plane(x, i, g.H*g.W), plane(y, i, g.P*g.Q), g, func(i, at int) { to[i] = int64(at) })
+	})
 }
 
 // span is what the windows of average pooling cover along one dimension:
@@ -390,8 +436,9 @@ func adaptiveSpans(g backend.PoolGeom) (h, w []span) {
 	along := func(size, count int) []span {
 		spans := make([]span, count)
 		for i := range spans {
-			lo, hi := i*size/count, ((i+1)*size+count-1)/count
-			spans[i] = span{lo, hi, max(hi-lo, 1)}
+			// In 64 bits: the product of two sizes may be larger than an int.
+			lo, hi := int64(i)*int64(size)/int64(count), (int64(i+1)*int64(size)+int64(count)-1)/int64(count)
+			spans[i] = span{int(lo), int(hi), int(max(hi-lo, 1))}
 		}
 		return spans
 	}

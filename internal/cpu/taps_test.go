@@ -209,7 +209,7 @@ func testMaxPool[T float](t *testing.T) {
 						maxPool(be, y, x, g)
 						maxPoolGrad(be, dx, dy, x, y, g)
 						for i := range g.Planes {
-							maxPoolPlane(plane(wantY, i, g.P*g.Q), plane(x, i, g.H*g.W), g)
+							maxPoolPlane(plane(wantY, i, g.P*g.Q), plane(x, i, g.H*g.W), g, T(math.Inf(-1)))
 							maxPoolGradPlane(plane(wantDX, i, g.H*g.W), plane(dy, i, g.P*g.Q), plane(x, i, g.H*g.W), plane(y, i, g.P*g.Q), g)
 						}
 						for i, v := range wantY {

@@ -224,7 +224,7 @@ func TestMaxPool3x3(t *testing.T) {
 					x := fill(r, randomize(r, place(fx, h*w, offset)))
 					y, want := place(fy, g.P*g.Q, offset), make([]float32, g.P*g.Q)
 					maxPool3x3Plane(kn, y, x, g)
-					maxPoolPlane(want, x, g)
+					maxPoolPlane(want, x, g, float32(math.Inf(-1)))
 					if err := sameFloats(y, want); err != nil {
 						t.Fatalf("maxima of a plane of %d×%d: %v", h, w, err)
 					}

@@ -41,15 +41,19 @@ func (be *Backend) pooling(g backend.PoolGeom, arrays ...backend.Array) *pooling
 		}
 	}
 	t := arrays[0].DType()
-	k := &pooling{over: &over{be: be, dtype: t, layout: l, last: last, wide: last && t != backend.Float64 && l.c*t.Size()%16 == 0}}
+	k := &pooling{over: &over{be: be, dtype: t, layout: l, last: last, wide: last && t != backend.Float64 && l.c*t.Size()%16 == 0}, geom: newPoolGeom(g)}
 	if last {
 		k.in, k.out = layout{l.n, l.c, g.H * g.W}, layout{l.n, l.c, g.P * g.Q}
 	}
+	return k
+}
+
+// newPoolGeom is the geometry of planes that lie row-major.
+func newPoolGeom(g backend.PoolGeom) poolGeom {
 	n := func(n int) int32 { return int32(n) }
-	k.geom = poolGeom{h: newDivisor(g.H), w: newDivisor(g.W), p: newDivisor(g.P), q: newDivisor(g.Q), strideH: newDivisor(g.StrideH), strideW: newDivisor(g.StrideW),
+	return poolGeom{channels: newDivisor(1), h: newDivisor(g.H), w: newDivisor(g.W), p: newDivisor(g.P), q: newDivisor(g.Q), strideH: newDivisor(g.StrideH), strideW: newDivisor(g.StrideW),
 		kernelH: n(g.KernelH), kernelW: n(g.KernelW), padH: n(g.PadH), padW: n(g.PadW), dilationH: n(max(1, g.DilationH)), dilationW: n(max(1, g.DilationW)),
 		excludePad: n(int(flag(g.ExcludePad))), divisor: int64(g.Divisor)}
-	return k
 }
 
 func (k *pooling) read(a backend.Array, l layout) pointer {
@@ -81,7 +85,26 @@ func (k *pooling) launch(name string, elements int, places ...pointer) {
 
 // MaxPool2d takes the maximum of each window.
 func (be *Backend) MaxPool2d(dst, x backend.Array, g backend.PoolGeom) {
-	be.pool2d("max_pool_", dst, x, g)
+	if x.DType().IsFloat() {
+		be.pool2d("max_pool_", dst, x, g)
+		return
+	}
+	var p params
+	param(&p, address(dst))
+	param(&p, reading(x))
+	param(&p, newPoolGeom(g))
+	be.each("max_pool_"+suffix(x.DType()), dst.Len, &p)
+}
+
+// MaxPool2dIndices writes where in its plane the first maximum of each window is;
+// of several NaN the last counts, as in PyTorch. All arrays are row-major.
+func (be *Backend) MaxPool2dIndices(indices, x, y backend.Array, g backend.PoolGeom) {
+	var p params
+	param(&p, address(indices))
+	param(&p, reading(x))
+	param(&p, reading(y))
+	param(&p, newPoolGeom(g))
+	be.each("max_pool_indices_"+suffix(x.DType()), indices.Len, &p)
 }
 
 // pool2d launches a kernel that makes the result from the input.
@@ -141,4 +164,7 @@ func init() {
 		typed(k, floatTypes)
 		typed(k+"wide_", wideTypes)
 	}
+	whole := []backend.DType{backend.Int64, backend.Uint8}
+	typed("max_pool_", whole)
+	typed("max_pool_indices_", append(whole, floatTypes...))
 }

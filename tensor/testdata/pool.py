@@ -1,7 +1,8 @@
 """Pooling. See reference.py."""
 
+import torch
 import torch.nn.functional as F
-from reference import Cases, distinct, x
+from reference import Cases, distinct, ints, x
 
 c = Cases()
 
@@ -48,4 +49,41 @@ for shape, kernel, stride, padding, ceil in [
 
 for shape, size in [((2, 3, 4, 6), (1, 1)), ((1, 2, 7, 5), (3, 2)), ((2, 3, 5), (7, 7)), ((1, 1, 8, 8), (4, 2)), ((1, 2, 3, 3), (3, 3)), ((2, 1, 1, 1), (1, 1))]:
     c.add("AdaptiveAvgPool2d", lambda t, size: F.adaptive_avg_pool2d(t, pair(size)), [x(*shape)], size=size)
+# Axes that stay as they are, sizes of 0, and more windows than elements.
+for shape, size in [((2, 3, 4, 6), (None, 2)), ((1, 2, 7, 5), (3, None)), ((2, 3, 5), (None, None)), ((1, 1, 5, 3), (11, 1)), ((2, 0, 4, 4), (1, 1)), ((0, 2, 4, 4), (3, 2)),
+                    ((0, 4, 4), (2, 2)), ((2, 1, 4, 4), (0, 2)), ((1, 1, 13, 17), (5, 7))]:
+    c.add("AdaptiveAvgPool2d", lambda t, size: F.adaptive_avg_pool2d(t, [None if n < 0 else int(n) for n in size]), [x(*shape)],
+          grad=0 not in size + shape[-3:],  # PyTorch's gradient of nothing fails
+          size=[-1 if n is None else n for n in size])
+
+inf, nan = float("inf"), float("nan")
+
+
+def where(t, kernel, stride, padding, dilation, ceil):
+    return F.max_pool2d(t, pair(kernel), pair(stride), pair(padding), pair(dilation), bool(ceil), return_indices=True)
+
+
+for shape, kernel, stride, padding, dilation, ceil in [
+    ((2, 3, 4, 6), (2, 2), (2, 2), (0, 0), (1, 1), 0),
+    ((1, 2, 7, 5), (2, 2), (2, 2), (0, 0), (1, 1), 1),
+    ((2, 5, 5), (3, 3), (2, 2), (1, 1), (1, 1), 0),
+    ((1, 1, 6, 7), (3, 3), (1, 1), (1, 1), (1, 1), 1),
+    ((1, 2, 8, 9), (3, 2), (1, 3), (1, 0), (2, 1), 0),
+    ((1, 1, 9, 8), (3, 2), (3, 2), (1, 1), (2, 3), 1),
+    ((1, 2, 3, 3), (1, 1), (1, 1), (0, 0), (1, 1), 0),
+    ((1, 1, 4, 4), (5, 5), (5, 5), (0, 0), (1, 1), 1),
+    ((1, 1, 4, 4), (9, 8), (1, 1), (4, 4), (1, 1), 0),
+    ((0, 2, 4, 4), (2, 2), (2, 2), (0, 0), (1, 1), 0),
+]:
+    args = dict(kernel=kernel, stride=stride, padding=padding, dilation=dilation, ceil=ceil)
+    numbers = distinct(*shape)
+    whole = ints(*shape, low=-9)
+    c.add("MaxPool2dWithIndices", where, [numbers], **args)
+    c.add("MaxPool2dWithIndices", where, [whole.double()], check=False, **args)
+    for t in [whole, whole - 100, whole.abs().byte()]:
+        c.add("MaxPool2dWithIndices", where, [t], **args)
+        c.add("MaxPool2d", maximum, [t], **args)
+    # Of what is not finite NaN wins, and the last of them; where all is -Inf, the first in the window.
+    for t in [torch.full(shape, -inf).double(), torch.where(whole > 3, nan, torch.where(whole < 0, -inf, numbers))]:
+        c.add("MaxPool2dWithIndices", where, [t], check=False, **args)
 c.save("pool.json")

@@ -236,6 +236,13 @@ func halfCalls() []halfCall {
 			be.MaxPool2dGrad(dx, half(2, 6*12), x, y, pool)
 			return one(y, dx)
 		}},
+		{"MaxPool2dIndices", func(be backend.Backend, half, _ maker) []backend.Array {
+			x := half(1, 6*48)
+			y, at := like(be, x, 6*12), empty[int64](be, 6*12)
+			be.MaxPool2d(y, x, pool)
+			be.MaxPool2dIndices(at, x, y, pool)
+			return one(at)
+		}},
 		{"AvgPool2d", func(be backend.Backend, half, _ maker) []backend.Array {
 			x := half(1, 6*48)
 			y, dx := like(be, x, 6*12), like(be, x, 6*48)

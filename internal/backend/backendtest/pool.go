@@ -12,6 +12,8 @@ func init() {
 	rows = append(rows,
 		Row{"MaxPool2d", "takes the maximum of each window", testMaxPool2d},
 		Row{"MaxPool2d", "NaN wins", testMaxPool2dNaN},
+		Row{"MaxPool2d", "takes whole numbers", testMaxPool2dWhole},
+		Row{"MaxPool2dIndices", "tells where the first maximum of each window is, or a NaN that has won", testMaxPool2dIndices},
 		Row{"MaxPool2dGrad", "goes to the first maximum of each window", testMaxPool2dGrad},
 		Row{"MaxPool2dGrad", "goes to a NaN where one has won", testMaxPool2dGradNaN},
 		Row{"AvgPool2d", "takes the mean of each window", testAvgPool2d},
@@ -111,7 +113,7 @@ func coarse(seed uint64, n int) []float64 {
 }
 
 func testMaxPool2d(t *testing.T, be backend.Backend) {
-	for _, g := range maxPoolGeoms {
+	for _, g := range append(maxPoolGeoms, widePoolGeoms...) {
 		x := random(3, g.Planes*g.H*g.W)
 		want, _ := maxPoolSlowly(x, g)
 		dst := empty[float32](be, len(want))
@@ -121,6 +123,79 @@ func testMaxPool2d(t *testing.T, be backend.Backend) {
 		be.MaxPool2d(dst, floats[float64](be, x), g)
 		wantFloats(t, be, fmt.Sprintf("float64 %+v", g), dst, want, 0)
 	}
+}
+
+func testMaxPool2dWhole(t *testing.T, be backend.Backend) {
+	for _, g := range append(maxPoolGeoms, widePoolGeoms...) {
+		x := random(3, g.Planes*g.H*g.W)
+		large, bytes := make([]int64, len(x)), make([]uint8, len(x))
+		for i, v := range x {
+			large[i] = int64(1000*v)<<32 - 1<<40 // float64 would do for these, and not for what lies between them
+			bytes[i] = uint8(int64(100 * v))
+		}
+		testMaxPool2dOf(t, be, large, g)
+		testMaxPool2dOf(t, be, bytes, g)
+	}
+	x := []int64{1<<62 + 1, 1<<62 + 2, 1<<62 + 3, 1 << 62}
+	testMaxPool2dOf(t, be, x, square(1, 2, 2, 2, 2, 0, 1, false))
+	testMaxPool2dOf(t, be, []int64{math.MinInt64, -1, -2, math.MinInt64}, square(1, 2, 2, 2, 1, 1, 1, false))
+}
+
+func testMaxPool2dOf[T int64 | uint8](t *testing.T, be backend.Backend, x []T, g backend.PoolGeom) {
+	t.Helper()
+	want, index := make([]T, g.Planes*g.P*g.Q), make([]int64, g.Planes*g.P*g.Q)
+	eachWindow(g, func(out int, at []int) {
+		best := at[0]
+		for _, i := range at {
+			if x[i] > x[best] {
+				best = i
+			}
+		}
+		want[out], index[out] = x[best], int64(best%(g.H*g.W))
+	})
+	what := fmt.Sprintf("%v %+v", dtypeOf[T](), g)
+	in, dst, indices := put(be, x), empty[T](be, len(want)), empty[int64](be, len(want))
+	be.MaxPool2d(dst, in, g)
+	wantExact(t, be, what, dst, want)
+	be.MaxPool2dIndices(indices, in, dst, g)
+	wantExact(t, be, what+" indices", indices, index)
+}
+
+func testMaxPool2dIndices(t *testing.T, be backend.Backend) {
+	for _, g := range append(maxPoolGeoms, widePoolGeoms...) {
+		n := g.Planes * g.H * g.W
+		for _, x := range [][]float64{random(3, n), coarse(3, n), withNaNs(n)} {
+			testMaxPool2dIndicesOf[float32](t, be, x, g)
+			testMaxPool2dIndicesOf[float64](t, be, x, g)
+		}
+	}
+	g := square(1, 4, 4, 2, 1, 1, 5, false) // its window has no element of the input
+	y, at := put(be, []float32{float32(math.Inf(-1))}), empty[int64](be, 1)
+	be.MaxPool2dIndices(at, floats[float32](be, random(3, 16)), y, g)
+	wantExact(t, be, "a window without elements", at, []int64{-1})
+}
+
+func testMaxPool2dIndicesOf[T float32 | float64](t *testing.T, be backend.Backend, x []float64, g backend.PoolGeom) {
+	t.Helper()
+	for i, v := range x {
+		x[i] = float64(T(v))
+	}
+	y, index := maxPoolSlowly(x, g)
+	want := make([]int64, len(index))
+	for i, at := range index {
+		want[i] = int64(at % (g.H * g.W))
+	}
+	in, dst, at := floats[T](be, x), empty[T](be, len(y)), empty[int64](be, len(y))
+	be.MaxPool2d(dst, in, g)
+	be.MaxPool2dIndices(at, in, dst, g)
+	wantExact(t, be, fmt.Sprintf("%v %+v", dtypeOf[T](), g), at, want)
+}
+
+// widePoolGeoms are kernels much larger than the input, which lies in their padding.
+var widePoolGeoms = []backend.PoolGeom{
+	square(2, 3, 4, 64, 1, 32, 1, false),
+	poolGeom(backend.PoolGeom{Planes: 1, H: 2, W: 3, KernelH: 1 << 12, KernelW: 2, StrideH: 1, StrideW: 1, PadH: 1 << 11, PadW: 1, DilationH: 1, DilationW: 1}, false),
+	poolGeom(backend.PoolGeom{Planes: 1, H: 3, W: 2, KernelH: 2, KernelW: 1 << 14, StrideH: 1, StrideW: 1 << 20, PadH: 1, PadW: 1 << 13, DilationH: 1, DilationW: 1}, true),
 }
 
 // withNaNs returns n numbers, some of them NaN and some -Inf.
@@ -148,7 +223,7 @@ func testMaxPool2dNaN(t *testing.T, be backend.Backend) {
 }
 
 func testMaxPool2dGrad(t *testing.T, be backend.Backend) {
-	for _, g := range maxPoolGeoms {
+	for _, g := range append(maxPoolGeoms, widePoolGeoms...) {
 		x := coarse(3, g.Planes*g.H*g.W)
 		testMaxPool2dGradOf[float32](t, be, x, g)
 		testMaxPool2dGradOf[float64](t, be, x, g)
@@ -177,7 +252,7 @@ func testMaxPool2dGradOf[T float32 | float64](t *testing.T, be backend.Backend, 
 // too, with each way to divide.
 func avgPoolGeoms() []backend.PoolGeom {
 	var all []backend.PoolGeom
-	for _, g := range maxPoolGeoms {
+	for _, g := range append(maxPoolGeoms, widePoolGeoms...) {
 		if g.DilationH > 1 || g.DilationW > 1 {
 			continue
 		}

@@ -33,12 +33,23 @@ __device__ inline i64 at(const Place &p, int row, int column, const Div &h, cons
 			for (int s_ = 0; s_ < g.kernelW; s_++) \
 				if (int x = (out).column * (int)g.strideW.d - g.padW + s_ * g.dilationW, number = r_ * g.kernelW + s_; x >= 0 && x < g.w.d)
 
+// Lowest is what no element of a type is below.
+template <class A> struct Lowest {
+	__device__ static A of() { return -__int_as_float(0x7f800000); }
+};
+template <> struct Lowest<i64> {
+	__device__ static i64 of() { return -9223372036854775807ll - 1; }
+};
+template <> struct Lowest<u8> {
+	__device__ static u8 of() { return 0; }
+};
+
 template <class T, int V> __device__ inline void max_pool(T *dst, const T *x, const PoolGeom &g, i64 n) {
 	typedef typename As<T>::type A;
 	EACH(i, n) {
 		Place out = place(i, g.p, g.q, g.channels);
 		A best[V];
-		for (int k = 0; k < V; k++) best[k] = -__int_as_float(0x7f800000);
+		for (int k = 0; k < V; k++) best[k] = Lowest<A>::of();
 		EACH_OF_WINDOW(out, row, column, number) {
 			(void)number;
 			Pack<T, V> p = load<V>(x, V * at(out, row, column, g.h, g.w, g.channels));
@@ -71,6 +82,16 @@ template <class T, int V> __device__ inline void find(int (&found)[V], i64 i, co
 			if (looking[k] && (v != v || v == best[k])) found[k] = number;
 			looking[k] = looking[k] && v != best[k];
 		}
+	}
+}
+template <class T> __device__ inline void max_pool_indices(i64 *indices, const T *x, const T *y, const PoolGeom &g, i64 n) {
+	EACH(i, n) {
+		Place out = place(i, g.p, g.q, g.channels);
+		int found[1];
+		find<T, 1>(found, i, out, x, y, g);
+		int r = found[0] / g.kernelW, s = found[0] - r * g.kernelW;
+		i64 row = out.row * g.strideH.d - g.padH + (i64)r * g.dilationH, column = out.column * g.strideW.d - g.padW + (i64)s * g.dilationW;
+		indices[i] = found[0] < 0 ? -1 : row * g.w.d + column;
 	}
 }
 template <class T, int V> __device__ inline void max_pool_places(int *places, const T *x, const T *y, const PoolGeom &g, i64 n) {
@@ -140,6 +161,13 @@ template <class T, int V> __device__ inline void max_pool_tiles_grad(T *dx, cons
 #define MAX_POOL_WIDE(t, T, V) MAX_POOL_OF(wide_, t, T, V)
 FOR_FLOATS(MAX_POOL)
 FOR_WIDE(MAX_POOL_WIDE)
+#define MAX_POOL_WHOLE(t, T) extern "C" __global__ void max_pool_##t(T *dst, const T *x, PoolGeom g, i64 n) { max_pool<T, 1>(dst, x, g, n); }
+MAX_POOL_WHOLE(i64, i64)
+MAX_POOL_WHOLE(u8, u8)
+#define MAX_POOL_INDICES(t, T) extern "C" __global__ void max_pool_indices_##t(i64 *indices, const T *x, const T *y, PoolGeom g, i64 n) { max_pool_indices<T>(indices, x, y, g, n); }
+FOR_FLOATS(MAX_POOL_INDICES)
+MAX_POOL_INDICES(i64, i64)
+MAX_POOL_INDICES(u8, u8)
 
 // A Span is where windows of one dimension lie in the input, and what counts of them.
 struct Span { int lo, hi, n; };
