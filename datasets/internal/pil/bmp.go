@@ -119,13 +119,13 @@ func decodeBMP(data []byte, fits func(w, h int) error) (image.Image, error) {
 			if colours == 2 {
 				want = byte(-i)
 			}
-			if at+3 > len(data) {
+			if at+pad > len(data) {
 				gray, at = false, len(data)
 				break
 			}
 			p[i] = [3]byte{data[at+2], data[at+1], data[at]}
 			gray = gray && p[i] == [3]byte{want, want, want}
-			at = min(at+pad, len(data))
+			at += pad
 		}
 		// PIL takes a gray palette for no palette, and then reads a byte or a
 		// bit a pixel, whatever the header says.

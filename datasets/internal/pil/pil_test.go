@@ -3,11 +3,14 @@ package pil
 import (
 	"bytes"
 	"compress/zlib"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"hash/crc32"
 	"image"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -126,6 +129,68 @@ func TestPIL(t *testing.T) {
 			}
 			if wrong > 0 {
 				t.Errorf("%d of %d values differ, by up to %d", wrong, len(want), worst)
+			}
+		})
+	}
+}
+
+// Nothing in a file makes it panic, or take more memory than the picture may.
+func FuzzDecode(f *testing.F) {
+	for _, c := range files(f) {
+		f.Add(c.File)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		im, err := Decode(data, most(1<<16))
+		if err != nil {
+			return
+		}
+		if size := im.Bounds().Size(); im.Bounds().Min != (image.Point{}) || most(1<<16)(size.X, size.Y) != nil {
+			t.Errorf("got %v, want at most %d pixels from (0, 0) on", im.Bounds(), 1<<16)
+		}
+		rgb(t, im)
+	})
+}
+
+// A small file that says it is a large picture takes no memory for it.
+func TestAllocation(t *testing.T) {
+	large := func(w, h int) error { return nil }
+	ihdr := func(w, h uint32) []byte {
+		b := []byte("IHDR\x00\x00\x00\x00\x00\x00\x00\x00\x10\x06\x00\x00\x00")
+		binary.BigEndian.PutUint32(b[4:], w)
+		binary.BigEndian.PutUint32(b[8:], h)
+		b = binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b))
+		return append([]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\x0d"), b...)
+	}
+	le := binary.LittleEndian
+	tiff := func(tags ...[2]uint32) []byte {
+		b := le.AppendUint16([]byte("II*\x00\x08\x00\x00\x00"), uint16(len(tags)))
+		for _, t := range tags {
+			b = le.AppendUint32(le.AppendUint32(le.AppendUint16(le.AppendUint16(b, uint16(t[0])), 4), 1), t[1])
+		}
+		return b
+	}
+	for name, data := range map[string][]byte{
+		"png":            append(ihdr(13000, 13000), "\x00\x00\x00\x00IDAT\x35\xaf\x06\x1e\x00\x00\x00\x00IEND\xae\x42\x60\x82"...),
+		"gif":            []byte("GIF89a\x00\x30\x00\x30\x00\x00\x00,\x00\x00\x00\x00\x00\x30\x00\x30\x00\x02\x02D\x01\x00;"),
+		"bmp":            []byte("BM\x00\x00\x00\x00\x00\x00\x00\x00\x36\x00\x00\x00\x28\x00\x00\x00\x00\x30\x00\x00\x00\x30\x00\x00\x01\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"),
+		"ppm":            []byte("P6 12000 12000 65535 "),
+		"ppm in text":    []byte("P3 12000 12000 65535 1 2 3"),
+		"tiff":           tiff([2]uint32{256, 12000}, [2]uint32{257, 12000}, [2]uint32{258, 8}, [2]uint32{273, 8}),
+		"tiff, deflate":  tiff([2]uint32{256, 12000}, [2]uint32{257, 12000}, [2]uint32{258, 8}, [2]uint32{259, 8}, [2]uint32{273, 8}, [2]uint32{279, 90}),
+		"tiff, LZW":      tiff([2]uint32{256, 12000}, [2]uint32{257, 12000}, [2]uint32{258, 8}, [2]uint32{259, 5}, [2]uint32{273, 8}, [2]uint32{279, 90}),
+		"tiff, PackBits": tiff([2]uint32{256, 12000}, [2]uint32{257, 12000}, [2]uint32{258, 8}, [2]uint32{259, 32773}, [2]uint32{273, 8}, [2]uint32{279, 90}),
+		"tiff, fax":      tiff([2]uint32{256, 12000}, [2]uint32{257, 12000}, [2]uint32{259, 4}, [2]uint32{273, 8}, [2]uint32{279, 90}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			im, err := Decode(data, large)
+			runtime.ReadMemStats(&after)
+			if err == nil {
+				t.Errorf("got a picture of %v", im.Bounds())
+			}
+			if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
+				t.Errorf("it took %d bytes", n)
 			}
 		})
 	}

@@ -40,6 +40,12 @@ const (
 	tagFormat       = 339
 )
 
+var tagsRead = map[int]bool{
+	tagWidth: true, tagHeight: true, tagBits: true, tagCompression: true, tagPhotometric: true, tagFillOrder: true, tagStripOffsets: true,
+	tagOrientation: true, tagSamples: true, tagRowsPerStrip: true, tagStripCounts: true, tagPlanar: true, tagT4Options: true, tagPredictor: true,
+	tagColorMap: true, tagTileWidth: true, tagTileHeight: true, tagTileOffsets: true, tagTileCounts: true, tagExtra: true, tagFormat: true,
+}
+
 // tiff is the first picture of a file.
 type tiff struct {
 	data                     []byte
@@ -89,9 +95,15 @@ func (t *tiff) readTags() error {
 		entry := t.data[at:][:12]
 		at += 12
 		tag, kind, count := int(t.order.Uint16(entry)), t.order.Uint16(entry[2:]), int64(t.order.Uint32(entry[4:]))
-		size, ok := map[uint16]int64{1: 1, 3: 2, 4: 4}[kind]
-		if !ok || tag > tagFormat {
+		if !tagsRead[tag] {
 			continue
+		}
+		size, ok := map[uint16]int64{1: 1, 3: 2, 4: 4}[kind]
+		switch {
+		case !ok:
+			return fmt.Errorf("tag %d is of type %d, want 1, 3 or 4 (whole numbers)", tag, kind)
+		case t.tags[tag] != nil:
+			return fmt.Errorf("tag %d stands there twice", tag)
 		}
 		value := entry[8:]
 		if count*size > 4 {
@@ -205,7 +217,7 @@ func (t *tiff) picture() (image.Image, error) {
 	if t.planar {
 		planes, together = t.samples, 1
 	}
-	if len(offsets) < across*downward*planes {
+	if len(offsets) != across*downward*planes {
 		return nil, fmt.Errorf("%d strips or tiles, want %d", len(offsets), across*downward*planes)
 	}
 	if len(counts) < len(offsets) && t.compression != 1 {
@@ -313,13 +325,16 @@ func (t *tiff) unpack(offset, count, w, rows, stride, together int) (out []byte,
 	default:
 		return nil, fmt.Errorf("compression %d, want none, 3 or 4 (fax), 5 (LZW), 8 (deflate) or 32773 (PackBits)", t.compression)
 	}
-	out, err = io.ReadAll(io.LimitReader(r, int64(rows)*int64(stride)))
-	if len(out) < rows*stride {
-		if err == nil {
-			err = errCut
-		}
+	// Where the data ends with the rows, a byte more has its checksum looked at.
+	need := rows * stride
+	out, err = io.ReadAll(io.LimitReader(r, int64(need)+1))
+	if err == nil && len(out) < need {
+		err = errCut
+	}
+	if len(out) < need || err != nil && (t.compression == 8 || t.compression == 32946) {
 		return nil, err
 	}
+	out = out[:need]
 	if t.one(tagPredictor, 1) == 2 && (t.compression == 5 || t.compression == 8 || t.compression == 32946) {
 		for y := range rows {
 			row := out[y*stride:][:stride]
