@@ -51,8 +51,9 @@ func luma(src raster) []byte {
 // from [-hue, hue], where hue is at most 0.5. 0 leaves a property alone. The
 // arithmetic is PIL's. (torchvision.transforms.ColorJitter)
 func ColorJitter(brightness, contrast, saturation, hue float64) Transform {
-	if !(brightness >= 0 && contrast >= 0 && saturation >= 0 && hue >= 0 && hue <= 0.5) {
-		fail("ColorJitter", fmt.Errorf("brightness %v, contrast %v, saturation %v, hue %v, want at least 0, and the hue at most 0.5",
+	const most = math.MaxFloat32 / 2
+	if !(brightness >= 0 && contrast >= 0 && saturation >= 0 && hue >= 0 && hue <= 0.5 && max(brightness, contrast, saturation) < most) {
+		fail("ColorJitter", fmt.Errorf("brightness %v, contrast %v, saturation %v, hue %v, want numbers from 0 on, and the hue at most 0.5",
 			brightness, contrast, saturation, hue))
 	}
 	return colorJitter{[4]float64{brightness, contrast, saturation, hue}}

@@ -85,7 +85,7 @@ func (f *Fused) add(t Transform) bool {
 		}
 		return true
 	case normalize:
-		if f.value == nil || f.erasings != nil || len(t.mean) != 1 && len(t.mean) != f.c {
+		if f.value == nil || f.erasings != nil || len(t.mean) != 1 && len(t.mean) != f.c || t.vanishes() >= 0 {
 			return false
 		}
 		for k := range f.value {

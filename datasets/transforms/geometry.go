@@ -49,8 +49,9 @@ func (f flip) Apply(s Sample, r *rand.Rand) Sample {
 // tensor, after padding zeros were put around it on each side. The square may
 // not be larger than what it is cut from. (torchvision.transforms.RandomCrop)
 func RandomCrop(size, padding int) Transform {
-	if size < 1 || padding < 0 {
-		fail("RandomCrop", fmt.Errorf("size %d and padding %d, want at least 1 and at least 0", size, padding))
+	wantSize("RandomCrop", size, size)
+	if padding < 0 || padding > maxPixels {
+		fail("RandomCrop", fmt.Errorf("padding %d, want 0 to %d", padding, maxPixels))
 	}
 	return randomCrop{size, padding}
 }
@@ -75,9 +76,7 @@ func (c randomCrop) draw(h, w int, r *rand.Rand) window {
 // CenterCrop cuts the square of size×size from the middle of a picture or tensor,
 // with zeros where that is smaller. (torchvision.transforms.CenterCrop)
 func CenterCrop(size int) Transform {
-	if size < 1 {
-		fail("CenterCrop", fmt.Errorf("size %d, want at least 1", size))
-	}
+	wantSize("CenterCrop", size, size)
 	return centerCrop{size}
 }
 
@@ -123,8 +122,13 @@ func move(op string, s Sample, at func(h, w int) window) Sample {
 	if s.Image == nil && s.Tensor != nil {
 		x, c, h, w := wantTensor(op, s)
 		win := at(h, w)
-		if x.DType() == tensor.Uint8 {
+		switch dt := x.DType(); {
+		case dt == tensor.Uint8:
 			return Sample{Tensor: tensor.From(movePlanes(x.Bytes(), c, h, w, win), c, win.h, win.w)}
+		case dt == tensor.Float64:
+			return Sample{Tensor: tensor.From(movePlanes(x.Float64s(), c, h, w, win), c, win.h, win.w)}
+		case !dt.IsFloat():
+			return Sample{Tensor: tensor.From(movePlanes(x.Ints(), c, h, w, win), c, win.h, win.w).ToDType(dt)}
 		}
 		return Sample{Tensor: tensor.From(movePlanes(x.Floats(), c, h, w, win), c, win.h, win.w).ToDType(x.DType())}
 	}

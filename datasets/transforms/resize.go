@@ -14,18 +14,14 @@ import (
 // filter, and gives the bits that PIL's bilinear resize gives.
 // (torchvision.transforms.Resize(int))
 func Resize(size int) Transform {
-	if size < 1 {
-		fail("Resize", fmt.Errorf("size %d, want at least 1", size))
-	}
+	wantSize("Resize", size, size)
 	return resize{size, 0}
 }
 
 // ResizeHW scales a picture to the given height and width, filtering as Resize
 // does. (torchvision.transforms.Resize([h, w]))
 func ResizeHW(height, width int) Transform {
-	if height < 1 || width < 1 {
-		fail("ResizeHW", fmt.Errorf("size %d×%d, want at least 1×1", height, width))
-	}
+	wantSize("ResizeHW", height, width)
 	return resize{height, width}
 }
 
@@ -52,9 +48,17 @@ func (t resize) size(h, w int) (newH, newW int) {
 	case t.w != 0:
 		return t.h, t.w
 	case w <= h: // whole numbers, so that no rounding differs from PIL's int(size·long/short)
-		return t.h * h / w, t.h
+		newH, newW = t.longer(h, w), t.h
+	default:
+		newH, newW = t.h, t.longer(w, h)
 	}
-	return t.h, t.h * w / h
+	wantSize("Resize", newH, newW)
+	return newH, newW
+}
+
+// longer is the new size of the longer side.
+func (t resize) longer(long, short int) int {
+	return int(min(int64(t.h)*int64(long)/int64(short), math.MaxInt32))
 }
 
 // The weights are fixed-point numbers with this many bits behind the point: 8

@@ -11,8 +11,11 @@ import (
 )
 
 // ToTensor makes a picture a Float32 tensor [channels height width] of numbers
-// from 0 to 1: one channel for a gray picture, otherwise three. A sample that is
-// a tensor already stays as it is. (torchvision.transforms.ToTensor)
+// from 0 to 1: one channel for a gray picture, otherwise three. Transparency is
+// dropped and the colours under it stay, as PIL's convert("RGB") does, which
+// torchvision's loaders call before their ToTensor. Of 16 bits the upper 8 count.
+// A sample that is a tensor already stays as it is.
+// (torchvision.transforms.ToTensor)
 func ToTensor() Transform { return toTensor{} }
 
 type toTensor struct{}
@@ -43,12 +46,15 @@ var unit = func() (t [256]float32) {
 }()
 
 // ImageFunc makes a picture of a tensor [channels height width] or [height
-// width], with 1, 3 or 4 channels: of Float32 or Float64 from 0 to 1, of Uint8
-// from 0 to 255. It is a Transform too.
+// width], with 1, 3 or 4 channels: of a float type from 0 to 1, of Uint8 from 0
+// to 255. It is a Transform too.
 type ImageFunc func(x *tensor.Tensor) image.Image
 
 // Apply makes the sample's tensor a picture.
 func (f ImageFunc) Apply(s Sample, _ *rand.Rand) Sample {
+	if f == nil {
+		fail("ToPILImage", fmt.Errorf("the function is nil, want one"))
+	}
 	if s.Tensor == nil {
 		fail("ToPILImage", fmt.Errorf("the sample is no tensor"))
 	}
@@ -91,7 +97,7 @@ func toImage(x *tensor.Tensor) image.Image {
 			}
 		}
 	default:
-		fail(op, fmt.Errorf("the tensor is %s, want float32, float64 or uint8", x.DType()))
+		fail(op, fmt.Errorf("the tensor is %s, want float32, float64, float16, bfloat16 or uint8", x.DType()))
 	}
 	rect := image.Rect(0, 0, w, h)
 	if c == 1 {
@@ -114,8 +120,10 @@ func Normalize(mean, std []float64) Transform {
 	if len(mean) == 0 || len(mean) != len(std) {
 		fail("Normalize", fmt.Errorf("%d means and %d standard deviations, want one of each a channel", len(mean), len(std)))
 	}
-	if slices.Contains(std, 0) {
-		fail("Normalize", fmt.Errorf("a standard deviation in %v is 0, want others", std))
+	for i := range mean {
+		if s := std[i]; s == 0 || math.IsNaN(s) || math.IsInf(s, 0) || math.IsNaN(mean[i]) || math.IsInf(mean[i], 0) {
+			fail("Normalize", fmt.Errorf("mean %v and standard deviation %v at channel %d, want finite numbers, and the deviation not 0", mean[i], s, i))
+		}
 	}
 	return normalize{slices.Clone(mean), slices.Clone(std)}
 }
@@ -131,14 +139,22 @@ func (n normalize) wantChannels(c int) {
 func (n normalize) Apply(s Sample, _ *rand.Rand) Sample {
 	x, c, h, w := wantTensor("Normalize", s)
 	n.wantChannels(c)
-	switch x.DType() {
-	case tensor.Float32:
-		return Sample{Tensor: tensor.From(normalized(n, x.Floats(), c), c, h, w)}
-	case tensor.Float64:
+	if !x.DType().IsFloat() {
+		fail("Normalize", fmt.Errorf("the tensor is %s, want float32, float64, float16 or bfloat16", x.DType()))
+	}
+	if x.DType() == tensor.Float64 {
 		return Sample{Tensor: tensor.From(normalized(n, x.Float64s(), c), c, h, w)}
 	}
-	fail("Normalize", fmt.Errorf("the tensor is %s, want float32 or float64", x.DType()))
-	return s
+	if i := n.vanishes(); i >= 0 {
+		fail("Normalize", fmt.Errorf("the standard deviation %v at channel %d is 0 in %s, want one that is not", n.std[i], i, x.DType()))
+	}
+	return Sample{Tensor: tensor.From(normalized(n, x.Floats(), c), c, h, w).ToDType(x.DType())}
+}
+
+// vanishes returns the first standard deviation that is too small for Float32, or
+// -1.
+func (n normalize) vanishes() int {
+	return slices.IndexFunc(n.std, func(s float64) bool { return float32(s) == 0 })
 }
 
 func normalized[T float32 | float64](n normalize, v []T, c int) []T {
@@ -176,7 +192,7 @@ func RandomErasing(p float64, opts ErasingOpts) Transform {
 	if s := opts.Scale; !(s[0] >= 0 && s[0] <= s[1] && s[1] <= 1) {
 		fail(op, fmt.Errorf("scale %v, want two numbers from 0 to 1 in order", s))
 	}
-	if r := opts.Ratio; !(r[0] > 0 && r[0] <= r[1]) {
+	if r := opts.Ratio; !(r[0] > 0 && r[0] <= r[1] && r[1] <= math.MaxFloat64) {
 		fail(op, fmt.Errorf("ratio %v, want two positive numbers in order", r))
 	}
 	return randomErasing{wantP(op, p), opts}
@@ -190,7 +206,7 @@ type randomErasing struct {
 func (e randomErasing) Apply(s Sample, r *rand.Rand) Sample {
 	x, c, h, w := wantTensor("RandomErasing", s)
 	if !x.DType().IsFloat() {
-		fail("RandomErasing", fmt.Errorf("the tensor is %s, want float32 or float64", x.DType()))
+		fail("RandomErasing", fmt.Errorf("the tensor is %s, want float32, float64, float16 or bfloat16", x.DType()))
 	}
 	if float(r) >= e.p {
 		return s
@@ -206,7 +222,7 @@ func (e randomErasing) Apply(s Sample, r *rand.Rand) Sample {
 	}
 	v := x.Floats()
 	erase(e.opts, v, c, h, w, top, left, eh, ew, r)
-	return Sample{Tensor: tensor.From(v, c, h, w)}
+	return Sample{Tensor: tensor.From(v, c, h, w).ToDType(x.DType())}
 }
 
 // erase overwrites a rectangle of each of the c planes of h×w in v.
@@ -237,9 +253,10 @@ func (e randomErasing) draw(h, w int, r *rand.Rand) (top, left, eh, ew int) {
 	for range 10 {
 		area := float64(h*w) * uniform(r, e.opts.Scale[0], e.opts.Scale[1])
 		ratio := math.Exp(uniform(r, math.Log(e.opts.Ratio[0]), math.Log(e.opts.Ratio[1])))
-		eh = int(math.RoundToEven(math.Sqrt(area * ratio)))
-		ew = int(math.RoundToEven(math.Sqrt(area / ratio)))
-		if eh < h && ew < w {
+		high := math.RoundToEven(math.Sqrt(area * ratio))
+		wide := math.RoundToEven(math.Sqrt(area / ratio))
+		if high < float64(h) && wide < float64(w) { // before they are ints, which have an end
+			eh, ew = int(high), int(wide)
 			return intN(r, h-eh+1), intN(r, w-ew+1), eh, ew
 		}
 	}

@@ -11,7 +11,8 @@
 //	)
 //
 // Pictures are image.Image; those of one channel (*image.Gray) stay so, all
-// others are treated as opaque RGB, as torchvision's loaders do. A transform
+// others are treated as opaque RGB, as torchvision's loaders do. A picture that a
+// transform takes or makes has at most 178,956,970 pixels, as PIL's. A transform
 // leaves its argument as it is and returns a new picture or tensor. What does
 // not fit panics with a *tensor.Error; the data loader turns that into its Err.
 //
@@ -27,6 +28,7 @@ import (
 	"image/color"
 	"image/draw"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/wick-ml/wick/tensor"
 )
@@ -46,7 +48,14 @@ type Transform interface {
 
 // Compose returns the transforms one after the other as one.
 // (torchvision.transforms.Compose)
-func Compose(ts ...Transform) Transform { return compose{ts} }
+func Compose(ts ...Transform) Transform {
+	for i, t := range ts {
+		if t == nil {
+			fail("Compose", fmt.Errorf("transform %d of %d is nil, want a Transform", i, len(ts)))
+		}
+	}
+	return compose{slices.Clone(ts)}
+}
 
 type compose struct{ list []Transform }
 
@@ -58,11 +67,27 @@ func (c compose) Apply(s Sample, r *rand.Rand) Sample {
 }
 
 // Lambda makes a function a transform. (torchvision.transforms.Lambda)
-func Lambda(f func(s Sample, r *rand.Rand) Sample) Transform { return lambda(f) }
+func Lambda(f func(s Sample, r *rand.Rand) Sample) Transform {
+	if f == nil {
+		fail("Lambda", fmt.Errorf("the function is nil, want one"))
+	}
+	return lambda(f)
+}
 
 type lambda func(s Sample, r *rand.Rand) Sample
 
 func (f lambda) Apply(s Sample, r *rand.Rand) Sample { return f(s, r) }
+
+// maxPixels is how many pixels a transform's picture may have: as many as PIL
+// reads.
+const maxPixels = 2 * 89478485
+
+// wantSize refuses h×w pixels that are none or too many.
+func wantSize(op string, h, w int) {
+	if h < 1 || w < 1 || h > maxPixels/w {
+		fail(op, fmt.Errorf("a picture of %d×%d pixels (height × width), want at least 1×1 and at most %d in all", h, w, maxPixels))
+	}
+}
 
 // fail panics with a *tensor.Error.
 func fail(op string, err error) {
@@ -92,6 +117,9 @@ func wantImage(op string, s Sample) raster {
 			fail(op, fmt.Errorf("the sample is a tensor already, want a picture: put %s before ToTensor", op))
 		}
 		fail(op, fmt.Errorf("the sample is empty, want a picture"))
+	}
+	if b := s.Image.Bounds(); !b.Empty() {
+		wantSize(op, b.Dy(), b.Dx())
 	}
 	return rasterOf(s.Image)
 }
@@ -158,19 +186,68 @@ func rasterOf(im image.Image) raster {
 		return r
 	}
 	if o, ok := im.(interface{ Opaque() bool }); ok && o.Opaque() {
-		// Opaque colours are the same with and without premultiplied alpha.
-		dst := image.NewRGBA(image.Rect(0, 0, w, h))
-		draw.Draw(dst, dst.Rect, im, b.Min, draw.Src)
-		return raster{dst.Pix, w, h, 4}
+		switch im.(type) {
+		case *image.Paletted, *image.NRGBA64, *image.CMYK:
+		default:
+			// Opaque colours are the same with and without premultiplied alpha.
+			dst := image.NewRGBA(image.Rect(0, 0, w, h))
+			draw.Draw(dst, dst.Rect, im, b.Min, draw.Src)
+			return raster{dst.Pix, w, h, 4}
+		}
 	}
 	r := newRaster(w, h, 4)
-	for y := range h {
-		for x := range w {
-			c := color.NRGBAModel.Convert(im.At(b.Min.X+x, b.Min.Y+y)).(color.NRGBA)
-			copy(r.pix[(y*w+x)*4:], []byte{c.R, c.G, c.B, 255})
+	switch im := im.(type) {
+	case *image.Paletted:
+		var colours [256][4]byte
+		for i, c := range im.Palette[:min(len(im.Palette), 256)] {
+			colours[i] = straight(c)
+		}
+		for y := range h {
+			for x, v := range im.Pix[y*im.Stride:][:w] {
+				copy(r.pix[(y*w+x)*4:], colours[v][:])
+			}
+		}
+	case *image.NRGBA64:
+		for y := range h {
+			from, to := im.Pix[y*im.Stride:], r.pix[4*y*w:][:4*w]
+			for i := range to {
+				if to[i] = from[2*i]; i%4 == 3 {
+					to[i] = 255
+				}
+			}
+		}
+	default:
+		for y := range h {
+			for x := range w {
+				c := straight(im.At(b.Min.X+x, b.Min.Y+y))
+				copy(r.pix[(y*w+x)*4:], c[:])
+			}
 		}
 	}
 	return r
+}
+
+// straight returns a colour without its transparency. Where that stands beside the
+// colour, there is one even under what is wholly clear.
+func straight(c color.Color) [4]byte {
+	switch c := c.(type) {
+	case color.NRGBA:
+		return [4]byte{c.R, c.G, c.B, 255}
+	case color.NRGBA64:
+		return [4]byte{byte(c.R >> 8), byte(c.G >> 8), byte(c.B >> 8), 255}
+	case color.NYCbCrA:
+		r, g, b := color.YCbCrToRGB(c.Y, c.Cb, c.Cr)
+		return [4]byte{r, g, b, 255}
+	case color.CMYK: // as PIL rounds
+		white := 255 - int(c.K)
+		paper := func(ink byte) byte {
+			v := int(ink)*white + 128
+			return byte(max(white-(v>>8+v)>>8, 0))
+		}
+		return [4]byte{paper(c.C), paper(c.M), paper(c.Y), 255}
+	}
+	n := color.NRGBAModel.Convert(c).(color.NRGBA)
+	return [4]byte{n.R, n.G, n.B, 255}
 }
 
 // opaque says whether all pixels are, faster than the picture's method.

@@ -126,6 +126,78 @@ func TestTorchvision(t *testing.T) {
 	}
 }
 
+// A ratio far from 1 erases nothing, since no such rectangle fits, as in
+// torchvision.
+func TestRandomErasingFarRatios(t *testing.T) {
+	for _, ratio := range [][2]float64{{1e-300, 1e-300}, {1e300, 1e300}, {5e-324, 5e-324}, {math.MaxFloat64, math.MaxFloat64}} {
+		x := RandomErasing(1, ErasingOpts{Ratio: ratio, Value: 7}).Apply(Sample{Tensor: tensor.Ones(3, 8, 8)}, rand.New(rand.NewPCG(1, 2))).Tensor
+		if got := x.Sum().Item(); got != 192 {
+			t.Errorf("ratio %v: the sum is %v, want 192", ratio, got)
+		}
+	}
+}
+
+// Transforms of tensors keep the type and its numbers.
+func TestTensorTypes(t *testing.T) {
+	whole := tensor.From([]int64{1<<60 + 1, 2, 3, 4}, 1, 2, 2)
+	if got := RandomHorizontalFlip(1).Apply(Sample{Tensor: whole}, nil).Tensor.Ints(); !slices.Equal(got, []int64{2, 1<<60 + 1, 4, 3}) {
+		t.Errorf("int64: got %v", got)
+	}
+	double := tensor.From([]float64{1e-300, 2, 3, 0.1}, 1, 2, 2)
+	if got := CenterCrop(1).Apply(Sample{Tensor: double}, nil).Tensor; got.DType() != tensor.Float64 || got.Item() != 1e-300 {
+		t.Errorf("float64: got %v", got)
+	}
+	for _, dt := range []tensor.DType{tensor.Float16, tensor.BFloat16, tensor.Bool} {
+		x := tensor.From([]float32{0, 1, 0, 1}, 1, 2, 2).ToDType(dt)
+		if got := RandomVerticalFlip(1).Apply(Sample{Tensor: x}, nil).Tensor; got.DType() != dt || !slices.Equal(got.ToDType(tensor.Float32).Floats(), []float32{0, 1, 0, 1}) {
+			t.Errorf("%s: got %v", dt, got)
+		}
+		if !dt.IsFloat() {
+			continue
+		}
+		n := Normalize([]float64{0.5}, []float64{0.25}).Apply(Sample{Tensor: x}, nil).Tensor
+		if n.DType() != dt || !slices.Equal(n.Floats(), []float32{-2, 2, -2, 2}) {
+			t.Errorf("Normalize of %s: got %v", dt, n)
+		}
+		if e := RandomErasing(1, ErasingOpts{}).Apply(Sample{Tensor: x}, nil).Tensor; e.DType() != dt {
+			t.Errorf("RandomErasing of %s: got %s", dt, e.DType())
+		}
+	}
+}
+
+// Colours stay under transparency, where they stand in the picture.
+func TestToTensorClearColours(t *testing.T) {
+	rect := image.Rect(1, 1, 2, 2)
+	deep := image.NewNRGBA64(rect)
+	deep.SetNRGBA64(1, 1, color.NRGBA64{51400, 25700, 12850, 0})
+	nearly := image.NewNRGBA64(rect)
+	nearly.SetNRGBA64(1, 1, color.NRGBA64{51400, 25700, 12850, 256})
+	flat := image.NewNRGBA(rect)
+	flat.SetNRGBA(1, 1, color.NRGBA{200, 100, 50, 0})
+	table := image.NewPaletted(rect, color.Palette{color.NRGBA{200, 100, 50, 0}})
+	deepTable := image.NewPaletted(rect, color.Palette{color.NRGBA64{51400, 25700, 12850, 0}})
+	video := image.NewNYCbCrA(rect, image.YCbCrSubsampleRatio444)
+	video.Y[0], video.Cb[0], video.Cr[0] = color.RGBToYCbCr(200, 100, 50)
+	ink := image.NewCMYK(rect)
+	ink.SetCMYK(1, 1, color.CMYK{95, 130, 194, 217}) // PIL makes (24, 19, 9) of it
+	for name, c := range map[string]struct {
+		im   image.Image
+		want [3]float64
+	}{
+		"NRGBA64": {deep, [3]float64{200, 100, 50}}, "NRGBA64, nearly clear": {nearly, [3]float64{200, 100, 50}}, "NRGBA": {flat, [3]float64{200, 100, 50}},
+		"palette": {table, [3]float64{200, 100, 50}}, "palette of 16 bits": {deepTable, [3]float64{200, 100, 50}},
+		"NYCbCrA": {video, [3]float64{200, 100, 50}}, "CMYK": {ink, [3]float64{24, 19, 9}},
+		"another type": {struct{ image.Image }{deep}, [3]float64{200, 100, 50}},
+	} {
+		x := ToTensor().Apply(Sample{Image: c.im}, nil).Tensor
+		for k, want := range c.want {
+			if got := float64(x.Floats()[k]) * 255; math.Abs(got-want) > 0.01 && !(name == "NYCbCrA" && math.Abs(got-want) < 1.01) {
+				t.Errorf("%s: channel %d is %v, want %v", name, k, got, want)
+			}
+		}
+	}
+}
+
 func TestNormalizeTorchvision(t *testing.T) {
 	ref := torchvision(t)
 	tr := Compose(ToTensor(), Normalize([]float64{0.49, 0.48, 0.45}, []float64{0.25, 0.24, 0.26}))
@@ -393,7 +465,44 @@ func TestErrors(t *testing.T) {
 		{"normalize a picture", func() { Normalize([]float64{0}, []float64{1}).Apply(im, nil) }, "put Normalize behind ToTensor"},
 		{"resize a tensor", func() { Resize(3).Apply(x, nil) }, "put Resize before ToTensor"},
 		{"channels", func() { Normalize([]float64{0, 0}, []float64{1, 1}).Apply(x, nil) }, "2 means for a tensor of 3 channels"},
-		{"std", func() { Normalize([]float64{0}, []float64{0}) }, "is 0"},
+		{"std", func() { Normalize([]float64{0}, []float64{0}) }, "standard deviation 0 at channel 0, want finite numbers, and the deviation not 0"},
+		{"std NaN", func() { Normalize([]float64{0, 0}, []float64{1, math.NaN()}) }, "standard deviation NaN at channel 1"},
+		{"mean Inf", func() { Normalize([]float64{math.Inf(-1)}, []float64{1}) }, "mean -Inf"},
+		{"std 0 in float32", func() { Normalize([]float64{0}, []float64{1e-60}).Apply(x, nil) }, "1e-60 at channel 0 is 0 in float32"},
+		{"normalize whole numbers", func() {
+			Normalize([]float64{0}, []float64{1}).Apply(Sample{Tensor: x.Tensor.ToDType(tensor.Int64)}, nil)
+		}, "the tensor is int64, want float32, float64, float16 or bfloat16"},
+		{"probability NaN", func() { RandomErasing(math.NaN(), ErasingOpts{}) }, "probability of NaN"},
+		{"probability below 0", func() { RandomVerticalFlip(-0.1) }, "probability of -0.1"},
+		{"huge center crop", func() { CenterCrop(math.MaxInt32) }, "CenterCrop: a picture of 2147483647×2147483647"},
+		{"largest center crop", func() { CenterCrop(math.MaxInt) }, "want at least 1×1 and at most 178956970 in all"},
+		{"center crop of 0", func() { CenterCrop(0) }, "CenterCrop: a picture of 0×0"},
+		{"negative center crop", func() { CenterCrop(-1) }, "CenterCrop: a picture of -1×-1"},
+		{"huge crop", func() { RandomCrop(math.MaxInt, 0) }, "RandomCrop: a picture of"},
+		{"crop of 0", func() { RandomCrop(0, 1) }, "RandomCrop: a picture of 0×0"},
+		{"huge padding", func() { RandomCrop(3, math.MaxInt) }, "want 0 to 178956970"},
+		{"negative padding", func() { RandomCrop(3, -1) }, "padding -1, want 0 to 178956970"},
+		{"huge resize", func() { Resize(math.MaxInt32) }, "Resize: a picture of 2147483647×2147483647"},
+		{"resize to 0", func() { Resize(0) }, "Resize: a picture of 0×0"},
+		{"huge resize of a thin picture", func() { Resize(5000).Apply(Sample{Image: image.NewGray(image.Rect(0, 0, 1000, 1))}, nil) }, "Resize: a picture of 5000×5000000 pixels"},
+		{"resize to too much", func() { ResizeHW(1<<20, 1<<20) }, "ResizeHW: a picture of 1048576×1048576"},
+		{"resize to a product of 0", func() { ResizeHW(math.MaxInt/2+1, 2) }, "ResizeHW: a picture of"},
+		{"resize to nothing", func() { ResizeHW(3, -1) }, "ResizeHW: a picture of 3×-1"},
+		{"no end", func() { ToTensor().Apply(Sample{Image: image.NewUniform(color.Black)}, nil) }, "ToTensor: a picture of 2000000000×2000000000"},
+		{"erasing NaN", func() { RandomErasing(1, ErasingOpts{Scale: [2]float64{math.NaN(), 1}}) }, "scale [NaN 1]"},
+		{"erasing backwards", func() { RandomErasing(1, ErasingOpts{Scale: [2]float64{0.5, 0.1}}) }, "scale [0.5 0.1], want two numbers from 0 to 1 in order"},
+		{"erasing ratio backwards", func() { RandomErasing(1, ErasingOpts{Ratio: [2]float64{3, 0.3}}) }, "ratio [3 0.3], want two positive numbers in order"},
+		{"erasing ratio below 0", func() { RandomErasing(1, ErasingOpts{Ratio: [2]float64{-1, 1}}) }, "ratio [-1 1]"},
+		{"erasing ratio NaN", func() { RandomErasing(1, ErasingOpts{Ratio: [2]float64{1, math.NaN()}}) }, "ratio [1 NaN]"},
+		{"erasing ratio Inf", func() { RandomErasing(1, ErasingOpts{Ratio: [2]float64{1, math.Inf(1)}}) }, "ratio [1 +Inf]"},
+		{"erase whole numbers", func() { RandomErasing(1, ErasingOpts{}).Apply(Sample{Tensor: x.Tensor.ToDType(tensor.Uint8)}, nil) }, "the tensor is uint8, want float32, float64, float16 or bfloat16"},
+		{"jitter NaN", func() { ColorJitter(0, math.NaN(), 0, 0) }, "contrast NaN"},
+		{"jitter Inf", func() { ColorJitter(math.Inf(1), 0, 0, 0) }, "brightness +Inf"},
+		{"jitter below 0", func() { ColorJitter(0, 0, -1, 0) }, "saturation -1"},
+		{"hue NaN", func() { ColorJitter(0, 0, 0, math.NaN()) }, "hue NaN"},
+		{"nil in a chain", func() { Compose(ToTensor(), nil) }, "Compose: transform 1 of 2 is nil"},
+		{"nil function", func() { Lambda(nil) }, "Lambda: the function is nil"},
+		{"nil tensor", func() { ToPILImage()(nil) }, "the tensor is nil"},
 		{"lengths", func() { Normalize([]float64{0}, nil) }, "1 means and 0 standard deviations"},
 		{"empty sample", func() { ToTensor().Apply(Sample{}, nil) }, "the sample is empty"},
 		{"not a picture", func() { ToPILImage()(tensor.Ones(2, 3, 3)) }, "want [height width]"},

@@ -21,6 +21,7 @@ def dump(im):
 
 
 inputs = {"rgb": picture(23, 17, "RGB"), "gray": picture(19, 31, "L"), "large": picture(48, 64, "RGB")}
+inputs |= {"wide": picture(1, 40, "RGB"), "high": picture(40, 1, "L"), "dot": picture(1, 1, "RGB"), "gray wide": picture(2, 300, "L")}
 cases = []
 
 
@@ -47,6 +48,14 @@ for name in ["rgb", "gray"]:
 for f in [-0.5, -0.13, 0, 0.31]:
     case("Hue", [f], "large", lambda im: F.adjust_hue(im, f))
 case("ResizeHW", [32, 32], "large", T.Resize([32, 32]))
+
+for name in ["wide", "high", "dot", "gray wide"]:
+    for n in [1, 2, 7]:
+        case("Resize", [n], name, T.Resize(n))
+    for h, w in [(1, 1), (1, 50), (50, 1), (3, 4), (1, 40), (40, 1)]:
+        case("ResizeHW", [h, w], name, T.Resize([h, w]))
+    for n in [1, 2, 3, 39, 41, 64]:
+        case("CenterCrop", [n], name, T.CenterCrop(n))
 
 x = T.ToTensor()(inputs["rgb"])
 normal = T.Normalize([0.49, 0.48, 0.45], [0.25, 0.24, 0.26])(x)
