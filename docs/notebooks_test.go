@@ -76,7 +76,7 @@ func toNotebook(page string, blocks []block) notebook {
 	}
 	flush := func() {
 		if strings.TrimSpace(prose) != "" {
-			add(cell{CellType: "markdown", Source: lines(toFolder(prose))})
+			add(cell{CellType: "markdown", Source: lines(prose)})
 		}
 		prose = ""
 	}
@@ -96,7 +96,9 @@ func toNotebook(page string, blocks []block) notebook {
 			}
 			add(cell{CellType: "code", ExecutionCount: &number, Outputs: &outputs, Source: lines(b.text)})
 		case isOutput(blocks, i):
-		default:
+		case b.kind == "":
+			prose += toFolder(b.text)
+		default: // code that is not run stays as it is
 			prose += render(blocks[i : i+1])
 		}
 	}
@@ -109,13 +111,17 @@ func isOutput(blocks []block, i int) bool {
 	return i > 0 && blocks[i].kind == "text" && blocks[i].follows && blocks[i-1].kind == "go"
 }
 
-var link = regexp.MustCompile(`\]\(([^):#]+)([^):]*)\)`)
+// link finds links to files, and code between backquotes so that it is passed over.
+var link = regexp.MustCompile("`[^`]*`" + `|\]\(([^):#]+)([^):]*)\)`)
 
 // toFolder makes a page's links fit its notebook, one folder further down: they
 // lead to the notebook of a page that has one.
 func toFolder(prose string) string {
 	return link.ReplaceAllStringFunc(prose, func(s string) string {
 		m := link.FindStringSubmatch(s)
+		if m[1] == "" {
+			return s
+		}
 		if b, err := os.ReadFile(m[1]); err == nil && filepath.Dir(m[1]) == "." && strings.Contains(string(b), "```go\n") {
 			return "](" + strings.TrimSuffix(m[1], ".md") + ".ipynb" + m[2] + ")"
 		}
@@ -183,6 +189,67 @@ func TestNotebooks(t *testing.T) {
 	for _, path := range files {
 		if _, ok := all[strings.TrimSuffix(filepath.Base(path), ".ipynb")]; !ok {
 			t.Errorf("%s has no page with go code", path)
+		}
+	}
+}
+
+// TestNotebookLinks follows the links of the notebooks' text, and holds their code
+// against the pages', letter by letter.
+func TestNotebookLinks(t *testing.T) {
+	links := 0
+	for name, nb := range notebooks(t) {
+		page, err := os.ReadFile(name + ".md")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var code strings.Builder // of the notebook, fenced blocks of the text included
+		for _, c := range nb.Cells {
+			source := strings.Join(c.Source, "")
+			if c.CellType == "code" {
+				code.WriteString(strings.Trim(source, "\n") + "\n")
+				continue
+			}
+			for _, b := range parse(source + "\n") {
+				if b.kind != "" {
+					code.WriteString(strings.Trim(b.text, "\n") + "\n")
+					continue
+				}
+				for _, m := range link.FindAllStringSubmatch(b.text, -1) {
+					if m[1] == "" {
+						continue
+					}
+					links++
+					if _, err := os.Stat(filepath.Join("notebooks", m[1])); err != nil {
+						t.Errorf("notebooks/%s.ipynb links to %s: %v", name, m[1], err)
+					}
+				}
+			}
+		}
+		var want strings.Builder
+		blocks := parse(string(page))
+		for i, b := range blocks {
+			if b.kind != "" && !isOutput(blocks, i) {
+				want.WriteString(strings.Trim(b.text, "\n") + "\n")
+			}
+		}
+		if diff := cmp.Diff(want.String(), code.String()); diff != "" {
+			t.Errorf("the code of %s.md and of its notebook: want -, got +\n%s", name, diff)
+		}
+	}
+	if links == 0 {
+		t.Error("no notebook has a link")
+	}
+}
+
+func TestToFolder(t *testing.T) {
+	for prose, want := range map[string]string{
+		"see [memory](memory.md) and [CUDA](cuda.md#build)":         "see [memory](memory.ipynb) and [CUDA](../cuda.md#build)",
+		"[web](https://example.org/a) and [below](#below)":          "[web](https://example.org/a) and [below](#below)",
+		"call `f[T](x, y)` as in [the code](../tensor/cumsum.go)":   "call `f[T](x, y)` as in [the code](../../tensor/cumsum.go)",
+		"`a[i](b)` [memory](memory.md#scopes) `c[j](d)`, `e[k](f)`": "`a[i](b)` [memory](memory.ipynb#scopes) `c[j](d)`, `e[k](f)`",
+	} {
+		if got := toFolder(prose); got != want {
+			t.Errorf("toFolder(%q): got %q, want %q", prose, got, want)
 		}
 	}
 }
