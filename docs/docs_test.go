@@ -4,8 +4,12 @@ package docs
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"math"
 	"os"
 	"os/exec"
@@ -298,4 +302,71 @@ func TestDiffs(t *testing.T) {
 	if hunks == 0 {
 		t.Error("no page has a diff")
 	}
+}
+
+// TestMissing holds the page's list of what is missing against PyTorch's names
+// (testdata/names.json, which names.py beside it makes): a class is there by its
+// name, or the list has it, and not both.
+func TestMissing(t *testing.T) {
+	b, err := os.ReadFile("testdata/names.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names map[string][]string
+	if err := json.Unmarshal(b, &names); err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile("from-pytorch.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(page), "## What is missing\n")
+	for module, folder := range map[string]string{
+		"torch.nn": "layers", "torch.optim": "optim", "torch.optim.lr_scheduler": "sched", "torchvision.transforms": "datasets/transforms",
+	} {
+		ours := exported(t, filepath.Join("..", folder))
+		for _, name := range names[module] {
+			there := ours[name] || ours["New"+name]
+			if strings.HasPrefix(name, "Lazy") {
+				name = "Lazy"
+			}
+			if listed := strings.Contains(list, "`"+name+"`"); listed == there {
+				t.Errorf("%s.%s: it is in package %s %v and in the list of what is missing %v, want one of them", module, name, folder, there, listed)
+			}
+		}
+	}
+}
+
+// exported returns the names of a folder's exported types and functions.
+func exported(t *testing.T, folder string) map[string]bool {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(folder, "*.go"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files in %s: %v", folder, err)
+	}
+	names := map[string]bool{}
+	for _, path := range files {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range f.Decls {
+			switch d := d.(type) {
+			case *ast.FuncDecl:
+				if d.Recv == nil {
+					names[d.Name.Name] = true
+				}
+			case *ast.GenDecl:
+				for _, s := range d.Specs {
+					if s, ok := s.(*ast.TypeSpec); ok {
+						names[s.Name.Name] = true
+					}
+				}
+			}
+		}
+	}
+	return names
 }

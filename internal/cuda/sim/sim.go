@@ -1,3 +1,5 @@
+//go:build !wasm
+
 // Package sim builds the simulated driver: libraries with the names of NVIDIA's
 // that compute on the host, for tests of package cuda on machines without a GPU. It
 // needs g++, or the compiler that CXX names, and the headers of CUDA and cuDNN where
