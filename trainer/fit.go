@@ -105,11 +105,12 @@ const interrupted = "interrupted"
 // that cannot be written ends it, and the one before stays.
 //
 // What cannot be done is an error: data that cannot be read, a folder that cannot
-// be written, a checkpoint of another model. Shapes that do not fit panic with a
-// *tensor.Error as everywhere; tensor.Try makes an error of that.
+// be written, a checkpoint of another model. What panics meanwhile (the model with a
+// shape that does not fit, the loss, a callback) is an error too, a [*PanicError], and
+// ends the run as any other: the last checkpoint stays.
 func Fit(ctx context.Context, config Config) (result Result, err error) {
 	f := &fit{Run: Run{Config: &config}}
-	if err := f.check(); err != nil {
+	if err := guarded(f.during, f.check); err != nil {
 		return Result{}, err
 	}
 	f.training.begin(&f.Running)
@@ -123,28 +124,37 @@ func Fit(ctx context.Context, config Config) (result Result, err error) {
 				f.unlock()
 			}
 		}()
-		if err := f.open(); err != nil {
+		if err := guarded(f.during, f.open); err != nil {
 			return Result{Position: f.Position}, err
 		}
 		if f.finished {
 			return Result{Position: f.Position, Warnings: f.warnings}, nil
 		}
 	}
-	// Deferred, so that a panic's way out passes them too.
-	f.Err = errPanic
+	// Deferred, so that a goroutine's end passes them too.
+	f.Err = errGone
 	defer func() {
+		f.doing = "the end of the run"
 		// Loggers last: what others draw at the end goes to them.
 		for _, logger := range []bool{false, true} {
 			for _, c := range f.Callbacks {
-				if c.End != nil && logger == (c.Scalars != nil || c.Image != nil) {
-					c.End(&f.Run)
+				if c.End == nil || logger != (c.Scalars != nil || c.Image != nil) {
+					continue
+				}
+				failed := guarded(f.during, func() error { c.End(&f.Run); return nil })
+				if f.Err == nil {
+					f.Err, err = failed, failed
+				} else {
+					f.Warn(failed)
 				}
 			}
 		}
 		result.Warnings = f.warnings
 	}()
-	f.Err = f.run(ctx)
-	f.training.read()
+	f.Err = guarded(f.during, func() error { return f.run(ctx) })
+	if failed := guarded(f.during, func() error { f.training.read(); return nil }); f.Err == nil {
+		f.Err = failed
+	}
 	if f.Epoch >= f.Epochs {
 		f.stop = "" // whatever wanted to stop it, it was over
 	}
@@ -154,8 +164,17 @@ func Fit(ctx context.Context, config Config) (result Result, err error) {
 	return Result{Position: f.Position, Stopped: f.stop}, f.Err
 }
 
-// errPanic is a Run's Err while a panic passes.
-var errPanic = errors.New("trainer: the run panicked")
+// during says what the run is doing, for errors.
+func (f *fit) during() string {
+	if f.doing == "" {
+		return "before the first step"
+	}
+	if f.doing == "train" || f.doing == "test" {
+		what := map[string]string{"train": "", "test": "the test of "}[f.doing]
+		return fmt.Sprintf("%sepoch %d, batch %d", what, f.Epoch+1, f.at+1)
+	}
+	return f.doing
+}
 
 // fit is a run of Fit.
 type fit struct {
@@ -164,9 +183,11 @@ type fit struct {
 	unlock   func()    // lets others into the folder
 	captured *captured // the training step, where it is a captured one
 	records  *Records
-	finished bool // the run was over before, and there is nothing to do
-	better   bool // the epoch that is over is the best so far
-	saved    bool // last.safetensors is where the run stands
+	doing    string // "train", "test" or a text, for errors
+	at       int    // batches of the phase that are over
+	finished bool   // the run was over before, and there is nothing to do
+	better   bool   // the epoch that is over is the best so far
+	saved    bool   // last.safetensors is where the run stands
 }
 
 func (f *fit) check() error {
@@ -178,6 +199,22 @@ func (f *fit) check() error {
 		if missing.is {
 			return fmt.Errorf("trainer: the Config has no %s", missing.name)
 		}
+	}
+	for name, g := range c.Generators {
+		if g == nil {
+			return fmt.Errorf("trainer: Generators[%q] is nil, want a generator", name)
+		}
+	}
+	for _, l := range []struct {
+		name   string
+		loader *datasets.DataLoader
+	}{{"Train", c.Train}, {"Test", c.Test}} {
+		if err := checkLoader(l.name, l.loader); err != nil {
+			return err
+		}
+	}
+	if c.Mode != sched.Min && c.Mode != sched.Max {
+		return fmt.Errorf("trainer: Mode is %d, want sched.Min or sched.Max", c.Mode)
 	}
 	if c.DryRun {
 		c.Epochs, c.Dir, c.Resume = 1, "", false
@@ -235,6 +272,19 @@ func (f *fit) check() error {
 		f.snapshot.Others[cb.Name] = cb.State
 	}
 	return nil
+}
+
+// checkLoader is an error for a loader without batches.
+func checkLoader(name string, l *datasets.DataLoader) error {
+	switch {
+	case l == nil || l.BatchSize < 1 || l.Dataset != nil && l.Len() > 0:
+		return nil // a batch size that cannot be is told by the loader
+	case l.Dataset == nil:
+		return fmt.Errorf("trainer: %s has no Dataset", name)
+	case l.DropLast && l.Dataset.Len() > 0:
+		return fmt.Errorf("trainer: %s has no batch: DropLast leaves out its only one, of %d examples where BatchSize is %d", name, l.Dataset.Len(), l.BatchSize)
+	}
+	return fmt.Errorf("trainer: %s has no batch: its data set has %d examples", name, l.Dataset.Len())
 }
 
 // open makes the run's folder, or brings back the run that is in it.
@@ -418,6 +468,7 @@ func (f *fit) run(ctx context.Context) error {
 
 // train goes through what is left of an epoch's training data.
 func (f *fit) train(ctx context.Context) error {
+	f.doing = "train"
 	layers.Train(f.Model)
 	start, before := time.Now(), f.Running.Seconds
 	batches := f.Train.Len()
@@ -425,7 +476,7 @@ func (f *fit) train(ctx context.Context) error {
 	var failed error
 	f.Train.SetPosition(f.Epoch, f.Batch)
 	for images, labels := range tensor.Autocast(f.Train.All(), f.Autocast) {
-		f.Images, f.Labels, f.Output = images, labels, nil
+		f.Images, f.Labels, f.Output, f.at = images, labels, nil, f.Batch
 		f.training.ready(images.Device())
 		if f.captured != nil {
 			f.runCaptured(images, labels)
@@ -603,6 +654,7 @@ func (f *fit) test(ctx context.Context) (m Metrics, done bool, err error) {
 			}
 		}
 	}
+	f.doing, f.at = "test", 0
 	layers.Eval(f.Model)
 	start := time.Now()
 	batches, batch := f.Test.Len(), 0
@@ -615,6 +667,7 @@ func (f *fit) test(ctx context.Context) (m Metrics, done bool, err error) {
 		if batch++; batch == batches {
 			f.testing.read()
 		}
+		f.at = batch - 1
 		sums.Seconds = time.Since(start).Seconds()
 		f.show("test", batch, batches, &f.testing)
 		for _, c := range f.Callbacks {
@@ -639,6 +692,7 @@ func (f *fit) test(ctx context.Context) (m Metrics, done bool, err error) {
 
 // endEpoch notes an epoch's metrics, in the run and in its folder.
 func (f *fit) endEpoch(m Metrics) error {
+	f.doing = fmt.Sprintf("the end of epoch %d", f.Epoch+1)
 	watched, _ := m.Value(f.Monitor)
 	if f.better = better(f.Mode, watched, f.Best, 0); f.better {
 		f.Best, f.BestEpoch = &watched, m.Epoch

@@ -52,6 +52,15 @@ func FindLR(ctx context.Context, config Config, opts FindLROpts) (points []LRPoi
 	}
 	config.Epochs, config.Dir, config.Resume, config.Scheduler, config.Callbacks = 1, "", false, nil, nil
 	f := &fit{Run: Run{Config: &config}}
+	err = guarded(f.during, func() error {
+		points, suggested, err = f.findLR(ctx, opts)
+		return err
+	})
+	return points, suggested, err
+}
+
+func (f *fit) findLR(ctx context.Context, opts FindLROpts) (points []LRPoint, suggested float64, err error) {
+	config := f.Config
 	if err := f.check(); err != nil {
 		return nil, 0, err
 	}
@@ -67,6 +76,7 @@ func FindLR(ctx context.Context, config Config, opts FindLROpts) (points []LRPoi
 
 	base := config.Optimizer.LRs()
 	first := base[0]
+	f.doing = "train"
 	layers.Train(config.Model)
 	const keep = 0.98 // of the running mean, at each step
 	mean, lowest := 0.0, math.Inf(1)
@@ -74,6 +84,7 @@ func FindLR(ctx context.Context, config Config, opts FindLROpts) (points []LRPoi
 		before := len(points)
 		for images, labels := range tensor.Autocast(config.Train.All(), config.Autocast) {
 			n := len(points)
+			f.at = n
 			lr := opts.From * math.Pow(opts.To/opts.From, float64(n)/float64(opts.Steps-1))
 			lrs := make([]float64, len(base))
 			for i := range lrs {
