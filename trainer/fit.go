@@ -281,10 +281,14 @@ func checkLoader(name string, l *datasets.DataLoader) error {
 		return nil // a batch size that cannot be is told by the loader
 	case l.Dataset == nil:
 		return fmt.Errorf("trainer: %s has no Dataset", name)
-	case l.DropLast && l.Dataset.Len() > 0:
+	case l.DropLast && l.Sampler == nil && l.Dataset.Len() > 0:
 		return fmt.Errorf("trainer: %s has no batch: DropLast leaves out its only one, of %d examples where BatchSize is %d", name, l.Dataset.Len(), l.BatchSize)
 	}
-	return fmt.Errorf("trainer: %s has no batch: its data set has %d examples", name, l.Dataset.Len())
+	what := fmt.Sprintf("its data set has %d examples", l.Dataset.Len())
+	if l.Sampler != nil {
+		what = fmt.Sprintf("its Sampler names %d examples", l.Sampler.Len())
+	}
+	return fmt.Errorf("trainer: %s has no batch: %s", name, what)
 }
 
 // open makes the run's folder, or brings back the run that is in it.
@@ -426,6 +430,9 @@ func (f *fit) over(ctx context.Context) bool {
 }
 
 func (f *fit) run(ctx context.Context) error {
+	if err := f.checkSchedule(); err != nil {
+		return err
+	}
 	for _, c := range f.Callbacks {
 		if c.Start != nil {
 			if err := c.Start(&f.Run); err != nil {

@@ -692,6 +692,26 @@ func TestConfigErrors(t *testing.T) {
 		{func(c *Config) { c.Callbacks = []Callback{EarlyStopping("loss", sched.Min, 1, 0)} }, `EarlyStopping's metric is "loss"`},
 		{func(c *Config) { c.Callbacks = []Callback{EarlyStopping("test_loss", sched.Min, 0, 0)} }, "a patience of 0, want 1"},
 		{func(c *Config) { c.Train.BatchSize = 0 }, "batch size of 0"},
+		{func(c *Config) { c.Epochs = -1 }, "Epochs is -1, want 1 or more"},
+		{func(c *Config) { c.SaveEvery = -2 }, "SaveEvery is -2, want 0 or more"},
+		{func(c *Config) { c.SaveSteps = -2 }, "SaveSteps is -2, want 0 or more"},
+		{func(c *Config) { c.Keep = -2 }, "Keep is -2, want 0 or more"},
+		{func(c *Config) { c.Mode = 7 }, "Mode is 7, want sched.Min or sched.Max"},
+		{func(c *Config) { c.Train.Dataset = nil }, "Train has no Dataset"},
+		{func(c *Config) { c.Train.Dataset = datasets.Slice(c.Train.Dataset, 0, 0) }, "Train has no batch: its data set has 0 examples"},
+		{func(c *Config) { c.Test.Dataset = datasets.Slice(c.Test.Dataset, 0, 0) }, "Test has no batch: its data set has 0 examples"},
+		{func(c *Config) { c.Train.BatchSize, c.Train.DropLast = 50, true }, "Train has no batch: DropLast leaves out its only one, of 38 examples where BatchSize is 50"},
+		{func(c *Config) { c.Train.Sampler = noSampler{} }, "Train has no batch: its Sampler names 0 examples"},
+		{func(c *Config) {
+			c.Scheduler, c.SchedulerEachStep = sched.NewOneCycleLR(c.Optimizer, 0.1, 20, sched.OneCycleOpts{}), true
+		},
+			"trainer: the Scheduler does not go through the 30 steps that the run has left: sched: OneCycleLR: step 21 of 20"},
+		{func(c *Config) {
+			c.Scheduler = sched.NewLambdaLR(c.Optimizer, func(epoch int) float64 { return 1 / float64(2-epoch) })
+		}, "the Scheduler does not go through the 3 epochs that the run has left: sched: LambdaLR: the factor of epoch 2 is +Inf"},
+		{func(c *Config) {
+			c.Scheduler = sched.NewLambdaLR(c.Optimizer, func(epoch int) float64 { return float64(1 - epoch) })
+		}, "the rate of group 0 is -0.05 after 2 epochs, want a finite number from 0 on"},
 		{func(c *Config) { c.Train.Dataset = broken{c.Train.Dataset} }, "example 5: the disk is gone"},
 		{func(c *Config) { c.Test.Dataset = broken{c.Test.Dataset} }, "example 5: the disk is gone"},
 	} {
@@ -702,6 +722,11 @@ func TestConfigErrors(t *testing.T) {
 		}
 	}
 }
+
+type noSampler struct{}
+
+func (noSampler) Len() int                 { return 0 }
+func (noSampler) Indices(*rand.Rand) []int { return nil }
 
 type oddScheduler struct{}
 
