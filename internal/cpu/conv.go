@@ -1,6 +1,11 @@
 package cpu
 
-import "github.com/wick-ml/wick/internal/backend"
+import (
+	"math"
+	"slices"
+
+	"github.com/wick-ml/wick/internal/backend"
+)
 
 // Convolutions are matrix products over pixels, unfolded ("im2col") a panel at a
 // time while the panels are packed; the columns run over all images of the batch,
@@ -48,6 +53,10 @@ func (be *Backend) algorithm(g backend.ConvGeom, p pass) string {
 
 // Conv2d convolves.
 func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGeom) {
+	if x.Len == 0 || w.Len == 0 || dst.Len == 0 {
+		be.sumsOfNothing(dst, bias, g)
+		return
+	}
 	be, half := be.convolutionOf(x, w, g, forward)
 	if tc := be.tileConvOf(g, forward, dst, x, w, scale, bias); tc != nil {
 		tc.convolve(floatsOf(dst), floatsOf(x), floatsOf(w), floatsOf(scale), floatsOf(bias))
@@ -81,8 +90,29 @@ func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGe
 	}
 }
 
+// sumsOfNothing writes what a convolution without products gives: each channel's bias.
+func (be *Backend) sumsOfNothing(dst, bias backend.Array, g backend.ConvGeom) {
+	if dst.Len == 0 {
+		return
+	}
+	be.Fill(dst, 0)
+	if !bias.None() {
+		b := backend.Array{Buffer: be.NewBuffer(dst.DType(), g.K), Len: g.K}
+		defer be.Free(b.Buffer)
+		be.Copy(b, bias)
+		be.Strided(dst, b, backend.StridedGeom{Shape: []int{g.N, g.K, g.P * g.Q}, Strides: []int{0, 1, 0}})
+	}
+	if g.ReLU {
+		be.Unary(dst, dst, backend.ReLU, backend.UnaryParams{})
+	}
+}
+
 // Conv2dInputGrad computes the gradient of the input.
 func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) {
+	if dx.Len == 0 || dy.Len == 0 || w.Len == 0 {
+		be.Fill(dx, 0)
+		return
+	}
 	be, half := be.convolutionOf(dy, w, g, inputGrad)
 	if tc := be.tileConvOf(g, inputGrad, dx, dy, w); tc != nil {
 		tc.convolve(floatsOf(dx), floatsOf(dy), floatsOf(w), floats{}, floats{})
@@ -118,6 +148,10 @@ func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) 
 
 // Conv2dWeightGrad computes the gradient of the weight.
 func (be *Backend) Conv2dWeightGrad(dw, dy, x backend.Array, g backend.ConvGeom) {
+	if dw.Len == 0 || dy.Len == 0 || x.Len == 0 {
+		be.Fill(dw, 0)
+		return
+	}
 	be, half := be.convolutionOf(dy, x, g, weightGrad)
 	if tc := be.tileConvOf(g, weightGrad, dw, dy, x); tc != nil {
 		tc.weightGrad(floatsOf(dw), floatsOf(dy), floatsOf(x))
@@ -189,18 +223,20 @@ func forwardTaps(g backend.ConvGeom) []tap {
 func conv2dInputGrad[T float](be *Backend, dx, dy, w backend.Array, g backend.ConvGeom) {
 	in, out, weight := data[T](dx), data[T](dy), data[T](w)
 	c, k := g.C/g.Groups, g.K/g.Groups
+	alongH, alongW, all := residues(g)
+	if !all {
+		parallel(len(in), 4*grain, func(lo, hi int) { clear(in[lo:hi]) })
+	}
 	scratch(be, len(weight)+8, func(turned []T) { // whole eights are read at the end
-		for a := range min(g.StrideH, g.H) {
-			for b := range min(g.StrideW, g.W) {
+		for _, ra := range alongH {
+			for _, rb := range alongW {
+				a, b := ra.at, rb.at
 				var taps []tap
 				var places []int // of the taps in the weight
-				for r := range g.R {
-					for s := range g.S {
-						h, w := a+g.PadH-r*g.DilationH, b+g.PadW-s*g.DilationW
-						if h%g.StrideH == 0 && w%g.StrideW == 0 {
-							taps = append(taps, tap{h: h / g.StrideH, w: w / g.StrideW})
-							places = append(places, r*g.S+s)
-						}
+				for _, r := range ra.taps {
+					for _, s := range rb.taps {
+						taps = append(taps, tap{h: (a + g.PadH - r*g.DilationH) / g.StrideH, w: (b + g.PadW - s*g.DilationW) / g.StrideW})
+						places = append(places, r*g.S+s)
 					}
 				}
 				depth := k * len(taps)
@@ -225,6 +261,36 @@ func conv2dInputGrad[T float](be *Backend, dx, dy, w backend.Array, g backend.Co
 			}
 		}
 	})
+}
+
+// residue is the rows, or columns, of an input from one on that lie a stride apart, and the taps through which they are read.
+type residue struct {
+	at   int
+	taps []int
+}
+
+// residues returns the rows and columns that are read through a tap, and whether those are all.
+func residues(g backend.ConvGeom) (h, w []residue, all bool) {
+	along := func(taps, dilation, pad, stride, size int) (some []residue) {
+		places := map[int]int{} // of a residue in some
+		for t := range taps {
+			at := ((t*dilation-pad)%stride + stride) % stride
+			if at >= size {
+				continue
+			}
+			i, ok := places[at]
+			if !ok {
+				i = len(some)
+				places[at] = i
+				some = append(some, residue{at: at})
+			}
+			some[i].taps = append(some[i].taps, t)
+		}
+		slices.SortFunc(some, func(a, b residue) int { return a.at - b.at })
+		return some
+	}
+	h, w = along(g.R, g.DilationH, g.PadH, g.StrideH, g.H), along(g.S, g.DilationW, g.PadW, g.StrideW, g.W)
+	return h, w, len(h) == min(g.StrideH, g.H) && len(w) == min(g.StrideW, g.W)
 }
 
 // turnWeight writes, for each of k output channels, a row of c input channels for
@@ -361,11 +427,24 @@ func (im *image[T]) view(px, n int) staged {
 		s.p = px % plane / im.q
 		rows = (px+n-1)%plane/im.q - s.p + 1
 	}
-	s.rows = (rows-1)*im.strideH + im.maxH - im.minH + 1
+	s.rows = area(rows-1, im.strideH) + im.maxH - im.minH + 1
 	s.rowPixels = im.strideH * im.strideW * im.row
-	s.image = s.rows * im.strideW * im.row
-	s.channel = images * s.image
+	s.image = area(s.rows, im.strideW, im.row)
+	s.channel = area(images, s.image)
 	return s
+}
+
+// area returns the product of sizes, or a number larger than that of any array.
+func area(sizes ...int) int {
+	const most = math.MaxInt / 2
+	n := 1
+	for _, s := range sizes {
+		if s > 0 && n > most/s {
+			return most
+		}
+		n *= s
+	}
+	return n
 }
 
 // direct returns what the pixels [px, px+n) read, of channels below toC, where it lies in memory: s tells where. It
@@ -405,18 +484,16 @@ func (im *image[T]) stage(kn *kernel[T], ws *workspace[T], s *staged, c, toC, le
 			ws.stage.odd = im.row
 		}
 		for ; c < s.toC; c++ {
-			kn.stage(dst, src[c*im.h*im.w:], &ws.stage)
-			dst = dst[s.channel:]
+			kn.stage(dst[(c-s.c)*s.channel:], src[c*im.h*im.w:], &ws.stage)
 		}
 		return true
 	}
 	for ; c < s.toC; c++ {
 		for n := range images {
 			for h := range last - first {
-				im.stageRow(dst[n*s.image+h*im.strideW*im.row:], src[n*im.stride+(c*im.h+h)*im.w:][:im.w])
+				im.stageRow(dst[(c-s.c)*s.channel+n*s.image+h*im.strideW*im.row:], src[n*im.stride+(c*im.h+h)*im.w:][:im.w])
 			}
 		}
-		dst = dst[s.channel:]
 	}
 	return true
 }

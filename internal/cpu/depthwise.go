@@ -8,7 +8,7 @@ func depthwise(g backend.ConvGeom) bool {
 	return g.Groups > 0 && g.C == g.Groups && g.K%g.C == 0 && g.K/g.C >= 1 && g.K/g.C <= 4 && g.N > 0 &&
 		g.P > 0 && g.Q > 0 && g.H > 0 && g.W > 0 && g.R > 0 && g.S > 0 &&
 		g.R*g.S > 1 && // a scale is left to others
-		g.StrideH*g.StrideW <= 16 // what is staged is about as large as a plane
+		g.StrideH*g.StrideW <= 16 && stageable(g.H, g.W, g.P, g.Q, g.StrideH, g.StrideW, g.DilationH*(g.R-1), g.DilationW*(g.S-1))
 }
 
 // depthwiseGrain is how many planes are worth a goroutine.
@@ -47,7 +47,8 @@ func fewInputs(g backend.ConvGeom) bool {
 		return false
 	}
 	c, k := g.C/g.Groups, g.K/g.Groups
-	return c >= 1 && c <= 3 && k*(g.P+g.R*g.DilationH)*(g.Q+g.S*g.DilationW) <= 1<<18 && k*g.R*g.S*g.W <= 1<<20
+	staged := float64(k) * (float64(g.P) + float64(g.R*g.DilationH)) * (float64(g.Q) + float64(g.S*g.DilationW))
+	return c >= 1 && c <= 3 && staged <= 1<<18 && float64(k)*float64(g.R*g.S)*float64(g.W) <= 1<<20
 }
 
 // conv2dInputGradFew computes the pixels of one residue modulo the strides
@@ -56,31 +57,30 @@ func conv2dInputGradFew[T float](be *Backend, dx, dy, w backend.Array, g backend
 	in, out, weight := data[T](dx), data[T](dy), data[T](w)
 	c, k, taps := g.C/g.Groups, g.K/g.Groups, g.R*g.S
 	kn := tapsOf[T]()
-	type residue struct {
+	type pixels struct { // of one residue along both dimensions
 		a, b   int
 		places []int // of the taps in the weight, of k output channels
 		geom   tapGeom
 	}
-	ceil := func(n, stride int) int { return (n + stride - 1) / stride }
-	var residues []residue
+	var parts []pixels
 	s := staging{h: g.P, w: g.Q, strideH: 1, strideW: 1, p: ceil(g.H, g.StrideH), q: ceil(g.W, g.StrideW)}
-	for a := range min(g.StrideH, g.H) {
-		for b := range min(g.StrideW, g.W) {
-			r := residue{a: a, b: b}
-			for i := range taps {
-				h, w := a+g.PadH-i/g.S*g.DilationH, b+g.PadW-i%g.S*g.DilationW
-				if h%g.StrideH == 0 && w%g.StrideW == 0 {
-					s.taps = append(s.taps, tap{h: h / g.StrideH, w: w / g.StrideW})
-					r.places = append(r.places, i)
+	alongH, alongW, all := residues(g)
+	for _, ra := range alongH {
+		for _, rb := range alongW {
+			r := pixels{a: ra.at, b: rb.at}
+			for _, i := range ra.taps {
+				for _, j := range rb.taps {
+					s.taps = append(s.taps, tap{h: (ra.at + g.PadH - i*g.DilationH) / g.StrideH, w: (rb.at + g.PadW - j*g.DilationW) / g.StrideW})
+					r.places = append(r.places, i*g.S+j)
 				}
 			}
-			residues = append(residues, r)
+			parts = append(parts, r)
 		}
 	}
 	s.init()
 	offsets := s.offsets
-	for i := range residues {
-		r := &residues[i]
+	for i := range parts {
+		r := &parts[i]
 		r.geom = s.geom()
 		r.geom.rows, r.geom.n = ceil(g.H-r.a, g.StrideH), ceil(g.W-r.b, g.StrideW)
 		r.geom.dstRow = r.geom.n
@@ -109,8 +109,11 @@ func conv2dInputGradFew[T float](be *Backend, dx, dy, w backend.Array, g backend
 				}
 				for ci := range c {
 					dx := plane(in, i*c+ci, g.H*g.W)
-					for ri := range residues {
-						r := &residues[ri]
+					if !all {
+						clear(dx)
+					}
+					for ri := range parts {
+						r := &parts[ri]
 						for t, place := range r.places {
 							weights[t] = weight[(i%g.Groups*k*c+ci)*taps+place]
 						}

@@ -173,7 +173,7 @@ func maxPool2x2[S any, T float](kn *loops[S, T], dst, x []S, g backend.PoolGeom)
 // as the planes, whatever the padding, and places in them fit an int32.
 func pays(g backend.PoolGeom) bool {
 	return g.StrideH*g.StrideW <= 16 && g.StrideH <= g.KernelH && g.StrideW <= g.KernelW && g.H*g.W < math.MaxInt32/2 &&
-		g.PadH <= g.H && g.PadW <= g.W && g.KernelH <= 3*g.H && g.KernelW <= 3*g.W
+		stageable(g.H, g.W, g.P, g.Q, g.StrideH, g.StrideW, max(1, g.DilationH)*(g.KernelH-1), max(1, g.DilationW)*(g.KernelW-1))
 }
 
 func setAll[T any](s []T, v T) {

@@ -160,6 +160,14 @@ type staging struct {
 	offsets    []int
 }
 
+// stageable reports whether planes are staged in about the room that they and the result have, taps reaching over so many
+// rows and columns: what is staged may not grow with padding and dilation.
+func stageable(h, w, p, q, strideH, strideW, reachH, reachW int) bool {
+	rows := float64(p-1)*float64(strideH) + float64(reachH) + 1
+	cols := (float64(q)+2)*float64(strideW) + float64(reachW)
+	return rows*cols <= 4*(float64(h)*float64(w)+float64(p)*float64(q))+1<<12
+}
+
 // init readies what does not depend on the plane.
 func (s *staging) init() {
 	if len(s.taps) == 0 {

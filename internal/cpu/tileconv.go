@@ -98,8 +98,9 @@ type tileConv struct {
 // where it is not for tiles: a rule of the shape.
 func (be *Backend) tileConvOf(g backend.ConvGeom, p pass, arrays ...backend.Array) *tileConv {
 	if current.tiles == nil || be.precision != backend.Medium || g.StrideH != 1 || g.StrideW != 1 ||
-		g.N*g.P*g.Q*g.H*g.W*g.R*g.S == 0 || g.C/g.Groups%16 != 0 || g.K/g.Groups%16 != 0 || g.C*g.K == 0 ||
-		g.PadH > (g.R-1)*g.DilationH || g.PadW > (g.S-1)*g.DilationW {
+		min(g.N, g.P, g.Q, g.H, g.W, g.R, g.S, g.C, g.K) == 0 || g.C/g.Groups%16 != 0 || g.K/g.Groups%16 != 0 ||
+		g.PadH > (g.R-1)*g.DilationH || g.PadW > (g.S-1)*g.DilationW ||
+		!stageable(g.H, g.W, g.P, g.Q, 1, 1, (g.R-1)*g.DilationH, (g.S-1)*g.DilationW) {
 		return nil
 	}
 	for _, a := range arrays {

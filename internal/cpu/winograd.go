@@ -271,7 +271,7 @@ func (wi *winograd) products() int { return wi.tilesH * wi.tilesW * wi.scheme.h 
 // schemesFor lists the schemes that can compute a convolution with the precision, of large tiles first.
 func (be *Backend) schemesFor(g backend.ConvGeom) []*scheme {
 	if g.R != 3 || g.S != 3 || g.StrideH != 1 || g.StrideW != 1 || g.DilationH != 1 || g.DilationW != 1 ||
-		g.PadH > 2 || g.PadW > 2 || g.N*g.C*g.K*g.P*g.Q == 0 {
+		g.PadH > 2 || g.PadW > 2 || min(g.N, g.C, g.K, g.P, g.Q) == 0 {
 		return nil
 	}
 	kn := kernelOf[float32](be.precision)

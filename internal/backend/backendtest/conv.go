@@ -72,6 +72,31 @@ func convCases() []convCase {
 		{"images longer than a tile", backend.ConvGeom{N: 2, C: 2, H: 31, W: 33, K: 3, R: 3, S: 3, PadH: 1, PadW: 1}},
 		{"very long rows", backend.ConvGeom{N: 1, C: 2, H: 2, W: 23000, K: 2, R: 3, S: 3, PadH: 1, PadW: 1}},
 		{"no images", backend.ConvGeom{N: 0, C: 3, H: 4, W: 4, K: 2, R: 3, S: 3, PadH: 1, PadW: 1}},
+		{"no columns", backend.ConvGeom{N: 1, C: 1, H: 4, W: 0, K: 1, R: 3, S: 3, PadH: 2, PadW: 2}},
+		{"no rows, groups", backend.ConvGeom{N: 2, C: 4, H: 0, W: 5, K: 6, R: 3, S: 2, PadH: 2, PadW: 1, Groups: 2}},
+		{"no rows, depthwise", backend.ConvGeom{N: 2, C: 4, H: 0, W: 0, K: 8, R: 3, S: 3, StrideH: 2, PadH: 3, PadW: 2, Groups: 4}},
+		{"no columns, 1x1 of many channels", backend.ConvGeom{N: 2, C: 32, H: 4, W: 0, K: 48, R: 1, S: 1, PadH: 1, PadW: 1}},
+		{"no input channels", backend.ConvGeom{N: 2, C: 0, H: 4, W: 4, K: 3, R: 3, S: 3, PadH: 1, PadW: 1}},
+		{"no output channels", backend.ConvGeom{N: 2, C: 3, H: 4, W: 4, K: 0, R: 3, S: 3, PadH: 1, PadW: 1}},
+	}
+	// What lies far apart needs no room of that size, nor do numbers overflow.
+	const far = 1 << 24
+	for _, c := range [][2]int{{1, 1}, {3, 8}, {16, 16}} {
+		some := func(name string, g backend.ConvGeom) {
+			g.N, g.C, g.K = 2, c[0], c[1]
+			cases = append(cases, convCase{fmt.Sprintf("%s, %d and %d channels", name, c[0], c[1]), g})
+		}
+		some("taps and a border far away", backend.ConvGeom{H: 4, W: 4, R: 3, S: 3, PadH: far, PadW: far, DilationH: far, DilationW: far})
+		some("taps 16384 apart", backend.ConvGeom{H: 4, W: 5, R: 3, S: 3, PadH: 16384, PadW: 16384, DilationH: 16384, DilationW: 16384})
+		some("taps and strides far apart", backend.ConvGeom{H: 4, W: 4, R: 3, S: 3, StrideH: far, StrideW: far, PadH: far, PadW: far, DilationH: far, DilationW: far})
+		some("a far border and strides", backend.ConvGeom{H: 3, W: 2, R: 3, S: 3, StrideH: far, StrideW: far - 1, PadH: far, PadW: far})
+		some("strides far apart, no border", backend.ConvGeom{H: 4, W: 5, R: 2, S: 3, StrideH: far, StrideW: far})
+		some("taps far apart in one direction", backend.ConvGeom{H: 6, W: 5, R: 3, S: 3, PadH: 1, PadW: far, DilationW: far, StrideW: 2})
+		some("a border of 60", backend.ConvGeom{H: 3, W: 4, R: 3, S: 3, PadH: 60, PadW: 60})
+	}
+	for _, groups := range []int{3, 6} {
+		cases = append(cases, convCase{fmt.Sprintf("taps far apart, %d groups", groups),
+			backend.ConvGeom{N: 2, C: 6, H: 5, W: 4, K: 12, R: 3, S: 3, PadH: far, PadW: far, DilationH: far, DilationW: far, Groups: groups}})
 	}
 	finish(cases)
 	return cases
