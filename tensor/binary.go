@@ -411,10 +411,11 @@ func (x *Tensor) inPlace(name string, op backend.BinaryOp, y *Tensor) *Tensor {
 	}
 	y = y.bare().ToDType(x.DType())
 	op = x.operation(name, op)
-	if y.storage == x.storage && (y.offset != x.offset || !y.shape.Equal(x.shape)) {
-		y = y.bare().Clone()
+	from := y.apart(x)
+	x.be().Binary(x.array(), x.array(), from.array(), op, binaryGeom(x.shape, x.shape, y.shape))
+	if from != y {
+		from.Release()
 	}
-	x.be().Binary(x.array(), x.array(), y.array(), op, binaryGeom(x.shape, x.shape, y.shape))
 	x.changed(name, y)
 	return x
 }

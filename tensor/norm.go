@@ -66,6 +66,14 @@ func BatchNorm2d(x, runningMean, runningVar, w, b *Tensor, opts BatchNormOpts) *
 	if moves {
 		runningMean.wantWritable(op)
 		runningVar.wantWritable(op)
+		if runningMean.overlaps(runningVar) {
+			failAt(op, w, "the running mean and the running variance share memory, want each its own")
+		}
+		for _, p := range []**Tensor{&x, &w, &b} { // they are read as they were before
+			if *p != nil && ((*p).overlaps(runningMean) || (*p).overlaps(runningVar)) {
+				*p = (*p).Clone()
+			}
+		}
 	}
 	out := result(op, x.DType(), x.shape, x, runningMean, runningVar, w, b)
 	t := wideType(x.DType())

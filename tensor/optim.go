@@ -2,6 +2,7 @@ package tensor
 
 import (
 	"math"
+	"slices"
 
 	"github.com/wick-ml/wick/internal/backend"
 )
@@ -151,6 +152,7 @@ func fused(op string, lists [][]*Tensor, run func(be backend.Backend, arrays [][
 			}
 		}
 	}
+	wantApart(op, lists)
 	for _, same := range kinds(params) {
 		arrays := make([][]backend.Array, len(lists))
 		for i, list := range lists {
@@ -168,6 +170,40 @@ func fused(op string, lists [][]*Tensor, run func(be backend.Backend, arrays [][
 		for _, x := range list {
 			if i != 1 {
 				x.wrote()
+			}
+		}
+	}
+}
+
+// wantApart panics if a tensor that a step writes shares memory with another one,
+// since all are changed side by side. Gradients are read only, and one that overlaps
+// what is written is replaced by a copy, unless it is its own parameter.
+func wantApart(op string, lists [][]*Tensor) {
+	type place struct{ list, i int }
+	var windows []place // of storages that have room for more
+	for l, list := range lists {
+		for i, x := range list {
+			if x.Len() < x.storage.buffer.Len() {
+				windows = append(windows, place{l, i})
+			}
+		}
+	}
+	for _, a := range windows {
+		for l, list := range lists {
+			for i := range list {
+				a, b := a, place{l, i}
+				if b.list == 1 {
+					a, b = b, a
+				}
+				x, y := lists[a.list][a.i], lists[b.list][b.i]
+				switch {
+				case a == b || b.list == 1 || !x.overlaps(y):
+				case a.list != 1:
+					fail(op, "%s and %s, which it changes, share memory, want each its own", x.describe(), y.describe())
+				case b.list != 0 || b.i != a.i || x.offset != y.offset:
+					lists[1] = slices.Clone(lists[1])
+					lists[1][a.i] = x.bare().Clone()
+				}
 			}
 		}
 	}

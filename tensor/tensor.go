@@ -344,6 +344,21 @@ func (x *Tensor) changed(op string, y *Tensor) {
 	autograd.Changed(op, x, y)
 }
 
+// overlaps reports whether x and y share elements.
+func (x *Tensor) overlaps(y *Tensor) bool {
+	return x.storage == y.storage && x.offset < y.offset+y.Len() && y.offset < x.offset+x.Len()
+}
+
+// apart returns y for an operation that overwrites x while it reads y, element by
+// element: a copy, to be released, where y is another window than x that overlaps
+// it, otherwise y.
+func (y *Tensor) apart(x *Tensor) *Tensor {
+	if !y.overlaps(x) || y.offset == x.offset && y.Len() == x.Len() {
+		return y
+	}
+	return y.bare().Clone()
+}
+
 // describe names x in an error: "float32 [64 3 32 32]", and "features.0.weight" before it if it is that parameter.
 func (x *Tensor) describe() string {
 	s := fmt.Sprintf("a tensor %s %v", x.DType(), x.shape)
@@ -591,10 +606,7 @@ func (x *Tensor) CopyFrom(src *Tensor) *Tensor {
 	if !src.shape.broadcastsTo(x.shape) {
 		fail(op, "the source %v does not broadcast to the destination %v", src.shape, x.shape)
 	}
-	from := src.bare()
-	if x.overlaps(from) {
-		from = from.Clone() // what is read may not be written meanwhile
-	}
+	from := src.bare().apart(x)
 	if !x.shape.Equal(from.shape) && x.Len() == from.Len() {
 		from = from.alias(x.shape, 0)
 	}
@@ -612,12 +624,6 @@ func (x *Tensor) CopyFrom(src *Tensor) *Tensor {
 	}
 	x.changed(op, src)
 	return x
-}
-
-// overlaps reports whether x and y share elements, unless each of them stands in
-// the same place of both.
-func (x *Tensor) overlaps(y *Tensor) bool {
-	return x.storage == y.storage && x.offset < y.offset+y.Len() && y.offset < x.offset+x.Len() && !(x.offset == y.offset && x.Len() == y.Len())
 }
 
 // Fill sets all elements to v, in place. It is not recorded. It returns x.
