@@ -86,7 +86,7 @@ func wantShape(op string, dims []int) Shape {
 		}
 	}
 	if !Shape(dims).fits() {
-		fail(op, "the shape %v has too many elements", dims)
+		fail(op, "%w: the shape %v has too many elements", ErrOutOfMemory, dims)
 	}
 	return slices.Clone(dims)
 }
@@ -139,7 +139,7 @@ func Eye(n int, m ...int) *Tensor {
 }
 
 // Arange returns the numbers from start up to but not including end, step apart,
-// as Int64 if all three are whole numbers and as Float32 otherwise:
+// as Int64 if all three are whole numbers in its range and as Float32 otherwise:
 // Arange(0, 4, 1) is 0, 1, 2, 3.
 func Arange(start, end, step float64) *Tensor {
 	if step == 0 || isNaN(start+end+step) || math.IsInf(start+end+step, 0) || (end-start)/step < 0 {
@@ -147,11 +147,11 @@ func Arange(start, end, step float64) *Tensor {
 	}
 	count := math.Ceil((end - start) / step)
 	if count > math.MaxInt/8 || !(Shape{int(count)}).fits() {
-		fail("Arange", "from %v to %v in steps of %v there are too many elements", start, end, step)
+		fail("Arange", "%w: from %v to %v in steps of %v there are too many elements", ErrOutOfMemory, start, end, step)
 	}
 	n := int(count)
 	t := Float32
-	if start == math.Trunc(start) && end == math.Trunc(end) && step == math.Trunc(step) {
+	if start == math.Trunc(start) && end == math.Trunc(end) && step == math.Trunc(step) && max(math.Abs(start), math.Abs(end), math.Abs(step)) < 1<<63 {
 		t = Int64
 	}
 	x := alloc("Arange", CPU, t, Shape{n})
@@ -165,7 +165,8 @@ func Linspace(start, end float64, n int) *Tensor {
 	if n < 0 {
 		fail("Linspace", "got %d numbers, want 0 or more", n)
 	}
-	v := make([]float32, wantShape("Linspace", []int{n})[0])
+	x := alloc("Linspace", CPU, Float32, wantShape("Linspace", []int{n}))
+	v := make([]float32, n)
 	step := (end - start) / float64(max(n-1, 1))
 	for i := range v {
 		// From both ends, so that the last number is end itself.
@@ -175,5 +176,6 @@ func Linspace(start, end float64, n int) *Tensor {
 			v[i] = float32(end - float64(n-1-i)*step)
 		}
 	}
-	return From(v, n)
+	x.be().Write(x.array(), bytesOf(v))
+	return x
 }

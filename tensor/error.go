@@ -9,9 +9,10 @@ import (
 )
 
 // ErrOutOfMemory is what the *Error of an operation wraps whose device has no room
-// for its result: errors.Is(err, tensor.ErrOutOfMemory). A GPU has memory of its
-// own; where the CPU has none left, Go ends the program itself.
-// (torch.OutOfMemoryError)
+// for its result: errors.Is(err, tensor.ErrOutOfMemory). On the CPU that is a result
+// which is larger by itself than all that the program may have, of the machine's
+// memory and within the limits of its container and its user; where one finds no room
+// beside the others, Go ends the program itself. (torch.OutOfMemoryError)
 var ErrOutOfMemory = errors.New("out of memory")
 
 // Error is what operations panic with when what they are given does not fit.

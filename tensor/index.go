@@ -3,6 +3,7 @@ package tensor
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 
@@ -413,7 +414,11 @@ func OneHot(index *Tensor, classes int) *Tensor {
 		if index.Len() == 0 {
 			fail(op, "the number of classes does not follow from an index without elements, want it given")
 		}
-		classes = int(index.bare().MaxAll().Ints()[0]) + 1
+		largest := index.bare().MaxAll().Ints()[0]
+		if largest >= math.MaxInt {
+			fail(op, "%w: the index has %d, and so many classes have too many elements", ErrOutOfMemory, largest)
+		}
+		classes = int(largest) + 1
 	}
 	if classes < 1 {
 		fail(op, "got %d classes, want 1 or more, or -1 for as many as the index needs", classes)

@@ -63,22 +63,30 @@ func (s Shape) Len() int {
 }
 
 // fits reports whether an array of the shape could be in some machine's memory.
-// Every part of its size is then an int.
+// Every part of its size is then an int, also where it has no elements.
 func (s Shape) fits() bool {
-	const most = min(1<<47, math.MaxInt) // bytes
+	most := min(1<<47, math.MaxInt) / 8
+	if slices.Contains(s, 0) {
+		most = math.MaxInt
+	}
 	n := 1
 	for _, d := range s {
-		if d == 0 {
-			return true
-		}
-	}
-	for _, d := range s {
-		if n > most/8/d {
+		if n > most/max(d, 1) {
 			return false
 		}
-		n *= d
+		n *= max(d, 1)
 	}
 	return true
+}
+
+// times returns a·b, or where that is far from what memory holds a number that
+// Shape.fits refuses, and that may be added to a few like it.
+func times(a, b int) int {
+	const most = math.MaxInt / 4
+	if a > 0 && b > most/a {
+		return most
+	}
+	return a * b
 }
 
 // String prints the shape as "[64 3 32 32]".
@@ -196,10 +204,10 @@ func (s *storage) release() {
 }
 
 // alloc makes a tensor with memory of its own and undefined contents. It panics
-// if the shape has more elements than any memory.
+// if the shape has more elements than any memory, or than the device's.
 func alloc(op string, d *Device, t DType, shape Shape, scopes ...*Scope) *Tensor {
 	if !shape.fits() {
-		fail(op, "the shape %v has too many elements", shape)
+		fail(op, "%w: the shape %v has too many elements", ErrOutOfMemory, shape)
 	}
 	defer noRoom(op, d, t, shape)
 	return own(op, d, d.backend.NewBuffer(t, shape.Len()), shape, scopes)

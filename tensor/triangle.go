@@ -19,6 +19,7 @@ func (x *Tensor) triangle(op string, diagonal int, upper bool) *Tensor {
 	if n < 2 {
 		fail(op, "the tensor is %v, want a matrix or a batch of them", x.shape)
 	}
+	diagonal = min(max(diagonal, -x.shape[n-2]), x.shape[n-1]) // others have no more elements
 	out := like(op, x)
 	if x.Len() > 0 {
 		// Column minus row decides which elements stay.

@@ -55,7 +55,8 @@ type MemoryStats struct {
 	Taken  int64 // taken from the system so far; stays where it is when all requests are served from the pool
 }
 
-// MemoryError is what NewBuffer panics with where a device has no room.
+// MemoryError is what NewBuffer, and a method that needs room besides its
+// arrays, panics with where a device has none.
 type MemoryError struct {
 	Bytes       int64       // that were asked for
 	Stats       MemoryStats // of the backend

@@ -4,6 +4,7 @@
 package cpu
 
 import (
+	"math"
 	"runtime"
 	"unsafe"
 
@@ -58,8 +59,27 @@ type lost struct {
 	n    int
 }
 
-// NewBuffer returns a handle for n elements.
+// roomFor panics with a *backend.MemoryError if n elements of a size in bytes are more than the program can have at all. What
+// does not fit only beside the rest, Go finds out.
+func (be *Backend) roomFor(n, size int) {
+	if n <= 1<<20 {
+		return
+	}
+	total := mem.Limit()
+	if int64(n) <= total/int64(size) {
+		return
+	}
+	e := &backend.MemoryError{Bytes: math.MaxInt64, Stats: be.MemoryStats(), Total: total}
+	if int64(n) < math.MaxInt64/int64(size) {
+		e.Bytes = int64(n) * int64(size)
+	}
+	e.Free = max(0, total-e.Stats.Live)
+	panic(e)
+}
+
+// NewBuffer returns a handle for n elements. It panics with a *backend.MemoryError if the program cannot have as much.
 func (be *Backend) NewBuffer(t backend.DType, n int) backend.Buffer {
+	be.roomFor(n, t.Size())
 	return &buffer{pool: be.pool, dtype: t, n: n}
 }
 
@@ -130,6 +150,7 @@ func scratch[T any](be *Backend, n int, f func(s []T)) {
 		return
 	}
 	var t *T // not a T, which may be large
+	be.roomFor(n, int(unsafe.Sizeof(*t)))
 	b := be.pool.Get(n * int(unsafe.Sizeof(*t)))
 	defer be.pool.Put(b, len(b))
 	f(unsafe.Slice((*T)(unsafe.Pointer(&b[0])), n))
