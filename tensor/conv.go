@@ -106,10 +106,10 @@ func conv2dGeom(op string, x, w, b *Tensor, opts ConvOpts) (Shape, backend.ConvG
 	}
 	g.N, g.C, g.H, g.W = xs[0], xs[1], xs[2], xs[3]
 	g.K, g.R, g.S = w.shape[0], w.shape[2], w.shape[3]
-	if takes := times(w.shape[1], g.Groups); g.C != takes {
+	if takes := mul(w.shape[1], g.Groups); g.C != takes {
 		failAt(op, w, "input %v has %d channels, weight %v%s takes %d", x.shape, g.C, w.shape, inGroups(g.Groups), takes)
 	}
-	high, wide := times(g.DilationH, g.R-1)+1, times(g.DilationW, g.S-1)+1
+	high, wide := mul(g.DilationH, g.R-1)+1, mul(g.DilationW, g.S-1)+1
 	if g.H+2*g.PadH < high || g.W+2*g.PadW < wide || g.R < 1 || g.S < 1 {
 		failAt(op, w, "input %v is %d×%d with its padding, smaller than the kernel's %d×%d of the weight %v, want it as large at least",
 			x.shape, g.H+2*g.PadH, g.W+2*g.PadW, high, wide, w.shape)
@@ -181,7 +181,7 @@ func ConvTranspose2d(x, w, b *Tensor, opts ConvOpts) *Tensor {
 	}
 	// The geometry is that of the convolution whose gradient this is: its input is the result here.
 	g := opts.geom(op, w)
-	channels := times(w.shape[1], g.Groups)
+	channels := mul(w.shape[1], g.Groups)
 	xs := wantConv(op, x, w, b, channels, g.Groups)
 	g.N, g.K, g.P, g.Q = xs[0], xs[1], xs[2], xs[3]
 	g.C, g.R, g.S = channels, w.shape[2], w.shape[3]
@@ -193,8 +193,8 @@ func ConvTranspose2d(x, w, b *Tensor, opts ConvOpts) *Tensor {
 		failAt(op, w, "output padding %d×%d must be smaller than the stride %d×%d or the dilation %d×%d, and not negative",
 			moreH, moreW, g.StrideH, g.StrideW, g.DilationH, g.DilationW)
 	}
-	g.H = times(g.P-1, g.StrideH) - 2*g.PadH + times(g.DilationH, g.R-1) + 1 + moreH
-	g.W = times(g.Q-1, g.StrideW) - 2*g.PadW + times(g.DilationW, g.S-1) + 1 + moreW
+	g.H = mul(g.P-1, g.StrideH) - 2*g.PadH + mul(g.DilationH, g.R-1) + 1 + moreH
+	g.W = mul(g.Q-1, g.StrideW) - 2*g.PadW + mul(g.DilationW, g.S-1) + 1 + moreW
 	if g.H < 1 || g.W < 1 || g.R < 1 || g.S < 1 {
 		failAt(op, w, "input %v and weight %v give a result of %d×%d, want 1×1 at least", x.shape, w.shape, g.H, g.W)
 	}

@@ -142,7 +142,7 @@ func (x *Tensor) poolGeom(op string, o PoolOpts) (Shape, backend.PoolGeom) {
 		if max(kernel[i], stride[i], dilation[i]) > maxStep {
 			fail(op, "along the %s the kernel is %d, the stride %d, the dilation %d, want %d or less", along, kernel[i], stride[i], dilation[i], maxStep)
 		}
-		reach := times(dilation[i], kernel[i]-1) + 1
+		reach := mul(dilation[i], kernel[i]-1) + 1
 		if pad[i] < 0 || pad[i] > kernel[i]/2 {
 			fail(op, "the padding along the %s is %d for a kernel of %d, want 0 to %d", along, pad[i], kernel[i], kernel[i]/2)
 		}

@@ -79,9 +79,9 @@ func (s Shape) fits() bool {
 	return true
 }
 
-// times returns a·b, or where that is far from what memory holds a number that
+// mul returns a·b, or where that is far from what memory holds a number that
 // Shape.fits refuses, and that may be added to a few like it.
-func times(a, b int) int {
+func mul(a, b int) int {
 	const most = math.MaxInt / 4
 	if a > 0 && b > most/a {
 		return most

@@ -215,10 +215,10 @@ func (x *Tensor) Repeat(times ...int) *Tensor {
 		}
 		pairs = append(pairs, n, size)
 		strides = append(strides, 0, stride)
-		shape = append(shape, n*size)
+		shape = append(shape, mul(n, size))
 	}
-	out := x.strided(op, pairs, strides, 0)
-	out.shape = shape
+	out := result(op, x.DType(), shape, x)
+	x.be().Strided(out.array(), x.array(), backend.StridedGeom{Shape: pairs, Strides: strides})
 	from := x.shape
 	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
 		ones := slices.Clone(pairs)
