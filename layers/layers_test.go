@@ -631,7 +631,7 @@ func TestStrings(t *testing.T) {
 		{Flatten{}, "Flatten"}, {Flatten{StartDim: new(0)}, "Flatten(0, -1)"}, {Flatten{EndDim: new(2)}, "Flatten(1, 2)"},
 		{NewEmbedding(3, 4, EmbeddingOpts{PaddingIdx: new(-1)}), "Embedding(3, 4, padding index 2)"},
 		{NewDropout(0.5), "Dropout(0.5)"},
-		{ReLU{}, "ReLU()"}, {LeakyReLU{}, "LeakyReLU(0.01)"}, {GELU{Tanh: true}, "GELU(tanh)"}, {ELU{Alpha: 2}, "ELU(2)"},
+		{ReLU{}, "ReLU()"}, {LeakyReLU{}, "LeakyReLU(0.01)"}, {GELU{Tanh: true}, "GELU(tanh)"}, {ELU{Alpha: new(2.0)}, "ELU(2)"}, {LeakyReLU{Slope: new(0.0)}, "LeakyReLU(0)"}, {ELU{Alpha: new(0.0)}, "ELU(0)"}, {Softplus{Threshold: new(0.0)}, "Softplus(1, 0)"},
 		{Softplus{}, "Softplus(1, 20)"}, {Softmax{Dim: 1}, "Softmax(dim 1)"}, {LogSoftmax{Dim: -1}, "LogSoftmax(dim -1)"},
 	} {
 		if got := c.layer.String(); got != c.want {

@@ -121,5 +121,8 @@ loss("BCEWithLogitsLoss", nn.BCEWithLogitsLoss(), torch.randn(2, 3), torch.rand(
 loss("BCEWithLogitsLoss weights", nn.BCEWithLogitsLoss(weight=torch.tensor([1, 2, 0.5]), pos_weight=torch.tensor([2, 1, 3.0])),
      torch.randn(2, 3), torch.rand(2, 3))
 
+for name, module in [("LeakyReLU slope 0", nn.LeakyReLU(0)), ("ELU alpha 0", nn.ELU(0)), ("Softplus threshold 0", nn.Softplus(threshold=0))]:
+    case(name, module, make=lambda: 3 * torch.randn(2, 3, 2))
+
 json.dump(cases, sys.stdout, separators=(",", ":"))
 print()
