@@ -662,3 +662,29 @@ func TestLossParts(t *testing.T) {
 		t.Errorf("a loss without weights has %d buffers", n)
 	}
 }
+
+// A setting of 0 goes through Describe and back, and what earlier versions wrote is
+// read: a number, or nothing for the default.
+func TestActivationSettings(t *testing.T) {
+	for _, c := range []struct{ name, config, want, again string }{
+		{"LeakyReLU", `{"negative_slope":0.2}`, "LeakyReLU(0.2)", `{"negative_slope":0.2}`},
+		{"LeakyReLU", `{"negative_slope":0}`, "LeakyReLU(0)", `{"negative_slope":0}`},
+		{"LeakyReLU", `{}`, "LeakyReLU(0.01)", `{}`},
+		{"ELU", `{"alpha":2}`, "ELU(2)", `{"alpha":2}`},
+		{"ELU", `{"alpha":0}`, "ELU(0)", `{"alpha":0}`},
+		{"ELU", `{}`, "ELU(1)", `{}`},
+		{"Softplus", `{"beta":3,"threshold":2}`, "Softplus(3, 2)", `{"beta":3,"threshold":2}`},
+		{"Softplus", `{"threshold":0}`, "Softplus(1, 0)", `{"threshold":0}`},
+		{"Softplus", `{}`, "Softplus(1, 20)", `{}`},
+	} {
+		m, err := construct(c.name, []byte(c.config), new(room))
+		if err != nil {
+			t.Errorf("%s %s: %v", c.name, c.config, err)
+			continue
+		}
+		name, config, err := Describe(m)
+		if got := fmt.Sprint(m); err != nil || got != c.want || name != c.name || string(config) != c.again {
+			t.Errorf("%s %s: got %s and %s %s (%v), want %s and %s", c.name, c.config, got, name, config, err, c.want, c.again)
+		}
+	}
+}
