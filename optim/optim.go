@@ -352,6 +352,9 @@ type State struct {
 // name.
 func (m *memory) save(gs Groups) (State, iter.Seq2[string, *tensor.Tensor]) {
 	state := State{Optimizer: m.optimizer, LRs: gs.LRs()}
+	for i, lr := range state.LRs { // OneCycleLR with straight lines goes below 0 after its last step
+		state.LRs[i] = max(lr, 0)
+	}
 	for _, g := range gs {
 		state.Params = append(state.Params, len(g.Params))
 		for _, p := range g.Params {
@@ -400,10 +403,16 @@ func (m *memory) load(gs Groups, state State, tensors iter.Seq2[string, *tensor.
 	case len(state.Steps) != len(params):
 		return fail("the state has %d counts of steps for %d parameters", len(state.Steps), len(params))
 	}
+	for i, lr := range state.LRs {
+		if !(lr >= 0) || math.IsInf(lr, 1) {
+			return fail("the state's learning rate of group %d is %v, want a finite number from 0 on", i, lr)
+		}
+	}
+	const most = math.MaxInt / 2 // far from where steps, counted on, would overflow
 	slots := make(map[*tensor.Tensor]*slot)
 	for i, p := range params {
-		if state.Steps[i] < 0 {
-			return fail("the state says that parameter %d has made %d steps, want 0 or more", i, state.Steps[i])
+		if n := state.Steps[i]; n < 0 || n > most {
+			return fail("the state says that parameter %d has made %d steps, want 0 to %d", i, n, most)
 		}
 		slots[p] = &slot{state.Steps[i], make([]*tensor.Tensor, len(m.names))}
 	}
@@ -418,6 +427,9 @@ func (m *memory) load(gs Groups, state State, tensors iter.Seq2[string, *tensor.
 			return fail("the state has a tensor %q, want a number below %d and one of %q", key, len(params), m.names)
 		}
 		p := params[i]
+		if t == nil {
+			return fail("the state's %q is nil, want %s", key, describe(p))
+		}
 		if !t.Shape().Equal(p.Shape()) || !t.DType().IsFloat() {
 			return fail("the state's %q is %s %v, want %s", key, t.DType(), t.Shape(), describe(p))
 		}

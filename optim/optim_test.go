@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -349,6 +350,11 @@ func TestLoadStateErrors(t *testing.T) {
 		{"rates", changed(func(s *optim.State) { s.LRs = nil }), tensors, "the state has 0 learning rates for 2 groups"},
 		{"steps", changed(func(s *optim.State) { s.Steps = s.Steps[:1] }), tensors, "the state has 1 counts of steps for 3 parameters"},
 		{"negative", changed(func(s *optim.State) { s.Steps[0] = -1 }), tensors, "the state says that parameter 0 has made -1 steps"},
+		{"no end of steps", changed(func(s *optim.State) { s.Steps[1] = math.MaxInt }), tensors, "the state says that parameter 1 has made " + strconv.Itoa(math.MaxInt) + " steps, want 0 to "},
+		{"a negative rate", changed(func(s *optim.State) { s.LRs = []float64{1, -1} }), tensors, "the state's learning rate of group 1 is -1, want a finite number from 0 on"},
+		{"a rate that is no number", changed(func(s *optim.State) { s.LRs = []float64{math.NaN(), 1} }), tensors, "the state's learning rate of group 0 is NaN"},
+		{"an infinite rate", changed(func(s *optim.State) { s.LRs = []float64{1, math.Inf(1)} }), tensors, "the state's learning rate of group 1 is +Inf"},
+		{"nil", good, with("0.exp_avg", nil), `the state's "0.exp_avg" is nil`},
 		{"missing", good, without, `the state has no tensor "1.exp_avg_sq"`},
 		{"none", good, nil, `the state has no tensor "0.exp_avg"`},
 		{"unknown", good, with("0.sum", params[0]), `the state has a tensor "0.sum"`},
@@ -557,6 +563,9 @@ func TestArguments(t *testing.T) {
 		f    func()
 	}{
 		{"tensor: NewSGD: got no parameters", func() { optim.NewSGD(nil, 1) }},
+		{"tensor: NewAdamW: got no parameters", func() { optim.NewAdamW(nil, 1) }},
+		{"tensor: NewRMSprop: the learning rate is +Inf", func() { optim.NewRMSprop(list, math.Inf(1)) }},
+		{"tensor: NewAdagrad: the learning rate is NaN", func() { optim.NewAdagrad(list, nan) }},
 		{"tensor: NewAdam: the learning rate is NaN", func() { optim.NewAdam(list, nan) }},
 		{"tensor: NewAdamW: the learning rate is -1", func() { optim.NewAdamW(list, -1) }},
 		{"tensor: NewSGD: parameter 1 of group 0 is nil", func() { optim.NewSGD([]*T{p, nil}, 1) }},

@@ -42,14 +42,21 @@ type phase struct {
 func NewOneCycleLR(o Optimizer, maxLR float64, totalSteps int, opts OneCycleOpts) *OneCycleLR {
 	s := &OneCycleLR{newSchedule("OneCycleLR", o)}
 	maxLRs := slices.Clone(opts.MaxLRs)
-	if maxLRs == nil {
-		maxLRs = slices.Repeat([]float64{maxLR}, len(s.base))
+	s.grown = func(groups int) {
+		check(maxLRs == nil || len(maxLRs) == groups, s.name, "got %d MaxLRs, want %d, one a parameter group", len(maxLRs), groups)
 	}
-	check(len(maxLRs) == len(s.base), s.name, "got %d MaxLRs, want %d, one a parameter group", len(maxLRs), len(s.base))
-	for _, lr := range maxLRs {
-		check(finite(lr), s.name, "the largest rate is %v, want a finite number from 0 on", lr)
+	s.grown(len(s.base))
+	largest := func(i int) float64 {
+		if maxLRs == nil {
+			return maxLR
+		}
+		return maxLRs[i]
 	}
-	check(totalSteps >= 1, s.name, "the number of steps is %d, want at least 1", totalSteps)
+	for i := range s.base {
+		check(finite(largest(i)), s.name, "the largest rate is %v, want a finite number from 0 on", largest(i))
+	}
+	check(totalSteps >= 1 && totalSteps <= mostEpochs, s.name, "the number of steps is %d, want 1 to %d", totalSteps, mostEpochs)
+	s.most, s.below = totalSteps, opts.Linear // the line goes on for a step, as in PyTorch
 	option := func(name string, v, byDefault, most float64) float64 {
 		if v == 0 {
 			v = byDefault
@@ -63,9 +70,8 @@ func NewOneCycleLR(o Optimizer, maxLR float64, totalSteps int, opts OneCycleOpts
 	low := option("BaseMomentum", opts.BaseMomentum, 0.85, 1)
 	high := option("MaxMomentum", opts.MaxMomentum, 0.95, 1)
 
-	first := func(i int) float64 { return maxLRs[i] / div }
-	largest := func(i int) float64 { return maxLRs[i] }
-	last := func(i int) float64 { return maxLRs[i] / div / finalDiv }
+	first := func(i int) float64 { return largest(i) / div }
+	last := func(i int) float64 { return largest(i) / div / finalDiv }
 	n := float64(totalSteps)
 	phases := []phase{{pct*n - 1, first, largest, high, low}}
 	if opts.ThreePhase {

@@ -41,7 +41,6 @@ type ReduceLROnPlateau struct {
 
 	mode      Mode
 	optimizer Optimizer
-	groups    int
 	epoch     int
 	last      []float64
 	seen      PlateauState
@@ -58,7 +57,7 @@ func NewReduceLROnPlateau(o Optimizer, mode Mode) *ReduceLROnPlateau {
 	}
 	return &ReduceLROnPlateau{
 		Factor: 0.1, Patience: 10, Threshold: 1e-4, Eps: 1e-8,
-		mode: mode, optimizer: o, groups: len(s.base), last: s.base, seen: PlateauState{Best: best},
+		mode: mode, optimizer: o, last: s.base, seen: PlateauState{Best: best},
 	}
 }
 
@@ -70,9 +69,12 @@ func (s *ReduceLROnPlateau) Step(metric float64) {
 	check(finite(s.Threshold), name, "Threshold is %v, want a finite number from 0 on", s.Threshold)
 	check(finite(s.Eps), name, "Eps is %v, want a finite number from 0 on", s.Eps)
 	check(s.Patience >= 0 && s.Cooldown >= 0, name, "Patience is %d and Cooldown %d, want 0 or more", s.Patience, s.Cooldown)
-	check(s.MinLRs == nil || len(s.MinLRs) == s.groups, name, "got %d MinLRs, want %d, one a parameter group", len(s.MinLRs), s.groups)
+	check(s.ThresholdMode <= Abs, name, "ThresholdMode is %d, want Rel or Abs", s.ThresholdMode)
 	lrs := slices.Clone(s.optimizer.LRs())
-	check(len(lrs) == s.groups, name, "the optimizer has %d parameter groups, had %d when the scheduler was made", len(lrs), s.groups)
+	check(s.MinLRs == nil || len(s.MinLRs) == len(lrs), name, "got %d MinLRs, want %d, one a parameter group", len(s.MinLRs), len(lrs))
+	for _, least := range append(slices.Clone(s.MinLRs), s.MinLR) {
+		check(finite(least), name, "the least rate is %v, want a finite number from 0 on", least)
+	}
 
 	s.epoch++
 	if s.better(metric) {
@@ -129,11 +131,17 @@ func (s *ReduceLROnPlateau) State() State {
 // error, because the state is another scheduler's or of another number of
 // groups, nothing has changed.
 func (s *ReduceLROnPlateau) LoadState(state State) error {
-	if err := state.fits("ReduceLROnPlateau", s.groups); err != nil {
+	if err := state.fits("ReduceLROnPlateau", len(s.optimizer.LRs())); err != nil {
 		return err
 	}
-	if state.Plateau == nil {
+	if err := ratesFit("ReduceLROnPlateau", "rate", state.LRs, 0); err != nil {
+		return err
+	}
+	switch p := state.Plateau; {
+	case p == nil:
 		return fmt.Errorf("sched: ReduceLROnPlateau: the state does not say what has been seen, want its field Plateau")
+	case min(p.BadEpochs, p.Cooldown) < 0 || max(p.BadEpochs, p.Cooldown) > mostEpochs:
+		return fmt.Errorf("sched: ReduceLROnPlateau: the state has %d bad epochs and %d of cooldown, want 0 to %d", p.BadEpochs, p.Cooldown, mostEpochs)
 	}
 	s.epoch, s.seen, s.last = state.Epoch, *state.Plateau, slices.Clone(state.LRs)
 	s.optimizer.SetLRs(slices.Clone(state.LRs))

@@ -26,33 +26,32 @@ func NewStepLR(o Optimizer, stepSize int, gamma float64) *StepLR {
 	return s
 }
 
-// MultiStepLR multiplies the rates by gamma when the epoch reaches a milestone.
+// MultiStepLR multiplies the rates by gamma when the epoch reaches a milestone, twice
+// for one that is listed twice.
 type MultiStepLR struct{ schedule }
 
 // NewMultiStepLR returns a MultiStepLR
-// (torch.optim.lr_scheduler.MultiStepLR). It panics unless the milestones
-// increase and are not negative and gamma is finite and not negative.
+// (torch.optim.lr_scheduler.MultiStepLR). It panics unless the milestones do not
+// decrease and are not negative and gamma is finite and not negative.
 func NewMultiStepLR(o Optimizer, milestones []int, gamma float64) *MultiStepLR {
 	s := &MultiStepLR{newSchedule("MultiStepLR", o)}
-	checkMilestones(s.name, milestones, 0)
+	checkMilestones(s.name, milestones)
 	check(finite(gamma), s.name, "gamma is %v, want a finite number from 0 on", gamma)
 	milestones = slices.Clone(milestones)
 	s.at = func(epoch, i int) float64 {
 		return s.base[i] * math.Pow(gamma, float64(sort.SearchInts(milestones, epoch+1)))
 	}
 	s.next = func(epoch, _ int, lr float64) float64 {
-		if _, reached := slices.BinarySearch(milestones, epoch); !reached {
-			return lr
-		}
-		return lr * gamma
+		reached := sort.SearchInts(milestones, epoch+1) - sort.SearchInts(milestones, epoch)
+		return lr * math.Pow(gamma, float64(reached))
 	}
 	s.StepTo(0)
 	return s
 }
 
-func checkMilestones(name string, milestones []int, lowest int) {
+func checkMilestones(name string, milestones []int) {
 	for i, m := range milestones {
-		check(m >= lowest && (i == 0 || m > milestones[i-1]), name, "the milestones are %v, want increasing epochs from %d on", milestones, lowest)
+		check(m >= 0 && (i == 0 || m >= milestones[i-1]), name, "the milestones are %v, want epochs from 0 on that do not decrease", milestones)
 	}
 }
 
@@ -169,8 +168,14 @@ type LambdaLR struct{ schedule }
 // number fits neither, and later if a function gives an infinity or NaN.
 func NewLambdaLR(o Optimizer, factor ...func(epoch int) float64) *LambdaLR {
 	s := &LambdaLR{newSchedule("LambdaLR", o)}
-	check(len(factor) == 1 || len(factor) == len(s.base), s.name, "got %d functions, want 1 or %d, one a parameter group", len(factor), len(s.base))
 	factor = slices.Clone(factor)
+	s.grown = func(groups int) {
+		check(len(factor) == 1 || len(factor) == groups, s.name, "got %d functions, want 1 or %d, one a parameter group", len(factor), groups)
+	}
+	s.grown(len(s.base))
+	for i, f := range factor {
+		check(f != nil, s.name, "function %d is nil", i)
+	}
 	s.at = func(epoch, i int) float64 {
 		f := factor[min(i, len(factor)-1)](epoch)
 		check(!math.IsNaN(f) && !math.IsInf(f, 0), s.name, "the factor of epoch %d is %v, want a finite number", epoch, f)

@@ -14,7 +14,8 @@
 // Step computes each rate from the one before it, so several schedulers on one
 // optimizer multiply; StepTo computes from the rates that the scheduler found.
 // What is called an epoch here may as well be a batch: OneCycleLR is made for
-// that.
+// that. Groups of parameters that are appended to the optimizer later take part from
+// the next step on.
 //
 // The package knows nothing of tensors. It works through [Optimizer], which is
 // any two methods that read and write one rate for each group of parameters.
@@ -136,6 +137,8 @@ type schedule struct {
 	epoch     int
 	base      []float64 // the rates that the scheduler found
 	last      []float64 // the rates that it set
+	most      int       // the last epoch, or 0 where there is none
+	below     bool      // rates are below 0 after the last epoch
 
 	// at gives group i's rate at an epoch from base, next from the rate lr of
 	// the epoch before. Without next, Step uses at.
@@ -143,15 +146,15 @@ type schedule struct {
 	next func(epoch, i int, lr float64) float64
 	// momentum, where there is one, is told of each epoch after its rates are set.
 	momentum func(epoch int)
+	// grown, where there is one, panics unless the schedule has rates for so many groups.
+	grown func(groups int)
 }
 
 func newSchedule(name string, o Optimizer) schedule {
 	check(o != nil, name, "the optimizer is nil, want one with parameter groups")
 	base := slices.Clone(o.LRs())
 	check(len(base) > 0, name, "the optimizer has no parameter groups, want at least one")
-	for i, lr := range base {
-		check(finite(lr), name, "the learning rate of group %d is %v, want a finite number from 0 on", i, lr)
-	}
+	checkRates(name, base)
 	return schedule{name: name, optimizer: o, base: base, last: base}
 }
 
@@ -171,7 +174,7 @@ func (s *schedule) Step() {
 // StepTo goes to an epoch, counted from 0, forwards or backwards: PyTorch's
 // step(epoch). It panics if epoch is negative.
 func (s *schedule) StepTo(epoch int) {
-	check(epoch >= 0, s.name, "StepTo got epoch %d, want 0 or more", epoch)
+	check(epoch >= 0 && epoch <= mostEpochs, s.name, "StepTo got epoch %d, want 0 to %d", epoch, mostEpochs)
 	lrs := s.rates()
 	for i := range lrs {
 		lrs[i] = s.at(epoch, i)
@@ -179,11 +182,25 @@ func (s *schedule) StepTo(epoch int) {
 	s.set(epoch, lrs)
 }
 
-// rates returns a copy of the optimizer's rates.
+// rates returns a copy of the optimizer's rates. Of groups that are new it notes
+// what it finds.
 func (s *schedule) rates() []float64 {
 	lrs := slices.Clone(s.optimizer.LRs())
-	check(len(lrs) == len(s.base), s.name, "the optimizer has %d parameter groups, had %d when the scheduler was made", len(lrs), len(s.base))
+	check(len(lrs) >= len(s.base), s.name, "the optimizer has %d parameter groups, had %d when the scheduler was made", len(lrs), len(s.base))
+	if len(lrs) > len(s.base) {
+		checkRates(s.name, lrs)
+		if s.grown != nil {
+			s.grown(len(lrs))
+		}
+		s.base = append(slices.Clip(s.base), lrs[len(s.base):]...)
+	}
 	return lrs
+}
+
+func checkRates(name string, lrs []float64) {
+	for i, lr := range lrs {
+		check(finite(lr), name, "the learning rate of group %d is %v, want a finite number from 0 on", i, lr)
+	}
 }
 
 func (s *schedule) set(epoch int, lrs []float64) {
@@ -199,18 +216,33 @@ func (s *schedule) LastLR() []float64 { return slices.Clone(s.last) }
 
 // State returns where the schedule stands.
 func (s *schedule) State() State {
-	return State{Scheduler: s.name, Epoch: s.epoch, BaseLRs: slices.Clone(s.base), LRs: s.rates()}
+	lrs := s.rates()
+	return State{Scheduler: s.name, Epoch: s.epoch, BaseLRs: slices.Clone(s.base), LRs: lrs}
 }
 
 // LoadState goes to where a state stands and sets the optimizer's rates. On
-// error, because the state is another scheduler's or of another number of
-// groups, nothing has changed.
+// error, because the state is another scheduler's or of another number of groups,
+// or has a rate or an epoch that cannot be, nothing has changed.
 func (s *schedule) LoadState(state State) error {
-	if err := state.fits(s.name, len(s.base)); err != nil {
+	groups := len(s.rates())
+	if err := state.fits(s.name, groups); err != nil {
 		return err
 	}
-	if len(state.BaseLRs) != len(s.base) {
-		return fmt.Errorf("sched: %s: the state has %d base rates, want %d, one a parameter group", s.name, len(state.BaseLRs), len(s.base))
+	switch {
+	case len(state.BaseLRs) != groups:
+		return fmt.Errorf("sched: %s: the state has %d base rates, want %d, one a parameter group", s.name, len(state.BaseLRs), groups)
+	case s.most > 0 && state.Epoch > s.most:
+		return fmt.Errorf("sched: %s: the state is at step %d of %d: make the scheduler with as many steps as training has", s.name, state.Epoch, s.most)
+	}
+	if err := ratesFit(s.name, "base rate", state.BaseLRs, 0); err != nil {
+		return err
+	}
+	least := 0.0
+	if s.below {
+		least = -math.MaxFloat64
+	}
+	if err := ratesFit(s.name, "rate", state.LRs, least); err != nil {
+		return err
 	}
 	s.base = slices.Clone(state.BaseLRs)
 	s.set(state.Epoch, slices.Clone(state.LRs))
@@ -222,10 +254,23 @@ func (s State) fits(name string, groups int) error {
 	switch {
 	case s.Scheduler != name:
 		return fmt.Errorf("sched: %s: the state is one of %q", name, s.Scheduler)
-	case s.Epoch < 0:
-		return fmt.Errorf("sched: %s: the state is at epoch %d, want 0 or more", name, s.Epoch)
+	case s.Epoch < 0 || s.Epoch > mostEpochs:
+		return fmt.Errorf("sched: %s: the state is at epoch %d, want 0 to %d", name, s.Epoch, mostEpochs)
 	case len(s.LRs) != groups:
 		return fmt.Errorf("sched: %s: the state has %d rates, want %d, one a parameter group", name, len(s.LRs), groups)
+	}
+	return nil
+}
+
+// mostEpochs is far from where epochs, counted on, would overflow.
+const mostEpochs = math.MaxInt / 2
+
+// ratesFit says which of a state's rates is none.
+func ratesFit(name, what string, lrs []float64, least float64) error {
+	for i, lr := range lrs {
+		if !(lr >= least) || math.IsInf(lr, 1) {
+			return fmt.Errorf("sched: %s: the state's %s of group %d is %v, want a finite number from 0 on", name, what, i, lr)
+		}
 	}
 	return nil
 }

@@ -9,7 +9,6 @@ import (
 // SequentialLR follows one scheduler after the other, each from its own epoch 0.
 type SequentialLR struct {
 	optimizer  Optimizer
-	groups     int
 	milestones []int
 	schedulers []Scheduler
 	epoch      int
@@ -17,19 +16,29 @@ type SequentialLR struct {
 
 // NewSequentialLR returns a SequentialLR
 // (torch.optim.lr_scheduler.SequentialLR). Scheduler i+1 takes over at epoch
-// milestones[i]. The schedulers are given as functions that make them, since all
-// are to find the rates that the optimizer has now, and a scheduler changes them
+// milestones[i]: of two that are equal the second wins, and after one at 0 the first
+// scheduler has no turn. The schedulers are given as functions that make them, since
+// all are to find the rates that the optimizer has now, and a scheduler changes them
 // when it is made. It panics unless there is one function more than milestones
-// and these increase from at least 1 on.
+// and these are not negative and do not decrease.
 func NewSequentialLR(o Optimizer, milestones []int, makers ...func(Optimizer) Scheduler) *SequentialLR {
 	start := newSchedule("SequentialLR", o)
-	checkMilestones(start.name, milestones, 1)
+	checkMilestones(start.name, milestones)
 	check(len(makers) == len(milestones)+1, start.name, "got %d schedulers and %d milestones, want one scheduler more than milestones", len(makers), len(milestones))
-	s := &SequentialLR{optimizer: o, groups: len(start.base), milestones: slices.Clone(milestones), schedulers: make([]Scheduler, len(makers))}
-	for i, maker := range slices.Backward(makers) { // the first comes last, so that its rates stay
+	s := &SequentialLR{optimizer: o, milestones: slices.Clone(milestones), schedulers: make([]Scheduler, len(makers))}
+	made := func(i int) {
+		check(makers[i] != nil, start.name, "the function that makes scheduler %d is nil", i)
 		o.SetLRs(slices.Clone(start.base))
-		s.schedulers[i] = maker(o)
+		s.schedulers[i] = makers[i](o)
+		check(s.schedulers[i] != nil, start.name, "scheduler %d is nil", i)
 	}
+	turn := sort.SearchInts(s.milestones, 1)
+	for i := range makers {
+		if i != turn {
+			made(i)
+		}
+	}
+	made(turn) // last, so that its rates stay
 	return s
 }
 
@@ -56,7 +65,7 @@ func (s *SequentialLR) Step() {
 // StepTo goes to an epoch, counted from 0, forwards or backwards. It panics if
 // epoch is negative.
 func (s *SequentialLR) StepTo(epoch int) {
-	check(epoch >= 0, "SequentialLR", "StepTo got epoch %d, want 0 or more", epoch)
+	check(epoch >= 0 && epoch <= mostEpochs, "SequentialLR", "StepTo got epoch %d, want 0 to %d", epoch, mostEpochs)
 	s.epoch = epoch
 	scheduler, from := s.at(epoch)
 	scheduler.StepTo(epoch - from)
@@ -81,7 +90,10 @@ func (s *SequentialLR) State() State {
 // error, because the state is another scheduler's or of another number of groups
 // or schedulers, nothing has changed.
 func (s *SequentialLR) LoadState(state State) error {
-	if err := state.fits("SequentialLR", s.groups); err != nil {
+	if err := state.fits("SequentialLR", len(s.optimizer.LRs())); err != nil {
+		return err
+	}
+	if err := ratesFit("SequentialLR", "rate", state.LRs, 0); err != nil {
 		return err
 	}
 	if len(state.Schedulers) != len(s.schedulers) {

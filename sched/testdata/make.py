@@ -78,6 +78,47 @@ cases = [
     case("onecycle three linear", lambda o: S.OneCycleLR(o, 0.2, 30, three_phase=True, anneal_strategy="linear", cycle_momentum=False), 30),
     case("sequential", sequential, 16, closed=False),
     chained(),
+    # Edge settings, and long schedules.
+    case("multistep twice", lambda o: S.MultiStepLR(o, [0, 0, 3, 3, 3, 7], 0.5), 14),
+    case("sequential at 0", lambda o: S.SequentialLR(o, [S.ExponentialLR(o, 0.9), S.LinearLR(o, 0.1, 1.0, 4), S.StepLR(o, 2, 0.5)], [0, 5]), 14, closed=False),
+    case("sequential twice", lambda o: S.SequentialLR(o, [S.LinearLR(o, 0.5, 1.0, 3), S.ExponentialLR(o, 0.5), S.StepLR(o, 2, 0.5)], [3, 3]), 14, closed=False),
+    case("step long", lambda o: S.StepLR(o, 7, 0.97), 300),
+    case("multistep long", lambda o: S.MultiStepLR(o, [1, 2, 3, 100, 101, 299], 0.7), 300),
+    case("exponential long", lambda o: S.ExponentialLR(o, 0.995), 300),
+    case("constant 1", lambda o: S.ConstantLR(o, 1.0, 1), 14),
+    case("linear 1", lambda o: S.LinearLR(o, 1e-3, 0.5, 1), 14),
+    case("linear long", lambda o: S.LinearLR(o, 1e-4, 1.0, 250), 300),
+    case("cosine long", lambda o: S.CosineAnnealingLR(o, 300, 1e-5), 300),
+    case("cosine 2", lambda o: S.CosineAnnealingLR(o, 2), 14),
+    case("onecycle long", lambda o: S.OneCycleLR(o, 0.2, 300, pct_start=0.1), 300),
+    case("onecycle 1", lambda o: S.OneCycleLR(o, 0.2, 1), 1, closed=False),
+    case("onecycle 2", lambda o: S.OneCycleLR(o, 0.2, 2, pct_start=0.4), 2, closed=False),
+    case("onecycle 5 three", lambda o: S.OneCycleLR(o, 0.2, 5, three_phase=True, pct_start=0.3), 5, closed=False),
+    case("onecycle late", lambda o: S.OneCycleLR(o, 0.2, 12, pct_start=1.0), 11, closed=False),
+]
+
+
+def appended(name, make):
+    """A third group comes after two steps."""
+    o = optimizer()
+    s = make(o)
+    rows = [now(o)]
+    for i in range(1, 13):
+        if i == 3:
+            o.add_param_group({"params": [torch.zeros(1, requires_grad=True)], "lr": 0.05})
+        o.step()
+        s.step()
+        rows.append(now(o))
+    return {"name": name, "step": rows}
+
+
+grown = [
+    appended("step", lambda o: S.StepLR(o, 2, 0.5)),
+    appended("multistep", lambda o: S.MultiStepLR(o, [2, 4, 4], 0.5)),
+    appended("exponential", lambda o: S.ExponentialLR(o, 0.5)),
+    appended("constant", lambda o: S.ConstantLR(o, 0.5, 5)),
+    appended("linear", lambda o: S.LinearLR(o, 0.25, 1.0, 6)),
+    appended("cosine", lambda o: S.CosineAnnealingLR(o, 20, 1e-3)),
 ]
 
 METRICS = [3.0, 2.0, 2.0, 1.9999, 2.5, 1.9, 1.9, 1.95, float("nan"), 1.89999, 1.0, 1.1, 1.2, 1.3, float("-inf"), 0.5, 0.4, 0.3, 0.2, 0.1,
@@ -103,5 +144,5 @@ plateaus = [
 ]
 
 with open("rates.json", "w") as f:
-    json.dump({"torch": torch.__version__, "base": BASE, "cases": cases, "metrics": [str(m) for m in METRICS], "plateaus": plateaus}, f, separators=(",", ":"))
+    json.dump({"torch": torch.__version__, "base": BASE, "cases": cases, "appended": grown, "metrics": [str(m) for m in METRICS], "plateaus": plateaus}, f, separators=(",", ":"))
     f.write("\n")
