@@ -14,8 +14,12 @@
 package datasets
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
+	"runtime/debug"
+	"strings"
 
 	"github.com/wick-ml/wick/datasets/transforms"
 	"github.com/wick-ml/wick/tensor"
@@ -76,6 +80,22 @@ func example(fill fillFunc, shape [3]int, i int, r *rand.Rand) (x, y *tensor.Ten
 	return tensor.From(out, shape[:]...), scalar(label), nil
 }
 
+// maxExamples is how many examples a data set may have: their order is held in
+// memory.
+const maxExamples = 1 << 30
+
+// lengthOf returns a data set's length, if there can be one.
+func lengthOf(d Dataset) (int, error) {
+	if d == nil {
+		return 0, errors.New("the data set is nil, want one")
+	}
+	n := d.Len()
+	if n < 0 || n > maxExamples {
+		return 0, fmt.Errorf("the data set (%T) has the length %d, want 0 to %d", d, n, maxExamples)
+	}
+	return n, nil
+}
+
 func wantIndex(i, n int) error {
 	if i < 0 || i >= n {
 		return fmt.Errorf("datasets: example %d of %d, want 0 to %d", i, n, n-1)
@@ -83,11 +103,77 @@ func wantIndex(i, n int) error {
 	return nil
 }
 
+// PanicError is a panic in a Dataset, a transform, a Sampler or a Collate that is
+// no *tensor.Error: a mistake in the code. A DataLoader's Err wraps it.
+type PanicError struct {
+	Err   error  // what the code panicked with
+	Where string // the line that did, as file:line
+	Stack []byte // of its goroutine, as package runtime/debug prints it
+}
+
+// Error returns the line and what the code panicked with.
+func (e *PanicError) Error() string { return fmt.Sprintf("panic at %s: %v", e.Where, e.Err) }
+
+// Unwrap returns Err.
+func (e *PanicError) Unwrap() error { return e.Err }
+
+// catch returns what f panics with: what tensor.Try returns, or else a
+// *PanicError.
+func catch(f func()) (err error) {
+	defer func() {
+		v := recover()
+		if v == nil {
+			return
+		}
+		p, ok := v.(*PanicError)
+		if !ok {
+			p = &PanicError{Where: panicked(), Stack: debug.Stack()}
+			if p.Err, ok = v.(error); !ok {
+				p.Err = fmt.Errorf("%v", v)
+			}
+		}
+		defer func() {
+			if recover() != nil {
+				err = p
+			}
+		}()
+		err = tensor.Try(func() { panic(v) })
+	}()
+	f()
+	return nil
+}
+
+// panicked returns the line that panics, seen from a function that is deferred.
+func panicked() string {
+	pcs := make([]uintptr, 32)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs)])
+	for panicking := false; ; {
+		f, more := frames.Next()
+		if panicking && !strings.HasPrefix(f.Function, "runtime.") {
+			return fmt.Sprintf("%s:%d", f.File, f.Line)
+		}
+		panicking = panicking || f.Function == "runtime.gopanic"
+		if !more {
+			return "an unknown line"
+		}
+	}
+}
+
+// try is tensor.Try, but what goes on is a *PanicError: whoever recovers it later
+// can still say where it began.
+func try(f func()) error {
+	err := catch(f)
+	if p, ok := err.(*PanicError); ok {
+		panic(p)
+	}
+	return err
+}
+
 // apply runs t, nil meaning ToTensor, and makes what is still a picture a
 // tensor. What a transform panics with because something does not fit is an
 // error here.
 func apply(t transforms.Transform, s transforms.Sample, r *rand.Rand) (x *tensor.Tensor, err error) {
-	err = tensor.Try(func() {
+	err = try(func() {
 		if t != nil {
 			s = t.Apply(s, r)
 		}

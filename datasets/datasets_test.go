@@ -194,6 +194,22 @@ func TestSubsets(t *testing.T) {
 	if _, err := RandomSplit(numbers{n: 10}, []int{-1, 11}, 1); err == nil {
 		t.Error("a negative length: got no error")
 	}
+	for want, lengths := range map[string][]int{
+		"add up to more than an int holds, want 10": {math.MaxInt, math.MaxInt, 12},
+		"want none below 0":                         {-math.MaxInt, 10},
+	} {
+		if _, err := RandomSplit(numbers{n: 10}, lengths, 1); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("lengths %v: got %v, want %q in it", lengths, err, want)
+		}
+	}
+	for want, d := range map[string]Dataset{"the data set is nil": nil, "has the length -3": numbers{n: -3}, "want 0 to 1073741824": numbers{n: math.MaxInt}} {
+		if _, err := RandomSplit(d, []int{math.MaxInt}, 1); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("RandomSplit: got %v, want %q in it", err, want)
+		}
+		if err := tensor.Try(func() { Slice(d, 0, 0) }); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Slice: got %v, want %q in it", err, want)
+		}
+	}
 	both := Concat{numbers{n: 2}, numbers{}, filed{numbers{n: 3}}}
 	var got []int
 	for i := range both.Len() {

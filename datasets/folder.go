@@ -405,7 +405,7 @@ func (f *ImageFolder) fuse() (fillFunc, layout) {
 		defer rd.put()
 		p, err := rd.open(f.paths[i], f.opts.MaxPixels)
 		if err == nil {
-			thrown := tensor.Try(func() {
+			thrown := try(func() {
 				if s.numbers != nil {
 					err = f.fast.RunImage(s.numbers, p, r)
 				} else {

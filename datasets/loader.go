@@ -1,11 +1,11 @@
 package datasets
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"iter"
 	"math/rand/v2"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -68,7 +68,7 @@ func (l *DataLoader) Len() int {
 	if l.BatchSize < 1 || l.Dataset == nil {
 		return 0
 	}
-	n := l.examples()
+	n := max(l.examples(), 0)
 	if l.DropLast {
 		return n / l.BatchSize
 	}
@@ -173,7 +173,14 @@ func (l *DataLoader) plan(epoch int) (*plan, error) {
 	if l.BatchSize < 1 {
 		return nil, fmt.Errorf("datasets: a batch size of %d, want at least 1", l.BatchSize)
 	}
-	n := l.Dataset.Len()
+	if l.Workers < 0 || l.Prefetch < 0 {
+		return nil, fmt.Errorf("datasets: %d workers and %d batches ahead, want at least 0, which means 1 and 2 a worker", l.Workers, l.Prefetch)
+	}
+	var n int
+	var err error
+	if thrown := catch(func() { n, err = lengthOf(l.Dataset) }); thrown != nil || err != nil {
+		return nil, fmt.Errorf("datasets: %w", cmp.Or(thrown, err))
+	}
 	if n == 0 {
 		return nil, errors.New("datasets: the data set is empty, want at least one example")
 	}
@@ -191,7 +198,9 @@ func (l *DataLoader) plan(epoch int) (*plan, error) {
 	case l.Sampler != nil && l.Shuffle:
 		return nil, errors.New("datasets: the loader has both Shuffle and a Sampler, want one of them")
 	case l.Sampler != nil:
-		p.order = l.Sampler.Indices(r)
+		if err := catch(func() { p.order = l.Sampler.Indices(r) }); err != nil {
+			return nil, fmt.Errorf("datasets: the sampler: %w", err)
+		}
 		if len(p.order) == 0 {
 			return nil, errors.New("datasets: the sampler chose no example, want at least one")
 		}
@@ -339,21 +348,16 @@ func (p *plan) work(jobs <-chan job) {
 		func() {
 			b := batch{err: errors.New("the data set ended the goroutine that called it")}
 			w.index = -1
-			defer func() {
-				if v := recover(); v != nil {
-					err, ok := v.(error)
-					if !ok {
-						err = fmt.Errorf("%v", v)
-					}
-					b.err = panicError(err)
-				}
+			defer func() { // also where the goroutine ends
 				if b.err != nil {
 					b.release()
 					b = batch{err: p.where(w.index, b.err)}
 				}
 				j.done <- b
 			}()
-			b = w.batch(j.number)
+			if err := catch(func() { b = w.batch(j.number) }); err != nil {
+				b.err = err
+			}
 		}()
 	}
 }
@@ -363,40 +367,23 @@ func (p *plan) where(index int, err error) error {
 	if index < 0 {
 		return fmt.Errorf("datasets: making a batch: %w", err)
 	}
-	if f, ok := errors.AsType[*fileError](err); ok {
-		return fmt.Errorf("datasets: example %d: %s: %w", index, f.path, f.err)
-	}
+	err = ours{err}
 	if f := pathOf(p.dataset, index); f != "" && !strings.Contains(err.Error(), f) {
 		return fmt.Errorf("datasets: example %d (%s): %w", index, f, err)
 	}
 	return fmt.Errorf("datasets: example %d: %w", index, err)
 }
 
+// ours is an error of this package within another one of it.
+type ours struct{ error }
+
+func (e ours) Error() string { return strings.TrimPrefix(e.error.Error(), "datasets: ") }
+func (e ours) Unwrap() error { return e.error }
+
 // pathOf is fileOf for a data set that may have panicked.
 func pathOf(d Dataset, i int) (p string) {
-	defer func() { _ = recover() }()
-	return fileOf(d, i)
-}
-
-// panicError is the error for what a worker panicked with: the library's own
-// errors as they are, others with the line that panicked. It is called while
-// the panic is being recovered.
-func panicError(err error) error {
-	if e, ok := err.(*tensor.Error); ok {
-		return e
-	}
-	pcs := make([]uintptr, 32)
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs)])
-	for panicking := false; ; {
-		f, more := frames.Next()
-		if panicking && !strings.HasPrefix(f.Function, "runtime.") {
-			return fmt.Errorf("panic at %s:%d: %w", f.File, f.Line, err)
-		}
-		panicking = panicking || f.Function == "runtime.gopanic"
-		if !more {
-			return fmt.Errorf("panic: %w", err)
-		}
-	}
+	_ = catch(func() { p = fileOf(d, i) }) // no file is no loss
+	return p
 }
 
 // worker is what one goroutine uses again from batch to batch.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -376,7 +377,20 @@ func TestLoaderErrors(t *testing.T) {
 		{"runtime panic", &DataLoader{Dataset: numbers{10, failAt(4, func() error { return []error{}[len(t.Name())] })}, BatchSize: 2}, 2, "loader_test.go:"},
 		{"goexit", &DataLoader{Dataset: numbers{10, failAt(4, func() error { runtime.Goexit(); return nil })}, BatchSize: 2}, 2, "example 4: the data set ended the goroutine"},
 		{"tensor error", &DataLoader{Dataset: numbers{10, failAt(4, func() error { tensor.Zeros(2).View(3); return nil })}, BatchSize: 2}, 2, "example 4: tensor: View"},
-		{"subset index", &DataLoader{Dataset: &Subset{numbers{n: 3}, []int{0, 9}}, BatchSize: 1}, 1, "example 9 of 3, want 0 to 2"},
+		{"negative batch size", &DataLoader{Dataset: numbers{n: 3}, BatchSize: -2}, 0, "a batch size of -2, want at least 1"},
+		{"negative length", &DataLoader{Dataset: numbers{n: -5}, BatchSize: 2}, 0, "(datasets.numbers) has the length -5, want 0 to 1073741824"},
+		{"endless length", &DataLoader{Dataset: numbers{n: math.MaxInt}, BatchSize: 2}, 0, fmt.Sprintf("has the length %d, want 0 to 1073741824", math.MaxInt)},
+		{"negative prefetch", &DataLoader{Dataset: numbers{n: 3}, BatchSize: 2, Prefetch: -1}, 0, "-1 batches ahead, want at least 0"},
+		{"negative index", &DataLoader{Dataset: numbers{n: 3}, BatchSize: 4, Sampler: fixed{-1}}, 0, "index 0 of the sampler is -1, want 0 to 2"},
+		{"panic in the sampler", &DataLoader{Dataset: numbers{n: 3}, BatchSize: 4, Sampler: broken{}}, 0, "datasets: the sampler: panic at "},
+		{"panic in Len", &DataLoader{Dataset: brokenLen{}, BatchSize: 4}, 0, "datasets: panic at "},
+		{"nil in Concat", &DataLoader{Dataset: Concat{numbers{n: 3}, nil}, BatchSize: 4}, 0, "Concat: at 1 of 2: the data set is nil"},
+		{"negative length in Concat", &DataLoader{Dataset: Concat{numbers{n: 3}, numbers{n: -1}}, BatchSize: 4}, 0, "Concat: at 1 of 2: the data set (datasets.numbers) has the length -1"},
+		{"endless Concat", &DataLoader{Dataset: Concat{numbers{n: maxExamples}, numbers{n: 1}}, BatchSize: 4}, 0, "Concat: at 1 of 2: more than 1073741824 examples"},
+		{"nil in a Subset", &DataLoader{Dataset: &Subset{nil, []int{0}}, BatchSize: 4}, 0, "Subset: the data set is nil"},
+		{"negative subset index", &DataLoader{Dataset: &Subset{numbers{n: 3}, []int{-1}}, BatchSize: 1}, 0, "Subset: index 0 is -1, want 0 to 2"},
+		{"panic in collate", &DataLoader{Dataset: numbers{n: 3}, BatchSize: 2, Collate: func(xs, ys []*tensor.Tensor) (x, y *tensor.Tensor, err error) { return xs[7], nil, nil }}, 0, "making a batch: panic at "},
+		{"subset index", &DataLoader{Dataset: &Subset{numbers{n: 3}, []int{0, 9}}, BatchSize: 1}, 1, "datasets: example 1: Subset: index 1 is 9, want 0 to 2"},
 		{"collate", &DataLoader{Dataset: numbers{n: 3}, BatchSize: 2, Collate: func(xs, ys []*tensor.Tensor) (x, y *tensor.Tensor, err error) { return nil, nil, bad }}, 0, "making a batch: bad pixel"},
 		{"nil from collate", &DataLoader{Dataset: numbers{n: 3}, BatchSize: 2, Collate: func(xs, ys []*tensor.Tensor) (x, y *tensor.Tensor, err error) { return xs[0], nil, nil }}, 0, "Collate returned no tensor"},
 		{"shapes", &DataLoader{Dataset: ragged{}, BatchSize: 2}, 0, "example 1: float32 [3] where example 0 is float32 [2], want one type and shape"},
@@ -411,6 +425,81 @@ func TestLoaderErrors(t *testing.T) {
 		l.Dataset = numbers{n: 3}
 		epoch(t, l)
 	})
+}
+
+// broken is a Sampler, brokenLen a Dataset, that panic.
+type broken struct{}
+
+func (broken) Len() int                   { return 3 }
+func (broken) Indices(r *rand.Rand) []int { return []int{1}[3:] }
+
+type brokenLen struct{ numbers }
+
+func (brokenLen) Len() int { panic("no length") }
+
+// A panic is reported where the code that is at fault has it, whoever calls it.
+func TestLoaderPanics(t *testing.T) {
+	var where string
+	tr := transforms.Lambda(func(s transforms.Sample, r *rand.Rand) transforms.Sample {
+		_, file, line, _ := runtime.Caller(0)
+		where = fmt.Sprintf("%s:%d", file, line+2)
+		panic("oh")
+	})
+	set, err := NewPictures(make([]byte, 2), 1, 1, 1, []uint8{0, 0}, []string{"a"}, tr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	writeFiles(t, filepath.Join(dir, "a"), map[string][]byte{"1.png": onePixel(t)})
+	folder, err := NewImageFolder(dir, ImageFolderOpts{Transform: tr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, d := range map[string]Dataset{"Pictures": set, "ImageFolder": folder, "Subset": Slice(set, 0, 1), "Concat": Concat{folder}} {
+		l := &DataLoader{Dataset: d, BatchSize: 1}
+		for range l.All() {
+			t.Errorf("%s: got a batch", name)
+		}
+		var p *PanicError
+		if !errors.As(l.Err(), &p) || p.Err.Error() != "oh" || !strings.Contains(l.Err().Error(), "example 0") {
+			t.Fatalf("%s: got %v, want a *PanicError with oh and the example", name, l.Err())
+		}
+		if p.Where != where || !strings.Contains(l.Err().Error(), where) || !strings.Contains(string(p.Stack), "TestLoaderPanics") {
+			t.Errorf("%s: got %v at %s, want %s, and the stack", name, l.Err(), p.Where, where)
+		}
+		// Without a loader it goes on, and still knows where it began.
+		func() {
+			defer func() {
+				if q, ok := recover().(*PanicError); !ok || q.Where != p.Where {
+					t.Errorf("%s: Get panics with %v, want %s", name, q, p.Where)
+				}
+			}()
+			d.Get(0, nil)
+		}()
+	}
+}
+
+// As many workers as one likes are no more than there are batches.
+func TestLoaderHugeNumbers(t *testing.T) {
+	l := &DataLoader{Dataset: numbers{n: 10}, BatchSize: math.MaxInt, Workers: math.MaxInt, Prefetch: math.MaxInt}
+	n := 0
+	for x := range l.All() {
+		n += x.Size(0)
+	}
+	if l.Err() != nil || n != 10 || l.Len() != 1 {
+		t.Errorf("got %d examples in %d batches and %v, want 10 in 1", n, l.Len(), l.Err())
+	}
+	l.BatchSize = 3
+	n = 0
+	for x := range l.All() {
+		n += x.Size(0)
+	}
+	if l.Err() != nil || n != 10 {
+		t.Errorf("got %d examples and %v, want 10", n, l.Err())
+	}
+	if got := (&DataLoader{Dataset: numbers{n: -5}, BatchSize: 2}).Len(); got != 0 {
+		t.Errorf("a negative length makes %d batches, want 0", got)
+	}
 }
 
 type ragged struct{}

@@ -1,7 +1,9 @@
 package datasets
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 
@@ -19,8 +21,12 @@ type Subset struct {
 // Slice(d, 0, 500) is the first 500. It panics if there are not so many.
 // (Subset(d, range(from, to)))
 func Slice(d Dataset, from, to int) *Subset {
-	if from < 0 || to < from || to > d.Len() {
-		panic(&tensor.Error{Op: "Slice", Err: fmt.Errorf("examples %d to %d of a data set of %d", from, to-1, d.Len())})
+	n, err := lengthOf(d)
+	if err == nil && (from < 0 || to < from || to > n) {
+		err = fmt.Errorf("examples %d to %d of a data set of %d", from, to-1, n)
+	}
+	if err != nil {
+		panic(&tensor.Error{Op: "Slice", Err: err})
 	}
 	indices := make([]int, to-from)
 	for i := range indices {
@@ -37,8 +43,12 @@ func (s *Subset) Get(i int, r *rand.Rand) (x, y *tensor.Tensor, err error) {
 	if err := wantIndex(i, s.Len()); err != nil {
 		return nil, nil, err
 	}
-	if err := wantIndex(s.Indices[i], s.Dataset.Len()); err != nil {
-		return nil, nil, err
+	n, err := lengthOf(s.Dataset)
+	if err != nil {
+		return nil, nil, fmt.Errorf("datasets: Subset: %w", err)
+	}
+	if k := s.Indices[i]; k < 0 || k >= n {
+		return nil, nil, fmt.Errorf("datasets: Subset: index %d is %d, want 0 to %d", i, k, n-1)
 	}
 	return s.Dataset.Get(s.Indices[i], r)
 }
@@ -51,7 +61,10 @@ func (s *Subset) fuse() (fillFunc, layout) {
 	if fill == nil {
 		return nil, l
 	}
-	n := s.Dataset.Len()
+	n, err := lengthOf(s.Dataset)
+	if err != nil {
+		return nil, l // Get says so
+	}
 	for _, i := range s.Indices {
 		if wantIndex(i, n) != nil {
 			return nil, l // Get says so
@@ -64,17 +77,24 @@ func (s *Subset) fuse() (fillFunc, layout) {
 // given lengths, which add up to its length. The same seed gives the same
 // subsets. (torch.utils.data.random_split)
 func RandomSplit(d Dataset, lengths []int, seed uint64) ([]*Subset, error) {
+	total, err := lengthOf(d)
+	if err != nil {
+		return nil, fmt.Errorf("datasets: RandomSplit: %w", err)
+	}
 	sum := 0
 	for _, n := range lengths {
 		if n < 0 {
 			return nil, fmt.Errorf("datasets: a split into lengths %v, want none below 0", lengths)
 		}
+		if n > math.MaxInt-sum {
+			return nil, fmt.Errorf("datasets: a split into lengths %v, which add up to more than an int holds, want %d, the length of the data set", lengths, total)
+		}
 		sum += n
 	}
-	if sum != d.Len() {
-		return nil, fmt.Errorf("datasets: a split into lengths %v, which add up to %d, want %d, the length of the data set", lengths, sum, d.Len())
+	if sum != total {
+		return nil, fmt.Errorf("datasets: a split into lengths %v, which add up to %d, want %d, the length of the data set", lengths, sum, total)
 	}
-	order := rand.New(rand.NewPCG(mix(seed), 0)).Perm(sum)
+	order := rand.New(rand.NewPCG(mix(seed), 0)).Perm(total)
 	var parts []*Subset
 	for _, n := range lengths {
 		parts = append(parts, &Subset{d, order[:n:n]})
@@ -89,11 +109,19 @@ func RandomSplit(d Dataset, lengths []int, seed uint64) ([]*Subset, error) {
 //	both := datasets.Concat{first, second}
 type Concat []Dataset
 
-// Len returns the sum of the lengths.
+// Len returns the sum of the lengths. It panics with a *tensor.Error where a data
+// set is nil or its length cannot be.
 func (c Concat) Len() int {
 	n := 0
-	for _, d := range c {
-		n += d.Len()
+	for i, d := range c {
+		l, err := lengthOf(d)
+		if err == nil && l > maxExamples-n {
+			err = fmt.Errorf("more than %d examples up to here", maxExamples)
+		}
+		if err != nil {
+			panic(&tensor.Error{Op: "Concat", Err: fmt.Errorf("at %d of %d: %w", i, len(c), err)})
+		}
+		n += l
 	}
 	return n
 }
@@ -178,6 +206,9 @@ type Tensors struct{ x, y *tensor.Tensor }
 
 // NewTensors returns the data set of the rows of x and y, which have as many.
 func NewTensors(x, y *tensor.Tensor) (*Tensors, error) {
+	if x == nil || y == nil {
+		return nil, errors.New("datasets: Tensors: a tensor is nil, want two")
+	}
 	if x.Dim() == 0 || y.Dim() == 0 || x.Size(0) != y.Size(0) {
 		return nil, fmt.Errorf("datasets: tensors of %v and %v, want the same first size", x.Shape(), y.Shape())
 	}
