@@ -44,6 +44,9 @@ func unpack(ctx context.Context, archive, dir string) error {
 
 func unpackFrom(ctx context.Context, r io.Reader, root *os.Root) error {
 	zr, err := gzip.NewReader(r)
+	if errors.Is(err, io.EOF) {
+		return errors.New("the file is empty")
+	}
 	if err != nil {
 		return fmt.Errorf("not a gzip file: %w", err)
 	}

@@ -69,8 +69,9 @@ type CIFAR10Opts struct {
 // NewCIFAR10 reads CIFAR-10 from the folder root. It looks, in this order, for
 // root/cifar-10-batches-py, root/cifar-10-batches-bin and
 // root/cifar-10-python.tar.gz, which it unpacks; with Download it fetches that
-// archive where none of them is there. PyTorch's torchvision uses the same
-// places.
+// archive where none of them is there, and where the archive cannot be unpacked
+// and has another MD5 sum than the published one: cut off, or a web page in its
+// place. PyTorch's torchvision uses the same places.
 //
 // A download that was interrupted is resumed; one whose MD5 sum is not the
 // published archive's is refused and deleted. Several programs may call this at
@@ -103,7 +104,7 @@ func NewCIFAR10Context(ctx context.Context, root string, opts CIFAR10Opts) (*CIF
 }
 
 // Note says in a sentence how the files differ from those that were published,
-// or is empty.
+// and that an archive was damaged and fetched again, or is empty.
 func (c *CIFAR10) Note() string { return c.note }
 
 // cifarData is what the files of one part hold.
@@ -116,32 +117,100 @@ type cifarData struct {
 
 func openCIFAR(ctx context.Context, root string, opts CIFAR10Opts, f *fetch) (*cifarData, error) {
 	if d, err := loadCIFAR(root, opts.Train); !errors.Is(err, errNoCIFAR) {
-		return d, err
+		return d, advised(err)
 	}
-	if !opts.Download && !exists(f.path) {
-		return nil, fmt.Errorf("datasets: no CIFAR-10 in %s, which has neither %s nor %s nor %s: %w",
-			root, cifarPy, cifarBin, cifarArchive, ErrNotDownloaded)
-	}
-	undo, err := makeDir(root)
-	if err != nil {
+	if _, err := wantArchive(root, opts, f); err != nil {
 		return nil, err
 	}
-	defer undo()
-	unlock, err := lock(ctx, filepath.Join(root, ".cifar-10.lock"))
-	if err != nil {
-		return nil, fmt.Errorf("datasets: waiting for another program that unpacks CIFAR-10 in %s: %w", root, err)
+	var unlock func()
+	for tries := 0; unlock == nil; tries++ {
+		// Where we waited for somebody in vain, the folder went with them.
+		gone := func(err error) bool { return errors.Is(err, fs.ErrNotExist) && ctx.Err() == nil && tries < 100 }
+		undo, err := makeDir(root)
+		if gone(err) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("datasets: the folder %s cannot be made: %w", root, err)
+		}
+		defer undo()
+		unlock, err = lock(ctx, filepath.Join(root, ".cifar-10.lock"))
+		switch {
+		case err == nil, gone(err):
+		case ctx.Err() != nil:
+			return nil, fmt.Errorf("datasets: waiting for another program that unpacks CIFAR-10 in %s: %w", root, err)
+		default:
+			return nil, fmt.Errorf("datasets: nothing can be written in %s, where CIFAR-10 is to be unpacked: %w", root, unnamed(err))
+		}
 	}
 	defer unlock() // runs before undo
 	// While we waited, somebody may have done the work.
 	if d, err := loadCIFAR(root, opts.Train); !errors.Is(err, errNoCIFAR) {
-		return d, err
+		return d, advised(err)
 	}
-	if !exists(f.path) {
-		if err := f.run(ctx); err != nil {
-			return nil, err
+	archive, err := wantArchive(root, opts, f)
+	if err != nil {
+		return nil, err
+	}
+	var damage error
+	if archive {
+		d, err := unpackCIFAR(ctx, root, f.path, opts.Train)
+		if err == nil || ctx.Err() != nil || errors.Is(err, fs.ErrPermission) {
+			return d, err
+		}
+		if sum, err2 := md5File(f.path); err2 != nil || sum == f.md5 {
+			return nil, err // the archive is what it should be
+		}
+		if damage = err; !opts.Download {
+			return nil, fmt.Errorf("%w; remove that file, or have it fetched again with CIFAR10Opts.Download", damage)
 		}
 	}
-	return unpackCIFAR(ctx, root, f.path, opts.Train)
+	if err := f.run(ctx); err != nil {
+		if damage != nil {
+			err = fmt.Errorf("%w; it is fetched again because of what is there: %w", err, ours{damage})
+		}
+		return nil, err
+	}
+	d, err := unpackCIFAR(ctx, root, f.path, opts.Train)
+	if err == nil && damage != nil {
+		d.note = strings.TrimPrefix(d.note+"; ", "; ") + fmt.Sprintf("the archive that was there was damaged and was fetched again: %v", ours{damage})
+	}
+	return d, err
+}
+
+// wantArchive says whether the archive is there, and refuses to go on where there
+// is no way to one.
+func wantArchive(root string, opts CIFAR10Opts, f *fetch) (bool, error) {
+	info, err := os.Stat(f.path)
+	switch {
+	case err == nil && !info.Mode().IsRegular():
+		return false, fmt.Errorf("datasets: %s is no regular file, want the archive or nothing there", f.path)
+	case err == nil:
+		return true, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return false, fmt.Errorf("datasets: %s cannot be read: %w", root, unnamed(err))
+	case !opts.Download:
+		return false, fmt.Errorf("datasets: no CIFAR-10 in %s, which has neither %s nor %s nor %s: %w",
+			root, cifarPy, cifarBin, cifarArchive, ErrNotDownloaded)
+	}
+	return false, nil
+}
+
+// batchError is a file of the data set that is not what it should be.
+type batchError struct {
+	path string
+	err  error
+}
+
+func (e *batchError) Error() string { return fmt.Sprintf("datasets: %s: %v", e.path, e.err) }
+func (e *batchError) Unwrap() error { return e.err }
+
+// advised adds to the error of a broken file what to do.
+func advised(err error) error {
+	if e, ok := errors.AsType[*batchError](err); ok {
+		return fmt.Errorf("%w; remove its folder, %s, to have it unpacked or downloaded again", err, filepath.Dir(e.path))
+	}
+	return err
 }
 
 // unpackCIFAR unpacks the archive beside itself. The folder appears under its
@@ -164,7 +233,7 @@ func unpackCIFAR(ctx context.Context, root, archive string, train bool) (*cifarD
 		return nil, fmt.Errorf("datasets: %s: holds no folder %s", archive, cifarPy)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("datasets: %s: %w", archive, err)
+		return nil, fmt.Errorf("datasets: %s: %w", archive, ours{err})
 	}
 	if err := os.Rename(filepath.Join(tmp, cifarPy), filepath.Join(root, cifarPy)); err != nil {
 		return nil, err
@@ -183,18 +252,20 @@ func loadCIFAR(root string, train bool) (*cifarData, error) {
 		names = []string{"data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5"}
 	}
 	d := &cifarData{classes: cifarClasses}
-	if dir := filepath.Join(root, cifarPy); exists(dir) {
-		return d, d.load(dir, names, "", "batches.meta", (*cifarData).readPy)
-	}
-	if dir := filepath.Join(root, cifarBin); exists(dir) {
-		return d, d.load(dir, names, ".bin", "batches.meta.txt", (*cifarData).readBin)
+	for _, layout := range []struct {
+		dir, ext, meta string
+		read           func(d *cifarData, file []byte) error
+	}{{cifarPy, "", "batches.meta", (*cifarData).readPy}, {cifarBin, ".bin", "batches.meta.txt", (*cifarData).readBin}} {
+		dir := filepath.Join(root, layout.dir)
+		_, err := os.Stat(dir)
+		if err == nil {
+			return d, d.load(dir, names, layout.ext, layout.meta, layout.read)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("datasets: %s cannot be read: %w", root, unnamed(err))
+		}
 	}
 	return nil, errNoCIFAR
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }
 
 func (d *cifarData) load(dir string, names []string, ext, meta string, read func(d *cifarData, file []byte) error) error {
@@ -203,7 +274,7 @@ func (d *cifarData) load(dir string, names []string, ext, meta string, read func
 		path := filepath.Join(dir, name+ext)
 		file, err := readFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("datasets: %s is missing from its folder; remove the folder to have it unpacked or downloaded again", path)
+			return &batchError{path, errors.New("the file is missing")}
 		}
 		if err != nil {
 			return fmt.Errorf("datasets: %w", err)
@@ -215,7 +286,7 @@ func (d *cifarData) load(dir string, names []string, ext, meta string, read func
 			d.pixels = make([]byte, 0, len(names)*(len(file)/cifarBytes)*cifarBytes)
 		}
 		if err := read(d, file); err != nil {
-			return fmt.Errorf("datasets: %s: %w", path, err)
+			return &batchError{path, err}
 		}
 	}
 	path := filepath.Join(dir, meta)
@@ -226,7 +297,7 @@ func (d *cifarData) load(dir string, names []string, ext, meta string, read func
 		return fmt.Errorf("datasets: %w", err)
 	default:
 		if d.classes, err = cifarNames(file, ext); err != nil {
-			return fmt.Errorf("datasets: %s: %w", path, err)
+			return &batchError{path, err}
 		}
 	}
 	switch {
@@ -242,6 +313,9 @@ func readFile(path string) ([]byte, error) {
 	fi, err := os.Stat(path)
 	if err != nil {
 		return nil, err
+	}
+	if !fi.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: no regular file", path)
 	}
 	if fi.Size() > maxBatchFile {
 		return nil, fmt.Errorf("%s: %d bytes, want at most %d", path, fi.Size(), maxBatchFile)

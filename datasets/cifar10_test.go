@@ -104,6 +104,11 @@ func writeFiles(t testing.TB, dir string, files map[string][]byte) {
 	}
 }
 
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
 func targz(t testing.TB, entries ...tar.Header) []byte {
 	var w bytes.Buffer
 	zw := gzip.NewWriter(&w)
@@ -260,7 +265,7 @@ func TestCIFAR10Errors(t *testing.T) {
 		files map[string][]byte
 		want  []string
 	}{
-		{"missing file", map[string][]byte{"data_batch_3": nil}, []string{"data_batch_3", "is missing"}},
+		{"missing file", map[string][]byte{"data_batch_3": nil}, []string{"data_batch_3", "is missing; remove its folder, "}},
 		{"cut off", map[string][]byte{"data_batch_2": good["data_batch_2"][:9000]}, []string{"data_batch_2", "opcode 'T' at offset", "wants 15360 bytes"}},
 		{"label", map[string][]byte{"data_batch_4": bytes.Replace(good["data_batch_4"], []byte{'K', testLabel(4, 2)}, []byte{'K', 12}, 1)},
 			[]string{"data_batch_4", "record 2: label 12, want 0 to 9"}},
@@ -285,7 +290,7 @@ func TestCIFAR10Errors(t *testing.T) {
 			if err == nil {
 				t.Fatal("got no error")
 			}
-			for _, want := range tt.want {
+			for _, want := range append(tt.want, "; remove its folder, "+filepath.Join(root, cifarPy)+", to have it unpacked or downloaded again") {
 				if !strings.Contains(err.Error(), want) {
 					t.Errorf("got %q, want %q in it", err, want)
 				}
@@ -355,9 +360,109 @@ func TestCIFAR10BadArchive(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), cifarArchive) {
 				t.Errorf("got %v, want %q in it", err, tt.want)
 			}
+			if !strings.Contains(err.Error(), "remove that file, or have it fetched again with CIFAR10Opts.Download") || strings.Count(err.Error(), "datasets:") != 1 {
+				t.Errorf("got %v, want what to do", err)
+			}
 			wantDir(t, root, cifarArchive)
 			wantDir(t, dir, "data")
+
+			// With a download, another one takes its place, and that is said.
+			s := &server{content: whole}
+			d, err := openCIFAR(t.Context(), root, CIFAR10Opts{Download: true}, testFetch(root, s.start(t), whole))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(d.labels) != 3 || !strings.Contains(d.note, "was damaged and was fetched again: ") || !strings.Contains(d.note, tt.want) {
+				t.Errorf("got %d pictures and the note %q, want 3 and that it was fetched again", len(d.labels), d.note)
+			}
+			wantDir(t, root, cifarPy, cifarArchive)
+			if got, err := os.ReadFile(filepath.Join(root, cifarArchive)); err != nil || !bytes.Equal(got, whole) {
+				t.Errorf("the archive is not the new one: %v", err)
+			}
 		})
+	}
+	// Where that fails, both are told, and the old file stays.
+	root := t.TempDir()
+	writeFiles(t, root, map[string][]byte{cifarArchive: {}})
+	s := &server{handle: func(n int, w http.ResponseWriter, r *http.Request) bool { http.NotFound(w, r); return true }}
+	_, err := openCIFAR(t.Context(), root, CIFAR10Opts{Download: true}, testFetch(root, s.start(t), whole))
+	if err == nil || !strings.Contains(err.Error(), "404 Not Found") || !strings.Contains(err.Error(), cifarArchive+": the file is empty") {
+		t.Errorf("got %v, want why it was fetched and why that failed", err)
+	}
+	wantDir(t, root, cifarArchive)
+	// One that is whole and holds no CIFAR-10 is not fetched again and again.
+	other := targz(t, entry("a", nil))
+	root = t.TempDir()
+	writeFiles(t, root, map[string][]byte{cifarArchive: other})
+	s = &server{content: other}
+	_, err = openCIFAR(t.Context(), root, CIFAR10Opts{Download: true}, testFetch(root, s.start(t), other))
+	if err == nil || !strings.Contains(err.Error(), "holds no folder") || s.requests.Load() != 0 {
+		t.Errorf("got %v after %d requests, want none", err, s.requests.Load())
+	}
+}
+
+// Folders and files that are in the way are named.
+func TestCIFAR10Places(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "data")
+	if err := os.WriteFile(root, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, download := range []bool{false, true} {
+		if _, err := NewCIFAR10(root, CIFAR10Opts{Download: download}); err == nil || errors.Is(err, ErrNotDownloaded) || !strings.Contains(err.Error(), root) {
+			t.Errorf("a file for a folder: got %v", err)
+		}
+	}
+	root = t.TempDir()
+	if err := os.Mkdir(filepath.Join(root, cifarArchive), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := NewCIFAR10(root, CIFAR10Opts{Download: true}); err == nil || !strings.Contains(err.Error(), cifarArchive+" is no regular file") {
+		t.Errorf("a folder for the archive: got %v", err)
+	}
+	root = t.TempDir()
+	if err := os.MkdirAll(filepath.Join(root, cifarPy, "test_batch"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := NewCIFAR10(root, CIFAR10Opts{}); err == nil || !strings.Contains(err.Error(), "test_batch: no regular file") {
+		t.Errorf("a folder for a batch: got %v", err)
+	}
+}
+
+func TestCIFAR10Permissions(t *testing.T) {
+	if os.Geteuid() <= 0 {
+		t.Skip("root and Windows know no such permissions")
+	}
+	dir := t.TempDir()
+	for name, c := range map[string]struct {
+		mode os.FileMode
+		want string
+	}{
+		"unreadable": {0, "cannot be read: permission denied"},
+		"read-only":  {0o500, "nothing can be written in "},
+	} {
+		root := filepath.Join(dir, name)
+		writeFiles(t, root, nil)
+		if name == "read-only" {
+			writeFiles(t, root, map[string][]byte{cifarArchive: testArchive(t)})
+		}
+		if err := os.Chmod(root, c.mode); err != nil {
+			t.Fatal(err)
+		}
+		for _, download := range []bool{false, true} {
+			if _, err := NewCIFAR10(root, CIFAR10Opts{Download: download}); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), root) || !errors.Is(err, os.ErrPermission) {
+				t.Errorf("%s, download %v: got %v, want %q in it", name, download, err, c.want)
+			}
+		}
+		if err := os.Chmod(root, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(dir, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Chmod(dir, 0o700)
+	if _, err := NewCIFAR10(filepath.Join(dir, "new"), CIFAR10Opts{Download: true}); err == nil || !strings.Contains(err.Error(), "cannot be made: ") {
+		t.Errorf("a folder in a read-only one: got %v", err)
 	}
 }
 
@@ -664,6 +769,32 @@ func TestDownloadOnce(t *testing.T) {
 		t.Errorf("got %d requests, want 1", got)
 	}
 	wantDir(t, root, cifarPy, cifarArchive)
+}
+
+// Of several at once whose download is refused, each says so, though the first
+// takes the folder away in which the others wait.
+func TestDownloadRefused(t *testing.T) {
+	for range 5 {
+		s := &server{handle: func(n int, w http.ResponseWriter, r *http.Request) bool { http.NotFound(w, r); return true }}
+		root := filepath.Join(t.TempDir(), "new", "data")
+		url := s.start(t)
+		var wg sync.WaitGroup
+		errs := make([]error, 8)
+		for i := range errs {
+			wg.Go(func() {
+				_, errs[i] = openCIFAR(t.Context(), root, CIFAR10Opts{Download: true}, testFetch(root, url, nil))
+			})
+		}
+		wg.Wait()
+		for i, err := range errs {
+			if err == nil || !strings.Contains(err.Error(), "404 Not Found") {
+				t.Errorf("%d of %d: got %v, want that it was not found", i, len(errs), err)
+			}
+		}
+		if exists(root) {
+			wantDir(t, root) // no lock
+		}
+	}
 }
 
 func TestLock(t *testing.T) {
