@@ -57,7 +57,7 @@ func NewImageFolder(dir string, opts ImageFolderOpts) (*ImageFolder, error) {
 	if opts.MaxPixels < 0 {
 		return nil, fmt.Errorf("datasets: MaxPixels is %d, want at least 1, or 0 for 178956970", opts.MaxPixels)
 	}
-	opts.MaxPixels = cmp.Or(opts.MaxPixels, 2*89478485)
+	opts.MaxPixels = cmp.Or(opts.MaxPixels, maxPixels)
 	f := &ImageFolder{opts: opts, leftOut: map[string]int{}}
 	if fast, ok := transforms.FuseImages(opts.Transform); ok {
 		f.fast = fast
@@ -249,6 +249,22 @@ func (f *ImageFolder) Image(i int) (image.Image, error) {
 	}
 	return im, nil
 }
+
+// OpenImage reads a picture's file as [ImageFolder.Image] does. (PIL's
+// Image.open(path).convert("RGB"))
+func OpenImage(path string) (image.Image, error) {
+	rd := readers.Get().(*reader)
+	defer rd.put()
+	im, err := rd.whole(path, maxPixels)
+	if err != nil {
+		return nil, &fileError{path, err}
+	}
+	return im, nil
+}
+
+// maxPixels is PIL's limit: it warns of a picture with more than half as many, and
+// refuses one with more.
+const maxPixels = 2 * 89478485
 
 // fileError is what is wrong with a file.
 type fileError struct {

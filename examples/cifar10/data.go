@@ -64,9 +64,20 @@ func openCIFAR10(ctx context.Context, opts options, train bool, t transforms.Tra
 }
 
 func openFolder(opts options, part string, t transforms.Transform) (labeled, error) {
-	// Pictures of any size: the shorter side becomes 32 pixels, the middle stays.
-	fit := transforms.Compose(transforms.Resize(32), transforms.CenterCrop(32), t)
-	return datasets.NewImageFolder(filepath.Join(opts.data, part), datasets.ImageFolderOpts{Transform: fit})
+	set, err := datasets.NewImageFolder(filepath.Join(opts.data, part), datasets.ImageFolderOpts{Transform: fit(opts.size, t)})
+	if err != nil {
+		return nil, err
+	}
+	if note := set.Note(); note != "" {
+		fmt.Fprintf(opts.stdout, "note: %s: %s\n", filepath.Join(opts.data, part), note)
+	}
+	return set, nil
+}
+
+// fit makes a square of a picture of any size: the shorter side becomes size
+// pixels, the middle stays.
+func fit(size int, t transforms.Transform) transforms.Transform {
+	return transforms.Compose(transforms.Resize(size), transforms.CenterCrop(size), t)
 }
 
 // first returns the first n examples of a dataset, or all if n is 0.

@@ -7,6 +7,7 @@
 //	go run ./examples/cifar10 -resume logs/NAME           # go on with a run that was stopped
 //	go run ./examples/cifar10 -sweep FILE.json -jobs 2    # many runs, compared
 //	go run ./examples/cifar10 -predict logs/NAME/best.safetensors -from 0 -to 9
+//	go run ./examples/cifar10 -predict logs/NAME/best.safetensors cat.jpg   # a picture of one's own
 package main
 
 import (
@@ -50,7 +51,7 @@ func train(ctx context.Context, opts options) error {
 	scheduler := sched.NewMultiStepLR(optimizer, opts.milestones, opts.gamma)
 	scheduler.StepTo(1) // epochs count from 1
 	if opts.summary {
-		fmt.Fprint(opts.stdout, layers.Summary(model, tensor.Zeros(opts.batch, 3, 32, 32).To(opts.device)))
+		fmt.Fprint(opts.stdout, layers.Summary(model, tensor.Zeros(opts.batch, 3, opts.size, opts.size).To(opts.device)))
 		return nil
 	}
 	fmt.Fprintf(opts.stdout, "%s: %d parameters, run in %s\n", opts.model, layers.NumParameters(model), opts.out)
@@ -109,6 +110,8 @@ func program(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			switch {
 			case opts.sweep != "":
 				err = runSweep(ctx, opts)
+			case len(opts.pictures) > 0:
+				err = predictFiles(opts)
 			case opts.predict != "":
 				err = predict(ctx, opts)
 			default:

@@ -254,7 +254,13 @@ func TestWrongUse(t *testing.T) {
 
 		{name: "broken picture", args: and("-data", "broken"), want: []string{"example 4", "broken/train/dog/1.png"}, started: true},
 		{name: "broken picture to predict", args: and("-data", "broken", "-predict", "two.safetensors", "-to", "5"), want: []string{"example 4", "broken/test/dog/1.png"}, started: true},
-		{name: "pictures too large for the model", args: and("-model", "[4]"), want: []string{"classifier Linear", "4096"}, started: true},
+		{name: "pictures too large for the model", args: and("-model", "[4]"), want: []string{`-model [4]: it has 0 "M"s, want 5`, "32×32"}},
+		{name: "pictures too small for the model", args: and("-size", "16"), want: []string{`it has 5 "M"s, want 4`, "16×16"}},
+		{name: "size 0", args: and("-size", "0"), want: []string{"-size 0: want 1 to 4096"}},
+		{name: "picture without -predict", args: and("cat.jpg"), want: []string{`unexpected argument "cat.jpg"`, "-predict"}},
+		{name: "picture without a model", args: and("-predict", "cat.jpg"), want: []string{"-predict cat.jpg: a picture", "want -predict MODEL PICTURE"}},
+		{name: "no such picture", args: and("-predict", "two.safetensors", "nowhere.jpg"), want: []string{"nowhere.jpg"}, started: true},
+		{name: "text as a picture", args: and("-predict", "two.safetensors", "text.safetensors"), want: []string{"text.safetensors"}, started: true},
 
 		{name: "no model file", args: and("-predict", "nowhere.safetensors"), want: []string{"nowhere.safetensors"}},
 		{name: "folder as a model", args: and("-predict", "pictures"), want: []string{"pictures"}},
@@ -352,6 +358,12 @@ func TestTrainAndPredict(t *testing.T) {
 			[]string{"6 training and 6 test pictures, 2 classes, on ", "run in run", "train  epoch 1/2  2/2", "test   epoch 2/2  2/2", "best: ", "run/best.safetensors", "report: run/report.html"}},
 		{"predict", []string{"-dataset", "folder", "-data", "pictures", "-predict", "run/best.safetensors", "-from", "1", "-to", "5", "-out", "run"},
 			[]string{"   1  label cat", "   5  label dog", "pictures: run/predictions.png"}},
+		{"predict a picture of one's own", []string{"-predict", "run/best.safetensors", "pictures/test/dog/1.png", "pictures/test/cat/0.png", "-out", "own"},
+			[]string{"run/best.safetensors: 2 classes, pictures of 32×32 pixels", "pictures/test/dog/1.png  ", "pictures/test/cat/0.png  ", "cat ", "dog ", " %", "pictures: own/predictions.png"}},
+		{"a picture, between flags", []string{"-predict", "run/best.safetensors", "-device", "cpu", "pictures/test/dog/1.png", "-out", "own"}, []string{"pictures/test/dog/1.png  "}},
+		{"larger pictures", []string{"-dataset", "folder", "-data", "pictures", "-size", "64", "-model", `[4,"M",4,"M",4,"M",4,"M",4,"M",4,"M"]`, "-epochs", "1", "-batch", "4", "-out", "logs/large"}, []string{"run in logs/large"}},
+		{"a picture for the newest model", []string{"-predict", "pictures/test/dog/1.png"}, []string{"logs/large/best.safetensors: 2 classes, pictures of 64×64 pixels", "pictures: predictions.png"}},
+		{"predict without -out", []string{"-dataset", "folder", "-data", "pictures", "-size", "64", "-predict", "logs/large/best.safetensors", "-to", "1"}, []string{"pictures: predictions.png"}},
 		{"shapes' own model", []string{"-dataset", "shapes", "-limit", "20", "-batch", "10", "-epochs", "1", "-time-limit", "1ns", "-out", "fourth"},
 			[]string{"stopped: the time limit of 1ns is reached; -resume fourth goes on from here"}},
 		{"shapes' own model again", []string{"-resume", "fourth", "-time-limit", "0"}, []string{"resuming fourth", "test   epoch 1/1  2/2"}},
@@ -370,6 +382,9 @@ func TestTrainAndPredict(t *testing.T) {
 				t.Errorf("%s: got %q, want %q in it", c.name, &stdout, w)
 			}
 		}
+	}
+	if runs, err := os.ReadDir("logs"); err != nil || len(runs) != 1 {
+		t.Errorf("logs has %d folders (%v), want the one run's", len(runs), err)
 	}
 	f, err := os.Open("run/predictions.png")
 	must(t, err)

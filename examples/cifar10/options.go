@@ -26,6 +26,7 @@ const shapesModel = `[16,"M",32,"M",64,"M",64,"M",64,"M"]`
 // options are the program's settings.
 type options struct {
 	data, dataset string
+	size          int
 	download      bool
 	model         string
 	cfg           models.Cfg
@@ -55,6 +56,7 @@ type options struct {
 	dryRun        bool
 	findLR        bool
 	predict       string
+	pictures      []string // files to predict instead of test pictures
 	from, to      int
 	show          bool
 	sweep         string
@@ -75,6 +77,7 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 	f.SetOutput(io.Discard) // what does not fit becomes a sentence below
 	f.StringVar(&o.data, "data", "data", "folder of the dataset")
 	f.StringVar(&o.dataset, "dataset", "cifar10", "cifar10, shapes (drawn in code) or folder (DATA/train/CLASS/* and DATA/test/CLASS/*)")
+	f.IntVar(&o.size, "size", 32, "side of the pictures of -dataset folder: the shorter side is resized to it, and the square in the middle is taken")
 	f.BoolVar(&o.download, "download", false, "download CIFAR-10 if it is not there")
 	f.StringVar(&o.model, "model", "", fmt.Sprintf("%s, or a list such as [64,\"M\",128,\"M\"] (default VGG16; for shapes a small list)", strings.Join(models.Names(), ", ")))
 	f.IntVar(&o.epochs, "epochs", 100, "times to go through the training pictures")
@@ -106,7 +109,7 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 	f.BoolVar(&o.summary, "summary", false, "do not train: print the model's layers with their shapes, multiply-adds and memory")
 	f.BoolVar(&o.dryRun, "dry-run", false, "make one step and test one batch, without files, to see that all fits")
 	f.BoolVar(&o.findLR, "find-lr", false, "do not train: look for a good learning rate and draw how the loss went")
-	f.StringVar(&o.predict, "predict", "", "do not train: load this model and predict test pictures")
+	f.StringVar(&o.predict, "predict", "", "do not train: load this model and predict test pictures, or the picture files named behind all flags; for a picture instead of a model, the newest one in logs predicts it")
 	f.IntVar(&o.from, "from", 0, "first test picture to predict")
 	f.IntVar(&o.to, "to", 9, "last test picture to predict")
 	f.BoolVar(&o.show, "show", false, "open the report, or the pictures, where there is a desktop")
@@ -121,8 +124,20 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 		}
 		return o, fmt.Errorf("%w (see -help)", err)
 	}
-	if f.NArg() > 0 {
-		return o, fmt.Errorf("unexpected argument %q; all settings are flags (see -help)", f.Arg(0))
+	for f.NArg() > 0 { // pictures, between flags too
+		o.pictures = append(o.pictures, f.Arg(0))
+		if err := f.Parse(f.Args()[1:]); err != nil {
+			return o, fmt.Errorf("%w (see -help)", err)
+		}
+	}
+	if len(o.pictures) > 0 && o.predict == "" {
+		return o, fmt.Errorf("unexpected argument %q; all settings are flags, and pictures stand behind -predict (see -help)", o.pictures[0])
+	}
+	if isPicture(o.predict) {
+		o.pictures = slices.Insert(o.pictures, 0, o.predict)
+		if o.predict = newestModel(); o.predict == "" {
+			return o, fmt.Errorf("-predict %s: a picture, and there is no logs/*/best.safetensors to predict it with; want -predict MODEL PICTURE", o.pictures[0])
+		}
 	}
 	set := map[string]bool{}
 	f.Visit(func(f *flag.Flag) { set[f.Name] = true })
@@ -165,6 +180,7 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 		flag, want string
 	}{
 		{o.dataset == "cifar10" || o.dataset == "shapes" || o.dataset == "folder", "dataset", "cifar10, shapes or folder"},
+		{o.size == 32 || o.dataset == "folder" && o.size >= 1 && o.size <= 1<<12, "size", fmt.Sprintf("1 to %d with -dataset folder, 32 with others", 1<<12)},
 		{o.epochs >= 1, "epochs", "1 or more"},
 		{o.batch >= 1, "batch", "1 or more"},
 		{finite(o.lr) && o.lr > 0, "lr", "a positive number"},
@@ -252,6 +268,13 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 	o.device.SetDeterministic(deterministic)
 	o.device.SetBenchmark(benchmark)
 
+	if err := fits(o); err != nil && o.predict == "" {
+		return o, err
+	}
+
+	if o.out == "" && (o.predict != "" || o.findLR) {
+		o.out = "." // a picture is no run
+	}
 	if o.out == "" && o.sweep != "" {
 		base := filepath.Base(o.sweep)
 		o.out = filepath.Join("logs", strings.TrimSuffix(base, filepath.Ext(base)))
@@ -260,6 +283,47 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 		o.out = filepath.Join("logs", fmt.Sprintf("%s-seed%d", time.Now().Format("20060102-150405"), o.seed))
 	}
 	return o, nil
+}
+
+// fits says whether the model makes one place of a picture: each "M" halves its
+// sides, and the classifier takes 1×1.
+func fits(o options) error {
+	side, want := o.size, 0
+	for rest := o.size; rest > 1; rest /= 2 {
+		want++
+	}
+	have := 0
+	for _, e := range o.cfg {
+		if e == "M" {
+			have++
+			side /= 2
+		}
+	}
+	if side == 1 {
+		return nil
+	}
+	return fmt.Errorf("-model %s: it has %d \"M\"s, want %d, which make 1×1 of pictures of %d×%d pixels", o.model, have, want, o.size, o.size)
+}
+
+// isPicture says whether a file's name is one of a picture.
+func isPicture(path string) bool {
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".gif":
+		return true
+	}
+	return false
+}
+
+// newestModel is the best model of the newest run in logs, or "".
+func newestModel() string {
+	paths, _ := filepath.Glob("logs/*/best.safetensors")
+	newest, at := "", time.Time{}
+	for _, path := range paths {
+		if info, err := os.Stat(path); err == nil && info.ModTime().After(at) {
+			newest, at = path, info.ModTime()
+		}
+	}
+	return newest
 }
 
 // invocation are the flags that say what to do now; the others describe a run.

@@ -3,13 +3,18 @@ package main
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"path/filepath"
+	"strconv"
+	"strings"
 
 	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/datasets"
 	"github.com/wick-ml/wick/datasets/transforms"
 	"github.com/wick-ml/wick/layers"
 	"github.com/wick-ml/wick/models"
+	"github.com/wick-ml/wick/tensor"
+	"github.com/wick-ml/wick/trainer"
 	"github.com/wick-ml/wick/trainer/plots"
 )
 
@@ -62,6 +67,59 @@ func predict(ctx context.Context, opts options) error {
 	if err := loader.Err(); err != nil {
 		return err
 	}
+	return savePredictions(opts, pictures)
+}
+
+// predictFiles predicts pictures of one's own, and shows them in one PNG file. The
+// classes' names and the size that the model was trained on are those of the run
+// that the model lies in.
+func predictFiles(opts options) error {
+	model, err := layers.Load[*models.VGG](opts.predict)
+	if err != nil {
+		return err
+	}
+	layers.To(model, opts.device)
+	layers.Eval(model)
+	classes, size := make([]string, model.Classifier.Weight.Size(0)), opts.size
+	for i := range classes {
+		classes[i] = fmt.Sprint("class ", i)
+	}
+	if run, err := trainer.ReadRunConfig(filepath.Dir(opts.predict)); err == nil {
+		if len(run.Train.Classes) == len(classes) {
+			classes = run.Train.Classes
+		}
+		if n, err := strconv.Atoi(run.Settings["size"]); err == nil && n > 0 {
+			size = n
+		}
+	}
+	if err := makeOut(opts); err != nil {
+		return err
+	}
+	fmt.Fprintf(opts.stdout, "%s: %d classes, pictures of %d×%d pixels\n", opts.predict, len(classes), size, size)
+	toTensor := fit(size, transforms.ToTensor())
+	var pictures []plots.Prediction
+	for _, path := range opts.pictures {
+		im, err := datasets.OpenImage(path)
+		if err != nil {
+			return err
+		}
+		x := toTensor.Apply(transforms.Sample{Image: im}, rand.New(rand.NewPCG(opts.seed, 0))).Tensor
+		scope := tensor.NewScope()
+		output := model.Forward(x.Unsqueeze(0).To(opts.device).In(scope).NoGrad())
+		confidence, prediction := output.Softmax(1).TopK(min(3, len(classes)), 1, true)
+		sure, predicted := confidence.Float64s(), prediction.Ints()
+		scope.Close()
+		var line strings.Builder
+		for i, p := range predicted {
+			fmt.Fprintf(&line, "  %-12s %5.1f %%", classes[p], 100*sure[i])
+		}
+		fmt.Fprintf(opts.stdout, "%s%s\n", path, line.String())
+		pictures = append(pictures, plots.Prediction{Picture: im, Name: filepath.Base(path), Predicted: classes[predicted[0]], Confidence: sure[0]})
+	}
+	return savePredictions(opts, pictures)
+}
+
+func savePredictions(opts options, pictures []plots.Prediction) error {
 	path := filepath.Join(opts.out, "predictions.png")
 	if err := plots.SavePNG(path, plots.Grid(pictures, plots.GridOpts{})); err != nil {
 		return err

@@ -60,7 +60,10 @@ func TestWrongSweep(t *testing.T) {
 		{"bad value of the grid", `{"grid": {"lr": [0.1,` + "\n" + ` -1]}}`, []string{"line 2, column 2: -lr -1: want a positive number"}},
 		{"text for a number", `{"settings": {"epochs": "ten"}, "runs": [{}]}`, []string{`column 25: invalid value "ten" for flag -epochs`}},
 		{"half an epoch", `{"runs": [{"epochs": 1.5}]}`, []string{`column 22: invalid value "1.5" for flag -epochs`}},
-		{"model", `{"grid": {"model": [[4, "M"], [4, "X"]]}}`, []string{"column 31: -model [4,\"X\"]"}},
+		{"model", `{"grid": {"model": [[4, "M", "M", "M", "M", "M"], [4, "X"]]}}`, []string{"column 51: -model [4,\"X\"]"}},
+		{"model of another depth", `{"settings": {"model": [32, "M", 64, "M"]}, "grid": {"lr": [1, 2]}}`, []string{`s.json, line 1, column 24: -model [32,"M",64,"M"]: it has 2 "M"s, want 5, which make 1×1 of pictures of 32×32 pixels`}},
+		{"models of other depths", `{"settings": {"dataset": "folder", "size": 64}, "grid": {"model": ["VGG11"]}}`, []string{`-model VGG11: it has 5 "M"s, want 6`, "64×64"}},
+		{"a size for CIFAR-10", `{"settings": {"size": 64}, "runs": [{}]}`, []string{"-size 64: want 1 to 4096 with -dataset folder, 32 with others"}},
 		{"model without its own list", `{"grid": {"model": [4, "M"]}}`, []string{"column 21: -model 4: want one of"}},
 		{"out", `{"settings": {"out": "x"}, "runs": [{}]}`, []string{"column 15: -out does not describe a run"}},
 		{"help", `{"runs": [{"help": true}]}`, []string{"column 12: -help does not describe a run"}},
@@ -122,9 +125,9 @@ func TestReadSweep(t *testing.T) {
 			{}, {"lr": 0.1, "epochs": 5}, {"data": "../A b/ü."}, {"data": "../a B/ö."}, {"data": "`+long+`1"}, {"data": "`+long+`2"},
 			{"model": "VGG11", "download": true, "seed": 18446744073709551615, "milestones": [1, 20], "time-limit": "90m"}
 		],
-		"settings": {"epochs": 7, "model": [4, "M"]},
-		"grid": {"lr": [1e-3, "0.10"], "model": [[8, "M"], [16,
-			"M"]]}
+		"settings": {"epochs": 7, "model": [4, "M", "M", "M", "M", "M"]},
+		"grid": {"lr": [1e-3, "0.10"], "model": [[8, "M", "M", "M", "M", "M"], [16,
+			"M", "M", "M", "M", "M"]]}
 	}`))
 	s, err := readSweep(options{sweep: "s.json"})
 	must(t, err)
@@ -132,17 +135,17 @@ func TestReadSweep(t *testing.T) {
 		t.Errorf("varied: got %q, want %q", got, want)
 	}
 	want := []struct{ name, args string }{
-		{"settings", `-epochs=7 -model=[4,"M"]`},
-		{"lr=0.1,epochs=5", `-epochs=7 -model=[4,"M"] -lr=0.1 -epochs=5`},
-		{"data=-Ab--", `-epochs=7 -model=[4,"M"] -data=../A b/ü.`},
-		{"data=-aB--~", `-epochs=7 -model=[4,"M"] -data=../a B/ö.`}, // not the same where case does not count
+		{"settings", `-epochs=7 -model=[4,"M","M","M","M","M"]`},
+		{"lr=0.1,epochs=5", `-epochs=7 -model=[4,"M","M","M","M","M"] -lr=0.1 -epochs=5`},
+		{"data=-Ab--", `-epochs=7 -model=[4,"M","M","M","M","M"] -data=../A b/ü.`},
+		{"data=-aB--~", `-epochs=7 -model=[4,"M","M","M","M","M"] -data=../a B/ö.`}, // not the same where case does not count
 		{"data=" + strings.Repeat("a", 65) + "~", ""},
 		{"data=" + strings.Repeat("a", 65) + "~", ""},
-		{"model=VGG11,download=true,seed=18446744073709551615,milestones=1-20,ti~", `-epochs=7 -model=[4,"M"] -model=VGG11 -download=true -seed=18446744073709551615 -milestones=1,20 -time-limit=90m`},
-		{"lr=0.001,model=8-M", `-epochs=7 -model=[4,"M"] -lr=1e-3 -model=[8,"M"]`},
-		{"lr=0.001,model=16-M", `-epochs=7 -model=[4,"M"] -lr=1e-3 -model=[16,"M"]`},
-		{"lr=0.1,model=8-M", `-epochs=7 -model=[4,"M"] -lr=0.10 -model=[8,"M"]`},
-		{"lr=0.1,model=16-M", `-epochs=7 -model=[4,"M"] -lr=0.10 -model=[16,"M"]`},
+		{"model=VGG11,download=true,seed=18446744073709551615,milestones=1-20,ti~", `-epochs=7 -model=[4,"M","M","M","M","M"] -model=VGG11 -download=true -seed=18446744073709551615 -milestones=1,20 -time-limit=90m`},
+		{"lr=0.001,model=8-M-M-M-M-M", `-epochs=7 -model=[4,"M","M","M","M","M"] -lr=1e-3 -model=[8,"M","M","M","M","M"]`},
+		{"lr=0.001,model=16-M-M-M-M-M", `-epochs=7 -model=[4,"M","M","M","M","M"] -lr=1e-3 -model=[16,"M","M","M","M","M"]`},
+		{"lr=0.1,model=8-M-M-M-M-M", `-epochs=7 -model=[4,"M","M","M","M","M"] -lr=0.10 -model=[8,"M","M","M","M","M"]`},
+		{"lr=0.1,model=16-M-M-M-M-M", `-epochs=7 -model=[4,"M","M","M","M","M"] -lr=0.10 -model=[16,"M","M","M","M","M"]`},
 	}
 	if len(s.runs) != len(want) {
 		t.Fatalf("got %d runs, want %d", len(s.runs), len(want))
