@@ -4,9 +4,9 @@
 // in any number of scans and with any sampling that libjpeg takes. Damaged data
 // decodes to libjpeg's pixels too, or is an error, as all is that PIL refuses.
 //
-// Errors where PIL has pixels: arithmetic coding, lossless ones, progressive ones
-// without their last scans (libjpeg guesses what they hold), more than 500 scans,
-// and files that end before a marker or with less data than their size takes.
+// Errors where PIL has pixels: arithmetic coding, lossless ones, more than 500
+// scans, and files that end before a marker or have less data than their size
+// takes.
 package jpeg
 
 import (
@@ -59,7 +59,9 @@ type picture struct {
 	high, low int // bits
 	togo      int // MCUs before the next restart
 	restarts  int
-	run       int  // blocks for which a progressive scan has nothing
+	run       int // blocks for which a progressive scan has nothing
+	scans     int
+	good      int  // the last row of MCUs that has data
 	short     bool // the data ended before what it is of did
 	unclear   bool // the data has what libjpeg reads in two ways
 	acc       uint64
@@ -89,9 +91,10 @@ type component struct {
 	quant    [64]int32
 	scale    *[64]int32 // what block multiplies with
 	dc, ac   *huffman
-	last     int32    // DC coefficient of the block before
-	bits     [64]int8 // of a progressive one: the lowest known bit of each coefficient
-	width    int      // in samples
+	last     int32        // DC coefficient of the block before
+	bits     [lowest]int8 // of a progressive one: the lowest bit that is known of a coefficient, or -1
+	before   [lowest]int8 // as they were before the last scan
+	width    int          // in samples
 	height   int
 	columns  int // of blocks, with those behind the edge that fill an MCU
 	rows     int

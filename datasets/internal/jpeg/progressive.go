@@ -1,7 +1,6 @@
 package jpeg
 
 import (
-	"errors"
 	"fmt"
 	"math/bits"
 )
@@ -30,8 +29,8 @@ func (d *Decoder) several() error {
 			c.bits[k] = -1
 		}
 	}
-	for n := 1; ; n++ {
-		if n > maxScans {
+	for {
+		if d.scans++; d.scans > maxScans {
 			return fmt.Errorf("JPEG of more than %d scans", maxScans)
 		}
 		err := d.begin()
@@ -52,16 +51,24 @@ func (d *Decoder) several() error {
 			break
 		}
 	}
-	if d.progressive && d.unsure() {
-		return errors.New("progressive JPEG without its last scans, of which libjpeg would guess what they hold")
+	if d.scans == 1 {
+		for i := range d.comps {
+			for k := range d.comps[i].before {
+				d.comps[i].before[k] = -1
+			}
+		}
 	}
+	smooths := d.smooths()
 	for i := range d.comps {
 		c := &d.comps[i]
-		for y := c.y0; y < min(c.y1, c.rows); y++ {
-			for x := c.x0; x < min(c.x1, c.columns); x++ {
-				var set uint64
-				var size int64
-				for k, v := range c.kept(x, y) {
+		for y := c.y0; y < min(c.y1, up(c.height, 8)); y++ {
+			for x := c.x0; x < min(c.x1, up(c.width, 8)); x++ {
+				b := *c.kept(x, y)
+				if smooths {
+					d.smooth(c, x, y, &b)
+				}
+				set, size := uint64(1), int64(0)
+				for k, v := range b {
 					p := int32(v) * c.quant[k]
 					d.coef[k] = p
 					size += abs(p)
@@ -69,7 +76,7 @@ func (d *Decoder) several() error {
 						set |= 1 << k
 					}
 				}
-				d.samples(c, x, y, set|1, size)
+				d.samples(c, x, y, set, size)
 			}
 		}
 	}
@@ -78,25 +85,6 @@ func (d *Decoder) several() error {
 
 func (c *component) kept(x, y int) *[64]int16 {
 	return (*[64]int16)(c.coefs[64*(y*c.columns+x):])
-}
-
-// unsure says whether libjpeg would smooth: a component's lowest coefficients are
-// not known to their last bits.
-func (d *Decoder) unsure() bool {
-	some := false
-	for i := range d.comps {
-		c := &d.comps[i]
-		if !c.latched || c.bits[0] < 0 {
-			return false
-		}
-		for k := range 10 {
-			if c.quant[zigzag[k]] == 0 {
-				return false
-			}
-			some = some || k > 0 && c.bits[k] != 0
-		}
-	}
-	return some
 }
 
 // layer reads a scan into the coefficients.
@@ -113,6 +101,11 @@ func (d *Decoder) layer() error {
 	}
 	for y := range rows {
 		for x := range columns {
+			if !d.short {
+				if d.good = y; alone {
+					d.good = y / d.scan[0].v
+				}
+			}
 			if err := d.mcu(); err != nil {
 				return err
 			}
@@ -145,8 +138,14 @@ func (d *Decoder) steps() error {
 		return fmt.Errorf("progressive JPEG with a scan of %d components for the coefficients %d to %d and the bits %d to %d, which there is not", len(d.scan), d.from, d.to, d.high, d.low)
 	}
 	for _, c := range d.scan {
-		for k := d.from; k <= d.to; k++ {
-			c.bits[k] = int8(d.low)
+		for k := min(d.from, 1); k < lowest; k++ {
+			c.before[k] = 0
+			if d.scans > 1 {
+				c.before[k] = c.bits[k]
+			}
+			if k >= d.from && k <= d.to {
+				c.bits[k] = int8(d.low)
+			}
 		}
 	}
 	return nil

@@ -141,8 +141,14 @@ for s in "1x1", "2x1", "1x2", "2x2", "4x1":
             if s in ("1x1", "2x2") or not restart:
                 add(f"scans {name} {s} {restart}", cjpeg(image if s == "2x2" else small, "-sample", s, *restart, scans=scans))
 cut = fine[:fine.index("1: 1-63")]
-add("progressive without its last scans", cjpeg(small, scans=cut), "without its last scans")
-add("progressive of DC alone", cjpeg(small, scans="0,1,2: 0-0, 0, 0;\n"), "without its last scans")
+add("progressive without its last scans", cjpeg(image, scans=cut))
+for s in "1x1", "2x2", "1x2,1x1,2x1", "4x1", "1x4":
+    for of, p in ("", image), (" small", small), (" large", picture(70, 50, "waves")):
+        if s == "2x2" or not of:
+            add(f"progressive without its last scans {s}{of}", cjpeg(p, "-sample", s, scans=cut))
+            add(f"progressive of DC alone {s}{of}", cjpeg(p, "-sample", s, scans="0,1,2: 0-0, 0, 0;\n"))
+            add(f"progressive of two bits less {s}{of}", cjpeg(p, "-sample", s, scans="0,1,2: 0-0, 0, 0;\n0: 1-63,0,2;\n1: 1-63,0,2;\n2: 1-63,0,2;\n"))
+add("progressive of DC alone", cjpeg(image, scans="0,1,2: 0-0, 0, 0;\n"))
 
 # Colours.
 for name, data in ("RGB", encode(image, keep_rgb=True)), ("RGB of cjpeg", cjpeg(image, "-rgb")), ("YCbCr", encode(image)):
