@@ -97,14 +97,31 @@ func full(op string, d *Device, t DType, shape Shape, v float64, scopes ...*Scop
 	return x
 }
 
-// Zeros returns a Float32 tensor of zeros. Without sizes it is a scalar.
-func Zeros(dims ...int) *Tensor { return Full(0, dims...) }
+// wantFill panics unless v can be made an element of the type, as C's cast does:
+// without its fraction for whole numbers, whether it is not 0 for Bool.
+func wantFill(op string, t DType, v float64) {
+	ok := true
+	switch t {
+	case Int64:
+		ok = v >= math.MinInt64 && v < -math.MinInt64
+	case Uint8: // a negative whole number wraps
+		ok = v > -256 && v < 256 && (v >= 0 || v == math.Trunc(v))
+	}
+	if !ok {
+		fail(op, "the number %v does not fit %s", v, t)
+	}
+}
 
-// Ones returns a Float32 tensor of ones.
-func Ones(dims ...int) *Tensor { return Full(1, dims...) }
+// Zeros returns a Float32 tensor of zeros. Without sizes it is a scalar.
+// (torch.zeros)
+func Zeros(dims ...int) *Tensor { return full("Zeros", CPU, Float32, wantShape("Zeros", dims), 0) }
+
+// Ones returns a Float32 tensor of ones. Without sizes it is a scalar.
+// (torch.ones)
+func Ones(dims ...int) *Tensor { return full("Ones", CPU, Float32, wantShape("Ones", dims), 1) }
 
 // Full returns a Float32 tensor whose elements are all v. Without sizes it is a
-// scalar.
+// scalar. (torch.full)
 func Full(v float64, dims ...int) *Tensor {
 	return full("Full", CPU, Float32, wantShape("Full", dims), v)
 }
@@ -116,17 +133,22 @@ func ZerosLike(x *Tensor) *Tensor { return FullLike(x, 0) }
 func OnesLike(x *Tensor) *Tensor { return FullLike(x, 1) }
 
 // FullLike returns a tensor of x's shape and type, on its device and in its
-// scopes, whose elements are all v.
+// scopes, whose elements are all v: without its fraction where x has whole numbers.
+// (torch.full_like)
 func FullLike(x *Tensor, v float64) *Tensor {
+	wantFill("FullLike", x.DType(), v)
 	out := like("FullLike", x)
 	x.be().Fill(out.array(), v)
 	return out
 }
 
 // Eye returns the n×n identity matrix, Float32; with a second size, an n×m
-// matrix with ones on the diagonal.
+// matrix with ones on the diagonal. (torch.eye)
 func Eye(n int, m ...int) *Tensor {
 	cols := n
+	if len(m) > 1 {
+		fail("Eye", "got the sizes %d and %v, want two at most", n, m)
+	}
 	if len(m) > 0 {
 		cols = m[0]
 	}
@@ -139,19 +161,26 @@ func Eye(n int, m ...int) *Tensor {
 }
 
 // Arange returns the numbers from start up to but not including end, step apart,
-// as Int64 if all three are whole numbers in its range and as Float32 otherwise:
-// Arange(0, 4, 1) is 0, 1, 2, 3.
+// as Int64 if all three are whole numbers of that type and as Float32 otherwise:
+// Arange(0, 4, 1) is 0, 1, 2, 3. (torch.arange)
 func Arange(start, end, step float64) *Tensor {
-	if step == 0 || isNaN(start+end+step) || math.IsInf(start+end+step, 0) || (end-start)/step < 0 {
+	whole := true
+	for _, v := range []float64{start, end, step} {
+		if isNaN(v) || math.IsInf(v, 0) {
+			fail("Arange", "no numbers lead from %v to %v in steps of %v, want finite ones", start, end, step)
+		}
+		whole = whole && v == math.Trunc(v) && v >= math.MinInt64 && v < -math.MinInt64
+	}
+	if step == 0 || (end-start)/step < 0 {
 		fail("Arange", "no numbers lead from %v to %v in steps of %v", start, end, step)
 	}
 	count := math.Ceil((end - start) / step)
-	if count > math.MaxInt/8 || !(Shape{int(count)}).fits() {
+	if !(count <= math.MaxInt/8) || !(Shape{int(count)}).fits() {
 		fail("Arange", "%w: from %v to %v in steps of %v there are too many elements", ErrOutOfMemory, start, end, step)
 	}
 	n := int(count)
 	t := Float32
-	if start == math.Trunc(start) && end == math.Trunc(end) && step == math.Trunc(step) && max(math.Abs(start), math.Abs(end), math.Abs(step)) < 1<<63 {
+	if whole {
 		t = Int64
 	}
 	x := alloc("Arange", CPU, t, Shape{n})
@@ -160,7 +189,7 @@ func Arange(start, end, step float64) *Tensor {
 }
 
 // Linspace returns n Float32 numbers at equal distances, from start to end
-// inclusive.
+// inclusive; one is start. (torch.linspace)
 func Linspace(start, end float64, n int) *Tensor {
 	if n < 0 {
 		fail("Linspace", "got %d numbers, want 0 or more", n)

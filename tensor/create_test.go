@@ -41,6 +41,28 @@ func TestCreation(t *testing.T) {
 	}
 }
 
+func TestCreationReference(t *testing.T) {
+	// Elements are compared in the type of the case's input, which is Float64 and Float32 in turn.
+	as := func(x, like *T) []*T {
+		like = like.Clone()
+		if x.DType().IsFloat() {
+			x = x.ToDType(like.DType())
+		}
+		return one(x.To(like.Device()))
+	}
+	checkReference(t, "create", map[string]refOp{
+		"Arange": func(in []*T, a refArgs) []*T {
+			return as(tensor.Arange(a.float("start"), a.float("end"), a.float("step")), in[0])
+		},
+		"Linspace": func(in []*T, a refArgs) []*T {
+			return as(tensor.Linspace(a.float("start"), a.float("end"), a.int("n")), in[0])
+		},
+		"Eye":      func(in []*T, a refArgs) []*T { return as(tensor.Eye(a.int("n"), a.int("m")), in[0]) },
+		"FullLike": func(in []*T, a refArgs) []*T { return one(tensor.FullLike(in[0], a.float("v"))) },
+		"Fill":     func(in []*T, a refArgs) []*T { return one(in[0].Clone().Fill(a.float("v"))) },
+	})
+}
+
 func ExampleFrom() {
 	x := tensor.From([]float32{1, 2, 3, 4, 5, 6}, 2, -1)
 	fmt.Println(x.Shape(), x.DType())

@@ -36,7 +36,7 @@ func TestStepArguments(t *testing.T) {
 			x := w.ToDType(tensor.Int64)
 			tensor.SGDStep(list(x), list(x), nil, tensor.SGDParams{LR: 1})
 		}},
-		{"tensor: SGDStep: a tensor float32 [2 3], made by Full, is used after its scope closed", func() {
+		{"tensor: SGDStep: a tensor float32 [2 3], made by Zeros, is used after its scope closed", func() {
 			tensor.SGDStep(list(w), list(released), nil, tensor.SGDParams{LR: 1})
 		}},
 		{"tensor: SGDStep: a tensor float32 [2 3] has history", func() {

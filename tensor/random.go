@@ -93,8 +93,9 @@ func RandnLike(x *Tensor) *Tensor {
 // x. (torch.Tensor.uniform_)
 func (x *Tensor) UniformInPlace(low, high float64, generator ...*Generator) *Tensor {
 	const name = "UniformInPlace"
-	if !(low <= high) || math.IsInf(high-low, 0) {
-		fail(name, "the range is [%v, %v), want low ≤ high, both finite", low, high)
+	x.wantFloat(name)
+	if !(low <= high) || !(high-low <= largest(x.DType())) {
+		fail(name, "the range is [%v, %v), want low ≤ high and a width that %s holds", low, high, x.DType())
 	}
 	return x.drawInPlace(name, backend.Uniform, low, high, generator)
 }
@@ -108,6 +109,19 @@ func (x *Tensor) NormalInPlace(mean, std float64, generator ...*Generator) *Tens
 		fail(name, "the standard deviation is %v, want 0 or more", std)
 	}
 	return x.drawInPlace(name, backend.Normal, mean, std, generator)
+}
+
+// largest returns the largest number of a floating-point type.
+func largest(t DType) float64 {
+	switch t {
+	case Float16:
+		return 65504
+	case BFloat16:
+		return 0x1.fep127
+	case Float32:
+		return math.MaxFloat32
+	}
+	return math.MaxFloat64
 }
 
 // drawInPlace overwrites x with random numbers.

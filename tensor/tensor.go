@@ -634,9 +634,11 @@ func (x *Tensor) CopyFrom(src *Tensor) *Tensor {
 	return x
 }
 
-// Fill sets all elements to v, in place. It is not recorded. It returns x.
+// Fill sets all elements to v, in place: without its fraction where x has whole
+// numbers. It is not recorded. It returns x. (torch.Tensor.fill_)
 func (x *Tensor) Fill(v float64) *Tensor {
 	x.wantWritable("Fill")
+	wantFill("Fill", x.DType(), v)
 	x.be().Fill(x.array(), v)
 	x.changed("Fill", nil)
 	return x
