@@ -49,7 +49,7 @@ func cat(op string, dim int, tensors []*Tensor) *Tensor {
 			fail(op, "tensor %d is %v, tensor %d %v: only the sizes of dimension %d may differ", i, x.shape, at, first.shape, dim)
 		}
 		if x.shape[dim] > math.MaxInt-shape[dim] {
-			fail(op, "%d tensors like %v have too many elements", len(tensors), first.shape)
+			fail(op, "%w: %d tensors like %v have too many elements", ErrOutOfMemory, len(tensors), first.shape)
 		}
 		shape[dim] += x.shape[dim]
 	}

@@ -211,7 +211,7 @@ func (x *Tensor) Repeat(times ...int) *Tensor {
 			size, stride = x.shape[i-lead], own[i-lead]
 		}
 		if size > 0 && n > math.MaxInt/size {
-			fail(op, "%v repeated %v times has too many elements", x.shape, times)
+			fail(op, "%w: %v repeated %v times has too many elements", ErrOutOfMemory, x.shape, times)
 		}
 		pairs = append(pairs, n, size)
 		strides = append(strides, 0, stride)
