@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/wick-ml/wick/autograd"
@@ -701,6 +703,9 @@ func (f *fit) test(ctx context.Context) (m Metrics, done bool, err error) {
 func (f *fit) endEpoch(m Metrics) error {
 	f.doing = fmt.Sprintf("the end of epoch %d", f.Epoch+1)
 	watched, _ := m.Value(f.Monitor)
+	if math.IsNaN(watched) && strings.HasSuffix(f.Monitor, "_accuracy") {
+		f.Warn(fmt.Errorf("trainer: Monitor is %s, which was not measured: no label was a class that counts, so no epoch is the best", f.Monitor))
+	}
 	if f.better = better(f.Mode, watched, f.Best, 0); f.better {
 		f.Best, f.BestEpoch = &watched, m.Epoch
 	}
@@ -791,6 +796,9 @@ func (f *fit) show(phase string, batch, batches int, m *meter) {
 	status := Status{Phase: phase, Epoch: f.Epoch + 1, Epochs: f.Epochs, Batch: batch, Batches: batches, Step: f.Step, LR: f.Running.LR}
 	if s.Seconds > 0 {
 		status.ImagesPerSec = float64(s.Total) / s.Seconds
+	}
+	if f.Images.Dim() != 4 {
+		status.Unit = "samples"
 	}
 	// What is left: this phase, this epoch's test, and the other epochs, each as
 	// long as was last seen.

@@ -35,6 +35,17 @@ func small(t testing.TB, dir string, epochs int) Config {
 	}
 }
 
+// regression is a run without classes, and without a folder.
+func regression(t testing.TB) Config {
+	set, err := datasets.NewTensors(tensor.Randn(8, 5), tensor.Randn(8, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	loader := &datasets.DataLoader{Dataset: set, BatchSize: 4}
+	m := layers.NewLinear(5, 1)
+	return Config{Model: m, Optimizer: optim.NewSGD(layers.Parameters(m), 0.01), Loss: layers.MSELoss{}, Epochs: 2, Train: loader, Test: loader}
+}
+
 func write(t *testing.T, path, content string) {
 	t.Helper()
 	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o777), os.WriteFile(path, []byte(content), 0o666)); err != nil {

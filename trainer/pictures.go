@@ -6,6 +6,7 @@ import (
 	"image"
 	"io/fs"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
@@ -37,7 +38,8 @@ func (p *pace) draw(must bool, f func() error) error {
 }
 
 // Curves draws the curves of loss and accuracy: loss.png, loss.svg, accuracy.png
-// and accuracy.svg in the run's folder. It does so after each epoch; where epochs
+// and accuracy.svg in the run's folder; without the accuracy where labels are no
+// classes. It does so after each epoch; where epochs
 // take less than a few seconds after some of them, and at the end.
 func Curves() Callback {
 	var p pace
@@ -48,6 +50,9 @@ func Curves() Callback {
 				name string
 				*plots.Figure
 			}{{"loss", plots.Loss(epochs)}, {"accuracy", plots.Accuracy(epochs)}} {
+				if f.name == "accuracy" && !slices.ContainsFunc(epochs, hasAccuracy) {
+					continue // labels are no classes
+				}
 				for _, ext := range []string{".png", ".svg"} {
 					if err := f.Save(filepath.Join(r.Dir, f.name+ext)); err != nil {
 						return err
@@ -72,6 +77,10 @@ func Curves() Callback {
 			}
 		},
 	}
+}
+
+func hasAccuracy(e plots.Epoch) bool {
+	return !math.IsNaN(e.TrainAccuracy) || !math.IsNaN(e.TestAccuracy)
 }
 
 // wantDir is the error of a callback that writes files in a run without a folder.

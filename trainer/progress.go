@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -43,6 +44,7 @@ type Progress struct {
 	phase   phase
 	status  Status
 	partial []byte // what was written without a line's end yet
+	layout  layout
 }
 
 // phase tells one pass over data from another.
@@ -59,10 +61,11 @@ type Status struct {
 	Batch, Batches int    // of the phase that are over, and how many there are
 	Step           int    // of the optimizer
 	ImagesPerSec   float64
+	Unit           string // what ImagesPerSec counts: "samples" for samples/s; "" means "img"
 	Loss           float64
 	Accuracy       float64 // 0 to 1
 	LR             float64
-	ETA            time.Duration // until the run's end
+	ETA            time.Duration // until the run's end; not shown with a phase's last batch
 }
 
 const (
@@ -131,7 +134,7 @@ func (p *Progress) show(s Status, means func() (loss, accuracy float64)) {
 		return
 	}
 	if due {
-		io.WriteString(p.w, s.line(0, false)+"\n")
+		io.WriteString(p.w, s.line(0, false, &p.layout)+"\n")
 		p.last, p.printed = now, part
 	}
 }
@@ -143,7 +146,7 @@ func plainLines(epochs int) int { return max(300/max(epochs, 1), 3) }
 // draw draws the line over whatever stands in it.
 func (p *Progress) draw(now time.Time) {
 	// A line as wide as the terminal would wrap on some.
-	io.WriteString(p.w, "\r"+p.status.line(p.width()-1, p.colour)+"\x1b[K")
+	io.WriteString(p.w, "\r"+p.status.line(p.width()-1, p.colour, &p.layout)+"\x1b[K")
 	p.drawn, p.last = true, now
 }
 
@@ -188,7 +191,7 @@ func (p *Progress) Close() error {
 		p.draw(p.now()) // what the line stands at
 		p.endLine()
 	}
-	p.phase = phase{}
+	p.phase, p.layout = phase{}, layout{}
 	if len(p.partial) > 0 {
 		_, err := p.w.Write(append(p.partial, '\n'))
 		p.partial = nil
@@ -197,65 +200,137 @@ func (p *Progress) Close() error {
 	return nil
 }
 
-// line writes a status in at most width columns, 0 meaning any number: what
-// matters least is left out first, and the bar takes what is left, or the place of
-// the count of batches.
-func (s Status) line(width int, colour bool) string {
-	type field struct {
-		text string
-		rank int // the higher, the sooner it is left out
+// layout is what keeps the columns of a run's lines in their places, whatever numbers
+// come: it knows what was shown before.
+type layout struct {
+	batches, steps                 int // the largest numbers
+	step, loss, acc, lr, rate, eta bool
+}
+
+func (l *layout) note(s Status) {
+	l.batches = max(l.batches, s.Batches)
+	l.steps = max(l.steps, s.Step, s.Epochs*l.batches)
+	for _, f := range []struct {
+		seen *bool
+		now  bool
+	}{{&l.step, s.Step > 0}, {&l.loss, !math.IsNaN(s.Loss)}, {&l.acc, !math.IsNaN(s.Accuracy)}, {&l.lr, s.LR > 0}, {&l.rate, s.ImagesPerSec > 0}, {&l.eta, s.ETA > 0}} {
+		*f.seen = *f.seen || f.now
 	}
+}
+
+// field is a part of a line.
+type field struct {
+	text  string // "" where there is nothing to say now
+	width int    // columns that are kept for it
+	rank  int    // the higher, the sooner it is left out
+}
+
+// The ranks of fields that are spoken of by name.
+const (
+	epochRank = 0
+	leastRank = 4 // of what is left out before the line becomes tight
+	countRank = 4
+)
+
+// line writes a status in at most width columns, 0 meaning any number: what matters
+// least is left out first, and the bar takes what is left, or the place of the count of
+// batches. Where there is a width, each field has the columns that it will need in the
+// course of the run, so that none moves from line to line.
+func (s Status) line(width int, colour bool, l *layout) string {
+	l.note(s)
+	screen := width > 0
 	var fields []field
-	add := func(rank int, ok bool, format string, v ...any) {
-		if ok {
-			fields = append(fields, field{fmt.Sprintf(format, v...), rank})
+	add := func(rank int, seen, now bool, columns int, format string, v ...any) {
+		f := field{width: columns, rank: rank}
+		if now {
+			f.text = fmt.Sprintf(format, v...)
+		}
+		if now || seen && screen {
+			fields = append(fields, f)
 		}
 	}
-	add(3, s.Phase != "", "%-5s", s.Phase)
-	add(0, s.Epoch > 0, "epoch %d/%d", s.Epoch, s.Epochs)
-	const count = 4
-	add(count, s.Batches > 0, "%d/%d", s.Batch, s.Batches)
-	add(8, s.Step > 0, "step %d", s.Step)
-	add(1, !math.IsNaN(s.Loss), "loss %.4f", s.Loss)
-	add(2, !math.IsNaN(s.Accuracy), "acc %.2f%%", 100*s.Accuracy)
-	add(7, s.LR > 0, "lr %.3g", s.LR)
-	add(6, s.ImagesPerSec > 0, "%.3g img/s", s.ImagesPerSec)
-	if s.ImagesPerSec >= 1000 {
-		fields[len(fields)-1].text = fmt.Sprintf("%.0f img/s", s.ImagesPerSec)
+	// room is the width of a number in a column, which elsewhere takes what it needs.
+	room := func(n int) int {
+		if !screen {
+			return 0
+		}
+		return n
 	}
-	add(5, s.ETA > 0, "ETA %s", shortDuration(s.ETA))
+	digits := func(n int) int { return len(strconv.Itoa(n)) }
+	loss, acc := fmt.Sprintf("%.4f", s.Loss), fmt.Sprintf("%.2f", 100*s.Accuracy)
+	if screen {
+		loss, acc = short(s.Loss, 4, 6), short(100*s.Accuracy, 2, 5)
+	}
+	unit := s.Unit
+	if unit == "" {
+		unit = "img"
+	}
+	add(1, false, s.Phase != "", 5, "%-5s", s.Phase)
+	add(epochRank, false, s.Epoch > 0, len("epoch ")+2*digits(s.Epochs)+1, "epoch %*d/%d", room(digits(s.Epochs)), s.Epoch, s.Epochs)
+	add(countRank, false, s.Batches > 0, 2*digits(l.batches)+1, "%*s", room(2*digits(l.batches)+1), fmt.Sprintf("%d/%d", s.Batch, s.Batches))
+	add(8, l.step, s.Step > 0, len("step ")+digits(l.steps), "step %*d", room(digits(l.steps)), s.Step)
+	add(2, l.loss, !math.IsNaN(s.Loss), len("loss 2.3026"), "loss %s", loss)
+	add(3, l.acc, !math.IsNaN(s.Accuracy), len("acc 12.34%"), "acc %*s%%", room(5), acc)
+	add(7, l.lr, s.LR > 0, len("lr 1.23e-05"), "lr %.3g", s.LR)
+	add(6, l.rate, s.ImagesPerSec > 0, len("12345 /s")+utf8.RuneCountInString(unit), "%*s %s/s", room(5), perSecond(s.ImagesPerSec), unit)
+	finished := s.Batches > 0 && s.Batch >= s.Batches
+	add(5, l.eta, s.ETA > 0 && !finished, len("ETA 3h02m")+1, "ETA %s", shortDuration(s.ETA))
 
-	const gap = 2
+	gap := 2
 	length := func() int {
 		n := 0
 		for i, f := range fields {
 			if i > 0 {
 				n += gap
 			}
-			n += utf8.RuneCountInString(f.text)
+			n += max(f.width, utf8.RuneCountInString(f.text))
 		}
 		return n
 	}
-	for width > 0 && len(fields) > 0 && length() > width {
-		worst := 0
-		for i, f := range fields {
-			if f.rank > fields[worst].rank {
-				worst = i
+	drop := func(least int) {
+		for len(fields) > 0 && length() > width {
+			worst := 0
+			for i, f := range fields {
+				if f.rank > fields[worst].rank {
+					worst = i
+				}
 			}
+			if fields[worst].rank < least {
+				return
+			}
+			fields = slices.Delete(fields, worst, worst+1)
 		}
-		fields = append(fields[:worst], fields[worst+1:]...)
+	}
+	if screen {
+		drop(leastRank)
+		if length() > width {
+			gap = 1
+		}
+		if i := slices.IndexFunc(fields, func(f field) bool { return f.rank == epochRank }); i >= 0 && length() > width {
+			fields[i].text = strings.TrimPrefix(fields[i].text, "epoch ")
+			fields[i].width -= len("epoch ")
+		}
+		drop(0)
 	}
 	const least = 5 // columns of a bar that is worth drawing
-	if i := slices.IndexFunc(fields, func(f field) bool { return f.rank == count }); i >= 0 && width > 0 && width-length()-gap-len("[]") < least {
-		fields = append(fields[:i], fields[i+1:]...) // the bar says it too
+	fits := func() bool { return screen && s.Batches > 0 && width-length()-gap-len("[]") >= least }
+	if i := slices.IndexFunc(fields, func(f field) bool { return f.rank == countRank }); i >= 0 && screen && !fits() {
+		all := fields
+		if fields = slices.Delete(slices.Clone(all), i, i+1); !fits() { // the bar says it too
+			fields = all
+		}
 	}
 	var texts []string
 	for _, f := range fields {
-		texts = append(texts, f.text)
+		text := f.text
+		if screen {
+			text += strings.Repeat(" ", max(f.width-utf8.RuneCountInString(text), 0))
+		}
+		texts = append(texts, text)
 	}
-	text := strings.Join(texts, strings.Repeat(" ", gap))
-	if room := width - length() - gap - len("[]"); width > 0 && room >= least && s.Batches > 0 {
-		n := min(room, 30)
+	text := strings.TrimRight(strings.Join(texts, strings.Repeat(" ", gap)), " ")
+	if fits() {
+		n := min(width-length()-gap-len("[]"), 30)
 		full := min(max(n*s.Batch/s.Batches, 0), n)
 		bar := strings.Repeat("=", full)
 		if full < n {
@@ -267,6 +342,31 @@ func (s Status) line(width int, colour bool) string {
 		text = "[" + bar + "]" + strings.Repeat(" ", gap) + text
 	}
 	return text
+}
+
+// short writes a number with so many decimals, or fewer, so that it takes no more than
+// so many columns.
+func short(v float64, decimals, columns int) string {
+	for ; decimals >= 0; decimals-- {
+		if s := strconv.FormatFloat(v, 'f', decimals, 64); len(s) <= columns {
+			return s
+		}
+	}
+	return strconv.FormatFloat(v, 'g', 1, 64)
+}
+
+// perSecond writes a rate with three digits, or all that are before the point, and
+// those of a hundred thousand and more in thousands.
+func perSecond(v float64) string {
+	switch {
+	case v >= 99999.5:
+		return fmt.Sprintf("%.0fk", v/1000)
+	case v >= 99.95:
+		return fmt.Sprintf("%.0f", v)
+	case v >= 9.995:
+		return fmt.Sprintf("%.1f", v)
+	}
+	return fmt.Sprintf("%.2f", v)
 }
 
 // shortDuration writes 3h02m, 2m05s or 12s.

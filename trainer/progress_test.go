@@ -37,22 +37,25 @@ func TestLine(t *testing.T) {
 		want   string
 	}{
 		{0, false, "train  epoch 3/100  391/782  step 1955  loss 1.2346  acc 56.78%  lr 0.001  45.7 img/s  ETA 3h02m"},
-		{200, false, "[===============>              ]  train  epoch 3/100  391/782  step 1955  loss 1.2346  acc 56.78%  lr 0.001  45.7 img/s  ETA 3h02m"},
-		{200, true, "[\x1b[32m===============>              \x1b[0m]  train  epoch 3/100  391/782  step 1955  loss 1.2346  acc 56.78%  lr 0.001  45.7 img/s  ETA 3h02m"},
-		{110, false, "[=====>    ]  train  epoch 3/100  391/782  step 1955  loss 1.2346  acc 56.78%  lr 0.001  45.7 img/s  ETA 3h02m"},
-		{80, false, "[=====>    ]  train  epoch 3/100  loss 1.2346  acc 56.78%  45.7 img/s  ETA 3h02m"},
-		{60, false, "[======>      ]  train  epoch 3/100  loss 1.2346  acc 56.78%"},
-		{40, false, "epoch 3/100  loss 1.2346  acc 56.78%"},
-		{20, false, "[==>  ]  epoch 3/100"},
-		{18, false, "epoch 3/100"},
+		{200, false, "[===============>              ]  train  epoch   3/100  391/782  step  1955  loss 1.2346  acc 56.78%  lr 0.001      45.7 img/s  ETA 3h02m"},
+		{200, true, "[\x1b[32m===============>              \x1b[0m]  train  epoch   3/100  391/782  step  1955  loss 1.2346  acc 56.78%  lr 0.001      45.7 img/s  ETA 3h02m"},
+		{113, false, "[==>  ]  train  epoch   3/100  391/782  step  1955  loss 1.2346  acc 56.78%  lr 0.001      45.7 img/s  ETA 3h02m"},
+		{79, false, "[==>  ]  train  epoch   3/100  loss 1.2346  acc 56.78%   45.7 img/s  ETA 3h02m"},
+		{59, false, "[=====>    ]  train  epoch   3/100  loss 1.2346  acc 56.78%"},
+		{46, false, "train  epoch   3/100  loss 1.2346  acc 56.78%"},
+		{44, false, "train epoch   3/100 loss 1.2346 acc 56.78%"},
+		{39, false, "train   3/100 loss 1.2346 acc 56.78%"},
+		{30, false, "train   3/100 loss 1.2346"},
+		{20, false, "train   3/100"},
+		{8, false, "  3/100"},
 		{5, false, ""},
 	} {
-		if got := full.line(tt.width, tt.colour); got != tt.want {
+		if got := full.line(tt.width, tt.colour, &layout{}); got != tt.want {
 			t.Errorf("%d columns:\n got %q\nwant %q", tt.width, got, tt.want)
 		}
 	}
 	nothing := Status{Loss: math.NaN(), Accuracy: math.NaN()}
-	if got := nothing.line(0, false); got != "" {
+	if got := nothing.line(0, false, &layout{}); got != "" {
 		t.Errorf("nothing known: got %q", got)
 	}
 	escape := regexp.MustCompile("\x1b\\[[0-9]*m")
@@ -60,10 +63,90 @@ func TestLine(t *testing.T) {
 		for batch := range 784 {
 			s := full
 			s.Batch = batch
-			if got := utf8.RuneCountInString(escape.ReplaceAllString(s.line(width, true), "")); got > width {
+			if got := utf8.RuneCountInString(escape.ReplaceAllString(s.line(width, true, &layout{}), "")); got > width {
 				t.Fatalf("%d columns: a line of %d", width, got)
 			}
 		}
+	}
+}
+
+// Whatever numbers come in a run, from its first line to its last, each field stays in
+// its columns, and so does the bar.
+func TestColumns(t *testing.T) {
+	for _, width := range []int{39, 49, 59, 79, 99, 119, 159} {
+		var want string
+		l := &layout{}
+		for i, s := range []Status{
+			{Phase: "train", Epoch: 1, Epochs: 100, Batch: 1, Batches: 782, Step: 1, ImagesPerSec: 3.21, Loss: 2.3026, Accuracy: 0, LR: 0.001, ETA: 99 * 24 * time.Hour},
+			{Phase: "train", Epoch: 1, Epochs: 100, Batch: 99, Batches: 782, Step: 99, ImagesPerSec: 999.96, Loss: 12.3456, Accuracy: 0.0999, LR: 0.00125, ETA: time.Hour},
+			{Phase: "train", Epoch: 9, Epochs: 100, Batch: 780, Batches: 782, Step: 6000, ImagesPerSec: 99999.4, Loss: 123456.7, Accuracy: 0.5, LR: 1.23e-05, ETA: time.Second},
+			{Phase: "train", Epoch: 9, Epochs: 100, Batch: 782, Batches: 782, Step: 6002, ImagesPerSec: 123456, Loss: 0.00001, Accuracy: 1, LR: 1e-05, ETA: time.Second},
+			{Phase: "test", Epoch: 10, Epochs: 100, Batch: 3, Batches: 79, Step: 7000, ImagesPerSec: 12345, Loss: math.NaN(), Accuracy: math.NaN(), LR: 0.5, ETA: time.Minute},
+			{Phase: "test", Epoch: 100, Epochs: 100, Batch: 79, Batches: 79, Step: 78200, ImagesPerSec: 12345, Loss: math.Inf(1), Accuracy: 1, LR: 0.5},
+		} {
+			line := s.line(width, false, l)
+			// Where labels and the ends of the bar are.
+			var at []string
+			for _, label := range []string{"[", "]", "train", "test", "epoch", "/100", "step", "loss", "acc", "lr", "img/s"} {
+				if k := strings.Index(line, label); k >= 0 {
+					at = append(at, fmt.Sprint(strings.Replace(label, "test", "train", 1), k))
+				}
+			}
+			got := strings.Join(at, " ")
+			if i == 0 {
+				want = got
+			}
+			if s.Phase == "test" && math.IsNaN(s.Loss) {
+				for _, label := range []string{"loss", "acc"} {
+					if strings.Contains(line, label) {
+						t.Errorf("%d columns: %q has a number that is not known", width, line)
+					}
+				}
+				continue
+			}
+			if got != want {
+				t.Errorf("%d columns: %q has its columns at\n%s, want\n%s", width, line, got, want)
+			}
+			if done := s.Batch == s.Batches; done && strings.Contains(line, "ETA") {
+				t.Errorf("%d columns: %q is finished and has an ETA", width, line)
+			}
+			if !strings.Contains(line, s.Phase) {
+				t.Errorf("%d columns: %q does not say %s", width, line, s.Phase)
+			}
+		}
+	}
+}
+
+func TestShortNumbers(t *testing.T) {
+	for v, want := range map[float64]string{0: "0.0000", 2.30259: "2.3026", 10.5: "10.500", 99999.96: "100000", 1234567: "1e+06", -2.30259: "-2.303", 1e300: "1e+300"} {
+		if got := short(v, 4, 6); got != want || len(got) > 6 {
+			t.Errorf("%v: got %s, want %s", v, got, want)
+		}
+	}
+	for v, want := range map[float64]string{0.5: "0.50", 9.996: "10.0", 45.678: "45.7", 99.96: "100", 999.96: "1000", 4735: "4735", 99999.4: "99999", 99999.6: "100k", 1234567: "1235k"} {
+		if got := perSecond(v); got != want {
+			t.Errorf("%v: got %s, want %s", v, got, want)
+		}
+	}
+}
+
+// What is no picture is counted as samples.
+func TestUnit(t *testing.T) {
+	s := Status{Loss: math.NaN(), Accuracy: math.NaN(), ImagesPerSec: 20, Unit: "samples"}
+	if got := s.line(0, false, &layout{}); got != "20.0 samples/s" {
+		t.Errorf("got %q", got)
+	}
+	c := small(t, t.TempDir(), 1)
+	var log bytes.Buffer
+	c.Callbacks, c.Progress = nil, NewProgress(&log)
+	if _, err := Fit(t.Context(), c); err != nil || !strings.Contains(log.String(), " img/s") {
+		t.Errorf("pictures: got error %v, the log\n%s", err, log.String())
+	}
+	c = regression(t)
+	log.Reset()
+	c.Progress = NewProgress(&log)
+	if _, err := Fit(t.Context(), c); err != nil || !strings.Contains(log.String(), " samples/s") || strings.Contains(log.String(), "img/s") {
+		t.Errorf("numbers: got error %v, the log\n%s", err, log.String())
 	}
 }
 
@@ -131,7 +214,7 @@ func TestTerminal(t *testing.T) {
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"before", "half half a line", "epoch 3/100  loss 1.2346  acc 56.78%", "half half above", "the line", "epoch 3/100  loss 9.0000  acc 56.78%", ""}
+	want := []string{"before", "half half a line", "train   3/100 loss 1.2346 acc 56.78%", "half half above", "the line", "test    3/100 loss 9.0000 acc 56.78%", ""}
 	if diff := cmp.Diff(want, screen(t, b.String())); diff != "" {
 		t.Errorf("the screen (-want +got):\n%s\n%q", diff, b.String())
 	}

@@ -38,7 +38,7 @@ type Metrics struct {
 	TestAccuracy  sched.Number `json:"test_accuracy"`
 	TrainSeconds  float64      `json:"train_seconds"`
 	TestSeconds   float64      `json:"test_seconds"`
-	ImagesPerSec  float64      `json:"images_per_sec"` // of training
+	ImagesPerSec  float64      `json:"images_per_sec"` // of training; examples of any kind
 
 	// Of a run with Autocast in Float16, in metrics.jsonl only:
 	Scale   float64 `json:"scale,omitempty"`   // what losses are multiplied by, behind the epoch's last step

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -160,5 +161,39 @@ func TestRunConfig(t *testing.T) {
 	}
 	if _, err := ReadRunConfig(c.Dir); err == nil || !strings.Contains(err.Error(), filepath.Join(c.Dir, configFile)+" is damaged") {
 		t.Errorf("damaged: got error %v, want one that names the file", err)
+	}
+}
+
+// A run without classes has no accuracy, nowhere.
+func TestRegression(t *testing.T) {
+	c := regression(t)
+	c.Dir = t.TempDir()
+	var names []string
+	c.Callbacks = []Callback{Curves(), {Epoch: func(_ *Run, m *Metrics) error {
+		for name := range m.scalars() {
+			names = append(names, name)
+		}
+		return nil
+	}}}
+	r, err := Fit(t.Context(), c)
+	if err != nil || len(r.Warnings) > 0 {
+		t.Fatalf("got error %v, warnings %v", err, r.Warnings)
+	}
+	for _, name := range append(names, ls(t, c.Dir)...) {
+		if strings.Contains(name, "accuracy") {
+			t.Errorf("there is %s", name)
+		}
+	}
+	if !slices.Contains(ls(t, c.Dir), "loss.png") || !slices.Contains(names, "loss/test") {
+		t.Errorf("there are %q and %q, want the loss", ls(t, c.Dir), names)
+	}
+	if m := r.History[1]; !math.IsNaN(float64(m.TrainAccuracy)) || !math.IsNaN(float64(m.TestAccuracy)) || !(m.TestLoss > 0) {
+		t.Errorf("got %+v", m)
+	}
+	// What watches an accuracy says so.
+	d := regression(t)
+	d.Monitor = "test_accuracy"
+	if r, err := Fit(t.Context(), d); err != nil || len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0].Error(), "Monitor is test_accuracy, which was not measured") {
+		t.Errorf("Monitor: got error %v, warnings %v", err, r.Warnings)
 	}
 }
