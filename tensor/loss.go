@@ -59,7 +59,9 @@ func MSELoss(x, target *Tensor, r Reduction) *Tensor {
 	const op = "MSELoss"
 	return differenceLoss(op, x, target, r,
 		func(d *Tensor) *Tensor { return apply(op, backend.Square, d) },
-		func(d, g *Tensor) *Tensor { return scalar(op, backend.Mul, d, 2, false, g) })
+		func(d, share *Tensor) *Tensor {
+			return binary(op, backend.Mul, d, scalar(op, backend.Mul, share, 2, false))
+		})
 }
 
 // L1Loss returns the magnitudes of x - target. Both have one shape.
@@ -68,7 +70,11 @@ func L1Loss(x, target *Tensor, r Reduction) *Tensor {
 	const op = "L1Loss"
 	return differenceLoss(op, x, target, r,
 		func(d *Tensor) *Tensor { return apply(op, backend.Abs, d) },
-		func(d, g *Tensor) *Tensor { return apply(op, backend.Sign, d, g) })
+		func(d, share *Tensor) *Tensor {
+			dx := apply(op, backend.Sign, d, share)
+			overwriteWith(dx, backend.Mul, share)
+			return dx
+		})
 }
 
 // SmoothL1Loss returns for the differences d = x - target d²/(2·beta) where they
@@ -111,16 +117,17 @@ func huber(op string, x, target *Tensor, bend, scale float64, r Reduction) *Tens
 		overwriteScalar(loss, backend.Mul, scale)
 		c.Release()
 		return loss
-	}, func(d, g *Tensor) *Tensor {
-		c := held(d, g)
+	}, func(d, share *Tensor) *Tensor {
+		c := held(d, share)
 		overwriteScalar(c, backend.Mul, scale)
+		overwriteWith(c, backend.Mul, share)
 		return c
 	})
 }
 
 // differenceLoss is a loss that depends on d = x - target only; slope is its
-// derivative for each difference.
-func differenceLoss(op string, x, target *Tensor, r Reduction, loss func(d *Tensor) *Tensor, slope func(d, g *Tensor) *Tensor) *Tensor {
+// derivative for each difference, times the loss's share of the gradient.
+func differenceLoss(op string, x, target *Tensor, r Reduction, loss func(d *Tensor) *Tensor, slope func(d, share *Tensor) *Tensor) *Tensor {
 	raise(&x, &target)
 	wantTarget(op, x, target, r)
 	a, b := x.wide(), target.wide()
@@ -131,8 +138,7 @@ func differenceLoss(op string, x, target *Tensor, r Reduction, loss func(d *Tens
 	needX, needTarget := x.RequiresGrad(), target.RequiresGrad()
 	return recordWide(op, x.DType(), out, []*Tensor{x, target}, func(g *Tensor) []*Tensor {
 		var dx, dt *Tensor
-		dx = slope(d, g)
-		overwriteWith(dx, backend.Mul, shareOf(op, g, r, d.Len()))
+		dx = slope(d, shareOf(op, g, r, d.Len()))
 		if needTarget {
 			dt = apply(op, backend.Neg, dx)
 		}

@@ -50,6 +50,11 @@ func TestLossReference(t *testing.T) {
 				Weight: weight(in), LabelSmoothing: a.float("smoothing"), Reduction: a.reduction(),
 			}))
 		},
+		"CrossEntropyOfWeight": func(in []*T, a refArgs) []*T {
+			return one(tensor.CrossEntropy(in[0], in[1], tensor.CrossEntropyOpts{
+				Weight: in[2], LabelSmoothing: a.float("smoothing"), Reduction: a.reduction(),
+			}))
+		},
 		"NLLLoss": func(in []*T, a refArgs) []*T {
 			ignore := a.int("ignore")
 			return one(tensor.NLLLoss(in[0], in[1], tensor.NLLLossOpts{Weight: weight(in), Ignore: &ignore, Reduction: a.reduction()}))

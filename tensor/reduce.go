@@ -299,6 +299,8 @@ func (x *Tensor) norm(op string, p float64, dims []int, keep bool) *Tensor {
 	}
 	var out *Tensor
 	switch {
+	case s.n == 1 && p != 0: // whose power may not be a number
+		out = apply(op, backend.Abs, x).alias(shape, 0)
 	case p == 2:
 		out = x.reduceTo(op, wide, backend.ReduceSumSquares, s, shape)
 		overwrite(out, backend.Sqrt)
@@ -335,12 +337,18 @@ func (x *Tensor) norm(op string, p float64, dims []int, keep bool) *Tensor {
 			dx := like(op, in, g)
 			dx.be().Fill(dx.array(), 0)
 			return []*Tensor{dx}
-		case p == 2: // g·x/norm
-			share := binary(op, backend.Div, g, norm)
-			fillWhere(share, scalar(op, backend.Eq, norm, 0, false, g), 0)
-			return []*Tensor{binary(op, backend.Mul, in, share)}
+		case p == 2: // x/norm·g
+			flat := scalar(op, backend.Eq, norm, 0, false, g)
+			by, share := like(op, norm, g), like(op, g)
+			by.be().Copy(by.array(), norm.array())
+			fillWhere(by, flat, 1)
+			share.be().Copy(share.array(), g.array())
+			fillWhere(share, flat, 0)
+			dx := binary(op, backend.Div, in, by)
+			overwriteWith(dx, backend.Mul, share)
+			return []*Tensor{dx}
 		case math.IsInf(p, 0): // equal shares to the elements that have the magnitude
-			dx := shareAmong(op, equal(op, apply(op, backend.Abs, in, g), norm), g, s)
+			dx := shareAmong(op, equal(op, apply(op, backend.Abs, in, g), norm, g), g, s)
 			overwriteWith(dx, backend.Mul, apply(op, backend.Sign, in, g))
 			return []*Tensor{dx}
 		}
@@ -361,16 +369,20 @@ func (x *Tensor) norm(op string, p float64, dims []int, keep bool) *Tensor {
 	}, in, norm)
 }
 
-// equal tells where x equals y, broadcast, or both are NaN. What it makes lives as
-// x does.
-func equal(op string, x, y *Tensor) *Tensor {
-	nan := func(x *Tensor, owners ...*Tensor) *Tensor {
+// same tells where x equals y, broadcast.
+func same(op string, x, y *Tensor, owners ...*Tensor) *Tensor {
+	return binary(op, backend.Eq, x, y, owners...)
+}
+
+// equal is same that takes NaN for equal to NaN.
+func equal(op string, x, y *Tensor, owners ...*Tensor) *Tensor {
+	nan := func(x *Tensor) *Tensor {
 		out := result(op, Bool, x.shape, append(owners, x)...)
 		x.be().Unary(out.array(), x.array(), backend.IsNaN, backend.UnaryParams{})
 		return out
 	}
-	mask := binary(op, backend.And, nan(x), nan(y, x))
-	overwriteWith(mask, backend.Or, binary(op, backend.Eq, x, y))
+	mask := binary(op, backend.And, nan(x), nan(y))
+	overwriteWith(mask, backend.Or, same(op, x, y, owners...))
 	return mask
 }
 
@@ -399,36 +411,44 @@ func (x *Tensor) wantElements(op string, s span) {
 // Amax returns the largest element over the given dimensions, or over all
 // without arguments. NaN counts as the largest. Equal largest elements share
 // the gradient evenly. (torch.amax)
-func (x *Tensor) Amax(dims ...int) *Tensor { return x.extreme("Amax", backend.ReduceMax, dims, false) }
+func (x *Tensor) Amax(dims ...int) *Tensor {
+	return x.extreme("Amax", backend.ReduceMax, dims, false, same)
+}
 
 // AmaxKeep is Amax that leaves the dimensions with size 1.
 func (x *Tensor) AmaxKeep(dims ...int) *Tensor {
-	return x.extreme("AmaxKeep", backend.ReduceMax, dims, true)
+	return x.extreme("AmaxKeep", backend.ReduceMax, dims, true, same)
 }
 
 // Amin returns the smallest element over the given dimensions, or over all
 // without arguments. NaN counts as the smallest. Equal smallest elements share
 // the gradient evenly. (torch.amin)
-func (x *Tensor) Amin(dims ...int) *Tensor { return x.extreme("Amin", backend.ReduceMin, dims, false) }
+func (x *Tensor) Amin(dims ...int) *Tensor {
+	return x.extreme("Amin", backend.ReduceMin, dims, false, same)
+}
 
 // AminKeep is Amin that leaves the dimensions with size 1.
 func (x *Tensor) AminKeep(dims ...int) *Tensor {
-	return x.extreme("AminKeep", backend.ReduceMin, dims, true)
+	return x.extreme("AminKeep", backend.ReduceMin, dims, true, same)
 }
 
-// MaxAll returns the largest of all elements, as [Tensor.Amax] does.
-func (x *Tensor) MaxAll() *Tensor { return x.extreme("MaxAll", backend.ReduceMax, nil, false) }
+// MaxAll returns the largest of all elements, as [Tensor.Amax] does; elements that
+// are NaN share the gradient if there are some, which Amax makes NaN. (torch.max)
+func (x *Tensor) MaxAll() *Tensor { return x.extreme("MaxAll", backend.ReduceMax, nil, false, equal) }
 
-// MinAll returns the smallest of all elements, as [Tensor.Amin] does.
-func (x *Tensor) MinAll() *Tensor { return x.extreme("MinAll", backend.ReduceMin, nil, false) }
+// MinAll returns the smallest of all elements, as [Tensor.Amin] does; elements that
+// are NaN share the gradient if there are some, which Amin makes NaN. (torch.min)
+func (x *Tensor) MinAll() *Tensor { return x.extreme("MinAll", backend.ReduceMin, nil, false, equal) }
 
-func (x *Tensor) extreme(op string, reduction backend.ReduceOp, dims []int, keep bool) *Tensor {
+// extreme reduces to the largest or smallest element; winner tells which elements
+// share the gradient, those that equal it.
+func (x *Tensor) extreme(op string, reduction backend.ReduceOp, dims []int, keep bool, winner func(op string, x, best *Tensor, owners ...*Tensor) *Tensor) *Tensor {
 	s := x.span(op, dims)
 	x.wantElements(op, s)
 	out := x.reduce(op, reduction, s, s.shape(keep))
 	in, best := x.bare(), out.alias(s.kept, 0)
 	return recordWide(op, x.DType(), out, []*Tensor{x}, func(g *Tensor) []*Tensor {
-		return []*Tensor{shareAmong(op, binary(op, backend.Eq, in, best, g), g, s)}
+		return []*Tensor{shareAmong(op, winner(op, in, best, g), g, s)}
 	}, in, out)
 }
 

@@ -104,6 +104,7 @@ func TestReduceRefuses(t *testing.T) {
 		{"the size of a scalar's dimension", func() { x.Sum().Size(0) }, []string{"Size: dimension 0 does not exist in [], a scalar"}},
 		{"scalars joined", func() { tensor.Cat(0, x.Sum(), x.Sum()) }, []string{"Cat: dimension 0 does not exist in [], a scalar"}},
 		{"a part of a scalar", func() { x.Sum().Select(0, 0) }, []string{"Select: dimension 0 does not exist in [], a scalar"}},
+		{"negative norm of none", func() { none.Norm(-1) }, []string{"Norm: dimension 1 of [3 0] has no elements"}},
 		{"NaN norm", func() { x.Norm(math.NaN()) }, []string{"the order is NaN"}},
 	})
 }
@@ -168,6 +169,29 @@ func TestReduceLeavesNothing(t *testing.T) {
 	s.Close()
 	if after := live(); after > before {
 		t.Errorf("got %d bytes live after the scope closed, want %d as before", after, before)
+	}
+}
+
+// PyTorch's gradient is NaN at infinities.
+func TestLogSumExpInfinite(t *testing.T) {
+	inf := math.Inf(1)
+	for _, dtype := range []tensor.DType{tensor.Float32, tensor.Float64, tensor.Float16, tensor.BFloat16} {
+		x := tensor.From([]float64{
+			inf, 1, 2,
+			inf, -inf, inf,
+			-inf, 1, 1,
+			-inf, -inf, -inf,
+			0, math.NaN(), inf,
+		}, 5, 3).ToDType(dtype).SetRequiresGrad(true)
+		y := x.LogSumExp(1)
+		y.Backward(tensor.BackwardOpts{Gradient: tensor.Full(2, 5).ToDType(dtype)})
+		wantTensor(t, "gradient", x.Grad(), tensor.From([]float64{
+			2, 0, 0,
+			1, 0, 1,
+			0, 1, 1,
+			0, 0, 0,
+			math.NaN(), math.NaN(), math.NaN(),
+		}, 5, 3).ToDType(dtype), 1e-6)
 	}
 }
 

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from reference import Cases, ints, x
 
 c = Cases()
+nan, inf = float("nan"), float("inf")
 reductions = ["mean", "sum", "none"]
 shapes = [(3,), (2, 3), (1,), (), (2, 1, 3), (2, 2, 1, 2)]
 for i, s in enumerate(shapes):
@@ -70,4 +71,27 @@ c.add("CrossEntropy", entropy, [x(0, 3), ints(0)], check=False, smoothing=0.0, i
 # A class that cannot be.
 c.add("CrossEntropy", entropy, [torch.tensor([[1.0, -float("inf"), 2.0], [0.5, 1.0, -float("inf")]], dtype=torch.float64), torch.tensor([0, -100])],
       check=False, smoothing=0.0, ignore=-100, r=2)
+# The weight of probabilities has a gradient.
+f64 = lambda *v: torch.tensor(v, dtype=torch.float64)
+c.add("CrossEntropyOfWeight", lambda t, y, w, smoothing, r: F.cross_entropy(t, y, w, reduction=reductions[int(r)], label_smoothing=smoothing),
+      [f64(1, 2), f64(0.3, 0.7), f64(1, 2)], smoothing=0.0, r=0)
+for s in [(4, 3), (2, 3, 4), (5,)]:
+    for r in range(3):
+        for smoothing in [0.0, 0.2]:
+            c.add("CrossEntropyOfWeight", lambda t, y, w, smoothing, r: F.cross_entropy(t, y, w, reduction=reductions[int(r)], label_smoothing=smoothing),
+                  [x(*s), x(*s, low=0, high=1), x(s[0] if len(s) == 1 else s[1], low=0.25)], smoothing=smoothing, r=r)
+# Infinities and NaN.
+for a, b in [((inf, 1), (0, 1)), ((-inf, 1), (1, 0)), ((nan, 1), (0, 0)), ((inf, -inf), (inf, 0)), ((800, -800), (1, 0))]:
+    for r in range(3):
+        c.add("MSELoss", lambda t, y, r: F.mse_loss(t, y, reduction=reductions[int(r)]), [f64(*a), f64(*b)], check=False, r=r)
+        c.add("L1Loss", lambda t, y, r: F.l1_loss(t, y, reduction=reductions[int(r)]), [f64(*a), f64(*b)], check=False, r=r)
+        for op, f in [("SmoothL1Loss", lambda t, y, beta, r: F.smooth_l1_loss(t, y, beta=beta, reduction=reductions[int(r)])),
+                      ("HuberLoss", lambda t, y, beta, r: F.huber_loss(t, y, delta=beta, reduction=reductions[int(r)]))]:
+            c.add(op, f, [f64(*a), f64(*b)], check=False, beta=1, r=r)
+        if b[0] != inf:
+            c.add("BCEWithLogits", lambda t, y, r: F.binary_cross_entropy_with_logits(t, y, reduction=reductions[int(r)]), [f64(*a), f64(*b)], check=False, r=r)
+for a in [(inf, 1, 2), (-inf, 1, 2), (nan, 1, 2), (-inf, -inf, -inf)]:
+    for smoothing in [0.0, 0.1]:
+        c.add("CrossEntropy", entropy, [f64(*a), torch.tensor(1)], check=False, smoothing=smoothing, ignore=-100, r=0)
+        c.add("CrossEntropyProbabilities", probabilities, [f64(*a), f64(0.25, 0.5, 0.25)], check=False, smoothing=smoothing, r=0)
 c.save("loss.json")

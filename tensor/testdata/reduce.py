@@ -99,4 +99,50 @@ for t in [ints(2, 3, 4, low=-5), ints(2, 3, 4).to(torch.uint8), ints(2, 3, 4, hi
             # PyTorch's any and all of uint8 are uint8; ours are bool for all types.
             c.add("Any" + name, lambda t, dims: t.bool().any(over(t, dims), keepdim=keep), [t], dims=dims)
             c.add("All" + name, lambda t, dims: t.bool().all(over(t, dims), keepdim=keep), [t], dims=dims)
+
+# The edges of the gradients.
+for v in [(nan, 3, 0), (inf, 0, 2), (-inf, 0), (nan, inf, 0), (0, 2, 3), (0, 0, 3), (inf, 2), (nan, 1), (2,), (0,)]:
+    t = torch.tensor(v, dtype=torch.float64)
+    c.add("Prod", lambda t, dims: t.prod(), [t], dims=[], check=False)
+    c.add("ProdKeep", lambda t, dims: t.prod(0, keepdim=True), [t], dims=[0], check=False)
+t = torch.tensor([[nan, 3, 0], [1, 2, 0], [inf, 0, 0], [2, 3, 4]], dtype=torch.float64)
+c.add("Prod", lambda t, dims: t.prod(1), [t], dims=[1], check=False)
+for v in [(1, 2, 5), (1, 3), (2,), (0, 0), (3, 3, 3)]:
+    t = torch.tensor(v, dtype=torch.float64)
+    for correction in [0, 1, len(v), len(v) + 1, len(v) + 3]:
+        for op, f in [("Var", torch.var), ("Std", torch.std)]:
+            c.add(op, lambda t, dims, correction, keep: f(t, correction=correction), [t], check=False, dims=[], correction=correction, keep=0)
+            c.add(op, lambda t, dims, correction, keep: f(t, dim=0, correction=correction), [t], check=False, dims=[0], correction=correction, keep=0)
+for v in [(1e18, 2e18, 5e18), (1e19, -1e19), (1e-20, 3e-20)]:  # squares that float32 has no room for
+    t = torch.tensor(v, dtype=torch.float32).double()
+    for op, f in [("Var", torch.var), ("Std", torch.std)]:
+        for dims in [[], [0]]:
+            c.add(op, lambda t, dims, correction, keep: f(t, dim=over(t, dims), correction=correction), [t], check=False, dims=dims, correction=1, keep=0)
+for v in [(nan, 1), (1, nan, nan), (nan, inf), (2, nan, 2), (inf, inf, 1), (-inf, -inf), (1, 1, 0), (3,)]:
+    t = torch.tensor(v, dtype=torch.float64)
+    c.add("MaxAll", lambda t: t.max(), [t], check=False)
+    c.add("MinAll", lambda t: t.min(), [t], check=False)
+    c.add("Amax", lambda t, dims: t.amax(0), [t], dims=[0], check=False)
+    c.add("Amin", lambda t, dims: t.amin(0), [t], dims=[0], check=False)
+    c.add("Max", lambda t, dim: t.max(dim), [t], dim=0, check=False)
+    c.add("Min", lambda t, dim: t.min(dim), [t], dim=0, check=False)
+    c.add("Mean", lambda t, dims: t.mean(), [t], dims=[], check=False)
+for v in [(nan, 0), (nan, inf), (inf, 1), (-inf, inf), (0, 2), (0, -0.0), (0,), (-3,), (nan,)]:
+    t = torch.tensor(v, dtype=torch.float64)
+    for p in [1, 2, 3, 0.5, -1]:
+        c.add("Norm", lambda t, dims, p: torch.linalg.vector_norm(t, p), [t], check=False, dims=[], p=p)
+    for sign in [1, -1]:
+        c.add("NormInf", lambda t, dims, sign: torch.linalg.vector_norm(t, sign * inf), [t], check=False, dims=[], sign=sign)
+for v in [(-inf, 1), (nan, 1), (3e38, 3e38), (-inf, 2, -inf)]:
+    c.add("LogSumExp", lambda t, dims: t.logsumexp(0), [torch.tensor(v, dtype=torch.float32).double()], dims=[0], check=False)
+# One number, whose only dimension may be named.
+one = torch.tensor(3.0, dtype=torch.float64)
+for dim in [0, -1]:
+    both_forms = [("Sum", torch.sum), ("Mean", torch.mean), ("Prod", torch.prod), ("Amax", torch.amax), ("Amin", torch.amin), ("LogSumExp", torch.logsumexp)]
+    for op, f in both_forms:
+        c.add(op, lambda t, dims: f(t, dim), [one], dims=[dim])
+    c.add("Max", lambda t, dim: t.max(dim), [one], dim=dim)
+    c.add("ArgMin", lambda t, dim: t.argmin(dim), [one], dim=dim, grad=False)
+    for correction in [0, 1, 3]:
+        c.add("Var", lambda t, dims, correction, keep: t.var(dims, correction=correction), [one], check=False, dims=[dim], correction=correction, keep=0)
 c.save("reduce.json")
