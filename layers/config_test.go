@@ -158,3 +158,22 @@ func TestDescribeContainers(t *testing.T) {
 		t.Errorf("made again it is\n%s, want\n%s", Summary(again), Summary(m))
 	}
 }
+
+// A config that leaves eps and momentum out means PyTorch's defaults; 0 means 0.
+func TestNormConfigDefaults(t *testing.T) {
+	for config, want := range map[string]string{
+		`{"num_features":3,"affine":true,"track_running_stats":true}`:                                   "BatchNorm2d(3)",
+		`{"num_features":3,"eps":0.00001,"momentum":0.1,"affine":true,"track_running_stats":true}`:      "BatchNorm2d(3)",
+		`{"num_features":3,"eps":0,"momentum":0,"affine":true,"track_running_stats":true}`:              "BatchNorm2d(3, eps 0, momentum 0)",
+		`{"num_features":3,"momentum":-0.5,"cumulative":true,"affine":true,"track_running_stats":true}`: "BatchNorm2d(3, cumulative)",
+		`{"num_features":3,"eps":0.001,"momentum":-0.5,"affine":false,"track_running_stats":true}`:      "BatchNorm2d(3, eps 0.001, momentum -0.5, no affine)",
+		`{"num_features":3,"eps":0.00001,"momentum":0.1,"affine":true,"track_running_stats":false}`:     "BatchNorm2d(3, no stats)",
+	} {
+		m, err := construct("BatchNorm2d", []byte(config), &room{elements: 100})
+		if err != nil {
+			t.Errorf("%s: %v", config, err)
+		} else if got := fmt.Sprint(m); got != want {
+			t.Errorf("%s: got %s, want %s", config, got, want)
+		}
+	}
+}

@@ -608,6 +608,8 @@ func TestSummary(t *testing.T) {
 func TestStrings(t *testing.T) {
 	norm := NewBatchNorm2d(4, BatchNormOpts{NoAffine: true, NoStats: true})
 	norm.Eps, norm.Momentum = 1e-3, 0.2
+	still, mean := NewBatchNorm2d(4), NewBatchNorm2d(4)
+	still.Eps, still.Momentum, mean.Cumulative = 0, 0, true
 	group := NewGroupNorm(2, 4)
 	group.Weight, group.Bias = nil, nil
 	layer := NewLayerNorm(4, 5)
@@ -622,6 +624,8 @@ func TestStrings(t *testing.T) {
 		{NewLinear(3, 4, LinearOpts{NoBias: true}), "Linear(3, 4, no bias)"},
 		{NewEmbedding(3, 4), "Embedding(3, 4)"},
 		{norm, "BatchNorm2d(4, eps 0.001, momentum 0.2, no affine, no stats)"},
+		{still, "BatchNorm2d(4, eps 0, momentum 0)"},
+		{mean, "BatchNorm2d(4, cumulative)"},
 		{layer, "LayerNorm(4, 5, no bias)"},
 		{group, "GroupNorm(2, 4, no affine)"},
 		{NewMaxPool2d(3, 2, PoolOpts{Padding: 1, Dilation: 2, CeilMode: true}), "MaxPool2d(3, 2, padding 1, dilation 2, ceil mode)"},

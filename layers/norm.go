@@ -17,14 +17,16 @@ const (
 // BatchNorm2d normalizes each channel of [N C H W] to mean 0 and variance 1 and
 // then scales and shifts it by Weight and Bias ([C] each, at first 1 and 0). In
 // training mode it takes mean and variance of the batch and moves the running
-// statistics towards them; in evaluation mode it takes the running ones. (Ioffe &
-// Szegedy, 2015; torch.nn.BatchNorm2d)
+// statistics towards them; in evaluation mode it takes the running ones. Eps and
+// Momentum mean what they say: a Momentum of 0 leaves the running statistics alone.
+// (Ioffe & Szegedy, 2015; torch.nn.BatchNorm2d)
 type BatchNorm2d struct {
 	Weight, Bias            *tensor.Tensor // nil with NoAffine
 	RunningMean, RunningVar *tensor.Tensor // [C], at first 0 and 1; nil with NoStats
 	NumBatchesTracked       *tensor.Tensor // an Int64 scalar; nil with NoStats
-	Eps                     float64        // added to the variance; 0 means 1e-5
-	Momentum                float64        // the share of the new batch in the running statistics; 0 means 0.1
+	Eps                     float64        // added to the variance, at first 1e-5; 0 does in evaluation mode only
+	Momentum                float64        // the share of the new batch in the running statistics, at first 0.1
+	Cumulative              bool           // the running statistics are the mean of all batches' (momentum=None); Momentum is not used
 
 	channels int
 	eval     bool
@@ -40,7 +42,7 @@ type BatchNormOpts struct {
 func NewBatchNorm2d(channels int, opts ...BatchNormOpts) *BatchNorm2d {
 	wantSize("NewBatchNorm2d", "channels", 1, channels)
 	o := option(opts)
-	l := &BatchNorm2d{channels: channels}
+	l := &BatchNorm2d{channels: channels, Eps: defaultEps, Momentum: defaultMomentum}
 	if !o.NoAffine {
 		l.Weight, l.Bias = affine(channels)
 	}
@@ -60,7 +62,14 @@ func affine(dims ...int) (w, b *tensor.Tensor) {
 func (l *BatchNorm2d) Forward(x *tensor.Tensor) *tensor.Tensor { return l.forward(x, false) }
 
 func (l *BatchNorm2d) opts(relu bool) tensor.BatchNormOpts {
-	return tensor.BatchNormOpts{Training: !l.eval, Momentum: l.Momentum, Eps: l.Eps, ReLU: relu}
+	momentum := l.Momentum
+	if l.Cumulative && !l.eval {
+		momentum = 0
+		if l.NumBatchesTracked != nil {
+			momentum = 1 / (l.NumBatchesTracked.Item() + 1)
+		}
+	}
+	return tensor.BatchNormOpts{Training: !l.eval, Momentum: or(momentum, tensor.Zero), Eps: or(l.Eps, tensor.Zero), ReLU: relu}
 }
 
 // forward is Forward, followed by ReLU if relu.
@@ -83,12 +92,12 @@ func (l *BatchNorm2d) Training() bool { return !l.eval }
 func (l *BatchNorm2d) String() string {
 	return "BatchNorm2d(" + list(
 		fmt.Sprint(l.channels), epsString(l.Eps),
-		when(or(l.Momentum, defaultMomentum) != defaultMomentum, fmt.Sprintf("momentum %v", l.Momentum)),
+		when(l.Momentum != defaultMomentum && !l.Cumulative, fmt.Sprintf("momentum %v", l.Momentum)), when(l.Cumulative, "cumulative"),
 		when(l.Weight == nil, "no affine"), when(l.RunningMean == nil, "no stats")) + ")"
 }
 
 func epsString(eps float64) string {
-	return when(or(eps, defaultEps) != defaultEps, fmt.Sprintf("eps %v", eps))
+	return when(eps != defaultEps, fmt.Sprintf("eps %v", eps))
 }
 
 // Parts lists weight, bias and the running statistics.
@@ -101,16 +110,17 @@ func (l *BatchNorm2d) Parts() []Part {
 }
 
 type batchNormConfig struct {
-	Channels int     `json:"num_features"`
-	Eps      float64 `json:"eps"`
-	Momentum float64 `json:"momentum"`
-	Affine   bool    `json:"affine"`
-	Stats    bool    `json:"track_running_stats"`
+	Channels   int      `json:"num_features"`
+	Eps        *float64 `json:"eps"`
+	Momentum   *float64 `json:"momentum"`
+	Cumulative bool     `json:"cumulative,omitempty"`
+	Affine     bool     `json:"affine"`
+	Stats      bool     `json:"track_running_stats"`
 }
 
 // Config describes the layer for Save.
 func (l *BatchNorm2d) Config() (string, []byte) {
-	return config("BatchNorm2d", batchNormConfig{l.channels, or(l.Eps, defaultEps), or(l.Momentum, defaultMomentum), l.Weight != nil, l.RunningMean != nil})
+	return config("BatchNorm2d", batchNormConfig{l.channels, &l.Eps, &l.Momentum, l.Cumulative, l.Weight != nil, l.RunningMean != nil})
 }
 
 // LayerNorm normalizes over the last dimensions: for NewLayerNorm(c), each row of
@@ -119,7 +129,7 @@ func (l *BatchNorm2d) Config() (string, []byte) {
 // bias=False. (Ba et al., 2016; torch.nn.LayerNorm)
 type LayerNorm struct {
 	Weight, Bias *tensor.Tensor // of the dimensions that are normalized over; may be nil
-	Eps          float64        // added to the variance; 0 means 1e-5
+	Eps          float64        // added to the variance, at first 1e-5
 
 	shape tensor.Shape
 }
@@ -138,12 +148,12 @@ func newLayerNorm(dims []int) *LayerNorm {
 		fail(op, "got no sizes, want those of the last dimensions")
 	}
 	wantSize(op, "size", 1, dims...)
-	return &LayerNorm{shape: slices.Clone(dims)}
+	return &LayerNorm{shape: slices.Clone(dims), Eps: defaultEps}
 }
 
 // Forward returns x normalized; its shape stays.
 func (l *LayerNorm) Forward(x *tensor.Tensor) *tensor.Tensor {
-	return tensor.LayerNorm(x, l.shape, l.Weight, l.Bias, l.Eps)
+	return tensor.LayerNorm(x, l.shape, l.Weight, l.Bias, or(l.Eps, tensor.Zero))
 }
 
 // String returns "LayerNorm(768)" and what is not the default.
@@ -157,15 +167,15 @@ func (l *LayerNorm) String() string {
 func (l *LayerNorm) Parts() []Part { return []Part{Param("weight", l.Weight), Param("bias", l.Bias)} }
 
 type layerNormConfig struct {
-	Shape  []int   `json:"normalized_shape"`
-	Eps    float64 `json:"eps"`
-	Affine bool    `json:"elementwise_affine"`
-	Bias   bool    `json:"bias"`
+	Shape  []int    `json:"normalized_shape"`
+	Eps    *float64 `json:"eps"`
+	Affine bool     `json:"elementwise_affine"`
+	Bias   bool     `json:"bias"`
 }
 
 // Config describes the layer for Save.
 func (l *LayerNorm) Config() (string, []byte) {
-	return config("LayerNorm", layerNormConfig{l.shape, or(l.Eps, defaultEps), l.Weight != nil, l.Bias != nil})
+	return config("LayerNorm", layerNormConfig{l.shape, &l.Eps, l.Weight != nil, l.Bias != nil})
 }
 
 // GroupNorm splits the channels of [N C …] into groups, normalizes each group of
@@ -174,7 +184,7 @@ func (l *LayerNorm) Config() (string, []byte) {
 // (Wu & He, 2018; torch.nn.GroupNorm)
 type GroupNorm struct {
 	Weight, Bias *tensor.Tensor // may be nil
-	Eps          float64        // added to the variance; 0 means 1e-5
+	Eps          float64        // added to the variance, at first 1e-5
 
 	groups, channels int
 }
@@ -193,12 +203,12 @@ func newGroupNorm(groups, channels int) *GroupNorm {
 	if channels%groups != 0 {
 		fail(op, "%d channels cannot be split into %d groups", channels, groups)
 	}
-	return &GroupNorm{groups: groups, channels: channels}
+	return &GroupNorm{groups: groups, channels: channels, Eps: defaultEps}
 }
 
 // Forward returns x normalized; its shape stays.
 func (l *GroupNorm) Forward(x *tensor.Tensor) *tensor.Tensor {
-	return tensor.GroupNorm(x, l.groups, l.Weight, l.Bias, l.Eps)
+	return tensor.GroupNorm(x, l.groups, l.Weight, l.Bias, or(l.Eps, tensor.Zero))
 }
 
 // String returns "GroupNorm(32, 256)", groups and channels, and what is not the
@@ -212,22 +222,26 @@ func (l *GroupNorm) String() string {
 func (l *GroupNorm) Parts() []Part { return []Part{Param("weight", l.Weight), Param("bias", l.Bias)} }
 
 type groupNormConfig struct {
-	Groups   int     `json:"num_groups"`
-	Channels int     `json:"num_channels"`
-	Eps      float64 `json:"eps"`
-	Affine   bool    `json:"affine"`
+	Groups   int      `json:"num_groups"`
+	Channels int      `json:"num_channels"`
+	Eps      *float64 `json:"eps"`
+	Affine   bool     `json:"affine"`
 }
 
 // Config describes the layer for Save.
 func (l *GroupNorm) Config() (string, []byte) {
-	return config("GroupNorm", groupNormConfig{l.groups, l.channels, or(l.Eps, defaultEps), l.Weight != nil})
+	return config("GroupNorm", groupNormConfig{l.groups, l.channels, &l.Eps, l.Weight != nil})
 }
 
-// wantEps checks what a config gives to be added to the variance.
-func wantEps(eps float64) error {
-	if eps < 0 {
-		return fmt.Errorf("got eps %v, want 0 or more", eps)
+// setEps sets eps to what a config gives; without it, the default stays.
+func setEps(eps, given *float64) error {
+	if given == nil {
+		return nil
 	}
+	if *given < 0 {
+		return fmt.Errorf("got eps %v, want 0 or more", *given)
+	}
+	*eps = *given
 	return nil
 }
 
@@ -238,19 +252,21 @@ func init() {
 				return nil, err
 			}
 		}
-		if err := wantEps(c.Eps); err != nil {
+		l := NewBatchNorm2d(c.Channels, BatchNormOpts{NoAffine: !c.Affine, NoStats: !c.Stats})
+		if err := setEps(&l.Eps, c.Eps); err != nil {
 			return nil, err
 		}
-		l := NewBatchNorm2d(c.Channels, BatchNormOpts{NoAffine: !c.Affine, NoStats: !c.Stats})
-		l.Eps, l.Momentum = c.Eps, c.Momentum
+		if c.Momentum != nil {
+			l.Momentum = *c.Momentum
+		}
+		l.Cumulative = c.Cumulative
 		return l, nil
 	})
 	register("LayerNorm", func(c layerNormConfig, r *room) (Module, error) {
 		l := newLayerNorm(c.Shape)
-		if err := wantEps(c.Eps); err != nil {
+		if err := setEps(&l.Eps, c.Eps); err != nil {
 			return nil, err
 		}
-		l.Eps = c.Eps
 		if c.Affine {
 			if err := limit(r, c.Shape...); err != nil {
 				return nil, err
@@ -264,10 +280,9 @@ func init() {
 	})
 	register("GroupNorm", func(c groupNormConfig, r *room) (Module, error) {
 		l := newGroupNorm(c.Groups, c.Channels)
-		if err := wantEps(c.Eps); err != nil {
+		if err := setEps(&l.Eps, c.Eps); err != nil {
 			return nil, err
 		}
-		l.Eps = c.Eps
 		if c.Affine {
 			if err := limit(r, c.Channels); err != nil {
 				return nil, err

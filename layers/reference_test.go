@@ -74,7 +74,27 @@ var refLayers = map[string]func() Layer{
 		return l
 	},
 	"BatchNorm2d no stats": func() Layer { return NewBatchNorm2d(2, BatchNormOpts{NoStats: true}) },
-	"LayerNorm":            func() Layer { return NewLayerNorm(5) },
+	"BatchNorm2d momentum 0": func() Layer {
+		l := NewBatchNorm2d(2)
+		l.Momentum = 0
+		return l
+	},
+	"BatchNorm2d cumulative": func() Layer {
+		l := NewBatchNorm2d(2)
+		l.Cumulative = true
+		return l
+	},
+	"LayerNorm eps 0": func() Layer {
+		l := NewLayerNorm(4)
+		l.Eps = 0
+		return l
+	},
+	"GroupNorm eps 0": func() Layer {
+		l := NewGroupNorm(2, 4)
+		l.Eps = 0
+		return l
+	},
+	"LayerNorm": func() Layer { return NewLayerNorm(5) },
 	"LayerNorm two sizes no bias eps": func() Layer {
 		l := NewLayerNorm(2, 3)
 		l.Bias, l.Eps = nil, 1e-3

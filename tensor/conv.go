@@ -126,6 +126,7 @@ func conv2dGeom(op string, x, w, b *Tensor, opts ConvOpts) (Shape, backend.ConvG
 // sums. Otherwise it calls the two operations. (torch.nn.utils.fusion.fuse_conv_bn_eval)
 func Conv2dBatchNorm(x, w, b, runningMean, runningVar, normW, normB *Tensor, conv ConvOpts, norm BatchNormOpts) *Tensor {
 	const op = "Conv2dBatchNorm"
+	eps := norm.eps(op, normW, norm.Training || runningMean == nil)
 	fits := !norm.Training && runningMean != nil && runningVar != nil && len(x.Shape()) == 4 && w != nil
 	for _, p := range []*Tensor{runningMean, runningVar, normW, normB} {
 		fits = fits && (p == nil || len(w.shape) > 0 && p.shape.Equal(w.shape[:1]) && (p.DType() == x.DType() || p.DType() == Float32 && x.AutocastType() != Float32))
@@ -144,24 +145,25 @@ func Conv2dBatchNorm(x, w, b, runningMean, runningVar, normW, normB *Tensor, con
 	g.ReLU = norm.ReLU
 	out := result(op, x.DType(), shape, x, w, b, runningMean, runningVar, normW, normB)
 	be, channels := x.be(), Shape{g.K}
-	// Under autocast x and w are of half width and all of these are not.
-	t := runningVar.DType()
+	// Factor and summand are computed in Float32 beside x of half width.
+	t := wideType(runningVar.DType())
+	mean, variance, normWide, normBias := runningMean.wide(), runningVar.wide(), normW.wide(), normB.wide()
 	scale, shift := alloc(op, x.storage.device, t, channels), alloc(op, x.storage.device, t, channels)
 	defer scale.Release()
 	defer shift.Release()
-	be.BinaryScalar(scale.array(), runningVar.array(), norm.eps(), false, backend.Add)
+	be.BinaryScalar(scale.array(), variance.array(), eps, false, backend.Add)
 	be.Unary(scale.array(), scale.array(), backend.Rsqrt, backend.UnaryParams{})
 	if normW != nil {
-		be.Binary(scale.array(), scale.array(), normW.array(), backend.Mul, backend.BinaryGeom{})
+		be.Binary(scale.array(), scale.array(), normWide.array(), backend.Mul, backend.BinaryGeom{})
 	}
 	if bias != nil {
-		be.Binary(shift.array(), bias.array(), runningMean.array(), backend.Sub, backend.BinaryGeom{})
+		be.Binary(shift.array(), bias.wide().array(), mean.array(), backend.Sub, backend.BinaryGeom{})
 	} else {
-		be.Unary(shift.array(), runningMean.array(), backend.Neg, backend.UnaryParams{})
+		be.Unary(shift.array(), mean.array(), backend.Neg, backend.UnaryParams{})
 	}
 	be.Binary(shift.array(), shift.array(), scale.array(), backend.Mul, backend.BinaryGeom{})
 	if normB != nil {
-		be.Binary(shift.array(), shift.array(), normB.array(), backend.Add, backend.BinaryGeom{})
+		be.Binary(shift.array(), shift.array(), normBias.array(), backend.Add, backend.BinaryGeom{})
 	}
 	be.Conv2d(out.array(), x.array(), w.array(), scale.array(), shift.array(), g)
 	return autograd.RecordNothing(op, out, x, w, b, normW, normB)

@@ -1,23 +1,46 @@
 package tensor
 
 import (
+	"math"
+
 	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/internal/backend"
 )
 
+// Zero stands for 0 in the options of normalizations, where 0 itself means the
+// default. It is the smallest number that there is.
+const Zero = math.SmallestNonzeroFloat64
+
+// number returns an option's value: byDefault for 0, and 0 for Zero.
+func number(option, byDefault float64) float64 {
+	switch option {
+	case 0:
+		return byDefault
+	case Zero:
+		return 0
+	}
+	return option
+}
+
 // BatchNormOpts are the options of [BatchNorm2d].
 type BatchNormOpts struct {
 	Training bool    // normalize with the batch's statistics and move the running ones (else: with the running ones)
-	Momentum float64 // share of the batch in the running statistics, 0: 0.1
-	Eps      float64 // added to the variance, 0: 1e-5
+	Momentum float64 // share of the batch in the running statistics, 0: 0.1, Zero: none
+	Eps      float64 // added to the variance, 0: 1e-5, Zero: nothing, which does for running statistics only
 	ReLU     bool    // follow it with ReLU, in the same pass over memory
 }
 
-func (o BatchNormOpts) eps() float64 {
-	if o.Eps == 0 {
-		return 1e-5
+// eps returns what is added to variances, and panics if that is not enough: those
+// of a batch may be 0.
+func (o BatchNormOpts) eps(op string, w *Tensor, batch bool) float64 {
+	eps := number(o.Eps, 1e-5)
+	switch {
+	case eps < 0:
+		failAt(op, w, "eps is %v, want a positive number", eps)
+	case eps == 0 && batch:
+		failAt(op, w, "eps is 0 for a batch's statistics, want a positive number: a channel's variance may be 0")
 	}
-	return o.Eps
+	return eps
 }
 
 // BatchNorm2d normalizes each channel of x, [N C …] with any number of
@@ -54,11 +77,9 @@ func BatchNorm2d(x, runningMean, runningVar, w, b *Tensor, opts BatchNormOpts) *
 	}
 	g := backend.BatchNormGeom{
 		N: x.shape[0], C: c, Inner: x.shape[2:].Len(),
-		Eps: opts.eps(), Momentum: opts.Momentum, Training: opts.Training || runningMean == nil, ReLU: opts.ReLU,
+		Momentum: number(opts.Momentum, 0.1), Training: opts.Training || runningMean == nil, ReLU: opts.ReLU,
 	}
-	if g.Momentum == 0 {
-		g.Momentum = 0.1
-	}
+	g.Eps = opts.eps(op, w, g.Training)
 	if opts.Training && g.N*g.Inner == 1 {
 		failAt(op, w, "the input %v has one value a channel, want more in training: one value has no variance", x.shape)
 	}
@@ -113,8 +134,8 @@ func BatchNorm2d(x, runningMean, runningVar, w, b *Tensor, opts BatchNormOpts) *
 
 // LayerNorm normalizes the last dimensions of x, whose sizes are
 // normalizedShape, to mean 0 and variance 1, then multiplies by w and adds b,
-// both of normalizedShape and both optional (nil). eps is added to the variance,
-// 0 means 1e-5. (torch.nn.functional.layer_norm; Ba, Kiros and Hinton, Layer
+// both of normalizedShape and both optional (nil). eps is added to the variance, 0
+// means 1e-5, [Zero] nothing. (torch.nn.functional.layer_norm; Ba, Kiros and Hinton, Layer
 // Normalization, 2016)
 func LayerNorm(x *Tensor, normalizedShape Shape, w, b *Tensor, eps float64) *Tensor {
 	const op = "LayerNorm"
@@ -128,7 +149,7 @@ func LayerNorm(x *Tensor, normalizedShape Shape, w, b *Tensor, eps float64) *Ten
 // GroupNorm divides the channels of x, [N C …], into groups, normalizes each
 // group of each sample to mean 0 and variance 1, then multiplies each channel by
 // w and adds b, both [C] and both optional (nil). eps is added to the variance, 0
-// means 1e-5. (torch.nn.functional.group_norm; Wu and He, Group Normalization,
+// means 1e-5, [Zero] nothing. (torch.nn.functional.group_norm; Wu and He, Group Normalization,
 // 2018)
 func GroupNorm(x *Tensor, groups int, w, b *Tensor, eps float64) *Tensor {
 	const op = "GroupNorm"
@@ -163,9 +184,7 @@ func (x *Tensor) rowNorm(op string, rows int, w, b *Tensor, want, columns Shape,
 			failAt(op, w, "the input is %s, the %s %s, want one type; ToDType converts", t, name, p.DType())
 		}
 	}
-	if eps == 0 {
-		eps = 1e-5
-	}
+	eps = number(eps, 1e-5)
 	n := x.Len() / max(rows, 1)
 	wide := wideType(t)
 	// The gradient needs the rows before w and b.

@@ -51,6 +51,26 @@ func TestBatchNorm2dDefaultMomentum(t *testing.T) {
 	wantTensor(t, "running variance", variance, tensor.From([]float32{0.9 + 0.1*2}, 1), 1e-6)
 }
 
+// Zero is 0, where 0 is the default.
+func TestNormZero(t *testing.T) {
+	for _, dtype := range []tensor.DType{tensor.Float32, tensor.Float64, tensor.Float16, tensor.BFloat16} {
+		of := func(v ...float64) *T { return tensor.From(v, len(v)).ToDType(dtype) }
+		x := of(3, 5, 1, 1).Reshape(2, 2)
+		mean, variance := of(1, 1), of(4, 16)
+		y := tensor.BatchNorm2d(x, mean, variance, nil, nil, tensor.BatchNormOpts{Eps: tensor.Zero})
+		wantTensor(t, "BatchNorm2d without eps", y.Flatten(0), of(1, 1, 0, 0), 0)
+		tensor.BatchNorm2d(x, mean, variance, nil, nil, tensor.BatchNormOpts{Training: true, Momentum: tensor.Zero})
+		wantTensor(t, "running mean without momentum", mean, of(1, 1), 0)
+		wantTensor(t, "running variance without momentum", variance, of(4, 16), 0)
+		rows := of(-3, 3, -3, 3, -1e-3, 1e-3, -1e-3, 1e-3).Reshape(2, 4)
+		wantTensor(t, "LayerNorm without eps", tensor.LayerNorm(rows, tensor.Shape{4}, nil, nil, tensor.Zero).Flatten(0), of(-1, 1, -1, 1, -1, 1, -1, 1), 1e-6)
+		wantTensor(t, "GroupNorm without eps", tensor.GroupNorm(rows, 1, nil, nil, tensor.Zero).Flatten(0), of(-1, 1, -1, 1, -1, 1, -1, 1), 1e-6)
+		w := tensor.Ones(2, 2, 1, 1).ToDType(dtype)
+		z := tensor.Conv2dBatchNorm(x.Reshape(2, 2, 1, 1).NoGrad(), w, nil, mean, variance, nil, nil, tensor.ConvOpts{}, tensor.BatchNormOpts{Eps: tensor.Zero})
+		wantTensor(t, "Conv2dBatchNorm without eps", z.Flatten(0), of(3.5, 1.75, 0.5, 0.25), 0)
+	}
+}
+
 func TestBatchNorm2dChangesNoGradient(t *testing.T) {
 	// In evaluation the statistics of the forward pass count, even if the running ones move before Backward.
 	mean, variance := tensor.Zeros(1), tensor.From([]float32{4}, 1)
@@ -112,6 +132,16 @@ func TestNormErrors(t *testing.T) {
 			[]string{"tensor: features.1 BatchNorm2d: the input is float64, the weight float32, want one type; ToDType converts"}},
 		{"one dimension", func() { tensor.BatchNorm2d(tensor.Zeros(3), nil, nil, nil, nil, training) },
 			[]string{"tensor: BatchNorm2d: the input is [3], want [N C …]"}},
+		{"negative eps", func() { tensor.BatchNorm2d(x, nil, nil, w, nil, tensor.BatchNormOpts{Training: true, Eps: -1e-5}) },
+			[]string{"tensor: features.1 BatchNorm2d: eps is -1e-05, want a positive number"}},
+		{"negative eps in evaluation", func() { tensor.BatchNorm2d(x, w, w, nil, nil, tensor.BatchNormOpts{Eps: -1}) },
+			[]string{"tensor: BatchNorm2d: eps is -1, want a positive number"}},
+		{"no eps in training", func() {
+			tensor.BatchNorm2d(x, nil, nil, nil, nil, tensor.BatchNormOpts{Training: true, Eps: tensor.Zero})
+		}, []string{"tensor: BatchNorm2d: eps is 0 for a batch's statistics, want a positive number"}},
+		{"negative eps behind a convolution", func() {
+			tensor.Conv2dBatchNorm(x, tensor.Zeros(3, 3, 1, 1), nil, w, w, nil, nil, tensor.ConvOpts{}, tensor.BatchNormOpts{Eps: -1})
+		}, []string{"tensor: Conv2dBatchNorm: eps is -1, want a positive number"}},
 		{"half of the statistics", func() { tensor.BatchNorm2d(x, w, nil, nil, nil, training) },
 			[]string{"tensor: BatchNorm2d: one of the running mean and variance is nil, want both or none"}},
 		{"other last sizes", func() { tensor.LayerNorm(x, tensor.Shape{4, 3}, nil, nil, 0) },

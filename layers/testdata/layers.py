@@ -123,6 +123,10 @@ loss("BCEWithLogitsLoss weights", nn.BCEWithLogitsLoss(weight=torch.tensor([1, 2
 
 for name, module in [("LeakyReLU slope 0", nn.LeakyReLU(0)), ("ELU alpha 0", nn.ELU(0)), ("Softplus threshold 0", nn.Softplus(threshold=0))]:
     case(name, module, make=lambda: 3 * torch.randn(2, 3, 2))
+case("BatchNorm2d momentum 0", nn.BatchNorm2d(2, momentum=0.0), (3, 2, 2, 2))
+case("BatchNorm2d cumulative", nn.BatchNorm2d(2, momentum=None), (3, 2, 2, 2))
+case("LayerNorm eps 0", nn.LayerNorm(4, eps=0.0), (2, 4))
+case("GroupNorm eps 0", nn.GroupNorm(2, 4, eps=0.0), (2, 4, 2))
 
 json.dump(cases, sys.stdout, separators=(",", ":"))
 print()
