@@ -125,7 +125,9 @@ func openCIFAR(ctx context.Context, root string, opts CIFAR10Opts, f *fetch) (*c
 	var unlock func()
 	for tries := 0; unlock == nil; tries++ {
 		// Where we waited for somebody in vain, the folder went with them.
-		gone := func(err error) bool { return errors.Is(err, fs.ErrNotExist) && ctx.Err() == nil && tries < 100 }
+		gone := func(err error) bool {
+			return (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist)) && ctx.Err() == nil && tries < 100
+		}
 		undo, err := makeDir(root)
 		if gone(err) {
 			continue
