@@ -103,6 +103,13 @@ func wantIndex(i, n int) error {
 	return nil
 }
 
+// mustIndex is wantIndex where there is no error to return.
+func mustIndex(op string, i, n int) {
+	if i < 0 || i >= n {
+		panic(&tensor.Error{Op: op, Err: fmt.Errorf("example %d of %d, want 0 to %d", i, n, n-1)})
+	}
+}
+
 // PanicError is a panic in a Dataset, a transform, a Sampler or a Collate that is
 // no *tensor.Error: a mistake in the code. A DataLoader's Err wraps it.
 type PanicError struct {

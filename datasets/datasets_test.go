@@ -129,6 +129,10 @@ func TestPictures(t *testing.T) {
 			_, err := NewPictures(px, 1, 2, 3, []uint8{1, 0}, []string{"a"}, nil)
 			return err
 		},
+		"want 1.8446744073709552e+19": func() error { // as a product of ints it is 0
+			_, err := NewPictures(nil, 1, 1<<30, 1<<30, make([]uint8, 16), []string{"a"}, nil)
+			return err
+		},
 		"want 1 or 3 channels": func() error {
 			_, err := NewPictures(px, 2, 2, 3, []uint8{1}, []string{"a", "b"}, nil)
 			return err
@@ -137,6 +141,44 @@ func TestPictures(t *testing.T) {
 		if err := f(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q in it", err, want)
 		}
+	}
+}
+
+// An index that no example has is named where there is no error to return.
+func TestIndices(t *testing.T) {
+	p, err := NewPictures(make([]byte, 2), 1, 1, 1, []uint8{0, 0}, []string{"a"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	writeFiles(t, filepath.Join(dir, "a"), map[string][]byte{"1.png": onePixel(t), "2.png": onePixel(t)})
+	f, err := NewImageFolder(dir, ImageFolderOpts{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, c := &Subset{f, []int{1, 0}}, Concat{Slice(f, 0, 1), Slice(f, 1, 2)}
+	for _, i := range []int{-1, 2, math.MinInt, math.MaxInt} {
+		for name, get := range map[string]func(){
+			"Pictures.Label": func() { p.Label(i) }, "Pictures.Image": func() { p.Image(i) },
+			"ImageFolder.Label": func() { f.Label(i) }, "ImageFolder.Path": func() { f.Path(i) },
+			"Subset.Path": func() { s.Path(i) }, "Concat.Path": func() { c.Path(i) },
+		} {
+			want := fmt.Sprintf("%s: example %d of 2, want 0 to 1", name, i)
+			if err := tensor.Try(get); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("got %v, want %q in it", err, want)
+			}
+		}
+		for _, d := range []Dataset{p, f, s, c} {
+			if _, _, err := d.Get(i, nil); err == nil || !strings.Contains(err.Error(), "of 2, want 0 to 1") {
+				t.Errorf("%T: got %v", d, err)
+			}
+		}
+	}
+	if n := new(Tensors).Len(); n != 0 {
+		t.Errorf("no tensors have %d rows", n)
+	}
+	if _, err := NewTensors(nil, tensor.Ones(1)); err == nil || !strings.Contains(err.Error(), "a tensor is nil") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -225,10 +225,16 @@ func (f *ImageFolder) Len() int { return len(f.paths) }
 func (f *ImageFolder) Classes() []string { return f.classes }
 
 // Label returns the label of picture i.
-func (f *ImageFolder) Label(i int) int { return f.labels[i] }
+func (f *ImageFolder) Label(i int) int {
+	mustIndex("ImageFolder.Label", i, f.Len())
+	return f.labels[i]
+}
 
 // Path returns the file of picture i.
-func (f *ImageFolder) Path(i int) string { return f.paths[i] }
+func (f *ImageFolder) Path(i int) string {
+	mustIndex("ImageFolder.Path", i, f.Len())
+	return f.paths[i]
+}
 
 // Image reads picture i, before the transform, as an *image.Gray or an opaque
 // *image.NRGBA. Errors name the file.

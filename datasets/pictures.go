@@ -31,8 +31,9 @@ func NewPictures(pixels []byte, channels, height, width int, labels []uint8, cla
 	if channels != 1 && channels != 3 || height < 1 || width < 1 {
 		return nil, fmt.Errorf("datasets: pictures of %d×%d×%d (channels × height × width), want 1 or 3 channels and at least 1×1", channels, height, width)
 	}
-	if len(pixels) != len(labels)*channels*height*width {
-		return nil, fmt.Errorf("datasets: %d bytes for %d pictures of %d×%d×%d, want %d", len(pixels), len(labels), channels, height, width, len(labels)*channels*height*width)
+	if height > len(pixels)/channels/width && len(labels) > 0 || len(pixels) != len(labels)*channels*height*width {
+		return nil, fmt.Errorf("datasets: %d bytes for %d pictures of %d×%d×%d, want %g", len(pixels), len(labels), channels, height, width,
+			float64(len(labels))*float64(channels)*float64(height)*float64(width))
 	}
 	for i, l := range labels {
 		if int(l) >= len(classes) {
@@ -54,10 +55,14 @@ func (p *Pictures) Len() int { return len(p.labels) }
 func (p *Pictures) Classes() []string { return p.classes }
 
 // Label returns the label of picture i.
-func (p *Pictures) Label(i int) int { return int(p.labels[i]) }
+func (p *Pictures) Label(i int) int {
+	mustIndex("Pictures.Label", i, p.Len())
+	return int(p.labels[i])
+}
 
 // Image returns picture i as it is stored, before the transform.
 func (p *Pictures) Image(i int) image.Image {
+	mustIndex("Pictures.Image", i, p.Len())
 	size := p.h * p.w
 	src := p.pixels[i*p.c*size : (i+1)*p.c*size]
 	rect := image.Rect(0, 0, p.w, p.h)

@@ -54,7 +54,10 @@ func (s *Subset) Get(i int, r *rand.Rand) (x, y *tensor.Tensor, err error) {
 }
 
 // Path returns the file of example i, if it lies in one.
-func (s *Subset) Path(i int) string { return fileOf(s.Dataset, s.Indices[i]) }
+func (s *Subset) Path(i int) string {
+	mustIndex("Subset.Path", i, s.Len())
+	return fileOf(s.Dataset, s.Indices[i])
+}
 
 func (s *Subset) fuse() (fillFunc, layout) {
 	fill, l := fuse(s.Dataset)
@@ -149,6 +152,7 @@ func (c Concat) Get(i int, r *rand.Rand) (x, y *tensor.Tensor, err error) {
 
 // Path returns the file of example i, if it lies in one.
 func (c Concat) Path(i int) string {
+	mustIndex("Concat.Path", i, c.Len())
 	d, i := c.find(i)
 	return fileOf(d, i)
 }
@@ -216,7 +220,12 @@ func NewTensors(x, y *tensor.Tensor) (*Tensors, error) {
 }
 
 // Len returns the first size.
-func (t *Tensors) Len() int { return t.x.Size(0) }
+func (t *Tensors) Len() int {
+	if t.x == nil {
+		return 0 // not made by NewTensors
+	}
+	return t.x.Size(0)
+}
 
 // Get returns row i of both tensors.
 func (t *Tensors) Get(i int, _ *rand.Rand) (x, y *tensor.Tensor, err error) {

@@ -111,7 +111,8 @@ func decodeBMP(data []byte, fits func(w, h int) error) (image.Image, error) {
 	gray := bits <= 8
 	depth := bits
 	if bits <= 8 {
-		if colours < 1 || colours > 256 {
+		// More than there are bytes for is no harm to PIL.
+		if colours < 1 || colours > 1<<16 || min(colours, (len(data)-at)/pad) > 256 {
 			return nil, fmt.Errorf("a palette of %d colours, want at most 256", colours)
 		}
 		for i := range colours {
