@@ -72,6 +72,7 @@ type Config struct {
 	Keep      int        // so many of these, the last ones; 0 means 3
 
 	Settings   map[string]string            // the program's settings, such as its flags, for config.json
+	Defaults   map[string]string            // what Settings are unless somebody says otherwise; the report shows those that differ first
 	Progress   *Progress                    // nil shows nothing
 	Callbacks  []Callback                   // in the order in which they are called
 	Generators map[string]*tensor.Generator // for checkpoints; see Snapshot

@@ -1,6 +1,7 @@
 package trainer
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"image"
@@ -219,20 +220,56 @@ func Report(dir string, model layers.Layer, test *datasets.DataLoader, classes [
 	return drawn.save(dir, history)
 }
 
-// reportPictures is the number of test pictures, and of mistakes, that are shown.
-const reportPictures = 20
+// reportPictures is the number of test pictures, and of mistakes, that are shown;
+// mostClasses is the number of classes of which each has a test picture there, where
+// there are more classes than pictures.
+const reportPictures, mostClasses = 20, 100
 
 // tested is what is kept of a test: the count of all predictions, the first
-// pictures and the most confident mistakes.
+// pictures of each class and the most confident mistakes.
 type tested struct {
 	PicturesOpts
-	confusion         *plots.Confusion
-	samples, mistakes []plots.Prediction
-	n                 int
+	confusion      *plots.Confusion
+	first, further []sample // of each class as many as its share; of all examples besides
+	taken          []int    // pictures of each class in first
+	mistakes       []plots.Prediction
+	n              int
+}
+
+// sample is an example that may be shown.
+type sample struct {
+	at int
+	plots.Prediction
+}
+
+// shown is the number of test pictures that are shown.
+func (t *tested) shown() int {
+	return max(reportPictures, min(len(t.confusion.Classes), mostClasses))
+}
+
+// share is the number of test pictures of a class that are surely shown. Of very
+// many classes every n-th has one.
+func (t *tested) share(class int) int {
+	classes := len(t.confusion.Classes)
+	if n := t.shown() / classes; n > 0 {
+		return n
+	}
+	return (class+1)*t.shown()/classes - class*t.shown()/classes
+}
+
+// samples are the pictures that are shown, in the data's order.
+func (t *tested) samples() []plots.Prediction {
+	all := append(t.first[:len(t.first):len(t.first)], t.further[:min(len(t.further), t.shown()-len(t.first))]...)
+	slices.SortFunc(all, func(a, b sample) int { return cmp.Compare(a.at, b.at) })
+	var out []plots.Prediction
+	for _, s := range all {
+		out = append(out, s.Prediction)
+	}
+	return out
 }
 
 func newTested(classes []string, opts []PicturesOpts) *tested {
-	t := &tested{confusion: plots.NewConfusion(classes)}
+	t := &tested{confusion: plots.NewConfusion(classes), taken: make([]int, len(classes))}
 	if len(opts) > 0 {
 		t.PicturesOpts = opts[0]
 	}
@@ -275,7 +312,9 @@ func (t *tested) add(images, labels, output, counted *tensor.Tensor) error {
 			place--
 		}
 		mistake := truth[i] != predictions[i] && place < reportPictures
-		if sample := t.n+i < reportPictures; !sample && !mistake {
+		isFirst := t.taken[truth[i]] < t.share(truth[i])
+		isFurther := !isFirst && len(t.further) < t.shown()
+		if !isFirst && !isFurther && !mistake {
 			continue
 		}
 		picture, err := t.picture(images.Detach().Select(0, i))
@@ -286,8 +325,12 @@ func (t *tested) add(images, labels, output, counted *tensor.Tensor) error {
 			Picture: picture, Name: fmt.Sprintf("#%d", t.n+i), Confidence: confidence,
 			Label: t.confusion.Classes[truth[i]], Predicted: t.confusion.Classes[predictions[i]],
 		}
-		if t.n+i < reportPictures {
-			t.samples = append(t.samples, shown)
+		switch {
+		case isFirst:
+			t.taken[truth[i]]++
+			t.first = append(t.first, sample{t.n + i, shown})
+		case isFurther:
+			t.further = append(t.further, sample{t.n + i, shown})
 		}
 		if mistake {
 			t.mistakes = slices.Insert(t.mistakes, place, shown)
@@ -324,7 +367,7 @@ type namedImage struct {
 
 func (t *tested) draw(model layers.Module) (*drawing, error) {
 	d := &drawing{tested: t, images: []namedImage{
-		{"predictions", plots.Grid(t.samples, plots.GridOpts{Title: "Test pictures"})},
+		{"predictions", plots.Grid(t.samples(), plots.GridOpts{Title: "Test pictures"})},
 		{"mistakes", plots.Grid(t.mistakes, plots.GridOpts{Title: "Most confident mistakes"})},
 		{"confusion", t.confusion.Figure().Image()},
 	}}
@@ -346,7 +389,7 @@ func (d *drawing) save(dir string, history []Metrics) error {
 		}
 	}
 	report := plots.Report{
-		Title: filepath.Base(dir), Epochs: plotEpochs(history), Confusion: d.confusion, Samples: d.samples, Mistakes: d.mistakes,
+		Title: filepath.Base(dir), Epochs: plotEpochs(history), Confusion: d.confusion, Samples: d.samples(), Mistakes: d.mistakes,
 		Filters: d.filters, Settings: reportSettings(dir),
 	}
 	return report.Save(filepath.Join(dir, "report.html"))
@@ -376,15 +419,24 @@ func reportSettings(dir string) []plots.Setting {
 		}
 		return []plots.Setting{{Name: "config.json", Value: err.Error()}}
 	}
+	model := fmt.Sprintf("%s, %d parameters", c.Model, c.Parameters)
+	if m := c.Settings["model"]; m != "" && m != c.Model {
+		model = m + " (" + model + ")"
+	}
 	out := []plots.Setting{
 		{Name: "started", Value: c.Started.Format("2006-01-02 15:04:05")},
-		{Name: "model", Value: fmt.Sprintf("%s, %d parameters", c.Model, c.Parameters)},
+		{Name: "model", Value: model},
 		{Name: "device", Value: c.Device},
 		{Name: "seed", Value: fmt.Sprint(c.Seed)},
 		{Name: "system", Value: fmt.Sprintf("%s, %d processors", c.System, c.CPUs)},
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Settings)) {
-		out = append(out, plots.Setting{Name: name, Value: c.Settings[name]})
+		if name == "model" || name == "device" || name == "seed" {
+			continue // told above
+		}
+		value := c.Settings[name]
+		byDefault, ok := c.Defaults[name]
+		out = append(out, plots.Setting{Name: name, Value: value, Default: ok && value == byDefault})
 	}
 	return out
 }

@@ -259,6 +259,7 @@ type RunConfig struct {
 	Started  time.Time         `json:"started"`
 	Command  []string          `json:"command"`            // the program and its arguments
 	Settings map[string]string `json:"settings,omitempty"` // the program's own, its flags, as they are now
+	Defaults map[string]string `json:"defaults,omitempty"` // what settings are unless somebody says otherwise
 	Seed     uint64            `json:"seed"`               // of the default generator
 	Epochs   int               `json:"epochs"`
 
@@ -410,7 +411,7 @@ func writeConfig(c *Config, at *Resumption) error {
 			old.Resumed = append(old.Resumed, resumed...)
 			old.Epochs, old.Finished, old.Stopped = c.Epochs, time.Time{}, ""
 			if c.Settings != nil {
-				old.Settings = c.Settings
+				old.Settings, old.Defaults = c.Settings, c.Defaults
 			}
 			return old.Write(c.Dir)
 		}
@@ -440,7 +441,7 @@ func finishConfig(dir, stopped string) error {
 // fills in of a Config what Fit would need.
 func NewRunConfig(c *Config) (RunConfig, error) {
 	r := RunConfig{
-		Started: time.Now(), Command: os.Args, Settings: c.Settings, Epochs: c.Epochs,
+		Started: time.Now(), Command: os.Args, Settings: c.Settings, Defaults: c.Defaults, Epochs: c.Epochs,
 		Parameters: layers.NumParameters(c.Model), Loss: fmt.Sprintf("%T", c.Loss), Optimizer: describeOptimizer(c.Optimizer),
 		Workers: max(c.Train.Workers, 1), Accumulate: max(c.Accumulate, 1), Monitor: c.Monitor,
 		Versions: versions(), System: runtime.GOOS + "/" + runtime.GOARCH, CPUs: runtime.NumCPU(), GOMAXPROCS: runtime.GOMAXPROCS(0),

@@ -77,6 +77,7 @@ func train(ctx context.Context, opts options) error {
 		SaveSteps:  opts.saveSteps,
 		SaveEvery:  opts.saveEvery,
 		Settings:   opts.settings,
+		Defaults:   opts.defaults,
 		Progress:   progress,
 		Callbacks:  callbacks(opts, model),
 	}

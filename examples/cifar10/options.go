@@ -64,6 +64,7 @@ type options struct {
 
 	stdout, stderr io.Writer
 	settings       map[string]string // all flags, for the run's config.json
+	defaults       map[string]string // what they are unless they are given
 	classes        []string          // of the dataset, once it is loaded
 }
 
@@ -168,10 +169,10 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 		}
 		o.out = o.resume
 	}
-	o.settings = map[string]string{}
+	o.settings, o.defaults = map[string]string{}, map[string]string{}
 	f.VisitAll(func(f *flag.Flag) {
 		if !slices.Contains(invocation, f.Name) {
-			o.settings[f.Name] = f.Value.String()
+			o.settings[f.Name], o.defaults[f.Name] = f.Value.String(), f.DefValue
 		}
 	})
 
