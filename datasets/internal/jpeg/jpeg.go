@@ -78,7 +78,7 @@ type quant struct {
 type colours int
 
 const (
-	plain colours = iota // they are them: gray, RGB or CMYK
+	plain colours = iota // each is one: gray, RGB or CMYK
 	ycc
 	ycck
 )
@@ -185,8 +185,8 @@ func (d *Decoder) setup() error {
 // of the data is read, whatever the part. A picture can be decoded once.
 func (d *Decoder) Decode(part image.Rectangle) (image.Image, error) {
 	part = part.Intersect(image.Rect(0, 0, d.Width, d.Height))
-	if part.Empty() {
-		return nil, fmt.Errorf("no pixels of a JPEG of %d×%d", d.Width, d.Height)
+	if part.Empty() || len(d.scan) == 0 {
+		return nil, fmt.Errorf("no pixels of a JPEG of %d×%d, or decoded before", d.Width, d.Height)
 	}
 	for i := range d.comps {
 		c := &d.comps[i]
@@ -202,6 +202,7 @@ func (d *Decoder) Decode(part image.Rectangle) (image.Image, error) {
 	} else {
 		err = d.single()
 	}
+	d.scan = nil
 	if err != nil {
 		return nil, err
 	}
@@ -259,7 +260,7 @@ func (d *Decoder) single() error {
 			d.short = d.short || d.n < d.past
 		}
 	}
-	if err := d.clear(); err != nil {
+	if err := d.doubt(); err != nil {
 		return err
 	}
 	// libjpeg reads ahead by eight bytes at most, and PIL refuses what ends there.

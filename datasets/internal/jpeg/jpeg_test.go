@@ -243,6 +243,22 @@ func TestBombs(t *testing.T) {
 	}
 }
 
+// A second picture of the same data would be of what is behind it.
+func TestTwice(t *testing.T) {
+	var d Decoder
+	if im, err := d.Decode(image.Rect(0, 0, 1, 1)); err == nil {
+		t.Errorf("got %v of nothing", im.Bounds())
+	}
+	for _, b := range pil(t).Bases {
+		if _, _, _, err := decode(&d, unhex(t, b)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.Decode(image.Rect(0, 0, 1, 1)); err == nil || !strings.Contains(err.Error(), "decoded before") {
+			t.Errorf("got %v, want an error", err)
+		}
+	}
+}
+
 // Both transforms are one where no number is too large for the fast one.
 func TestTransforms(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))

@@ -35,11 +35,10 @@ func (d *Decoder) segments() (marker byte, err error) {
 			return 0, errCut
 		}
 		switch {
-		case marker == eoi, marker >= 0xd0 && marker <= 0xd7, marker == 1 && len(d.scan) > 0:
-			if marker == eoi {
-				return eoi, nil
-			}
-			continue
+		case marker == eoi:
+			return eoi, nil
+		case marker >= 0xd0 && marker <= 0xd7, marker == 1 && len(d.scan) > 0:
+			continue // nothing belongs to it; PIL refuses a 1 (TEM) before the scan
 		case marker == soi:
 			return 0, errors.New("JPEG in which another begins (SOI) before it ends")
 		case marker < 0xc0, marker == 0xc8, marker == 0xde, marker == 0xdf, marker > 0xef && marker < 0xfe:
@@ -229,9 +228,9 @@ func (d *Decoder) begin() error {
 	return nil
 }
 
-// clear refuses what libjpeg decodes in one way or another, by where its input
-// happens to be cut into pieces.
-func (d *Decoder) clear() error {
+// doubt refuses what libjpeg decodes in one way or another, by how much of the
+// file lies behind it.
+func (d *Decoder) doubt() error {
 	if d.unclear && !d.progressive && d.every == 0 {
 		return errors.New("JPEG with ff ff 00 in its data, where ff 00 or a marker belongs")
 	}

@@ -38,7 +38,7 @@ func (d *Decoder) several() error {
 			err = d.layer()
 		}
 		if err == nil {
-			err = d.clear()
+			err = d.doubt()
 		}
 		if err != nil {
 			return err
@@ -69,10 +69,10 @@ func (d *Decoder) several() error {
 				}
 				set, size := uint64(1), int64(0)
 				for k, v := range b {
-					p := int32(v) * c.quant[k]
-					d.coef[k] = p
-					size += abs(p)
 					if v != 0 {
+						p := int32(v) * c.quant[k]
+						d.coef[k] = p
+						size += abs(p)
 						set |= 1 << k
 					}
 				}

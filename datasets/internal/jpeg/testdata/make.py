@@ -237,6 +237,8 @@ add("quantization by 0", put(big, at + 5, bytes(128)))
 add("arithmetic", cjpeg(small, "-arithmetic"), "arithmetic")
 add("arithmetic progressive", cjpeg(small, "-arithmetic", "-progressive"), "arithmetic")
 
+add("lossless", bytes.fromhex("ffd8ffc3000b080002000301011100ffc4001c0000000009000000000000000000000000000102030405060708ffda0008010100010000712545e0823c7fffd9"), "lossless JPEG (SOF3)")
+
 # Damage: the base's number, where, how many bytes go, what comes instead, and the
 # pixels' hash, or none where Pillow refuses.
 dice = random.Random(2)
