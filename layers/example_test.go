@@ -53,7 +53,16 @@ func ExampleBatchNorm2d() {
 	norm.Momentum = 0.5 // PyTorch's default is 0.1
 	norm.Forward(tensor.From([]float32{1, 3}, 2, 1, 1, 1))
 	fmt.Println(norm.RunningMean.Item(), norm.RunningVar.Item(), norm.NumBatchesTracked.Item())
-	// Output: 1 1.5 1
+	norm.Momentum = 0 // the running statistics stay as they are
+	norm.Forward(tensor.From([]float32{5, 9}, 2, 1, 1, 1))
+	fmt.Println(norm.RunningMean.Item())
+	norm.Cumulative = true // each batch counts as much as any before it
+	norm.Forward(tensor.From([]float32{6, 8}, 2, 1, 1, 1))
+	fmt.Println(norm.RunningMean.Item())
+	// Output:
+	// 1 1.5 1
+	// 1
+	// 3
 }
 
 func ExampleStateDict() {

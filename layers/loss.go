@@ -63,7 +63,7 @@ func (l L1Loss) Forward(output, target *tensor.Tensor) *tensor.Tensor {
 // for others, of two tensors of one shape. (Girshick, "Fast R-CNN", 2015;
 // torch.nn.SmoothL1Loss)
 type SmoothL1Loss struct {
-	Beta      float64          // 0 means 1
+	Beta      float64          // 0 means 1; tensor.Zero is 0, for which it is L1Loss
 	Reduction tensor.Reduction // tensor.Mean (the default), Sum or None
 }
 

@@ -165,6 +165,7 @@ func refLosses() map[string]loss {
 		"L1Loss":                              L1Loss{},
 		"SmoothL1Loss":                        SmoothL1Loss{},
 		"SmoothL1Loss beta none":              SmoothL1Loss{Beta: 0.5, Reduction: tensor.None},
+		"SmoothL1Loss beta 0":                 SmoothL1Loss{Beta: tensor.Zero},
 		"HuberLoss":                           HuberLoss{},
 		"HuberLoss delta":                     HuberLoss{Delta: 0.5},
 		"BCEWithLogitsLoss":                   BCEWithLogitsLoss{},

@@ -82,7 +82,7 @@ func L1Loss(x, target *Tensor, r Reduction) *Tensor {
 // 1; with 0 it is L1Loss. Both have one shape. (torch.nn.functional.smooth_l1_loss)
 func SmoothL1Loss(x, target *Tensor, beta float64, r Reduction) *Tensor {
 	const op = "SmoothL1Loss"
-	if beta == 0 {
+	if beta == 0 || beta == Zero {
 		return L1Loss(x, target, r)
 	}
 	if !(beta > 0) {

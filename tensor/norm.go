@@ -7,8 +7,8 @@ import (
 	"github.com/wick-ml/wick/internal/backend"
 )
 
-// Zero stands for 0 in the options of normalizations, where 0 itself means the
-// default. It is the smallest number that there is.
+// Zero stands for 0 in options where 0 itself means the default: in those of
+// normalizations and of layers.SmoothL1Loss. It is the smallest number that there is.
 const Zero = math.SmallestNonzeroFloat64
 
 // number returns an option's value: byDefault for 0, and 0 for Zero.

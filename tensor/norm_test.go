@@ -1,6 +1,7 @@
 package tensor_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -49,6 +50,20 @@ func TestBatchNorm2dDefaultMomentum(t *testing.T) {
 	tensor.BatchNorm2d(x, mean, variance, nil, nil, tensor.BatchNormOpts{Training: true})
 	wantTensor(t, "running mean", mean, tensor.From([]float32{0.2}, 1), 1e-6)
 	wantTensor(t, "running variance", variance, tensor.From([]float32{0.9 + 0.1*2}, 1), 1e-6)
+}
+
+func ExampleBatchNorm2d() {
+	x := tensor.From([]float32{1, 3, 5, 7}, 2, 2)
+	mean, variance := tensor.From([]float32{1, 2}), tensor.From([]float32{4, 25})
+	// In evaluation the running statistics count, here with nothing added to the variance.
+	fmt.Println(tensor.BatchNorm2d(x, mean, variance, nil, nil, tensor.BatchNormOpts{Eps: tensor.Zero}))
+	// In training the batch's do, and the running ones move.
+	tensor.BatchNorm2d(x, mean, variance, nil, nil, tensor.BatchNormOpts{Training: true, Momentum: 0.5})
+	fmt.Println(mean, variance)
+	// Output:
+	// tensor([[0.0000, 0.2000],
+	//         [2.0000, 1.0000]])
+	// tensor([2.0000, 3.5000]) tensor([ 6.0000, 16.5000])
 }
 
 // Zero is 0, where 0 is the default.

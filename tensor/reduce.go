@@ -220,31 +220,34 @@ func (x *Tensor) variance(op string, opts VarOpts, root bool) *Tensor {
 	}
 	n, t := float64(s.n-correction), x.DType()
 
-	// deviation computes x minus its mean, before the sum and again for the gradient.
+	// average is the mean in Float64, and deviation x minus it, before the sum and again for the gradient.
 	in := x.bare()
-	deviation := func(owners ...*Tensor) *Tensor {
-		sum := in.reduceTo(op, Float64, backend.ReduceSum, s, s.kept)
-		overwriteScalar(sum, backend.Div, float64(s.n))
-		mean, from := sum.cast(wideType(t), owners...), in.wide(owners...)
-		d := binary(op, backend.Sub, from, mean, owners...)
-		in.releaseCopy(from)
-		sum.Release()
-		mean.Release()
-		return d
+	average := func() *Tensor {
+		mean := in.reduceTo(op, Float64, backend.ReduceSum, s, s.kept)
+		overwriteScalar(mean, backend.Div, float64(s.n))
+		return mean
+	}
+	deviation := func(mean *Tensor, owners ...*Tensor) *Tensor {
+		from := in.wide(owners...)
+		defer in.releaseCopy(from)
+		return binary(op, backend.Sub, from, mean, owners...)
 	}
 	// The squares are added in Float64, where those of all Float32 have room, less what rounding the mean has added.
-	d := deviation()
+	exact := average()
+	mean := exact.cast(wideType(t))
+	d := deviation(mean)
 	squares := d.reduceTo(op, Float64, backend.ReduceSumSquares, s, s.shape(opts.Keep))
-	shift := d.reduceTo(op, Float64, backend.ReduceSum, s, s.shape(opts.Keep))
 	d.Release()
-	overwrite(shift, backend.Square)
-	overwriteScalar(shift, backend.Div, float64(s.n))
-	infinite := result(op, Bool, shift.shape, shift)
-	shift.be().Unary(infinite.array(), shift.array(), backend.IsInf, backend.UnaryParams{})
-	fillWhere(shift, infinite, 0)
-	infinite.Release()
-	overwriteWith(squares, backend.Sub, shift)
-	shift.Release()
+	if mean != exact {
+		rounded := mean.cast(Float64)
+		overwriteWith(exact, backend.Sub, rounded)
+		overwrite(exact, backend.Square)
+		overwriteScalar(exact, backend.Mul, float64(s.n))
+		overwriteWith(squares, backend.Sub, exact.alias(squares.shape, 0))
+		rounded.Release()
+		mean.Release()
+	}
+	exact.Release()
 	squares.be().Unary(squares.array(), squares.array(), backend.Clamp, backend.UnaryParams{P0: 0, P1: math.Inf(1)})
 	overwriteScalar(squares, backend.Div, max(n, 0))
 	var std *Tensor
@@ -259,7 +262,9 @@ func (x *Tensor) variance(op string, opts VarOpts, root bool) *Tensor {
 		std = out.alias(s.kept, 0)
 	}
 	return recordWide(op, t, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
-		dx, share := deviation(g), g.alias(s.kept, 0)
+		exact := average()
+		defer exact.Release()
+		dx, share := deviation(exact.cast(wideType(t), g), g), g.alias(s.kept, 0)
 		if root { // of the variance: half of the root's, divided by it
 			flat := scalar(op, backend.Eq, std, 0, false, g)
 			share = binary(op, backend.Div, share, std)

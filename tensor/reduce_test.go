@@ -57,6 +57,10 @@ func TestVarAndStdDefaults(t *testing.T) {
 	// Far from 0 little precision may be lost.
 	y := tensor.From([]float32{4096, 4097, 4098})
 	wantTensor(t, "Var far from 0", y.Var(), tensor.Full(1), 0)
+	// Here float32 has no room for the mean.
+	z := tensor.From([]float32{1e6, 1e6 + 0.0625, 1e6, 1e6 + 0.0625})
+	wantTensor(t, "Var of what differs in the last bit", tensor.Var(z, tensor.VarOpts{Correction: new(0)}), tensor.Full(0x1p-10), 0)
+	wantTensor(t, "Std of what differs in the last bit", tensor.Std(z, tensor.VarOpts{Correction: new(0)}), tensor.Full(0x1p-5), 0)
 }
 
 // refusal is something that does not fit, and words that the sentence about it

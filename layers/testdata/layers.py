@@ -127,6 +127,7 @@ case("BatchNorm2d momentum 0", nn.BatchNorm2d(2, momentum=0.0), (3, 2, 2, 2))
 case("BatchNorm2d cumulative", nn.BatchNorm2d(2, momentum=None), (3, 2, 2, 2))
 case("LayerNorm eps 0", nn.LayerNorm(4, eps=0.0), (2, 4))
 case("GroupNorm eps 0", nn.GroupNorm(2, 4, eps=0.0), (2, 4, 2))
+loss("SmoothL1Loss beta 0", nn.SmoothL1Loss(beta=0.0), *pair())
 
 json.dump(cases, sys.stdout, separators=(",", ":"))
 print()
