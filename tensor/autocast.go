@@ -111,7 +111,7 @@ func raise(operands ...**Tensor) {
 func promote(operands ...**Tensor) {
 	t, same := (*operands[0]).DType(), true
 	for _, x := range operands[1:] {
-		same = same && (*x).DType() == t
+		same = (*x).DType() == t && same // DType first: it tells of nil
 	}
 	if same {
 		return

@@ -441,8 +441,11 @@ func (x *Tensor) DivInPlace(y *Tensor) *Tensor { return x.inPlace("DivInPlace", 
 
 // scalar computes op(x, s), or op(s, x) if swapped, and records nothing.
 func scalar(name string, op backend.BinaryOp, x *Tensor, s float64, swapped bool, owners ...*Tensor) *Tensor {
-	owners = append(owners, x)
-	x, s = x.beside(name, op, s, swapped)
+	if y, number := x.beside(name, op, s, swapped); y != x {
+		owners, x, s = append(owners, x), y, number
+	} else {
+		s = number
+	}
 	t := x.DType()
 	if op.IsComparison() {
 		t = Bool

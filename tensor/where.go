@@ -30,9 +30,12 @@ func where(name string, cond, a, b *Tensor) *Tensor {
 }
 
 // MaskedFill returns x with value where mask (a Bool tensor) is true; the two
-// broadcast. (torch.Tensor.masked_fill)
+// broadcast. Bool takes any number, of which 0 is false. (torch.Tensor.masked_fill)
 func (x *Tensor) MaskedFill(mask *Tensor, value float64) *Tensor {
 	const name = "MaskedFill"
+	if x.DType() == Bool && value != 0 {
+		value = 1
+	}
 	x.wantRepresentable(name, value)
 	v := result(name, x.DType(), Shape{}, x)
 	x.be().Fill(v.array(), value)

@@ -67,7 +67,7 @@ def values(dtype):
     info = torch.finfo(dtype)
     least = {torch.float64: 5e-324, torch.float32: 2**-149, torch.bfloat16: 2**-133, torch.float16: 2**-24}[dtype]
     v = [0.0, -0.0, 1, -1, 0.5, -0.5, 1.5, -1.5, 2, -2, 2.5, -2.5, 3, -3, 6, -6, 20, -20, 20.5, 88, 90, -104, 750, -750, 1e4, -1e4,
-         info.max, -info.max, info.tiny, -info.tiny, least, -least, inf, -inf, nan, 0.999, 1.001, 3e-4, -3e-4]
+         info.max, -info.max, info.tiny, -info.tiny, least, -least, inf, -inf, nan, 0.999, 1.001, 3e-4, -3e-4, 0.1, -0.1]
     return torch.tensor(v, dtype=torch.float64).to(dtype)
 
 
