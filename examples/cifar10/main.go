@@ -72,6 +72,7 @@ func train(ctx context.Context, opts options) error {
 		DryRun:     opts.dryRun,
 		Dir:        opts.out,
 		Resume:     opts.resume != "",
+		NewRates:   opts.newRates,
 		Monitor:    "test_accuracy",
 		Mode:       sched.Max,
 		SaveSteps:  opts.saveSteps,
@@ -92,7 +93,9 @@ func train(ctx context.Context, opts options) error {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, hungUp := context.WithCancel(context.Background())
+	onHangup(hungUp)
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-ctx.Done()
 		stop() // a second signal ends the program at once

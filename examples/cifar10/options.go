@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -48,6 +49,7 @@ type options struct {
 	timeLimit     time.Duration
 	out           string
 	resume        string
+	newRates      bool // the resumed run has another learning rate or schedule from now on
 	tensorBoard   bool
 	wandb         bool
 	saveSteps     int
@@ -155,11 +157,17 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 			return o, errors.New("-resume and -out: want one of them, a run goes on in its own folder")
 		}
 		config, err := trainer.ReadRunConfig(o.resume)
-		if err != nil {
+		if _, failed := os.Stat(filepath.Join(o.resume, "last.safetensors")); errors.Is(err, fs.ErrNotExist) && failed == nil {
+			fmt.Fprintf(stdout, "note: %s has no config.json; its settings are taken from the command line\n", o.resume)
+		} else if errors.Is(err, fs.ErrNotExist) {
 			return o, fmt.Errorf("-resume %s: no run to go on with: %w", o.resume, err)
+		} else if err != nil {
+			return o, fmt.Errorf("-resume %s: %w; remove it, and give the run's settings on the command line", o.resume, err)
 		}
 		for name, value := range config.Settings {
 			if set[name] {
+				schedule := name == "lr" || name == "milestones" || name == "gamma"
+				o.newRates = o.newRates || schedule && f.Lookup(name).Value.String() != value
 				continue
 			}
 			if err := f.Set(name, value); err != nil {

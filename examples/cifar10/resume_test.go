@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"io"
 	"maps"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -76,6 +78,62 @@ func TestResume(t *testing.T) {
 	}
 }
 
+// What a resumed run is given anew holds from there on, and is noted; a run that is over
+// says so.
+func TestResumeSettings(t *testing.T) {
+	t.Chdir(t.TempDir())
+	writeFolder(t, "pictures")
+	run := func(args ...string) string {
+		var stdout, stderr bytes.Buffer
+		if code := program(t.Context(), args, &stdout, &stderr); code != 0 || stderr.Len() > 0 {
+			t.Fatalf("%q: got exit code %d and %q, want 0 and nothing", args, code, &stderr)
+		}
+		return stdout.String()
+	}
+	few := append(slices.Clone(eventful), "-patience", "0", "-milestones", "2,100", "-gamma", "0.5", "-lr", "0.01", "-epochs", "2", "-out", "run")
+	run(few...)
+	for i, step := range []struct {
+		args    []string
+		want    []float64 // the rates of all epochs
+		changed string
+	}{
+		{[]string{"-lr", "0.02", "-epochs", "3"}, []float64{0.01, 0.005, 0.01}, "with epochs 3 in place of 2, with lr 0.02 in place of 0.01, with the rates [0.01] in place of [0.005]"},
+		{[]string{"-epochs", "4"}, []float64{0.01, 0.005, 0.01, 0.01}, "with epochs 4 in place of 3"},
+		{[]string{"-epochs", "5", "-gamma", "0.1"}, []float64{0.01, 0.005, 0.01, 0.01, 0.002}, "with epochs 5 in place of 4, with gamma 0.1 in place of 0.5, with the rates [0.002] in place of [0.01]"},
+		{[]string{"-epochs", "6", "-milestones", "2,6"}, []float64{0.01, 0.005, 0.01, 0.01, 0.002, 0.0002}, "with epochs 6 in place of 5, with milestones 2,6 in place of 2,100, with the rates [0.00020000000000000004] in place of [0.002]"},
+		{[]string{"-epochs", "7"}, []float64{0.01, 0.005, 0.01, 0.01, 0.002, 0.0002, 0.0002}, "with epochs 7 in place of 6"},
+	} {
+		out := run(append([]string{"-resume", "run"}, step.args...)...)
+		if !strings.Contains(out, "run goes on "+step.changed+"\n") {
+			t.Errorf("%q: the output has no %q:\n%s", step.args, step.changed, out)
+		}
+		c, err := trainer.ReadRunConfig("run")
+		must(t, err)
+		if len(c.Resumed) != i+1 || c.Resumed[i].Changed != step.changed {
+			t.Errorf("%q: config.json says %+v, want %q", step.args, c.Resumed, step.changed)
+		}
+		for k, m := range history(t, "run") {
+			if math.Abs(m.LR-step.want[k]) > 1e-9 {
+				t.Errorf("%q: epoch %d: got the rate %v, want %v", step.args, k+1, m.LR, step.want[k])
+			}
+		}
+	}
+	if out := run("-resume", "run"); !strings.Contains(out, "run is finished: 7 of 7 epochs are over; with more Epochs it goes on\n") {
+		t.Errorf("a finished run: got %q", out)
+	}
+	// Without its settings it goes on with those of the command line.
+	must(t, os.Remove("run/config.json"))
+	few[len(few)-3] = "8"
+	if out := run(append(few[:len(few)-2], "-resume", "run", "-gamma", "0.1", "-lr", "0.02")...); !strings.Contains(out, "note: run has no config.json") || len(history(t, "run")) != 8 {
+		t.Errorf("without config.json: %d epochs, and\n%s", len(history(t, "run")), out)
+	}
+	must(t, os.WriteFile("run/config.json", []byte("{"), 0o666))
+	var stderr bytes.Buffer
+	if code := program(t.Context(), []string{"-resume", "run"}, io.Discard, &stderr); code != 1 || !strings.Contains(stderr.String(), filepath.Join("run", "config.json")+" is damaged") || !strings.Contains(stderr.String(), "remove it, and give") {
+		t.Errorf("a damaged config.json: got exit code %d and %q", code, &stderr)
+	}
+}
+
 func compareRuns(t *testing.T, want, got string) {
 	t.Helper()
 	if diff := cmp.Diff(history(t, want), history(t, got)); diff != "" {
@@ -114,11 +172,14 @@ func TestSignals(t *testing.T) {
 	}
 	// Long enough to be in the middle of something whenever the signal comes.
 	long := append(eventful, "-epochs", "100000", "-patience", "0")
-	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		dir := "run-" + signal.String()
 		cmd, stderr := start(append(long, "-out", dir)...)
 		waitFor(t, filepath.Join(dir, "best.safetensors"))
 		must(t, cmd.Process.Signal(signal))
+		if signal == syscall.SIGHUP { // of a terminal that is closed there come several
+			_ = cmd.Process.Signal(signal)
+		}
 		if code, want := wait(cmd), "cifar10: interrupted; -resume "+dir+" goes on from here\n"; code != 130 || stderr.String() != want {
 			t.Fatalf("%v: got exit code %d and %q, want 130 and %q", signal, code, stderr, want)
 		}

@@ -201,9 +201,6 @@ func (r *sweepRun) train(ctx context.Context, program string, env []string) stri
 	args := append(r.args[:len(r.args):len(r.args)], "-out="+r.dir)
 	if r.begun {
 		args = []string{"-resume=" + r.dir}
-	} else if info, err := os.Stat(filepath.Join(r.dir, "metrics.jsonl")); err == nil && info.Size() == 0 {
-		// Killed between its first two files; a table's head is all that is there.
-		os.Remove(filepath.Join(r.dir, "metrics.csv"))
 	}
 	err := os.MkdirAll(r.dir, 0o755)
 	if err != nil {
