@@ -159,7 +159,7 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 		config, err := trainer.ReadRunConfig(o.resume)
 		if _, failed := os.Stat(filepath.Join(o.resume, "last.safetensors")); errors.Is(err, fs.ErrNotExist) && failed == nil {
 			fmt.Fprintf(stdout, "note: %s has no config.json; its settings are taken from the command line\n", o.resume)
-		} else if errors.Is(err, fs.ErrNotExist) {
+		} else if errors.As(err, new(*fs.PathError)) {
 			return o, fmt.Errorf("-resume %s: no run to go on with: %w", o.resume, err)
 		} else if err != nil {
 			return o, fmt.Errorf("-resume %s: %w; remove it, and give the run's settings on the command line", o.resume, err)
