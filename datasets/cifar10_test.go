@@ -602,6 +602,10 @@ func TestDownload(t *testing.T) {
 			w.Write([]byte("a"))
 			return true
 		}},
+		{name: "a page", requests: 1, want: "the server sent a web page, want the archive", handle: func(s *server, n int, w http.ResponseWriter, r *http.Request) bool {
+			w.Write([]byte("<!DOCTYPE html><title>Log in</title>"))
+			return true
+		}},
 		{name: "too long", requests: 1, want: "has 2097152 bytes, want at most 1048576", handle: func(s *server, n int, w http.ResponseWriter, r *http.Request) bool {
 			w.Header().Set("Content-Length", "2097152")
 			return true

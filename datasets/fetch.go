@@ -215,9 +215,24 @@ func (f *fetch) check(part string) error {
 		return refusal{fmt.Errorf("datasets: download: %w", err)}
 	}
 	if got != f.md5 {
+		if isPage(part) {
+			return refusal{fmt.Errorf("datasets: download of %s: the server sent a web page, want the archive; it was deleted", f.url)}
+		}
 		return refusal{fmt.Errorf("datasets: download of %s: the file's MD5 is %s, want %s; it was deleted", f.url, got, f.md5)}
 	}
 	return nil
+}
+
+// isPage says whether a file is HTML, as a network sends that wants one to log in.
+func isPage(path string) bool {
+	r, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer r.Close()
+	start := make([]byte, 512)
+	n, _ := io.ReadFull(r, start)
+	return strings.HasPrefix(http.DetectContentType(start[:n]), "text/html")
 }
 
 func md5File(path string) (string, error) {

@@ -25,7 +25,10 @@ func decodeGIF(data []byte, fits func(w, h int) error) (image.Image, error) {
 			return nil, errors.New("no picture in the file")
 		case kind[0] == '!':
 			label, block := r.next(1), r.block()
-			if label != nil && label[0] == 0xf9 && len(block) >= 4 && block[0]&1 != 0 {
+			if label != nil && label[0] == 0xf9 && len(block) > 0 && block[0]&1 != 0 {
+				if len(block) < 4 {
+					return nil, errors.New("a transparent entry without its number")
+				}
 				clear = block[3]
 			}
 			for len(block) > 0 {

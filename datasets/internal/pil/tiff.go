@@ -309,6 +309,9 @@ func (t *tiff) unpack(offset, count, w, rows, stride, together int) (out []byte,
 		// The reader's 1 is white; libtiff's bits are 0 where it is.
 		r = ccitt.NewReader(r, order, mode, w, rows, &ccitt.Options{Invert: true})
 	case 5:
+		if len(packed) > 1 && packed[0] == 0 && packed[1]&1 != 0 {
+			return nil, errors.New("LZW of before 1992, with its bits in the other order, is not read")
+		}
 		z := lzw.NewReader(r, lzw.MSB, 8)
 		defer z.Close()
 		r = z
