@@ -215,8 +215,11 @@ func wantSize(op, name string, least int, v ...int) {
 }
 
 // fail panics with a *tensor.Error, as tensor operations do.
-func fail(op, format string, args ...any) {
-	panic(&tensor.Error{Op: op, Err: fmt.Errorf(format, args...)})
+func fail(op, format string, args ...any) { failAt("", op, format, args...) }
+
+// failAt is fail for the module that stands at a path.
+func failAt(path, op, format string, args ...any) {
+	panic(&tensor.Error{Op: op, Layer: path, Err: fmt.Errorf(format, args...)})
 }
 
 // parameter makes a leaf that requires a gradient.

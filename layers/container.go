@@ -2,6 +2,7 @@ package layers
 
 import (
 	"fmt"
+	"runtime"
 	"strconv"
 
 	"github.com/wick-ml/wick/tensor"
@@ -22,10 +23,43 @@ type Sequential struct {
 }
 
 // NewSequential chains layers; their names are "0", "1", ….
-func NewSequential(layers ...Layer) *Sequential { return &Sequential{layers} }
+func NewSequential(layers ...Layer) *Sequential {
+	wantLayers("NewSequential", layers)
+	return &Sequential{layers}
+}
 
 // Append adds layers at the end.
-func (s *Sequential) Append(layers ...Layer) { s.layers = append(s.layers, layers...) }
+func (s *Sequential) Append(layers ...Layer) {
+	wantLayers("Append", layers)
+	s.layers = append(s.layers, layers...)
+}
+
+// wantLayers panics if one of layers is nil.
+func wantLayers(op string, layers []Layer) {
+	for i, l := range layers {
+		if isNil(l) {
+			fail(op, "layer %d is nil (%s)", i, typeString(l))
+		}
+	}
+}
+
+// nested reports whether Sequentials stand in l to more than the given depth, as
+// they do where one stands in itself.
+func nested(l Layer, depth int) bool {
+	s, ok := l.(*Sequential)
+	if !ok || s == nil {
+		return false
+	}
+	if depth == 0 {
+		return true
+	}
+	for _, l := range s.layers {
+		if nested(l, depth-1) {
+			return true
+		}
+	}
+	return false
+}
 
 // Layers returns the layers.
 func (s *Sequential) Layers() []Layer { return s.layers }
@@ -41,6 +75,12 @@ func (s *Sequential) Parts() []Part {
 
 // Forward feeds x through all layers.
 func (s *Sequential) Forward(x *tensor.Tensor) *tensor.Tensor {
+	switch {
+	case s == nil:
+		fail("Sequential", "the layer is nil")
+	case nested(s, maxDepth):
+		fail("Sequential", "a Sequential stands in itself, or they are nested more than %d deep", maxDepth)
+	}
 	at := 0
 	trace, _ := x.Watched().(*Trace)
 	depth := 0
@@ -53,8 +93,16 @@ func (s *Sequential) Forward(x *tensor.Tensor) *tensor.Tensor {
 			if trace != nil {
 				trace.frames = trace.frames[:depth]
 			}
-			if err, ok := e.(*tensor.Error); ok {
+			switch err := e.(type) {
+			case *tensor.Error:
 				e = err.InLayer(strconv.Itoa(at))
+			case runtime.Error:
+				for i := at; i < min(at+3, len(s.layers)); i++ { // so many may be computed in one pass
+					if l := s.layers[i]; isNil(l) {
+						e = &tensor.Error{Op: "Sequential", Layer: strconv.Itoa(i), Err: fmt.Errorf("the layer is nil (%s)", typeString(l))}
+						break
+					}
+				}
 			}
 			panic(e)
 		}
@@ -67,6 +115,9 @@ func (s *Sequential) Forward(x *tensor.Tensor) *tensor.Tensor {
 		y, library, next := s.fused(at, x)
 		if y == nil {
 			y, library, next = s.layers[at].Forward(x), keepsNothing(s.layers[at]), at+1
+		}
+		if y == nil {
+			fail(typeName(s.layers[at]), "Forward returned nil")
 		}
 		if trace != nil {
 			trace.leave(depth+1, y)

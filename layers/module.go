@@ -19,7 +19,9 @@
 package layers
 
 import (
+	"fmt"
 	"iter"
+	"runtime"
 	"strings"
 
 	"github.com/wick-ml/wick/tensor"
@@ -42,7 +44,12 @@ type Layer interface {
 type Func func(x *tensor.Tensor) *tensor.Tensor
 
 // Forward returns f(x).
-func (f Func) Forward(x *tensor.Tensor) *tensor.Tensor { return f(x) }
+func (f Func) Forward(x *tensor.Tensor) *tensor.Tensor {
+	if f == nil {
+		fail("Func", "the function is nil")
+	}
+	return f(x)
+}
 
 // Parts returns nothing.
 func (f Func) Parts() []Part { return nil }
@@ -64,25 +71,96 @@ func Param(name string, t *tensor.Tensor) Part { return Part{name: name, tensor:
 // optimized, such as a running mean. A nil tensor is no part.
 func Buffer(name string, t *tensor.Tensor) Part { return Part{name: name, tensor: t, buffer: true} }
 
-// Child makes a part of a module within a module.
+// Child makes a part of a module within a module. A nil Module (a block without a
+// shortcut) is no part; a nil pointer to a module is an error to whoever walks
+// through the tree.
 func Child(name string, m Module) Part { return Part{name: name, child: m} }
 
 // Modules yields m and all modules in it with their paths ("features.0"; m's own
 // is ""), parents first. A module that stands in several places comes each time.
+// It panics with a *tensor.Error if a module is nil or stands in itself; so do all
+// functions that walk through a model.
 func Modules(m Module) iter.Seq2[string, Module] {
-	return func(yield func(string, Module) bool) { modules("", m, yield) }
+	return func(yield func(string, Module) bool) {
+		w := walk{yield: yield}
+		w.visit("", m)
+	}
 }
 
-func modules(path string, m Module, yield func(string, Module) bool) bool {
-	if !yield(path, m) {
+// walk is a way through a model's tree.
+type walk struct {
+	yield func(string, Module) bool
+	above []Module // what the module stands in, outermost first
+}
+
+// maxNesting is more levels than any model has.
+const maxNesting = 1000
+
+func (w *walk) visit(path string, m Module) bool {
+	if isNil(m) {
+		failAt(path, "Modules", "%s is nil", what(path, m))
+	}
+	for _, a := range w.above {
+		if same(a, m) {
+			failAt(path, "Modules", "%s stands in itself", what(path, m))
+		}
+	}
+	if len(w.above) == maxNesting {
+		failAt("", "Modules", "modules are nested more than %d deep", maxNesting)
+	}
+	if !w.yield(path, m) {
 		return false
 	}
-	for _, p := range m.Parts() {
-		if p.child != nil && !modules(join(path, p.name), p.child, yield) {
+	w.above = append(w.above, m)
+	for _, p := range parts(path, m) {
+		if p.child != nil && !w.visit(join(path, p.name), p.child) {
 			return false
 		}
 	}
+	w.above = w.above[:len(w.above)-1]
 	return true
+}
+
+// parts returns what m lists. What goes wrong in that, such as a field that is nil,
+// is an error that names the module.
+func parts(path string, m Module) []Part {
+	defer func() {
+		switch e := recover().(type) {
+		case nil:
+		case runtime.Error:
+			failAt(path, "Modules", "%s cannot list its parts: %v", what(path, m), e)
+		default:
+			panic(e)
+		}
+	}()
+	return m.Parts()
+}
+
+// what names a module in an error that has its path already.
+func what(path string, m Module) string {
+	switch {
+	case m == nil && path == "":
+		return "the model"
+	case path == "":
+		return "the model (" + typeString(m) + ")"
+	}
+	return "the module (" + typeString(m) + ")"
+}
+
+// isNil reports whether m is nil or a nil pointer. (A nil ModuleList is an empty
+// one.)
+func isNil(m Module) bool {
+	return m == nil || strings.HasPrefix(typeString(m), "*") && fmt.Sprintf("%p", m) == "0x0"
+}
+
+// same reports whether a and b are one module.
+func same(a, b Module) bool {
+	if a, ok := a.(ModuleList); ok {
+		b, ok := b.(ModuleList)
+		return ok && len(a) > 0 && len(a) == len(b) && &a[0] == &b[0]
+	}
+	defer func() { _ = recover() }() // values of a type that cannot be compared
+	return a == b
 }
 
 func join(path, name string) string {
@@ -94,25 +172,17 @@ func join(path, name string) string {
 
 // tensors yields all parameters and buffers with their paths, a module's own
 // before its children's, and notes the paths in the tensors, so that errors can
-// name them.
+// name them. Several goroutines may walk through one model.
 func tensors(m Module) iter.Seq2[string, Part] {
-	return func(yield func(string, Part) bool) {
-		for at, p := range untouched(m) {
-			p.tensor.SetPath(at)
-			if !yield(at, p) {
-				return
-			}
-		}
-	}
-}
-
-// untouched is tensors for a model that other goroutines use meanwhile: it writes
-// nothing.
-func untouched(m Module) iter.Seq2[string, Part] {
 	return func(yield func(string, Part) bool) {
 		for path, m := range Modules(m) {
 			for _, p := range m.Parts() {
-				if p.tensor != nil && !yield(join(path, p.name), p) {
+				if p.tensor == nil {
+					continue
+				}
+				at := join(path, p.name)
+				p.tensor.SetPath(at)
+				if !yield(at, p) {
 					return
 				}
 			}

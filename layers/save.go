@@ -43,7 +43,7 @@ func SaveStateDict(path string, m Module) error { return save(path, m, nil) }
 
 func save(path string, m Module, metadata map[string]string) error {
 	return tensorfile.Write(path, metadata, func(yield func(string, *tensor.Tensor) bool) {
-		for key, p := range untouched(m) {
+		for key, p := range tensors(m) {
 			if !yield(key, p.tensor) {
 				return
 			}

@@ -231,7 +231,7 @@ func preserve(m Module) (restore func()) {
 			random(d.Generator)
 		}
 	}
-	for _, p := range untouched(m) {
+	for _, p := range tensors(m) {
 		if t := p.tensor; p.buffer {
 			was := t.Raw()
 			undo = append(undo, func() {

@@ -90,7 +90,8 @@ func castBeside(x **Tensor, t DType, operands []**Tensor) {
 		from = from.NoGrad()
 	}
 	y := from.cast(t, owners...)
-	y.path, y.origin = (*x).path, *x
+	y.origin = *x
+	y.path.Store((*x).path.Load())
 	*x = y
 }
 

@@ -57,8 +57,8 @@ func fail(op, format string, args ...any) {
 // failAt is fail for an operation of a layer with the parameter w.
 func failAt(op string, w *Tensor, format string, args ...any) {
 	e := &Error{Op: op, Err: fmt.Errorf(format, args...)}
-	if w != nil && w.path != "" {
-		e.Layer, e.rooted = parent(w.path), true
+	if w != nil && w.Path() != "" {
+		e.Layer, e.rooted = parent(w.Path()), true
 	}
 	panic(e)
 }

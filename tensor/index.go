@@ -276,7 +276,7 @@ func indexSelect(op string, x *Tensor, dim int, index *Tensor, shape Shape, padd
 	out := result(op, x.DType(), shape, x, index)
 	split := x.shape.split(dim)
 	geom := backend.IndexGeom{Outer: split.Outer, N: split.N, M: index.Len(), Inner: split.Inner}
-	use := &indexUse{op: op, path: x.path, index: index.shape, of: x.shape, dim: dim}
+	use := &indexUse{op: op, path: x.Path(), index: index.shape, of: x.shape, dim: dim}
 	use.check(x.be().IndexSelect(out.array(), x.array(), index.array(), geom, use))
 	from, at := x.shape, index.bare()
 	return autograd.Record(op, out, []*Tensor{x, index}, func(g *Tensor) []*Tensor {

@@ -124,10 +124,10 @@ type Tensor struct {
 	storage *storage
 	offset  int // in elements
 	shape   Shape
-	grad    *Tensor // of a leaf
-	hasGrad bool    // grad holds a gradient, and is not just kept for its memory
-	path    string  // in the model's tree, of a parameter: "features.0.weight"
-	origin  *Tensor // of an operand that was cast for its operation: what it was before
+	grad    *Tensor                // of a leaf
+	hasGrad bool                   // grad holds a gradient, and is not just kept for its memory
+	path    atomic.Pointer[string] // in the model's tree, of a parameter: "features.0.weight"; nil if unknown
+	origin  *Tensor                // of an operand that was cast for its operation: what it was before
 }
 
 // storage is the memory that a tensor and its views share.
@@ -370,8 +370,8 @@ func (y *Tensor) apart(x *Tensor) *Tensor {
 // describe names x in an error: "float32 [64 3 32 32]", and "features.0.weight" before it if it is that parameter.
 func (x *Tensor) describe() string {
 	s := fmt.Sprintf("a tensor %s %v", x.DType(), x.shape)
-	if x.path != "" {
-		s = fmt.Sprintf("%s (%s %v)", x.path, x.DType(), x.shape)
+	if path := x.Path(); path != "" {
+		s = fmt.Sprintf("%s (%s %v)", path, x.DType(), x.shape)
 	}
 	return s
 }
@@ -407,12 +407,21 @@ func (x *Tensor) Device() *Device {
 // package layers has walked the tree, otherwise "".
 func (x *Tensor) Path() string {
 	x.exists()
-	return x.path
+	if path := x.path.Load(); path != nil {
+		return *path
+	}
+	return ""
 }
 
 // SetPath is for package layers: it notes the tensor's place in its model's tree,
-// which error messages name.
-func (x *Tensor) SetPath(path string) { x.path = path }
+// which error messages name. Goroutines that walk one model at once may all call
+// it: it changes nothing where the tensor has that path.
+func (x *Tensor) SetPath(path string) {
+	if x.Path() != path {
+		path := path // on the heap, where it is kept
+		x.path.Store(&path)
+	}
+}
 
 // Origin is for package layers: of an operand that was cast for an operation, under
 // Autocast or because another one is wider, it returns what it was before, such as
