@@ -114,28 +114,28 @@ type LogSoftmax struct {
 // Forward returns the logarithm of the softmax of x along Dim.
 func (l LogSoftmax) Forward(x *tensor.Tensor) *tensor.Tensor { return x.LogSoftmax(l.Dim) }
 
-// String returns "ReLU()" or "ReLU(inplace)".
-func (l ReLU) String() string { return "ReLU(" + when(l.Inplace, "inplace") + ")" }
+// brief returns "ReLU()" or "ReLU(inplace)".
+func (l ReLU) brief() string { return "ReLU(" + when(l.Inplace, "inplace") + ")" }
 
-// String returns "LeakyReLU(0.01)".
-func (l LeakyReLU) String() string { return fmt.Sprintf("LeakyReLU(%v)", or(l.Slope, 0.01)) }
+// brief returns "LeakyReLU(0.01)".
+func (l LeakyReLU) brief() string { return fmt.Sprintf("LeakyReLU(%v)", or(l.Slope, 0.01)) }
 
-// String returns "GELU()" or "GELU(tanh)".
-func (l GELU) String() string { return "GELU(" + when(l.Tanh, "tanh") + ")" }
+// brief returns "GELU()" or "GELU(tanh)".
+func (l GELU) brief() string { return "GELU(" + when(l.Tanh, "tanh") + ")" }
 
-// String returns "ELU(1)".
-func (l ELU) String() string { return fmt.Sprintf("ELU(%v)", or(l.Alpha, 1)) }
+// brief returns "ELU(1)".
+func (l ELU) brief() string { return fmt.Sprintf("ELU(%v)", or(l.Alpha, 1)) }
 
-// String returns "Softplus(1, 20)".
-func (l Softplus) String() string {
+// brief returns "Softplus(1, 20)".
+func (l Softplus) brief() string {
 	return fmt.Sprintf("Softplus(%v, %v)", or(l.Beta, 1), or(l.Threshold, 20))
 }
 
-// String returns "Softmax(dim 1)".
-func (l Softmax) String() string { return fmt.Sprintf("Softmax(dim %d)", l.Dim) }
+// brief returns "Softmax(dim 1)".
+func (l Softmax) brief() string { return fmt.Sprintf("Softmax(dim %d)", l.Dim) }
 
-// String returns "LogSoftmax(dim 1)".
-func (l LogSoftmax) String() string { return fmt.Sprintf("LogSoftmax(dim %d)", l.Dim) }
+// brief returns "LogSoftmax(dim 1)".
+func (l LogSoftmax) brief() string { return fmt.Sprintf("LogSoftmax(dim %d)", l.Dim) }
 
 // or returns a setting, or its default if it is 0 or nil.
 func or[T float64 | *float64](setting T, byDefault float64) float64 {

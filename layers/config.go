@@ -35,7 +35,9 @@ func describe(m Module, path string) (name string, config []byte, err error) {
 		config, err = describeList(v, path)
 		return "ModuleList", config, err
 	case Configurer:
-		name, config = v.Config()
+		if bad := tensor.Try(func() { name, config = v.Config() }); bad != nil {
+			return "", nil, fmt.Errorf("layers: %s cannot be described: %w", where(m, path), bad)
+		}
 		switch {
 		case !registered(name):
 			return "", nil, fmt.Errorf("layers: %s has the name %q, which is not registered: call layers.Register(%q, …)", where(m, path), name, name)
@@ -146,12 +148,12 @@ func register[C any](name string, build func(c C, r *room) (Module, error)) {
 }
 
 // config writes a layer's settings as JSON. They are plain numbers, booleans and
-// lists of them, so the only failure is a NaN or an infinity, which none of them
-// has a use for.
+// lists of them, so the only failure is a NaN or an infinity, which JSON does not
+// have.
 func config[C any](name string, c C) (string, []byte) {
 	b, err := json.Marshal(c)
 	if err != nil {
-		panic(fmt.Sprintf("layers: %s.Config: %v", name, err))
+		fail(name, "its settings cannot be written: %w", err)
 	}
 	return name, b
 }
@@ -211,6 +213,13 @@ func wantSize(op, name string, least int, v ...int) {
 		if n < least || n > math.MaxInt32 {
 			fail(op, "got %s %d, want %d to %d", name, n, least, math.MaxInt32)
 		}
+	}
+}
+
+// wantMade panics unless a layer was made by its constructor.
+func wantMade(name string, made bool) {
+	if !made {
+		fail(name, "the layer is nil or has nothing in it; New%s makes one", name)
 	}
 }
 

@@ -172,7 +172,7 @@ func TestNormConfigDefaults(t *testing.T) {
 		m, err := construct("BatchNorm2d", []byte(config), &room{elements: 100})
 		if err != nil {
 			t.Errorf("%s: %v", config, err)
-		} else if got := m.(*BatchNorm2d).String(); got != want {
+		} else if got := label(m); got != want {
 			t.Errorf("%s: got %s, want %s", config, got, want)
 		}
 	}

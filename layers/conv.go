@@ -78,8 +78,8 @@ func (s convSettings) check(op string) {
 	}
 }
 
-// String returns the settings that are not the defaults: "3, 64, kernel 3, padding 1".
-func (s convSettings) String() string {
+// brief returns the settings that are not the defaults: "3, 64, kernel 3, padding 1".
+func (s convSettings) brief() string {
 	return list(
 		fmt.Sprintf("%d, %d", s.In, s.Out),
 		sizes("kernel", s.Kernel, 0),
@@ -120,8 +120,30 @@ func newConv2d(s convSettings) *Conv2d {
 	return l
 }
 
+// settings returns the settings as Weight and Bias have them, which a program may
+// have replaced.
+func (l *Conv2d) settings() convSettings {
+	s := l.set.of(l.Bias)
+	if l.Weight != nil && l.Weight.Dim() == 4 {
+		w := l.Weight.Shape()
+		s.Out, s.In, s.Kernel = w[0], w[1]*s.Groups, [2]int{w[2], w[3]}
+	}
+	return s
+}
+
+// of returns the settings of a layer with this bias; zeros, those of a layer that
+// no constructor made, are the defaults.
+func (s convSettings) of(bias *tensor.Tensor) convSettings {
+	for i := range 2 {
+		s.Stride[i], s.Dilation[i] = orOne(s.Stride[i]), orOne(s.Dilation[i])
+	}
+	s.Groups, s.Bias = orOne(s.Groups), bias != nil
+	return s
+}
+
 // Forward convolves x.
 func (l *Conv2d) Forward(x *tensor.Tensor) *tensor.Tensor {
+	wantMade("Conv2d", l != nil && l.Weight != nil)
 	return tensor.Conv2d(x, l.Weight, l.Bias, l.opts())
 }
 
@@ -129,14 +151,14 @@ func (l *Conv2d) opts() tensor.ConvOpts {
 	return tensor.ConvOpts{StrideHW: l.set.Stride, PaddingHW: l.set.Padding, DilationHW: l.set.Dilation, Groups: l.set.Groups}
 }
 
-// String returns "Conv2d(3, 64, kernel 3, padding 1)".
-func (l *Conv2d) String() string { return "Conv2d(" + l.set.String() + ")" }
+// brief returns "Conv2d(3, 64, kernel 3, padding 1)".
+func (l *Conv2d) brief() string { return "Conv2d(" + l.settings().brief() + ")" }
 
 // Parts lists weight and bias.
 func (l *Conv2d) Parts() []Part { return []Part{Param("weight", l.Weight), Param("bias", l.Bias)} }
 
 // Config describes the layer for Save.
-func (l *Conv2d) Config() (string, []byte) { return config("Conv2d", l.set) }
+func (l *Conv2d) Config() (string, []byte) { return config("Conv2d", l.settings()) }
 
 // ConvTranspose2d is Conv2d's gradient as a layer: it takes [N in H W] to
 // [N out P Q], where P is
@@ -165,15 +187,27 @@ func newConvTranspose2d(s convSettings) *ConvTranspose2d {
 	return l
 }
 
+// settings returns the settings as Weight and Bias have them, which a program may
+// have replaced.
+func (l *ConvTranspose2d) settings() convSettings {
+	s := l.set.of(l.Bias)
+	if l.Weight != nil && l.Weight.Dim() == 4 {
+		w := l.Weight.Shape()
+		s.In, s.Out, s.Kernel = w[0], w[1]*s.Groups, [2]int{w[2], w[3]}
+	}
+	return s
+}
+
 // Forward convolves x.
 func (l *ConvTranspose2d) Forward(x *tensor.Tensor) *tensor.Tensor {
+	wantMade("ConvTranspose2d", l != nil && l.Weight != nil)
 	return tensor.ConvTranspose2d(x, l.Weight, l.Bias, tensor.ConvOpts{
 		StrideHW: l.set.Stride, PaddingHW: l.set.Padding, DilationHW: l.set.Dilation, Groups: l.set.Groups,
 		OutputPaddingHW: l.set.OutputPadding})
 }
 
-// String returns "ConvTranspose2d(64, 3, kernel 2, stride 2)".
-func (l *ConvTranspose2d) String() string { return "ConvTranspose2d(" + l.set.String() + ")" }
+// brief returns "ConvTranspose2d(64, 3, kernel 2, stride 2)".
+func (l *ConvTranspose2d) brief() string { return "ConvTranspose2d(" + l.settings().brief() + ")" }
 
 // Parts lists weight and bias.
 func (l *ConvTranspose2d) Parts() []Part {
@@ -181,7 +215,7 @@ func (l *ConvTranspose2d) Parts() []Part {
 }
 
 // Config describes the layer for Save.
-func (l *ConvTranspose2d) Config() (string, []byte) { return config("ConvTranspose2d", l.set) }
+func (l *ConvTranspose2d) Config() (string, []byte) { return config("ConvTranspose2d", l.settings()) }
 
 func init() {
 	register("Conv2d", func(s convSettings, r *room) (Module, error) {

@@ -27,6 +27,9 @@ func NewDropout(p float64) *Dropout {
 
 // Forward returns x with some elements dropped, or x itself in evaluation mode.
 func (l *Dropout) Forward(x *tensor.Tensor) *tensor.Tensor {
+	if l == nil {
+		fail("Dropout", "the layer is nil")
+	}
 	return x.Dropout(l.P, !l.eval, l.Generator)
 }
 
@@ -36,8 +39,8 @@ func (l *Dropout) SetTraining(on bool) { l.eval = !on }
 // Training reports whether the layer is in training mode.
 func (l *Dropout) Training() bool { return !l.eval }
 
-// String returns "Dropout(0.5)".
-func (l *Dropout) String() string { return fmt.Sprintf("Dropout(%v)", l.P) }
+// brief returns "Dropout(0.5)".
+func (l *Dropout) brief() string { return fmt.Sprintf("Dropout(%v)", l.P) }
 
 // Parts returns nothing.
 func (l *Dropout) Parts() []Part { return nil }

@@ -37,16 +37,18 @@ func NewEmbedding(n, dim int, opts ...EmbeddingOpts) *Embedding {
 
 // Forward returns the rows of Weight that index names.
 func (l *Embedding) Forward(index *tensor.Tensor) *tensor.Tensor {
+	wantMade("Embedding", l != nil && l.Weight != nil)
 	return tensor.Embedding(l.Weight, index, tensor.EmbeddingOpts{PaddingIdx: l.PaddingIdx})
 }
 
-// String returns "Embedding(1000, 64)", or "Embedding(1000, 64, padding index 0)".
-func (l *Embedding) String() string {
+// brief returns "Embedding(1000, 64)", or "Embedding(1000, 64, padding index 0)".
+func (l *Embedding) brief() string {
 	padding := ""
 	if l.PaddingIdx != nil {
 		padding = fmt.Sprintf("padding index %d", *l.PaddingIdx)
 	}
-	return fmt.Sprintf("Embedding(%s)", list(fmt.Sprint(l.Weight.Size(0)), fmt.Sprint(l.Weight.Size(1)), padding))
+	n, dim := matrix(l.Weight)
+	return fmt.Sprintf("Embedding(%s)", list(fmt.Sprint(n), fmt.Sprint(dim), padding))
 }
 
 // Parts lists the weight.
@@ -61,7 +63,8 @@ type embeddingConfig struct {
 
 // Config describes the layer for Save.
 func (l *Embedding) Config() (string, []byte) {
-	return config("Embedding", embeddingConfig{l.Weight.Size(0), l.Weight.Size(1), l.PaddingIdx})
+	n, dim := matrix(l.Weight)
+	return config("Embedding", embeddingConfig{n, dim, l.PaddingIdx})
 }
 
 func init() {

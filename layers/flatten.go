@@ -32,9 +32,9 @@ func (l Flatten) Forward(x *tensor.Tensor) *tensor.Tensor {
 	return x.Flatten(start, end)
 }
 
-// String returns "Flatten", or "Flatten(0, 1)" where the dimensions are not the
+// brief returns "Flatten", or "Flatten(0, 1)" where the dimensions are not the
 // defaults.
-func (l Flatten) String() string {
+func (l Flatten) brief() string {
 	start, end := l.dims()
 	if start == 1 && end == -1 {
 		return "Flatten"

@@ -605,7 +605,8 @@ func TestSummary(t *testing.T) {
 	}
 }
 
-func TestStrings(t *testing.T) {
+// What the table of a model calls its layers.
+func TestLabels(t *testing.T) {
 	norm := NewBatchNorm2d(4, BatchNormOpts{NoAffine: true, NoStats: true})
 	norm.Eps, norm.Momentum = 1e-3, 0.2
 	still, mean := NewBatchNorm2d(4), NewBatchNorm2d(4)
@@ -615,7 +616,7 @@ func TestStrings(t *testing.T) {
 	layer := NewLayerNorm(4, 5)
 	layer.Bias = nil
 	for _, c := range []struct {
-		layer fmt.Stringer
+		layer Module
 		want  string
 	}{
 		{NewConv2d(3, 4, 5, ConvOpts{KernelHW: [2]int{5, 3}, Stride: 2, Dilation: 2, NoBias: true}), "Conv2d(3, 4, kernel 5×3, stride 2, dilation 2, no bias)"},
@@ -638,7 +639,7 @@ func TestStrings(t *testing.T) {
 		{ReLU{}, "ReLU()"}, {LeakyReLU{}, "LeakyReLU(0.01)"}, {GELU{Tanh: true}, "GELU(tanh)"}, {ELU{Alpha: new(2.0)}, "ELU(2)"}, {LeakyReLU{Slope: new(0.0)}, "LeakyReLU(0)"}, {ELU{Alpha: new(0.0)}, "ELU(0)"}, {Softplus{Threshold: new(0.0)}, "Softplus(1, 0)"},
 		{Softplus{}, "Softplus(1, 20)"}, {Softmax{Dim: 1}, "Softmax(dim 1)"}, {LogSoftmax{Dim: -1}, "LogSoftmax(dim -1)"},
 	} {
-		if got := c.layer.String(); got != c.want {
+		if got := label(c.layer); got != c.want {
 			t.Errorf("got %q, want %q", got, c.want)
 		}
 	}
@@ -687,7 +688,7 @@ func TestActivationSettings(t *testing.T) {
 			continue
 		}
 		name, config, err := Describe(m)
-		if got := fmt.Sprint(m); err != nil || got != c.want || name != c.name || string(config) != c.again {
+		if got := label(m); err != nil || got != c.want || name != c.name || string(config) != c.again {
 			t.Errorf("%s %s: got %s and %s %s (%v), want %s and %s", c.name, c.config, got, name, config, err, c.want, c.again)
 		}
 	}

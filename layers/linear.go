@@ -44,12 +44,14 @@ func initFanIn(w, bias *tensor.Tensor) {
 
 // Forward returns x·Weightᵀ + Bias.
 func (l *Linear) Forward(x *tensor.Tensor) *tensor.Tensor {
+	wantMade("Linear", l != nil && l.Weight != nil)
 	return tensor.Linear(x, l.Weight, l.Bias)
 }
 
-// String returns "Linear(512, 10)".
-func (l *Linear) String() string {
-	return "Linear(" + list(fmt.Sprintf("%d, %d", l.Weight.Size(1), l.Weight.Size(0)), when(l.Bias == nil, "no bias")) + ")"
+// brief returns "Linear(512, 10)".
+func (l *Linear) brief() string {
+	out, in := matrix(l.Weight)
+	return "Linear(" + list(fmt.Sprintf("%d, %d", in, out), when(l.Bias == nil, "no bias")) + ")"
 }
 
 // Parts lists weight and bias.
@@ -63,7 +65,8 @@ type linearConfig struct {
 
 // Config describes the layer for Save.
 func (l *Linear) Config() (string, []byte) {
-	return config("Linear", linearConfig{l.Weight.Size(1), l.Weight.Size(0), l.Bias != nil})
+	out, in := matrix(l.Weight)
+	return config("Linear", linearConfig{in, out, l.Bias != nil})
 }
 
 func init() {

@@ -176,7 +176,7 @@ func join(path, name string) string {
 func tensors(m Module) iter.Seq2[string, Part] {
 	return func(yield func(string, Part) bool) {
 		for path, m := range Modules(m) {
-			for _, p := range m.Parts() {
+			for _, p := range parts(path, m) {
 				if p.tensor == nil {
 					continue
 				}
@@ -287,6 +287,9 @@ func To(m Module, device *tensor.Device) {
 // floating-point buffers to another floating-point type. The tensors stay the
 // same Go values.
 func ToDType(m Module, t tensor.DType) {
+	if !t.IsFloat() {
+		fail("ToDType", "got %s, want a floating-point type", t)
+	}
 	for _, p := range tensors(m) {
 		if !p.tensor.DType().IsFloat() {
 			continue

@@ -74,6 +74,7 @@ func (l *BatchNorm2d) opts(relu bool) tensor.BatchNormOpts {
 
 // forward is Forward, followed by ReLU if relu.
 func (l *BatchNorm2d) forward(x *tensor.Tensor, relu bool) *tensor.Tensor {
+	wantMade("BatchNorm2d", l != nil && (l.channels > 0 || l.Weight != nil || l.RunningMean != nil))
 	y := tensor.BatchNorm2d(x, l.RunningMean, l.RunningVar, l.Weight, l.Bias, l.opts(relu))
 	if !l.eval && l.NumBatchesTracked != nil {
 		l.NumBatchesTracked.AddScalarInPlace(1)
@@ -88,8 +89,8 @@ func (l *BatchNorm2d) SetTraining(on bool) { l.eval = !on }
 // Training reports whether the layer is in training mode.
 func (l *BatchNorm2d) Training() bool { return !l.eval }
 
-// String returns "BatchNorm2d(64)" and what is not the default.
-func (l *BatchNorm2d) String() string {
+// brief returns "BatchNorm2d(64)" and what is not the default.
+func (l *BatchNorm2d) brief() string {
 	return "BatchNorm2d(" + list(
 		fmt.Sprint(l.channels), epsString(l.Eps),
 		when(l.Momentum != defaultMomentum && !l.Cumulative, fmt.Sprintf("momentum %v", l.Momentum)), when(l.Cumulative, "cumulative"),
@@ -153,11 +154,12 @@ func newLayerNorm(dims []int) *LayerNorm {
 
 // Forward returns x normalized; its shape stays.
 func (l *LayerNorm) Forward(x *tensor.Tensor) *tensor.Tensor {
+	wantMade("LayerNorm", l != nil && len(l.shape) > 0)
 	return tensor.LayerNorm(x, l.shape, l.Weight, l.Bias, or(l.Eps, tensor.Zero))
 }
 
-// String returns "LayerNorm(768)" and what is not the default.
-func (l *LayerNorm) String() string {
+// brief returns "LayerNorm(768)" and what is not the default.
+func (l *LayerNorm) brief() string {
 	return "LayerNorm(" + list(
 		strings.Join(strings.Fields(strings.Trim(l.shape.String(), "[]")), ", "), epsString(l.Eps),
 		when(l.Weight == nil, "no affine"), when(l.Weight != nil && l.Bias == nil, "no bias")) + ")"
@@ -208,12 +210,13 @@ func newGroupNorm(groups, channels int) *GroupNorm {
 
 // Forward returns x normalized; its shape stays.
 func (l *GroupNorm) Forward(x *tensor.Tensor) *tensor.Tensor {
+	wantMade("GroupNorm", l != nil && l.groups > 0)
 	return tensor.GroupNorm(x, l.groups, l.Weight, l.Bias, or(l.Eps, tensor.Zero))
 }
 
-// String returns "GroupNorm(32, 256)", groups and channels, and what is not the
+// brief returns "GroupNorm(32, 256)", groups and channels, and what is not the
 // default.
-func (l *GroupNorm) String() string {
+func (l *GroupNorm) brief() string {
 	return "GroupNorm(" + list(
 		fmt.Sprintf("%d, %d", l.groups, l.channels), epsString(l.Eps), when(l.Weight == nil, "no affine")) + ")"
 }

@@ -61,8 +61,8 @@ func (s poolSettings) check(op string) {
 	}
 }
 
-// String returns the settings that are not the defaults: "2, 2, padding 1".
-func (s poolSettings) String() string {
+// brief returns the settings that are not the defaults: "2, 2, padding 1".
+func (s poolSettings) brief() string {
 	return list(
 		strings.TrimSpace(sizes("", s.Kernel, 0)),
 		strings.TrimSpace(sizes("", s.Stride, 0)),
@@ -103,17 +103,19 @@ func newMaxPool2d(s poolSettings) *MaxPool2d {
 
 // Forward returns the maximum of each window.
 func (l *MaxPool2d) Forward(x *tensor.Tensor) *tensor.Tensor {
+	wantMade("MaxPool2d", l != nil && l.set.Kernel != [2]int{})
 	return tensor.MaxPool2d(x, l.set.opts())
 }
 
 // ForwardWithIndices returns the maximum of each window and where in its plane it
 // is: row·W + column, Int64. (return_indices=True)
 func (l *MaxPool2d) ForwardWithIndices(x *tensor.Tensor) (values, indices *tensor.Tensor) {
+	wantMade("MaxPool2d", l != nil && l.set.Kernel != [2]int{})
 	return tensor.MaxPool2dWithIndices(x, l.set.opts())
 }
 
-// String returns "MaxPool2d(2, 2)": kernel, stride, and what is not the default.
-func (l *MaxPool2d) String() string { return "MaxPool2d(" + l.set.String() + ")" }
+// brief returns "MaxPool2d(2, 2)": kernel, stride, and what is not the default.
+func (l *MaxPool2d) brief() string { return "MaxPool2d(" + l.set.brief() + ")" }
 
 // Parts returns nothing.
 func (l *MaxPool2d) Parts() []Part { return nil }
@@ -143,11 +145,12 @@ func newAvgPool2d(s poolSettings) *AvgPool2d {
 
 // Forward returns the mean of each window.
 func (l *AvgPool2d) Forward(x *tensor.Tensor) *tensor.Tensor {
+	wantMade("AvgPool2d", l != nil && l.set.Kernel != [2]int{})
 	return tensor.AvgPool2d(x, l.set.opts())
 }
 
-// String returns "AvgPool2d(2, 2)": kernel, stride, and what is not the default.
-func (l *AvgPool2d) String() string { return "AvgPool2d(" + l.set.String() + ")" }
+// brief returns "AvgPool2d(2, 2)": kernel, stride, and what is not the default.
+func (l *AvgPool2d) brief() string { return "AvgPool2d(" + l.set.brief() + ")" }
 
 // Parts returns nothing.
 func (l *AvgPool2d) Parts() []Part { return nil }
@@ -173,11 +176,12 @@ func NewAdaptiveAvgPool2d(h, w int) *AdaptiveAvgPool2d {
 
 // Forward returns the means.
 func (l *AdaptiveAvgPool2d) Forward(x *tensor.Tensor) *tensor.Tensor {
+	wantMade("AdaptiveAvgPool2d", l != nil)
 	return tensor.AdaptiveAvgPool2d(x, l.set.Out[0], l.set.Out[1])
 }
 
-// String returns "AdaptiveAvgPool2d(7, 7)".
-func (l *AdaptiveAvgPool2d) String() string {
+// brief returns "AdaptiveAvgPool2d(7, 7)".
+func (l *AdaptiveAvgPool2d) brief() string {
 	return fmt.Sprintf("AdaptiveAvgPool2d(%d, %d)", l.set.Out[0], l.set.Out[1])
 }
 

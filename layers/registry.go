@@ -56,7 +56,7 @@ func registerWithin(name string, construct constructor) {
 	registry.Lock()
 	defer registry.Unlock()
 	if _, ok := registry.constructors[name]; ok {
-		panic(fmt.Sprintf("layers: Register: %q is registered already", name))
+		fail("Register", "%q is registered already", name)
 	}
 	registry.constructors[name] = construct
 }

@@ -1,7 +1,9 @@
 package layers
 
 import (
+	"cmp"
 	"fmt"
+	"io"
 	"iter"
 	"maps"
 	"strings"
@@ -13,7 +15,23 @@ import (
 // Describe returns what [Save] writes of a model's architecture: the name under
 // which it is registered and its config, from which [Load] makes it again. A model
 // that has none, or holds a layer without one, is an error with the layer's path.
-func Describe(m Module) (name string, config []byte, err error) { return describe(m, "") }
+// So is one whose parts are no longer those that its config speaks of, as after
+// another classifier was put in place of its own: what differs first is named. (To
+// find that out, the first call for an architecture has Load's constructor make it
+// once.)
+func Describe(m Module) (name string, config []byte, err error) {
+	bad := tensor.Try(func() {
+		for range Modules(m) { // panics if that has no end
+		}
+		if name, config, err = describe(m, ""); err == nil {
+			err = verify(m, name, config)
+		}
+	})
+	if err = cmp.Or(err, bad); err != nil {
+		return "", nil, err
+	}
+	return name, config, nil
+}
 
 // Save writes a whole model, its architecture and its weights, to one file, which
 // [Load] reads. (In PyTorch, torch.save(model, path) without the risks of pickle.)
@@ -28,25 +46,55 @@ func Describe(m Module) (name string, config []byte, err error) { return describ
 // that after a failure or a crash path is what it was. Other goroutines may
 // evaluate the model meanwhile, but not train it.
 func Save(path string, m Module) error {
-	name, config, err := describe(m, "")
+	metadata, err := architecture(m)
 	if err != nil {
-		return fmt.Errorf("%w; SaveStateDict saves its weights without it", err)
+		return err
 	}
-	return save(path, m, map[string]string{tensorfile.ModelKey: name, tensorfile.ConfigKey: string(config)})
+	return tensorfile.Write(path, metadata, StateDict(m))
+}
+
+// SaveTo is [Save] to a writer, which has a part of the file after an error.
+func SaveTo(w io.Writer, m Module) error {
+	metadata, err := architecture(m)
+	if err != nil {
+		return err
+	}
+	return tensorfile.WriteTo(w, metadata, StateDict(m))
+}
+
+// architecture is the metadata of a whole model.
+func architecture(m Module) (map[string]string, error) {
+	name, config, err := Describe(m)
+	if err != nil {
+		return nil, fmt.Errorf("%w; SaveStateDict saves its weights without it", err)
+	}
+	return map[string]string{tensorfile.ModelKey: name, tensorfile.ConfigKey: string(config)}, nil
 }
 
 // SaveStateDict writes a model's parameters and buffers to a safetensors file,
 // without the architecture; [ReadStateDict] and [LoadStateDict] bring them back
 // into a model that the program makes itself. It writes as [Save] does.
 // (torch.save(model.state_dict(), path))
-func SaveStateDict(path string, m Module) error { return save(path, m, nil) }
+func SaveStateDict(path string, m Module) error {
+	if err := walkable(m); err != nil {
+		return err
+	}
+	return tensorfile.Write(path, nil, StateDict(m))
+}
 
-func save(path string, m Module, metadata map[string]string) error {
-	return tensorfile.Write(path, metadata, func(yield func(string, *tensor.Tensor) bool) {
-		for key, p := range tensors(m) {
-			if !yield(key, p.tensor) {
-				return
-			}
+// SaveStateDictTo is [SaveStateDict] to a writer, which has a part of the file
+// after an error.
+func SaveStateDictTo(w io.Writer, m Module) error {
+	if err := walkable(m); err != nil {
+		return err
+	}
+	return tensorfile.WriteTo(w, nil, StateDict(m))
+}
+
+// walkable returns as an error what Modules panics with.
+func walkable(m Module) error {
+	return tensor.Try(func() {
+		for range Modules(m) {
 		}
 	})
 }
@@ -61,12 +109,33 @@ func save(path string, m Module, metadata map[string]string) error {
 // type, a truncated file, a flipped bit) is an error. A checkpoint of package
 // trainer is such a file too, with more in it, which Load passes over.
 func Load[M Module](path string) (M, error) {
-	var none M
 	f, err := tensorfile.Open(path)
 	if err != nil {
+		var none M
 		return none, err
 	}
 	defer f.Close()
+	return load[M](f, path)
+}
+
+// LoadFrom is [Load] of what a reader has to its end, such as a file that is part of
+// the program:
+//
+//	//go:embed model.safetensors
+//	var file []byte
+//
+//	model, err := layers.LoadFrom[*models.VGG](bytes.NewReader(file))
+func LoadFrom[M Module](r io.Reader) (M, error) {
+	f, err := tensorfile.Read(r, "")
+	if err != nil {
+		var none M
+		return none, err
+	}
+	return load[M](f, "the file")
+}
+
+func load[M Module](f *tensorfile.File, path string) (M, error) {
+	var none M
 	name, ok := f.Metadata[tensorfile.ModelKey]
 	if !ok {
 		return none, fmt.Errorf("layers: Load: %s holds tensors without a model; ReadStateDict and LoadStateDict read them into one", path)
@@ -119,6 +188,15 @@ func ReadStateDict(path string) (iter.Seq2[string, *tensor.Tensor], error) {
 		return nil, err
 	}
 	defer f.Close()
+	return entries(f)
+}
+
+// ReadStateDictFrom is [ReadStateDict] of what a reader has to its end.
+func ReadStateDictFrom(r io.Reader) (iter.Seq2[string, *tensor.Tensor], error) {
+	f, err := tensorfile.Read(r, "")
+	if err != nil {
+		return nil, err
+	}
 	return entries(f)
 }
 

@@ -13,7 +13,7 @@ import (
 
 // Summary returns a table of a model: each module with its path, its settings
 // and the shapes of its parameters, and the totals. A module that has a String
-// method is shown by it. Parameters that stand in several places are counted once.
+// method which gives one line is shown by it. Parameters that stand in several places are counted once.
 //
 // With an input, such as tensor.Zeros(1, 3, 32, 32), the model, a [Layer], is run
 // on it once, and the table has the shapes of results, the multiply-adds of a
@@ -56,7 +56,7 @@ func Summary(m Module, input ...*tensor.Tensor) string {
 		at++
 		var shapes, notes []string
 		elements, own, ownFrozen, tied := 0, 0, 0, 0
-		for _, p := range m.Parts() {
+		for _, p := range parts(path, m) {
 			t := p.tensor
 			if t == nil {
 				continue
@@ -278,8 +278,15 @@ func writeTable(b *strings.Builder, rows [][]string) {
 
 // label returns what a module says of itself, or its type's name.
 func label(m Module) string {
-	if s, ok := m.(fmt.Stringer); ok {
-		return s.String()
+	switch v := m.(type) {
+	case interface{ brief() string }:
+		return v.brief()
+	case fmt.Stringer:
+		if !isLibrary(m) {
+			if s := v.String(); !strings.Contains(s, "\n") {
+				return s
+			}
+		}
 	}
 	return typeName(m)
 }

@@ -85,7 +85,7 @@ func NewTrace(m Module) *Trace {
 		i := len(t.modules)
 		t.paths[path] = i
 		leaf := true
-		for _, p := range m.Parts() {
+		for _, p := range parts(path, m) {
 			if p.tensor != nil {
 				t.owners[p.tensor] = append(t.owners[p.tensor], i)
 			}

@@ -64,8 +64,7 @@ type VGG struct {
 	Dropout    *layers.Dropout
 	Classifier *layers.Linear
 
-	cfg     Cfg
-	classes int
+	cfg Cfg
 }
 
 // NewVGG returns a VGG with randomly drawn weights. It panics with a
@@ -96,7 +95,7 @@ func NewVGG(cfg Cfg, classes int) *VGG {
 		Features:   features,
 		Dropout:    layers.NewDropout(0),
 		Classifier: layers.NewLinear(in, classes),
-		cfg:        cfg, classes: classes,
+		cfg:        cfg,
 	}
 	layers.Parameters(m) // a walk through the tree, after which errors can name the layer
 	return m
@@ -154,14 +153,23 @@ type vggConfig struct {
 	Dropout float64 `json:"dropout,omitempty"`
 }
 
-// Config is for layers.Save.
+// Config is for layers.Save. It follows Dropout, and Classifier as far as that is a
+// Linear of other classes; Save refuses features that are no longer those of the
+// Cfg.
 func (m *VGG) Config() (name string, config []byte) {
-	config, err := json.Marshal(vggConfig{m.cfg, m.classes, m.Dropout.P})
+	c := vggConfig{Cfg: m.cfg, Dropout: m.Dropout.P}
+	if w := m.Classifier.Weight; w != nil && w.Dim() == 2 {
+		c.Classes = w.Size(0)
+	}
+	config, err := json.Marshal(c)
 	if err != nil {
-		panic(err) // numbers and strings always have a JSON form
+		panic(&tensor.Error{Op: "VGG", Err: fmt.Errorf("the configuration %v with dropout %v cannot be written: %w", c.Cfg, c.Dropout, err)})
 	}
 	return "VGG", config
 }
+
+// String returns the network as PyTorch prints it. See layers.String.
+func (m *VGG) String() string { return layers.String(m) }
 
 func init() {
 	layers.RegisterSized("VGG", func(config []byte, elements int) (layers.Module, error) {

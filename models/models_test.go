@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -345,4 +346,50 @@ func ExampleNewVGG() {
 	logits := m.Forward(tensor.Zeros(4, 3, 4, 4).NoGrad())
 	fmt.Println(logits.Shape(), layers.NumParameters(m))
 	// Output: [4 10] 5514
+}
+
+// The recipe of transfer learning: a saved VGG with another classifier is that
+// VGG; one with other features, which its Config does not know, is refused.
+func TestSaveAChangedVGG(t *testing.T) {
+	x := tensor.Rand(2, 3, 4, 4)
+	for _, c := range []struct {
+		name   string
+		change func(m *models.VGG)
+		want   string // the error's words; "" is none
+	}{
+		{"another classifier", func(m *models.VGG) { m.Classifier = layers.NewLinear(16, 3) }, ""},
+		{"another classifier's weight", func(m *models.VGG) {
+			m.Classifier.Weight, m.Classifier.Bias = tensor.Ones(5, 16).SetRequiresGrad(true), tensor.Ones(5).SetRequiresGrad(true)
+		}, ""},
+		{"dropout", func(m *models.VGG) { m.Dropout.P = 0.5 }, ""},
+		{"another dropout", func(m *models.VGG) { m.Dropout = layers.NewDropout(0.25) }, ""},
+		{"a classifier without bias", func(m *models.VGG) { m.Classifier = layers.NewLinear(16, 3, layers.LinearOpts{NoBias: true}) }, "classifier"},
+		{"a wider classifier", func(m *models.VGG) { m.Classifier = layers.NewLinear(20, 3) }, "classifier"},
+		{"dropout of NaN", func(m *models.VGG) { m.Dropout.P = math.NaN() }, "NaN"},
+		{"another activation", func(m *models.VGG) { m.Features.Layers()[2] = layers.SiLU{} }, "features.2 is SiLU"},
+		{"one channel", func(m *models.VGG) { m.Features.Layers()[0] = layers.NewConv2d(1, 8, 3, layers.ConvOpts{Padding: 1}) }, "features.0 is Conv2d"},
+		{"more features", func(m *models.VGG) { m.Features.Append(layers.Identity{}) }, "features.9"},
+		{"no classifier", func(m *models.VGG) { m.Classifier = nil }, "classifier"},
+		{"no features", func(m *models.VGG) { m.Features = nil }, "features"},
+		{"nothing", func(m *models.VGG) { *m = models.VGG{} }, "nil"},
+	} {
+		m := models.NewVGG(models.Cfg{8, "M", 16, "M"}, 10)
+		c.change(m)
+		path := filepath.Join(t.TempDir(), "vgg.safetensors")
+		if err := layers.Save(path, m); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %q", c.name, err, c.want)
+		} else if err != nil {
+			continue
+		}
+		again, err := layers.Load[*models.VGG](path)
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		layers.Eval(m)
+		layers.Eval(again)
+		if got, want := again.Forward(x).Floats(), m.Forward(x).Floats(); !slices.Equal(got, want) || again.Dropout.P != m.Dropout.P {
+			t.Errorf("%s: the loaded model gives %v, want %v", c.name, got, want)
+		}
+	}
 }

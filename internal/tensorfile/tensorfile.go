@@ -4,6 +4,7 @@
 package tensorfile
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"encoding/json"
@@ -53,6 +54,15 @@ func checksum(b []byte) string { return fmt.Sprintf("%08x", crc32.Checksum(b, ca
 // "wick.crc32c") are overwritten. One tensor at a time is in memory, and each is
 // read twice, first for its checksum; one that changes between is an error.
 func Write(path string, metadata map[string]string, tensors iter.Seq2[string, *tensor.Tensor]) error {
+	return write(path, metadata, tensors, func(f func(w io.Writer) error) error { return atomicfile.Write(path, f) })
+}
+
+// WriteTo is Write to a writer, which has a part of the file after an error.
+func WriteTo(w io.Writer, metadata map[string]string, tensors iter.Seq2[string, *tensor.Tensor]) error {
+	return write("", metadata, tensors, func(f func(w io.Writer) error) error { return f(w) })
+}
+
+func write(path string, metadata map[string]string, tensors iter.Seq2[string, *tensor.Tensor], to func(func(w io.Writer) error) error) error {
 	var list []safetensors.Tensor
 	crcs := map[string]string{}
 	for name, t := range tensors {
@@ -85,7 +95,7 @@ func Write(path string, metadata map[string]string, tensors iter.Seq2[string, *t
 		return err // not reached: strings can be written
 	}
 	metadata[crcKey] = string(b)
-	err = atomicfile.Write(path, func(w io.Writer) error { return safetensors.Write(w, metadata, list) })
+	err = to(func(w io.Writer) error { return safetensors.Write(w, metadata, list) })
 	if e, ok := err.(*safetensors.Error); ok {
 		e.File = path
 	}
@@ -115,7 +125,7 @@ type File struct {
 	Metadata map[string]string // nil if there is none
 
 	path string
-	file *os.File
+	file io.Closer
 	st   *safetensors.File
 	crcs map[string]string // nil in files of other programs
 }
@@ -139,12 +149,53 @@ func Open(path string) (f *File, err error) {
 	if !stat.Mode().IsRegular() {
 		return nil, &safetensors.Error{File: path, Offset: -1, Err: fmt.Errorf("it is not a regular file (%s)", stat.Mode().Type())}
 	}
-	st, err := safetensors.New(r, stat.Size(), path)
+	return open(r, r, stat.Size(), path)
+}
+
+// Read is Open for what a reader has to its end, which is kept in memory. It takes
+// no more of that than there is to read. Errors name the file name, if there is one.
+func Read(r io.Reader, name string) (*File, error) {
+	b, err := io.ReadAll(r)
 	if err != nil {
 		return nil, err
 	}
-	f = &File{Metadata: st.Metadata, path: path, file: r, st: st}
+	return open(bytes.NewReader(b), io.NopCloser(nil), int64(len(b)), name)
+}
+
+func open(r io.ReaderAt, closer io.Closer, size int64, name string) (*File, error) {
+	if err := foreign(r, name); err != nil {
+		return nil, err
+	}
+	st, err := safetensors.New(r, size, name)
+	if err != nil {
+		return nil, err
+	}
+	f := &File{Metadata: st.Metadata, path: name, file: closer, st: st}
 	return f, f.readChecksums()
+}
+
+// foreign returns an error for files of other formats that models come in, by how
+// they begin.
+func foreign(r io.ReaderAt, name string) error {
+	b := make([]byte, 9)
+	n, _ := r.ReadAt(b, 0) // what cannot be read is for others to say
+	var is string
+	switch b = b[:n]; {
+	case n == 9 && b[8] == '{': // where a header of safetensors begins, whatever its length looks like
+		return nil
+	case bytes.HasPrefix(b, []byte("PK\x03\x04")):
+		is = "a zip archive, as torch.save writes"
+	case len(b) > 2 && b[0] == 0x80 && b[1] >= 2 && b[1] <= 5:
+		is = "a pickle, as torch.save wrote before PyTorch 1.6"
+	case bytes.HasPrefix(b, []byte("\x89HDF")):
+		is = "an HDF5 file, as Keras writes"
+	case bytes.HasPrefix(b, []byte("GGUF")):
+		is = "a GGUF file"
+	default:
+		return nil
+	}
+	return &safetensors.Error{File: name, Offset: -1, Err: fmt.Errorf(
+		"it is %s and no safetensors file; in Python, safetensors.torch.save_file(model.state_dict(), \"model.safetensors\") writes one, which ReadStateDict of package layers reads", is)}
 }
 
 // Close closes the file.

@@ -102,7 +102,7 @@ func (g *graph) walk(n *node, prev string, solid bool) (string, bool) {
 // attributes returns what TensorBoard lists of a node when it is clicked.
 func (n *node) attributes() [][2]string {
 	list := n.tensors
-	if s, ok := n.module.(fmt.Stringer); ok {
+	if s, ok := n.module.(fmt.Stringer); ok && len(n.children) == 0 {
 		list = append([][2]string{{"settings", s.String()}}, list...)
 	}
 	return list

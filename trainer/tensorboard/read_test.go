@@ -104,7 +104,7 @@ func TestRealReader(t *testing.T) {
 		t.Fatalf("graph: got %d nodes, want 8", len(got.Graph))
 	}
 	diff("a node", []any{"Sequential/Conv2d[0]", "Conv2d", []any{"input"},
-		map[string]any{"settings": "Conv2d(3, 4, kernel 3, padding 1)", "weight": "[4 3 3 3]", "bias": "[4]"}}, got.Graph[1])
+		map[string]any{"settings": "Conv2d(3, 4, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1))", "weight": "[4 3 3 3]", "bias": "[4]"}}, got.Graph[1])
 	if p := got.Images["pred"]; len(p) != 1 || p[0].Step != 4 || p[0].Width != 3 || p[0].Height != 2 {
 		t.Fatalf("images: got %v, want one at step 4 of 3×2", got.Images)
 	}

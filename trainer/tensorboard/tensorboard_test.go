@@ -306,12 +306,12 @@ func TestAddGraph(t *testing.T) {
 	}
 	want := []string{
 		"input IO Node ← ",
-		"Sequential/Conv2d[0] Conv2d ← input; settings=Conv2d(3, 4, kernel 3, padding 1); weight=[4 3 3 3]; bias=[4]",
+		"Sequential/Conv2d[0] Conv2d ← input; settings=Conv2d(3, 4, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1)); weight=[4 3 3 3]; bias=[4]",
 		"Sequential/ReLU[1] ReLU ← Sequential/Conv2d[0]; settings=ReLU()",
-		"Sequential/Sequential[2]/Flatten[0] Flatten ← Sequential/ReLU[1]",
+		"Sequential/Sequential[2]/Flatten[0] Flatten ← Sequential/ReLU[1]; settings=Flatten(start_dim=1, end_dim=-1)",
 		"Sequential/block[3]/parameters Parameters ← ; scale=[1]",
-		"Sequential/block[3]/Conv2d[conv] Conv2d ← ^Sequential/Sequential[2]/Flatten[0]; settings=Conv2d(4, 4, kernel 1); weight=[4 4 1 1]; bias=[4]",
-		"Sequential/Linear[4] Linear ← ^Sequential/block[3]/Conv2d[conv]; settings=Linear(4, 2); weight=[2 4]; bias=[2]",
+		"Sequential/block[3]/Conv2d[conv] Conv2d ← ^Sequential/Sequential[2]/Flatten[0]; settings=Conv2d(4, 4, kernel_size=(1, 1), stride=(1, 1)); weight=[4 4 1 1]; bias=[4]",
+		"Sequential/Linear[4] Linear ← ^Sequential/block[3]/Conv2d[conv]; settings=Linear(in_features=4, out_features=2, bias=True); weight=[2 4]; bias=[2]",
 		"output IO Node ← Sequential/Linear[4]",
 	}
 	if d := cmp.Diff(want, got); d != "" {
