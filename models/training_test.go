@@ -303,7 +303,7 @@ func TestLeavingTheLoop(t *testing.T) {
 			got := fmt.Sprint(<-done)
 			want := map[string]string{
 				"break": "end", "panic": "the body's own", "Goexit": "Goexit",
-				"wrong shapes": "tensor: Add: shapes [2] and [3] do not broadcast: sizes 2 and 3 at dimension 0 of 1",
+				"wrong shapes": "tensor: Add: shapes [2] and [3] do not broadcast: 2 and 3 differ in the last dimension, want equal sizes or 1",
 			}[c.name]
 			if got != want {
 				t.Errorf("the loop ended with %q, want %q", got, want)
