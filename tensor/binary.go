@@ -77,15 +77,27 @@ func binaryGeom(out, a, b Shape) backend.BinaryGeom {
 // binary computes op(x, y) of one type, with broadcasting, and records nothing.
 // The result lives as its operands and owners do.
 func binary(name string, op backend.BinaryOp, x, y *Tensor, owners ...*Tensor) *Tensor {
-	x.wantDType(name, y)
-	op = x.operation(name, op)
 	t := x.DType()
+	switch {
+	case x.scaledBy(y):
+	case y.scaledBy(x):
+		t = y.DType()
+	default:
+		x.wantDType(name, y)
+	}
+	op = x.operation(name, op)
 	if op.IsComparison() {
 		t = Bool
 	}
 	out := result(name, t, broadcast(name, x.shape, y.shape), append(owners, x, y)...)
 	x.be().Binary(out.array(), x.array(), y.array(), op, binaryGeom(out.shape, x.shape, y.shape))
 	return out
+}
+
+// scaledBy reports whether x is of half width and y a Float32 number without
+// dimensions, which promoteFactors leaves as it is.
+func (x *Tensor) scaledBy(y *Tensor) bool {
+	return x.DType().IsHalf() && len(x.shape) > 0 && y.DType() == Float32 && len(y.shape) == 0
 }
 
 // operation returns what op is for tensors of x's type, and panics unless there is
@@ -134,11 +146,11 @@ type partial struct {
 // for an operand that has none.
 func record(name string, out *Tensor, partials ...partial) *Tensor {
 	inputs := make([]*Tensor, len(partials))
-	shapes := make([]Shape, len(partials))
+	shapes, types := make([]Shape, len(partials)), make([]DType, len(partials))
 	grads := make([]func(g *Tensor) *Tensor, len(partials))
 	var saved []*Tensor
 	for i, p := range partials {
-		inputs[i], shapes[i] = p.of, p.of.shape
+		inputs[i], shapes[i], types[i] = p.of, p.of.shape, p.of.DType()
 		if p.of.RequiresGrad() {
 			grads[i] = p.grad
 			saved = append(saved, p.saved...)
@@ -148,7 +160,7 @@ func record(name string, out *Tensor, partials ...partial) *Tensor {
 		results := make([]*Tensor, len(grads))
 		for i, grad := range grads {
 			if grad != nil {
-				results[i] = sumTo(grad(g), shapes[i])
+				results[i] = sumTo(grad(g), shapes[i]).ToDType(types[i]) // a factor's may be another; see promoteFactors
 			}
 		}
 		return results
@@ -181,7 +193,7 @@ func (x *Tensor) Sub(y *Tensor) *Tensor {
 // Mul returns x · y, element by element, with broadcasting; of Bool tensors x And y.
 // (torch.mul)
 func (x *Tensor) Mul(y *Tensor) *Tensor {
-	promote(&x, &y)
+	promoteFactors(&x, &y, true)
 	out := binary("Mul", backend.Mul, x, y)
 	xs, ys := x.bare(), y.bare()
 	return record("Mul", out,
@@ -192,7 +204,7 @@ func (x *Tensor) Mul(y *Tensor) *Tensor {
 // Div returns x / y, element by element, with broadcasting. The quotient of whole
 // numbers is Float32; [Tensor.DivRounded] has a whole one. (torch.div)
 func (x *Tensor) Div(y *Tensor) *Tensor {
-	promote(&x, &y)
+	promoteFactors(&x, &y, false)
 	x, y = x.fractional(), y.fractional()
 	out := binary("Div", backend.Div, x, y)
 	xs, ys := x.bare(), y.bare()
@@ -409,7 +421,12 @@ func (x *Tensor) inPlace(name string, op backend.BinaryOp, y *Tensor) *Tensor {
 		x.changed(name, y)
 		return x
 	}
-	y = y.bare().ToDType(x.DType())
+	if y = y.bare(); (op == backend.Mul || op == backend.Div) && x.scaledBy(y) {
+		x.be().Binary(x.array(), x.array(), y.array(), op, binaryGeom(x.shape, x.shape, y.shape))
+		x.changed(name, y)
+		return x
+	}
+	y = y.ToDType(x.DType())
 	op = x.operation(name, op)
 	from := y.apart(x)
 	x.be().Binary(x.array(), x.array(), from.array(), op, binaryGeom(x.shape, x.shape, y.shape))

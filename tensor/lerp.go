@@ -63,7 +63,13 @@ func (x *Tensor) LerpInPlace(end *Tensor, weight float64) *Tensor {
 	if x.DType().IsHalf() {
 		from = from.ToDType(Float32)
 	}
-	target := lerp(name, from, end.bare().ToDType(from.DType()), weight)
+	end = end.bare().ToDType(from.DType())
+	if math.Abs(weight) < 0.5 && !x.DType().IsHalf() {
+		way := binary(name, backend.Sub, end, x)
+		defer way.Release()
+		return x.inPlace(name, backend.Add, way.MulScalarInPlace(weight))
+	}
+	target := lerp(name, from, end, weight)
 	defer target.Release()
 	return x.CopyFrom(target)
 }

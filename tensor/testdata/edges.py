@@ -179,6 +179,12 @@ for op in ["Add", "Sub", "Mul", "Div", "DivTrunc", "DivFloor", "Pow", "Maximum",
                 add(op, binary[op], [x.flip(0) if x.dim() and op not in ("Remainder", "Fmod", "DivTrunc", "DivFloor") else x, y], grad=op in ("Add", "Mul", "Div") and torch.float64 not in (x.dtype, y.dtype))
             except (RuntimeError, ZeroDivisionError):
                 pass
+for dtype in [torch.bfloat16, torch.float16]: # a number without dimensions beside a half type
+    for op in ["Add", "Sub", "Mul", "Div", "Maximum", "Pow", "Remainder", "Eq", "Lt"]:
+        x, s = torch.tensor([0.1, -2.3, 3, 100.5], dtype=dtype), torch.tensor(0.1)
+        for y in [s, s.double(), torch.tensor(3.3333)]:
+            add(op, binary[op], [x, y], grad=y.dtype == torch.float32 and op != "Remainder")
+            add(op, binary[op], [y, x], grad=y.dtype == torch.float32 and op != "Remainder")
 cond = torch.tensor([True, False, True])
 for x in some + small:
     for y in some + small:
