@@ -192,3 +192,19 @@ func TestHalfHasRoomBetween(t *testing.T) {
 		}
 	}
 }
+
+// The factor and the summand that stand for a normalization behind a convolution
+// are not rounded either.
+func TestHalfConv2dBatchNorm(t *testing.T) {
+	g := tensor.NewGenerator(4)
+	for _, half := range []tensor.DType{tensor.Float16, tensor.BFloat16} {
+		of := func(dims ...int) *T { return g.Randn(dims...).ToDType(half) }
+		x, w, b := of(2, 3, 6, 6), of(5, 3, 3, 3), of(5)
+		mean, variance, nw, nb := of(5), of(5).Abs(), of(5), of(5)
+		run := func(dtype tensor.DType) *T {
+			to := func(x *T) *T { return x.ToDType(dtype).NoGrad() }
+			return tensor.Conv2dBatchNorm(to(x), to(w), to(b), to(mean), to(variance), to(nw), to(nb), tensor.ConvOpts{}, tensor.BatchNormOpts{ReLU: true})
+		}
+		wantRoundedOnce(t, "Conv2dBatchNorm", run(half), run(tensor.Float64))
+	}
+}

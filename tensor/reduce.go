@@ -170,9 +170,10 @@ func (x *Tensor) prod(op string, dims []int, keep bool) *Tensor {
 		dx := binary(op, backend.Div, product, factors)
 		beside := othersOf(op, zero, s)
 		fillWhere(dx, beside, 0)
-		finite := result(op, Bool, in.shape, in, g)
-		in.be().Unary(finite.array(), in.array(), backend.IsFinite, backend.UnaryParams{})
-		fillWhere(dx, binary(op, backend.And, beside, othersOf(op, not(finite), s)), math.NaN())
+		odd := result(op, Bool, in.shape, in, g)
+		in.be().Unary(odd.array(), in.array(), backend.IsFinite, backend.UnaryParams{})
+		overwrite(odd, backend.Not)
+		fillWhere(dx, binary(op, backend.And, beside, othersOf(op, odd, s)), math.NaN())
 		return []*Tensor{dx}
 	}, in)
 }
@@ -183,9 +184,6 @@ func othersOf(op string, mask *Tensor, s span) *Tensor {
 	n := binary(op, backend.Sub, mask.reduce(op, backend.ReduceSum, s, s.kept), mask.ToDType(Int64))
 	return scalar(op, backend.Ne, n, 0, false)
 }
-
-// not returns the opposite of a mask.
-func not(mask *Tensor) *Tensor { return scalar("Not", backend.Eq, mask, 0, false) }
 
 // VarOpts are the options of [Var] and [Std]. Zero fields mean PyTorch's
 // defaults.
