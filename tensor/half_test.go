@@ -48,8 +48,14 @@ func wantRoundedOnce(t *testing.T, what string, got, want *T) {
 // results and gradients of numbers of half width are those of the same numbers in
 // Float64, rounded once.
 func TestHalfRoundsOnce(t *testing.T) {
+	for _, device := range testDevices(t) {
+		t.Run(device.String(), func(t *testing.T) { halfRoundsOnce(t, device) })
+	}
+}
+
+func halfRoundsOnce(t *testing.T, device *tensor.Device) {
 	g := tensor.NewGenerator(11)
-	labels := tensor.From([]int64{1, 0, -100, 2, 4, 1})
+	labels := tensor.From([]int64{1, 0, -100, 2, 4, 1}).To(device)
 	none := tensor.VarOpts{}
 	bn := tensor.BatchNormOpts{Training: true}
 	type in = []*T
@@ -110,7 +116,7 @@ func TestHalfRoundsOnce(t *testing.T) {
 			for _, half := range []tensor.DType{tensor.Float16, tensor.BFloat16} {
 				var narrow, wide in
 				for _, s := range c.shapes {
-					x := g.Randn(s...).MulScalar(scale).ToDType(half)
+					x := g.Randn(s...).MulScalar(scale).ToDType(half).To(device)
 					narrow = append(narrow, x.Clone().SetRequiresGrad(true))
 					wide = append(wide, x.ToDType(tensor.Float64).SetRequiresGrad(true))
 				}
@@ -119,7 +125,7 @@ func TestHalfRoundsOnce(t *testing.T) {
 					t.Errorf("%s: got %s, want %s", c.name, got.DType(), half)
 				}
 				wantRoundedOnce(t, c.name, got, want)
-				dy := g.Randn(got.Shape()...).ToDType(half)
+				dy := g.Randn(got.Shape()...).ToDType(half).To(device)
 				got.Backward(tensor.BackwardOpts{Gradient: dy})
 				want.Backward(tensor.BackwardOpts{Gradient: dy.ToDType(tensor.Float64)})
 				for i, x := range narrow {
@@ -136,11 +142,17 @@ func TestHalfRoundsOnce(t *testing.T) {
 
 // What would overflow or vanish in between, if that were stored.
 func TestHalfHasRoomBetween(t *testing.T) {
+	for _, device := range testDevices(t) {
+		t.Run(device.String(), func(t *testing.T) { halfHasRoomBetween(t, device) })
+	}
+}
+
+func halfHasRoomBetween(t *testing.T, device *tensor.Device) {
 	const f16, bf16 = tensor.Float16, tensor.BFloat16
 	of := func(dtype tensor.DType, v ...float64) *T { return tensor.From(v).ToDType(dtype) }
 	many := func(v float64, n ...int) *T { return tensor.Full(v, n...).ToDType(f16) }
 	signs := tensor.From([]float64{1, -1}).Repeat(70000).ToDType(f16)
-	labels := tensor.Zeros(70000).ToDType(tensor.Int64)
+	labels := tensor.Zeros(70000).ToDType(tensor.Int64).To(device)
 	smoothed := tensor.CrossEntropyOpts{LabelSmoothing: 0.1}
 	for _, c := range []struct {
 		name string
@@ -180,7 +192,7 @@ func TestHalfHasRoomBetween(t *testing.T) {
 			return tensor.GroupNorm(x, 1, one, one, 0)
 		}, []float64{-0.341796875, 0.5546875, 1.4453125, 2.34375}, nil},
 	} {
-		x := c.x.Clone().SetRequiresGrad(true)
+		x := c.x.Clone().To(device).SetRequiresGrad(true)
 		y := c.f(x)
 		if y.DType() != x.DType() {
 			t.Errorf("%s: got %s, want %s", c.name, y.DType(), x.DType())
