@@ -72,6 +72,9 @@ func layoutOf(f *transforms.Fused) (l layout) {
 
 // example returns example i, made by fill.
 func example(fill fillFunc, shape [3]int, i int, r *rand.Rand) (x, y *tensor.Tensor, err error) {
+	if err := tensor.Try(func() { wantRoom(1, shape) }); err != nil {
+		return nil, nil, err
+	}
 	out := make([]float32, shape[0]*shape[1]*shape[2])
 	label, err := fill(slot{numbers: out}, i, r)
 	if err != nil {
@@ -101,6 +104,15 @@ func wantIndex(i, n int) error {
 		return fmt.Errorf("datasets: example %d of %d, want 0 to %d", i, n, n-1)
 	}
 	return nil
+}
+
+// wantRoom panics with tensor.ErrOutOfMemory where n examples do not fit into the
+// memory there is, which package tensor knows. A slice of Go's would end the
+// program.
+func wantRoom(n int, shape [3]int) {
+	if float64(n)*float64(shape[0])*float64(shape[1])*float64(shape[2]) > 1<<28 {
+		tensor.Zeros(n, shape[0], shape[1], shape[2]).Release()
+	}
 }
 
 // mustIndex is wantIndex where there is no error to return.

@@ -152,10 +152,14 @@ func (w *walk) folder(path string, info fs.FileInfo) error {
 		mode := e.Type()
 		var info fs.FileInfo
 		if link || e.IsDir() {
-			if info, err = os.Stat(inside); err != nil {
+			switch info, err = os.Stat(inside); {
+			case err == nil:
+				mode = info.Mode()
+			case link:
+				mode = 0 // a file, which cannot be read
+			default:
 				return err
 			}
-			mode = info.Mode()
 		}
 		switch {
 		case mode.IsRegular():

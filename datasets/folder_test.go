@@ -60,6 +60,7 @@ func TestImageFolderLists(t *testing.T) {
 	writeFiles(t, elsewhere, map[string][]byte{"7.png": p})
 	for _, l := range [][2]string{
 		{elsewhere, "a/to-folder"}, {filepath.Join(elsewhere, "7.png"), "b/to-file.png"}, {"..", "a/m/sub/up"}, {".", "b/itself"}, {elsewhere, "c"},
+		{"nowhere", "b/broken.png"}, {"nowhere", "b/broken.txt"},
 	} {
 		if err := os.Symlink(l[0], filepath.Join(dir, filepath.FromSlash(l[1]))); err != nil {
 			t.Skip("the system makes no links: ", err)
@@ -72,15 +73,18 @@ func TestImageFolderLists(t *testing.T) {
 	// Folders are sorted by their whole path, in which "." is before "/".
 	want := []string{
 		"0 a/A.JPG", "0 a/b.tiff", "0 a/c.Tif", "0 a/d.bmp", "0 a/e.ppm", "0 a/f.pgm", "0 a/g.webp", "0 a/h.gif", "0 a/i.jpeg", "0 a/z.png",
-		"0 a/m/1.png", "0 a/m.png/2.png", "0 a/m/sub/3.png", "0 a/to-folder/7.png", "1 b/5.png", "1 b/to-file.png", "2 c/7.png",
+		"0 a/m/1.png", "0 a/m.png/2.png", "0 a/m/sub/3.png", "0 a/to-folder/7.png", "1 b/5.png", "1 b/broken.png", "1 b/to-file.png", "2 c/7.png",
 	}
 	if diff := cmp.Diff(want, below(t, dir, f)); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(map[string]int{".txt": 2, "": 1, ".part": 1, ".pbm": 1}, f.LeftOut()); diff != "" {
+	if diff := cmp.Diff(map[string]int{".txt": 3, "": 1, ".part": 1, ".pbm": 1}, f.LeftOut()); diff != "" {
 		t.Errorf("left out (-want +got):\n%s", diff)
 	}
-	if got, want := f.Note(), "17 pictures in 3 classes; 5 other files left out: 2 .txt, 1 without an ending, 1 .part, 1 .pbm"; got != want {
+	if _, err := f.Image(15); err == nil || err.Error() != fmt.Sprintf("datasets: %s: no such file or directory", f.Path(15)) {
+		t.Errorf("a broken link: got %v", err)
+	}
+	if got, want := f.Note(), "18 pictures in 3 classes; 6 other files left out: 3 .txt, 1 without an ending, 1 .part, 1 .pbm"; got != want {
 		t.Errorf("got the note\n%s, want\n%s", got, want)
 	}
 }

@@ -446,6 +446,7 @@ func (w *worker) fast(lo, hi int) (b batch) {
 	}
 	size := shape[0] * shape[1] * shape[2]
 	if len(w.labels) < n {
+		wantRoom(n, shape)
 		w.labels = make([]int64, n)
 		if w.values != nil {
 			w.bytes, w.moves = make([]byte, n*size), make([]int64, 4*n)

@@ -502,6 +502,21 @@ func TestLoaderHugeNumbers(t *testing.T) {
 	}
 }
 
+// A batch that cannot fit is an error before Go ends the program for it.
+func TestLoaderNoRoom(t *testing.T) {
+	set, err := NewPictures(make([]byte, 5000), 1, 1, 1, make([]uint8, 5000), []string{"a"}, transforms.Compose(transforms.CenterCrop(13000), transforms.ToTensor()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &DataLoader{Dataset: set, BatchSize: 5000}
+	for range l.All() {
+		t.Error("got a batch")
+	}
+	if err := l.Err(); !errors.Is(err, tensor.ErrOutOfMemory) || !strings.Contains(err.Error(), "[5000 1 13000 13000]") {
+		t.Errorf("got %v, want that there is no room for 3 TB", err)
+	}
+}
+
 type ragged struct{}
 
 func (ragged) Len() int { return 4 }

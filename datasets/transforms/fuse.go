@@ -29,7 +29,7 @@ func Fuse(t Transform, channels, height, width int) (f *Fused, ok bool) {
 		t = toTensor{}
 	}
 	f = &Fused{c: channels, h: height, w: width, outH: height, outW: width}
-	if channels != 1 && channels != 3 || !f.add(t) || f.value == nil {
+	if channels != 1 && channels != 3 || height < 1 || width < 1 || height > maxPixels/width || !f.add(t) || f.value == nil {
 		return nil, false
 	}
 	return f, true
