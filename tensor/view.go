@@ -104,7 +104,7 @@ func (x *Tensor) unsqueeze(op string, dim int) *Tensor {
 
 // line returns a scalar as a vector of one element, and any other tensor as it is.
 func (x *Tensor) line(op string) *Tensor {
-	if len(x.shape) == 0 {
+	if len(x.Shape()) == 0 {
 		return x.view(op, Shape{1})
 	}
 	return x
