@@ -78,6 +78,8 @@ func halfRoundsOnce(t *testing.T, device *tensor.Device) {
 		{"Norm(0.5)", []float64{1}, [][]int{{6, 5}}, func(x in) *T { return x[0].Norm(0.5, 1) }},
 		{"Norm(0)", []float64{1}, [][]int{{6, 50}}, func(x in) *T { return x[0].Norm(0) }},
 		{"Norm(Inf)", []float64{1}, [][]int{{6, 50}}, func(x in) *T { return x[0].Norm(math.Inf(1), 1) }},
+		{"Norm(2) over one element", []float64{1}, [][]int{{6, 1}}, func(x in) *T { return x[0].Norm(2, 1) }},
+		{"Norm(Inf) of a scalar", []float64{1}, [][]int{{}}, func(x in) *T { return x[0].NormKeep(math.Inf(1), 0) }},
 		{"LogSumExp", []float64{1, 100}, [][]int{{6, 50}}, func(x in) *T { return x[0].LogSumExp(1) }},
 		{"Amax", []float64{1}, [][]int{{6, 50}}, func(x in) *T { return x[0].Round().Amax() }},
 		{"Cumsum", []float64{1}, [][]int{{6, 50}}, func(x in) *T { return x[0].Cumsum(1) }},

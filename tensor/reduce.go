@@ -303,7 +303,7 @@ func (x *Tensor) norm(op string, p float64, dims []int, keep bool) *Tensor {
 	var out *Tensor
 	switch {
 	case s.n == 1 && p != 0: // whose power may not be a number
-		out = apply(op, backend.Abs, x).alias(shape, 0)
+		out = apply(op, backend.Abs, x).alias(shape, 0).cast(wide)
 	case p == 2:
 		out = x.reduceTo(op, wide, backend.ReduceSumSquares, s, shape)
 		overwrite(out, backend.Sqrt)
