@@ -247,6 +247,8 @@ func (f *ImageFolder) Path(i int) string {
 // they are stored, gray of 16 bits cut off at 255. What kind of picture a file
 // holds is known by its first bytes, not its name. As in torchvision, the
 // orientation that a camera has written down is not looked at; a TIFF's is.
+// Damaged JPEGs have PIL's pixels or are an error. JPEGs that are lossless or have
+// arithmetic coding, which PIL reads, are refused too.
 func (f *ImageFolder) Image(i int) (image.Image, error) {
 	if err := wantIndex(i, f.Len()); err != nil {
 		return nil, err

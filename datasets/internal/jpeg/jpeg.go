@@ -4,7 +4,7 @@
 // in any number of scans and with any sampling that libjpeg takes. Damaged data
 // decodes to libjpeg's pixels too, or is an error, as all is that PIL refuses.
 //
-// Errors where PIL has pixels: arithmetic coding, lossless ones, more than 500
+// Errors where PIL has pixels: arithmetic coding, lossless ones, more than 100
 // scans, and files that end before a marker or have less data than their size
 // takes.
 package jpeg

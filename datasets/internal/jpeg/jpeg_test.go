@@ -231,9 +231,9 @@ func TestBombs(t *testing.T) {
 	last := bytes.LastIndex(base, []byte{0xff, sos})
 	scan := base[last : len(base)-2]
 	var d Decoder
-	data := append(append(base[:last:last], bytes.Repeat(scan, 600)...), 0xff, eoi)
-	if _, _, _, err := decode(&d, data); err == nil || !strings.Contains(err.Error(), "more than 500 scans") {
-		t.Errorf("600 scans: got %v", err)
+	data := append(append(base[:last:last], bytes.Repeat(scan, 100)...), 0xff, eoi)
+	if _, _, _, err := decode(&d, data); err == nil || !strings.Contains(err.Error(), "more than 100 scans") {
+		t.Errorf("110 scans: got %v", err)
 	}
 	at := bytes.Index(base, []byte{0xff, 0xc2})
 	data = bytes.Clone(base)
