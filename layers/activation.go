@@ -21,10 +21,10 @@ func (l ReLU) Forward(x *tensor.Tensor) *tensor.Tensor {
 	return x.ReLU()
 }
 
-// LeakyReLU is x where x > 0 and Slope·x elsewhere, for any shape: LeakyReLU{} has
-// PyTorch's slope, LeakyReLU{Slope: new(0.2)} another. (torch.nn.LeakyReLU)
+// LeakyReLU is x where x > 0 and Slope·x elsewhere, for any shape.
+// (torch.nn.LeakyReLU)
 type LeakyReLU struct {
-	Slope *float64 `json:"negative_slope,omitempty"` // nil means 0.01
+	Slope float64 `json:"negative_slope,omitempty"` // 0 means 0.01; tensor.Zero is 0
 }
 
 // Forward returns x or Slope·x, element by element.
@@ -66,7 +66,7 @@ func (Tanh) Forward(x *tensor.Tensor) *tensor.Tensor { return x.Tanh() }
 // ELU is x where x > 0 and Alpha·(exp(x)-1) elsewhere, for any shape.
 // (torch.nn.ELU)
 type ELU struct {
-	Alpha *float64 `json:"alpha,omitempty"` // nil means 1
+	Alpha float64 `json:"alpha,omitempty"` // 0 means 1; tensor.Zero is 0
 }
 
 // Forward returns x or Alpha·(exp(x)-1), element by element.
@@ -87,8 +87,8 @@ func (Hardsigmoid) Forward(x *tensor.Tensor) *tensor.Tensor { return x.Hardsigmo
 // Softplus is log(1+exp(Beta·x))/Beta, for any shape; where Beta·x is above
 // Threshold it is x. (torch.nn.Softplus)
 type Softplus struct {
-	Beta      float64  `json:"beta,omitempty"`      // 0 means 1
-	Threshold *float64 `json:"threshold,omitempty"` // nil means 20
+	Beta      float64 `json:"beta,omitempty"`      // 0 means 1
+	Threshold float64 `json:"threshold,omitempty"` // 0 means 20; tensor.Zero is 0
 }
 
 // Forward returns log(1+exp(Beta·x))/Beta.
@@ -137,19 +137,15 @@ func (l Softmax) brief() string { return fmt.Sprintf("Softmax(dim %d)", l.Dim) }
 // brief returns "LogSoftmax(dim 1)".
 func (l LogSoftmax) brief() string { return fmt.Sprintf("LogSoftmax(dim %d)", l.Dim) }
 
-// or returns a setting, or its default if it is 0 or nil.
-func or[T float64 | *float64](setting T, byDefault float64) float64 {
-	switch v := any(setting).(type) {
-	case float64:
-		if v != 0 {
-			return v
-		}
-	case *float64:
-		if v != nil {
-			return *v
-		}
+// or returns a setting: its default if it is 0, and 0 if it is tensor.Zero.
+func or(setting, byDefault float64) float64 {
+	switch setting {
+	case 0:
+		return byDefault
+	case tensor.Zero:
+		return 0
 	}
-	return byDefault
+	return setting
 }
 
 func init() {

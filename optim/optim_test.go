@@ -528,6 +528,17 @@ func TestClip(t *testing.T) {
 	}
 }
 
+// A schedule may leave a rate below 0 after its last step (OneCycleLR with straight
+// lines); the state of then loads.
+func TestStateAfterSchedule(t *testing.T) {
+	o := optim.NewSGD([]*T{tensor.Zeros(2).SetRequiresGrad(true)}, 1)
+	o.SetLRs([]float64{-0.01})
+	state, tensors := o.State()
+	if err := o.LoadState(state, tensors); err != nil || o.Groups[0].LR != 0 {
+		t.Errorf("got rate %v and error %v, want 0", o.Groups[0].LR, err)
+	}
+}
+
 func TestSetMomentum(t *testing.T) {
 	ps := load(t).params(tensor.Float32)
 	s := makers["SGD groups"](ps).(*optim.SGD)

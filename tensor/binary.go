@@ -146,21 +146,25 @@ type partial struct {
 // for an operand that has none.
 func record(name string, out *Tensor, partials ...partial) *Tensor {
 	inputs := make([]*Tensor, len(partials))
-	shapes, types := make([]Shape, len(partials)), make([]DType, len(partials))
-	grads := make([]func(g *Tensor) *Tensor, len(partials))
+	backs := make([]struct {
+		grad  func(g *Tensor) *Tensor
+		shape Shape
+		dtype DType
+	}, len(partials))
 	var saved []*Tensor
 	for i, p := range partials {
-		inputs[i], shapes[i], types[i] = p.of, p.of.shape, p.of.DType()
+		inputs[i] = p.of
+		backs[i].shape, backs[i].dtype = p.of.shape, p.of.DType()
 		if p.of.RequiresGrad() {
-			grads[i] = p.grad
+			backs[i].grad = p.grad
 			saved = append(saved, p.saved...)
 		}
 	}
 	return autograd.Record(name, out, inputs, func(g *Tensor) []*Tensor {
-		results := make([]*Tensor, len(grads))
-		for i, grad := range grads {
-			if grad != nil {
-				results[i] = sumTo(grad(g), shapes[i]).ToDType(types[i]) // a factor's may be another; see promoteFactors
+		results := make([]*Tensor, len(backs))
+		for i, b := range backs {
+			if b.grad != nil {
+				results[i] = sumTo(b.grad(g), b.shape).ToDType(b.dtype) // a factor's may be another; see promoteFactors
 			}
 		}
 		return results

@@ -74,6 +74,24 @@ func TestInPlaceRecorded(t *testing.T) {
 	wantFailure(t, "a value that the gradient needs", "changed in place", func() { y.Backward(tensor.BackwardOpts{Gradient: tensor.Ones(2)}) })
 }
 
+// A number is rounded to the half type that it stands beside, but for products and
+// quotients; TestEdges has PyTorch's values of all operations.
+func TestScalarBesideHalf(t *testing.T) {
+	for _, typ := range []tensor.DType{tensor.BFloat16, tensor.Float16, tensor.Float32} {
+		x := tensor.FullLike(tensor.Zeros(2).ToDType(typ), 0.1)
+		for name, got := range map[string]*T{
+			"Eq": x.EqScalar(0.1), "Ge": x.GeScalar(0.1), "Le": x.LeScalar(0.1), "not Ne": x.NeScalar(0.1).Not(), "not Lt": x.LtScalar(0.1).Not(), "not Gt": x.GtScalar(0.1).Not(),
+			"Sub": x.SubScalar(0.1).EqScalar(0), "RSub": x.RSubScalar(0.1).EqScalar(0), "Remainder": x.RemainderScalar(0.1).EqScalar(0), "Fmod": x.FmodScalar(0.1).EqScalar(0),
+			"Clamp": x.Clamp(0, 0.1).Eq(x), "0-d": x.Eq(tensor.Full(0.1)),
+		} {
+			wantTensor(t, typ.String()+" "+name, got, tensor.From([]bool{true, true}), 0)
+		}
+		p := x.Clone().SetRequiresGrad(true)
+		p.Clamp(0, 0.1).Sum().Backward()
+		wantTensor(t, typ.String()+" gradient at Clamp's bound", p.Grad(), tensor.ZerosLike(x), 0)
+	}
+}
+
 // What is made of several steps is rounded to a half type once.
 func TestLerpHalf(t *testing.T) {
 	x, end := tensor.From([]float32{1, 60000, -3}).ToDType(tensor.Float16), tensor.From([]float32{2, -60000, 5}).ToDType(tensor.Float16)

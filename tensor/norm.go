@@ -8,7 +8,8 @@ import (
 )
 
 // Zero stands for 0 in options where 0 itself means the default: in those of
-// normalizations and of layers.SmoothL1Loss. It is the smallest number that there is.
+// normalizations, of layers.SmoothL1Loss, and of layers.LeakyReLU, ELU and Softplus.
+// It is the smallest number that there is.
 const Zero = math.SmallestNonzeroFloat64
 
 // number returns an option's value: byDefault for 0, and 0 for Zero.
