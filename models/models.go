@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/bits"
 	"slices"
 
 	"github.com/wick-ml/wick/layers"
@@ -130,6 +131,46 @@ func (c Cfg) widths() ([]int, error) {
 	return out, nil
 }
 
+// Check says whether a VGG of this configuration takes pictures of a size: each "M"
+// halves their sides, rounding down, and a single pixel has to be left for the
+// classifier. The error names the number of "M"s that would leave one. It computes
+// nothing, so that a program with many models to train can look at all of them first.
+func (c Cfg) Check(height, width int) error {
+	widths, err := c.widths()
+	if err != nil {
+		return fmt.Errorf("models: %w", err)
+	}
+	if height < 1 || width < 1 {
+		return fmt.Errorf("models: got pictures of %d×%d pixels, want 1×1 or more", height, width)
+	}
+	if have := poolings(widths); height>>have != 1 || width>>have != 1 {
+		return fmt.Errorf("models: %s", depth(have, height, width))
+	}
+	return nil
+}
+
+func poolings(widths []int) (n int) {
+	for _, w := range widths {
+		if w == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// depth says what so many poolings leave of pictures, and how many would leave 1×1.
+func depth(have, height, width int) string {
+	left := fmt.Sprintf("leave %d×%d", height>>have, width>>have)
+	if height>>have < 1 || width>>have < 1 {
+		left = "leave nothing"
+	}
+	s := fmt.Sprintf("the configuration has %d \"M\"s, which %s of pictures of %d×%d pixels, want 1×1", have, left, height, width)
+	if want := bits.Len(uint(height)) - 1; want == bits.Len(uint(width))-1 {
+		return fmt.Sprintf("%s: %d \"M\"s do that", s, want)
+	}
+	return s + "; no number of \"M\"s does that, as one side is twice the other or longer"
+}
+
 // Parts lists the features, the dropout and the classifier.
 func (m *VGG) Parts() []layers.Part {
 	return []layers.Part{
@@ -142,8 +183,22 @@ func (m *VGG) Parts() []layers.Part {
 // Forward returns the logits [N classes] of pictures [N 3 H W].
 func (m *VGG) Forward(x *tensor.Tensor) *tensor.Tensor {
 	out := m.Features.Forward(x)
+	wrong := ""
+	if in := m.Classifier.Weight; in != nil && in.Dim() == 2 && x.Dim() == 4 && out.Dim() == 4 && out.Size(1) == in.Size(1) && out.Size(2)*out.Size(3) != 1 {
+		if widths, err := m.cfg.widths(); err == nil {
+			wrong = depth(poolings(widths), x.Size(2), x.Size(3))
+		}
+	}
 	out = out.View(out.Size(0), -1)
 	out = m.Dropout.Forward(out)
+	if wrong != "" {
+		err := tensor.Try(func() { m.Classifier.Forward(out) })
+		if e, ok := err.(*tensor.Error); ok {
+			f := *e
+			f.Err = fmt.Errorf("%w; %s", e.Err, wrong)
+			panic(&f)
+		}
+	}
 	return m.Classifier.Forward(out)
 }
 
