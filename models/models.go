@@ -158,17 +158,17 @@ func poolings(widths []int) (n int) {
 	return n
 }
 
-// depth says what so many poolings leave of pictures, and how many would leave 1×1.
+// depth says how many poolings would leave 1×1 of pictures, and what so many leave.
 func depth(have, height, width int) string {
-	left := fmt.Sprintf("leave %d×%d", height>>have, width>>have)
+	left := fmt.Sprintf("%d×%d", height>>have, width>>have)
 	if height>>have < 1 || width>>have < 1 {
-		left = "leave nothing"
+		left = "nothing"
 	}
-	s := fmt.Sprintf("the configuration has %d \"M\"s, which %s of pictures of %d×%d pixels, want 1×1", have, left, height, width)
-	if want := bits.Len(uint(height)) - 1; want == bits.Len(uint(width))-1 {
-		return fmt.Sprintf("%s: %d \"M\"s do that", s, want)
+	want := bits.Len(uint(height)) - 1
+	if want != bits.Len(uint(width))-1 {
+		return fmt.Sprintf("the configuration has %d \"M\"s, which leave %s of pictures of %d×%d pixels; no number of them makes 1×1, as one side is twice the other or longer", have, left, height, width)
 	}
-	return s + "; no number of \"M\"s does that, as one side is twice the other or longer"
+	return fmt.Sprintf("the configuration has %d \"M\"s, want %d, which make 1×1 of pictures of %d×%d pixels; %d leave %s", have, want, height, width, have, left)
 }
 
 // Parts lists the features, the dropout and the classifier.

@@ -254,8 +254,8 @@ func TestWrongUse(t *testing.T) {
 
 		{name: "broken picture", args: and("-data", "broken"), want: []string{"example 4", "broken/train/dog/1.png"}, started: true},
 		{name: "broken picture to predict", args: and("-data", "broken", "-predict", "two.safetensors", "-to", "5"), want: []string{"example 4", "broken/test/dog/1.png"}, started: true},
-		{name: "pictures too large for the model", args: and("-model", "[4]"), want: []string{`-model [4]: it has 0 "M"s, want 5`, "32×32"}},
-		{name: "pictures too small for the model", args: and("-size", "16"), want: []string{`it has 5 "M"s, want 4`, "16×16"}},
+		{name: "pictures too large for the model", args: and("-model", "[4]"), want: []string{`-model [4]: models: the configuration has 0 "M"s, want 5`, "32×32"}},
+		{name: "pictures too small for the model", args: and("-size", "16"), want: []string{`the configuration has 5 "M"s, want 4`, "16×16"}},
 		{name: "size 0", args: and("-size", "0"), want: []string{"-size 0: want 1 to 4096"}},
 		{name: "picture without -predict", args: and("cat.jpg"), want: []string{`unexpected argument "cat.jpg"`, "-predict"}},
 		{name: "picture without a model", args: and("-predict", "cat.jpg"), want: []string{"-predict cat.jpg: a picture", "want -predict MODEL PICTURE"}},

@@ -277,8 +277,8 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 	o.device.SetDeterministic(deterministic)
 	o.device.SetBenchmark(benchmark)
 
-	if err := fits(o); err != nil && o.predict == "" {
-		return o, err
+	if err := o.cfg.Check(o.size, o.size); err != nil && o.predict == "" {
+		return o, fmt.Errorf("-model %s: %w", o.model, err)
 	}
 
 	if o.out == "" && (o.predict != "" || o.findLR) {
@@ -292,26 +292,6 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 		o.out = filepath.Join("logs", fmt.Sprintf("%s-seed%d", time.Now().Format("20060102-150405"), o.seed))
 	}
 	return o, nil
-}
-
-// fits says whether the model makes one place of a picture: each "M" halves its
-// sides, and the classifier takes 1×1.
-func fits(o options) error {
-	side, want := o.size, 0
-	for rest := o.size; rest > 1; rest /= 2 {
-		want++
-	}
-	have := 0
-	for _, e := range o.cfg {
-		if e == "M" {
-			have++
-			side /= 2
-		}
-	}
-	if side == 1 {
-		return nil
-	}
-	return fmt.Errorf("-model %s: it has %d \"M\"s, want %d, which make 1×1 of pictures of %d×%d pixels", o.model, have, want, o.size, o.size)
 }
 
 // isPicture says whether a file's name is one of a picture.
