@@ -136,7 +136,7 @@ func (s *GradScaler) Update() {
 		return
 	}
 	s.scale = scale
-	if s.growth++; s.growth == s.GrowthInterval {
+	if s.growth++; s.growth >= s.GrowthInterval {
 		if larger := float64(float32(scale * s.GrowthFactor)); !math.IsInf(larger, 1) {
 			s.scale = larger
 		}
@@ -167,12 +167,12 @@ func (s *GradScaler) State() GradScalerState {
 // LoadState makes the scaler what it was when State was called. On error, because
 // the state is none that a scaler can have, nothing has changed.
 func (s *GradScaler) LoadState(state GradScalerState) error {
-	positive := func(v float64) bool { return v > 0 && !math.IsInf(v, 1) }
+	positive := func(v float64) bool { return float32(v) > 0 && !math.IsInf(float64(float32(v)), 1) }
 	if !positive(state.Scale) || !(state.GrowthFactor > 1) || !positive(state.BackoffFactor) || state.BackoffFactor >= 1 ||
 		state.GrowthInterval < 1 || state.GrowthTracker < 0 {
 		return fmt.Errorf("optim: GradScaler: the state is %+v, want a positive scale, growth above 1, backoff between 0 and 1", state)
 	}
-	s.scale, s.growth = state.Scale, state.GrowthTracker
+	s.scale, s.growth = state.Scale, min(state.GrowthTracker, state.GrowthInterval-1)
 	s.GrowthFactor, s.BackoffFactor, s.GrowthInterval = state.GrowthFactor, state.BackoffFactor, state.GrowthInterval
 	clear(s.between)
 	return nil

@@ -203,6 +203,9 @@ func TestGradScalerRefuses(t *testing.T) {
 	for _, state := range []optim.GradScalerState{
 		{},
 		{Scale: math.Inf(1), GrowthFactor: 2, BackoffFactor: 0.5, GrowthInterval: 1},
+		{Scale: 1e39, GrowthFactor: 2, BackoffFactor: 0.5, GrowthInterval: 1},  // more than float32 holds
+		{Scale: 1e-50, GrowthFactor: 2, BackoffFactor: 0.5, GrowthInterval: 1}, // less
+		{Scale: math.NaN(), GrowthFactor: 2, BackoffFactor: 0.5, GrowthInterval: 1},
 		{Scale: 1, GrowthFactor: 1, BackoffFactor: 0.5, GrowthInterval: 1},
 		{Scale: 1, GrowthFactor: 2, BackoffFactor: 1, GrowthInterval: 1},
 		{Scale: 1, GrowthFactor: 2, BackoffFactor: 0.5},
@@ -214,6 +217,24 @@ func TestGradScalerRefuses(t *testing.T) {
 		}
 		if got := s.State(); got != optim.NewGradScaler().State() {
 			t.Errorf("after an error the state is %+v, want what it was", got)
+		}
+	}
+}
+
+// A count beyond the interval, which was made shorter, grows the scale at the next
+// good step.
+func TestGradScalerLongCount(t *testing.T) {
+	for _, count := range []int{4, 5, 100, math.MaxInt} {
+		x := tensor.Ones(2).SetRequiresGrad(true)
+		o, s := optim.NewSGD([]*T{x}, 0.1), optim.NewGradScaler()
+		if err := s.LoadState(optim.GradScalerState{Scale: 8, GrowthFactor: 2, BackoffFactor: 0.5, GrowthInterval: 5, GrowthTracker: count}); err != nil {
+			t.Fatal(err)
+		}
+		s.Scale(x.Sum()).Backward()
+		s.Step(o)
+		s.Update()
+		if got := s.State(); got.Scale != 16 || got.GrowthTracker != 0 {
+			t.Errorf("after %d steps and one more the state is %+v, want scale 16 and 0 steps", count, got)
 		}
 	}
 }
