@@ -2,7 +2,9 @@
 // its defaults, which are those of PIL's Image.open(f).convert("RGB"): sequential
 // and progressive ones with Huffman codes, 8 bits, gray, YCbCr, RGB, CMYK or YCCK,
 // in any number of scans and with any sampling that libjpeg takes. Damaged data
-// decodes to libjpeg's pixels too, or is an error, as all is that PIL refuses.
+// decodes to libjpeg's pixels too, or is an error, as all is that libjpeg refuses.
+// What decoding does not need (EXIF, profiles, thumbnails) is not looked at, so
+// damage there is no error, though PIL may refuse it.
 //
 // Errors where PIL has pixels: arithmetic coding, lossless ones, more than 100
 // scans, and files that end before a marker or have less data than their size
