@@ -153,7 +153,7 @@ func TestWrongUse(t *testing.T) {
 		{"pieces of a negative size", func() { x.SplitSizes([]int{-1, 4}, 1) }, []string{"tensor: Split: pieces of sizes [-1 4]"}},
 		{"pieces whose sum wraps", func() { x.SplitSizes([]int{huge, huge, 5}, 1) }, []string{"tensor: Split: pieces of sizes ["}},
 		{"no pieces", func() { x.SplitSizes(nil, 0) }, []string{"tensor: Split: pieces of sizes [] do not make up dimension 0 of [2 3], want a sum of 2"}},
-		{"empty chunks without bound", func() { none.Chunk(huge, 0) }, []string{"tensor: Chunk: got ", "pieces, want 1048576 or fewer"}},
+		{"empty chunks without bound", func() { none.Chunk(huge, 0) }, []string{"tensor: Chunk: [0 3] would be cut into ", "pieces without elements, want 1048576 or fewer"}},
 		{"no chunks", func() { x.Chunk(0, 0) }, []string{"tensor: Chunk: got 0 pieces"}},
 		{"joining nothing", func() { tensor.Cat(0) }, []string{"tensor: Cat: got no tensors"}},
 		{"joining unequal shapes", func() { tensor.Cat(0, x, tensor.Ones(2, 4)) }, []string{"tensor: Cat: tensor 1 is [2 4], tensor 0 [2 3]: only the sizes of dimension 0 may differ"}},

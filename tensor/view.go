@@ -317,6 +317,7 @@ func (x *Tensor) Split(size, dim int) []*Tensor {
 	if size >= whole {
 		return []*Tensor{x.narrow(op, dim, 0, whole)}
 	}
+	x.wantPieces(op, (whole-1)/size+1)
 	var sizes []int
 	for rest := whole; rest > 0; rest -= size {
 		sizes = append(sizes, min(size, rest))
@@ -361,13 +362,17 @@ func (x *Tensor) Chunk(n, dim int) []*Tensor {
 	}
 	whole := x.shape[dim]
 	if whole == 0 {
-		if n > maxPieces {
-			fail(op, "got %d pieces, want %d or fewer", n, maxPieces)
-		}
+		x.wantPieces(op, n)
 		return x.SplitSizes(make([]int, n), dim)
 	}
 	return x.Split((whole-1)/n+1, dim)
 }
 
-// maxPieces is how many empty pieces there may be.
-const maxPieces = 1 << 20
+// wantPieces panics if a tensor without elements, whose sizes say nothing about
+// memory, is to be cut into more pieces than a program can want.
+func (x *Tensor) wantPieces(op string, n int) {
+	const most = 1 << 20
+	if x.Len() == 0 && n > most {
+		fail(op, "%v would be cut into %d pieces without elements, want %d or fewer", x.shape, n, most)
+	}
+}
