@@ -309,6 +309,9 @@ func (rd *reader) whole(path string, maxPixels int) (image.Image, error) {
 		return nil, err
 	}
 	im, _, err := p.Part(image.Rect(0, 0, p.W, p.H))
+	if rd.Width == 0 {
+		return im, err // no JPEG: it is nobody else's
+	}
 	switch part := im.(type) {
 	case *image.NRGBA:
 		own := *part

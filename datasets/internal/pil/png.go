@@ -2,12 +2,15 @@ package pil
 
 import (
 	"bytes"
+	"compress/zlib"
 	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"image"
 	"image/color"
 	"image/png"
 	"io"
+	"slices"
 )
 
 // decodePNG has package image/png decode. Of 16 bits PIL takes the high byte,
@@ -30,7 +33,12 @@ func decodePNG(data []byte, fits func(w, h int) error) (image.Image, error) {
 		return nil, errCut
 	}
 	im, err := png.Decode(bytes.NewReader(data))
-	if errors.Is(err, io.ErrUnexpectedEOF) || err == png.FormatError("unexpected EOF") {
+	if err != nil {
+		if mended := mendPNG(data, int(w), int(h), int(depth)*int(pngSamples[kind])); mended != nil {
+			im, err = png.Decode(bytes.NewReader(mended))
+		}
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) || err == png.FormatError("unexpected EOF") || err == png.FormatError("not enough pixel data") {
 		err = errCut
 	}
 	if err != nil {
@@ -66,6 +74,75 @@ func decodePNG(data []byte, fits func(w, h int) error) (image.Image, error) {
 	}
 	return im, nil // *image.Gray
 }
+
+// mendPNG makes a PNG that package image/png takes of one whose pixels are all
+// there, though checksums or chunks behind the header are wrong: PIL does not look
+// at them. It returns nil where there is more amiss.
+func mendPNG(data []byte, w, h, bits int) []byte {
+	out := slices.Clone(data[:8])
+	add := func(kind string, body []byte) {
+		out = binary.BigEndian.AppendUint32(out, uint32(len(body)))
+		at := len(out)
+		out = append(append(out, kind...), body...)
+		out = binary.BigEndian.AppendUint32(out, crc32.ChecksumIEEE(out[at:]))
+	}
+	var packed []byte
+	for rest := data[8:]; len(rest) >= 8; {
+		n, kind := int64(binary.BigEndian.Uint32(rest)), string(rest[4:8])
+		if kind == "IDAT" {
+			packed = append(packed, rest[8:min(8+n, int64(len(rest)))]...)
+		} else if len(packed) > 0 {
+			break
+		}
+		if 12+n > int64(len(rest)) {
+			if kind != "IDAT" {
+				return nil
+			}
+			break
+		}
+		body := rest[8 : 8+n]
+		// Up to the pixels, PIL looks at checksums.
+		if kind != "IDAT" && crc32.ChecksumIEEE(rest[4:8+n]) != binary.BigEndian.Uint32(rest[8+n:]) {
+			return nil
+		}
+		// A palette or a key belongs to some kinds of colours only.
+		if colour := data[25]; kind == "IHDR" || kind == "PLTE" && colour == 3 || kind == "tRNS" && colour < 4 {
+			add(kind, body)
+		}
+		rest = rest[12+n:]
+	}
+	need := 0
+	if data[28] == 0 {
+		need = h * (1 + (w*bits+7)/8)
+	} else {
+		for _, p := range adam7 {
+			if pw, ph := (w-p[0]+p[2]-1)/p[2], (h-p[1]+p[3]-1)/p[3]; pw > 0 && ph > 0 {
+				need += ph * (1 + (pw*bits+7)/8)
+			}
+		}
+	}
+	zr, err := zlib.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return nil
+	}
+	// There may be more than the pixels, and the checksum behind them may be
+	// missing, but not wrong.
+	raw, err := io.ReadAll(io.LimitReader(zr, int64(need)+1))
+	if len(raw) < need || len(raw) == need && err != nil && err != io.ErrUnexpectedEOF {
+		return nil
+	}
+	raw = raw[:need]
+	var z bytes.Buffer
+	zw, _ := zlib.NewWriterLevel(&z, zlib.NoCompression) // the level is one that there is
+	_, _ = zw.Write(raw)                                 // a buffer takes it
+	_ = zw.Close()
+	add("IDAT", z.Bytes())
+	add("IEND", nil)
+	return out
+}
+
+// adam7 is where the passes of an interlaced picture begin, and their steps.
+var adam7 = [7][4]int{{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4}, {0, 2, 2, 4}, {1, 0, 2, 2}, {0, 1, 1, 2}}
 
 // pngSamples is how many samples a pixel has, for each colour type.
 var pngSamples = [256]int64{0: 1, 2: 3, 3: 1, 4: 2, 6: 4}

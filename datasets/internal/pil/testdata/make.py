@@ -117,6 +117,33 @@ add("png-palette-short", png(samples(4, 4, 1, 4), 4, 3, chunk(b"PLTE", noise(1, 
 add("png-trailing-bytes", png(rgb8, 8, 2) + b"more")
 add("png-animated", saved(Image.fromarray(noise(6, 5)), "PNG", save_all=True, append_images=[Image.fromarray(noise(6, 5))]))
 add("png-no-end", png(rgb8, 8, 2, end=b""))
+def idat(data, change):
+    """The PNG with its only IDAT chunk changed: change gets its bytes and returns a chunk."""
+    at = data.index(b"IDAT") - 4
+    n = struct.unpack(">I", data[at:at + 4])[0]
+    return data[:at] + change(data[at + 8:at + 8 + n]) + data[at + 12 + n:]
+
+
+for interlaced in (False, True):
+    p = png(samples(6, 7, 3, 8), 8, 2, interlaced=interlaced)
+    name = "-interlaced" * interlaced
+    add("png-pixels-checksum" + name, idat(p, lambda z: chunk(b"IDAT", z, 1)))
+    add("png-zlib-checksum" + name, idat(p, lambda z: chunk(b"IDAT", z[:-1] + bytes([z[-1] ^ 1]))))
+    add("png-zlib-checksum-missing" + name, idat(p, lambda z: chunk(b"IDAT", z[:-4])))
+    add("png-more-pixels" + name, idat(p, lambda z: chunk(b"IDAT", zlib.compress(zlib.decompress(z) + b"abc" * 50))))
+    add("png-fewer-pixels" + name, idat(p, lambda z: chunk(b"IDAT", zlib.compress(zlib.decompress(z)[:-30]))))
+    add("png-damaged-pixels" + name, idat(p, lambda z: chunk(b"IDAT", z[:9] + b"\xff\xff\xff" + z[12:])))
+    add("png-cut-at-end" + name, p[:-13])
+    add("png-zlib-header" + name, idat(p, lambda z: chunk(b"IDAT", b"\0" + z[1:])))
+add("png-junk-behind-pixels", png(rgb8, 8, 2, after=b"\0\0\0\x01JUNKabcde"))
+add("png-two-runs-of-pixels", png(rgb8, 8, 2, after=chunk(b"tEXt", b"a\0b") + chunk(b"IDAT", b"abc")))
+add("png-critical-unknown", png(rgb8, 8, 2, chunk(b"ABCD", b"x")))
+add("png-key-of-rgba", png(samples(4, 4, 4, 8), 8, 6, chunk(b"tRNS", b"\0\1\0\1\0\1")))
+add("png-palette-of-gray", png(samples(4, 4, 1, 8), 8, 0, chunk(b"PLTE", noise(1, 4).tobytes())))
+add("png-palette-twice", png(samples(4, 4, 1, 2), 2, 3, chunk(b"PLTE", noise(1, 4).tobytes()) + chunk(b"PLTE", noise(1, 4).tobytes())))
+add("png-text-checksum", png(rgb8, 8, 2, chunk(b"tEXt", b"a\0b", 1)))
+add("png-no-palette", png(samples(4, 4, 1, 2), 2, 3))
+add("png-deep-palette", png(samples(4, 4, 1, 8), 16, 3, chunk(b"PLTE", noise(1, 4).tobytes())))
 whole = png(samples(20, 20, 3, 8), 8, 2)
 add("png-cut", whole[:len(whole) // 2])
 add("png-cut-header", whole[:20])
