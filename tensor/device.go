@@ -27,6 +27,13 @@ var CPU = &Device{name: "cpu", backend: cpu.New()}
 // String returns "cpu", or "cuda:0".
 func (d *Device) String() string { return d.name }
 
+// wantOpen panics unless d is a device.
+func (d *Device) wantOpen(op string) {
+	if d == nil || d.backend == nil {
+		fail(op, "the device is nil or an empty Device; tensor.CPU and what CUDA returns are devices")
+	}
+}
+
 // Precision says how exactly a device multiplies matrices and convolves float32
 // tensors.
 type Precision = backend.Precision
@@ -45,6 +52,7 @@ const (
 // device. It is to be called before work starts: no operation may run meanwhile.
 // (torch.set_float32_matmul_precision)
 func (d *Device) SetFloat32Precision(p Precision) {
+	d.wantOpen("SetFloat32Precision")
 	if p > Medium {
 		fail("SetFloat32Precision", "got %d, want Highest, High or Medium", p)
 	}
@@ -53,7 +61,10 @@ func (d *Device) SetFloat32Precision(p Precision) {
 }
 
 // Float32Precision returns the precision of products of float32 tensors.
-func (d *Device) Float32Precision() Precision { return d.precision }
+func (d *Device) Float32Precision() Precision {
+	d.wantOpen("Float32Precision")
+	return d.precision
+}
 
 // SetDeterministic says whether convolutions may only use algorithms that give the
 // same bits each time. The default is false, as PyTorch's: on a GPU the gradients of
@@ -61,6 +72,7 @@ func (d *Device) Float32Precision() Precision { return d.precision }
 // gives the same bits. It is to be called before work starts: no operation may run
 // meanwhile. (torch.backends.cudnn.deterministic)
 func (d *Device) SetDeterministic(on bool) {
+	d.wantOpen("SetDeterministic")
 	d.algorithms.Deterministic = on
 	d.backend.SetAlgorithms(d.algorithms)
 }
@@ -72,6 +84,7 @@ func (d *Device) SetDeterministic(on bool) {
 // The CPU measures nothing. It is to be called before work starts: no operation may
 // run meanwhile. (torch.backends.cudnn.benchmark)
 func (d *Device) SetBenchmark(on bool) {
+	d.wantOpen("SetBenchmark")
 	d.algorithms.Benchmark = on
 	d.backend.SetAlgorithms(d.algorithms)
 }
@@ -127,7 +140,13 @@ func CPUCapability() string { return cpu.Level() }
 type MemoryUse = backend.MemoryStats
 
 // MemoryStats tells what tensors hold on a device.
-func MemoryStats(d *Device) MemoryUse { return d.backend.MemoryStats() }
+func MemoryStats(d *Device) MemoryUse {
+	d.wantOpen("MemoryStats")
+	return d.backend.MemoryStats()
+}
 
 // ResetPeakMemory sets the peak of a device's statistics to what is live now.
-func ResetPeakMemory(d *Device) { d.backend.ResetPeak() }
+func ResetPeakMemory(d *Device) {
+	d.wantOpen("ResetPeakMemory")
+	d.backend.ResetPeak()
+}

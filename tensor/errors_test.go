@@ -325,6 +325,49 @@ func TestEmptyBatch(t *testing.T) {
 	}
 }
 
+// Numbers that are no type, no reduction and no precision, and devices that are none.
+func TestValuesThatAreNone(t *testing.T) {
+	x, labels, r := tensor.Ones(2, 3), tensor.From([]int64{0, 1}), tensor.Reduction(9)
+	s := tensor.NewScope()
+	s.Close()
+	var none *tensor.Device
+	for name, c := range map[string]struct {
+		f    func()
+		want string
+	}{
+		"ToDType":               {func() { x.ToDType(99) }, "ToDType: got DType(99), want Float32"},
+		"ToDType from integers": {func() { labels.ToDType(255) }, "ToDType: got DType(255)"},
+		"Autocast":              {func() { x.Autocast(99) }, "Autocast: got DType(99)"},
+		"Autocast of a loader": {func() {
+			tensor.Autocast(func(yield func(a, b *T) bool) { yield(x, x) }, 99)(func(a, b *T) bool { return true })
+		}, "Autocast: got DType(99)"},
+		"MSELoss":             {func() { tensor.MSELoss(x, x, r) }, "MSELoss: the reduction is 9"},
+		"L1Loss":              {func() { tensor.L1Loss(x, x, r) }, "L1Loss: the reduction is 9"},
+		"HuberLoss":           {func() { tensor.HuberLoss(x, x, 1, r) }, "HuberLoss: the reduction is 9"},
+		"SmoothL1Loss":        {func() { tensor.SmoothL1Loss(x, x, 1, r) }, "SmoothL1Loss: the reduction is 9"},
+		"BCEWithLogits":       {func() { tensor.BCEWithLogits(x, x, tensor.BCEWithLogitsOpts{Reduction: r}) }, "BCEWithLogits: the reduction is 9"},
+		"CrossEntropy":        {func() { tensor.CrossEntropy(x, labels, tensor.CrossEntropyOpts{Reduction: r}) }, "CrossEntropy: the reduction is 9"},
+		"NLLLoss":             {func() { tensor.NLLLoss(x, labels, tensor.NLLLossOpts{Reduction: r}) }, "NLLLoss: the reduction is 9"},
+		"SetFloat32Precision": {func() { tensor.CPU.SetFloat32Precision(99) }, "SetFloat32Precision: got 99"},
+		"To":                  {func() { x.To(none) }, "To: the device is nil"},
+		"To an empty Device":  {func() { x.To(&tensor.Device{}) }, "To: the device is nil or an empty Device"},
+		"MemoryStats":         {func() { tensor.MemoryStats(none) }, "MemoryStats: the device is nil"},
+		"ResetPeakMemory":     {func() { tensor.ResetPeakMemory(none) }, "ResetPeakMemory: the device is nil"},
+		"SetDeterministic":    {func() { none.SetDeterministic(true) }, "SetDeterministic: the device is nil"},
+		"SetBenchmark":        {func() { none.SetBenchmark(true) }, "SetBenchmark: the device is nil"},
+		"Float32Precision":    {func() { none.Float32Precision() }, "Float32Precision: the device is nil"},
+		"In a closed scope":   {func() { x.In(s) }, "In: the scope is closed"},
+	} {
+		if err := try(c.f); err == nil || !strings.HasPrefix(err.Error(), "tensor: "+c.want) {
+			t.Errorf("%s: got %v, want %q", name, err, c.want)
+		}
+	}
+	x.Add(x).In(nil) // what failed has left x as it was
+	if got := tensor.DType(99).Size(); got != 0 {
+		t.Errorf("an element of no type has %d bytes", got)
+	}
+}
+
 // Where a tensor is wanted and none is given, the operation says so; the reference
 // tests do this with the other operations.
 func TestMissingTensors(t *testing.T) {

@@ -21,12 +21,11 @@ func NewScope() *Scope { return &Scope{} }
 // add notes a storage; its own lock is held.
 func (s *Scope) add(st *storage) {
 	s.mu.Lock()
-	closed := s.closed
-	s.storages = append(s.storages, st)
-	s.mu.Unlock()
-	if closed {
+	defer s.mu.Unlock()
+	if s.closed {
 		fail("In", "the scope is closed")
 	}
+	s.storages = append(s.storages, st)
 }
 
 // Close releases all tensors of the scope, but for those that Keep took out.

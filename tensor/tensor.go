@@ -171,11 +171,11 @@ func (s *storage) inScopes() []*Scope {
 // enter adds the storage to a scope.
 func (s *storage) enter(sc *Scope) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if !slices.Contains(s.scopes, sc) {
-		s.scopes = append(s.scopes, sc)
 		sc.add(s)
+		s.scopes = append(s.scopes, sc)
 	}
-	s.mu.Unlock()
 }
 
 // leave takes the storage out of a scope, or out of all if sc is nil.
@@ -585,6 +585,9 @@ func (x *Tensor) ToDType(t DType) *Tensor { return x.cast(t) }
 // cast is ToDType with a result that lives as owners do, too.
 func (x *Tensor) cast(t DType, owners ...*Tensor) *Tensor {
 	x.check("ToDType")
+	if !t.IsValid() {
+		fail("ToDType", "got %s, want Float32, Float64, BFloat16, Float16, Int64, Uint8 or Bool", t)
+	}
 	if x.DType() == t {
 		return x
 	}
@@ -602,9 +605,7 @@ func (x *Tensor) cast(t DType, owners ...*Tensor) *Tensor {
 // wait for it.
 func (x *Tensor) To(d *Device) *Tensor {
 	x.check("To")
-	if d == nil {
-		fail("To", "the device is nil; tensor.CPU is the default")
-	}
+	d.wantOpen("To")
 	if x.storage.device == d {
 		return x
 	}

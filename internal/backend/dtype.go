@@ -30,14 +30,22 @@ var dtypes = [...]struct {
 
 // String returns PyTorch's name of the type without its module: "float32".
 func (t DType) String() string {
-	if int(t) < len(dtypes) {
+	if t.IsValid() {
 		return dtypes[t].name
 	}
 	return fmt.Sprintf("DType(%d)", uint8(t))
 }
 
-// Size returns the bytes that one element takes.
-func (t DType) Size() int { return dtypes[t].size }
+// IsValid reports whether t is one of the types.
+func (t DType) IsValid() bool { return int(t) < len(dtypes) }
+
+// Size returns the bytes that one element takes, 0 for what is no type.
+func (t DType) Size() int {
+	if !t.IsValid() {
+		return 0
+	}
+	return dtypes[t].size
+}
 
 // IsHalf reports whether the type is BFloat16 or Float16.
 func (t DType) IsHalf() bool { return t == BFloat16 || t == Float16 }
