@@ -151,6 +151,12 @@ func EarlyStopping(metric string, mode sched.Mode, patience int, delta float64) 
 			if patience < 1 {
 				return fmt.Errorf("trainer: EarlyStopping with a patience of %d, want 1 or more", patience)
 			}
+			if !finite(delta) {
+				return fmt.Errorf("trainer: EarlyStopping with a delta of %v, want a finite number", delta)
+			}
+			if mode != sched.Min && mode != sched.Max {
+				return fmt.Errorf("trainer: EarlyStopping with the mode %d, want sched.Min or sched.Max", mode)
+			}
 			if err := checkWatched("EarlyStopping's metric", metric, r.Test != nil); err != nil {
 				return err
 			}
@@ -266,12 +272,14 @@ func (e *EMA) Swap() {
 	}
 }
 
+const emaName = "ema"
+
 // Callback updates the average after each step and tests with it. The best
 // checkpoint is then the one whose average tested best; its weights are the
-// model's, with the average beside them.
+// model's, with the average beside them, which [ExtractModel] makes a model's file of.
 func (e *EMA) Callback() Callback {
 	return Callback{
-		Name:  "ema",
+		Name:  emaName,
 		Step:  func(*Run) error { e.Update(); return nil },
 		Test:  func(*Run) (done func()) { e.Swap(); return e.Swap },
 		State: e,

@@ -360,6 +360,56 @@ func (s *Snapshot) Load(path string) (Position, error) {
 	return h.Position, nil
 }
 
+// ExtractModel writes the model of a checkpoint to a file of its own, without the
+// optimizer and the rest of the run's state: what [layers.Save] writes of a model, for
+// predictions. In a checkpoint of a run with EMA's Callback that is the average, as it
+// was tested.
+//
+//	err := trainer.ExtractModel("logs/first/best.safetensors", "model.safetensors")
+//	…
+//	model, err := layers.Load[*models.VGG]("model.safetensors")
+func ExtractModel(checkpoint, path string) error {
+	f, err := tensorfile.Open(checkpoint) // its errors name the file
+	if err != nil {
+		return fmt.Errorf("trainer: extracting the model: %w", err)
+	}
+	defer f.Close()
+	entries, err := f.Tensors()
+	if err != nil {
+		return fmt.Errorf("trainer: extracting the model: %w", err)
+	}
+	metadata := map[string]string{}
+	for _, key := range []string{tensorfile.ModelKey, tensorfile.ConfigKey} {
+		if v, ok := f.Metadata[key]; ok {
+			metadata[key] = v
+		}
+	}
+	average := map[string]*tensor.Tensor{}
+	for _, e := range entries {
+		if name, ok := strings.CutPrefix(e.Name, othersName+emaName+"/"); ok {
+			average[name] = e.Tensor
+		}
+	}
+	err = tensorfile.Write(path, metadata, func(yield func(string, *tensor.Tensor) bool) {
+		for _, e := range entries {
+			t := e.Tensor
+			if strings.HasPrefix(e.Name, tensorfile.Beside) {
+				continue
+			}
+			if a := average[e.Name]; a != nil {
+				t = a
+			}
+			if !yield(e.Name, t) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("trainer: extracting the model of %s: %w", checkpoint, err)
+	}
+	return nil
+}
+
 // damaged is the error of a file that no parts could be loaded from.
 type damaged struct{ error }
 

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -113,6 +114,9 @@ const interrupted = "interrupted"
 // ends the run as any other: the last checkpoint stays.
 func Fit(ctx context.Context, config Config) (result Result, err error) {
 	f := &fit{Run: Run{Config: &config}}
+	if ctx == nil {
+		return Result{}, errors.New("trainer: the context is nil, want context.Background() for one that is not cancelled")
+	}
 	if err := guarded(f.during, f.check); err != nil {
 		return Result{}, err
 	}
@@ -203,6 +207,18 @@ func (f *fit) check() error {
 			return fmt.Errorf("trainer: the Config has no %s", missing.name)
 		}
 	}
+	for _, part := range []struct {
+		name string
+		is   bool
+		use  func()
+	}{
+		{"Model", true, func() { layers.NumParameters(c.Model) }}, {"Optimizer", true, func() { c.Optimizer.LRs() }},
+		{"Scheduler", c.Scheduler != nil, func() { c.Scheduler.State() }}, {"Train", true, func() { c.Train.Len() }}, {"Test", c.Test != nil, func() { c.Test.Len() }},
+	} {
+		if err := unmade(part.use); part.is && err != nil {
+			return fmt.Errorf("trainer: the Config's %s cannot be used (%w): it or a part of it is nil; want one that was made", part.name, err)
+		}
+	}
 	for name, g := range c.Generators {
 		if g == nil {
 			return fmt.Errorf("trainer: Generators[%q] is nil, want a generator", name)
@@ -274,6 +290,21 @@ func (f *fit) check() error {
 		}
 		f.snapshot.Others[cb.Name] = cb.State
 	}
+	return nil
+}
+
+// unmade returns the error of Go's that a nil pointer in an interface comes to.
+func unmade(use func()) (err error) {
+	defer func() {
+		switch e := recover().(type) {
+		case nil:
+		case runtime.Error:
+			err = e
+		default:
+			panic(e)
+		}
+	}()
+	use()
 	return nil
 }
 
@@ -521,7 +552,7 @@ func (f *fit) train(ctx context.Context) error {
 		return failed
 	}
 	err := f.Train.Err()
-	if err != nil && inWindow == 0 && f.Dir != "" && !f.saved && f.save() == nil {
+	if err != nil && inWindow == 0 && f.Step > 0 && f.Dir != "" && !f.saved && f.save() == nil {
 		err = fmt.Errorf("%w; the run up to there is in %s", err, f.path(lastFile))
 	}
 	return err

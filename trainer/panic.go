@@ -18,15 +18,23 @@ type PanicError struct {
 	Where  string // file and line of the program that panicked, or called what panicked; "" if it is not known
 	Err    error  // what was panicked with, or an error with its text
 	Stack  []byte // of the goroutine, as runtime/debug.Stack writes it
+
+	misuse bool // Err is a sentence of the library about what it was given
 }
 
 // Error says what panicked, and where, in one sentence. The stack is not in it.
 func (e *PanicError) Error() string {
-	where := "panic"
-	if e.Where != "" {
-		where += " at " + e.Where
+	var where []string
+	if !e.misuse {
+		where = append(where, "panic")
 	}
-	return fmt.Sprintf("trainer: %s: %s: %v", e.During, where, e.Err)
+	if e.Where != "" {
+		where = append(where, "at "+e.Where)
+	}
+	if len(where) == 0 {
+		return fmt.Sprintf("trainer: %s: %v", e.During, e.Err)
+	}
+	return fmt.Sprintf("trainer: %s: %s: %v", e.During, strings.Join(where, " "), e.Err)
 }
 
 // Unwrap returns what was panicked with.
@@ -50,6 +58,7 @@ func guarded(during func() string, do func() error) (err error) {
 			err = e
 		}()
 		e.Err = tensor.Try(func() { panic(v) })
+		e.misuse = true
 	}()
 	return do()
 }
@@ -59,14 +68,15 @@ func guarded(during func() string, do func() error) (err error) {
 func panicked() string {
 	pcs := make([]uintptr, 200)
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs)])
-	place, after := "", false
+	place, after, goroot := "", false, ""
 	for more := true; more; {
 		var f runtime.Frame
 		f, more = frames.Next()
 		switch {
 		case f.Function == "runtime.gopanic": // of several, as where a layer adds its path, the last on the stack is the first
 			place, after = "", true
-		case after && place == "" && !inLibrary(f):
+			goroot = strings.TrimSuffix(f.File, "runtime/panic.go")
+		case after && place == "" && !inLibrary(f) && (goroot == "" || !strings.HasPrefix(f.File, goroot)):
 			place = fmt.Sprintf("%s:%d", f.File, f.Line)
 		case after && strings.HasSuffix(f.Function, "/trainer.guarded"):
 			more = false
@@ -76,10 +86,8 @@ func panicked() string {
 }
 
 func inLibrary(f runtime.Frame) bool {
-	for _, p := range []string{"runtime.", "iter.", "slices.", "maps."} {
-		if strings.HasPrefix(f.Function, p) {
-			return true
-		}
+	if strings.HasPrefix(f.Function, "runtime.") {
+		return true
 	}
 	rest, ok := strings.CutPrefix(f.Function, "github.com/wick-ml/wick/")
 	return ok && !strings.HasPrefix(rest, "examples/") && !strings.HasSuffix(f.File, "_test.go")

@@ -196,6 +196,9 @@ func checkPictures(set datasets.Dataset, classes []string, opts []PicturesOpts) 
 // Report predicts all test pictures and writes what Pictures writes, for a model
 // that was loaded or trained elsewhere. It puts the model in evaluation mode.
 func Report(dir string, model layers.Layer, test *datasets.DataLoader, classes []string, history []Metrics, opts ...PicturesOpts) error {
+	if test == nil || test.Dataset == nil {
+		return errors.New("trainer: Report: there are no test data")
+	}
 	layers.Eval(model)
 	// In the data set's order, so that a prediction's place is the picture's.
 	loader := &datasets.DataLoader{Dataset: test.Dataset, BatchSize: test.BatchSize, Workers: test.Workers, Device: test.Device, Collate: test.Collate}

@@ -114,3 +114,59 @@ func TestResumeFinished(t *testing.T) {
 		t.Errorf("with more Epochs: got epoch %d, error %v", r.Epoch, err)
 	}
 }
+
+// The model of a checkpoint alone is the file that layers.Save writes of it, or of its
+// average.
+func TestExtractModel(t *testing.T) {
+	for _, s := range settings[:2] { // the second has an average
+		c := s.config(t)
+		c.Dir, c.Epochs = t.TempDir(), 1
+		r, err := Fit(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, cb := range c.Callbacks {
+			if e, ok := cb.State.(*EMA); ok {
+				e.Swap()
+			}
+		}
+		want, got := filepath.Join(c.Dir, "want"), filepath.Join(c.Dir, "model.safetensors")
+		if err := layers.Save(want, c.Model); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := ExtractModel(filepath.Join(c.Dir, bestFile), got); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a, err := os.ReadFile(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := os.ReadFile(got); err != nil || !bytes.Equal(a, b) {
+			t.Errorf("%s: epoch %d: the extracted file (%d bytes, %v) is not the one that Save writes (%d bytes)", s.name, r.Epoch, len(b), err, len(a))
+		}
+		if _, err := layers.Load[layers.Layer](got); err != nil {
+			t.Errorf("%s: %v", s.name, err)
+		}
+		if err := (&Snapshot{Model: c.Model}).Save(want, Position{}); err != nil { // in a file of the same name
+			t.Fatal(err)
+		}
+		if err := ExtractModel(want, want); err != nil {
+			t.Errorf("in place: %v", err)
+		}
+		if b, err := os.ReadFile(want); err != nil || !bytes.Equal(a, b) {
+			t.Errorf("%s: in place: not the file that Save writes (%v)", s.name, err)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "html.safetensors")
+	write(t, path, "<html>")
+	for _, from := range []string{path, filepath.Join(filepath.Dir(path), "absent")} {
+		if err := ExtractModel(from, filepath.Join(filepath.Dir(path), "to")); err == nil || !strings.Contains(err.Error(), from) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("got error %v, want one that names %s", err, from)
+		}
+	}
+	if got := ls(t, filepath.Dir(path)); len(got) != 1 {
+		t.Errorf("the folder holds %q", got)
+	}
+}

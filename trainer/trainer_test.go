@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -691,6 +692,10 @@ func TestConfigErrors(t *testing.T) {
 		{func(c *Config) { c.Callbacks = []Callback{{State: NewEMA(c.Model, 0)}} }, "want one that no other has"},
 		{func(c *Config) { c.Callbacks = []Callback{EarlyStopping("loss", sched.Min, 1, 0)} }, `EarlyStopping's metric is "loss"`},
 		{func(c *Config) { c.Callbacks = []Callback{EarlyStopping("test_loss", sched.Min, 0, 0)} }, "a patience of 0, want 1"},
+		{func(c *Config) { c.Callbacks = []Callback{EarlyStopping("test_loss", sched.Min, 1, math.NaN())} }, "a delta of NaN, want a finite number"},
+		{func(c *Config) { c.Callbacks = []Callback{EarlyStopping("test_loss", 9, 1, 0)} }, "the mode 9, want sched.Min or sched.Max"},
+		{func(c *Config) { c.Optimizer.SetLRs([]float64{math.NaN()}) }, "NaN"},
+		{func(c *Config) { c.Scheduler = nil; c.Optimizer.SetLRs([]float64{math.NaN()}) }, "trainer: epoch 1, batch 1: tensor: SGD.Step: LR of group 0 is NaN, want a finite number"},
 		{func(c *Config) { c.Train.BatchSize = 0 }, "batch size of 0"},
 		{func(c *Config) { c.Epochs = -1 }, "Epochs is -1, want 1 or more"},
 		{func(c *Config) { c.SaveEvery = -2 }, "SaveEvery is -2, want 0 or more"},

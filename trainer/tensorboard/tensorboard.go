@@ -210,6 +210,9 @@ func (w *Writer) AddImage(tag string, img image.Image, step int) error {
 	if err := checkStep("AddImage "+tag, step); err != nil {
 		return err
 	}
+	if img == nil {
+		return fmt.Errorf("tensorboard: AddImage %s: the picture is nil", tag)
+	}
 	var b bytes.Buffer
 	// Drawings are mostly white, so the fast setting costs little room.
 	if err := (&png.Encoder{CompressionLevel: png.BestSpeed}).Encode(&b, img); err != nil {

@@ -438,6 +438,9 @@ func (r *Run) row(values map[string]string, step int, files ...record) error {
 // file's name has _ for what is no letter, digit, - or _ in key.
 // (wandb.Run.log with a wandb.Image)
 func (r *Run) LogImage(key string, img image.Image, step int) error {
+	if img == nil {
+		return fmt.Errorf("wandb: LogImage %s: the picture is nil", key)
+	}
 	var b bytes.Buffer
 	// Drawings are mostly white, so the fast setting costs little room.
 	if err := (&png.Encoder{CompressionLevel: png.BestSpeed}).Encode(&b, img); err != nil {
