@@ -2,6 +2,7 @@ package tensor_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/wick-ml/wick/tensor"
@@ -101,4 +102,19 @@ func TestIndexRefuses(t *testing.T) {
 	if !errors.As(err, &e) || e.Op != "IndexSelect" {
 		t.Errorf("got %#v, want a *tensor.Error of IndexSelect", err)
 	}
+}
+
+func ExampleEmbedding() {
+	table := tensor.Arange(0, 6, 1).ToDType(tensor.Float32).View(3, 2).SetRequiresGrad(true)
+	rows := tensor.Embedding(table, tensor.From([]int64{2, 0, 2}), tensor.EmbeddingOpts{PaddingIdx: new(0)})
+	fmt.Println(rows.Detach())
+	rows.Sum().Backward()
+	fmt.Println(table.Grad())
+	// Output:
+	// tensor([[4., 5.],
+	//         [0., 1.],
+	//         [4., 5.]])
+	// tensor([[0., 0.],
+	//         [0., 0.],
+	//         [2., 2.]])
 }

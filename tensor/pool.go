@@ -53,10 +53,14 @@ func (x *Tensor) maxPool2d(op string, opts PoolOpts) (*Tensor, backend.PoolGeom)
 }
 
 // AvgPool2d takes the mean of each window of the planes of x, [N C H W] or
-// [C H W]. Padding counts as zeros unless opts.ExcludePad is set.
+// [C H W]. Padding counts as zeros unless opts.ExcludePad is set. Of Int64 numbers
+// the mean is cut to a whole number; sums to 2⁵³ are exact.
 // (torch.nn.functional.avg_pool2d)
 func AvgPool2d(x *Tensor, opts PoolOpts) *Tensor {
 	const op = "AvgPool2d"
+	if x.DType() == Int64 {
+		return AvgPool2d(x.ToDType(Float64), opts).ToDType(Int64)
+	}
 	if opts.Dilation > 1 || opts.DilationHW != [2]int{} {
 		fail(op, "Dilation is an option of MaxPool2d, want none")
 	}

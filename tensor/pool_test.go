@@ -1,6 +1,7 @@
 package tensor_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/wick-ml/wick/tensor"
@@ -83,9 +84,22 @@ func TestPoolErrors(t *testing.T) {
 			[]string{"tensor: AdaptiveAvgPool2d: the size 1 × -2 of the result is negative, want 0 or more, or -1 for an axis as it is"}},
 		{"no height", func() { tensor.AdaptiveAvgPool2d(tensor.Zeros(1, 1, 0, 4), -1, 2) }, []string{"tensor: AdaptiveAvgPool2d: the input is [1 1 0 4], want H and W of 1 or more"}},
 		{"truth values", func() { tensor.MaxPool2d(x.ToDType(tensor.Bool), tensor.PoolOpts{Kernel: 2}) }, []string{"tensor: MaxPool2d: the operand is bool, want a number type"}},
-		{"mean of whole numbers", func() { tensor.AvgPool2d(x.ToDType(tensor.Int64), tensor.PoolOpts{Kernel: 2}) }, []string{"tensor: AvgPool2d: the operand is int64"}},
+		{"mean of bytes", func() { tensor.AvgPool2d(x.ToDType(tensor.Uint8), tensor.PoolOpts{Kernel: 2}) }, []string{"tensor: AvgPool2d: the operand is uint8"}},
 		{"indices with a divisor", func() { tensor.MaxPool2dWithIndices(x, tensor.PoolOpts{Kernel: 2, Divisor: 3}) }, []string{"tensor: MaxPool2dWithIndices: ExcludePad and Divisor"}},
 		{"indices of too much padding", func() { tensor.MaxPool2dWithIndices(x, tensor.PoolOpts{Kernel: 3, Padding: 2, Dilation: 2}) },
 			[]string{"tensor: MaxPool2dWithIndices: the padding along the height is 2 for a kernel of 3, want 0 to 1"}},
 	})
+}
+
+func ExampleMaxPool2dWithIndices() {
+	x := tensor.From([]float32{1, 5, 2, 0, 3, 4, 8, 6}, 1, 2, 4)
+	values, indices := tensor.MaxPool2dWithIndices(x, tensor.PoolOpts{Kernel: 2})
+	fmt.Println(values, indices)
+	// Output: tensor([[[5., 8.]]]) tensor([[[1, 6]]])
+}
+
+func ExampleAdaptiveAvgPool2d() {
+	x := tensor.Arange(0, 8, 1).ToDType(tensor.Float32).View(1, 2, 4)
+	fmt.Println(tensor.AdaptiveAvgPool2d(x, 1, 2), tensor.AdaptiveAvgPool2d(x, -1, 1).Shape())
+	// Output: tensor([[[2.5000, 4.5000]]]) [1 2 1]
 }

@@ -83,6 +83,9 @@ for shape, kernel, stride, padding, dilation, ceil in [
     for t in [whole, whole - 100, whole.abs().byte()]:
         c.add("MaxPool2dWithIndices", where, [t], **args)
         c.add("MaxPool2d", maximum, [t], **args)
+    if dilation == (1, 1):
+        for t in [whole, whole * 1000003, -whole.abs()]:
+            c.add("AvgPool2d", mean, [t], kernel=kernel, stride=stride, padding=padding, ceil=ceil, exclude=int(shape[0] == 1), divisor=3 * (shape[1] == 2))
     # Of what is not finite NaN wins, and the last of them; where all is -Inf, the first in the window.
     for t in [torch.full(shape, -inf).double(), torch.where(whole > 3, nan, torch.where(whole < 0, -inf, numbers))]:
         c.add("MaxPool2dWithIndices", where, [t], check=False, **args)
