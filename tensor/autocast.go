@@ -131,16 +131,14 @@ func promote(operands ...**Tensor) {
 // without dimensions is not rounded to the half type that it scales. Only a product
 // has one on the left.
 func promoteFactors(x, y **Tensor, product bool) {
-	for _, pair := range [...][2]**Tensor{{x, y}, {y, x}} {
-		scaled, by := *pair[0], *pair[1]
-		if t := by.DType(); scaled.DType().IsHalf() && len(scaled.shape) > 0 && len(by.shape) == 0 && (t == Float32 || t == Float64) {
-			if product || pair[1] == y {
-				castBeside(pair[1], Float32, []**Tensor{x, y})
-				return
-			}
-		}
+	switch {
+	case (*x).scaledBy(*y):
+		castBeside(y, Float32, []**Tensor{x, y})
+	case product && (*y).scaledBy(*x):
+		castBeside(x, Float32, []**Tensor{x, y})
+	default:
+		promote(x, y)
 	}
-	promote(x, y)
 }
 
 // resultType returns the type in which operands meet (torch.result_type): the

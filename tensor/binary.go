@@ -94,10 +94,11 @@ func binary(name string, op backend.BinaryOp, x, y *Tensor, owners ...*Tensor) *
 	return out
 }
 
-// scaledBy reports whether x is of half width and y a Float32 number without
-// dimensions, which promoteFactors leaves as it is.
+// scaledBy reports whether x is of half width and y a wider number without
+// dimensions, which a product or quotient takes as Float32; see promoteFactors.
 func (x *Tensor) scaledBy(y *Tensor) bool {
-	return x.DType().IsHalf() && len(x.shape) > 0 && y.DType() == Float32 && len(y.shape) == 0
+	t := y.DType()
+	return x.DType().IsHalf() && len(x.shape) > 0 && (t == Float32 || t == Float64) && len(y.shape) == 0
 }
 
 // operation returns what op is for tensors of x's type, and panics unless there is
@@ -425,16 +426,17 @@ func (x *Tensor) inPlace(name string, op backend.BinaryOp, y *Tensor) *Tensor {
 		x.changed(name, y)
 		return x
 	}
-	if y = y.bare(); (op == backend.Mul || op == backend.Div) && x.scaledBy(y) {
-		x.be().Binary(x.array(), x.array(), y.array(), op, binaryGeom(x.shape, x.shape, y.shape))
-		x.changed(name, y)
-		return x
+	operand := y
+	if t := x.DType(); y.DType() != t {
+		if (op == backend.Mul || op == backend.Div) && x.scaledBy(y) {
+			t = Float32
+		}
+		operand = y.bare().ToDType(t)
 	}
-	y = y.ToDType(x.DType())
 	op = x.operation(name, op)
-	from := y.apart(x)
+	from := operand.apart(x)
 	x.be().Binary(x.array(), x.array(), from.array(), op, binaryGeom(x.shape, x.shape, y.shape))
-	if from != y {
+	if from != operand {
 		from.Release()
 	}
 	x.changed(name, y)

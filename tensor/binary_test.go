@@ -141,3 +141,15 @@ func ExampleTensor_Add() {
 	fmt.Println(sum.Shape(), sum.Floats())
 	// Output: [2 3] [11 12 13 21 22 23]
 }
+
+// Scaling in place takes a number as it is, too.
+func TestScaleHalfInPlace(t *testing.T) {
+	x := tensor.From([]float32{3, -100.5}).ToDType(tensor.BFloat16)
+	for _, s := range []*T{tensor.Full(3.3333), tensor.Full(3.3333).ToDType(tensor.Float64)} {
+		wantTensor(t, "MulInPlace", x.Clone().MulInPlace(s), x.Mul(s), 0)
+		wantTensor(t, "DivInPlace", x.Clone().DivInPlace(s), x.Div(s), 0)
+		wantTensor(t, "Mul", x.Mul(s), x.MulScalar(3.3333), 0)
+		wantTensor(t, "Div", x.Div(s), x.DivScalar(3.3333), 0)
+		wantTensor(t, "AddInPlace", x.Clone().AddInPlace(s), x.AddScalar(3.3333), 0)
+	}
+}
