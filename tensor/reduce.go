@@ -201,8 +201,8 @@ func (x *Tensor) Var(dims ...int) *Tensor { return Var(x, VarOpts{Dims: dims}) }
 // Std returns the standard deviation, the root of [Tensor.Var]. (torch.std)
 func (x *Tensor) Std(dims ...int) *Tensor { return Std(x, VarOpts{Dims: dims}) }
 
-// Var returns the variance. With n - Correction of 0 or less it is Inf, NaN where
-// all elements are equal; the gradient over all dimensions is too. (torch.var)
+// Var returns the variance. With n - Correction of 0 or less it is Inf, or NaN where
+// all elements are equal, and so is its gradient where Dims is empty. (torch.var)
 func Var(x *Tensor, opts VarOpts) *Tensor { return x.variance("Var", opts, false) }
 
 // Std returns the standard deviation, the root of the variance. Its gradient
