@@ -33,6 +33,7 @@ func TestHostileNumbers(t *testing.T) {
 		"Unsqueeze":   three(func(x *T, a, _, _ int) { x.Unsqueeze(a) }),
 		"Transpose":   three(func(x *T, a, b, _ int) { x.Transpose(a, b) }),
 		"Permute":     three(func(x *T, a, b, c int) { x.Permute(a, b, c) }),
+		"Roll":        three(func(x *T, a, b, _ int) { x.Roll(a, b) }),
 		"Flip":        three(func(x *T, a, b, _ int) { x.Flip(a, b) }),
 		"Triu":        three(func(x *T, a, _, _ int) { x.Triu(a) }),
 		"Tril":        three(func(x *T, a, _, _ int) { x.Tril(a) }),

@@ -251,6 +251,29 @@ func (x *Tensor) Flip(dims ...int) *Tensor {
 	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{g.Flip(dims...)} })
 }
 
+// Roll returns a copy of x with the entries moved by shift along a dimension, or row
+// by row through all of x without one; what leaves at the end comes back at the
+// front. A call for each dimension moves along several. (torch.roll)
+func (x *Tensor) Roll(shift int, dim ...int) *Tensor {
+	const op = "Roll"
+	switch len(dim) {
+	case 0:
+		return x.view(op, Shape{x.Len()}).Roll(shift, 0).view(op, x.shape)
+	case 1:
+	default:
+		fail(op, "one shift and the dimensions %v, want one dimension at most", dim)
+	}
+	d := x.ownDim(op, dim[0])
+	if x.Len() == 0 {
+		return x.Clone()
+	}
+	n := x.shape[d]
+	index := result(op, Int64, Shape{n}, x)
+	index.be().Arange(index.array(), float64((n-shift%n)%n), 1)
+	overwriteScalar(index, backend.Remainder, float64(n))
+	return indexSelect(op, x, d, index, x.shape, -1)
+}
+
 // Narrow returns the n entries from start on along dimension dim; a negative
 // start counts from the end. On the first dimension it shares x's memory,
 // elsewhere it copies. (torch.narrow)

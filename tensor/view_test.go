@@ -40,6 +40,7 @@ func TestViewReference(t *testing.T) {
 		"SqueezeDims": func(in []*T, a refArgs) []*T { return one(in[0].SqueezeDims(a.ints("dims"))) },
 		"TransposeAt": func(in []*T, a refArgs) []*T { return one(in[0].Transpose(a.int("i"), a.int("j"))) },
 		"FlipAt":      func(in []*T, a refArgs) []*T { return one(in[0].Flip(a.ints("dims")...)) },
+		"Roll":        func(in []*T, a refArgs) []*T { return one(in[0].Roll(a.int("shift"), a.ints("dims")...)) },
 		"FlattenTo":   func(in []*T, a refArgs) []*T { return one(in[0].Flatten(a.int("d"), a.int("to"))) },
 		"T":           ref1((*T).T),
 		"SplitSizes":  func(in []*T, a refArgs) []*T { return in[0].SplitSizes(a.ints("sizes"), a.int("dim")) },

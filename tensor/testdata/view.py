@@ -89,4 +89,7 @@ for s, m in [((2, 3), (2, 3)), ((2, 3), (3,)), ((2, 3), (2, 1)), ((2, 3), (1, 3)
             # C leaves a negative number in an unsigned type to the machine.
             src = src.abs() if t.dtype == torch.uint8 and src.dtype.is_floating_point else src
             c.add("CopyFrom", lambda t, src: t.clone().copy_(src), [t, src], grad=False)
+for s, shift, dims in [((5,), 1, (0,)), ((5,), -2, (-1,)), ((5,), 12, ()), ((2, 3), 1, ()), ((2, 3), -1, (0,)), ((2, 3), 5, (1,)), ((2, 3, 4), -7, (-2,)), ((), 3, ()), ((0, 3), 1, ()),
+                       ((0, 3), 2, (0,)), ((2, 0), 1, (0,)), ((2, 3), 0, (1,)), ((2, 3), 1000000, (1,))]:
+    c.add("Roll", lambda t, shift, dims: t.roll(int(shift), [int(d) for d in dims]), [x(*s)], shift=shift, dims=dims)
 c.save("view.json")
