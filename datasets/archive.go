@@ -37,6 +37,9 @@ func unpack(ctx context.Context, archive, dir string) error {
 	}
 	defer root.Close()
 	if err := unpackFrom(ctx, f, root); err != nil {
+		if isPage(archive) {
+			err = errors.New("not a gzip file but a web page")
+		}
 		return fmt.Errorf("datasets: %s: %w", archive, err)
 	}
 	return nil

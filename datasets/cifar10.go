@@ -169,7 +169,7 @@ func openCIFAR(ctx context.Context, root string, opts CIFAR10Opts, f *fetch) (*c
 	}
 	if err := f.run(ctx); err != nil {
 		if damage != nil {
-			err = fmt.Errorf("%w; it is fetched again because of what is there: %w", err, ours{damage})
+			err = fmt.Errorf("%w; and fetching it again: %w", damage, ours{err})
 		}
 		return nil, err
 	}

@@ -337,7 +337,9 @@ func TestCIFAR10BadArchive(t *testing.T) {
 		archive []byte
 		want    string
 	}{
-		{"not gzip", []byte("<html>"), "not a gzip file"},
+		{"not gzip", []byte("<html>"), "not a gzip file but a web page"},
+		{"text", []byte("no archive"), "not a gzip file: gzip: invalid header"},
+		{"empty", []byte{}, "the file is empty"},
 		{"cut off", whole[:len(whole)/2], "unexpected EOF"},
 		{"damaged", append(bytes.Clone(whole[:len(whole)-8]), 1, 2, 3, 4, 5, 6, 7, 8), "gzip: invalid checksum"},
 		{"parent", targz(t, entry("../evil", nil)), `entry 1, "../evil": a name that leads out`},
