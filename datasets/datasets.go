@@ -99,6 +99,29 @@ func lengthOf(d Dataset) (int, error) {
 	return n, nil
 }
 
+// wantEnd refuses a Subset or Concat that holds itself, however deep: Go would end
+// the program for want of stack.
+func wantEnd(d Dataset, depth int) error {
+	if depth == 100 {
+		return errors.New("the data set holds itself, or more than 100 others one in the other")
+	}
+	var inside []Dataset
+	switch d := d.(type) {
+	case *Subset:
+		if d != nil {
+			inside = []Dataset{d.Dataset}
+		}
+	case Concat:
+		inside = d
+	}
+	for _, d := range inside {
+		if err := wantEnd(d, depth+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func wantIndex(i, n int) error {
 	if i < 0 || i >= n {
 		return fmt.Errorf("datasets: example %d of %d, want 0 to %d", i, n, n-1)

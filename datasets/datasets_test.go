@@ -244,7 +244,7 @@ func TestSubsets(t *testing.T) {
 			t.Errorf("lengths %v: got %v, want %q in it", lengths, err, want)
 		}
 	}
-	for want, d := range map[string]Dataset{"the data set is nil": nil, "has the length -3": numbers{n: -3}, "want 0 to 1073741824": numbers{n: math.MaxInt}} {
+	for want, d := range map[string]Dataset{"the data set is nil": nil, "has the length -3": numbers{n: -3}, "holds itself": concatInItself(), "want 0 to 1073741824": numbers{n: math.MaxInt}} {
 		if _, err := RandomSplit(d, []int{math.MaxInt}, 1); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("RandomSplit: got %v, want %q in it", err, want)
 		}

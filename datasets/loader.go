@@ -173,6 +173,9 @@ func (l *DataLoader) plan(epoch int) (*plan, error) {
 	if l.BatchSize < 1 {
 		return nil, fmt.Errorf("datasets: a batch size of %d, want at least 1", l.BatchSize)
 	}
+	if err := wantEnd(l.Dataset, 0); err != nil {
+		return nil, fmt.Errorf("datasets: %w", err)
+	}
 	if l.Workers < 0 || l.Prefetch < 0 {
 		return nil, fmt.Errorf("datasets: %d workers and %d batches ahead, want at least 0, which means 1 and 2 a worker", l.Workers, l.Prefetch)
 	}

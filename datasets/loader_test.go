@@ -387,6 +387,8 @@ func TestLoaderErrors(t *testing.T) {
 		{"nil in Concat", &DataLoader{Dataset: Concat{numbers{n: 3}, nil}, BatchSize: 4}, 0, "Concat: at 1 of 2: the data set is nil"},
 		{"negative length in Concat", &DataLoader{Dataset: Concat{numbers{n: 3}, numbers{n: -1}}, BatchSize: 4}, 0, "Concat: at 1 of 2: the data set (datasets.numbers) has the length -1"},
 		{"endless Concat", &DataLoader{Dataset: Concat{numbers{n: maxExamples}, numbers{n: 1}}, BatchSize: 4}, 0, "Concat: at 1 of 2: more than 1073741824 examples"},
+		{"a Subset in itself", &DataLoader{Dataset: inItself(), BatchSize: 4}, 0, "the data set holds itself"},
+		{"a Concat in itself", &DataLoader{Dataset: concatInItself(), BatchSize: 4}, 0, "the data set holds itself"},
 		{"nil in a Subset", &DataLoader{Dataset: &Subset{nil, []int{0}}, BatchSize: 4}, 0, "Subset: the data set is nil"},
 		{"negative subset index", &DataLoader{Dataset: &Subset{numbers{n: 3}, []int{-1}}, BatchSize: 1}, 0, "Subset: index 0 is -1, want 0 to 2"},
 		{"panic in collate", &DataLoader{Dataset: numbers{n: 3}, BatchSize: 2, Collate: func(xs, ys []*tensor.Tensor) (x, y *tensor.Tensor, err error) { return xs[7], nil, nil }}, 0, "making a batch: panic at "},
@@ -425,6 +427,18 @@ func TestLoaderErrors(t *testing.T) {
 		l.Dataset = numbers{n: 3}
 		epoch(t, l)
 	})
+}
+
+func inItself() Dataset {
+	s := &Subset{Indices: []int{0}}
+	s.Dataset = Concat{s}
+	return s
+}
+
+func concatInItself() Dataset {
+	c := Concat{numbers{n: 1}, nil}
+	c[1] = c
+	return c
 }
 
 // broken is a Sampler, brokenLen a Dataset, that panic.

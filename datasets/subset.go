@@ -21,7 +21,10 @@ type Subset struct {
 // Slice(d, 0, 500) is the first 500. It panics if there are not so many.
 // (Subset(d, range(from, to)))
 func Slice(d Dataset, from, to int) *Subset {
-	n, err := lengthOf(d)
+	n, err := 0, wantEnd(d, 0)
+	if err == nil {
+		n, err = lengthOf(d)
+	}
 	if err == nil && (from < 0 || to < from || to > n) {
 		err = fmt.Errorf("examples %d to %d of a data set of %d", from, to-1, n)
 	}
@@ -80,7 +83,10 @@ func (s *Subset) fuse() (fillFunc, layout) {
 // given lengths, which add up to its length. The same seed gives the same
 // subsets. (torch.utils.data.random_split)
 func RandomSplit(d Dataset, lengths []int, seed uint64) ([]*Subset, error) {
-	total, err := lengthOf(d)
+	total, err := 0, wantEnd(d, 0)
+	if err == nil {
+		total, err = lengthOf(d)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("datasets: RandomSplit: %w", err)
 	}
