@@ -64,18 +64,7 @@ func NewReduceLROnPlateau(o Optimizer, mode Mode) *ReduceLROnPlateau {
 // Step takes the metric of the epoch that is over: the loss on the test set, for
 // example. NaN counts as not better. It panics if a field is out of its range.
 func (s *ReduceLROnPlateau) Step(metric float64) {
-	const name = "ReduceLROnPlateau"
-	check(finite(s.Factor) && s.Factor < 1, name, "Factor is %v, want 0 or more and less than 1", s.Factor)
-	check(finite(s.Threshold), name, "Threshold is %v, want a finite number from 0 on", s.Threshold)
-	check(finite(s.Eps), name, "Eps is %v, want a finite number from 0 on", s.Eps)
-	check(s.Patience >= 0 && s.Cooldown >= 0, name, "Patience is %d and Cooldown %d, want 0 or more", s.Patience, s.Cooldown)
-	check(s.ThresholdMode <= Abs, name, "ThresholdMode is %d, want Rel or Abs", s.ThresholdMode)
-	lrs := slices.Clone(s.optimizer.LRs())
-	check(s.MinLRs == nil || len(s.MinLRs) == len(lrs), name, "got %d MinLRs, want %d, one a parameter group", len(s.MinLRs), len(lrs))
-	for _, least := range append(slices.Clone(s.MinLRs), s.MinLR) {
-		check(finite(least), name, "the least rate is %v, want a finite number from 0 on", least)
-	}
-
+	lrs := s.rates()
 	s.epoch++
 	if s.better(metric) {
 		s.seen.Best = Number(metric)
@@ -104,6 +93,23 @@ func (s *ReduceLROnPlateau) Step(metric float64) {
 	s.last = lrs
 }
 
+// rates returns a copy of the optimizer's rates, and panics if a field is out of its
+// range.
+func (s *ReduceLROnPlateau) rates() []float64 {
+	const name = "ReduceLROnPlateau"
+	check(finite(s.Factor) && s.Factor < 1, name, "Factor is %v, want 0 or more and less than 1", s.Factor)
+	check(finite(s.Threshold), name, "Threshold is %v, want a finite number from 0 on", s.Threshold)
+	check(finite(s.Eps), name, "Eps is %v, want a finite number from 0 on", s.Eps)
+	check(s.Patience >= 0 && s.Cooldown >= 0, name, "Patience is %d and Cooldown %d, want 0 or more", s.Patience, s.Cooldown)
+	check(s.ThresholdMode <= Abs, name, "ThresholdMode is %d, want Rel or Abs", s.ThresholdMode)
+	lrs := slices.Clone(s.optimizer.LRs())
+	check(s.MinLRs == nil || len(s.MinLRs) == len(lrs), name, "got %d MinLRs, want %d, one a parameter group", len(s.MinLRs), len(lrs))
+	for _, least := range append(slices.Clone(s.MinLRs), s.MinLR) {
+		check(finite(least), name, "the least rate is %v, want a finite number from 0 on", least)
+	}
+	return lrs
+}
+
 func (s *ReduceLROnPlateau) better(metric float64) bool {
 	best := float64(s.seen.Best)
 	switch {
@@ -121,10 +127,11 @@ func (s *ReduceLROnPlateau) better(metric float64) bool {
 // LastLR returns the rates after the last step, one for each group.
 func (s *ReduceLROnPlateau) LastLR() []float64 { return slices.Clone(s.last) }
 
-// State returns what the scheduler has seen.
+// State returns what the scheduler has seen. It panics, as Step does, if a field is
+// out of its range.
 func (s *ReduceLROnPlateau) State() State {
 	seen := s.seen
-	return State{Scheduler: "ReduceLROnPlateau", Epoch: s.epoch, LRs: slices.Clone(s.optimizer.LRs()), Plateau: &seen}
+	return State{Scheduler: "ReduceLROnPlateau", Epoch: s.epoch, LRs: s.rates(), Plateau: &seen}
 }
 
 // LoadState goes to where a state stands and sets the optimizer's rates. On

@@ -155,6 +155,13 @@ func NewCosineAnnealingLR(o Optimizer, epochs int) *CosineAnnealingLR {
 	return s
 }
 
+// State returns where the schedule stands. It panics, as Step does, if EtaMin is no
+// rate.
+func (s *CosineAnnealingLR) State() State {
+	s.etaMin()
+	return s.schedule.State()
+}
+
 func (s *CosineAnnealingLR) etaMin() float64 {
 	check(finite(s.EtaMin), s.name, "EtaMin is %v, want a finite number from 0 on", s.EtaMin)
 	return s.EtaMin

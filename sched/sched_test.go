@@ -512,6 +512,12 @@ func TestArguments(t *testing.T) {
 			s.Step()
 		}},
 		{"sched: StepLR: StepTo got epoch " + strconv.Itoa(math.MaxInt), func() { sched.NewStepLR(new1(), 1, 0.1).StepTo(math.MaxInt) }},
+		{"sched: ReduceLROnPlateau: Patience is -1", func() { // before the first step
+			s := sched.NewReduceLROnPlateau(new1(), sched.Min)
+			s.Patience = -1
+			s.State()
+		}},
+		{"sched: CosineAnnealingLR: EtaMin is NaN", func() { cosine(3, nan)(new1()).State() }},
 		{"sched: ReduceLROnPlateau: the least rate is -1", func() {
 			s := sched.NewReduceLROnPlateau(new1(), sched.Min)
 			s.MinLR = -1

@@ -689,6 +689,10 @@ func TestConfigErrors(t *testing.T) {
 		{func(c *Config) {
 			c.Scheduler, c.SchedulerEachStep = sched.NewReduceLROnPlateau(c.Optimizer, sched.Min), true
 		}, "SchedulerEachStep with ReduceLROnPlateau"},
+		{func(c *Config) {
+			s := sched.NewReduceLROnPlateau(c.Optimizer, sched.Min)
+			c.Scheduler, s.Factor = s, 1
+		}, "before the first step: sched: ReduceLROnPlateau: Factor is 1, want 0 or more and less than 1"},
 		{func(c *Config) { c.Callbacks = []Callback{{State: NewEMA(c.Model, 0)}} }, "want one that no other has"},
 		{func(c *Config) { c.Callbacks = []Callback{EarlyStopping("loss", sched.Min, 1, 0)} }, `EarlyStopping's metric is "loss"`},
 		{func(c *Config) { c.Callbacks = []Callback{EarlyStopping("test_loss", sched.Min, 0, 0)} }, "a patience of 0, want 1"},
