@@ -8,8 +8,12 @@ func depthwise(g backend.ConvGeom) bool {
 	return g.Groups > 0 && g.C == g.Groups && g.K%g.C == 0 && g.K/g.C >= 1 && g.K/g.C <= 4 && g.N > 0 &&
 		g.P > 0 && g.Q > 0 && g.H > 0 && g.W > 0 && g.R > 0 && g.S > 0 &&
 		g.R*g.S > 1 && // a scale is left to others
+		g.R*g.S <= mostTaps &&
 		g.StrideH*g.StrideW <= 16 && stageable(g.H, g.W, g.P, g.Q, g.StrideH, g.StrideW, g.DilationH*(g.R-1), g.DilationW*(g.S-1))
 }
+
+// mostTaps is how many products the loops over taps add up in one number of float32.
+const mostTaps = 1 << 10
 
 // depthwiseGrain is how many planes are worth a goroutine.
 func depthwiseGrain(g backend.ConvGeom) int { return max(1, grain/max(1, g.H*g.W, g.P*g.Q)) }
@@ -29,7 +33,7 @@ func conv2dDepthwise[T float](be *Backend, dst, x, w, scale, bias backend.Array,
 				for j := range k {
 					channel := i%g.C*k + j
 					out, ws := plane(y, i*k+j, pixels), weight[channel*taps:][:taps]
-					geom.bands(func(dst, src int, g *tapGeom) { kn.correlate(out[dst:], staged[src:], ws, g) })
+					geom.bands(8*longest, func(dst, src int, g *tapGeom) { kn.correlate(out[dst:], staged[src:], ws, g) })
 					affine(vec, out, channel, sc, b, g.ReLU)
 				}
 			}
@@ -43,7 +47,7 @@ func fewInputs(g backend.ConvGeom) bool {
 	if depthwise(g) {
 		return true
 	}
-	if g.Groups <= 0 || g.K < g.Groups || g.N == 0 || min(g.H, g.W, g.P, g.Q) < 1 || g.R*g.S <= 1 {
+	if g.Groups <= 0 || g.K < g.Groups || g.N == 0 || min(g.H, g.W, g.P, g.Q) < 1 || g.R*g.S <= 1 || g.R*g.S > mostTaps {
 		return false
 	}
 	c, k := g.C/g.Groups, g.K/g.Groups
@@ -121,7 +125,7 @@ func conv2dInputGradFew[T float](be *Backend, dx, dy, w backend.Array, g backend
 						if whole {
 							grads = dx
 						}
-						r.geom.bands(func(dst, src int, g *tapGeom) { kn.correlate(grads[dst:], staged[src:], weights, g) })
+						r.geom.bands(8*longest, func(dst, src int, g *tapGeom) { kn.correlate(grads[dst:], staged[src:], weights, g) })
 						if whole {
 							continue
 						}
@@ -156,7 +160,7 @@ func conv2dWeightGradDepthwise[T float](be *Backend, dw, dy, x backend.Array, g 
 					for j := range k {
 						sums, dy := plane(sums, i*k+j, taps), plane(out, i*k+j, g.P*g.Q)
 						clear(sums)
-						geom.bands(func(dst, src int, g *tapGeom) { kn.dots(sums, dy[dst:], staged[src:], g) })
+						geom.bands(min(longest, taps<<12), func(dst, src int, g *tapGeom) { kn.dots(sums, dy[dst:], staged[src:], g) })
 					}
 				}
 			})

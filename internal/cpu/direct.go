@@ -20,6 +20,7 @@ type strip struct {
 
 	wide bool // two registers
 	col  int  // the first column of dst
+	row  int  // the first row of dst, which is 0 but for gradients of weights
 }
 
 // stripRegister is the elements of a register that strips know.
@@ -139,13 +140,22 @@ func (be *Backend) conv2dInputGradDirect(dx, dy, w backend.Array, g backend.Conv
 	})
 }
 
-// conv2dWeightGradDirect sums over each image in float32, and over the images in
-// float64 in their order, in some parts of the batch that the number of images
-// tells.
+// conv2dWeightGradDirect sums over some rows of an image in float32, and over those
+// and the images in float64 in their order, in some parts of the batch that the
+// number of images tells.
 func (be *Backend) conv2dWeightGradDirect(dw, dy, x backend.Array, g backend.ConvGeom) {
-	const parts = 16
+	const parts, mostRows = 16, 128
 	weight, out, in := data[float32](dw), data[float32](dy), data[float32](x)
-	all := strips(g.H, g.W, g.P, g.Q, g.PadH, g.PadW, 0)
+	var all []strip
+	bands := ceil(g.P, mostRows)
+	for _, s := range strips(g.H, g.W, g.P, g.Q, g.PadH, g.PadW, 0) {
+		top := s.top
+		for b := range bands {
+			s.row = b * g.P / bands
+			s.rows, s.top = (b+1)*g.P/bands-s.row, top+s.row
+			all = append(all, s)
+		}
+	}
 	kn := current.taps
 	c, k := g.C/g.Groups, g.K/g.Groups
 	each := (g.N + parts - 1) / parts
@@ -165,7 +175,7 @@ func (be *Backend) conv2dWeightGradDirect(dw, dy, x backend.Array, g backend.Con
 						dy := plane(out, n*g.K+j/c, g.P*g.Q)
 						x := plane(in, n*g.C+j/c/k*c+j%c, g.H*g.W)
 						for at := range all {
-							kn.threeDots(&some, dy[all[at].col:], x, &all[at])
+							kn.threeDots(&some, dy[all[at].row*g.Q+all[at].col:], x, &all[at])
 							for t, v := range some {
 								sums[j*9+t] += float64(v)
 							}

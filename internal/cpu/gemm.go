@@ -32,6 +32,7 @@ const (
 	maxWidth  = 32             // lanes of the widest panel
 	maxPanels = tileRows/4 + 2 // panels of the narrowest kernel in tileRows
 	imageSize = 64 << 10       // elements of an image's part that is staged at a time
+	longDepth = 64 * tileDepth // depths whose blocks are summed in T, before float64 takes their sum
 	spill     = 16             // elements that packing may write behind a panel's end
 	maxSums   = 1 << 20        // elements of partial sums over pieces of k
 	minPiece  = 2 * tileDepth  // the least length of a piece of k
@@ -356,7 +357,7 @@ func product[T float](be *Backend, count, m, n, k int, at func(i int) (a, b oper
 					i, t, _ := place(u)
 					a, b, c := at(i)
 					t.c = ws.c[:]
-					t.compute(kn, ws, a, b, c, 0, k)
+					t.compute(be, kn, ws, a, b, c, 0, k)
 					c.store(ws, t)
 				}
 			})
@@ -374,7 +375,7 @@ func product[T float](be *Backend, count, m, n, k int, at func(i int) (a, b oper
 					a, b, _ := at(i)
 					t.c = sums[u*size : (u+1)*size]
 					k0 := piece * p.depth
-					t.compute(kn, ws, a, b, nil, k0, min(p.depth, k-k0))
+					t.compute(be, kn, ws, a, b, nil, k0, min(p.depth, k-k0))
 				}
 			})
 		})
@@ -412,8 +413,34 @@ func (ws *workspace[T]) init() {
 	}
 }
 
-// compute sums the tile over the depths [k0, k0+k). Panels that to, if it is not nil, has a place for go there.
-func (t *tile[T]) compute(kn *kernel[T], ws *workspace[T], a, b operand[T], to sink[T], k0, k int) {
+// compute sums the tile over the depths [k0, k0+k). Panels that to, if it is not nil, has a place for go there. Where k is long, no
+// number of T takes all of a sum.
+func (t *tile[T]) compute(be *Backend, kn *kernel[T], ws *workspace[T], a, b operand[T], to sink[T], k0, k int) {
+	if k <= longDepth {
+		t.computeBlocks(kn, ws, a, b, to, k0, k)
+		return
+	}
+	height := 0
+	for _, h := range kn.split(ws.heights[:0], t.rows) {
+		height += h
+	}
+	c := t.c[:height*ceil(t.cols, kn.width)*kn.width]
+	scratch(be, len(c), func(sums []float64) {
+		clear(sums)
+		for done := 0; done < k; done += longDepth {
+			t.computeBlocks(kn, ws, a, b, nil, k0+done, min(longDepth, k-done))
+			for i, v := range c {
+				sums[i] += float64(v)
+			}
+		}
+		for i, v := range sums {
+			c[i] = T(v)
+		}
+	})
+}
+
+// computeBlocks is compute for depths that are not long.
+func (t *tile[T]) computeBlocks(kn *kernel[T], ws *workspace[T], a, b operand[T], to sink[T], k0, k int) {
 	heights := kn.split(ws.heights[:0], t.rows)
 	t.height = 0
 	for _, h := range heights {

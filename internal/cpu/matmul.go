@@ -29,7 +29,11 @@ func matmul[T float](be *Backend, dst, a, b backend.Array, g backend.MatMulGeom)
 	if len(c) == 0 {
 		return
 	}
-	if work := g.M * g.N * g.K; work <= smallMatMul || g.M*g.N <= 2 { // a dot product fills no panel
+	if g.M*g.N <= 2 && g.K > dotPiece { // a dot product fills no panel
+		longDots(be, c, x, y, g)
+		return
+	}
+	if work := g.M * g.N * g.K; work <= smallMatMul || g.M*g.N <= 2 {
 		parallel(g.Batch, grain/max(work, 1), func(lo, hi int) {
 			for i := lo; i < hi; i++ {
 				smallProduct(c[i*g.M*g.N:][:g.M*g.N], x[i*g.StrideA:], y[i*g.StrideB:], g)
@@ -81,4 +85,75 @@ func smallProduct[T float](c, a, b []T, g backend.MatMulGeom) {
 			}
 		}
 	}
+}
+
+// Long dot products are cut into pieces, and those into short sums in T, which float64 numbers take.
+const (
+	dotPiece = 1 << 10
+	dotShort = 1 << 8
+)
+
+// longDots multiplies matrices that are few dot products.
+func longDots[T float](be *Backend, c, x, y []T, g backend.MatMulGeom) {
+	aRow, aCol, bRow, bCol := g.K, 1, g.N, 1
+	if g.TransA {
+		aRow, aCol = 1, g.M
+	}
+	if g.TransB {
+		bRow, bCol = 1, g.K
+	}
+	size := max(dotPiece, min(grain, ceil(g.K, minUnits))/dotShort*dotShort)
+	pieces := ceil(g.K, size)
+	scratch(be, len(c)*pieces, func(sums []float64) {
+		parallel(len(sums), max(1, grain/size), func(lo, hi int) {
+			for u := lo; u < hi; u++ {
+				at, k := u/pieces, u%pieces*size
+				i, m, n := at/(g.M*g.N), at/g.N%g.M, at%g.N
+				sums[u] = dot(x[i*g.StrideA+m*aRow+k*aCol:], y[i*g.StrideB+k*bRow+n*bCol:], min(size, g.K-k), aCol, bRow)
+			}
+		})
+		for i := range c {
+			sum := 0.0
+			if g.Accumulate {
+				sum = float64(c[i])
+			}
+			for _, v := range sums[i*pieces:][:pieces] {
+				sum += v
+			}
+			c[i] = T(sum)
+		}
+	})
+}
+
+// dot returns the dot product of n elements that lie stepA and stepB apart.
+func dot[T float](a, b []T, n, stepA, stepB int) float64 {
+	sum := 0.0
+	if stepA != 1 || stepB != 1 {
+		for k := 0; k < n; k += dotShort {
+			var s T
+			for i := k; i < min(k+dotShort, n); i++ {
+				s += a[i*stepA] * b[i*stepB]
+			}
+			sum += float64(s)
+		}
+		return sum
+	}
+	for a, b = a[:n], b[:n]; len(a) > 0; {
+		short := min(len(a), dotShort)
+		p, q := a[:short], b[:short]
+		a, b = a[short:], b[short:]
+		var s0, s1, s2, s3 T
+		for ; len(p) >= 4; p, q = p[4:], q[4:] {
+			u, v := (*[4]T)(p), (*[4]T)(q)
+			s0 += u[0] * v[0]
+			s1 += u[1] * v[1]
+			s2 += u[2] * v[2]
+			s3 += u[3] * v[3]
+		}
+		for i, v := range p {
+			s0 += v * q[i]
+		}
+		sum += float64((s0 + s1) + (s2 + s3))
+	}
+	return sum
 }

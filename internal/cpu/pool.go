@@ -159,7 +159,7 @@ func maxPool[T float](be *Backend, dst, x []T, g backend.PoolGeom) {
 			for i := lo; i < hi; i++ {
 				stage(kn, &s, staged, plane(x, i, g.H*g.W))
 				out := plane(dst, i, g.P*g.Q)
-				geom.bands(func(dst, src int, g *tapGeom) { kn.largest(out[dst:], staged[src:], g) })
+				geom.bands(8*longest, func(dst, src int, g *tapGeom) { kn.largest(out[dst:], staged[src:], g) })
 			}
 		})
 	})
@@ -302,7 +302,7 @@ func maxPoolGrad[T float](be *Backend, dx, dy, x, y []T, g backend.PoolGeom) {
 					x, y := plane(x, i, g.H*g.W), plane(y, i, g.P*g.Q)
 					stage(kn, &s, staged, x)
 					nan := false
-					geom.bands(func(dst, src int, g *tapGeom) {
+					geom.bands(8*longest, func(dst, src int, g *tapGeom) {
 						nan = kn.places(places[dst:], staged[src:], y[dst:], marks, g) || nan
 					})
 					if nan {

@@ -198,10 +198,10 @@ func (s *staging) geom() tapGeom {
 	return tapGeom{rows: s.p, n: s.q, dstRow: s.q, srcRow: s.strideH * s.strideW * s.row, offsets: s.offsets}
 }
 
-// bands calls f for the rows of g in pieces that take a kernel little time, with
-// the offsets of the first rows.
-func (g *tapGeom) bands(f func(dst, src int, g *tapGeom)) {
-	count := max(4, 8*longest/max(1, g.n*len(g.offsets))/4*4) // the kernels take four rows at once
+// bands calls f for the rows of g in pieces of about so many products, with the
+// offsets of the first rows: few enough to take a kernel little time.
+func (g *tapGeom) bands(products int, f func(dst, src int, g *tapGeom)) {
+	count := max(4, products/max(1, g.n*len(g.offsets))/4*4) // the kernels take four rows at once
 	band := *g
 	for p := 0; p < g.rows; p += count {
 		band.rows = min(count, g.rows-p)
