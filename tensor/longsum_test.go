@@ -54,6 +54,8 @@ func TestLongSums(t *testing.T) {
 		check(name+" batched", batch.MatMul(one.Narrow(0, 0, part/2).View(part/2, 1)), total/float64(x.Len())*float64(part/2), tolerance)
 	}
 	sums("float32", x, one, total, 1e-5)
+	n = min(n, 2_000_000) // of what takes longer
+	x, one, total = x.Narrow(0, 0, n), one.Narrow(0, 0, n), tenth*float64(n)
 	sums("float64", x.ToDType(tensor.Float64), one.ToDType(tensor.Float64), total, 1e-9)
 	half := 0.10009765625
 	sums("bfloat16", x.ToDType(tensor.BFloat16), one.ToDType(tensor.BFloat16), half*float64(n), 4e-3)

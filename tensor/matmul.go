@@ -10,13 +10,13 @@ import (
 // MatMul returns the matrix product of x and y. With two dimensions each, that
 // is x·y. With more, all but the last two are batch dimensions, which broadcast.
 // A vector on the left is taken as a row, one on the right as a column, and that
-// dimension is not in the result; two vectors give their dot product, a scalar.
-// (torch.matmul)
+// dimension is not in the result; two vectors give their dot product, a scalar. The
+// types must be equal; sums of Int64 and Uint8 wrap. (torch.matmul)
 func (x *Tensor) MatMul(y *Tensor) *Tensor {
 	const op = "MatMul"
 	lower(&x, &y)
 	x.wantDType(op, y)
-	x.wantFloat(op)
+	x.wantNumber(op)
 	if len(x.shape) == 0 || len(y.shape) == 0 {
 		fail(op, "operands are %v and %v, want one dimension each at least; MulScalar and Mul take scalars", x.shape, y.shape)
 	}
@@ -128,7 +128,7 @@ func Linear(x, w, b *Tensor) *Tensor {
 	const op = "Linear"
 	lower(&x, &w, &b)
 	x.wantDType(op, w)
-	x.wantFloat(op)
+	x.wantNumber(op)
 	if len(w.shape) != 2 {
 		failAt(op, w, "the weight is %v, want two dimensions: outputs and inputs", w.shape)
 	}

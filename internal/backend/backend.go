@@ -443,7 +443,7 @@ type Backend interface {
 	// IndexAdd computes dst[o,index[m],i] += src[o,m,i].
 	IndexAdd(dst, index, src Array, g IndexGeom, use IndexUse) error
 
-	// MatMul multiplies matrices.
+	// MatMul multiplies matrices, also of Int64 or Uint8, whose sums wrap.
 	MatMul(dst, a, b Array, g MatMulGeom)
 	// Conv2d convolves, multiplies each channel of the output by its element of scale, adds that of bias, and takes the maximum
 	// with 0 if g.ReLU. Scale and bias may be absent.

@@ -160,7 +160,7 @@ func conv2dWeightGradDepthwise[T float](be *Backend, dw, dy, x backend.Array, g 
 					for j := range k {
 						sums, dy := plane(sums, i*k+j, taps), plane(out, i*k+j, g.P*g.Q)
 						clear(sums)
-						geom.bands(min(longest, taps<<12), func(dst, src int, g *tapGeom) { kn.dots(sums, dy[dst:], staged[src:], g) })
+						geom.bands(taps<<12, func(dst, src int, g *tapGeom) { kn.dots(sums, dy[dst:], staged[src:], g) })
 					}
 				}
 			})

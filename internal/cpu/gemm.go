@@ -32,7 +32,7 @@ const (
 	maxWidth  = 32             // lanes of the widest panel
 	maxPanels = tileRows/4 + 2 // panels of the narrowest kernel in tileRows
 	imageSize = 64 << 10       // elements of an image's part that is staged at a time
-	longDepth = 64 * tileDepth // depths whose blocks are summed in T, before float64 takes their sum
+	longDepth = 16 * tileDepth // depths whose blocks are summed in one number
 	spill     = 16             // elements that packing may write behind a panel's end
 	maxSums   = 1 << 20        // elements of partial sums over pieces of k
 	minPiece  = 2 * tileDepth  // the least length of a piece of k
@@ -424,18 +424,26 @@ func (t *tile[T]) compute(be *Backend, kn *kernel[T], ws *workspace[T], a, b ope
 	for _, h := range kn.split(ws.heights[:0], t.rows) {
 		height += h
 	}
+	// Numbers of T take 16 of those sums, and of float64 what these make.
 	c := t.c[:height*ceil(t.cols, kn.width)*kn.width]
-	scratch(be, len(c), func(sums []float64) {
-		clear(sums)
-		for done := 0; done < k; done += longDepth {
-			t.computeBlocks(kn, ws, a, b, nil, k0+done, min(longDepth, k-done))
-			for i, v := range c {
-				sums[i] += float64(v)
+	scratch(be, len(c), func(some []T) {
+		scratch(be, len(c), func(sums []float64) {
+			clear(some)
+			clear(sums)
+			for i, done := 1, 0; done < k; i, done = i+1, done+longDepth {
+				t.computeBlocks(kn, ws, a, b, nil, k0+done, min(longDepth, k-done))
+				addTo(some, c)
+				if i%16 == 0 || done+longDepth >= k {
+					for i, v := range some {
+						sums[i] += float64(v)
+					}
+					clear(some)
+				}
 			}
-		}
-		for i, v := range sums {
-			c[i] = T(v)
-		}
+			for i, v := range sums {
+				c[i] = T(v)
+			}
+		})
 	})
 }
 

@@ -10,6 +10,14 @@ func (be *Backend) MatMul(dst, a, b backend.Array, g backend.MatMulGeom) {
 		be.half(func() { be.MatMul(dst, a, b, g) }, d, reads(&a), reads(&b))
 		return
 	}
+	switch dst.DType() {
+	case backend.Int64:
+		wholeProducts(data[int64](dst), data[int64](a), data[int64](b), g)
+		return
+	case backend.Uint8:
+		wholeProducts(data[uint8](dst), data[uint8](a), data[uint8](b), g)
+		return
+	}
 	if dst.DType() == backend.Float32 {
 		if be.tilesMultiply(g) {
 			be.tileMatMul(data[float32](dst), data[float32](a), data[float32](b), g)
@@ -156,4 +164,42 @@ func dot[T float](a, b []T, n, stepA, stepB int) float64 {
 		sum += float64((s0 + s1) + (s2 + s3))
 	}
 	return sum
+}
+
+// wholeProducts multiplies matrices of whole numbers, row by row. What overflows wraps.
+func wholeProducts[T int64 | uint8](c, x, y []T, g backend.MatMulGeom) {
+	if len(c) == 0 {
+		return
+	}
+	row, col := g.K, 1
+	if g.TransA {
+		row, col = 1, g.M
+	}
+	parallel(g.Batch*g.M, grain/max(1, g.N*g.K), func(lo, hi int) {
+		for u := lo; u < hi; u++ {
+			i := u / g.M
+			out, b := c[u*g.N:][:g.N], y[i*g.StrideB:]
+			if !g.Accumulate {
+				clear(out)
+			}
+			at := i*g.StrideA + u%g.M*row
+			if g.TransB {
+				for j := range out {
+					at := at
+					for _, w := range b[j*g.K:][:g.K] {
+						out[j] += x[at] * w
+						at += col
+					}
+				}
+				continue
+			}
+			for k := range g.K {
+				v := x[at]
+				for j, w := range b[k*g.N:][:len(out)] {
+					out[j] += v * w
+				}
+				at += col
+			}
+		}
+	})
 }

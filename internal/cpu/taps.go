@@ -121,6 +121,7 @@ func plainPlaces[T float](dst []int32, src, y []T, marks []int32, g *tapGeom) (n
 func plainDots[T float](sums []float64, dy, src []T, g *tapGeom) {
 	for t, at := range g.offsets {
 		var s0, s1, s2, s3 T
+		n := 0
 		for p := range g.rows {
 			d := dy[p*g.dstRow:][:g.n]
 			in := src[p*g.srcRow+at:][:len(d)]
@@ -135,8 +136,11 @@ func plainDots[T float](sums []float64, dy, src []T, g *tapGeom) {
 			for ; i < len(d); i++ {
 				s0 += d[i] * in[i]
 			}
+			if n += g.n; n >= 1<<10 || p == g.rows-1 {
+				sums[t] += float64((s0 + s1) + (s2 + s3))
+				s0, s1, s2, s3, n = 0, 0, 0, 0, 0
+			}
 		}
-		sums[t] += float64((s0 + s1) + (s2 + s3))
 	}
 }
 
@@ -198,14 +202,19 @@ func (s *staging) geom() tapGeom {
 	return tapGeom{rows: s.p, n: s.q, dstRow: s.q, srcRow: s.strideH * s.strideW * s.row, offsets: s.offsets}
 }
 
-// bands calls f for the rows of g in pieces of about so many products, with the
-// offsets of the first rows: few enough to take a kernel little time.
+// bands calls f for the elements of g in pieces of so many products, with the
+// offsets of the first elements: few enough to take a kernel little time.
 func (g *tapGeom) bands(products int, f func(dst, src int, g *tapGeom)) {
-	count := max(4, products/max(1, g.n*len(g.offsets))/4*4) // the kernels take four rows at once
+	elements := products / max(1, len(g.offsets))
+	count := max(4, elements/max(1, g.n)/4*4) // the kernels take four rows at once
+	cols := max(64, min(g.n, elements/4/64*64))
 	band := *g
 	for p := 0; p < g.rows; p += count {
 		band.rows = min(count, g.rows-p)
-		f(p*g.dstRow, p*g.srcRow, &band)
+		for q := 0; q < g.n; q += cols {
+			band.n = min(cols, g.n-q)
+			f(p*g.dstRow+q, p*g.srcRow+q, &band)
+		}
 	}
 }
 

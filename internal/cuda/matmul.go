@@ -58,6 +58,29 @@ func (be *Backend) blasSpace() {
 	be.blasReady = true
 }
 
+var matmul = typed("matmul_", []backend.DType{backend.Int64, backend.Uint8})
+
+// wholeProducts multiplies matrices of whole numbers.
+func (be *Backend) wholeProducts(dst, a, b backend.Array, g backend.MatMulGeom) {
+	rowA, depthA, depthB, colB := g.K, 1, g.N, 1
+	if g.TransA {
+		rowA, depthA = 1, g.M
+	}
+	if g.TransB {
+		depthB, colB = 1, g.K
+	}
+	from, with := reading(a), reading(b)
+	var p params
+	param(&p, address(dst))
+	param(&p, from)
+	param(&p, with)
+	for _, v := range []int{g.M, g.N, g.K, g.StrideA, g.StrideB, rowA, depthA, depthB, colB} {
+		param(&p, int64(v))
+	}
+	param(&p, flag(g.Accumulate))
+	be.each(matmul[dst.DType()], dst.Len, &p)
+}
+
 // mostMatrices is how many matrices cuBLAS takes in one call on every device.
 const mostMatrices = 65535
 
@@ -68,6 +91,10 @@ func (be *Backend) MatMul(dst, a, b backend.Array, g backend.MatMulGeom) {
 		return
 	}
 	t := dst.DType()
+	if !t.IsFloat() {
+		be.wholeProducts(dst, a, b, g)
+		return
+	}
 	if g.K == 0 {
 		if !g.Accumulate {
 			be.set(address(dst), 0, dst.Len*t.Size())
