@@ -80,6 +80,8 @@ var hostile = []struct{ name, config, want string }{
 	{"Conv2d", `{"in_channels":3,"out_channels":3,"kernel_size":[3,3],"stride":[1,1],"padding":[0,0],"dilation":[1,1],"groups":9}`, "a parameter [3 0 3 3]"},
 	{"Conv2d", `{"in_channels":3,"out_channels":3,"kernel_size":[3,3],"stride":[0,1],"padding":[0,0],"dilation":[1,1],"groups":1}`, "stride 0"},
 	{"Conv2d", `{"in_channels":3,"out_channels":3,"kernel_size":[3,3],"stride":[1,1],"padding":[9223372036854775807,0],"dilation":[1,1],"groups":1}`, "padding 9223372036854775807"},
+	{"Conv2d", `{"in_channels":3,"out_channels":3,"kernel_size":[3,3],"stride":[2,1],"padding":[0,0],"same":true,"dilation":[1,1],"groups":1}`, "stride [2 1] and padding [0 0] do not go with Same"},
+	{"ConvTranspose2d", `{"in_channels":3,"out_channels":3,"kernel_size":[3,3],"stride":[1,1],"padding":[0,0],"same":true,"dilation":[1,1],"groups":1}`, "got Same, which only Conv2d has"},
 	{"ConvTranspose2d", `{"in_channels":65536,"out_channels":65536,"kernel_size":[1,1],"stride":[1,1],"padding":[0,0],"dilation":[1,1],"groups":1}`, "at most the 1048576 elements"},
 	{"BatchNorm2d", `{"num_features":-1}`, "channels -1"},
 	{"BatchNorm2d", `{"num_features":3,"eps":-1}`, "eps -1"},

@@ -10,10 +10,11 @@ import (
 // PyTorch's default. The fields that end in HW are for sizes that differ between
 // height and width; where they are not zero they count instead of the one number.
 type ConvOpts struct {
-	Stride   int // 0 means 1
-	Padding  int // rows and columns of zeros around the input
-	Dilation int // distance between the kernel's points; 0 means 1
-	Groups   int // the channels are convolved in so many groups apart; 0 means 1
+	Stride   int  // 0 means 1
+	Padding  int  // rows and columns of zeros around the input
+	Same     bool // Conv2d only, with stride 1: the padding that keeps height and width (padding='same')
+	Dilation int  // distance between the kernel's points; 0 means 1
+	Groups   int  // the channels are convolved in so many groups apart; 0 means 1
 	NoBias   bool
 
 	OutputPadding int // ConvTranspose2d only: rows and columns more at the lower right
@@ -29,6 +30,7 @@ type convSettings struct {
 	Kernel        [2]int `json:"kernel_size"`
 	Stride        [2]int `json:"stride"`
 	Padding       [2]int `json:"padding"`
+	Same          bool   `json:"same,omitzero"`
 	Dilation      [2]int `json:"dilation"`
 	OutputPadding [2]int `json:"output_padding,omitzero"`
 	Groups        int    `json:"groups"`
@@ -41,6 +43,7 @@ func (o ConvOpts) settings(in, out, kernel int) convSettings {
 		Kernel:        pair(o.KernelHW, kernel),
 		Stride:        pair(o.StrideHW, orOne(o.Stride)),
 		Padding:       pair(o.PaddingHW, o.Padding),
+		Same:          o.Same,
 		Dilation:      pair(o.DilationHW, orOne(o.Dilation)),
 		OutputPadding: pair(o.OutputPaddingHW, o.OutputPadding),
 		Groups:        orOne(o.Groups),
@@ -73,6 +76,9 @@ func (s convSettings) check(op string) {
 	wantSize(op, "groups", 1, s.Groups)
 	wantSize(op, "padding", 0, s.Padding[:]...)
 	wantSize(op, "output padding", 0, s.OutputPadding[:]...)
+	if s.Same && (s.Stride != [2]int{1, 1} || s.Padding != [2]int{}) {
+		fail(op, "stride %v and padding %v do not go with Same, which keeps the size: want stride 1 and no padding", s.Stride, s.Padding)
+	}
 	if s.In%s.Groups != 0 || s.Out%s.Groups != 0 {
 		fail(op, "%d channels in and %d out cannot be split into %d groups", s.In, s.Out, s.Groups)
 	}
@@ -85,6 +91,7 @@ func (s convSettings) brief() string {
 		sizes("kernel", s.Kernel, 0),
 		sizes("stride", s.Stride, 1),
 		sizes("padding", s.Padding, 0),
+		when(s.Same, "padding same"),
 		sizes("dilation", s.Dilation, 1),
 		sizes("output padding", s.OutputPadding, 0),
 		when(s.Groups != 1, fmt.Sprintf("groups %d", s.Groups)),
@@ -148,7 +155,7 @@ func (l *Conv2d) Forward(x *tensor.Tensor) *tensor.Tensor {
 }
 
 func (l *Conv2d) opts() tensor.ConvOpts {
-	return tensor.ConvOpts{StrideHW: l.set.Stride, PaddingHW: l.set.Padding, DilationHW: l.set.Dilation, Groups: l.set.Groups}
+	return tensor.ConvOpts{StrideHW: l.set.Stride, PaddingHW: l.set.Padding, DilationHW: l.set.Dilation, Groups: l.set.Groups, Same: l.set.Same}
 }
 
 // brief returns "Conv2d(3, 64, kernel 3, padding 1)".
@@ -178,7 +185,11 @@ func NewConvTranspose2d(in, out, kernel int, opts ...ConvOpts) *ConvTranspose2d 
 }
 
 func newConvTranspose2d(s convSettings) *ConvTranspose2d {
-	s.check("NewConvTranspose2d")
+	const op = "NewConvTranspose2d"
+	s.check(op)
+	if s.Same {
+		fail(op, "got Same, which only Conv2d has; padding and output padding set the size of a transposed convolution")
+	}
 	l := &ConvTranspose2d{Weight: parameter(s.In, s.Out/s.Groups, s.Kernel[0], s.Kernel[1]), set: s}
 	if s.Bias {
 		l.Bias = parameter(s.Out)

@@ -26,10 +26,12 @@ func ExampleNewConv2d() {
 	fmt.Println(layers.NewConv2d(3, 64, 3).Forward(x).Shape())
 	fmt.Println(layers.NewConv2d(3, 64, 3, layers.ConvOpts{Stride: 2, Padding: 1}).Forward(x).Shape())
 	fmt.Println(layers.NewConv2d(3, 64, 0, layers.ConvOpts{KernelHW: [2]int{1, 5}}).Forward(x).Shape())
+	fmt.Println(layers.NewConv2d(3, 64, 4, layers.ConvOpts{Same: true}).Forward(x).Shape())
 	// Output:
 	// [1 64 30 30]
 	// [1 64 16 16]
 	// [1 64 32 28]
+	// [1 64 32 32]
 }
 
 // Labels are class numbers; Backward leaves gradients in the parameters.

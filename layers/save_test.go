@@ -192,6 +192,22 @@ func TestSaveLoad(t *testing.T) {
 	})
 }
 
+// The padding of a convolution that keeps the size is saved as that.
+func TestSaveConvolutionThatKeepsTheSize(t *testing.T) {
+	m := layers.NewConv2d(2, 3, 0, layers.ConvOpts{KernelHW: [2]int{2, 4}, Dilation: 3, Same: true})
+	got, err := layers.Load[*layers.Conv2d](saved(t, m))
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := tensor.Randn(1, 2, 5, 6)
+	if got, want := got.Forward(x), m.Forward(x); !slices.Equal(got.Shape(), tensor.Shape{1, 3, 5, 6}) || !slices.Equal(got.Floats(), want.Floats()) {
+		t.Errorf("got %v %v, want %v %v", got.Shape(), got.Floats(), want.Shape(), want.Floats())
+	}
+	if got, want := got.String(), "Conv2d(2, 3, kernel 2×4, padding same, dilation 3)"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 // A model of this package's layers comes back and computes the same.
 func TestSaveLibraryLayers(t *testing.T) {
 	tensor.ManualSeed(1)

@@ -2,6 +2,7 @@ package tensor
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/internal/backend"
@@ -14,7 +15,8 @@ type ConvOpts struct {
 	Stride, Padding, Dilation       int
 	StrideHW, PaddingHW, DilationHW [2]int
 	Groups                          int
-	OutputPadding                   int // of ConvTranspose2d: rows and columns that are added at the bottom and at the right
+	Same                            bool // of Conv2d with stride 1: the padding that keeps height and width, one more behind than in front if it is odd (padding='same')
+	OutputPadding                   int  // of ConvTranspose2d: rows and columns that are added at the bottom and at the right
 	OutputPaddingHW                 [2]int
 }
 
@@ -84,6 +86,7 @@ func wantConv(op string, x, w, b *Tensor, outputs, groups int) Shape {
 func Conv2d(x, w, b *Tensor, opts ConvOpts) *Tensor {
 	const op = "Conv2d"
 	lower(&x, &w, &b)
+	x, opts = opts.same(op, x, w)
 	shape, g := conv2dGeom(op, x, w, b, opts)
 	out := result(op, x.DType(), shape, x, w, b)
 	x.be().Conv2d(out.array(), x.array(), w.array(), backend.Array{}, b.array(), g)
@@ -92,6 +95,33 @@ func Conv2d(x, w, b *Tensor, opts ConvOpts) *Tensor {
 	}, func(dw, dy, x *Tensor) {
 		dw.be().Conv2dWeightGrad(dw.array(), dy.array(), x.array(), g)
 	})
+}
+
+// same returns the input and the options of a convolution whose padding keeps the size: with padding on both sides, which half of
+// it or, of an odd number, less than half is, and with the rest behind the input already.
+func (o ConvOpts) same(op string, x, w *Tensor) (*Tensor, ConvOpts) {
+	if !o.Same {
+		return x, o
+	}
+	g := o.geom(op, w)
+	if g.StrideH != 1 || g.StrideW != 1 || g.PadH != 0 || g.PadW != 0 {
+		failAt(op, w, "stride %d×%d and padding %d×%d do not go with Same, which keeps the size: want stride 1 and no padding", g.StrideH, g.StrideW, g.PadH, g.PadW)
+	}
+	o.Same = false
+	n := len(x.Shape())
+	if len(w.Shape()) != 4 || n != 3 && n != 4 {
+		return x, o // which are refused
+	}
+	h, v := max(0, mul(g.DilationH, w.shape[2]-1)), max(0, mul(g.DilationW, w.shape[3]-1))
+	o.PaddingHW = [2]int{h / 2, v / 2}
+	if h%2 == 0 && v%2 == 0 {
+		return x, o
+	}
+	from, shape := x.shape, slices.Clone(x.shape)
+	shape[n-2] += h % 2
+	shape[n-1] += v % 2
+	out := x.inCorner(op, shape)
+	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{g.corner(op, from)} }), o
 }
 
 // conv2dGeom checks Conv2d's arguments and returns the result's shape.
@@ -141,6 +171,7 @@ func Conv2dBatchNorm(x, w, b, runningMean, runningVar, normW, normB *Tensor, con
 	}
 	bias := b
 	lower(&x, &w, &b)
+	x, conv = conv.same(op, x, w)
 	shape, g := conv2dGeom("Conv2d", x, w, b, conv)
 	g.ReLU = norm.ReLU
 	out := result(op, x.DType(), shape, x, w, b, runningMean, runningVar, normW, normB)
@@ -180,6 +211,9 @@ func ConvTranspose2d(x, w, b *Tensor, opts ConvOpts) *Tensor {
 	lower(&x, &w, &b)
 	if len(w.Shape()) != 4 {
 		failAt(op, w, "the weight is %v, want 4 dimensions: input channels, output channels of a group, height, width", w.shape)
+	}
+	if opts.Same {
+		failAt(op, w, "Same is an option of Conv2d only; padding and output padding set the size of a transposed convolution")
 	}
 	// The geometry is that of the convolution whose gradient this is: its input is the result here.
 	g := opts.geom(op, w)

@@ -23,6 +23,11 @@ func TestConvReference(t *testing.T) {
 	checkReference(t, "conv", map[string]refOp{
 		"Conv2d":       func(in []*T, a refArgs) []*T { return one(tensor.Conv2d(in[0], in[1], in[2], convOpts(a))) },
 		"Conv2dNoBias": func(in []*T, a refArgs) []*T { return one(tensor.Conv2d(in[0], in[1], nil, convOpts(a))) },
+		"Conv2dSame": func(in []*T, a refArgs) []*T {
+			o := convOpts(a)
+			o.Same = true
+			return one(tensor.Conv2d(in[0], in[1], in[2], o))
+		},
 		"ConvTranspose2d": func(in []*T, a refArgs) []*T {
 			return one(tensor.ConvTranspose2d(in[0], in[1], in[2], convOpts(a)))
 		},
@@ -75,6 +80,10 @@ func TestConvErrors(t *testing.T) {
 		{conv(x, tensor.Zeros(5, 3, 40, 3), nil, tensor.ConvOpts{Padding: 1}), "tensor: Conv2d: input [64 3 32 32] is 34×34 with its padding, smaller than the kernel's 40×3 of the weight [5 3 40 3], want it as large at least"},
 		{conv(x, tensor.Zeros(5, 3, 3, 3), nil, tensor.ConvOpts{Stride: -1}), "tensor: Conv2d: stride -1×-1, padding 0×0, dilation 1×1 and groups 1 may not be negative"},
 		{conv(x, tensor.Zeros(5, 3, 3, 3), nil, tensor.ConvOpts{OutputPadding: 1}), "tensor: Conv2d: output padding is an option of ConvTranspose2d only"},
+		{conv(x, tensor.Zeros(5, 3, 3, 3), nil, tensor.ConvOpts{Same: true, Stride: 2}), "tensor: Conv2d: stride 2×2 and padding 0×0 do not go with Same, which keeps the size: want stride 1 and no padding"},
+		{conv(x, tensor.Zeros(5, 3, 3, 3), nil, tensor.ConvOpts{Same: true, PaddingHW: [2]int{0, 1}}), "tensor: Conv2d: stride 1×1 and padding 0×1 do not go with Same, which keeps the size: want stride 1 and no padding"},
+		{conv(x, tensor.Zeros(5, 3, 0, 3), nil, tensor.ConvOpts{Same: true}), "tensor: Conv2d: input [64 3 32 32] is 32×34 with its padding, smaller than the kernel's 0×3 of the weight [5 3 0 3], want it as large at least"},
+		{transpose(x, tensor.Zeros(3, 5, 3, 3), nil, tensor.ConvOpts{Same: true}), "tensor: ConvTranspose2d: Same is an option of Conv2d only; padding and output padding set the size of a transposed convolution"},
 		{conv(x, tensor.Zeros(5, 3, 3, 3).ToDType(tensor.Float64), nil, tensor.ConvOpts{}), "tensor: Conv2d: operands are float32 and float64, want one type; ToDType converts"},
 		{transpose(x, tensor.Zeros(5, 3, 3, 3), nil, tensor.ConvOpts{}), "tensor: ConvTranspose2d: input [64 3 32 32] has 3 channels, weight [5 3 3 3] takes 5"},
 		{transpose(x, tensor.Zeros(3, 5, 3, 3), nil, tensor.ConvOpts{OutputPadding: 1}), "tensor: ConvTranspose2d: output padding 1×1 must be smaller than the stride 1×1 or the dilation 1×1, and not negative"},

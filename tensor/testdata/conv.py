@@ -50,4 +50,18 @@ for t, w, args in [
     c.add("ConvTranspose2d", transpose, [x(*t), x(*w), x(w[1] * args["groups"])], **args)
     if sum("Transpose" in case["op"] for case in c.cases) < 10:
         c.add("ConvTranspose2dNoBias", transpose, [x(*t), x(*w)], **args)
+# Even kernels have one row or column more behind than in front.
+for t, w, args in [
+    ((2, 3, 5, 4), (4, 3, 3, 3), {}),
+    ((2, 3, 5, 4), (4, 3, 2, 4), {}),
+    ((1, 2, 4, 6), (2, 2, 1, 2), {}),
+    ((2, 2, 7, 6), (3, 2, 3, 2), dict(dilation=(2, 3))),
+    ((2, 4, 5, 5), (6, 2, 4, 3), dict(groups=2)),
+    ((2, 4, 5, 6), (4, 1, 2, 2), dict(groups=4)),
+    ((1, 1, 2, 3), (1, 1, 6, 5), {}),
+    ((3, 5, 6), (2, 3, 4, 4), {}),
+    ((0, 3, 4, 4), (2, 3, 2, 2), {}),
+]:
+    args = {"dilation": args.get("dilation", (1, 1)), "groups": args.get("groups", 1)}
+    c.add("Conv2dSame", lambda t, w, b, dilation, groups: conv(t, w, b, 1, "same", dilation, groups), [x(*t), x(*w), x(w[0])], **args)
 c.save("conv.json")
