@@ -203,7 +203,7 @@ func TestSaveConvolutionThatKeepsTheSize(t *testing.T) {
 	if got, want := got.Forward(x), m.Forward(x); !slices.Equal(got.Shape(), tensor.Shape{1, 3, 5, 6}) || !slices.Equal(got.Floats(), want.Floats()) {
 		t.Errorf("got %v %v, want %v %v", got.Shape(), got.Floats(), want.Shape(), want.Floats())
 	}
-	if got, want := got.String(), "Conv2d(2, 3, kernel 2×4, padding same, dilation 3)"; got != want {
+	if got, want := got.String(), "Conv2d(2, 3, kernel_size=(2, 4), stride=(1, 1), padding=same, dilation=(3, 3))"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

@@ -103,7 +103,7 @@ func (s convSettings) text() string {
 	}
 	return list(
 		fmt.Sprintf("%d, %d, kernel_size=%s, stride=%s", s.In, s.Out, tuple(s.Kernel[:]...), tuple(s.Stride[:]...)),
-		not("padding", s.Padding, 0), not("dilation", s.Dilation, 1), not("output_padding", s.OutputPadding, 0),
+		not("padding", s.Padding, 0), when(s.Same, "padding=same"), not("dilation", s.Dilation, 1), not("output_padding", s.OutputPadding, 0),
 		when(s.Groups != 1, fmt.Sprintf("groups=%d", s.Groups)),
 		when(!s.Bias, "bias=False"))
 }
