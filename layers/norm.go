@@ -69,7 +69,15 @@ func (l *BatchNorm2d) opts(relu bool) tensor.BatchNormOpts {
 			momentum = 1 / (l.NumBatchesTracked.Item() + 1)
 		}
 	}
-	return tensor.BatchNormOpts{Training: !l.eval, Momentum: or(momentum, tensor.Zero), Eps: or(l.Eps, tensor.Zero), ReLU: relu}
+	return tensor.BatchNormOpts{Training: !l.eval, Momentum: said(momentum), Eps: said(l.Eps), ReLU: relu}
+}
+
+// said returns v as an option of package tensor, where 0 would mean the default.
+func said(v float64) float64 {
+	if v == 0 {
+		return tensor.Zero
+	}
+	return v
 }
 
 // forward is Forward, followed by ReLU if relu.
@@ -155,7 +163,7 @@ func newLayerNorm(dims []int) *LayerNorm {
 // Forward returns x normalized; its shape stays.
 func (l *LayerNorm) Forward(x *tensor.Tensor) *tensor.Tensor {
 	wantMade("LayerNorm", l != nil && len(l.shape) > 0)
-	return tensor.LayerNorm(x, l.shape, l.Weight, l.Bias, or(l.Eps, tensor.Zero))
+	return tensor.LayerNorm(x, l.shape, l.Weight, l.Bias, said(l.Eps))
 }
 
 // brief returns "LayerNorm(768)" and what is not the default.
@@ -211,7 +219,7 @@ func newGroupNorm(groups, channels int) *GroupNorm {
 // Forward returns x normalized; its shape stays.
 func (l *GroupNorm) Forward(x *tensor.Tensor) *tensor.Tensor {
 	wantMade("GroupNorm", l != nil && l.groups > 0)
-	return tensor.GroupNorm(x, l.groups, l.Weight, l.Bias, or(l.Eps, tensor.Zero))
+	return tensor.GroupNorm(x, l.groups, l.Weight, l.Bias, said(l.Eps))
 }
 
 // brief returns "GroupNorm(32, 256)", groups and channels, and what is not the

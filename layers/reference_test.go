@@ -91,7 +91,7 @@ var refLayers = map[string]func() Layer{
 	},
 	"GroupNorm eps 0": func() Layer {
 		l := NewGroupNorm(2, 4)
-		l.Eps = 0
+		l.Eps = tensor.Zero // is 0 here too
 		return l
 	},
 	"LayerNorm": func() Layer { return NewLayerNorm(5) },
