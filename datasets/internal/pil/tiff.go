@@ -204,13 +204,14 @@ func (t *tiff) picture() (image.Image, error) {
 		th = t.h // 2³²-1 means all of them
 	}
 	offsets, counts := t.tags[tagStripOffsets], t.tags[tagStripCounts]
-	tiled := len(t.tags[tagTileOffsets]) > 0 && len(offsets) == 0
-	if tiled {
+	if len(offsets) == 0 {
 		tw, th = t.one(tagTileWidth, 0), t.one(tagTileHeight, 0)
 		offsets, counts = t.tags[tagTileOffsets], t.tags[tagTileCounts]
 	}
-	if tw < 1 || th < 1 || tw > 1<<20 || th > 1<<20 || int64(tw)*int64(th) > 1<<28 {
-		return nil, fmt.Errorf("tiles of %d×%d", tw, th)
+	// A tile may be larger than its picture, but not so that the picture's size says
+	// nothing of the memory.
+	if tw < 1 || th < 1 || int64(tw) > 4*max(int64(t.w)*int64(t.h), 1<<20)/int64(th) {
+		return nil, fmt.Errorf("tiles of %d×%d pixels for a picture of %d×%d", tw, th, t.w, t.h)
 	}
 	across, downward := (t.w+tw-1)/tw, (t.h+th-1)/th
 	planes, together := 1, t.samples
@@ -223,22 +224,18 @@ func (t *tiff) picture() (image.Image, error) {
 	if len(counts) < len(offsets) && t.compression != 1 {
 		return nil, fmt.Errorf("%d sizes for %d strips or tiles", len(counts), len(offsets))
 	}
-	stride := (tw*together*t.bits + 7) / 8
+	stride := int((int64(tw)*int64(together)*int64(t.bits) + 7) / 8)
 	size := t.bits / 8 // bytes of a sample
 	var bytesOf []byte // high bytes of the samples, or the only ones, pixel by pixel
 	for i := range across * downward * planes {
 		plane, place := i/(across*downward), i%(across*downward)
 		x0, y0 := place%across*tw, place/across*th
 		w, h := min(tw, t.w-x0), min(th, t.h-y0)
-		rows := th
-		if !tiled {
-			rows = h
-		}
 		count := len(t.data)
 		if i < len(counts) && t.compression != 1 {
 			count = counts[i]
 		}
-		block, err := t.unpack(offsets[i], count, tw, rows, stride, together)
+		block, err := t.unpack(offsets[i], count, tw, h, stride, together)
 		if err != nil {
 			return nil, err
 		}

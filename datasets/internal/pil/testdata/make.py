@@ -419,6 +419,7 @@ for name, photometric, bits, n, extra in KINDS[:1] + [KINDS[3], ("rgb-8", 2, 8, 
     add("tiff-%s-tiles-one" % name, tiff(s, photometric, bits, tile=(48, 48), compression=8))
     add("tiff-%s-packbits" % name, tiff(s[:9], photometric, bits, compression=32773, rows=4))
     add("tiff-%s-reversed" % name, tiff(s[:9], photometric, bits, fill=2))
+add("tiff-tile-larger", tiff(samples(3, 5, 1, 8), 1, 8, tile=(512, 256), compression=8))
 s = samples(5, 8, 3, 8)
 for o in range(0, 10):
     add("tiff-orientation-%d" % o, tiff(s, 2, 8, tags={274: ("H", [o])}.items()))
