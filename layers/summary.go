@@ -25,8 +25,10 @@ import (
 // Multiply-adds are those of Conv2d, ConvTranspose2d, Linear and MatMul, with one
 // for each result that a bias is added to, as torchinfo counts. (It adds the
 // parameters of normalizations, and takes ConvTranspose2d for a Conv2d.) An
-// operation of which only the surroundings can be told (see [Place]) is counted
-// there, and a layer of which nothing can be told has no result in the table.
+// operation without parameters counts for the Sequential's layer that it runs in, or
+// for the innermost module that the layers before and behind it stand in, and what
+// runs behind a part of a [ModuleList]'s element for that element. A layer of which
+// nothing can be told has no result in the table.
 //
 // The model runs in evaluation mode, without gradients. Modes (of modules that
 // have Training as well as SetTraining; others keep theirs), buffers and the
@@ -153,6 +155,22 @@ func runDry(m Layer, x *tensor.Tensor) *dryRun {
 		run.modules[i].uses++
 	}
 	trace.left = result
+	// Operations that no layer is known to have done wait for the next that one is.
+	type waiting struct{ within, behind, multiplyAdds int }
+	var wait []waiting
+	var last *tensor.Tensor // the result of the operation before, and the layer that it was or came behind
+	behind := -1
+	next := func(i int, inputs ...*tensor.Tensor) {
+		for _, w := range wait {
+			run.modules[trace.between(w.within, w.behind, i)].multiplyAdds += w.multiplyAdds
+		}
+		wait = wait[:0]
+		if e := trace.element(behind); e >= 0 && (i < 0 || !trace.within(i, e)) && last != nil && slices.Contains(inputs, last) {
+			if _, told := trace.modules[e].module.(interface{ Layers() []Layer }); !told {
+				result(e, last)
+			}
+		}
+	}
 	trace.OnForward = func(at Place, op string, inputs []*tensor.Tensor, out *tensor.Tensor) {
 		i := trace.paths[at.Layer]
 		// A layer of this package is one operation; of others nobody else tells.
@@ -162,8 +180,19 @@ func runDry(m Layer, x *tensor.Tensor) *dryRun {
 			}
 		}
 		n := multiplyAdds(op, inputs, out)
-		run.modules[i].multiplyAdds += n
 		run.multiplyAdds += n
+		if at.Exact {
+			next(i, inputs...)
+			run.modules[i].multiplyAdds += n
+			behind = i
+		} else {
+			behind = -1
+			if at.Behind != "" {
+				behind = trace.paths[at.Behind]
+			}
+			wait = append(wait, waiting{i, behind, n})
+		}
+		last = out
 		view := false
 		for _, x := range inputs {
 			view = view || x != nil && x.SharesMemory(out)
@@ -175,8 +204,50 @@ func runDry(m Layer, x *tensor.Tensor) *dryRun {
 	s := tensor.NewScope()
 	defer s.Close()
 	y := m.Forward(x.Detach().Clone().In(s).NoGrad().Watch(trace))
+	next(-1, y)
 	run.modules[0] = moduleRun{y.Shape().String(), run.modules[0].multiplyAdds, 1}
 	return run
+}
+
+// between returns the module that an operation counts for which ran within one
+// module, behind a module in it (-1 is none) and before another (-1 is none): the
+// innermost that both stand in, or the element of a ModuleList that the first one
+// stands in, as these run one after the other.
+func (t *Trace) between(within, behind, before int) int {
+	if behind < 0 {
+		return within
+	}
+	if e := t.element(behind); e >= 0 && t.within(e, within) && (before < 0 || !t.within(before, e)) {
+		return e
+	}
+	for path := t.modules[behind].path; before >= 0 && path != ""; {
+		path = path[:max(strings.LastIndexByte(path, '.'), 0)]
+		if a, ok := t.paths[path]; ok && t.within(a, within) && t.within(before, a) {
+			return a
+		}
+	}
+	return within
+}
+
+// element returns the innermost element of a ModuleList that a module (-1 is none)
+// stands in, or -1 if it is one itself or stands in none.
+func (t *Trace) element(module int) int {
+	if module < 0 {
+		return -1
+	}
+	for path, inner := t.modules[module].path, true; path != ""; inner = false {
+		above := path[:max(strings.LastIndexByte(path, '.'), 0)]
+		if a, ok := t.paths[above]; ok {
+			if _, list := t.modules[a].module.(ModuleList); list {
+				if inner {
+					return -1
+				}
+				return t.paths[path]
+			}
+		}
+		path = above
+	}
+	return -1
 }
 
 // multiplyAdds counts those of an operation.

@@ -57,6 +57,24 @@ func TestSummaryOfAPass(t *testing.T) {
 		a := q.MatMul(q.Transpose(1, 2)).Softmax(-1).MatMul(q) // [2 3 3], [2 3 6]
 		return head.Forward(mix.Forward(a))
 	}}
+	// Blocks as a program writes them: the attention's products have no parameters.
+	block := func() *foreign {
+		qk, v, proj, fc := NewLinear(4, 4), NewLinear(4, 4), NewLinear(4, 4), NewLinear(4, 4)
+		attn := &foreign{[]Part{Child("qk", qk), Child("v", v), Child("proj", proj)}, func(x *tensor.Tensor) *tensor.Tensor {
+			q, v := qk.Forward(x), v.Forward(x)
+			return proj.Forward(q.MatMul(x.T()).Softmax(1).MatMul(v))
+		}}
+		return &foreign{[]Part{Child("attn", attn), Child("fc", fc)}, func(x *tensor.Tensor) *tensor.Tensor {
+			x = x.Add(attn.Forward(x))
+			return x.Add(fc.Forward(x).GELU())
+		}}
+	}
+	blocks, fc, last := ModuleList{block(), block()}, NewLinear(4, 4), NewLinear(4, 2)
+	tail := &foreign{[]Part{Child("fc", fc)}, func(x *tensor.Tensor) *tensor.Tensor { return fc.Forward(x).MatMul(tensor.Ones(4, 4)) }}
+	transformer := &foreign{[]Part{Child("blocks", blocks), Child("tail", ModuleList{tail}), Child("head", last)}, func(x *tensor.Tensor) *tensor.Tensor {
+		x = last.Forward(tail.Forward(blocks[1].(Layer).Forward(blocks[0].(Layer).Forward(x))))
+		return x.MatMul(tensor.Ones(2, 2))
+	}}
 	for _, tt := range []struct {
 		name  string
 		model Layer
@@ -107,6 +125,20 @@ func TestSummaryOfAPass(t *testing.T) {
 				"head":      "head | Linear(6, 10, no bias) | 0 | [2 3 10] | 360 | tied",
 			},
 			"792 multiply-adds for the input [2 3]"},
+		{"blocks in a ModuleList", transformer, tensor.Zeros(3, 4),
+			map[string]string{
+				"":                 "foreign | [3 2] | 12", // the last product, in front of the head
+				"blocks":           "blocks | ModuleList",
+				"blocks.0":         "blocks.0 | foreign | [3 4]",
+				"blocks.0.attn":    "blocks.0.attn | foreign | 72", // 3·4·3 and 3·3·4
+				"blocks.0.attn.qk": "blocks.0.attn.qk | Linear(4, 4) | 20 | [3 4] | 60",
+				"blocks.1":         "blocks.1 | foreign | [3 4]",
+				"blocks.1.attn":    "blocks.1.attn | foreign | 72",
+				"tail.0":           "tail.0 | foreign | [3 4] | 48",
+				"tail.0.fc":        "tail.0.fc | Linear(4, 4) | 20 | [3 4] | 60",
+				"head":             "head | Linear(4, 2) | 10 | [3 2] | 30",
+			},
+			"774 multiply-adds for the input [3 4]"},
 		{"memory", NewSequential(NewLinear(1000, 500, LinearOpts{NoBias: true}), ReLU{Inplace: true}, Flatten{}, Softmax{Dim: 1}), tensor.Zeros(200, 1000), nil,
 			// 200·1000, 1000·500 and 200·500 twice, of 4 bytes
 			"5.6 MB for a training step, about: input 0.8 MB, parameters 2.0 MB, gradients 2.0 MB, activations 0.8 MB"},
