@@ -1,6 +1,7 @@
 package layers_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -103,4 +104,41 @@ func ExampleReadStateDict() {
 	// Output:
 	// factor [2]
 	// layers: the state dict does not fit the model (*layers.Sequential): missing keys "0.factor"; unexpected keys "factor"
+}
+
+// A model that is part of the program, as //go:embed makes it, is read from memory.
+func ExampleLoadFrom() {
+	model := layers.NewSequential(layers.NewLinear(4, 8), layers.ReLU{}, layers.NewLinear(8, 2, layers.LinearOpts{NoBias: true}))
+	var file bytes.Buffer
+	if err := layers.SaveTo(&file, model); err != nil {
+		panic(err)
+	}
+	again, err := layers.LoadFrom[*layers.Sequential](&file)
+	fmt.Println(err)
+	fmt.Println(again)
+	// Output:
+	// <nil>
+	// Sequential(
+	//   (0): Linear(in_features=4, out_features=8, bias=True)
+	//   (1): ReLU()
+	//   (2): Linear(in_features=8, out_features=2, bias=False)
+	// )
+}
+
+func ExampleReadStateDictFrom() {
+	model := layers.NewLinear(4, 2)
+	var file bytes.Buffer
+	if err := layers.SaveStateDictTo(&file, model); err != nil {
+		panic(err)
+	}
+	state, err := layers.ReadStateDictFrom(&file)
+	if err != nil {
+		panic(err)
+	}
+	for key, t := range state {
+		fmt.Println(key, t.Shape())
+	}
+	// Output:
+	// weight [2 4]
+	// bias [2]
 }
