@@ -206,7 +206,7 @@ func (x *Tensor) rowNorm(op string, rows int, w, b *Tensor, want, columns Shape,
 	}
 	y = y.bare()
 	needX, needW, needB := x.RequiresGrad(), w != nil && w.RequiresGrad(), b != nil && b.RequiresGrad()
-	return recordWide(op, t, out, []*Tensor{x, w, b}, func(dy *Tensor) []*Tensor {
+	z := recordWide(op, t, out, []*Tensor{x, w, b}, func(dy *Tensor) []*Tensor {
 		var dx, dw, db *Tensor
 		if needX {
 			scaled := dy
@@ -224,4 +224,8 @@ func (x *Tensor) rowNorm(op string, rows int, w, b *Tensor, want, columns Shape,
 		}
 		return []*Tensor{dx, dw, db}
 	}, y, weight)
+	if !z.RequiresGrad() && z.storage != y.storage { // nobody needs the rows
+		y.Release()
+	}
+	return z
 }

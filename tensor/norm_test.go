@@ -169,3 +169,19 @@ func TestNormErrors(t *testing.T) {
 			[]string{"tensor: GroupNorm: the input [1 3] has one value a group, want more: one value has no variance"}},
 	})
 }
+
+// Where nothing is recorded the normalized rows go as soon as weight and bias are
+// applied.
+func TestLayerNormMemory(t *testing.T) {
+	s := tensor.NewScope()
+	defer s.Close()
+	for _, dtype := range []tensor.DType{tensor.Float32, tensor.BFloat16} {
+		x, w := tensor.Ones(64, 1024).ToDType(dtype).In(s).NoGrad(), tensor.Ones(1024).ToDType(dtype).In(s)
+		tensor.LayerNorm(x, tensor.Shape{1024}, w, w, 0).Release()
+		before := live()
+		y := tensor.LayerNorm(x, tensor.Shape{1024}, w, w, 0)
+		if got, want := live()-before, int64(y.Len()*dtype.Size()+16*1024); got > want {
+			t.Errorf("%s: %d bytes live after LayerNorm, want those of its result, at most %d", dtype, got, want)
+		}
+	}
+}
