@@ -57,7 +57,8 @@ type Run struct {
 	unread            *tensor.Tensor // the same on the device, where nobody has
 	rates             []float64      // that the last step was made with, one a group of parameters
 
-	window   int // batches that make the step under way
+	unit     string // of what examples are, where they are no pictures
+	window   int    // batches that make the step under way
 	stop     string
 	warnings []error
 }

@@ -518,6 +518,9 @@ func (f *fit) train(ctx context.Context) error {
 	f.Train.SetPosition(f.Epoch, f.Batch)
 	for images, labels := range tensor.Autocast(f.Train.All(), f.Autocast) {
 		f.Images, f.Labels, f.Output, f.at = images, labels, nil, f.Batch
+		if f.unit = ""; images.Dim() != 4 {
+			f.unit = "samples"
+		}
 		f.training.ready(images.Device())
 		if f.captured != nil {
 			f.runCaptured(images, labels)
@@ -829,9 +832,7 @@ func (f *fit) show(phase string, batch, batches int, m *meter) {
 	if s.Seconds > 0 {
 		status.ImagesPerSec = float64(s.Total) / s.Seconds
 	}
-	if f.Images.Dim() != 4 {
-		status.Unit = "samples"
-	}
+	status.Unit = f.unit
 	// What is left: this phase, this epoch's test, and the other epochs, each as
 	// long as was last seen.
 	var train, test float64

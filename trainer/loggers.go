@@ -19,8 +19,12 @@ import (
 
 // scalars are an epoch's numbers by the names that TensorBoard and W&B show
 // them under; what was not measured is left out.
-func (m *Metrics) scalars() map[string]float64 {
-	out := map[string]float64{"lr": m.LR, "images_per_sec": m.ImagesPerSec, "epoch": float64(m.Epoch)}
+func (r *Run) scalars(m *Metrics) map[string]float64 {
+	rate := "images_per_sec"
+	if r.unit != "" {
+		rate = r.unit + "_per_sec"
+	}
+	out := map[string]float64{"lr": m.LR, rate: m.ImagesPerSec, "epoch": float64(m.Epoch)}
 	if m.Scale != 0 {
 		out["scale"], out["skipped_steps"] = m.Scale, float64(m.Skipped)
 	}
@@ -100,7 +104,7 @@ func tensorBoard(given *tensorboard.Writer) Callback {
 			if w == nil {
 				return nil
 			}
-			scalars := m.scalars()
+			scalars := r.scalars(m)
 			if r.Best != nil {
 				scalars["best/"+r.Monitor] = *r.Best
 			}
@@ -235,7 +239,7 @@ func wandB(run *wandb.Run, open func(r *Run) (*wandb.Run, error)) Callback {
 			if run == nil {
 				return nil
 			}
-			r.Warn(run.Log(m.scalars(), m.Step))
+			r.Warn(run.Log(r.scalars(m), m.Step))
 			if r.Best != nil {
 				r.Warn(run.SetSummary(map[string]float64{"best/" + r.Monitor: *r.Best, "best/epoch": float64(r.BestEpoch)}))
 			}

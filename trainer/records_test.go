@@ -169,8 +169,8 @@ func TestRegression(t *testing.T) {
 	c := regression(t)
 	c.Dir = t.TempDir()
 	var names []string
-	c.Callbacks = []Callback{Curves(), {Epoch: func(_ *Run, m *Metrics) error {
-		for name := range m.scalars() {
+	c.Callbacks = []Callback{Curves(), {Epoch: func(r *Run, m *Metrics) error {
+		for name := range r.scalars(m) {
 			names = append(names, name)
 		}
 		return nil
@@ -184,7 +184,7 @@ func TestRegression(t *testing.T) {
 			t.Errorf("there is %s", name)
 		}
 	}
-	if !slices.Contains(ls(t, c.Dir), "loss.png") || !slices.Contains(names, "loss/test") {
+	if !slices.Contains(ls(t, c.Dir), "loss.png") || !slices.Contains(names, "loss/test") || !slices.Contains(names, "samples_per_sec") || slices.Contains(names, "images_per_sec") {
 		t.Errorf("there are %q and %q, want the loss", ls(t, c.Dir), names)
 	}
 	if m := r.History[1]; !math.IsNaN(float64(m.TrainAccuracy)) || !math.IsNaN(float64(m.TestAccuracy)) || !(m.TestLoss > 0) {
