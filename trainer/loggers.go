@@ -19,12 +19,8 @@ import (
 
 // scalars are an epoch's numbers by the names that TensorBoard and W&B show
 // them under; what was not measured is left out.
-func (r *Run) scalars(m *Metrics) map[string]float64 {
-	rate := "images_per_sec"
-	if r.unit != "" {
-		rate = r.unit + "_per_sec"
-	}
-	out := map[string]float64{"lr": m.LR, rate: m.ImagesPerSec, "epoch": float64(m.Epoch)}
+func (m *Metrics) scalars() map[string]float64 {
+	out := map[string]float64{"lr": m.LR, "images_per_sec": m.ImagesPerSec, "epoch": float64(m.Epoch)}
 	if m.Scale != 0 {
 		out["scale"], out["skipped_steps"] = m.Scale, float64(m.Skipped)
 	}
@@ -35,6 +31,16 @@ func (r *Run) scalars(m *Metrics) map[string]float64 {
 		if v == v { // not NaN
 			out[name] = v
 		}
+	}
+	return out
+}
+
+// scalars are an epoch's numbers, with a rate that is called what examples are.
+func (r *Run) scalars(m *Metrics) map[string]float64 {
+	out := m.scalars()
+	if r.unit != "" {
+		delete(out, "images_per_sec")
+		out[r.unit+"_per_sec"] = m.ImagesPerSec
 	}
 	return out
 }
