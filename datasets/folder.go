@@ -214,11 +214,15 @@ func (f *ImageFolder) Note() string {
 	if n := len(parts); n > 8 {
 		parts = append(parts[:8], fmt.Sprintf("and %d other endings", n-8))
 	}
-	files := "files"
-	if total == 1 {
-		files = "file"
+	return fmt.Sprintf("%s in %s; %s left out: %s", counted(f.Len(), "picture", "pictures"), counted(len(f.classes), "class", "classes"),
+		counted(total, "other file", "other files"), strings.Join(parts, ", "))
+}
+
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
 	}
-	return fmt.Sprintf("%d pictures in %d classes; %d other %s left out: %s", f.Len(), len(f.classes), total, files, strings.Join(parts, ", "))
+	return fmt.Sprint(n, " ", many)
 }
 
 // Len returns the number of pictures.

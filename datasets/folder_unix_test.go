@@ -25,7 +25,7 @@ func TestImageFolderPipe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := f.Note(), "1 pictures in 1 classes; 2 other files left out: 2 that are no regular files"; got != want {
+	if got, want := f.Note(), "1 picture in 1 class; 2 other files left out: 2 that are no regular files"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	// One that takes a picture's place later does not either.
