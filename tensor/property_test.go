@@ -198,3 +198,45 @@ func TestCatProperties(t *testing.T) {
 		wantSameTensor(t, "transposed", x.Transpose(dim, other).Transpose(other, dim), x)
 	})
 }
+
+// A matrix product, of any type and with any axis empty, is its sums; its gradients
+// are the products that they should be.
+func TestMatMulProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		size := rapid.OneOf(rapid.IntRange(0, 5), rapid.SampledFrom([]int{0, 1, 17, 40}))
+		m, k, n := size.Draw(t, "m"), size.Draw(t, "k"), size.Draw(t, "n")
+		batch := rapid.SliceOfN(rapid.IntRange(0, 3), 0, 2).Draw(t, "batch")
+		dtype := rapid.SampledFrom([]tensor.DType{tensor.Float32, tensor.Float64, tensor.BFloat16, tensor.Float16, tensor.Int64, tensor.Uint8}).Draw(t, "type")
+		make := func(name string, rows, cols int) *T {
+			shape := tensor.Shape(slices.Concat(drawPart(t, batch, name), []int{rows, cols}))
+			return numbered(shape).RemainderScalar(3).ToDType(dtype)
+		}
+		x, y := make("x", m, k), make("y", k, n)
+		float := dtype.IsFloat()
+		if float {
+			x, y = x.Clone().SetRequiresGrad(true), y.Clone().SetRequiresGrad(true)
+		}
+		z := x.MatMul(y)
+		// The products of all triples, added up along k.
+		a, b := x.Detach().ToDType(tensor.Float64).Unsqueeze(-1), y.Detach().ToDType(tensor.Float64).Unsqueeze(-3)
+		wantSameTensor(t, "product", z.Detach().ToDType(tensor.Float64), a.Mul(b).Sum(-2))
+		if !float {
+			return
+		}
+		z.Sum().Backward()
+		ones := tensor.Ones(z.Shape()...).ToDType(tensor.Float64).Unsqueeze(-2)
+		sumTo := func(g *T, shape tensor.Shape) *T {
+			for g.Dim() > len(shape) {
+				g = g.Sum(0)
+			}
+			for d, s := range shape {
+				if s == 1 && g.Size(d) != 1 {
+					g = g.SumKeep(d)
+				}
+			}
+			return g
+		}
+		wantSameTensor(t, "gradient of x", x.Grad().ToDType(tensor.Float64), sumTo(ones.Mul(b).Sum(-1), x.Shape()))
+		wantSameTensor(t, "gradient of y", y.Grad().ToDType(tensor.Float64), sumTo(ones.Mul(a).Sum(-3), y.Shape()))
+	})
+}

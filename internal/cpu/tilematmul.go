@@ -10,12 +10,13 @@ const (
 	tileRowBlocks = 16      // blocks of rows that a unit of work goes through for each block of columns
 	tileColBlocks = 8       // blocks of columns of a unit of work
 	tileChunk     = 8       // groups of depths whose blocks stay in the second cache
+	tileDeepest   = 1 << 16 // depths, whose chunks are added up in one number
 	tileLeast     = 3 << 25 // multiplications for each product of parts that are worth the splitting, also where a neighbour keeps the tiles busy
 )
 
 // tilesMultiply reports whether matrices are multiplied on tiles: a rule of the shape.
 func (be *Backend) tilesMultiply(g backend.MatMulGeom) bool {
-	return current.tiles != nil && min(g.M, g.N, g.K) >= tileSide && g.M*g.N*g.K >= tileLeast*current.tiles.parts[be.parts()-1].work
+	return current.tiles != nil && min(g.M, g.N, g.K) >= tileSide && g.K <= tileDeepest && g.M*g.N*g.K >= tileLeast*current.tiles.parts[be.parts()-1].work
 }
 
 // parts returns the number of parts of numbers that the precision takes.
