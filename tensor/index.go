@@ -203,7 +203,9 @@ func (x *Tensor) ScatterAdd(dim int, index, src *Tensor) *Tensor {
 	}
 	dim = x.dim(op, dim)
 	x.wantDType(op, src)
-	x.wantArithmetic(op)
+	if x.DType() == Bool { // a sum of truth values is true where one of them is
+		return x.ToDType(Int64).ScatterAdd(dim, index, src.ToDType(Int64)).ToDType(Bool)
+	}
 	if index.Len() > 0 {
 		wantFits(op, "the tensor", x, index, dim)
 		wantFits(op, "the source", src, index, -1)
@@ -235,13 +237,6 @@ func (x *Tensor) ScatterAdd(dim int, index, src *Tensor) *Tensor {
 	return autograd.Record(op, out, []*Tensor{x, index, src}, func(g *Tensor) []*Tensor {
 		return []*Tensor{g, nil, g.Gather(dim, at).inCorner(op, from)}
 	}, at)
-}
-
-// wantArithmetic panics for Bool, which cannot be added up in place.
-func (x *Tensor) wantArithmetic(op string) {
-	if x.DType() == Bool {
-		fail(op, "the operand is bool, want a number type; ToDType converts")
-	}
 }
 
 // IndexSelect returns the entries of x along one dimension that index, of one
@@ -297,7 +292,9 @@ func (x *Tensor) IndexAdd(dim int, index, src *Tensor) *Tensor {
 	dim = x.dim(op, dim)
 	want := x.entries(op, dim, index)
 	x.wantDType(op, src)
-	x.wantArithmetic(op)
+	if x.DType() == Bool {
+		return x.ToDType(Int64).IndexAdd(dim, index, src.ToDType(Int64)).ToDType(Bool)
+	}
 	if !src.shape.Equal(want) {
 		fail(op, "the source is %v, want %v: %d entries along dimension %d of %v", src.shape, want, index.Len(), dim, x.shape)
 	}

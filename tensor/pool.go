@@ -40,7 +40,9 @@ func (x *Tensor) maxPool2d(op string, opts PoolOpts) (*Tensor, backend.PoolGeom)
 	if opts.ExcludePad || opts.Divisor != 0 {
 		fail(op, "ExcludePad and Divisor are options of AvgPool2d, want neither")
 	}
-	x.wantArithmetic(op)
+	if x.DType() == Bool {
+		fail(op, "the operand is bool, want a number type; ToDType converts")
+	}
 	shape, g := x.poolGeom(op, opts)
 	out := result(op, x.DType(), shape, x)
 	x.be().MaxPool2d(out.array(), x.array(), g)
