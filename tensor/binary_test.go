@@ -77,28 +77,32 @@ func TestInPlaceRecorded(t *testing.T) {
 // A number is rounded to the half type that it stands beside, but for products and
 // quotients; TestEdges has PyTorch's values of all operations.
 func TestScalarBesideHalf(t *testing.T) {
-	for _, typ := range []tensor.DType{tensor.BFloat16, tensor.Float16, tensor.Float32} {
-		x := tensor.FullLike(tensor.Zeros(2).ToDType(typ), 0.1)
-		for name, got := range map[string]*T{
-			"Eq": x.EqScalar(0.1), "Ge": x.GeScalar(0.1), "Le": x.LeScalar(0.1), "not Ne": x.NeScalar(0.1).Not(), "not Lt": x.LtScalar(0.1).Not(), "not Gt": x.GtScalar(0.1).Not(),
-			"Sub": x.SubScalar(0.1).EqScalar(0), "RSub": x.RSubScalar(0.1).EqScalar(0), "Remainder": x.RemainderScalar(0.1).EqScalar(0), "Fmod": x.FmodScalar(0.1).EqScalar(0),
-			"Clamp": x.Clamp(0, 0.1).Eq(x), "0-d": x.Eq(tensor.Full(0.1)),
-		} {
-			wantTensor(t, typ.String()+" "+name, got, tensor.From([]bool{true, true}), 0)
+	for _, device := range testDevices(t) {
+		for _, typ := range []tensor.DType{tensor.BFloat16, tensor.Float16, tensor.Float32} {
+			x := tensor.FullLike(tensor.Zeros(2).ToDType(typ).To(device), 0.1)
+			for name, got := range map[string]*T{
+				"Eq": x.EqScalar(0.1), "Ge": x.GeScalar(0.1), "Le": x.LeScalar(0.1), "not Ne": x.NeScalar(0.1).Not(), "not Lt": x.LtScalar(0.1).Not(), "not Gt": x.GtScalar(0.1).Not(),
+				"Sub": x.SubScalar(0.1).EqScalar(0), "RSub": x.RSubScalar(0.1).EqScalar(0), "Remainder": x.RemainderScalar(0.1).EqScalar(0), "Fmod": x.FmodScalar(0.1).EqScalar(0),
+				"Clamp": x.Clamp(0, 0.1).Eq(x), "0-d": x.Eq(tensor.Full(0.1).To(device)),
+			} {
+				wantTensor(t, typ.String()+" "+name, got, tensor.From([]bool{true, true}), 0)
+			}
+			p := x.Clone().SetRequiresGrad(true)
+			p.Clamp(0, 0.1).Sum().Backward()
+			wantTensor(t, typ.String()+" gradient at Clamp's bound", p.Grad(), tensor.ZerosLike(x), 0)
 		}
-		p := x.Clone().SetRequiresGrad(true)
-		p.Clamp(0, 0.1).Sum().Backward()
-		wantTensor(t, typ.String()+" gradient at Clamp's bound", p.Grad(), tensor.ZerosLike(x), 0)
 	}
 }
 
 // What is made of several steps is rounded to a half type once.
 func TestLerpHalf(t *testing.T) {
-	x, end := tensor.From([]float32{1, 60000, -3}).ToDType(tensor.Float16), tensor.From([]float32{2, -60000, 5}).ToDType(tensor.Float16)
-	want := tensor.From([]float32{1.0999755859375, 48000, -2.19921875}).ToDType(tensor.Float16)
-	wantTensor(t, "Lerp", x.Lerp(end, 0.1), want, 0)
-	wantTensor(t, "LerpTensor", x.LerpTensor(end, tensor.Full(0.1, 3)).ToDType(tensor.Float16), want, 0)
-	wantTensor(t, "LerpInPlace", x.Clone().LerpInPlace(end, 0.1), want, 0)
+	for _, device := range testDevices(t) {
+		x, end := tensor.From([]float32{1, 60000, -3}).ToDType(tensor.Float16).To(device), tensor.From([]float32{2, -60000, 5}).ToDType(tensor.Float16).To(device)
+		want := tensor.From([]float32{1.0999755859375, 48000, -2.19921875}).ToDType(tensor.Float16)
+		wantTensor(t, "Lerp", x.Lerp(end, 0.1), want, 0)
+		wantTensor(t, "LerpTensor", x.LerpTensor(end, tensor.Full(0.1, 3).To(device)).ToDType(tensor.Float16), want, 0)
+		wantTensor(t, "LerpInPlace", x.Clone().LerpInPlace(end, 0.1), want, 0)
+	}
 }
 
 // A quotient in whole numbers, towards 0 and down.
@@ -144,12 +148,14 @@ func ExampleTensor_Add() {
 
 // Scaling in place takes a number as it is, too.
 func TestScaleHalfInPlace(t *testing.T) {
-	x := tensor.From([]float32{3, -100.5}).ToDType(tensor.BFloat16)
-	for _, s := range []*T{tensor.Full(3.3333), tensor.Full(3.3333).ToDType(tensor.Float64)} {
-		wantTensor(t, "MulInPlace", x.Clone().MulInPlace(s), x.Mul(s), 0)
-		wantTensor(t, "DivInPlace", x.Clone().DivInPlace(s), x.Div(s), 0)
-		wantTensor(t, "Mul", x.Mul(s), x.MulScalar(3.3333), 0)
-		wantTensor(t, "Div", x.Div(s), x.DivScalar(3.3333), 0)
-		wantTensor(t, "AddInPlace", x.Clone().AddInPlace(s), x.AddScalar(3.3333), 0)
+	for _, device := range testDevices(t) {
+		x := tensor.From([]float32{3, -100.5}).ToDType(tensor.BFloat16).To(device)
+		for _, s := range []*T{tensor.Full(3.3333).To(device), tensor.Full(3.3333).ToDType(tensor.Float64).To(device)} {
+			wantTensor(t, "MulInPlace", x.Clone().MulInPlace(s), x.Mul(s), 0)
+			wantTensor(t, "DivInPlace", x.Clone().DivInPlace(s), x.Div(s), 0)
+			wantTensor(t, "Mul", x.Mul(s), x.MulScalar(3.3333), 0)
+			wantTensor(t, "Div", x.Div(s), x.DivScalar(3.3333), 0)
+			wantTensor(t, "AddInPlace", x.Clone().AddInPlace(s), x.AddScalar(3.3333), 0)
+		}
 	}
 }
