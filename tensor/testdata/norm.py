@@ -32,4 +32,11 @@ for s, last in [((2, 3), 1), ((4, 5), 1), ((5,), 1), ((2, 3, 4), 1), ((2, 3, 4),
 for s, groups in [((2, 6), 2), ((3, 6, 2), 3), ((2, 4, 3, 2), 1), ((2, 4, 3, 2), 4), ((1, 6, 2, 2), 2), ((2, 2, 2, 1, 3), 2)]:
     c.add("GroupNorm", lambda t, w, b, groups, eps: F.group_norm(t, int(groups), w, b, eps), [x(*s), x(s[1]), x(s[1])], groups=groups, eps=0.01)
     c.add("GroupNormPlain", lambda t, groups: F.group_norm(t, int(groups)), [x(*s)], groups=groups)
+
+# Far from 0, next to each other, and large.
+for v in [(16384, 16384.0625, 16384, 16384.125), (1e18, 2e18, 5e18, -1e18), (1e30, -1e30, 3e30, 0), (1e-20, 3e-20, 0, 2e-20)]:
+    t = torch.tensor(v, dtype=torch.float32).double()
+    c.add("LayerNormPlain", lambda t, last: F.layer_norm(t, t.shape), [t], grad=False, last=1)
+    c.add("GroupNormPlain", lambda t, groups: F.group_norm(t, int(groups)), [t.reshape(1, 2, 2)], grad=False, groups=1)
+    c.add("BatchNorm2dDefaults", lambda t: F.batch_norm(t, None, None, training=True), [t.reshape(4, 1)], grad=False)
 c.save("norm.json")
