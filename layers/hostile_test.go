@@ -1,6 +1,7 @@
 package layers
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -198,6 +199,23 @@ func TestLayersThatNobodyMade(t *testing.T) {
 		{"a summary with nil", "nil", func() { Summary(ReLU{}, nil) }},
 		{"a loss of nil", "nil", func() { CrossEntropyLoss{}.Forward(nil, x) }},
 		{"a loss without labels", "nil", func() { CrossEntropyLoss{}.Forward(tensor.Ones(2, 3), nil) }},
+		{"a state dict that is nil", "the state dict is nil", func() {
+			if _, err := LoadStateDict(ReLU{}, nil); err != nil {
+				panic(&tensor.Error{Op: "LoadStateDict", Err: err})
+			}
+		}},
+		{"a reader that is nil", "the reader is nil", func() {
+			if _, err := LoadFrom[Module](nil); err != nil {
+				panic(&tensor.Error{Op: "LoadFrom", Err: err})
+			}
+		}},
+		{"a writer that is nil", "the writer is nil", func() {
+			if err := errors.Join(SaveTo(nil, ReLU{}), SaveStateDictTo(nil, ReLU{})); err != nil {
+				panic(&tensor.Error{Op: "SaveTo", Err: err})
+			}
+		}},
+		{"a constructor that is nil", "the constructor of \"test.Nil\" is nil", func() { Register("test.Nil", nil) }},
+		{"a sized constructor that is nil", "the constructor of \"test.Nil\" is nil", func() { RegisterSized("test.Nil", nil) }},
 		{"To nowhere", "the device is nil", func() { To(NewLinear(1, 1), nil) }},
 		{"ToDType of no type", "type", func() { ToDType(NewLinear(1, 1), 99) }},
 		{"ToDType of whole numbers", "int64", func() { ToDType(NewLinear(1, 1), tensor.Int64) }},

@@ -36,6 +36,9 @@ type constructor func(config []byte, r *room) (Module, error)
 // config as data from a stranger. Registering a name twice panics. A program does
 // this once, in an init function or at the start of main.
 func Register(name string, construct func(config []byte) (Module, error)) {
+	if construct == nil {
+		registerWithin(name, nil)
+	}
 	registerWithin(name, func(config []byte, _ *room) (Module, error) { return construct(config) })
 }
 
@@ -43,6 +46,9 @@ func Register(name string, construct func(config []byte) (Module, error)) {
 // the file has for the module's tensors. One that refuses a config which asks for
 // more cannot be made to take all memory by a file of a few bytes.
 func RegisterSized(name string, construct func(config []byte, elements int) (Module, error)) {
+	if construct == nil {
+		registerWithin(name, nil)
+	}
 	registerWithin(name, func(config []byte, r *room) (Module, error) {
 		m, err := construct(config, r.elements)
 		if err == nil {
@@ -53,6 +59,9 @@ func RegisterSized(name string, construct func(config []byte, elements int) (Mod
 }
 
 func registerWithin(name string, construct constructor) {
+	if construct == nil {
+		fail("Register", "the constructor of %q is nil", name)
+	}
 	registry.Lock()
 	defer registry.Unlock()
 	if _, ok := registry.constructors[name]; ok {

@@ -2,6 +2,7 @@ package layers
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -55,6 +56,9 @@ func Save(path string, m Module) error {
 
 // SaveTo is [Save] to a writer, which has a part of the file after an error.
 func SaveTo(w io.Writer, m Module) error {
+	if w == nil {
+		return errors.New("layers: SaveTo: the writer is nil")
+	}
 	metadata, err := architecture(m)
 	if err != nil {
 		return err
@@ -85,6 +89,9 @@ func SaveStateDict(path string, m Module) error {
 // SaveStateDictTo is [SaveStateDict] to a writer, which has a part of the file
 // after an error.
 func SaveStateDictTo(w io.Writer, m Module) error {
+	if w == nil {
+		return errors.New("layers: SaveStateDictTo: the writer is nil")
+	}
 	if err := walkable(m); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package layers
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"strconv"
@@ -30,6 +31,12 @@ type KeyDiff struct {
 // one key is enough. Shapes must be equal in any case. All is checked before
 // anything is copied: after an error the model is what it was.
 func LoadStateDict(m Module, state iter.Seq2[string, *tensor.Tensor], opts ...StateDictOpts) (KeyDiff, error) {
+	if err := walkable(m); err != nil {
+		return KeyDiff{}, err
+	}
+	if state == nil {
+		return KeyDiff{}, errors.New("layers: LoadStateDict: the state dict is nil")
+	}
 	given := map[string]*tensor.Tensor{}
 	var keys, faults []string
 	for key, t := range state {

@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -155,6 +156,9 @@ func Open(path string) (f *File, err error) {
 // Read is Open for what a reader has to its end, which is kept in memory. It takes
 // no more of that than there is to read. Errors name the file name, if there is one.
 func Read(r io.Reader, name string) (*File, error) {
+	if r == nil {
+		return nil, &safetensors.Error{File: name, Offset: -1, Err: errors.New("the reader is nil")}
+	}
 	b, err := io.ReadAll(r)
 	if err != nil {
 		return nil, err
