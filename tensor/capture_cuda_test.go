@@ -629,6 +629,29 @@ func TestCaptureResult(t *testing.T) {
 	}
 }
 
+// TestCaptureOfParametersAlone has an evaluation compute something from its
+// parameters alone, which is recorded and meets what is not.
+func TestCaptureOfParametersAlone(t *testing.T) {
+	d := steady(t)
+	w := tensor.Zeros(2).To(d).SetRequiresGrad(true)
+	c := captured(t, d, func(x, y *tensor.Tensor) *tensor.Tensor {
+		return x.Mul(w.AddScalar(1).Square()).Add(w.View(1, 2).Select(0, 0))
+	})
+	for i := range 5 {
+		w.Fill(float64(i))
+		s := tensor.NewScope()
+		out := c.Run(tensor.From([]float32{1, 2}).In(s).To(d).NoGrad(), nil)
+		square := float32((i + 1) * (i + 1))
+		if got, want := out.Floats(), []float32{square + float32(i), 2*square + float32(i)}; !slices.Equal(got, want) || out.RequiresGrad() {
+			t.Errorf("run %d: got %v, recorded %t, want %v", i, got, out.RequiresGrad(), want)
+		}
+		s.Close()
+	}
+	if err := c.Err(); err != nil {
+		t.Errorf("Err is %v, want nil", err)
+	}
+}
+
 // TestCaptureLabels gives a captured step a bad label, which whoever reads next hears
 // of.
 func TestCaptureLabels(t *testing.T) {
