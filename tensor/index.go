@@ -159,7 +159,9 @@ func wantFits(op, what string, x, index *Tensor, except int) {
 // (torch.gather)
 func (x *Tensor) Gather(dim int, index *Tensor) *Tensor {
 	const op = "Gather"
-	wantIndex(op, index)
+	if index.Len() > 0 { // none are of any type, as in PyTorch
+		wantIndex(op, index)
+	}
 	if len(x.Shape()) == 0 || len(index.Shape()) == 0 {
 		return x.line(op).Gather(dim, index.line(op)).view(op, index.shape)
 	}
@@ -197,7 +199,9 @@ func (x *Tensor) Gather(dim int, index *Tensor) *Tensor {
 // (torch.scatter_add)
 func (x *Tensor) ScatterAdd(dim int, index, src *Tensor) *Tensor {
 	const op = "ScatterAdd"
-	wantIndex(op, index)
+	if index.Len() > 0 { // none are of any type, as in PyTorch
+		wantIndex(op, index)
+	}
 	if len(x.Shape()) == 0 || len(index.Shape()) == 0 || len(src.Shape()) == 0 {
 		return x.line(op).ScatterAdd(dim, index.line(op), src.line(op)).view(op, x.shape)
 	}

@@ -34,6 +34,15 @@ func TestScatterAddLargerSource(t *testing.T) {
 	wantTensor(t, "gradient", src.Grad(), tensor.From([]float32{7, 5, 7, 0}), 0)
 }
 
+// An index without elements may have any type, as in PyTorch.
+func TestGatherNothing(t *testing.T) {
+	x := tensor.Ones(2, 3)
+	for _, none := range []*T{tensor.Zeros(0), tensor.From([]uint8{}), tensor.From([]int64{})} {
+		wantTensor(t, "Gather", x.Gather(0, none), tensor.Zeros(0), 0)
+		wantTensor(t, "ScatterAdd", x.ScatterAdd(1, none, x), x, 0)
+	}
+}
+
 func TestCountEqual(t *testing.T) {
 	for _, c := range []struct {
 		a, b *T
