@@ -500,7 +500,8 @@ func (x *Tensor) argExtreme(op string, dim int, smallest bool) *Tensor {
 }
 
 // LogSumExp returns log Σ exp(x) over the given dimensions, or over all without
-// arguments, computed so that it does not overflow. (torch.logsumexp)
+// arguments, computed so that it does not overflow. Elements that are Inf share the
+// gradient evenly; where all are -Inf it is 0. (torch.logsumexp)
 func (x *Tensor) LogSumExp(dims ...int) *Tensor { return x.logSumExp("LogSumExp", dims, false) }
 
 // LogSumExpKeep is LogSumExp that leaves the dimensions with size 1.
