@@ -82,7 +82,7 @@ func L1Loss(x, target *Tensor, r Reduction) *Tensor {
 // 1; with 0 it is L1Loss. Both have one shape. (torch.nn.functional.smooth_l1_loss)
 func SmoothL1Loss(x, target *Tensor, beta float64, r Reduction) *Tensor {
 	const op = "SmoothL1Loss"
-	if beta == 0 || beta == Zero {
+	if least := 0x1p-126; beta == 0 || beta > 0 && beta < least { // less than Float32 divides by
 		return L1Loss(x, target, r)
 	}
 	if !(beta > 0) {
@@ -113,8 +113,8 @@ func huber(op string, x, target *Tensor, bend, scale float64, r Reduction) *Tens
 		c := held(d, nil)
 		loss := scalar(op, backend.Mul, c, -0.5, false)
 		overwriteWith(loss, backend.Add, d)
+		overwriteScalar(c, backend.Mul, scale) // at most 1 where bend is small
 		overwriteWith(loss, backend.Mul, c)
-		overwriteScalar(loss, backend.Mul, scale)
 		c.Release()
 		return loss
 	}, func(d, share *Tensor) *Tensor {

@@ -1,6 +1,7 @@
 package tensor_test
 
 import (
+	"math"
 	"runtime"
 	"testing"
 
@@ -60,6 +61,22 @@ func TestLossReference(t *testing.T) {
 			return one(tensor.NLLLoss(in[0], in[1], tensor.NLLLossOpts{Weight: weight(in), Ignore: &ignore, Reduction: a.reduction()}))
 		},
 	})
+}
+
+// What SmoothL1Loss divides by may be as small as any number.
+func TestSmoothL1LossSmallBeta(t *testing.T) {
+	for _, beta := range []float64{1e-20, 1e-30, 1e-37, 1e-38, 1e-42, tensor.Zero, 0} {
+		for _, dtype := range []tensor.DType{tensor.Float32, tensor.Float64, tensor.BFloat16} {
+			x := tensor.From([]float64{1, -2, 0, 0x1p-40}).ToDType(dtype).SetRequiresGrad(true)
+			y := tensor.SmoothL1Loss(x, tensor.ZerosLike(x), beta, tensor.None)
+			wantTensor(t, "SmoothL1Loss", y, tensor.From([]float64{1, 2, 0, 0x1p-40}).ToDType(dtype), 1e-7)
+			if got := y.Float64s()[3]; math.Abs(got-0x1p-40) > 1e-6*0x1p-40 {
+				t.Errorf("%s, beta %v: got %v, want 0x1p-40", dtype, beta, got)
+			}
+			y.Backward(tensor.BackwardOpts{Gradient: tensor.OnesLike(y.Detach())})
+			wantTensor(t, "gradient", x.Grad(), tensor.From([]float64{1, -1, 0, 1}).ToDType(dtype), 1e-6)
+		}
+	}
 }
 
 func TestLossErrors(t *testing.T) {
