@@ -123,9 +123,13 @@ func matmul(op string, a, b *Tensor, transA, transB bool) *Tensor {
 }
 
 // Linear returns x·wᵀ + b for the last dimension of x: of [… in] and w [out in]
-// it makes [… out]. The bias b [out] may be nil. (torch.nn.functional.linear)
+// it makes [… out]. The bias b [out] may be nil. A weight [in] without a bias makes
+// [… in] to […]. (torch.nn.functional.linear)
 func Linear(x, w, b *Tensor) *Tensor {
 	const op = "Linear"
+	if b == nil && w.Dim() == 1 {
+		return x.MatMul(w)
+	}
 	lower(&x, &w, &b)
 	x.wantDType(op, w)
 	x.wantNumber(op)

@@ -32,7 +32,7 @@ func TestMatMulErrors(t *testing.T) {
 		{func() { zeros(2).Dot(zeros(3)) }, "tensor: Dot: operands are [2] and [3], want two vectors of one length"},
 		{func() { tensor.Linear(zeros(4, 5), weight, nil) }, "tensor: classifier Linear: input [4 5] does not end in 3, the inputs of the weight [2 3]"},
 		{func() { tensor.Linear(zeros(4, 3), weight, zeros(3)) }, "tensor: classifier Linear: the bias is [3], want [2], one number for each output of the weight [2 3]"},
-		{func() { tensor.Linear(zeros(4, 3), zeros(3), nil) }, "tensor: Linear: the weight is [3], want two dimensions: outputs and inputs"},
+		{func() { tensor.Linear(zeros(4, 3), zeros(3), zeros(1)) }, "tensor: Linear: the weight is [3], want two dimensions: outputs and inputs"},
 	} {
 		if err := tensor.Try(c.f); err == nil || err.Error() != c.want {
 			t.Errorf("got  %v\nwant %s", err, c.want)

@@ -501,14 +501,15 @@ func (x *Tensor) argExtreme(op string, dim int, smallest bool) *Tensor {
 
 // LogSumExp returns log Σ exp(x) over the given dimensions, or over all without
 // arguments, computed so that it does not overflow. Elements that are Inf share the
-// gradient evenly; where all are -Inf it is 0. (torch.logsumexp)
+// gradient evenly; where all are -Inf it is 0. Of whole numbers and Bool it is
+// Float32. (torch.logsumexp)
 func (x *Tensor) LogSumExp(dims ...int) *Tensor { return x.logSumExp("LogSumExp", dims, false) }
 
 // LogSumExpKeep is LogSumExp that leaves the dimensions with size 1.
 func (x *Tensor) LogSumExpKeep(dims ...int) *Tensor { return x.logSumExp("LogSumExpKeep", dims, true) }
 
 func (x *Tensor) logSumExp(op string, dims []int, keep bool) *Tensor {
-	x.wantFloat(op)
+	x = x.fractional()
 	s := x.span(op, dims)
 	t := x.DType()
 	if s.n == 0 {

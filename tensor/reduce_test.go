@@ -97,7 +97,6 @@ func TestReduceRefuses(t *testing.T) {
 		{"mean of integers", func() { i.Mean() }, []string{"Mean: the operand is int64, want a floating-point type"}},
 		{"variance of integers", func() { i.Var() }, []string{"Var: the operand is int64"}},
 		{"norm of integers", func() { i.NormKeep(2) }, []string{"NormKeep: the operand is int64"}},
-		{"log-sum-exp of integers", func() { i.LogSumExp() }, []string{"LogSumExp: the operand is int64"}},
 		{"largest of none", func() { none.Max(1) }, []string{"Max: dimension 1 of [3 0] has no elements"}},
 		{"position of the smallest of none", func() { none.ArgMin(-1) }, []string{"ArgMin: dimension 1 of [3 0] has no elements"}},
 		{"largest of all of none", func() { none.MaxAll() }, []string{"MaxAll: dimension 1 of [3 0] has no elements"}},
@@ -231,6 +230,28 @@ func TestReduceOfScalar(t *testing.T) {
 		} {
 			if got := c.got.Item(); c.got.Dim() != 0 || got != c.want && !(math.IsNaN(got) && math.IsNaN(c.want)) {
 				t.Errorf("%s(%d) of a scalar: got %v %v, want %v []", name, dim, got, c.got.Shape(), c.want)
+			}
+		}
+	}
+}
+
+// Whole numbers and Bool become Float32. The values are torch.logsumexp's.
+func TestLogSumExpOfWholeNumbers(t *testing.T) {
+	for _, tt := range []struct {
+		x    *T
+		want []float64
+	}{
+		{tensor.From([]int64{1, 2, 300, -4, 5, 6}, 2, 3), []float64{300, 6.3132954}},
+		{tensor.From([]uint8{1, 2, 30, 4, 5, 6}, 2, 3), []float64{30, 6.4076061}},
+		{tensor.From([]bool{true, false, true}, 1, 3), []float64{1.8619947}},
+	} {
+		y := tt.x.LogSumExp(1)
+		if y.DType() != tensor.Float32 {
+			t.Errorf("of %s: got %s, want float32", tt.x.DType(), y.DType())
+		}
+		for i, got := range y.Float64s() {
+			if math.Abs(got-tt.want[i]) > 1e-6*tt.want[i] {
+				t.Errorf("of %s: got %v, want %v", tt.x.DType(), y.Float64s(), tt.want)
 			}
 		}
 	}

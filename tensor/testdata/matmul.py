@@ -17,6 +17,8 @@ for n in [1, 2, 3, 10, 33]:
 for a, w in [((4, 3), (2, 3)), ((3,), (2, 3)), ((2, 4, 3), (5, 3)), ((1, 1), (1, 1)), ((0, 3), (2, 3)), ((2, 1, 3, 4), (1, 4)), ((7, 33), (10, 33))]:
     c.add("Linear", lambda t, w, b: F.linear(t, w, b), [x(*a), x(*w), x(w[0])])
     c.add("LinearNoBias", lambda t, w: F.linear(t, w), [x(*a), x(*w)])
+for a in [(4, 3), (3,), (2, 4, 3), (0, 3)]:
+    c.add("LinearNoBias", lambda t, w: F.linear(t, w), [x(*a), x(3)])
 # Whole numbers, whose sums wrap.
 for a, b in [((2, 3), (3, 4)), ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((4, 2, 3), (3, 2)), ((2, 1, 2, 3), (3, 3, 2)), ((2, 0), (0, 2)), ((3, 40), (40, 2))]:
     c.add("MatMul", torch.matmul, [ints(*a, low=-9), ints(*b, low=-9)])
