@@ -322,3 +322,56 @@ func TestResume(t *testing.T) {
 		t.Errorf("another file: got error %v", err)
 	}
 }
+
+// A file that was cut at any byte, or overwritten from there on, is gone on with after
+// its whole records, or an error names it; what is logged then can be read.
+func TestResumeCut(t *testing.T) {
+	dir := t.TempDir()
+	run, err := Init(dir, Opts{ID: "x", Config: []byte(`{"lr": 0.1}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for step := 1; step <= 3; step++ {
+		if err := errors.Join(run.Log(map[string]float64{"loss": 1 / float64(step)}, step), run.SetSummary(map[string]float64{"best": 1})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := run.Finish(0); err != nil {
+		t.Fatal(err)
+	}
+	path := run.log.path
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := 0
+	for n := range len(b) + 1 {
+		for _, behind := range []int{0, 1, 100} {
+			if err := os.WriteFile(path, append(b[:n:n], bytes.Repeat([]byte{0xFE}, behind)...), 0o666); err != nil {
+				t.Fatal(err)
+			}
+			again, err := Resume(run.dir, 2)
+			if err != nil {
+				if !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "\n") || n == len(b) {
+					t.Errorf("%d of %d bytes, %d behind: got error %v, want one that names the file", n, len(b), behind, err)
+				}
+				continue
+			}
+			begun++
+			if err := errors.Join(again.Log(map[string]float64{"loss": 9}, 3), again.Finish(0)); err != nil {
+				t.Fatal(err)
+			}
+			got, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			list, ok := read(got)
+			if last, err := list[len(list)-1].decode(); !ok || err != nil || last.field != recordExit || list[len(list)-1].end != len(got) {
+				t.Errorf("%d of %d bytes, %d behind: the file is not whole", n, len(b), behind)
+			}
+		}
+	}
+	if begun == 0 {
+		t.Error("nothing was gone on with")
+	}
+}
