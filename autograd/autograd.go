@@ -29,7 +29,7 @@ type Variable[T any] struct {
 	requiresGrad bool
 	leafView     bool // shares memory with a leaf that requires a gradient
 	mark         uint8
-	noGrad       *string // nil without the mark; otherwise the operation where it last met history, "" if nowhere
+	noGrad       *meeting // nil without the mark
 	hooks        []*func(grad T)
 	watch        *Watch[T] // a pointer, as it takes less room in a value and a node
 }
@@ -158,8 +158,15 @@ func (v *Variable[T]) Node() *Node[T] { return v.node }
 // was a leaf that did.
 func (v *Variable[T]) DropHistory() { v.node = nil }
 
-// nowhere is what a no-grad mark points to that has met no history.
-var nowhere string
+// meeting is where a value marked no-grad last met one that has history, or first
+// met a leaf that requires a gradient: what Backward says where it finds nothing.
+type meeting struct {
+	op   string // "" if nowhere
+	leaf bool
+}
+
+// nowhere is what a mark points to that has met nothing.
+var nowhere meeting
 
 // MarkNoGrad marks a fresh value no-grad.
 func (v *Variable[T]) MarkNoGrad() {
@@ -273,16 +280,16 @@ func Record[T Value[T]](op string, out T, inputs []T, backward func(g T) []T, sa
 // handOn gives out, the result of the operation op, the marks of inputs.
 func handOn[T Value[T]](op string, out T, inputs []T) {
 	var zero T
-	v, history := out.tape(), false
+	v, history, leaf := out.tape(), false, false
 	for _, x := range inputs {
 		if x == zero {
 			continue
 		}
 		xv := x.tape()
-		if xv.noGrad != nil && (v.noGrad == nil || *v.noGrad == "") {
+		if xv.noGrad != nil && (v.noGrad == nil || v.noGrad.op == "") {
 			v.noGrad = xv.noGrad
 		}
-		history = history || xv.node != nil
+		history, leaf = history || xv.node != nil, leaf || xv.requiresGrad
 		if xv.watch != nil && v.watch == nil {
 			v.watch = xv.watch
 		}
@@ -290,8 +297,8 @@ func handOn[T Value[T]](op string, out T, inputs []T) {
 			v.mark = xv.mark
 		}
 	}
-	if history && v.noGrad != nil {
-		v.noGrad = &[]string{op}[0] // not &op, which would be on the heap at each call
+	if v.noGrad != nil && (history || leaf && v.noGrad.op == "") {
+		v.noGrad = &meeting{op, !history}
 	}
 }
 
@@ -429,8 +436,12 @@ func nothing[T Value[T]](op string, x T) {
 	why := "no leaf that it was made from requires a gradient"
 	if met := x.tape().noGrad; met != nil {
 		why = "it was made from values marked no-grad"
-		if *met != "" {
-			why += ", which met history in " + *met + "; Detach takes the mark off"
+		switch {
+		case met.op == "":
+		case met.leaf:
+			why += ", which met a leaf that requires a gradient in " + met.op
+		default:
+			why += ", which met history in " + met.op + "; Detach takes the mark off"
 		}
 	}
 	fail(op, "nothing was recorded for %s: %s", x.Arithmetic().Describe(x), why)

@@ -199,7 +199,7 @@ func foreign(r io.ReaderAt, name string) error {
 		return nil
 	}
 	return &safetensors.Error{File: name, Offset: -1, Err: fmt.Errorf(
-		"it is %s and no safetensors file; in Python, safetensors.torch.save_file(model.state_dict(), \"model.safetensors\") writes one, which ReadStateDict of package layers reads", is)}
+		"it is %s, not a safetensors file; in Python, safetensors.torch.save_file(model.state_dict(), \"model.safetensors\") writes one, which ReadStateDict of package layers reads", is)}
 }
 
 // Close closes the file.
