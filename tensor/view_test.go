@@ -96,6 +96,30 @@ func TestCopyFromOverlap(t *testing.T) {
 	wantTensor(t, "itself in another shape", x.View(1, 6).CopyFrom(x), tensor.From([]int64{0, 1, 2, 3, 4, 5}, 1, 6), 0)
 }
 
+// What shares memory and what copies, as the documentation lists it.
+func TestSharing(t *testing.T) {
+	x, v := tensor.Ones(2, 3), tensor.Ones(4)
+	for _, c := range []struct {
+		name string
+		x, y *T
+		want bool
+	}{
+		{"View", x, x.View(6), true}, {"Reshape", x, x.Reshape(3, 2), true}, {"Flatten", x, x.Flatten(0), true}, {"Flatten to", x, x.Flatten(0, 1), true},
+		{"Squeeze", x, x.Squeeze(), true}, {"SqueezeDims", x, x.SqueezeDims(nil), true}, {"Unsqueeze", x, x.Unsqueeze(1), true},
+		{"Detach", x, x.Detach(), true}, {"NoGrad", x, x.NoGrad(), true}, {"T of a vector", v, v.T(), true}, {"T", x, x.T(), false},
+		{"Narrow", x, x.Narrow(0, -1, 1), true}, {"Select", x, x.Select(0, 1), true}, {"Split", x, x.Split(1, 0)[1], true},
+		{"SplitSizes", x, x.SplitSizes([]int{1, 1}, 0)[1], true}, {"Chunk", x, x.Chunk(2, 0)[1], true},
+		{"Narrow of columns", x, x.Narrow(1, 0, 3), false}, {"Select of a column", x, x.Select(1, 0), false}, {"Split of columns", x, x.Split(3, 1)[0], false},
+		{"SplitSizes of columns", x, x.SplitSizes([]int{3}, 1)[0], false}, {"Chunk of columns", x, x.Chunk(1, 1)[0], false},
+		{"Transpose", x, x.Transpose(0, 0), false}, {"Permute", x, x.Permute(0, 1), false}, {"Expand", x, x.Expand(2, 3), false}, {"Repeat", x, x.Repeat(1, 1), false},
+		{"Flip", x, x.Flip(), false}, {"Roll", x, x.Roll(0, 0), false}, {"Cat", x, tensor.Cat(0, x), false}, {"Clone", x, x.Clone(), false},
+	} {
+		if got := c.y.SharesMemory(c.x); got != c.want {
+			t.Errorf("%s shares memory: %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
 func ExampleTensor_SplitSizes() {
 	x := tensor.Arange(0, 6, 1)
 	for _, piece := range x.SplitSizes([]int{1, 3, 2}, 0) {
