@@ -1,6 +1,7 @@
 package models_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -47,4 +48,13 @@ func TestDepth(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+func ExampleCfg_Check() {
+	cfg := models.Cfg{64, "M", 128, "M"}
+	fmt.Println(cfg.Check(4, 4))
+	fmt.Println(cfg.Check(32, 32))
+	// Output:
+	// <nil>
+	// models: the configuration has 2 "M"s, want 5, which make 1×1 of pictures of 32×32 pixels; 2 leave 8×8
 }
