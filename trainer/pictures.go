@@ -294,7 +294,7 @@ func (t *tested) add(images, labels, output, counted *tensor.Tensor) error {
 		predictions[i] = int(p)
 	}
 	has := slices.Repeat([]bool{true}, len(confidences))
-	if counted != nil {
+	if counted != nil && counted.Shape().Equal(labels.Shape()) {
 		has = counted.Bools()
 	}
 	var known, guessed []int

@@ -143,3 +143,39 @@ func TestWeighsNothing(t *testing.T) {
 		t.Errorf("FindLR: got %d points, error %v, want none", len(points), err)
 	}
 }
+
+// Pictures without a label that counts are neither shown nor counted.
+func TestPicturesIgnored(t *testing.T) {
+	tensor.ManualSeed(1)
+	set, err := datasets.NewTensors(tensor.Rand(8, 3, 8, 8), tensor.From([]int64{0, 1, -100, -100, 2, 3, 0, -100}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := layers.NewSequential(layers.Flatten{}, layers.NewLinear(192, 4))
+	loader := &datasets.DataLoader{Dataset: set, BatchSize: 3}
+	classes := []string{"a", "b", "c", "d"}
+	c := Config{Model: m, Optimizer: optim.NewSGD(layers.Parameters(m), 0.1), Loss: layers.CrossEntropyLoss{}, Train: loader, Test: loader, Epochs: 1, Dir: t.TempDir(), Callbacks: []Callback{Pictures(classes)}}
+	r, err := Fit(t.Context(), c)
+	if err != nil || len(r.Warnings) > 0 {
+		t.Fatalf("got error %v, warnings %v", err, r.Warnings)
+	}
+	if err := Report(t.TempDir(), m, loader, classes, r.History); err != nil {
+		t.Errorf("Report: %v", err)
+	}
+	seen := newTested(classes, nil)
+	for x, y := range loader.All() {
+		output := m.Forward(x)
+		if err := seen.add(x, y, output, termsOf(c.Loss, output, y).Counted); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := 0
+	for _, row := range seen.confusion.Counts {
+		for _, count := range row {
+			n += count
+		}
+	}
+	if shown := len(seen.samples()); n != 5 || shown != 5 {
+		t.Errorf("%d predictions are counted and %d shown, want 5", n, shown)
+	}
+}
