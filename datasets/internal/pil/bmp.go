@@ -111,22 +111,28 @@ func decodeBMP(data []byte, fits func(w, h int) error) (image.Image, error) {
 	gray := bits <= 8
 	depth := bits
 	if bits <= 8 {
-		// More than there are bytes for is no harm to PIL.
-		if colours < 1 || colours > 1<<16 || min(colours, (len(data)-at)/pad) > 256 {
-			return nil, fmt.Errorf("a palette of %d colours, want at most 256", colours)
+		if colours < 1 || colours > 1<<16 {
+			return nil, fmt.Errorf("a palette of %d colours, want 1 to 65536", colours)
 		}
+		given := min(colours, (len(data)-at)/pad) // more than there are bytes for is no harm to PIL
 		for i := range colours {
 			want := byte(i)
 			if colours == 2 {
 				want = byte(-i)
 			}
-			if at+pad > len(data) {
+			if at+3 > len(data) {
 				gray, at = false, len(data)
 				break
 			}
-			p[i] = [3]byte{data[at+2], data[at+1], data[at]}
-			gray = gray && p[i] == [3]byte{want, want, want}
-			at += pad
+			c := [3]byte{data[at+2], data[at+1], data[at]}
+			if i < min(given, 256) {
+				p[i] = c
+			}
+			gray = gray && c == [3]byte{want, want, want}
+			at = min(at+pad, len(data))
+		}
+		if given > 256 && !gray {
+			return nil, fmt.Errorf("a palette of %d colours, want at most 256", colours)
 		}
 		// PIL takes a gray palette for no palette, and then reads a byte or a
 		// bit a pixel, whatever the header says.

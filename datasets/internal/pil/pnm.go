@@ -1,6 +1,7 @@
 package pil
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -47,15 +48,20 @@ func decodePNM(data []byte, fits func(w, h int) error) (image.Image, error) {
 		size = 2
 	}
 	n := w * h * samples
-	rest := data[at:]
+	rest := data[min(at, len(data)):]
 	row := 0 // bytes, of a bitmap
 	switch {
-	case kind == 0 && !text:
+	case text:
+		rest = uncommented(rest)
+		if n > len(rest) {
+			return nil, errCut
+		}
+	case kind == 0:
 		row = (w + 7) / 8
 		if row*h > len(rest) {
 			return nil, errCut
 		}
-	case text && n > len(rest), !text && n*size > len(rest):
+	case n*size > len(rest):
 		return nil, errCut
 	}
 	scale := func(v int) byte {
@@ -76,12 +82,13 @@ func decodePNM(data []byte, fits func(w, h int) error) (image.Image, error) {
 		im := image.NewGray(image.Rect(0, 0, w, h))
 		out, put = im, func(i int, v byte) { im.Pix[i] = v }
 	}
+	at = 0
 	for i := range n {
 		switch {
 		case kind == 0 && text:
 			c := byte(0)
-			if c, at = pnmDigit(data, at); c != '0' && c != '1' {
-				return nil, errors.New("a bitmap's text that is not all 0 and 1")
+			if c, at = pnmDigit(rest, at); c != '0' && c != '1' {
+				return nil, errNoBits
 			}
 			put(i, c-'1')
 		case kind == 0:
@@ -89,7 +96,7 @@ func decodePNM(data []byte, fits func(w, h int) error) (image.Image, error) {
 		case text:
 			v := 0
 			var err error
-			if v, at, err = pnmNumber(data, at); err != nil {
+			if v, at, err = pnmNumber(rest, at); err != nil {
 				return nil, err
 			}
 			if v > most {
@@ -102,47 +109,101 @@ func decodePNM(data []byte, fits func(w, h int) error) (image.Image, error) {
 			put(i, scale(int(rest[i])))
 		}
 	}
+	// PIL looks at more of a text than it needs.
+	switch {
+	case kind == 0 && text:
+		for at < len(rest) {
+			c := byte(0)
+			if c, at = pnmDigit(rest, at); c != 0 && c != '0' && c != '1' {
+				return nil, errNoBits
+			}
+		}
+	case text:
+		if last := rest[bytes.LastIndexFunc(rest, func(r rune) bool { return r < 128 && isSpace(byte(r)) })+1:]; len(last) > maxToken {
+			return nil, fmt.Errorf("%.11q… where a number belongs", last)
+		}
+	}
 	return out, nil
 }
 
-// skipSpace goes over white space and comments.
-func skipSpace(data []byte, at int) int {
-	for at < len(data) {
-		switch {
-		case data[at] == '#':
-			for at < len(data) && data[at] != '\n' && data[at] != '\r' {
-				at++
-			}
-		case isSpace(data[at]):
-			at++
-		default:
-			return at
+var errNoBits = errors.New("a bitmap's text that is not all 0 and 1")
+
+// uncommented returns text without its comments. As PIL has it, the end of the
+// line goes too: a number that a comment interrupts goes on behind it.
+func uncommented(text []byte) []byte {
+	at := bytes.IndexByte(text, '#')
+	if at < 0 {
+		return text
+	}
+	out := make([]byte, at, len(text))
+	copy(out, text)
+	for ; at < len(text); at++ {
+		if text[at] == '#' {
+			at = endOfLine(text, at)
+			continue
 		}
+		out = append(out, text[at])
+	}
+	return out
+}
+
+func endOfLine(data []byte, at int) int {
+	for at < len(data) && data[at] != '\n' && data[at] != '\r' {
+		at++
 	}
 	return at
 }
 
-// pnmNumber reads a number and the one space behind it.
+// maxToken is the length of the longest number that PIL reads.
+const maxToken = 10
+
+// pnmNumber reads a number as PIL does, and the one space behind it: with a sign,
+// underscores between digits and comments in the middle.
 func pnmNumber(data []byte, at int) (v, next int, err error) {
-	at = skipSpace(data, at)
-	start := at
-	for at < len(data) && data[at] >= '0' && data[at] <= '9' && at-start < 10 {
-		v = 10*v + int(data[at]-'0')
-		at++
+	var token []byte
+	for ; at < len(data) && len(token) <= maxToken; at++ {
+		switch c := data[at]; {
+		case c == '#':
+			at = endOfLine(data, at)
+		case !isSpace(c):
+			token = append(token, c)
+		case len(token) > 0:
+			return pnmValue(token, at+1)
+		}
 	}
-	switch {
-	case at == len(data) && at == start:
+	if len(token) == 0 {
 		return 0, at, errCut
-	case at == start, at < len(data) && !isSpace(data[at]), int64(v) > math.MaxInt32:
-		return 0, at, fmt.Errorf("%q where a number belongs", data[start:min(at+1, len(data))])
 	}
-	return v, min(at+1, len(data)), nil
+	return pnmValue(token, min(at, len(data)))
 }
 
-func pnmDigit(data []byte, at int) (c byte, next int) {
-	at = skipSpace(data, at)
-	if at == len(data) {
-		return 0, at
+func pnmValue(token []byte, next int) (v, at int, err error) {
+	digits := token
+	if digits[0] == '+' || digits[0] == '-' {
+		digits = digits[1:]
 	}
-	return data[at], at + 1
+	ok := len(digits) > 0 && len(token) <= maxToken
+	for i, c := range digits {
+		switch {
+		case c >= '0' && c <= '9' && v <= math.MaxInt32/10-1:
+			v = 10*v + int(c-'0')
+		case c == '_' && i > 0 && i < len(digits)-1 && digits[i-1] != '_':
+		default:
+			ok = false
+		}
+	}
+	if !ok || token[0] == '-' && v > 0 {
+		return 0, next, fmt.Errorf("%q where a number belongs", token)
+	}
+	return v, next, nil
+}
+
+// pnmDigit returns the next byte that is no space, or 0 at the end.
+func pnmDigit(data []byte, at int) (c byte, next int) {
+	for ; at < len(data); at++ {
+		if !isSpace(data[at]) {
+			return data[at], at + 1
+		}
+	}
+	return 0, at
 }

@@ -282,6 +282,10 @@ add("bmp-rle4-top-down", bmp(7, -2, 4, bytes([7, 0x12, 0, 0, 7, 0x34, 0, 1]), co
 add("bmp-rle-24", bmp(7, 2, 24, rows(7, 2, 24), compression=1))
 for n in (1, 2, 3, 100, 256):
     add("bmp-few-colours-%d" % n, bmp(6, 3, 8, rows(6, 3, 8), colours=n, palette=noise(1, n, 4).tobytes()))
+grays = b"".join(bytes([i % 256] * 3 + [0]) for i in range(300))
+add("bmp-300-grays", bmp(6, 3, 8, bytes(range(24)), colours=300, palette=grays))
+add("bmp-grays-cut", bmp(6, 1, 8, b"", colours=40, palette=grays[:159], offset=60))
+add("bmp-colours-cut", bmp(6, 1, 8, b"", colours=40, palette=grays[4:163], offset=60))
 add("bmp-300-colours", bmp(6, 3, 8, rows(6, 3, 8), colours=300, palette=noise(1, 300, 4).tobytes()))
 for bits in (1, 4, 8):
     add("bmp-gray-%d" % bits, bmp(6, 3, bits, rows(6, 3, bits), palette=b"".join(bytes([v, v, v, 0]) for v in ((0, 255) if bits == 1 else range(1 << bits)))))
@@ -316,6 +320,18 @@ add("pnm-p3-above", b"P3\n1 1\n9\n1 2 10\n")
 add("pnm-p3-cut", b"P3\n2 2\n255\n1 2 3 4 5 6\n7 8 9")
 add("pnm-p6-cut", b"P6\n5 3\n255\n" + noise(3, 4).tobytes())
 add("pnm-p6-0", b"P6\n5 3\n0\n" + noise(3, 5).tobytes())
+for name, head in (("comment-in-number", b"P5 1#c\n2 1 255\n"), ("comment-in-last-number", b"P5 12 1 25#c\r5\n"), ("signs", b"P5 +12 1 +255\n"),
+                   ("negative", b"P5 -12 1 255\n"), ("underscore", b"P5 1_2 1 2_55\n"), ("two-underscores", b"P5 1__2 1 255\n"),
+                   ("ten-digits", b"P5 0000000012 1 255\n"), ("eleven-digits", b"P5 00000000012 1 255\n"), ("letter", b"P5 12 1 255a\n"),
+                   ("comment-to-the-end", b"P5 12 1 255#"), ("vertical-tab", b"P5\v12\f1\r255\t"), ("comment-at-kind", b"P5#c\n12 1 255\n")):
+    add("pnm-p5-" + name, head + bytes(range(40, 52)))
+for name, text in (("glued-by-comment", b"P2 2 1 255 1#c\n2 3"), ("comment-at-end", b"P2 2 1 255 1 2#c"), ("rest", b"P2 2 1 255 1 2 word"),
+                   ("long-rest", b"P2 2 1 255 1 2 longerwords"), ("longer-rest", b"P2 2 1 255 1 2 longerwords2"), ("longer-rest-space", b"P2 2 1 255 1 2 longerwords2 "),
+                   ("long-number", b"P2 2 1 255 1 00000000002 "), ("signs", b"P2 3 1 255 +1 -0 1_2"), ("negative", b"P2 2 1 255 1 -2"), ("word", b"P2 2 1 255 1 b"),
+                   ("comment-cut", b"P2 2 1 255 1 #2"), ("1000-text", b"P2 3 1 1000 0 4 1000")):
+    add("pnm-p2-" + name, text)
+for name, text in (("rest", b"P1 2 1 1 0 1"), ("junk", b"P1 2 1 1 0 x"), ("junk-in-comment", b"P1 2 1 1 0 # x"), ("two", b"P1 2 1 1 2"), ("cut", b"P1 2 1 1 #0\n"), ("glued", b"P1 2 1 1#c\n0")):
+    add("pnm-p1-" + name, text)
 add("pnm-p7", b"P7\nWIDTH 5\n")
 
 # TIFF -----------------------------------------------------------------------
