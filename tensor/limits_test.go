@@ -89,6 +89,23 @@ func TestNumbersThatOverflow(t *testing.T) {
 	if got := tensor.MemoryStats(tensor.CPU).Peak - before; got > 64<<20 {
 		t.Errorf("a 4×4 picture took %d bytes at once, want a few MiB", got)
 	}
+	for name, conv := range map[string]func() *T{
+		"a wide border":              func() *T { return tensor.Conv2d(x, w, nil, tensor.ConvOpts{Padding: 1500}) },
+		"a wide border, stride 2":    func() *T { return tensor.Conv2d(x, w, nil, tensor.ConvOpts{Padding: 3000, Stride: 2}) },
+		"a large stride, transposed": func() *T { return tensor.ConvTranspose2d(x, w, nil, tensor.ConvOpts{Stride: 1000}) },
+		"a border, groups and channels": func() *T {
+			return tensor.Conv2d(tensor.Ones(1, 3, 4, 4), tensor.Ones(3, 1, 3, 3), nil, tensor.ConvOpts{Padding: 900, Groups: 3})
+		},
+	} {
+		s := tensor.NewScope()
+		tensor.ResetPeakMemory(tensor.CPU)
+		before := tensor.MemoryStats(tensor.CPU).Live
+		y := conv().In(s)
+		if took, result := tensor.MemoryStats(tensor.CPU).Peak-before, int64(4*y.Len()); took > result+16<<20 {
+			t.Errorf("%s: took %d bytes at once for a result of %d, want little more", name, took, result)
+		}
+		s.Close()
+	}
 	wantTensor(t, "Triu beyond", tensor.Ones(2, 2).Triu(math.MaxInt), tensor.Zeros(2, 2), 0)
 	wantTensor(t, "Triu before", tensor.Ones(2, 2).Triu(math.MinInt), tensor.Ones(2, 2), 0)
 	wantTensor(t, "Tril beyond", tensor.Ones(2, 2).Tril(math.MaxInt), tensor.Ones(2, 2), 0)

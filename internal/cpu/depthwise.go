@@ -9,6 +9,7 @@ func depthwise(g backend.ConvGeom) bool {
 		g.P > 0 && g.Q > 0 && g.H > 0 && g.W > 0 && g.R > 0 && g.S > 0 &&
 		g.R*g.S > 1 && // a scale is left to others
 		g.R*g.S <= mostTaps &&
+		g.PadH <= g.DilationH*g.R && g.PadW <= g.DilationW*g.S && // what lies farther out is not staged
 		g.StrideH*g.StrideW <= 16 && stageable(g.H, g.W, g.P, g.Q, g.StrideH, g.StrideW, g.DilationH*(g.R-1), g.DilationW*(g.S-1))
 }
 
@@ -61,17 +62,17 @@ func conv2dInputGradFew[T float](be *Backend, dx, dy, w backend.Array, g backend
 	in, out, weight := data[T](dx), data[T](dy), data[T](w)
 	c, k, taps := g.C/g.Groups, g.K/g.Groups, g.R*g.S
 	kn := tapsOf[T]()
-	type pixels struct { // of one residue along both dimensions
+	type grid struct { // of one residue along both dimensions
 		a, b   int
 		places []int // of the taps in the weight, of k output channels
 		geom   tapGeom
 	}
-	var parts []pixels
+	var parts []grid
 	s := staging{h: g.P, w: g.Q, strideH: 1, strideW: 1, p: ceil(g.H, g.StrideH), q: ceil(g.W, g.StrideW)}
 	alongH, alongW, all := residues(g)
 	for _, ra := range alongH {
 		for _, rb := range alongW {
-			r := pixels{a: ra.at, b: rb.at}
+			r := grid{a: ra.at, b: rb.at}
 			for _, i := range ra.taps {
 				for _, j := range rb.taps {
 					s.taps = append(s.taps, tap{h: (ra.at + g.PadH - i*g.DilationH) / g.StrideH, w: (rb.at + g.PadW - j*g.DilationW) / g.StrideW})
@@ -101,11 +102,14 @@ func conv2dInputGradFew[T float](be *Backend, dx, dy, w backend.Array, g backend
 		}
 		offsets = offsets[one:]
 	}
-	whole := g.StrideH == 1 && g.StrideW == 1
+	whole, pixels := g.StrideH == 1 && g.StrideW == 1, 0
+	if !whole {
+		pixels = s.p * s.q // of a residue
+	}
 	parallel(g.N*g.Groups, max(1, depthwiseGrain(g)/(c*k)), func(lo, hi int) {
-		scratch(be, k*s.size+beyond+k*taps+g.H*g.W, func(staged []T) {
+		scratch(be, k*s.size+beyond+k*taps+pixels, func(staged []T) {
 			weights := staged[k*s.size+beyond:][:k*taps]
-			part := staged[len(staged)-g.H*g.W:]
+			part := staged[len(staged)-pixels:]
 			clear(staged[:k*s.size+beyond])
 			for i := lo; i < hi; i++ {
 				for j := range k {
