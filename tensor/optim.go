@@ -180,30 +180,34 @@ func fused(op string, lists [][]*Tensor, run func(be backend.Backend, arrays [][
 // what is written is replaced by a copy, unless it is its own parameter.
 func wantApart(op string, lists [][]*Tensor) {
 	type place struct{ list, i int }
-	var windows []place // of storages that have room for more
+	count := make(map[*storage]int, len(lists)*len(lists[0]))
+	for _, list := range lists {
+		for _, x := range list {
+			count[x.storage]++
+		}
+	}
+	var some []place // that share a storage
 	for l, list := range lists {
 		for i, x := range list {
-			if x.Len() < x.storage.buffer.Len() {
-				windows = append(windows, place{l, i})
+			if count[x.storage] > 1 {
+				some = append(some, place{l, i})
 			}
 		}
 	}
-	for _, a := range windows {
-		for l, list := range lists {
-			for i := range list {
-				a, b := a, place{l, i}
-				if b.list == 1 {
-					a, b = b, a
-				}
-				x, y := lists[a.list][a.i], lists[b.list][b.i]
-				switch {
-				case a == b || b.list == 1 || !x.overlaps(y):
-				case a.list != 1:
-					fail(op, "%s and %s, which it changes, share memory, want each its own", x.describe(), y.describe())
-				case b.list != 0 || b.i != a.i || x.offset != y.offset:
-					lists[1] = slices.Clone(lists[1])
-					lists[1][a.i] = x.bare().Clone()
-				}
+	for n, a := range some {
+		for _, b := range some[:n] {
+			a, b := a, b
+			if b.list == 1 {
+				a, b = b, a
+			}
+			x, y := lists[a.list][a.i], lists[b.list][b.i]
+			switch {
+			case b.list == 1 || !x.overlaps(y):
+			case a.list != 1:
+				fail(op, "%s and %s, which it changes, share memory, want each its own", x.describe(), y.describe())
+			case b.list != 0 || b.i != a.i || x.offset != y.offset:
+				lists[1] = slices.Clone(lists[1])
+				lists[1][a.i] = x.bare().Clone()
 			}
 		}
 	}

@@ -76,6 +76,10 @@ func TestOverlappingState(t *testing.T) {
 	p := tensor.Ones(4)
 	params := []*T{p.Narrow(0, 0, 3), p.Narrow(0, 1, 3)}
 	wantError(t, func() { tensor.SGDStep(params, []*T{tensor.Ones(3), tensor.Ones(3)}, nil, tensor.SGDParams{LR: 1}) }, "SGDStep", "share memory")
+	wantError(t, func() { tensor.SGDStep([]*T{p, p}, []*T{tensor.Ones(4), tensor.Ones(4)}, nil, tensor.SGDParams{LR: 1}) }, "SGDStep", "share memory")
+	wantError(t, func() {
+		tensor.AdamStep([]*T{p}, []*T{tensor.Ones(4)}, []*T{p.Detach()}, []*T{tensor.Ones(4)}, nil, tensor.AdamParams{LR: 1, Step: 1})
+	}, "AdamStep", "share memory")
 	whole := []*T{p, p.Narrow(0, 1, 3)}
 	wantError(t, func() { tensor.SGDStep(whole, []*T{tensor.Ones(4), tensor.Ones(3)}, nil, tensor.SGDParams{LR: 1}) }, "SGDStep", "share memory")
 	q := tensor.From([]float32{1, 2, 3, 4})
