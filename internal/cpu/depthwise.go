@@ -9,7 +9,7 @@ func depthwise(g backend.ConvGeom) bool {
 		g.P > 0 && g.Q > 0 && g.H > 0 && g.W > 0 && g.R > 0 && g.S > 0 &&
 		g.R*g.S > 1 && // a scale is left to others
 		g.R*g.S <= mostTaps &&
-		g.PadH <= g.DilationH*g.R && g.PadW <= g.DilationW*g.S && // what lies farther out is not staged
+		g.PadH <= 2*g.DilationH*g.R && g.PadW <= 2*g.DilationW*g.S && // what lies farther out is not staged
 		g.StrideH*g.StrideW <= 16 && stageable(g.H, g.W, g.P, g.Q, g.StrideH, g.StrideW, g.DilationH*(g.R-1), g.DilationW*(g.S-1))
 }
 
