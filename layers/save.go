@@ -37,6 +37,10 @@ func Describe(m Module) (name string, config []byte, err error) {
 // Save writes a whole model, its architecture and its weights, to one file, which
 // [Load] reads. (In PyTorch, torch.save(model, path) without the risks of pickle.)
 //
+// What is no architecture is not in the file: the mode, which parameters are frozen,
+// which are tied (those come back as two that are equal, unless the model's
+// constructor ties them), a Dropout's generator.
+//
 // The file is a safetensors file: PyTorch reads its tensors, which are the model's
 // state dict, with safetensors.torch.load_file. The architecture is in the
 // metadata: the registered name of the model and its config (see [Register]). A

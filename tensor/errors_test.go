@@ -383,7 +383,7 @@ func TestMissingTensors(t *testing.T) {
 		"Floats": func() { none.Floats() }, "Float64s": func() { none.Float64s() }, "Ints": func() { none.Ints() },
 		"Item": func() { none.Item() }, "Raw": func() { none.Raw() }, "SetRaw": func() { none.SetRaw(nil) },
 		"Fill": func() { none.Fill(1) }, "Zero": func() { none.Zero() }, "Keep": func() { none.Keep() }, "In": func() { none.In(nil) },
-		"Detach": func() { none.Detach() }, "NoGrad": func() { none.NoGrad() }, "Watch": func() { none.Watch(nil) },
+		"Detach": func() { none.Detach() }, "NoGrad": func() { none.NoGrad() }, "Watch": func() { none.Watch(nil) }, "Watched": func() { none.Watched() },
 		"Autocast": func() { none.Autocast(tensor.BFloat16) }, "AutocastType": func() { none.AutocastType() },
 		"To": func() { none.To(tensor.CPU) }, "ToDType": func() { none.ToDType(tensor.Int64) }, "Clone": func() { none.Clone() },
 		"DType": func() { none.DType() }, "Device": func() { none.Device() }, "Shape": func() { none.Shape() }, "Size": func() { none.Size(0) },
@@ -411,9 +411,11 @@ func TestMissingTensors(t *testing.T) {
 		},
 		"CropMirrorNormalize": func() { tensor.CropMirrorNormalize(none, index, nil, 1, 1) },
 		"ClipNorm":            func() { tensor.ClipNorm(xs, 1) }, "ClipValue": func() { tensor.ClipValue(xs, 1) }, "NotFinite": func() { tensor.NotFinite(xs) },
-		"Unscale": func() { tensor.Unscale(xs, 1) },
-		"SGDStep": func() { tensor.SGDStep(xs, xs, nil, tensor.SGDParams{}) },
-		"Cat":     func() { tensor.Cat(0, none) }, "Stack": func() { tensor.Stack(0, none) },
+		"Unscale":     func() { tensor.Unscale(xs, 1) },
+		"SGDStep":     func() { tensor.SGDStep(xs, xs, nil, tensor.SGDParams{}) },
+		"AdamStep":    func() { tensor.AdamStep(xs, xs, xs, xs, nil, tensor.AdamParams{Step: 1}) },
+		"RMSpropStep": func() { tensor.RMSpropStep(xs, xs, xs, nil, nil, tensor.RMSpropParams{}) },
+		"Cat":         func() { tensor.Cat(0, none) }, "Stack": func() { tensor.Stack(0, none) },
 		"Std": func() { tensor.Std(none, tensor.VarOpts{}) }, "Var": func() { tensor.Var(none, tensor.VarOpts{}) },
 	} {
 		op := strings.TrimSpace(name)
@@ -421,7 +423,7 @@ func TestMissingTensors(t *testing.T) {
 			t.Errorf("%s of nil: got %v, want an error of %s that names nil", op, err, op)
 		}
 	}
-	if got := fmt.Sprint(none); got != "<nil>" {
+	if got := fmt.Sprint(none, &T{}, none.String()); got != "<nil> <nil><nil>" {
 		t.Errorf("printing nil: got %q", got)
 	}
 	if err := try(func() { autograd.Grad(none, x) }); err == nil || strings.Contains(err.Error(), "no *tensor.Error") {

@@ -20,6 +20,9 @@ const (
 // default one for such elements, the device where it is not the CPU, and what
 // made it where it has history.
 func (x *Tensor) String() string {
+	if x == nil || x.storage == nil {
+		return "<nil>"
+	}
 	if x.storage.released.Load() {
 		return fmt.Sprintf("tensor(released, shape=%v, dtype=%s)", x.shape, x.DType())
 	}

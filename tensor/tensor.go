@@ -693,7 +693,10 @@ func (x *Tensor) Watch(w Watch) *Tensor {
 }
 
 // Watched returns the watch that x carries, or nil.
-func (x *Tensor) Watched() Watch { return x.variable.Watched() }
+func (x *Tensor) Watched() Watch {
+	x.exists()
+	return x.variable.Watched()
+}
 
 // Keep takes x's memory (with all its views) out of its scopes, so that it lives
 // until the garbage collector takes it, and drops x's history. It returns x.
