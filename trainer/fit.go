@@ -418,6 +418,9 @@ func (f *fit) resume(last string) (*Resumption, error) {
 			settings = listed(settings, fmt.Sprintf("with the rates %s in place of %s", is, was))
 		}
 	}
+	if !f.NewRates && f.Epoch < f.Epochs && ratesDiffer(f.Dir, rates) {
+		f.Log(fmt.Sprintf("%s goes on with the checkpoint's rates, %v; the program's are not those that it was started with, and NewRates takes them", f.Dir, f.Optimizer.LRs()))
+	}
 	if changed != "" {
 		f.Warn(fmt.Errorf("trainer: %s goes on %s", f.Dir, changed))
 	}

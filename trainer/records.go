@@ -181,7 +181,7 @@ func ReadMetrics(dir string) ([]Metrics, error) {
 		}
 		m := Metrics{TrainLoss: notMeasured, TrainAccuracy: notMeasured, TestLoss: notMeasured, TestAccuracy: notMeasured} // null leaves them
 		if err := json.Unmarshal(line, &m); err != nil {
-			return nil, fmt.Errorf("trainer: %s, line %d: %w", path, len(history)+1, err)
+			return nil, fmt.Errorf("trainer: %s, line %d is damaged: %w; resuming the run writes the file anew", path, len(history)+1, err)
 		}
 		history = append(history, m)
 	}
@@ -333,6 +333,16 @@ func changes(c *Config) (string, error) {
 	return strings.Join(out, ", "), nil
 }
 
+// ratesDiffer reports whether a program starts with other rates than config.json says
+// that the run was started with.
+func ratesDiffer(dir string, rates []float64) bool {
+	old, err := ReadRunConfig(dir)
+	var was struct {
+		LRs []float64 `json:"lrs"`
+	}
+	return err == nil && json.Unmarshal(old.Optimizer, &was) == nil && len(was.LRs) > 0 && !slices.Equal(was.LRs, rates)
+}
+
 // changedSettings says which of the program's settings differ from those that
 // config.json has: "with lr 0.01 in place of 0.1", or "".
 func changedSettings(c *Config) string {
@@ -379,6 +389,9 @@ func ReadRunConfig(dir string) (RunConfig, error) {
 		return c, fmt.Errorf("trainer: %w", err)
 	}
 	if err := json.Unmarshal(b, &c); err != nil {
+		if len(b) == 0 {
+			err = errors.New("it is empty")
+		}
 		return c, fmt.Errorf("trainer: %s is damaged: %w", path, err)
 	}
 	return c, nil

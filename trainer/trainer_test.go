@@ -1,6 +1,7 @@
 package trainer
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -503,7 +504,8 @@ func TestResumeChanged(t *testing.T) {
 			t.Fatal(err)
 		}
 		d := settings[tt.setting].config(t)
-		d.Dir, d.Resume, d.Epochs = c.Dir, true, 2
+		var log bytes.Buffer
+		d.Dir, d.Resume, d.Epochs, d.Progress = c.Dir, true, 2, NewProgress(&log)
 		tt.change(&d)
 		before := string(describeOptimizer(d.Optimizer))
 		rates := ""
@@ -517,6 +519,9 @@ func TestResumeChanged(t *testing.T) {
 		}
 		if want := fmt.Sprint(c.Optimizer.LRs()); rates != want {
 			t.Errorf("%s: goes on with the rates %s, want the checkpoint's, %s", tt.name, rates, want)
+		}
+		if said := strings.Contains(log.String(), "NewRates takes them"); said != (tt.name == "the rate") {
+			t.Errorf("%s: the log says that the rates differ: %t:\n%s", tt.name, said, log.String())
 		}
 		got := ""
 		if len(r.Warnings) > 0 {
