@@ -92,6 +92,7 @@ var hostile = []struct{ name, config, want string }{
 	{"MaxPool2d", `{"kernel_size":[2,2],"stride":[1,1]}`, "dilation 0"},
 	{"AvgPool2d", `{"kernel_size":[2,2],"stride":[1,1],"divisor_override":-1}`, "divisor -1"},
 	{"AdaptiveAvgPool2d", `{"output_size":[-2,4]}`, "output size -2"},
+	{"Embedding", `{"num_embeddings":4,"embedding_dim":2,"padding_idx":9}`, "padding index 9"},
 	{"Dropout", `{"p":2}`, "probability 2"},
 	{"Sequential", `[{"name":"ReLU"},{"name":"Linear","config":{"in_features":0}}]`, "1: layers: Linear: a parameter"},
 	{"Sequential", `[{"name":"ModuleList","config":[]}]`, "0: a ModuleList"},

@@ -15,7 +15,8 @@ type Element interface {
 
 // From returns a tensor with a copy of data, row by row, in the given shape. One
 // size may be -1: it is what is left. Without sizes the tensor has one
-// dimension. []float32 makes Float32, []float64 Float64, []int64 and []int
+// dimension; a list of sizes that may be empty, as a scalar's is, is for
+// From(data).Reshape(sizes...). []float32 makes Float32, []float64 Float64, []int64 and []int
 // Int64, []uint8 Uint8, []bool Bool.
 func From[T Element](data []T, dims ...int) *Tensor {
 	if len(dims) == 0 {

@@ -33,6 +33,7 @@ func TestCreation(t *testing.T) {
 		{"linspace of one", tensor.Linspace(3, 9, 1), "tensor([3.])"},
 		{"from bools", tensor.From([]bool{true, false}), "tensor([ True, False])"},
 		{"from bytes", tensor.From([]uint8{1, 255}, -1, 1), "tensor([[  1],\n        [255]], dtype=uint8)"},
+		{"from one, reshaped to a scalar", tensor.From([]int{3}).Reshape(tensor.Shape{}...), "tensor(3)"},
 		{"from nothing", tensor.From([]float32{}, 0, 2), "tensor([], size=[0 2])"},
 	} {
 		if got := c.got.String(); got != c.want {
