@@ -536,7 +536,7 @@ func epochPath(dir string, epoch int) string {
 // RemoveLeftovers removes from a run's folder what writes that were killed have left
 // there: temporary files of checkpoints, records and pictures, hidden ones whose names
 // end in 16 hexadecimal digits and ".tmp". Fit does so when it starts. Nothing else may
-// write there meanwhile.
+// write there meanwhile: see [Lock].
 func RemoveLeftovers(dir string) error {
 	if err := atomicfile.Clean(dir); err != nil {
 		return fmt.Errorf("trainer: removing from the run's folder %s what a killed write has left: %w", dir, err)

@@ -338,7 +338,7 @@ func (f *fit) open() error {
 		return fmt.Errorf("trainer: the run's folder: %w", err)
 	}
 	var err error
-	if f.unlock, err = lockDir(f.Dir); err != nil {
+	if f.unlock, err = Lock(f.Dir); err != nil {
 		return err
 	}
 	last := f.path(lastFile)

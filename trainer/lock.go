@@ -15,9 +15,11 @@ const lockFile = ".lock"
 // errLocked says that another holds a lock.
 var errLocked = errors.New("locked")
 
-// lockDir keeps other programs, and other calls of Fit, out of a run's folder until
-// unlock is called. Where the file system has no locks, nobody is kept out.
-func lockDir(dir string) (unlock func(), err error) {
+// Lock keeps other programs, and other calls of Lock and Fit, out of a run's folder
+// until unlock is called or the program ends. Fit does so; a loop written by hand, or a
+// program that writes beside runs, may. Where the file system has no locks, nobody is
+// kept out.
+func Lock(dir string) (unlock func(), err error) {
 	path := filepath.Join(dir, lockFile)
 	for {
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)

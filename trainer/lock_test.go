@@ -39,7 +39,7 @@ func TestLock(t *testing.T) {
 	if r, err := Fit(t.Context(), d); err != nil || r.Epoch != 2 {
 		t.Errorf("afterwards: got epoch %d, error %v, want 2", r.Epoch, err)
 	}
-	if _, err := lockDir(filepath.Join(dir, "absent")); err == nil || !strings.Contains(err.Error(), "absent") {
+	if _, err := Lock(filepath.Join(dir, "absent")); err == nil || !strings.Contains(err.Error(), "absent") {
 		t.Errorf("no folder: got error %v, want one that names it", err)
 	}
 }

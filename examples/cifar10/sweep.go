@@ -68,6 +68,14 @@ func runSweep(ctx context.Context, opts options) error {
 	if err := makeOut(opts); err != nil {
 		return err
 	}
+	unlock, err := trainer.Lock(s.out)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := trainer.RemoveLeftovers(s.out); err != nil {
+		return err
+	}
 	program, err := os.Executable()
 	if err != nil {
 		return err

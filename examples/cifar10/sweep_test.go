@@ -260,6 +260,9 @@ func TestSweep(t *testing.T) {
 	t.Setenv("WICK_TEST_FAKE", "1")
 	t.Setenv("GOMAXPROCS", "")
 	write(t, "grid.json", []byte(`{"settings": {"epochs": 5}, "grid": {"lr": [0.001, 0.01]}, "runs": [{"lr": 1e30}, {"lr": 0.1, "epochs": 2}]}`))
+	left := filepath.Join("logs", "grid", ".comparison.html.0123456789abcdef.tmp") // of one that was killed
+	must(t, os.MkdirAll(filepath.Dir(left), 0o777))
+	write(t, left, nil)
 	names := []string{"lr=0.001", "lr=0.01", "lr=1e+30", "lr=0.1,epochs=2"}
 	args := []string{"-sweep", "grid.json", "-jobs", "2"}
 	var stdout, stderr bytes.Buffer
@@ -268,6 +271,9 @@ func TestSweep(t *testing.T) {
 	}
 	if got, want := stderr.String(), "cifar10: 1 of 4 runs failed (lr=1e+30); the same command tries them again\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+	if _, err := os.Stat(left); err == nil {
+		t.Errorf("%s is still there", left)
 	}
 	out := filepath.ToSlash(stdout.String())
 	for _, w := range []string{"4 runs, 0 of them finished already, in logs/grid\n", "lr=0.01: best test accuracy 80.00 % in epoch 5, 7.5 s\n", "lr=1e+30: failed: the loss is NaN\n", "comparison: logs/grid/comparison.html\n"} {
