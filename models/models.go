@@ -4,6 +4,7 @@ package models
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"math/bits"
@@ -182,6 +183,9 @@ func (m *VGG) Parts() []layers.Part {
 
 // Forward returns the logits [N classes] of pictures [N 3 H W].
 func (m *VGG) Forward(x *tensor.Tensor) *tensor.Tensor {
+	if m == nil {
+		panic(&tensor.Error{Op: "VGG", Err: errors.New("the model is nil")})
+	}
 	out := m.Features.Forward(x)
 	wrong := ""
 	if in := m.Classifier.Weight; in != nil && in.Dim() == 2 && x.Dim() == 4 && out.Dim() == 4 && out.Size(1) == in.Size(1) && out.Size(2)*out.Size(3) != 1 {
@@ -212,9 +216,12 @@ type vggConfig struct {
 // Linear of other classes; Save refuses features that are no longer those of the
 // Cfg.
 func (m *VGG) Config() (name string, config []byte) {
-	c := vggConfig{Cfg: m.cfg, Dropout: m.Dropout.P}
-	if w := m.Classifier.Weight; w != nil && w.Dim() == 2 {
-		c.Classes = w.Size(0)
+	c := vggConfig{Cfg: m.cfg}
+	if m.Dropout != nil {
+		c.Dropout = m.Dropout.P
+	}
+	if l := m.Classifier; l != nil && l.Weight != nil && l.Weight.Dim() == 2 {
+		c.Classes = l.Weight.Size(0)
 	}
 	config, err := json.Marshal(c)
 	if err != nil {

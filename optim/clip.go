@@ -1,25 +1,32 @@
 package optim
 
-import "github.com/wick-ml/wick/tensor"
+import (
+	"fmt"
+
+	"github.com/wick-ml/wick/tensor"
+)
 
 // ClipGradNorm scales the gradients of parameters so that the norm of all of
 // them together is at most maxNorm, and returns what the norm was, which waits
 // until it is computed. Call it between Backward and Step.
 // (torch.nn.utils.clip_grad_norm_)
 func ClipGradNorm(params []*tensor.Tensor, maxNorm float64) float64 {
-	return tensor.ClipNorm(grads(params), maxNorm)
+	return tensor.ClipNorm(grads("ClipGradNorm", params), maxNorm)
 }
 
 // ClipGradValue clamps the elements of the gradients of parameters to [-limit,
 // limit]. Call it between Backward and Step. (torch.nn.utils.clip_grad_value_)
 func ClipGradValue(params []*tensor.Tensor, limit float64) {
-	tensor.ClipValue(grads(params), limit)
+	tensor.ClipValue(grads("ClipGradValue", params), limit)
 }
 
 // grads returns the gradients of the parameters that have one.
-func grads(params []*tensor.Tensor) []*tensor.Tensor {
+func grads(op string, params []*tensor.Tensor) []*tensor.Tensor {
 	var gs []*tensor.Tensor
-	for _, p := range params {
+	for i, p := range params {
+		if p == nil {
+			panic(&tensor.Error{Op: op, Err: fmt.Errorf("parameter %d is nil", i)})
+		}
 		if g := p.Grad(); g != nil {
 			gs = append(gs, g)
 		}

@@ -657,3 +657,16 @@ func TestArguments(t *testing.T) {
 		})
 	}
 }
+
+// A parameter that is nil is named by what is given it.
+func TestClipNilParameters(t *testing.T) {
+	ps := []*tensor.Tensor{tensor.Ones(1), nil}
+	for want, f := range map[string]func(){
+		"tensor: ClipGradNorm: parameter 1 is nil":  func() { ClipGradNorm(ps, 1) },
+		"tensor: ClipGradValue: parameter 1 is nil": func() { ClipGradValue(ps, 1) },
+	} {
+		if err := tensor.Try(f); err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}

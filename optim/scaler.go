@@ -85,7 +85,7 @@ func (s *GradScaler) Unscale(o Optimizer) {
 func (s *GradScaler) unscale(op string, o Optimizer) *unscaled {
 	groups, ok := o.(interface{ Parameters() []*tensor.Tensor })
 	want(ok, op, "the optimizer (%T) has no Parameters, want the method that those of package optim have", o)
-	gs := grads(groups.Parameters())
+	gs := grads("Unscale", groups.Parameters())
 	want(len(gs) > 0, op, "no parameter of the optimizer has a gradient, want those of Scale(loss).Backward()")
 	for _, g := range gs {
 		want(g.DType() != tensor.Float16, op, "a gradient is %s %v, want float32: keep parameters in float32 and use Autocast", g.DType(), g.Shape())

@@ -62,6 +62,13 @@ func fail(op, format string, args ...any) {
 	panic(&tensor.Error{Op: op, Err: fmt.Errorf(format, args...)})
 }
 
+// present panics unless there is a tensor to fill.
+func present(op string, x *tensor.Tensor) {
+	if x == nil {
+		fail(op, "the tensor is nil")
+	}
+}
+
 // Fans returns the number of values that one output of a weight sums up and the
 // number of outputs that one input goes to: for a Linear weight [out in] they are
 // in and out, for a Conv2d weight [out in R S] in·R·S and out·R·S.
@@ -69,6 +76,7 @@ func fail(op, format string, args ...any) {
 func Fans(w *tensor.Tensor) (in, out int) { return fans("Fans", w) }
 
 func fans(op string, w *tensor.Tensor) (in, out int) {
+	present(op, w)
 	s := w.Shape()
 	if len(s) < 2 {
 		fail(op, "the tensor %v has no fan in and fan out, want two dimensions or more", s)
@@ -145,6 +153,7 @@ func TruncNormal(x *tensor.Tensor, mean, std, a, b float64, g ...*tensor.Generat
 	if !(std > 0) || !(a < b) {
 		fail("TruncNormal", "got a standard deviation of %v and the interval [%v, %v], want one above 0 and a < b", std, a, b)
 	}
+	present("TruncNormal", x)
 	cdf := func(v float64) float64 { return math.Erfc(-(v-mean)/std/math.Sqrt2) / 2 }
 	// A number drawn evenly from the probabilities between a and b, taken back
 	// through the distribution function, is distributed as wanted.
@@ -167,6 +176,7 @@ func TruncNormal(x *tensor.Tensor, mean, std, a, b float64, g ...*tensor.Generat
 func Orthogonal(w *tensor.Tensor, opts ...Opts) *tensor.Tensor {
 	const op = "Orthogonal"
 	o := first(opts)
+	present(op, w)
 	if w.Dim() < 2 {
 		fail(op, "the tensor is %v, want two dimensions or more", w.Shape())
 	}
@@ -217,10 +227,19 @@ func dot(a, b []float64) (s float64) {
 }
 
 // Constant fills x with v. (torch.nn.init.constant_)
-func Constant(x *tensor.Tensor, v float64) *tensor.Tensor { return x.Fill(v) }
+func Constant(x *tensor.Tensor, v float64) *tensor.Tensor {
+	present("Constant", x)
+	return x.Fill(v)
+}
 
 // Zeros fills x with 0. (torch.nn.init.zeros_)
-func Zeros(x *tensor.Tensor) *tensor.Tensor { return x.Fill(0) }
+func Zeros(x *tensor.Tensor) *tensor.Tensor {
+	present("Zeros", x)
+	return x.Fill(0)
+}
 
 // Ones fills x with 1. (torch.nn.init.ones_)
-func Ones(x *tensor.Tensor) *tensor.Tensor { return x.Fill(1) }
+func Ones(x *tensor.Tensor) *tensor.Tensor {
+	present("Ones", x)
+	return x.Fill(1)
+}
