@@ -662,8 +662,8 @@ func TestArguments(t *testing.T) {
 func TestClipNilParameters(t *testing.T) {
 	ps := []*tensor.Tensor{tensor.Ones(1), nil}
 	for want, f := range map[string]func(){
-		"tensor: ClipGradNorm: parameter 1 is nil":  func() { ClipGradNorm(ps, 1) },
-		"tensor: ClipGradValue: parameter 1 is nil": func() { ClipGradValue(ps, 1) },
+		"tensor: ClipGradNorm: parameter 1 is nil":  func() { optim.ClipGradNorm(ps, 1) },
+		"tensor: ClipGradValue: parameter 1 is nil": func() { optim.ClipGradValue(ps, 1) },
 	} {
 		if err := tensor.Try(f); err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
