@@ -198,18 +198,18 @@ func TestConvolutionOfAnySize(t *testing.T) {
 			o.DilationHW = [2]int{1, 2}
 		}
 		dtype := rapid.SampledFrom([]tensor.DType{tensor.Float32, tensor.Float64, tensor.BFloat16, tensor.Float16}).Draw(t, "type")
-		make := func(shape ...int) *T {
+		fresh := func(shape ...int) *T {
 			return numbered(shape).RemainderScalar(5).SubScalar(2).ToDType(dtype).SetRequiresGrad(true)
 		}
-		x := make(n, c, h, w)
-		b := make(k)
+		x := fresh(n, c, h, w)
+		b := fresh(k)
 		var y, weight *T
 		err := tensor.Try(func() {
 			if transposed {
-				weight = make(c, k/groups, r, s)
+				weight = fresh(c, k/groups, r, s)
 				y = tensor.ConvTranspose2d(x, weight, b, o)
 			} else {
-				weight = make(k, c/groups, r, s)
+				weight = fresh(k, c/groups, r, s)
 				y = tensor.Conv2d(x, weight, b, o)
 			}
 		})
@@ -220,7 +220,7 @@ func TestConvolutionOfAnySize(t *testing.T) {
 			}
 			return
 		}
-		dy := make(y.Shape()...).Detach()
+		dy := fresh(y.Shape()...).Detach()
 		y.Mul(dy).Sum().Backward()
 		p, q := y.Size(2), y.Size(3)
 		xs, ws, bs, dys := x.Float64s(), weight.Float64s(), b.Float64s(), dy.Float64s()

@@ -207,11 +207,11 @@ func TestMatMulProperties(t *testing.T) {
 		m, k, n := size.Draw(t, "m"), size.Draw(t, "k"), size.Draw(t, "n")
 		batch := rapid.SliceOfN(rapid.IntRange(0, 3), 0, 2).Draw(t, "batch")
 		dtype := rapid.SampledFrom([]tensor.DType{tensor.Float32, tensor.Float64, tensor.BFloat16, tensor.Float16, tensor.Int64, tensor.Uint8}).Draw(t, "type")
-		make := func(name string, rows, cols int) *T {
+		fresh := func(name string, rows, cols int) *T {
 			shape := tensor.Shape(slices.Concat(drawPart(t, batch, name), []int{rows, cols}))
 			return numbered(shape).RemainderScalar(3).ToDType(dtype)
 		}
-		x, y := make("x", m, k), make("y", k, n)
+		x, y := fresh("x", m, k), fresh("y", k, n)
 		float := dtype.IsFloat()
 		if float {
 			x, y = x.Clone().SetRequiresGrad(true), y.Clone().SetRequiresGrad(true)
