@@ -416,7 +416,7 @@ func (ws *workspace[T]) init() {
 // compute sums the tile over the depths [k0, k0+k). Panels that to, if it is not nil, has a place for go there. Where k is long, no
 // number of T takes all of a sum.
 func (t *tile[T]) compute(be *Backend, kn *kernel[T], ws *workspace[T], a, b operand[T], to sink[T], k0, k int) {
-	if k <= longDepth {
+	if k <= 4*longDepth { // no longer than pays
 		t.computeBlocks(kn, ws, a, b, to, k0, k)
 		return
 	}
