@@ -3,6 +3,7 @@ package trainer
 import (
 	"errors"
 	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -17,7 +18,7 @@ type PanicError struct {
 	During string // "epoch 1, batch 3"
 	Where  string // file and line of the program that panicked, or called what panicked; "" if it is not known
 	Err    error  // what was panicked with, or an error with its text
-	Stack  []byte // of the goroutine, as runtime/debug.Stack writes it
+	Stack  []byte // of the goroutine, as runtime/debug.Stack writes it; %+v prints it too
 
 	misuse bool // Err is a sentence of the library about what it was given
 }
@@ -35,6 +36,18 @@ func (e *PanicError) Error() string {
 		return fmt.Sprintf("trainer: %s: %v", e.During, e.Err)
 	}
 	return fmt.Sprintf("trainer: %s: %s: %v", e.During, strings.Join(where, " "), e.Err)
+}
+
+// Format writes the sentence, and with %+v the stack below it.
+func (e *PanicError) Format(s fmt.State, verb rune) {
+	if verb == 'q' {
+		fmt.Fprintf(s, "%q", e.Error())
+		return
+	}
+	io.WriteString(s, e.Error())
+	if verb == 'v' && s.Flag('+') {
+		fmt.Fprintf(s, "\n\n%s", e.Stack)
+	}
 }
 
 // Unwrap returns what was panicked with.

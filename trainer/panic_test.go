@@ -7,6 +7,7 @@ import (
 	"iter"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -132,6 +133,9 @@ func TestPanics(t *testing.T) {
 			}
 			if want := fmt.Sprintf("trainer: %s: panic at %s: bomb", p.During, p.Where); err.Error() != want {
 				t.Errorf("got error %q, want %q", err, want)
+			}
+			if plus := fmt.Sprintf("%+v", err); fmt.Sprintf("%v", err) != err.Error() || fmt.Sprintf("%q", err) != strconv.Quote(err.Error()) || !strings.HasPrefix(plus, err.Error()+"\n") || !strings.Contains(plus, "trainer.(*bomb).off") {
+				t.Errorf("got %%+v %q, want the stack in it, and %%v without", plus)
 			}
 			if arm.End != nil && tt.name != "LoadState" && ended != err {
 				t.Errorf("End sees the error %v, want %v", ended, err)

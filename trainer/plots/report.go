@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"image"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,7 +71,11 @@ func (r *Report) WriteHTML(w io.Writer) error {
 			page.Rows[i] = reportRow{e.Epoch, cell("%.4f", e.TrainLoss, 1), cell("%.2f %%", e.TrainAccuracy, 100),
 				cell("%.4f", e.TestLoss, 1), cell("%.2f %%", e.TestAccuracy, 100), rate(e.LR), duration(e.Seconds), e.Epoch == best}
 		}
-		page.Curves = append(page.Curves, vector(Loss(r.Epochs)), vector(Accuracy(r.Epochs)))
+		page.Curves = append(page.Curves, vector(Loss(r.Epochs)))
+		page.Classes = slices.ContainsFunc(r.Epochs, func(e Epoch) bool { return e.TrainAccuracy == e.TrainAccuracy || e.TestAccuracy == e.TestAccuracy })
+		if page.Classes {
+			page.Curves = append(page.Curves, vector(Accuracy(r.Epochs)))
+		}
 		if last.LR != r.Epochs[0].LR {
 			page.Curves = append(page.Curves, vector(LR(r.Epochs)))
 		}
@@ -131,6 +136,7 @@ type reportPage struct {
 	*Report
 	Facts                 []Setting
 	Rows                  []reportRow
+	Classes               bool // there are accuracies
 	Curves, Wide          []template.HTML
 	Own, Defaults         []Setting
 	Matrix                template.HTML

@@ -232,3 +232,21 @@ func TestReportPassesErrorsOn(t *testing.T) {
 		t.Errorf("got %v, want no space left", err)
 	}
 }
+
+// A run without classes has a report without accuracies.
+func TestReportWithoutClasses(t *testing.T) {
+	nan := math.NaN()
+	var b strings.Builder
+	r := Report{Title: "regression", Epochs: []Epoch{{Epoch: 1, TrainLoss: 2, TestLoss: 3, TrainAccuracy: nan, TestAccuracy: nan}, {Epoch: 2, TrainLoss: 1, TestLoss: 2, TrainAccuracy: nan, TestAccuracy: nan}}}
+	if err := r.WriteHTML(&b); err != nil {
+		t.Fatal(err)
+	}
+	if s := strings.ToLower(b.String()); strings.Contains(s, "accuracy") || !strings.Contains(s, "test loss") {
+		t.Errorf("got a report with accuracies, or without losses:\n%s", s)
+	}
+	b.Reset()
+	r.Epochs[1].TestAccuracy = 0.5
+	if err := r.WriteHTML(&b); err != nil || !strings.Contains(b.String(), "<th>test accuracy</th>") {
+		t.Errorf("with one accuracy: got a report without (%v)", err)
+	}
+}
