@@ -167,7 +167,7 @@ func (s *Sequential) fused(at int, x *tensor.Tensor) (y *tensor.Tensor, library 
 	switch {
 	case conv == nil && relu:
 		y = norm.forward(x, true)
-	case conv != nil && x.IsNoGrad() && x.Dim() == 4 && norm.eval && norm.RunningMean != nil && conv.Weight != nil && conv.Weight.Dim() == 4 && norm.channels == conv.Weight.Size(0):
+	case conv != nil && x.IsNoGrad() && x.Dim() == 4 && norm.eval && norm.RunningMean != nil && conv.Weight != nil && conv.Weight.Dim() == 4 && norm.features() == conv.Weight.Size(0):
 		y = tensor.Conv2dBatchNorm(x, conv.Weight, conv.Bias, norm.RunningMean, norm.RunningVar, norm.Weight, norm.Bias,
 			conv.opts(), norm.opts(relu))
 	}

@@ -97,10 +97,24 @@ func (l *BatchNorm2d) SetTraining(on bool) { l.eval = !on }
 // Training reports whether the layer is in training mode.
 func (l *BatchNorm2d) Training() bool { return !l.eval }
 
+// features returns the number of channels as the tensors have it, which a program
+// may have replaced.
+func (l *BatchNorm2d) features() int { return length(l.channels, l.Weight, l.RunningMean) }
+
+// length returns the size of the first of vectors that there is, or otherwise.
+func length(otherwise int, vectors ...*tensor.Tensor) int {
+	for _, v := range vectors {
+		if v != nil {
+			return v.Len()
+		}
+	}
+	return otherwise
+}
+
 // brief returns "BatchNorm2d(64)" and what is not the default.
 func (l *BatchNorm2d) brief() string {
 	return "BatchNorm2d(" + list(
-		fmt.Sprint(l.channels), epsString(l.Eps),
+		fmt.Sprint(l.features()), epsString(l.Eps),
 		when(l.Momentum != defaultMomentum && !l.Cumulative, fmt.Sprintf("momentum %v", l.Momentum)), when(l.Cumulative, "cumulative"),
 		when(l.Weight == nil, "no affine"), when(l.RunningMean == nil, "no stats")) + ")"
 }
@@ -129,7 +143,7 @@ type batchNormConfig struct {
 
 // Config describes the layer for Save.
 func (l *BatchNorm2d) Config() (string, []byte) {
-	return config("BatchNorm2d", batchNormConfig{l.channels, &l.Eps, &l.Momentum, l.Cumulative, l.Weight != nil, l.RunningMean != nil})
+	return config("BatchNorm2d", batchNormConfig{l.features(), &l.Eps, &l.Momentum, l.Cumulative, l.Weight != nil, l.RunningMean != nil})
 }
 
 // LayerNorm normalizes over the last dimensions: for NewLayerNorm(c), each row of
@@ -222,11 +236,15 @@ func (l *GroupNorm) Forward(x *tensor.Tensor) *tensor.Tensor {
 	return tensor.GroupNorm(x, l.groups, l.Weight, l.Bias, said(l.Eps))
 }
 
+// features returns the number of channels as Weight has it, which a program may
+// have replaced.
+func (l *GroupNorm) features() int { return length(l.channels, l.Weight) }
+
 // brief returns "GroupNorm(32, 256)", groups and channels, and what is not the
 // default.
 func (l *GroupNorm) brief() string {
 	return "GroupNorm(" + list(
-		fmt.Sprintf("%d, %d", l.groups, l.channels), epsString(l.Eps), when(l.Weight == nil, "no affine")) + ")"
+		fmt.Sprintf("%d, %d", l.groups, l.features()), epsString(l.Eps), when(l.Weight == nil, "no affine")) + ")"
 }
 
 // Parts lists weight and bias.
@@ -241,7 +259,7 @@ type groupNormConfig struct {
 
 // Config describes the layer for Save.
 func (l *GroupNorm) Config() (string, []byte) {
-	return config("GroupNorm", groupNormConfig{l.groups, l.channels, &l.Eps, l.Weight != nil})
+	return config("GroupNorm", groupNormConfig{l.groups, l.features(), &l.Eps, l.Weight != nil})
 }
 
 // setEps sets eps to what a config gives; without it, the default stays.

@@ -131,7 +131,7 @@ func (l *BatchNorm2d) String() string {
 		momentum = "None"
 	}
 	return fmt.Sprintf("BatchNorm2d(%d, eps=%s, momentum=%s, affine=%s, bias=%s, track_running_stats=%s)",
-		l.channels, float(l.Eps), momentum, python(l.Weight != nil), python(l.Bias != nil), python(l.RunningMean != nil))
+		l.features(), float(l.Eps), momentum, python(l.Weight != nil), python(l.Bias != nil), python(l.RunningMean != nil))
 }
 
 // String returns what PyTorch prints: "LayerNorm((768,), eps=1e-05, elementwise_affine=True, bias=True)".
@@ -143,7 +143,7 @@ func (l *LayerNorm) String() string {
 // String returns what PyTorch prints: "GroupNorm(32, 256, eps=1e-05, affine=True, bias=True)".
 func (l *GroupNorm) String() string {
 	return fmt.Sprintf("GroupNorm(%d, %d, eps=%s, affine=%s, bias=%s)",
-		l.groups, l.channels, float(l.Eps), python(l.Weight != nil), python(l.Bias != nil))
+		l.groups, l.features(), float(l.Eps), python(l.Weight != nil), python(l.Bias != nil))
 }
 
 // String returns what PyTorch prints: "MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)".

@@ -82,8 +82,14 @@ func TestSaveChangedModels(t *testing.T) {
 		{"BatchNorm2d, other channels", func() Layer {
 			l := NewBatchNorm2d(3)
 			l.Weight, l.Bias, l.RunningMean, l.RunningVar = weight(4), weight(4), tensor.Zeros(4), tensor.Ones(4)
+			return NewSequential(NewConv2d(4, 4, 1), l, ReLU{})
+		}, images, nil},
+		{"BatchNorm2d, other channels in part", func() Layer {
+			l := NewBatchNorm2d(3)
+			l.Weight, l.Bias = weight(4), weight(4)
 			return NewSequential(l)
-		}, nil, []string{"0.weight is a parameter [4]", "a parameter [3]"}},
+		}, nil, []string{"0.running_mean is a buffer [3]", "a buffer [4]"}},
+		{"GroupNorm, other channels", func() Layer { l := NewGroupNorm(2, 6); l.Weight, l.Bias = weight(4), weight(4); return l }, images, nil},
 		{"BatchNorm2d, weight taken away", func() Layer { l := NewBatchNorm2d(4); l.Weight = nil; return l }, nil, []string{"bias (a parameter [4]) is not in"}},
 		{"BatchNorm2d, bias taken away", func() Layer { l := NewBatchNorm2d(4); l.Bias = nil; return l }, nil, []string{"bias (a parameter [4]), which its Config describes, is not in it"}},
 		{"BatchNorm2d, statistics taken away", func() Layer {
