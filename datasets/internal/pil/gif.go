@@ -1,6 +1,7 @@
 package pil
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"image"
@@ -25,14 +26,20 @@ func decodeGIF(data []byte, fits func(w, h int) error) (image.Image, error) {
 			return nil, errors.New("no picture in the file")
 		case kind[0] == '!':
 			label, block := r.next(1), r.block()
-			if label != nil && label[0] == 0xf9 && len(block) > 0 && block[0]&1 != 0 {
-				if len(block) < 4 {
-					return nil, errors.New("a transparent entry without its number")
-				}
+			switch {
+			case label == nil:
+				return nil, errCut
+			case label[0] == 0xf9 && len(block) > 0 && (len(block) < 3 || block[0]&1 != 0 && len(block) < 4):
+				return nil, errors.New("a transparent entry without its number")
+			case label[0] == 0xf9 && len(block) > 0 && block[0]&1 != 0:
 				clear = block[3]
+			case label[0] == 0xfe && len(block) == 0:
+				continue
+			case label[0] == 0xff && bytes.HasPrefix(block, []byte("NETSCAPE2.0")):
+				r.block()
 			}
-			for len(block) > 0 {
-				block = r.block()
+			// Also where the first block is empty, as PIL has it, but for a comment.
+			for len(r.block()) > 0 {
 			}
 			continue
 		case kind[0] != ',':
@@ -63,20 +70,19 @@ func decodeGIF(data []byte, fits func(w, h int) error) (image.Image, error) {
 	if bits == nil {
 		return nil, errCut
 	}
-	codes := r.blocks()
 	// A code is at least 3 bits and stands for less than 4096 pixels.
-	if fw*fh/4096 > len(codes)*8/3 {
+	if fw*fh/4096 > (len(data)-r.at)*8/3 {
 		return nil, errCut
+	}
+	pixels, err := gifPixels(&r, int(bits[0]), fw*fh)
+	if err != nil {
+		return nil, err
 	}
 	index := make([]byte, w*h)
 	if clear != 0 {
 		for i := range index {
 			index[i] = clear
 		}
-	}
-	pixels, err := gifPixels(codes, int(bits[0]), fw*fh)
-	if err != nil {
-		return nil, err
 	}
 	interlaced := frame[8]&0x40 != 0
 	row := 0
@@ -135,8 +141,9 @@ func gifPalette(r *bytesReader, flags byte) (colours *palette, gray bool) {
 	return colours, gray
 }
 
-// gifPixels decodes n pixels of a GIF, as strictly as PIL.
-func gifPixels(codes []byte, bits, n int) ([]byte, error) {
+// gifPixels decodes n pixels of a GIF, as strictly as PIL, which goes on behind an
+// empty block and uses no block that is cut off.
+func gifPixels(r *bytesReader, bits, n int) ([]byte, error) {
 	const table = 4096
 	if bits > 12 {
 		return nil, errors.New("codes of more than 12 bits")
@@ -152,15 +159,18 @@ func gifPixels(codes []byte, bits, n int) ([]byte, error) {
 	fresh := true
 	reset := func() { next, size, fresh = clear+2, bits+1, true }
 	reset()
-	out := make([]byte, 0, min(n, 64*len(codes)))
-	acc, have, at := uint32(0), 0, 0
+	out := make([]byte, 0, min(n, 64*(len(r.data)-r.at)))
+	acc, have := uint32(0), 0
+	var codes []byte
 	for len(out) < n {
 		for have < size {
-			if at == len(codes) {
-				return nil, errCut
+			for len(codes) == 0 {
+				if codes = r.block(); codes == nil {
+					return nil, errCut
+				}
 			}
-			acc |= uint32(codes[at]) << have
-			at++
+			acc |= uint32(codes[0]) << have
+			codes = codes[1:]
 			have += 8
 		}
 		c := int(acc & (1<<size - 1))
@@ -233,15 +243,4 @@ func (r *bytesReader) block() []byte {
 		return nil
 	}
 	return r.next(int(n[0]))
-}
-
-// blocks returns what the blocks up to an empty one hold.
-func (r *bytesReader) blocks() (all []byte) {
-	for {
-		b := r.block()
-		if len(b) == 0 {
-			return all
-		}
-		all = append(all, b...)
-	}
 }

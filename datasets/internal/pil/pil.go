@@ -27,7 +27,7 @@ var formats = []format{
 	{"GIF", starts("GIF87a", "GIF89a"), decodeGIF},
 	{"WebP", isWebP, decodeWebP},
 	{"BMP", starts("BM"), decodeBMP},
-	{"TIFF", starts("II\x2a\x00", "MM\x00\x2a"), decodeTIFF},
+	{"TIFF", starts("II\x2a\x00", "MM\x00\x2a", "II\x2b\x00", "MM\x00\x2b"), decodeTIFF},
 	{"PNM", isPNM, decodePNM},
 }
 

@@ -5,6 +5,7 @@ import (
 	"compress/zlib"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"image"
 	"image/color"
@@ -31,6 +32,9 @@ func decodePNG(data []byte, fits func(w, h int) error) (image.Image, error) {
 	// given no memory.
 	if h*(1+w*depth*pngSamples[kind]/8) > 1032*idat(data) {
 		return nil, errCut
+	}
+	if err := checkPNG(data); err != nil {
+		return nil, err
 	}
 	im, err := png.Decode(bytes.NewReader(data))
 	if err != nil {
@@ -75,6 +79,43 @@ func decodePNG(data []byte, fits func(w, h int) error) (image.Image, error) {
 	return im, nil // *image.Gray
 }
 
+// pngLeast is the least size of chunks that PIL looks into.
+var pngLeast = map[string]int64{"gAMA": 4, "cHRM": 32, "sRGB": 1, "pHYs": 9, "acTL": 8}
+
+// checkPNG refuses the chunks beside the pixels that PIL refuses and package
+// image/png passes over.
+func checkPNG(data []byte) error {
+	pixels, animated := false, false
+	for rest := data[8:]; len(rest) >= 8; {
+		n, kind := int64(binary.BigEndian.Uint32(rest)), string(rest[4:8])
+		word := true
+		for _, c := range []byte(kind) {
+			word = word && (c == '_' || c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z')
+		}
+		switch {
+		case pixels && (!word || kind == "IEND" || kind == "fcTL" && animated):
+			return nil // PIL looks no further
+		case !word:
+			return fmt.Errorf("a chunk %q", kind)
+		case kind == "IDAT":
+			pixels = true
+			if n > int64(len(rest)-8) {
+				return nil
+			}
+		case n > int64(len(rest)-8):
+			return errCut
+		case n < pngLeast[kind]:
+			return fmt.Errorf("a chunk %q of %d bytes, want at least %d", kind, n, pngLeast[kind])
+		case kind == "acTL":
+			animated = binary.BigEndian.Uint32(rest[8:]) > 1
+		case kind == "fcTL" && !pixels && (n < 26 || string(rest[12:20]) != string(data[16:24]) || string(rest[20:28]) != "\x00\x00\x00\x00\x00\x00\x00\x00"):
+			return errors.New("a first frame that does not fill the picture")
+		}
+		rest = rest[min(12+n, int64(len(rest))):]
+	}
+	return nil
+}
+
 // mendPNG makes a PNG that package image/png takes of one whose pixels are all
 // there, though checksums or chunks behind the header are wrong: PIL does not look
 // at them. It returns nil where there is more amiss.
@@ -106,6 +147,10 @@ func mendPNG(data []byte, w, h, bits int) []byte {
 			return nil
 		}
 		// A palette or a key belongs to some kinds of colours only.
+		if kind == "IHDR" && len(body) == 13 {
+			body = slices.Clone(body)
+			body[10], body[12] = 0, min(body[12], 1)
+		}
 		if colour := data[25]; kind == "IHDR" || kind == "PLTE" && colour == 3 || kind == "tRNS" && colour < 4 {
 			add(kind, body)
 		}

@@ -66,6 +66,9 @@ func decodeTIFF(data []byte, fits func(w, h int) error) (image.Image, error) {
 	t := &tiff{data: data, order: binary.LittleEndian}
 	if data[0] == 'M' {
 		t.order = binary.BigEndian
+		if data[3] == 43 {
+			return nil, errors.New("a BigTIFF with its high bytes first, which PIL does not read either")
+		}
 	}
 	if err := t.readTags(); err != nil {
 		return nil, err
@@ -78,37 +81,60 @@ func decodeTIFF(data []byte, fits func(w, h int) error) (image.Image, error) {
 
 // readTags reads the tags that matter, as whole numbers.
 func (t *tiff) readTags() error {
-	if len(t.data) < 8 {
+	if len(t.data) < 16 {
 		return errCut
 	}
-	at := int64(t.order.Uint32(t.data[4:]))
-	if at < 8 || at+2 > int64(len(t.data)) {
-		return errCut
+	// A BigTIFF has numbers of 64 bits instead of 32, and in one case of 16.
+	wide := t.data[2] == 43
+	entrySize, inside := int64(12), int64(4)
+	var at, n int64
+	if wide {
+		entrySize, inside = 20, 8
+		at = t.number64(t.data[8:])
+	} else {
+		at = int64(t.order.Uint32(t.data[4:]))
 	}
-	n := int64(t.order.Uint16(t.data[at:]))
-	at += 2
-	if at+12*n > int64(len(t.data)) {
+	switch {
+	case at < 8 || at+8 > int64(len(t.data)):
+		return errCut
+	case wide:
+		n = t.number64(t.data[at:])
+		at += 8
+	default:
+		n = int64(t.order.Uint16(t.data[at:]))
+		at += 2
+	}
+	if n > (int64(len(t.data))-at)/entrySize {
 		return errCut
 	}
 	t.tags = map[int][]int{}
+	left := int64(len(t.data)) // what all tags together may point to
 	for ; n > 0; n-- {
-		entry := t.data[at:][:12]
-		at += 12
+		entry := t.data[at:][:entrySize]
+		at += entrySize
 		tag, kind, count := int(t.order.Uint16(entry)), t.order.Uint16(entry[2:]), int64(t.order.Uint32(entry[4:]))
+		if wide {
+			count = t.number64(entry[4:])
+		}
 		if !tagsRead[tag] {
 			continue
 		}
-		size, ok := map[uint16]int64{1: 1, 3: 2, 4: 4}[kind]
+		size, ok := map[uint16]int64{1: 1, 3: 2, 4: 4, 16: 8}[kind]
 		switch {
 		case !ok:
-			return fmt.Errorf("tag %d is of type %d, want 1, 3 or 4 (whole numbers)", tag, kind)
+			return fmt.Errorf("tag %d is of type %d, want 1, 3, 4 or 16 (whole numbers)", tag, kind)
 		case t.tags[tag] != nil:
 			return fmt.Errorf("tag %d stands there twice", tag)
+		case count > int64(len(t.data)):
+			return fmt.Errorf("tag %d: %w", tag, errCut)
 		}
-		value := entry[8:]
-		if count*size > 4 {
+		value := entry[entrySize-inside:]
+		if count*size > inside {
 			from := int64(t.order.Uint32(value))
-			if from+count*size > int64(len(t.data)) {
+			if wide {
+				from = t.number64(value)
+			}
+			if left -= count * size; left < 0 || from > int64(len(t.data))-count*size {
 				return fmt.Errorf("tag %d: %w", tag, errCut)
 			}
 			value = t.data[from:]
@@ -120,14 +146,19 @@ func (t *tiff) readTags() error {
 				numbers[i] = int(value[i])
 			case 2:
 				numbers[i] = int(t.order.Uint16(value[2*i:]))
-			default:
+			case 4:
 				numbers[i] = int(t.order.Uint32(value[4*i:]))
+			default:
+				numbers[i] = int(t.number64(value[8*i:]))
 			}
 		}
 		t.tags[tag] = numbers
 	}
 	return nil
 }
+
+// number64 is a number of 64 bits, cut off at 2⁴⁸, which no file reaches.
+func (t *tiff) number64(b []byte) int64 { return int64(min(t.order.Uint64(b), 1<<48)) }
 
 // one returns a tag's only number.
 func (t *tiff) one(tag, otherwise int) int {
@@ -156,6 +187,7 @@ func (t *tiff) read(fits func(w, h int) error) error {
 		each = []int{1}
 	}
 	t.bits = each[0]
+	each = each[:max(1, min(len(each), t.samples))]
 	if len(each) > 1 && len(each) < t.samples || slices.ContainsFunc(each, func(b int) bool { return b != t.bits }) {
 		return fmt.Errorf("samples of %v bits, want as many for all %d", each, t.samples)
 	}
@@ -171,15 +203,31 @@ func (t *tiff) read(fits func(w, h int) error) error {
 		extra = []int{2}
 	}
 	big := t.order == binary.BigEndian
-	ok := t.samples == colours+len(extra) && t.samples <= 6 && t.extra >= -1 && (t.extra <= 2 || t.extra == 999)
+	ok := t.samples == colours+len(extra) && t.samples <= 6
+	for i, x := range extra { // what is beside the first one does not matter
+		ok = ok && (i == 0 && (x >= 0 && x <= 2 || x == 999 && t.bits == 8 && t.photometric == 2 && t.samples == 4) || x == 0)
+	}
 	switch t.photometric {
 	case 0, 1:
 		ok = ok && (len(extra) == 0 && (t.bits == 1 || t.bits == 2 || t.bits == 4 || t.bits == 8 || t.bits == 16 && !(big && t.photometric == 0)) ||
 			len(extra) == 1 && t.bits == 8 && t.photometric == 1 && t.extra != 1)
 	case 3:
 		ok = ok && (len(extra) == 0 && (t.bits == 1 || t.bits == 2 || t.bits == 4 || t.bits == 8) || len(extra) == 1 && t.bits == 8 && t.extra != 1)
-	default:
+	case 2:
 		ok = ok && (t.bits == 8 || t.bits == 16 && len(extra) <= 1)
+	default:
+		ok = ok && t.extra <= 0 && (t.bits == 8 || t.bits == 16 && len(extra) == 0)
+	}
+	if t.reversed {
+		// Few kinds may have their bits the other way round.
+		ok = ok && len(extra) == 0 && (t.bits <= 8 && t.photometric != 5 || t.photometric == 1 && !big) &&
+			!(t.compression == 1 && (t.photometric == 0 && t.bits == 8 || t.photometric == 3 && t.bits < 8))
+	}
+	if t.planar && t.compression == 1 {
+		// PIL does not turn the bits of planes round, and reads a single plane as
+		// bytes, or bits, as they are.
+		t.reversed = false
+		ok = ok && (t.samples > 1 || t.photometric == 1 && (t.bits == 1 || t.bits == 8) || t.photometric == 3 && t.bits == 8)
 	}
 	if t.planar && t.samples > 1 {
 		// Planes of 16 bits that are not compressed, PIL reads as planes of 8, and
@@ -296,7 +344,7 @@ func (t *tiff) unpack(offset, count, w, rows, stride, together int) (out []byte,
 	case 1:
 		return packed, nil
 	case 3, 4:
-		if t.bits != 1 || t.one(tagT4Options, 0)&1 != 0 && t.compression == 3 {
+		if t.bits != 1 || t.samples != 1 || t.one(tagT4Options, 0)&1 != 0 && t.compression == 3 {
 			return nil, errors.New("fax compression in two dimensions of group 3 is not read")
 		}
 		mode := ccitt.Group3

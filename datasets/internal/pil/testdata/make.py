@@ -116,6 +116,17 @@ add("png-gamma-profile-exif", png(rgb8, 8, 2, chunk(b"gAMA", struct.pack(">I", 1
 add("png-palette-short", png(samples(4, 4, 1, 4), 4, 3, chunk(b"PLTE", noise(1, 5).tobytes())))
 add("png-trailing-bytes", png(rgb8, 8, 2) + b"more")
 add("png-animated", saved(Image.fromarray(noise(6, 5)), "PNG", save_all=True, append_images=[Image.fromarray(noise(6, 5))]))
+for name, part in (("no-word", chunk(b"ab!d", b"")), ("digits", chunk(b"a1_Z", b"")), ("short-gamma", chunk(b"gAMA", b"abc")), ("short-white", chunk(b"cHRM", b"a" * 31)),
+                   ("short-srgb", chunk(b"sRGB", b"")), ("short-size", chunk(b"pHYs", b"a" * 8)), ("short-animation", chunk(b"acTL", b"a"))):
+    add("png-chunk-" + name, png(rgb8, 8, 2, part))
+    add("png-chunk-after-" + name, png(rgb8, 8, 2, after=part))
+add("png-chunk-after-cut", png(rgb8, 8, 2, after=struct.pack(">I", 99) + b"tEXtabc", end=b""))
+add("png-frame-short", png(rgb8, 8, 2, chunk(b"acTL", struct.pack(">II", 2, 0)) + chunk(b"fcTL", struct.pack(">5I2H2B", 0, 3, 3, 1, 1, 1, 1, 0, 0))))
+plain = png(rgb8, 8, 2)
+for name, at, value in (("compression", 26, 1), ("filter", 27, 1), ("interlace", 28, 2)):
+    head = bytearray(plain[12:29])
+    head[at - 12] = value
+    add("png-" + name + "-byte", MAGIC + chunk(b"IHDR", bytes(head[4:])) + plain[33:])
 add("png-no-end", png(rgb8, 8, 2, end=b""))
 def idat(data, change):
     """The PNG with its only IDAT chunk changed: change gets its bytes and returns a chunk."""
@@ -214,6 +225,15 @@ for h in range(1, 18):
 add("gif-two-controls", gif((9, 9), (1, 1), index, table=table, control=control(clear=2) + control(2)))
 add("gif-extensions", gif((9, 9), (1, 1), index, table=table, control=b"!\xfe\x03abc\0!\xff\x0bNETSCAPE2.0\x03\x01\0\0\0!\x01\x01a\0"))
 add("gif-junk", gif((7, 5), (0, 0), index, table=table, control=b"\0\0"))
+for name, ext in (("short-control", b"!\xf9\x02\0\0\0"), ("short-clear", b"!\xf9\x03\1\0\0\0"), ("empty-control", b"!\xf9\0\x02ab\0"), ("empty-comment", b"!\xfe\0"),
+                  ("empty-application", b"!\xff\0\x02ab\0"), ("empty-application-swallows", b"!\xff\0"), ("loop-without-count", b"!\xff\x0bNETSCAPE2.0\0\x02ab\0")):
+    add("gif-" + name, gif((7, 5), (0, 0), index, table=table, control=ext))
+whole = gif((7, 5), (0, 0), index, table=table)
+for name, at in (("first", 37), ("middle", 40)):
+    n = whole[36]
+    parts = whole[37:37 + n]
+    add("gif-empty-block-" + name, whole[:36] + (b"\0" + bytes([n]) + parts if name == "first" else bytes([4]) + parts[:4] + b"\0" + bytes([n - 4]) + parts[4:]) + b"\0;")
+add("gif-cut-block", whole[:36] + bytes([whole[36] + 3]) + whole[37:-2])
 add("gif-no-trailer", gif((7, 5), (0, 0), index, table=table, end=b""))
 add("gif-cut", gif((40, 40), (0, 0), rng.integers(0, 4, (40, 40)), table=table)[:200])
 add("gif-cut-header", gif((7, 5), (0, 0), index, table=table)[:12])
@@ -439,6 +459,24 @@ add("tiff-tile-larger", tiff(samples(3, 5, 1, 8), 1, 8, tile=(512, 256), compres
 s = samples(5, 8, 3, 8)
 for o in range(0, 10):
     add("tiff-orientation-%d" % o, tiff(s, 2, 8, tags={274: ("H", [o])}.items()))
+for name, photometric, bits, n, extra in KINDS:
+    planar = n > 1 and (name == "rgb-8" or bits == 8 and "extra" not in name)
+    for compression in (1, 8):
+        add("tiff-%s-reversed-%d" % (name, compression), tiff(np.arange(4 * 8 * n).reshape(4, 8, n) * 5 % (1 << bits), photometric, bits, fill=2, extra=extra, compression=compression,
+                                                           tags={320: ("H", [v * 85 for v in range(3 << bits)])}.items() if photometric == 3 else ()))
+    if n == 1:
+        add("tiff-%s-one-plane" % name, tiff(np.arange(32).reshape(4, 8, 1) * 5 % (1 << bits), photometric, bits, planar=True,
+                                             tags={320: ("H", [v * 85 for v in range(3 << bits)])}.items() if photometric == 3 else ()))
+add("tiff-rgb-8-reversed-planar", tiff(np.arange(96).reshape(4, 8, 3), 2, 8, fill=2, planar=True))
+for name, photometric, bits, n, extra in (("gray-extra-999", 1, 8, 2, (999,)), ("rgb-extra-999", 2, 8, 4, (999,)), ("rgb-16-extra-999", 2, 16, 4, (999,)), ("rgb-extra-3", 2, 8, 4, (3,)),
+                                          ("rgb-extra-0-2", 2, 8, 5, (0, 2)), ("rgb-six", 2, 8, 6, (1, 0, 0)), ("rgb-seven", 2, 8, 7, (0, 0, 0, 0)), ("cmyk-extra-1", 5, 8, 5, (1,))):
+    add("tiff-" + name, tiff(np.arange(32 * n).reshape(4, 8, n), photometric, bits, extra=extra))
+add("tiff-more-bits-values", tiff(np.arange(96).reshape(4, 8, 3), 2, 8, tags={258: ("H", [8, 8, 8, 16])}.items()))
+for mode in ("L", "RGB", "P", "1"):
+    for kind in ("raw", "tiff_lzw", "tiff_adobe_deflate"):
+        add("tiff-big-%s-%s" % (mode, kind), saved(Image.fromarray(smooth(33, 30)).convert(mode), "TIFF", compression=kind, big_tiff=True))
+add("tiff-big-cut", saved(Image.fromarray(smooth(33, 30)), "TIFF", big_tiff=True)[:100])
+add("tiff-big-big-endian", b"MM\0\x2b\0\x08\0\0\0\0\0\0\0\0\0\x10" + bytes(40))
 add("tiff-orientation-6-deflate", tiff(s, 2, 8, compression=8, tags={274: ("H", [6])}.items()))
 add("tiff-orientation-6-gray", tiff(s[..., :1], 1, 8, tags={274: ("H", [6])}.items()))
 add("tiff-lab", tiff(s, 8, 8))
