@@ -85,6 +85,9 @@ func weightOf(t layers.Terms) (weight *tensor.Tensor, n float64) {
 // gather adds a batch, and waits for no GPU. It returns the number of examples.
 func (m *meter) gather(criterion Loss, loss, output, labels *tensor.Tensor) (examples int) {
 	t := termsOf(criterion, output, labels)
+	if m.totals == nil && t.Counted != nil && int(t.Counted.Sum().Ints()[0]) == t.Counted.Len() {
+		t.Counted = nil // all count, as nearly always, which spares the work with the mask
+	}
 	weight, w := weightOf(t)
 	right, counted := rightOf(t, output, labels)
 	if m.totals == nil {
