@@ -611,11 +611,12 @@ func (im *image[T]) packTaps(kn *kernel[T], ws *workspace[T], dst []T, widths []
 		}
 	}
 	done := 0
-	for _, w := range widths {
+	for i, w := range widths {
 		there := min(w, lanes-done)
 		first, last := (lane+done)/taps, (lane+done+there-1)/taps
 		if last >= s.toC && !im.stage(kn, ws, &s, first, (lane+lanes-1)/taps+1, last-first+1) {
-			im.packSlowly(dst, widths, lane, lanes, px, pixels)
+			// This panel's channels do not fit, which those before it did.
+			im.packSlowly(dst, widths[i:], lane+done, lanes-done, px, pixels)
 			return
 		}
 		offsets := ws.offsets[:there]
