@@ -199,6 +199,16 @@ func TestLayersThatNobodyMade(t *testing.T) {
 		{"a summary with nil", "nil", func() { Summary(ReLU{}, nil) }},
 		{"a loss of nil", "nil", func() { CrossEntropyLoss{}.Forward(nil, x) }},
 		{"a loss without labels", "nil", func() { CrossEntropyLoss{}.Forward(tensor.Ones(2, 3), nil) }},
+		{"a state dict into what is computed", `"b" is computed from other tensors (by Exp)`, func() {
+			p := parameter(3)
+			h := &foreign{[]Part{Param("p", p), Buffer("b", p.Exp())}, nil}
+			if _, err := LoadStateDict(h, func(yield func(string, *tensor.Tensor) bool) { _ = yield("p", tensor.Ones(3)) && yield("b", tensor.Ones(3)) }); err != nil {
+				if p.Floats()[0] != 0 {
+					t.Error("p was loaded, b was not")
+				}
+				panic(&tensor.Error{Op: "LoadStateDict", Err: err})
+			}
+		}},
 		{"a state dict that is nil", "the state dict is nil", func() {
 			if _, err := LoadStateDict(ReLU{}, nil); err != nil {
 				panic(&tensor.Error{Op: "LoadStateDict", Err: err})

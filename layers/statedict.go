@@ -60,6 +60,8 @@ func LoadStateDict(m Module, state iter.Seq2[string, *tensor.Tensor], opts ...St
 	for key, p := range tensors(m) {
 		src, ok := given[key]
 		switch {
+		case ok && !p.tensor.IsLeaf():
+			faults = append(faults, fmt.Sprintf("%q is computed from other tensors (by %s) and cannot be loaded into; Detach gives one that can", key, p.tensor.Node().Op()))
 		case ok && src == nil:
 			faults = append(faults, fmt.Sprintf("%q is nil", key))
 		case ok && !src.Shape().Equal(p.tensor.Shape()):
