@@ -202,7 +202,9 @@ func TestLayersThatNobodyMade(t *testing.T) {
 		{"a state dict into what is computed", `"b" is computed from other tensors (by Exp)`, func() {
 			p := parameter(3)
 			h := &foreign{[]Part{Param("p", p), Buffer("b", p.Exp())}, nil}
-			if _, err := LoadStateDict(h, func(yield func(string, *tensor.Tensor) bool) { _ = yield("p", tensor.Ones(3)) && yield("b", tensor.Ones(3)) }); err != nil {
+			if _, err := LoadStateDict(h, func(yield func(string, *tensor.Tensor) bool) {
+				_ = yield("p", tensor.Ones(3)) && yield("b", tensor.Ones(3))
+			}); err != nil {
 				if p.Floats()[0] != 0 {
 					t.Error("p was loaded, b was not")
 				}
