@@ -97,6 +97,7 @@ func (s *ReduceLROnPlateau) Step(metric float64) {
 // range.
 func (s *ReduceLROnPlateau) rates() []float64 {
 	const name = "ReduceLROnPlateau"
+	made(s.optimizer != nil)
 	check(finite(s.Factor) && s.Factor < 1, name, "Factor is %v, want 0 or more and less than 1", s.Factor)
 	check(finite(s.Threshold), name, "Threshold is %v, want a finite number from 0 on", s.Threshold)
 	check(finite(s.Eps), name, "Eps is %v, want a finite number from 0 on", s.Eps)
@@ -138,6 +139,7 @@ func (s *ReduceLROnPlateau) State() State {
 // error, because the state is another scheduler's or of another number of
 // groups, nothing has changed.
 func (s *ReduceLROnPlateau) LoadState(state State) error {
+	made(s.optimizer != nil)
 	if err := state.fits("ReduceLROnPlateau", len(s.optimizer.LRs())); err != nil {
 		return err
 	}

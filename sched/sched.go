@@ -26,6 +26,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"strconv"
 )
@@ -152,10 +153,29 @@ type schedule struct {
 
 func newSchedule(name string, o Optimizer) schedule {
 	check(o != nil, name, "the optimizer is nil, want one with parameter groups")
-	base := slices.Clone(o.LRs())
+	base := slices.Clone(ratesOf(name, o))
 	check(len(base) > 0, name, "the optimizer has no parameter groups, want at least one")
 	checkRates(name, base)
 	return schedule{name: name, optimizer: o, base: base, last: base}
+}
+
+// ratesOf returns the rates of an optimizer that may be a nil pointer.
+func ratesOf(name string, o Optimizer) []float64 {
+	defer func() {
+		switch e := recover().(type) {
+		case nil:
+		case runtime.Error:
+			check(false, name, "the optimizer (%T) has no learning rates to read (%v), want one that a constructor made", o, e)
+		default:
+			panic(e)
+		}
+	}()
+	return o.LRs()
+}
+
+// made panics unless a scheduler came from its constructor.
+func made(ok bool) {
+	check(ok, "a scheduler", "it has nothing in it, want one that NewStepLR or its like made")
 }
 
 // Step goes to the next epoch: call it at the end of each.
@@ -174,6 +194,7 @@ func (s *schedule) Step() {
 // StepTo goes to an epoch, counted from 0, forwards or backwards: PyTorch's
 // step(epoch). It panics if epoch is negative.
 func (s *schedule) StepTo(epoch int) {
+	made(s.optimizer != nil)
 	check(epoch >= 0 && epoch <= mostEpochs, s.name, "StepTo got epoch %d, want 0 to %d", epoch, mostEpochs)
 	lrs := s.rates()
 	for i := range lrs {
@@ -185,6 +206,7 @@ func (s *schedule) StepTo(epoch int) {
 // rates returns a copy of the optimizer's rates. Of groups that are new it notes
 // what it finds.
 func (s *schedule) rates() []float64 {
+	made(s.optimizer != nil)
 	lrs := slices.Clone(s.optimizer.LRs())
 	check(len(lrs) >= len(s.base), s.name, "the optimizer has %d parameter groups, had %d when the scheduler was made", len(lrs), len(s.base))
 	if len(lrs) > len(s.base) {

@@ -26,7 +26,7 @@ func NewSequentialLR(o Optimizer, milestones []int, makers ...func(Optimizer) Sc
 	checkMilestones(start.name, milestones)
 	check(len(makers) == len(milestones)+1, start.name, "got %d schedulers and %d milestones, want one scheduler more than milestones", len(makers), len(milestones))
 	s := &SequentialLR{optimizer: o, milestones: slices.Clone(milestones), schedulers: make([]Scheduler, len(makers))}
-	made := func(i int) {
+	begin := func(i int) {
 		check(makers[i] != nil, start.name, "the function that makes scheduler %d is nil", i)
 		o.SetLRs(slices.Clone(start.base))
 		s.schedulers[i] = makers[i](o)
@@ -35,15 +35,16 @@ func NewSequentialLR(o Optimizer, milestones []int, makers ...func(Optimizer) Sc
 	turn := sort.SearchInts(s.milestones, 1)
 	for i := range makers {
 		if i != turn {
-			made(i)
+			begin(i)
 		}
 	}
-	made(turn) // last, so that its rates stay
+	begin(turn) // last, so that its rates stay
 	return s
 }
 
 // at returns the scheduler of an epoch and the epoch that it takes over.
 func (s *SequentialLR) at(epoch int) (Scheduler, int) {
+	made(s.optimizer != nil)
 	i := sort.SearchInts(s.milestones, epoch+1)
 	if i == 0 {
 		return s.schedulers[0], 0
@@ -79,6 +80,7 @@ func (s *SequentialLR) LastLR() []float64 {
 
 // State returns where the schedule stands, and its schedulers.
 func (s *SequentialLR) State() State {
+	made(s.optimizer != nil)
 	state := State{Scheduler: "SequentialLR", Epoch: s.epoch, LRs: slices.Clone(s.optimizer.LRs())}
 	for _, scheduler := range s.schedulers {
 		state.Schedulers = append(state.Schedulers, scheduler.State())
@@ -90,6 +92,7 @@ func (s *SequentialLR) State() State {
 // error, because the state is another scheduler's or of another number of groups
 // or schedulers, nothing has changed.
 func (s *SequentialLR) LoadState(state State) error {
+	made(s.optimizer != nil)
 	if err := state.fits("SequentialLR", len(s.optimizer.LRs())); err != nil {
 		return err
 	}
