@@ -84,6 +84,7 @@ func (s *GradScaler) Unscale(o Optimizer) {
 // unscale divides an optimizer's gradients by the scale.
 func (s *GradScaler) unscale(op string, o Optimizer) *unscaled {
 	groups, ok := o.(interface{ Parameters() []*tensor.Tensor })
+	want(o != nil && fmt.Sprintf("%p", o) != "0x0", op, "the optimizer is nil (%T)", o)
 	want(ok, op, "the optimizer (%T) has no Parameters, want the method that those of package optim have", o)
 	gs := grads("Unscale", groups.Parameters())
 	want(len(gs) > 0, op, "no parameter of the optimizer has a gradient, want those of Scale(loss).Backward()")
@@ -91,6 +92,9 @@ func (s *GradScaler) unscale(op string, o Optimizer) *unscaled {
 		want(g.DType() != tensor.Float16, op, "a gradient is %s %v, want float32: keep parameters in float32 and use Autocast", g.DType(), g.Shape())
 	}
 	// The inverse is rounded to float32, as PyTorch's.
+	if s.between == nil { // no constructor made s
+		s.between = map[Optimizer]*unscaled{}
+	}
 	u := &unscaled{finite: tensor.Unscale(gs, float64(float32(1/s.GetScale())))}
 	s.between[o] = u
 	return u

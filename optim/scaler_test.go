@@ -187,6 +187,20 @@ func TestGradScalerRefuses(t *testing.T) {
 			p.s.Scale(x.Sum()).Backward()
 			p.s.Step(optim.NewSGD([]*T{x}, 1))
 		}},
+		{"tensor: GradScaler.Step: the optimizer is nil (*optim.SGD)", func(p parts) {
+			scaled(p)
+			p.s.Step((*optim.SGD)(nil))
+		}},
+		{"tensor: GradScaler.Unscale: the optimizer is nil (<nil>)", func(p parts) {
+			scaled(p)
+			p.s.Unscale(nil)
+		}},
+		{"tensor: GradScaler.Update: GrowthFactor is 0, want more than 1", func(p parts) {
+			p.s = &optim.GradScaler{InitScale: 2}
+			scaled(p)
+			p.s.Step(p.o)
+			p.s.Update()
+		}},
 		{"tensor: GradScaler.Step: the optimizer (optim_test.foreign) has no Parameters, want the method that those of package optim have", func(p parts) {
 			scaled(p)
 			p.s.Step(foreign{})
