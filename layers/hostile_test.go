@@ -197,6 +197,10 @@ func TestLayersThatNobodyMade(t *testing.T) {
 		}},
 		{"a summary of what returns nil", "nil", func() { Summary(Func(func(*tensor.Tensor) *tensor.Tensor { return nil }), x) }},
 		{"a summary with nil", "nil", func() { Summary(ReLU{}, nil) }},
+		{"a Trace that nobody made", "Trace: it is nil or has nothing in it; NewTrace makes one", func() { ReLU{}.Forward(x.Watch(&Trace{})) }},
+		{"a Trace that nobody made of a Sequential", "NewTrace makes one", func() { NewSequential(ReLU{}).Forward(x.Watch(&Trace{})) }},
+		{"a Trace that is nil", "NewTrace makes one", func() { ReLU{}.Forward(x.Watch((*Trace)(nil))) }},
+		{"a Trace that is nil of a Sequential", "NewTrace makes one", func() { NewSequential(ReLU{}).Forward(x.Watch((*Trace)(nil))) }},
 		{"a loss of nil", "nil", func() { CrossEntropyLoss{}.Forward(nil, x) }},
 		{"a loss without labels", "nil", func() { CrossEntropyLoss{}.Forward(tensor.Ones(2, 3), nil) }},
 		{"a state dict into what is computed", `"b" is computed from other tensors (by Exp)`, func() {

@@ -148,13 +148,22 @@ func (t *Trace) Forward(op string, inputs []*tensor.Tensor, out *tensor.Tensor) 
 
 // Backward is for package tensor.
 func (t *Trace) Backward(n *autograd.Node[*tensor.Tensor], g *tensor.Tensor, grads []*tensor.Tensor) {
+	t.wantMade()
 	if t.OnBackward != nil {
 		t.OnBackward(t.places[n], n, g, grads)
 	}
 }
 
+// wantMade panics unless NewTrace made t.
+func (t *Trace) wantMade() {
+	if t == nil || len(t.frames) == 0 {
+		fail("Trace", "it is nil or has nothing in it; NewTrace makes one")
+	}
+}
+
 // place tells where an operation with these inputs runs.
 func (t *Trace) place(inputs []*tensor.Tensor) Place {
+	t.wantMade()
 	top := &t.frames[len(t.frames)-1]
 	var owners []int
 	for _, x := range inputs {
@@ -178,6 +187,7 @@ func (t *Trace) place(inputs []*tensor.Tensor) Place {
 
 // begin notes that a Sequential runs and returns the depth of its frame.
 func (t *Trace) begin(s *Sequential) int {
+	t.wantMade()
 	depth := len(t.frames)
 	at := -1
 	if len(s.layers) > 0 {
