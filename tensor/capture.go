@@ -135,7 +135,10 @@ type gradient struct {
 // the scopes of x and y. It is called by one goroutine at a time.
 func (c *CapturedStep) Run(x, y *Tensor) *Tensor {
 	const op = "CapturedStep.Run"
-	if x == nil {
+	switch {
+	case c == nil || c.device == nil:
+		fail(op, "the step is nil or has nothing in it; Capture makes one")
+	case x == nil:
 		fail(op, "x is nil")
 	}
 	capturer, ok := c.device.backend.(backend.Capturer)

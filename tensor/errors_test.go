@@ -403,6 +403,8 @@ func TestMissingTensors(t *testing.T) {
 		"AdaptiveAvgPool2d": func() { tensor.AdaptiveAvgPool2d(none, 1, 1) },
 		"Linear":            func() { tensor.Linear(none, x, nil) }, "Linear ": func() { tensor.Linear(x, none, nil) },
 		"MatMul": func() { none.MatMul(x) }, "MatMul ": func() { x.MatMul(none) }, "T": func() { none.T() },
+		"Dot": func() { three.Dot(none) }, "Dot ": func() { none.Dot(three) },
+		"LayerNorm": func() { tensor.LayerNorm(none, tensor.Shape{3}, nil, nil, 0) }, "GroupNorm": func() { tensor.GroupNorm(none, 1, nil, nil, 0) },
 		"Conv2dBatchNorm": func() {
 			tensor.Conv2dBatchNorm(none, kernel, nil, three, three, nil, nil, tensor.ConvOpts{}, tensor.BatchNormOpts{})
 		},
@@ -425,6 +427,11 @@ func TestMissingTensors(t *testing.T) {
 	}
 	if got := fmt.Sprint(none, &T{}, none.String()); got != "<nil> <nil><nil>" {
 		t.Errorf("printing nil: got %q", got)
+	}
+	for _, step := range []*tensor.CapturedStep{nil, {}} {
+		if err := try(func() { step.Run(x, nil) }); err == nil || !strings.Contains(err.Error(), "Capture makes one") {
+			t.Errorf("running a CapturedStep that nobody made: got %v", err)
+		}
 	}
 	if err := try(func() { autograd.Grad(none, x) }); err == nil || strings.Contains(err.Error(), "no *tensor.Error") {
 		t.Errorf("Grad of nil: got %v", err)

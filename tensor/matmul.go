@@ -69,7 +69,7 @@ func (x *Tensor) MatMul(y *Tensor) *Tensor {
 
 // Dot returns the dot product of two vectors. (torch.dot)
 func (x *Tensor) Dot(y *Tensor) *Tensor {
-	if len(x.Shape()) != 1 || !x.Shape().Equal(y.Shape()) {
+	if len(x.Shape()) != 1 || !x.shape.Equal(y.Shape()) {
 		fail("Dot", "operands are %v and %v, want two vectors of one length", x.shape, y.shape)
 	}
 	return x.MatMul(y)

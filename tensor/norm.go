@@ -140,7 +140,7 @@ func BatchNorm2d(x, runningMean, runningVar, w, b *Tensor, opts BatchNormOpts) *
 // Normalization, 2016)
 func LayerNorm(x *Tensor, normalizedShape Shape, w, b *Tensor, eps float64) *Tensor {
 	const op = "LayerNorm"
-	lead := len(x.shape) - len(normalizedShape)
+	lead := len(x.Shape()) - len(normalizedShape)
 	if len(normalizedShape) == 0 || lead < 0 || !x.shape[lead:].Equal(normalizedShape) {
 		failAt(op, w, "the input is %v, want %v as its last sizes", x.shape, normalizedShape)
 	}
