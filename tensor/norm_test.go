@@ -2,6 +2,7 @@ package tensor_test
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -182,6 +183,18 @@ func TestLayerNormMemory(t *testing.T) {
 		y := tensor.LayerNorm(x, tensor.Shape{1024}, w, w, 0)
 		if got, want := live()-before, int64(y.Len()*dtype.Size()+16*1024); got > want {
 			t.Errorf("%s: %d bytes live after LayerNorm, want those of its result, at most %d", dtype, got, want)
+		}
+	}
+}
+
+// On the CPU variances of numbers whose squares float32 does not hold are right.
+// The values are PyTorch's.
+func TestBatchNormOfHugeNumbers(t *testing.T) {
+	y := tensor.BatchNorm2d(tensor.From([]float32{1e30, -1e30, 3e30, 0}, 4, 1), nil, nil, nil, nil, tensor.BatchNormOpts{Training: true})
+	want := []float64{0.16903088, -1.1832160, 1.5212776, -0.50709255}
+	for i, got := range y.Float64s() {
+		if math.Abs(got-want[i]) > 1e-6 {
+			t.Fatalf("got %v, want %v", y.Float64s(), want)
 		}
 	}
 }
