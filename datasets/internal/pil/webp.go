@@ -40,6 +40,12 @@ func decodeWebP(data []byte, fits func(w, h int) error) (image.Image, error) {
 	if err := fits(w, h); err != nil {
 		return nil, err
 	}
+	// PIL wants all of the chunks to be there, those behind the picture too.
+	for rest := chunks; len(rest) > 0; {
+		if _, _, ok := rest.next(); !ok {
+			return nil, errCut
+		}
+	}
 	started := false
 	for {
 		kind, body, ok := chunks.next()
@@ -158,6 +164,10 @@ func webpFrame(kind string, body []byte, fits func(w, h int) error) (*image.NRGB
 		}
 		if err := fits(head.Width, head.Height); err != nil {
 			return nil, err
+		}
+		// A block of 16×16 pixels takes more than a bit.
+		if (head.Width+15)/16*((head.Height+15)/16) > 8*len(body) {
+			return nil, errCut
 		}
 		im, err := d.DecodeFrame()
 		if err != nil {
