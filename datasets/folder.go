@@ -67,13 +67,14 @@ func NewImageFolder(dir string, opts ImageFolderOpts) (*ImageFolder, error) {
 		return nil, fmt.Errorf("datasets: %w", err)
 	}
 	var empty []string
+	above := foldersTo(dir)
 	for _, e := range entries {
 		class := filepath.Join(dir, e.Name())
 		info, err := os.Stat(class)
-		if err != nil || !info.IsDir() || hidden(e.Name()) {
+		if err != nil || !info.IsDir() || hidden(e.Name()) || among(above, info) {
 			continue
 		}
-		w := walk{left: 1 << 16}
+		w := walk{left: 1 << 16, above: slices.Clone(above)}
 		if err := w.folder(class, info); err != nil {
 			return nil, fmt.Errorf("datasets: %w", err)
 		}
@@ -114,6 +115,30 @@ func NewImageFolder(dir string, opts ImageFolderOpts) (*ImageFolder, error) {
 }
 
 func hidden(name string) bool { return strings.HasPrefix(name, ".") }
+
+// foldersTo returns dir and the folders that it lies in.
+func foldersTo(dir string) (all []fs.FileInfo) {
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	for {
+		if info, err := os.Stat(dir); err == nil {
+			all = append(all, info)
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			return all
+		}
+		dir = up
+	}
+}
+
+func among(folders []fs.FileInfo, info fs.FileInfo) bool {
+	return slices.ContainsFunc(folders, func(f fs.FileInfo) bool { return os.SameFile(f, info) })
+}
 
 // walk collects the folders of a class.
 type walk struct {
@@ -166,7 +191,7 @@ func (w *walk) folder(path string, info fs.FileInfo) error {
 			w.folders[at].files = append(w.folders[at].files, e.Name())
 		case !mode.IsDir():
 			w.folders[at].special++
-		case slices.ContainsFunc(w.above, func(a fs.FileInfo) bool { return os.SameFile(a, info) }):
+		case among(w.above, info):
 			// a link to a folder that it lies in
 		default:
 			if link {

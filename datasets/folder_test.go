@@ -60,6 +60,7 @@ func TestImageFolderLists(t *testing.T) {
 	writeFiles(t, elsewhere, map[string][]byte{"7.png": p})
 	for _, l := range [][2]string{
 		{elsewhere, "a/to-folder"}, {filepath.Join(elsewhere, "7.png"), "b/to-file.png"}, {"..", "a/m/sub/up"}, {".", "b/itself"}, {elsewhere, "c"},
+		{"..", "a/to-classes"}, {dir, "b/to-classes"}, {filepath.Dir(dir), "b/above"}, {".", "d"},
 		{"nowhere", "b/broken.png"}, {"nowhere", "b/broken.txt"},
 	} {
 		if err := os.Symlink(l[0], filepath.Join(dir, filepath.FromSlash(l[1]))); err != nil {
