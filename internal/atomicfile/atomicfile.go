@@ -24,9 +24,10 @@ import (
 // A new file gets the permissions that os.Create gives; one that is replaced
 // hands on its own. A symbolic link stays one: what it points to is replaced.
 func Write(path string, write func(w io.Writer) error) (err error) {
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target
+	if path == "" {
+		return errors.New("the path of the file to write is empty")
 	}
+	path = followed(path)
 	old, err := os.Stat(path)
 	switch {
 	case err == nil && !old.Mode().IsRegular():
@@ -64,6 +65,26 @@ func Write(path string, write func(w io.Writer) error) (err error) {
 	}
 	done = true
 	return syncFolder(filepath.Dir(path))
+}
+
+// followed returns what a path of symbolic links leads to, whether that is there or
+// not.
+func followed(path string) string {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		return target
+	}
+	to := path
+	for range 40 { // Linux follows no more
+		next, err := os.Readlink(to)
+		if err != nil {
+			return to
+		}
+		if !filepath.IsAbs(next) {
+			next = filepath.Join(filepath.Dir(to), next)
+		}
+		to = next
+	}
+	return path // a loop, which os.Stat names
 }
 
 // Link makes or replaces the file path with a link to the file old in the same file
@@ -116,8 +137,11 @@ func Clean(dir string) error {
 func create(path string) (*os.File, error) {
 	for range 1000 {
 		f, err := os.OpenFile(temporary(path), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-		if !errors.Is(err, fs.ErrExist) {
-			return f, err
+		if e, ok := err.(*fs.PathError); ok && !errors.Is(err, fs.ErrExist) {
+			return nil, &fs.PathError{Op: "create", Path: path, Err: e.Err} // nobody knows the temporary name
+		}
+		if err == nil {
+			return f, nil
 		}
 	}
 	return nil, fmt.Errorf("no free name for a temporary file beside %s", path)

@@ -101,8 +101,11 @@ func TestWriteWhere(t *testing.T) {
 	if err := Write(dir, text("x")); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 		t.Errorf("onto a folder: got %v, want a sentence", err)
 	}
-	if err := Write("", text("x")); err == nil {
-		t.Error("onto no name: got no error, want one")
+	if err := Write("", text("x")); err == nil || !strings.Contains(err.Error(), "is empty") {
+		t.Errorf("onto no name: got %v, want a sentence", err)
+	}
+	if err := Write(filepath.Join(dir, "none", "a"), text("x")); err == nil || !strings.Contains(err.Error(), filepath.Join("none", "a")+":") {
+		t.Errorf("into no folder: got %v, want the path that was given", err)
 	}
 	wantFolder(t, dir)
 
@@ -159,6 +162,24 @@ func TestWritePermissionsAndLinks(t *testing.T) {
 	}
 	if got := mode(link).Type(); got != os.ModeSymlink {
 		t.Errorf("the link: got mode %v, want a link", got)
+	}
+
+	// Links to what is not there yet, and round in a circle.
+	first, second, circle := filepath.Join(dir, "first"), filepath.Join(dir, "second"), filepath.Join(dir, "circle")
+	for at, to := range map[string]string{first: "second", second: filepath.Join(dir, "new"), circle: "circle"} {
+		if err := os.Symlink(to, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Write(first, text("made")); err != nil {
+		t.Fatal(err)
+	}
+	wantFile(t, filepath.Join(dir, "new"), "made", "a", "circle", "first", "link", "plain", "second")
+	if mode(first).Type() != os.ModeSymlink || mode(second).Type() != os.ModeSymlink {
+		t.Error("a link to what was not there has been replaced")
+	}
+	if err := Write(circle, text("x")); err == nil || mode(circle).Type() != os.ModeSymlink {
+		t.Errorf("a circle: got %v, want an error", err)
 	}
 }
 
