@@ -181,11 +181,11 @@ func open(r io.ReaderAt, closer io.Closer, size int64, name string) (*File, erro
 // foreign returns an error for files of other formats that models come in, by how
 // they begin.
 func foreign(r io.ReaderAt, name string) error {
-	b := make([]byte, 9)
+	b := make([]byte, 64)
 	n, _ := r.ReadAt(b, 0) // what cannot be read is for others to say
 	var is string
 	switch b = b[:n]; {
-	case n == 9 && b[8] == '{': // where a header of safetensors begins, whatever its length looks like
+	case n > 8 && b[8] == '{': // where a header of safetensors begins, whatever its length looks like
 		return nil
 	case bytes.HasPrefix(b, []byte("PK\x03\x04")):
 		is = "a zip archive, as torch.save writes"
@@ -195,6 +195,12 @@ func foreign(r io.ReaderAt, name string) error {
 		is = "an HDF5 file, as Keras writes"
 	case bytes.HasPrefix(b, []byte("GGUF")):
 		is = "a GGUF file"
+	case bytes.HasPrefix(b, []byte("version https://git-lfs")):
+		return &safetensors.Error{File: name, Offset: -1, Err: errors.New(
+			"it is a pointer of Git LFS, not the file itself; git lfs pull fetches that")}
+	case bytes.HasPrefix(bytes.ToLower(bytes.TrimSpace(b)), []byte("<!doctype html")), bytes.HasPrefix(bytes.ToLower(bytes.TrimSpace(b)), []byte("<html")):
+		return &safetensors.Error{File: name, Offset: -1, Err: errors.New(
+			"it is a web page, not a safetensors file; a server may have sent it in the file's place")}
 	default:
 		return nil
 	}
