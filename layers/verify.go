@@ -77,7 +77,11 @@ func outline(m Module) (list []part) {
 			if p.buffer {
 				kind = "a buffer "
 			}
-			list = append(list, part{join(path, p.name), kind + p.tensor.Shape().String()})
+			kind += p.tensor.Shape().String()
+			if t := p.tensor.DType(); !t.IsFloat() { // Load takes the widths of others from the file
+				kind += " of " + t.String()
+			}
+			list = append(list, part{join(path, p.name), kind})
 		}
 	}
 	return list

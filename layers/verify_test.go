@@ -76,6 +76,16 @@ func TestSaveChangedModels(t *testing.T) {
 			return l
 		}, images, nil},
 		{"Linear, other weight", func() Layer { l := NewLinear(3, 8); l.Weight, l.Bias = weight(5, 6), nil; return l }, images, nil},
+		{"Linear, weight of whole numbers", func() Layer {
+			l := NewLinear(3, 8)
+			l.Weight = tensor.Zeros(8, 3).ToDType(tensor.Int64)
+			return NewSequential(l)
+		}, nil, []string{"0.weight is a parameter [8 3] of int64, and its Config describes a parameter [8 3]"}},
+		{"BatchNorm2d, statistics of bools", func() Layer {
+			l := NewBatchNorm2d(4)
+			l.RunningVar = tensor.Zeros(4).ToDType(tensor.Bool)
+			return l
+		}, nil, []string{"running_var is a buffer [4] of bool, and"}},
 		{"Linear, bias of another size", func() Layer { l := NewLinear(3, 8); l.Bias = weight(1); return l }, nil, []string{"bias is a parameter [1]"}},
 		{"an empty Linear", func() Layer { return NewSequential(&Linear{}) }, nil, []string{"0", "Linear", "a parameter [0 0]"}},
 		{"Embedding, other weight", func() Layer { l := NewEmbedding(3, 8); l.Weight = weight(5, 6); return l }, tensor.From([]int64{4, 0}), nil},
@@ -288,6 +298,15 @@ func TestLoadOfOtherFormats(t *testing.T) {
 		_, err := LoadFrom[Module](strings.NewReader(c.begins))
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "save_file") {
 			t.Errorf("%s: got %v, want %q and what to do", name, err, c.want)
+		}
+	}
+	for begins, want := range map[string]string{
+		"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n": "a pointer of Git LFS, not the file itself; git lfs pull",
+		"<!DOCTYPE html><html></html>":                                       "a web page",
+		"\n<html lang=\"en\">":                                               "a web page",
+	} {
+		if _, err := LoadFrom[Module](strings.NewReader(begins)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want %q", begins, err, want)
 		}
 	}
 	// A header of 66,176 bytes begins as a pickle does.
