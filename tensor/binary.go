@@ -135,11 +135,14 @@ func sumTo(g *Tensor, shape Shape) *Tensor {
 
 // partial is how the gradient of one operand is computed: grad gets the
 // gradient of the result, and reads the values saved. What it returns has the
-// result's shape; adding it up to the operand's is not its business.
+// result's shape; adding it up to the operand's is not its business. What it makes
+// of several operations that round, several, it computes in Float32 where numbers
+// have half width: it gets such a g, and widens what it has saved.
 type partial struct {
-	of    *Tensor
-	grad  func(g *Tensor) *Tensor
-	saved []*Tensor
+	of      *Tensor
+	grad    func(g *Tensor) *Tensor
+	saved   []*Tensor
+	several bool
 }
 
 // record records an operation with broadcasting. It keeps what the operands
@@ -151,6 +154,7 @@ func record(name string, out *Tensor, partials ...partial) *Tensor {
 		grad  func(g *Tensor) *Tensor
 		shape Shape
 		dtype DType
+		wide  bool
 	}, len(partials))
 	var saved []*Tensor
 	for i, p := range partials {
@@ -158,6 +162,9 @@ func record(name string, out *Tensor, partials ...partial) *Tensor {
 		backs[i].shape, backs[i].dtype = p.of.shape, p.of.DType()
 		if p.of.RequiresGrad() {
 			backs[i].grad = p.grad
+			// The sum rounds, too. A number without dimensions, which may have been wider, has PyTorch's
+			// gradient, whose terms are rounded.
+			backs[i].wide = p.of.DType().IsHalf() && len(p.of.shape) > 0 && (p.several || len(p.saved) > 0 && !p.of.shape.Equal(out.shape))
 			saved = append(saved, p.saved...)
 		}
 	}
@@ -165,11 +172,24 @@ func record(name string, out *Tensor, partials ...partial) *Tensor {
 		results := make([]*Tensor, len(backs))
 		for i, b := range backs {
 			if b.grad != nil {
+				g := g
+				if b.wide {
+					g = g.wide()
+				}
 				results[i] = sumTo(b.grad(g), b.shape).ToDType(b.dtype) // a factor's may be another; see promoteFactors
 			}
 		}
 		return results
 	}, saved...)
+}
+
+// with returns x, a value that a partial has saved, in the type that it computes in
+// where its gradient is g.
+func with(g, x *Tensor) *Tensor {
+	if g.DType() == Float32 {
+		return x.wide(g)
+	}
+	return x
 }
 
 func identity(g *Tensor) *Tensor { return g }
@@ -202,8 +222,8 @@ func (x *Tensor) Mul(y *Tensor) *Tensor {
 	out := binary("Mul", backend.Mul, x, y)
 	xs, ys := x.bare(), y.bare()
 	return record("Mul", out,
-		partial{x, func(g *Tensor) *Tensor { return g.Mul(ys) }, []*Tensor{y}},
-		partial{y, func(g *Tensor) *Tensor { return g.Mul(xs) }, []*Tensor{x}})
+		partial{x, func(g *Tensor) *Tensor { return g.Mul(ys) }, []*Tensor{y}, false},
+		partial{y, func(g *Tensor) *Tensor { return g.Mul(xs) }, []*Tensor{x}, false})
 }
 
 // Div returns x / y, element by element, with broadcasting. The quotient of whole
@@ -214,8 +234,11 @@ func (x *Tensor) Div(y *Tensor) *Tensor {
 	out := binary("Div", backend.Div, x, y)
 	xs, ys := x.bare(), y.bare()
 	return record("Div", out,
-		partial{x, func(g *Tensor) *Tensor { return g.Div(ys) }, []*Tensor{y}},
-		partial{y, func(g *Tensor) *Tensor { return g.Mul(xs.Div(ys).Div(ys)).Neg() }, []*Tensor{x, y}})
+		partial{x, func(g *Tensor) *Tensor { return g.Div(ys) }, []*Tensor{y}, false},
+		partial{y, func(g *Tensor) *Tensor {
+			ys := with(g, ys)
+			return g.Mul(with(g, xs).Div(ys).Div(ys)).Neg()
+		}, []*Tensor{x, y}, true})
 }
 
 // fractional returns x, and whole numbers and Bool as Float32.
@@ -268,11 +291,11 @@ func (x *Tensor) Pow(y *Tensor) *Tensor {
 		partial{x, func(g *Tensor) *Tensor {
 			// The power y-1 may be infinite where y is 0, and the slope is still 0.
 			return g.Mul(ys.Mul(xs.Pow(ys.SubScalar(1)))).MaskedFill(ys.EqScalar(0), 0)
-		}, []*Tensor{x, y}},
+		}, []*Tensor{x, y}, false},
 		partial{y, func(g *Tensor) *Tensor {
 			flat := xs.EqScalar(0).And(ys.GeScalar(0))
 			return g.Mul(xs.Pow(ys).Mul(xs.Log())).MaskedFill(flat, 0)
-		}, []*Tensor{x, y}})
+		}, []*Tensor{x, y}, false})
 }
 
 // Maximum returns the greater of x and y, element by element, with broadcasting;
@@ -299,7 +322,7 @@ func share(x, y *Tensor, loses func(x, y *Tensor) *Tensor) partial {
 	xs, ys := x.bare(), y.bare()
 	return partial{x, func(g *Tensor) *Tensor {
 		return Where(xs.Eq(ys), g.MulScalar(0.5), g).MaskedFill(loses(xs, ys), 0)
-	}, []*Tensor{x, y}}
+	}, []*Tensor{x, y}, false}
 }
 
 // Remainder returns what is left of x divided by y, with the sign of y, element
@@ -321,7 +344,7 @@ func (x *Tensor) remainder(name string, op backend.BinaryOp, r Rounding, y *Tens
 	xs, ys := x.bare(), y.bare()
 	return record(name, out,
 		partial{of: x, grad: identity},
-		partial{y, func(g *Tensor) *Tensor { return g.Mul(xs.DivRounded(ys, r)).Neg() }, []*Tensor{x, y}})
+		partial{y, func(g *Tensor) *Tensor { return g.Mul(with(g, xs).DivRounded(with(g, ys), r)).Neg() }, []*Tensor{x, y}, true})
 }
 
 // wantDivisor panics if y, a divisor of integers, has an element that is 0.
@@ -347,13 +370,19 @@ func (y *Tensor) Atan2(x *Tensor) *Tensor {
 	x, y = x.fractional(), y.fractional()
 	out := binary("Atan2", backend.Atan2, y, x)
 	ys, xs := y.bare(), x.bare()
-	perSquare := func() *Tensor { // 1/(x²+y²), and 0 at the origin
+	perSquare := func(xs, ys *Tensor) *Tensor { // 1/(x²+y²), and 0 at the origin
 		square := xs.Square().Add(ys.Square())
 		return square.Reciprocal().MaskedFill(square.EqScalar(0), 0)
 	}
 	return record("Atan2", out,
-		partial{y, func(g *Tensor) *Tensor { return g.Mul(xs.Mul(perSquare())) }, []*Tensor{x, y}},
-		partial{x, func(g *Tensor) *Tensor { return g.Mul(ys.Neg().Mul(perSquare())) }, []*Tensor{x, y}})
+		partial{y, func(g *Tensor) *Tensor {
+			xs, ys := with(g, xs), with(g, ys)
+			return g.Mul(xs.Mul(perSquare(xs, ys)))
+		}, []*Tensor{x, y}, true},
+		partial{x, func(g *Tensor) *Tensor {
+			xs, ys := with(g, xs), with(g, ys)
+			return g.Mul(ys.Neg().Mul(perSquare(xs, ys)))
+		}, []*Tensor{x, y}, true})
 }
 
 // compare computes a comparison or a logical operation, which have no gradient.
@@ -572,8 +601,9 @@ func (x *Tensor) RDivScalar(s float64) *Tensor {
 		out = scalar(name, backend.Div, x, s, true)
 	}
 	return record(name, out, partial{x, func(g *Tensor) *Tensor {
+		xs := with(g, xs)
 		return g.Mul(xs.RDivScalar(-s).Div(xs))
-	}, []*Tensor{x}})
+	}, []*Tensor{x}, true})
 }
 
 // PowScalar returns x to the power s. An integer tensor takes no negative whole
@@ -586,7 +616,7 @@ func (x *Tensor) PowScalar(s float64) *Tensor {
 			return ZerosLike(g)
 		}
 		return g.Mul(xs.PowScalar(s - 1).MulScalar(s))
-	}, []*Tensor{x}})
+	}, []*Tensor{x}, false})
 }
 
 // RemainderScalar returns what is left of x divided by s, with the sign of s.

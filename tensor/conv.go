@@ -236,10 +236,21 @@ func ConvTranspose2d(x, w, b *Tensor, opts ConvOpts) *Tensor {
 	}
 
 	shape := Shape{g.N, g.C, g.H, g.W}[4-len(x.shape):]
-	out := result(op, x.DType(), shape, x, w, b)
-	x.be().Conv2dInputGrad(out.array(), x.array(), w.array(), g)
-	if b != nil {
-		overwriteWith(out, backend.Add, b.alias(Shape{channels, 1, 1}, 0))
+	var out *Tensor
+	if b == nil {
+		out = result(op, x.DType(), shape, x, w)
+		x.be().Conv2dInputGrad(out.array(), x.array(), w.array(), g)
+	} else { // in two operations, which numbers of half width do not round between
+		in, weight, bias := x.wide(), w.wide(x), b.wide(x)
+		sums := result(op, in.DType(), shape, x, w, b)
+		x.be().Conv2dInputGrad(sums.array(), in.array(), weight.array(), g)
+		overwriteWith(sums, backend.Add, bias.alias(Shape{channels, 1, 1}, 0))
+		if out = sums.cast(x.DType()); out != sums {
+			sums.Release()
+		}
+		x.releaseCopy(in)
+		w.releaseCopy(weight)
+		b.releaseCopy(bias)
 	}
 	return recordConv(op, out, x, w, b, channels, func(dx, dy, w *Tensor) {
 		dx.be().Conv2d(dx.array(), dy.array(), w.array(), backend.Array{}, backend.Array{}, g)

@@ -83,6 +83,16 @@ func halfRoundsOnce(t *testing.T, device *tensor.Device) {
 		{"LogSumExp", []float64{1, 100}, [][]int{{6, 50}}, func(x in) *T { return x[0].LogSumExp(1) }},
 		{"Amax", []float64{1}, [][]int{{6, 50}}, func(x in) *T { return x[0].Round().Amax() }},
 		{"Cumsum", []float64{1}, [][]int{{6, 50}}, func(x in) *T { return x[0].Cumsum(1) }},
+		{"Div", []float64{1, 100}, [][]int{{6, 50}, {6, 50}}, func(x in) *T { return x[0].Div(x[1]) }},
+		{"Atan2", []float64{1, 1e3, 1e4}, [][]int{{6, 50}, {6, 50}}, func(x in) *T { return x[0].Atan2(x[1]) }},
+		{"Fmod", []float64{1, 100}, [][]int{{6, 50}, {6, 1}}, func(x in) *T { return x[0].Fmod(x[1].Abs().AddScalar(8)) }},
+		{"Mul, broadcast", []float64{1, 100}, [][]int{{6, 50}, {50}}, func(x in) *T { return x[0].Mul(x[1]) }},
+		{"Div, broadcast", []float64{1, 100}, [][]int{{6, 50}, {6, 1}}, func(x in) *T { return x[0].Div(x[1]) }},
+		{"MatMul, broadcast", []float64{1}, [][]int{{3, 4, 5}, {2, 1, 5, 6}}, func(x in) *T { return x[0].MatMul(x[1]) }},
+		{"MatMul by a vector, broadcast", []float64{1}, [][]int{{5}, {4, 5, 6}}, func(x in) *T { return x[0].MatMul(x[1]) }},
+		{"ConvTranspose2d", []float64{1, 30}, [][]int{{2, 3, 4, 5}, {3, 2, 3, 3}, {2}}, func(x in) *T {
+			return tensor.ConvTranspose2d(x[0], x[1], x[2], tensor.ConvOpts{Stride: 2})
+		}},
 		{"MSELoss", []float64{1, 300}, [][]int{{6, 50}, {6, 50}}, func(x in) *T { return tensor.MSELoss(x[0], x[1], tensor.Mean) }},
 		{"MSELoss, none", []float64{1}, [][]int{{6, 50}, {6, 50}}, func(x in) *T { return tensor.MSELoss(x[0], x[1], tensor.None) }},
 		{"L1Loss", []float64{1, 1e4}, [][]int{{6, 50}, {6, 50}}, func(x in) *T { return tensor.L1Loss(x[0], x[1], tensor.Mean) }},
@@ -174,6 +184,11 @@ func halfHasRoomBetween(t *testing.T, device *tensor.Device) {
 		{"Var of many", signs, func(x *T) *T { return x.Var() }, []float64{1}, []float64{1.430511474609375e-05, -1.430511474609375e-05}},
 		{"LogSumExp of many", many(0, 70000), func(x *T) *T { return x.LogSumExp() }, []float64{11.15625}, []float64{1.430511474609375e-05}},
 		{"Amax of many", many(2, 70000), func(x *T) *T { return x.Amax() }, []float64{2}, []float64{1.430511474609375e-05}},
+		{"Atan2 of large ones", of(f16, 300, 30000), func(x *T) *T { return x.Atan2(tensor.FullLike(x, 400)).Sum() }, []float64{2.201171875}, []float64{0.00160026550292968750, 4.1723251342773438e-07}},
+		{"ConvTranspose2d with a bias that brings it back", of(f16, 300, 200).Reshape(1, 2, 1, 1), func(x *T) *T {
+			w := tensor.FullLike(x, 200).Reshape(2, 1, 1, 1)
+			return tensor.ConvTranspose2d(x, w, of(f16, -60000).To(x.Device()), tensor.ConvOpts{})
+		}, []float64{40000}, []float64{200, 200}},
 		{"MSELoss of many", many(1, 70000), func(x *T) *T { return tensor.MSELoss(x, tensor.ZerosLike(x), tensor.Mean) }, []float64{1}, []float64{2.8550624847412109e-05}},
 		{"MSELoss of a large one", of(f16, 300, 0, 0, 0), func(x *T) *T { return tensor.MSELoss(x, tensor.ZerosLike(x), tensor.Mean) }, []float64{22496}, []float64{150, 0, 0, 0}},
 		{"L1Loss of many", many(1, 70000), func(x *T) *T { return tensor.L1Loss(x, tensor.ZerosLike(x), tensor.Mean) }, []float64{1}, []float64{1.430511474609375e-05}},

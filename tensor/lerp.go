@@ -44,9 +44,9 @@ func (x *Tensor) LerpTensor(end, weight *Tensor) *Tensor {
 	defer way.Release()
 	out := Where(w.Abs().LtScalar(0.5), xs.Add(way.Mul(w)), ends.Sub(way.Mul(w.RSubScalar(1))))
 	return record(name, out,
-		partial{x, func(g *Tensor) *Tensor { return g.Mul(w.RSubScalar(1)) }, []*Tensor{weight}},
-		partial{end, func(g *Tensor) *Tensor { return g.Mul(w) }, []*Tensor{weight}},
-		partial{weight, func(g *Tensor) *Tensor { return g.Mul(ends.Sub(xs)) }, []*Tensor{x, end}})
+		partial{x, func(g *Tensor) *Tensor { return g.Mul(w.RSubScalar(1)) }, []*Tensor{weight}, false},
+		partial{end, func(g *Tensor) *Tensor { return g.Mul(w) }, []*Tensor{weight}, false},
+		partial{weight, func(g *Tensor) *Tensor { return g.Mul(ends.Sub(xs)) }, []*Tensor{x, end}, false})
 }
 
 // LerpInPlace moves x towards end (broadcast to x): x + weight·(end-x). It is not

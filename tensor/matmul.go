@@ -52,7 +52,7 @@ func (x *Tensor) MatMul(y *Tensor) *Tensor {
 		g = g.alias(full, 0)
 		var dx, dy *Tensor
 		if needX {
-			dx = sumTo(matmul(op, g, b, false, true), a.shape).alias(xs, 0)
+			dx = summedMatmul(op, g, b, false, true, a.shape).alias(xs, 0)
 		}
 		if needY {
 			left := a
@@ -61,10 +61,19 @@ func (x *Tensor) MatMul(y *Tensor) *Tensor {
 				left = a.alias(Shape{a.batch().Len() * a.shape[len(a.shape)-2], a.shape[len(a.shape)-1]}, 0)
 				g = g.alias(Shape{left.shape[0], b.shape[1]}, 0)
 			}
-			dy = sumTo(matmul(op, left, g, true, false), b.shape).alias(ys, 0)
+			dy = summedMatmul(op, left, g, true, false, b.shape).alias(ys, 0)
 		}
 		return []*Tensor{dx, dy}
 	}, saved...)
+}
+
+// summedMatmul is matmul, added up over the dimensions of the batch in which shape was
+// broadcast: in Float32 where numbers have half width, so that only the sum is rounded.
+func summedMatmul(op string, x, y *Tensor, transX, transY bool, shape Shape) *Tensor {
+	if t := x.DType(); t.IsHalf() && !broadcast(op, x.batch(), y.batch()).Equal(shape[:len(shape)-2]) {
+		return sumTo(matmul(op, x.wide(), y.wide(), transX, transY), shape).cast(t)
+	}
+	return sumTo(matmul(op, x, y, transX, transY), shape)
 }
 
 // Dot returns the dot product of two vectors. (torch.dot)

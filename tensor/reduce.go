@@ -247,6 +247,9 @@ func (x *Tensor) variance(op string, opts VarOpts, root bool) *Tensor {
 	}
 	exact.Release()
 	squares.be().Unary(squares.array(), squares.array(), backend.Clamp, backend.UnaryParams{P0: 0, P1: math.Inf(1)})
+	if s.n == 0 { // nothing has no variance, whatever the correction
+		n = 0
+	}
 	overwriteScalar(squares, backend.Div, max(n, 0))
 	var std *Tensor
 	if root {

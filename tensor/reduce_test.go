@@ -235,6 +235,21 @@ func TestReduceOfScalar(t *testing.T) {
 	}
 }
 
+// Nothing has no variance, whatever is taken from the number of elements.
+func TestVarOfNothing(t *testing.T) {
+	for _, correction := range []int{-2, -1, 0, 1} {
+		for _, x := range []*T{tensor.Zeros(0), tensor.Zeros(2, 0)} {
+			for _, f := range []func(*T, tensor.VarOpts) *T{tensor.Var, tensor.Std} {
+				for _, got := range f(x, tensor.VarOpts{Dims: []int{-1}, Correction: &correction}).Float64s() {
+					if !math.IsNaN(got) {
+						t.Errorf("correction %d of %v: got %v, want NaN", correction, x.Shape(), got)
+					}
+				}
+			}
+		}
+	}
+}
+
 // Whole numbers and Bool become Float32. The values are torch.logsumexp's.
 func TestLogSumExpOfWholeNumbers(t *testing.T) {
 	for _, tt := range []struct {

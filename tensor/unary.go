@@ -254,15 +254,15 @@ func (x *Tensor) ClampTensor(lo, hi *Tensor) *Tensor {
 	return record(name, out,
 		partial{x, func(g *Tensor) *Tensor {
 			return share(g, xs.Eq(los).Or(xs.Eq(his))).MaskedFill(xs.Lt(los).Or(xs.Gt(his)), 0)
-		}, saved},
+		}, saved, false},
 		partial{lo, func(g *Tensor) *Tensor {
 			takes := xs.Lt(los).And(los.Le(his)).Or(xs.Eq(los).And(los.Lt(his)))
 			return share(g, xs.Eq(los)).MaskedFill(takes.Not(), 0)
-		}, saved},
+		}, saved, false},
 		partial{hi, func(g *Tensor) *Tensor {
 			takes := xs.Gt(his).And(los.Le(his)).Or(xs.Eq(his).And(los.Lt(his))).Or(his.Lt(los))
 			return share(g, xs.Eq(his)).MaskedFill(takes.Not(), 0)
-		}, saved})
+		}, saved, false})
 }
 
 // ReLU returns max(x, 0). (torch.relu)

@@ -10,8 +10,8 @@ func Where(cond, a, b *Tensor) *Tensor {
 	out := where(name, cond, a, b)
 	c := cond.bare()
 	return record(name, out, partial{of: cond},
-		partial{a, func(g *Tensor) *Tensor { return g.MaskedFill(c.Not(), 0) }, []*Tensor{cond}},
-		partial{b, func(g *Tensor) *Tensor { return g.MaskedFill(c, 0) }, []*Tensor{cond}})
+		partial{a, func(g *Tensor) *Tensor { return g.MaskedFill(c.Not(), 0) }, []*Tensor{cond}, false},
+		partial{b, func(g *Tensor) *Tensor { return g.MaskedFill(c, 0) }, []*Tensor{cond}, false})
 }
 
 // where chooses and records nothing.
@@ -42,5 +42,5 @@ func (x *Tensor) MaskedFill(mask *Tensor, value float64) *Tensor {
 	out := where(name, mask, v, x)
 	v.Release()
 	m := mask.bare()
-	return record(name, out, partial{of: mask}, partial{x, func(g *Tensor) *Tensor { return g.MaskedFill(m, 0) }, []*Tensor{mask}})
+	return record(name, out, partial{of: mask}, partial{x, func(g *Tensor) *Tensor { return g.MaskedFill(m, 0) }, []*Tensor{mask}, false})
 }
