@@ -608,6 +608,10 @@ func TestDownload(t *testing.T) {
 			w.Write([]byte("<!DOCTYPE html><title>Log in</title>"))
 			return true
 		}},
+		{name: "an empty file", requests: 1, want: "the server sent an empty file, want the archive", handle: func(s *server, n int, w http.ResponseWriter, r *http.Request) bool {
+			w.WriteHeader(http.StatusOK)
+			return true
+		}},
 		{name: "too long", requests: 1, want: "has 2097152 bytes, want at most 1048576", handle: func(s *server, n int, w http.ResponseWriter, r *http.Request) bool {
 			w.Header().Set("Content-Length", "2097152")
 			return true
@@ -775,6 +779,30 @@ func TestDownloadOnce(t *testing.T) {
 		t.Errorf("got %d requests, want 1", got)
 	}
 	wantDir(t, root, cifarPy, cifarArchive)
+}
+
+// What is no address of a web server is not tried a second time, and an address
+// is named once.
+func TestDownloadAddress(t *testing.T) {
+	for _, tt := range []struct {
+		url   string
+		tries int
+		want  string
+	}{
+		{"ftp://127.0.0.1/a.tar.gz", 1, "begins with http:// or https://"},
+		{"file:///etc/hosts", 1, "begins with http:// or https://"},
+		{"/a.tar.gz", 1, "begins with http:// or https://"},
+		{"http:///a.tar.gz", 1, "names a server"},
+		{"http://[::1", 1, "missing ']' in host"},
+		{"http://127.0.0.1:0/a.tar.gz", 3, "(tried 3 times)"},
+	} {
+		dir := t.TempDir()
+		_, err := openCIFAR(t.Context(), filepath.Join(dir, "new"), CIFAR10Opts{Download: true}, testFetch(filepath.Join(dir, "new"), tt.url, nil))
+		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "tried") != (tt.tries > 1) || strings.Count(err.Error(), tt.url) != 1 {
+			t.Errorf("%s: got %v, want %q in it", tt.url, err, tt.want)
+		}
+		wantDir(t, dir)
+	}
 }
 
 // Of several at once whose download is refused, each says so, though the first

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -109,6 +110,9 @@ func (f *fetch) try(ctx context.Context, client *http.Client, part, tag string) 
 	if err != nil {
 		return refusal{fmt.Errorf("datasets: download: %w", err)}
 	}
+	if (req.URL.Scheme != "http" && req.URL.Scheme != "https") || req.URL.Host == "" {
+		return refusal{fmt.Errorf("datasets: download of %s: want an address that begins with http:// or https:// and names a server", f.url)}
+	}
 	// The archive is wanted as it lies there; left to itself, the client would
 	// ask for a compressed transfer and unpack it.
 	req.Header.Set("Accept-Encoding", "identity")
@@ -123,6 +127,9 @@ func (f *fetch) try(ctx context.Context, client *http.Client, part, tag string) 
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			return cause
+		}
+		if e, ok := errors.AsType[*url.Error](err); ok && e.URL == f.url {
+			return e.Err // the caller names the address
 		}
 		return err
 	}
@@ -215,6 +222,9 @@ func (f *fetch) check(part string) error {
 		return refusal{fmt.Errorf("datasets: download: %w", err)}
 	}
 	if got != f.md5 {
+		if size(part) == 0 {
+			return refusal{fmt.Errorf("datasets: download of %s: the server sent an empty file, want the archive", f.url)}
+		}
 		if isPage(part) {
 			return refusal{fmt.Errorf("datasets: download of %s: the server sent a web page, want the archive; it was deleted", f.url)}
 		}
