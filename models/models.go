@@ -183,8 +183,11 @@ func (m *VGG) Parts() []layers.Part {
 
 // Forward returns the logits [N classes] of pictures [N 3 H W].
 func (m *VGG) Forward(x *tensor.Tensor) *tensor.Tensor {
-	if m == nil {
+	switch {
+	case m == nil:
 		panic(&tensor.Error{Op: "VGG", Err: errors.New("the model is nil")})
+	case m.Features == nil || m.Dropout == nil || m.Classifier == nil:
+		panic(&tensor.Error{Op: "VGG", Err: errors.New("Features, Dropout or Classifier is nil; NewVGG makes a network with all three")})
 	}
 	out := m.Features.Forward(x)
 	wrong := ""

@@ -307,6 +307,22 @@ func TestEvaluationMemory(t *testing.T) {
 	}
 }
 
+// A network in which a part is nil is named as such.
+func TestForwardWithoutAPart(t *testing.T) {
+	for name, take := range map[string]func(m *models.VGG){
+		"Features":   func(m *models.VGG) { m.Features = nil },
+		"Dropout":    func(m *models.VGG) { m.Dropout = nil },
+		"Classifier": func(m *models.VGG) { m.Classifier = nil },
+		"all":        func(m *models.VGG) { *m = models.VGG{} },
+	} {
+		m := models.NewVGG(models.Cfg{2, "M"}, 2)
+		take(m)
+		if err := tensor.Try(func() { m.Forward(tensor.Ones(1, 3, 2, 2)) }); err == nil || !strings.Contains(err.Error(), "is nil; NewVGG makes") {
+			t.Errorf("without %s: got %v", name, err)
+		}
+	}
+}
+
 func TestErrorsNameTheLayer(t *testing.T) {
 	m := models.NewVGG(models.Cfg{16, "M", 32, "M"}, 10)
 	for _, c := range []struct {
