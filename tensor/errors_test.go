@@ -403,7 +403,7 @@ func TestMissingTensors(t *testing.T) {
 		"AdaptiveAvgPool2d": func() { tensor.AdaptiveAvgPool2d(none, 1, 1) },
 		"Linear":            func() { tensor.Linear(none, x, nil) }, "Linear ": func() { tensor.Linear(x, none, nil) },
 		"MatMul": func() { none.MatMul(x) }, "MatMul ": func() { x.MatMul(none) }, "T": func() { none.T() },
-		"Dot": func() { three.Dot(none) }, "Dot ": func() { none.Dot(three) },
+		"Dot": func() { three.Dot(none) }, "Dot ": func() { none.Dot(three) }, "Dot  ": func() { x.Dot(none) },
 		"LayerNorm": func() { tensor.LayerNorm(none, tensor.Shape{3}, nil, nil, 0) }, "GroupNorm": func() { tensor.GroupNorm(none, 1, nil, nil, 0) },
 		"Conv2dBatchNorm": func() {
 			tensor.Conv2dBatchNorm(none, kernel, nil, three, three, nil, nil, tensor.ConvOpts{}, tensor.BatchNormOpts{})

@@ -78,6 +78,7 @@ func summedMatmul(op string, x, y *Tensor, transX, transY bool, shape Shape) *Te
 
 // Dot returns the dot product of two vectors. (torch.dot)
 func (x *Tensor) Dot(y *Tensor) *Tensor {
+	y.exists()
 	if len(x.Shape()) != 1 || !x.shape.Equal(y.Shape()) {
 		fail("Dot", "operands are %v and %v, want two vectors of one length", x.shape, y.shape)
 	}
