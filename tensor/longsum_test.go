@@ -62,6 +62,40 @@ func TestLongSums(t *testing.T) {
 	few := 400_000 // so that the sum is a float16
 	sums("float16", x.Narrow(0, 0, few).ToDType(tensor.Float16), one.Narrow(0, 0, few).ToDType(tensor.Float16), 0.0999755859375*float64(few), 5e-4)
 
+	// Sums over repeated indices, one place of which gets nearly all and another few.
+	index := tensor.Zeros(n).ToDType(tensor.Int64)
+	index.Narrow(0, 0, 3).Fill(1)
+	many := tenth * float64(n-3)
+	base := tensor.Zeros(2)
+	columns, at := x.View(-1, 2), index.Narrow(0, 0, n/2)
+	for name, f := range map[string]func(p *T) (sum *T, grad bool){
+		"IndexAdd":      func(*T) (*T, bool) { return base.IndexAdd(0, index, x), false },
+		"ScatterAdd":    func(*T) (*T, bool) { return base.ScatterAdd(0, index, x), false },
+		"IndexSelect's": func(p *T) (*T, bool) { return p.IndexSelect(0, index).Mul(x), true },
+		"Gather's":      func(p *T) (*T, bool) { return p.Gather(0, index).Mul(x), true },
+		"Embedding's":   func(p *T) (*T, bool) { return tensor.Embedding(p.View(2, 1), index).View(-1).Mul(x), true },
+		"IndexAdd of BFloat16": func(*T) (*T, bool) {
+			return base.ToDType(tensor.BFloat16).IndexAdd(0, index, tensor.Full(half, n).ToDType(tensor.BFloat16)).ToDType(tensor.Float32).MulScalar(tenth / half), false
+		},
+	} {
+		p := base.Clone().SetRequiresGrad(true)
+		got, grad := f(p)
+		if grad {
+			got.Sum().Backward()
+			got = p.Grad()
+		}
+		tolerance := 1e-5
+		if name == "IndexAdd of BFloat16" {
+			tolerance = 4e-3
+		}
+		check(name, got.Narrow(0, 0, 1), many, tolerance)
+		check(name+" few", got.Narrow(0, 1, 1), 3*tenth, tolerance)
+	}
+	check("IndexAdd of rows", tensor.Zeros(2, 2).IndexAdd(0, at, columns).Narrow(0, 0, 1), tenth*float64(n/2-3), 1e-5)
+	check("IndexAdd of columns", tensor.Zeros(2, 2).IndexAdd(1, at, columns.T()).Narrow(1, 0, 1), tenth*float64(n/2-3), 1e-5)
+	check("ScatterAdd of rows", tensor.Zeros(2, 2).ScatterAdd(0, at.View(-1, 1).Expand(n/2, 2), columns).Narrow(0, 0, 1), tenth*float64(n/2-3), 1e-5)
+	check("ScatterAdd of columns", tensor.Zeros(2, 2).ScatterAdd(1, at.View(1, -1).Expand(2, n/2), columns.T()).Narrow(1, 0, 1), tenth*float64(n/2-3), 1e-5)
+
 	// Convolutions: kernels as large as the picture, and gradients over many pixels.
 	for _, c := range []struct {
 		name                string

@@ -99,12 +99,72 @@ func (be *Backend) ScatterAdd(dst, index, src backend.Array, g backend.IndexGeom
 	return nil
 }
 
+// manyAdded is the number of Float32 summands from which on an element's sum is kept
+// in Float64: a running number of Float32 would drift.
+const manyAdded = 4096
+
+// crowded returns a number for each of n places that manyAdded or more of what places
+// yields fall on, and -1 for the others, and how many there are; nil if there are none.
+func crowded(n int, places func(yield func(place int))) (slots []int32, count int) {
+	slots = make([]int32, n)
+	places(func(place int) {
+		if slots[place] < manyAdded {
+			if slots[place]++; slots[place] == manyAdded {
+				count++
+			}
+		}
+	})
+	if count == 0 {
+		return nil, 0
+	}
+	next := int32(0)
+	for i, k := range slots {
+		if slots[i] = -1; k == manyAdded {
+			slots[i] = next
+			next++
+		}
+	}
+	return slots, count
+}
+
 func scatterAdd[T number](dst []T, index []int64, src []T, g backend.IndexGeom) {
 	if len(src) == 0 {
 		return
 	}
+	_, single := any(dst).([]float32)
 	eachColumns(backend.DimGeom{Outer: g.Outer, N: g.M, Inner: g.Inner}, func(o, lo, hi int) {
 		to := dst[o*g.N*g.Inner:]
+		if single && g.M >= manyAdded {
+			width := hi - lo
+			slots, count := crowded(g.N*width, func(yield func(int)) {
+				for m := range g.M {
+					for i, n := range index[(o*g.M+m)*g.Inner:][lo:hi] {
+						yield(int(n)*width + i)
+					}
+				}
+			})
+			if slots != nil {
+				sums := make([]float64, count)
+				for m := range g.M {
+					off := (o*g.M + m) * g.Inner
+					at, from := index[off+lo:off+hi], src[off+lo:off+hi]
+					for i, n := range at {
+						if slot := slots[int(n)*width+i]; slot >= 0 {
+							sums[slot] += float64(from[i])
+						} else {
+							to[int(n)*g.Inner+lo+i] += from[i]
+						}
+					}
+				}
+				for place, slot := range slots {
+					if slot >= 0 {
+						v := &to[place/width*g.Inner+lo+place%width]
+						*v = T(float64(*v) + sums[slot])
+					}
+				}
+				return
+			}
+		}
 		for m := range g.M {
 			off := (o*g.M + m) * g.Inner
 			at, from := index[off+lo:off+hi], src[off+lo:off+hi]
@@ -142,12 +202,39 @@ func indexAdd[T number](dst []T, index []int64, src []T, g backend.IndexGeom) {
 	if len(src) == 0 {
 		return
 	}
+	var slots []int32
+	var count int
+	if _, single := any(dst).([]float32); single && g.M >= manyAdded {
+		slots, count = crowded(g.N, func(yield func(int)) {
+			for _, n := range index {
+				yield(int(n))
+			}
+		})
+	}
 	eachColumns(backend.DimGeom{Outer: g.Outer, N: g.M, Inner: g.Inner}, func(o, lo, hi int) {
+		width := hi - lo
+		sums := make([]float64, count*width)
 		for m, n := range index {
 			from := src[(o*g.M+m)*g.Inner:][lo:hi]
+			if slots != nil && slots[n] >= 0 {
+				sum := sums[int(slots[n])*width:][:width]
+				for i, v := range from {
+					sum[i] += float64(v)
+				}
+				continue
+			}
 			to := dst[(o*g.N+int(n))*g.Inner:][lo:hi]
 			for i, v := range from {
 				to[i] += v
+			}
+		}
+		for n, slot := range slots {
+			if slot < 0 {
+				continue
+			}
+			to := dst[(o*g.N+n)*g.Inner:][lo:hi]
+			for i, sum := range sums[int(slot)*width:][:width] {
+				to[i] = T(float64(to[i]) + sum)
 			}
 		}
 	})
