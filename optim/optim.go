@@ -38,6 +38,7 @@
 package optim
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -230,6 +231,8 @@ func newMemory(optimizer string, needed int, names ...string) memory {
 	return memory{optimizer, names, needed, make(map[*tensor.Tensor]*slot), 0}
 }
 
+const byHand = "the optimizer was made without its constructor, want one that NewSGD or its like made"
+
 // batch is parameters that make the same step.
 type batch struct {
 	memory        *memory
@@ -241,6 +244,7 @@ type batch struct {
 // batches returns the parameters of a group that take part in a step, those with
 // equal keys together, and counts the step.
 func (m *memory) batches(g Group, key func(s *slot) int) []*batch {
+	want(m.slots != nil, "Step", byHand)
 	var bs []*batch
 	for _, p := range g.Params {
 		grad := p.Grad()
@@ -351,6 +355,7 @@ type State struct {
 // "0.exp_avg": the parameter's number, counted through all groups, and PyTorch's
 // name.
 func (m *memory) save(gs Groups) (State, iter.Seq2[string, *tensor.Tensor]) {
+	want(m.slots != nil, "State", byHand)
 	state := State{Optimizer: m.optimizer, LRs: gs.LRs()}
 	for i, lr := range state.LRs { // OneCycleLR with straight lines goes below 0 after its last step
 		state.LRs[i] = max(lr, 0)
@@ -386,6 +391,9 @@ func (m *memory) save(gs Groups) (State, iter.Seq2[string, *tensor.Tensor]) {
 func (m *memory) load(gs Groups, state State, tensors iter.Seq2[string, *tensor.Tensor]) error {
 	fail := func(format string, args ...any) error {
 		return fmt.Errorf("optim: "+m.optimizer+": "+format, args...)
+	}
+	if m.slots == nil {
+		return errors.New("optim: " + byHand)
 	}
 	var params []*tensor.Tensor
 	var counts []int

@@ -600,6 +600,24 @@ func TestArguments(t *testing.T) {
 			o.Momentum = -1
 			o.Step()
 		}},
+		{"tensor: Step: the optimizer was made without its constructor", func() {
+			(&optim.SGD{Groups: optim.Groups{{Params: list, LR: 1}}}).Step()
+		}},
+		{"tensor: Step: the optimizer was made without its constructor", func() {
+			(&optim.Adam{Groups: optim.Groups{{Params: list, LR: 1}}}).Step()
+		}},
+		{"tensor: Step: the optimizer was made without its constructor", func() {
+			(&optim.RMSprop{Groups: optim.Groups{{Params: list, LR: 1}}}).Step()
+		}},
+		{"tensor: Step: the optimizer was made without its constructor", func() {
+			(&optim.Adagrad{Groups: optim.Groups{{Params: list, LR: 1}}}).Step()
+		}},
+		{"tensor: State: the optimizer was made without its constructor", func() { new(optim.Adam).State() }},
+		{"tensor: LoadState: optim: the optimizer was made without its constructor", func() {
+			if err := new(optim.SGD).LoadState(optim.State{}, nil); err != nil {
+				panic(&tensor.Error{Op: "LoadState", Err: err})
+			}
+		}},
 		{"tensor: SGD.Step: Nesterov is set with Momentum 0 and Dampening 0", func() {
 			o := optim.NewSGD(list, 1)
 			o.Nesterov = true
