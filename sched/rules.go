@@ -163,6 +163,7 @@ func (s *CosineAnnealingLR) State() State {
 }
 
 func (s *CosineAnnealingLR) etaMin() float64 {
+	made(s.optimizer != nil)
 	check(finite(s.EtaMin), s.name, "EtaMin is %v, want a finite number from 0 on", s.EtaMin)
 	return s.EtaMin
 }

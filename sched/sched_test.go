@@ -453,6 +453,7 @@ func TestArguments(t *testing.T) {
 		{"sched: ReduceLROnPlateau: the optimizer (*sched_test.rates) has no", func() { sched.NewReduceLROnPlateau((*rates)(nil), sched.Min) }},
 		{"sched: a scheduler: it has nothing in it", func() { new(sched.StepLR).Step() }},
 		{"sched: a scheduler: it has nothing in it", func() { new(sched.OneCycleLR).StepTo(1) }},
+		{"sched: a scheduler: it has nothing in it", func() { (&sched.CosineAnnealingLR{EtaMin: -1}).State() }},
 		{"sched: a scheduler: it has nothing in it", func() { new(sched.LambdaLR).State() }},
 		{"sched: a scheduler: it has nothing in it", func() { _ = new(sched.CosineAnnealingLR).LoadState(sched.State{}) }},
 		{"sched: a scheduler: it has nothing in it", func() { (&sched.ReduceLROnPlateau{}).Step(1) }},
