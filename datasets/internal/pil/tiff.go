@@ -229,6 +229,9 @@ func (t *tiff) read(fits func(w, h int) error) error {
 		t.reversed = false
 		ok = ok && (t.samples > 1 || t.photometric == 1 && (t.bits == 1 || t.bits == 8) || t.photometric == 3 && t.bits == 8)
 	}
+	if t.planar && t.extra == 0 && len(each) == 1 {
+		ok = false // PIL takes the bits' number for that of what is beside the colours
+	}
 	if t.planar && t.samples > 1 {
 		// Planes of 16 bits that are not compressed, PIL reads as planes of 8, and
 		// what is beside the colours it takes for one of them or refuses.

@@ -471,6 +471,8 @@ add("tiff-rgb-8-reversed-planar", tiff(np.arange(96).reshape(4, 8, 3), 2, 8, fil
 for name, photometric, bits, n, extra in (("gray-extra-999", 1, 8, 2, (999,)), ("rgb-extra-999", 2, 8, 4, (999,)), ("rgb-16-extra-999", 2, 16, 4, (999,)), ("rgb-extra-3", 2, 8, 4, (3,)),
                                           ("rgb-extra-0-2", 2, 8, 5, (0, 2)), ("rgb-six", 2, 8, 6, (1, 0, 0)), ("rgb-seven", 2, 8, 7, (0, 0, 0, 0)), ("cmyk-extra-1", 5, 8, 5, (1,))):
     add("tiff-" + name, tiff(np.arange(32 * n).reshape(4, 8, n), photometric, bits, extra=extra))
+for extra in (0, 2):
+    add("tiff-one-bits-value-planar-extra-%d" % extra, tiff(np.arange(128).reshape(4, 8, 4), 2, 8, compression=8, planar=True, extra=(extra,), tags={258: ("H", [8])}.items()))
 add("tiff-more-bits-values", tiff(np.arange(96).reshape(4, 8, 3), 2, 8, tags={258: ("H", [8, 8, 8, 16])}.items()))
 for mode in ("L", "RGB", "P", "1"):
     for kind in ("raw", "tiff_lzw", "tiff_adobe_deflate"):
