@@ -291,7 +291,8 @@ func (f *ImageFolder) Image(i int) (image.Image, error) {
 	return im, nil
 }
 
-// OpenImage reads a picture's file as [ImageFolder.Image] does. (PIL's
+// OpenImage reads a picture's file as [ImageFolder.Image] does, a gray one with three
+// channels, as those of a folder are for their transforms. (PIL's
 // Image.open(path).convert("RGB"))
 func OpenImage(path string) (image.Image, error) {
 	rd := readers.Get().(*reader)
@@ -300,7 +301,7 @@ func OpenImage(path string) (image.Image, error) {
 	if err != nil {
 		return nil, &fileError{path, err}
 	}
-	return im, nil
+	return inColour(im), nil
 }
 
 // maxPixels is PIL's limit: it warns of a picture with more than half as many, and

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/image/bmp"
 	"golang.org/x/image/tiff"
 
+	"github.com/wick-ml/wick/datasets/transforms"
 	"github.com/wick-ml/wick/tensor"
 )
 
@@ -172,6 +173,20 @@ func TestImageFolderFormats(t *testing.T) {
 		if !x.Shape().Equal(tensor.Shape{3, 1, 2}) || !slices.Equal(x.Floats(), want) {
 			t.Errorf("%s: got %v, want %v", set.Path(i), x.Floats(), want)
 		}
+	}
+}
+
+// A picture opened by itself has the three channels that a folder's transforms get.
+func TestOpenImageGray(t *testing.T) {
+	dir := t.TempDir()
+	writeFiles(t, dir, map[string][]byte{"gray.pgm": []byte("P5 2 1 255\n\x01\x02")})
+	im, err := OpenImage(filepath.Join(dir, "gray.pgm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := transforms.ToTensor().Apply(transforms.Sample{Image: im}, nil).Tensor
+	if want := []float32{1. / 255, 2. / 255, 1. / 255, 2. / 255, 1. / 255, 2. / 255}; !x.Shape().Equal(tensor.Shape{3, 1, 2}) || !slices.Equal(x.Floats(), want) {
+		t.Errorf("got %v %v, want 3 channels of %v", x.Shape(), x.Floats(), want)
 	}
 }
 
