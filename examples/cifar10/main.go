@@ -93,12 +93,20 @@ func train(ctx context.Context, opts options) error {
 }
 
 func main() {
-	ctx, hungUp := context.WithCancel(context.Background())
-	onHangup(hungUp)
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := context.WithCancel(context.Background())
+	onHangup(stop)
+	signals := make(chan os.Signal, 2) // signal.NotifyContext would lose the second of two that come at once
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
-		<-ctx.Done()
-		stop() // a second signal ends the program at once
+		select {
+		case <-signals:
+			stop()
+		case <-ctx.Done():
+		}
+		signal.Stop(signals) // a second signal ends the program at once,
+		if len(signals) > 0 {
+			os.Exit(130) // as one does that has come already
+		}
 	}()
 	os.Exit(program(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }

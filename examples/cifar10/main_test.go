@@ -257,6 +257,10 @@ func TestWrongUse(t *testing.T) {
 		{name: "pictures too large for the model", args: and("-model", "[4]"), want: []string{`-model [4]: models: the configuration has 0 "M"s, want 5`, "32×32"}},
 		{name: "pictures too small for the model", args: and("-size", "16"), want: []string{`the configuration has 5 "M"s, want 4`, "16×16"}},
 		{name: "size 0", args: and("-size", "0"), want: []string{"-size 0: want 1 to 4096"}},
+		{name: "size of pictures drawn", args: []string{"-dataset", "shapes", "-size", "64"}, want: []string{"-size 64: want 1 to 4096 with -dataset folder or pictures to predict, 32 with others"}},
+		{name: "no model", args: and("-predict", ""), want: []string{"-predict : want a model, or a picture"}},
+		{name: "picture too large for the model", args: and("-predict", "two.safetensors", "-size", "64", "pictures/test/dog/1.png"), want: []string{`two.safetensors: models: the configuration has 5 "M"s, want 6`, "-size"}},
+		{name: "pictures too large for the loaded model", args: and("-predict", "two.safetensors", "-size", "64", "-to", "1"), want: []string{`two.safetensors: models: the configuration has 5 "M"s, want 6`, "-size"}},
 		{name: "picture without -predict", args: and("cat.jpg"), want: []string{`unexpected argument "cat.jpg"`, "-predict"}},
 		{name: "picture without a model", args: and("-predict", "cat.jpg"), want: []string{"-predict cat.jpg: a picture", "want -predict MODEL PICTURE"}},
 		{name: "no such picture", args: and("-predict", "two.safetensors", "nowhere.jpg"), want: []string{"nowhere.jpg"}, started: true},
@@ -281,6 +285,7 @@ func TestWrongUse(t *testing.T) {
 		{name: "patience", args: []string{"-patience", "-1"}, want: []string{"-patience -1: want 0 or more"}},
 
 		{name: "resume nothing", args: []string{"-resume", "nowhere"}, want: []string{"-resume nowhere: no run to go on with", "nowhere/config.json"}},
+		{name: "resume no name", args: []string{"-resume", ""}, want: []string{"-resume: want a run's folder"}},
 		{name: "resume a file", args: []string{"-resume", "file"}, want: []string{"-resume file: no run to go on with"}},
 		{name: "resume and out", args: []string{"-resume", "begun", "-out", "other"}, want: []string{"-resume and -out"}},
 		{name: "resume with broken settings", args: []string{"-resume", "garbled"}, want: []string{"garbled/config.json is damaged"}},
@@ -364,6 +369,9 @@ func TestTrainAndPredict(t *testing.T) {
 		{"larger pictures", []string{"-dataset", "folder", "-data", "pictures", "-size", "64", "-model", `[4,"M",4,"M",4,"M",4,"M",4,"M",4,"M"]`, "-epochs", "1", "-batch", "4", "-out", "logs/large"}, []string{"run in logs/large"}},
 		{"a picture for the newest model", []string{"-predict", "pictures/test/dog/1.png"}, []string{"logs/large/best.safetensors: 2 classes, pictures of 64×64 pixels", "pictures: predictions.png"}},
 		{"predict without -out", []string{"-dataset", "folder", "-data", "pictures", "-size", "64", "-predict", "logs/large/best.safetensors", "-to", "1"}, []string{"pictures: predictions.png"}},
+		{"predict test pictures of the model's run", []string{"-predict", "logs/large/best.safetensors", "-to", "1"}, []string{"   1  label cat", "pictures: predictions.png"}},
+		{"a gray picture", []string{"-predict", "run/best.safetensors", "gray.png", "-out", "own"}, []string{"gray.png  "}},
+		{"a picture for a model without its run", []string{"-predict", "alone.safetensors", "-size", "64", "gray.png", "-out", "own"}, []string{"alone.safetensors: 2 classes, pictures of 64×64 pixels"}},
 		{"shapes' own model", []string{"-dataset", "shapes", "-limit", "20", "-batch", "10", "-epochs", "1", "-time-limit", "1ns", "-out", "fourth"},
 			[]string{"stopped: the time limit of 1ns is reached; -resume fourth goes on from here"}},
 		{"shapes' own model again", []string{"-resume", "fourth", "-time-limit", "0"}, []string{"resuming fourth", "test   epoch 1/1  2/2"}},
@@ -373,6 +381,14 @@ func TestTrainAndPredict(t *testing.T) {
 		{"a batch larger than all", []string{"-data", "cifar", "-model", smallCfg, "-epochs", "1", "-batch", "9223372036854775807", "-limit", "3", "-out", "second"},
 			[]string{"note: 20 pictures from", "3 training and 3 test pictures, 10 classes", "test   epoch 1/1"}},
 	} {
+		if c.name == "a gray picture" { // the large model is there by now
+			var b bytes.Buffer
+			must(t, png.Encode(&b, image.NewGray(image.Rect(0, 0, 40, 50))))
+			write(t, "gray.png", b.Bytes())
+			model, err := os.ReadFile("logs/large/best.safetensors")
+			must(t, err)
+			write(t, "alone.safetensors", model)
+		}
 		var stdout, stderr bytes.Buffer
 		if code := program(t.Context(), c.args, &stdout, &stderr); code != 0 || stderr.Len() > 0 {
 			t.Fatalf("%s: got exit code %d and %q, want 0 and nothing", c.name, code, &stderr)

@@ -80,7 +80,7 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 	f.SetOutput(io.Discard) // what does not fit becomes a sentence below
 	f.StringVar(&o.data, "data", "data", "folder of the dataset")
 	f.StringVar(&o.dataset, "dataset", "cifar10", "cifar10, shapes (drawn in code) or folder (DATA/train/CLASS/* and DATA/test/CLASS/*)")
-	f.IntVar(&o.size, "size", 32, "side of the pictures of -dataset folder: the shorter side is resized to it, and the square in the middle is taken")
+	f.IntVar(&o.size, "size", 32, "side of the pictures of -dataset folder, and of those named behind -predict: the shorter side is resized to it, and the square in the middle is taken")
 	f.BoolVar(&o.download, "download", false, "download CIFAR-10 if it is not there")
 	f.StringVar(&o.model, "model", "", fmt.Sprintf("%s, or a list such as [64,\"M\",128,\"M\"] (default VGG16; for shapes a small list)", strings.Join(models.Names(), ", ")))
 	f.IntVar(&o.epochs, "epochs", 100, "times to go through the training pictures")
@@ -144,6 +144,18 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 	}
 	set := map[string]bool{}
 	f.Visit(func(f *flag.Flag) { set[f.Name] = true })
+	if run, err := trainer.ReadRunConfig(filepath.Dir(o.predict)); o.predict != "" && err == nil {
+		// A model's pictures are those of its run, unless others are given.
+		for _, name := range []string{"dataset", "data", "size"} {
+			value, known := run.Settings[name]
+			if !known || set[name] || set["dataset"] && run.Settings["dataset"] != o.dataset {
+				continue
+			}
+			if err := f.Set(name, value); err != nil {
+				return o, fmt.Errorf("-predict %s: the config.json of its run says %s = %q: %w", o.predict, name, value, err)
+			}
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(set)) {
 		if set["sweep"] && name != "sweep" && name != "jobs" && name != "out" {
 			return o, fmt.Errorf("-sweep and -%s: the settings of a sweep's runs stand in its file", name)
@@ -153,6 +165,9 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 		return o, errors.New("-jobs without -sweep, whose runs it counts")
 	}
 	if set["resume"] {
+		if o.resume == "" {
+			return o, errors.New("-resume: want a run's folder")
+		}
 		if set["out"] {
 			return o, errors.New("-resume and -out: want one of them, a run goes on in its own folder")
 		}
@@ -189,7 +204,7 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 		flag, want string
 	}{
 		{o.dataset == "cifar10" || o.dataset == "shapes" || o.dataset == "folder", "dataset", "cifar10, shapes or folder"},
-		{o.size == 32 || o.dataset == "folder" && o.size >= 1 && o.size <= 1<<12, "size", fmt.Sprintf("1 to %d with -dataset folder, 32 with others", 1<<12)},
+		{o.size == 32 || (o.dataset == "folder" || len(o.pictures) > 0) && o.size >= 1 && o.size <= 1<<12, "size", fmt.Sprintf("1 to %d with -dataset folder or pictures to predict, 32 with others", 1<<12)},
 		{o.epochs >= 1, "epochs", "1 or more"},
 		{o.batch >= 1, "batch", "1 or more"},
 		{finite(o.lr) && o.lr > 0, "lr", "a positive number"},
@@ -206,6 +221,7 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 		{o.saveSteps >= 0, "save-steps", "0 or more"},
 		{o.saveEvery >= 0, "save-every", "0 or more"},
 		{o.jobs >= 1, "jobs", "1 or more"},
+		{!set["predict"] || o.predict != "", "predict", "a model, or a picture"},
 		{!set["sweep"] || o.sweep != "", "sweep", "a file"},
 		{o.from >= 0, "from", "0 or more"},
 		{o.to >= o.from, "to", fmt.Sprintf("%d (-from) or more", o.from)},

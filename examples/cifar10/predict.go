@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/wick-ml/wick/autograd"
@@ -29,6 +29,9 @@ func predict(ctx context.Context, opts options) error {
 	layers.Eval(model)
 	_, testSet, err := loadData(ctx, &opts)
 	if err != nil {
+		return err
+	}
+	if err := fits(opts, model); err != nil {
 		return err
 	}
 	if known := model.Classifier.Weight.Size(0); known != len(opts.classes) {
@@ -71,8 +74,7 @@ func predict(ctx context.Context, opts options) error {
 }
 
 // predictFiles predicts pictures of one's own, and shows them in one PNG file. The
-// classes' names and the size that the model was trained on are those of the run
-// that the model lies in.
+// classes' names are those of the run that the model lies in.
 func predictFiles(opts options) error {
 	model, err := layers.Load[*models.VGG](opts.predict)
 	if err != nil {
@@ -80,6 +82,9 @@ func predictFiles(opts options) error {
 	}
 	layers.To(model, opts.device)
 	layers.Eval(model)
+	if err := fits(opts, model); err != nil {
+		return err
+	}
 	classes, size := make([]string, model.Classifier.Weight.Size(0)), opts.size
 	for i := range classes {
 		classes[i] = fmt.Sprint("class ", i)
@@ -87,9 +92,6 @@ func predictFiles(opts options) error {
 	if run, err := trainer.ReadRunConfig(filepath.Dir(opts.predict)); err == nil {
 		if len(run.Train.Classes) == len(classes) {
 			classes = run.Train.Classes
-		}
-		if n, err := strconv.Atoi(run.Settings["size"]); err == nil && n > 0 {
-			size = n
 		}
 	}
 	if err := makeOut(opts); err != nil {
@@ -117,6 +119,19 @@ func predictFiles(opts options) error {
 		pictures = append(pictures, plots.Prediction{Picture: im, Name: filepath.Base(path), Predicted: classes[predicted[0]], Confidence: sure[0]})
 	}
 	return savePredictions(opts, pictures)
+}
+
+// fits says whether the model takes pictures of the size that the options say.
+func fits(opts options, model *models.VGG) error {
+	var c struct{ Cfg models.Cfg }
+	_, config := model.Config()
+	if err := json.Unmarshal(config, &c); err != nil {
+		return err
+	}
+	if err := c.Cfg.Check(opts.size, opts.size); err != nil {
+		return fmt.Errorf("%s: %w; -size says another size", opts.predict, err)
+	}
+	return nil
 }
 
 func savePredictions(opts options, pictures []plots.Prediction) error {
