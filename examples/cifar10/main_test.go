@@ -257,7 +257,7 @@ func TestWrongUse(t *testing.T) {
 		{name: "pictures too large for the model", args: and("-model", "[4]"), want: []string{`-model [4]: models: the configuration has 0 "M"s, want 5`, "32×32"}},
 		{name: "pictures too small for the model", args: and("-size", "16"), want: []string{`the configuration has 5 "M"s, want 4`, "16×16"}},
 		{name: "size 0", args: and("-size", "0"), want: []string{"-size 0: want 1 to 4096"}},
-		{name: "size of pictures drawn", args: []string{"-dataset", "shapes", "-size", "64"}, want: []string{"-size 64: want 1 to 4096 with -dataset folder or pictures to predict, 32 with others"}},
+		{name: "size of pictures drawn", args: []string{"-dataset", "shapes", "-size", "64"}, want: []string{"-size 64: want 1 to 4096 with -dataset folder, 32 with others"}},
 		{name: "no model", args: and("-predict", ""), want: []string{"-predict : want a model, or a picture"}},
 		{name: "picture too large for the model", args: and("-predict", "two.safetensors", "-size", "64", "pictures/test/dog/1.png"), want: []string{`two.safetensors: models: the configuration has 5 "M"s, want 6`, "-size"}},
 		{name: "pictures too large for the loaded model", args: and("-predict", "two.safetensors", "-size", "64", "-to", "1"), want: []string{`two.safetensors: models: the configuration has 5 "M"s, want 6`, "-size"}},

@@ -204,7 +204,7 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 		flag, want string
 	}{
 		{o.dataset == "cifar10" || o.dataset == "shapes" || o.dataset == "folder", "dataset", "cifar10, shapes or folder"},
-		{o.size == 32 || (o.dataset == "folder" || len(o.pictures) > 0) && o.size >= 1 && o.size <= 1<<12, "size", fmt.Sprintf("1 to %d with -dataset folder or pictures to predict, 32 with others", 1<<12)},
+		{o.size == 32 || (o.dataset == "folder" || len(o.pictures) > 0) && o.size >= 1 && o.size <= 1<<12, "size", fmt.Sprintf("1 to %d with -dataset folder, 32 with others", 1<<12)},
 		{o.epochs >= 1, "epochs", "1 or more"},
 		{o.batch >= 1, "batch", "1 or more"},
 		{finite(o.lr) && o.lr > 0, "lr", "a positive number"},

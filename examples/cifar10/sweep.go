@@ -648,7 +648,7 @@ func (f sweepFile) value(flag string, n node) (string, error) {
 func (f sweepFile) members(n node, what string, do func(key string, keyAt int, v node) error) error {
 	d := json.NewDecoder(bytes.NewReader(n.raw))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return f.errorf(n.at, "%s is %.40s, want an object {…}", what, n.raw)
+		return f.errorf(n.at, "%s is %.40s, want an object {…}", what, bytes.TrimSpace(n.raw))
 	}
 	seen := map[string]bool{}
 	for d.More() {
@@ -678,7 +678,7 @@ func (f sweepFile) members(n node, what string, do func(key string, keyAt int, v
 func (f sweepFile) elements(n node, what string, do func(v node) error) error {
 	d := json.NewDecoder(bytes.NewReader(n.raw))
 	if t, err := d.Token(); err != nil || t != json.Delim('[') {
-		return f.errorf(n.at, "%s is %.40s, want a list […]", what, n.raw)
+		return f.errorf(n.at, "%s is %.40s, want a list […]", what, bytes.TrimSpace(n.raw))
 	}
 	for d.More() {
 		var raw json.RawMessage

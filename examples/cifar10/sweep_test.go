@@ -37,6 +37,7 @@ func TestWrongSweep(t *testing.T) {
 		{"after a letter of two bytes", "{\"größe\": {\n}]", []string{"line 2, column 2: invalid character ']'"}},
 		{"text behind", "{\"runs\": [{}]}\n\nmore", []string{"line 3, column 1: invalid character 'm' after top-level value"}},
 		{"a list", `[1]`, []string{"line 1, column 1: the file is [1], want an object"}},
+		{"a list in a line of its own", "[]\n", []string{"line 1, column 1: the file is [], want an object"}},
 		{"unknown key", "{\"runs\": [{}],\n \"gird\": {}}", []string{`line 2, column 2: unknown "gird", want settings, grid or runs`}},
 		{"key twice", `{"runs": [{}], "runs": [{}]}`, []string{`column 16: "runs" is there twice in the file`}},
 		{"setting twice", `{"settings": {"lr": 1, "epochs": 2, "lr": 2}, "runs": [{}]}`, []string{`column 37: "lr" is there twice in settings`}},
