@@ -139,6 +139,10 @@ func (n *nanStop) again(r *Run) string {
 	case len(s.events) > 0:
 		return "in the forward pass there was " + s.events[0].text
 	}
+	if len(s.beside) > 0 {
+		return "going through the batch once more gave finite numbers only in the operations on it; those on parameters alone (" + strings.Join(s.beside, ", ") +
+			"), hooks and adding up the gradients of several batches were not looked at"
+	}
 	return "going through the batch once more gave finite numbers only, without what is done to gradients after they were computed (hooks, adding up those of several batches)"
 }
 
@@ -153,6 +157,7 @@ type search struct {
 	events   []*event                                  // operations with results that are not finite
 	made     map[*autograd.Node[*tensor.Tensor]]*event // all operations that are recorded
 	gradient string                                    // the first operation with such gradients
+	beside   []string                                  // the names of recorded operations on parameters alone, which a watch of the batch is not told of
 }
 
 // event is an operation of the forward pass.
@@ -173,11 +178,35 @@ func (s *search) pass() {
 	output := r.Model.Forward(r.Images.Watch(s.trace))
 	s.inLoss = true
 	s.loss = r.Config.Loss.Forward(output, r.Labels.Watch(s.trace))
+	s.beside = s.unseen()
 	if finite(s.loss.Item()) {
 		shared := r.shared(s.loss)
 		s.over = true
 		autograd.Grad(shared) // unlike Backward it leaves the parameters' gradients alone
 	}
+}
+
+// unseen returns the names of the operations that led to the loss and were not told.
+func (s *search) unseen() (names []string) {
+	if s.loss.Node() == nil {
+		return nil
+	}
+	nodes := []*autograd.Node[*tensor.Tensor]{s.loss.Node()}
+	met := map[*autograd.Node[*tensor.Tensor]]bool{nodes[0]: true}
+	for len(nodes) > 0 {
+		n := nodes[len(nodes)-1]
+		nodes = nodes[:len(nodes)-1]
+		if s.made[n] == nil && !slices.Contains(names, n.Op()) {
+			names = append(names, n.Op())
+		}
+		for in := range n.Inputs() {
+			if in != nil && !met[in] {
+				met[in] = true
+				nodes = append(nodes, in)
+			}
+		}
+	}
+	return names
 }
 
 func (s *search) forward(at layers.Place, op string, inputs []*tensor.Tensor, out *tensor.Tensor) {
