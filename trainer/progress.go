@@ -2,6 +2,7 @@ package trainer
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -14,6 +15,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/term"
+
+	"github.com/wick-ml/wick/tensor"
 )
 
 // Progress shows how far a run is, in one line. On a terminal the line is drawn
@@ -76,6 +79,9 @@ const (
 // NewProgress returns a Progress that shows on w, which is a terminal if it is an
 // *os.File that is one.
 func NewProgress(w io.Writer) *Progress {
+	if w == nil {
+		panic(&tensor.Error{Op: "NewProgress", Err: errors.New("the writer is nil; a Config without a Progress shows nothing")})
+	}
 	p := &Progress{w: w, now: time.Now}
 	if f, ok := w.(*os.File); ok && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd())) {
 		p.width = func() int {
