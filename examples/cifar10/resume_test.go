@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -153,6 +154,11 @@ func TestSignals(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("processes cannot be sent signals on Windows")
 	}
+	// What this process ignores, as SIGHUP under nohup, the program would ignore too;
+	// what it catches the program begins with as usual.
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGHUP)
+	defer signal.Stop(caught)
 	t.Chdir(t.TempDir())
 	writeFolder(t, "pictures")
 	start := func(args ...string) (*exec.Cmd, *bytes.Buffer) {
@@ -172,24 +178,24 @@ func TestSignals(t *testing.T) {
 	}
 	// Long enough to be in the middle of something whenever the signal comes.
 	long := append(eventful, "-epochs", "100000", "-patience", "0")
-	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
-		dir := "run-" + signal.String()
+	for _, sent := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		dir := "run-" + sent.String()
 		cmd, stderr := start(append(long, "-out", dir)...)
 		waitFor(t, filepath.Join(dir, "best.safetensors"))
-		must(t, cmd.Process.Signal(signal))
-		if signal == syscall.SIGHUP { // of a terminal that is closed there come several
-			_ = cmd.Process.Signal(signal)
+		must(t, cmd.Process.Signal(sent))
+		if sent == syscall.SIGHUP { // of a terminal that is closed there come several
+			_ = cmd.Process.Signal(sent)
 		}
 		if code, want := wait(cmd), "cifar10: interrupted; -resume "+dir+" goes on from here\n"; code != 130 || stderr.String() != want {
-			t.Fatalf("%v: got exit code %d and %q, want 130 and %q", signal, code, stderr, want)
+			t.Fatalf("%v: got exit code %d and %q, want 130 and %q", sent, code, stderr, want)
 		}
 		epochs := len(history(t, dir))
 		var stdout bytes.Buffer
 		if code := program(t.Context(), []string{"-resume", dir, "-time-limit", "1ns"}, &stdout, stderr); code != 0 || !strings.Contains(stdout.String(), "resuming "+dir) {
-			t.Errorf("%v: resuming: got exit code %d and %q", signal, code, &stdout)
+			t.Errorf("%v: resuming: got exit code %d and %q", sent, code, &stdout)
 		}
 		if got := len(history(t, dir)); got < epochs || epochs == 0 {
-			t.Errorf("%v: %d epochs after resuming, %d before", signal, got, epochs)
+			t.Errorf("%v: %d epochs after resuming, %d before", sent, got, epochs)
 		}
 	}
 
