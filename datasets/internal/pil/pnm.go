@@ -86,11 +86,11 @@ func decodePNM(data []byte, fits func(w, h int) error) (image.Image, error) {
 	for i := range n {
 		switch {
 		case kind == 0 && text:
-			c := byte(0)
+			c := 0
 			if c, at = pnmDigit(rest, at); c != '0' && c != '1' {
 				return nil, errNoBits
 			}
-			put(i, c-'1')
+			put(i, byte(c-'1'))
 		case kind == 0:
 			put(i, rest[i/w*row+i%w/8]>>(7-i%w%8)&1-1)
 		case text:
@@ -113,8 +113,8 @@ func decodePNM(data []byte, fits func(w, h int) error) (image.Image, error) {
 	switch {
 	case kind == 0 && text:
 		for at < len(rest) {
-			c := byte(0)
-			if c, at = pnmDigit(rest, at); c != 0 && c != '0' && c != '1' {
+			c := 0
+			if c, at = pnmDigit(rest, at); c >= 0 && c != '0' && c != '1' {
 				return nil, errNoBits
 			}
 		}
@@ -198,12 +198,12 @@ func pnmValue(token []byte, next int) (v, at int, err error) {
 	return v, next, nil
 }
 
-// pnmDigit returns the next byte that is no space, or 0 at the end.
-func pnmDigit(data []byte, at int) (c byte, next int) {
+// pnmDigit returns the next byte that is no space, or -1 at the end.
+func pnmDigit(data []byte, at int) (c, next int) {
 	for ; at < len(data); at++ {
 		if !isSpace(data[at]) {
-			return data[at], at + 1
+			return int(data[at]), at + 1
 		}
 	}
-	return 0, at
+	return -1, at
 }

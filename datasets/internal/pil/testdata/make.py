@@ -350,7 +350,7 @@ for name, text in (("glued-by-comment", b"P2 2 1 255 1#c\n2 3"), ("comment-at-en
                    ("long-number", b"P2 2 1 255 1 00000000002 "), ("signs", b"P2 3 1 255 +1 -0 1_2"), ("negative", b"P2 2 1 255 1 -2"), ("word", b"P2 2 1 255 1 b"),
                    ("comment-cut", b"P2 2 1 255 1 #2"), ("1000-text", b"P2 3 1 1000 0 4 1000")):
     add("pnm-p2-" + name, text)
-for name, text in (("rest", b"P1 2 1 1 0 1"), ("junk", b"P1 2 1 1 0 x"), ("junk-in-comment", b"P1 2 1 1 0 # x"), ("two", b"P1 2 1 1 2"), ("cut", b"P1 2 1 1 #0\n"), ("glued", b"P1 2 1 1#c\n0")):
+for name, text in (("rest", b"P1 2 1 1 0 1"), ("junk", b"P1 2 1 1 0 x"), ("zero-byte", b"P1 2 1 1 0 \0"), ("junk-in-comment", b"P1 2 1 1 0 # x"), ("two", b"P1 2 1 1 2"), ("cut", b"P1 2 1 1 #0\n"), ("glued", b"P1 2 1 1#c\n0")):
     add("pnm-p1-" + name, text)
 add("pnm-p7", b"P7\nWIDTH 5\n")
 
@@ -589,6 +589,8 @@ for name, inner in (("lossy", [vp8x(4, 8, 6), lossy]), ("animated", [vp8x(2, 20,
     add("webp-lying-chunk-behind-" + name, riff(*inner, (b"XMP ", b"abcd")).replace(b"XMP \x04", b"XMP \x44"))
     whole = riff(*inner)
     add("webp-bytes-behind-" + name, whole[:4] + struct.pack("<I", len(whole) - 4) + whole[8:] + b"abcd")
+for name, w, h in (("narrower", 7, 6), ("higher", 8, 7)):
+    add("webp-frame-" + name, riff(vp8x(2, 20, 16), anim, anmf(4, 6, w, h, 0, lossy)))
 add("webp-size-lies", riff((lossy[0], lossy[1][:6] + struct.pack("<HH", 9000, 9000) + lossy[1][10:])))
 add("webp-cut", saved(Image.fromarray(noise(30, 30)), "WEBP")[:400])
 add("webp-cut-inside", riff((lossy[0], lossy[1][:len(lossy[1]) // 2])))
