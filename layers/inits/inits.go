@@ -153,6 +153,9 @@ func TruncNormal(x *tensor.Tensor, mean, std, a, b float64, g ...*tensor.Generat
 	if !(std > 0) || !(a < b) {
 		fail("TruncNormal", "got a standard deviation of %v and the interval [%v, %v], want one above 0 and a < b", std, a, b)
 	}
+	if math.IsNaN(mean) || math.IsInf(mean, 0) || math.IsInf(std, 0) {
+		fail("TruncNormal", "got the mean %v and a standard deviation of %v, want finite numbers", mean, std)
+	}
 	present("TruncNormal", x)
 	cdf := func(v float64) float64 { return math.Erfc(-(v-mean)/std/math.Sqrt2) / 2 }
 	// A number drawn evenly from the probabilities between a and b, taken back

@@ -195,6 +195,8 @@ func TestErrors(t *testing.T) {
 		{func() { Ones(nil) }, "tensor: Ones: the tensor is nil"},
 		{func() { Orthogonal(tensor.Zeros(3)) }, "tensor: Orthogonal: the tensor is [3], want two dimensions or more"},
 		{func() { TruncNormal(tensor.Zeros(3), 0, 0, -1, 1) }, "tensor: TruncNormal: got a standard deviation of 0 and the interval [-1, 1], want one above 0 and a < b"},
+		{func() { TruncNormal(tensor.Zeros(3), math.NaN(), 1, -1, 1) }, "tensor: TruncNormal: got the mean NaN and a standard deviation of 1, want finite numbers"},
+		{func() { TruncNormal(tensor.Zeros(3), 0, math.Inf(1), -1, 1) }, "tensor: TruncNormal: got the mean 0 and a standard deviation of +Inf, want finite numbers"},
 		{func() { TruncNormal(tensor.Zeros(3), 0, 1, 60, 61) }, "tensor: TruncNormal: the interval [60, 61] is too far from the mean 0 (standard deviation 1) to hold any probability"},
 	} {
 		if err := tensor.Try(c.f); err == nil || err.Error() != c.want {
