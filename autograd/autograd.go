@@ -609,6 +609,9 @@ func add[K comparable, T any](a Arithmetic[T], m map[K]T, k K, g T) {
 //
 //	for images, labels := range autograd.NoGrad(loader.All()) { … }
 func NoGrad[A interface{ NoGrad() A }, B interface{ NoGrad() B }](seq iter.Seq2[A, B]) iter.Seq2[A, B] {
+	if seq == nil {
+		fail("NoGrad", "the sequence of batches is nil")
+	}
 	return func(yield func(A, B) bool) {
 		for a, b := range seq {
 			if !yield(a.NoGrad(), b.NoGrad()) {

@@ -13,6 +13,9 @@ import (
 //
 // Float32 leaves the sequence as it is. See [Tensor.Autocast].
 func Autocast(seq iter.Seq2[*Tensor, *Tensor], t DType) iter.Seq2[*Tensor, *Tensor] {
+	if seq == nil {
+		fail("Autocast", "the sequence of batches is nil")
+	}
 	if t == Float32 {
 		return seq
 	}

@@ -341,6 +341,8 @@ func TestValuesThatAreNone(t *testing.T) {
 		"ToDType":               {func() { x.ToDType(99) }, "ToDType: got DType(99), want Float32"},
 		"ToDType from integers": {func() { labels.ToDType(255) }, "ToDType: got DType(255)"},
 		"Autocast":              {func() { x.Autocast(99) }, "Autocast: got DType(99)"},
+		"Autocast of nothing":   {func() { tensor.Autocast(nil, tensor.BFloat16) }, "Autocast: the sequence of batches is nil"},
+		"NoGrad of nothing":     {func() { autograd.NoGrad[*T, *T](nil) }, "NoGrad: the sequence of batches is nil"},
 		"Autocast of a loader": {func() {
 			tensor.Autocast(func(yield func(a, b *T) bool) { yield(x, x) }, 99)(func(a, b *T) bool { return true })
 		}, "Autocast: got DType(99)"},
