@@ -331,7 +331,7 @@ func TestSweep(t *testing.T) {
 	}
 	html, err := os.ReadFile("logs/grid/comparison.html")
 	must(t, err)
-	for _, w := range []string{"<th>lr=0.1,epochs=2</th>", "<td>finished</td>", "failed: the loss is NaN", "Train accuracy"} {
+	for _, w := range []string{"<th>lr=0.1,epochs=2</th>", "<td>finished</td>", "failed: the loss is NaN", "Train accuracy", "<dt>best run</dt><dd>lr=0.001</dd>", "<dt>best test accuracy</dt><dd>80.00 %</dd>"} {
 		if !bytes.Contains(html, []byte(w)) {
 			t.Errorf("comparison.html has no %q", w)
 		}

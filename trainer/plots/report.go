@@ -62,8 +62,19 @@ func (r *Report) Save(path string) error {
 // WriteHTML writes the page. All texts are escaped.
 func (r *Report) WriteHTML(w io.Writer) error {
 	page := reportPage{Report: r}
+	for _, row := range r.Table.Rows {
+		if row.Best { // it may be far down
+			for i := range min(3, len(row.Cells), len(r.Table.Head)) {
+				name := r.Table.Head[i]
+				if i == 0 {
+					name = "best " + name
+				}
+				page.Facts = append(page.Facts, Setting{Name: name, Value: row.Cells[i]})
+			}
+		}
+	}
 	if n := len(r.Epochs); n > 0 {
-		page.Facts = r.facts()
+		page.Facts = append(page.Facts, r.facts()...)
 		last := r.Epochs[n-1]
 		page.Rows = make([]reportRow, n)
 		_, best := extreme(r.Epochs, testAccuracy, 1)
