@@ -158,6 +158,9 @@ func (x *Tensor) prod(op string, dims []int, keep bool) *Tensor {
 	out := x.reduce(op, backend.ReduceProd, s, s.shape(keep))
 	in := x.bare()
 	return recordWide(op, x.DType(), out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		if s.n == 1 { // there are no others, so it does not matter if the element is not finite
+			return []*Tensor{g.alias(in.shape, 0)}
+		}
 		// The gradient of an element is the product of the others: that of all that are not 0, divided by
 		// the element if it is not 0 itself. If one of the others is 0 it is 0, and NaN if another is not finite.
 		in := in.wide(g)

@@ -235,6 +235,17 @@ func TestReduceOfScalar(t *testing.T) {
 	}
 }
 
+// The gradient of a product of one number is 1, whatever that is, as torch.prod has it.
+func TestProdOfOne(t *testing.T) {
+	for _, dtype := range []tensor.DType{tensor.Float32, tensor.Float64, tensor.Float16} {
+		for _, v := range []float64{3, 0, math.Inf(1), math.Inf(-1), math.NaN()} {
+			x := tensor.Full(v, 2, 1, 3).ToDType(dtype).Detach().SetRequiresGrad(true)
+			x.Prod(1).Backward(tensor.BackwardOpts{Gradient: tensor.Full(0.5, 2, 3).ToDType(dtype)})
+			wantTensor(t, "gradient of a product of one", x.Grad(), tensor.Full(0.5, 2, 1, 3).ToDType(dtype), 0)
+		}
+	}
+}
+
 // Nothing has no variance, whatever is taken from the number of elements.
 func TestVarOfNothing(t *testing.T) {
 	for _, correction := range []int{-2, -1, 0, 1} {
