@@ -30,6 +30,9 @@ func NewSequential(layers ...Layer) *Sequential {
 
 // Append adds layers at the end.
 func (s *Sequential) Append(layers ...Layer) {
+	if s == nil {
+		fail("Append", "the Sequential is nil; NewSequential makes one")
+	}
 	wantLayers("Append", layers)
 	s.layers = append(s.layers, layers...)
 }

@@ -182,6 +182,7 @@ func TestLayersThatNobodyMade(t *testing.T) {
 	}{
 		{"nil in NewSequential", "NewSequential: layer 0 is nil", func() { NewSequential(nil) }},
 		{"nil in Append", "Append: layer 1 is nil", func() { NewSequential().Append(ReLU{}, nil) }},
+		{"Append to nil", "Append: the Sequential is nil; NewSequential makes one", func() { (*Sequential)(nil).Append(ReLU{}) }},
 		{"a layer taken away", "0 Sequential: the layer is nil", func() { s := NewSequential(ReLU{}); s.layers[0] = nil; s.Forward(x) }},
 		{"a layer that returns nil", "1 Func: Forward returned nil", func() {
 			NewSequential(ReLU{}, Func(func(*tensor.Tensor) *tensor.Tensor { return nil }), ReLU{}).Forward(x)
