@@ -259,6 +259,8 @@ func python(b bool) string {
 // float writes a number as Python does: "1e-05", "0.1", "1.0".
 func float(v float64) string {
 	switch {
+	case v == tensor.Zero:
+		v = 0
 	case math.IsNaN(v):
 		return "nan"
 	case math.IsInf(v, 0):

@@ -47,6 +47,15 @@ func (n *Net) Parts() []Part {
 }
 
 // Modules print as PyTorch's do (testdata/repr.py).
+// tensor.Zero is printed as what it stands for.
+func TestZeroPrints(t *testing.T) {
+	norm := NewBatchNorm2d(8)
+	norm.Momentum = tensor.Zero
+	if got, want := fmt.Sprint(norm), "BatchNorm2d(8, eps=1e-05, momentum=0.0, affine=True, bias=True, track_running_stats=True)"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func TestModulesPrintAsInPyTorch(t *testing.T) {
 	norm := NewBatchNorm2d(8, BatchNormOpts{NoAffine: true, NoStats: true})
 	norm.Eps, norm.Momentum = 1e-3, 0.25
