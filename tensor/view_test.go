@@ -106,7 +106,7 @@ func TestSharing(t *testing.T) {
 	}{
 		{"View", x, x.View(6), true}, {"Reshape", x, x.Reshape(3, 2), true}, {"Flatten", x, x.Flatten(0), true}, {"Flatten to", x, x.Flatten(0, 1), true},
 		{"Squeeze", x, x.Squeeze(), true}, {"SqueezeDims", x, x.SqueezeDims(nil), true}, {"Unsqueeze", x, x.Unsqueeze(1), true},
-		{"Detach", x, x.Detach(), true}, {"NoGrad", x, x.NoGrad(), true}, {"T of a vector", v, v.T(), true}, {"T", x, x.T(), false},
+		{"Detach", x, x.Detach(), true}, {"NoGrad", x, x.NoGrad(), true}, {"T of a vector", v, v.T(), true}, {"To", x, x.To(tensor.CPU), true}, {"ToDType", x, x.ToDType(tensor.Float32), true}, {"ToDType of another", x, x.ToDType(tensor.Float64), false}, {"Autocast", x, x.Autocast(tensor.BFloat16), true}, {"T", x, x.T(), false},
 		{"Narrow", x, x.Narrow(0, -1, 1), true}, {"Select", x, x.Select(0, 1), true}, {"Split", x, x.Split(1, 0)[1], true},
 		{"SplitSizes", x, x.SplitSizes([]int{1, 1}, 0)[1], true}, {"Chunk", x, x.Chunk(2, 0)[1], true},
 		{"Narrow of columns", x, x.Narrow(1, 0, 3), false}, {"Select of a column", x, x.Select(1, 0), false}, {"Split of columns", x, x.Split(3, 1)[0], false},
