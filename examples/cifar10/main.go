@@ -54,7 +54,11 @@ func train(ctx context.Context, opts options) error {
 		fmt.Fprint(opts.stdout, layers.Summary(model, tensor.Zeros(opts.batch, 3, opts.size, opts.size).To(opts.device)))
 		return nil
 	}
-	fmt.Fprintf(opts.stdout, "%s: %d parameters, run in %s\n", opts.model, layers.NumParameters(model), opts.out)
+	in := ", run in " + opts.out
+	if opts.dryRun || opts.findLR {
+		in = "" // it leaves no run
+	}
+	fmt.Fprintf(opts.stdout, "%s: %d parameters%s\n", opts.model, layers.NumParameters(model), in)
 
 	progress := trainer.NewProgress(opts.stdout)
 	defer progress.Close()

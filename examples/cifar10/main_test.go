@@ -376,7 +376,7 @@ func TestTrainAndPredict(t *testing.T) {
 			[]string{"stopped: the time limit of 1ns is reached; -resume fourth goes on from here"}},
 		{"shapes' own model again", []string{"-resume", "fourth", "-time-limit", "0"}, []string{"resuming fourth", "test   epoch 1/1  2/2"}},
 		{"summary", []string{"-dataset", "shapes", "-batch", "1", "-summary"}, []string{"features.0", "multiply-adds", "98,570 parameters"}},
-		{"dry run", []string{"-dataset", "shapes", "-dry-run"}, []string{"dry run: one step and one test batch went through"}},
+		{"dry run", []string{"-dataset", "shapes", "-dry-run"}, []string{"98570 parameters\n", "dry run: one step and one test batch went through"}},
 		{"learning-rate finder", []string{"-dataset", "folder", "-data", "pictures", "-model", smallCfg, "-batch", "3", "-find-lr", "-out", "rates"}, []string{"picture: rates/lr-finder.png"}},
 		{"a batch larger than all", []string{"-data", "cifar", "-model", smallCfg, "-epochs", "1", "-batch", "9223372036854775807", "-limit", "3", "-out", "second"},
 			[]string{"note: 20 pictures from", "3 training and 3 test pictures, 10 classes", "test   epoch 1/1"}},
