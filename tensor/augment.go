@@ -32,7 +32,9 @@ func CropMirrorNormalize(pictures, moves, values *Tensor, height, width int) *Te
 		fail(op, "windows of %d×%d (height × width), want no size below 0", height, width)
 	}
 	out := result(op, Float32, Shape{n, c, height, width}, pictures, moves, values)
-	out.be().CropMirrorNormalize(out.array(), pictures.array(), moves.array(), values.array(),
-		backend.CropGeom{N: n, C: c, H: pictures.shape[2], W: pictures.shape[3], P: height, Q: width})
+	if out.Len() > 0 { // empty rows may be any number
+		out.be().CropMirrorNormalize(out.array(), pictures.array(), moves.array(), values.array(),
+			backend.CropGeom{N: n, C: c, H: pictures.shape[2], W: pictures.shape[3], P: height, Q: width})
+	}
 	return autograd.RecordNothing(op, out, pictures, moves, values)
 }

@@ -2,6 +2,7 @@ package tensor_test
 
 import (
 	"fmt"
+	"math"
 	"testing"
 
 	"github.com/wick-ml/wick/tensor"
@@ -36,6 +37,14 @@ func TestCropMirrorNormalizeErrors(t *testing.T) {
 		if err := tensor.Try(f); err == nil || err.Error() != "tensor: CropMirrorNormalize: "+want {
 			t.Errorf("got %v, want %s", err, want)
 		}
+	}
+}
+
+// Windows without columns have no rows to cut, however many there are.
+func TestCropMirrorNormalizeOfNothing(t *testing.T) {
+	y := tensor.CropMirrorNormalize(tensor.From([]uint8{1}, 1, 1, 1, 1), tensor.From([]int64{0, 0, 0, 0}, 1, 4), tensor.Ones(1, 256), math.MaxInt, 0)
+	if want := (tensor.Shape{1, 1, math.MaxInt, 0}); !y.Shape().Equal(want) {
+		t.Errorf("got %v, want %v", y.Shape(), want)
 	}
 }
 
