@@ -19,6 +19,8 @@ func (x *Tensor) cumsum(op string, dim int, reverse bool) *Tensor {
 		t = Int64
 	}
 	out := result(op, t, x.shape, x)
-	x.be().Cumsum(out.array(), x.array(), reverse, x.shape.split(dim))
+	if out.Len() > 0 { // empty rows may be any number
+		x.be().Cumsum(out.array(), x.array(), reverse, x.shape.split(dim))
+	}
 	return out
 }
