@@ -187,7 +187,7 @@ func (m *VGG) Forward(x *tensor.Tensor) *tensor.Tensor {
 	case m == nil:
 		panic(&tensor.Error{Op: "VGG", Err: errors.New("the model is nil")})
 	case m.Features == nil || m.Dropout == nil || m.Classifier == nil:
-		panic(&tensor.Error{Op: "VGG", Err: errors.New("Features, Dropout or Classifier is nil; NewVGG makes a network with all three")})
+		panic(&tensor.Error{Op: "VGG", Err: errors.New("one of Features, Dropout and Classifier is nil; NewVGG makes a network with all three")})
 	}
 	out := m.Features.Forward(x)
 	wrong := ""
