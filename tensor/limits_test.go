@@ -273,3 +273,13 @@ func TestConvolutionOfAnySize(t *testing.T) {
 }
 
 func zeros(n int) []float64 { return make([]float64, n) }
+
+// Rows without elements have no sums, however many there are.
+func TestCumsumOfNothing(t *testing.T) {
+	x := tensor.Zeros(math.MaxInt, 0)
+	for dim := range 2 {
+		if y := x.Cumsum(dim); !y.Shape().Equal(x.Shape()) {
+			t.Errorf("dimension %d: got %v, want %v", dim, y.Shape(), x.Shape())
+		}
+	}
+}
