@@ -23,7 +23,13 @@ import (
 const standIn = "WICK_BENCH_STAND_IN"
 
 func TestMain(m *testing.M) {
-	if how := os.Getenv(standIn); how != "" {
+	if how := os.Getenv(standIn); how == "serve" {
+		if err := serve(os.Stdin, os.Stdout, os.Args[len(os.Args)-1]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	} else if how != "" {
 		if err := pretend(how); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
@@ -187,8 +193,8 @@ func TestRows(t *testing.T) {
 			if again := w.step(true); w.check == nil && len(again)*max(w.checks, 1) != len(found) {
 				t.Errorf("got %d results of a later step, %d of the first", len(again), len(found))
 			}
-			if w.flops+w.bytes+w.images <= 0 {
-				t.Error("got neither operations nor bytes nor pictures to count")
+			if w.flops+w.bytes+w.images+float64(w.calls) <= 0 {
+				t.Error("got neither operations nor bytes nor pictures nor calls to count")
 			}
 		})
 	}
@@ -278,6 +284,28 @@ func TestSides(t *testing.T) {
 	}
 	if strings.Contains(table.String(), "PyTorch") {
 		t.Errorf("got the table\n%s\nwant no word of PyTorch, which took no part", &table)
+	}
+}
+
+// TestAgainst has another build of bench as the other side, for all rows.
+func TestAgainst(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(standIn, "serve")
+	all := rows(0, false)
+	var table bytes.Buffer
+	o := options{others: []program{{otherBuild, []string{self, "-serve"}}}, rounds: 2, threads: 1, tiny: true, copied: 1 << 16}
+	if err := run(&table, o, append(all, row{name: "new", make: func(size) (*work, error) {
+		return function(size{}, "", args{}, nil, plus, tensor.Ones(1), tensor.Ones(1)), nil
+	}})); err == nil || err.Error() != fmt.Sprintf("1 of %d rows failed", len(all)+1) {
+		t.Errorf("got the error %v, want one for the row that the other build does not have\n%s", err, &table)
+	}
+	for _, want := range []string{"other build/Wick", "from turn to turn", " to ", "failed: other build's side: no row is called new"} {
+		if !strings.Contains(table.String(), want) {
+			t.Errorf("got the table\n%s\nwant %q in it", &table, want)
+		}
 	}
 }
 

@@ -2,11 +2,13 @@
 // take turns, step by step, in one run, and the table shows medians and their
 // ratio. Both start from the same weights and see the same inputs, and what they
 // compute is compared before anything is timed. With -peers the other side is not
-// PyTorch but GoMLX and Gorgonia, as far as they run the same net.
+// PyTorch but GoMLX and Gorgonia, as far as they run the same net; with -against it
+// is another build of this program, such as one from before a change.
 //
 //	python3 -m venv /tmp/torch && /tmp/torch/bin/pip install torch==2.15.0 torchvision numpy
 //	go run ./bench -python /tmp/torch/bin/python              # all rows but the slowest
 //	go run ./bench -python /tmp/torch/bin/python -run vgg16   # those whose names match, the slowest too
+//	go run ./bench -against /tmp/before -rounds 15            # another build of this program instead of PyTorch
 //	go run ./bench -peers                                     # minutes: the peers are slow
 //	go run -tags cuda ./bench -device cuda                    # on a GPU, -compile with torch.compile's CUDA graphs
 //	go run ./bench -list
@@ -54,6 +56,8 @@ func main() {
 	log.SetPrefix("bench: ")
 	o := options{copied: 128 << 20} // far more than the caches hold
 	python := flag.String("python", "python3", "interpreter that has torch, torchvision and numpy")
+	against := flag.String("against", "", "compare with this other build of bench (go build -o FILE ./bench at another commit) instead of PyTorch: what is called Wick is this one")
+	serving := flag.Bool("serve", false, "be the other side of -against")
 	peers := flag.Bool("peers", false, "compare with GoMLX and Gorgonia (bench/peers) instead of PyTorch, in rows vgg16/…; those with 8 pictures if -run names none")
 	flag.StringVar(&o.run, "run", "", "run the rows whose names match this regular expression, the slowest too")
 	flag.IntVar(&o.rounds, "rounds", 7, "timed turns of each side")
@@ -68,6 +72,12 @@ func main() {
 	flag.BoolVar(&o.tiny, "tiny", false, "make the rows so small that they say nothing about speed, to see that all runs")
 	list := flag.Bool("list", false, "print the names of the rows and end")
 	flag.Parse()
+	if *serving {
+		if err := serve(os.Stdin, os.Stdout, flag.Arg(0)); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
 	if flag.NArg() > 0 {
 		log.Fatalf("got %q behind the flags, want nothing", flag.Args())
 	}
@@ -80,6 +90,12 @@ func main() {
 		log.Fatal("-peers and -device: the other libraries in Go compute on the CPU, want one of the two")
 	}
 	o.others = []program{{"PyTorch", []string{*python, "bench/pytorch.py"}}}
+	if *against != "" && *peers {
+		log.Fatal("-against and -peers: got both, want one of the two")
+	}
+	if *against != "" {
+		o.others = []program{{otherBuild, []string{*against, "-serve"}}}
+	}
 	if *peers {
 		o.others = goLibraries("bench/peers")
 		o.run = cmp.Or(o.run, "^vgg16/(train|evaluate)/8$")
@@ -183,7 +199,7 @@ func run(w io.Writer, o options, chosen []row) error {
 
 	var peak *peakMeter
 	if o.gpu() {
-		// What PyTorch's copy and product reach is the measure of both.
+		// What the other side's copy and product reach is the measure of both.
 		if r.Peak, err = others[0].peak(o.tiny); err != nil {
 			return err
 		}
@@ -249,11 +265,21 @@ type variant struct {
 
 // compare makes a row, compares what both sides compute, and times them.
 func compare(r row, o options, other *side, dir string) result {
-	found := result{Name: r.name, mean: r.mean}
+	found := result{Name: r.name, mean: r.mean, otherBuild: other.name == otherBuild}
 	if err := measure(&found, r, o, other, dir); err != nil {
 		found.Error = err.Error()
 	}
 	return found
+}
+
+// ready makes the row's work, the same each time.
+func (r row) ready(s size) (w *work, err error) {
+	tensor.ManualSeed(1)
+	if s.gpu() {
+		s.device.SetBenchmark(true) // as PyTorch's side, but for rows that say otherwise
+	}
+	wrong := tensor.Try(func() { w, err = r.make(s) })
+	return w, errors.Join(err, wrong)
 }
 
 func measure(found *result, r row, o options, other *side, dir string) error {
@@ -262,13 +288,9 @@ func measure(found *result, r row, o options, other *side, dir string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	tensor.ManualSeed(1)
-	if o.gpu() {
-		o.device.SetBenchmark(true) // as PyTorch's side, but for rows that say otherwise
-	}
-	var work *work
-	if wrong := tensor.Try(func() { work, err = r.make(size{tiny: o.tiny, dir: dir, data: o.data, device: o.device}) }); err != nil || wrong != nil {
-		return errors.Join(err, wrong)
+	work, err := r.ready(size{tiny: o.tiny, dir: dir, data: o.data, device: o.device})
+	if err != nil {
+		return err
 	}
 	if work.close != nil {
 		defer work.close()
@@ -280,6 +302,7 @@ func measure(found *result, r row, o options, other *side, dir string) error {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(found.Threads))
 
 	s := work.spec
+	s.Name, s.Tiny = r.name, o.tiny
 	s.Threads, s.Compile, s.Host = found.Threads, o.compile && (!o.gpu() || s.Args.Captured), work.host > 0
 	if found.Tried, err = other.setup(s, work.tensors); err != nil {
 		return err
@@ -331,24 +354,8 @@ const minTurn, maxTurn = 0.02, 0.5
 
 // turns times both sides in turns.
 func turns(found *result, w *work, o options, other *side, variants []*variant) error {
-	wait := func() {} // until the device has done what it was given
-	if o.gpu() {
-		last := tensor.Zeros(1).To(o.device)
-		wait = func() { last.Item() }
-	}
-	ours := func(steps int) float64 {
-		wait()
-		start := time.Now()
-		for range steps {
-			w.step(false)
-		}
-		if w.host > 0 {
-			defer wait()
-			return time.Since(start).Seconds() / float64(steps)
-		}
-		wait()
-		return time.Since(start).Seconds() / float64(steps)
-	}
+	wait := waiter(o.device)
+	ours := func(steps int) float64 { return w.time(steps, wait) }
 	if w.captured != nil {
 		for range 5 { // the first are made as they are, and noted
 			w.step(false)
@@ -414,6 +421,13 @@ func turns(found *result, w *work, o options, other *side, variants []*variant) 
 		return cmp.Compare(median(a.times), median(b.times))
 	})
 	found.Other, found.Variant = best.times, best.name
+	if w.calls > 0 {
+		for i := range found.Wick {
+			found.Wick[i] /= float64(w.calls)
+			found.Other[i] /= float64(w.calls)
+		}
+		found.Allocations = w.allocations()
+	}
 	return nil
 }
 

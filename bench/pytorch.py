@@ -9,6 +9,7 @@ standard output, both JSON; side.go has the other end.
 """
 
 import json
+import math
 import os
 import pickle
 import signal
@@ -88,6 +89,33 @@ class Block(nn.Module):
         return F.relu(self.main(x) + x, inplace=True)
 
 
+def attention(q, k, v, mask, heads):
+    """Written out, as scaled_dot_product_attention is not."""
+    b, t, c = q.shape
+    q, k, v = (x.view(b, t, heads, c // heads).transpose(1, 2) for x in (q, k, v))
+    scores = q @ k.transpose(2, 3) / math.sqrt(c // heads)
+    return (scores.masked_fill(mask, -math.inf).softmax(3) @ v).transpose(1, 2).reshape(b, t, c)
+
+
+def causal(t):
+    return torch.ones(t, t, device=DEVICE).triu(1).bool()
+
+
+class Transformer(nn.Module):
+    """A block of GPT-2."""
+
+    def __init__(self, c, t, heads):
+        super().__init__()
+        self.norm1, self.qkv, self.out = nn.LayerNorm(c), nn.Linear(c, 3 * c), nn.Linear(c, c)
+        self.norm2, self.wide, self.narrow = nn.LayerNorm(c), nn.Linear(c, 4 * c), nn.Linear(4 * c, c)
+        self.heads, self.mask = heads, causal(t)
+
+    def forward(self, x):
+        q, k, v = self.qkv(self.norm1(x)).chunk(3, 2)
+        x = x + self.out(attention(q, k, v, self.mask, self.heads))
+        return x + self.narrow(F.gelu(self.wide(self.norm2(x))))
+
+
 def load(model, tensors, last):
     """Gives a model the state dict's tensors, in its order, and a layout."""
     state = model.state_dict()
@@ -152,8 +180,16 @@ def graphed(step):
 
 
 def block(a, tensors, last, wrap):
+    return both_passes(Block(a["channels"], a["middle"]), tensors, last, wrap)
+
+
+def transformer(a, tensors, last, wrap):
+    return both_passes(Transformer(a["channels"], tensors[-1].size(1), a["heads"]), tensors, last, wrap)
+
+
+def both_passes(module, tensors, last, wrap):
     *state, x, g = tensors
-    model = load(Block(a["channels"], a["middle"]).to(DEVICE), state, last)
+    model = load(module.to(DEVICE), state, last)
     x, g = laid(x, last).requires_grad_(), laid(g, last)
     forward = wrap(model)
 
@@ -176,6 +212,8 @@ FUNCTIONS = {
     "softmax": lambda a, x: F.softmax(x, 1),
     "cross_entropy": lambda a, x, labels: F.cross_entropy(x, labels),
     "add": lambda a, x, y: x + y,
+    "layer_norm": lambda a, x, w, b: F.layer_norm(x, x.shape[-1:], w, b),
+    "attention": lambda a, q, k, v: attention(q, k, v, a["mask"], a["heads"]),
     "sum": lambda a, x: x.sum(a["dims"]) if a["dims"] else x.sum(),
 }
 
@@ -184,6 +222,8 @@ def function(op, a, tensors, last, wrap, wrt):
     if a["dtype"]:
         tensors = [t.to(getattr(torch, a["dtype"])) for t in tensors]
     tensors = [laid(t, last) for t in tensors]
+    if op == "attention":
+        a = {**a, "mask": causal(tensors[0].size(1))}
     f = wrap(lambda *t: FUNCTIONS[op](a, *t))
     if not wrt:
 
@@ -193,6 +233,8 @@ def function(op, a, tensors, last, wrap, wrt):
     else:
         *tensors, g = tensors
         inputs = [tensors[i].requires_grad_() for i in wrt]
+        if a["both"]:
+            return lambda: torch.autograd.grad(f(*tensors), inputs, g)
         y = f(*tensors)
 
         def step():
@@ -200,12 +242,31 @@ def function(op, a, tensors, last, wrap, wrt):
     return step
 
 
-def adam(tensors, wrap, **kind):
+def small(a, tensors):
+    """Many operations in a loop that does nothing else."""
+    x, y = tensors
+    x.requires_grad_(a["how"] != "norecord")
+    n, backward = a["calls"], a["how"] == "backward"
+
+    def step():
+        x.grad = None
+        if backward:
+            for _ in range(n):
+                (x + y).backward()
+            return [x.grad]
+        for _ in range(n):
+            z = x + y
+        return [z]
+    return step
+
+
+def optimizer(a, tensors, wrap, **kind):
     half = len(tensors) // 2
     params = [t.clone().requires_grad_() for t in tensors[:half]]
     for p, g in zip(params, tensors[half:]):
         p.grad = g.clone()
-    update = wrap(torch.optim.Adam(params, lr=0.001, **kind).step)
+    more = {"momentum": 0.9} if a["optimizer"] == "SGD" else {}
+    update = wrap(getattr(torch.optim, a["optimizer"])(params, lr=0.001, **more, **kind).step)
 
     def step():
         update()
@@ -325,10 +386,14 @@ def variants(row):
     """The ways in which PyTorch takes part in a row: name, and a function that makes step and check."""
     op, a, wrt = row["op"], row["args"], row.get("wrt") or []
     tensors = read(row["tensors"])
-    make = {"classifier": classifier, "block": block, "epoch": epoch}.get(op)
-    if op == "adam":
-        kinds = {name: lambda name=name: adam(tensors, lambda f: f, **{name: True} if name else {}) for name in ("", "foreach", "fused")}
-        return {**kinds, "compiled": lambda: adam(tensors, torch.compile)} if row["compile"] else kinds
+    make = {"classifier": classifier, "block": block, "transformer": transformer, "epoch": epoch}.get(op)
+    if op == "optimizer":
+        # Only some have a fused form, and Adagrad has it on the CPU.
+        names = ["", "foreach"] + (["fused"] if a["optimizer"] in ("Adam", "SGD") or a["optimizer"] == "Adagrad" and DEVICE.type == "cpu" else [])
+        kinds = {name: lambda name=name: optimizer(a, tensors, lambda f: f, **{name: True} if name else {}) for name in names}
+        return {**kinds, "compiled": lambda: optimizer(a, tensors, torch.compile)} if row["compile"] else kinds
+    if op == "small":
+        return {"": lambda: small(a, tensors)}
     if op == "cifar10":
         return {"": lambda: read_pictures(a, lambda p: cifar10(a, flip(p)), a["batch"])}
     if op == "folder":

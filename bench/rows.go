@@ -78,6 +78,9 @@ type work struct {
 	host int
 
 	flops, bytes, images float64 // of a step
+	// calls is how many operations a step makes where times are those of one; 0 means
+	// that they are the step's.
+	calls int
 }
 
 // results returns what is compared with the other side's.
@@ -266,7 +269,44 @@ func rows(epoch int, gpu bool) []row {
 			return w
 		})
 	}
-	add("adam/vgg16", "", false, adam)
+	for _, shape := range [][]int{{8, 128, 512}, {64, 197, 768}} {
+		both(fmt.Sprintf("layernorm/%dx%dx%d", shape[0], shape[1], shape[2]), [2]float64{2, 3}, func(s size, wrt func(...int) []int) *work {
+			n, t, c := s.of(shape[0], 2), s.of(shape[1], 3), s.of(shape[2], 8)
+			w := function(s, "layer_norm", args{}, wrt(0, 1, 2), func(in []*tensor.Tensor) *tensor.Tensor {
+				return tensor.LayerNorm(in[0], tensor.Shape{c}, in[1], in[2], 1e-5)
+			}, tensor.Randn(n, t, c), tensor.Randn(c), tensor.Randn(c))
+			w.tolerance = max(w.tolerance, 2e-5) // sums over all rows
+			return w
+		})
+	}
+	for _, a := range []struct{ batch, t, heads int }{{8, 128, 8}, {4, 256, 12}} {
+		name := fmt.Sprintf("attention/%dx%dx%d", a.batch, a.t, a.heads)
+		add(name+"/forward", "", false, func(s size) *work { return attend(s, a.batch, a.t, a.heads, false) })
+		add(name+"/both", "", false, func(s size) *work { return attend(s, a.batch, a.t, a.heads, true) })
+	}
+	add("block/transformer", "", false, transform)
+	// Parameters and state are read and written, gradients read.
+	add("adam/vgg16", "", false, func(s size) *work {
+		return stepped(s, "Adam", 7, func(params []*tensor.Tensor, lr float64) optim.Optimizer { return optim.NewAdam(params, lr) })
+	})
+	add("sgd/vgg16", "", false, func(s size) *work {
+		return stepped(s, "SGD", 5, func(params []*tensor.Tensor, lr float64) optim.Optimizer {
+			o := optim.NewSGD(params, lr)
+			o.Momentum = 0.9
+			return o
+		})
+	})
+	add("rmsprop/vgg16", "", false, func(s size) *work {
+		return stepped(s, "RMSprop", 5, func(params []*tensor.Tensor, lr float64) optim.Optimizer { return optim.NewRMSprop(params, lr) })
+	})
+	add("adagrad/vgg16", "", false, func(s size) *work {
+		return stepped(s, "Adagrad", 5, func(params []*tensor.Tensor, lr float64) optim.Optimizer { return optim.NewAdagrad(params, lr) })
+	})
+	if !gpu { // host/add is a GPU's
+		for _, how := range []string{"norecord", "recorded", "backward"} {
+			add("small/add/"+how, "", false, func(s size) *work { return small(s, how) })
+		}
+	}
 
 	if !gpu {
 		all = append(all, row{"loader/cifar10", false, "", cifar10}, row{"loader/folder", false, "", folder})
@@ -564,18 +604,24 @@ func residual(s size, channels, middle int) *work {
 		parts = [][]layers.Layer{conv(channels, middle, 1), relu, conv(middle, middle, 3), relu, conv(middle, channels, 1)}
 	}
 	m := &block{layers.NewSequential(slices.Concat(parts...)...)}
-	x := tensor.Randn(batch, channels, side, side)
-	g := tensor.RandnLike(x)
-	w := &work{
-		spec:    spec{Op: "block", Args: args{Channels: channels, Middle: middle}, Layouts: true},
-		tensors: append(state(m), x, g), images: float64(batch),
-		// A result that rounding moves across 0 changes what ReLU lets through, and a few in a million do; with TF32 a
-		// few in ten thousand.
-		tolerance: 2e-3,
-		flops:     6 * float64(batch*side*side*weights),
-	}
+	w := trained(s, "block", args{Channels: channels, Middle: middle}, m, tensor.Randn(batch, channels, side, side)).pictures()
+	w.images = float64(batch)
+	// A result that rounding moves across 0 changes what ReLU lets through, and a few in a million do; with TF32 a
+	// few in ten thousand.
+	w.tolerance = 2e-3
+	w.flops = 6 * float64(batch*side*side*weights)
 	if s.gpu() {
 		w.tolerance = 0.05
+	}
+	return w
+}
+
+// trained is the forward and the backward pass of a part of a model whose result has
+// its input's shape.
+func trained(s size, op string, a args, m layers.Layer, x *tensor.Tensor) *work {
+	g := tensor.RandnLike(x)
+	w := &work{spec: spec{Op: op, Args: a}, tensors: append(state(m), x, g)}
+	if s.device != nil {
 		layers.To(m, s.device)
 	}
 	x, g = s.to(x), s.to(g)
@@ -597,14 +643,15 @@ func residual(s size, channels, middle int) *work {
 	return w
 }
 
-// adam is a step of Adam for all parameters of VGG16.
-func adam(s size) *work {
+// stepped is a step of an optimizer for all parameters of VGG16. passes says how often
+// it reads or writes as much as they hold.
+func stepped(s size, name string, passes float64, optimizer func(params []*tensor.Tensor, lr float64) optim.Optimizer) *work {
 	_, m := vgg16(s)
 	params := layers.Parameters(m)
-	w := &work{spec: spec{Op: "adam"}, checks: 2}
+	w := &work{spec: spec{Op: "optimizer", Args: args{Optimizer: name}}, checks: 2}
 	for _, p := range params {
 		w.tensors = append(w.tensors, p.Clone().Detach())
-		w.bytes += 4 * 7 * float64(p.Len()) // parameter and both moments read and written, gradient read
+		w.bytes += 4 * passes * float64(p.Len())
 	}
 	for _, p := range params {
 		p.SetGrad(tensor.RandnLike(p.Detach()))
@@ -613,9 +660,9 @@ func adam(s size) *work {
 	if s.device != nil {
 		layers.To(m, s.device)
 	}
-	optimizer := optim.NewAdam(params, 0.001)
+	o := optimizer(params, 0.001)
 	w.step = func(results bool) (found []*tensor.Tensor) {
-		optimizer.Step()
+		o.Step()
 		if results {
 			for _, p := range params {
 				found = append(found, p.Detach().Clone())

@@ -37,11 +37,13 @@ type side struct {
 
 // spec is what the other side is told of a row.
 type spec struct {
+	Name    string `json:"name"` // the row's
 	Op      string `json:"op"`
 	Args    args   `json:"args"`
 	Wrt     []int  `json:"wrt,omitempty"` // the inputs whose gradients the step computes; none: the step is the forward pass
 	Layouts bool   `json:"layouts"`       // channels_last takes part too
 	Compile bool   `json:"compile"`       // torch.compile takes part too
+	Tiny    bool   `json:"tiny"`
 	Threads int    `json:"threads"`
 	Host    bool   `json:"host"` // only the program's own time counts
 	Tensors []file `json:"tensors"`
@@ -67,6 +69,11 @@ type args struct {
 	Dir       string `json:"dir"`
 	Resize    int    `json:"resize"`
 	Crop      int    `json:"crop"`
+	Heads     int    `json:"heads"`
+	Both      bool   `json:"both"` // both passes are the step, not one
+	Optimizer string `json:"optimizer"`
+	How       string `json:"how"` // of small operations
+	Calls     int    `json:"calls"`
 }
 
 // file is a tensor as raw numbers in a file.

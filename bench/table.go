@@ -49,8 +49,11 @@ type result struct {
 	Flops  float64 `json:"flops,omitempty"` // of a step
 	Bytes  float64 `json:"bytes,omitempty"`
 	Images float64 `json:"images,omitempty"`
+	// Of an operation, where times are of one and not of a step that makes many.
+	Allocations float64 `json:"allocations,omitempty"`
 
-	mean string
+	mean       string
+	otherBuild bool // the other side is one
 }
 
 // mean is a geometric mean of ratios.
@@ -63,10 +66,29 @@ type mean struct {
 // ratio is the other side's time over Wick's.
 func (r result) ratio() float64 { return median(r.Other) / median(r.Wick) }
 
+// otherBuild is what the other side of -against is called.
+const otherBuild = "other build"
+
+// spread says how far the ratios of the two sides' turns, each with the one next to
+// it, lie apart: the second smallest and the second largest of five or more.
+func (r result) spread() string {
+	ratios := make([]float64, len(r.Wick))
+	for i, t := range r.Wick {
+		ratios[i] = r.Other[i] / t
+	}
+	slices.Sort(ratios)
+	if len(ratios) > 4 {
+		ratios = ratios[1 : len(ratios)-1]
+	}
+	return fmt.Sprintf("%.2f to %.2f", ratios[0], ratios[len(ratios)-1])
+}
+
 // rate is what Wick does in a second, with its unit.
 func (r result) rate() string {
 	t := median(r.Wick)
 	switch {
+	case r.Allocations > 0:
+		return fmt.Sprintf("%.1f allocations", r.Allocations)
 	case r.Images > 0:
 		return three(r.Images/t) + " images/s"
 	case r.Flops > 0:
@@ -108,21 +130,31 @@ func (r *report) columns() []string {
 	if len(r.Against) == 1 {
 		other = r.Against[0]
 	}
-	return []string{"", "Wick", other, other + "/Wick", "Wick's rate", "of peak", other + "'s best"}
+	last := other + "'s best"
+	if other == otherBuild {
+		last = "from turn to turn"
+	}
+	return []string{"", "Wick", other, other + "/Wick", "Wick's rate", "of peak", last}
 }
 
 func (r result) cells(p machinePeak, threads int) []string {
 	if r.Error != "" {
 		return []string{r.Name, "failed: " + r.Error}
 	}
+	last := r.Variant
+	if r.otherBuild {
+		last = r.spread()
+	}
 	return []string{r.Name, duration(median(r.Wick)), duration(median(r.Other)), fmt.Sprintf("%.2f", r.ratio()),
-		r.rate(), r.ofPeak(p, threads), r.Variant}
+		r.rate(), r.ofPeak(p, threads), last}
 }
 
 // duration writes seconds with three digits.
 func duration(s float64) string {
 	unit := "s"
 	switch {
+	case s < 1e-6:
+		s, unit = s*1e9, "ns"
 	case s < 1e-3:
 		s, unit = s*1e6, "µs"
 	case s < 1:
@@ -251,7 +283,7 @@ func (r *report) notes() (lines []string) {
 			dropped = append(dropped, row.Name+": "+d)
 		}
 	}
-	tried := "PyTorch took part with its best of contiguous and channels_last tensors where a row has pictures, and with all of its Adams"
+	tried := "PyTorch took part with its best of contiguous and channels_last tensors where a row has pictures, and with all forms of its optimizers"
 	if r.Compile {
 		tried += fmt.Sprintf("; torch.compile was tried too, ran in %d rows and was the best in %d", compiled, best)
 	} else {
