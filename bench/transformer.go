@@ -30,7 +30,11 @@ func attend(s size, batch, t, heads int, both bool) *work {
 	a, inputs := args{Heads: heads}, []*tensor.Tensor{tensor.Randn(batch, t, c), tensor.Randn(batch, t, c), tensor.Randn(batch, t, c)}
 	flops := 4 * float64(batch*t*t*c) // the masked half too
 	if !both {
-		w := function(s, "attention", a, nil, f, inputs...)
+		// In a scope, as PyTorch's side gives back at once what the function needs no more.
+		w := function(s, "attention", a, nil, func(in []*tensor.Tensor) (y *tensor.Tensor) {
+			scopedAll(in, func() { y = f(in).Keep() })
+			return y
+		}, inputs...)
 		w.flops = flops
 		return w
 	}
@@ -56,17 +60,12 @@ func passes(s size, op string, a args, f func(in []*tensor.Tensor) *tensor.Tenso
 	g = s.to(g)
 	w.step = func(results bool) (found []*tensor.Tensor) {
 		in, grads := make([]*tensor.Tensor, len(on)), make([]func() *tensor.Tensor, len(on))
-		once := func() {
+		scopedAll(on, func() {
 			for i, x := range on {
 				in[i], grads[i] = sink(x, &results)
 			}
 			f(in).Backward(tensor.BackwardOpts{Gradient: g})
-		}
-		for _, x := range on {
-			inner := once
-			once = func() { scoped(x, inner) }
-		}
-		once()
+		})
 		if results {
 			for _, grad := range grads {
 				found = append(found, grad())
@@ -75,6 +74,15 @@ func passes(s size, op string, a args, f func(in []*tensor.Tensor) *tensor.Tenso
 		return found
 	}
 	return w
+}
+
+// scopedAll is scoped for several tensors.
+func scopedAll(xs []*tensor.Tensor, f func()) {
+	for _, x := range xs {
+		inner := f
+		f = func() { scoped(x, inner) }
+	}
+	f()
 }
 
 // transformer is a block of GPT-2, which takes the norm before each of its halves.
