@@ -92,7 +92,7 @@ func (x *Tensor) batch() Shape { return x.shape[:len(x.shape)-2] }
 // may have to be transposed, with broadcast batch dimensions. It records nothing.
 func matmul(op string, a, b *Tensor, transA, transB bool) *Tensor {
 	batch := broadcast(op, a.batch(), b.batch())
-	g := backend.MatMulGeom{Batch: batch.Len(), TransA: transA, TransB: transB}
+	g := backend.MatMulGeom{Batch: [2]int{1, batch.Len()}, TransA: transA, TransB: transB}
 	g.M, g.K = a.shape[len(a.shape)-2], a.shape[len(a.shape)-1]
 	g.N = b.shape[len(b.shape)-1]
 	if transA {
@@ -102,10 +102,6 @@ func matmul(op string, a, b *Tensor, transA, transB bool) *Tensor {
 		g.N = b.shape[len(b.shape)-2]
 	}
 	out := result(op, a.DType(), append(slices.Clone(batch), g.M, g.N), a, b)
-	if b.batch().Len() == 1 && a.batch().Len() == g.Batch && !transA {
-		// One matrix on the right: the batch on the left is one long matrix.
-		g.M, g.Batch = g.M*g.Batch, 1
-	}
 	// An operand has a matrix for each of the batch, or one for all; one with something between is expanded.
 	operand := func(x *Tensor) (*Tensor, int) {
 		size := x.shape[len(x.shape)-2] * x.shape[len(x.shape)-1]
@@ -122,7 +118,7 @@ func matmul(op string, a, b *Tensor, transA, transB bool) *Tensor {
 	}
 	left, strideA := operand(a)
 	right, strideB := operand(b)
-	g.StrideA, g.StrideB = strideA, strideB
+	g.StrideA[1], g.StrideB[1] = strideA, strideB
 	a.be().MatMul(out.array(), left.array(), right.array(), g)
 	for _, t := range []*Tensor{left, right} {
 		if t != a && t != b {
@@ -162,7 +158,7 @@ func Linear(x, w, b *Tensor) *Tensor {
 	if b != nil {
 		x.be().Strided(out.array(), b.array(), backend.StridedGeom{Shape: Shape{rows, outputs}, Strides: []int{0, 1}})
 	}
-	x.be().MatMul(out.array(), x.array(), w.array(), backend.MatMulGeom{Batch: 1, M: rows, N: outputs, K: inputs, TransB: true, Accumulate: b != nil})
+	x.be().MatMul(out.array(), x.array(), w.array(), backend.MatMulGeom{Batch: [2]int{1, 1}, M: rows, N: outputs, K: inputs, TransB: true, Accumulate: b != nil})
 
 	flat, weight := x.alias(Shape{rows, inputs}, 0), w.alias(w.shape, 0)
 	needX, needW, needB := x.RequiresGrad(), w.RequiresGrad(), b != nil && b.RequiresGrad()

@@ -253,13 +253,51 @@ type DimGeom struct{ Outer, N, Inner int }
 // along the dimension, the index (and the result) M.
 type IndexGeom struct{ Outer, N, M, Inner int }
 
-// MatMulGeom is a batch of matrix products dst[i] = op(a[i]) · op(b[i]), dst of
-// M×N, op(a) of M×K and op(b) of K×N elements.
+// MatMulGeom is a batch of Batch[0]·Batch[1] matrix products dst[p,q] =
+// op(a[p,q]) · op(b[p,q]), op(a) of M×K and op(b) of K×N elements. The results, of
+// M×N, follow each other. Element (i,k) of op(a[p,q]) is element
+// p·StrideA[0] + q·StrideA[1] + i·LDA + k of a, or … + k·LDA + i if TransA; b's are
+// found alike. The windows reach to the last element at least.
 type MatMulGeom struct {
-	Batch, M, N, K   int
-	TransA, TransB   bool // the matrix is stored transposed (a as K×M, b as N×K)
-	StrideA, StrideB int  // elements from one matrix of the batch to the next, 0 to use one for all
-	Accumulate       bool // add to dst instead of overwriting it
+	Batch            [2]int // outer and inner
+	M, N, K          int
+	TransA, TransB   bool   // the matrix is stored transposed (a as K×M, b as N×K)
+	LDA, LDB         int    // elements from one stored row to the next, no fewer than a row has; 0: as many
+	StrideA, StrideB [2]int // elements from one matrix of the batch to the next, 0 to use one for all
+	Accumulate       bool   // add to dst instead of overwriting it
+}
+
+// Normal returns the same products with LDA and LDB filled in, and of as few
+// matrices as can be: those that one matrix multiplies from the right, and whose
+// rows follow each other evenly, are one long matrix, and a batch whose two levels
+// lie as one has one, the inner.
+func (g MatMulGeom) Normal() MatMulGeom {
+	if g.LDA == 0 {
+		if g.LDA = g.K; g.TransA {
+			g.LDA = g.M
+		}
+	}
+	if g.LDB == 0 {
+		if g.LDB = g.N; g.TransB {
+			g.LDB = g.K
+		}
+	}
+	row := g.LDA
+	if g.TransA {
+		row = 1
+	}
+	for range g.Batch {
+		if g.Batch[1] != 1 && g.StrideB[1] == 0 && g.StrideA[1] == g.M*row {
+			g.M, g.Batch[1] = g.M*g.Batch[1], 1
+		}
+		if g.Batch[1] == 1 {
+			g.Batch, g.StrideA, g.StrideB = [2]int{1, g.Batch[0]}, [2]int{0, g.StrideA[0]}, [2]int{0, g.StrideB[0]}
+		}
+	}
+	if n := g.Batch[1]; g.StrideA[0] == n*g.StrideA[1] && g.StrideB[0] == n*g.StrideB[1] {
+		g.Batch, g.StrideA[0], g.StrideB[0] = [2]int{1, g.Batch[0] * n}, 0, 0
+	}
+	return g
 }
 
 // ConvGeom is the geometry of a two-dimensional convolution (cross-correlation,

@@ -74,13 +74,13 @@ func TestTilesMultiply(t *testing.T) {
 		{64, 1 << 12, 1 << 12, [3]bool{true, true, true}},
 	} {
 		for precision, want := range row.want {
-			if got := New().at(backend.Precision(precision)).tilesMultiply(backend.MatMulGeom{Batch: 1, M: row.m, N: row.n, K: row.k}); got != want {
+			if got := New().at(backend.Precision(precision)).tilesMultiply(backend.MatMulGeom{Batch: [2]int{1, 1}, M: row.m, N: row.n, K: row.k}); got != want {
 				t.Errorf("%+v, %s precision: got %t", row, precisionNames[precision], got)
 			}
 		}
 	}
 	current.tiles = nil
-	if New().tilesMultiply(backend.MatMulGeom{Batch: 1, M: 1024, N: 1024, K: 1024}) {
+	if New().tilesMultiply(backend.MatMulGeom{Batch: [2]int{1, 1}, M: 1024, N: 1024, K: 1024}) {
 		t.Error("on tiles where there are none")
 	}
 }
@@ -90,37 +90,53 @@ func TestTilesMultiply(t *testing.T) {
 func testTileMatMul(t *testing.T) {
 	r := rand.New(rand.NewPCG(27, 28))
 	for i, g := range []backend.MatMulGeom{
-		{Batch: 1, M: 1, N: 1, K: 1},
-		{Batch: 1, M: 33, N: 17, K: 65},
-		{Batch: 1, M: 130, N: 161, K: 263},
-		{Batch: 1, M: 32, N: 50, K: 3000, TransA: true},
-		{Batch: 1, M: 160, N: 96, K: 300, TransB: true},
-		{Batch: 1, M: 129, N: 128, K: 270, TransA: true, TransB: true, Accumulate: true},
-		{Batch: 2, M: 96, N: 160, K: 288, Accumulate: true},
-		{Batch: 2, M: 100, N: 150, K: 290, TransB: true},
+		{Batch: [2]int{1, 1}, M: 1, N: 1, K: 1},
+		{Batch: [2]int{1, 1}, M: 33, N: 17, K: 65},
+		{Batch: [2]int{1, 1}, M: 130, N: 161, K: 263},
+		{Batch: [2]int{1, 1}, M: 32, N: 50, K: 3000, TransA: true},
+		{Batch: [2]int{1, 1}, M: 160, N: 96, K: 300, TransB: true},
+		{Batch: [2]int{1, 1}, M: 129, N: 128, K: 270, TransA: true, TransB: true, Accumulate: true},
+		{Batch: [2]int{1, 2}, M: 96, N: 160, K: 288, Accumulate: true},
+		{Batch: [2]int{1, 2}, M: 100, N: 150, K: 290, TransB: true},
+		{Batch: [2]int{2, 2}, M: 97, N: 40, K: 65, LDA: 2 * 65, LDB: 41},
+		{Batch: [2]int{2, 1}, M: 70, N: 33, K: 64, LDA: 75, LDB: 81, TransA: true, TransB: true},
 	} {
-		g.StrideA, g.StrideB = g.M*g.K, g.K*g.N
-		if i == 7 {
-			g.StrideB = 0
+		g.StrideA, g.StrideB = [2]int{g.M * g.K, g.M * g.K}, [2]int{g.K * g.N, g.K * g.N}
+		switch i {
+		case 7:
+			g.StrideB = [2]int{}
+		case 8: // what attention multiplies
+			g.StrideA, g.StrideB = [2]int{2 * g.M * g.K, g.K}, [2]int{0, 41 * g.K}
+		case 9:
+			g.StrideA, g.StrideB = [2]int{75 * g.K, 0}, [2]int{81 * g.N, 0}
 		}
+		g = g.Normal()
+		batch := g.Batch[0] * g.Batch[1]
 		be := New()
 		array := func(n int) backend.Array { return be.arrayOf(randomize(r, make([]float32, n))) }
-		a, b, before := array(g.Batch*g.M*g.K), array(g.Batch*g.K*g.N), array(g.Batch*g.M*g.N)
+		room := func(ld, rows, cols int, stride [2]int, transposed bool) int {
+			if transposed {
+				rows, cols = cols, rows
+			}
+			return (g.Batch[0]-1)*stride[0] + (g.Batch[1]-1)*stride[1] + (rows-1)*ld + cols
+		}
+		a, b, before := array(room(g.LDA, g.M, g.K, g.StrideA, g.TransA)), array(room(g.LDB, g.K, g.N, g.StrideB, g.TransB)), array(batch*g.M*g.N)
 		want, plain := make([]float64, before.Len), make([]float32, before.Len)
 		for e := range want {
 			n, row, col := e/(g.M*g.N), e/g.N%g.M, e%g.N
 			if g.Accumulate {
 				want[e], plain[e] = float64(data[float32](before)[e]), data[float32](before)[e]
 			}
+			fromA, fromB := offsets(&g, n)
 			for l := range g.K {
-				at, bt := row*g.K+l, l*g.N+col
+				at, bt := row*g.LDA+l, l*g.LDB+col
 				if g.TransA {
-					at = l*g.M + row
+					at = l*g.LDA + row
 				}
 				if g.TransB {
-					bt = col*g.K + l
+					bt = col*g.LDB + l
 				}
-				v, w := data[float32](a)[n*g.StrideA+at], data[float32](b)[n*g.StrideB+bt]
+				v, w := data[float32](a)[fromA+at], data[float32](b)[fromB+bt]
 				want[e] += float64(v) * float64(w)
 				plain[e] += v * w
 			}
@@ -128,7 +144,7 @@ func testTileMatMul(t *testing.T) {
 		for precision, bound := range []float64{max(distance(plain, want), 1e-7), 5e-6, 1e-2} {
 			be.SetPrecision(backend.Precision(precision))
 			c := be.arrayOf(data[float32](before))
-			be.tileMatMul(data[float32](c), data[float32](a), data[float32](b), g)
+			be.tileMatMul(data[float32](c), data[float32](a), data[float32](b), &g)
 			if d := distance(data[float32](c), want); !(d <= bound) {
 				t.Errorf("%+v, %s precision: got a relative error of %.2g, want %.2g at most", g, precisionNames[precision], d, bound)
 			}

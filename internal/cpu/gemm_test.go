@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"bytes"
 	"fmt"
 	"runtime"
 	"slices"
@@ -26,7 +27,7 @@ func BenchmarkGEMM(b *testing.B) {
 	be := New()
 	for _, s := range [][3]int{{1024, 1024, 1024}, {64, 10, 512}, {64, 512, 512}} {
 		b.Run(fmt.Sprintf("%dx%dx%d", s[0], s[1], s[2]), func(b *testing.B) {
-			g := backend.MatMulGeom{Batch: 1, M: s[0], N: s[1], K: s[2]}
+			g := backend.MatMulGeom{Batch: [2]int{1, 1}, M: s[0], N: s[1], K: s[2]}
 			c, x, y := filled(be, g.M*g.N), filled(be, g.M*g.K), filled(be, g.K*g.N)
 			for b.Loop() {
 				be.MatMul(c, x, y, g)
@@ -85,7 +86,7 @@ func TestProductIsTheSameOnAnyNumberOfCores(t *testing.T) {
 	be := New()
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	for _, s := range [][3]int{{40, 50, 9000}, {300, 700, 100}, {65, 33, 512}} {
-		g := backend.MatMulGeom{Batch: 1, M: s[0], N: s[1], K: s[2]}
+		g := backend.MatMulGeom{Batch: [2]int{1, 1}, M: s[0], N: s[1], K: s[2]}
 		if p := newPlan(1, g.M, g.N, g.K, kernelOf[float32](backend.Highest).width); p.tilesM*p.tilesN*p.pieces < 2 {
 			t.Fatalf("%v: one unit of work, want several", s)
 		}
@@ -108,6 +109,57 @@ func TestProductIsTheSameOnAnyNumberOfCores(t *testing.T) {
 	}
 }
 
+// TestProductsOfViews states that matrices that lie apart give the bits of packed ones.
+func TestProductsOfViews(t *testing.T) { eachLevel(t, testProductsOfViews) }
+
+func testProductsOfViews(t *testing.T) {
+	be := New()
+	const b, h = 2, 3
+	for _, dtype := range []backend.DType{backend.Float32, backend.Float64, backend.BFloat16, backend.Float16, backend.Int64, backend.Uint8} {
+		numbers := func(n int) backend.Array {
+			a := backend.Array{Buffer: be.NewBuffer(dtype, n), Len: n}
+			from := filled(be, n)
+			for i, d := 0, data[float32](from); i < n; i++ {
+				d[i] *= 1 + 1/float32(i%101+1)
+			}
+			be.Copy(a, from)
+			return a
+		}
+		for p, name := range precisionNames {
+			be.SetPrecision(backend.Precision(p))
+			for _, s := range [][3]int{{2, 3, 4}, {33, 47, 64}, {70, 1, 33}, {1, 2, 2000}, {5, 40, 1100}} {
+				for bits := range 4 {
+					packed := backend.MatMulGeom{Batch: [2]int{b, h}, M: s[0], N: s[1], K: s[2], TransA: bits&1 != 0, TransB: bits&2 != 0}
+					view := packed.Normal()
+					x, y := factors(view)
+					// One array holds a third more than each operand, as where one layer makes queries, keys and values.
+					lie := func(f *factor) (view, copied backend.Array, strides [2]int) {
+						ld := 3 * h * f.cols
+						all := numbers(b * f.rows * ld)
+						all.Offset, all.Len = f.cols, all.Len-f.cols
+						n := b * h * f.rows * f.cols
+						copied = backend.Array{Buffer: be.NewBuffer(dtype, n), Len: n}
+						be.Strided(copied, all, backend.StridedGeom{Shape: []int{b, h, f.rows, f.cols}, Strides: []int{f.rows * ld, f.cols, ld, 1}})
+						f.ld = ld
+						return all, copied, [2]int{f.rows * ld, f.cols}
+					}
+					viewX, copyX, stridesX := lie(&x)
+					viewY, copyY, stridesY := lie(&y)
+					view.Batch, view.LDA, view.StrideA, view.LDB, view.StrideB = packed.Batch, x.ld, stridesX, y.ld, stridesY
+					packed.StrideA, packed.StrideB = [2]int{h * x.rows * x.cols, x.rows * x.cols}, [2]int{h * y.rows * y.cols, y.rows * y.cols}
+					n := b * h * s[0] * s[1]
+					got, want := numbers(n), numbers(n)
+					be.MatMul(want, copyX, copyY, packed)
+					be.MatMul(got, viewX, viewY, view)
+					if !bytes.Equal(raw(got), raw(want)) {
+						t.Errorf("%v, %+v, %s precision: products of views differ from those of copies", dtype, view, name)
+					}
+				}
+			}
+		}
+	}
+}
+
 // TestEmptySums states that a product over no depth is zeros, which are written, or added.
 func TestEmptySums(t *testing.T) { eachLevel(t, testEmptySums) }
 
@@ -123,7 +175,7 @@ func testEmptySums(t *testing.T) {
 				}
 				// What an earlier product left in the workspace is no sum.
 				x, y, z := filled(be, m*20), filled(be, 20*n), filled(be, m*n)
-				be.MatMul(z, x, y, backend.MatMulGeom{Batch: 1, M: m, N: n, K: 20, Accumulate: true})
+				be.MatMul(z, x, y, backend.MatMulGeom{Batch: [2]int{1, 1}, M: m, N: n, K: 20, Accumulate: true})
 				c := slices.Repeat([]float32{before}, m*n)
 				product(be, 1, m, n, 0, func(int) (operand[float32], operand[float32], sink[float32]) {
 					return &matrix[float32]{}, &matrix[float32]{}, &matrixSink[float32]{data: c, ld: n, add: add}

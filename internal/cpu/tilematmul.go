@@ -23,7 +23,7 @@ func (be *Backend) tilesMultiply(g backend.MatMulGeom) bool {
 func (be *Backend) parts() int { return 3 - int(be.precision) }
 
 // tileMatMul multiplies matrices on tiles.
-func (be *Backend) tileMatMul(c, x, y []float32, g backend.MatMulGeom) {
+func (be *Backend) tileMatMul(c, x, y []float32, g *backend.MatMulGeom) {
 	ops := current.tiles
 	count := be.parts()
 	parts := &ops.parts[count-1]
@@ -36,15 +36,16 @@ func (be *Backend) tileMatMul(c, x, y []float32, g backend.MatMulGeom) {
 	}
 	// product multiplies matrix i of the batch; each calls f for parts of n units of work.
 	product := func(i int, each func(n int, f func(lo, hi int))) {
-		x, y, c := x[i*g.StrideA:], y[i*g.StrideB:], c[i*g.M*g.N:][:g.M*g.N]
+		fromX, fromY := offsets(g, i)
+		x, y, c := x[fromX:], y[fromY:], c[i*g.M*g.N:][:g.M*g.N]
 		scratch(be, (blocksM+blocksN)*block/2, func(packed []uint16) {
 			a, b := packed[:blocksM*block/2], packed[blocksM*block/2:]
 			each(blocksM+blocksN, func(lo, hi int) {
 				for j := lo; j < hi; j++ {
 					if k := j - blocksM; k < 0 {
-						ops.split(be, parts, a[j*block/2:][:block/2], x, j*tileSide, g.M, g.K, !g.TransA, true)
+						ops.split(be, parts, a[j*block/2:][:block/2], x, g.LDA, j*tileSide, g.M, g.K, !g.TransA, true)
 					} else {
-						ops.split(be, parts, b[k*block/2:][:block/2], y, k*tileSide, g.N, g.K, g.TransB, false)
+						ops.split(be, parts, b[k*block/2:][:block/2], y, g.LDB, k*tileSide, g.N, g.K, g.TransB, false)
 					}
 				}
 			})
@@ -91,31 +92,32 @@ func (be *Backend) tileMatMul(c, x, y []float32, g backend.MatMulGeom) {
 			})
 		})
 	}
-	if g.Batch == 1 {
+	matrices := g.Batch[0] * g.Batch[1]
+	if matrices == 1 {
 		product(0, func(n int, f func(lo, hi int)) { parallel(n, 1, f) })
 		return
 	}
-	parallel(g.Batch, 1, func(lo, hi int) {
+	parallel(matrices, 1, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
 			product(i, func(n int, f func(lo, hi int)) { f(0, n) })
 		}
 	})
 }
 
-// split splits a block of 32 rows, or columns, of a matrix from lane on, into tiles of rows or of pairs. Elements at neighbouring
-// depths are neighbours in src if deep, else those of neighbouring lanes.
-func (ops *tileOps) split(be *Backend, parts *tileParts, dst []uint16, src []float32, lane, lanes, k int, deep, rows bool) {
+// split splits a block of 32 rows, or columns, of a matrix from lane on, into tiles of rows or of pairs. Rows in src are ld elements
+// apart. Elements at neighbouring depths are neighbours in src if deep, else those of neighbouring lanes.
+func (ops *tileOps) split(be *Backend, parts *tileParts, dst []uint16, src []float32, ld, lane, lanes, k int, deep, rows bool) {
 	n := min(tileSide, lanes-lane)
 	if deep {
-		src = src[lane*k:]
+		src = src[lane*ld:]
 	} else {
 		src = src[lane:]
 	}
 	splitted := func(dst []uint16) {
 		if deep {
-			parts.splitRows(dst, src, 4*k, n, k)
+			parts.splitRows(dst, src, 4*ld, n, k)
 		} else {
-			parts.splitPairs(dst, src, 4*lanes, n, k)
+			parts.splitPairs(dst, src, 4*ld, n, k)
 		}
 	}
 	if deep == rows {

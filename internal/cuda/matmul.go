@@ -12,14 +12,14 @@ int cublasGemmStridedBatchedEx(cublasHandle_t, int opA, int opB, int m, int n, i
 
 // All arrays have one type, and compute is of its kind: 70 is float64's.
 static int wick_gemm(CUcontext context, void *handle, int opA, int opB, int m, int n, int k, CUdeviceptr a, int lda, long long strideA, CUdeviceptr b, int ldb, long long strideB,
-	int accumulate, CUdeviceptr c, int type, int count, int compute) {
+	int accumulate, CUdeviceptr c, long long strideC, int type, int count, int compute) {
 	double alpha = 1, beta = accumulate;
 	float alphaF = 1, betaF = (float)accumulate;
 	int wide = compute == 70;
 	int r = (int)cuCtxSetCurrent(context);
 	if (r) return 13; // execution failed
 	return cublasGemmStridedBatchedEx((cublasHandle_t)handle, opA, opB, m, n, k, wide ? (void *)&alpha : (void *)&alphaF, (void *)a, type, lda, strideA, (void *)b, type, ldb, strideB,
-		wide ? (void *)&beta : (void *)&betaF, (void *)c, type, m, (long long)m * n, count, compute, -1);
+		wide ? (void *)&beta : (void *)&betaF, (void *)c, type, m, strideC, count, compute, -1);
 }
 static int wick_blas_workspace(CUcontext context, void *handle, CUdeviceptr p, size_t n) {
 	if (cuCtxSetCurrent(context)) return 13;
@@ -62,23 +62,26 @@ var matmul = typed("matmul_", []backend.DType{backend.Int64, backend.Uint8})
 
 // wholeProducts multiplies matrices of whole numbers.
 func (be *Backend) wholeProducts(dst, a, b backend.Array, g backend.MatMulGeom) {
-	rowA, depthA, depthB, colB := g.K, 1, g.N, 1
+	rowA, depthA, depthB, colB := g.LDA, 1, g.LDB, 1
 	if g.TransA {
-		rowA, depthA = 1, g.M
+		rowA, depthA = 1, g.LDA
 	}
 	if g.TransB {
-		depthB, colB = 1, g.K
+		depthB, colB = 1, g.LDB
 	}
-	from, with := reading(a), reading(b)
-	var p params
-	param(&p, address(dst))
-	param(&p, from)
-	param(&p, with)
-	for _, v := range []int{g.M, g.N, g.K, g.StrideA, g.StrideB, rowA, depthA, depthB, colB} {
-		param(&p, int64(v))
+	from, with, to, size := reading(a), reading(b), address(dst), dst.DType().Size()
+	n := g.Batch[1] * g.M * g.N
+	for i := range g.Batch[0] {
+		var p params
+		param(&p, to+pointer(i*n*size))
+		param(&p, from+pointer(i*g.StrideA[0]*size))
+		param(&p, with+pointer(i*g.StrideB[0]*size))
+		for _, v := range []int{g.M, g.N, g.K, g.StrideA[1], g.StrideB[1], rowA, depthA, depthB, colB} {
+			param(&p, int64(v))
+		}
+		param(&p, flag(g.Accumulate))
+		be.each(matmul[dst.DType()], n, &p)
 	}
-	param(&p, flag(g.Accumulate))
-	be.each(matmul[dst.DType()], dst.Len, &p)
 }
 
 // mostMatrices is how many matrices cuBLAS takes in one call on every device.
@@ -87,6 +90,7 @@ const mostMatrices = 65535
 // MatMul multiplies matrices with cuBLAS. That takes matrices by columns, in which
 // a row-major matrix is its own transpose: dstᵀ = op(b)ᵀ · op(a)ᵀ.
 func (be *Backend) MatMul(dst, a, b backend.Array, g backend.MatMulGeom) {
+	g = g.Normal()
 	if dst.Len == 0 {
 		return
 	}
@@ -101,12 +105,12 @@ func (be *Backend) MatMul(dst, a, b backend.Array, g backend.MatMulGeom) {
 		}
 		return
 	}
-	opA, lda, opB, ldb := C.int(0), g.K, C.int(0), g.N
+	opA, opB := C.int(0), C.int(0)
 	if g.TransA {
-		opA, lda = 1, g.M
+		opA = 1
 	}
 	if g.TransB {
-		opB, ldb = 1, g.K
+		opB = 1
 	}
 	compute := computeFloat32
 	switch {
@@ -124,10 +128,19 @@ func (be *Backend) MatMul(dst, a, b backend.Array, g backend.MatMulGeom) {
 	defer be.libraries.Unlock()
 	from, with, to := reading(a), reading(b), address(dst)
 	be.blasSpace()
-	for i := 0; i < g.Batch; i += mostMatrices {
-		at := func(p pointer, stride int) C.CUdeviceptr { return C.CUdeviceptr(p + pointer(i*stride*t.Size())) }
-		checkBLAS("cublasGemmStridedBatchedEx", C.wick_gemm(be.c(), be.blas, opB, opA, cInt(g.N), cInt(g.M), cInt(g.K),
-			at(with, g.StrideB), cInt(ldb), C.longlong(g.StrideB), at(from, g.StrideA), cInt(lda), C.longlong(g.StrideA),
-			accumulate, at(to, g.M*g.N), cudaType(t), C.int(min(mostMatrices, g.Batch-i)), C.int(compute)))
+	// One call takes the matrices of one level of the batch, the one that has more.
+	one, each, strideC := 1, 0, [2]int{g.Batch[1] * g.M * g.N, g.M * g.N}
+	if g.Batch[0] < g.Batch[1] {
+		one, each = 0, 1
+	}
+	for j := range g.Batch[one] {
+		for i := 0; i < g.Batch[each]; i += mostMatrices {
+			at := func(p pointer, stride [2]int) C.CUdeviceptr {
+				return C.CUdeviceptr(p + pointer((j*stride[one]+i*stride[each])*t.Size()))
+			}
+			checkBLAS("cublasGemmStridedBatchedEx", C.wick_gemm(be.c(), be.blas, opB, opA, cInt(g.N), cInt(g.M), cInt(g.K),
+				at(with, g.StrideB), cInt(g.LDB), C.longlong(g.StrideB[each]), at(from, g.StrideA), cInt(g.LDA), C.longlong(g.StrideA[each]),
+				accumulate, at(to, strideC), C.longlong(strideC[each]), cudaType(t), C.int(min(mostMatrices, g.Batch[each]-i)), C.int(compute)))
+		}
 	}
 }

@@ -157,7 +157,7 @@ func BenchmarkUpload(b *testing.B) {
 func BenchmarkUploadBesideWork(b *testing.B) {
 	be := onGPU(b)
 	const n = 4096
-	g := backend.MatMulGeom{Batch: 1, M: n, N: n, K: n}
+	g := backend.MatMulGeom{Batch: [2]int{1, 1}, M: n, N: n, K: n}
 	var x [3]backend.Array
 	for i := range x {
 		x[i] = backend.Array{Buffer: be.NewBuffer(backend.Float32, n*n), Len: n * n}

@@ -208,7 +208,7 @@ func halfCalls() []halfCall {
 		}},
 		{"MatMul", func(be backend.Backend, half, _ maker) []backend.Array {
 			c := half(1, 40*50)
-			be.MatMul(c, half(2, 40*70), half(3, 70*50), backend.MatMulGeom{Batch: 1, M: 40, N: 50, K: 70, TransA: true, Accumulate: true})
+			be.MatMul(c, half(2, 40*70), half(3, 70*50), backend.MatMulGeom{Batch: [2]int{1, 1}, M: 40, N: 50, K: 70, TransA: true, Accumulate: true})
 			return one(c)
 		}},
 		{"Conv2d", func(be backend.Backend, half, mixed maker) []backend.Array {

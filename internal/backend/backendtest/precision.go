@@ -28,8 +28,8 @@ func testSetPrecision(t *testing.T, be backend.Backend, high float64) {
 	}
 	finish(convs)
 	products := []backend.MatMulGeom{
-		{Batch: 1, M: 64, N: 96, K: 512}, {Batch: 3, M: 33, N: 47, K: 65, TransA: true}, {Batch: 2, M: 17, N: 100, K: 131, TransB: true},
-		{Batch: 1, M: 1, N: 70, K: 300}, {Batch: 1, M: 60, N: 61, K: 62, TransA: true, TransB: true},
+		{Batch: [2]int{1, 1}, M: 64, N: 96, K: 512}, {Batch: [2]int{1, 3}, M: 33, N: 47, K: 65, TransA: true}, {Batch: [2]int{1, 2}, M: 17, N: 100, K: 131, TransB: true},
+		{Batch: [2]int{1, 1}, M: 1, N: 70, K: 300}, {Batch: [2]int{1, 1}, M: 60, N: 61, K: 62, TransA: true, TransB: true},
 	}
 	for _, p := range precisions {
 		be.SetPrecision(p.p)
@@ -66,21 +66,10 @@ func testSetPrecision(t *testing.T, be backend.Backend, high float64) {
 		}
 		for _, g := range products {
 			t.Run(fmt.Sprintf("%s/%+v", p.name, g), func(t *testing.T) {
-				g.StrideA, g.StrideB = g.M*g.K, g.K*g.N
-				a, b, c := random(1, g.Batch*g.StrideA), random(2, g.Batch*g.StrideB), make([]float64, g.Batch*g.M*g.N)
-				for i := range c {
-					n, row, col := i/(g.M*g.N), i/g.N%g.M, i%g.N
-					for k := range g.K {
-						at, bt := row*g.K+k, k*g.N+col
-						if g.TransA {
-							at = k*g.M + row
-						}
-						if g.TransB {
-							bt = col*g.K + k
-						}
-						c[i] += a[n*g.StrideA+at] * b[n*g.StrideB+bt]
-					}
-				}
+				g.StrideA[1], g.StrideB[1] = g.M*g.K, g.K*g.N
+				a, b := factorsOf(g, 0, random)
+				c := make([]float64, g.Batch[1]*g.M*g.N)
+				plainMatMul(c, a, b, g)
 				got := empty[float32](be, len(c))
 				be.MatMul(got, floats[float32](be, a), floats[float32](be, b), g)
 				within(t, "the product", got, c)
