@@ -22,6 +22,9 @@ import (
 //	}
 //	if err := loader.Err(); err != nil { … }
 //
+// Where an example is more than an image and its label, range over Batches: see
+// [Multi].
+//
 // Each batch opens a tensor.Scope, and what is computed from the batch belongs to
 // it: all of that is released when the loop body ends, in whichever way.
 // [tensor.Tensor.Keep] takes a tensor out.
@@ -46,6 +49,9 @@ type DataLoader struct {
 	Seed     uint64         // of all that is random; 0 means the seed given to tensor.ManualSeed
 	Sampler  Sampler        // which examples, in which order; nil means each once
 	Collate  Collate        // makes a batch of examples; nil stacks them along a new first dimension
+
+	// CollateBatch makes a batch of any number of tensors, in place of Collate.
+	CollateBatch CollateBatch
 
 	mu    sync.Mutex
 	epoch int
@@ -128,30 +134,51 @@ func (l *DataLoader) setErr(err error) {
 	l.err = err
 }
 
-// All returns the batches of one epoch. Each loop over it is the next epoch.
+// All returns the batches of one epoch as pairs, where examples are pairs. Each loop
+// over it is the next epoch.
 func (l *DataLoader) All() iter.Seq2[*tensor.Tensor, *tensor.Tensor] {
 	return func(yield func(x, y *tensor.Tensor) bool) {
-		l.mu.Lock()
-		epoch, skip := l.epoch, l.skip
-		l.epoch, l.skip = l.epoch+1, 0
-		l.err = nil
-		l.mu.Unlock()
-		p, err := l.plan(epoch)
-		if err == nil && (skip < 0 || skip > p.batches) {
-			err = fmt.Errorf("datasets: a start behind batch %d of an epoch of %d batches, want 0 to %d", skip, p.batches, p.batches)
-		}
-		if err == nil {
-			err = p.run(skip, yield)
-		}
-		l.setErr(err)
+		l.loop(func(p *plan, skip int) error { return p.run(skip, yield) })
 	}
 }
 
-// plan is one epoch: what All needs of the loader, so that changing its fields
+// Batches returns the batches of one epoch, whatever number of tensors an example
+// has. All that is said of All holds for it: order and random numbers, the memory of
+// a step, Err. Each loop over either is the next epoch.
+//
+//	for b := range loader.Batches() {
+//		output := model.Forward(b.Inputs[0], b.Inputs[1])
+//		loss := criterion.Forward(output, b.Targets[0])
+func (l *DataLoader) Batches() iter.Seq[*Batch] {
+	return func(yield func(b *Batch) bool) {
+		l.loop(func(p *plan, skip int) error {
+			return p.each(skip, func(b *Batch) (bool, error) { return yield(b), nil })
+		})
+	}
+}
+
+// loop goes through an epoch, or what is left of it.
+func (l *DataLoader) loop(run func(p *plan, skip int) error) {
+	l.mu.Lock()
+	epoch, skip := l.epoch, l.skip
+	l.epoch, l.skip = l.epoch+1, 0
+	l.err = nil
+	l.mu.Unlock()
+	p, err := l.plan(epoch)
+	if err == nil && (skip < 0 || skip > p.batches) {
+		err = fmt.Errorf("datasets: a start behind batch %d of an epoch of %d batches, want 0 to %d", skip, p.batches, p.batches)
+	}
+	if err == nil {
+		err = run(p, skip)
+	}
+	l.setErr(err)
+}
+
+// plan is one epoch: what a loop needs of the loader, so that changing its fields
 // in the loop changes the next epoch only.
 type plan struct {
 	dataset   Dataset
-	collate   Collate
+	collate   CollateBatch // nil stacks
 	device    *tensor.Device
 	order     []int
 	batchSize int
@@ -176,6 +203,9 @@ func (l *DataLoader) plan(epoch int) (*plan, error) {
 	if err := wantEnd(l.Dataset, 0); err != nil {
 		return nil, fmt.Errorf("datasets: %w", err)
 	}
+	if l.Collate != nil && l.CollateBatch != nil {
+		return nil, errors.New("datasets: the loader has both Collate and CollateBatch, want one of them")
+	}
 	if l.Workers < 0 || l.Prefetch < 0 {
 		return nil, fmt.Errorf("datasets: %d workers and %d batches ahead, want at least 0, which means 1 and 2 a worker", l.Workers, l.Prefetch)
 	}
@@ -194,7 +224,7 @@ func (l *DataLoader) plan(epoch int) (*plan, error) {
 	seed = mix(mix(seed) + uint64(epoch))
 	r := rand.New(rand.NewPCG(seed, 0))
 	p := &plan{
-		dataset: l.Dataset, collate: l.Collate, device: l.Device, batchSize: l.BatchSize, seed: seed,
+		dataset: l.Dataset, collate: l.CollateBatch, device: l.Device, batchSize: l.BatchSize, seed: seed,
 		workers: max(l.Workers, 1), ahead: l.Prefetch, byPlace: l.Sampler != nil,
 	}
 	switch {
@@ -235,24 +265,45 @@ func (l *DataLoader) plan(epoch int) (*plan, error) {
 		p.ahead = 2 * p.workers
 	}
 	p.ahead = min(max(p.ahead, p.workers), p.batches)
+	if l.Collate != nil {
+		p.collate = l.Collate.pairs
+	}
 	if p.collate == nil {
 		p.fill, p.layout = fuse(p.dataset)
 	}
 	return p, nil
 }
 
+// pairs is the CollateBatch of examples that are pairs.
+func (c Collate) pairs(examples []Example) (*Batch, error) {
+	xs, ys := make([]*tensor.Tensor, len(examples)), make([]*tensor.Tensor, len(examples))
+	for k, e := range examples {
+		var err error
+		if xs[k], ys[k], err = pairOf(e, nil); err != nil {
+			return nil, err
+		}
+	}
+	x, y, err := c(xs, ys)
+	if err != nil {
+		return nil, err
+	}
+	if x == nil || y == nil {
+		return nil, errors.New("Collate returned no tensor, want two")
+	}
+	return &Batch{Inputs: []*tensor.Tensor{x}, Targets: []*tensor.Tensor{y}}, nil
+}
+
 // batch is what a worker made.
 type batch struct {
-	x, y  *tensor.Tensor
-	moves *tensor.Tensor // if x is bytes that tensor.CropMirrorNormalize is to make numbers of
+	*Batch
+	moves *tensor.Tensor // if the input is bytes that tensor.CropMirrorNormalize is to make numbers of
 	err   error
 }
 
 func (b batch) release() {
-	for _, t := range []*tensor.Tensor{b.x, b.y, b.moves} {
-		if t != nil {
-			t.Release()
-		}
+	b.Batch.release()
+	if b.moves != nil {
+		b.moves.Release()
 	}
 }
 
@@ -265,6 +316,14 @@ type job struct {
 // run makes the batches from number first on and yields them in order. When it
 // returns, panics or ends with its goroutine, all workers have ended.
 func (p *plan) run(first int, yield func(x, y *tensor.Tensor) bool) error {
+	return p.each(first, func(b *Batch) (bool, error) {
+		x, y, err := b.pair()
+		return err == nil && yield(x, y), err
+	})
+}
+
+// each is run for batches of any number of tensors.
+func (p *plan) each(first int, body func(b *Batch) (more bool, err error)) error {
 	if p.device != tensor.CPU && p.layout.values != nil {
 		if err := tensor.Try(func() { p.values = upload(table(p.layout.values), p.device) }); err != nil {
 			return err
@@ -302,7 +361,7 @@ func (p *plan) run(first int, yield func(x, y *tensor.Tensor) bool) error {
 		if b.err != nil {
 			return b.err
 		}
-		more, err := p.step(b, yield)
+		more, err := p.step(b, body)
 		if !more {
 			return err
 		}
@@ -311,22 +370,22 @@ func (p *plan) run(first int, yield func(x, y *tensor.Tensor) bool) error {
 }
 
 // step runs the loop's body on one batch, in a scope of its own.
-func (p *plan) step(b batch, yield func(x, y *tensor.Tensor) bool) (more bool, err error) {
+func (p *plan) step(b batch, body func(b *Batch) (more bool, err error)) (more bool, err error) {
 	s := tensor.NewScope()
 	defer s.Close()
-	x, y := b.x.In(s), b.y.In(s)
+	in := b.each(func(x *tensor.Tensor) *tensor.Tensor { return x.In(s) })
 	if b.moves != nil {
 		// Here and not in a worker, so that only the loop's goroutine computes on the device, and what is ahead is bytes.
 		err := tensor.Try(func() {
-			x = tensor.CropMirrorNormalize(x, b.moves.In(s), p.values, p.layout.shape[1], p.layout.shape[2])
+			in.Inputs[0] = tensor.CropMirrorNormalize(in.Inputs[0], b.moves.In(s), p.values, p.layout.shape[1], p.layout.shape[2])
 		})
 		if err != nil {
 			return false, fmt.Errorf("datasets: making a batch: %w", err)
 		}
-		b.x.Release()
+		b.Inputs[0].Release()
 		b.moves.Release()
 	}
-	return yield(x, y), nil
+	return body(in)
 }
 
 // table returns what bytes become as a tensor.
@@ -368,7 +427,7 @@ func (p *plan) work(jobs <-chan job) {
 // where says which example an error comes from, and in which file it lies.
 func (p *plan) where(index int, err error) error {
 	if index < 0 {
-		return fmt.Errorf("datasets: making a batch: %w", err)
+		return fmt.Errorf("datasets: making a batch: %w", ours{err})
 	}
 	err = ours{err}
 	if f := pathOf(p.dataset, index); f != "" && !strings.Contains(err.Error(), f) {
@@ -376,12 +435,6 @@ func (p *plan) where(index int, err error) error {
 	}
 	return fmt.Errorf("datasets: example %d: %w", index, err)
 }
-
-// ours is an error of this package within another one of it.
-type ours struct{ error }
-
-func (e ours) Error() string { return strings.TrimPrefix(e.error.Error(), "datasets: ") }
-func (e ours) Unwrap() error { return e.error }
 
 // pathOf is fileOf for a data set that may have panicked.
 func pathOf(d Dataset, i int) (p string) {
@@ -420,16 +473,14 @@ func (w *worker) batch(number int) batch {
 	if w.fill != nil {
 		b = w.fast(lo, hi)
 	} else {
-		b.x, b.y, b.err = w.slow(lo, hi)
+		b.Batch, b.err = w.slow(lo, hi)
 	}
 	if b.err != nil {
 		return b
 	}
 	w.index = -1
-	if b.x == nil || b.y == nil {
-		return batch{err: errors.New("Collate returned no tensor, want two")}
-	}
-	return batch{x: upload(b.x, w.device), y: upload(b.y, w.device), moves: upload(b.moves, w.device)}
+	b.examples = hi - lo
+	return batch{Batch: b.upload(w.device), moves: upload(b.moves, w.device)}
 }
 
 // upload moves x, if there is one, to a device and gives its memory back.
@@ -472,45 +523,50 @@ func (w *worker) fast(lo, hi int) (b batch) {
 			return b
 		}
 	}
-	b.y = tensor.From(w.labels[:n])
+	var x *tensor.Tensor
 	if w.values != nil {
-		b.x, b.moves = tensor.From(w.bytes[:n*size], n, shape[0], shape[1], shape[2]), tensor.From(w.moves[:4*n], n, 4)
+		x, b.moves = tensor.From(w.bytes[:n*size], n, shape[0], shape[1], shape[2]), tensor.From(w.moves[:4*n], n, 4)
 	} else {
-		b.x = tensor.From(w.floats[:n*size], n, shape[0], shape[1], shape[2])
+		x = tensor.From(w.floats[:n*size], n, shape[0], shape[1], shape[2])
 	}
+	b.Batch = &Batch{Inputs: []*tensor.Tensor{x}, Targets: []*tensor.Tensor{tensor.From(w.labels[:n])}}
 	return b
 }
 
 // slow gets the examples one by one and puts them together.
-func (w *worker) slow(lo, hi int) (x, y *tensor.Tensor, err error) {
-	var xs, ys []*tensor.Tensor
+func (w *worker) slow(lo, hi int) (*Batch, error) {
+	examples := make([]Example, 0, hi-lo)
+	set := AsMulti(w.dataset)
 	for place := lo; place < hi; place++ {
 		if w.stop.Load() {
-			return nil, nil, errStopped
+			return nil, errStopped
 		}
 		w.seedFor(place)
-		x, y, err := w.dataset.Get(w.index, w.r)
+		e, err := set.Example(w.index, w.r)
+		if err == nil {
+			err = check("the example has", e.Inputs, e.Targets)
+		}
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		if x == nil || y == nil {
-			return nil, nil, errors.New("Get returned no tensor, want two")
-		}
-		if w.collate == nil && len(xs) > 0 {
-			if err := same(x, xs[0], w.order[lo]); err != nil {
-				return nil, nil, err
-			}
-			if err := same(y, ys[0], w.order[lo]); err != nil {
-				return nil, nil, fmt.Errorf("its label: %w", err)
-			}
-		}
-		xs, ys = append(xs, x), append(ys, y)
+		examples = append(examples, e)
 	}
 	w.index = -1
-	if w.collate != nil {
-		return w.collate(xs, ys)
+	if w.collate == nil {
+		b, which, err := stack(examples, w.order[lo:hi])
+		if err != nil {
+			w.index = which
+		}
+		return b, err
 	}
-	return tensor.Stack(0, xs...), tensor.Stack(0, ys...), nil
+	b, err := w.collate(examples)
+	if err == nil && b == nil {
+		err = errors.New("CollateBatch returned nil, want a batch")
+	}
+	if err == nil {
+		err = check("CollateBatch returned", b.Inputs, b.Targets)
+	}
+	return b, err
 }
 
 // same says how x differs from the first of its batch.

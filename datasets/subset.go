@@ -43,17 +43,33 @@ func (s *Subset) Len() int { return len(s.Indices) }
 
 // Get returns the example at index Indices[i] of the data set.
 func (s *Subset) Get(i int, r *rand.Rand) (x, y *tensor.Tensor, err error) {
-	if err := wantIndex(i, s.Len()); err != nil {
+	if err := s.has(i); err != nil {
 		return nil, nil, err
+	}
+	return s.Dataset.Get(s.Indices[i], r)
+}
+
+// Example is Get for examples of any number of tensors.
+func (s *Subset) Example(i int, r *rand.Rand) (Example, error) {
+	if err := s.has(i); err != nil {
+		return Example{}, err
+	}
+	return AsMulti(s.Dataset).Example(s.Indices[i], r)
+}
+
+// has is an error if there is no example i.
+func (s *Subset) has(i int) error {
+	if err := wantIndex(i, s.Len()); err != nil {
+		return err
 	}
 	n, err := lengthOf(s.Dataset)
 	if err != nil {
-		return nil, nil, fmt.Errorf("datasets: Subset: %w", err)
+		return fmt.Errorf("datasets: Subset: %w", err)
 	}
 	if k := s.Indices[i]; k < 0 || k >= n {
-		return nil, nil, fmt.Errorf("datasets: Subset: index %d is %d, want 0 to %d", i, k, n-1)
+		return fmt.Errorf("datasets: Subset: index %d is %d, want 0 to %d", i, k, n-1)
 	}
-	return s.Dataset.Get(s.Indices[i], r)
+	return nil
 }
 
 // Path returns the file of example i, if it lies in one.
@@ -156,6 +172,15 @@ func (c Concat) Get(i int, r *rand.Rand) (x, y *tensor.Tensor, err error) {
 	return d.Get(i, r)
 }
 
+// Example is Get for examples of any number of tensors.
+func (c Concat) Example(i int, r *rand.Rand) (Example, error) {
+	if err := wantIndex(i, c.Len()); err != nil {
+		return Example{}, err
+	}
+	d, i := c.find(i)
+	return AsMulti(d).Example(i, r)
+}
+
 // Path returns the file of example i, if it lies in one.
 func (c Concat) Path(i int) string {
 	mustIndex("Concat.Path", i, c.Len())
@@ -204,15 +229,17 @@ func fileOf(d Dataset, i int) string {
 }
 
 func fuse(d Dataset) (fillFunc, layout) {
-	if f, ok := d.(fused); ok {
-		return f.fuse()
+	// By type: what embeds one of these and has a Get of its own means that one.
+	switch d.(type) {
+	case *Pictures, *CIFAR10, *Shapes, *ImageFolder, *Subset, Concat:
+		return d.(fused).fuse()
 	}
 	return nil, layout{}
 }
 
-// Tensors is the data set whose example i is x[i] and y[i].
+// Tensors is the data set whose example i is row i of some tensors.
 // (torch.utils.data.TensorDataset)
-type Tensors struct{ x, y *tensor.Tensor }
+type Tensors struct{ inputs, targets []*tensor.Tensor }
 
 // NewTensors returns the data set of the rows of x and y, which have as many.
 func NewTensors(x, y *tensor.Tensor) (*Tensors, error) {
@@ -222,21 +249,53 @@ func NewTensors(x, y *tensor.Tensor) (*Tensors, error) {
 	if x.Dim() == 0 || y.Dim() == 0 || x.Size(0) != y.Size(0) {
 		return nil, fmt.Errorf("datasets: tensors of %v and %v, want the same first size", x.Shape(), y.Shape())
 	}
-	return &Tensors{x, y}, nil
+	return &Tensors{[]*tensor.Tensor{x}, []*tensor.Tensor{y}}, nil
+}
+
+// NewMultiTensors returns the data set of the rows of any number of tensors, all of
+// which have as many: one input at least, and no target where there is nothing to be
+// told, as for an autoencoder. For Batches of a DataLoader.
+// (torch.utils.data.TensorDataset)
+func NewMultiTensors(inputs, targets []*tensor.Tensor) (*Tensors, error) {
+	if err := check("datasets: Tensors: got", inputs, targets); err != nil {
+		return nil, err
+	}
+	var shapes []tensor.Shape
+	for _, x := range slices.Concat(inputs, targets) {
+		shapes = append(shapes, x.Shape())
+	}
+	for _, s := range shapes {
+		if len(s) == 0 || len(shapes[0]) == 0 || s[0] != shapes[0][0] {
+			return nil, fmt.Errorf("datasets: tensors of %v, want the same first size", shapes)
+		}
+	}
+	return &Tensors{slices.Clone(inputs), slices.Clone(targets)}, nil
 }
 
 // Len returns the first size.
 func (t *Tensors) Len() int {
-	if t.x == nil {
+	if len(t.inputs) == 0 {
 		return 0 // not made by NewTensors
 	}
-	return t.x.Size(0)
+	return t.inputs[0].Size(0)
 }
 
-// Get returns row i of both tensors.
-func (t *Tensors) Get(i int, _ *rand.Rand) (x, y *tensor.Tensor, err error) {
+// Get returns row i of both tensors, where there is one input and one target.
+func (t *Tensors) Get(i int, r *rand.Rand) (x, y *tensor.Tensor, err error) {
+	return pairOf(t.Example(i, r))
+}
+
+// Example returns row i of all tensors.
+func (t *Tensors) Example(i int, _ *rand.Rand) (Example, error) {
 	if err := wantIndex(i, t.Len()); err != nil {
-		return nil, nil, err
+		return Example{}, err
 	}
-	return t.x.Detach().Select(0, i), t.y.Detach().Select(0, i), nil
+	rows := func(xs []*tensor.Tensor) []*tensor.Tensor {
+		out := make([]*tensor.Tensor, len(xs))
+		for k, x := range xs {
+			out[k] = x.Detach().Select(0, i)
+		}
+		return out
+	}
+	return Example{rows(t.inputs), rows(t.targets)}, nil
 }
