@@ -25,7 +25,12 @@
 //     indices it may fill as it likes. Of several bad indices it tells the first.
 package backend
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+)
 
 // Buffer is memory of a backend, a handle: its backend gives it memory when an
 // operation writes it, and decides how the elements lie there.
@@ -239,10 +244,59 @@ const (
 	NumReduceOps
 )
 
-// ReduceGeom says over which dimensions of an array a reduction goes.
+// ReduceGeom says over which dimensions of an array a reduction goes. Element
+// (i0, i1, …) is element Σ ik·Strides[k] of the array.
 type ReduceGeom struct {
-	Shape  []int  // of the source
-	Reduce []bool // one a dimension
+	Shape   []int  // of the source
+	Reduce  []bool // one a dimension
+	Strides []int  // none is negative; nil: row-major
+}
+
+// Stored returns the same reduction with its dimensions in the order in which the
+// elements lie, without Strides if those are row-major then. The view results on
+// what it makes is what g makes; same says that this is the whole of it as it is.
+func (g ReduceGeom) Stored() (s ReduceGeom, results StridedGeom, same bool) {
+	far := func(d int) int { // what is broadcast comes first
+		if g.Strides[d] == 0 {
+			return math.MaxInt
+		}
+		return g.Strides[d]
+	}
+	order := make([]int, 0, len(g.Shape))
+	for d, n := range g.Shape {
+		if n != 1 {
+			order = append(order, d)
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(far(b), far(a)) })
+	stride, kept, same, rows := make([]int, len(g.Shape)), 1, true, true
+	for i, next := len(order)-1, 1; i >= 0; i-- {
+		d := order[i]
+		rows = rows && g.Strides[d] == next
+		next *= g.Shape[d]
+		if !g.Reduce[d] {
+			stride[d] = kept
+			kept *= g.Shape[d]
+		}
+	}
+	for _, d := range order {
+		s.Shape, s.Reduce, s.Strides = append(s.Shape, g.Shape[d]), append(s.Reduce, g.Reduce[d]), append(s.Strides, g.Strides[d])
+	}
+	if rows {
+		s.Strides = nil
+	}
+	last := math.MaxInt
+	for d, n := range g.Shape {
+		if g.Reduce[d] {
+			continue
+		}
+		results.Shape, results.Strides = append(results.Shape, n), append(results.Strides, stride[d])
+		if n != 1 {
+			same = same && stride[d] < last
+			last = stride[d]
+		}
+	}
+	return s, results, same
 }
 
 // DimGeom splits a shape at one dimension: an array of Outer × N × Inner

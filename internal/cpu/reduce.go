@@ -8,9 +8,43 @@ import (
 
 // Reduce reduces x over the dimensions that g names.
 func (be *Backend) Reduce(dst, x backend.Array, op backend.ReduceOp, g backend.ReduceGeom) {
+	if g.Strides != nil {
+		be.reduceView(dst, x, op, g)
+		return
+	}
 	if be.half(func() { be.Reduce(dst, x, op, g) }, writes(&dst), reads(&x)) {
 		return
 	}
+	be.reduce(dst, x, op, g)
+}
+
+// reduceView reduces elements that are not row-major.
+func (be *Backend) reduceView(dst, x backend.Array, op backend.ReduceOp, g backend.ReduceGeom) {
+	n := size(g.Shape)
+	stored, results, same := g.Stored()
+	if stored.Strides == nil || n == 0 {
+		x.Len, stored.Strides = n, nil
+	}
+	switch {
+	case !same: // the elements are read as they lie, and the results, which are fewer, are put in order
+		t := backend.Array{Buffer: be.NewBuffer(dst.DType(), dst.Len), Len: dst.Len}
+		defer be.Free(t.Buffer)
+		be.Reduce(t, x, op, stored)
+		be.Strided(dst, t, results)
+	case stored.Strides == nil:
+		be.Reduce(dst, x, op, stored)
+	case x.DType().IsHalf() || planReduce(stored).run < leastRun && n > leastRun: // a copy costs less than to find each short run
+		t := backend.Array{Buffer: be.NewBuffer(x.DType(), n), Len: n}
+		defer be.Free(t.Buffer)
+		be.Strided(t, x, backend.StridedGeom{Shape: stored.Shape, Strides: stored.Strides})
+		stored.Strides = nil
+		be.Reduce(dst, t, op, stored)
+	default:
+		be.reduce(dst, x, op, stored)
+	}
+}
+
+func (be *Backend) reduce(dst, x backend.Array, op backend.ReduceOp, g backend.ReduceGeom) {
 	switch op {
 	case backend.ReduceMax, backend.ReduceMin:
 		smallest := op == backend.ReduceMin
@@ -283,34 +317,41 @@ func (p places) at(i int) int {
 // convolution's bias gradient is reduced{N}, kept{C}, run.
 type reducePlan struct {
 	kept, reduced places
-	run           int  // elements of the innermost run
+	run, step     int  // elements of the innermost run, and from one to the next
 	runReduced    bool // the run is reduced, not kept
 }
 
 func planReduce(g backend.ReduceGeom) reducePlan {
-	var sizes []int
-	var kinds []bool
-	for d, s := range g.Shape {
-		switch last := len(sizes) - 1; {
-		case s == 1:
-		case last >= 0 && kinds[last] == g.Reduce[d]:
-			sizes[last] *= s
+	type dimension struct {
+		size, stride int
+		reduced      bool
+	}
+	var dims []dimension // the innermost first
+	next := 1
+	for d := len(g.Shape) - 1; d >= 0; d-- {
+		n, stride := g.Shape[d], next
+		if g.Strides != nil {
+			stride = g.Strides[d]
+		}
+		next *= n
+		switch last := len(dims) - 1; {
+		case n == 1:
+		case last >= 0 && dims[last].reduced == g.Reduce[d] && dims[last].size*dims[last].stride == stride:
+			dims[last].size *= n
 		default:
-			sizes, kinds = append(sizes, s), append(kinds, g.Reduce[d])
+			dims = append(dims, dimension{n, stride, g.Reduce[d]})
 		}
 	}
-	p := reducePlan{run: 1}
-	stride := 1
-	for d := len(sizes) - 1; d >= 0; d-- {
+	p := reducePlan{run: 1, step: 1}
+	for i, d := range dims {
 		switch {
-		case d == len(sizes)-1:
-			p.run, p.runReduced = sizes[d], kinds[d]
-		case kinds[d]:
-			p.reduced = p.reduced.outside(sizes[d], stride)
+		case i == 0:
+			p.run, p.step, p.runReduced = d.size, d.stride, d.reduced
+		case d.reduced:
+			p.reduced = p.reduced.outside(d.size, d.stride)
 		default:
-			p.kept = p.kept.outside(sizes[d], stride)
+			p.kept = p.kept.outside(d.size, d.stride)
 		}
-		stride *= sizes[d]
 	}
 	return p
 }
@@ -355,7 +396,7 @@ func reduce[T, A, D number](be *Backend, dst []D, src []T, r reduction[T, A], g 
 		}
 	}
 	// A piece of one run each, in the order in which they lie, is what memory likes best.
-	matrix := p.runReduced && len(p.kept.sizes) <= 1 && (reduced == 1 && perPiece == p.run ||
+	matrix := g.Strides == nil && p.runReduced && len(p.kept.sizes) <= 1 && (reduced == 1 && perPiece == p.run ||
 		len(p.reduced.sizes) == 1 && p.run >= leastRun && p.run <= reducePiece)
 	if matrix {
 		perPiece = p.run
@@ -374,23 +415,31 @@ func reduce[T, A, D number](be *Backend, dst []D, src []T, r reduction[T, A], g 
 					}
 					return
 				}
+				block := blockFor[T](p)
 				for t := lo; t < hi; t++ {
 					piece, k := t/kept, t%kept
-					acc[t] = reduceRow(src[p.kept.at(k):], p, r, piece*perPiece, min((piece+1)*perPiece, perUnit))
+					acc[t] = reduceRow(src[p.kept.at(k):], p, r, piece*perPiece, min((piece+1)*perPiece, perUnit), block)
 				}
 			})
 		} else {
 			work := perPiece * min(p.run, columnBlock)
 			parallel(pieces*kept*blocks, max(1, grain/work), func(lo, hi int) {
+				block := blockFor[T](p)
 				for t := lo; t < hi; t++ {
-					block, row := t%blocks, t/blocks // row counts pieces of kept places
+					b, row := t%blocks, t/blocks // row counts pieces of kept places
 					piece, k := row/kept, row%kept
-					first, end := block*columnBlock, min((block+1)*columnBlock, p.run)
+					first, end := b*columnBlock, min((b+1)*columnBlock, p.run)
 					a := acc[row*p.run+first : row*p.run+end]
 					for i := range a {
 						a[i] = r.start
 					}
-					from := src[p.kept.at(k)+first:]
+					from := src[p.kept.at(k)+first*p.step:]
+					if p.step != 1 {
+						for i := piece * perPiece; i < min((piece+1)*perPiece, perUnit); i++ {
+							r.columns(a, pack(block[:len(a)], from, p.reduced.at(i), p.step, 0))
+						}
+						continue
+					}
 					for i := piece * perPiece; i < min((piece+1)*perPiece, perUnit); i++ {
 						r.columns(a, from[p.reduced.at(i):])
 					}
@@ -412,6 +461,14 @@ func reduce[T, A, D number](be *Backend, dst []D, src []T, r reduction[T, A], g 
 	})
 }
 
+// blockFor returns room for elements of a run that lie apart, if they do.
+func blockFor[T number](p reducePlan) []T {
+	if p.step == 1 {
+		return nil
+	}
+	return make([]T, columnBlock)
+}
+
 // rowsOf sets acc to what r makes of len(acc) rows of n elements.
 func rowsOf[T, A number](r reduction[T, A], acc []A, x []T, n int) {
 	if r.rows != nil {
@@ -424,16 +481,24 @@ func rowsOf[T, A number](r reduction[T, A], acc []A, x []T, n int) {
 }
 
 // reduceRow reduces elements lo to hi of those that go into one result, counted
-// run by run.
-func reduceRow[T, A number](src []T, p reducePlan, r reduction[T, A], lo, hi int) A {
+// run by run. Runs that lie apart go through block.
+func reduceRow[T, A number](src []T, p reducePlan, r reduction[T, A], lo, hi int, block []T) A {
 	acc := r.start
 	for lo < hi {
 		i := lo / p.run
 		first := lo - i*p.run
 		end := min(p.run, first+hi-lo)
 		off := p.reduced.at(i)
-		acc = r.row(acc, src[off+first:off+end])
-		lo += end - first
+		if p.step == 1 {
+			acc = r.row(acc, src[off+first:off+end])
+			lo += end - first
+			continue
+		}
+		for ; first < end; first += columnBlock {
+			n := min(columnBlock, end-first)
+			acc = r.row(acc, pack(block[:n], src, off+first*p.step, p.step, 0))
+			lo += n
+		}
 	}
 	return acc
 }

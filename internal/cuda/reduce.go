@@ -60,17 +60,34 @@ func (be *Backend) Reduce(dst, x backend.Array, op backend.ReduceOp, g backend.R
 	}
 	var t temporaries
 	defer be.release(&t)
+	if g.Strides != nil {
+		stored, results, same := g.Stored()
+		if stored.Strides == nil || x.Len == 0 {
+			stored.Strides, x.Len = nil, count(g.Shape)
+		}
+		if !same { // the elements are read as they lie, and the results, which are fewer, are put in order
+			lie := be.temporary(&t, dst.DType(), dst.Len)
+			be.Reduce(lie, x, op, stored)
+			be.Strided(dst, lie, results)
+			return
+		}
+		g = stored
+	}
 	from := pointer(0)
-	if l := written(x); x.Len <= mostElements && channelsReduce(l, g) {
+	if l := written(x); g.Strides == nil && x.Len <= mostElements && channelsReduce(l, g) {
 		from = be.readAs(&t, x, l)
 		g = backend.ReduceGeom{Shape: lastly(g.Shape), Reduce: lastly(g.Reduce)}
 	} else {
 		from = reading(x)
 	}
+	stored := g.Strides
+	if stored == nil {
+		stored = contiguous(g.Shape)
+	}
 	// Neighbouring dimensions that are both kept or both reduced are one.
 	var shape, strides [2][]int
-	neighbours, rows := false, true
-	for d, stride := range contiguous(g.Shape) {
+	neighbours, rows := false, g.Strides == nil
+	for d, stride := range stored {
 		k := 0
 		if g.Reduce[d] {
 			k = 1
@@ -89,8 +106,8 @@ func (be *Backend) Reduce(dst, x backend.Array, op backend.ReduceOp, g backend.R
 	var ok, ok2 bool
 	r.kept, ok = newView(shape[0], strides[0])
 	r.reduced, ok2 = newView(shape[1], strides[1])
-	if !ok || !ok2 || x.Len > mostElements { // too many dimensions: put what is reduced behind what is kept
-		matrix := be.temporary(&t, x.DType(), x.Len)
+	if n := count(g.Shape); !ok || !ok2 || n > mostElements { // too many dimensions: put what is reduced behind what is kept
+		matrix := be.temporary(&t, x.DType(), n)
 		be.Strided(matrix, x, backend.StridedGeom{Shape: slices.Concat(shape[0], shape[1]), Strides: slices.Concat(strides[0], strides[1])})
 		be.reduceRows(dst, address(matrix), x.DType(), op, r.results, r.count)
 		return
@@ -98,7 +115,7 @@ func (be *Backend) Reduce(dst, x backend.Array, op backend.ReduceOp, g backend.R
 	pack := packs(x.DType().Size())
 	r.divide(neighbours, pack)
 	if neighbours {
-		r.whole = flag(r.reduced.whole(0, pack, from, x.DType().Size()) && r.kept.multiple(0, pack))
+		r.whole = flag(r.reduced.strides[0][0] == 1 && r.reduced.whole(0, pack, from, x.DType().Size()) && r.kept.multiple(0, pack))
 	}
 	be.reduce(dst, from, x.DType(), op, &r)
 }

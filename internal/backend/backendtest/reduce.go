@@ -13,6 +13,7 @@ import (
 func init() {
 	rows = append(rows,
 		Row{"Reduce", "reduces over the dimensions that are named", testReduce},
+		Row{"Reduce", "reads views where they lie", testReduceViews},
 		Row{"Reduce", "NaN wins in maximum and minimum and is true", testReduceNaN},
 		Row{"Reduce", "the number of threads does not matter", testReduceThreads},
 		Row{"Reduce", "the number of dimensions does not matter", testReduceDims},
@@ -223,6 +224,100 @@ func testReduce(t *testing.T, be backend.Backend) {
 	}
 }
 
+// viewGeoms are reductions of views.
+func viewGeoms() (geoms []backend.ReduceGeom) {
+	views := []struct{ shape, strides []int }{
+		{[]int{5, 7}, []int{1, 5}},                          // transposed
+		{[]int{1, 7, 1, 5}, []int{3, 1, 0, 7}},              // with dimensions of size 1
+		{[]int{2, 3, 4, 5}, []int{60, 5, 15, 1}},            // [B,T,H,D] as [B,H,T,D]
+		{[]int{4, 5, 6, 3}, []int{90, 3, 15, 1}},            // the same, other sizes
+		{[]int{2, 5, 3, 4}, []int{60, 1, 20, 5}},            // NHWC as NCHW
+		{[]int{4, 3, 2}, []int{1, 4, 12}},                   // all reversed
+		{[]int{6, 5}, []int{9, 1}},                          // narrow
+		{[]int{5, 6}, []int{1, 9}},                          // narrow and transposed
+		{[]int{6, 5}, []int{22, 2}},                         // every second column
+		{[]int{13}, []int{3}},                               // every third element
+		{[]int{4, 3, 5}, []int{0, 5, 1}},                    // expanded first
+		{[]int{4, 3, 5}, []int{5, 0, 1}},                    // expanded in the middle
+		{[]int{4, 3, 5}, []int{3, 1, 0}},                    // expanded last
+		{[]int{3, 4}, []int{0, 0}},                          // one element
+		{[]int{7, 3}, []int{2, 1}},                          // windows that overlap
+		{[]int{5}, []int{6}},                                // a diagonal
+		{[]int{3, 0, 2}, []int{1, 3, 7}},                    // empty
+		{nil, []int{}},                                      // a scalar
+		{[]int{300, 701}, []int{1, 300}},                    // large enough to be cut into pieces
+		{[]int{301, 700}, []int{901, 1}},                    //
+		{[]int{70001, 3}, []int{7, 2}},                      //
+		{[]int{3, 70001}, []int{1, 4}},                      //
+		{[]int{2, 700, 3, 90}, []int{189000, 90, 63000, 1}}, //
+		{[]int{70001, 2}, []int{0, 1}},                      //
+		{[]int{2, 70001}, []int{1, 0}},                      //
+	}
+	for _, v := range views {
+		all := 1 << len(v.shape)
+		for bits := range all {
+			if len(v.shape) == 4 && bits%3 == 2 {
+				continue
+			}
+			g := backend.ReduceGeom{Shape: v.shape, Strides: v.strides, Reduce: make([]bool, len(v.shape))}
+			for d := range g.Reduce {
+				g.Reduce[d] = bits>>d&1 != 0
+			}
+			geoms = append(geoms, g)
+		}
+	}
+	return geoms
+}
+
+func testReduceViews(t *testing.T, be backend.Backend) {
+	for _, g := range viewGeoms() {
+		n := 1
+		for _, s := range g.Shape {
+			n *= s
+		}
+		for op := range backend.NumReduceOps {
+			if n > 1000 && op != backend.ReduceSum && op != backend.ReduceMax {
+				continue
+			}
+			testReduceOne[float32](t, be, op, g)
+			testReduceOne[float64](t, be, op, g)
+			testReduceOne[int64](t, be, op, g)
+			testReduceOne[uint8](t, be, op, g)
+			testReduceOne[bool](t, be, op, g)
+		}
+	}
+	// Whole numbers have exact sums, also in half width.
+	for _, dtype := range []backend.DType{backend.BFloat16, backend.Float16} {
+		for _, g := range viewGeoms() {
+			at := positions(g.Shape, g.Strides, 0)
+			if len(at) > 1000 {
+				continue
+			}
+			last := 0
+			for _, k := range at {
+				last = max(last, k)
+			}
+			in, x := random(7, last+2), make([]float64, len(at))
+			for i := range in {
+				in[i] = math.Round(2 * in[i])
+			}
+			for i, k := range at {
+				x[i] = in[k]
+			}
+			want := reduceSlowly(x, backend.ReduceSum, g)
+			src := backend.Array{Buffer: be.NewBuffer(dtype, len(in)), Len: len(in)}
+			be.Copy(src, floats[float32](be, in))
+			for _, to := range []backend.DType{dtype, backend.Float32} {
+				dst := backend.Array{Buffer: be.NewBuffer(to, len(want)), Len: len(want)}
+				be.Reduce(dst, src, backend.ReduceSum, g)
+				got := empty[float32](be, len(want))
+				be.Copy(got, dst)
+				wantFloats(t, be, fmt.Sprintf("sum of %v in %v: %+v", dtype, to, g), got, want, 0)
+			}
+		}
+	}
+}
+
 // testReduceDims has dimensions that are kept and reduced in turn.
 func testReduceDims(t *testing.T, be backend.Backend) {
 	for _, dims := range []int{15, 16, 17, 18} {
@@ -243,11 +338,23 @@ func testReduceOne[T elem](t *testing.T, be backend.Backend, op backend.ReduceOp
 	}
 	in := reduceInput[T](op, n)
 	x := make([]float64, n)
-	for i, v := range in {
-		x[i] = uncast(v)
+	if g.Strides != nil {
+		at := positions(g.Shape, g.Strides, 0)
+		last := -1
+		for _, k := range at {
+			last = max(last, k)
+		}
+		in = reduceInput[T](op, last+2)
+		for i, k := range at {
+			x[i] = uncast(in[k])
+		}
+	} else {
+		for i, v := range in {
+			x[i] = uncast(v)
+		}
 	}
 	want := reduceSlowly(x, op, g)
-	what := fmt.Sprintf("%s of %v over %v of %v", reduceNames[op], dtypeOf[T](), g.Reduce, g.Shape)
+	what := fmt.Sprintf("%s of %v over %v of %v, %v", reduceNames[op], dtypeOf[T](), g.Reduce, g.Shape, g.Strides)
 	src := put(be, in)
 	switch {
 	case op == backend.ReduceMax || op == backend.ReduceMin:
@@ -295,6 +402,14 @@ func testReduceNaN(t *testing.T, be backend.Backend) {
 	wantExact(t, be, "any of rows", dst, []bool{true, true, false, true})
 	be.Reduce(dst, floats[float64](be, x), backend.ReduceAll, rowsOf)
 	wantExact(t, be, "all of rows", dst, []bool{true, true, false, true})
+
+	// Views: every second column, and the transposed.
+	dst = empty[float32](be, 4)
+	be.Reduce(dst, floats[float32](be, x), backend.ReduceMax, backend.ReduceGeom{Shape: []int{4, 2}, Strides: []int{3, 2}, Reduce: []bool{false, true}})
+	wantFloats(t, be, "maximum of rows of every second column", dst, []float64{3, nan, 0, nan}, 0)
+	dst = empty[float32](be, 3)
+	be.Reduce(dst, floats[float32](be, x), backend.ReduceMin, backend.ReduceGeom{Shape: []int{3, 4}, Strides: []int{1, 3}, Reduce: []bool{false, true}})
+	wantFloats(t, be, "minimum of rows of the transposed", dst, []float64{nan, nan, nan}, 0)
 
 	// A NaN in one of many pieces.
 	long := make([]float64, 200000)
@@ -350,12 +465,22 @@ func testReduceThreads(t *testing.T, be backend.Backend) {
 		{Shape: []int{30001, 7}, Reduce: []bool{true, false}},
 		{Shape: []int{300, 1100}, Reduce: []bool{true, false}},
 		{Shape: []int{90, 5, 400}, Reduce: []bool{true, false, true}},
+		{Shape: []int{300, 1100}, Reduce: []bool{true, false}, Strides: []int{1, 300}},
+		{Shape: []int{300, 700}, Reduce: []bool{true, false}, Strides: []int{1500, 2}},
+		{Shape: []int{300, 700}, Reduce: []bool{false, true}, Strides: []int{1500, 2}},
+		{Shape: []int{400, 5, 90}, Reduce: []bool{true, false, true}, Strides: []int{1, 0, 500}},
 	} {
 		n, m := 1, 1
 		for d, s := range g.Shape {
 			n *= s
 			if !g.Reduce[d] {
 				m *= s
+			}
+		}
+		if g.Strides != nil {
+			n = 1
+			for d, s := range g.Shape {
+				n += (s - 1) * g.Strides[d]
 			}
 		}
 		x := put(be, random(9, n))
