@@ -1,17 +1,18 @@
 // Package autograd is the tape: it records which operation made a value out of
 // which others, and walks that record backwards to compute gradients
 // (reverse-mode differentiation). It knows nothing of arrays: a value is
-// anything that embeds a [Variable] and says how gradients are added
-// ([Arithmetic]). Package tensor's Tensor is one; nearly all programs use the
-// tape through it (x.SetRequiresGrad, loss.Backward, x.Grad).
+// anything that embeds a [Variable], which comes from a [Tape] that knows how
+// gradients are added ([Arithmetic]). Package tensor's Tensor is one; nearly all
+// programs use the tape through it (x.SetRequiresGrad, loss.Backward, x.Grad).
 //
 // An operation is recorded when one of its inputs requires a gradient and none
 // is marked no-grad: no-grad wins, whatever it meets. There is no global mode:
 // whether to record rides on the data, so that one goroutine may evaluate a model
 // while another trains it.
 //
-// Gradients of gradients are not part of this package: what Backward computes
-// carries no history.
+// A gradient is computed with the same operations as anything else, so that it has
+// a history of its own, and gradients of gradients, where CreateGraph asks for it.
+// Otherwise the walk marks it no-grad, and nothing is recorded.
 package autograd
 
 import (
@@ -21,10 +22,24 @@ import (
 	"sync/atomic"
 )
 
+// Op is an operation: a small value whose exported fields are its attributes, such
+// as the stride of a convolution. Its Name ("Conv2d") is what errors and watches say.
+type Op interface{ Name() string }
+
+// Named is an operation without attributes, for operations of one's own:
+//
+//	autograd.Record(autograd.Named("Hypot"), out, …)
+type Named string
+
+// Name returns the operation's name.
+func (o Named) Name() string { return string(o) }
+
 // Variable is what the tape knows of a value. Types that take part in
-// differentiation embed it; its zero value is a constant.
+// differentiation embed it; [Tape.Variable] makes it.
 type Variable[T any] struct {
+	arithmetic   Arithmetic[T]
 	node         *Node[T]
+	standsFor    T      // the leaf whose history this value has, of one that an operation has saved
 	version      uint64 // the value's version when node made it
 	requiresGrad bool
 	leafView     bool // shares memory with a leaf that requires a gradient
@@ -38,12 +53,10 @@ type Variable[T any] struct {
 func (v *Variable[T]) tape() *Variable[T] { return v }
 
 // Value is a type whose values the tape can record: a pointer to a struct that
-// embeds Variable[T] and has the method Arithmetic.
+// embeds Variable[T].
 type Value[T any] interface {
 	comparable
 	tape() *Variable[T]
-	// Arithmetic returns what Backward needs to do with gradients.
-	Arithmetic() Arithmetic[T]
 }
 
 // Arithmetic is what the tape asks of the values that it carries.
@@ -51,14 +64,16 @@ type Arithmetic[T any] interface {
 	// Ones returns the gradient of a value with respect to itself, for a value
 	// of a single element; it panics for others.
 	Ones(x T) T
-	// Add returns the sum of two gradients of one value.
-	Add(a, b T) T
+	// Add returns the sum of two gradients of one value, recorded if create.
+	Add(a, b T, create bool) T
 	// Accumulate adds g to the gradient that leaf holds and returns that.
-	Accumulate(leaf, g T) T
-	// Run calls backward(g). The gradients that it returns stay valid until
-	// Release; whatever else it made out of g may be taken back at once.
-	Run(g T, backward func(g T) []T) []T
-	// Retain says that the walk holds g once more, Release that it holds it once less.
+	Accumulate(leaf, g T, create bool) T
+	// Run calls backward(g). In a pass it marks g with Tape.MarkPass, and what backward
+	// makes out of g, but for the gradients that it returns, may be taken back at once;
+	// those stay valid until Release. pass is nil where a graph is created.
+	Run(g T, pass *Pass, backward func(g T) []T) []T
+	// Retain says that the walk holds g once more, Release that it holds it once
+	// less. Neither is called where a graph is created.
 	Retain(g T)
 	Release(g T)
 	// Version counts the in-place changes of a value.
@@ -69,7 +84,7 @@ type Arithmetic[T any] interface {
 
 // Node is a recorded operation.
 type Node[T any] struct {
-	op       string
+	op       Op
 	sequence uint64 // grows with each record, so that inputs have smaller ones
 	inputs   []edge[T]
 	saved    []saved[T]
@@ -88,7 +103,7 @@ type Watch[T any] interface {
 	// entries are absent ones), whether it is recorded or not. An operation in
 	// place has out among its inputs, with its new value. What Forward computes
 	// with these values is watched as well, unless it takes the watch off them.
-	Forward(op string, inputs []T, out T)
+	Forward(op Op, inputs []T, out T)
 	// Backward is called when Backward has passed n, an operation that Forward was
 	// told of (out.Node() there): g is the gradient of its result, grads are those
 	// of its inputs, nil where there is none. They are valid during the call only.
@@ -109,8 +124,8 @@ type saved[T any] struct {
 
 var sequence atomic.Uint64
 
-// Op returns the operation's name.
-func (n *Node[T]) Op() string { return n.op }
+// Op returns the operation.
+func (n *Node[T]) Op() Op { return n.op }
 
 // Inputs yields the nodes that made the operation's inputs, in order; nil stands
 // for a leaf and for an input that requires no gradient. After Backward has
@@ -149,41 +164,30 @@ func (v *Variable[T]) IsLeaf() bool { return v.node == nil }
 
 // IsNoGrad reports whether the value is marked no-grad: what is made from it is
 // not recorded.
-func (v *Variable[T]) IsNoGrad() bool { return v.noGrad != nil }
+func (v *Variable[T]) IsNoGrad() bool {
+	return v.noGrad != nil && (v.noGrad.pass == nil || !v.noGrad.pass.over)
+}
 
 // Node returns the operation that made the value, or nil for a leaf.
 func (v *Variable[T]) Node() *Node[T] { return v.node }
-
-// DropHistory makes a leaf of a value, one that requires no gradient unless it
-// was a leaf that did.
-func (v *Variable[T]) DropHistory() { v.node = nil }
 
 // meeting is where a value marked no-grad last met one that has history, or first
 // met a leaf that requires a gradient: what Backward says where it finds nothing.
 type meeting struct {
 	op   string // "" if nowhere
 	leaf bool
+	pass *Pass // the mark is that of a walk
+}
+
+// Pass is one walk of Backward, or of Grad, that creates no graph. What it computes
+// is marked no-grad until it is over.
+type Pass struct {
+	mark meeting
+	over bool
 }
 
 // nowhere is what a mark points to that has met nothing.
 var nowhere meeting
-
-// MarkNoGrad marks a fresh value no-grad.
-func (v *Variable[T]) MarkNoGrad() {
-	if v.noGrad == nil {
-		v.noGrad = &nowhere
-	}
-}
-
-// TakeNoGrad gives a fresh value the no-grad mark of another, if that has one.
-func (v *Variable[T]) TakeNoGrad(from *Variable[T]) { v.noGrad = from.noGrad }
-
-// MarkView notes that a fresh value shares the memory of from, which a recorded
-// operation may not change in place if it is, or is a view of, a leaf that
-// requires a gradient.
-func (v *Variable[T]) MarkView(from *Variable[T]) {
-	v.leafView = from.leafView || from.node == nil && from.requiresGrad
-}
 
 // Watched returns the watch that the value carries, or nil.
 func (v *Variable[T]) Watched() Watch[T] {
@@ -193,38 +197,12 @@ func (v *Variable[T]) Watched() Watch[T] {
 	return *v.watch
 }
 
-// MarkWatch has w told of the operations on a fresh value; nil takes the watch off.
-func (v *Variable[T]) MarkWatch(w Watch[T]) {
-	v.watch = nil
-	if w != nil {
-		v.watch = &w
-	}
-}
-
-// Take gives a fresh value the watch and the mark of another.
-func (v *Variable[T]) Take(from *Variable[T]) { v.watch, v.mark = from.watch, from.mark }
-
-// Mark returns the mark that the value carries, 0 if it has none. It is the
-// business of the values' package; the tape hands it on as it does the no-grad mark.
-func (v *Variable[T]) Mark() uint8 { return v.mark }
-
-// SetMark marks a fresh value; 0 takes the mark off.
-func (v *Variable[T]) SetMark(mark uint8) { v.mark = mark }
-
-// MarkRequiresGrad makes a leaf ask for a gradient, or no longer.
-func (v *Variable[T]) MarkRequiresGrad(on bool) {
-	if v.node != nil {
-		fail(v.node.op, "only leaves can be told whether they require a gradient; Detach gives a leaf")
-	}
-	v.requiresGrad = on
-}
-
 // RegisterHook has hook called by each Backward once the gradient of this leaf
 // is complete, with the gradient that the leaf holds then. It returns a function
 // that removes the hook.
 func (v *Variable[T]) RegisterHook(hook func(grad T)) (remove func()) {
 	if v.node != nil {
-		fail(v.node.op, "hooks are for leaves")
+		fail(v.node.op.Name(), "hooks are for leaves")
 	}
 	p := &hook
 	v.hooks = append(v.hooks, p)
@@ -234,7 +212,7 @@ func (v *Variable[T]) RegisterHook(hook func(grad T)) (remove func()) {
 // Records reports whether an operation on these inputs is recorded: one requires
 // a gradient and none is marked no-grad. It panics if it is and one of the inputs
 // was changed in place after it was recorded.
-func Records[T Value[T]](op string, inputs ...T) bool {
+func Records[T Value[T]](name string, inputs ...T) bool {
 	var zero T
 	requires, stale := false, zero
 	for _, x := range inputs {
@@ -242,18 +220,29 @@ func Records[T Value[T]](op string, inputs ...T) bool {
 			continue
 		}
 		v := x.tape()
-		if v.noGrad != nil {
+		if v.IsNoGrad() {
 			return false
 		}
-		if v.node != nil && x.Arithmetic().Version(x) != v.version {
+		if v.node != nil && v.arithmetic.Version(x) != v.version {
 			stale = x
 		}
 		requires = requires || v.RequiresGrad()
 	}
 	if stale != zero {
-		fail(op, "its input %s, made by %s, was changed in place since; use Clone before the change", stale.Arithmetic().Describe(stale), stale.tape().node.op)
+		v := stale.tape()
+		fail(name, "its input %s, made by %s, was changed in place since; use Clone before the change", v.arithmetic.Describe(stale), v.node.op.Name())
 	}
 	return requires
+}
+
+// Tracks gives out, the result of the operation of that name, the marks of inputs
+// (nil entries are absent ones), and reports whether [Record] has anything to do for
+// it: whether the operation is recorded or watched. Where it has not, the operation's
+// value and closure need not be made.
+func Tracks[T Value[T]](name string, out T, inputs ...T) bool {
+	records := Records(name, inputs...)
+	handOn(name, out, inputs)
+	return records || out.tape().watch != nil
 }
 
 // Record notes that the operation op made out from inputs (nil entries stand for
@@ -262,23 +251,26 @@ func Records[T Value[T]](op string, inputs ...T) bool {
 // their order, nil for those that have none. The gradient that it is given is
 // valid during the call only, and it must leave it unchanged.
 //
+// backward computes with operations that are recorded themselves, on values that
+// [Tape.Saved] has made of inputs and out: then there are gradients of gradients.
+//
 // saved lists the values, of inputs and out, that backward reads: if one of them
 // is changed in place before, Backward panics instead of computing something
 // wrong. Nothing is recorded if no input requires a gradient or one is marked
 // no-grad; out is then marked no-grad too. A [Watch] of an input becomes out's, and
 // is told, in any case.
-func Record[T Value[T]](op string, out T, inputs []T, backward func(g T) []T, savedValues ...T) T {
-	records := Records(op, inputs...)
-	handOn(op, out, inputs)
-	if records {
-		record(op, out, inputs, backward, savedValues)
+func Record[T Value[T]](op Op, out T, inputs []T, backward func(g T) []T, savedValues ...T) T {
+	if Tracks(op.Name(), out, inputs...) {
+		if Records(op.Name(), inputs...) {
+			record(op, out, inputs, backward, savedValues)
+		}
+		tell(op, out, inputs)
 	}
-	tell(op, out, inputs)
 	return out
 }
 
-// handOn gives out, the result of the operation op, the marks of inputs.
-func handOn[T Value[T]](op string, out T, inputs []T) {
+// handOn gives out, the result of the operation of that name, the marks of inputs.
+func handOn[T Value[T]](name string, out T, inputs []T) {
 	var zero T
 	v, history, leaf := out.tape(), false, false
 	for _, x := range inputs {
@@ -286,7 +278,7 @@ func handOn[T Value[T]](op string, out T, inputs []T) {
 			continue
 		}
 		xv := x.tape()
-		if xv.noGrad != nil && (v.noGrad == nil || v.noGrad.op == "") {
+		if xv.IsNoGrad() && (v.noGrad == nil || v.noGrad.op == "" && v.noGrad.pass == nil) {
 			v.noGrad = xv.noGrad
 		}
 		history, leaf = history || xv.node != nil, leaf || xv.requiresGrad
@@ -297,22 +289,22 @@ func handOn[T Value[T]](op string, out T, inputs []T) {
 			v.mark = xv.mark
 		}
 	}
-	if v.noGrad != nil && (history || leaf && v.noGrad.op == "") {
-		v.noGrad = &meeting{op, !history}
+	if v.noGrad != nil && v.noGrad.pass == nil && (history || leaf && v.noGrad.op == "") {
+		v.noGrad = &meeting{op: name, leaf: !history}
 	}
 }
 
-// tell calls the watch of out.
-func tell[T Value[T]](op string, out T, inputs []T) {
+// tell calls the watch of out, if there is one.
+func tell[T Value[T]](op Op, out T, inputs []T) {
 	if w := out.tape().watch; w != nil {
 		(*w).Forward(op, slices.Clone(inputs), out) // a copy, so that inputs need not be on the heap
 	}
 }
 
 // record makes the node of an operation that is recorded.
-func record[T Value[T]](op string, out T, inputs []T, backward func(g T) []T, savedValues []T) {
+func record[T Value[T]](op Op, out T, inputs []T, backward func(g T) []T, savedValues []T) {
 	var zero T
-	v, a := out.tape(), out.Arithmetic()
+	v := out.tape()
 	n := &Node[T]{op: op, sequence: sequence.Add(1), backward: backward, inputs: make([]edge[T], len(inputs)), watch: v.watch}
 	for i, x := range inputs {
 		if x != zero {
@@ -320,28 +312,31 @@ func record[T Value[T]](op string, out T, inputs []T, backward func(g T) []T, sa
 				n.inputs[i].node = xv.node
 			} else if xv.requiresGrad {
 				n.inputs[i].leaf = x
+				if xv.standsFor != zero {
+					n.inputs[i].leaf = xv.standsFor
+				}
 			}
 		}
 	}
-	v.node, v.version = n, a.Version(out)
+	v.node, v.version = n, v.arithmetic.Version(out)
 	for _, x := range savedValues {
 		if x != zero {
-			n.saved = append(n.saved, saved[T]{x, a.Version(x)})
+			n.saved = append(n.saved, saved[T]{x, v.arithmetic.Version(x)})
 		}
 	}
 }
 
 // RecordNothing notes that op, which has no gradient, made out from inputs: out
 // takes their no-grad mark and their watch, which is told. It returns out.
-func RecordNothing[T Value[T]](op string, out T, inputs ...T) T {
-	handOn(op, out, inputs)
+func RecordNothing[T Value[T]](op Op, out T, inputs ...T) T {
+	handOn(op.Name(), out, inputs)
 	tell(op, out, inputs)
 	return out
 }
 
 // Changed tells the watch of x, if there is one, that op, which is not recorded,
 // has changed x in place; y is what it read besides, or nil.
-func Changed[T Value[T]](op string, x, y T) {
+func Changed[T Value[T]](op Op, x, y T) {
 	if w := x.tape().watch; w != nil {
 		(*w).Forward(op, []T{x, y}, x)
 	}
@@ -351,13 +346,12 @@ func Changed[T Value[T]](op string, x, y T) {
 // the new value from now on, and its old history becomes that of the
 // operation's only input. Call CheckInPlace before the change. saved may name x:
 // its new value.
-func RecordInPlace[T Value[T]](op string, x T, backward func(g T) []T, savedValues ...T) T {
+func RecordInPlace[T Value[T]](op Op, x T, backward func(g T) []T, savedValues ...T) T {
 	if v := x.tape(); v.node != nil {
-		a := x.Arithmetic()
 		n := &Node[T]{op: op, sequence: sequence.Add(1), backward: backward, inputs: []edge[T]{{node: v.node}}, watch: v.watch}
-		v.node, v.version = n, a.Version(x)
+		v.node, v.version = n, v.arithmetic.Version(x)
 		for _, s := range savedValues {
-			n.saved = append(n.saved, saved[T]{s, a.Version(s)})
+			n.saved = append(n.saved, saved[T]{s, v.arithmetic.Version(s)})
 		}
 	}
 	var none T
@@ -367,39 +361,40 @@ func RecordInPlace[T Value[T]](op string, x T, backward func(g T) []T, savedValu
 
 // CheckInPlace panics if an operation that records itself may not change x in
 // place: x is a leaf that requires a gradient, or stale.
-func CheckInPlace[T Value[T]](op string, x T) {
+func CheckInPlace[T Value[T]](name string, x T) {
 	v := x.tape()
 	switch {
 	case v.node == nil && v.requiresGrad:
-		fail(op, "%s is a leaf that requires a gradient, which a recorded operation may not change in place", x.Arithmetic().Describe(x))
+		fail(name, "%s is a leaf that requires a gradient, which a recorded operation may not change in place", v.arithmetic.Describe(x))
 	case v.leafView:
-		fail(op, "%s is a view of a leaf that requires a gradient, which a recorded operation may not change in place; Clone gives a copy that it may",
-			x.Arithmetic().Describe(x))
+		fail(name, "%s is a view of a leaf that requires a gradient, which a recorded operation may not change in place; Clone gives a copy that it may",
+			v.arithmetic.Describe(x))
 	}
-	Records(op, x)
+	Records(name, x)
 }
 
 // CheckWrite panics if x may not be overwritten by an operation that is not
 // recorded: the tape still needs it, since Backward has not yet passed the
 // operation that made it.
-func CheckWrite[T Value[T]](op string, x T) {
+func CheckWrite[T Value[T]](name string, x T) {
 	v := x.tape()
 	n := v.node
 	if n == nil || n.freed {
 		return
 	}
 	if v.leafView {
-		fail(op, "%s is a recorded view (made by %s) of a leaf that requires a gradient; to change the leaf make the view of what Detach returns, as in p.Detach().%s(…)",
-			x.Arithmetic().Describe(x), n.op, n.op)
+		fail(name, "%s is a recorded view (made by %s) of a leaf that requires a gradient; to change the leaf make the view of what Detach returns, as in p.Detach().%s(…)",
+			v.arithmetic.Describe(x), n.op.Name(), n.op.Name())
 	}
-	fail(op, "%s has history (made by %s) that Backward has not yet used, and in-place operations are not recorded; use Detach().Clone(), or change it after Backward",
-		x.Arithmetic().Describe(x), n.op)
+	fail(name, "%s has history (made by %s) that Backward has not yet used, and in-place operations are not recorded; use Detach().Clone(), or change it after Backward",
+		v.arithmetic.Describe(x), n.op.Name())
 }
 
 // BackwardOpts are the options of Backward.
 type BackwardOpts[T any] struct {
 	Gradient    T    // the gradient of the value itself; by default 1, for a value of one element
 	RetainGraph bool // keep what is recorded, for another Backward
+	CreateGraph bool // record how gradients are computed, for gradients of gradients; it keeps what is recorded, too
 }
 
 // Backward computes the gradients of all leaves that x was made from and adds
@@ -412,18 +407,18 @@ func Backward[T Value[T]](x T, opts BackwardOpts[T]) {
 	if x == zero {
 		fail("Backward", "the value is nil")
 	}
-	a := x.Arithmetic()
 	v := x.tape()
 	if v.node == nil && !v.requiresGrad {
 		nothing("Backward", x)
 	}
-	w := walk[T]{arithmetic: a, retain: opts.RetainGraph}
+	a := v.arithmetic
+	w := walk[T]{arithmetic: a, retain: opts.RetainGraph || opts.CreateGraph, create: opts.CreateGraph}
 	g := opts.Gradient
 	if g == zero {
 		g = a.Ones(x)
 	}
 	w.leaf = func(leaf, g T) {
-		total := a.Accumulate(leaf, g)
+		total := a.Accumulate(leaf, g, opts.CreateGraph)
 		for _, hook := range leaf.tape().hooks {
 			(*hook)(total)
 		}
@@ -434,7 +429,7 @@ func Backward[T Value[T]](x T, opts BackwardOpts[T]) {
 // nothing panics because op finds no record of x, and says why that may be.
 func nothing[T Value[T]](op string, x T) {
 	why := "no leaf that it was made from requires a gradient"
-	if met := x.tape().noGrad; met != nil {
+	if met := x.tape().noGrad; met != nil && met.pass == nil {
 		why = "it was made from values marked no-grad"
 		switch {
 		case met.op == "":
@@ -444,14 +439,22 @@ func nothing[T Value[T]](op string, x T) {
 			why += ", which met history in " + met.op + "; Detach takes the mark off"
 		}
 	}
-	fail(op, "nothing was recorded for %s: %s", x.Arithmetic().Describe(x), why)
+	fail(op, "nothing was recorded for %s: %s", x.tape().arithmetic.Describe(x), why)
+}
+
+// GradOpts are the options of Grad.
+type GradOpts struct {
+	RetainGraph bool // keep what is recorded, for another Backward or Grad
+	CreateGraph bool // record how gradients are computed, for gradients of gradients; it keeps what is recorded, too
 }
 
 // Grad returns the gradients of output, a value of one element, with respect to
 // inputs, which may be leaves or values made on the way; nil for an input that
 // output does not depend on. The gradients that leaves hold are left alone, hooks
-// are not called, and the record is freed.
-func Grad[T Value[T]](output T, inputs ...T) []T {
+// are not called, and the record is freed unless opts says otherwise. With
+// CreateGraph the gradients have a history of their own, so that Grad or Backward of
+// what is made from them gives second derivatives, and so on. (torch.autograd.grad)
+func Grad[T Value[T]](output T, inputs []T, opts ...GradOpts) []T {
 	var zero T
 	if output == zero {
 		fail("Grad", "the output is nil")
@@ -459,16 +462,22 @@ func Grad[T Value[T]](output T, inputs ...T) []T {
 	if i := slices.Index(inputs, zero); i >= 0 {
 		fail("Grad", "input %d is nil", i)
 	}
-	a := output.Arithmetic()
+	var o GradOpts
+	if len(opts) > 0 {
+		o = opts[0]
+	}
 	if !output.tape().RequiresGrad() {
 		nothing("Grad", output)
 	}
+	a := output.tape().arithmetic
 	grads := make([]T, len(inputs))
 	keep := func(i int, g T) {
-		a.Retain(g)
+		if !o.CreateGraph {
+			a.Retain(g)
+		}
 		grads[i] = g
 	}
-	w := walk[T]{arithmetic: a}
+	w := walk[T]{arithmetic: a, retain: o.RetainGraph || o.CreateGraph, create: o.CreateGraph}
 	w.leaf = func(leaf, g T) {
 		for i, x := range inputs {
 			if x == leaf {
@@ -491,6 +500,7 @@ func Grad[T Value[T]](output T, inputs ...T) []T {
 type walk[T Value[T]] struct {
 	arithmetic Arithmetic[T]
 	retain     bool
+	create     bool                  // record what the walk computes
 	leaf       func(leaf, g T)       // called when a leaf's gradient is complete
 	inner      func(n *Node[T], g T) // called when a node's gradient is complete; may be nil
 }
@@ -511,7 +521,7 @@ func (w *walk[T]) run(x, g T) {
 		n := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
 		if n.freed {
-			fail("Backward", "%s was already freed by an earlier Backward; give that one RetainGraph to go through the record again", n.op)
+			fail("Backward", "%s was already freed by an earlier Backward; give that one RetainGraph to go through the record again", n.op.Name())
 		}
 		nodes = append(nodes, n)
 		for _, e := range n.inputs {
@@ -532,13 +542,19 @@ func (w *walk[T]) run(x, g T) {
 
 	// A gradient in one of these maps is held once for it.
 	a := w.arithmetic
-	a.Retain(g)
+	var pass *Pass
+	if !w.create {
+		pass = &Pass{}
+		pass.mark.pass = pass
+		defer func() { pass.over = true }()
+	}
+	w.hold(g)
 	grads := map[*Node[T]]T{root: g}
 	leaves := map[T]T{}
 	for _, n := range nodes {
 		for _, s := range n.saved {
 			if a.Version(s.value) != s.version {
-				fail("Backward", "%s needs %s, which was changed in place after it was used; use Clone before the change", n.op, a.Describe(s.value))
+				fail("Backward", "%s needs %s, which was changed in place after it was used; use Clone before the change", n.op.Name(), a.Describe(s.value))
 			}
 		}
 		if g, ok := grads[n]; ok {
@@ -546,13 +562,13 @@ func (w *walk[T]) run(x, g T) {
 			if w.inner != nil {
 				w.inner(n, g)
 			}
-			results := a.Run(g, n.backward)
+			results := a.Run(g, pass, n.backward)
 			if len(results) != len(n.inputs) {
-				fail("Backward", "%s returned %d gradients for %d inputs", n.op, len(results), len(n.inputs))
+				fail("Backward", "%s returned %d gradients for %d inputs", n.op.Name(), len(results), len(n.inputs))
 			}
 			for _, r := range results {
 				if r != zero {
-					a.Retain(r)
+					w.hold(r)
 				}
 			}
 			if n.watch != nil {
@@ -562,17 +578,17 @@ func (w *walk[T]) run(x, g T) {
 				switch {
 				case results[i] == zero:
 				case e.leaf != zero:
-					add(a, leaves, e.leaf, results[i])
+					add(w, leaves, e.leaf, results[i])
 				case e.node != nil:
-					add(a, grads, e.node, results[i])
+					add(w, grads, e.node, results[i])
 				}
 			}
 			for _, r := range results {
 				if r != zero {
-					a.Release(r)
+					w.drop(r)
 				}
 			}
-			a.Release(g)
+			w.drop(g)
 		}
 		for _, e := range n.inputs {
 			if e.leaf != zero {
@@ -580,7 +596,7 @@ func (w *walk[T]) run(x, g T) {
 					if g, ok := leaves[e.leaf]; ok {
 						delete(leaves, e.leaf)
 						w.leaf(e.leaf, g)
-						a.Release(g)
+						w.drop(g)
 					}
 				}
 			}
@@ -591,16 +607,30 @@ func (w *walk[T]) run(x, g T) {
 	}
 }
 
+// hold says that the walk holds g once more, drop that it holds it once less. What a
+// graph is created of is not taken back.
+func (w *walk[T]) hold(g T) {
+	if !w.create {
+		w.arithmetic.Retain(g)
+	}
+}
+
+func (w *walk[T]) drop(g T) {
+	if !w.create {
+		w.arithmetic.Release(g)
+	}
+}
+
 // add adds a gradient to what m holds for k.
-func add[K comparable, T any](a Arithmetic[T], m map[K]T, k K, g T) {
+func add[K comparable, T Value[T]](w *walk[T], m map[K]T, k K, g T) {
 	old, ok := m[k]
 	if ok {
-		g = a.Add(old, g)
+		g = w.arithmetic.Add(old, g, w.create)
 	}
-	a.Retain(g)
+	w.hold(g)
 	m[k] = g
 	if ok {
-		a.Release(old)
+		w.drop(old)
 	}
 }
 

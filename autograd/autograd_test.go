@@ -19,30 +19,34 @@ type num struct {
 }
 
 func leaf(v float64) *num {
-	x := &num{v: v}
-	x.MarkRequiresGrad(true)
+	x := number(v)
+	tape.MarkRequiresGrad(x, true)
 	return x
 }
 
 func (x *num) NoGrad() *num {
-	y := &num{v: x.v}
-	y.TakeNoGrad(&x.Variable)
-	y.MarkNoGrad()
+	y := number(x.v)
+	tape.TakeNoGrad(y, x)
+	tape.MarkNoGrad(y)
 	return y
 }
 
-func (x *num) Arithmetic() autograd.Arithmetic[*num] { return arithmetic{} }
+var tape = autograd.Tape[*num]{Arithmetic: arithmetic{}}
+
+func number(v float64) *num { return &num{Variable: tape.Variable(), v: v} }
 
 type arithmetic struct{}
 
-func (arithmetic) Ones(*num) *num     { return &num{v: 1} }
-func (arithmetic) Add(a, b *num) *num { return &num{v: a.v + b.v} }
-func (arithmetic) Accumulate(leaf, g *num) *num {
+func (arithmetic) Ones(*num) *num             { return number(1) }
+func (arithmetic) Add(a, b *num, _ bool) *num { return number(a.v + b.v) }
+func (arithmetic) Accumulate(leaf, g *num, _ bool) *num {
 	leaf.grad += g.v
-	return &num{v: leaf.grad}
+	return number(leaf.grad)
 }
-func (arithmetic) Run(g *num, backward func(*num) []*num) []*num { return backward(g) }
-func (arithmetic) Retain(g *num)                                 { g.held++ }
+func (arithmetic) Run(g *num, _ *autograd.Pass, backward func(*num) []*num) []*num {
+	return backward(g)
+}
+func (arithmetic) Retain(g *num) { g.held++ }
 func (arithmetic) Release(g *num) {
 	if g.held--; g.held < 0 {
 		panic("released more often than retained")
@@ -52,13 +56,13 @@ func (arithmetic) Version(x *num) uint64  { return x.version }
 func (arithmetic) Describe(x *num) string { return fmt.Sprintf("the number %v", x.v) }
 
 func mul(a, b *num) *num {
-	return autograd.Record("mul", &num{v: a.v * b.v}, []*num{a, b}, func(g *num) []*num {
-		return []*num{{v: g.v * b.v}, {v: g.v * a.v}}
+	return autograd.Record(autograd.Named("mul"), number(a.v*b.v), []*num{a, b}, func(g *num) []*num {
+		return []*num{number(g.v * b.v), number(g.v * a.v)}
 	}, a, b)
 }
 
 func add(a, b *num) *num {
-	return autograd.Record("add", &num{v: a.v + b.v}, []*num{a, b}, func(g *num) []*num { return []*num{g, g} })
+	return autograd.Record(autograd.Named("add"), number(a.v+b.v), []*num{a, b}, func(g *num) []*num { return []*num{g, g} })
 }
 
 func square(a *num) *num { return mul(a, a) }
@@ -75,7 +79,7 @@ func (x *num) negate() *num {
 	autograd.CheckInPlace("negate", x)
 	x.v = -x.v
 	x.version++
-	return autograd.RecordInPlace("negate", x, func(g *num) []*num { return []*num{{v: -g.v}} })
+	return autograd.RecordInPlace(autograd.Named("negate"), x, func(g *num) []*num { return []*num{number(-g.v)} })
 }
 
 func backward(x *num, retain ...bool) {
@@ -138,15 +142,15 @@ func TestSecondBackward(t *testing.T) {
 }
 
 func TestBackwardWithoutRecord(t *testing.T) {
-	wantPanic(t, "nothing was recorded for the number 2", func() { backward(&num{v: 2}) })
+	wantPanic(t, "nothing was recorded for the number 2", func() { backward(number(2)) })
 	wantPanic(t, "it was made from values marked no-grad, which met a leaf that requires a gradient in mul",
-		func() { backward(square(mul(leaf(2), (&num{v: 3}).NoGrad()))) })
+		func() { backward(square(mul(leaf(2), (number(3)).NoGrad()))) })
 }
 
 // No-grad wins, and remembers what it won over.
 func TestNoGradMeetsHistory(t *testing.T) {
 	x := leaf(2)
-	n := (&num{v: 3}).NoGrad()
+	n := (number(3)).NoGrad()
 	if y := mul(n, x); y.RequiresGrad() || !y.IsNoGrad() {
 		t.Error("no-grad times a parameter was recorded, or lost its mark")
 	}
@@ -157,7 +161,7 @@ func TestNoGradMeetsHistory(t *testing.T) {
 	const met = "nothing was recorded for the number 23: it was made from values marked no-grad, which met history in mul"
 	wantPanic(t, met, func() { backward(add(z, n)) })
 	wantPanic(t, met, func() { backward(add(n, z)) })
-	wantPanic(t, met, func() { autograd.Grad(add(z, n), x) })
+	wantPanic(t, met, func() { autograd.Grad(add(z, n), []*num{x}) })
 	wantPanic(t, "which met history in add", func() { backward(add(z, square(x)).NoGrad()) })
 }
 
@@ -167,14 +171,14 @@ func TestNoGradMeetsWhatWasChanged(t *testing.T) {
 	y := square(x)
 	y.version++
 	wantPanic(t, "changed in place since", func() { mul(y, x) })
-	if z := mul(y, (&num{v: 3}).NoGrad()); z.v != 12 {
+	if z := mul(y, (number(3)).NoGrad()); z.v != 12 {
 		t.Errorf("got %v, want 12", z.v)
 	}
 }
 
 func TestNoGradMarksWhatASequenceYields(t *testing.T) {
 	w := leaf(2)
-	pairs := func(yield func(*num, *num) bool) { _ = yield(&num{v: 1}, &num{v: 2}) && yield(&num{v: 3}, &num{v: 4}) }
+	pairs := func(yield func(*num, *num) bool) { _ = yield(number(1), number(2)) && yield(number(3), number(4)) }
 	var got []float64
 	for a, b := range autograd.NoGrad(pairs) {
 		y := mul(mul(a, b), w)
@@ -207,7 +211,7 @@ func TestInPlaceChanges(t *testing.T) {
 	t.Run("that is recorded gives the gradient of the new value", func(t *testing.T) {
 		x := leaf(2)
 		y := add(x, x).negate()
-		z := mul(y, &num{v: 3})
+		z := mul(y, number(3))
 		backward(z)
 		if z.v != -12 || x.grad != -6 {
 			t.Errorf("got value %v and gradient %v, want -12 and -6", z.v, x.grad)
@@ -246,7 +250,7 @@ func TestGradLeavesLeavesAlone(t *testing.T) {
 	x, y, unused := leaf(3), leaf(4), leaf(5)
 	u := mul(x, y)
 	z := square(u)
-	g := autograd.Grad(z, u, x, unused)
+	g := autograd.Grad(z, []*num{u, x, unused})
 	if g[0].v != 24 || g[1].v != 96 || g[2] != nil {
 		t.Errorf("got %v, %v and %v, want 24, 96 and nil", g[0].v, g[1].v, g[2])
 	}
@@ -257,12 +261,12 @@ func TestGradLeavesLeavesAlone(t *testing.T) {
 
 func TestRecordAbsentInputs(t *testing.T) {
 	x := leaf(2)
-	y := autograd.Record("op", &num{v: 6}, []*num{x, nil}, func(g *num) []*num { return []*num{{v: 3 * g.v}, nil} })
+	y := autograd.Record(autograd.Named("op"), number(6), []*num{x, nil}, func(g *num) []*num { return []*num{{v: 3 * g.v}, nil} })
 	backward(y)
 	if x.grad != 3 {
 		t.Errorf("got %v, want 3", x.grad)
 	}
-	bad := autograd.Record("op", &num{v: 6}, []*num{x, nil}, func(g *num) []*num { return []*num{g} })
+	bad := autograd.Record(autograd.Named("op"), number(6), []*num{x, nil}, func(g *num) []*num { return []*num{g} })
 	wantPanic(t, "op returned 1 gradients for 2 inputs", func() { backward(bad) })
 }
 
@@ -273,7 +277,7 @@ func TestNodesCanBeWalked(t *testing.T) {
 		if n == nil {
 			ops = append(ops, "leaf")
 		} else {
-			ops = append(ops, n.Op())
+			ops = append(ops, n.Op().Name())
 		}
 	}
 	if want := []string{"mul", "leaf"}; !slices.Equal(ops, want) {
@@ -296,8 +300,8 @@ func TestDeepRecord(t *testing.T) {
 // told is a watch that notes what it is told.
 type told struct{ forward, backward []string }
 
-func (w *told) Forward(op string, inputs []*num, out *num) {
-	line := op
+func (w *told) Forward(op autograd.Op, inputs []*num, out *num) {
+	line := op.Name()
 	for _, x := range inputs {
 		if x == nil {
 			line += " nil"
@@ -309,7 +313,7 @@ func (w *told) Forward(op string, inputs []*num, out *num) {
 }
 
 func (w *told) Backward(n *autograd.Node[*num], g *num, grads []*num) {
-	line := fmt.Sprintf("%s %v:", n.Op(), g.v)
+	line := fmt.Sprintf("%s %v:", n.Op().Name(), g.v)
 	for _, g := range grads {
 		line += fmt.Sprintf(" %v", g.v)
 	}
@@ -319,8 +323,8 @@ func (w *told) Backward(n *autograd.Node[*num], g *num, grads []*num) {
 // A watch rides on the data, through what is recorded and what is not.
 func TestWatch(t *testing.T) {
 	watched := func(v float64, w autograd.Watch[*num]) *num {
-		x := &num{v: v}
-		x.MarkWatch(w)
+		x := number(v)
+		tape.MarkWatch(x, w)
 		return x
 	}
 	for _, tt := range []struct {
@@ -331,11 +335,11 @@ func TestWatch(t *testing.T) {
 	}{
 		{"recorded", func(w autograd.Watch[*num]) *num { return add(mul(watched(2, w), leaf(3)), leaf(1)) },
 			[]string{"mul 2 3 = 6", "add 6 1 = 7"}, []string{"add 1: 1 1", "mul 1: 3 2"}, true},
-		{"not recorded", func(w autograd.Watch[*num]) *num { return mul(watched(2, w), &num{v: 3}) },
+		{"not recorded", func(w autograd.Watch[*num]) *num { return mul(watched(2, w), number(3)) },
 			[]string{"mul 2 3 = 6"}, nil, true},
 		{"no-grad", func(w autograd.Watch[*num]) *num {
 			x := watched(2, w)
-			x.MarkNoGrad()
+			tape.MarkNoGrad(x)
 			return mul(leaf(3), x)
 		}, []string{"mul 3 2 = 6"}, nil, true},
 		{"before the data comes in", func(w autograd.Watch[*num]) *num { return mul(square(leaf(3)), watched(2, w)) },
@@ -345,22 +349,22 @@ func TestWatch(t *testing.T) {
 		{"in place, not recorded", func(w autograd.Watch[*num]) *num { return watched(2, w).negate() },
 			[]string{"negate -2 nil = -2"}, nil, true},
 		{"without gradient", func(w autograd.Watch[*num]) *num {
-			return autograd.RecordNothing("sign", &num{v: 1}, leaf(3), nil, watched(2, w))
+			return autograd.RecordNothing(autograd.Named("sign"), number(1), leaf(3), nil, watched(2, w))
 		}, []string{"sign 3 nil 2 = 1"}, nil, true},
 		{"overwritten", func(w autograd.Watch[*num]) *num {
 			x := watched(2, w)
-			autograd.Changed("set", x, leaf(5))
-			autograd.Changed("set", leaf(5), x) // what is not watched does not come to be
+			autograd.Changed(autograd.Named("set"), x, leaf(5))
+			autograd.Changed(autograd.Named("set"), leaf(5), x) // what is not watched does not come to be
 			return x
 		}, []string{"set 2 5 = 2"}, nil, true},
 		{"handed on", func(w autograd.Watch[*num]) *num {
-			y := &num{v: 4}
-			y.Take(&watched(2, w).Variable)
+			y := number(4)
+			tape.Take(y, watched(2, w))
 			return square(y)
 		}, []string{"mul 4 4 = 16"}, nil, true},
 		{"taken off", func(w autograd.Watch[*num]) *num {
 			x := watched(2, w)
-			x.MarkWatch(nil)
+			tape.MarkWatch(x, nil)
 			return square(x)
 		}, nil, nil, false},
 	} {

@@ -383,7 +383,7 @@ func function(s size, op string, a args, wrt []int, f func(in []*tensor.Tensor) 
 func sink(x *tensor.Tensor, keep *bool) (in *tensor.Tensor, grad func() *tensor.Tensor) {
 	var kept *tensor.Tensor
 	leaf := tensor.Zeros(1).SetRequiresGrad(true)
-	in = autograd.Record("Input", x.Detach(), []*tensor.Tensor{leaf}, func(g *tensor.Tensor) []*tensor.Tensor {
+	in = autograd.Record(autograd.Named("Input"), x.Detach(), []*tensor.Tensor{leaf}, func(g *tensor.Tensor) []*tensor.Tensor {
 		if *keep {
 			kept = g.Clone().Keep()
 		}

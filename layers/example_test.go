@@ -2,6 +2,7 @@ package layers_test
 
 import (
 	"fmt"
+	"github.com/wick-ml/wick/autograd"
 
 	"github.com/wick-ml/wick/layers"
 	"github.com/wick-ml/wick/tensor"
@@ -142,8 +143,8 @@ func ExampleTrace() {
 		layers.NewSequential(layers.ReLU{}, layers.NewLinear(3, 2)),
 	)
 	trace := layers.NewTrace(model)
-	trace.OnForward = func(at layers.Place, op string, inputs []*tensor.Tensor, out *tensor.Tensor) {
-		fmt.Println(at, op, out.Shape())
+	trace.OnForward = func(at layers.Place, op autograd.Op, inputs []*tensor.Tensor, out *tensor.Tensor) {
+		fmt.Println(at, op.Name(), out.Shape())
 	}
 	output := model.Forward(tensor.Ones(5, 4).Watch(trace))
 	output.Sum() // not in a layer

@@ -61,7 +61,7 @@ func LoadStateDict(m Module, state iter.Seq2[string, *tensor.Tensor], opts ...St
 		src, ok := given[key]
 		switch {
 		case ok && !p.tensor.IsLeaf():
-			faults = append(faults, fmt.Sprintf("%q is computed from other tensors (by %s) and cannot be loaded into; Detach gives one that can", key, p.tensor.Node().Op()))
+			faults = append(faults, fmt.Sprintf("%q is computed from other tensors (by %s) and cannot be loaded into; Detach gives one that can", key, p.tensor.Node().Op().Name()))
 		case ok && src == nil:
 			faults = append(faults, fmt.Sprintf("%q is nil", key))
 		case ok && !src.Shape().Equal(p.tensor.Shape()):

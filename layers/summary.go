@@ -8,8 +8,13 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/wick-ml/wick/autograd"
+	"github.com/wick-ml/wick/internal/friend"
 	"github.com/wick-ml/wick/tensor"
 )
+
+// friends is what package tensor has for this one.
+var friends = friend.Of[*tensor.Tensor]()
 
 // Summary returns a table of a model: each module with its path, its settings
 // and the shapes of its parameters, and the totals. A module that has a String
@@ -171,7 +176,7 @@ func runDry(m Layer, x *tensor.Tensor) *dryRun {
 			}
 		}
 	}
-	trace.OnForward = func(at Place, op string, inputs []*tensor.Tensor, out *tensor.Tensor) {
+	trace.OnForward = func(at Place, op autograd.Op, inputs []*tensor.Tensor, out *tensor.Tensor) {
 		i := trace.paths[at.Layer]
 		// A layer of this package is one operation; of others nobody else tells.
 		if running := trace.frames[len(trace.frames)-1].at; at.Exact && i != running && trace.modules[i].leaf {
@@ -251,31 +256,9 @@ func (t *Trace) element(module int) int {
 }
 
 // multiplyAdds counts those of an operation.
-func multiplyAdds(op string, inputs []*tensor.Tensor, out *tensor.Tensor) int {
-	bias := func() int {
-		if inputs[2] == nil {
-			return 0
-		}
-		return out.Len()
-	}
-	// Of a convolution's weight each element meets each place of each picture of
-	// the smaller side; a picture may come without a batch.
-	places := func(x *tensor.Tensor) int {
-		n := x.Size(-1) * x.Size(-2)
-		if x.Dim() == 4 {
-			n *= x.Size(0)
-		}
-		return n
-	}
-	switch op {
-	case "Conv2d":
-		return places(out)*inputs[1].Len() + bias()
-	case "ConvTranspose2d":
-		return places(inputs[0])*inputs[1].Len() + bias()
-	case "Linear":
-		return out.Len()*inputs[1].Size(1) + bias()
-	case "MatMul":
-		return out.Len() * inputs[0].Size(-1)
+func multiplyAdds(op autograd.Op, inputs []*tensor.Tensor, out *tensor.Tensor) int {
+	if info, ok := friends.Info(op); ok && info.MultiplyAdds != nil {
+		return info.MultiplyAdds(op, inputs, out)
 	}
 	return 0
 }

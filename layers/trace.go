@@ -12,7 +12,7 @@ import (
 // in which layer it ran:
 //
 //	trace := layers.NewTrace(model)
-//	trace.OnForward = func(at layers.Place, op string, inputs []*tensor.Tensor, out *tensor.Tensor) { … }
+//	trace.OnForward = func(at layers.Place, op autograd.Op, inputs []*tensor.Tensor, out *tensor.Tensor) { … }
 //	output := model.Forward(x.Watch(trace))
 //
 // It is a [tensor.Watch] for one goroutine's passes, one after the other. A layer
@@ -25,7 +25,7 @@ type Trace struct {
 	// none). Entries of inputs may be nil. Either function may be nil. In a no-grad
 	// pass a Sequential gives back what it needs no more, so keep no tensor of it.
 	// See [tensor.Watch].
-	OnForward  func(at Place, op string, inputs []*tensor.Tensor, out *tensor.Tensor)
+	OnForward  func(at Place, op autograd.Op, inputs []*tensor.Tensor, out *tensor.Tensor)
 	OnBackward func(at Place, n *autograd.Node[*tensor.Tensor], g *tensor.Tensor, grads []*tensor.Tensor)
 
 	modules   []traced
@@ -136,7 +136,7 @@ func (t *Trace) choose(candidates []int) int {
 }
 
 // Forward is for package tensor.
-func (t *Trace) Forward(op string, inputs []*tensor.Tensor, out *tensor.Tensor) {
+func (t *Trace) Forward(op autograd.Op, inputs []*tensor.Tensor, out *tensor.Tensor) {
 	at := t.place(inputs)
 	if n := out.Node(); n != nil {
 		t.places[n] = at

@@ -27,8 +27,8 @@ type embedding struct{ *Sequential }
 func trail(m Layer, x *tensor.Tensor, passes int) []string {
 	var got []string
 	t := NewTrace(m)
-	t.OnForward = func(at Place, op string, _ []*tensor.Tensor, _ *tensor.Tensor) {
-		got = append(got, op+": "+at.String())
+	t.OnForward = func(at Place, op autograd.Op, _ []*tensor.Tensor, _ *tensor.Tensor) {
+		got = append(got, op.Name()+": "+at.String())
 	}
 	for range passes {
 		m.Forward(x.Watch(t))
@@ -129,7 +129,7 @@ func TestTraceBackward(t *testing.T) {
 	}
 	var got []string
 	trace.OnBackward = func(at Place, n *autograd.Node[*tensor.Tensor], g *tensor.Tensor, grads []*tensor.Tensor) {
-		got = append(got, fmt.Sprintf("%s %v of %v: %d", n.Op(), at, g.Shape(), len(grads)))
+		got = append(got, fmt.Sprintf("%s %v of %v: %d", n.Op().Name(), at, g.Shape(), len(grads)))
 	}
 	m.Forward(tensor.Ones(1, 4).Watch(trace)).Sum().Backward()
 	if diff := cmp.Diff([]string{"Sum behind 1 of []: 1", "Linear 1.1 of [1 2]: 3", "ReLU 1.0 of [1 3]: 1", "Linear 0 of [1 3]: 3"}, got); diff != "" {

@@ -166,7 +166,7 @@ func (gs Groups) check(op string) {
 
 func nodeOp(p *tensor.Tensor) string {
 	if n := p.Node(); n != nil {
-		return n.Op()
+		return n.Op().Name()
 	}
 	return ""
 }

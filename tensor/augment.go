@@ -36,5 +36,5 @@ func CropMirrorNormalize(pictures, moves, values *Tensor, height, width int) *Te
 		out.be().CropMirrorNormalize(out.array(), pictures.array(), moves.array(), values.array(),
 			backend.CropGeom{N: n, C: c, H: pictures.shape[2], W: pictures.shape[3], P: height, Q: width})
 	}
-	return autograd.RecordNothing(op, out, pictures, moves, values)
+	return autograd.RecordNothing(autograd.Named(op), out, pictures, moves, values)
 }

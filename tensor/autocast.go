@@ -4,6 +4,7 @@ import (
 	"iter"
 
 	"github.com/wick-ml/wick/autograd"
+	"github.com/wick-ml/wick/internal/ops"
 )
 
 // Autocast marks what a sequence yields for mixed precision: what is made from it
@@ -43,21 +44,23 @@ func (x *Tensor) Autocast(t DType) *Tensor {
 	}
 	x.check("Autocast")
 	y := x.bare()
-	y.MarkView(&x.variable)
-	autograd.Record("Autocast", y, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{g} })
-	y.SetMark(uint8(t))
+	tape.MarkView(y, x)
+	if tracked("Autocast", y, x) {
+		autograd.Record(ops.Autocast{DType: t}, y, []*Tensor{x}, pass)
+	}
+	tape.SetMark(y, uint8(t))
 	return y
 }
 
 // AutocastType returns the type that x is marked for, Float32 if it is not.
 func (x *Tensor) AutocastType() DType {
 	x.exists()
-	return DType(x.Mark())
+	return DType(tape.Mark(x))
 }
 
-// lower casts the operands of a product, of which optional ones may be nil, to
-// the type that one of them is marked for.
-func lower(operands ...**Tensor) {
+// autocast casts the operands of an operation, of which optional ones may be nil, as
+// its row of the table says, if one of them is marked.
+func autocast(name string, operands ...**Tensor) {
 	var marked *Tensor
 	for _, x := range operands {
 		if *x != nil && marked == nil && (*x).AutocastType() != Float32 {
@@ -68,8 +71,12 @@ func lower(operands ...**Tensor) {
 		return
 	}
 	for _, x := range operands {
-		if *x != nil && (*x).DType().IsFloat() && (*x).DType() != Float64 {
+		switch class := table[name].Autocast; {
+		case *x == nil:
+		case class == ops.Lower && (*x).DType().IsFloat() && (*x).DType() != Float64:
 			castBeside(x, marked.AutocastType(), operands)
+		case class == ops.Raise && (*x).DType().IsHalf():
+			castBeside(x, Float32, operands)
 		}
 	}
 }
@@ -96,19 +103,6 @@ func castBeside(x **Tensor, t DType, operands []**Tensor) {
 	y.origin = *x
 	y.path.Store((*x).path.Load())
 	*x = y
-}
-
-// raise casts operands of half width to Float32 if one is marked.
-func raise(operands ...**Tensor) {
-	marked := false
-	for _, x := range operands {
-		marked = marked || *x != nil && (*x).AutocastType() != Float32
-	}
-	for _, x := range operands {
-		if marked && *x != nil && (*x).DType().IsHalf() {
-			castBeside(x, Float32, operands)
-		}
-	}
 }
 
 // promote casts operands of several types to the one that they have together.

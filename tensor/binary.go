@@ -6,6 +6,7 @@ import (
 
 	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/ops"
 )
 
 // broadcast returns the shape that a and b have together by PyTorch's (and
@@ -54,21 +55,28 @@ func (s Shape) broadcastsTo(out Shape) bool {
 	return true
 }
 
-// stridesIn returns the strides with which an array of shape s is read as one of
-// shape out, 0 where it is broadcast.
-func (s Shape) stridesIn(out Shape) []int {
+// stridesIn returns the strides with which an array of shape s and the given strides,
+// nil for row-major, is read as one of shape out, 0 where it is broadcast.
+func (s Shape) stridesIn(out Shape, strides []int) []int {
 	st := make([]int, len(out))
-	own := s.strides()
+	if strides == nil {
+		strides = s.strides()
+	}
 	for i := range s {
 		if j := i + len(out) - len(s); s[i] != 1 || out[j] == 1 {
-			st[j] = own[i]
+			st[j] = strides[i]
 		}
 	}
 	return st
 }
 
-func binaryGeom(out, a, b Shape) backend.BinaryGeom {
-	if a.Equal(b) {
+// stridesIn returns the strides with which x's window is read as an array of shape
+// out, 0 where it is broadcast.
+func (x *Tensor) stridesIn(out Shape) []int { return x.shape.stridesIn(out, x.strides) }
+
+// binaryGeom says how the windows of a and b are read for a result of shape out.
+func binaryGeom(out Shape, a, b *Tensor) backend.BinaryGeom {
+	if a.shape.Equal(b.shape) && a.strides == nil && b.strides == nil {
 		return backend.BinaryGeom{}
 	}
 	return backend.BinaryGeom{Shape: out, A: a.stridesIn(out), B: b.stridesIn(out)}
@@ -90,7 +98,7 @@ func binary(name string, op backend.BinaryOp, x, y *Tensor, owners ...*Tensor) *
 		t = Bool
 	}
 	out := result(name, t, broadcast(name, x.shape, y.shape), append(owners, x, y)...)
-	x.be().Binary(out.array(), x.array(), y.array(), op, binaryGeom(out.shape, x.shape, y.shape))
+	x.be().Binary(out.array(), x.window(), y.window(), op, binaryGeom(out.shape, x, y))
 	return out
 }
 
@@ -118,19 +126,26 @@ func (x *Tensor) operation(name string, op backend.BinaryOp) backend.BinaryOp {
 }
 
 // sumTo adds g up over the dimensions in which shape was broadcast to g's shape;
-// it is the gradient of broadcasting.
+// it is the gradient of broadcasting. (torch.Tensor.sum_to_size)
 func sumTo(g *Tensor, shape Shape) *Tensor {
 	if g.shape.Equal(shape) {
 		return g
 	}
+	const name = "SumTo"
 	reduce := make([]bool, len(g.shape))
 	for i := range reduce {
 		j := i - len(g.shape) + len(shape)
 		reduce[i] = j < 0 || shape[j] == 1 && g.shape[i] != 1
 	}
-	out := result("Sum", g.DType(), shape, g)
+	out := result(name, g.DType(), shape, g)
 	g.be().Reduce(out.array(), g.array(), backend.ReduceSum, backend.ReduceGeom{Shape: g.shape, Reduce: reduce})
-	return out
+	if !tracked(name, out, g) {
+		return out
+	}
+	from := g.shape
+	return autograd.Record(ops.SumTo{Shape: shape}, out, []*Tensor{g}, func(g *Tensor) []*Tensor {
+		return []*Tensor{g.Expand(from...)}
+	})
 }
 
 // partial is how the gradient of one operand is computed: grad gets the
@@ -145,10 +160,10 @@ type partial struct {
 	several bool
 }
 
-// record records an operation with broadcasting. It keeps what the operands
-// that require a gradient need, and nothing else. A partial without grad stands
-// for an operand that has none.
-func record(name string, out *Tensor, partials ...partial) *Tensor {
+// record records an operation with broadcasting, which is tracked. It keeps what the
+// operands that require a gradient need, and nothing else. A partial without grad
+// stands for an operand that has none.
+func record(op autograd.Op, out *Tensor, partials ...partial) *Tensor {
 	inputs := make([]*Tensor, len(partials))
 	backs := make([]struct {
 		grad  func(g *Tensor) *Tensor
@@ -168,28 +183,19 @@ func record(name string, out *Tensor, partials ...partial) *Tensor {
 			saved = append(saved, p.saved...)
 		}
 	}
-	return autograd.Record(name, out, inputs, func(g *Tensor) []*Tensor {
+	return autograd.Record(op, out, inputs, func(g *Tensor) []*Tensor {
 		results := make([]*Tensor, len(backs))
 		for i, b := range backs {
 			if b.grad != nil {
 				g := g
 				if b.wide {
-					g = g.wide()
+					g = g.ToDType(Float32)
 				}
 				results[i] = sumTo(b.grad(g), b.shape).ToDType(b.dtype) // a factor's may be another; see promoteFactors
 			}
 		}
 		return results
 	}, saved...)
-}
-
-// with returns x, a value that a partial has saved, in the type that it computes in
-// where its gradient is g.
-func with(g, x *Tensor) *Tensor {
-	if g.DType() == Float32 {
-		return x.wide(g)
-	}
-	return x
 }
 
 func identity(g *Tensor) *Tensor { return g }
@@ -204,7 +210,10 @@ func identity(g *Tensor) *Tensor { return g }
 func (x *Tensor) Add(y *Tensor) *Tensor {
 	promote(&x, &y)
 	out := binary("Add", backend.Add, x, y)
-	return record("Add", out, partial{of: x, grad: identity}, partial{of: y, grad: identity})
+	if !tracked("Add", out, x, y) {
+		return out
+	}
+	return record(ops.Binary{Kind: backend.Add}, out, partial{of: x, grad: identity}, partial{of: y, grad: identity})
 }
 
 // Sub returns x - y, with broadcasting. There is none of two Bool tensors: Xor tells
@@ -212,7 +221,10 @@ func (x *Tensor) Add(y *Tensor) *Tensor {
 func (x *Tensor) Sub(y *Tensor) *Tensor {
 	promote(&x, &y)
 	out := binary("Sub", backend.Sub, x, y)
-	return record("Sub", out, partial{of: x, grad: identity}, partial{of: y, grad: (*Tensor).Neg})
+	if !tracked("Sub", out, x, y) {
+		return out
+	}
+	return record(ops.Binary{Kind: backend.Sub}, out, partial{of: x, grad: identity}, partial{of: y, grad: (*Tensor).Neg})
 }
 
 // Mul returns x · y, element by element, with broadcasting; of Bool tensors x And y.
@@ -220,8 +232,11 @@ func (x *Tensor) Sub(y *Tensor) *Tensor {
 func (x *Tensor) Mul(y *Tensor) *Tensor {
 	promoteFactors(&x, &y, true)
 	out := binary("Mul", backend.Mul, x, y)
-	xs, ys := x.bare(), y.bare()
-	return record("Mul", out,
+	if !tracked("Mul", out, x, y) {
+		return out
+	}
+	xs, ys := x.saved(), y.saved()
+	return record(ops.Binary{Kind: backend.Mul}, out,
 		partial{x, func(g *Tensor) *Tensor { return g.Mul(ys) }, []*Tensor{y}, false},
 		partial{y, func(g *Tensor) *Tensor { return g.Mul(xs) }, []*Tensor{x}, false})
 }
@@ -232,8 +247,11 @@ func (x *Tensor) Div(y *Tensor) *Tensor {
 	promoteFactors(&x, &y, false)
 	x, y = x.fractional(), y.fractional()
 	out := binary("Div", backend.Div, x, y)
-	xs, ys := x.bare(), y.bare()
-	return record("Div", out,
+	if !tracked("Div", out, x, y) {
+		return out
+	}
+	xs, ys := x.saved(), y.saved()
+	return record(ops.Binary{Kind: backend.Div}, out,
 		partial{x, func(g *Tensor) *Tensor { return g.Div(ys) }, []*Tensor{y}, false},
 		partial{y, func(g *Tensor) *Tensor {
 			ys := with(g, ys)
@@ -276,7 +294,10 @@ func (x *Tensor) DivRounded(y *Tensor, r Rounding) *Tensor {
 	promote(&x, &y)
 	y.wantDivisor(name)
 	out := binary(name, op, x, y)
-	return record(name, out, partial{of: x, grad: zero}, partial{of: y, grad: zero})
+	if !tracked(name, out, x, y) {
+		return out
+	}
+	return record(ops.Binary{Kind: op}, out, partial{of: x, grad: zero}, partial{of: y, grad: zero})
 }
 
 func zero(g *Tensor) *Tensor { return ZerosLike(g) }
@@ -286,13 +307,18 @@ func zero(g *Tensor) *Tensor { return ZerosLike(g) }
 func (x *Tensor) Pow(y *Tensor) *Tensor {
 	promote(&x, &y)
 	out := binary("Pow", backend.Pow, x, y)
-	xs, ys := x.bare(), y.bare()
-	return record("Pow", out,
+	if !tracked("Pow", out, x, y) {
+		return out
+	}
+	xs, ys := x.saved(), y.saved()
+	return record(ops.Binary{Kind: backend.Pow}, out,
 		partial{x, func(g *Tensor) *Tensor {
 			// The power y-1 may be infinite where y is 0, and the slope is still 0.
+			xs, ys := with(g, xs), with(g, ys)
 			return g.Mul(ys.Mul(xs.Pow(ys.SubScalar(1)))).MaskedFill(ys.EqScalar(0), 0)
 		}, []*Tensor{x, y}, false},
 		partial{y, func(g *Tensor) *Tensor {
+			xs, ys := with(g, xs), with(g, ys)
 			flat := xs.EqScalar(0).And(ys.GeScalar(0))
 			return g.Mul(xs.Pow(ys).Mul(xs.Log())).MaskedFill(flat, 0)
 		}, []*Tensor{x, y}, false})
@@ -313,14 +339,18 @@ func (x *Tensor) Minimum(y *Tensor) *Tensor {
 func (x *Tensor) choice(name string, op backend.BinaryOp, y *Tensor, loses func(x, y *Tensor) *Tensor) *Tensor {
 	promote(&x, &y)
 	out := binary(name, op, x, y)
-	return record(name, out, share(x, y, loses), share(y, x, loses))
+	if !tracked(name, out, x, y) {
+		return out
+	}
+	return record(ops.Binary{Kind: op}, out, share(x, y, loses), share(y, x, loses))
 }
 
 // share is the partial of x in a choice between x and y that x loses where
 // loses(x, y).
 func share(x, y *Tensor, loses func(x, y *Tensor) *Tensor) partial {
-	xs, ys := x.bare(), y.bare()
+	xs, ys := x.saved(), y.saved()
 	return partial{x, func(g *Tensor) *Tensor {
+		xs, ys := with(g, xs), with(g, ys)
 		return Where(xs.Eq(ys), g.MulScalar(0.5), g).MaskedFill(loses(xs, ys), 0)
 	}, []*Tensor{x, y}, false}
 }
@@ -341,8 +371,11 @@ func (x *Tensor) remainder(name string, op backend.BinaryOp, r Rounding, y *Tens
 	promote(&x, &y)
 	y.wantDivisor(name)
 	out := binary(name, op, x, y)
-	xs, ys := x.bare(), y.bare()
-	return record(name, out,
+	if !tracked(name, out, x, y) {
+		return out
+	}
+	xs, ys := x.saved(), y.saved()
+	return record(ops.Binary{Kind: op}, out,
 		partial{of: x, grad: identity},
 		partial{y, func(g *Tensor) *Tensor { return g.Mul(with(g, xs).DivRounded(with(g, ys), r)).Neg() }, []*Tensor{x, y}, true})
 }
@@ -369,12 +402,15 @@ func (y *Tensor) Atan2(x *Tensor) *Tensor {
 	promote(&x, &y)
 	x, y = x.fractional(), y.fractional()
 	out := binary("Atan2", backend.Atan2, y, x)
-	ys, xs := y.bare(), x.bare()
+	if !tracked("Atan2", out, y, x) {
+		return out
+	}
+	ys, xs := y.saved(), x.saved()
 	perSquare := func(xs, ys *Tensor) *Tensor { // 1/(x²+y²), and 0 at the origin
 		square := xs.Square().Add(ys.Square())
 		return square.Reciprocal().MaskedFill(square.EqScalar(0), 0)
 	}
-	return record("Atan2", out,
+	return record(ops.Binary{Kind: backend.Atan2}, out,
 		partial{y, func(g *Tensor) *Tensor {
 			xs, ys := with(g, xs), with(g, ys)
 			return g.Mul(xs.Mul(perSquare(xs, ys)))
@@ -388,7 +424,11 @@ func (y *Tensor) Atan2(x *Tensor) *Tensor {
 // compare computes a comparison or a logical operation, which have no gradient.
 func compare(name string, op backend.BinaryOp, x, y *Tensor) *Tensor {
 	promote(&x, &y)
-	return autograd.RecordNothing(name, binary(name, op, x, y), x, y)
+	out := binary(name, op, x, y)
+	if !tracked(name, out, x, y) {
+		return out
+	}
+	return autograd.RecordNothing(ops.Binary{Kind: op}, out, x, y)
 }
 
 // Eq reports for each pair of elements whether they are equal, with
@@ -451,7 +491,9 @@ func (x *Tensor) inPlace(name string, op backend.BinaryOp, y *Tensor) *Tensor {
 	}
 	x.wantHolds(name, t)
 	if t != x.DType() && t.IsFloat() {
-		x.be().Copy(x.array(), binary(name, op, x.bare().ToDType(t), y.bare().ToDType(t)).array())
+		x.rewrite(func(x *Tensor) {
+			x.be().Copy(x.array(), binary(name, op, x.bare().ToDType(t), y.bare().ToDType(t)).array())
+		})
 		x.changed(name, y)
 		return x
 	}
@@ -464,7 +506,9 @@ func (x *Tensor) inPlace(name string, op backend.BinaryOp, y *Tensor) *Tensor {
 	}
 	op = x.operation(name, op)
 	from := operand.apart(x)
-	x.be().Binary(x.array(), x.array(), from.array(), op, binaryGeom(x.shape, x.shape, y.shape))
+	x.rewrite(func(x *Tensor) {
+		x.be().Binary(x.array(), x.array(), from.window(), op, binaryGeom(x.shape, x, from))
+	})
 	if from != operand {
 		from.Release()
 	}
@@ -552,55 +596,77 @@ func isInt(s float64) bool {
 // around.
 func (x *Tensor) AddScalar(s float64) *Tensor {
 	out := scalar("AddScalar", backend.Add, x, s, false)
-	return record("AddScalar", out, partial{of: x, grad: identity})
+	if !tracked("AddScalar", out, x) {
+		return out
+	}
+	return record(ops.Scalar{Kind: backend.Add, S: s}, out, partial{of: x, grad: identity})
 }
 
 // SubScalar returns x - s.
 func (x *Tensor) SubScalar(s float64) *Tensor {
 	out := scalar("SubScalar", backend.Sub, x, s, false)
-	return record("SubScalar", out, partial{of: x, grad: identity})
+	if !tracked("SubScalar", out, x) {
+		return out
+	}
+	return record(ops.Scalar{Kind: backend.Sub, S: s}, out, partial{of: x, grad: identity})
 }
 
 // RSubScalar returns s - x. (torch.rsub)
 func (x *Tensor) RSubScalar(s float64) *Tensor {
 	out := scalar("RSubScalar", backend.Sub, x, s, true)
-	return record("RSubScalar", out, partial{of: x, grad: (*Tensor).Neg})
+	if !tracked("RSubScalar", out, x) {
+		return out
+	}
+	return record(ops.Scalar{Kind: backend.Sub, S: s, Swapped: true}, out, partial{of: x, grad: (*Tensor).Neg})
 }
 
 // MulScalar returns x · s.
 func (x *Tensor) MulScalar(s float64) *Tensor {
 	out := scalar("MulScalar", backend.Mul, x, s, false)
-	return record("MulScalar", out, partial{of: x, grad: func(g *Tensor) *Tensor { return g.MulScalar(s) }})
+	if !tracked("MulScalar", out, x) {
+		return out
+	}
+	return record(ops.Scalar{Kind: backend.Mul, S: s}, out, partial{of: x, grad: func(g *Tensor) *Tensor { return g.MulScalar(s) }})
 }
 
 // DivScalar returns x / s; the quotient of whole numbers is Float32.
 func (x *Tensor) DivScalar(s float64) *Tensor {
 	out := scalar("DivScalar", backend.Div, x, s, false)
-	return record("DivScalar", out, partial{of: x, grad: func(g *Tensor) *Tensor { return g.DivScalar(s) }})
+	if !tracked("DivScalar", out, x) {
+		return out
+	}
+	return record(ops.Scalar{Kind: backend.Div, S: s}, out, partial{of: x, grad: func(g *Tensor) *Tensor { return g.DivScalar(s) }})
 }
 
 // DivScalarRounded returns x / s rounded to whole numbers. Integers take no s of 0.
 // Its gradient is 0. (torch.div with rounding_mode "trunc" or "floor")
 func (x *Tensor) DivScalarRounded(s float64, r Rounding) *Tensor {
 	const name = "DivScalarRounded"
-	out := scalar(name, r.op(name), x, s, false)
-	return record(name, out, partial{of: x, grad: zero})
+	op := r.op(name)
+	out := scalar(name, op, x, s, false)
+	if !tracked(name, out, x) {
+		return out
+	}
+	return record(ops.Scalar{Kind: op, S: s}, out, partial{of: x, grad: zero})
 }
 
 // RDivScalar returns s / x; the quotient of whole numbers is Float32.
 func (x *Tensor) RDivScalar(s float64) *Tensor {
 	const name = "RDivScalar"
-	xs := x.bare()
 	var out *Tensor
 	if x.DType().IsHalf() { // PyTorch rounds 1/x, and multiplies that by a number that is not rounded
-		inverse := like(name, xs, x)
+		inverse := like(name, x)
 		defer inverse.Release()
-		xs.be().Unary(inverse.array(), xs.array(), backend.Reciprocal, backend.UnaryParams{})
+		x.be().Unary(inverse.array(), x.array(), backend.Reciprocal, backend.UnaryParams{})
 		out = scalar(name, backend.Mul, inverse, s, false, x)
 	} else {
 		out = scalar(name, backend.Div, x, s, true)
 	}
-	return record(name, out, partial{x, func(g *Tensor) *Tensor {
+	if !tracked(name, out, x) {
+		return out
+	}
+	xs := x.saved()
+	return record(ops.Scalar{Kind: backend.Div, S: s, Swapped: true}, out, partial{x, func(g *Tensor) *Tensor {
 		xs := with(g, xs)
 		return g.Mul(xs.RDivScalar(-s).Div(xs))
 	}, []*Tensor{x}, true})
@@ -610,11 +676,15 @@ func (x *Tensor) RDivScalar(s float64) *Tensor {
 // power.
 func (x *Tensor) PowScalar(s float64) *Tensor {
 	out := scalar("PowScalar", backend.Pow, x, s, false)
-	xs := x.bare()
-	return record("PowScalar", out, partial{x, func(g *Tensor) *Tensor {
+	if !tracked("PowScalar", out, x) {
+		return out
+	}
+	xs := x.saved()
+	return record(ops.Scalar{Kind: backend.Pow, S: s}, out, partial{x, func(g *Tensor) *Tensor {
 		if s == 0 {
 			return ZerosLike(g)
 		}
+		xs := with(g, xs)
 		return g.Mul(xs.PowScalar(s - 1).MulScalar(s))
 	}, []*Tensor{x}, false})
 }
@@ -622,18 +692,28 @@ func (x *Tensor) PowScalar(s float64) *Tensor {
 // RemainderScalar returns what is left of x divided by s, with the sign of s.
 func (x *Tensor) RemainderScalar(s float64) *Tensor {
 	out := scalar("RemainderScalar", backend.Remainder, x, s, false)
-	return record("RemainderScalar", out, partial{of: x, grad: identity})
+	if !tracked("RemainderScalar", out, x) {
+		return out
+	}
+	return record(ops.Scalar{Kind: backend.Remainder, S: s}, out, partial{of: x, grad: identity})
 }
 
 // FmodScalar returns what is left of x divided by s, with the sign of x.
 func (x *Tensor) FmodScalar(s float64) *Tensor {
 	out := scalar("FmodScalar", backend.Fmod, x, s, false)
-	return record("FmodScalar", out, partial{of: x, grad: identity})
+	if !tracked("FmodScalar", out, x) {
+		return out
+	}
+	return record(ops.Scalar{Kind: backend.Fmod, S: s}, out, partial{of: x, grad: identity})
 }
 
 // compareScalar computes a comparison with a number.
 func compareScalar(name string, op backend.BinaryOp, x *Tensor, s float64) *Tensor {
-	return autograd.RecordNothing(name, scalar(name, op, x, s, false), x)
+	out := scalar(name, op, x, s, false)
+	if !tracked(name, out, x) {
+		return out
+	}
+	return autograd.RecordNothing(ops.Scalar{Kind: op, S: s}, out, x)
 }
 
 // EqScalar reports for each element whether it equals s.
@@ -659,8 +739,8 @@ func (x *Tensor) scalarInPlace(name string, op backend.BinaryOp, s float64) *Ten
 	x.wantWritable(name)
 	operand, s := x.bare().beside(name, op, s, false)
 	x.wantHolds(name, operand.DType())
-	x.be().BinaryScalar(x.array(), x.array(), s, false, op)
-	x.changed(name, nil)
+	x.rewrite(func(x *Tensor) { x.be().BinaryScalar(x.array(), x.array(), s, false, op) })
+	x.changedBy(name, s, nil)
 	return x
 }
 

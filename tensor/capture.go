@@ -116,7 +116,7 @@ func kindOf(t *Tensor) kind {
 	if t == nil {
 		return kind{}
 	}
-	return kind{true, t.shape, t.DType(), t.storage.device.precision, t.Mark(), t.IsNoGrad()}
+	return kind{true, t.shape, t.DType(), t.storage.device.precision, tape.Mark(t), t.IsNoGrad()}
 }
 
 func (k kind) equal(l kind) bool {
@@ -292,9 +292,9 @@ func (c *CapturedStep) capture(f *form, capturer backend.Capturer, x, y *Tensor)
 		}
 		in := alloc("Capture", c.device, t.DType(), f.kinds[i].shape, s)
 		in.storage.held = true
-		in.Take(&t.variable)
+		tape.Take(in, t)
 		if t.IsNoGrad() {
-			in.MarkNoGrad()
+			tape.MarkNoGrad(in)
 		}
 		f.in[i] = in
 	}
@@ -379,8 +379,8 @@ func (f *form) result(x, y *Tensor) *Tensor {
 		return nil
 	}
 	out := result("CapturedStep.Run", f.out.DType(), f.out.shape, x, y)
-	out.be().Copy(out.array(), f.out.array())
-	out.Take(&f.out.variable)
+	f.out.copyTo(out)
+	tape.Take(out, f.out)
 	return out
 }
 

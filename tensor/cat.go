@@ -64,7 +64,7 @@ func cat(op string, dim int, tensors []*Tensor) *Tensor {
 			start += x.shape[dim]
 		}
 	}
-	return autograd.Record(op, out, tensors, func(g *Tensor) []*Tensor {
+	return autograd.Record(autograd.Named(op), out, tensors, func(g *Tensor) []*Tensor {
 		grads := make([]*Tensor, len(shapes))
 		start := 0
 		for i, s := range shapes {

@@ -85,7 +85,7 @@ func wantConv(op string, x, w, b *Tensor, outputs, groups int) Shape {
 // down, and Q likewise. (torch.nn.functional.conv2d)
 func Conv2d(x, w, b *Tensor, opts ConvOpts) *Tensor {
 	const op = "Conv2d"
-	lower(&x, &w, &b)
+	autocast(op, &x, &w, &b)
 	x, opts = opts.same(op, x, w)
 	shape, g := conv2dGeom(op, x, w, b, opts)
 	out := result(op, x.DType(), shape, x, w, b)
@@ -121,7 +121,7 @@ func (o ConvOpts) same(op string, x, w *Tensor) (*Tensor, ConvOpts) {
 	shape[n-2] += h % 2
 	shape[n-1] += v % 2
 	out := x.inCorner(op, shape)
-	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{g.corner(op, from)} }), o
+	return autograd.Record(autograd.Named(op), out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{g.corner(op, from)} }), o
 }
 
 // conv2dGeom checks Conv2d's arguments and returns the result's shape.
@@ -170,7 +170,7 @@ func Conv2dBatchNorm(x, w, b, runningMean, runningVar, normW, normB *Tensor, con
 		return z
 	}
 	bias := b
-	lower(&x, &w, &b)
+	autocast(op, &x, &w, &b)
 	x, conv = conv.same(op, x, w)
 	shape, g := conv2dGeom("Conv2d", x, w, b, conv)
 	g.ReLU = norm.ReLU
@@ -197,7 +197,7 @@ func Conv2dBatchNorm(x, w, b, runningMean, runningVar, normW, normB *Tensor, con
 		be.Binary(shift.array(), shift.array(), normBias.array(), backend.Add, backend.BinaryGeom{})
 	}
 	be.Conv2d(out.array(), x.array(), w.array(), scale.array(), shift.array(), g)
-	return autograd.RecordNothing(op, out, x, w, b, normW, normB)
+	return autograd.RecordNothing(autograd.Named(op), out, x, w, b, normW, normB)
 }
 
 // ConvTranspose2d is the transposed convolution of x [N C H W] (or one image
@@ -208,7 +208,7 @@ func Conv2dBatchNorm(x, w, b, runningMean, runningVar, normW, normB *Tensor, con
 // (torch.nn.functional.conv_transpose2d)
 func ConvTranspose2d(x, w, b *Tensor, opts ConvOpts) *Tensor {
 	const op = "ConvTranspose2d"
-	lower(&x, &w, &b)
+	autocast(op, &x, &w, &b)
 	if len(w.Shape()) != 4 {
 		failAt(op, w, "the weight is %v, want 4 dimensions: input channels, output channels of a group, height, width", w.shape)
 	}
@@ -244,7 +244,7 @@ func ConvTranspose2d(x, w, b *Tensor, opts ConvOpts) *Tensor {
 		in, weight, bias := x.wide(), w.wide(x), b.wide(x)
 		sums := result(op, in.DType(), shape, x, w, b)
 		x.be().Conv2dInputGrad(sums.array(), in.array(), weight.array(), g)
-		overwriteWith(sums, backend.Add, bias.alias(Shape{channels, 1, 1}, 0))
+		overwriteWith(sums, backend.Add, bias.alias(Shape{channels, 1, 1}))
 		if out = sums.cast(x.DType()); out != sums {
 			sums.Release()
 		}
@@ -278,7 +278,7 @@ func recordConv(op string, out, x, w, b *Tensor, channels int, inputGrad func(dx
 	if needW {
 		saved = append(saved, x)
 	}
-	return autograd.Record(op, out, []*Tensor{x, w, b}, func(g *Tensor) []*Tensor {
+	return autograd.Record(autograd.Named(op), out, []*Tensor{x, w, b}, func(g *Tensor) []*Tensor {
 		var dx, dw, db *Tensor
 		if needX {
 			dx = like(op, in, g)
@@ -294,7 +294,7 @@ func recordConv(op string, out, x, w, b *Tensor, channels int, inputGrad func(dx
 			db = result(op, g.DType(), Shape{channels}, g)
 			db.be().Fill(db.array(), 0)
 		default:
-			db = sumTo(g, Shape{channels, 1, 1}).alias(Shape{channels}, 0)
+			db = sumTo(g, Shape{channels, 1, 1}).alias(Shape{channels})
 		}
 		return []*Tensor{dx, dw, db}
 	}, saved...)

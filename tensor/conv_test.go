@@ -218,7 +218,7 @@ func TestConvBiasBehindBatchNorm(t *testing.T) {
 	}
 	// between is y with a function of its gradient.
 	between := func(y *T, f func(g *T) *T) *T {
-		return autograd.Record("Between", y.Detach(), []*T{y}, func(g *T) []*T { return []*T{f(g)} })
+		return autograd.Record(autograd.Named("Between"), y.Detach(), []*T{y}, func(g *T) []*T { return []*T{f(g)} })
 	}
 	square := func(y *T) *T { return y.Square().Mul(other) }
 	for _, c := range []struct {

@@ -1,6 +1,9 @@
 package tensor
 
-import "github.com/wick-ml/wick/internal/backend"
+import (
+	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/ops"
+)
 
 // Dropout sets elements to 0 with probability p and scales the others by 1/(1-p)
 // in training; otherwise it returns x itself. The default generator decides, or
@@ -21,5 +24,8 @@ func (x *Tensor) Dropout(p float64, training bool, generator ...*Generator) *Ten
 	mask := like(name, x)
 	x.be().Random(mask.array(), chosen(name, generator).draw(backend.Bernoulli, 1-p, scale, x.Len()))
 	out := binary(name, backend.Mul, x, mask)
-	return record(name, out, partial{of: x, grad: func(g *Tensor) *Tensor { return g.Mul(mask) }})
+	if !tracked(name, out, x) {
+		return out
+	}
+	return record(ops.Dropout{P: p}, out, partial{of: x, grad: func(g *Tensor) *Tensor { return g.Mul(mask) }})
 }

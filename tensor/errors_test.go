@@ -247,7 +247,7 @@ func TestWrongUse(t *testing.T) {
 		{"a gradient of another shape", func() { parameter(3).MulScalar(2).Backward(tensor.BackwardOpts{Gradient: x}) }, []string{"tensor: Backward: the gradient is float32 [2 3], want float32 [3]"}},
 		{"backward of no-grad that met history", func() { parameter(2, 3).MulScalar(2).Add(x.NoGrad()).Exp().Sum().Backward() },
 			[]string{"tensor: Backward: nothing was recorded for a tensor float32 []: it was made from values marked no-grad, which met history in Add", "Detach"}},
-		{"gradients of no-grad that met history", func() { autograd.Grad(parameter(2, 3).MulScalar(2).Add(x.NoGrad()).Sum(), x) },
+		{"gradients of no-grad that met history", func() { autograd.Grad(parameter(2, 3).MulScalar(2).Add(x.NoGrad()).Sum(), []*tensor.Tensor{x}) },
 			[]string{"tensor: Grad: nothing was recorded for a tensor float32 []: it was made from values marked no-grad, which met history in Add", "Detach"}},
 		{"gradients of integers", func() { i.Clone().SetRequiresGrad(true) }, []string{"tensor: SetRequiresGrad: the operand is int64"}},
 		{"gradients of no-grad", func() { x.NoGrad().SetRequiresGrad(true) }, []string{"tensor: SetRequiresGrad: the tensor is marked no-grad"}},
@@ -435,10 +435,10 @@ func TestMissingTensors(t *testing.T) {
 			t.Errorf("running a CapturedStep that nobody made: got %v", err)
 		}
 	}
-	if err := try(func() { autograd.Grad(none, x) }); err == nil || strings.Contains(err.Error(), "no *tensor.Error") {
+	if err := try(func() { autograd.Grad(none, []*tensor.Tensor{x}) }); err == nil || strings.Contains(err.Error(), "no *tensor.Error") {
 		t.Errorf("Grad of nil: got %v", err)
 	}
-	if err := try(func() { autograd.Grad(x.SetRequiresGrad(true).Sum(), none) }); err == nil || strings.Contains(err.Error(), "no *tensor.Error") {
+	if err := try(func() { autograd.Grad(x.SetRequiresGrad(true).Sum(), []*tensor.Tensor{none}) }); err == nil || strings.Contains(err.Error(), "no *tensor.Error") {
 		t.Errorf("Grad with respect to nil: got %v", err)
 	}
 	if err := try(func() { (&T{}).Add(x) }); err == nil || !strings.Contains(err.Error(), "tensor: Add: a tensor that it needs is an empty Tensor") {

@@ -4,11 +4,13 @@ import (
 	"slices"
 
 	"github.com/wick-ml/wick/autograd"
+	"github.com/wick-ml/wick/internal/backend"
 )
 
 // BackwardOpts are the options of [Tensor.Backward]: Gradient is the gradient of
 // the tensor itself (default 1, for a tensor of one element), RetainGraph keeps
-// what was recorded for another Backward.
+// what was recorded for another Backward, and CreateGraph records how the gradients
+// are computed, so that the leaves' Grad have a history and gradients of their own.
 type BackwardOpts = autograd.BackwardOpts[*Tensor]
 
 // Backward computes the gradient of x, a tensor of one element, with respect to
@@ -45,7 +47,7 @@ func (x *Tensor) SetRequiresGrad(on bool) *Tensor {
 			fail("SetRequiresGrad", "the tensor is marked no-grad; Detach takes the mark off")
 		}
 	}
-	x.MarkRequiresGrad(on)
+	tape.MarkRequiresGrad(x, on)
 	return x
 }
 
@@ -84,7 +86,7 @@ func (x *Tensor) SetGrad(g *Tensor) {
 	}
 	x.ZeroGrad()
 	g.exists()
-	tape{}.Accumulate(x, g)
+	arithmetic{}.Accumulate(x, g, false)
 }
 
 // ZeroGrad forgets the leaf's gradient: Grad is nil until the next Backward,
@@ -97,13 +99,10 @@ func (x *Tensor) ZeroGrad() {
 	}
 }
 
-// Arithmetic is for package autograd.
-func (x *Tensor) Arithmetic() autograd.Arithmetic[*Tensor] { return tape{} }
+// arithmetic tells package autograd how to handle gradients.
+type arithmetic struct{}
 
-// tape tells package autograd how to handle gradients.
-type tape struct{}
-
-func (tape) Ones(x *Tensor) *Tensor {
+func (arithmetic) Ones(x *Tensor) *Tensor {
 	if x.Len() != 1 {
 		fail("Backward", "the tensor %v has %d elements, want one; Sum or Mean it, or give BackwardOpts.Gradient", x.shape, x.Len())
 	}
@@ -113,16 +112,19 @@ func (tape) Ones(x *Tensor) *Tensor {
 	return g
 }
 
-func (tape) Add(a, b *Tensor) *Tensor {
+func (arithmetic) Add(a, b *Tensor, create bool) *Tensor {
 	if !a.shape.Equal(b.shape) || a.DType() != b.DType() {
 		fail("Backward", "two gradients of one tensor are %s %v and %s %v", a.DType(), a.shape, b.DType(), b.shape)
+	}
+	if create {
+		return a.Add(b)
 	}
 	sum := a.bare().Add(b.bare())
 	sum.storage.walkOwns = true
 	return sum
 }
 
-func (tape) Accumulate(leaf, g *Tensor) *Tensor {
+func (arithmetic) Accumulate(leaf, g *Tensor, create bool) *Tensor {
 	if !g.shape.Equal(leaf.shape) || g.DType() != leaf.DType() || g.storage.device != leaf.storage.device {
 		fail("Backward", "the gradient is %s %v on %s, the leaf %s %v on %s",
 			g.DType(), g.shape, g.storage.device, leaf.DType(), leaf.shape, leaf.storage.device)
@@ -130,24 +132,36 @@ func (tape) Accumulate(leaf, g *Tensor) *Tensor {
 	if r := leaf.storage.device.recorder.Load(); r != nil {
 		r.accumulates(leaf)
 	}
-	if st := g.storage; !leaf.hasGrad && st.walkOwns && st.walkRefs == 1 && g.Len() == st.buffer.Len() {
+	if create || leaf.hasGrad && !leaf.grad.IsLeaf() { // a gradient with a history is not changed, but replaced
+		switch {
+		case !leaf.hasGrad:
+			leaf.grad = g
+		case create:
+			leaf.grad = leaf.grad.Add(g)
+		default:
+			leaf.grad = leaf.grad.bare().Add(g.bare())
+		}
+		leaf.hasGrad = true
+		return leaf.grad
+	}
+	if st := g.storage; !leaf.hasGrad && st.walkOwns && st.walkRefs == 1 && g.strides == nil && g.Len() == st.buffer.Len() {
 		// Nobody else has g: its memory becomes that of the leaf's gradient, and lives as the leaf does.
 		st.walkOwns = false
 		st.leave(nil)
 		for _, sc := range leaf.storage.inScopes() {
 			st.enter(sc)
 		}
-		if leaf.grad == nil {
-			leaf.grad = &Tensor{}
-		} else {
+		if leaf.grad != nil && leaf.grad.IsLeaf() {
 			leaf.grad.storage.release()
+		} else {
+			leaf.grad = &Tensor{variable: tape.Variable()}
 		}
-		leaf.grad.storage, leaf.grad.offset, leaf.grad.shape = st, 0, slices.Clone(leaf.shape)
+		leaf.grad.storage, leaf.grad.offset, leaf.grad.shape, leaf.grad.strides = st, 0, slices.Clone(leaf.shape), nil
 		leaf.hasGrad = true
 		return leaf.grad
 	}
 	// The buffer lives as the leaf does, whatever scope is open now.
-	if leaf.grad == nil || leaf.grad.storage.released.Load() || leaf.grad.DType() != leaf.DType() ||
+	if leaf.grad == nil || leaf.grad.storage.released.Load() || leaf.grad.DType() != leaf.DType() || !leaf.grad.IsLeaf() ||
 		leaf.grad.storage.device != leaf.storage.device || !leaf.grad.shape.Equal(leaf.shape) {
 		leaf.grad = alloc("Backward", leaf.storage.device, leaf.DType(), leaf.shape, leaf.storage.inScopes()...)
 		leaf.hasGrad = false
@@ -161,17 +175,24 @@ func (tape) Accumulate(leaf, g *Tensor) *Tensor {
 	return leaf.grad
 }
 
-// Run keeps the gradients that backward returns and releases at once whatever
-// else it makes out of g: all of that is in a scope of its own, since results
-// belong to the scopes of their operands.
-func (tape) Run(g *Tensor, backward func(g *Tensor) []*Tensor) []*Tensor {
+// Run has backward compute with g. Where no graph is created it keeps the gradients
+// that backward returns and releases at once whatever else it makes out of g: all of
+// that is in a scope of its own, since g is within it.
+func (arithmetic) Run(g *Tensor, pass *autograd.Pass, backward func(g *Tensor) []*Tensor) []*Tensor {
+	if pass == nil {
+		return backward(g)
+	}
 	s := NewScope()
 	g = g.bare()
-	g.storage.enter(s)
+	g.within = s
+	tape.MarkPass(g, pass)
 	results := backward(g)
-	g.storage.leave(s)
 	for _, r := range results {
-		if r != nil && r.storage != g.storage && r.storage.belongs(s) {
+		if r == nil {
+			continue
+		}
+		r.within = nil
+		if r.storage != g.storage && r.storage.belongs(s) {
 			r.storage.leave(s)
 			r.storage.walkOwns = true
 		}
@@ -180,14 +201,57 @@ func (tape) Run(g *Tensor, backward func(g *Tensor) []*Tensor) []*Tensor {
 	return results
 }
 
-func (tape) Retain(g *Tensor) { g.storage.walkRefs++ }
+func (arithmetic) Retain(g *Tensor) { g.storage.walkRefs++ }
 
-func (tape) Release(g *Tensor) {
+func (arithmetic) Release(g *Tensor) {
 	if g.storage.walkRefs--; g.storage.walkRefs == 0 && g.storage.walkOwns {
 		g.storage.release()
 	}
 }
 
-func (tape) Version(x *Tensor) uint64 { return x.storage.version.Load() }
+func (arithmetic) Version(x *Tensor) uint64 { return x.storage.version.Load() }
 
-func (tape) Describe(x *Tensor) string { return x.describe() }
+func (arithmetic) Describe(x *Tensor) string { return x.describe() }
+
+// with returns x, a value that a closure has saved, as an operand in the computation of
+// a gradient from g, in the type that this computes in: Float32 if g is. Where no graph
+// is created, the result is no-grad, and what is made from it goes with the walk. A
+// closure that computes something from saved values alone has to take them from here.
+func with(g, x *Tensor) *Tensor {
+	if x == nil {
+		return nil
+	}
+	if tape.InPass(g) {
+		x = x.bare()
+		x.within = g.within
+		tape.TakeNoGrad(x, g)
+	}
+	if g.DType() == Float32 && x.DType().IsHalf() {
+		return x.ToDType(Float32)
+	}
+	return x
+}
+
+// reuses reports whether an operation on x and y may overwrite x, a temporary value of
+// the closure that calls it: whether nothing is recorded and the result is like x.
+func (x *Tensor) reuses(y *Tensor) bool {
+	return tape.InPass(x) && x.strides == nil && y.shape.broadcastsTo(x.shape) && x.DType() == y.DType()
+}
+
+// plus returns x + y for a closure, which needs x no more.
+func (x *Tensor) plus(y *Tensor) *Tensor {
+	if !x.reuses(y) {
+		return x.Add(y)
+	}
+	overwriteWith(x, backend.Add, y)
+	return x
+}
+
+// times returns x·y for a closure, which needs x no more.
+func (x *Tensor) times(y *Tensor) *Tensor {
+	if !x.reuses(y) {
+		return x.Mul(y)
+	}
+	overwriteWith(x, backend.Mul, y)
+	return x
+}

@@ -51,7 +51,7 @@ func TestGradientGoesThroughTypes(t *testing.T) {
 func TestGradWithoutTouchingLeaves(t *testing.T) {
 	w := parameter(3)
 	h := w.MulScalar(2)
-	g := autograd.Grad(h.Mul(h).Sum(), h, w)
+	g := autograd.Grad(h.Mul(h).Sum(), []*tensor.Tensor{h, w})
 	if got := g[0].Floats()[0]; got != 4 {
 		t.Errorf("gradient of the value on the way: got %v, want 4", got)
 	}
@@ -66,7 +66,7 @@ func ExampleTensor_Backward_ownOperation() {
 		saved := x.Detach()
 		out := saved.Square().AddScalar(1).Sqrt()
 		y := out.Detach()
-		return autograd.Record("Hypot1", out, []*tensor.Tensor{x}, func(g *tensor.Tensor) []*tensor.Tensor {
+		return autograd.Record(autograd.Named("Hypot1"), out, []*tensor.Tensor{x}, func(g *tensor.Tensor) []*tensor.Tensor {
 			return []*tensor.Tensor{g.Mul(saved).Div(y)}
 		}, x, out)
 	}

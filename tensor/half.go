@@ -41,7 +41,7 @@ func (x *Tensor) releaseCopy(wide *Tensor) {
 // has half width, out, which may be Float32, is rounded to t, backward gets its
 // gradient in Float32, and may return gradients in Float32. backward reads no more
 // of out than saved has.
-func recordWide(op string, t DType, out *Tensor, inputs []*Tensor, backward func(g *Tensor) []*Tensor, saved ...*Tensor) *Tensor {
+func recordWide(op autograd.Op, t DType, out *Tensor, inputs []*Tensor, backward func(g *Tensor) []*Tensor, saved ...*Tensor) *Tensor {
 	if !t.IsHalf() {
 		return autograd.Record(op, out, inputs, backward, saved...)
 	}

@@ -172,7 +172,7 @@ func (x *Tensor) Gather(dim int, index *Tensor) *Tensor {
 	out := result(op, x.DType(), index.shape, x, index)
 	if index.Len() == 0 {
 		shape := x.shape
-		return autograd.Record(op, out, []*Tensor{x, index}, func(g *Tensor) []*Tensor {
+		return autograd.Record(autograd.Named(op), out, []*Tensor{x, index}, func(g *Tensor) []*Tensor {
 			return []*Tensor{zeros(op, shape, g), nil}
 		})
 	}
@@ -188,7 +188,7 @@ func (x *Tensor) Gather(dim int, index *Tensor) *Tensor {
 	}
 	use.check(err)
 	shape, at := x.shape, index.bare()
-	return autograd.Record(op, out, []*Tensor{x, index}, func(g *Tensor) []*Tensor {
+	return autograd.Record(autograd.Named(op), out, []*Tensor{x, index}, func(g *Tensor) []*Tensor {
 		return []*Tensor{scatterInto(op, block, at, g, geom).inCorner(op, shape), nil}
 	}, at)
 }
@@ -218,7 +218,7 @@ func (x *Tensor) ScatterAdd(dim int, index, src *Tensor) *Tensor {
 	if index.Len() == 0 {
 		from := src.shape
 		x.be().Copy(out.array(), x.array())
-		return autograd.Record(op, out, []*Tensor{x, index, src}, func(g *Tensor) []*Tensor {
+		return autograd.Record(autograd.Named(op), out, []*Tensor{x, index, src}, func(g *Tensor) []*Tensor {
 			return []*Tensor{g, nil, zeros(op, from, g)}
 		})
 	}
@@ -238,7 +238,7 @@ func (x *Tensor) ScatterAdd(dim int, index, src *Tensor) *Tensor {
 		sums.Release()
 	}
 	from, at := src.shape, index.bare()
-	return autograd.Record(op, out, []*Tensor{x, index, src}, func(g *Tensor) []*Tensor {
+	return autograd.Record(autograd.Named(op), out, []*Tensor{x, index, src}, func(g *Tensor) []*Tensor {
 		return []*Tensor{g, nil, g.Gather(dim, at).inCorner(op, from)}
 	}, at)
 }
@@ -278,7 +278,7 @@ func indexSelect(op string, x *Tensor, dim int, index *Tensor, shape Shape, padd
 	use := &indexUse{op: op, path: x.Path(), index: index.shape, of: x.shape, dim: dim}
 	use.check(x.be().IndexSelect(out.array(), x.array(), index.array(), geom, use))
 	from, at := x.shape, index.bare()
-	return autograd.Record(op, out, []*Tensor{x, index}, func(g *Tensor) []*Tensor {
+	return autograd.Record(autograd.Named(op), out, []*Tensor{x, index}, func(g *Tensor) []*Tensor {
 		dx := zeros(op, from, g)
 		use.check(g.be().IndexAdd(dx.array(), at.array(), g.array(), geom, use))
 		if padding >= 0 {
@@ -309,7 +309,7 @@ func (x *Tensor) IndexAdd(dim int, index, src *Tensor) *Tensor {
 	use := &indexUse{op: op, index: index.shape, of: x.shape, dim: dim}
 	use.check(x.be().IndexAdd(out.array(), index.array(), src.array(), geom, use))
 	at := index.bare()
-	return autograd.Record(op, out, []*Tensor{x, index, src}, func(g *Tensor) []*Tensor {
+	return autograd.Record(autograd.Named(op), out, []*Tensor{x, index, src}, func(g *Tensor) []*Tensor {
 		return []*Tensor{g, nil, g.IndexSelect(dim, at)}
 	}, at)
 }
@@ -361,7 +361,7 @@ func (x *Tensor) Nonzero() *Tensor {
 		column.Release()
 	}
 	flat.Release()
-	return autograd.RecordNothing(op, out, x)
+	return autograd.RecordNothing(autograd.Named(op), out, x)
 }
 
 // nonzero returns the flat positions of the elements that are not 0.
@@ -384,23 +384,19 @@ func (x *Tensor) MaskedSelect(mask *Tensor) *Tensor {
 	from := x.shape
 	wide, wideMask := x, mask
 	if !shape.Equal(from) {
-		wide = x.strided(op, shape, from.stridesIn(shape), 0)
+		wide = x.bare().Expand(shape...).dense()
 	}
 	if !shape.Equal(mask.shape) {
-		wideMask = mask.strided(op, shape, mask.shape.stridesIn(shape), 0)
+		wideMask = mask.bare().Expand(shape...).dense()
 	}
 	at := wideMask.nonzero(op)
 	geom := backend.IndexGeom{Outer: 1, N: shape.Len(), M: at.Len(), Inner: 1}
 	out := result(op, x.DType(), Shape{at.Len()}, x, mask)
 	use := &indexUse{op: op, index: at.shape, of: shape}
 	use.check(x.be().IndexSelect(out.array(), wide.array(), at.array(), geom, use))
-	if wide != x {
-		wide.Release()
-	}
-	if wideMask != mask {
-		wideMask.Release()
-	}
-	return autograd.Record(op, out, []*Tensor{x, mask}, func(g *Tensor) []*Tensor {
+	x.releaseCopy(wide)
+	mask.releaseCopy(wideMask)
+	return autograd.Record(autograd.Named(op), out, []*Tensor{x, mask}, func(g *Tensor) []*Tensor {
 		return []*Tensor{sumTo(scatterInto(op, shape, at, g, geom), from), nil}
 	})
 }
@@ -430,7 +426,7 @@ func OneHot(index *Tensor, classes int) *Tensor {
 	index.be().Fill(out.array(), 0)
 	use := &indexUse{op: op, index: index.shape, of: out.shape, dim: len(index.shape)}
 	use.check(index.be().ScatterAdd(out.array(), index.array(), ones.array(), backend.IndexGeom{Outer: index.Len(), N: classes, M: 1, Inner: 1}, use))
-	return autograd.RecordNothing(op, out, index)
+	return autograd.RecordNothing(autograd.Named(op), out, index)
 }
 
 // CountEqual returns the number of places at which two tensors of one type and

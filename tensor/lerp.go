@@ -1,6 +1,7 @@
 package tensor
 
 import (
+	"github.com/wick-ml/wick/autograd"
 	"math"
 
 	"github.com/wick-ml/wick/internal/backend"
@@ -15,7 +16,7 @@ func (x *Tensor) Lerp(end *Tensor, weight float64) *Tensor {
 	if t := x.DType(); t.IsHalf() { // rounded once
 		return x.ToDType(Float32).Lerp(end.ToDType(Float32), weight).ToDType(t)
 	}
-	return record(name, lerp(name, x, end, weight),
+	return record(autograd.Named(name), lerp(name, x, end, weight),
 		partial{of: x, grad: func(g *Tensor) *Tensor { return g.MulScalar(1 - weight) }},
 		partial{of: end, grad: func(g *Tensor) *Tensor { return g.MulScalar(weight) }})
 }
@@ -43,7 +44,7 @@ func (x *Tensor) LerpTensor(end, weight *Tensor) *Tensor {
 	way := ends.Sub(xs)
 	defer way.Release()
 	out := Where(w.Abs().LtScalar(0.5), xs.Add(way.Mul(w)), ends.Sub(way.Mul(w.RSubScalar(1))))
-	return record(name, out,
+	return record(autograd.Named(name), out,
 		partial{x, func(g *Tensor) *Tensor { return g.Mul(w.RSubScalar(1)) }, []*Tensor{weight}, false},
 		partial{end, func(g *Tensor) *Tensor { return g.Mul(w) }, []*Tensor{weight}, false},
 		partial{weight, func(g *Tensor) *Tensor { return g.Mul(ends.Sub(xs)) }, []*Tensor{x, end}, false})

@@ -1,6 +1,9 @@
 package tensor
 
-import "github.com/wick-ml/wick/internal/backend"
+import (
+	"github.com/wick-ml/wick/autograd"
+	"github.com/wick-ml/wick/internal/backend"
+)
 
 // Reduction says what a loss function makes of the losses of all elements.
 type Reduction uint8
@@ -128,7 +131,7 @@ func huber(op string, x, target *Tensor, bend, scale float64, r Reduction) *Tens
 // differenceLoss is a loss that depends on d = x - target only; slope is its
 // derivative for each difference, times the loss's share of the gradient.
 func differenceLoss(op string, x, target *Tensor, r Reduction, loss func(d *Tensor) *Tensor, slope func(d, share *Tensor) *Tensor) *Tensor {
-	raise(&x, &target)
+	autocast(op, &x, &target)
 	wantTarget(op, x, target, r)
 	a, b := x.wide(), target.wide()
 	d := binary(op, backend.Sub, a, b)
@@ -136,7 +139,7 @@ func differenceLoss(op string, x, target *Tensor, r Reduction, loss func(d *Tens
 	target.releaseCopy(b)
 	out := reduced(op, loss(d), r)
 	needX, needTarget := x.RequiresGrad(), target.RequiresGrad()
-	return recordWide(op, x.DType(), out, []*Tensor{x, target}, func(g *Tensor) []*Tensor {
+	return recordWide(autograd.Named(op), x.DType(), out, []*Tensor{x, target}, func(g *Tensor) []*Tensor {
 		var dx, dt *Tensor
 		dx = slope(d, shareOf(op, g, r, d.Len()))
 		if needTarget {
@@ -164,7 +167,7 @@ type BCEWithLogitsOpts struct {
 // (torch.nn.functional.binary_cross_entropy_with_logits)
 func BCEWithLogits(x, target *Tensor, opts BCEWithLogitsOpts) *Tensor {
 	const op = "BCEWithLogits"
-	raise(&x, &target)
+	autocast(op, &x, &target)
 	wantTarget(op, x, target, opts.Reduction)
 	for i, w := range []*Tensor{opts.Weight, opts.PosWeight} {
 		name := []string{"weight", "positive weight"}[i]
@@ -209,7 +212,7 @@ func BCEWithLogits(x, target *Tensor, opts BCEWithLogitsOpts) *Tensor {
 	out := reduced(op, loss, opts.Reduction)
 	from, to := x.bare(), target.bare()
 	needX, needTarget := x.RequiresGrad(), target.RequiresGrad()
-	return recordWide(op, x.DType(), out, []*Tensor{x, target}, func(g *Tensor) []*Tensor {
+	return recordWide(autograd.Named(op), x.DType(), out, []*Tensor{x, target}, func(g *Tensor) []*Tensor {
 		var dx, dt *Tensor
 		in, t := from.wide(g), to.wide(g)
 		share := shareOf(op, g, opts.Reduction, in.Len())
@@ -255,7 +258,7 @@ type CrossEntropyOpts struct {
 // (torch.nn.functional.cross_entropy)
 func CrossEntropy(x, target *Tensor, opts CrossEntropyOpts) *Tensor {
 	const op = "CrossEntropy"
-	raise(&x, &target)
+	autocast(op, &x, &target)
 	dim := x.classDim(op)
 	if s := opts.LabelSmoothing; !(s >= 0 && s <= 1) {
 		fail(op, "the label smoothing is %v, want 0 to 1", s)
@@ -287,7 +290,7 @@ type NLLLossOpts struct {
 // as LogSoftmax(1) gives them, in place of scores. (torch.nn.functional.nll_loss)
 func NLLLoss(x, target *Tensor, opts NLLLossOpts) *Tensor {
 	const op = "NLLLoss"
-	raise(&x)
+	autocast(op, &x)
 	dim := x.classDim(op)
 	wantReduction(op, opts.Reduction)
 	wantClassWeight(op, x, dim, opts.Weight)
@@ -369,7 +372,7 @@ func nll(op string, x, target *Tensor, dim int, scores bool, o CrossEntropyOpts)
 	weights.be().Fill(weights.array(), 1)
 	var classWeights *Tensor
 	if o.Weight != nil {
-		classWeights = classWeight.alias(s.columns(dim), 0)
+		classWeights = classWeight.alias(s.columns(dim))
 		use.check(x.be().IndexSelect(weights.array(), classWeight.array(), labels.array(), backend.IndexGeom{Outer: 1, N: split.N, M: labels.Len(), Inner: 1}, use))
 	}
 	fillWhere(weights, ignored, 0)
@@ -406,7 +409,7 @@ func nll(op string, x, target *Tensor, dim int, scores bool, o CrossEntropyOpts)
 	if largest != nil {
 		in = x.bare()
 	}
-	return recordWide(op, t, out, []*Tensor{x, target}, func(g *Tensor) []*Tensor {
+	return recordWide(autograd.Named(op), t, out, []*Tensor{x, target}, func(g *Tensor) []*Tensor {
 		if total != nil {
 			g = binary(op, backend.Div, g, total)
 		}
@@ -425,7 +428,7 @@ func nll(op string, x, target *Tensor, dim int, scores bool, o CrossEntropyOpts)
 		each.be().Fill(each.array(), -smoothing)
 		overwriteWith(each, backend.Mul, g)
 		fillWhere(each, ignored, 0)
-		dx := spread(op, each, s, shape)
+		dx := spread(op, each, s, shape).Contiguous()
 		if classWeights != nil {
 			overwriteWith(dx, backend.Mul, classWeights)
 		}
@@ -466,7 +469,7 @@ func crossEntropy(op string, x, target *Tensor, dim int, o CrossEntropyOpts) *Te
 	s, split, w := x.span(op, []int{dim}), x.shape.split(dim), o.Weight.wide(x)
 	t := target.bare()
 	if w != nil {
-		w = w.alias(s.columns(dim), 0)
+		w = w.alias(s.columns(dim))
 	}
 	// smooth is the target, negative, with its share spread over all classes.
 	smooth := func(owners ...*Tensor) *Tensor {
@@ -487,10 +490,10 @@ func crossEntropy(op string, x, target *Tensor, dim int, o CrossEntropyOpts) *Te
 	n := loss.Len()
 	out := reduced(op, loss, o.Reduction)
 	needX, needTarget, needW := x.RequiresGrad(), target.RequiresGrad(), w != nil && o.Weight.RequiresGrad()
-	return recordWide(op, x.DType(), out, []*Tensor{x, target, o.Weight}, func(g *Tensor) []*Tensor {
+	return recordWide(autograd.Named(op), x.DType(), out, []*Tensor{x, target, o.Weight}, func(g *Tensor) []*Tensor {
 		share := shareOf(op, g, o.Reduction, n)
 		if o.Reduction == None {
-			share = share.alias(s.kept, 0)
+			share = share.alias(s.kept)
 		}
 		var dx, dt, dw *Tensor
 		if needX {
@@ -512,7 +515,7 @@ func crossEntropy(op string, x, target *Tensor, dim int, o CrossEntropyOpts) *Te
 			each := smooth(g)
 			overwriteWith(each, backend.Mul, logs)
 			overwriteWith(each, backend.Mul, share)
-			dw = sumTo(each, w.shape).alias(Shape{s.n}, 0)
+			dw = sumTo(each, w.shape).alias(Shape{s.n})
 		}
 		return []*Tensor{dx, dt, dw}
 	}, t, w)

@@ -297,6 +297,12 @@ func TestLeafIsGuardedBehindItsViews(t *testing.T) {
 		{"View of Watch", func(w *T) *T { return w.Watch(watch).View(-1) }},
 		{"ToDType to its own type", func(w *T) *T { return w.ToDType(tensor.Float32) }},
 		{"To its own device", func(w *T) *T { return w.To(tensor.CPU) }},
+		{"Narrow of columns", func(w *T) *T { return w.Narrow(1, 0, 2) }},
+		{"T", func(w *T) *T { return w.T() }},
+		{"Permute and Reshape", func(w *T) *T { return w.Unsqueeze(0).Permute(2, 0, 1).Reshape(3, 2) }},
+		{"Diagonal", func(w *T) *T { return w.Diagonal(0, 0, 1) }},
+		{"Unfold", func(w *T) *T { return w.Unfold(1, 2, 1) }},
+		{"Expand", func(w *T) *T { return w.Expand(1, 2, 3) }},
 		{"View of a view", func(w *T) *T { return w.View(-1).Narrow(0, 1, 2).Unsqueeze(1).Autocast(tensor.Float16) }},
 		{"View after Backward", func(w *T) *T { v := w.View(-1); v.Sum().Backward(); return v }},
 		{"Dropout in evaluation", func(w *T) *T { return w.View(-1).Dropout(0.5, false) }},
@@ -315,12 +321,9 @@ func TestLeafIsGuardedBehindItsViews(t *testing.T) {
 		}
 	}
 	for name, copied := range map[string]func(w *T) *T{
-		"Clone":                       func(w *T) *T { return w.View(-1).Clone() },
-		"Narrow of another dimension": func(w *T) *T { return w.Narrow(1, 0, 2) },
-		"Expand":                      func(w *T) *T { return w.Expand(2, 2, 3) },
-		"T":                           func(w *T) *T { return w.T() },
-		"a result":                    func(w *T) *T { return w.Neg() },
-		"a view of a result":          func(w *T) *T { return w.Neg().View(-1) },
+		"Clone":              func(w *T) *T { return w.View(-1).Clone() },
+		"a result":           func(w *T) *T { return w.Neg() },
+		"a view of a result": func(w *T) *T { return w.Neg().View(-1) },
 	} {
 		w := parameter(2, 3)
 		copied(w).ReLUInPlace().Sum().Backward()

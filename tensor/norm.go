@@ -114,7 +114,7 @@ func BatchNorm2d(x, runningMean, runningVar, w, b *Tensor, opts BatchNormOpts) *
 		y = out.bare()
 	}
 	needX, needW, needB := x.RequiresGrad(), w != nil && w.RequiresGrad(), b != nil && b.RequiresGrad()
-	return autograd.Record(op, out, []*Tensor{x, w, b}, func(dy *Tensor) []*Tensor {
+	return autograd.Record(autograd.Named(op), out, []*Tensor{x, w, b}, func(dy *Tensor) []*Tensor {
 		var dx, dw, db *Tensor
 		if needX {
 			dx = like(op, in, dy)
@@ -194,19 +194,19 @@ func (x *Tensor) rowNorm(op string, rows int, w, b *Tensor, want, columns Shape,
 	x.be().RowNorm(y.array(), mean.array(), invstd.array(), x.array(), rows, n, eps)
 	out, weight := y, w.wide(x)
 	if w != nil {
-		weight = weight.alias(columns, 0)
+		weight = weight.alias(columns)
 		out = like(op, y, w, b)
-		out.be().Binary(out.array(), y.array(), weight.array(), backend.Mul, binaryGeom(out.shape, y.shape, columns))
+		out.be().Binary(out.array(), y.array(), weight.array(), backend.Mul, binaryGeom(out.shape, y, weight))
 	}
 	if b != nil {
 		if w == nil {
 			out = y.Clone()
 		}
-		overwriteWith(out, backend.Add, b.wide(x).alias(columns, 0))
+		overwriteWith(out, backend.Add, b.wide(x).alias(columns))
 	}
 	y = y.bare()
 	needX, needW, needB := x.RequiresGrad(), w != nil && w.RequiresGrad(), b != nil && b.RequiresGrad()
-	z := recordWide(op, t, out, []*Tensor{x, w, b}, func(dy *Tensor) []*Tensor {
+	z := recordWide(autograd.Named(op), t, out, []*Tensor{x, w, b}, func(dy *Tensor) []*Tensor {
 		var dx, dw, db *Tensor
 		if needX {
 			scaled := dy
@@ -217,10 +217,10 @@ func (x *Tensor) rowNorm(op string, rows int, w, b *Tensor, want, columns Shape,
 			y.be().RowNormGrad(dx.array(), scaled.array(), y.array(), invstd.array(), rows, n)
 		}
 		if needW {
-			dw = sumTo(binary(op, backend.Mul, dy, y), columns).alias(want, 0)
+			dw = sumTo(binary(op, backend.Mul, dy, y), columns).alias(want)
 		}
 		if needB {
-			db = sumTo(dy, columns).alias(want, 0)
+			db = sumTo(dy, columns).alias(want)
 		}
 		return []*Tensor{dx, dw, db}
 	}, y, weight)

@@ -33,7 +33,7 @@ func MaxPool2dWithIndices(x *Tensor, opts PoolOpts) (values, indices *Tensor) {
 	values, g := x.maxPool2d(op, opts)
 	indices = result(op, Int64, values.shape, x)
 	x.be().MaxPool2dIndices(indices.array(), x.array(), values.array(), g)
-	return values, autograd.RecordNothing(op, indices, x)
+	return values, autograd.RecordNothing(autograd.Named(op), indices, x)
 }
 
 func (x *Tensor) maxPool2d(op string, opts PoolOpts) (*Tensor, backend.PoolGeom) {
@@ -47,7 +47,7 @@ func (x *Tensor) maxPool2d(op string, opts PoolOpts) (*Tensor, backend.PoolGeom)
 	out := result(op, x.DType(), shape, x)
 	x.be().MaxPool2d(out.array(), x.array(), g)
 	in, y := x.bare(), out.bare()
-	return autograd.Record(op, out, []*Tensor{x}, func(dy *Tensor) []*Tensor {
+	return autograd.Record(autograd.Named(op), out, []*Tensor{x}, func(dy *Tensor) []*Tensor {
 		dx := like(op, in, dy)
 		in.be().MaxPool2dGrad(dx.array(), dy.array(), in.array(), y.array(), g)
 		return []*Tensor{dx}
@@ -71,7 +71,7 @@ func AvgPool2d(x *Tensor, opts PoolOpts) *Tensor {
 	out := result(op, x.DType(), shape, x)
 	x.be().AvgPool2d(out.array(), x.array(), g)
 	from := x.shape
-	return autograd.Record(op, out, []*Tensor{x}, func(dy *Tensor) []*Tensor {
+	return autograd.Record(autograd.Named(op), out, []*Tensor{x}, func(dy *Tensor) []*Tensor {
 		dx := result(op, dy.DType(), from, dy)
 		dy.be().AvgPool2dGrad(dx.array(), dy.array(), g)
 		return []*Tensor{dx}
@@ -101,7 +101,7 @@ func AdaptiveAvgPool2d(x *Tensor, h, w int) *Tensor {
 	out := result(op, x.DType(), shape, x)
 	x.be().AdaptiveAvgPool2d(out.array(), x.array(), g)
 	from := x.shape
-	return autograd.Record(op, out, []*Tensor{x}, func(dy *Tensor) []*Tensor {
+	return autograd.Record(autograd.Named(op), out, []*Tensor{x}, func(dy *Tensor) []*Tensor {
 		dx := result(op, dy.DType(), from, dy)
 		dy.be().AdaptiveAvgPool2dGrad(dx.array(), dy.array(), g)
 		return []*Tensor{dx}

@@ -38,7 +38,7 @@ func (x *Tensor) String() string {
 		suffix = append(suffix, "dtype="+t.String())
 	}
 	if n := x.Node(); n != nil {
-		suffix = append(suffix, "grad_fn=<"+n.Op()+">")
+		suffix = append(suffix, "grad_fn=<"+n.Op().Name()+">")
 	} else if x.RequiresGrad() {
 		suffix = append(suffix, "requires_grad=true")
 	}

@@ -72,7 +72,7 @@ func (x *Tensor) reduceTo(name string, t DType, op backend.ReduceOp, s span, sha
 // spread returns g, a reduction's result over s, repeated to the shape that was
 // reduced.
 func spread(op string, g *Tensor, s span, shape Shape) *Tensor {
-	return g.alias(s.kept, 0).strided(op, shape, s.kept.stridesIn(shape), 0)
+	return g.view(op, s.kept).Expand(shape...)
 }
 
 // The following compute elementwise and record nothing. In a gradient, owners
@@ -97,7 +97,7 @@ func overwriteScalar(x *Tensor, op backend.BinaryOp, v float64) {
 
 // overwriteWith replaces the elements of a fresh tensor by op(x, y), y broadcast.
 func overwriteWith(x *Tensor, op backend.BinaryOp, y *Tensor) {
-	x.be().Binary(x.array(), x.array(), y.array(), op, binaryGeom(x.shape, x.shape, y.shape))
+	x.be().Binary(x.array(), x.array(), y.window(), op, binaryGeom(x.shape, x, y))
 }
 
 // fillWhere replaces the elements of a fresh tensor by v where mask, of its
@@ -107,7 +107,7 @@ func fillWhere(x, mask *Tensor, v float64) {
 	x.be().Fill(fill.array(), v)
 	st := x.shape.strides()
 	x.be().Where(x.array(), mask.array(), fill.array(), x.array(), backend.WhereGeom{
-		Shape: x.shape, Cond: st, A: fill.shape.stridesIn(x.shape), B: st,
+		Shape: x.shape, Cond: st, A: fill.stridesIn(x.shape), B: st,
 	})
 }
 
@@ -122,7 +122,7 @@ func (x *Tensor) sum(op string, dims []int, keep bool) *Tensor {
 	s := x.span(op, dims)
 	out := x.reduce(op, backend.ReduceSum, s, s.shape(keep))
 	shape := x.shape
-	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+	return autograd.Record(autograd.Named(op), out, []*Tensor{x}, func(g *Tensor) []*Tensor {
 		return []*Tensor{spread(op, g, s, shape)}
 	})
 }
@@ -140,7 +140,7 @@ func (x *Tensor) mean(op string, dims []int, keep bool) *Tensor {
 	t, shape := x.DType(), x.shape
 	out := x.reduceTo(op, wideType(t), backend.ReduceSum, s, s.shape(keep))
 	overwriteScalar(out, backend.Div, float64(s.n))
-	return recordWide(op, t, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+	return recordWide(autograd.Named(op), t, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
 		return []*Tensor{spread(op, scalar(op, backend.Div, g, float64(s.n), false).cast(t), s, shape)}
 	})
 }
@@ -153,13 +153,13 @@ func (x *Tensor) Prod(dims ...int) *Tensor { return x.prod("Prod", dims, false) 
 func (x *Tensor) ProdKeep(dims ...int) *Tensor { return x.prod("ProdKeep", dims, true) }
 
 func (x *Tensor) prod(op string, dims []int, keep bool) *Tensor {
-	raise(&x)
+	autocast(op, &x)
 	s := x.span(op, dims)
 	out := x.reduce(op, backend.ReduceProd, s, s.shape(keep))
 	in := x.bare()
-	return recordWide(op, x.DType(), out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+	return recordWide(autograd.Named(op), x.DType(), out, []*Tensor{x}, func(g *Tensor) []*Tensor {
 		if s.n == 1 { // there are no others, so it does not matter if the element is not finite
-			return []*Tensor{g.alias(in.shape, 0)}
+			return []*Tensor{g.alias(in.shape)}
 		}
 		// The gradient of an element is the product of the others: that of all that are not 0, divided by
 		// the element if it is not 0 itself. If one of the others is 0 it is 0, and NaN if another is not finite.
@@ -169,7 +169,7 @@ func (x *Tensor) prod(op string, dims []int, keep bool) *Tensor {
 		factors.be().Copy(factors.array(), in.array())
 		fillWhere(factors, zero, 1)
 		product := factors.reduce(op, backend.ReduceProd, s, s.kept)
-		overwriteWith(product, backend.Mul, g.alias(s.kept, 0))
+		overwriteWith(product, backend.Mul, g.alias(s.kept))
 		dx := binary(op, backend.Div, product, factors)
 		beside := othersOf(op, zero, s)
 		fillWhere(dx, beside, 0)
@@ -244,7 +244,7 @@ func (x *Tensor) variance(op string, opts VarOpts, root bool) *Tensor {
 		overwriteWith(exact, backend.Sub, rounded)
 		overwrite(exact, backend.Square)
 		overwriteScalar(exact, backend.Mul, float64(s.n))
-		overwriteWith(squares, backend.Sub, exact.alias(squares.shape, 0))
+		overwriteWith(squares, backend.Sub, exact.alias(squares.shape))
 		rounded.Release()
 		mean.Release()
 	}
@@ -263,12 +263,12 @@ func (x *Tensor) variance(op string, opts VarOpts, root bool) *Tensor {
 		squares.Release()
 	}
 	if root {
-		std = out.alias(s.kept, 0)
+		std = out.alias(s.kept)
 	}
-	return recordWide(op, t, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+	return recordWide(autograd.Named(op), t, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
 		exact := average()
 		defer exact.Release()
-		dx, share := deviation(exact.cast(wideType(t), g), g), g.alias(s.kept, 0)
+		dx, share := deviation(exact.cast(wideType(t), g), g), g.alias(s.kept)
 		if root { // of the variance: half of the root's, divided by it
 			flat := scalar(op, backend.Eq, std, 0, false, g)
 			share = binary(op, backend.Div, share, std)
@@ -309,7 +309,7 @@ func (x *Tensor) norm(op string, p float64, dims []int, keep bool) *Tensor {
 	var out *Tensor
 	switch {
 	case s.n == 1 && p != 0: // whose power may not be a number
-		out = apply(op, backend.Abs, x).alias(shape, 0).cast(wide)
+		out = apply(op, backend.Abs, x).alias(shape).cast(wide)
 	case p == 2:
 		out = x.reduceTo(op, wide, backend.ReduceSumSquares, s, shape)
 		overwrite(out, backend.Sqrt)
@@ -338,9 +338,9 @@ func (x *Tensor) norm(op string, p float64, dims []int, keep bool) *Tensor {
 			overwriteScalar(out, backend.Pow, 1/p)
 		}
 	}
-	in, norm := x.bare(), out.alias(s.kept, 0)
-	return recordWide(op, t, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
-		in, g := in.wide(g), g.alias(s.kept, 0)
+	in, norm := x.bare(), out.alias(s.kept)
+	return recordWide(autograd.Named(op), t, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		in, g := in.wide(g), g.alias(s.kept)
 		switch {
 		case p == 0:
 			dx := like(op, in, g)
@@ -399,7 +399,7 @@ func equal(op string, x, y *Tensor, owners ...*Tensor) *Tensor {
 // elements for which mask is true.
 func shareAmong(op string, mask, g *Tensor, s span) *Tensor {
 	dx := mask.cast(g.DType())
-	share := binary(op, backend.Div, g.alias(s.kept, 0), dx.reduce(op, backend.ReduceSum, s, s.kept))
+	share := binary(op, backend.Div, g.alias(s.kept), dx.reduce(op, backend.ReduceSum, s, s.kept))
 	overwriteWith(dx, backend.Mul, share)
 	return dx
 }
@@ -455,8 +455,8 @@ func (x *Tensor) extreme(op string, reduction backend.ReduceOp, dims []int, keep
 	s := x.span(op, dims)
 	x.wantElements(op, s)
 	out := x.reduce(op, reduction, s, s.shape(keep))
-	in, best := x.bare(), out.alias(s.kept, 0)
-	return recordWide(op, x.DType(), out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+	in, best := x.bare(), out.alias(s.kept)
+	return recordWide(autograd.Named(op), x.DType(), out, []*Tensor{x}, func(g *Tensor) []*Tensor {
 		return []*Tensor{shareAmong(op, winner(op, in, best, g), g, s)}
 	}, in, out)
 }
@@ -479,9 +479,9 @@ func (x *Tensor) extremeAt(op string, dim int, smallest bool) (values, indices *
 	values = result(op, x.DType(), s.dropped, x)
 	indices = result(op, Int64, s.dropped, x)
 	x.be().ReduceIndex(values.array(), indices.array(), x.array(), smallest, split)
-	autograd.RecordNothing(op, indices, x)
+	autograd.RecordNothing(autograd.Named(op), indices, x)
 	at := indices.bare()
-	autograd.Record(op, values, []*Tensor{x}, func(g *Tensor) []*Tensor {
+	autograd.Record(autograd.Named(op), values, []*Tensor{x}, func(g *Tensor) []*Tensor {
 		return []*Tensor{scatterInto(op, shape, at, g, backend.IndexGeom{Outer: split.Outer, N: split.N, M: 1, Inner: split.Inner})}
 	}, at)
 	return values, indices
@@ -502,7 +502,7 @@ func (x *Tensor) argExtreme(op string, dim int, smallest bool) *Tensor {
 	x.wantElements(op, s)
 	indices := result(op, Int64, s.dropped, x)
 	x.be().ReduceIndex(backend.Array{}, indices.array(), x.array(), smallest, x.shape.split(x.dim(op, dim)))
-	return autograd.RecordNothing(op, indices, x)
+	return autograd.RecordNothing(autograd.Named(op), indices, x)
 }
 
 // LogSumExp returns log Σ exp(x) over the given dimensions, or over all without
@@ -522,7 +522,7 @@ func (x *Tensor) logSumExp(op string, dims []int, keep bool) *Tensor {
 		out := result(op, t, s.shape(keep), x)
 		x.be().Fill(out.array(), math.Inf(-1))
 		shape := x.shape
-		return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{spread(op, g, s, shape)} })
+		return autograd.Record(autograd.Named(op), out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{spread(op, g, s, shape)} })
 	}
 	from := x.wide()
 	most := from.reduce(op, backend.ReduceMax, s, s.kept)
@@ -536,15 +536,15 @@ func (x *Tensor) logSumExp(op string, dims []int, keep bool) *Tensor {
 	out := powers.reduce(op, backend.ReduceSum, s, s.shape(keep))
 	powers.Release()
 	overwrite(out, backend.Log)
-	overwriteWith(out, backend.Add, most.alias(out.shape, 0))
+	overwriteWith(out, backend.Add, most.alias(out.shape))
 	most.Release()
-	in, total := x.bare(), out.alias(s.kept, 0)
+	in, total := x.bare(), out.alias(s.kept)
 	largest := math.MaxFloat64
 	if wideType(t) == Float32 {
 		largest = math.MaxFloat32
 	}
-	return recordWide(op, t, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
-		g = g.alias(s.kept, 0)
+	return recordWide(autograd.Named(op), t, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		g = g.alias(s.kept)
 		limited := func(x *Tensor, least float64) *Tensor {
 			y := like(op, x, g)
 			y.be().Unary(y.array(), x.array(), backend.Clamp, backend.UnaryParams{P0: least, P1: largest})
@@ -582,5 +582,5 @@ func (x *Tensor) AllKeep(dims ...int) *Tensor {
 
 func (x *Tensor) truth(op string, reduction backend.ReduceOp, dims []int, keep bool) *Tensor {
 	s := x.span(op, dims)
-	return autograd.RecordNothing(op, x.reduce(op, reduction, s, s.shape(keep)), x)
+	return autograd.RecordNothing(autograd.Named(op), x.reduce(op, reduction, s, s.shape(keep)), x)
 }

@@ -18,7 +18,7 @@ func (x *Tensor) softmax(op string, dim int, log bool) *Tensor {
 	out := like(op, x)
 	x.be().Softmax(out.array(), x.array(), log, g)
 	y := out.bare()
-	return autograd.Record(op, out, []*Tensor{x}, func(dy *Tensor) []*Tensor {
+	return autograd.Record(autograd.Named(op), out, []*Tensor{x}, func(dy *Tensor) []*Tensor {
 		dx := like(op, y, dy)
 		y.be().SoftmaxGrad(dx.array(), dy.array(), y.array(), log, g)
 		return []*Tensor{dx}

@@ -23,7 +23,7 @@ func (x *Tensor) ArgSort(dim int, descending bool) *Tensor {
 	const op = "ArgSort"
 	dim = x.dim(op, dim)
 	_, indices := x.bare().sorted(op, dim, x.shape.split(dim).N, descending)
-	return autograd.RecordNothing(op, indices, x)
+	return autograd.RecordNothing(autograd.Named(op), indices, x)
 }
 
 // TopK returns the k largest elements along one dimension, largest first, and
@@ -57,9 +57,9 @@ func (x *Tensor) sorted(op string, dim, k int, descending bool) (values, indices
 		all.Release()
 		allAt.Release()
 	}
-	autograd.RecordNothing(op, indices, x)
+	autograd.RecordNothing(autograd.Named(op), indices, x)
 	from, at := x.shape, indices.bare()
-	autograd.Record(op, values, []*Tensor{x}, func(g *Tensor) []*Tensor {
+	autograd.Record(autograd.Named(op), values, []*Tensor{x}, func(g *Tensor) []*Tensor {
 		return []*Tensor{scatterInto(op, from, at, g, backend.IndexGeom{Outer: split.Outer, N: split.N, M: k, Inner: split.Inner})}
 	}, at)
 	return values, indices

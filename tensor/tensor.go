@@ -1,12 +1,13 @@
 // Package tensor provides eager tensors with automatic differentiation, as
 // PyTorch users know them, and all operations on them, each with its gradient.
 //
-// A [*Tensor] is an n-dimensional array of one element type on one device,
-// row-major and contiguous for whoever looks at it. Functions and methods
-// compute their result at once and return a new tensor; methods that end in
-// InPlace change their receiver. View, Reshape, Flatten, Squeeze, Unsqueeze,
-// Detach, NoGrad, and Narrow, Select, Split, SplitSizes and Chunk on the first
-// dimension share the receiver's memory; everything else copies.
+// A [*Tensor] is an n-dimensional array of one element type on one device.
+// Functions and methods compute their result at once and return a new tensor;
+// methods that end in InPlace change their receiver. Views share the receiver's
+// memory: View, Flatten, Squeeze, Unsqueeze, Permute, Transpose, T, Expand, Narrow,
+// Select, Split, SplitSizes, Chunk, Unbind, Unfold, Diagonal, Detach and NoGrad, and
+// Reshape where it can. What is written into a view is written into the tensor that it
+// was made of. Everything else makes a tensor of its own, whose elements lie row by row.
 //
 // What does not fit (shapes, types, devices) panics with a [*Error] that says
 // in one sentence what was given and what would fit; [Try] turns that panic into
@@ -32,6 +33,7 @@ import (
 	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/internal/backend"
 	"github.com/wick-ml/wick/internal/cpu"
+	"github.com/wick-ml/wick/internal/ops"
 )
 
 // DType is the type of a tensor's elements: Float32, Float64, Int64, Uint8, Bool,
@@ -117,6 +119,9 @@ func (s Shape) split(dim int) backend.DimGeom {
 
 type variable = autograd.Variable[*Tensor]
 
+// tape is what the tape does for tensors.
+var tape = autograd.Tape[*Tensor]{Arithmetic: arithmetic{}}
+
 // Tensor is an n-dimensional array. Its zero value is of no use; make tensors
 // with [From], [Zeros], [Randn] and their like.
 type Tensor struct {
@@ -124,6 +129,8 @@ type Tensor struct {
 	storage *storage
 	offset  int // in elements
 	shape   Shape
+	strides []int                  // in elements; nil: row-major
+	within  *Scope                 // of an operand of a gradient: results are in it, too
 	grad    *Tensor                // of a leaf
 	hasGrad bool                   // grad holds a gradient, and is not just kept for its memory
 	path    atomic.Pointer[string] // in the model's tree, of a parameter: "features.0.weight"; nil if unknown
@@ -225,7 +232,7 @@ func own(op string, d *Device, b backend.Buffer, shape Shape, scopes []*Scope) *
 	for _, sc := range scopes {
 		s.enter(sc)
 	}
-	return &Tensor{storage: s, shape: shape}
+	return &Tensor{variable: tape.Variable(), storage: s, shape: shape}
 }
 
 // noRoom, deferred, turns a backend's *MemoryError into the operation's *Error.
@@ -259,6 +266,9 @@ func result(op string, t DType, shape Shape, inputs ...*Tensor) *Tensor {
 			if !slices.Contains(scopes, sc) {
 				scopes = append(scopes, sc)
 			}
+		}
+		if x.within != nil && !slices.Contains(scopes, x.within) {
+			scopes = append(scopes, x.within)
 		}
 	}
 	return alloc(op, first.storage.device, t, slices.Clone(shape), scopes...)
@@ -313,13 +323,59 @@ func (x *Tensor) check(op string) {
 	}
 }
 
-// array returns x as the backend sees it; the zero Array for nil.
+// array returns x's elements as the backend sees them, row by row: x's own memory,
+// or a copy that lives as x does where x is a view with strides. It is the zero Array
+// for nil.
 func (x *Tensor) array() backend.Array {
 	if x == nil {
 		return backend.Array{}
 	}
 	x.check("read")
+	if x.strides != nil {
+		x = x.dense()
+	}
 	return backend.Array{Buffer: x.storage.buffer, Offset: x.offset, Len: x.shape.Len()}
+}
+
+// window returns the memory that x's elements lie in, for methods that take strides.
+func (x *Tensor) window() backend.Array {
+	x.check("read")
+	n := x.shape.Len()
+	if x.strides != nil {
+		n = 1
+		for i, size := range x.shape {
+			n += (size - 1) * x.strides[i]
+		}
+	}
+	return backend.Array{Buffer: x.storage.buffer, Offset: x.offset, Len: n}
+}
+
+// geom returns where x's elements lie in its window.
+func (x *Tensor) geom() backend.StridedGeom {
+	return backend.StridedGeom{Shape: x.shape, Strides: x.Strides()}
+}
+
+// dense returns x without history and marks, with its elements row by row: x's own
+// memory, or a copy.
+func (x *Tensor) dense() *Tensor {
+	if x.strides == nil {
+		return x.bare()
+	}
+	out := like("Contiguous", x)
+	x.be().Strided(out.array(), x.window(), x.geom())
+	return out
+}
+
+// rewrite has change overwrite x's elements, which it gets row by row.
+func (x *Tensor) rewrite(change func(x *Tensor)) {
+	if x.strides == nil {
+		change(x)
+		return
+	}
+	y := x.dense()
+	change(y)
+	x.be().StridedWrite(x.window(), y.array(), x.geom())
+	y.Release()
 }
 
 // be returns the backend that x lives on.
@@ -328,14 +384,89 @@ func (x *Tensor) be() backend.Backend {
 	return x.storage.device.backend
 }
 
-// alias makes a tensor that shares x's memory, with no history and no marks.
-func (x *Tensor) alias(shape Shape, offset int) *Tensor {
+// part makes a tensor of elements of x's memory, with no history and no marks.
+// Strides that are those of a row-major tensor become nil.
+func (x *Tensor) part(shape Shape, strides []int, offset int) *Tensor {
+	if shape.isRowMajor(strides) {
+		strides = nil
+	}
+	return &Tensor{variable: tape.Variable(), storage: x.storage, offset: offset, shape: shape, strides: strides, within: x.within}
+}
+
+// isRowMajor reports whether elements with these strides lie row by row.
+func (s Shape) isRowMajor(strides []int) bool {
+	if strides == nil {
+		return true
+	}
+	n, rowMajor := 1, true
+	for i := len(s) - 1; i >= 0; i-- {
+		if s[i] == 0 {
+			return true
+		}
+		rowMajor = rowMajor && (s[i] == 1 || strides[i] == n)
+		n *= s[i]
+	}
+	return rowMajor
+}
+
+// alias returns x's elements in another shape, with no history and no marks: in x's
+// memory, or a copy where they do not lie so that this can be.
+func (x *Tensor) alias(shape Shape) *Tensor {
 	x.exists()
-	return &Tensor{storage: x.storage, offset: x.offset + offset, shape: shape}
+	strides, ok := x.stridesAs(shape)
+	if !ok {
+		x = x.dense()
+	}
+	return x.part(shape, strides, x.offset)
 }
 
 // bare returns x without history and marks.
-func (x *Tensor) bare() *Tensor { return x.alias(x.Shape(), 0) }
+func (x *Tensor) bare() *Tensor {
+	x.exists()
+	return x.part(x.shape, x.strides, x.offset)
+}
+
+// saved returns x, an operand or a result, for the closure of its operation: without
+// marks, and with the history that x has now. See with.
+func (x *Tensor) saved() *Tensor {
+	y := x.bare()
+	tape.Saved(y, x)
+	return y
+}
+
+// stridesAs returns the strides with which x's elements have another shape of as many,
+// nil for row-major, or false if there are none. (As torch.Tensor.view does it: each
+// run of dimensions that lie as one is cut anew.)
+func (x *Tensor) stridesAs(shape Shape) ([]int, bool) {
+	switch {
+	case x.strides == nil || shape.Len() == 0:
+		return nil, true
+	case shape.Equal(x.shape):
+		return x.strides, true
+	}
+	strides := make([]int, len(shape))
+	d := len(shape) - 1
+	stride := x.strides[len(x.strides)-1] // the innermost one of a run of dimensions that lie as one
+	run := 1                              // its elements
+	for i := len(x.shape) - 1; i >= 0; i-- {
+		run *= x.shape[i]
+		if i > 0 && (x.shape[i-1] == 1 || x.strides[i-1] == run*stride) {
+			continue
+		}
+		done := 1
+		for ; d >= 0 && (done < run || shape[d] == 1); d-- {
+			strides[d] = done * stride
+			done *= shape[d]
+		}
+		if done != run {
+			return nil, false
+		}
+		if i > 0 {
+			run, stride = 1, x.strides[i-1]
+		}
+	}
+	return strides, true
+}
 
 // wrote notes that x was changed in place.
 func (x *Tensor) wrote() {
@@ -347,21 +478,29 @@ func (x *Tensor) wrote() {
 
 // changed is wrote for an operation that is not recorded and read y, or nil,
 // besides.
-func (x *Tensor) changed(op string, y *Tensor) {
+func (x *Tensor) changed(name string, y *Tensor) { x.changedBy(name, 0, y) }
+
+// changedBy is changed for an operation that takes the number v.
+func (x *Tensor) changedBy(name string, v float64, y *Tensor) {
 	x.wrote()
-	autograd.Changed(op, x, y)
+	if x.variable.Watched() != nil {
+		autograd.Changed(ops.InPlace{Method: name, Value: v}, x, y)
+	}
 }
 
-// overlaps reports whether x and y share elements.
+// overlaps reports whether x and y may share elements: whether their windows do.
 func (x *Tensor) overlaps(y *Tensor) bool {
-	return x.storage == y.storage && x.offset < y.offset+y.Len() && y.offset < x.offset+x.Len()
+	if x.storage != y.storage || x.Len() == 0 || y.Len() == 0 {
+		return false
+	}
+	return x.offset < y.offset+y.window().Len && y.offset < x.offset+x.window().Len
 }
 
 // apart returns y for an operation that overwrites x while it reads y, element by
 // element: a copy, to be released, where y is another window than x that overlaps
 // it, otherwise y.
 func (y *Tensor) apart(x *Tensor) *Tensor {
-	if !y.overlaps(x) || y.offset == x.offset && y.Len() == x.Len() {
+	if !y.overlaps(x) || y.offset == x.offset && y.shape.Equal(x.shape) && slices.Equal(y.strides, x.strides) {
 		return y
 	}
 	return y.bare().Clone()
@@ -480,6 +619,16 @@ func (x *Tensor) wantDType(op string, y *Tensor) {
 func (x *Tensor) wantWritable(op string) {
 	x.check(op)
 	autograd.CheckWrite(op, x)
+	x.wantApartElements(op)
+}
+
+// wantApartElements panics if elements of x are one and the same number in memory.
+func (x *Tensor) wantApartElements(op string) {
+	for i, stride := range x.strides {
+		if stride == 0 && x.shape[i] > 1 {
+			fail(op, "dimension %d of %v is repeated by Expand, so that several elements are one number in memory, which cannot be written; Clone gives a copy that can", i, x.shape)
+		}
+	}
 }
 
 // read copies x's elements into a slice of their Go type.
@@ -566,15 +715,65 @@ func (x *Tensor) SetRaw(b []byte) {
 	if want := x.Len() * x.DType().Size(); len(b) != want {
 		fail("SetRaw", "got %d bytes for a tensor %s %v, want %d", len(b), x.DType(), x.shape, want)
 	}
-	x.be().Write(x.array(), b)
+	x.rewrite(func(x *Tensor) { x.be().Write(x.array(), b) })
 	x.changed("SetRaw", nil)
 }
 
-// Clone returns a copy with memory of its own. Its gradient flows back to x.
+// Clone returns a copy with memory of its own, row by row. Its gradient flows back to x.
+// (torch.clone)
 func (x *Tensor) Clone() *Tensor {
 	out := like("Clone", x)
-	x.be().Copy(out.array(), x.array())
-	return autograd.Record("Clone", out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{g} })
+	x.copyTo(out)
+	if !tracked("Clone", out, x) {
+		return out
+	}
+	return autograd.Record(ops.Clone{}, out, []*Tensor{x}, pass)
+}
+
+// copyTo copies x's elements to y, which is fresh and of x's shape.
+func (x *Tensor) copyTo(y *Tensor) {
+	if x.strides != nil && x.DType() == y.DType() {
+		x.be().Strided(y.array(), x.window(), x.geom())
+		return
+	}
+	x.be().Copy(y.array(), x.array())
+}
+
+// pass is the gradient of what passes its operand on.
+func pass(g *Tensor) []*Tensor { return []*Tensor{g} }
+
+// IsContiguous reports whether the elements lie row by row in memory, without gaps. Of
+// what is not a view they always do. (torch.Tensor.is_contiguous)
+func (x *Tensor) IsContiguous() bool {
+	x.exists()
+	return x.strides == nil
+}
+
+// Strides returns for each dimension how many elements lie between one entry and the
+// next in memory; 0 where Expand has repeated it. (torch.Tensor.stride)
+func (x *Tensor) Strides() []int {
+	x.exists()
+	if x.strides == nil {
+		return x.shape.strides()
+	}
+	return slices.Clone(x.strides)
+}
+
+// Contiguous returns x with its elements row by row: x itself if they lie so, otherwise
+// a copy. Its gradient flows back to x. Operations do this themselves where they need
+// it. (torch.Tensor.contiguous)
+func (x *Tensor) Contiguous() *Tensor {
+	x.exists()
+	if x.strides == nil {
+		return x
+	}
+	const name = "Contiguous"
+	out := like(name, x)
+	x.copyTo(out)
+	if !tracked(name, out, x) {
+		return out
+	}
+	return autograd.Record(ops.Contiguous{}, out, []*Tensor{x}, pass)
 }
 
 // ToDType returns x converted to another type, as a Go conversion does (to Bool:
@@ -592,12 +791,15 @@ func (x *Tensor) cast(t DType, owners ...*Tensor) *Tensor {
 		return x
 	}
 	out := result("ToDType", t, x.shape, append(owners, x)...)
-	x.be().Copy(out.array(), x.array())
+	x.copyTo(out)
+	if !tracked("ToDType", out, x) {
+		return out
+	}
 	if !t.IsFloat() || !x.DType().IsFloat() {
-		return autograd.RecordNothing("ToDType", out, x)
+		return autograd.RecordNothing(ops.ToDType{DType: t}, out, x)
 	}
 	from := x.DType()
-	return autograd.Record("ToDType", out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{g.ToDType(from)} })
+	return autograd.Record(ops.ToDType{DType: t}, out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{g.ToDType(from)} })
 }
 
 // To returns x on another device; x itself if it is there already. The gradient
@@ -610,8 +812,11 @@ func (x *Tensor) To(d *Device) *Tensor {
 		return x
 	}
 	out := upload("To", d, x.DType(), slices.Clone(x.shape), x.hostBytes(), x.storage.inScopes()...)
+	if !tracked("To", out, x) {
+		return out
+	}
 	from := x.storage.device
-	return autograd.Record("To", out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{g.To(from)} })
+	return autograd.Record(ops.To{Device: d.name}, out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{g.To(from)} })
 }
 
 // CopyFrom overwrites x with src, which is broadcast to x's shape and may have
@@ -626,19 +831,27 @@ func (x *Tensor) CopyFrom(src *Tensor) *Tensor {
 	}
 	from := src.bare().apart(x)
 	if !x.shape.Equal(from.shape) && x.Len() == from.Len() {
-		from = from.alias(x.shape, 0)
+		from = from.alias(x.shape)
 	}
 	be, away := x.be(), from.storage.device != x.storage.device
 	switch {
+	case x.strides != nil:
+		if from = from.ToDType(x.DType()); away {
+			from = from.To(x.storage.device)
+		}
+		if !x.shape.Equal(from.shape) {
+			from = from.Expand(x.shape...)
+		}
+		be.StridedWrite(x.window(), from.array(), x.geom())
 	case x.shape.Equal(from.shape) && away:
 		be.Write(x.array(), from.ToDType(x.DType()).hostBytes())
 	case x.shape.Equal(from.shape):
-		be.Copy(x.array(), from.array())
+		from.copyTo(x)
 	default:
 		if from = from.ToDType(x.DType()); away {
 			from = from.To(x.storage.device)
 		}
-		be.Strided(x.array(), from.array(), backend.StridedGeom{Shape: x.shape, Strides: from.shape.stridesIn(x.shape)})
+		be.Strided(x.array(), from.window(), backend.StridedGeom{Shape: x.shape, Strides: from.stridesIn(x.shape)})
 	}
 	x.changed(op, src)
 	return x
@@ -649,8 +862,8 @@ func (x *Tensor) CopyFrom(src *Tensor) *Tensor {
 func (x *Tensor) Fill(v float64) *Tensor {
 	x.wantWritable("Fill")
 	wantFill("Fill", x.DType(), v)
-	x.be().Fill(x.array(), v)
-	x.changed("Fill", nil)
+	x.rewrite(func(x *Tensor) { x.be().Fill(x.array(), v) })
+	x.changedBy("Fill", v, nil)
 	return x
 }
 
@@ -661,7 +874,7 @@ func (x *Tensor) Zero() *Tensor { return x.Fill(0) }
 // no-grad mark. A watch and the mark of Autocast stay on it.
 func (x *Tensor) Detach() *Tensor {
 	y := x.bare()
-	y.Take(&x.variable)
+	tape.Take(y, x)
 	return y
 }
 
@@ -670,8 +883,8 @@ func (x *Tensor) Detach() *Tensor {
 // A watch stays on it. (with torch.no_grad())
 func (x *Tensor) NoGrad() *Tensor {
 	y := x.Detach()
-	y.TakeNoGrad(&x.variable)
-	y.MarkNoGrad()
+	tape.TakeNoGrad(y, x)
+	tape.MarkNoGrad(y)
 	return y
 }
 
@@ -685,10 +898,10 @@ type Watch = autograd.Watch[*Tensor]
 // layer an operation ran.
 func (x *Tensor) Watch(w Watch) *Tensor {
 	y := x.bare()
-	y.TakeNoGrad(&x.variable)
-	y.MarkView(&x.variable)
-	y.SetMark(x.Mark())
-	y.MarkWatch(w)
+	tape.TakeNoGrad(y, x)
+	tape.MarkView(y, x)
+	tape.SetMark(y, tape.Mark(x))
+	tape.MarkWatch(y, w)
 	return y
 }
 
@@ -703,7 +916,7 @@ func (x *Tensor) Watched() Watch {
 func (x *Tensor) Keep() *Tensor {
 	x.check("Keep")
 	x.storage.leave(nil)
-	x.DropHistory()
+	tape.DropHistory(x)
 	return x
 }
 
@@ -750,5 +963,11 @@ func (x *Tensor) SetData(src *Tensor) {
 	if c, ok := x.be().(backend.Capturer); ok && x.storage != src.storage {
 		c.Abandon(x.storage.buffer)
 	}
-	x.storage, x.offset, x.shape = src.storage, src.offset, src.shape
+	x.storage, x.offset, x.shape, x.strides = src.storage, src.offset, src.shape, src.strides
+}
+
+// tracked gives out, the result of the operation of that name, the marks of its
+// operands, and reports whether the operation has to be recorded or told to a watch.
+func tracked(name string, out *Tensor, inputs ...*Tensor) bool {
+	return autograd.Tracks(name, out, inputs...)
 }

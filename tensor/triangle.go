@@ -37,10 +37,10 @@ func (x *Tensor) triangle(op string, diagonal int, upper bool) *Tensor {
 		zero := result(op, x.DType(), Shape{}, x)
 		x.be().Fill(zero.array(), 0)
 		x.be().Where(out.array(), keep.array(), x.array(), zero.array(), backend.WhereGeom{
-			Shape: x.shape, Cond: keep.shape.stridesIn(x.shape), A: x.shape.strides(), B: zero.shape.stridesIn(x.shape),
+			Shape: x.shape, Cond: keep.stridesIn(x.shape), A: x.shape.strides(), B: zero.stridesIn(x.shape),
 		})
 	}
-	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+	return autograd.Record(autograd.Named(op), out, []*Tensor{x}, func(g *Tensor) []*Tensor {
 		return []*Tensor{g.triangle(op, diagonal, upper)}
 	})
 }

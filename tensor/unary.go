@@ -5,6 +5,7 @@ import (
 
 	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/ops"
 )
 
 // unary computes an elementwise function of a floating-point tensor, with its
@@ -24,27 +25,158 @@ func (x *Tensor) unaryFractional(name string, op backend.UnaryOp) *Tensor {
 func (x *Tensor) unaryNumber(name string, op backend.UnaryOp, p backend.UnaryParams) *Tensor {
 	x.wantNumber(name)
 	out := like(name, x)
-	x.be().Unary(out.array(), x.array(), op, p)
-	var savedX, savedY *Tensor
+	x.unaryTo(out, op, p)
+	if !tracked(name, out, x) {
+		return out
+	}
+	var v *Tensor // the operand or the result, if the gradient needs one
 	usesX, usesY := op.GradUses()
-	if usesX {
-		savedX = x.bare()
+	switch {
+	case usesX:
+		v = x.saved()
+	case usesY:
+		v = out.bare()
 	}
+	value := ops.Unary{Kind: op, UnaryParams: p}
+	autograd.Record(value, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		return []*Tensor{unaryGrad(value, g, v)}
+	}, v)
 	if usesY {
-		savedY = out.bare()
+		tape.Saved(v, out)
 	}
-	return autograd.Record(name, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
-		dx := like(name, g, savedX, savedY)
-		g.be().UnaryGrad(dx.array(), g.array(), savedX.array(), savedY.array(), op, p)
-		return []*Tensor{dx}
-	}, savedX, savedY)
+	return out
+}
+
+// unaryTo computes an elementwise function into y, which is fresh.
+func (x *Tensor) unaryTo(y *Tensor, op backend.UnaryOp, p backend.UnaryParams) {
+	if x.strides != nil && x.DType() == y.DType() {
+		x.copyTo(y)
+		x = y
+	}
+	y.be().Unary(y.array(), x.array(), op, p)
+}
+
+// unaryGrad returns the gradient of an elementwise function from g, that of the result,
+// and v, the operand or the result, whichever UnaryOp.GradUses says, or nil.
+func unaryGrad(op ops.Unary, g, v *Tensor) *Tensor {
+	value := ops.UnaryGrad{Unary: op}
+	name := value.Name()
+	dx := like(name, g, v)
+	x, y := v, v
+	if usesX, _ := op.Kind.GradUses(); usesX {
+		y = nil
+	} else {
+		x = nil
+	}
+	g.be().UnaryGrad(dx.array(), g.array(), x.array(), y.array(), op.Kind, op.UnaryParams)
+	if !tracked(name, dx, g, v) {
+		return dx
+	}
+	gs, t := g.saved(), g.DType()
+	var saved []*Tensor
+	if v != nil {
+		v, saved = v.saved(), []*Tensor{v, g}
+	}
+	return autograd.Record(value, dx, []*Tensor{g, v}, func(gg *Tensor) []*Tensor {
+		results := []*Tensor{unaryGrad(op, gg, with(gg, v)), nil}
+		if v != nil && v.RequiresGrad() {
+			gg := gg.ToDType(wideType(t))
+			if slope := slopeOfGrad(op, with(gg, v)); slope != nil {
+				results[1] = gg.Mul(with(gg, gs)).Mul(slope).ToDType(t)
+			} else {
+				results[1] = ZerosLike(gg).ToDType(t)
+			}
+		}
+		return results
+	}, saved...)
+}
+
+// slopeOfGrad returns the derivative of what UnaryGrad multiplies a gradient by, with
+// respect to v, the operand or the result, whichever it is a function of; nil where it
+// is 0.
+func slopeOfGrad(op ops.Unary, v *Tensor) *Tensor {
+	within := func(lo, hi float64, x *Tensor) *Tensor {
+		return x.MaskedFill(v.GtScalar(lo).And(v.LtScalar(hi)).Not(), 0)
+	}
+	p := op.UnaryParams
+	switch op.Kind {
+	// Of the result:
+	case backend.Sqrt:
+		return v.Square().RDivScalar(-0.5)
+	case backend.Rsqrt:
+		return v.Square().MulScalar(-1.5)
+	case backend.Reciprocal:
+		return v.MulScalar(-2)
+	case backend.Exp, backend.Expm1:
+		return OnesLike(v)
+	case backend.Tan:
+		return v.MulScalar(2)
+	case backend.Tanh:
+		return v.MulScalar(-2)
+	case backend.Sigmoid:
+		return v.MulScalar(-2).AddScalar(1)
+	case backend.LogSigmoid:
+		return v.Exp().Neg()
+	// Of the operand:
+	case backend.Square:
+		return FullLike(v, 2)
+	case backend.Log:
+		return v.Square().RDivScalar(-1)
+	case backend.Log1p:
+		return v.AddScalar(1).Square().RDivScalar(-1)
+	case backend.Log2:
+		return v.Square().RDivScalar(-1 / math.Ln2)
+	case backend.Log10:
+		return v.Square().RDivScalar(-1 / math.Ln10)
+	case backend.Sin:
+		return v.Sin().Neg()
+	case backend.Cos:
+		return v.Cos().Neg()
+	case backend.Asin:
+		return v.Mul(v.Square().RSubScalar(1).PowScalar(-1.5))
+	case backend.Acos:
+		return v.Mul(v.Square().RSubScalar(1).PowScalar(-1.5)).Neg()
+	case backend.Atan:
+		return v.MulScalar(-2).Div(v.Square().AddScalar(1).Square())
+	case backend.Sinh:
+		return v.Sinh()
+	case backend.Cosh:
+		return v.Cosh()
+	case backend.Erf:
+		return v.Square().Neg().Exp().Mul(v).MulScalar(-4 / math.SqrtPi)
+	case backend.GELU: // φ(x)·(2 - x²)
+		square := v.Square()
+		return square.MulScalar(-0.5).Exp().Mul(square.RSubScalar(2)).MulScalar(1 / math.Sqrt(2*math.Pi))
+	case backend.GELUTanh: // x·(1 + t)/2 with t = tanh u, twice
+		const k, c = 0.7978845608028654, 0.044715 // √(2/π), and the factor of x³
+		square := v.Square()
+		t := square.MulScalar(c).AddScalar(1).Mul(v).MulScalar(k).Tanh()
+		du := square.MulScalar(3 * c).AddScalar(1).MulScalar(k)
+		dt := t.Square().RSubScalar(1).Mul(du)
+		ddt := t.Square().RSubScalar(1).Mul(v.MulScalar(6 * k * c)).Sub(t.Mul(dt).Mul(du).MulScalar(2))
+		return dt.Add(v.Mul(ddt).MulScalar(0.5))
+	case backend.SiLU: // σ·(1-σ)·(2 + x·(1-2σ))
+		s := v.Sigmoid()
+		return s.Mul(s.RSubScalar(1)).Mul(s.MulScalar(-2).AddScalar(1).Mul(v).AddScalar(2))
+	case backend.ELU:
+		return v.Exp().MulScalar(p.P0).MaskedFill(v.GtScalar(0), 0)
+	case backend.Hardswish:
+		return within(-3, 3, FullLike(v, 1.0/3))
+	case backend.Softplus:
+		s := v.MulScalar(p.P0).Sigmoid()
+		return s.Mul(s.RSubScalar(1)).MulScalar(p.P0).MaskedFill(v.MulScalar(p.P0).GtScalar(p.P1), 0)
+	}
+	return nil
 }
 
 // question computes an elementwise function whose result is Bool.
 func (x *Tensor) question(name string, op backend.UnaryOp) *Tensor {
 	out := result(name, Bool, x.Shape(), x)
 	x.be().Unary(out.array(), x.array(), op, backend.UnaryParams{})
-	return autograd.RecordNothing(name, out, x)
+	if !tracked(name, out, x) {
+		return out
+	}
+	return autograd.RecordNothing(ops.Unary{Kind: op}, out, x)
 }
 
 // wantNumber panics if x is Bool.
@@ -225,7 +357,7 @@ func (x *Tensor) ClampInPlace(lo, hi float64) *Tensor {
 	x.wantWritable(name)
 	operand, p := x.bare().bounds(lo, hi)
 	x.wantHolds(name, operand.DType())
-	x.be().Unary(x.array(), x.array(), backend.Clamp, p)
+	x.rewrite(func(x *Tensor) { x.be().Unary(x.array(), x.array(), backend.Clamp, p) })
 	x.changed(name, nil)
 	return x
 }
@@ -246,22 +378,30 @@ func (x *Tensor) ClampTensor(lo, hi *Tensor) *Tensor {
 	}
 	promote(&x, &lo, &hi)
 	x.wantNumber(name)
-	xs, los, his := x.bare(), lo.bare(), hi.bare()
-	out := binary(name, backend.Minimum, binary(name, backend.Maximum, xs, los, x, lo, hi), his, x, lo, hi)
+	limited := binary(name, backend.Maximum, x, lo)
+	out := binary(name, backend.Minimum, limited, hi)
+	limited.Release()
+	if !tracked(name, out, x, lo, hi) {
+		return out
+	}
+	xs, los, his := x.saved(), lo.saved(), hi.saved()
 	// share is half of g where x is at a bound that it did not meet from outside.
-	share := func(g, at *Tensor) *Tensor { return Where(at.And(los.Lt(his)), g.MulScalar(0.5), g) }
+	share := func(g, los, his, at *Tensor) *Tensor { return Where(at.And(los.Lt(his)), g.MulScalar(0.5), g) }
 	saved := []*Tensor{x, lo, hi}
-	return record(name, out,
+	return record(ops.ClampTensor{}, out,
 		partial{x, func(g *Tensor) *Tensor {
-			return share(g, xs.Eq(los).Or(xs.Eq(his))).MaskedFill(xs.Lt(los).Or(xs.Gt(his)), 0)
+			xs, los, his := with(g, xs), with(g, los), with(g, his)
+			return share(g, los, his, xs.Eq(los).Or(xs.Eq(his))).MaskedFill(xs.Lt(los).Or(xs.Gt(his)), 0)
 		}, saved, false},
 		partial{lo, func(g *Tensor) *Tensor {
+			xs, los, his := with(g, xs), with(g, los), with(g, his)
 			takes := xs.Lt(los).And(los.Le(his)).Or(xs.Eq(los).And(los.Lt(his)))
-			return share(g, xs.Eq(los)).MaskedFill(takes.Not(), 0)
+			return share(g, los, his, xs.Eq(los)).MaskedFill(takes.Not(), 0)
 		}, saved, false},
 		partial{hi, func(g *Tensor) *Tensor {
+			xs, los, his := with(g, xs), with(g, los), with(g, his)
 			takes := xs.Gt(his).And(los.Le(his)).Or(xs.Eq(his).And(los.Lt(his))).Or(his.Lt(los))
-			return share(g, xs.Eq(his)).MaskedFill(takes.Not(), 0)
+			return share(g, los, his, xs.Eq(his)).MaskedFill(takes.Not(), 0)
 		}, saved, false})
 }
 
@@ -277,14 +417,15 @@ func (x *Tensor) ReLUInPlace() *Tensor {
 	x.wantFloat(name)
 	x.check(name)
 	autograd.CheckInPlace(name, x)
-	x.be().Unary(x.array(), x.array(), backend.ReLU, backend.UnaryParams{})
+	x.wantApartElements(name)
+	x.rewrite(func(x *Tensor) { x.be().Unary(x.array(), x.array(), backend.ReLU, backend.UnaryParams{}) })
 	x.wrote()
 	y := x.bare()
-	return autograd.RecordInPlace(name, x, func(g *Tensor) []*Tensor {
-		dx := like(name, g, y)
-		g.be().UnaryGrad(dx.array(), g.array(), backend.Array{}, y.array(), backend.ReLU, backend.UnaryParams{})
-		return []*Tensor{dx}
+	autograd.RecordInPlace(ops.ReLUInPlace{}, x, func(g *Tensor) []*Tensor {
+		return []*Tensor{unaryGrad(ops.Unary{Kind: backend.ReLU}, g, y)}
 	}, y)
+	tape.Saved(y, x)
+	return x
 }
 
 // LeakyReLU returns x where it is positive and slope·x elsewhere; PyTorch's

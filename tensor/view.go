@@ -6,26 +6,43 @@ import (
 
 	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/ops"
 )
 
-// view returns x's memory in another shape and records that.
+// view returns x's elements in another shape: as a view, or where they do not lie so
+// that it can be one, as a copy.
 func (x *Tensor) view(op string, shape Shape) *Tensor {
 	x.check(op)
+	strides, ok := x.stridesAs(shape)
+	if !ok {
+		x = x.Contiguous()
+	}
+	out := x.part(shape, strides, x.offset)
+	tape.MarkView(out, x)
+	if !tracked(op, out, x) {
+		return out
+	}
 	from := x.shape
-	out := x.alias(shape, 0)
-	out.MarkView(&x.variable)
-	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
-		return []*Tensor{g.alias(from, 0)}
+	return autograd.Record(ops.View{Method: op, Shape: shape}, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		return []*Tensor{g.view(op, from)}
 	})
 }
 
 // View returns x's elements in another shape, sharing its memory. One size may
-// be -1: it is what is left. (torch.Tensor.view; since tensors are always
-// contiguous, it is the same as Reshape.)
-func (x *Tensor) View(dims ...int) *Tensor { return x.view("View", fitShape("View", dims, x.Len())) }
+// be -1: it is what is left. It panics where a view with strides has no such view;
+// Reshape copies there. (torch.Tensor.view)
+func (x *Tensor) View(dims ...int) *Tensor {
+	const op = "View"
+	shape := fitShape(op, dims, x.Len())
+	if _, ok := x.stridesAs(shape); !ok {
+		fail(op, "the elements of %v with the strides %v do not lie so that they have a view of shape %v; Reshape copies them where they must be", x.shape, x.strides, shape)
+	}
+	return x.view(op, shape)
+}
 
-// Reshape returns x's elements in another shape, sharing its memory. One size
-// may be -1: it is what is left.
+// Reshape returns x's elements in another shape. One size may be -1: it is what is
+// left. The result shares x's memory where it can, and is a copy where x is a view with
+// strides that have no such shape. (torch.reshape)
 func (x *Tensor) Reshape(dims ...int) *Tensor {
 	return x.view("Reshape", fitShape("Reshape", dims, x.Len()))
 }
@@ -110,16 +127,18 @@ func (x *Tensor) line(op string) *Tensor {
 	return x
 }
 
-// strided copies a strided view of x into a new tensor and records nothing.
+// strided copies a strided view of the row-major x into a new tensor and records nothing.
 func (x *Tensor) strided(op string, shape Shape, strides []int, offset int) *Tensor {
 	out := result(op, x.DType(), shape, x)
 	x.be().Strided(out.array(), x.array(), backend.StridedGeom{Shape: out.shape, Strides: strides, Offset: offset})
 	return out
 }
 
-// Transpose returns a copy of x with two dimensions exchanged. (torch.transpose)
-func (x *Tensor) Transpose(i, j int) *Tensor {
-	i, j = x.dim("Transpose", i), x.dim("Transpose", j)
+// Transpose returns a view of x with two dimensions exchanged. (torch.transpose)
+func (x *Tensor) Transpose(i, j int) *Tensor { return x.transpose("Transpose", i, j) }
+
+func (x *Tensor) transpose(op string, i, j int) *Tensor {
+	i, j = x.dim(op, i), x.dim(op, j)
 	order := make([]int, len(x.shape))
 	for k := range order {
 		order[k] = k
@@ -127,48 +146,57 @@ func (x *Tensor) Transpose(i, j int) *Tensor {
 	if i != j {
 		order[i], order[j] = j, i
 	}
-	return x.Permute(order...)
+	return x.permute(op, order)
 }
 
-// T returns a copy of a matrix, transposed. A vector and a scalar stay as they
-// are, and the result shares their memory. (torch.t)
+// T returns a view of a matrix, transposed; of a vector or a scalar as it is.
+// (torch.t)
 func (x *Tensor) T() *Tensor {
 	switch len(x.Shape()) {
 	case 0, 1:
 		return x.view("T", x.shape)
 	case 2:
-		return x.Transpose(0, 1)
+		return x.transpose("T", 0, 1)
 	}
 	fail("T", "the tensor is %v, want a matrix; Transpose exchanges two dimensions of any tensor", x.shape)
 	return nil
 }
 
-// Permute returns a copy of x with its dimensions in another order: dimension i
+// Permute returns a view of x with its dimensions in another order: dimension i
 // of the result is dimension order[i] of x. (torch.permute)
-func (x *Tensor) Permute(order ...int) *Tensor {
-	const op = "Permute"
+func (x *Tensor) Permute(order ...int) *Tensor { return x.permute("Permute", order) }
+
+func (x *Tensor) permute(op string, order []int) *Tensor {
 	if len(order) != len(x.Shape()) {
 		fail(op, "the order %v has %d dimensions, the tensor %v has %d", order, len(order), x.shape, len(x.shape))
 	}
-	strides := x.shape.strides()
-	shape, st, back := make(Shape, len(order)), make([]int, len(order)), make([]int, len(order))
-	seen := make([]bool, len(order))
+	x.check(op)
+	n := len(order)
+	own, numbers := x.Strides(), make([]int, 4*n)
+	shape, strides, from, back := Shape(numbers[:n:n]), numbers[n:2*n:2*n], numbers[2*n:3*n:3*n], numbers[3*n:]
+	for i := range back {
+		back[i] = -1
+	}
 	for i, d := range order {
 		d = x.dim(op, d)
-		if seen[d] {
+		if back[d] >= 0 {
 			fail(op, "the order %v names dimension %d twice", order, d)
 		}
-		seen[d] = true
-		shape[i], st[i], back[d] = x.shape[d], strides[d], i
+		shape[i], strides[i], from[i], back[d] = x.shape[d], own[d], d, i
 	}
-	out := x.strided(op, shape, st, 0)
-	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
-		return []*Tensor{g.Permute(back...)}
+	out := x.part(shape, strides, x.offset)
+	tape.MarkView(out, x)
+	if !tracked(op, out, x) {
+		return out
+	}
+	return autograd.Record(ops.Permute{Method: op, Order: from}, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		return []*Tensor{g.permute(op, back)}
 	})
 }
 
-// Expand returns a copy of x repeated along dimensions of size 1 to the given
-// sizes; -1 keeps a size, and more sizes than x has dimensions add some in front.
+// Expand returns a view of x repeated along dimensions of size 1 to the given
+// sizes; -1 keeps a size, and more sizes than x has dimensions add some in front. It
+// cannot be written, as its elements are one in memory. (torch.Tensor.expand)
 func (x *Tensor) Expand(dims ...int) *Tensor {
 	const op = "Expand"
 	shape := Shape(slices.Clone(dims))
@@ -186,9 +214,17 @@ func (x *Tensor) Expand(dims ...int) *Tensor {
 	if !ok {
 		fail(op, "%v does not expand to %v: sizes must be equal, aligned at the last, or be 1 in the tensor", x.shape, Shape(dims))
 	}
+	x.check(op)
+	if !shape.fits() {
+		fail(op, "%w: the shape %v has too many elements", ErrOutOfMemory, shape)
+	}
+	out := x.part(shape, x.stridesIn(shape), x.offset)
+	tape.MarkView(out, x)
+	if !tracked(op, out, x) {
+		return out
+	}
 	from := x.shape
-	out := x.strided(op, shape, from.stridesIn(shape), 0)
-	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{sumTo(g, from)} })
+	return autograd.Record(ops.Expand{Shape: shape}, out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{sumTo(g, from)} })
 }
 
 // Repeat returns x repeated times[i] times along dimension i; more numbers than
@@ -201,7 +237,7 @@ func (x *Tensor) Repeat(times ...int) *Tensor {
 	}
 	// Dimension i becomes a pair: the repetition, with stride 0, and x's own.
 	var shape, strides, pairs []int
-	own := x.shape.strides()
+	own := x.Strides()
 	for i, n := range times {
 		if n < 0 {
 			fail(op, "cannot repeat dimension %d %d times", i, n)
@@ -218,14 +254,17 @@ func (x *Tensor) Repeat(times ...int) *Tensor {
 		shape = append(shape, mul(n, size))
 	}
 	out := result(op, x.DType(), shape, x)
-	x.be().Strided(out.array(), x.array(), backend.StridedGeom{Shape: pairs, Strides: strides})
+	x.be().Strided(out.array(), x.window(), backend.StridedGeom{Shape: pairs, Strides: strides})
+	if !tracked(op, out, x) {
+		return out
+	}
 	from := x.shape
-	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+	return autograd.Record(ops.Repeat{Times: slices.Clone(times)}, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
 		ones := slices.Clone(pairs)
 		for i := 0; i < len(ones); i += 2 {
 			ones[i] = 1
 		}
-		return []*Tensor{sumTo(g.alias(pairs, 0), ones).alias(from, 0)}
+		return []*Tensor{sumTo(g.view(op, pairs), ones).view(op, from)}
 	})
 }
 
@@ -233,6 +272,7 @@ func (x *Tensor) Repeat(times ...int) *Tensor {
 // given dimensions. (torch.flip)
 func (x *Tensor) Flip(dims ...int) *Tensor {
 	const op = "Flip"
+	x = x.Contiguous()
 	strides, offset := x.Shape().strides(), 0
 	seen := make([]bool, max(len(x.shape), 1))
 	for _, d := range dims {
@@ -248,7 +288,11 @@ func (x *Tensor) Flip(dims ...int) *Tensor {
 		strides[d] = -strides[d]
 	}
 	out := x.strided(op, x.shape, strides, offset)
-	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{g.Flip(dims...)} })
+	if !tracked(op, out, x) {
+		return out
+	}
+	dims = slices.Clone(dims)
+	return autograd.Record(ops.Flip{Dims: dims}, out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{g.Flip(dims...)} })
 }
 
 // Roll returns a copy of x with the entries moved by shift along a dimension, or row
@@ -275,8 +319,7 @@ func (x *Tensor) Roll(shift int, dim ...int) *Tensor {
 }
 
 // Narrow returns the n entries from start on along dimension dim; a negative
-// start counts from the end. On the first dimension it shares x's memory,
-// elsewhere it copies. (torch.narrow)
+// start counts from the end. It shares x's memory. (torch.narrow)
 func (x *Tensor) Narrow(dim, start, n int) *Tensor {
 	const op = "Narrow"
 	dim = x.ownDim(op, dim)
@@ -293,27 +336,60 @@ func (x *Tensor) Narrow(dim, start, n int) *Tensor {
 
 func (x *Tensor) narrow(op string, dim, start, n int) *Tensor {
 	x.check(op)
-	from := x.shape
-	strides := from.strides()
-	shape := slices.Clone(from)
+	shape := slices.Clone(x.shape)
 	shape[dim] = n
-	window := backend.StridedGeom{Shape: shape, Strides: strides, Offset: start * strides[dim]}
-	var out *Tensor
-	if dim == 0 {
-		out = x.alias(shape, window.Offset)
-		out.MarkView(&x.variable)
-	} else {
-		out = x.strided(op, shape, strides, window.Offset)
+	strides, offset := x.strides, 0
+	if strides == nil {
+		strides = x.shape.strides()
 	}
-	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
-		dx := zeros(op, from, g)
-		g.be().StridedWrite(dx.array(), g.array(), window)
-		return []*Tensor{dx}
+	if start < x.shape[dim] {
+		offset = start * strides[dim]
+	}
+	out := x.part(shape, strides, x.offset+offset)
+	tape.MarkView(out, x)
+	if !tracked(op, out, x) {
+		return out
+	}
+	from := x.shape
+	return autograd.Record(ops.Narrow{Method: op, Dim: dim, Start: start, N: n}, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		st := from.strides()
+		return []*Tensor{g.placed(from, st, start*st[dim])}
+	})
+}
+
+// placed returns zeros of the given shape with x added at Offset + Σ ik·strides[k]: the
+// gradient of a view. Its own gradient is the window.
+func (x *Tensor) placed(shape Shape, strides []int, offset int) *Tensor {
+	const op = "WindowGrad"
+	out := zeros(op, shape, x)
+	x.be().StridedWrite(out.array(), x.array(), backend.StridedGeom{Shape: x.shape, Strides: strides, Offset: offset})
+	if !tracked(op, out, x) {
+		return out
+	}
+	window := x.shape
+	return autograd.Record(ops.WindowGrad{Shape: shape, Strides: strides, Offset: offset}, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		return []*Tensor{g.taken(window, strides, offset)}
+	})
+}
+
+// taken returns the elements of x, counted row by row, at offset + Σ ik·strides[k], no
+// two of which are one.
+func (x *Tensor) taken(shape Shape, strides []int, offset int) *Tensor {
+	const op = "Window"
+	x = x.Contiguous()
+	out := x.part(shape, strides, x.offset+offset)
+	tape.MarkView(out, x)
+	if !tracked(op, out, x) {
+		return out
+	}
+	from := x.shape
+	return autograd.Record(ops.Window{Shape: shape, Strides: strides, Offset: offset}, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		return []*Tensor{g.placed(from, strides, offset)}
 	})
 }
 
 // Select returns entry i along dimension dim, without that dimension; negative i
-// counts from the end. On the first dimension it shares x's memory. (torch.select)
+// counts from the end. It shares x's memory. (torch.select)
 func (x *Tensor) Select(dim, i int) *Tensor {
 	const op = "Select"
 	dim = x.ownDim(op, dim)
@@ -325,11 +401,131 @@ func (x *Tensor) Select(dim, i int) *Tensor {
 	if at < 0 || at >= size {
 		fail(op, "index %d is out of range for dimension %d of %v, want %d to %d", i, dim, x.shape, -size, size-1)
 	}
-	return x.narrow(op, dim, at, 1).view(op, slices.Delete(slices.Clone(x.shape), dim, dim+1))
+	return x.selected(dim, at)
+}
+
+func (x *Tensor) selected(dim, at int) *Tensor {
+	const op = "Select"
+	x.check(op)
+	own := x.Strides()
+	shape, strides := slices.Delete(slices.Clone(x.shape), dim, dim+1), slices.Delete(slices.Clone(own), dim, dim+1)
+	out := x.part(shape, strides, x.offset+at*own[dim])
+	tape.MarkView(out, x)
+	if !tracked(op, out, x) {
+		return out
+	}
+	from := x.shape
+	return autograd.Record(ops.Select{Dim: dim, Index: at}, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		st := from.strides()
+		offset := at * st[dim]
+		return []*Tensor{g.placed(from, slices.Delete(st, dim, dim+1), offset)}
+	})
+}
+
+// Unbind returns the entries along dimension dim, without that dimension. They share
+// x's memory. (torch.unbind)
+func (x *Tensor) Unbind(dim int) []*Tensor {
+	const op = "Unbind"
+	dim = x.ownDim(op, dim)
+	x.wantPieces(op, x.shape[dim])
+	out := make([]*Tensor, x.shape[dim])
+	for i := range out {
+		out[i] = x.selected(dim, i)
+	}
+	return out
+}
+
+// Diagonal returns a diagonal of the dimensions dim1 and dim2, as the last one; the
+// others stay in front of it. offset 0 is the main diagonal, more lie above it, less
+// below. It shares x's memory. (torch.diagonal)
+func (x *Tensor) Diagonal(offset, dim1, dim2 int) *Tensor {
+	const op = "Diagonal"
+	d1, d2 := x.ownDim(op, dim1), x.ownDim(op, dim2)
+	if d1 == d2 {
+		fail(op, "the dimensions %d and %d of %v are one, want two", dim1, dim2, x.shape)
+	}
+	x.check(op)
+	// at returns the shape, the strides and the first element of the diagonal in memory with some strides.
+	at := func(own []int) (shape Shape, strides []int, first int) {
+		rows, columns := x.shape[d1], x.shape[d2]
+		n := max(0, min(rows, columns-offset))
+		first = offset * own[d2]
+		if offset < 0 {
+			n = max(0, min(rows+offset, columns))
+			first = -offset * own[d1]
+		}
+		if n == 0 {
+			first = 0
+		}
+		for i, size := range x.shape {
+			if i != d1 && i != d2 {
+				shape, strides = append(shape, size), append(strides, own[i])
+			}
+		}
+		return append(shape, n), append(strides, own[d1]+own[d2]), first
+	}
+	if offset > maxStep || offset < -maxStep {
+		offset = max(-maxStep, min(maxStep, offset)) // where there is none, either
+	}
+	shape, strides, first := at(x.Strides())
+	out := x.part(shape, strides, x.offset+first)
+	tape.MarkView(out, x)
+	if !tracked(op, out, x) {
+		return out
+	}
+	from := x.shape
+	return autograd.Record(ops.Diagonal{Offset: offset, Dim1: d1, Dim2: d2}, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		_, strides, first := at(from.strides())
+		return []*Tensor{g.placed(from, strides, first)}
+	})
+}
+
+// Unfold returns the windows of size entries along dimension dim, step apart: that
+// dimension counts the windows, and a last one has the entries of each. It shares x's
+// memory, so that windows that overlap share elements. (torch.Tensor.unfold)
+func (x *Tensor) Unfold(dim, size, step int) *Tensor {
+	const op = "Unfold"
+	if len(x.Shape()) == 0 {
+		x = x.line(op)
+	}
+	d := x.dim(op, dim)
+	n := x.shape[d]
+	if size < 0 || size > n {
+		fail(op, "windows of %d entries do not fit dimension %d of %v, want 0 to %d", size, dim, x.shape, n)
+	}
+	if step < 1 {
+		fail(op, "the step is %d, want 1 or more", step)
+	}
+	x.check(op)
+	own := x.Strides()
+	shape, strides := append(slices.Clone(x.shape), size), append(slices.Clone(own), own[d])
+	shape[d] = (n-size)/step + 1
+	strides[d] = mul(own[d], step)
+	out := x.part(shape, strides, x.offset)
+	tape.MarkView(out, x)
+	if !tracked(op, out, x) {
+		return out
+	}
+	from := x.shape
+	return autograd.Record(ops.Unfold{Dim: d, Size: size, Step: step}, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		// The windows overlap, but not their entries of one place: these are added up, place by place.
+		last := len(g.shape) - 1
+		st := from.strides()
+		first := slices.Clone(st)
+		first[d] *= step
+		dx := zeros(op, from, g)
+		if size > 0 {
+			dx = g.selected(last, 0).placed(from, first, 0)
+		}
+		for k := 1; k < size; k++ {
+			dx = dx.plus(g.selected(last, k).placed(from, first, k*st[d]))
+		}
+		return []*Tensor{dx}
+	})
 }
 
 // Split cuts x along dimension dim into pieces of the given size; the last may
-// be smaller. On the first dimension they share x's memory. (torch.split)
+// be smaller. They share x's memory. (torch.split)
 func (x *Tensor) Split(size, dim int) []*Tensor {
 	const op = "Split"
 	dim = x.ownDim(op, dim)
@@ -349,8 +545,7 @@ func (x *Tensor) Split(size, dim int) []*Tensor {
 }
 
 // SplitSizes cuts x along dimension dim into pieces of the given sizes, which
-// have to add up to x's. On the first dimension they share x's memory.
-// (torch.split with a list)
+// have to add up to x's. They share x's memory. (torch.split with a list)
 func (x *Tensor) SplitSizes(sizes []int, dim int) []*Tensor {
 	const op = "Split"
 	dim = x.ownDim(op, dim)
@@ -375,8 +570,8 @@ func (x *Tensor) SplitSizes(sizes []int, dim int) []*Tensor {
 }
 
 // Chunk cuts x along dimension dim into n pieces of equal size (rounded up), or
-// fewer if it is too small; a dimension of size 0 gives n empty ones. On the
-// first dimension they share x's memory. (torch.chunk)
+// fewer if it is too small; a dimension of size 0 gives n empty ones. They share x's
+// memory. (torch.chunk)
 func (x *Tensor) Chunk(n, dim int) []*Tensor {
 	const op = "Chunk"
 	dim = x.ownDim(op, dim)

@@ -12,12 +12,12 @@ import (
 // told is a watch that notes the operations' names.
 type told struct{ forward, backward []string }
 
-func (w *told) Forward(op string, inputs []*tensor.Tensor, out *tensor.Tensor) {
-	w.forward = append(w.forward, op)
+func (w *told) Forward(op autograd.Op, inputs []*tensor.Tensor, out *tensor.Tensor) {
+	w.forward = append(w.forward, op.Name())
 }
 
 func (w *told) Backward(n *autograd.Node[*tensor.Tensor], g *tensor.Tensor, grads []*tensor.Tensor) {
-	w.backward = append(w.backward, n.Op())
+	w.backward = append(w.backward, n.Op().Name())
 }
 
 // What a program does with a watched tensor is told, once; what an operation does
@@ -81,12 +81,12 @@ func TestWatch(t *testing.T) {
 // printer is a watch that prints the operations.
 type printer struct{}
 
-func (printer) Forward(op string, inputs []*tensor.Tensor, out *tensor.Tensor) {
-	fmt.Println("forward", op, out.Shape())
+func (printer) Forward(op autograd.Op, inputs []*tensor.Tensor, out *tensor.Tensor) {
+	fmt.Println("forward", op.Name(), out.Shape())
 }
 
 func (printer) Backward(n *autograd.Node[*tensor.Tensor], g *tensor.Tensor, grads []*tensor.Tensor) {
-	fmt.Println("backward", n.Op(), g.Shape())
+	fmt.Println("backward", n.Op().Name(), g.Shape())
 }
 
 func ExampleTensor_Watch() {

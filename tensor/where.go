@@ -1,6 +1,9 @@
 package tensor
 
-import "github.com/wick-ml/wick/internal/backend"
+import (
+	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/ops"
+)
 
 // Where chooses from a where cond (a Bool tensor) is true and from b elsewhere;
 // all three broadcast. a and b have one type. (torch.where)
@@ -8,9 +11,12 @@ func Where(cond, a, b *Tensor) *Tensor {
 	const name = "Where"
 	promote(&a, &b)
 	out := where(name, cond, a, b)
+	if !tracked(name, out, cond, a, b) {
+		return out
+	}
 	c := cond.bare()
-	return record(name, out, partial{of: cond},
-		partial{a, func(g *Tensor) *Tensor { return g.MaskedFill(c.Not(), 0) }, []*Tensor{cond}, false},
+	return record(ops.Where{}, out, partial{of: cond},
+		partial{a, func(g *Tensor) *Tensor { return g.MaskedFill(with(g, c).Not(), 0) }, []*Tensor{cond}, false},
 		partial{b, func(g *Tensor) *Tensor { return g.MaskedFill(c, 0) }, []*Tensor{cond}, false})
 }
 
@@ -22,10 +28,12 @@ func where(name string, cond, a, b *Tensor) *Tensor {
 	a.wantDType(name, b)
 	out := result(name, a.DType(), broadcast(name, broadcast(name, a.shape, b.shape), cond.shape), cond, a, b)
 	var geom backend.WhereGeom
-	if s := out.shape; !s.Equal(cond.shape) || !s.Equal(a.shape) || !s.Equal(b.shape) {
-		geom = backend.WhereGeom{Shape: s, Cond: cond.shape.stridesIn(s), A: a.shape.stridesIn(s), B: b.shape.stridesIn(s)}
+	for _, x := range []*Tensor{cond, a, b} {
+		if s := out.shape; !s.Equal(x.shape) || x.strides != nil {
+			geom = backend.WhereGeom{Shape: s, Cond: cond.stridesIn(s), A: a.stridesIn(s), B: b.stridesIn(s)}
+		}
 	}
-	out.be().Where(out.array(), cond.array(), a.array(), b.array(), geom)
+	out.be().Where(out.array(), cond.window(), a.window(), b.window(), geom)
 	return out
 }
 
@@ -41,6 +49,9 @@ func (x *Tensor) MaskedFill(mask *Tensor, value float64) *Tensor {
 	x.be().Fill(v.array(), value)
 	out := where(name, mask, v, x)
 	v.Release()
+	if !tracked(name, out, mask, x) {
+		return out
+	}
 	m := mask.bare()
-	return record(name, out, partial{of: mask}, partial{x, func(g *Tensor) *Tensor { return g.MaskedFill(m, 0) }, []*Tensor{mask}, false})
+	return record(ops.MaskedFill{Value: value}, out, partial{of: mask}, partial{x, func(g *Tensor) *Tensor { return g.MaskedFill(m, 0) }, []*Tensor{mask}, false})
 }

@@ -182,7 +182,7 @@ func (s *search) pass() {
 	if finite(s.loss.Item()) {
 		shared := r.shared(s.loss)
 		s.over = true
-		autograd.Grad(shared) // unlike Backward it leaves the parameters' gradients alone
+		autograd.Grad(shared, nil) // unlike Backward it leaves the parameters' gradients alone
 	}
 }
 
@@ -196,8 +196,8 @@ func (s *search) unseen() (names []string) {
 	for len(nodes) > 0 {
 		n := nodes[len(nodes)-1]
 		nodes = nodes[:len(nodes)-1]
-		if s.made[n] == nil && !slices.Contains(names, n.Op()) {
-			names = append(names, n.Op())
+		if s.made[n] == nil && !slices.Contains(names, n.Op().Name()) {
+			names = append(names, n.Op().Name())
 		}
 		for in := range n.Inputs() {
 			if in != nil && !met[in] {
@@ -209,12 +209,12 @@ func (s *search) unseen() (names []string) {
 	return names
 }
 
-func (s *search) forward(at layers.Place, op string, inputs []*tensor.Tensor, out *tensor.Tensor) {
+func (s *search) forward(at layers.Place, op autograd.Op, inputs []*tensor.Tensor, out *tensor.Tensor) {
 	if s.over { // what a gradient is computed with
 		return
 	}
 	s.count++
-	e := &event{number: s.count, name: op + " " + s.where(at), inputs: inputs, out: out}
+	e := &event{number: s.count, name: op.Name() + " " + s.where(at), inputs: inputs, out: out}
 	if n := out.Node(); n != nil {
 		s.made[n] = e
 	}
@@ -351,7 +351,7 @@ func (s *search) name(inputs []*tensor.Tensor, i int) string {
 	case x.SharesMemory(s.run.Labels):
 		name += ", the batch's labels,"
 	case x.Watched() == nil && x.Node() != nil:
-		name += fmt.Sprintf(", made by %s without the batch,", x.Node().Op())
+		name += fmt.Sprintf(", made by %s without the batch,", x.Node().Op().Name())
 	}
 	return name
 }

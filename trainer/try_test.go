@@ -20,7 +20,7 @@ func TestTryCatchesWhatEveryPackagePanicsWith(t *testing.T) {
 	}{
 		{"tensor", "tensor: Add: a tensor that it needs is nil", func() { tensor.Ones(1).Add(nil) }},
 		{"autograd, through tensor", "tensor: Backward: nothing was recorded for a tensor float32 [1]: no leaf that it was made from requires a gradient", func() { tensor.Ones(1).Backward() }},
-		{"autograd", "tensor: Grad: the output is nil", func() { autograd.Grad[*tensor.Tensor](nil) }},
+		{"autograd", "tensor: Grad: the output is nil", func() { autograd.Grad[*tensor.Tensor](nil, nil) }},
 		{"sched", "sched: StepLR: ", func() { sched.NewStepLR(o, -1, 0.1) }},
 		{"trainer", "tensor: NewProgress: the writer is nil", func() { NewProgress(nil) }},
 		{"layers", "tensor: NewLinear: ", func() { layers.NewLinear(0, 1) }},

@@ -142,7 +142,7 @@ func rest() {
 		p.RegisterHook(f)
 		p.Mul(p).Sum().Backward()
 		want("hooks", calls == 1)
-		want("gradients", len(autograd.Grad(p.Sum(), p)) == 1)
+		want("gradients", len(autograd.Grad(p.Sum(), []*tensor.Tensor{p})) == 1)
 	}
 
 	l := layers.NewLinear(3, 2)
@@ -169,7 +169,7 @@ func rest() {
 		want("summaries", layers.Summary(m) != layers.Summary(m, tensor.Zeros(1, 3, 32, 32)))
 		calls := 0
 		x, l, trace := tensor.Zeros(1, 3, 8, 8), m, layers.NewTrace(m)
-		trace.OnForward = func(layers.Place, string, []*tensor.Tensor, *tensor.Tensor) { calls++ }
+		trace.OnForward = func(layers.Place, autograd.Op, []*tensor.Tensor, *tensor.Tensor) { calls++ }
 		l.Forward(x.Watch(trace))
 		want("traces", calls > 0 && layers.NewTrace(m) != nil)
 	}

@@ -1,0 +1,87 @@
+package ops
+
+// View is the operand's elements in another shape; Method is what the program has
+// called: "View", "Reshape", "Flatten", "Squeeze", "Unsqueeze", …
+type View struct {
+	Method string
+	Shape  []int
+}
+
+// Name returns the operation's name.
+func (o View) Name() string { return o.Method }
+
+// Permute puts dimension Order[i] of the operand in place i. Method is "Permute",
+// "Transpose" or "T".
+type Permute struct {
+	Method string
+	Order  []int
+}
+
+// Name returns the operation's name.
+func (o Permute) Name() string { return o.Method }
+
+// Expand repeats dimensions of size 1.
+type Expand struct{ Shape []int }
+
+// Name returns the operation's name.
+func (Expand) Name() string { return "Expand" }
+
+// Narrow takes N entries from Start on along Dim. Method is "Narrow", "Split" or
+// "Chunk".
+type Narrow struct {
+	Method        string
+	Dim, Start, N int
+}
+
+// Name returns the operation's name.
+func (o Narrow) Name() string { return o.Method }
+
+// Select takes entry Index along Dim.
+type Select struct{ Dim, Index int }
+
+// Name returns the operation's name.
+func (Select) Name() string { return "Select" }
+
+// Diagonal takes a diagonal of two dimensions, as the last one.
+type Diagonal struct{ Offset, Dim1, Dim2 int }
+
+// Name returns the operation's name.
+func (Diagonal) Name() string { return "Diagonal" }
+
+// Unfold takes the windows of Size entries along Dim that are Step apart, as a last
+// dimension.
+type Unfold struct{ Dim, Size, Step int }
+
+// Name returns the operation's name.
+func (Unfold) Name() string { return "Unfold" }
+
+// Window takes the elements of a row-major operand that lie at Offset + Σ ik·Strides[k].
+type Window struct {
+	Shape, Strides []int
+	Offset         int
+}
+
+// Name returns the operation's name.
+func (Window) Name() string { return "Window" }
+
+// WindowGrad is the gradient of views: zeros of Shape, with the operand added where
+// its elements come from, at Offset + Σ ik·Strides[k] of the row-major result.
+type WindowGrad struct {
+	Shape, Strides []int
+	Offset         int
+}
+
+// Name returns the operation's name.
+func (WindowGrad) Name() string { return "WindowGrad" }
+
+// Repeat repeats the operand Times[i] times along dimension i.
+type Repeat struct{ Times []int }
+
+// Name returns the operation's name.
+func (Repeat) Name() string { return "Repeat" }
+
+// Flip reverses dimensions.
+type Flip struct{ Dims []int }
+
+// Name returns the operation's name.
+func (Flip) Name() string { return "Flip" }

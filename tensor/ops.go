@@ -1,0 +1,239 @@
+package tensor
+
+import (
+	"github.com/wick-ml/wick/autograd"
+	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/friend"
+	"github.com/wick-ml/wick/internal/ops"
+)
+
+// info is a row of the table of operations.
+type info = ops.Info[*Tensor]
+
+// table says of each operation, by its name, what others want to know of it. Autocast,
+// layers.Summary, trainer.NaNStop and internal/graph read it.
+var table map[string]info
+
+func init() {
+	// Not in the declaration: operations read the table that refers to them.
+	table = map[string]info{
+		// tensor.go
+		"Clone":      {Torch: "clone", Apply: func(_ autograd.Op, in []*Tensor) *Tensor { return in[0].Clone() }},
+		"Contiguous": {Torch: "contiguous", Apply: func(_ autograd.Op, in []*Tensor) *Tensor { return in[0].Contiguous() }},
+		"ToDType":    {Torch: "to", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].ToDType(op.(ops.ToDType).DType) }},
+		"Autocast":   {Torch: "autocast", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].Autocast(op.(ops.Autocast).DType) }},
+
+		// unary.go
+		"ReLUInPlace": {Torch: "relu_", Apply: func(_ autograd.Op, in []*Tensor) *Tensor { return in[0].ReLUInPlace() }},
+		"ClampTensor": {Torch: "clamp", Apply: func(_ autograd.Op, in []*Tensor) *Tensor { return in[0].ClampTensor(in[1], in[2]) }},
+
+		// binary.go
+		"SumTo": {Torch: "sum_to_size", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return sumTo(in[0], op.(ops.SumTo).Shape) }},
+
+		// where.go, dropout.go
+		"Where":      {Torch: "where", Apply: func(_ autograd.Op, in []*Tensor) *Tensor { return Where(in[0], in[1], in[2]) }},
+		"MaskedFill": {Torch: "masked_fill", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[1].MaskedFill(in[0], op.(ops.MaskedFill).Value) }},
+		"Dropout":    {Torch: "dropout", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].Dropout(op.(ops.Dropout).P, true) }},
+
+		// view.go
+		"Expand": {Torch: "expand", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].Expand(op.(ops.Expand).Shape...) }},
+		"Select": {Torch: "select", Apply: func(op autograd.Op, in []*Tensor) *Tensor { o := op.(ops.Select); return in[0].Select(o.Dim, o.Index) }},
+		"Diagonal": {Torch: "diagonal", Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			o := op.(ops.Diagonal)
+			return in[0].Diagonal(o.Offset, o.Dim1, o.Dim2)
+		}},
+		"Unfold": {Torch: "unfold", Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			o := op.(ops.Unfold)
+			return in[0].Unfold(o.Dim, o.Size, o.Step)
+		}},
+		"Window": {Torch: "as_strided", Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			o := op.(ops.Window)
+			return in[0].taken(o.Shape, o.Strides, o.Offset)
+		}},
+		"WindowGrad": {Torch: "as_strided_scatter", Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			o := op.(ops.WindowGrad)
+			return in[0].placed(o.Shape, o.Strides, o.Offset)
+		}},
+		"Repeat": {Torch: "repeat", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].Repeat(op.(ops.Repeat).Times...) }},
+		"Flip":   {Torch: "flip", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].Flip(op.(ops.Flip).Dims...) }},
+
+		// conv.go
+		"Conv2d": {Torch: "conv2d", Autocast: ops.Lower, MultiplyAdds: func(_ autograd.Op, in []*Tensor, out *Tensor) int {
+			return places(out)*in[1].Len() + biasAdds(in[2], out)
+		}},
+		"ConvTranspose2d": {Torch: "conv_transpose2d", Autocast: ops.Lower, MultiplyAdds: func(_ autograd.Op, in []*Tensor, out *Tensor) int {
+			return places(in[0])*in[1].Len() + biasAdds(in[2], out)
+		}},
+
+		"Conv2dBatchNorm": {Torch: "conv2d", Autocast: ops.Lower},
+
+		// cumsum.go
+		"Cumsum": {Torch: "cumsum", Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			o := op.(ops.Cumsum)
+			return in[0].cumsum(o.Dim, o.Reverse)
+		}},
+
+		// reduce.go
+		"Prod":     {Torch: "prod", Autocast: ops.Raise},
+		"ProdKeep": {Torch: "prod", Autocast: ops.Raise},
+
+		// loss.go
+		"MSELoss":       {Torch: "mse_loss", Autocast: ops.Raise},
+		"L1Loss":        {Torch: "l1_loss", Autocast: ops.Raise},
+		"SmoothL1Loss":  {Torch: "smooth_l1_loss", Autocast: ops.Raise},
+		"HuberLoss":     {Torch: "huber_loss", Autocast: ops.Raise},
+		"BCEWithLogits": {Torch: "binary_cross_entropy_with_logits", Autocast: ops.Raise},
+		"CrossEntropy":  {Torch: "cross_entropy", Autocast: ops.Raise},
+		"NLLLoss":       {Torch: "nll_loss", Autocast: ops.Raise},
+
+		// matmul.go
+		"MatMul": {Torch: "matmul", Autocast: ops.Lower,
+			MultiplyAdds: func(_ autograd.Op, in []*Tensor, out *Tensor) int { return out.Len() * in[0].Size(-1) },
+			Apply:        func(_ autograd.Op, in []*Tensor) *Tensor { return matmul(in[0], in[1]) }},
+		"Linear": {Torch: "linear", Autocast: ops.Lower,
+			MultiplyAdds: func(_ autograd.Op, in []*Tensor, out *Tensor) int {
+				return out.Len()*in[1].Size(-1) + biasAdds(in[2], out)
+			},
+			Apply: func(_ autograd.Op, in []*Tensor) *Tensor { return Linear(in[0], in[1], in[2]) }},
+	}
+	for _, method := range []string{"View", "Reshape", "Flatten", "Squeeze", "Unsqueeze"} {
+		table[method] = info{Torch: "view", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].view(method, op.(ops.View).Shape) }}
+	}
+	for _, method := range []string{"Permute", "Transpose", "T"} {
+		table[method] = info{Torch: "permute", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].permute(method, op.(ops.Permute).Order) }}
+	}
+	for _, method := range []string{"Narrow", "Split", "Chunk"} {
+		table[method] = info{Torch: "narrow", Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			o := op.(ops.Narrow)
+			return in[0].narrow(method, o.Dim, o.Start, o.N)
+		}}
+	}
+	for kind := range backend.NumUnaryOps {
+		op := ops.Unary{Kind: kind}
+		table[op.Name()] = info{Torch: torchUnary[kind], Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			o := op.(ops.Unary)
+			return in[0].unaryOf(o)
+		}}
+		table[ops.UnaryGrad{Unary: op}.Name()] = info{Torch: torchUnary[kind] + "_backward", Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			return unaryGrad(op.(ops.UnaryGrad).Unary, in[0], in[1])
+		}}
+	}
+	for kind := range backend.NumBinaryOps {
+		apply := func(op autograd.Op, in []*Tensor) *Tensor { return in[0].binaryOf(op.(ops.Binary).Kind, in[1]) }
+		table[ops.Binary{Kind: kind}.Name()] = info{Torch: torchBinary[kind], Apply: apply}
+		for _, op := range []ops.Scalar{{Kind: kind}, {Kind: kind, Swapped: true}} {
+			table[op.Name()] = info{Torch: torchBinary[kind], Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].scalarOf(op.(ops.Scalar)) }}
+		}
+	}
+	friend.Open(friend.Door[*Tensor]{
+		Info: func(op autograd.Op) (info, bool) {
+			row, ok := table[op.Name()]
+			return row, ok
+		},
+	})
+}
+
+var torchUnary = [backend.NumUnaryOps]string{
+	backend.Neg: "neg", backend.Abs: "abs", backend.Sign: "sign", backend.Square: "square", backend.Sqrt: "sqrt", backend.Rsqrt: "rsqrt",
+	backend.Reciprocal: "reciprocal", backend.Exp: "exp", backend.Expm1: "expm1", backend.Log: "log", backend.Log1p: "log1p", backend.Log2: "log2",
+	backend.Log10: "log10", backend.Sin: "sin", backend.Cos: "cos", backend.Tan: "tan", backend.Asin: "asin", backend.Acos: "acos", backend.Atan: "atan",
+	backend.Sinh: "sinh", backend.Cosh: "cosh", backend.Tanh: "tanh", backend.Erf: "erf", backend.Sigmoid: "sigmoid", backend.LogSigmoid: "logsigmoid",
+	backend.Floor: "floor", backend.Ceil: "ceil", backend.Round: "round", backend.Trunc: "trunc", backend.Clamp: "clamp", backend.ReLU: "relu",
+	backend.LeakyReLU: "leaky_relu", backend.GELU: "gelu", backend.GELUTanh: "gelu", backend.SiLU: "silu", backend.ELU: "elu",
+	backend.Hardswish: "hardswish", backend.Hardsigmoid: "hardsigmoid", backend.Softplus: "softplus", backend.IsNaN: "isnan", backend.IsInf: "isinf",
+	backend.IsFinite: "isfinite", backend.Not: "logical_not",
+}
+
+var torchBinary = [backend.NumBinaryOps]string{
+	backend.Add: "add", backend.Sub: "sub", backend.Mul: "mul", backend.Div: "div", backend.DivTrunc: "div", backend.DivFloor: "div",
+	backend.Pow: "pow", backend.Maximum: "maximum", backend.Minimum: "minimum", backend.Remainder: "remainder", backend.Fmod: "fmod",
+	backend.Atan2: "atan2", backend.Eq: "eq", backend.Ne: "ne", backend.Lt: "lt", backend.Le: "le", backend.Gt: "gt", backend.Ge: "ge",
+	backend.And: "logical_and", backend.Or: "logical_or", backend.Xor: "logical_xor",
+}
+
+// biasAdds counts the additions of a bias, which may be nil.
+func biasAdds(bias, out *Tensor) int {
+	if bias == nil {
+		return 0
+	}
+	return out.Len()
+}
+
+// places counts the pixels of all pictures of x, each of which each element of a
+// convolution's weight meets; a picture may come without a batch.
+func places(x *Tensor) int {
+	n := x.Size(-1) * x.Size(-2)
+	if x.Dim() == 4 {
+		n *= x.Size(0)
+	}
+	return n
+}
+
+// unaryOf applies an elementwise function that was recorded.
+func (x *Tensor) unaryOf(op ops.Unary) *Tensor {
+	switch op.Kind {
+	case backend.IsNaN, backend.IsInf, backend.IsFinite, backend.Not:
+		return x.question(op.Name(), op.Kind)
+	}
+	return x.unaryNumber(op.Name(), op.Kind, op.UnaryParams)
+}
+
+// binaryOf applies an elementwise function of two operands that was recorded.
+func (x *Tensor) binaryOf(kind backend.BinaryOp, y *Tensor) *Tensor {
+	switch kind {
+	case backend.Add:
+		return x.Add(y)
+	case backend.Sub:
+		return x.Sub(y)
+	case backend.Mul:
+		return x.Mul(y)
+	case backend.Div:
+		return x.Div(y)
+	case backend.DivTrunc:
+		return x.DivRounded(y, RoundTrunc)
+	case backend.DivFloor:
+		return x.DivRounded(y, RoundFloor)
+	case backend.Pow:
+		return x.Pow(y)
+	case backend.Maximum:
+		return x.Maximum(y)
+	case backend.Minimum:
+		return x.Minimum(y)
+	case backend.Remainder:
+		return x.Remainder(y)
+	case backend.Fmod:
+		return x.Fmod(y)
+	case backend.Atan2:
+		return x.Atan2(y)
+	}
+	return compare(ops.Binary{Kind: kind}.Name(), kind, x, y)
+}
+
+// scalarOf applies an elementwise function of an operand and a number that was recorded.
+func (x *Tensor) scalarOf(op ops.Scalar) *Tensor {
+	switch {
+	case op.Kind == backend.Add:
+		return x.AddScalar(op.S)
+	case op.Kind == backend.Sub && op.Swapped:
+		return x.RSubScalar(op.S)
+	case op.Kind == backend.Sub:
+		return x.SubScalar(op.S)
+	case op.Kind == backend.Mul:
+		return x.MulScalar(op.S)
+	case op.Kind == backend.Div && op.Swapped:
+		return x.RDivScalar(op.S)
+	case op.Kind == backend.Div:
+		return x.DivScalar(op.S)
+	case op.Kind == backend.DivTrunc:
+		return x.DivScalarRounded(op.S, RoundTrunc)
+	case op.Kind == backend.DivFloor:
+		return x.DivScalarRounded(op.S, RoundFloor)
+	case op.Kind == backend.Pow:
+		return x.PowScalar(op.S)
+	case op.Kind == backend.Remainder:
+		return x.RemainderScalar(op.S)
+	case op.Kind == backend.Fmod:
+		return x.FmodScalar(op.S)
+	}
+	return compareScalar(op.Name(), op.Kind, x, op.S)
+}
