@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/wick-ml/wick/datasets"
 	"github.com/wick-ml/wick/layers"
 	"github.com/wick-ml/wick/optim"
 	"github.com/wick-ml/wick/sched"
@@ -44,8 +45,13 @@ type Run struct {
 
 	// The last batch and what the model made of it, for Batch (whose Output is nil
 	// before the forward pass), Gradients, Step and Tested; their memory goes back
-	// when the batch is over. There is no Output of a captured step.
+	// when the batch is over. There is no Output of a captured step. Of a run with
+	// Forward these are the first of each, and the Scores and Labels where there are any.
 	Images, Labels, Output *tensor.Tensor
+
+	// All tensors of the last batch, of which there may be no Targets, and the Outputs of
+	// its pass.
+	Inputs, Targets, Outputs []*tensor.Tensor
 
 	// Scaler scales the losses of a run with Autocast in Float16; otherwise it is nil.
 	Scaler *optim.GradScaler
@@ -53,6 +59,8 @@ type Run struct {
 	Err error // for End: what ended the run; nil if it came to its end or was stopped
 
 	training, testing meter
+	batch             *datasets.Batch
+	pass              *Pass          // of the batch; nil before it is made, and of a captured step
 	loss              float64        // of the last batch, where somebody has asked
 	unread            *tensor.Tensor // the same on the device, where nobody has
 	rates             []float64      // that the last step was made with, one a group of parameters
@@ -137,10 +145,10 @@ func better(mode sched.Mode, v float64, best *float64, delta float64) bool {
 	return v < *best-delta
 }
 
-// EarlyStopping stops a run when a metric ("test_loss") has not become better by
-// more than delta for so many epochs.
+// EarlyStopping stops a run when a metric ("test_loss", or one of the Config's Metrics,
+// "test_f1") has not become better by more than delta for so many epochs.
 func EarlyStopping(metric string, mode sched.Mode, patience int, delta float64) Callback {
-	s := &earlyStopping{}
+	s := &earlyStopping{Metric: metric}
 	check := func(r *Run) {
 		if s.Bad >= patience {
 			r.Stop(fmt.Sprintf("%s has not become better for %d epochs", metric, s.Bad))
@@ -158,7 +166,7 @@ func EarlyStopping(metric string, mode sched.Mode, patience int, delta float64) 
 			if mode != sched.Min && mode != sched.Max {
 				return fmt.Errorf("trainer: EarlyStopping with the mode %d, want sched.Min or sched.Max", mode)
 			}
-			if err := checkWatched("EarlyStopping's metric", metric, r.Test != nil); err != nil {
+			if err := r.checkWatched("EarlyStopping's metric", metric, mode); err != nil {
 				return err
 			}
 			check(r)
@@ -180,8 +188,9 @@ func EarlyStopping(metric string, mode sched.Mode, patience int, delta float64) 
 
 // earlyStopping is what EarlyStopping has seen.
 type earlyStopping struct {
-	Best *float64 `json:"best"`
-	Bad  int      `json:"bad"` // epochs since then
+	Best   *float64 `json:"best"`
+	Bad    int      `json:"bad"` // epochs since then
+	Metric string   `json:"metric,omitempty"`
 }
 
 func (s *earlyStopping) State() (json.RawMessage, iter.Seq2[string, *tensor.Tensor]) {
@@ -193,14 +202,20 @@ func (s *earlyStopping) State() (json.RawMessage, iter.Seq2[string, *tensor.Tens
 }
 
 func (s *earlyStopping) LoadState(state json.RawMessage, _ map[string]*tensor.Tensor) error {
+	metric := s.Metric
 	*s = earlyStopping{}
-	return json.Unmarshal(state, s)
+	err := json.Unmarshal(state, s)
+	if s.Metric != "" && s.Metric != metric { // of another metric
+		*s = earlyStopping{}
+	}
+	s.Metric = metric
+	return err
 }
 
 // ClipGradNorm clips the gradients before each step, as optim.ClipGradNorm does.
 func ClipGradNorm(maxNorm float64) Callback {
 	return Callback{Name: "clip_grad_norm", Gradients: func(r *Run) error {
-		optim.ClipGradNorm(layers.Parameters(r.Model), maxNorm)
+		optim.ClipGradNorm(layers.Parameters(r.Module), maxNorm)
 		return nil
 	}}
 }
@@ -208,7 +223,7 @@ func ClipGradNorm(maxNorm float64) Callback {
 // ClipGradValue clamps the gradients before each step, as optim.ClipGradValue does.
 func ClipGradValue(limit float64) Callback {
 	return Callback{Name: "clip_grad_value", Gradients: func(r *Run) error {
-		optim.ClipGradValue(layers.Parameters(r.Model), limit)
+		optim.ClipGradValue(layers.Parameters(r.Module), limit)
 		return nil
 	}}
 }

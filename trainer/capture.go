@@ -2,23 +2,13 @@ package trainer
 
 import (
 	"fmt"
-	"slices"
 
+	"github.com/wick-ml/wick/datasets"
 	"github.com/wick-ml/wick/tensor"
 )
 
 // captured is a run's training step as one CUDA graph.
-type captured struct {
-	*tensor.CapturedStep
-	batches []batchShape
-}
-
-// batchShape is how many examples a batch of a shape has, which a graph that is
-// launched again does not tell.
-type batchShape struct {
-	images, labels tensor.Shape
-	examples       int
-}
+type captured struct{ *tensor.CapturedStep }
 
 // capture makes the run's step a captured one, or says why it is not.
 func (f *fit) capture() {
@@ -33,17 +23,12 @@ func (f *fit) capture() {
 	if d == nil {
 		d = tensor.CPU
 	}
-	c := &captured{}
-	c.CapturedStep = tensor.Capture(d, func(images, labels *tensor.Tensor) *tensor.Tensor {
+	f.captured = &captured{tensor.Capture(d, func(images, labels *tensor.Tensor) *tensor.Tensor {
 		f.Optimizer.ZeroGrad()
-		loss, _, examples := f.pass(images, labels)
-		if c.of(images, labels) == nil {
-			c.batches = append(c.batches, batchShape{slices.Clone(images.Shape()), slices.Clone(labels.Shape()), examples})
-		}
+		p := f.backward(&datasets.Batch{Inputs: []*tensor.Tensor{images}, Targets: []*tensor.Tensor{labels}})
 		f.Optimizer.Step()
-		return loss
-	})
-	f.captured = c
+		return p.Loss
+	})}
 	f.checkCaptured()
 }
 
@@ -52,6 +37,10 @@ func (f *fit) notCaptured() string {
 	switch {
 	case f.Accumulate > 1:
 		return fmt.Sprintf("Accumulate is %d, and a step of several batches is not captured", f.Accumulate)
+	case f.Config.Forward != nil:
+		return "a step with Forward is not captured"
+	case len(f.training.own) > 0:
+		return fmt.Sprintf("the metric %q is measured in the middle of steps; TestOnly leaves it to the test", f.training.own[0].Name)
 	case f.Scaler != nil:
 		return "with Autocast in float16 it is decided after each Backward whether there is a step"
 	}
@@ -81,20 +70,13 @@ func (f *fit) eagerly(why string) {
 }
 
 // runCaptured makes the step of a batch.
-func (f *fit) runCaptured(images, labels *tensor.Tensor) {
+func (f *fit) runCaptured(b *datasets.Batch) {
+	if len(b.Inputs) != 1 || len(b.Targets) != 1 {
+		f.forward(b) // says what is wrong
+	}
 	f.noteRates()
-	f.captured.Run(images, labels)
-	f.gathered(&f.training, f.captured.of(images, labels).examples)
+	f.captured.Run(b.Inputs[0], b.Targets[0])
+	f.gathered(&f.training, b.Len())
 	f.Batch++
 	f.checkCaptured()
-}
-
-// of finds what is known of batches of a shape.
-func (c *captured) of(images, labels *tensor.Tensor) *batchShape {
-	for i := range c.batches {
-		if n := &c.batches[i]; n.images.Equal(images.Shape()) && n.labels.Equal(labels.Shape()) {
-			return n
-		}
-	}
-	return nil
 }

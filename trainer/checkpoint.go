@@ -92,6 +92,8 @@ type Sums struct {
 	Total   int          `json:"total"`   // examples
 	Seconds float64      `json:"seconds"`
 	LR      float64      `json:"lr"` // of the last step
+
+	Own map[string][]sched.Number `json:"own,omitempty"` // sums of Metrics, by their names
 }
 
 // saves is what an optimizer can do that a checkpoint keeps.
@@ -482,15 +484,24 @@ func describeData(l *datasets.DataLoader, defaultSeed ...uint64) (*DataInfo, err
 	// Labels rather than pictures: these may differ in a last bit from machine to
 	// machine.
 	const some = 16
-	sum := crc32.NewIEEE()
+	sum, set := crc32.NewIEEE(), datasets.AsMulti(l.Dataset)
 	for k := range min(some, id.Length) {
 		i := k * id.Length / min(some, id.Length)
-		x, y, err := l.Dataset.Get(i, rand.New(rand.NewPCG(0, uint64(i))))
+		e, err := set.Example(i, rand.New(rand.NewPCG(0, uint64(i))))
+		if err == nil && slices.Contains(slices.Concat(e.Inputs, e.Targets), nil) {
+			err = errors.New("one of its tensors is nil")
+		}
 		if err != nil {
 			return nil, fmt.Errorf("example %d of the data set: %w", i, err)
 		}
-		fmt.Fprintln(sum, i, x.DType(), x.Shape(), y.DType(), y.Shape())
-		sum.Write(y.Detach().Raw())
+		fmt.Fprint(sum, i)
+		for _, x := range slices.Concat(e.Inputs, e.Targets) {
+			fmt.Fprint(sum, " ", x.DType(), " ", x.Shape())
+		}
+		fmt.Fprintln(sum)
+		for _, y := range e.Targets {
+			sum.Write(y.Detach().Raw())
+		}
 	}
 	id.Sum = fmt.Sprintf("%08x", sum.Sum32())
 	return id, nil

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/datasets"
 	"github.com/wick-ml/wick/internal/atomicfile"
 	"github.com/wick-ml/wick/layers"
@@ -29,15 +28,28 @@ type Loss interface {
 }
 
 // Config says what Fit is to do. Model, Optimizer, Loss, Train and Epochs are
-// needed; the rest may be left zero.
+// needed; the rest may be left zero. Where a model takes or makes several tensors, or
+// a loss is of something else than its output and a target, Module and Forward stand
+// in place of Model and Loss.
 type Config struct {
 	Model     layers.Layer
+	Module    layers.Module // a model that is no Layer; callbacks find either here
 	Optimizer optim.Optimizer
 	Scheduler Scheduler // steps at the end of each epoch; ReduceLROnPlateau takes the Monitor metric
 	Loss      Loss
 	Train     *datasets.DataLoader
 	Test      *datasets.DataLoader // gone through after each epoch
 	Epochs    int
+
+	// Forward computes a batch's loss, in training and testing, in place of Loss: from any
+	// number of inputs and targets, through any layers, with as many terms as there are.
+	//
+	//	Forward: func(b *datasets.Batch) trainer.Pass {
+	//		first, second := net.Embed(b.Inputs[0]), net.Embed(b.Inputs[1])
+	//		return trainer.Pass{Loss: contrastive(first, second, b.Targets[0])}
+	//	}
+	Forward func(b *datasets.Batch) Pass
+	Metrics []Metric // what else an epoch's records tell, beside loss and accuracy
 
 	SchedulerEachStep bool // the scheduler steps after each step of the optimizer (OneCycleLR)
 	Accumulate        int  // batches whose gradients make one step, as the mean of them; 0 means 1
@@ -54,7 +66,8 @@ type Config struct {
 	// Capture computes each training step as one CUDA graph (tensor.Capture), which
 	// spares a GPU the wait for the program between its many small operations. That
 	// takes a step in whose middle the program has nothing to do: no callback with Batch
-	// or Gradients, such as NaNStop and clipping, no Accumulate, no Autocast in Float16.
+	// or Gradients, such as NaNStop and clipping, no Accumulate, no Autocast in Float16,
+	// no Forward, and Metrics in the test only.
 	// Those that look on between steps stay: Curves, Pictures, LogSteps, TensorBoard,
 	// WandB, EMA, EarlyStopping, TimeLimit. Where it cannot be done, as on the CPU, the
 	// run goes on as without it, and one line of the log says why.
@@ -67,7 +80,7 @@ type Config struct {
 	Resume    bool       // go on with the run in Dir; from the start, if it has no checkpoint or is not there yet
 	NewRates  bool       // with Resume: learning rates as Optimizer and Scheduler, made anew, have them there, not as the checkpoint says
 	Monitor   string     // the metric that tells the best; "" means test_loss, or train_loss without Test
-	Mode      sched.Mode // sched.Min, the default, or sched.Max for accuracies
+	Mode      sched.Mode // sched.Min, the default, or sched.Max for accuracies; of Metrics their own Mode holds
 	SaveSteps int        // last.safetensors every so many steps too; 0 means at the end of epochs only
 	SaveEvery int        // keep a checkpoint of its own every so many epochs (epoch-0010.safetensors); 0 means none
 	Keep      int        // so many of these, the last ones; 0 means 3
@@ -120,7 +133,7 @@ func Fit(ctx context.Context, config Config) (result Result, err error) {
 	if err := guarded(f.during, f.check); err != nil {
 		return Result{}, err
 	}
-	f.training.begin(&f.Running)
+	f.training.begin(&f.Running, f.tallies(false))
 	if f.Progress != nil {
 		defer f.Progress.Close()
 	}
@@ -176,11 +189,15 @@ func (f *fit) during() string {
 	if f.doing == "" {
 		return "before the first step"
 	}
+	doing := f.doing
 	if f.doing == "train" || f.doing == "test" {
 		what := map[string]string{"train": "", "test": "the test of "}[f.doing]
-		return fmt.Sprintf("%sepoch %d, batch %d", what, f.Epoch+1, f.at+1)
+		doing = fmt.Sprintf("%sepoch %d, batch %d", what, f.Epoch+1, f.at+1)
 	}
-	return f.doing
+	if metric := f.training.measuring + f.testing.measuring; metric != "" {
+		doing += fmt.Sprintf(", the metric %q", metric)
+	}
+	return doing
 }
 
 // fit is a run of Fit.
@@ -202,17 +219,24 @@ func (f *fit) check() error {
 	for _, missing := range []struct {
 		name string
 		is   bool
-	}{{"Model", c.Model == nil}, {"Optimizer", c.Optimizer == nil}, {"Loss", c.Loss == nil}, {"Train", c.Train == nil}} {
+	}{{"Model", c.module() == nil}, {"Optimizer", c.Optimizer == nil}, {"Loss", c.Loss == nil && c.Forward == nil && c.Module == nil}, {"Train", c.Train == nil}} {
 		if missing.is {
 			return fmt.Errorf("trainer: the Config has no %s", missing.name)
 		}
+	}
+	if err := c.errTwice(); err != nil {
+		return err
+	}
+	c.Module = c.module()
+	if err := checkMetrics(c.Metrics); err != nil {
+		return err
 	}
 	for _, part := range []struct {
 		name string
 		is   bool
 		use  func()
 	}{
-		{"Model", true, func() { layers.NumParameters(c.Model) }}, {"Optimizer", true, func() { c.Optimizer.LRs() }},
+		{"Model", true, func() { layers.NumParameters(c.Module) }}, {"Optimizer", true, func() { c.Optimizer.LRs() }},
 		{"Scheduler", c.Scheduler != nil, func() { c.Scheduler.State() }}, {"Train", true, func() { c.Train.Len() }}, {"Test", c.Test != nil, func() { c.Test.Len() }},
 	} {
 		if err := unmade(part.use); part.is && err != nil {
@@ -268,7 +292,10 @@ func (f *fit) check() error {
 			c.Monitor = "train_loss"
 		}
 	}
-	if err := checkWatched("Monitor", c.Monitor, c.Test != nil); err != nil {
+	if own := c.own(c.Monitor); own != nil && c.Mode == sched.Min {
+		c.Mode = own.Mode // which need not be said twice
+	}
+	if err := c.checkWatched("Monitor", c.Monitor, c.Mode); err != nil {
 		return err
 	}
 	_, stepper := c.Scheduler.(interface{ Step() })
@@ -279,7 +306,7 @@ func (f *fit) check() error {
 	case plateau && c.SchedulerEachStep:
 		return errors.New("trainer: SchedulerEachStep with ReduceLROnPlateau, which takes an epoch's metric")
 	}
-	f.snapshot = &Snapshot{Model: c.Model, Optimizer: c.Optimizer, Scheduler: c.Scheduler, Scaler: f.Scaler, Train: c.Train, Test: c.Test,
+	f.snapshot = &Snapshot{Model: c.Module, Optimizer: c.Optimizer, Scheduler: c.Scheduler, Scaler: f.Scaler, Train: c.Train, Test: c.Test,
 		Generators: c.Generators, Others: map[string]Stateful{}}
 	for i, cb := range c.Callbacks {
 		if cb.State == nil {
@@ -378,7 +405,7 @@ func (f *fit) open() error {
 	if err := writeConfig(f.Config, resumed); err != nil {
 		return err
 	}
-	f.records, err = OpenRecords(f.Dir, f.History, true)
+	f.records, err = OpenRecords(f.Dir, f.History, true, ownColumns(f.Metrics)...)
 	return err
 }
 
@@ -389,6 +416,10 @@ func (f *fit) resume(last string) (*Resumption, error) {
 		return nil, fmt.Errorf("%w; remove it, and the run goes on from its checkpoint, with a new one", err)
 	}
 	settings := changedSettings(f.Config)
+	watched := f.Monitor
+	if old, err := ReadRunConfig(f.Dir); err == nil && old.Monitor != "" {
+		watched = old.Monitor
+	}
 	rates := f.Optimizer.LRs()
 	var schedule sched.State
 	if f.Scheduler != nil {
@@ -408,6 +439,10 @@ func (f *fit) resume(last string) (*Resumption, error) {
 		}
 	} else {
 		f.Log(fmt.Sprintf("resuming %s at epoch %d, batch %d", f.Dir, f.Epoch+1, f.Batch))
+	}
+	if watched != f.Monitor && f.Best != nil { // of something else
+		f.Best, f.BestEpoch = nil, 0
+		f.Log(fmt.Sprintf("%s watches %s from here on: the best is looked for anew", f.Dir, f.Monitor))
 	}
 	if f.NewRates {
 		was := fmt.Sprint(f.Optimizer.LRs())
@@ -513,27 +548,30 @@ func (f *fit) run(ctx context.Context) error {
 // train goes through what is left of an epoch's training data.
 func (f *fit) train(ctx context.Context) error {
 	f.doing = "train"
-	layers.Train(f.Model)
+	layers.Train(f.Module)
 	start, before := time.Now(), f.Running.Seconds
 	batches := f.Train.Len()
 	inWindow := 0 // batches of the step under way that are over
 	var failed error
 	f.Train.SetPosition(f.Epoch, f.Batch)
-	for images, labels := range tensor.Autocast(f.Train.All(), f.Autocast) {
-		f.Images, f.Labels, f.Output, f.at = images, labels, nil, f.Batch
-		if f.unit = ""; images.Dim() != 4 {
+	f.training.resumed(f.Batch)
+	for b := range f.Train.Batches() {
+		b = b.Autocast(f.Autocast)
+		f.look(b, nil)
+		f.at = f.Batch
+		if f.unit = ""; len(b.Inputs) > 1 || f.Images.Dim() != 4 {
 			f.unit = "samples"
 		}
-		f.training.ready(images.Device())
+		f.training.ready(f.Images.Device())
 		if f.captured != nil {
-			f.runCaptured(images, labels)
+			f.runCaptured(b)
 			failed = f.stepped()
 		} else {
 			if inWindow == 0 {
 				f.window = min(f.Accumulate, batches-f.Batch)
 				f.Optimizer.ZeroGrad()
 			}
-			if failed = f.batch(images, labels); failed != nil {
+			if failed = f.batch(b); failed != nil {
 				return failed
 			}
 			if inWindow++; inWindow < f.window {
@@ -565,11 +603,12 @@ func (f *fit) train(ctx context.Context) error {
 }
 
 // batch computes a batch's gradients and calls those who want to know.
-func (f *fit) batch(images, labels *tensor.Tensor) error {
+func (f *fit) batch(b *datasets.Batch) error {
 	done := f.begin()
-	_, output, examples := f.pass(images, labels)
-	f.Output = output
-	f.gathered(&f.training, examples)
+	p := f.backward(b)
+	f.look(b, p)
+	f.gathered(&f.training, b.Len())
+	f.training.measure(b, p)
 	f.Batch++
 	for _, d := range done {
 		if err := d(); err != nil {
@@ -579,28 +618,13 @@ func (f *fit) batch(images, labels *tensor.Tensor) error {
 	return nil
 }
 
-// pass computes a batch's gradients and gathers what it came to.
-func (f *fit) pass(images, labels *tensor.Tensor) (loss, output *tensor.Tensor, examples int) {
-	loss, output = f.forward(images, labels)
-	f.shared(loss).Backward()
-	return loss, output, f.training.gather(f.Config.Loss, loss, output, labels)
-}
-
-// forward computes a batch's loss.
-func (r *Run) forward(images, labels *tensor.Tensor) (loss, output *tensor.Tensor) {
-	wrong := func(op, format string, args ...any) {
-		panic(&tensor.Error{Op: op, Err: fmt.Errorf(format, args...)})
-	}
-	if output = r.Model.Forward(images); output == nil {
-		wrong("Fit", "the model (%T) returned nil for a batch %v, want its output", r.Model, images.Shape())
-	}
-	if loss = r.Config.Loss.Forward(output, labels); loss == nil {
-		wrong("Fit", "the loss (%T) returned nil for the output %v, want a scalar", r.Config.Loss, output.Shape())
-	}
-	if loss.Len() != 1 {
-		wrong("Fit", "the loss (%T) is %v, want a scalar; a Reduction of tensor.Mean or tensor.Sum makes one", r.Config.Loss, loss.Shape())
-	}
-	return loss, output
+// backward computes a batch's gradients and gathers what it came to.
+func (f *fit) backward(b *datasets.Batch) *Pass {
+	p := f.forward(b)
+	f.shared(p.Loss).Backward()
+	f.complete(b, p)
+	f.training.gather(p)
+	return p
 }
 
 // begin tells the callbacks that a batch begins, and returns those to call when it
@@ -685,13 +709,15 @@ func (f *fit) test(ctx context.Context) (m Metrics, done bool, err error) {
 	}
 	f.training.read()
 	m.TrainLoss, m.TrainAccuracy = f.Running.means()
+	f.training.put(&m, trainName)
 	if f.Running.Seconds > 0 {
 		m.ImagesPerSec = float64(f.Running.Total) / f.Running.Seconds
 	}
 	var sums Sums
-	f.testing.begin(&sums)
+	f.testing.begin(&sums, f.tallies(true))
 	if f.Test == nil {
 		m.TestLoss, m.TestAccuracy = sums.means()
+		f.testing.put(&m, testName)
 		return m, true, nil
 	}
 	for _, c := range f.Callbacks {
@@ -702,19 +728,23 @@ func (f *fit) test(ctx context.Context) (m Metrics, done bool, err error) {
 		}
 	}
 	f.doing, f.at = "test", 0
-	layers.Eval(f.Model)
+	layers.Eval(f.Module)
 	start := time.Now()
 	batches, batch := f.Test.Len(), 0
 	f.Test.SetEpoch(f.Epoch)
-	for images, labels := range tensor.Autocast(autograd.NoGrad(f.Test.All()), f.Autocast) {
-		loss, output := f.forward(images, labels)
-		f.Images, f.Labels, f.Output = images, labels, output
-		f.testing.ready(images.Device())
-		f.gathered(&f.testing, f.testing.gather(f.Config.Loss, loss, output, labels))
+	for b := range f.Test.Batches() {
+		b = b.NoGrad().Autocast(f.Autocast)
+		f.at = batch
+		p := f.forward(b)
+		f.complete(b, p)
+		f.look(b, p)
+		f.testing.ready(f.Images.Device())
+		f.testing.gather(p)
+		f.gathered(&f.testing, b.Len())
+		f.testing.measure(b, p)
 		if batch++; batch == batches {
 			f.testing.read()
 		}
-		f.at = batch - 1
 		sums.Seconds = time.Since(start).Seconds()
 		f.show("test", batch, batches, &f.testing)
 		for _, c := range f.Callbacks {
@@ -733,6 +763,7 @@ func (f *fit) test(ctx context.Context) (m Metrics, done bool, err error) {
 	}
 	f.testing.read()
 	m.TestLoss, m.TestAccuracy = sums.means()
+	f.testing.put(&m, testName)
 	m.TestSeconds = sums.Seconds
 	return m, true, f.Test.Err()
 }
@@ -741,7 +772,10 @@ func (f *fit) test(ctx context.Context) (m Metrics, done bool, err error) {
 func (f *fit) endEpoch(m Metrics) error {
 	f.doing = fmt.Sprintf("the end of epoch %d", f.Epoch+1)
 	watched, _ := m.Value(f.Monitor)
-	if math.IsNaN(watched) && strings.HasSuffix(f.Monitor, "_accuracy") {
+	switch own := f.own(f.Monitor); {
+	case math.IsNaN(watched) && own != nil:
+		f.Warn(fmt.Errorf("trainer: Monitor is %s, which is NaN in epoch %d, so that this is not the best", f.Monitor, m.Epoch))
+	case math.IsNaN(watched) && strings.HasSuffix(f.Monitor, "_accuracy"):
 		f.Warn(fmt.Errorf("trainer: Monitor is %s, which was not measured: no label was a class that counts, so no epoch is the best", f.Monitor))
 	}
 	if f.better = better(f.Mode, watched, f.Best, 0); f.better {
@@ -757,7 +791,7 @@ func (f *fit) endEpoch(m Metrics) error {
 	}
 	f.History = append(f.History, m)
 	f.Epoch, f.Batch, f.Running = f.Epoch+1, 0, Sums{}
-	f.training.begin(&f.Running)
+	f.training.begin(&f.Running, f.tallies(false))
 	f.saved = false
 	for _, c := range f.Callbacks {
 		if c.Epoch != nil {
@@ -774,7 +808,7 @@ func (f *fit) endEpoch(m Metrics) error {
 	// anew, whole, after the next epoch.
 	var err error
 	if f.records == nil {
-		f.records, err = OpenRecords(f.Dir, f.History, true)
+		f.records, err = OpenRecords(f.Dir, f.History, true, ownColumns(f.Metrics)...)
 	} else if err = f.records.Append(m); err != nil {
 		f.records = nil
 	}
@@ -853,14 +887,14 @@ func (f *fit) show(phase string, batch, batches int, m *meter) {
 		left -= train
 	}
 	status.ETA = time.Duration(max(left, 0) * float64(time.Second))
-	means := func() (float64, float64) {
+	read := func(s *Status) {
 		m.read()
-		loss, accuracy := s.means()
-		return float64(loss), float64(accuracy)
+		loss, accuracy := m.sums.means()
+		s.Loss, s.Accuracy, s.Metrics = float64(loss), float64(accuracy), m.shown()
 	}
-	if !m.ahead {
-		status.Loss, status.Accuracy = means()
-		means = nil
+	if !m.ahead && len(m.own) == 0 {
+		read(&status)
+		read = nil
 	}
-	f.Progress.show(status, means)
+	f.Progress.show(status, read)
 }

@@ -32,6 +32,12 @@ func (m *Metrics) scalars() map[string]float64 {
 			out[name] = v
 		}
 	}
+	for name, v := range m.Own {
+		if v == v {
+			phase, metric, _ := strings.Cut(name, "_")
+			out[metric+"/"+phase] = float64(v)
+		}
+	}
 	return out
 }
 
@@ -101,8 +107,8 @@ func tensorBoard(given *tensorboard.Writer) Callback {
 				}
 				fmt.Fprintf(&table, "| %s | %s |\n", cell(name), cell(value))
 			}
-			_ = add(r, w.AddGraph(r.Model)) &&
-				add(r, w.AddText("model", indented(layers.Summary(r.Model)), 0)) &&
+			_ = add(r, w.AddGraph(r.Module)) &&
+				add(r, w.AddText("model", indented(layers.Summary(r.Module)), 0)) &&
 				add(r, w.AddText("settings", table.String(), 0))
 			return nil
 		},
@@ -119,7 +125,7 @@ func tensorBoard(given *tensorboard.Writer) Callback {
 					return nil
 				}
 			}
-			for path, p := range layers.NamedParameters(r.Model) {
+			for path, p := range layers.NamedParameters(r.Module) {
 				if !add(r, w.AddHistogram("weights/"+path, p, m.Step)) {
 					return nil
 				}

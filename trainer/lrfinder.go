@@ -30,7 +30,8 @@ type LRPoint struct{ LR, Loss, Raw float64 }
 // returns how the loss went and the rate at which it fell fastest. That is 0 if
 // there were too few points to tell or the loss never fell.
 //
-// It uses Model, Optimizer, Loss, Train and Generators of config; each batch is a
+// It uses Model, Optimizer, Loss (or Module and Forward), Train and Generators of
+// config; each batch is a
 // step. Afterwards the model, the optimizer, the random
 // numbers and the loader are what they were. Groups of parameters keep the ratios
 // of their rates; the rates are the first group's.
@@ -50,7 +51,7 @@ func FindLR(ctx context.Context, config Config, opts FindLROpts) (points []LRPoi
 	if !(opts.From > 0 && opts.To > opts.From && finite(opts.To)) || opts.Steps < 2 {
 		return nil, 0, fmt.Errorf("trainer: FindLR from %v to %v in %d steps, want rates above 0 that rise and 2 steps or more", opts.From, opts.To, opts.Steps)
 	}
-	config.Epochs, config.Dir, config.Resume, config.Scheduler, config.Callbacks = 1, "", false, nil, nil
+	config.Epochs, config.Dir, config.Resume, config.Scheduler, config.Callbacks, config.Metrics, config.Monitor = 1, "", false, nil, nil, nil, ""
 	f := &fit{Run: Run{Config: &config}}
 	err = guarded(f.during, func() error {
 		points, suggested, err = f.findLR(ctx, opts)
@@ -77,12 +78,13 @@ func (f *fit) findLR(ctx context.Context, opts FindLROpts) (points []LRPoint, su
 	base := config.Optimizer.LRs()
 	first := base[0]
 	f.doing = "train"
-	layers.Train(config.Model)
+	layers.Train(config.Module)
 	const keep = 0.98 // of the running mean, at each step
 	mean, lowest := 0.0, math.Inf(1)
 	for done := false; !done; {
 		before := len(points)
-		for images, labels := range tensor.Autocast(config.Train.All(), config.Autocast) {
+		for b := range config.Train.Batches() {
+			b = b.Autocast(config.Autocast)
 			n := len(points)
 			f.at = n
 			lr := opts.From * math.Pow(opts.To/opts.From, float64(n)/float64(opts.Steps-1))
@@ -95,8 +97,10 @@ func (f *fit) findLR(ctx context.Context, opts FindLROpts) (points []LRPoint, su
 			}
 			config.Optimizer.SetLRs(lrs)
 			config.Optimizer.ZeroGrad()
-			loss, output := f.forward(images, labels)
-			f.Labels, f.Output = labels, output
+			p := f.forward(b)
+			f.complete(b, p)
+			f.look(b, p)
+			loss := p.Loss
 			v := loss.Item()
 			if !finite(v) && f.nothingCounts() {
 				continue

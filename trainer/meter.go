@@ -22,10 +22,29 @@ type meter struct {
 	loss, weight, correct, labeled *tensor.Tensor
 	last                           *tensor.Tensor // a Float64 scalar: the last batch's loss
 	now                            float64        // the last batch's loss on the CPU
+
+	own       []tally // Metrics
+	measuring string  // the metric whose function is running
 }
 
 // begin makes s what batches are added to.
-func (m *meter) begin(s *Sums) { m.sums, m.begun, m.ahead = s, false, false }
+func (m *meter) begin(s *Sums, own []tally) {
+	m.sums, m.begun, m.ahead, m.own = s, false, false, own
+}
+
+// resumed goes on with an epoch of which so many batches are over. What was not
+// measured from its beginning is not measured in it.
+func (m *meter) resumed(batches int) {
+	for i := range m.own {
+		t := &m.own[i]
+		t.void = batches > 0 && m.sums.Own[t.Name] == nil
+	}
+	for name := range m.sums.Own {
+		if !slices.ContainsFunc(m.own, func(t tally) bool { return t.Name == name }) {
+			delete(m.sums.Own, name)
+		}
+	}
+}
 
 // ready makes the tensors, on a device, before the first batch of a pass.
 func (m *meter) ready(d *tensor.Device) {
@@ -82,14 +101,14 @@ func weightOf(t layers.Terms) (weight *tensor.Tensor, n float64) {
 	return nil, float64(t.N)
 }
 
-// gather adds a batch, and waits for no GPU. It returns the number of examples.
-func (m *meter) gather(criterion Loss, loss, output, labels *tensor.Tensor) (examples int) {
-	t := termsOf(criterion, output, labels)
+// gather adds a batch, and waits for no GPU.
+func (m *meter) gather(p *Pass) {
+	t, loss, labels := p.Terms, p.Loss, p.Labels
 	if m.totals == nil && t.Counted != nil && int(t.Counted.Sum().Ints()[0]) == t.Counted.Len() {
 		t.Counted = nil // all count, as nearly always, which spares the work with the mask
 	}
 	weight, w := weightOf(t)
-	right, counted := rightOf(t, output, labels)
+	right, counted := rightOf(t, p.Scores, labels)
 	if m.totals == nil {
 		if weight != nil {
 			w = weight.Item()
@@ -110,7 +129,7 @@ func (m *meter) gather(criterion Loss, loss, output, labels *tensor.Tensor) (exa
 				m.sums.Labeled += int(counted.Sum().Ints()[0]) - labels.Len()
 			}
 		}
-		return examplesOf(output)
+		return
 	}
 	loss = loss.Detach().Reshape()
 	m.last.CopyFrom(loss)
@@ -136,13 +155,12 @@ func (m *meter) gather(criterion Loss, loss, output, labels *tensor.Tensor) (exa
 			m.labeled.AddInPlace(counted.Sum().ToDType(tensor.Float64))
 		}
 	}
-	return examplesOf(output)
 }
 
 // rightOf returns which labels were predicted, and which count, nil meaning all. Where
 // labels are no classes, right is nil.
 func rightOf(t layers.Terms, output, labels *tensor.Tensor) (right, counted *tensor.Tensor) {
-	if labels.DType() != tensor.Int64 || output.Dim() < 2 || output.Size(1) < 2 {
+	if labels == nil || labels.DType() != tensor.Int64 || output.Dim() < 2 || output.Size(1) < 2 {
 		return nil, nil
 	}
 	if want := slices.Delete(slices.Clone(output.Shape()), 1, 2); !labels.Shape().Equal(want) {
@@ -158,16 +176,19 @@ func rightOf(t layers.Terms, output, labels *tensor.Tensor) (right, counted *ten
 // gathered notes that a batch of so many examples was gathered.
 func (r *Run) gathered(m *meter, examples int) {
 	m.sums.Total += examples
-	m.ahead = m.totals != nil
+	m.ahead = m.ahead || m.totals != nil
 	r.loss, r.unread = m.now, m.last
 }
 
 // read waits for what was gathered and puts it into the sums.
 func (m *meter) read() {
 	if m.ahead {
-		v := m.totals.Float64s()
-		m.sums.Loss, m.sums.Weight = sched.Number(v[0]), v[1]
-		m.sums.Correct, m.sums.Labeled = int(v[2]), int(v[3])
+		if m.totals != nil {
+			v := m.totals.Float64s()
+			m.sums.Loss, m.sums.Weight = sched.Number(v[0]), v[1]
+			m.sums.Correct, m.sums.Labeled = int(v[2]), int(v[3])
+		}
+		m.readOwn()
 		m.ahead = false
 	}
 }
@@ -187,10 +208,10 @@ func (s *Sums) means() (loss, accuracy sched.Number) {
 // nothingCounts reports whether the last batch has no label that counts, so that its
 // loss is the mean of nothing, NaN, which says nothing of the model.
 func (r *Run) nothingCounts() bool {
-	if r.Output == nil {
+	if r.pass == nil {
 		return false
 	}
-	weight, n := weightOf(termsOf(r.Config.Loss, r.Output, r.Labels))
+	weight, n := weightOf(r.pass.Terms)
 	if weight != nil {
 		n = weight.Item()
 	}

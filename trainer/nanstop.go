@@ -52,16 +52,16 @@ type nanStop struct {
 func (n *nanStop) start(r *Run) error {
 	*n = nanStop{}
 	parameter := map[*tensor.Tensor]bool{}
-	for name, p := range layers.NamedParameters(r.Model) {
+	for name, p := range layers.NamedParameters(r.Module) {
 		n.names, n.parameters = append(n.names, name), append(n.parameters, p)
 		parameter[p] = true
 	}
-	for _, t := range layers.StateDict(r.Model) {
+	for _, t := range layers.StateDict(r.Module) {
 		if !parameter[t] {
 			n.buffers, n.kept = append(n.buffers, t), append(n.kept, t.Detach().Clone())
 		}
 	}
-	for _, g := range (&Snapshot{Model: r.Model, Generators: r.Generators}).generators() {
+	for _, g := range (&Snapshot{Model: r.Module, Generators: r.Generators}).generators() {
 		n.generators, n.states = append(n.generators, g), append(n.states, generatorState{})
 	}
 	return nil
@@ -123,7 +123,7 @@ func (n *nanStop) check(r *Run) error {
 func (n *nanStop) again(r *Run) string {
 	n.restore()
 	defer n.restore()
-	s := &search{run: r, trace: layers.NewTrace(r.Model), made: map[*autograd.Node[*tensor.Tensor]]*event{}}
+	s := &search{run: r, trace: layers.NewTrace(r.Module), made: map[*autograd.Node[*tensor.Tensor]]*event{}}
 	s.trace.OnForward, s.trace.OnBackward = s.forward, s.backward
 	if err := tensor.Try(s.pass); err != nil {
 		return fmt.Sprintf("going through the batch once more to see where it began failed (%v)", err)
@@ -175,9 +175,20 @@ type event struct {
 
 func (s *search) pass() {
 	r := s.run
-	output := r.Model.Forward(r.Images.Watch(s.trace))
-	s.inLoss = true
-	s.loss = r.Config.Loss.Forward(output, r.Labels.Watch(s.trace))
+	watched := *r.batch
+	for _, xs := range []*[]*tensor.Tensor{&watched.Inputs, &watched.Targets} {
+		*xs = slices.Clone(*xs)
+		for i, x := range *xs {
+			(*xs)[i] = x.Watch(s.trace)
+		}
+	}
+	if r.Config.Forward != nil {
+		s.loss = r.forward(&watched).Loss
+	} else {
+		output := r.Model.Forward(watched.Inputs[0])
+		s.inLoss = true
+		s.loss = r.Config.Loss.Forward(output, watched.Targets[0])
+	}
 	s.beside = s.unseen()
 	if finite(s.loss.Item()) {
 		shared := r.shared(s.loss)
@@ -320,8 +331,8 @@ func (s *search) given(inputs []*tensor.Tensor, out *tensor.Tensor) string {
 	for i, x := range inputs {
 		if x != nil && x != out && x.DType().IsFloat() {
 			fmt.Fprintf(&b, "; %s %s", s.name(inputs, i), contents(x))
-			for _, batch := range []*tensor.Tensor{s.run.Images, s.run.Labels} {
-				if x.Dim() > 0 && x.SharesMemory(batch) && x.Size(0) == batch.Size(0) && !allFinite(x) {
+			for _, batch := range slices.Concat(s.run.Inputs, s.run.Targets) {
+				if x.Dim() > 0 && batch.Dim() > 0 && x.SharesMemory(batch) && x.Size(0) == batch.Size(0) && !allFinite(x) {
 					fmt.Fprintf(&b, " (the first in example %d of the batch, counted from 0)", badExample(x))
 				}
 			}
@@ -346,14 +357,31 @@ func (s *search) name(inputs []*tensor.Tensor, i int) string {
 	switch {
 	case x.Path() != "":
 		name += ", " + x.Path() + ","
-	case x.SharesMemory(s.run.Images):
-		name += ", the batch's images,"
-	case x.SharesMemory(s.run.Labels):
-		name += ", the batch's labels,"
+	case s.ofBatch(x) != "":
+		name += ", the batch's " + s.ofBatch(x) + ","
 	case x.Watched() == nil && x.Node() != nil:
 		name += fmt.Sprintf(", made by %s without the batch,", x.Node().Op().Name())
 	}
 	return name
+}
+
+// ofBatch says which part of the batch x is, or "".
+func (s *search) ofBatch(x *tensor.Tensor) string {
+	for _, part := range []struct {
+		all        []*tensor.Tensor
+		only, many string
+	}{{s.run.Inputs, "images", "input"}, {s.run.Targets, "labels", "target"}} {
+		for i, y := range part.all {
+			switch {
+			case !x.SharesMemory(y):
+			case s.run.Config.Forward == nil:
+				return part.only
+			default:
+				return fmt.Sprintf("%s %d", part.many, i)
+			}
+		}
+	}
+	return ""
 }
 
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }

@@ -11,11 +11,13 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/datasets"
 	"github.com/wick-ml/wick/layers"
+	"github.com/wick-ml/wick/sched"
 	"github.com/wick-ml/wick/tensor"
 	"github.com/wick-ml/wick/trainer/plots"
 )
@@ -40,17 +42,23 @@ func (p *pace) draw(must bool, f func() error) error {
 
 // Curves draws the curves of loss and accuracy: loss.png, loss.svg, accuracy.png
 // and accuracy.svg in the run's folder; without the accuracy where labels are no
-// classes. It does so after each epoch; where epochs
+// classes. Of each of the Config's Metrics it draws metric-f1.png and metric-f1.svg, with
+// what is no letter or digit of its name as "_". It does so after each epoch; where epochs
 // take less than a few seconds after some of them, and at the end.
 func Curves() Callback {
 	var p pace
 	draw := func(r *Run, must bool) {
 		r.Warn(p.draw(must, func() error {
-			epochs := plotEpochs(r.History)
-			for _, f := range []struct {
+			epochs := plotEpochs(r.History, r.Metrics)
+			type figure struct {
 				name string
 				*plots.Figure
-			}{{"loss", plots.Loss(epochs)}, {"accuracy", plots.Accuracy(epochs)}} {
+			}
+			all := []figure{{"loss", plots.Loss(epochs)}, {"accuracy", plots.Accuracy(epochs)}}
+			for _, name := range plots.MetricNames(epochs) {
+				all = append(all, figure{"metric-" + fileName(name), plots.OfMetric(epochs, name)})
+			}
+			for _, f := range all {
 				if f.name == "accuracy" && !slices.ContainsFunc(epochs, hasAccuracy) {
 					continue // labels are no classes
 				}
@@ -92,14 +100,33 @@ func wantDir(r *Run, name string) error {
 	return nil
 }
 
-// plotEpochs is a history as package plots takes it.
-func plotEpochs(history []Metrics) []plots.Epoch {
+// plotEpochs is a history as package plots takes it. metrics say in which order those
+// of one's own come, and which way is better; others come behind them.
+func plotEpochs(history []Metrics, metrics []Metric) []plots.Epoch {
+	all := slices.Clone(metrics)
+	for _, column := range ownOf(history) {
+		_, name, _ := strings.Cut(column, "_")
+		if !slices.ContainsFunc(all, func(m Metric) bool { return m.Name == name }) {
+			all = append(all, Metric{Name: name})
+		}
+	}
+	value := func(m *Metrics, column string) float64 {
+		if v, ok := m.Own[column]; ok {
+			return float64(v)
+		}
+		return math.NaN()
+	}
 	out := make([]plots.Epoch, len(history))
 	for i, m := range history {
 		out[i] = plots.Epoch{
 			Epoch: m.Epoch, LR: m.LR, Seconds: m.TrainSeconds + m.TestSeconds,
 			TrainLoss: float64(m.TrainLoss), TrainAccuracy: float64(m.TrainAccuracy),
 			TestLoss: float64(m.TestLoss), TestAccuracy: float64(m.TestAccuracy),
+		}
+		for _, own := range all {
+			out[i].Metrics = append(out[i].Metrics, plots.Metric{
+				Name: own.Name, Max: own.Mode == sched.Max, Train: value(&m, trainName(own.Name)), Test: value(&m, testName(own.Name)),
+			})
 		}
 	}
 	return out
@@ -126,14 +153,14 @@ func Pictures(classes []string, opts ...PicturesOpts) Callback {
 	var seen, next *tested
 	draw := func(r *Run, must bool) {
 		r.Warn(p.draw(must, func() error {
-			drawn, err := seen.draw(r.Model)
+			drawn, err := seen.draw(r.Module)
 			if err != nil {
 				return err
 			}
 			for _, d := range drawn.images {
 				r.AddImage(d.name, d.Image)
 			}
-			return drawn.save(r.Dir, r.History)
+			return drawn.save(r.Dir, r.History, r.Metrics...)
 		}))
 	}
 	return Callback{
@@ -153,7 +180,7 @@ func Pictures(classes []string, opts ...PicturesOpts) Callback {
 		},
 		Tested: func(r *Run) error {
 			if next != nil {
-				if err := next.add(r.Images, r.Labels, r.Output, termsOf(r.Config.Loss, r.Output, r.Labels).Counted); err != nil {
+				if err := next.add(r.Images, r.Labels, r.Output, r.pass.Terms.Counted); err != nil {
 					r.Warn(fmt.Errorf("trainer: Pictures: %w", err))
 					next = nil
 				}
@@ -183,11 +210,14 @@ func checkPictures(set datasets.Dataset, classes []string, opts []PicturesOpts) 
 	if set.Len() == 0 {
 		return nil
 	}
-	x, _, err := set.Get(0, rand.New(rand.NewPCG(0, 0)))
+	e, err := datasets.AsMulti(set).Example(0, rand.New(rand.NewPCG(0, 0)))
 	if err != nil {
 		return fmt.Errorf("trainer: Pictures: example 0 of the test data: %w", err)
 	}
-	if _, err := newTested(classes, opts).picture(x); err != nil {
+	if len(e.Inputs) == 0 {
+		return errors.New("trainer: Pictures: example 0 of the test data has no input")
+	}
+	if _, err := newTested(classes, opts).picture(e.Inputs[0]); err != nil {
 		return fmt.Errorf("trainer: Pictures: %w", err)
 	}
 	return nil
@@ -201,7 +231,7 @@ func Report(dir string, model layers.Layer, test *datasets.DataLoader, classes [
 	}
 	layers.Eval(model)
 	// In the data set's order, so that a prediction's place is the picture's.
-	loader := &datasets.DataLoader{Dataset: test.Dataset, BatchSize: test.BatchSize, Workers: test.Workers, Device: test.Device, Collate: test.Collate}
+	loader := &datasets.DataLoader{Dataset: test.Dataset, BatchSize: test.BatchSize, Workers: test.Workers, Device: test.Device, Collate: test.Collate, CollateBatch: test.CollateBatch}
 	t := newTested(classes, opts)
 	for images, labels := range autograd.NoGrad(loader.All()) {
 		output := model.Forward(images)
@@ -385,14 +415,14 @@ func (t *tested) draw(model layers.Module) (*drawing, error) {
 }
 
 // save writes the pictures and the report.
-func (d *drawing) save(dir string, history []Metrics) error {
+func (d *drawing) save(dir string, history []Metrics, metrics ...Metric) error {
 	for _, i := range d.images {
 		if err := plots.SavePNG(filepath.Join(dir, i.name+".png"), i.Image); err != nil {
 			return err
 		}
 	}
 	report := plots.Report{
-		Title: filepath.Base(dir), Epochs: plotEpochs(history), Confusion: d.confusion, Samples: d.samples(), Mistakes: d.mistakes,
+		Title: filepath.Base(dir), Epochs: plotEpochs(history, metrics), Confusion: d.confusion, Samples: d.samples(), Mistakes: d.mistakes,
 		Filters: d.filters, Settings: reportSettings(dir),
 	}
 	return report.Save(filepath.Join(dir, "report.html"))

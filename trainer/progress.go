@@ -69,6 +69,13 @@ type Status struct {
 	Accuracy       float64 // 0 to 1
 	LR             float64
 	ETA            time.Duration // until the run's end; not shown with a phase's last batch
+	Metrics        []NamedValue  // further numbers; those that are NaN are left out
+}
+
+// NamedValue is a number with its name.
+type NamedValue struct {
+	Name  string
+	Value float64
 }
 
 const (
@@ -99,9 +106,9 @@ func NewProgress(w io.Writer) *Progress {
 // phase's last batch always appears.
 func (p *Progress) Show(s Status) { p.show(s, nil) }
 
-// show is Show with a loss and an accuracy that are asked for only where they
-// appear, as that may wait for a GPU; where means is nil they are in the status.
-func (p *Progress) show(s Status, means func() (loss, accuracy float64)) {
+// show is Show with a loss, an accuracy and metrics that are asked for only where they
+// appear, as that may wait for a GPU; where read is nil they are in the status.
+func (p *Progress) show(s Status, read func(s *Status)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.now()
@@ -123,10 +130,10 @@ func (p *Progress) show(s Status, means func() (loss, accuracy float64)) {
 	if p.width != nil {
 		due = done || !p.drawn || now.Sub(p.last) >= redraw
 	}
-	if means != nil {
-		s.Loss, s.Accuracy = p.status.Loss, p.status.Accuracy
+	if read != nil {
+		s.Loss, s.Accuracy, s.Metrics = p.status.Loss, p.status.Accuracy, p.status.Metrics
 		if due {
-			s.Loss, s.Accuracy = means()
+			read(&s)
 		}
 	}
 	p.status = s
@@ -211,6 +218,7 @@ func (p *Progress) Close() error {
 type layout struct {
 	batches, steps                 int // the largest numbers
 	step, loss, acc, lr, rate, eta bool
+	metrics                        map[string]bool
 }
 
 func (l *layout) note(s Status) {
@@ -221,6 +229,12 @@ func (l *layout) note(s Status) {
 		now  bool
 	}{{&l.step, s.Step > 0}, {&l.loss, !math.IsNaN(s.Loss)}, {&l.acc, !math.IsNaN(s.Accuracy)}, {&l.lr, s.LR > 0}, {&l.rate, s.ImagesPerSec > 0}, {&l.eta, s.ETA > 0}} {
 		*f.seen = *f.seen || f.now
+	}
+	for _, m := range s.Metrics {
+		if l.metrics == nil {
+			l.metrics = map[string]bool{}
+		}
+		l.metrics[m.Name] = l.metrics[m.Name] || !math.IsNaN(m.Value)
 	}
 }
 
@@ -274,11 +288,14 @@ func (s Status) line(width int, colour bool, l *layout) string {
 	add(1, false, s.Phase != "", 5, "%-5s", s.Phase)
 	add(epochRank, false, s.Epoch > 0, len("epoch ")+2*digits(s.Epochs)+1, "epoch %*d/%d", room(digits(s.Epochs)), s.Epoch, s.Epochs)
 	add(countRank, false, s.Batches > 0, 2*digits(l.batches)+1, "%*s", room(2*digits(l.batches)+1), fmt.Sprintf("%d/%d", s.Batch, s.Batches))
-	add(8, l.step, s.Step > 0, len("step ")+digits(l.steps), "step %*d", room(digits(l.steps)), s.Step)
+	add(9, l.step, s.Step > 0, len("step ")+digits(l.steps), "step %*d", room(digits(l.steps)), s.Step)
 	add(2, l.loss, !math.IsNaN(s.Loss), len("loss 2.3026"), "loss %s", loss)
 	add(3, l.acc, !math.IsNaN(s.Accuracy), len("acc 12.34%"), "acc %*s%%", room(5), acc)
-	add(7, l.lr, s.LR > 0, len("lr 1.23e-05"), "lr %.3g", s.LR)
-	add(6, l.rate, s.ImagesPerSec > 0, len("12345 /s")+utf8.RuneCountInString(unit), "%*s %s/s", room(5), perSecond(s.ImagesPerSec), unit)
+	for _, m := range s.Metrics {
+		add(6, l.metrics[m.Name], !math.IsNaN(m.Value), utf8.RuneCountInString(m.Name)+len(" 2.3026"), "%s %s", m.Name, short(m.Value, 4, 6))
+	}
+	add(8, l.lr, s.LR > 0, len("lr 1.23e-05"), "lr %.3g", s.LR)
+	add(7, l.rate, s.ImagesPerSec > 0, len("12345 /s")+utf8.RuneCountInString(unit), "%*s %s/s", room(5), perSecond(s.ImagesPerSec), unit)
 	finished := s.Batches > 0 && s.Batch >= s.Batches
 	add(5, l.eta, s.ETA > 0 && !finished, len("ETA 3h02m")+1, "ETA %s", shortDuration(s.ETA))
 
@@ -297,7 +314,7 @@ func (s Status) line(width int, colour bool, l *layout) string {
 		for len(fields) > 0 && length() > width {
 			worst := 0
 			for i, f := range fields {
-				if f.rank > fields[worst].rank {
+				if f.rank >= fields[worst].rank {
 					worst = i
 				}
 			}

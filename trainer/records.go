@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"maps"
 	"math"
 	"os"
@@ -43,6 +44,9 @@ type Metrics struct {
 	// Of a run with Autocast in Float16, in metrics.jsonl only:
 	Scale   float64 `json:"scale,omitempty"`   // what losses are multiplied by, behind the epoch's last step
 	Skipped int     `json:"skipped,omitempty"` // steps that were left out since the start of the run
+
+	// The Config's Metrics by the names of their columns: "train_f1", "test_f1".
+	Own map[string]sched.Number `json:"own,omitempty"`
 }
 
 // notMeasured stands for a number that was not measured.
@@ -67,7 +71,7 @@ var columns = []column{
 	{"images_per_sec", func(m *Metrics) float64 { return m.ImagesPerSec }},
 }
 
-// Value returns a number by its name in the records ("test_loss"); ok is false if
+// Value returns a number by its name in the records ("test_loss", "test_f1"); ok is false if
 // there is none of this name.
 func (m *Metrics) Value(name string) (v float64, ok bool) {
 	for _, c := range columns {
@@ -75,34 +79,35 @@ func (m *Metrics) Value(name string) (v float64, ok bool) {
 			return c.get(m), true
 		}
 	}
-	return 0, false
+	own, ok := m.Own[name]
+	return float64(own), ok
 }
 
 // watchable are the names of the metrics that tell how good a model is.
 var watchable = []string{"train_loss", "train_accuracy", "test_loss", "test_accuracy"}
 
-// checkWatched says whether a metric can be watched, and with a run of this data.
-func checkWatched(what, name string, tested bool) error {
-	if !slices.Contains(watchable, name) {
-		return fmt.Errorf("trainer: %s is %q, want one of %s", what, name, strings.Join(watchable, ", "))
-	}
-	if !tested && strings.HasPrefix(name, "test_") {
-		return fmt.Errorf("trainer: %s is %q, and the run has no Test data; want train_loss or train_accuracy", what, name)
-	}
-	return nil
-}
-
 // Records are the two files of a run's metrics, one line an epoch: metrics.csv for
 // spreadsheets and metrics.jsonl for programs. Numbers are written so that reading
 // gives the same bits; what was not measured is an empty field, and null.
-type Records struct{ dir string }
+type Records struct {
+	dir string
+	own []string // the columns behind those that every run has
+}
 
 // OpenRecords makes the two files of a new run. If the run is resumed, it writes
 // the records of the epochs that are over anew, whatever the files held: a last
 // line that was cut, epochs behind the checkpoint that the run goes on from.
 // Otherwise files that hold an epoch, or anything else, are an error, and stay.
-func OpenRecords(dir string, history []Metrics, resumed bool) (*Records, error) {
-	r := &Records{dir}
+//
+// own are the names of further columns, those of Metrics.Own; what the history has
+// besides comes behind them.
+func OpenRecords(dir string, history []Metrics, resumed bool, own ...string) (*Records, error) {
+	r := &Records{dir, slices.Clone(own)}
+	for _, name := range ownOf(history) {
+		if !slices.Contains(r.own, name) {
+			r.own = append(r.own, name)
+		}
+	}
 	if !resumed {
 		if err := noRecords(dir); err != nil {
 			return nil, err
@@ -110,12 +115,12 @@ func OpenRecords(dir string, history []Metrics, resumed bool) (*Records, error) 
 	}
 	for _, f := range []struct {
 		name, head string
-		line       func(m *Metrics) []byte
-	}{{csvFile, csvHead(), csvLine}, {jsonlFile, "", jsonLine}} {
+		line       func(m *Metrics, own []string) []byte
+	}{{csvFile, csvHead(r.own...), csvLine}, {jsonlFile, "", jsonLine}} {
 		err := atomicfile.Write(filepath.Join(dir, f.name), func(w io.Writer) error {
 			b := []byte(f.head)
 			for i := range history {
-				b = append(b, f.line(&history[i])...)
+				b = append(b, f.line(&history[i], r.own)...)
 			}
 			_, err := w.Write(b)
 			return err
@@ -131,18 +136,33 @@ func OpenRecords(dir string, history []Metrics, resumed bool) (*Records, error) 
 // which a run that came no further has left, is none.
 func noRecords(dir string) error {
 	for _, f := range []struct{ name, none string }{{csvFile, csvHead()}, {jsonlFile, ""}} {
-		path, none := filepath.Join(dir, f.name), f.none
+		path, none := filepath.Join(dir, f.name), strings.TrimSuffix(f.none, "\n")
 		f, err := os.Open(path)
 		if err != nil {
 			continue // what cannot be written either is told then
 		}
-		b, err := io.ReadAll(io.LimitReader(f, int64(len(none))+1))
+		b, err := io.ReadAll(io.LimitReader(f, 1<<16))
 		f.Close()
-		if err == nil && !strings.HasPrefix(none, string(b)) {
+		line, rest, _ := strings.Cut(string(b), "\n")
+		head := strings.HasPrefix(none, line) || none != "" && strings.HasPrefix(line, none+",") // with metrics of one's own
+		if err == nil && (!head || rest != "") {
 			return fmt.Errorf("trainer: %s is there already, from another run; resume it, or give another folder", path)
 		}
 	}
 	return nil
+}
+
+// ownOf are the names of the metrics of one's own in a history, in their order of first
+// appearance and the alphabet's.
+func ownOf(history []Metrics) (names []string) {
+	for _, m := range history {
+		for _, name := range slices.Sorted(maps.Keys(m.Own)) {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
 }
 
 // noConfig is an error if there is a config.json in a folder that no run has left.
@@ -180,7 +200,7 @@ func ReadMetrics(dir string) ([]Metrics, error) {
 			break
 		}
 		m := Metrics{TrainLoss: notMeasured, TrainAccuracy: notMeasured, TestLoss: notMeasured, TestAccuracy: notMeasured} // null leaves them
-		if err := json.Unmarshal(line, &m); err != nil {
+		if err := m.read(line); err != nil {
 			return nil, fmt.Errorf("trainer: %s, line %d is damaged: %w; resuming the run writes the file anew", path, len(history)+1, err)
 		}
 		history = append(history, m)
@@ -188,12 +208,43 @@ func ReadMetrics(dir string) ([]Metrics, error) {
 	return history, nil
 }
 
-// Append adds an epoch to both files and flushes them.
-func (r *Records) Append(m Metrics) error {
-	if err := appendTo(filepath.Join(r.dir, csvFile), csvLine(&m)); err != nil {
+// read reads a line of metrics.jsonl, where metrics of one's own stand beside the others.
+func (m *Metrics) read(line []byte) error {
+	if err := json.Unmarshal(line, m); err != nil {
 		return err
 	}
-	return appendTo(filepath.Join(r.dir, jsonlFile), jsonLine(&m))
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(line, &all); err != nil {
+		return err
+	}
+	for name, value := range all {
+		if !strings.HasPrefix(name, "train_") && !strings.HasPrefix(name, "test_") || slices.ContainsFunc(columns, func(c column) bool { return c.name == name }) {
+			continue
+		}
+		v := notMeasured // null leaves it
+		if err := json.Unmarshal(value, &v); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if m.Own == nil {
+			m.Own = map[string]sched.Number{}
+		}
+		m.Own[name] = v
+	}
+	return nil
+}
+
+// Append adds an epoch to both files and flushes them. Of m's Own it takes those that
+// OpenRecords was told of; another is an error.
+func (r *Records) Append(m Metrics) error {
+	for _, name := range slices.Sorted(maps.Keys(m.Own)) {
+		if !slices.Contains(r.own, name) {
+			return fmt.Errorf("trainer: the records in %s have no column %q, only %q; OpenRecords takes its name", r.dir, name, r.own)
+		}
+	}
+	if err := appendTo(filepath.Join(r.dir, csvFile), csvLine(&m, r.own)); err != nil {
+		return err
+	}
+	return appendTo(filepath.Join(r.dir, jsonlFile), jsonLine(&m, r.own))
 }
 
 func appendTo(path string, line []byte) error {
@@ -209,34 +260,65 @@ func appendTo(path string, line []byte) error {
 	return nil
 }
 
-func csvHead() string {
+func csvHead(own ...string) string {
 	var names []string
 	for _, c := range columns {
 		names = append(names, c.name)
 	}
+	for _, name := range own {
+		if strings.ContainsAny(name, ",\"") {
+			name = `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
+		}
+		names = append(names, name)
+	}
 	return strings.Join(names, ",") + "\n"
 }
 
-func csvLine(m *Metrics) []byte {
-	var b []byte
-	for i, c := range columns {
-		if i > 0 {
-			b = append(b, ',')
+// cells yields an epoch's numbers in the order of the columns.
+func (m *Metrics) cells(own []string) iter.Seq2[string, float64] {
+	return func(yield func(name string, v float64) bool) {
+		for _, c := range columns {
+			if !yield(c.name, c.get(m)) {
+				return
+			}
 		}
-		if v := c.get(m); !math.IsNaN(v) {
-			b = strconv.AppendFloat(b, v, 'g', -1, 64)
+		for _, name := range own {
+			v, ok := m.Own[name]
+			if !ok {
+				v = notMeasured
+			}
+			if !yield(name, float64(v)) {
+				return
+			}
 		}
 	}
-	return append(b, '\n')
+}
+
+func csvLine(m *Metrics, own []string) []byte {
+	var b []byte
+	for _, v := range m.cells(own) {
+		if !math.IsNaN(v) {
+			b = strconv.AppendFloat(b, v, 'g', -1, 64)
+		}
+		b = append(b, ',')
+	}
+	b[len(b)-1] = '\n'
+	return b
 }
 
 // jsonLine writes NaN as null and infinities, which JSON has not, as strings.
-func jsonLine(m *Metrics) []byte {
-	var b []byte
-	for i, c := range columns {
-		b = append(b, "{,"[min(i, 1)])
-		b = append(strconv.AppendQuote(b, c.name), ':')
-		switch v := c.get(m); {
+func jsonLine(m *Metrics, own []string) []byte {
+	b := []byte("{")
+	for name, v := range m.cells(own) {
+		if len(b) > 1 {
+			b = append(b, ',')
+		}
+		key, err := json.Marshal(name)
+		if err != nil {
+			panic(fmt.Sprintf("trainer: %v", err)) // not reached: any string can be written
+		}
+		b = append(append(b, key...), ':')
+		switch {
 		case math.IsNaN(v):
 			b = append(b, "null"...)
 		case math.IsInf(v, 0):
@@ -278,6 +360,7 @@ type RunConfig struct {
 	Accumulate int             `json:"accumulate"`
 	Callbacks  []string        `json:"callbacks,omitempty"`
 	Monitor    string          `json:"monitor"`
+	Metrics    []string        `json:"metrics,omitempty"` // of the program's own
 
 	Versions   map[string]string `json:"versions"` // of Go, of the program and of the modules in it
 	System     string            `json:"system"`   // linux/amd64
@@ -328,8 +411,12 @@ func changes(c *Config) (string, error) {
 		}
 	}
 	note("Accumulate", strconv.Itoa(old.Accumulate), strconv.Itoa(max(c.Accumulate, 1)))
-	note("the loss", old.Loss, fmt.Sprintf("%T", c.Loss))
+	note("the loss", old.Loss, c.lossName())
 	note("the callbacks", fmt.Sprint(old.Callbacks), fmt.Sprint(callbackNames(c)))
+	note("the metrics", fmt.Sprintf("%q", old.Metrics), fmt.Sprintf("%q", metricNames(c.Metrics)))
+	if old.Monitor != "" {
+		note("Monitor", old.Monitor, c.Monitor)
+	}
 	return strings.Join(out, ", "), nil
 }
 
@@ -423,6 +510,7 @@ func writeConfig(c *Config, at *Resumption) error {
 		if err == nil {
 			old.Resumed = append(old.Resumed, resumed...)
 			old.Epochs, old.Finished, old.Stopped = c.Epochs, time.Time{}, ""
+			old.Monitor, old.Metrics = c.Monitor, metricNames(c.Metrics)
 			if c.Settings != nil {
 				old.Settings, old.Defaults = c.Settings, c.Defaults
 			}
@@ -455,12 +543,12 @@ func finishConfig(dir, stopped string) error {
 func NewRunConfig(c *Config) (RunConfig, error) {
 	r := RunConfig{
 		Started: time.Now(), Command: os.Args, Settings: c.Settings, Defaults: c.Defaults, Epochs: c.Epochs,
-		Parameters: layers.NumParameters(c.Model), Loss: fmt.Sprintf("%T", c.Loss), Optimizer: describeOptimizer(c.Optimizer),
+		Parameters: layers.NumParameters(c.module()), Loss: c.lossName(), Metrics: metricNames(c.Metrics), Optimizer: describeOptimizer(c.Optimizer),
 		Workers: max(c.Train.Workers, 1), Accumulate: max(c.Accumulate, 1), Monitor: c.Monitor,
 		Versions: versions(), System: runtime.GOOS + "/" + runtime.GOARCH, CPUs: runtime.NumCPU(), GOMAXPROCS: runtime.GOMAXPROCS(0),
 	}
 	r.Seed, _ = tensor.DefaultGenerator().State()
-	id, registered := describeModel(c.Model)
+	id, registered := describeModel(c.module())
 	r.Model = id.Name
 	if registered && id.Config != "" {
 		r.Config = json.RawMessage(id.Config)
@@ -468,7 +556,7 @@ func NewRunConfig(c *Config) (RunConfig, error) {
 	if c.Autocast != tensor.Float32 {
 		r.Autocast = c.Autocast.String()
 	}
-	for _, p := range layers.NamedParameters(c.Model) {
+	for _, p := range layers.NamedParameters(c.module()) {
 		r.DType, r.Device = p.DType().String(), p.Device().String()
 		break
 	}

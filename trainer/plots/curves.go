@@ -22,6 +22,15 @@ type Epoch struct {
 	TestLoss, TestAccuracy   float64
 	LR                       float64
 	Seconds                  float64
+	Metrics                  []Metric // what else was measured
+}
+
+// Metric is a number of an epoch besides, in training and in the test; NaN stands for
+// what was not measured.
+type Metric struct {
+	Name        string
+	Train, Test float64
+	Max         bool // the best is the largest, not the least
 }
 
 // Run is a run to be compared with others.
@@ -100,6 +109,63 @@ func Accuracy(epochs []Epoch) *Figure {
 		test.Name = fmt.Sprintf("test (best %.2f %%, epoch %d)", 100*best, at)
 	}
 	return Chart{Title: "Accuracy", X: "epoch", Whole: true, Percent: true, Series: []Series{train, test}}.Figure()
+}
+
+// OfMetric draws a metric, by its name, of training and test over the epochs; of what
+// was measured in one of them only that one.
+func OfMetric(epochs []Epoch, name string) *Figure {
+	c := Chart{Title: name, X: "epoch", Whole: true}
+	highest := false
+	for _, e := range epochs {
+		highest = highest || of(e, name).Max
+	}
+	train, test := column("train", epochs, trainMetric(name)), column("test", epochs, testMetric(name))
+	sign, word := -1.0, "least"
+	if highest {
+		sign, word = 1, "best"
+	}
+	if best, at := extreme(epochs, testMetric(name), sign); at >= 0 {
+		test.Name = fmt.Sprintf("test (%s %.4g, epoch %d)", word, best, at)
+	}
+	for _, s := range []Series{train, test} {
+		if slices.ContainsFunc(s.Y, finite) {
+			c.Series = append(c.Series, s)
+		}
+	}
+	if !highest {
+		c.Zero = true
+		c.cutOutliers()
+	}
+	return c.Figure()
+}
+
+// MetricNames are the names of what else was measured, in the order in which they come.
+func MetricNames(epochs []Epoch) (names []string) {
+	for _, e := range epochs {
+		for _, m := range e.Metrics {
+			if !slices.Contains(names, m.Name) && (m.Train == m.Train || m.Test == m.Test) {
+				names = append(names, m.Name)
+			}
+		}
+	}
+	return names
+}
+
+func of(e Epoch, name string) Metric {
+	for _, m := range e.Metrics {
+		if m.Name == name {
+			return m
+		}
+	}
+	return Metric{Train: math.NaN(), Test: math.NaN()}
+}
+
+func trainMetric(name string) func(Epoch) float64 {
+	return func(e Epoch) float64 { return of(e, name).Train }
+}
+
+func testMetric(name string) func(Epoch) float64 {
+	return func(e Epoch) float64 { return of(e, name).Test }
 }
 
 // LR draws the learning rate over the epochs.

@@ -80,12 +80,30 @@ func (r *Report) WriteHTML(w io.Writer) error {
 		_, best := extreme(r.Epochs, testAccuracy, 1)
 		for i, e := range r.Epochs {
 			page.Rows[i] = reportRow{e.Epoch, cell("%.4f", e.TrainLoss, 1), cell("%.2f %%", e.TrainAccuracy, 100),
-				cell("%.4f", e.TestLoss, 1), cell("%.2f %%", e.TestAccuracy, 100), rate(e.LR), duration(e.Seconds), e.Epoch == best}
+				cell("%.4f", e.TestLoss, 1), cell("%.2f %%", e.TestAccuracy, 100), nil, rate(e.LR), duration(e.Seconds), e.Epoch == best}
+		}
+		names := MetricNames(r.Epochs)
+		for _, name := range names {
+			for _, part := range []struct {
+				name string
+				of   func(Epoch) float64
+			}{{"train ", trainMetric(name)}, {"test ", testMetric(name)}} {
+				if !slices.ContainsFunc(r.Epochs, func(e Epoch) bool { return part.of(e) == part.of(e) }) {
+					continue
+				}
+				page.Metrics = append(page.Metrics, part.name+name)
+				for i, e := range r.Epochs {
+					page.Rows[i].Metrics = append(page.Rows[i].Metrics, cell("%.4g", part.of(e), 1))
+				}
+			}
 		}
 		page.Curves = append(page.Curves, vector(Loss(r.Epochs)))
 		page.Classes = slices.ContainsFunc(r.Epochs, func(e Epoch) bool { return e.TrainAccuracy == e.TrainAccuracy || e.TestAccuracy == e.TestAccuracy })
 		if page.Classes {
 			page.Curves = append(page.Curves, vector(Accuracy(r.Epochs)))
+		}
+		for _, name := range names {
+			page.Curves = append(page.Curves, vector(OfMetric(r.Epochs, name)))
 		}
 		if last.LR != r.Epochs[0].LR {
 			page.Curves = append(page.Curves, vector(LR(r.Epochs)))
@@ -147,7 +165,8 @@ type reportPage struct {
 	*Report
 	Facts                 []Setting
 	Rows                  []reportRow
-	Classes               bool // there are accuracies
+	Classes               bool     // there are accuracies
+	Metrics               []string // the heads of further columns
 	Curves, Wide          []template.HTML
 	Own, Defaults         []Setting
 	Matrix                template.HTML
@@ -156,9 +175,11 @@ type reportPage struct {
 }
 
 type reportRow struct {
-	Epoch                                                            int
-	TrainLoss, TrainAccuracy, TestLoss, TestAccuracy, Rate, Duration string
-	Best                                                             bool
+	Epoch                                            int
+	TrainLoss, TrainAccuracy, TestLoss, TestAccuracy string
+	Metrics                                          []string
+	Rate, Duration                                   string
+	Best                                             bool
 }
 
 type reportGroup struct {
@@ -180,6 +201,15 @@ func (r *Report) facts() []Setting {
 	}
 	if least, at := extreme(r.Epochs, testLoss, -1); at >= 0 {
 		facts = append(facts, Setting{Name: "least test loss", Value: fmt.Sprintf("%.4f in epoch %d", least, at)})
+	}
+	for _, name := range MetricNames(r.Epochs) {
+		sign, word := -1.0, "least"
+		if slices.ContainsFunc(r.Epochs, func(e Epoch) bool { return of(e, name).Max }) {
+			sign, word = 1, "best"
+		}
+		if best, at := extreme(r.Epochs, testMetric(name), sign); at >= 0 {
+			facts = append(facts, Setting{Name: word + " test " + name, Value: fmt.Sprintf("%.4g in epoch %d", best, at)})
+		}
 	}
 	facts = append(facts, Setting{Name: "epochs", Value: fmt.Sprint(len(r.Epochs))})
 	seconds := 0.0
