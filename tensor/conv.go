@@ -3,6 +3,7 @@ package tensor
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/internal/backend"
@@ -20,34 +21,73 @@ type ConvOpts struct {
 	OutputPaddingHW                 [2]int
 }
 
-// pair returns a size for height and width.
-func pair(size int, hw [2]int) (h, w int) {
-	if hw != [2]int{} {
-		return hw[0], hw[1]
-	}
-	return size, size
+// convOpts is ConvOpts for a convolution over one to three dimensions: the last so
+// many of each three numbers count.
+type convOpts struct {
+	dims                               int
+	stride, padding, dilation, outputs [3]int // outputs is the output padding
+	groups                             int
+	same                               bool
 }
 
-// geom returns what the options say of a geometry.
-func (o ConvOpts) geom(op string, w *Tensor) backend.ConvGeom {
-	var g backend.ConvGeom
-	g.StrideH, g.StrideW = pair(o.Stride, o.StrideHW)
-	g.PadH, g.PadW = pair(o.Padding, o.PaddingHW)
-	g.DilationH, g.DilationW = pair(o.Dilation, o.DilationHW)
-	g.Groups = o.Groups
-	for _, p := range []*int{&g.StrideH, &g.StrideW, &g.DilationH, &g.DilationW, &g.Groups} {
-		if *p == 0 {
-			*p = 1
-		}
+// each returns the options for the height and the width.
+func (o ConvOpts) each() convOpts {
+	return convOpts{
+		dims: 2, stride: pair(1, o.Stride, o.StrideHW), padding: pair(0, o.Padding, o.PaddingHW), dilation: pair(1, o.Dilation, o.DilationHW),
+		outputs: pair(0, o.OutputPadding, o.OutputPaddingHW), groups: o.Groups, same: o.Same,
 	}
-	if g.StrideH < 0 || g.StrideW < 0 || g.PadH < 0 || g.PadW < 0 || g.DilationH < 0 || g.DilationW < 0 || g.Groups < 0 {
-		failAt(op, w, "stride %d×%d, padding %d×%d, dilation %d×%d and groups %d may not be negative",
-			g.StrideH, g.StrideW, g.PadH, g.PadW, g.DilationH, g.DilationW, g.Groups)
+}
+
+// pair returns a size for height and width, and one for the depth that there is not.
+func pair(depth, size int, hw [2]int) [3]int {
+	if hw != [2]int{} {
+		return [3]int{depth, hw[0], hw[1]}
+	}
+	return [3]int{depth, size, size}
+}
+
+// last returns the last dimensions of a shape, so many, and ones for those that are missing to three.
+func last(dims int, shape Shape) [3]int {
+	size := [3]int{1, 1, 1}
+	copy(size[3-dims:], shape[len(shape)-dims:])
+	return size
+}
+
+// sizes prints the last numbers, so many.
+func sizes(dims int, size [3]int) string {
+	text := ""
+	for _, n := range size[3-dims:] {
+		text += "×" + strconv.Itoa(n)
+	}
+	return text[len("×"):]
+}
+
+// axes names the last dimensions of an image, a signal or a volume.
+var axes = [...]string{1: "length", 2: "height, width", 3: "depth, height, width"}
+
+// geom returns what the options say of a geometry.
+func (o convOpts) geom(op string, w *Tensor) backend.ConvGeom {
+	g := backend.ConvGeom{Stride: o.stride, Pad: o.padding, Dilation: o.dilation, Groups: o.groups}
+	if g.Groups == 0 {
+		g.Groups = 1
+	}
+	least, most := g.Groups, g.Groups
+	for d := range 3 {
+		for _, p := range []*int{&g.Stride[d], &g.Dilation[d]} {
+			if *p == 0 {
+				*p = 1
+			}
+		}
+		least, most = min(least, g.Stride[d], g.Pad[d], g.Dilation[d]), max(most, g.Stride[d], g.Pad[d], g.Dilation[d])
+	}
+	if least < 0 {
+		failAt(op, w, "stride %s, padding %s, dilation %s and groups %d may not be negative",
+			sizes(o.dims, g.Stride), sizes(o.dims, g.Pad), sizes(o.dims, g.Dilation), g.Groups)
 	}
 	// Sums and products of these must stay far from what an int holds.
-	if max(g.StrideH, g.StrideW, g.PadH, g.PadW, g.DilationH, g.DilationW, g.Groups) > maxStep {
-		failAt(op, w, "stride %d×%d, padding %d×%d, dilation %d×%d and groups %d may not be larger than %d",
-			g.StrideH, g.StrideW, g.PadH, g.PadW, g.DilationH, g.DilationW, g.Groups, maxStep)
+	if most > maxStep {
+		failAt(op, w, "stride %s, padding %s, dilation %s and groups %d may not be larger than %d",
+			sizes(o.dims, g.Stride), sizes(o.dims, g.Pad), sizes(o.dims, g.Dilation), g.Groups, maxStep)
 	}
 	return g
 }
@@ -55,13 +95,12 @@ func (o ConvOpts) geom(op string, w *Tensor) backend.ConvGeom {
 // maxStep bounds strides, paddings and the like.
 const maxStep = 1 << 24
 
-// wantConv checks what is the same for both kinds of convolution and returns the
-// shape of the input with a batch dimension.
-func wantConv(op string, x, w, b *Tensor, outputs, groups int) Shape {
+// wantConv checks what is the same for both kinds of convolution and returns the number of images.
+func wantConv(op string, x, w, b *Tensor, dims, outputs, groups int) int {
 	x.wantDType(op, w)
 	x.wantFloat(op)
-	if len(x.shape) != 3 && len(x.shape) != 4 {
-		failAt(op, w, "input %v has %d dimensions, want 4: images, channels, height, width (or 3 for one image)", x.shape, len(x.shape))
+	if len(x.shape) != dims+1 && len(x.shape) != dims+2 {
+		failAt(op, w, "input %v has %d dimensions, want %d: images, channels, %s (or %d for one image)", x.shape, len(x.shape), dims+2, axes[dims], dims+1)
 	}
 	if b != nil {
 		x.wantDType(op, b)
@@ -72,10 +111,19 @@ func wantConv(op string, x, w, b *Tensor, outputs, groups int) Shape {
 	if w.shape[0]%groups != 0 {
 		failAt(op, w, "the weight %v has %d entries in its first dimension, want a multiple of %d groups", w.shape, w.shape[0], groups)
 	}
-	if len(x.shape) == 3 {
-		return append(Shape{1}, x.shape...)
+	if len(x.shape) == dims+1 {
+		return 1
 	}
-	return x.shape
+	return x.shape[0]
+}
+
+// convShape is the shape of n images of channels, or of one if x is one image.
+func convShape(x *Tensor, dims, n, channels int, size [3]int) Shape {
+	shape := make(Shape, 0, dims+2)
+	if len(x.shape) == dims+2 {
+		shape = append(shape, n)
+	}
+	return append(append(shape, channels), size[3-dims:]...)
 }
 
 // Conv2d convolves images x [N C H W] (or one image [C H W]) with the kernels w
@@ -84,69 +132,81 @@ func wantConv(op string, x, w, b *Tensor, outputs, groups int) Shape {
 // [N K P Q] with P = (H + 2·padding - dilation·(R-1) - 1)/stride + 1, rounded
 // down, and Q likewise. (torch.nn.functional.conv2d)
 func Conv2d(x, w, b *Tensor, opts ConvOpts) *Tensor {
-	const op = "Conv2d"
+	return convolve("Conv2d", x, w, b, opts.each())
+}
+
+// convolve is Conv2d over one to three dimensions.
+func convolve(op string, x, w, b *Tensor, opts convOpts) *Tensor {
 	autocast(op, &x, &w, &b)
-	x, opts = opts.same(op, x, w)
-	shape, g := conv2dGeom(op, x, w, b, opts)
+	x, opts = opts.keeps(op, x, w)
+	shape, g := convGeom(op, x, w, b, opts)
 	out := result(op, x.DType(), shape, x, w, b)
-	x.be().Conv2d(out.array(), x.array(), w.array(), backend.Array{}, b.array(), g)
-	return recordConv(op, out, x, w, b, g.K, func(dx, dy, w *Tensor) {
-		dx.be().Conv2dInputGrad(dx.array(), dy.array(), w.array(), g)
+	x.be().Conv(out.array(), x.array(), w.array(), backend.Array{}, b.array(), g)
+	return recordConv(op, out, x, w, b, opts.dims, g.K, func(dx, dy, w *Tensor) {
+		dx.be().ConvInputGrad(dx.array(), dy.array(), w.array(), g)
 	}, func(dw, dy, x *Tensor) {
-		dw.be().Conv2dWeightGrad(dw.array(), dy.array(), x.array(), g)
+		dw.be().ConvWeightGrad(dw.array(), dy.array(), x.array(), g)
 	})
 }
 
-// same returns the input and the options of a convolution whose padding keeps the size: with padding on both sides, which half of
+// keeps returns the input and the options of a convolution whose padding keeps the size: with padding on both sides, which half of
 // it or, of an odd number, less than half is, and with the rest behind the input already.
-func (o ConvOpts) same(op string, x, w *Tensor) (*Tensor, ConvOpts) {
-	if !o.Same {
+func (o convOpts) keeps(op string, x, w *Tensor) (*Tensor, convOpts) {
+	if !o.same {
 		return x, o
 	}
 	g := o.geom(op, w)
-	if g.StrideH != 1 || g.StrideW != 1 || g.PadH != 0 || g.PadW != 0 {
-		failAt(op, w, "stride %d×%d and padding %d×%d do not go with Same, which keeps the size: want stride 1 and no padding", g.StrideH, g.StrideW, g.PadH, g.PadW)
+	if g.Stride != [3]int{1, 1, 1} || g.Pad != [3]int{} {
+		failAt(op, w, "stride %s and padding %s do not go with Same, which keeps the size: want stride 1 and no padding", sizes(o.dims, g.Stride), sizes(o.dims, g.Pad))
 	}
-	o.Same = false
+	o.same = false
 	n := len(x.Shape())
-	if len(w.Shape()) != 4 || n != 3 && n != 4 {
+	if len(w.Shape()) != o.dims+2 || n != o.dims+1 && n != o.dims+2 {
 		return x, o // which are refused
 	}
-	h, v := max(0, mul(g.DilationH, w.shape[2]-1)), max(0, mul(g.DilationW, w.shape[3]-1))
-	o.PaddingHW = [2]int{h / 2, v / 2}
-	if h%2 == 0 && v%2 == 0 {
+	from, shape := x.shape, slices.Clone(x.shape)
+	for d, taps := range last(o.dims, w.shape) {
+		reach := max(0, mul(g.Dilation[d], taps-1))
+		o.padding[d] = reach / 2
+		if reach%2 != 0 {
+			shape[n-3+d]++
+		}
+	}
+	if shape.Equal(from) {
 		return x, o
 	}
-	from, shape := x.shape, slices.Clone(x.shape)
-	shape[n-2] += h % 2
-	shape[n-1] += v % 2
 	out := x.inCorner(op, shape)
 	return autograd.Record(autograd.Named(op), out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{g.corner(op, from)} }), o
 }
 
-// conv2dGeom checks Conv2d's arguments and returns the result's shape.
-func conv2dGeom(op string, x, w, b *Tensor, opts ConvOpts) (Shape, backend.ConvGeom) {
-	if len(w.Shape()) != 4 {
-		failAt(op, w, "the weight is %v, want 4 dimensions: output channels, input channels of a group, height, width", w.shape)
+// convGeom checks a convolution's arguments and returns the result's shape.
+func convGeom(op string, x, w, b *Tensor, opts convOpts) (Shape, backend.ConvGeom) {
+	dims := opts.dims
+	if len(w.Shape()) != dims+2 {
+		failAt(op, w, "the weight is %v, want %d dimensions: output channels, input channels of a group, %s", w.shape, dims+2, axes[dims])
 	}
 	g := opts.geom(op, w)
-	xs := wantConv(op, x, w, b, w.shape[0], g.Groups)
-	if opts.OutputPadding != 0 || opts.OutputPaddingHW != [2]int{} {
-		failAt(op, w, "output padding is an option of ConvTranspose2d only")
+	g.N = wantConv(op, x, w, b, dims, w.shape[0], g.Groups)
+	if opts.outputs != [3]int{} {
+		failAt(op, w, "output padding is an option of ConvTranspose%dd only", dims)
 	}
-	g.N, g.C, g.H, g.W = xs[0], xs[1], xs[2], xs[3]
-	g.K, g.R, g.S = w.shape[0], w.shape[2], w.shape[3]
+	g.C, g.K = x.shape[len(x.shape)-dims-1], w.shape[0]
+	g.In, g.Kernel = last(dims, x.shape), last(dims, w.shape)
 	if takes := mul(w.shape[1], g.Groups); g.C != takes {
 		failAt(op, w, "input %v has %d channels, weight %v%s takes %d", x.shape, g.C, w.shape, inGroups(g.Groups), takes)
 	}
-	high, wide := mul(g.DilationH, g.R-1)+1, mul(g.DilationW, g.S-1)+1
-	if g.H+2*g.PadH < high || g.W+2*g.PadW < wide || g.R < 1 || g.S < 1 {
-		failAt(op, w, "input %v is %d×%d with its padding, smaller than the kernel's %d×%d of the weight %v, want it as large at least",
-			x.shape, g.H+2*g.PadH, g.W+2*g.PadW, high, wide, w.shape)
+	var padded, reach [3]int
+	fits := true
+	for d := range 3 {
+		padded[d], reach[d] = g.In[d]+2*g.Pad[d], mul(g.Dilation[d], g.Kernel[d]-1)+1
+		fits = fits && padded[d] >= reach[d] && g.Kernel[d] >= 1
+		g.Out[d] = (padded[d]-reach[d])/g.Stride[d] + 1
 	}
-	g.P = (g.H+2*g.PadH-high)/g.StrideH + 1
-	g.Q = (g.W+2*g.PadW-wide)/g.StrideW + 1
-	return Shape{g.N, g.K, g.P, g.Q}[4-len(x.shape):], g
+	if !fits {
+		failAt(op, w, "input %v is %s with its padding, smaller than the kernel's %s of the weight %v, want it as large at least",
+			x.shape, sizes(dims, padded), sizes(dims, reach), w.shape)
+	}
+	return convShape(x, dims, g.N, g.K, g.Out), g
 }
 
 // Conv2dBatchNorm returns BatchNorm2d(Conv2d(x, w, b, conv), runningMean,
@@ -171,8 +231,8 @@ func Conv2dBatchNorm(x, w, b, runningMean, runningVar, normW, normB *Tensor, con
 	}
 	bias := b
 	autocast(op, &x, &w, &b)
-	x, conv = conv.same(op, x, w)
-	shape, g := conv2dGeom("Conv2d", x, w, b, conv)
+	x, opts := conv.each().keeps(op, x, w)
+	shape, g := convGeom("Conv2d", x, w, b, opts)
 	g.ReLU = norm.ReLU
 	out := result(op, x.DType(), shape, x, w, b, runningMean, runningVar, normW, normB)
 	be, channels := x.be(), Shape{g.K}
@@ -196,7 +256,7 @@ func Conv2dBatchNorm(x, w, b, runningMean, runningVar, normW, normB *Tensor, con
 	if normB != nil {
 		be.Binary(shift.array(), shift.array(), normBias.array(), backend.Add, backend.BinaryGeom{})
 	}
-	be.Conv2d(out.array(), x.array(), w.array(), scale.array(), shift.array(), g)
+	be.Conv(out.array(), x.array(), w.array(), scale.array(), shift.array(), g)
 	return autograd.RecordNothing(autograd.Named(op), out, x, w, b, normW, normB)
 }
 
@@ -207,44 +267,51 @@ func Conv2dBatchNorm(x, w, b, runningMean, runningVar, normW, normB *Tensor, con
 // 2·padding + dilation·(R-1) + 1 + output padding, and Q likewise.
 // (torch.nn.functional.conv_transpose2d)
 func ConvTranspose2d(x, w, b *Tensor, opts ConvOpts) *Tensor {
-	const op = "ConvTranspose2d"
+	return convolveTransposed("ConvTranspose2d", x, w, b, opts.each())
+}
+
+// convolveTransposed is ConvTranspose2d over one to three dimensions.
+func convolveTransposed(op string, x, w, b *Tensor, opts convOpts) *Tensor {
 	autocast(op, &x, &w, &b)
-	if len(w.Shape()) != 4 {
-		failAt(op, w, "the weight is %v, want 4 dimensions: input channels, output channels of a group, height, width", w.shape)
+	dims := opts.dims
+	if len(w.Shape()) != dims+2 {
+		failAt(op, w, "the weight is %v, want %d dimensions: input channels, output channels of a group, %s", w.shape, dims+2, axes[dims])
 	}
-	if opts.Same {
-		failAt(op, w, "Same is an option of Conv2d only; padding and output padding set the size of a transposed convolution")
+	if opts.same {
+		failAt(op, w, "Same is an option of Conv%dd only; padding and output padding set the size of a transposed convolution", dims)
 	}
 	// The geometry is that of the convolution whose gradient this is: its input is the result here.
 	g := opts.geom(op, w)
 	channels := mul(w.shape[1], g.Groups)
-	xs := wantConv(op, x, w, b, channels, g.Groups)
-	g.N, g.K, g.P, g.Q = xs[0], xs[1], xs[2], xs[3]
-	g.C, g.R, g.S = channels, w.shape[2], w.shape[3]
+	g.N = wantConv(op, x, w, b, dims, channels, g.Groups)
+	g.K, g.C = x.shape[len(x.shape)-dims-1], channels
+	g.Out, g.Kernel = last(dims, x.shape), last(dims, w.shape)
 	if g.K != w.shape[0] {
 		failAt(op, w, "input %v has %d channels, weight %v takes %d", x.shape, g.K, w.shape, w.shape[0])
 	}
-	moreH, moreW := pair(opts.OutputPadding, opts.OutputPaddingHW)
-	if moreH < 0 || moreW < 0 || moreH >= max(g.StrideH, g.DilationH) || moreW >= max(g.StrideW, g.DilationW) {
-		failAt(op, w, "output padding %d×%d must be smaller than the stride %d×%d or the dilation %d×%d, and not negative",
-			moreH, moreW, g.StrideH, g.StrideW, g.DilationH, g.DilationW)
+	more, fits := opts.outputs, true
+	for d, n := range more {
+		if n < 0 || n >= max(g.Stride[d], g.Dilation[d]) {
+			failAt(op, w, "output padding %s must be smaller than the stride %s or the dilation %s, and not negative",
+				sizes(dims, more), sizes(dims, g.Stride), sizes(dims, g.Dilation))
+		}
+		g.In[d] = mul(g.Out[d]-1, g.Stride[d]) - 2*g.Pad[d] + mul(g.Dilation[d], g.Kernel[d]-1) + 1 + n
+		fits = fits && g.In[d] >= 1 && g.Kernel[d] >= 1
 	}
-	g.H = mul(g.P-1, g.StrideH) - 2*g.PadH + mul(g.DilationH, g.R-1) + 1 + moreH
-	g.W = mul(g.Q-1, g.StrideW) - 2*g.PadW + mul(g.DilationW, g.S-1) + 1 + moreW
-	if g.H < 1 || g.W < 1 || g.R < 1 || g.S < 1 {
-		failAt(op, w, "input %v and weight %v give a result of %d×%d, want 1×1 at least", x.shape, w.shape, g.H, g.W)
+	if !fits {
+		failAt(op, w, "input %v and weight %v give a result of %s, want %s at least", x.shape, w.shape, sizes(dims, g.In), sizes(dims, [3]int{1, 1, 1}))
 	}
 
-	shape := Shape{g.N, g.C, g.H, g.W}[4-len(x.shape):]
+	shape := convShape(x, dims, g.N, channels, g.In)
 	var out *Tensor
 	if b == nil {
 		out = result(op, x.DType(), shape, x, w)
-		x.be().Conv2dInputGrad(out.array(), x.array(), w.array(), g)
+		x.be().ConvInputGrad(out.array(), x.array(), w.array(), g)
 	} else { // in two operations, which numbers of half width do not round between
 		in, weight, bias := x.wide(), w.wide(x), b.wide(x)
 		sums := result(op, in.DType(), shape, x, w, b)
-		x.be().Conv2dInputGrad(sums.array(), in.array(), weight.array(), g)
-		overwriteWith(sums, backend.Add, bias.alias(Shape{channels, 1, 1}))
+		x.be().ConvInputGrad(sums.array(), in.array(), weight.array(), g)
+		overwriteWith(sums, backend.Add, bias.alias(perChannel(channels, dims)))
 		if out = sums.cast(x.DType()); out != sums {
 			sums.Release()
 		}
@@ -252,11 +319,16 @@ func ConvTranspose2d(x, w, b *Tensor, opts ConvOpts) *Tensor {
 		w.releaseCopy(weight)
 		b.releaseCopy(bias)
 	}
-	return recordConv(op, out, x, w, b, channels, func(dx, dy, w *Tensor) {
-		dx.be().Conv2d(dx.array(), dy.array(), w.array(), backend.Array{}, backend.Array{}, g)
+	return recordConv(op, out, x, w, b, dims, channels, func(dx, dy, w *Tensor) {
+		dx.be().Conv(dx.array(), dy.array(), w.array(), backend.Array{}, backend.Array{}, g)
 	}, func(dw, dy, x *Tensor) {
-		dw.be().Conv2dWeightGrad(dw.array(), x.array(), dy.array(), g)
+		dw.be().ConvWeightGrad(dw.array(), x.array(), dy.array(), g)
 	})
+}
+
+// perChannel is the shape of one number for each channel, beside so many dimensions.
+func perChannel(channels, dims int) Shape {
+	return Shape{channels, 1, 1, 1}[:dims+1]
 }
 
 func inGroups(groups int) string {
@@ -268,7 +340,7 @@ func inGroups(groups int) string {
 
 // recordConv records a convolution, given what computes the gradients of input
 // and weight.
-func recordConv(op string, out, x, w, b *Tensor, channels int, inputGrad func(dx, dy, w *Tensor), weightGrad func(dw, dy, x *Tensor)) *Tensor {
+func recordConv(op string, out, x, w, b *Tensor, dims, channels int, inputGrad func(dx, dy, w *Tensor), weightGrad func(dw, dy, x *Tensor)) *Tensor {
 	in, weight := x.bare(), w.bare()
 	needX, needW, needB := x.RequiresGrad(), w.RequiresGrad(), b != nil && b.RequiresGrad()
 	var saved []*Tensor
@@ -290,11 +362,11 @@ func recordConv(op string, out, x, w, b *Tensor, channels int, inputGrad func(dx
 		}
 		switch {
 		case !needB:
-		case len(g.shape) == 4 && g.isBalanced(): // behind a BatchNorm2d in training the bias has no effect
+		case len(g.shape) == dims+2 && g.isBalanced(): // behind a BatchNorm2d in training the bias has no effect
 			db = result(op, g.DType(), Shape{channels}, g)
 			db.be().Fill(db.array(), 0)
 		default:
-			db = sumTo(g, Shape{channels, 1, 1}).alias(Shape{channels})
+			db = sumTo(g, perChannel(channels, dims)).alias(Shape{channels})
 		}
 		return []*Tensor{dx, dw, db}
 	}, saved...)

@@ -2,6 +2,7 @@ package tensor
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/internal/backend"
@@ -21,7 +22,7 @@ type PoolOpts struct {
 // [C H W], of floating-point or whole numbers. Padding never wins, NaN does; the
 // gradient goes to the first of equal ones. (torch.nn.functional.max_pool2d)
 func MaxPool2d(x *Tensor, opts PoolOpts) *Tensor {
-	out, _ := x.maxPool2d("MaxPool2d", opts)
+	out, _ := x.maxPool("MaxPool2d", opts.each())
 	return out
 }
 
@@ -30,26 +31,27 @@ func MaxPool2d(x *Tensor, opts PoolOpts) *Tensor {
 // (torch.nn.functional.max_pool2d with return_indices=True)
 func MaxPool2dWithIndices(x *Tensor, opts PoolOpts) (values, indices *Tensor) {
 	const op = "MaxPool2dWithIndices"
-	values, g := x.maxPool2d(op, opts)
+	values, g := x.maxPool(op, opts.each())
 	indices = result(op, Int64, values.shape, x)
-	x.be().MaxPool2dIndices(indices.array(), x.array(), values.array(), g)
+	x.be().MaxPoolIndices(indices.array(), x.array(), values.array(), g)
 	return values, autograd.RecordNothing(autograd.Named(op), indices, x)
 }
 
-func (x *Tensor) maxPool2d(op string, opts PoolOpts) (*Tensor, backend.PoolGeom) {
-	if opts.ExcludePad || opts.Divisor != 0 {
-		fail(op, "ExcludePad and Divisor are options of AvgPool2d, want neither")
+// maxPool is MaxPool2d over one to three dimensions.
+func (x *Tensor) maxPool(op string, opts poolOpts) (*Tensor, backend.PoolGeom) {
+	if opts.excludePad || opts.divisor != 0 {
+		fail(op, "ExcludePad and Divisor are options of AvgPool%dd, want neither", opts.dims)
 	}
 	if x.DType() == Bool {
 		fail(op, "the operand is bool, want a number type; ToDType converts")
 	}
 	shape, g := x.poolGeom(op, opts)
 	out := result(op, x.DType(), shape, x)
-	x.be().MaxPool2d(out.array(), x.array(), g)
+	x.be().MaxPool(out.array(), x.array(), g)
 	in, y := x.bare(), out.bare()
 	return autograd.Record(autograd.Named(op), out, []*Tensor{x}, func(dy *Tensor) []*Tensor {
 		dx := like(op, in, dy)
-		in.be().MaxPool2dGrad(dx.array(), dy.array(), in.array(), y.array(), g)
+		in.be().MaxPoolGrad(dx.array(), dy.array(), in.array(), y.array(), g)
 		return []*Tensor{dx}
 	}, in, y), g
 }
@@ -59,21 +61,25 @@ func (x *Tensor) maxPool2d(op string, opts PoolOpts) (*Tensor, backend.PoolGeom)
 // the mean is cut to a whole number; sums to 2⁵³ are exact.
 // (torch.nn.functional.avg_pool2d)
 func AvgPool2d(x *Tensor, opts PoolOpts) *Tensor {
-	const op = "AvgPool2d"
+	return x.avgPool("AvgPool2d", opts.each())
+}
+
+// avgPool is AvgPool2d over one to three dimensions.
+func (x *Tensor) avgPool(op string, opts poolOpts) *Tensor {
 	if x.DType() == Int64 {
-		return AvgPool2d(x.ToDType(Float64), opts).ToDType(Int64)
+		return x.ToDType(Float64).avgPool(op, opts).ToDType(Int64)
 	}
-	if opts.Dilation > 1 || opts.DilationHW != [2]int{} {
-		fail(op, "Dilation is an option of MaxPool2d, want none")
+	if max(opts.dilation[0], opts.dilation[1], opts.dilation[2]) > 1 {
+		fail(op, "Dilation is an option of MaxPool%dd, want none", opts.dims)
 	}
 	x.wantFloat(op)
 	shape, g := x.poolGeom(op, opts)
 	out := result(op, x.DType(), shape, x)
-	x.be().AvgPool2d(out.array(), x.array(), g)
+	x.be().AvgPool(out.array(), x.array(), g)
 	from := x.shape
 	return autograd.Record(autograd.Named(op), out, []*Tensor{x}, func(dy *Tensor) []*Tensor {
 		dx := result(op, dy.DType(), from, dy)
-		dy.be().AvgPool2dGrad(dx.array(), dy.array(), g)
+		dy.be().AvgPoolGrad(dx.array(), dy.array(), g)
 		return []*Tensor{dx}
 	})
 }
@@ -83,91 +89,112 @@ func AvgPool2d(x *Tensor, opts PoolOpts) *Tensor {
 // size -1 leaves an axis as it is. (torch.nn.functional.adaptive_avg_pool2d, where
 // it is None)
 func AdaptiveAvgPool2d(x *Tensor, h, w int) *Tensor {
-	const op = "AdaptiveAvgPool2d"
+	return x.adaptiveAvgPool("AdaptiveAvgPool2d", 2, [3]int{1, h, w})
+}
+
+// adaptiveAvgPool is AdaptiveAvgPool2d over one to three dimensions.
+func (x *Tensor) adaptiveAvgPool(op string, dims int, size [3]int) *Tensor {
 	x.wantFloat(op)
-	x.wantPlanes(op, 2)
-	if h < -1 || w < -1 {
-		fail(op, "the size %d × %d of the result is negative, want 0 or more, or -1 for an axis as it is", h, w)
+	x.wantPlanes(op, dims, dims)
+	if min(size[0], size[1], size[2]) < -1 {
+		fail(op, "the size %s of the result is negative, want 0 or more, or -1 for an axis as it is", sizes(dims, size))
 	}
-	n := len(x.shape)
-	if h == -1 {
-		h = x.shape[n-2]
+	n := len(x.shape) - dims
+	g := backend.PoolGeom{Planes: x.shape[:n].Len(), In: last(dims, x.shape), Out: size}
+	for d, size := range g.Out {
+		if size == -1 {
+			g.Out[d] = g.In[d]
+		}
 	}
-	if w == -1 {
-		w = x.shape[n-1]
-	}
-	shape := append(x.shape[:n-2:n-2], h, w)
-	g := backend.PoolGeom{Planes: x.shape[:n-2].Len(), H: x.shape[n-2], W: x.shape[n-1], P: h, Q: w}
-	out := result(op, x.DType(), shape, x)
-	x.be().AdaptiveAvgPool2d(out.array(), x.array(), g)
+	out := result(op, x.DType(), append(x.shape[:n:n], g.Out[3-dims:]...), x)
+	x.be().AdaptiveAvgPool(out.array(), x.array(), g)
 	from := x.shape
 	return autograd.Record(autograd.Named(op), out, []*Tensor{x}, func(dy *Tensor) []*Tensor {
 		dx := result(op, dy.DType(), from, dy)
-		dy.be().AdaptiveAvgPool2dGrad(dx.array(), dy.array(), g)
+		dy.be().AdaptiveAvgPoolGrad(dx.array(), dy.array(), g)
 		return []*Tensor{dx}
 	})
 }
 
-// wantPlanes panics unless x is a batch of images, or one image, whose last
-// dimensions, so many, are not empty.
-func (x *Tensor) wantPlanes(op string, last int) {
-	n := len(x.shape)
-	if n != 3 && n != 4 {
-		fail(op, "the input is %v, want [N C H W] or [C H W]", x.shape)
+// poolOpts is PoolOpts for one to three dimensions: the last so many of each three
+// numbers count.
+type poolOpts struct {
+	dims                              int
+	kernel, stride, padding, dilation [3]int
+	ceil, excludePad                  bool
+	divisor                           int
+}
+
+// each returns the options for the height and the width.
+func (o PoolOpts) each() poolOpts {
+	return poolOpts{
+		dims: 2, kernel: pair(1, o.Kernel, o.KernelHW), stride: pair(1, o.Stride, o.StrideHW), padding: pair(0, o.Padding, o.PaddingHW),
+		dilation: pair(1, o.Dilation, o.DilationHW), ceil: o.CeilMode, excludePad: o.ExcludePad, divisor: o.Divisor,
 	}
-	if slices.Contains(x.shape[n-last:], 0) {
-		fail(op, "the input is %v, want %s of 1 or more", x.shape, map[int]string{2: "H and W", 3: "C, H and W"}[last])
+}
+
+// wantPlanes panics unless x is a batch of images, or one image, of so many
+// dimensions, and the last dimensions, so many, are not empty.
+func (x *Tensor) wantPlanes(op string, dims, full int) {
+	n := len(x.shape)
+	letters := [...]string{1: "L", 2: "H W", 3: "D H W"}[dims]
+	if n != dims+1 && n != dims+2 {
+		fail(op, "the input is %v, want [N C %s] or [C %s]", x.shape, letters, letters)
+	}
+	if slices.Contains(x.shape[n-full:], 0) {
+		names := strings.Fields(letters)
+		if full > dims {
+			names = append([]string{"C"}, names...)
+		}
+		text := names[len(names)-1]
+		if len(names) > 1 {
+			text = strings.Join(names[:len(names)-1], ", ") + " and " + text
+		}
+		fail(op, "the input is %v, want %s of 1 or more", x.shape, text)
 	}
 }
 
 // poolGeom checks the options of pooling and returns the geometry and the shape
 // of the result.
-func (x *Tensor) poolGeom(op string, o PoolOpts) (Shape, backend.PoolGeom) {
-	x.wantPlanes(op, 3)
-	choose := func(both int, each [2]int) [2]int {
-		if each != [2]int{} {
-			return each
-		}
-		return [2]int{both, both}
+func (x *Tensor) poolGeom(op string, o poolOpts) (Shape, backend.PoolGeom) {
+	x.wantPlanes(op, o.dims, o.dims+1)
+	n := len(x.shape) - o.dims
+	g := backend.PoolGeom{
+		Planes: x.shape[:n].Len(), In: last(o.dims, x.shape), Out: [3]int{1, 1, 1}, Kernel: o.kernel, Stride: o.stride, Pad: o.padding, Dilation: o.dilation,
+		ExcludePad: o.excludePad, Divisor: o.divisor,
 	}
-	n := len(x.shape)
-	kernel, stride := choose(o.Kernel, o.KernelHW), choose(o.Stride, o.StrideHW)
-	pad, dilation := choose(o.Padding, o.PaddingHW), choose(o.Dilation, o.DilationHW)
-	shape := append(x.shape[:n-2:n-2], 0, 0)
-	for i, along := range []string{"height", "width"} {
-		if stride[i] == 0 {
-			stride[i] = kernel[i]
+	for d, along := range [...]string{"depth", "height", "width"} {
+		if d < 3-o.dims {
+			continue
 		}
-		if dilation[i] == 0 {
-			dilation[i] = 1
+		kernel, stride, pad, dilation := g.Kernel[d], &g.Stride[d], g.Pad[d], &g.Dilation[d]
+		if *stride == 0 {
+			*stride = kernel
 		}
-		if kernel[i] < 1 || stride[i] < 1 || dilation[i] < 1 {
-			fail(op, "along the %s the kernel is %d, the stride %d, the dilation %d, want 1 or more", along, kernel[i], stride[i], dilation[i])
+		if *dilation == 0 {
+			*dilation = 1
 		}
-		if max(kernel[i], stride[i], dilation[i]) > maxStep {
-			fail(op, "along the %s the kernel is %d, the stride %d, the dilation %d, want %d or less", along, kernel[i], stride[i], dilation[i], maxStep)
+		if kernel < 1 || *stride < 1 || *dilation < 1 {
+			fail(op, "along the %s the kernel is %d, the stride %d, the dilation %d, want 1 or more", along, kernel, *stride, *dilation)
 		}
-		reach := mul(dilation[i], kernel[i]-1) + 1
-		if pad[i] < 0 || pad[i] > kernel[i]/2 {
-			fail(op, "the padding along the %s is %d for a kernel of %d, want 0 to %d", along, pad[i], kernel[i], kernel[i]/2)
+		if max(kernel, *stride, *dilation) > maxStep {
+			fail(op, "along the %s the kernel is %d, the stride %d, the dilation %d, want %d or less", along, kernel, *stride, *dilation, maxStep)
 		}
-		size := x.shape[n-2+i]
-		space := size + 2*pad[i] - reach
-		if o.CeilMode {
-			space += stride[i] - 1
+		reach := mul(*dilation, kernel-1) + 1
+		if pad < 0 || pad > kernel/2 {
+			fail(op, "the padding along the %s is %d for a kernel of %d, want 0 to %d", along, pad, kernel, kernel/2)
+		}
+		space := g.In[d] + 2*pad - reach
+		if o.ceil {
+			space += *stride - 1
 		}
 		if space < 0 {
-			fail(op, "a window that reaches over %d elements along the %s does not fit the input %v with padding %d", reach, along, x.shape, pad[i])
+			fail(op, "a window that reaches over %d elements along the %s does not fit the input %v with padding %d", reach, along, x.shape, pad)
 		}
-		out := space/stride[i] + 1
-		if o.CeilMode && (out-1)*stride[i] >= size+pad[i] {
-			out-- // the last window would begin in the padding behind the input
+		g.Out[d] = space / *stride + 1
+		if o.ceil && (g.Out[d]-1)**stride >= g.In[d]+pad {
+			g.Out[d]-- // the last window would begin in the padding behind the input
 		}
-		shape[n-2+i] = out
 	}
-	return shape, backend.PoolGeom{
-		Planes: x.shape[:n-2].Len(), H: x.shape[n-2], W: x.shape[n-1], P: shape[n-2], Q: shape[n-1],
-		KernelH: kernel[0], KernelW: kernel[1], StrideH: stride[0], StrideW: stride[1], PadH: pad[0], PadW: pad[1],
-		DilationH: dilation[0], DilationW: dilation[1], ExcludePad: o.ExcludePad, Divisor: o.Divisor,
-	}
+	return append(x.shape[:n:n], g.Out[3-o.dims:]...), g
 }

@@ -81,7 +81,7 @@ func TestPoolErrors(t *testing.T) {
 		{"whole numbers", func() { tensor.AdaptiveAvgPool2d(x.ToDType(tensor.Int64), 1, 1) },
 			[]string{"tensor: AdaptiveAvgPool2d: the operand is int64, want a floating-point type; ToDType converts"}},
 		{"negative size", func() { tensor.AdaptiveAvgPool2d(x, 1, -2) },
-			[]string{"tensor: AdaptiveAvgPool2d: the size 1 × -2 of the result is negative, want 0 or more, or -1 for an axis as it is"}},
+			[]string{"tensor: AdaptiveAvgPool2d: the size 1×-2 of the result is negative, want 0 or more, or -1 for an axis as it is"}},
 		{"no height", func() { tensor.AdaptiveAvgPool2d(tensor.Zeros(1, 1, 0, 4), -1, 2) }, []string{"tensor: AdaptiveAvgPool2d: the input is [1 1 0 4], want H and W of 1 or more"}},
 		{"truth values", func() { tensor.MaxPool2d(x.ToDType(tensor.Bool), tensor.PoolOpts{Kernel: 2}) }, []string{"tensor: MaxPool2d: the operand is bool, want a number type"}},
 		{"mean of bytes", func() { tensor.AvgPool2d(x.ToDType(tensor.Uint8), tensor.PoolOpts{Kernel: 2}) }, []string{"tensor: AvgPool2d: the operand is uint8"}},

@@ -354,30 +354,52 @@ func (g MatMulGeom) Normal() MatMulGeom {
 	return g
 }
 
-// ConvGeom is the geometry of a two-dimensional convolution (cross-correlation,
-// as in PyTorch): input N×C×H×W, weight K×(C/Groups)×R×S, output N×K×P×Q.
+// ConvGeom is the geometry of a convolution (cross-correlation, as in PyTorch)
+// over three dimensions: input N×C×In, weight K×(C/Groups)×Kernel, output N×K×Out.
+// Over one dimension it is 1×1×L, over two 1×H×W.
 type ConvGeom struct {
-	N, C, H, W           int
-	K, R, S              int
-	P, Q                 int
-	StrideH, StrideW     int
-	PadH, PadW           int
-	DilationH, DilationW int
-	Groups               int
-	ReLU                 bool // of Conv2d: the result is followed by ReLU
+	N, C, K, Groups                        int
+	In, Out, Kernel, Stride, Pad, Dilation [3]int
+	ReLU                                   bool // of Conv: the result is followed by ReLU
 }
 
-// PoolGeom is the geometry of two-dimensional pooling of Planes planes of H×W
-// into P×Q. A window may reach past the padded input (ceil mode).
+// Flat returns the same convolution, of the same arrays, as one over two
+// dimensions (1×H×W), and whether there is one: where all windows are one element
+// deep, and neighbouring dimensions can be taken for one.
+func (g ConvGeom) Flat() (ConvGeom, bool) {
+	alone := func(d int) bool { return g.In[d] == 1 && g.Kernel[d] == 1 && g.Pad[d] == 0 }
+	still := func(d int) bool { return g.Kernel[d] == 1 && g.Stride[d] == 1 && g.Pad[d] == 0 }
+	for d := range 3 {
+		kept, gone := d, d-1
+		switch {
+		case d == 0 && alone(0):
+			return g, true
+		case d == 0:
+			continue
+		case alone(d):
+			kept, gone = gone, kept
+		case !alone(d-1) && !(still(d-1) && still(d)):
+			continue
+		}
+		g.In[kept] *= g.In[gone]
+		g.Out[kept] *= g.Out[gone]
+		for _, of := range []*[3]int{&g.In, &g.Out, &g.Kernel, &g.Stride, &g.Pad, &g.Dilation} {
+			copy(of[1:gone+1], of[:gone])
+		}
+		g.In[0], g.Out[0], g.Kernel[0], g.Stride[0], g.Pad[0], g.Dilation[0] = 1, 1, 1, 1, 0, 1
+		return g, true
+	}
+	return g, false
+}
+
+// PoolGeom is the geometry of pooling over three dimensions: of Planes volumes of
+// In elements into Out. Over one dimension it is 1×1×L, over two 1×H×W. A window
+// may reach past the padded input (ceil mode).
 type PoolGeom struct {
-	Planes               int
-	H, W, P, Q           int
-	KernelH, KernelW     int
-	StrideH, StrideW     int
-	PadH, PadW           int
-	DilationH, DilationW int  // max pooling only
-	ExcludePad           bool // average pooling: divide by the elements inside the input (count_include_pad=False)
-	Divisor              int  // average pooling: divide by this when it is not 0
+	Planes                                 int
+	In, Out, Kernel, Stride, Pad, Dilation [3]int // Dilation is for max pooling only
+	ExcludePad                             bool   // average pooling: divide by the elements inside the input (count_include_pad=False)
+	Divisor                                int    // average pooling: divide by this when it is not 0
 }
 
 // BatchNormGeom is the geometry of batch normalization of N×C×Inner elements,
@@ -537,29 +559,29 @@ type Backend interface {
 
 	// MatMul multiplies matrices, also of Int64 or Uint8, whose sums wrap.
 	MatMul(dst, a, b Array, g MatMulGeom)
-	// Conv2d convolves, multiplies each channel of the output by its element of scale, adds that of bias, and takes the maximum
+	// Conv convolves, multiplies each channel of the output by its element of scale, adds that of bias, and takes the maximum
 	// with 0 if g.ReLU. Scale and bias may be absent.
-	Conv2d(dst, x, w, scale, bias Array, g ConvGeom)
-	// Conv2dInputGrad computes the gradient of the input, which is also the transposed convolution of dy.
-	Conv2dInputGrad(dx, dy, w Array, g ConvGeom)
-	// Conv2dWeightGrad computes the gradient of the weight.
-	Conv2dWeightGrad(dw, dy, x Array, g ConvGeom)
+	Conv(dst, x, w, scale, bias Array, g ConvGeom)
+	// ConvInputGrad computes the gradient of the input, which is also the transposed convolution of dy.
+	ConvInputGrad(dx, dy, w Array, g ConvGeom)
+	// ConvWeightGrad computes the gradient of the weight.
+	ConvWeightGrad(dw, dy, x Array, g ConvGeom)
 
-	// MaxPool2d takes the maximum of each window; NaN wins. It takes Int64 and Uint8, too.
-	MaxPool2d(dst, x Array, g PoolGeom)
-	// MaxPool2dIndices writes where in its plane (Int64, row·W + column) the first maximum of each window is, the last NaN where
-	// one has won, or -1 in a window without elements, given the input x and the result y of MaxPool2d.
-	MaxPool2dIndices(indices, x, y Array, g PoolGeom)
-	// MaxPool2dGrad gives dy to the first maximum of each window, given the input x and the result y.
-	MaxPool2dGrad(dx, dy, x, y Array, g PoolGeom)
-	// AvgPool2d takes the mean of each window.
-	AvgPool2d(dst, x Array, g PoolGeom)
-	// AvgPool2dGrad is AvgPool2d's gradient.
-	AvgPool2dGrad(dx, dy Array, g PoolGeom)
-	// AdaptiveAvgPool2d takes means of windows from floor(p·H/P) to ceil((p+1)·H/P); it uses Planes, H, W, P and Q of g.
-	AdaptiveAvgPool2d(dst, x Array, g PoolGeom)
-	// AdaptiveAvgPool2dGrad is AdaptiveAvgPool2d's gradient.
-	AdaptiveAvgPool2dGrad(dx, dy Array, g PoolGeom)
+	// MaxPool takes the maximum of each window; NaN wins. It takes Int64 and Uint8, too.
+	MaxPool(dst, x Array, g PoolGeom)
+	// MaxPoolIndices writes where in its volume (Int64, (depth·H + row)·W + column) the first maximum of each window is, the last
+	// NaN where one has won, or -1 in a window without elements, given the input x and the result y of MaxPool.
+	MaxPoolIndices(indices, x, y Array, g PoolGeom)
+	// MaxPoolGrad gives dy to the first maximum of each window, given the input x and the result y.
+	MaxPoolGrad(dx, dy, x, y Array, g PoolGeom)
+	// AvgPool takes the mean of each window.
+	AvgPool(dst, x Array, g PoolGeom)
+	// AvgPoolGrad is AvgPool's gradient.
+	AvgPoolGrad(dx, dy Array, g PoolGeom)
+	// AdaptiveAvgPool takes means of windows from floor(p·H/P) to ceil((p+1)·H/P); it uses Planes, In and Out of g.
+	AdaptiveAvgPool(dst, x Array, g PoolGeom)
+	// AdaptiveAvgPoolGrad is AdaptiveAvgPool's gradient.
+	AdaptiveAvgPoolGrad(dx, dy Array, g PoolGeom)
 
 	// BatchNorm computes dst = (x-mean)·invstd·w + b, and its maximum with 0 if g.ReLU. In training it writes the batch's mean and invstd (1/√(var+eps), biased
 	// variance) and moves the running statistics (unbiased variance) where they are present; otherwise it writes mean and invstd

@@ -154,11 +154,11 @@ func testTileMatMul(t *testing.T) {
 
 // testTileAlgorithm states the level's rule: Winograd's algorithms multiply with FMA, and there are none at medium precision.
 func testTileAlgorithm(t *testing.T) {
-	vgg := backend.ConvGeom{N: 64, C: 64, H: 32, W: 32, K: 64, PadH: 1, PadW: 1}
+	vgg := convGeom{N: 64, C: 64, H: 32, W: 32, K: 64, PadH: 1, PadW: 1}
 	first, narrow := vgg, vgg
 	first.C, narrow.C = 3, 5
 	for _, row := range []struct {
-		g    backend.ConvGeom
+		g    convGeom
 		want [3]string
 	}{
 		{vgg, [3]string{"winograd 2x4", "winograd 4x4", "tiles"}},
@@ -174,7 +174,7 @@ func testTileAlgorithm(t *testing.T) {
 }
 
 func testTileConvolutions(t *testing.T) {
-	for i, g := range []backend.ConvGeom{
+	for i, g := range []convGeom{
 		{N: 16, C: 32, H: 8, W: 8, K: 48, PadH: 1, PadW: 1},
 		{N: 16, C: 40, H: 2, W: 2, K: 32, PadH: 1, PadW: 1},
 		{N: 2, C: 5, H: 12, W: 12, K: 20, PadH: 1, PadW: 1},
@@ -205,11 +205,11 @@ func (p *passes) chosen(pass pass) []float32 {
 	dst := array(make([]float32, p.elements[pass]))
 	switch pass {
 	case forward:
-		p.be.Conv2d(dst, array(p.x), array(p.w), backend.Array{}, array(p.bias), p.g)
+		p.be.conv(dst, array(p.x), array(p.w), backend.Array{}, array(p.bias), p.g)
 	case inputGrad:
-		p.be.Conv2dInputGrad(dst, array(p.y), array(p.w), p.g)
+		p.be.convInputGrad(dst, array(p.y), array(p.w), p.g)
 	case weightGrad:
-		p.be.Conv2dWeightGrad(dst, array(p.y), array(p.x), p.g)
+		p.be.convWeightGrad(dst, array(p.y), array(p.x), p.g)
 	}
 	return data[float32](dst)
 }

@@ -19,6 +19,30 @@ import (
 // instead, in winograd.go; depthwise ones need no products, see depthwise.go, nor
 // do those of 3×3 taps and few channels, see direct.go.
 
+// Convolutions over three dimensions are made of those over two, in depth.go.
+
+// convGeom is the geometry of a convolution over two dimensions: input N×C×H×W,
+// weight K×(C/Groups)×R×S, output N×K×P×Q.
+type convGeom struct {
+	N, C, H, W           int
+	K, R, S              int
+	P, Q                 int
+	StrideH, StrideW     int
+	PadH, PadW           int
+	DilationH, DilationW int
+	Groups               int
+	ReLU                 bool
+}
+
+// planeOf is what lies in one plane of a convolution.
+func planeOf(g backend.ConvGeom) convGeom {
+	return convGeom{
+		N: g.N, C: g.C, H: g.In[1], W: g.In[2], K: g.K, R: g.Kernel[1], S: g.Kernel[2], P: g.Out[1], Q: g.Out[2],
+		StrideH: g.Stride[1], StrideW: g.Stride[2], PadH: g.Pad[1], PadW: g.Pad[2], DilationH: g.Dilation[1], DilationW: g.Dilation[2],
+		Groups: g.Groups, ReLU: g.ReLU,
+	}
+}
+
 // pass is one of a convolution's products.
 type pass int
 
@@ -30,7 +54,7 @@ const (
 
 // algorithm names what computes a pass of a convolution of float32 numbers: a fixed rule of the shape, the kernels and
 // the precision.
-func (be *Backend) algorithm(g backend.ConvGeom, p pass) string {
+func (be *Backend) algorithm(g convGeom, p pass) string {
 	switch {
 	case be.tileConvOf(g, p) != nil:
 		return "tiles"
@@ -51,10 +75,37 @@ func (be *Backend) algorithm(g backend.ConvGeom, p pass) string {
 	return name
 }
 
-// Conv2d convolves.
-func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGeom) {
+// Conv convolves.
+func (be *Backend) Conv(dst, x, w, scale, bias backend.Array, g backend.ConvGeom) {
+	if flat, ok := g.Flat(); ok {
+		be.conv(dst, x, w, scale, bias, planeOf(flat))
+	} else {
+		be.convDeep(dst, x, w, scale, bias, g)
+	}
+}
+
+// ConvInputGrad computes the gradient of the input.
+func (be *Backend) ConvInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) {
+	if flat, ok := g.Flat(); ok {
+		be.convInputGrad(dx, dy, w, planeOf(flat))
+	} else {
+		be.convInputGradDeep(dx, dy, w, g)
+	}
+}
+
+// ConvWeightGrad computes the gradient of the weight.
+func (be *Backend) ConvWeightGrad(dw, dy, x backend.Array, g backend.ConvGeom) {
+	if flat, ok := g.Flat(); ok {
+		be.convWeightGrad(dw, dy, x, planeOf(flat))
+	} else {
+		be.convWeightGradDeep(dw, dy, x, g)
+	}
+}
+
+// conv convolves over two dimensions.
+func (be *Backend) conv(dst, x, w, scale, bias backend.Array, g convGeom) {
 	if x.Len == 0 || w.Len == 0 || dst.Len == 0 {
-		be.sumsOfNothing(dst, bias, g)
+		be.sumsOfNothing(dst, bias, g.N, g.K, g.ReLU)
 		return
 	}
 	be, half := be.convolutionOf(x, w, g, forward)
@@ -68,7 +119,7 @@ func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGe
 		return
 	}
 	if half {
-		be.half(func() { be.Conv2d(dst, x, w, scale, bias, g) }, writes(&dst), reads(&x), reads(&w), reads(&scale), reads(&bias))
+		be.half(func() { be.conv(dst, x, w, scale, bias, g) }, writes(&dst), reads(&x), reads(&w), reads(&scale), reads(&bias))
 		return
 	}
 	if direct(dst.DType(), g) {
@@ -90,25 +141,25 @@ func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGe
 	}
 }
 
-// sumsOfNothing writes what a convolution without products gives: each channel's bias.
-func (be *Backend) sumsOfNothing(dst, bias backend.Array, g backend.ConvGeom) {
+// sumsOfNothing writes what a convolution of n images into k channels gives without products: each channel's bias.
+func (be *Backend) sumsOfNothing(dst, bias backend.Array, n, k int, relu bool) {
 	if dst.Len == 0 {
 		return
 	}
 	be.Fill(dst, 0)
 	if !bias.None() {
-		b := backend.Array{Buffer: be.NewBuffer(dst.DType(), g.K), Len: g.K}
+		b := backend.Array{Buffer: be.NewBuffer(dst.DType(), k), Len: k}
 		defer be.Free(b.Buffer)
 		be.Copy(b, bias)
-		be.Strided(dst, b, backend.StridedGeom{Shape: []int{g.N, g.K, g.P * g.Q}, Strides: []int{0, 1, 0}})
+		be.Strided(dst, b, backend.StridedGeom{Shape: []int{n, k, dst.Len / (n * k)}, Strides: []int{0, 1, 0}})
 	}
-	if g.ReLU {
+	if relu {
 		be.Unary(dst, dst, backend.ReLU, backend.UnaryParams{})
 	}
 }
 
-// Conv2dInputGrad computes the gradient of the input.
-func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) {
+// convInputGrad is ConvInputGrad over two dimensions.
+func (be *Backend) convInputGrad(dx, dy, w backend.Array, g convGeom) {
 	if dx.Len == 0 || dy.Len == 0 || w.Len == 0 {
 		be.Fill(dx, 0)
 		return
@@ -124,7 +175,7 @@ func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) 
 		return
 	}
 	if half {
-		be.half(func() { be.Conv2dInputGrad(dx, dy, w, g) }, writes(&dx), reads(&dy), reads(&w))
+		be.half(func() { be.convInputGrad(dx, dy, w, g) }, writes(&dx), reads(&dy), reads(&w))
 		return
 	}
 	if direct(dx.DType(), g) {
@@ -146,8 +197,8 @@ func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) 
 	}
 }
 
-// Conv2dWeightGrad computes the gradient of the weight.
-func (be *Backend) Conv2dWeightGrad(dw, dy, x backend.Array, g backend.ConvGeom) {
+// convWeightGrad is ConvWeightGrad over two dimensions.
+func (be *Backend) convWeightGrad(dw, dy, x backend.Array, g convGeom) {
 	if dw.Len == 0 || dy.Len == 0 || x.Len == 0 {
 		be.Fill(dw, 0)
 		return
@@ -162,7 +213,7 @@ func (be *Backend) Conv2dWeightGrad(dw, dy, x backend.Array, g backend.ConvGeom)
 		return
 	}
 	if half {
-		be.half(func() { be.Conv2dWeightGrad(dw, dy, x, g) }, writes(&dw), reads(&dy), reads(&x))
+		be.half(func() { be.convWeightGrad(dw, dy, x, g) }, writes(&dw), reads(&dy), reads(&x))
 		return
 	}
 	if direct(dw.DType(), g) {
@@ -184,7 +235,7 @@ func (be *Backend) Conv2dWeightGrad(dw, dy, x backend.Array, g backend.ConvGeom)
 	}
 }
 
-func conv2d[T float](be *Backend, dst, x, w, scale, bias backend.Array, g backend.ConvGeom) {
+func conv2d[T float](be *Backend, dst, x, w, scale, bias backend.Array, g convGeom) {
 	y, in, weight, s, b := data[T](dst), data[T](x), data[T](w), data[T](scale), data[T](bias)
 	c, k := g.C/g.Groups, g.K/g.Groups
 	im := image[T]{lanes: true, images: g.N, channels: c, stride: g.C * g.H * g.W, h: g.H, w: g.W,
@@ -207,7 +258,7 @@ func conv2d[T float](be *Backend, dst, x, w, scale, bias backend.Array, g backen
 }
 
 // forwardTaps is where an output pixel reads the input, tap by tap.
-func forwardTaps(g backend.ConvGeom) []tap {
+func forwardTaps(g convGeom) []tap {
 	taps := make([]tap, 0, g.R*g.S)
 	for r := range g.R {
 		for s := range g.S {
@@ -220,7 +271,7 @@ func forwardTaps(g backend.ConvGeom) []tap {
 // conv2dInputGrad computes the pixels (h, w) of one residue modulo the strides
 // at a time. Pixel h = a + i·stride gets what output pixel p = (h + pad -
 // r·dilation)/stride sends through tap r, for those r where that is a whole number.
-func conv2dInputGrad[T float](be *Backend, dx, dy, w backend.Array, g backend.ConvGeom) {
+func conv2dInputGrad[T float](be *Backend, dx, dy, w backend.Array, g convGeom) {
 	in, out, weight := data[T](dx), data[T](dy), data[T](w)
 	c, k := g.C/g.Groups, g.K/g.Groups
 	alongH, alongW, all := residues(g)
@@ -270,27 +321,29 @@ type residue struct {
 }
 
 // residues returns the rows and columns that are read through a tap, and whether those are all.
-func residues(g backend.ConvGeom) (h, w []residue, all bool) {
-	along := func(taps, dilation, pad, stride, size int) (some []residue) {
-		places := map[int]int{} // of a residue in some
-		for t := range taps {
-			at := ((t*dilation-pad)%stride + stride) % stride
-			if at >= size {
-				continue
-			}
-			i, ok := places[at]
-			if !ok {
-				i = len(some)
-				places[at] = i
-				some = append(some, residue{at: at})
-			}
-			some[i].taps = append(some[i].taps, t)
-		}
-		slices.SortFunc(some, func(a, b residue) int { return a.at - b.at })
-		return some
-	}
-	h, w = along(g.R, g.DilationH, g.PadH, g.StrideH, g.H), along(g.S, g.DilationW, g.PadW, g.StrideW, g.W)
+func residues(g convGeom) (h, w []residue, all bool) {
+	h, w = residuesOf(g.R, g.DilationH, g.PadH, g.StrideH, g.H), residuesOf(g.S, g.DilationW, g.PadW, g.StrideW, g.W)
 	return h, w, len(h) == min(g.StrideH, g.H) && len(w) == min(g.StrideW, g.W)
+}
+
+// residuesOf is residues along a dimension of some size.
+func residuesOf(taps, dilation, pad, stride, size int) (some []residue) {
+	places := map[int]int{} // of a residue in some
+	for t := range taps {
+		at := ((t*dilation-pad)%stride + stride) % stride
+		if at >= size {
+			continue
+		}
+		i, ok := places[at]
+		if !ok {
+			i = len(some)
+			places[at] = i
+			some = append(some, residue{at: at})
+		}
+		some[i].taps = append(some[i].taps, t)
+	}
+	slices.SortFunc(some, func(a, b residue) int { return a.at - b.at })
+	return some
 }
 
 // turnWeight writes, for each of k output channels, a row of c input channels for
@@ -323,7 +376,7 @@ func turnWeight[T float](kn *kernel[T], dst, weight []T, k, c, taps int, places 
 	})
 }
 
-func conv2dWeightGrad[T float](be *Backend, dw, dy, x backend.Array, g backend.ConvGeom) {
+func conv2dWeightGrad[T float](be *Backend, dw, dy, x backend.Array, g convGeom) {
 	weight, out, in := data[T](dw), data[T](dy), data[T](x)
 	c, k := g.C/g.Groups, g.K/g.Groups
 	im := image[T]{images: g.N, channels: c, stride: g.C * g.H * g.W, h: g.H, w: g.W,

@@ -13,14 +13,14 @@ func BenchmarkConvOther(b *testing.B) {
 	be := New()
 	for _, l := range []struct {
 		name string
-		g    backend.ConvGeom
+		g    convGeom
 	}{
-		{"1x1", backend.ConvGeom{N: 32, C: 256, K: 256, H: 14, W: 14, R: 1, S: 1, StrideH: 1, Groups: 1}},
-		{"3x3stride2", backend.ConvGeom{N: 32, C: 64, K: 128, H: 28, W: 28, R: 3, S: 3, StrideH: 2, PadH: 1, Groups: 1}},
-		{"7x7stride2", backend.ConvGeom{N: 8, C: 3, K: 64, H: 112, W: 112, R: 7, S: 7, StrideH: 2, PadH: 3, Groups: 1}},
-		{"grouped", backend.ConvGeom{N: 32, C: 128, K: 128, H: 14, W: 14, R: 3, S: 3, StrideH: 1, PadH: 1, Groups: 32}},
-		{"depthwise", backend.ConvGeom{N: 32, C: 128, K: 128, H: 28, W: 28, R: 3, S: 3, StrideH: 1, PadH: 1, Groups: 128}},
-		{"3to64", backend.ConvGeom{N: 64, C: 3, K: 64, H: 32, W: 32, R: 3, S: 3, StrideH: 1, PadH: 1, Groups: 1}},
+		{"1x1", convGeom{N: 32, C: 256, K: 256, H: 14, W: 14, R: 1, S: 1, StrideH: 1, Groups: 1}},
+		{"3x3stride2", convGeom{N: 32, C: 64, K: 128, H: 28, W: 28, R: 3, S: 3, StrideH: 2, PadH: 1, Groups: 1}},
+		{"7x7stride2", convGeom{N: 8, C: 3, K: 64, H: 112, W: 112, R: 7, S: 7, StrideH: 2, PadH: 3, Groups: 1}},
+		{"grouped", convGeom{N: 32, C: 128, K: 128, H: 14, W: 14, R: 3, S: 3, StrideH: 1, PadH: 1, Groups: 32}},
+		{"depthwise", convGeom{N: 32, C: 128, K: 128, H: 28, W: 28, R: 3, S: 3, StrideH: 1, PadH: 1, Groups: 128}},
+		{"3to64", convGeom{N: 64, C: 3, K: 64, H: 32, W: 32, R: 3, S: 3, StrideH: 1, PadH: 1, Groups: 1}},
 	} {
 		g := l.g
 		g.StrideW, g.PadW, g.DilationH, g.DilationW = g.StrideH, g.PadH, 1, 1
@@ -30,9 +30,9 @@ func BenchmarkConvOther(b *testing.B) {
 			name string
 			run  func()
 		}{
-			{"forward", func() { be.Conv2d(y, x, w, backend.Array{}, backend.Array{}, g) }},
-			{"input", func() { be.Conv2dInputGrad(x, y, w, g) }},
-			{"weight", func() { be.Conv2dWeightGrad(w, y, x, g) }},
+			{"forward", func() { be.conv(y, x, w, backend.Array{}, backend.Array{}, g) }},
+			{"input", func() { be.convInputGrad(x, y, w, g) }},
+			{"weight", func() { be.convWeightGrad(w, y, x, g) }},
 		} {
 			b.Run(l.name+"/"+pass.name, func(b *testing.B) {
 				for b.Loop() {

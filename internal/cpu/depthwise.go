@@ -4,7 +4,7 @@ import "github.com/wick-ml/wick/internal/backend"
 
 // depthwise reports whether each output channel sees one input channel, and an
 // input channel so few output channels that a matrix product does not pay.
-func depthwise(g backend.ConvGeom) bool {
+func depthwise(g convGeom) bool {
 	return g.Groups > 0 && g.C == g.Groups && g.K%g.C == 0 && g.K/g.C >= 1 && g.K/g.C <= 4 && g.N > 0 &&
 		g.P > 0 && g.Q > 0 && g.H > 0 && g.W > 0 && g.R > 0 && g.S > 0 &&
 		g.R*g.S > 1 && // a scale is left to others
@@ -17,9 +17,9 @@ func depthwise(g backend.ConvGeom) bool {
 const mostTaps = 1 << 10
 
 // depthwiseGrain is how many planes are worth a goroutine.
-func depthwiseGrain(g backend.ConvGeom) int { return max(1, grain/max(1, g.H*g.W, g.P*g.Q)) }
+func depthwiseGrain(g convGeom) int { return max(1, grain/max(1, g.H*g.W, g.P*g.Q)) }
 
-func conv2dDepthwise[T float](be *Backend, dst, x, w, scale, bias backend.Array, g backend.ConvGeom) {
+func conv2dDepthwise[T float](be *Backend, dst, x, w, scale, bias backend.Array, g convGeom) {
 	y, in, weight, sc, b := data[T](dst), data[T](x), data[T](w), data[T](scale), data[T](bias)
 	s := staging{h: g.H, w: g.W, p: g.P, q: g.Q, strideH: g.StrideH, strideW: g.StrideW, taps: forwardTaps(g)}
 	s.init()
@@ -44,7 +44,7 @@ func conv2dDepthwise[T float](be *Backend, dst, x, w, scale, bias backend.Array,
 
 // fewInputs reports whether groups have so few input channels that a matrix product for the input's gradient would
 // mostly fill up its panels, and so few output channels that what is staged of them stays in the second cache.
-func fewInputs(g backend.ConvGeom) bool {
+func fewInputs(g convGeom) bool {
 	if depthwise(g) {
 		return true
 	}
@@ -58,7 +58,7 @@ func fewInputs(g backend.ConvGeom) bool {
 
 // conv2dInputGradFew computes the pixels of one residue modulo the strides
 // at a time, as conv2dInputGrad does.
-func conv2dInputGradFew[T float](be *Backend, dx, dy, w backend.Array, g backend.ConvGeom) {
+func conv2dInputGradFew[T float](be *Backend, dx, dy, w backend.Array, g convGeom) {
 	in, out, weight := data[T](dx), data[T](dy), data[T](w)
 	c, k, taps := g.C/g.Groups, g.K/g.Groups, g.R*g.S
 	kn := tapsOf[T]()
@@ -148,7 +148,7 @@ func conv2dInputGradFew[T float](be *Backend, dx, dy, w backend.Array, g backend
 
 // conv2dWeightGradDepthwise sums over each image in T, and over the images in
 // float64 in their order.
-func conv2dWeightGradDepthwise[T float](be *Backend, dw, dy, x backend.Array, g backend.ConvGeom) {
+func conv2dWeightGradDepthwise[T float](be *Backend, dw, dy, x backend.Array, g convGeom) {
 	weight, out, in := data[T](dw), data[T](dy), data[T](x)
 	s := staging{h: g.H, w: g.W, p: g.P, q: g.Q, strideH: g.StrideH, strideW: g.StrideW, taps: forwardTaps(g)}
 	s.init()

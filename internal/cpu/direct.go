@@ -27,7 +27,7 @@ type strip struct {
 const stripRegister = 16
 
 // direct reports whether planes are convolved where they lie.
-func direct(d backend.DType, g backend.ConvGeom) bool {
+func direct(d backend.DType, g convGeom) bool {
 	if d != backend.Float32 || current.taps.three == nil || g.Groups <= 0 || g.R != 3 || g.S != 3 || g.StrideH != 1 || g.StrideW != 1 ||
 		g.DilationH != 1 || g.DilationW != 1 || g.N == 0 || min(g.H, g.W, g.Q) < 1 || min(g.H, g.P) < 3 ||
 		max(g.H, g.P) > 1<<13 { // a call takes little time
@@ -81,7 +81,7 @@ func correlateDirect(kn *tapKernels[float32], dst, src, weights []float32, first
 	}
 }
 
-func (be *Backend) conv2dDirect(dst, x, w, scale, bias backend.Array, g backend.ConvGeom) {
+func (be *Backend) conv2dDirect(dst, x, w, scale, bias backend.Array, g convGeom) {
 	y, in, weight, sc, b := data[float32](dst), data[float32](x), data[float32](w), data[float32](scale), data[float32](bias)
 	first, more := strips(g.H, g.W, g.P, g.Q, g.PadH, g.PadW, 0), strips(g.H, g.W, g.P, g.Q, g.PadH, g.PadW, 1)
 	kn, vec := current.taps, vectorOf[float32]()
@@ -97,7 +97,7 @@ func (be *Backend) conv2dDirect(dst, x, w, scale, bias backend.Array, g backend.
 }
 
 // directGrain is how many planes, each a sum over count, are worth a goroutine.
-func directGrain(count int, g backend.ConvGeom) int {
+func directGrain(count int, g convGeom) int {
 	return max(1, grain/(max(g.H*g.W, g.P*g.Q)*count))
 }
 
@@ -121,7 +121,7 @@ func affine[T float](vec *vector[T], out []T, channel int, scale, bias []T, relu
 }
 
 // conv2dInputGradDirect is a convolution with the taps turned by 180°.
-func (be *Backend) conv2dInputGradDirect(dx, dy, w backend.Array, g backend.ConvGeom) {
+func (be *Backend) conv2dInputGradDirect(dx, dy, w backend.Array, g convGeom) {
 	in, out, weight := data[float32](dx), data[float32](dy), data[float32](w)
 	first, more := strips(g.P, g.Q, g.H, g.W, 2-g.PadH, 2-g.PadW, 0), strips(g.P, g.Q, g.H, g.W, 2-g.PadH, 2-g.PadW, 1)
 	kn := current.taps
@@ -143,7 +143,7 @@ func (be *Backend) conv2dInputGradDirect(dx, dy, w backend.Array, g backend.Conv
 // conv2dWeightGradDirect sums over some rows of an image in float32, and over those
 // and the images in float64 in their order, in some parts of the batch that the
 // number of images tells.
-func (be *Backend) conv2dWeightGradDirect(dw, dy, x backend.Array, g backend.ConvGeom) {
+func (be *Backend) conv2dWeightGradDirect(dw, dy, x backend.Array, g convGeom) {
 	const parts, mostRows = 16, 128
 	weight, out, in := data[float32](dw), data[float32](dy), data[float32](x)
 	var all []strip

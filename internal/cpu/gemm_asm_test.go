@@ -282,7 +282,7 @@ func TestProductsOfAllKernels(t *testing.T) {
 		current.gemm = always(kn)
 		be := New()
 		for _, row := range backendtest.Rows(5e-6) {
-			if row.Method == "MatMul" || strings.HasPrefix(row.Method, "Conv2d") {
+			if row.Method == "MatMul" || strings.HasPrefix(row.Method, "Conv") {
 				t.Run(row.Method, func(t *testing.T) { row.Test(t, be) })
 			}
 		}

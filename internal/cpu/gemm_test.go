@@ -58,7 +58,7 @@ func benchmarkConv(b *testing.B, p backend.Precision, dtype backend.DType) {
 		{3, 64, 32}, {64, 64, 32}, {64, 128, 16}, {128, 128, 16}, {128, 256, 8}, {256, 256, 8},
 		{256, 512, 4}, {512, 512, 4}, {512, 512, 2},
 	} {
-		g := backend.ConvGeom{N: 64, C: l[0], H: l[2], W: l[2], K: l[1], R: 3, S: 3, P: l[2], Q: l[2],
+		g := convGeom{N: 64, C: l[0], H: l[2], W: l[2], K: l[1], R: 3, S: 3, P: l[2], Q: l[2],
 			StrideH: 1, StrideW: 1, PadH: 1, PadW: 1, DilationH: 1, DilationW: 1, Groups: 1}
 		x, w, y := filled(g.N*g.C*g.H*g.W), filled(g.K*g.C*9), filled(g.N*g.K*g.P*g.Q)
 		bias := filled(g.K)
@@ -66,9 +66,9 @@ func benchmarkConv(b *testing.B, p backend.Precision, dtype backend.DType) {
 			name string
 			run  func()
 		}{
-			{"forward", func() { be.Conv2d(y, x, w, backend.Array{}, bias, g) }},
-			{"inputgrad", func() { be.Conv2dInputGrad(x, y, w, g) }},
-			{"weightgrad", func() { be.Conv2dWeightGrad(w, y, x, g) }},
+			{"forward", func() { be.conv(y, x, w, backend.Array{}, bias, g) }},
+			{"inputgrad", func() { be.convInputGrad(x, y, w, g) }},
+			{"weightgrad", func() { be.convWeightGrad(w, y, x, g) }},
 		} {
 			b.Run(fmt.Sprintf("%d-%d-%d/%s", l[0], l[1], l[2], pass.name), func(b *testing.B) {
 				for b.Loop() {
@@ -188,13 +188,13 @@ func testEmptySums(t *testing.T) {
 			}
 		}
 		// A convolution's gradients over no images and over no output channels.
-		g := threeByThree(backend.ConvGeom{C: 20, H: 9, W: 9, K: 30, PadH: 1, PadW: 1})
+		g := threeByThree(convGeom{C: 20, H: 9, W: 9, K: 30, PadH: 1, PadW: 1})
 		g.StrideH, g.P = 2, 5
 		dw, none := filled(be, g.K*g.C*9), filled(be, 0)
-		be.Conv2dWeightGrad(dw, none, none, g)
+		be.convWeightGrad(dw, none, none, g)
 		g.N, g.K = 3, 0
 		dx := filled(be, g.N*g.C*g.H*g.W)
-		be.Conv2dInputGrad(dx, none, none, g)
+		be.convInputGrad(dx, none, none, g)
 		for _, a := range []backend.Array{dw, dx} {
 			for i, v := range data[float32](a) {
 				if v != 0 {

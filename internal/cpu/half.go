@@ -395,7 +395,7 @@ func (be *Backend) productsOf(a, b backend.Array) *Backend {
 // convolutionOf is productsOf for a pass of a convolution, or the backend itself, and tells whether one of the arrays has
 // half width. Winograd's transforms of bfloat16 factors would be rounded to bfloat16 once more, five times what the
 // result's own rounding loses; at High they stay float32.
-func (be *Backend) convolutionOf(a, b backend.Array, g backend.ConvGeom, p pass) (*Backend, bool) {
+func (be *Backend) convolutionOf(a, b backend.Array, g convGeom, p pass) (*Backend, bool) {
 	half := be.productsOf(a, b)
 	if half == nil {
 		return be, false

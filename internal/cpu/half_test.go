@@ -209,13 +209,13 @@ func TestBF16Unwidened(t *testing.T) {
 	}
 	pool := func(planes, h, w int) func() []backend.Array {
 		return func() []backend.Array {
-			g := backend.PoolGeom{Planes: planes, H: h, W: w, P: h / 2, Q: w / 2, KernelH: 2, KernelW: 2, StrideH: 2, StrideW: 2, DilationH: 1, DilationW: 1}
-			x, dx, y, dy := brief(planes*h*w), brief(planes*h*w), brief(planes*g.P*g.Q), brief(planes*g.P*g.Q)
+			g := backend.PoolGeom{Planes: planes, In: [3]int{1, h, w}, Out: [3]int{1, h / 2, w / 2}, Kernel: [3]int{1, 2, 2}, Stride: [3]int{1, 2, 2}, Dilation: [3]int{1, 1, 1}}
+			x, dx, y, dy := brief(planes*h*w), brief(planes*h*w), brief(planes*volume(g.Out)), brief(planes*volume(g.Out))
 			if len(data[uint16](x)) > 8 {
 				data[uint16](x)[1], data[uint16](x)[8] = 0x7fc1, 0xff80
 			}
-			be.MaxPool2d(y, x, g)
-			be.MaxPool2dGrad(dx, dy, x, y, g)
+			be.MaxPool(y, x, g)
+			be.MaxPoolGrad(dx, dy, x, y, g)
 			return []backend.Array{y, dx}
 		}
 	}

@@ -6,9 +6,52 @@ import (
 	"github.com/wick-ml/wick/internal/backend"
 )
 
+// poolGeom is the geometry of pooling over two dimensions, of Planes planes of H×W
+// into P×Q.
+type poolGeom struct {
+	Planes               int
+	H, W, P, Q           int
+	KernelH, KernelW     int
+	StrideH, StrideW     int
+	PadH, PadW           int
+	DilationH, DilationW int
+	ExcludePad           bool
+	Divisor              int
+}
+
+// joined takes windows that are one element deep for those of more planes.
+func joined(g backend.PoolGeom) backend.PoolGeom {
+	if g.Kernel[0] <= 1 && g.Pad[0] == 0 && g.In[0] == g.Out[0] {
+		g.Planes *= g.In[0]
+		g.In[0], g.Out[0], g.Stride[0], g.Dilation[0] = 1, 1, 1, 1
+	}
+	return g
+}
+
+// flatPool returns a geometry over two dimensions, and whether it is one.
+func flatPool(g backend.PoolGeom) (poolGeom, bool) {
+	return poolGeom{
+		Planes: g.Planes, H: g.In[1], W: g.In[2], P: g.Out[1], Q: g.Out[2], KernelH: g.Kernel[1], KernelW: g.Kernel[2],
+		StrideH: g.Stride[1], StrideW: g.Stride[2], PadH: g.Pad[1], PadW: g.Pad[2], DilationH: g.Dilation[1], DilationW: g.Dilation[2],
+		ExcludePad: g.ExcludePad, Divisor: g.Divisor,
+	}, g.In[0] == 1 && g.Out[0] == 1 && g.Kernel[0] <= 1
+}
+
+// deep is the geometry as one over three dimensions.
+func (g poolGeom) deep() backend.PoolGeom {
+	return backend.PoolGeom{
+		Planes: g.Planes, In: [3]int{1, g.H, g.W}, Out: [3]int{1, g.P, g.Q}, Kernel: [3]int{1, g.KernelH, g.KernelW},
+		Stride: [3]int{1, g.StrideH, g.StrideW}, Pad: [3]int{0, g.PadH, g.PadW}, Dilation: [3]int{1, g.DilationH, g.DilationW},
+		ExcludePad: g.ExcludePad, Divisor: g.Divisor,
+	}
+}
+
+// volume returns the elements of a plane or volume.
+func volume(size [3]int) int { return size[0] * size[1] * size[2] }
+
 // eachPlane calls f in parallel for all planes.
 func eachPlane(g backend.PoolGeom, f func(plane int)) {
-	parallel(g.Planes, grain/max(1, g.H*g.W, g.P*g.Q), func(lo, hi int) {
+	parallel(g.Planes, grain/max(1, volume(g.In), volume(g.Out)), func(lo, hi int) {
 		for i := lo; i < hi; i++ {
 			f(i)
 		}
@@ -31,14 +74,14 @@ func inside(start, step, count, size int) (lo, hi int) {
 }
 
 // pools2x2 reports whether the windows are 2×2 tiles, all inside the input.
-func pools2x2(g backend.PoolGeom) bool {
+func pools2x2(g poolGeom) bool {
 	return g.KernelH == 2 && g.KernelW == 2 && g.StrideH == 2 && g.StrideW == 2 && g.PadH == 0 && g.PadW == 0 &&
 		g.DilationH <= 1 && g.DilationW <= 1 && 2*g.P <= g.H && 2*g.Q <= g.W
 }
 
 // pools3x3 reports whether the windows are 3×3, two apart, with a border of one
 // around the input.
-func pools3x3(g backend.PoolGeom) bool {
+func pools3x3(g poolGeom) bool {
 	return g.KernelH == 3 && g.KernelW == 3 && g.StrideH == 2 && g.StrideW == 2 && g.PadH == 1 && g.PadW == 1 &&
 		g.DilationH <= 1 && g.DilationW <= 1 && g.P == (g.H+1)/2 && g.Q == (g.W+1)/2 && 2*g.W <= longest
 }
@@ -46,7 +89,7 @@ func pools3x3(g backend.PoolGeom) bool {
 // eachThird calls f for the rows of windows of pools3x3, in order: n rows from p
 // on, few enough for one call of a kernel. The rows of the input before the first
 // and behind the last do not exist.
-func eachThird(g backend.PoolGeom, f func(p, n int)) {
+func eachThird(g poolGeom, f func(p, n int)) {
 	f(0, 1)
 	inner := max(0, g.H/2-1) // rows of windows that lie inside of the input
 	count := longest / (2 * g.W)
@@ -58,7 +101,7 @@ func eachThird(g backend.PoolGeom, f func(p, n int)) {
 	}
 }
 
-func maxPool3x3Plane[T float](kn *vector[T], dst, x []T, g backend.PoolGeom) {
+func maxPool3x3Plane[T float](kn *vector[T], dst, x []T, g poolGeom) {
 	nan := false
 	eachThird(g, func(p, n int) {
 		b := x[2*p*g.W:]
@@ -72,13 +115,13 @@ func maxPool3x3Plane[T float](kn *vector[T], dst, x []T, g backend.PoolGeom) {
 		nan = kn.maxPool3x3(dst[p*g.Q:], a, b, c, n, g.W, g.Q) || nan
 	})
 	if nan {
-		maxPoolPlane(dst, x, g, T(math.Inf(-1)))
+		maxPoolPlane(dst, x, g.deep(), T(math.Inf(-1)))
 	}
 }
 
 // maxPoolGrad3x3Plane reads none for rows that do not exist, and writes theirs to
 // waste.
-func maxPoolGrad3x3Plane[T float](kn *vector[T], dx, dy, x, y, none, waste []T, g backend.PoolGeom) {
+func maxPoolGrad3x3Plane[T float](kn *vector[T], dx, dy, x, y, none, waste []T, g poolGeom) {
 	nan := false
 	eachThird(g, func(p, n int) {
 		b, db := x[2*p*g.W:], dx[2*p*g.W:]
@@ -92,27 +135,29 @@ func maxPoolGrad3x3Plane[T float](kn *vector[T], dx, dy, x, y, none, waste []T, 
 		nan = kn.maxPoolGrad3x3(da, db, dc, a, b, c, dy[p*g.Q:], y[p*g.Q:], n, g.W, g.Q) || nan
 	})
 	if nan {
-		maxPoolGradPlane(dx, dy, x, y, g)
+		maxPoolGradPlane(dx, dy, x, y, g.deep())
 	}
 }
 
-// pools1x1 reports whether each window is one element and no element is left out.
-func pools1x1(g backend.PoolGeom) bool {
-	return g.KernelH == 1 && g.KernelW == 1 && g.StrideH == 1 && g.StrideW == 1 && g.PadH == 0 && g.PadW == 0 &&
-		g.P == g.H && g.Q == g.W
+// copies reports whether each window is one element and no element is left out.
+func copies(g backend.PoolGeom) bool {
+	return g.Kernel == [3]int{1, 1, 1} && g.Pad == [3]int{} && g.In == g.Out // so that it stays where it is
 }
 
 func copyAll[T any](dst, src []T) {
 	parallel(len(dst), grain, func(lo, hi int) { copy(dst[lo:hi], src[lo:hi]) })
 }
 
-// MaxPool2d takes the maximum of each window.
-func (be *Backend) MaxPool2d(dst, x backend.Array, g backend.PoolGeom) {
-	if kn := loopsBF16(dst, x); kn != nil && pools2x2(g) {
-		maxPool2x2(kn, data[uint16](dst), data[uint16](x), g)
-		return
+// MaxPool takes the maximum of each window.
+func (be *Backend) MaxPool(dst, x backend.Array, g backend.PoolGeom) {
+	g = joined(g)
+	if kn := loopsBF16(dst, x); kn != nil {
+		if flat, ok := flatPool(g); ok && pools2x2(flat) {
+			maxPool2x2(kn, data[uint16](dst), data[uint16](x), flat)
+			return
+		}
 	}
-	if be.pieces(g.Planes, func(a []backend.Array, n int) { be.MaxPool2d(a[0], a[1], planes(g, n)) }, writes(&dst), reads(&x)) {
+	if be.pieces(g.Planes, func(a []backend.Array, n int) { be.MaxPool(a[0], a[1], planes(g, n)) }, writes(&dst), reads(&x)) {
 		return
 	}
 	switch x.DType() {
@@ -128,27 +173,28 @@ func (be *Backend) MaxPool2d(dst, x backend.Array, g backend.PoolGeom) {
 }
 
 func maxPoolPlanes[T number](dst, x []T, g backend.PoolGeom, lowest T) {
-	eachPlane(g, func(i int) { maxPoolPlane(plane(dst, i, g.P*g.Q), plane(x, i, g.H*g.W), g, lowest) })
+	eachPlane(g, func(i int) { maxPoolPlane(plane(dst, i, volume(g.Out)), plane(x, i, volume(g.In)), g, lowest) })
 }
 
-func maxPool[T float](be *Backend, dst, x []T, g backend.PoolGeom) {
+func maxPool[T float](be *Backend, dst, x []T, all backend.PoolGeom) {
 	if len(dst) == 0 {
 		return
 	}
-	if pools1x1(g) {
+	if copies(all) {
 		copyAll(dst, x)
 		return
 	}
-	if pools2x2(g) {
+	g, ok := flatPool(all)
+	if ok && pools2x2(g) {
 		maxPool2x2(&vectorOf[T]().loops, dst, x, g)
 		return
 	}
-	if kn := vectorOf[T](); kn.maxPool3x3 != nil && pools3x3(g) {
-		eachPlane(g, func(i int) { maxPool3x3Plane(kn, plane(dst, i, g.P*g.Q), plane(x, i, g.H*g.W), g) })
+	if kn := vectorOf[T](); ok && kn.maxPool3x3 != nil && pools3x3(g) {
+		eachPlane(all, func(i int) { maxPool3x3Plane(kn, plane(dst, i, g.P*g.Q), plane(x, i, g.H*g.W), g) })
 		return
 	}
-	if !pays(g) {
-		maxPoolPlanes(dst, x, g, T(math.Inf(-1)))
+	if !ok || !pays(g) {
+		maxPoolPlanes(dst, x, all, T(math.Inf(-1)))
 		return
 	}
 	kn, s := tapsOf[T](), poolStaging(g)
@@ -165,13 +211,13 @@ func maxPool[T float](be *Backend, dst, x []T, g backend.PoolGeom) {
 	})
 }
 
-func maxPool2x2[S any, T float](kn *loops[S, T], dst, x []S, g backend.PoolGeom) {
+func maxPool2x2[S any, T float](kn *loops[S, T], dst, x []S, g poolGeom) {
 	eachRows(g, func(row, pooled, n int) { kn.maxPool2x2(dst[pooled:], x[row:], n, g.W, g.Q) })
 }
 
 // pays reports whether max pooling pays on staged planes: they are about as large
 // as the planes, whatever the padding, and places in them fit an int32.
-func pays(g backend.PoolGeom) bool {
+func pays(g poolGeom) bool {
 	return g.StrideH*g.StrideW <= 16 && g.StrideH <= g.KernelH && g.StrideW <= g.KernelW && g.H*g.W < math.MaxInt32/2 &&
 		stageable(g.H, g.W, g.P, g.Q, g.StrideH, g.StrideW, max(1, g.DilationH)*(g.KernelH-1), max(1, g.DilationW)*(g.KernelW-1))
 }
@@ -183,7 +229,7 @@ func setAll[T any](s []T, v T) {
 }
 
 // poolStaging is how planes are staged for pooling.
-func poolStaging(g backend.PoolGeom) staging {
+func poolStaging(g poolGeom) staging {
 	s := staging{h: g.H, w: g.W, p: g.P, q: g.Q, strideH: g.StrideH, strideW: g.StrideW}
 	for r := range g.KernelH {
 		for c := range g.KernelW {
@@ -196,13 +242,13 @@ func poolStaging(g backend.PoolGeom) staging {
 
 // eachRows calls f in parallel for the pairs of rows that 2×2 windows lie in: n
 // pairs, which begin at offset row of the input and pooled of the result.
-func eachRows(g backend.PoolGeom, f func(row, pooled, n int)) {
+func eachRows(g poolGeom, f func(row, pooled, n int)) {
 	if g.H == 2*g.P { // planes join
 		parallel(g.Planes*g.P, max(1, grain/max(1, 2*g.W)), func(lo, hi int) { f(2*lo*g.W, lo*g.Q, hi-lo) })
 		return
 	}
 	count := max(1, longest/max(1, 2*g.W))
-	eachPlane(g, func(i int) {
+	eachPlane(g.deep(), func(i int) {
 		for p := 0; p < g.P; p += count {
 			f(i*g.H*g.W+2*p*g.W, (i*g.P+p)*g.Q, min(count, g.P-p))
 		}
@@ -212,41 +258,62 @@ func eachRows(g backend.PoolGeom, f func(row, pooled, n int)) {
 // maxPoolPlane takes the kernel's positions one by one, each for a whole row of
 // the result, so that padding costs nothing inside the loop.
 func maxPoolPlane[T number](dst, x []T, g backend.PoolGeom, lowest T) {
+	w, q, stride, pad, dilation := g.In[2], g.Out[2], g.Stride[2], g.Pad[2], g.Dilation[2]
 	// The positions s of the kernel that lie in the input for some column.
-	s0 := max(0, (g.PadW-(g.Q-1)*g.StrideW+g.DilationW-1)/max(g.DilationW, 1))
-	s1 := min(g.KernelW, (g.W-1+g.PadW)/max(g.DilationW, 1)+1)
-	for p := range g.P {
-		out := dst[p*g.Q:][:g.Q]
-		for q := range out {
-			out[q] = lowest
+	s0 := max(0, (pad-(q-1)*stride+dilation-1)/max(dilation, 1))
+	s1 := min(g.Kernel[2], (w-1+pad)/max(dilation, 1)+1)
+	eachRowOfWindows(g, func(out, depth, height int, depths, rows [2]int) {
+		to := dst[out:][:q]
+		for i := range to {
+			to[i] = lowest
 		}
-		h := p*g.StrideH - g.PadH
-		first, end := inside(h, g.DilationH, g.KernelH, g.H)
-		for r := first; r < end; r++ {
-			row := x[(h+r*g.DilationH)*g.W:][:g.W]
-			for s := s0; s < s1; s++ {
-				w := s*g.DilationW - g.PadW
-				lo, hi := inside(w, g.StrideW, g.Q, g.W)
-				part := out[min(lo, hi):hi]
-				if len(part) == 0 {
-					continue
-				}
-				for i, k := 0, lo*g.StrideW+w; i < len(part); i, k = i+1, k+g.StrideW {
-					part[i] = max(part[i], row[k])
+		for t := depths[0]; t < depths[1]; t++ {
+			for r := rows[0]; r < rows[1]; r++ {
+				row := x[((depth+t*g.Dilation[0])*g.In[1]+height+r*g.Dilation[1])*w:][:w]
+				for s := s0; s < s1; s++ {
+					at := s*dilation - pad
+					lo, hi := inside(at, stride, q, w)
+					part := to[min(lo, hi):hi]
+					if len(part) == 0 {
+						continue
+					}
+					for i, k := 0, lo*stride+at; i < len(part); i, k = i+1, k+stride {
+						part[i] = max(part[i], row[k])
+					}
 				}
 			}
+		}
+	})
+}
+
+// eachRowOfWindows calls f for the rows of a plane of the result, in order: the
+// place of the first element, the depth and the height at which its windows begin,
+// and which of their depths and rows lie in the input.
+func eachRowOfWindows(g backend.PoolGeom, f func(out, depth, height int, depths, rows [2]int)) {
+	for o := range g.Out[0] {
+		depth := o*g.Stride[0] - g.Pad[0]
+		var depths [2]int
+		depths[0], depths[1] = inside(depth, g.Dilation[0], g.Kernel[0], g.In[0])
+		for p := range g.Out[1] {
+			height := p*g.Stride[1] - g.Pad[1]
+			var rows [2]int
+			rows[0], rows[1] = inside(height, g.Dilation[1], g.Kernel[1], g.In[1])
+			f((o*g.Out[1]+p)*g.Out[2], depth, height, depths, rows)
 		}
 	}
 }
 
-// MaxPool2dGrad gives dy to the first maximum of each window; of several NaN the
+// MaxPoolGrad gives dy to the first maximum of each window; of several NaN the
 // last gets it, as in PyTorch.
-func (be *Backend) MaxPool2dGrad(dx, dy, x, y backend.Array, g backend.PoolGeom) {
-	if kn := loopsBF16(dx, dy, x, y); kn != nil && pools2x2(g) {
-		maxPoolGrad2x2(kn, data[uint16](dx), data[uint16](dy), data[uint16](x), data[uint16](y), g)
-		return
+func (be *Backend) MaxPoolGrad(dx, dy, x, y backend.Array, g backend.PoolGeom) {
+	g = joined(g)
+	if kn := loopsBF16(dx, dy, x, y); kn != nil {
+		if flat, ok := flatPool(g); ok && pools2x2(flat) {
+			maxPoolGrad2x2(kn, data[uint16](dx), data[uint16](dy), data[uint16](x), data[uint16](y), flat)
+			return
+		}
 	}
-	if be.pieces(g.Planes, func(a []backend.Array, n int) { be.MaxPool2dGrad(a[0], a[1], a[2], a[3], planes(g, n)) }, writes(&dx), reads(&dy), reads(&x), reads(&y)) {
+	if be.pieces(g.Planes, func(a []backend.Array, n int) { be.MaxPoolGrad(a[0], a[1], a[2], a[3], planes(g, n)) }, writes(&dx), reads(&dy), reads(&x), reads(&y)) {
 		return
 	}
 	if x.DType() == backend.Float32 {
@@ -256,20 +323,21 @@ func (be *Backend) MaxPool2dGrad(dx, dy, x, y backend.Array, g backend.PoolGeom)
 	}
 }
 
-func maxPoolGrad[T float](be *Backend, dx, dy, x, y []T, g backend.PoolGeom) {
+func maxPoolGrad[T float](be *Backend, dx, dy, x, y []T, all backend.PoolGeom) {
 	if len(dy) == 0 {
 		clear(dx)
 		return
 	}
-	if pools1x1(g) {
+	if copies(all) {
 		copyAll(dx, dy)
 		return
 	}
-	if pools2x2(g) {
+	g, ok := flatPool(all)
+	if ok && pools2x2(g) {
 		maxPoolGrad2x2(&vectorOf[T]().loops, dx, dy, x, y, g)
 		return
 	}
-	if kn := vectorOf[T](); kn.maxPoolGrad3x3 != nil && pools3x3(g) {
+	if kn := vectorOf[T](); ok && kn.maxPoolGrad3x3 != nil && pools3x3(g) {
 		parallel(g.Planes, grain/max(1, g.H*g.W), func(lo, hi int) {
 			scratch(be, 2*g.W, func(rows []T) {
 				none, waste := rows[:g.W], rows[g.W:]
@@ -281,9 +349,10 @@ func maxPoolGrad[T float](be *Backend, dx, dy, x, y []T, g backend.PoolGeom) {
 		})
 		return
 	}
-	if !pays(g) {
-		eachPlane(g, func(i int) {
-			maxPoolGradPlane(plane(dx, i, g.H*g.W), plane(dy, i, g.P*g.Q), plane(x, i, g.H*g.W), plane(y, i, g.P*g.Q), g)
+	if !ok || !pays(g) {
+		in, out := volume(all.In), volume(all.Out)
+		eachPlane(all, func(i int) {
+			maxPoolGradPlane(plane(dx, i, in), plane(dy, i, out), plane(x, i, in), plane(y, i, out), all)
 		})
 		return
 	}
@@ -306,7 +375,7 @@ func maxPoolGrad[T float](be *Backend, dx, dy, x, y []T, g backend.PoolGeom) {
 						nan = kn.places(places[dst:], staged[src:], y[dst:], marks, g) || nan
 					})
 					if nan {
-						maxPoolGradPlane(dx, dy, x, y, g)
+						maxPoolGradPlane(dx, dy, x, y, all)
 						continue
 					}
 					clear(dx)
@@ -326,7 +395,7 @@ func maxPoolGrad[T float](be *Backend, dx, dy, x, y []T, g backend.PoolGeom) {
 	})
 }
 
-func maxPoolGrad2x2[S any, T float](kn *loops[S, T], dx, dy, x, y []S, g backend.PoolGeom) {
+func maxPoolGrad2x2[S any, T float](kn *loops[S, T], dx, dy, x, y []S, g poolGeom) {
 	if 2*g.P < g.H || 2*g.Q < g.W {
 		parallel(len(dx), grain, func(lo, hi int) { clear(dx[lo:hi]) })
 	}
@@ -345,36 +414,36 @@ func maxPoolGradPlane[T float](dx, dy, x, y []T, g backend.PoolGeom) {
 // eachWinner calls f for the windows of a plane, in order: the place of the i-th's
 // first maximum, of its last NaN if one has won, or -1.
 func eachWinner[T number](x, y []T, g backend.PoolGeom, f func(i, at int)) {
-	for p := range g.P {
-		h := p*g.StrideH - g.PadH
-		r0, r1 := inside(h, g.DilationH, g.KernelH, g.H)
-		for q := range g.Q {
-			w := q*g.StrideW - g.PadW
-			s0, s1 := inside(w, g.DilationW, g.KernelW, g.W)
-			best := y[p*g.Q+q]
+	eachRowOfWindows(g, func(out, depth, height int, depths, rows [2]int) {
+		for q := range g.Out[2] {
+			w := q*g.Stride[2] - g.Pad[2]
+			s0, s1 := inside(w, g.Dilation[2], g.Kernel[2], g.In[2])
+			best := y[out+q]
 			at := -1
 		search:
-			for r := r0; r < r1; r++ {
-				row := (h+r*g.DilationH)*g.W + w
-				for s := s0; s < s1; s++ {
-					i := row + s*g.DilationW
-					if v := x[i]; v == best {
-						at = i
-						break search
-					} else if v != v {
-						at = i
+			for t := depths[0]; t < depths[1]; t++ {
+				for r := rows[0]; r < rows[1]; r++ {
+					row := ((depth+t*g.Dilation[0])*g.In[1]+height+r*g.Dilation[1])*g.In[2] + w
+					for s := s0; s < s1; s++ {
+						i := row + s*g.Dilation[2]
+						if v := x[i]; v == best {
+							at = i
+							break search
+						} else if v != v {
+							at = i
+						}
 					}
 				}
 			}
-			f(p*g.Q+q, at)
+			f(out+q, at)
 		}
-	}
+	})
 }
 
-// MaxPool2dIndices writes where in its plane the first maximum of each window is;
-// of several NaN the last counts, as in PyTorch.
-func (be *Backend) MaxPool2dIndices(indices, x, y backend.Array, g backend.PoolGeom) {
-	if be.half(func() { be.MaxPool2dIndices(indices, x, y, g) }, reads(&x), reads(&y)) {
+// MaxPoolIndices writes where in its plane or volume the first maximum of each
+// window is; of several NaN the last counts, as in PyTorch.
+func (be *Backend) MaxPoolIndices(indices, x, y backend.Array, g backend.PoolGeom) {
+	if be.half(func() { be.MaxPoolIndices(indices, x, y, g) }, reads(&x), reads(&y)) {
 		return
 	}
 	at := data[int64](indices)
@@ -392,8 +461,8 @@ func (be *Backend) MaxPool2dIndices(indices, x, y backend.Array, g backend.PoolG
 
 func maxPoolIndices[T number](indices []int64, x, y []T, g backend.PoolGeom) {
 	eachPlane(g, func(i int) {
-		to := plane(indices, i, g.P*g.Q)
-		eachWinner(plane(x, i, g.H*g.W), plane(y, i, g.P*g.Q), g, func(i, at int) { to[i] = int64(at) })
+		to := plane(indices, i, volume(g.Out))
+		eachWinner(plane(x, i, volume(g.In)), plane(y, i, volume(g.Out)), g, func(i, at int) { to[i] = int64(at) })
 	})
 }
 
@@ -401,53 +470,51 @@ func maxPoolIndices[T number](indices []int64, x, y []T, g backend.PoolGeom) {
 // elements lo to hi, to be divided by n.
 type span struct{ lo, hi, n int }
 
-// avgSpans returns the spans of average pooling along both dimensions.
-func avgSpans(g backend.PoolGeom) (h, w []span) {
-	along := func(size, count, kernel, stride, pad int) []span {
-		spans := make([]span, count)
-		for i := range spans {
-			lo := i*stride - pad
-			hi := min(lo+kernel, size+pad)
+// avgSpans returns the spans of average pooling along each dimension.
+func avgSpans(g backend.PoolGeom) (spans [3][]span) {
+	for d := range spans {
+		spans[d] = make([]span, g.Out[d])
+		for i := range spans[d] {
+			lo := i*g.Stride[d] - g.Pad[d]
+			hi := min(lo+g.Kernel[d], g.In[d]+g.Pad[d])
 			n := hi - lo
-			lo = min(max(lo, 0), size)
-			hi = max(lo, min(hi, size))
+			lo = min(max(lo, 0), g.In[d])
+			hi = max(lo, min(hi, g.In[d]))
 			if g.ExcludePad {
 				n = hi - lo
 			}
 			if g.Divisor != 0 {
 				n = 1
 			}
-			spans[i] = span{lo, hi, max(n, 1)} // an empty window gives 0
+			spans[d][i] = span{lo, hi, max(n, 1)} // an empty window gives 0
 		}
-		return spans
 	}
-	h = along(g.H, g.P, g.KernelH, g.StrideH, g.PadH)
-	w = along(g.W, g.Q, g.KernelW, g.StrideW, g.PadW)
 	if g.Divisor != 0 {
-		for i := range h {
-			h[i].n = g.Divisor
+		for i := range spans[0] {
+			spans[0][i].n = g.Divisor
 		}
 	}
-	return h, w
+	return spans
 }
 
 // adaptiveSpans returns the spans of adaptive average pooling.
-func adaptiveSpans(g backend.PoolGeom) (h, w []span) {
-	along := func(size, count int) []span {
-		spans := make([]span, count)
-		for i := range spans {
+func adaptiveSpans(g backend.PoolGeom) (spans [3][]span) {
+	for d := range spans {
+		spans[d] = make([]span, g.Out[d])
+		for i := range spans[d] {
 			// In 64 bits: the product of two sizes may be larger than an int.
-			lo, hi := int64(i)*int64(size)/int64(count), (int64(i+1)*int64(size)+int64(count)-1)/int64(count)
-			spans[i] = span{int(lo), int(hi), int(max(hi-lo, 1))}
+			size, count := int64(g.In[d]), int64(g.Out[d])
+			lo, hi := int64(i)*size/count, (int64(i+1)*size+count-1)/count
+			spans[d][i] = span{int(lo), int(hi), int(max(hi-lo, 1))}
 		}
-		return spans
 	}
-	return along(g.H, g.P), along(g.W, g.Q)
+	return spans
 }
 
-// AvgPool2d takes the mean of each window.
-func (be *Backend) AvgPool2d(dst, x backend.Array, g backend.PoolGeom) {
-	if be.pieces(g.Planes, func(a []backend.Array, n int) { be.AvgPool2d(a[0], a[1], planes(g, n)) }, writes(&dst), reads(&x)) {
+// AvgPool takes the mean of each window.
+func (be *Backend) AvgPool(dst, x backend.Array, g backend.PoolGeom) {
+	g = joined(g)
+	if be.pieces(g.Planes, func(a []backend.Array, n int) { be.AvgPool(a[0], a[1], planes(g, n)) }, writes(&dst), reads(&x)) {
 		return
 	}
 	if x.DType() == backend.Float32 {
@@ -458,19 +525,19 @@ func (be *Backend) AvgPool2d(dst, x backend.Array, g backend.PoolGeom) {
 }
 
 func avgPool[T float](dst, x []T, g backend.PoolGeom) {
+	flat, ok := flatPool(g)
 	switch {
 	case len(dst) == 0:
-	case pools1x1(g) && g.Divisor == 0:
+	case copies(g) && g.Divisor == 0:
 		copyAll(dst, x)
-	case pools2x2(g):
-		eachPlane(g, func(i int) { avgPool2x2Plane(plane(dst, i, g.P*g.Q), plane(x, i, g.H*g.W), g) })
+	case ok && pools2x2(flat):
+		eachPlane(g, func(i int) { avgPool2x2Plane(plane(dst, i, volume(g.Out)), plane(x, i, volume(g.In)), flat) })
 	default:
-		h, w := avgSpans(g)
-		means(dst, x, h, w, g)
+		means(dst, x, avgSpans(g), g)
 	}
 }
 
-func avgPool2x2Plane[T float](dst, x []T, g backend.PoolGeom) {
+func avgPool2x2Plane[T float](dst, x []T, g poolGeom) {
 	n := 4.0
 	if g.Divisor != 0 {
 		n = float64(g.Divisor)
@@ -487,28 +554,42 @@ func avgPool2x2Plane[T float](dst, x []T, g backend.PoolGeom) {
 	}
 }
 
-// means computes the mean of each window h[p] × w[q] of each plane.
-func means[T float](dst, x []T, h, w []span, g backend.PoolGeom) {
+// means computes the mean of each window of each plane.
+func means[T float](dst, x []T, spans [3][]span, g backend.PoolGeom) {
 	eachPlane(g, func(i int) {
-		dst, x := plane(dst, i, g.P*g.Q), plane(x, i, g.H*g.W)
-		for p, h := range h {
-			out := dst[p*g.Q:][:len(w)]
-			for q, w := range w {
+		dst, x := plane(dst, i, volume(g.Out)), plane(x, i, volume(g.In))
+		eachRowOfSpans(spans, func(o int, d, h span) {
+			out := dst[o:][:len(spans[2])]
+			for q, w := range spans[2] {
 				sum := 0.0
-				for r := h.lo; r < h.hi; r++ {
-					for _, v := range x[r*g.W+w.lo : r*g.W+w.hi] {
-						sum += float64(v)
+				for t := d.lo; t < d.hi; t++ {
+					for r := h.lo; r < h.hi; r++ {
+						row := (t*g.In[1] + r) * g.In[2]
+						for _, v := range x[row+w.lo : row+w.hi] {
+							sum += float64(v)
+						}
 					}
 				}
-				out[q] = T(sum / float64(h.n*w.n))
+				out[q] = T(sum / float64(d.n*h.n*w.n))
 			}
-		}
+		})
 	})
 }
 
-// AvgPool2dGrad is AvgPool2d's gradient.
-func (be *Backend) AvgPool2dGrad(dx, dy backend.Array, g backend.PoolGeom) {
-	if be.pieces(g.Planes, func(a []backend.Array, n int) { be.AvgPool2dGrad(a[0], a[1], planes(g, n)) }, writes(&dx), reads(&dy)) {
+// eachRowOfSpans calls f for the rows of a plane of the result: the place of the
+// first element, and the spans of the depth and the height.
+func eachRowOfSpans(spans [3][]span, f func(out int, d, h span)) {
+	for o, d := range spans[0] {
+		for p, h := range spans[1] {
+			f((o*len(spans[1])+p)*len(spans[2]), d, h)
+		}
+	}
+}
+
+// AvgPoolGrad is AvgPool's gradient.
+func (be *Backend) AvgPoolGrad(dx, dy backend.Array, g backend.PoolGeom) {
+	g = joined(g)
+	if be.pieces(g.Planes, func(a []backend.Array, n int) { be.AvgPoolGrad(a[0], a[1], planes(g, n)) }, writes(&dx), reads(&dy)) {
 		return
 	}
 	if dx.DType() == backend.Float32 {
@@ -519,20 +600,20 @@ func (be *Backend) AvgPool2dGrad(dx, dy backend.Array, g backend.PoolGeom) {
 }
 
 func avgPoolGrad[T float](dx, dy []T, g backend.PoolGeom) {
+	flat, ok := flatPool(g)
 	switch {
 	case len(dy) == 0:
 		clear(dx)
-	case pools1x1(g) && g.Divisor == 0:
+	case copies(g) && g.Divisor == 0:
 		copyAll(dx, dy)
-	case pools2x2(g):
-		eachPlane(g, func(i int) { avgPoolGrad2x2Plane(plane(dx, i, g.H*g.W), plane(dy, i, g.P*g.Q), g) })
+	case ok && pools2x2(flat):
+		eachPlane(g, func(i int) { avgPoolGrad2x2Plane(plane(dx, i, volume(g.In)), plane(dy, i, volume(g.Out)), flat) })
 	default:
-		h, w := avgSpans(g)
-		spread(dx, dy, h, w, g)
+		spread(dx, dy, avgSpans(g), g)
 	}
 }
 
-func avgPoolGrad2x2Plane[T float](dx, dy []T, g backend.PoolGeom) {
+func avgPoolGrad2x2Plane[T float](dx, dy []T, g poolGeom) {
 	if 2*g.P < g.H || 2*g.Q < g.W {
 		clear(dx)
 	}
@@ -554,57 +635,59 @@ func avgPoolGrad2x2Plane[T float](dx, dy []T, g backend.PoolGeom) {
 
 // spread is the gradient of means: it gives each window's dy to its elements in
 // equal parts.
-func spread[T float](dx, dy []T, h, w []span, g backend.PoolGeom) {
+func spread[T float](dx, dy []T, spans [3][]span, g backend.PoolGeom) {
 	eachPlane(g, func(i int) {
-		dx, dy := plane(dx, i, g.H*g.W), plane(dy, i, g.P*g.Q)
+		dx, dy := plane(dx, i, volume(g.In)), plane(dy, i, volume(g.Out))
 		clear(dx)
-		for p, h := range h {
-			d := dy[p*g.Q:][:len(w)]
-			for q, w := range w {
-				v := d[q] / T(h.n*w.n)
-				for r := h.lo; r < h.hi; r++ {
-					row := dx[r*g.W+w.lo : r*g.W+w.hi]
-					for i := range row {
-						row[i] += v
+		eachRowOfSpans(spans, func(o int, d, h span) {
+			out := dy[o:][:len(spans[2])]
+			for q, w := range spans[2] {
+				v := out[q] / T(d.n*h.n*w.n)
+				for t := d.lo; t < d.hi; t++ {
+					for r := h.lo; r < h.hi; r++ {
+						row := (t*g.In[1] + r) * g.In[2]
+						part := dx[row+w.lo : row+w.hi]
+						for i := range part {
+							part[i] += v
+						}
 					}
 				}
 			}
-		}
+		})
 	})
 }
 
-// AdaptiveAvgPool2d takes means of windows that share the input evenly.
-func (be *Backend) AdaptiveAvgPool2d(dst, x backend.Array, g backend.PoolGeom) {
-	if be.half(func() { be.AdaptiveAvgPool2d(dst, x, g) }, writes(&dst), reads(&x)) {
+// AdaptiveAvgPool takes means of windows that share the input evenly.
+func (be *Backend) AdaptiveAvgPool(dst, x backend.Array, g backend.PoolGeom) {
+	if be.half(func() { be.AdaptiveAvgPool(dst, x, g) }, writes(&dst), reads(&x)) {
 		return
 	}
 	if x.DType() == backend.Float32 {
-		adaptiveAvgPool(data[float32](dst), data[float32](x), g)
+		adaptiveAvgPool(data[float32](dst), data[float32](x), joined(g))
 	} else {
-		adaptiveAvgPool(data[float64](dst), data[float64](x), g)
+		adaptiveAvgPool(data[float64](dst), data[float64](x), joined(g))
 	}
 }
 
 func adaptiveAvgPool[T float](dst, x []T, g backend.PoolGeom) {
 	switch {
 	case len(dst) == 0:
-	case g.P == g.H && g.Q == g.W:
+	case g.In == g.Out:
 		copyAll(dst, x)
 	default:
-		h, w := adaptiveSpans(g)
-		means(dst, x, h, w, g)
+		means(dst, x, adaptiveSpans(g), g)
 	}
 }
 
-// AdaptiveAvgPool2dGrad is AdaptiveAvgPool2d's gradient.
-func (be *Backend) AdaptiveAvgPool2dGrad(dx, dy backend.Array, g backend.PoolGeom) {
-	if be.half(func() { be.AdaptiveAvgPool2dGrad(dx, dy, g) }, writes(&dx), reads(&dy)) {
+// AdaptiveAvgPoolGrad is AdaptiveAvgPool's gradient.
+func (be *Backend) AdaptiveAvgPoolGrad(dx, dy backend.Array, g backend.PoolGeom) {
+	if be.half(func() { be.AdaptiveAvgPoolGrad(dx, dy, g) }, writes(&dx), reads(&dy)) {
 		return
 	}
 	if dx.DType() == backend.Float32 {
-		adaptiveAvgPoolGrad(data[float32](dx), data[float32](dy), g)
+		adaptiveAvgPoolGrad(data[float32](dx), data[float32](dy), joined(g))
 	} else {
-		adaptiveAvgPoolGrad(data[float64](dx), data[float64](dy), g)
+		adaptiveAvgPoolGrad(data[float64](dx), data[float64](dy), joined(g))
 	}
 }
 
@@ -612,10 +695,9 @@ func adaptiveAvgPoolGrad[T float](dx, dy []T, g backend.PoolGeom) {
 	switch {
 	case len(dy) == 0:
 		clear(dx)
-	case g.P == g.H && g.Q == g.W:
+	case g.In == g.Out:
 		copyAll(dx, dy)
 	default:
-		h, w := adaptiveSpans(g)
-		spread(dx, dy, h, w, g)
+		spread(dx, dy, adaptiveSpans(g), g)
 	}
 }

@@ -33,15 +33,15 @@ func normals[T float](be *Backend, r *rand.Rand, n int) backend.Array {
 	return a
 }
 
-func depthwiseGeom(n, c, h, w, k, r, s, stride, strideW, pad, padW, dilation int) backend.ConvGeom {
-	g := backend.ConvGeom{N: n, C: c, H: h, W: w, K: c * k, R: r, S: s, StrideH: stride, StrideW: strideW, PadH: pad, PadW: padW,
+func depthwiseGeom(n, c, h, w, k, r, s, stride, strideW, pad, padW, dilation int) convGeom {
+	g := convGeom{N: n, C: c, H: h, W: w, K: c * k, R: r, S: s, StrideH: stride, StrideW: strideW, PadH: pad, PadW: padW,
 		DilationH: dilation, DilationW: dilation, Groups: c}
 	g.P = (h+2*pad-dilation*(r-1)-1)/stride + 1
 	g.Q = (w+2*padW-dilation*(s-1)-1)/strideW + 1
 	return g
 }
 
-var depthwiseGeoms = []backend.ConvGeom{
+var depthwiseGeoms = []convGeom{
 	depthwiseGeom(2, 3, 28, 28, 1, 3, 3, 1, 1, 1, 1, 1),
 	depthwiseGeom(2, 3, 28, 27, 1, 3, 3, 2, 2, 1, 1, 1),
 	depthwiseGeom(3, 2, 17, 40, 2, 3, 3, 1, 1, 1, 1, 1),
@@ -68,7 +68,7 @@ func TestDepthwise(t *testing.T) {
 
 func testDepthwise[T float](t *testing.T, tolerance float64) {
 	be, r := New(), rand.New(rand.NewPCG(13, 14))
-	near := func(g backend.ConvGeom, what string, got, want []T) {
+	near := func(g convGeom, what string, got, want []T) {
 		t.Helper()
 		var d, size float64
 		for i := range want {
@@ -91,17 +91,17 @@ func testDepthwise[T float](t *testing.T, tolerance float64) {
 			if relu {
 				scale, bias = normals[T](be, r, g.K), normals[T](be, r, g.K)
 			}
-			be.Conv2d(got, x, w, scale, bias, g)
+			be.conv(got, x, w, scale, bias, g)
 			conv2d[T](be, want, x, w, scale, bias, g)
 			near(g, "convolution", data[T](got), data[T](want))
 		}
 		dy := normals[T](be, r, g.N*g.K*g.P*g.Q)
 		got, want = normals[T](be, r, x.Len), normals[T](be, r, x.Len)
-		be.Conv2dInputGrad(got, dy, w, g)
+		be.convInputGrad(got, dy, w, g)
 		conv2dInputGrad[T](be, want, dy, w, g)
 		near(g, "input gradient", data[T](got), data[T](want))
 		got, want = normals[T](be, r, w.Len), normals[T](be, r, w.Len)
-		be.Conv2dWeightGrad(got, dy, x, g)
+		be.convWeightGrad(got, dy, x, g)
 		conv2dWeightGrad[T](be, want, dy, x, g)
 		near(g, "weight gradient", data[T](got), data[T](want))
 	}
@@ -132,11 +132,11 @@ func TestDepthwiseKeepsNaN(t *testing.T) {
 					}
 				}
 				none := backend.Array{}
-				same("convolution", dy.Len, func(y backend.Array) { be.Conv2d(y, x, w, none, none, g) },
+				same("convolution", dy.Len, func(y backend.Array) { be.conv(y, x, w, none, none, g) },
 					func(y backend.Array) { conv2d[float32](be, y, x, w, none, none, g) })
-				same("input gradient", x.Len, func(dx backend.Array) { be.Conv2dInputGrad(dx, dy, w, g) },
+				same("input gradient", x.Len, func(dx backend.Array) { be.convInputGrad(dx, dy, w, g) },
 					func(dx backend.Array) { conv2dInputGrad[float32](be, dx, dy, w, g) })
-				same("weight gradient", w.Len, func(dw backend.Array) { be.Conv2dWeightGrad(dw, dy, x, g) },
+				same("weight gradient", w.Len, func(dw backend.Array) { be.convWeightGrad(dw, dy, x, g) },
 					func(dw backend.Array) { conv2dWeightGrad[float32](be, dw, dy, x, g) })
 			}
 		}
@@ -152,7 +152,7 @@ func TestDirectIsTheSameOnAnyNumberOfCores(t *testing.T) {
 	testSameOnAnyNumberOfCores(t, depthwiseGeom(21, 8, 28, 28, 2, 3, 3, 1, 1, 1, 1, 1))
 }
 
-func testSameOnAnyNumberOfCores(t *testing.T, g backend.ConvGeom) {
+func testSameOnAnyNumberOfCores(t *testing.T, g convGeom) {
 	t.Helper()
 	be, r := New(), rand.New(rand.NewPCG(17, 18))
 	x, w, dy := normals[float32](be, r, g.N*g.C*g.H*g.W), normals[float32](be, r, g.K*g.R*g.S), normals[float32](be, r, g.N*g.K*g.P*g.Q)
@@ -161,9 +161,9 @@ func testSameOnAnyNumberOfCores(t *testing.T, g backend.ConvGeom) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	for _, n := range []int{1, 2, 3, 8} {
 		runtime.GOMAXPROCS(n)
-		be.Conv2d(dst[0], x, w, backend.Array{}, backend.Array{}, g)
-		be.Conv2dInputGrad(dst[1], dy, w, g)
-		be.Conv2dWeightGrad(dst[2], dy, x, g)
+		be.conv(dst[0], x, w, backend.Array{}, backend.Array{}, g)
+		be.convInputGrad(dst[1], dy, w, g)
+		be.convWeightGrad(dst[2], dy, x, g)
 		for i, d := range dst {
 			if n == 1 {
 				want[i] = slices.Clone(data[float32](d))
@@ -190,7 +190,7 @@ func testMaxPool[T float](t *testing.T) {
 			for stride := 1; stride <= 3; stride++ {
 				for _, dilation := range []int{1, 2} {
 					for pad := range 2 {
-						g := backend.PoolGeom{Planes: 4, H: size[0], W: size[1], KernelH: k[0], KernelW: k[1], StrideH: stride, StrideW: stride,
+						g := poolGeom{Planes: 4, H: size[0], W: size[1], KernelH: k[0], KernelW: k[1], StrideH: stride, StrideW: stride,
 							PadH: pad * (k[0] / 2), PadW: pad * (k[1] / 2), DilationH: dilation, DilationW: dilation}
 						// One more than fits, as ceil mode has it, and at least one.
 						g.P = max(1, (g.H+2*g.PadH-dilation*(k[0]-1)-1+stride-1)/stride+1)
@@ -206,11 +206,11 @@ func testMaxPool[T float](t *testing.T) {
 							dy[i] = T(r.NormFloat64())
 						}
 						wantY, wantDX := make([]T, len(y)), make([]T, len(x))
-						maxPool(be, y, x, g)
-						maxPoolGrad(be, dx, dy, x, y, g)
+						maxPool(be, y, x, g.deep())
+						maxPoolGrad(be, dx, dy, x, y, g.deep())
 						for i := range g.Planes {
-							maxPoolPlane(plane(wantY, i, g.P*g.Q), plane(x, i, g.H*g.W), g, T(math.Inf(-1)))
-							maxPoolGradPlane(plane(wantDX, i, g.H*g.W), plane(dy, i, g.P*g.Q), plane(x, i, g.H*g.W), plane(y, i, g.P*g.Q), g)
+							maxPoolPlane(plane(wantY, i, g.P*g.Q), plane(x, i, g.H*g.W), g.deep(), T(math.Inf(-1)))
+							maxPoolGradPlane(plane(wantDX, i, g.H*g.W), plane(dy, i, g.P*g.Q), plane(x, i, g.H*g.W), plane(y, i, g.P*g.Q), g.deep())
 						}
 						for i, v := range wantY {
 							if y[i] != v && (y[i] == y[i] || v == v) {

@@ -96,7 +96,7 @@ type tileConv struct {
 
 // tileConvOf readies a pass of a convolution of bfloat16 numbers, or of float32 numbers that may be rounded to them, or returns nil
 // where it is not for tiles: a rule of the shape.
-func (be *Backend) tileConvOf(g backend.ConvGeom, p pass, arrays ...backend.Array) *tileConv {
+func (be *Backend) tileConvOf(g convGeom, p pass, arrays ...backend.Array) *tileConv {
 	if current.tiles == nil || be.precision != backend.Medium || g.StrideH != 1 || g.StrideW != 1 ||
 		min(g.N, g.P, g.Q, g.H, g.W, g.R, g.S, g.C, g.K) == 0 || g.C/g.Groups%16 != 0 || g.K/g.Groups%16 != 0 ||
 		g.PadH > (g.R-1)*g.DilationH || g.PadW > (g.S-1)*g.DilationW ||

@@ -11,7 +11,7 @@ import (
 )
 
 // tileConvShapes are convolutions on tiles: maps that lie row by row and image by image, groups, dilation, odd sizes, padding on no side.
-var tileConvShapes = []backend.ConvGeom{
+var tileConvShapes = []convGeom{
 	{N: 2, C: 64, H: 32, W: 32, K: 64, R: 3, S: 3, PadH: 1, PadW: 1},
 	{N: 3, C: 32, H: 16, W: 16, K: 48, R: 3, S: 3, PadH: 1, PadW: 1},
 	{N: 64, C: 32, H: 8, W: 8, K: 32, R: 3, S: 3, PadH: 1, PadW: 1},
@@ -30,13 +30,13 @@ var tileConvShapes = []backend.ConvGeom{
 }
 
 // tileConvSmall are convolutions with few products, for the emulator.
-var tileConvSmall = []backend.ConvGeom{
+var tileConvSmall = []convGeom{
 	{N: 3, C: 16, H: 6, W: 8, K: 48, R: 3, S: 3, PadH: 1, PadW: 1},
 	{N: 18, C: 48, H: 2, W: 2, K: 16, R: 3, S: 3, PadH: 1, PadW: 1},
 	{N: 18, C: 16, H: 4, W: 4, K: 32, R: 3, S: 3, PadH: 1, PadW: 1},
 }
 
-func filledGeom(g backend.ConvGeom) backend.ConvGeom {
+func filledGeom(g convGeom) convGeom {
 	g.Groups, g.DilationH, g.DilationW = max(g.Groups, 1), max(g.DilationH, 1), max(g.DilationW, 1)
 	g.StrideH, g.StrideW = 1, 1
 	g.P, g.Q = g.H+2*g.PadH-(g.R-1)*g.DilationH, g.W+2*g.PadW-(g.S-1)*g.DilationW
@@ -44,7 +44,7 @@ func filledGeom(g backend.ConvGeom) backend.ConvGeom {
 }
 
 // testTileConv compares all passes with float64's on the same factors.
-func testTileConv(t *testing.T, shapes []backend.ConvGeom) {
+func testTileConv(t *testing.T, shapes []convGeom) {
 	for i, g := range shapes {
 		g := filledGeom(g)
 		r := rand.New(rand.NewPCG(31, uint64(i)))
@@ -158,7 +158,7 @@ func TestTileConv(t *testing.T) {
 }
 
 // testTileConvCores states that convolutions have the same bits on any number of cores.
-func testTileConvCores(t *testing.T, shapes []backend.ConvGeom) {
+func testTileConvCores(t *testing.T, shapes []convGeom) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	for i, g := range shapes {
 		g := filledGeom(g)
@@ -200,28 +200,28 @@ func TestTileConvOf(t *testing.T) {
 	chosen := current
 	defer func() { current = chosen }()
 	current.tiles = &tileOps{}
-	served := backend.ConvGeom{N: 2, C: 32, H: 8, W: 8, K: 48, R: 3, S: 3, PadH: 1, PadW: 1}
+	served := convGeom{N: 2, C: 32, H: 8, W: 8, K: 48, R: 3, S: 3, PadH: 1, PadW: 1}
 	none := [3]bool{}
 	for name, row := range map[string]struct {
-		change func(g *backend.ConvGeom)
+		change func(g *convGeom)
 		want   [3]bool // of each pass
 	}{
-		"as it is":                     {func(g *backend.ConvGeom) {}, [3]bool{true, true, true}},
-		"one tap":                      {func(g *backend.ConvGeom) { g.R, g.S, g.PadH, g.PadW = 1, 1, 0, 0 }, [3]bool{true, true, true}},
-		"groups of 16 channels":        {func(g *backend.ConvGeom) { g.C, g.K, g.Groups = 48, 48, 3 }, [3]bool{true, true, true}},
-		"groups of 8 channels":         {func(g *backend.ConvGeom) { g.C, g.K, g.Groups = 24, 24, 3 }, none},
-		"24 channels":                  {func(g *backend.ConvGeom) { g.C = 24 }, none},
-		"3 channels":                   {func(g *backend.ConvGeom) { g.C = 3 }, none},
-		"an odd width":                 {func(g *backend.ConvGeom) { g.W = 9 }, [3]bool{true, true, false}},
-		"maps of 15 pixels":            {func(g *backend.ConvGeom) { g.H, g.W = 3, 10 }, [3]bool{true, true, false}},
-		"padding that is all outside":  {func(g *backend.ConvGeom) { g.PadH = 3 }, none},
-		"stride 2":                     {func(g *backend.ConvGeom) { g.StrideW = 2 }, none},
-		"no images":                    {func(g *backend.ConvGeom) { g.N = 0 }, none},
-		"no output channels":           {func(g *backend.ConvGeom) { g.K = 0 }, none},
-		"many images of small maps":    {func(g *backend.ConvGeom) { g.N, g.H, g.W = 64, 2, 2 }, [3]bool{true, true, true}},
-		"an odd number of small maps":  {func(g *backend.ConvGeom) { g.N, g.H, g.W = 63, 2, 2 }, [3]bool{true, true, false}},
-		"dilation":                     {func(g *backend.ConvGeom) { g.DilationW, g.PadW = 2, 2 }, [3]bool{true, true, true}},
-		"a kernel larger than the map": {func(g *backend.ConvGeom) { g.H, g.R, g.PadH = 2, 5, 2 }, [3]bool{true, true, false}},
+		"as it is":                     {func(g *convGeom) {}, [3]bool{true, true, true}},
+		"one tap":                      {func(g *convGeom) { g.R, g.S, g.PadH, g.PadW = 1, 1, 0, 0 }, [3]bool{true, true, true}},
+		"groups of 16 channels":        {func(g *convGeom) { g.C, g.K, g.Groups = 48, 48, 3 }, [3]bool{true, true, true}},
+		"groups of 8 channels":         {func(g *convGeom) { g.C, g.K, g.Groups = 24, 24, 3 }, none},
+		"24 channels":                  {func(g *convGeom) { g.C = 24 }, none},
+		"3 channels":                   {func(g *convGeom) { g.C = 3 }, none},
+		"an odd width":                 {func(g *convGeom) { g.W = 9 }, [3]bool{true, true, false}},
+		"maps of 15 pixels":            {func(g *convGeom) { g.H, g.W = 3, 10 }, [3]bool{true, true, false}},
+		"padding that is all outside":  {func(g *convGeom) { g.PadH = 3 }, none},
+		"stride 2":                     {func(g *convGeom) { g.StrideW = 2 }, none},
+		"no images":                    {func(g *convGeom) { g.N = 0 }, none},
+		"no output channels":           {func(g *convGeom) { g.K = 0 }, none},
+		"many images of small maps":    {func(g *convGeom) { g.N, g.H, g.W = 64, 2, 2 }, [3]bool{true, true, true}},
+		"an odd number of small maps":  {func(g *convGeom) { g.N, g.H, g.W = 63, 2, 2 }, [3]bool{true, true, false}},
+		"dilation":                     {func(g *convGeom) { g.DilationW, g.PadW = 2, 2 }, [3]bool{true, true, true}},
+		"a kernel larger than the map": {func(g *convGeom) { g.H, g.R, g.PadH = 2, 5, 2 }, [3]bool{true, true, false}},
 	} {
 		g := served
 		row.change(&g)
@@ -257,7 +257,7 @@ func TestTileConvOf(t *testing.T) {
 
 // testTileConvKeepsNaN states that every result that depends on what is not finite is not finite.
 func testTileConvKeepsNaN(t *testing.T) {
-	for _, g := range []backend.ConvGeom{
+	for _, g := range []convGeom{
 		{N: 2, C: 16, H: 6, W: 6, K: 16, R: 3, S: 3, PadH: 1, PadW: 1},
 		{N: 18, C: 16, H: 2, W: 2, K: 16, R: 3, S: 3, PadH: 1, PadW: 1},
 	} {

@@ -7,8 +7,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
-
-	"github.com/wick-ml/wick/internal/backend"
 )
 
 // eachVector runs test with the assembly of each level that this machine has.
@@ -214,7 +212,7 @@ func TestMaxPool3x3(t *testing.T) {
 		before := make(fence, len(fdx))
 		for w := 1; w <= 70; w++ {
 			for h := 1; h <= 9; h++ {
-				g := backend.PoolGeom{H: h, W: w, P: (h + 1) / 2, Q: (w + 1) / 2, KernelH: 3, KernelW: 3, StrideH: 2, StrideW: 2, PadH: 1, PadW: 1, DilationH: 1, DilationW: 1}
+				g := poolGeom{H: h, W: w, P: (h + 1) / 2, Q: (w + 1) / 2, KernelH: 3, KernelW: 3, StrideH: 2, StrideW: 2, PadH: 1, PadW: 1, DilationH: 1, DilationW: 1}
 				if !pools3x3(g) {
 					t.Fatalf("%+v is not for these kernels", g)
 				}
@@ -224,7 +222,7 @@ func TestMaxPool3x3(t *testing.T) {
 					x := fill(r, randomize(r, place(fx, h*w, offset)))
 					y, want := place(fy, g.P*g.Q, offset), make([]float32, g.P*g.Q)
 					maxPool3x3Plane(kn, y, x, g)
-					maxPoolPlane(want, x, g, float32(math.Inf(-1)))
+					maxPoolPlane(want, x, g.deep(), float32(math.Inf(-1)))
 					if err := sameFloats(y, want); err != nil {
 						t.Fatalf("maxima of a plane of %d×%d: %v", h, w, err)
 					}
@@ -233,7 +231,7 @@ func TestMaxPool3x3(t *testing.T) {
 					none, waste := make([]float32, w), make([]float32, w)
 					setAll(none, float32(math.NaN()))
 					maxPoolGrad3x3Plane(kn, place(fdx, h*w, offset), dy, x, y, none, waste, g)
-					maxPoolGradPlane(place(before, h*w, offset), dy, x, y, g)
+					maxPoolGradPlane(place(before, h*w, offset), dy, x, y, g.deep())
 					if err := sameFloats(fdx, before); err != nil {
 						t.Fatalf("gradients of a plane of %d×%d: %v", h, w, err)
 					}

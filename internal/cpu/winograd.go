@@ -241,7 +241,7 @@ type winograd struct {
 
 // winogradFor readies the algorithm that serves a pass of a convolution of float32 numbers, or returns nil
 // where the plain sum does.
-func (be *Backend) winogradFor(g backend.ConvGeom, p pass) *winograd {
+func (be *Backend) winogradFor(g convGeom, p pass) *winograd {
 	var best *winograd
 	for _, s := range be.schemesFor(g) {
 		if wi := be.newWinograd(s, g, p); wi.pays(p) && (best == nil || wi.products() <= best.products()) {
@@ -253,7 +253,7 @@ func (be *Backend) winogradFor(g backend.ConvGeom, p pass) *winograd {
 
 // winogradOf is winogradFor where nothing else goes first, and the arrays hold float32 or bfloat16 numbers, which are read
 // and written where they lie.
-func (be *Backend) winogradOf(g backend.ConvGeom, p pass, arrays ...backend.Array) *winograd {
+func (be *Backend) winogradOf(g convGeom, p pass, arrays ...backend.Array) *winograd {
 	for _, a := range arrays {
 		if !a.None() && a.DType() != backend.Float32 && a.DType() != backend.BFloat16 {
 			return nil
@@ -269,7 +269,7 @@ func (be *Backend) winogradOf(g backend.ConvGeom, p pass, arrays ...backend.Arra
 func (wi *winograd) products() int { return wi.tilesH * wi.tilesW * wi.scheme.h * wi.scheme.w }
 
 // schemesFor lists the schemes that can compute a convolution with the precision, of large tiles first.
-func (be *Backend) schemesFor(g backend.ConvGeom) []*scheme {
+func (be *Backend) schemesFor(g convGeom) []*scheme {
 	if g.R != 3 || g.S != 3 || g.StrideH != 1 || g.StrideW != 1 || g.DilationH != 1 || g.DilationW != 1 ||
 		g.PadH > 2 || g.PadW > 2 || min(g.N, g.C, g.K, g.P, g.Q) == 0 {
 		return nil
@@ -286,7 +286,7 @@ func (be *Backend) schemesFor(g backend.ConvGeom) []*scheme {
 }
 
 // newWinograd readies a scheme for a pass of a convolution.
-func (be *Backend) newWinograd(s *scheme, g backend.ConvGeom, p pass) *winograd {
+func (be *Backend) newWinograd(s *scheme, g convGeom, p pass) *winograd {
 	wi := &winograd{be: be, kn: kernelOf[float32](be.precision), scheme: s, groups: g.Groups, n: g.N, c: g.C / g.Groups, k: g.K / g.Groups,
 		h: g.H, w: g.W, p: g.P, q: g.Q, padH: g.PadH, padW: g.PadW}
 	wi.laneK, wi.laneC = wi.c*9, 9

@@ -15,7 +15,7 @@ import (
 // by the plain sum in float64.
 type passes struct {
 	be       *Backend
-	g        backend.ConvGeom
+	g        convGeom
 	x, w, y  []float32 // y is the gradient
 	bias     []float32
 	scale    []float32 // if there is one, ReLU follows
@@ -23,14 +23,14 @@ type passes struct {
 }
 
 // threeByThree fills in what the geometries of these tests have in common.
-func threeByThree(g backend.ConvGeom) backend.ConvGeom {
+func threeByThree(g convGeom) convGeom {
 	g.R, g.S, g.StrideH, g.StrideW, g.DilationH, g.DilationW = 3, 3, 1, 1, 1, 1
 	g.Groups = max(g.Groups, 1)
 	g.P, g.Q = g.H+2*g.PadH-2, g.W+2*g.PadW-2
 	return g
 }
 
-func newPasses(g backend.ConvGeom, seed uint64) *passes {
+func newPasses(g convGeom, seed uint64) *passes {
 	g = threeByThree(g)
 	r := rand.New(rand.NewPCG(seed, 7))
 	normal := func(n int, scale float64) []float32 {
@@ -122,11 +122,11 @@ func (p *passes) plain(pass pass) []float64 {
 	dst := array(make([]float32, p.elements[pass]))
 	switch pass {
 	case forward:
-		p.be.Conv2d(dst, array(p.x), array(p.w), backend.Array{}, array(p.bias), p.g)
+		p.be.conv(dst, array(p.x), array(p.w), backend.Array{}, array(p.bias), p.g)
 	case inputGrad:
-		p.be.Conv2dInputGrad(dst, array(p.y), array(p.w), p.g)
+		p.be.convInputGrad(dst, array(p.y), array(p.w), p.g)
 	case weightGrad:
-		p.be.Conv2dWeightGrad(dst, array(p.y), array(p.x), p.g)
+		p.be.convWeightGrad(dst, array(p.y), array(p.x), p.g)
 	}
 	return data[float64](dst)
 }
@@ -141,7 +141,7 @@ func distance(got []float32, want []float64) float64 {
 	return math.Sqrt(d / w)
 }
 
-var winogradShapes = []backend.ConvGeom{
+var winogradShapes = []convGeom{
 	{N: 16, C: 16, H: 8, W: 8, K: 16, PadH: 1, PadW: 1},
 	{N: 34, C: 33, H: 4, W: 4, K: 70, PadH: 1, PadW: 1},
 	{N: 20, C: 70, H: 2, W: 2, K: 131, PadH: 1, PadW: 1}, // more weights than input
@@ -226,7 +226,7 @@ func TestWinogradOfBFloat16(t *testing.T) {
 // Convolutions of bfloat16 arrays, some of VGG16's among them, give the bits of those of float32 arrays at the precision that
 // serves them, rounded. Those of factors of different types do too.
 func TestConvolutionOfBFloat16(t *testing.T) {
-	for _, g := range []backend.ConvGeom{
+	for _, g := range []convGeom{
 		{N: 8, C: 64, H: 32, W: 32, K: 64, PadH: 1, PadW: 1},
 		{N: 16, C: 128, H: 8, W: 8, K: 256, PadH: 1, PadW: 1},
 		{N: 16, C: 256, H: 4, W: 4, K: 256, PadH: 1, PadW: 1},
@@ -256,11 +256,11 @@ func TestConvolutionOfBFloat16(t *testing.T) {
 			dst := array(half, make([]float32, p.elements[j]))
 			switch j {
 			case forward:
-				be.Conv2d(dst, array(half, p.x), array(second, p.w), array(half, scale), array(half, p.bias), g)
+				be.conv(dst, array(half, p.x), array(second, p.w), array(half, scale), array(half, p.bias), g)
 			case inputGrad:
-				be.Conv2dInputGrad(dst, array(half, p.y), array(second, p.w), g)
+				be.convInputGrad(dst, array(half, p.y), array(second, p.w), g)
 			case weightGrad:
-				be.Conv2dWeightGrad(dst, array(half, p.y), array(second, p.x), g)
+				be.convWeightGrad(dst, array(half, p.y), array(second, p.x), g)
 			}
 			return dst
 		}
@@ -284,7 +284,7 @@ func TestConvolutionOfBFloat16(t *testing.T) {
 // The bounds of the precisions hold with something to spare for 256 channels and for 256 tiles, whether the inputs come from a
 // ReLU or, as gradients, do not.
 func TestWinogradError(t *testing.T) {
-	for _, g := range []backend.ConvGeom{
+	for _, g := range []convGeom{
 		{N: 1, C: 256, H: 8, W: 8, K: 256, PadH: 1, PadW: 1},
 		{N: 4, C: 256, H: 2, W: 2, K: 256, PadH: 1, PadW: 1},
 		{N: 32, C: 20, H: 8, W: 8, K: 16, PadH: 1, PadW: 1},
@@ -327,7 +327,7 @@ func TestWinogradKeepsNaN(t *testing.T) {
 }
 
 func testWinogradKeepsNaN(t *testing.T, precision backend.Precision) {
-	for _, g := range []backend.ConvGeom{
+	for _, g := range []convGeom{
 		{N: 2, C: 3, H: 7, W: 10, K: 3, PadH: 1, PadW: 1},
 		{N: 2, C: 3, H: 2, W: 2, K: 3, PadH: 1, PadW: 1},
 	} {
@@ -395,12 +395,12 @@ func testAlgorithm(t *testing.T) {
 		}
 		return " bf16"
 	}
-	vgg := func(c, k, h int) backend.ConvGeom {
-		return backend.ConvGeom{N: 64, C: c, H: h, W: h, K: k, PadH: 1, PadW: 1}
+	vgg := func(c, k, h int) convGeom {
+		return convGeom{N: 64, C: c, H: h, W: h, K: k, PadH: 1, PadW: 1}
 	}
 	for _, row := range []struct {
 		name string
-		g    backend.ConvGeom
+		g    convGeom
 		want [3]string // of the passes with the highest precision
 		high string    // instead of "winograd 2x4", if that is not its own
 	}{
@@ -410,10 +410,10 @@ func testAlgorithm(t *testing.T) {
 		{"256 to 256 channels, 8×8", vgg(256, 256, 8), [3]string{"winograd 2x4", "winograd 2x4", "winograd 2x4"}, "winograd 4x4"},
 		{"512 to 512 channels, 4×4", vgg(512, 512, 4), [3]string{"winograd 2x4", "winograd 2x4", "winograd 2x4"}, "winograd 4x4"},
 		{"512 to 512 channels, 2×2", vgg(512, 512, 2), [3]string{"winograd pair", "winograd pair", "winograd pair"}, ""},
-		{"maps of two rows", backend.ConvGeom{N: 64, C: 64, H: 2, W: 16, K: 64, PadH: 1, PadW: 1}, [3]string{"winograd 2x4", "winograd 2x4", "winograd 2x4"}, ""},
-		{"one image", backend.ConvGeom{N: 1, C: 64, H: 32, W: 32, K: 64, PadH: 1, PadW: 1}, [3]string{"direct", "direct", "winograd 2x4"}, "winograd 4x4"},
-		{"one pixel", backend.ConvGeom{N: 64, C: 64, H: 1, W: 1, K: 64, PadH: 1, PadW: 1}, [3]string{"direct", "direct", "direct"}, ""},
-		{"a channel for each group", backend.ConvGeom{N: 64, C: 64, H: 8, W: 8, K: 64, PadH: 1, PadW: 1, Groups: 64}, [3]string{"depthwise", "few inputs", "depthwise"}, ""},
+		{"maps of two rows", convGeom{N: 64, C: 64, H: 2, W: 16, K: 64, PadH: 1, PadW: 1}, [3]string{"winograd 2x4", "winograd 2x4", "winograd 2x4"}, ""},
+		{"one image", convGeom{N: 1, C: 64, H: 32, W: 32, K: 64, PadH: 1, PadW: 1}, [3]string{"direct", "direct", "winograd 2x4"}, "winograd 4x4"},
+		{"one pixel", convGeom{N: 64, C: 64, H: 1, W: 1, K: 64, PadH: 1, PadW: 1}, [3]string{"direct", "direct", "direct"}, ""},
+		{"a channel for each group", convGeom{N: 64, C: 64, H: 8, W: 8, K: 64, PadH: 1, PadW: 1, Groups: 64}, [3]string{"depthwise", "few inputs", "depthwise"}, ""},
 	} {
 		g := threeByThree(row.g)
 		for precision := range precisionNames {
@@ -439,13 +439,13 @@ func testAlgorithm(t *testing.T) {
 			}
 		}
 	}
-	for _, change := range []func(g *backend.ConvGeom){
-		func(g *backend.ConvGeom) { g.R = 1 },
-		func(g *backend.ConvGeom) { g.S = 5 },
-		func(g *backend.ConvGeom) { g.StrideH = 2 },
-		func(g *backend.ConvGeom) { g.DilationW = 2 },
-		func(g *backend.ConvGeom) { g.PadH = 3 },
-		func(g *backend.ConvGeom) { g.N = 0 },
+	for _, change := range []func(g *convGeom){
+		func(g *convGeom) { g.R = 1 },
+		func(g *convGeom) { g.S = 5 },
+		func(g *convGeom) { g.StrideH = 2 },
+		func(g *convGeom) { g.DilationW = 2 },
+		func(g *convGeom) { g.PadH = 3 },
+		func(g *convGeom) { g.N = 0 },
 	} {
 		g := threeByThree(vgg(16, 16, 8))
 		change(&g)

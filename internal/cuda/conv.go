@@ -82,10 +82,10 @@ static int wick_capturing(CUcontext context, CUstream s) {
 	CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
 	return !cuCtxSetCurrent(context) && !cuStreamIsCapturing(s, &status) && status != CU_STREAM_CAPTURE_STATUS_NONE;
 }
-static int wick_dnn_strides(void *x, int *n, int *c, int *h, int *w) {
+static int wick_dnn_strides(void *x, int dims, int *got, int *strides) {
 	cudnnDataType_t type;
-	int size[4];
-	return (int)cudnnGetTensor4dDescriptor((cudnnTensorDescriptor_t)x, &type, size, size + 1, size + 2, size + 3, n, c, h, w);
+	int size[8];
+	return (int)cudnnGetTensorNdDescriptor((cudnnTensorDescriptor_t)x, dims, &type, got, size, strides);
 }
 */
 import "C"
@@ -287,7 +287,7 @@ func wide(t backend.DType) C.int {
 	return 0
 }
 
-// newConvolution makes the descriptors.
+// newConvolution makes the descriptors: of four dimensions if it can be, else of five.
 func newConvolution(k convolutionKey) (c *convolution, err error) {
 	g := k.g
 	dtype := [...]cudnn.DataType{backend.Float32: cudnn.Float, backend.Float64: cudnn.Double, backend.Float16: cudnn.Half, backend.BFloat16: bfloat16}[k.dtype]
@@ -301,6 +301,11 @@ func newConvolution(k convolutionKey) (c *convolution, err error) {
 		product = cudnn.FmaMath
 	}
 	c = &convolution{}
+	dims := 3
+	if _, flat := g.Flat(); flat {
+		dims = 2
+	}
+	of := func(n, c int, size [3]int) []int { return append([]int{n, c}, size[3-dims:]...) }
 	format := cudnn.NCHW
 	if k.last {
 		format = cudnn.NHWC
@@ -308,15 +313,15 @@ func newConvolution(k convolutionKey) (c *convolution, err error) {
 	for _, d := range []struct {
 		to    **cudnn.TensorDescriptor
 		shape []int
-	}{{&c.x, []int{g.N, g.C, g.H, g.W}}, {&c.y, []int{g.N, g.K, g.P, g.Q}}, {&c.bias, []int{1, g.K, 1, 1}}} {
+	}{{&c.x, of(g.N, g.C, g.In)}, {&c.y, of(g.N, g.K, g.Out)}, {&c.bias, of(1, g.K, [3]int{1, 1, 1})}} {
 		if *d.to, err = cudnn.NewTensorDescriptor(format, dtype, d.shape, nil); err != nil {
 			return nil, err
 		}
 	}
-	if c.w, err = cudnn.NewFilter(dtype, format, []int{g.K, g.C / g.Groups, g.R, g.S}); err != nil {
+	if c.w, err = cudnn.NewFilter(dtype, format, of(g.K, g.C/g.Groups, g.Kernel)); err != nil {
 		return nil, err
 	}
-	c.conv, err = cudnn.NewConvolution(product, g.Groups, []int{g.PadH, g.PadW}, []int{g.StrideH, g.StrideW}, []int{g.DilationH, g.DilationW}, cudnn.CrossCorrelation, sum)
+	c.conv, err = cudnn.NewConvolution(product, g.Groups, g.Pad[3-dims:], g.Stride[3-dims:], g.Dilation[3-dims:], cudnn.CrossCorrelation, sum)
 	return c, err
 }
 
@@ -327,6 +332,7 @@ func (be *Backend) exact() bool { return be.precision == backend.Highest }
 // adds the bias, which may be absent, and takes ReLU if g says so, where cuDNN does it
 // in the same pass: after reports that it is left to do.
 func (be *Backend) convolve(p pass, x, w, y, bias backend.Array, exact bool, g backend.ConvGeom) (after bool) {
+	g, _ = g.Flat() // which has more algorithms
 	result := [...]backend.Array{forward: y, inputGrad: x, weightGrad: w}[p]
 	after = !bias.None() || g.ReLU
 	if result.Len == 0 {
@@ -367,7 +373,7 @@ func (be *Backend) convolveAs(k convolutionKey, x, w, y, result, bias backend.Ar
 	defer be.release(&t)
 	var in, weight, out layout
 	if k.last {
-		in, weight, out = layout{g.N, g.C, g.H * g.W}, layout{g.K, g.C / g.Groups, g.R * g.S}, layout{g.N, g.K, g.P * g.Q}
+		in, weight, out = layout{g.N, g.C, volume(g.In)}, layout{g.K, g.C / g.Groups, volume(g.Kernel)}, layout{g.N, g.K, volume(g.Out)}
 	}
 	var places [3]pointer
 	done := func() {}
@@ -446,11 +452,11 @@ func (be *Backend) factor(t *temporaries, a backend.Array, l layout) pointer {
 	return copied
 }
 
-// Conv2d convolves with cuDNN, which adds the bias and takes ReLU where it can; else
+// Conv convolves with cuDNN, which adds the bias and takes ReLU where it can; else
 // a kernel does what comes after. Results of half width are rounded before and after
 // that, as PyTorch does, but not before a scale: they are then computed in float32,
 // with TF32, which holds their factors exactly.
-func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGeom) {
+func (be *Backend) Conv(dst, x, w, scale, bias backend.Array, g backend.ConvGeom) {
 	if scale.None() {
 		if after := be.convolve(forward, x, w, dst, bias, be.exact(), g); after && dst.Len > 0 {
 			be.after(dst, scale, bias, g)
@@ -480,7 +486,7 @@ func (be *Backend) Conv2d(dst, x, w, scale, bias backend.Array, g backend.ConvGe
 func (be *Backend) after(y, scale, bias backend.Array, g backend.ConvGeom) {
 	var t temporaries
 	defer be.release(&t)
-	o := be.over(y.DType(), layout{g.N, g.K, g.P * g.Q}, written(y) != layout{})
+	o := be.over(y.DType(), layout{g.N, g.K, volume(g.Out)}, written(y) != layout{})
 	var p params
 	param(&p, o.write(y))
 	param(&p, o.numbers(be.widened(&t, scale)))
@@ -489,22 +495,30 @@ func (be *Backend) after(y, scale, bias backend.Array, g backend.ConvGeom) {
 	o.launch("conv_after_", &p)
 }
 
-// Conv2dInputGrad computes the gradient of the input.
-func (be *Backend) Conv2dInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) {
+// ConvInputGrad computes the gradient of the input.
+func (be *Backend) ConvInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) {
 	be.convolve(inputGrad, dx, w, dy, backend.Array{}, be.exact(), g)
 }
 
-// Conv2dWeightGrad computes the gradient of the weight.
-func (be *Backend) Conv2dWeightGrad(dw, dy, x backend.Array, g backend.ConvGeom) {
+// ConvWeightGrad computes the gradient of the weight.
+func (be *Backend) ConvWeightGrad(dw, dy, x backend.Array, g backend.ConvGeom) {
 	be.convolve(weightGrad, x, dw, dy, backend.Array{}, be.exact(), g)
 }
 
-// strides returns how far images, channels, rows and columns lie apart in what a
+// volume returns the number of elements of a size.
+func volume(size [3]int) int { return size[0] * size[1] * size[2] }
+
+// strides returns how far the entries of each dimension lie apart in what a
 // descriptor describes.
-func strides(d *cudnn.TensorDescriptor) (n, c, h, w int) {
-	var s [4]C.int
-	checkDNN("cudnnGetTensor4dDescriptor", C.wick_dnn_strides(handle(d), &s[0], &s[1], &s[2], &s[3]))
-	return int(s[0]), int(s[1]), int(s[2]), int(s[3])
+func strides(d *cudnn.TensorDescriptor) []int {
+	var n C.int
+	var s [8]C.int
+	checkDNN("cudnnGetTensorNdDescriptor", C.wick_dnn_strides(handle(d), C.int(len(s)), &n, &s[0]))
+	all := make([]int, n)
+	for i := range all {
+		all[i] = int(s[i])
+	}
+	return all
 }
 
 func init() { goesOver("conv_after_") }

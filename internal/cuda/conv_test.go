@@ -17,7 +17,7 @@ import (
 // Descriptors need no GPU: with WICK_GPU=1 and cuDNN in LD_LIBRARY_PATH this test
 // asks NVIDIA's library, which is the one that matters.
 func TestConvolutionDescriptors(t *testing.T) {
-	g := backend.ConvGeom{N: 2, C: 8, H: 13, W: 10, K: 6, R: 2, S: 5, P: 10, Q: 5, StrideH: 1, StrideW: 3, PadH: 0, PadW: 4, DilationH: 3, DilationW: 1, Groups: 2}
+	g := backend.ConvGeom{N: 2, C: 8, In: [3]int{1, 13, 10}, K: 6, Kernel: [3]int{1, 2, 5}, Out: [3]int{1, 10, 5}, Stride: [3]int{1, 1, 3}, Pad: [3]int{0, 0, 4}, Dilation: [3]int{1, 3, 1}, Groups: 2}
 	want := []int{2, 6, 10, 5}
 	for _, dtype := range []backend.DType{backend.Float32, backend.Float64, backend.BFloat16, backend.Float16} {
 		for _, k := range []convolutionKey{{}, {exact: true}, {last: true}, {exact: true, last: true}} {
@@ -38,8 +38,20 @@ func TestConvolutionDescriptors(t *testing.T) {
 			if k.last {
 				wantStrides = []int{1040, 1, 80, 8}
 			}
-			if n, c, h, w := strides(c.x); !slices.Equal([]int{n, c, h, w}, wantStrides) {
-				t.Errorf("%+v: got strides %d, %d, %d, %d, want %v", k, n, c, h, w, wantStrides)
+			if got := strides(c.x); !slices.Equal(got, wantStrides) {
+				t.Errorf("%+v: got strides %d, want %v", k, got, wantStrides)
+			}
+
+			k.g.In, k.g.Out, k.g.Kernel, k.g.Stride, k.g.Dilation = [3]int{4, 13, 10}, [3]int{2, 10, 5}, [3]int{2, 2, 5}, [3]int{2, 1, 3}, [3]int{1, 3, 1}
+			if c, err = newConvolution(k); err != nil {
+				t.Fatalf("%+v: %v", k, err)
+			}
+			wantStrides = []int{4160, 520, 130, 10, 1}
+			if k.last {
+				wantStrides = []int{4160, 1, 1040, 80, 8}
+			}
+			if got := strides(c.x); !slices.Equal(got, wantStrides) {
+				t.Errorf("%+v: got strides %d, want %v", k, got, wantStrides)
 			}
 		}
 	}
@@ -63,13 +75,13 @@ func TestAlgorithms(t *testing.T) {
 		return
 	}
 	be := open(t)
-	g := backend.ConvGeom{N: 1, C: 2, H: 5, W: 5, K: 3, R: 3, S: 3, P: 3, Q: 3, StrideH: 1, StrideW: 1, DilationH: 1, DilationW: 1, Groups: 1}
+	g := backend.ConvGeom{N: 1, C: 2, In: [3]int{1, 5, 5}, K: 3, Kernel: [3]int{1, 3, 3}, Out: [3]int{1, 3, 3}, Stride: [3]int{1, 1, 1}, Dilation: [3]int{1, 1, 1}, Groups: 1}
 	of := func(n int) backend.Array { return backend.Array{Buffer: be.NewBuffer(backend.Float32, n), Len: n} }
 	x, w, y := of(50), of(54), of(27)
 	run := map[pass]func(){
-		forward:    func() { be.Conv2d(y, x, w, backend.Array{}, backend.Array{}, g) },
-		inputGrad:  func() { be.Conv2dInputGrad(x, y, w, g) },
-		weightGrad: func() { be.Conv2dWeightGrad(w, y, x, g) },
+		forward:    func() { be.Conv(y, x, w, backend.Array{}, backend.Array{}, g) },
+		inputGrad:  func() { be.ConvInputGrad(x, y, w, g) },
+		weightGrad: func() { be.ConvWeightGrad(w, y, x, g) },
 	}
 	for _, row := range []struct {
 		a    backend.Algorithms
@@ -113,7 +125,7 @@ func TestDeclined(t *testing.T) {
 			be := open(t)
 			be.SetPrecision(backend.High)
 			for _, row := range backendtest.Rows(1e-3) {
-				if strings.HasPrefix(row.Method, "Conv2d") {
+				if strings.HasPrefix(row.Method, "Conv") {
 					t.Run(row.Method, func(t *testing.T) { row.Test(t, be) })
 				}
 			}

@@ -21,7 +21,7 @@ func TestChannelsLast(t *testing.T) {
 	be := open(t)
 	be.layouts = everywhere
 	for _, r := range backendtest.Rows(1) {
-		if strings.HasPrefix(r.Method, "Conv") || strings.HasPrefix(r.Method, "BatchNorm") || strings.Contains(r.Method, "Pool2d") {
+		if strings.HasPrefix(r.Method, "Conv") || strings.HasPrefix(r.Method, "BatchNorm") || strings.Contains(r.Method, "Pool") {
 			t.Run(r.Method+"/"+r.Contract, func(t *testing.T) { r.Test(t, be) })
 		}
 	}
@@ -135,11 +135,11 @@ type chain struct {
 
 func newChain(be *Backend, dtype backend.DType, c, k int) *chain {
 	const n, size = 3, 8
-	conv := backend.ConvGeom{N: n, C: c, H: size, W: size, K: k, R: 3, S: 3, P: size, Q: size, StrideH: 1, StrideW: 1, PadH: 1, PadW: 1, DilationH: 1, DilationW: 1, Groups: 1}
+	conv := backend.ConvGeom{N: n, C: c, In: [3]int{1, size, size}, K: k, Kernel: [3]int{1, 3, 3}, Out: [3]int{1, size, size}, Stride: [3]int{1, 1, 1}, Pad: [3]int{0, 1, 1}, Dilation: [3]int{1, 1, 1}, Groups: 1}
 	second := conv
-	second.C, second.H, second.W, second.P, second.Q = k, size/2, size/2, size/2, size/2
+	second.C, second.In, second.Out = k, [3]int{1, size / 2, size / 2}, [3]int{1, size / 2, size / 2}
 	pool := func(size, to, kernel, stride, pad int) backend.PoolGeom {
-		return backend.PoolGeom{Planes: n * k, H: size, W: size, P: to, Q: to, KernelH: kernel, KernelW: kernel, StrideH: stride, StrideW: stride, PadH: pad, PadW: pad, DilationH: 1, DilationW: 1}
+		return backend.PoolGeom{Planes: n * k, In: [3]int{1, size, size}, Out: [3]int{1, to, to}, Kernel: [3]int{1, kernel, kernel}, Stride: [3]int{1, stride, stride}, Pad: [3]int{0, pad, pad}, Dilation: [3]int{1, 1, 1}}
 	}
 	return &chain{be: be, dtype: dtype, n: n, c: c, k: k, size: size, conv: conv, second: second,
 		norm: backend.BatchNormGeom{N: n, C: k, Inner: size * size, Eps: 1e-3, Momentum: 0.1, Training: true, ReLU: true},
@@ -160,7 +160,7 @@ func (c *chain) run(between func()) map[string]backend.Array {
 	of := func(n int) backend.Array { return be.emptyArray(c.dtype, n) }
 
 	y := of(pixels * c.k)
-	be.Conv2d(y, x, w, none, bias, c.conv)
+	be.Conv(y, x, w, none, bias, c.conv)
 	var t temporaries
 	if channelsLast(c.dtype, be.exact(), c.second) && be.layouts == byRule {
 		be.readAs(&t, w2, layout{c.k, c.k, 9}) // weights are converted once, not in between
@@ -179,17 +179,17 @@ func (c *chain) run(between func()) map[string]backend.Array {
 	be.Copy(cast, added)
 	be.Copy(back, cast)
 	pooled, averaged := of(half*c.k), of(half*c.k)
-	be.MaxPool2d(pooled, back, c.pool)
-	be.AvgPool2d(averaged, pooled, c.mean)
+	be.MaxPool(pooled, back, c.pool)
+	be.AvgPool(averaged, pooled, c.mean)
 	z, global := of(half*c.k), of(c.n*c.k)
-	be.Conv2d(z, averaged, w2, none, none, c.second)
-	be.AdaptiveAvgPool2d(global, z, c.global)
+	be.Conv(z, averaged, w2, none, none, c.second)
+	be.AdaptiveAvgPool(global, z, c.global)
 
 	dz, daveraged, dpooled, dadded := of(z.Len), of(z.Len), of(z.Len), of(y.Len)
 	be.BinaryScalar(dz, z, 0.125, true, backend.Sub)
-	be.Conv2dInputGrad(daveraged, dz, w2, c.second)
-	be.AvgPool2dGrad(dpooled, daveraged, c.mean)
-	be.MaxPool2dGrad(dadded, dpooled, back, pooled, c.pool)
+	be.ConvInputGrad(daveraged, dz, w2, c.second)
+	be.AvgPoolGrad(dpooled, daveraged, c.mean)
+	be.MaxPoolGrad(dadded, dpooled, back, pooled, c.pool)
 	dsilu, dy, dgamma, dbeta := of(y.Len), of(y.Len), wide(c.k), wide(c.k)
 	be.UnaryGrad(dsilu, dadded, norm, none, backend.SiLU, backend.UnaryParams{})
 	be.BatchNormGrad(dy, dgamma, dbeta, dsilu, y, norm, gamma, mean, invstd, c.norm)
@@ -198,11 +198,11 @@ func (c *chain) run(between func()) map[string]backend.Array {
 	be.Reduce(db, dy, backend.ReduceSum, backend.ReduceGeom{Shape: []int{c.n, c.k, c.size, c.size}, Reduce: []bool{true, false, true, true}})
 	between()
 	dw, dw2, dx := of(w.Len), of(w2.Len), of(x.Len)
-	be.Conv2dWeightGrad(dw2, dz, averaged, c.second)
-	be.Conv2dWeightGrad(dw, dy, x, c.conv)
-	be.Conv2dInputGrad(dx, dy, w, c.conv)
+	be.ConvWeightGrad(dw2, dz, averaged, c.second)
+	be.ConvWeightGrad(dw, dy, x, c.conv)
+	be.ConvInputGrad(dx, dy, w, c.conv)
 	dglobal := of(z.Len)
-	be.AdaptiveAvgPool2dGrad(dglobal, global, c.global)
+	be.AdaptiveAvgPoolGrad(dglobal, global, c.global)
 	be.release(&t)
 	return map[string]backend.Array{"y": y, "norm": norm, "silu": silu, "added": added, "back": back, "pooled": pooled, "averaged": averaged, "z": z, "global": global,
 		"dz": dz, "daveraged": daveraged, "dpooled": dpooled, "dadded": dadded, "dsilu": dsilu, "dy": dy, "dgamma": dgamma, "dbeta": dbeta, "db": db, "dw": dw, "dw2": dw2, "dx": dx, "dglobal": dglobal,
@@ -357,7 +357,7 @@ func TestReadTogether(t *testing.T) {
 		if last {
 			be.lay(a, l)
 		}
-		g := backend.PoolGeom{Planes: 64, H: 5, W: 5, P: 1, Q: 1}
+		g := backend.PoolGeom{Planes: 64, In: [3]int{1, 5, 5}, Out: [3]int{1, 1, 1}}
 		var wg sync.WaitGroup
 		for i := range 8 {
 			wg.Go(func() {
@@ -370,7 +370,7 @@ func TestReadTogether(t *testing.T) {
 				var temps temporaries
 				be.readAs(&temps, a, l)
 				mean := be.emptyArray(backend.BFloat16, 64)
-				be.AdaptiveAvgPool2d(mean, a, g)
+				be.AdaptiveAvgPool(mean, a, g)
 				sum := float32(0)
 				for _, v := range s[:25] {
 					sum += v

@@ -11,9 +11,11 @@ import "github.com/wick-ml/wick/internal/backend"
 // poolGeom is a backend.PoolGeom as kernels take it (struct PoolGeom in
 // kernels/pool.cu).
 type poolGeom struct {
-	channels, h, w, p, q, strideH, strideW                            divisor
-	kernelH, kernelW, padH, padW, dilationH, dilationW, excludePad, _ int32
-	divisor                                                           int64
+	channels              divisor
+	in, out, stride       [3]divisor
+	kernel, pad, dilation [3]int32
+	excludePad            int32
+	divisor               int64
 }
 
 // pooling is how a kernel pools: arrays of in's layout, which are the input and its
@@ -43,17 +45,19 @@ func (be *Backend) pooling(g backend.PoolGeom, arrays ...backend.Array) *pooling
 	t := arrays[0].DType()
 	k := &pooling{over: &over{be: be, dtype: t, layout: l, last: last, wide: last && t != backend.Float64 && l.c*t.Size()%16 == 0}, geom: newPoolGeom(g)}
 	if last {
-		k.in, k.out = layout{l.n, l.c, g.H * g.W}, layout{l.n, l.c, g.P * g.Q}
+		k.in, k.out = layout{l.n, l.c, volume(g.In)}, layout{l.n, l.c, volume(g.Out)}
 	}
 	return k
 }
 
-// newPoolGeom is the geometry of planes that lie row-major.
+// newPoolGeom is the geometry of planes or volumes that lie row-major.
 func newPoolGeom(g backend.PoolGeom) poolGeom {
-	n := func(n int) int32 { return int32(n) }
-	return poolGeom{channels: newDivisor(1), h: newDivisor(g.H), w: newDivisor(g.W), p: newDivisor(g.P), q: newDivisor(g.Q), strideH: newDivisor(g.StrideH), strideW: newDivisor(g.StrideW),
-		kernelH: n(g.KernelH), kernelW: n(g.KernelW), padH: n(g.PadH), padW: n(g.PadW), dilationH: n(max(1, g.DilationH)), dilationW: n(max(1, g.DilationW)),
-		excludePad: n(int(flag(g.ExcludePad))), divisor: int64(g.Divisor)}
+	p := poolGeom{channels: newDivisor(1), excludePad: int32(flag(g.ExcludePad)), divisor: int64(g.Divisor)}
+	for d := range 3 {
+		p.in[d], p.out[d], p.stride[d] = newDivisor(g.In[d]), newDivisor(g.Out[d]), newDivisor(g.Stride[d])
+		p.kernel[d], p.pad[d], p.dilation[d] = int32(g.Kernel[d]), int32(g.Pad[d]), int32(max(1, g.Dilation[d]))
+	}
+	return p
 }
 
 func (k *pooling) read(a backend.Array, l layout) pointer {
@@ -83,10 +87,10 @@ func (k *pooling) launch(name string, elements int, places ...pointer) {
 	k.be.each(name+suffix(k.dtype), elements/k.run(), &p)
 }
 
-// MaxPool2d takes the maximum of each window.
-func (be *Backend) MaxPool2d(dst, x backend.Array, g backend.PoolGeom) {
+// MaxPool takes the maximum of each window.
+func (be *Backend) MaxPool(dst, x backend.Array, g backend.PoolGeom) {
 	if x.DType().IsFloat() {
-		be.pool2d("max_pool_", dst, x, g)
+		be.pooled("max_pool_", dst, x, g)
 		return
 	}
 	var p params
@@ -96,9 +100,9 @@ func (be *Backend) MaxPool2d(dst, x backend.Array, g backend.PoolGeom) {
 	be.each("max_pool_"+suffix(x.DType()), dst.Len, &p)
 }
 
-// MaxPool2dIndices writes where in its plane the first maximum of each window is;
+// MaxPoolIndices writes where in its volume the first maximum of each window is;
 // of several NaN the last counts, as in PyTorch. All arrays are row-major.
-func (be *Backend) MaxPool2dIndices(indices, x, y backend.Array, g backend.PoolGeom) {
+func (be *Backend) MaxPoolIndices(indices, x, y backend.Array, g backend.PoolGeom) {
 	var p params
 	param(&p, address(indices))
 	param(&p, reading(x))
@@ -107,29 +111,33 @@ func (be *Backend) MaxPool2dIndices(indices, x, y backend.Array, g backend.PoolG
 	be.each("max_pool_indices_"+suffix(x.DType()), indices.Len, &p)
 }
 
-// pool2d launches a kernel that makes the result from the input.
-func (be *Backend) pool2d(name string, dst, x backend.Array, g backend.PoolGeom) {
+// pooled launches a kernel that makes the result from the input.
+func (be *Backend) pooled(name string, dst, x backend.Array, g backend.PoolGeom) {
 	k := be.pooling(g, x)
 	defer k.close()
 	from, to := k.read(x, k.in), k.write(dst, k.out)
 	k.launch(name, dst.Len, to, from)
 }
 
-// pool2dGrad launches a kernel that makes the input's gradient from the result's.
-func (be *Backend) pool2dGrad(name string, dx, dy backend.Array, g backend.PoolGeom) {
+// pooledGrad launches a kernel that makes the input's gradient from the result's.
+func (be *Backend) pooledGrad(name string, dx, dy backend.Array, g backend.PoolGeom) {
 	k := be.pooling(g, dy)
 	defer k.close()
 	from, to := k.read(dy, k.out), k.write(dx, k.in)
 	k.launch(name, dx.Len, to, from)
 }
 
-// MaxPool2dGrad gives dy to the first maximum of each window; of several NaN the
+// MaxPoolGrad gives dy to the first maximum of each window; of several NaN the
 // last gets it, as in PyTorch.
-func (be *Backend) MaxPool2dGrad(dx, dy, x, y backend.Array, g backend.PoolGeom) {
+func (be *Backend) MaxPoolGrad(dx, dy, x, y backend.Array, g backend.PoolGeom) {
 	k := be.pooling(g, x, y, dy)
 	defer k.close()
 	fromX, fromY, fromDy, to := k.read(x, k.in), k.read(y, k.out), k.read(dy, k.out), k.write(dx, k.in)
-	if g.KernelH == g.StrideH && g.KernelW == g.StrideW && g.DilationH <= 1 && g.DilationW <= 1 && g.PadH == 0 && g.PadW == 0 && g.P*g.KernelH == g.H && g.Q*g.KernelW == g.W {
+	tiles := true
+	for d := range 3 {
+		tiles = tiles && g.Kernel[d] == g.Stride[d] && g.Dilation[d] <= 1 && g.Pad[d] == 0 && g.Out[d]*g.Kernel[d] == g.In[d]
+	}
+	if tiles {
 		k.launch("max_pool_tiles_grad_", y.Len, to, fromDy, fromX, fromY)
 		return
 	}
@@ -139,24 +147,24 @@ func (be *Backend) MaxPool2dGrad(dx, dy, x, y backend.Array, g backend.PoolGeom)
 	})
 }
 
-// AvgPool2d takes the mean of each window.
-func (be *Backend) AvgPool2d(dst, x backend.Array, g backend.PoolGeom) {
-	be.pool2d("avg_pool_", dst, x, g)
+// AvgPool takes the mean of each window.
+func (be *Backend) AvgPool(dst, x backend.Array, g backend.PoolGeom) {
+	be.pooled("avg_pool_", dst, x, g)
 }
 
-// AvgPool2dGrad is AvgPool2d's gradient.
-func (be *Backend) AvgPool2dGrad(dx, dy backend.Array, g backend.PoolGeom) {
-	be.pool2dGrad("avg_pool_grad_", dx, dy, g)
+// AvgPoolGrad is AvgPool's gradient.
+func (be *Backend) AvgPoolGrad(dx, dy backend.Array, g backend.PoolGeom) {
+	be.pooledGrad("avg_pool_grad_", dx, dy, g)
 }
 
-// AdaptiveAvgPool2d takes means of windows that share the input evenly.
-func (be *Backend) AdaptiveAvgPool2d(dst, x backend.Array, g backend.PoolGeom) {
-	be.pool2d("adaptive_avg_pool_", dst, x, g)
+// AdaptiveAvgPool takes means of windows that share the input evenly.
+func (be *Backend) AdaptiveAvgPool(dst, x backend.Array, g backend.PoolGeom) {
+	be.pooled("adaptive_avg_pool_", dst, x, g)
 }
 
-// AdaptiveAvgPool2dGrad is AdaptiveAvgPool2d's gradient.
-func (be *Backend) AdaptiveAvgPool2dGrad(dx, dy backend.Array, g backend.PoolGeom) {
-	be.pool2dGrad("adaptive_avg_pool_grad_", dx, dy, g)
+// AdaptiveAvgPoolGrad is AdaptiveAvgPool's gradient.
+func (be *Backend) AdaptiveAvgPoolGrad(dx, dy backend.Array, g backend.PoolGeom) {
+	be.pooledGrad("adaptive_avg_pool_grad_", dx, dy, g)
 }
 
 func init() {

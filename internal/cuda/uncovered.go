@@ -11,8 +11,9 @@ func covered(g backend.ConvGeom) backend.ConvGeom {
 	most := func(size, windows, stride, dilation, kernel, pad int) int {
 		return min(size, windows*max(1, stride)+max(1, dilation)*(kernel-1)-2*pad)
 	}
-	g.H = most(g.H, g.P, g.StrideH, g.DilationH, g.R, g.PadH)
-	g.W = most(g.W, g.Q, g.StrideW, g.DilationW, g.S, g.PadW)
+	for d := range g.In {
+		g.In[d] = most(g.In[d], g.Out[d], g.Stride[d], g.Dilation[d], g.Kernel[d], g.Pad[d])
+	}
 	return g
 }
 
@@ -21,8 +22,11 @@ func covered(g backend.ConvGeom) backend.ConvGeom {
 func (be *Backend) convolveCovered(p pass, x, w, y backend.Array, exact bool, g, part backend.ConvGeom) {
 	var t temporaries
 	defer be.release(&t)
-	cut := be.temporary(&t, x.DType(), g.N*g.C*part.H*part.W)
-	window := backend.StridedGeom{Shape: []int{g.N * g.C, part.H, part.W}, Strides: []int{g.H * g.W, g.W, 1}}
+	cut := be.temporary(&t, x.DType(), g.N*g.C*volume(part.In))
+	window := backend.StridedGeom{
+		Shape:   append([]int{g.N * g.C}, part.In[:]...),
+		Strides: []int{volume(g.In), g.In[1] * g.In[2], g.In[2], 1},
+	}
 	if p != inputGrad {
 		be.Strided(cut, x, window)
 	}

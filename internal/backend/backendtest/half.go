@@ -3,6 +3,7 @@ package backendtest
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/wick-ml/wick/internal/backend"
@@ -77,9 +78,6 @@ func testHalf(t *testing.T, be backend.Backend, c halfCall) {
 func halfCalls() []halfCall {
 	type maker = func(seed uint64, n int) backend.Array
 	none := backend.Array{}
-	conv := backend.ConvGeom{N: 3, C: 20, H: 6, W: 7, K: 18, R: 3, S: 3, P: 6, Q: 7, StrideH: 1, StrideW: 1, PadH: 1, PadW: 1, DilationH: 1, DilationW: 1, Groups: 1}
-	nx, nw, ny := convSizes(conv)
-	pool := backend.PoolGeom{Planes: 6, H: 8, W: 6, P: 4, Q: 3, KernelH: 2, KernelW: 2, StrideH: 2, StrideW: 2, DilationH: 1, DilationW: 1}
 	norm := backend.BatchNormGeom{N: 3, C: 4, Inner: 35, Eps: 1e-3, Momentum: 0.1, Training: true, ReLU: true}
 	dim := backend.DimGeom{Outer: 3, N: 5, Inner: 4}
 	index := func(be backend.Backend, n, limit int) backend.Array {
@@ -89,13 +87,13 @@ func halfCalls() []halfCall {
 		}
 		return put(be, s)
 	}
-	one := func(a ...backend.Array) []backend.Array { return a }
-	like := func(be backend.Backend, a backend.Array, n int) backend.Array {
-		b := backend.Array{Buffer: be.NewBuffer(a.DType(), n), Len: n}
-		be.Fill(b, 77)
-		return b
-	}
-	return []halfCall{
+	return append(slices.Concat(halfWindows(
+		backend.ConvGeom{N: 3, C: 20, In: [3]int{1, 6, 7}, K: 18, Kernel: [3]int{1, 3, 3}, Out: [3]int{1, 6, 7}, Stride: [3]int{1, 1, 1}, Pad: [3]int{0, 1, 1}, Dilation: [3]int{1, 1, 1}, Groups: 1},
+		backend.PoolGeom{Planes: 6, In: [3]int{1, 8, 6}, Out: [3]int{1, 4, 3}, Kernel: [3]int{1, 2, 2}, Stride: [3]int{1, 2, 2}, Dilation: [3]int{1, 1, 1}},
+	), halfWindows(
+		backend.ConvGeom{N: 2, C: 8, In: [3]int{5, 4, 5}, K: 6, Kernel: [3]int{3, 3, 2}, Out: [3]int{3, 4, 2}, Stride: [3]int{2, 1, 2}, Pad: [3]int{1, 1, 0}, Dilation: [3]int{1, 1, 1}, Groups: 2},
+		backend.PoolGeom{Planes: 6, In: [3]int{4, 6, 5}, Out: [3]int{2, 3, 2}, Kernel: [3]int{2, 2, 3}, Stride: [3]int{2, 2, 2}, Dilation: [3]int{1, 1, 1}},
+	)), []halfCall{
 		{"Unary", func(be backend.Backend, half, _ maker) []backend.Array {
 			x := half(1, 67)
 			y := like(be, x, 67)
@@ -211,52 +209,6 @@ func halfCalls() []halfCall {
 			be.MatMul(c, half(2, 40*70), half(3, 70*50), backend.MatMulGeom{Batch: [2]int{1, 1}, M: 40, N: 50, K: 70, TransA: true, Accumulate: true})
 			return one(c)
 		}},
-		{"Conv2d", func(be backend.Backend, half, mixed maker) []backend.Array {
-			x := half(1, nx)
-			y := like(be, x, ny)
-			be.Conv2d(y, x, half(2, nw), mixed(3, conv.K), mixed(4, conv.K), conv)
-			return one(y)
-		}},
-		{"Conv2dInputGrad", func(be backend.Backend, half, _ maker) []backend.Array {
-			dy := half(1, ny)
-			dx := like(be, dy, nx)
-			be.Conv2dInputGrad(dx, dy, half(2, nw), conv)
-			return one(dx)
-		}},
-		{"Conv2dWeightGrad", func(be backend.Backend, half, _ maker) []backend.Array {
-			dy := half(1, ny)
-			dw := like(be, dy, nw)
-			be.Conv2dWeightGrad(dw, dy, half(2, nx), conv)
-			return one(dw)
-		}},
-		{"MaxPool2d", func(be backend.Backend, half, _ maker) []backend.Array {
-			x := half(1, 6*48)
-			y, dx := like(be, x, 6*12), like(be, x, 6*48)
-			be.MaxPool2d(y, x, pool)
-			be.MaxPool2dGrad(dx, half(2, 6*12), x, y, pool)
-			return one(y, dx)
-		}},
-		{"MaxPool2dIndices", func(be backend.Backend, half, _ maker) []backend.Array {
-			x := half(1, 6*48)
-			y, at := like(be, x, 6*12), empty[int64](be, 6*12)
-			be.MaxPool2d(y, x, pool)
-			be.MaxPool2dIndices(at, x, y, pool)
-			return one(at)
-		}},
-		{"AvgPool2d", func(be backend.Backend, half, _ maker) []backend.Array {
-			x := half(1, 6*48)
-			y, dx := like(be, x, 6*12), like(be, x, 6*48)
-			be.AvgPool2d(y, x, pool)
-			be.AvgPool2dGrad(dx, half(2, 6*12), pool)
-			return one(y, dx)
-		}},
-		{"AdaptiveAvgPool2d", func(be backend.Backend, half, _ maker) []backend.Array {
-			x := half(1, 6*48)
-			y, dx := like(be, x, 6*12), like(be, x, 6*48)
-			be.AdaptiveAvgPool2d(y, x, pool)
-			be.AdaptiveAvgPool2dGrad(dx, half(2, 6*12), pool)
-			return one(y, dx)
-		}},
 		{"BatchNorm", func(be backend.Backend, half, mixed maker) []backend.Array {
 			x, m, v, w, b := half(1, 420), mixed(2, 4), mixed(3, 4), mixed(4, 4), mixed(5, 4)
 			y, mean, invstd := like(be, x, 420), like(be, m, 4), like(be, m, 4)
@@ -324,6 +276,70 @@ func halfCalls() []halfCall {
 			a, b, found := half(1, 40), half(2, 7), put(be, []bool{false})
 			be.Unscale(one(a, b), found, 0.375)
 			return one(a, b)
+		}},
+	}...)
+}
+
+func one(a ...backend.Array) []backend.Array { return a }
+
+// like makes an array of a's type.
+func like(be backend.Backend, a backend.Array, n int) backend.Array {
+	b := backend.Array{Buffer: be.NewBuffer(a.DType(), n), Len: n}
+	be.Fill(b, 77)
+	return b
+}
+
+// halfWindows has each method of convolution and pooling once.
+func halfWindows(conv backend.ConvGeom, pool backend.PoolGeom) []halfCall {
+	type maker = func(seed uint64, n int) backend.Array
+	nx, nw, ny := convSizes(conv)
+	in, out := pool.Planes*volume(pool.In), pool.Planes*volume(pool.Out)
+	return []halfCall{
+		{"Conv", func(be backend.Backend, half, mixed maker) []backend.Array {
+			x := half(1, nx)
+			y := like(be, x, ny)
+			be.Conv(y, x, half(2, nw), mixed(3, conv.K), mixed(4, conv.K), conv)
+			return one(y)
+		}},
+		{"ConvInputGrad", func(be backend.Backend, half, _ maker) []backend.Array {
+			dy := half(1, ny)
+			dx := like(be, dy, nx)
+			be.ConvInputGrad(dx, dy, half(2, nw), conv)
+			return one(dx)
+		}},
+		{"ConvWeightGrad", func(be backend.Backend, half, _ maker) []backend.Array {
+			dy := half(1, ny)
+			dw := like(be, dy, nw)
+			be.ConvWeightGrad(dw, dy, half(2, nx), conv)
+			return one(dw)
+		}},
+		{"MaxPool", func(be backend.Backend, half, _ maker) []backend.Array {
+			x := half(1, in)
+			y, dx := like(be, x, out), like(be, x, in)
+			be.MaxPool(y, x, pool)
+			be.MaxPoolGrad(dx, half(2, out), x, y, pool)
+			return one(y, dx)
+		}},
+		{"MaxPoolIndices", func(be backend.Backend, half, _ maker) []backend.Array {
+			x := half(1, in)
+			y, at := like(be, x, out), empty[int64](be, out)
+			be.MaxPool(y, x, pool)
+			be.MaxPoolIndices(at, x, y, pool)
+			return one(at)
+		}},
+		{"AvgPool", func(be backend.Backend, half, _ maker) []backend.Array {
+			x := half(1, in)
+			y, dx := like(be, x, out), like(be, x, in)
+			be.AvgPool(y, x, pool)
+			be.AvgPoolGrad(dx, half(2, out), pool)
+			return one(y, dx)
+		}},
+		{"AdaptiveAvgPool", func(be backend.Backend, half, _ maker) []backend.Array {
+			x := half(1, in)
+			y, dx := like(be, x, out), like(be, x, in)
+			be.AdaptiveAvgPool(y, x, pool)
+			be.AdaptiveAvgPoolGrad(dx, half(2, out), pool)
+			return one(y, dx)
 		}},
 	}
 }

@@ -10,17 +10,17 @@ import (
 
 func init() {
 	rows = append(rows,
-		Row{"MaxPool2d", "takes the maximum of each window", testMaxPool2d},
-		Row{"MaxPool2d", "NaN wins", testMaxPool2dNaN},
-		Row{"MaxPool2d", "takes whole numbers", testMaxPool2dWhole},
-		Row{"MaxPool2dIndices", "tells where the first maximum of each window is, or a NaN that has won", testMaxPool2dIndices},
-		Row{"MaxPool2dGrad", "goes to the first maximum of each window", testMaxPool2dGrad},
-		Row{"MaxPool2dGrad", "goes to a NaN where one has won", testMaxPool2dGradNaN},
-		Row{"AvgPool2d", "takes the mean of each window", testAvgPool2d},
-		Row{"AvgPool2dGrad", "gives dy to the elements of each window in equal parts", testAvgPool2dGrad},
-		Row{"AdaptiveAvgPool2d", "takes means of windows from floor(p·H/P) to ceil((p+1)·H/P)", testAdaptiveAvgPool2d},
-		Row{"AdaptiveAvgPool2dGrad", "gives dy to the elements of each window in equal parts", testAdaptiveAvgPool2dGrad},
-		Row{"AvgPool2d", "the number of threads does not matter", testPoolThreads},
+		Row{"MaxPool", "takes the maximum of each window", testMaxPool},
+		Row{"MaxPool", "NaN wins", testMaxPoolNaN},
+		Row{"MaxPool", "takes whole numbers", testMaxPoolWhole},
+		Row{"MaxPoolIndices", "tells where the first maximum of each window is, or a NaN that has won", testMaxPoolIndices},
+		Row{"MaxPoolGrad", "goes to the first maximum of each window", testMaxPoolGrad},
+		Row{"MaxPoolGrad", "goes to a NaN where one has won", testMaxPoolGradNaN},
+		Row{"AvgPool", "takes the mean of each window", testAvgPool},
+		Row{"AvgPoolGrad", "gives dy to the elements of each window in equal parts", testAvgPoolGrad},
+		Row{"AdaptiveAvgPool", "takes means of windows from floor(p·H/P) to ceil((p+1)·H/P) along each dimension", testAdaptiveAvgPool},
+		Row{"AdaptiveAvgPoolGrad", "gives dy to the elements of each window in equal parts", testAdaptiveAvgPoolGrad},
+		Row{"AvgPool", "the number of threads does not matter", testPoolThreads},
 	)
 }
 
@@ -37,17 +37,15 @@ func poolGeom(g backend.PoolGeom, ceil bool) backend.PoolGeom {
 		}
 		return out
 	}
-	g.P = size(g.H, g.KernelH, g.StrideH, g.PadH, max(g.DilationH, 1))
-	g.Q = size(g.W, g.KernelW, g.StrideW, g.PadW, max(g.DilationW, 1))
+	for d := range 3 {
+		g.Out[d] = size(g.In[d], g.Kernel[d], g.Stride[d], g.Pad[d], max(g.Dilation[d], 1))
+	}
 	return g
 }
 
 // square is poolGeom with the same numbers along both dimensions.
 func square(planes, h, w, kernel, stride, pad, dilation int, ceil bool) backend.PoolGeom {
-	return poolGeom(backend.PoolGeom{
-		Planes: planes, H: h, W: w, KernelH: kernel, KernelW: kernel, StrideH: stride, StrideW: stride,
-		PadH: pad, PadW: pad, DilationH: dilation, DilationW: dilation,
-	}, ceil)
+	return poolGeom(backend.PoolGeom{Planes: planes, In: [3]int{1, h, w}, Kernel: [3]int{1, kernel, kernel}, Stride: [3]int{1, stride, stride}, Pad: [3]int{0, pad, pad}, Dilation: [3]int{1, dilation, dilation}}, ceil)
 }
 
 var maxPoolGeoms = []backend.PoolGeom{
@@ -67,31 +65,63 @@ var maxPoolGeoms = []backend.PoolGeom{
 	square(1, 11, 13, 3, 3, 2, 2, true),
 	square(0, 4, 4, 2, 2, 0, 1, false),
 	square(40, 33, 31, 3, 2, 1, 1, false),
-	poolGeom(backend.PoolGeom{Planes: 3, H: 10, W: 7, KernelH: 4, KernelW: 1, StrideH: 2, StrideW: 3, PadH: 2, DilationH: 1, DilationW: 1}, false),
-	poolGeom(backend.PoolGeom{Planes: 2, H: 5, W: 12, KernelH: 2, KernelW: 3, StrideH: 1, StrideW: 2, PadW: 1, DilationH: 3, DilationW: 2}, true),
+	poolGeom(backend.PoolGeom{Planes: 3, In: [3]int{1, 10, 7}, Kernel: [3]int{1, 4, 1}, Stride: [3]int{1, 2, 3}, Pad: [3]int{0, 2, 0}, Dilation: [3]int{1, 1, 1}}, false),
+	poolGeom(backend.PoolGeom{Planes: 2, In: [3]int{1, 5, 12}, Kernel: [3]int{1, 2, 3}, Stride: [3]int{1, 1, 2}, Pad: [3]int{0, 0, 1}, Dilation: [3]int{1, 3, 2}}, true),
+	// Over one dimension.
+	poolGeom(backend.PoolGeom{Planes: 3, In: [3]int{1, 1, 31}, Kernel: [3]int{1, 1, 3}, Stride: [3]int{1, 1, 2}, Pad: [3]int{0, 0, 1}, Dilation: [3]int{1, 1, 1}}, false),
+	poolGeom(backend.PoolGeom{Planes: 3, In: [3]int{1, 1, 30}, Kernel: [3]int{1, 1, 4}, Stride: [3]int{1, 1, 3}, Pad: [3]int{0, 0, 2}, Dilation: [3]int{1, 1, 2}}, true),
+	poolGeom(backend.PoolGeom{Planes: 3, In: [3]int{1, 1, 32}, Kernel: [3]int{1, 1, 2}, Stride: [3]int{1, 1, 2}, Dilation: [3]int{1, 1, 1}}, false),
+	// Over three.
+	cube(3, 4, 5, 7, 1, 1, 0, 1, false),
+	cube(3, 4, 5, 7, 1, 2, 0, 1, false),
+	cube(5, 4, 8, 6, 2, 2, 0, 1, false),
+	cube(2, 5, 7, 9, 2, 2, 0, 1, true),
+	cube(2, 6, 9, 8, 3, 2, 1, 1, false),
+	cube(2, 6, 9, 8, 3, 1, 1, 1, true),
+	cube(2, 5, 9, 8, 2, 3, 1, 1, true),
+	cube(2, 8, 7, 9, 3, 2, 1, 2, false),
+	cube(0, 4, 4, 4, 2, 2, 0, 1, false),
+	cube(20, 9, 17, 15, 3, 2, 1, 1, false),
+	poolGeom(backend.PoolGeom{Planes: 3, In: [3]int{4, 6, 8}, Kernel: [3]int{1, 2, 2}, Stride: [3]int{1, 2, 2}, Dilation: [3]int{1, 1, 1}}, false),
+	poolGeom(backend.PoolGeom{Planes: 3, In: [3]int{4, 6, 8}, Kernel: [3]int{1, 3, 3}, Stride: [3]int{1, 2, 2}, Pad: [3]int{0, 1, 1}, Dilation: [3]int{3, 1, 1}}, false),
+	poolGeom(backend.PoolGeom{Planes: 3, In: [3]int{5, 6, 8}, Kernel: [3]int{1, 2, 2}, Stride: [3]int{2, 2, 2}, Dilation: [3]int{1, 1, 1}}, false),
+	poolGeom(backend.PoolGeom{Planes: 3, In: [3]int{7, 4, 5}, Kernel: [3]int{3, 1, 1}, Stride: [3]int{2, 1, 1}, Pad: [3]int{1, 0, 0}, Dilation: [3]int{2, 1, 1}}, true),
+	poolGeom(backend.PoolGeom{Planes: 2, In: [3]int{6, 7, 8}, Kernel: [3]int{2, 3, 4}, Stride: [3]int{3, 1, 2}, Pad: [3]int{1, 0, 2}, Dilation: [3]int{3, 2, 1}}, true),
+}
+
+// cube is poolGeom with the same numbers along all three dimensions.
+func cube(planes, d, h, w, kernel, stride, pad, dilation int, ceil bool) backend.PoolGeom {
+	all := func(n int) [3]int { return [3]int{n, n, n} }
+	return poolGeom(backend.PoolGeom{
+		Planes: planes, In: [3]int{d, h, w}, Kernel: all(kernel), Stride: all(stride), Pad: all(pad), Dilation: all(dilation),
+	}, ceil)
 }
 
 // eachWindow calls f for each element of the result with the positions in x
 // of the elements of its window that lie inside the input.
 func eachWindow(g backend.PoolGeom, f func(out int, at []int)) {
-	for out := range g.Planes * g.P * g.Q {
-		i, p, q := out/(g.P*g.Q), out/g.Q%g.P, out%g.Q
-		var at []int
-		for r := range g.KernelH {
-			for s := range g.KernelW {
-				h, w := p*g.StrideH-g.PadH+r*max(g.DilationH, 1), q*g.StrideW-g.PadW+s*max(g.DilationW, 1)
-				if h >= 0 && h < g.H && w >= 0 && w < g.W {
-					at = append(at, (i*g.H+h)*g.W+w)
+	for i := range g.Planes {
+		each(g.Out, func(o int, p [3]int) {
+			var at []int
+			each(g.Kernel, func(_ int, r [3]int) {
+				place := i
+				for d := range 3 {
+					x := p[d]*g.Stride[d] - g.Pad[d] + r[d]*max(g.Dilation[d], 1)
+					if x < 0 || x >= g.In[d] {
+						return
+					}
+					place = place*g.In[d] + x
 				}
-			}
-		}
-		f(out, at)
+				at = append(at, place)
+			})
+			f(i*volume(g.Out)+o, at)
+		})
 	}
 }
 
 // maxPoolSlowly returns the maxima and the position in x of each.
 func maxPoolSlowly(x []float64, g backend.PoolGeom) (y []float64, index []int) {
-	y, index = make([]float64, g.Planes*g.P*g.Q), make([]int, g.Planes*g.P*g.Q)
+	y, index = make([]float64, g.Planes*volume(g.Out)), make([]int, g.Planes*volume(g.Out))
 	eachWindow(g, func(out int, at []int) {
 		y[out], index[out] = math.Inf(-1), at[0]
 		for _, i := range at {
@@ -112,38 +142,38 @@ func coarse(seed uint64, n int) []float64 {
 	return x
 }
 
-func testMaxPool2d(t *testing.T, be backend.Backend) {
+func testMaxPool(t *testing.T, be backend.Backend) {
 	for _, g := range append(maxPoolGeoms, widePoolGeoms...) {
-		x := random(3, g.Planes*g.H*g.W)
+		x := random(3, g.Planes*volume(g.In))
 		want, _ := maxPoolSlowly(x, g)
 		dst := empty[float32](be, len(want))
-		be.MaxPool2d(dst, floats[float32](be, x), g)
+		be.MaxPool(dst, floats[float32](be, x), g)
 		wantFloats(t, be, fmt.Sprintf("float32 %+v", g), dst, want, 0)
 		dst = empty[float64](be, len(want))
-		be.MaxPool2d(dst, floats[float64](be, x), g)
+		be.MaxPool(dst, floats[float64](be, x), g)
 		wantFloats(t, be, fmt.Sprintf("float64 %+v", g), dst, want, 0)
 	}
 }
 
-func testMaxPool2dWhole(t *testing.T, be backend.Backend) {
+func testMaxPoolWhole(t *testing.T, be backend.Backend) {
 	for _, g := range append(maxPoolGeoms, widePoolGeoms...) {
-		x := random(3, g.Planes*g.H*g.W)
+		x := random(3, g.Planes*volume(g.In))
 		large, bytes := make([]int64, len(x)), make([]uint8, len(x))
 		for i, v := range x {
 			large[i] = int64(1000*v)<<32 - 1<<40 // float64 would do for these, and not for what lies between them
 			bytes[i] = uint8(int64(100 * v))
 		}
-		testMaxPool2dOf(t, be, large, g)
-		testMaxPool2dOf(t, be, bytes, g)
+		testMaxPoolOf(t, be, large, g)
+		testMaxPoolOf(t, be, bytes, g)
 	}
 	x := []int64{1<<62 + 1, 1<<62 + 2, 1<<62 + 3, 1 << 62}
-	testMaxPool2dOf(t, be, x, square(1, 2, 2, 2, 2, 0, 1, false))
-	testMaxPool2dOf(t, be, []int64{math.MinInt64, -1, -2, math.MinInt64}, square(1, 2, 2, 2, 1, 1, 1, false))
+	testMaxPoolOf(t, be, x, square(1, 2, 2, 2, 2, 0, 1, false))
+	testMaxPoolOf(t, be, []int64{math.MinInt64, -1, -2, math.MinInt64}, square(1, 2, 2, 2, 1, 1, 1, false))
 }
 
-func testMaxPool2dOf[T int64 | uint8](t *testing.T, be backend.Backend, x []T, g backend.PoolGeom) {
+func testMaxPoolOf[T int64 | uint8](t *testing.T, be backend.Backend, x []T, g backend.PoolGeom) {
 	t.Helper()
-	want, index := make([]T, g.Planes*g.P*g.Q), make([]int64, g.Planes*g.P*g.Q)
+	want, index := make([]T, g.Planes*volume(g.Out)), make([]int64, g.Planes*volume(g.Out))
 	eachWindow(g, func(out int, at []int) {
 		best := at[0]
 		for _, i := range at {
@@ -151,31 +181,31 @@ func testMaxPool2dOf[T int64 | uint8](t *testing.T, be backend.Backend, x []T, g
 				best = i
 			}
 		}
-		want[out], index[out] = x[best], int64(best%(g.H*g.W))
+		want[out], index[out] = x[best], int64(best%volume(g.In))
 	})
 	what := fmt.Sprintf("%v %+v", dtypeOf[T](), g)
 	in, dst, indices := put(be, x), empty[T](be, len(want)), empty[int64](be, len(want))
-	be.MaxPool2d(dst, in, g)
+	be.MaxPool(dst, in, g)
 	wantExact(t, be, what, dst, want)
-	be.MaxPool2dIndices(indices, in, dst, g)
+	be.MaxPoolIndices(indices, in, dst, g)
 	wantExact(t, be, what+" indices", indices, index)
 }
 
-func testMaxPool2dIndices(t *testing.T, be backend.Backend) {
+func testMaxPoolIndices(t *testing.T, be backend.Backend) {
 	for _, g := range append(maxPoolGeoms, widePoolGeoms...) {
-		n := g.Planes * g.H * g.W
+		n := g.Planes * volume(g.In)
 		for _, x := range [][]float64{random(3, n), coarse(3, n), withNaNs(n)} {
-			testMaxPool2dIndicesOf[float32](t, be, x, g)
-			testMaxPool2dIndicesOf[float64](t, be, x, g)
+			testMaxPoolIndicesOf[float32](t, be, x, g)
+			testMaxPoolIndicesOf[float64](t, be, x, g)
 		}
 	}
 	g := square(1, 4, 4, 2, 1, 1, 5, false) // its window has no element of the input
 	y, at := put(be, []float32{float32(math.Inf(-1))}), empty[int64](be, 1)
-	be.MaxPool2dIndices(at, floats[float32](be, random(3, 16)), y, g)
+	be.MaxPoolIndices(at, floats[float32](be, random(3, 16)), y, g)
 	wantExact(t, be, "a window without elements", at, []int64{-1})
 }
 
-func testMaxPool2dIndicesOf[T float32 | float64](t *testing.T, be backend.Backend, x []float64, g backend.PoolGeom) {
+func testMaxPoolIndicesOf[T float32 | float64](t *testing.T, be backend.Backend, x []float64, g backend.PoolGeom) {
 	t.Helper()
 	for i, v := range x {
 		x[i] = float64(T(v))
@@ -183,19 +213,21 @@ func testMaxPool2dIndicesOf[T float32 | float64](t *testing.T, be backend.Backen
 	y, index := maxPoolSlowly(x, g)
 	want := make([]int64, len(index))
 	for i, at := range index {
-		want[i] = int64(at % (g.H * g.W))
+		want[i] = int64(at % volume(g.In))
 	}
 	in, dst, at := floats[T](be, x), empty[T](be, len(y)), empty[int64](be, len(y))
-	be.MaxPool2d(dst, in, g)
-	be.MaxPool2dIndices(at, in, dst, g)
+	be.MaxPool(dst, in, g)
+	be.MaxPoolIndices(at, in, dst, g)
 	wantExact(t, be, fmt.Sprintf("%v %+v", dtypeOf[T](), g), at, want)
 }
 
 // widePoolGeoms are kernels much larger than the input, which lies in their padding.
 var widePoolGeoms = []backend.PoolGeom{
 	square(2, 3, 4, 64, 1, 32, 1, false),
-	poolGeom(backend.PoolGeom{Planes: 1, H: 2, W: 3, KernelH: 1 << 12, KernelW: 2, StrideH: 1, StrideW: 1, PadH: 1 << 11, PadW: 1, DilationH: 1, DilationW: 1}, false),
-	poolGeom(backend.PoolGeom{Planes: 1, H: 3, W: 2, KernelH: 2, KernelW: 1 << 14, StrideH: 1, StrideW: 1 << 20, PadH: 1, PadW: 1 << 13, DilationH: 1, DilationW: 1}, true),
+	cube(1, 2, 3, 2, 16, 1, 8, 1, false),
+	poolGeom(backend.PoolGeom{Planes: 1, In: [3]int{2, 2, 3}, Kernel: [3]int{1 << 12, 2, 1}, Stride: [3]int{1, 1, 1}, Pad: [3]int{1 << 11, 1, 0}, Dilation: [3]int{1, 1, 1}}, false),
+	poolGeom(backend.PoolGeom{Planes: 1, In: [3]int{1, 2, 3}, Kernel: [3]int{1, 1 << 12, 2}, Stride: [3]int{1, 1, 1}, Pad: [3]int{0, 1 << 11, 1}, Dilation: [3]int{1, 1, 1}}, false),
+	poolGeom(backend.PoolGeom{Planes: 1, In: [3]int{1, 3, 2}, Kernel: [3]int{1, 2, 1 << 14}, Stride: [3]int{1, 1, 1 << 20}, Pad: [3]int{0, 1, 1 << 13}, Dilation: [3]int{1, 1, 1}}, true),
 }
 
 // withNaNs returns n numbers, some of them NaN and some -Inf.
@@ -212,31 +244,31 @@ func withNaNs(n int) []float64 {
 	return x
 }
 
-func testMaxPool2dNaN(t *testing.T, be backend.Backend) {
+func testMaxPoolNaN(t *testing.T, be backend.Backend) {
 	for _, g := range maxPoolGeoms {
-		x := withNaNs(g.Planes * g.H * g.W)
+		x := withNaNs(g.Planes * volume(g.In))
 		want, _ := maxPoolSlowly(x, g)
 		dst := empty[float32](be, len(want))
-		be.MaxPool2d(dst, floats[float32](be, x), g)
+		be.MaxPool(dst, floats[float32](be, x), g)
 		wantFloats(t, be, fmt.Sprintf("%+v", g), dst, want, 0)
 	}
 }
 
-func testMaxPool2dGrad(t *testing.T, be backend.Backend) {
+func testMaxPoolGrad(t *testing.T, be backend.Backend) {
 	for _, g := range append(maxPoolGeoms, widePoolGeoms...) {
-		x := coarse(3, g.Planes*g.H*g.W)
-		testMaxPool2dGradOf[float32](t, be, x, g)
-		testMaxPool2dGradOf[float64](t, be, x, g)
+		x := coarse(3, g.Planes*volume(g.In))
+		testMaxPoolGradOf[float32](t, be, x, g)
+		testMaxPoolGradOf[float64](t, be, x, g)
 	}
 }
 
-func testMaxPool2dGradNaN(t *testing.T, be backend.Backend) {
+func testMaxPoolGradNaN(t *testing.T, be backend.Backend) {
 	for _, g := range maxPoolGeoms {
-		testMaxPool2dGradOf[float32](t, be, withNaNs(g.Planes*g.H*g.W), g)
+		testMaxPoolGradOf[float32](t, be, withNaNs(g.Planes*volume(g.In)), g)
 	}
 }
 
-func testMaxPool2dGradOf[T float32 | float64](t *testing.T, be backend.Backend, x []float64, g backend.PoolGeom) {
+func testMaxPoolGradOf[T float32 | float64](t *testing.T, be backend.Backend, x []float64, g backend.PoolGeom) {
 	y, index := maxPoolSlowly(x, g)
 	dy := random(4, len(y))
 	want := make([]float64, len(x))
@@ -244,7 +276,7 @@ func testMaxPool2dGradOf[T float32 | float64](t *testing.T, be backend.Backend, 
 		want[at] += dy[i]
 	}
 	dx := empty[T](be, len(x))
-	be.MaxPool2dGrad(dx, floats[T](be, dy), floats[T](be, x), floats[T](be, y), g)
+	be.MaxPoolGrad(dx, floats[T](be, dy), floats[T](be, x), floats[T](be, y), g)
 	wantFloats(t, be, fmt.Sprintf("%v %+v", dtypeOf[T](), g), dx, want, tolerance[T]())
 }
 
@@ -253,10 +285,10 @@ func testMaxPool2dGradOf[T float32 | float64](t *testing.T, be backend.Backend, 
 func avgPoolGeoms() []backend.PoolGeom {
 	var all []backend.PoolGeom
 	for _, g := range append(maxPoolGeoms, widePoolGeoms...) {
-		if g.DilationH > 1 || g.DilationW > 1 {
+		if max(g.Dilation[0], g.Dilation[1], g.Dilation[2]) > 1 {
 			continue
 		}
-		g.DilationH, g.DilationW = 0, 0
+		g.Dilation = [3]int{}
 		exclude, divisor := g, g
 		exclude.ExcludePad = true
 		divisor.Divisor = 3
@@ -268,21 +300,24 @@ func avgPoolGeoms() []backend.PoolGeom {
 // avgDivisor is by what the sum of a window is divided: a window is counted as
 // far as the padded input reaches.
 func avgDivisor(g backend.PoolGeom, out, inside int) float64 {
-	p, q := out/g.Q%g.P, out%g.Q
 	switch {
 	case g.Divisor != 0:
 		return float64(g.Divisor)
 	case g.ExcludePad:
 		return float64(inside)
 	}
-	h, w := min(p*g.StrideH+g.KernelH, g.H+2*g.PadH)-p*g.StrideH, min(q*g.StrideW+g.KernelW, g.W+2*g.PadW)-q*g.StrideW
-	return float64(h * w)
+	n := 1
+	out %= volume(g.Out)
+	for d, p := range [3]int{out / (g.Out[1] * g.Out[2]), out / g.Out[2] % g.Out[1], out % g.Out[2]} {
+		n *= min(p*g.Stride[d]+g.Kernel[d], g.In[d]+2*g.Pad[d]) - p*g.Stride[d]
+	}
+	return float64(n)
 }
 
-func testAvgPool2d(t *testing.T, be backend.Backend) {
+func testAvgPool(t *testing.T, be backend.Backend) {
 	for _, g := range avgPoolGeoms() {
-		x := random(3, g.Planes*g.H*g.W)
-		want := make([]float64, g.Planes*g.P*g.Q)
+		x := random(3, g.Planes*volume(g.In))
+		want := make([]float64, g.Planes*volume(g.Out))
 		eachWindow(g, func(out int, at []int) {
 			for _, i := range at {
 				want[out] += x[i]
@@ -290,42 +325,50 @@ func testAvgPool2d(t *testing.T, be backend.Backend) {
 			want[out] /= avgDivisor(g, out, len(at))
 		})
 		dst := empty[float32](be, len(want))
-		be.AvgPool2d(dst, floats[float32](be, x), g)
+		be.AvgPool(dst, floats[float32](be, x), g)
 		wantFloats(t, be, fmt.Sprintf("float32 %+v", g), dst, want, tolerance[float32]())
 		dst = empty[float64](be, len(want))
-		be.AvgPool2d(dst, floats[float64](be, x), g)
+		be.AvgPool(dst, floats[float64](be, x), g)
 		wantFloats(t, be, fmt.Sprintf("float64 %+v", g), dst, want, tolerance[float64]())
 	}
 }
 
-func testAvgPool2dGrad(t *testing.T, be backend.Backend) {
+func testAvgPoolGrad(t *testing.T, be backend.Backend) {
 	for _, g := range avgPoolGeoms() {
-		dy := random(3, g.Planes*g.P*g.Q)
-		want := make([]float64, g.Planes*g.H*g.W)
+		dy := random(3, g.Planes*volume(g.Out))
+		want := make([]float64, g.Planes*volume(g.In))
 		eachWindow(g, func(out int, at []int) {
 			for _, i := range at {
 				want[i] += dy[out] / avgDivisor(g, out, len(at))
 			}
 		})
 		dx := empty[float32](be, len(want))
-		be.AvgPool2dGrad(dx, floats[float32](be, dy), g)
+		be.AvgPoolGrad(dx, floats[float32](be, dy), g)
 		wantFloats(t, be, fmt.Sprintf("float32 %+v", g), dx, want, tolerance[float32]())
 		dx = empty[float64](be, len(want))
-		be.AvgPool2dGrad(dx, floats[float64](be, dy), g)
+		be.AvgPoolGrad(dx, floats[float64](be, dy), g)
 		wantFloats(t, be, fmt.Sprintf("float64 %+v", g), dx, want, tolerance[float64]())
 	}
 }
 
 var adaptiveGeoms = []backend.PoolGeom{
-	{Planes: 1, H: 1, W: 1, P: 1, Q: 1},
-	{Planes: 3, H: 7, W: 7, P: 1, Q: 1},
-	{Planes: 3, H: 7, W: 5, P: 7, Q: 5},
-	{Planes: 2, H: 10, W: 7, P: 3, Q: 4},
-	{Planes: 2, H: 2, W: 3, P: 7, Q: 7},
-	{Planes: 2, H: 8, W: 8, P: 4, Q: 2},
-	{Planes: 0, H: 8, W: 8, P: 4, Q: 2},
-	{Planes: 2, H: 8, W: 8, P: 0, Q: 2},
-	{Planes: 50, H: 32, W: 31, P: 7, Q: 6},
+	{Planes: 1, In: [3]int{1, 1, 1}, Out: [3]int{1, 1, 1}},
+	{Planes: 3, In: [3]int{1, 7, 7}, Out: [3]int{1, 1, 1}},
+	{Planes: 3, In: [3]int{1, 7, 5}, Out: [3]int{1, 7, 5}},
+	{Planes: 2, In: [3]int{1, 10, 7}, Out: [3]int{1, 3, 4}},
+	{Planes: 2, In: [3]int{1, 2, 3}, Out: [3]int{1, 7, 7}},
+	{Planes: 2, In: [3]int{1, 8, 8}, Out: [3]int{1, 4, 2}},
+	{Planes: 0, In: [3]int{1, 8, 8}, Out: [3]int{1, 4, 2}},
+	{Planes: 2, In: [3]int{1, 8, 8}, Out: [3]int{1, 0, 2}},
+	{Planes: 50, In: [3]int{1, 32, 31}, Out: [3]int{1, 7, 6}},
+	{Planes: 3, In: [3]int{1, 1, 29}, Out: [3]int{1, 1, 6}},
+	{Planes: 3, In: [3]int{4, 5, 6}, Out: [3]int{4, 2, 3}},
+	{Planes: 3, In: [3]int{4, 5, 6}, Out: [3]int{4, 5, 6}},
+	{Planes: 3, In: [3]int{5, 7, 6}, Out: [3]int{3, 2, 4}},
+	{Planes: 3, In: [3]int{5, 7, 6}, Out: [3]int{1, 1, 1}},
+	{Planes: 2, In: [3]int{2, 3, 2}, Out: [3]int{5, 4, 3}},
+	{Planes: 2, In: [3]int{2, 3, 2}, Out: [3]int{0, 4, 3}},
+	{Planes: 20, In: [3]int{9, 12, 11}, Out: [3]int{4, 7, 6}},
 }
 
 // eachAdaptiveWindow calls f for each element of the result with the positions
@@ -333,61 +376,65 @@ var adaptiveGeoms = []backend.PoolGeom{
 func eachAdaptiveWindow(g backend.PoolGeom, f func(out int, at []int)) {
 	floor := func(p, n, count int) int { return int(math.Floor(float64(p) * float64(n) / float64(count))) }
 	ceil := func(p, n, count int) int { return int(math.Ceil(float64(p) * float64(n) / float64(count))) }
-	for out := range g.Planes * g.P * g.Q {
-		i, p, q := out/(g.P*g.Q), out/g.Q%g.P, out%g.Q
-		var at []int
-		for h := floor(p, g.H, g.P); h < ceil(p+1, g.H, g.P); h++ {
-			for w := floor(q, g.W, g.Q); w < ceil(q+1, g.W, g.Q); w++ {
-				at = append(at, (i*g.H+h)*g.W+w)
+	for i := range g.Planes {
+		each(g.Out, func(o int, p [3]int) {
+			var from, size [3]int
+			for d := range 3 {
+				from[d] = floor(p[d], g.In[d], g.Out[d])
+				size[d] = ceil(p[d]+1, g.In[d], g.Out[d]) - from[d]
 			}
-		}
-		f(out, at)
+			var at []int
+			each(size, func(_ int, r [3]int) {
+				at = append(at, ((i*g.In[0]+from[0]+r[0])*g.In[1]+from[1]+r[1])*g.In[2]+from[2]+r[2])
+			})
+			f(i*volume(g.Out)+o, at)
+		})
 	}
 }
 
-func testAdaptiveAvgPool2d(t *testing.T, be backend.Backend) {
+func testAdaptiveAvgPool(t *testing.T, be backend.Backend) {
 	for _, g := range adaptiveGeoms {
-		x := random(3, g.Planes*g.H*g.W)
-		want := make([]float64, g.Planes*g.P*g.Q)
+		x := random(3, g.Planes*volume(g.In))
+		want := make([]float64, g.Planes*volume(g.Out))
 		eachAdaptiveWindow(g, func(out int, at []int) {
 			for _, i := range at {
 				want[out] += x[i] / float64(len(at))
 			}
 		})
 		dst := empty[float32](be, len(want))
-		be.AdaptiveAvgPool2d(dst, floats[float32](be, x), g)
+		be.AdaptiveAvgPool(dst, floats[float32](be, x), g)
 		wantFloats(t, be, fmt.Sprintf("float32 %+v", g), dst, want, tolerance[float32]())
 		dst = empty[float64](be, len(want))
-		be.AdaptiveAvgPool2d(dst, floats[float64](be, x), g)
+		be.AdaptiveAvgPool(dst, floats[float64](be, x), g)
 		wantFloats(t, be, fmt.Sprintf("float64 %+v", g), dst, want, tolerance[float64]())
 	}
 }
 
-func testAdaptiveAvgPool2dGrad(t *testing.T, be backend.Backend) {
+func testAdaptiveAvgPoolGrad(t *testing.T, be backend.Backend) {
 	for _, g := range adaptiveGeoms {
-		dy := random(3, g.Planes*g.P*g.Q)
-		want := make([]float64, g.Planes*g.H*g.W)
+		dy := random(3, g.Planes*volume(g.Out))
+		want := make([]float64, g.Planes*volume(g.In))
 		eachAdaptiveWindow(g, func(out int, at []int) {
 			for _, i := range at {
 				want[i] += dy[out] / float64(len(at))
 			}
 		})
 		dx := empty[float32](be, len(want))
-		be.AdaptiveAvgPool2dGrad(dx, floats[float32](be, dy), g)
+		be.AdaptiveAvgPoolGrad(dx, floats[float32](be, dy), g)
 		wantFloats(t, be, fmt.Sprintf("float32 %+v", g), dx, want, tolerance[float32]())
 		dx = empty[float64](be, len(want))
-		be.AdaptiveAvgPool2dGrad(dx, floats[float64](be, dy), g)
+		be.AdaptiveAvgPoolGrad(dx, floats[float64](be, dy), g)
 		wantFloats(t, be, fmt.Sprintf("float64 %+v", g), dx, want, tolerance[float64]())
 	}
 }
 
 func testPoolThreads(t *testing.T, be backend.Backend) {
 	g := square(40, 33, 31, 3, 2, 1, 0, false)
-	x := floats[float32](be, random(6, g.Planes*g.H*g.W))
+	x := floats[float32](be, random(6, g.Planes*volume(g.In)))
 	sameOnAnyThreads(t, func() []float32 {
-		y, dx := empty[float32](be, g.Planes*g.P*g.Q), empty[float32](be, x.Len)
-		be.AvgPool2d(y, x, g)
-		be.AvgPool2dGrad(dx, y, g)
+		y, dx := empty[float32](be, g.Planes*volume(g.Out)), empty[float32](be, x.Len)
+		be.AvgPool(y, x, g)
+		be.AvgPoolGrad(dx, y, g)
 		return append(get[float32](be, y), get[float32](be, dx)...)
 	})
 }

@@ -18,13 +18,13 @@ func testSetPrecision(t *testing.T, be backend.Backend, high float64) {
 		bound float64
 	}{{"highest", backend.Highest, 1e-6}, {"high", backend.High, high}, {"medium", backend.Medium, 1e-2}}
 	convs := []convCase{
-		{"256 channels", backend.ConvGeom{N: 2, C: 256, H: 8, W: 8, K: 64, R: 3, S: 3, PadH: 1, PadW: 1}},
-		{"256 channels, 16x16 maps", backend.ConvGeom{N: 1, C: 256, H: 16, W: 16, K: 32, R: 3, S: 3, PadH: 1, PadW: 1}},
-		{"many images", backend.ConvGeom{N: 35, C: 40, H: 5, W: 6, K: 33, R: 3, S: 3, PadH: 1, PadW: 1}},
-		{"2x2 maps", backend.ConvGeom{N: 70, C: 64, H: 2, W: 2, K: 47, R: 3, S: 3, PadH: 1, PadW: 1}},
-		{"groups", backend.ConvGeom{N: 17, C: 68, H: 8, W: 8, K: 70, R: 3, S: 3, PadH: 1, PadW: 1, Groups: 2}},
-		{"stride 2", backend.ConvGeom{N: 3, C: 35, H: 13, W: 12, K: 31, R: 3, S: 3, PadH: 1, PadW: 1, StrideH: 2, StrideW: 2}},
-		{"1x1", backend.ConvGeom{N: 3, C: 67, H: 7, W: 7, K: 65, R: 1, S: 1}},
+		{"256 channels", backend.ConvGeom{N: 2, C: 256, In: [3]int{1, 8, 8}, K: 64, Kernel: [3]int{1, 3, 3}, Pad: [3]int{0, 1, 1}}},
+		{"256 channels, 16x16 maps", backend.ConvGeom{N: 1, C: 256, In: [3]int{1, 16, 16}, K: 32, Kernel: [3]int{1, 3, 3}, Pad: [3]int{0, 1, 1}}},
+		{"many images", backend.ConvGeom{N: 35, C: 40, In: [3]int{1, 5, 6}, K: 33, Kernel: [3]int{1, 3, 3}, Pad: [3]int{0, 1, 1}}},
+		{"2x2 maps", backend.ConvGeom{N: 70, C: 64, In: [3]int{1, 2, 2}, K: 47, Kernel: [3]int{1, 3, 3}, Pad: [3]int{0, 1, 1}}},
+		{"groups", backend.ConvGeom{N: 17, C: 68, In: [3]int{1, 8, 8}, K: 70, Kernel: [3]int{1, 3, 3}, Pad: [3]int{0, 1, 1}, Groups: 2}},
+		{"stride 2", backend.ConvGeom{N: 3, C: 35, In: [3]int{1, 13, 12}, K: 31, Kernel: [3]int{1, 3, 3}, Pad: [3]int{0, 1, 1}, Stride: [3]int{1, 2, 2}}},
+		{"1x1", backend.ConvGeom{N: 3, C: 67, In: [3]int{1, 7, 7}, K: 65, Kernel: [3]int{1, 1, 1}}},
 	}
 	finish(convs)
 	products := []backend.MatMulGeom{
@@ -56,9 +56,9 @@ func testSetPrecision(t *testing.T, be backend.Backend, high float64) {
 				})
 				ax, aw, ady := floats[float32](be, x), floats[float32](be, w), floats[float32](be, dy)
 				ay, adx, adw := empty[float32](be, ny), empty[float32](be, nx), empty[float32](be, nw)
-				be.Conv2d(ay, ax, aw, backend.Array{}, backend.Array{}, c.g)
-				be.Conv2dInputGrad(adx, ady, aw, c.g)
-				be.Conv2dWeightGrad(adw, ady, ax, c.g)
+				be.Conv(ay, ax, aw, backend.Array{}, backend.Array{}, c.g)
+				be.ConvInputGrad(adx, ady, aw, c.g)
+				be.ConvWeightGrad(adw, ady, ax, c.g)
 				within(t, "the result", ay, y)
 				within(t, "the gradient of the input", adx, dx)
 				within(t, "the gradient of the weight", adw, dw)

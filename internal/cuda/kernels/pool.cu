@@ -4,34 +4,36 @@
 // channel and more images.
 #include "common.cuh"
 
-// PoolGeom is how images of h×w pixels, each of so many packs of channels, are pooled into p×q; Go's poolGeom has the same fields.
+// PoolGeom is how images of a depth, rows and columns, each of so many packs of channels, are pooled; Go's poolGeom has the same fields.
 struct PoolGeom {
-	Div channels, h, w, p, q, strideH, strideW;
-	int kernelH, kernelW, padH, padW, dilationH, dilationW, excludePad, pad_;
+	Div channels, in[3], out[3], stride[3];
+	int kernel[3], pad[3], dilation[3], excludePad;
 	i64 divisor;
 };
 
-// A Place is where a pack lies among images of h×w.
+// A Place is where a pack lies among images of a size: depth, row and column.
 struct Place {
 	i64 image, channel;
-	int row, column;
+	int at[3];
 };
-__device__ inline Place place(i64 i, const Div &h, const Div &w, const Div &channels) {
-	i64 pixel = quotient(i, channels), line = quotient(pixel, w), image = quotient(line, h);
-	Place r = {image, i - pixel * channels.d, (int)(line - image * h.d), (int)(pixel - line * w.d)};
+__device__ inline Place place(i64 i, const Div (&size)[3], const Div &channels) {
+	i64 pixel = quotient(i, channels), line = quotient(pixel, size[2]), sheet = quotient(line, size[1]), image = quotient(sheet, size[0]);
+	Place r = {image, i - pixel * channels.d, {(int)(sheet - image * size[0].d), (int)(line - sheet * size[1].d), (int)(pixel - line * size[2].d)}};
 	return r;
 }
 // at is the number of a pack.
-__device__ inline i64 at(const Place &p, int row, int column, const Div &h, const Div &w, const Div &channels) {
-	return ((p.image * h.d + row) * w.d + column) * channels.d + p.channel;
+__device__ inline i64 at(const Place &p, int depth, int row, int column, const Div (&size)[3], const Div &channels) {
+	return (((p.image * size[0].d + depth) * size[1].d + row) * size[2].d + column) * channels.d + p.channel;
 }
 
-// EACH_OF_WINDOW runs its body for the elements of window (row, column) that lie in the input; number counts those of the kernel.
-#define EACH_OF_WINDOW(out, y, x, number) \
-	for (int r_ = 0; r_ < g.kernelH; r_++) \
-		if (int y = (out).row * (int)g.strideH.d - g.padH + r_ * g.dilationH; y >= 0 && y < g.h.d) \
-			for (int s_ = 0; s_ < g.kernelW; s_++) \
-				if (int x = (out).column * (int)g.strideW.d - g.padW + s_ * g.dilationW, number = r_ * g.kernelW + s_; x >= 0 && x < g.w.d)
+// EACH_OF_WINDOW runs its body for the elements z, y, x of a window that lie in the input; number counts those of the kernel.
+#define EACH_OF_WINDOW(out, z, y, x, number) \
+	for (int t_ = 0; t_ < g.kernel[0]; t_++) \
+		if (int z = (out).at[0] * (int)g.stride[0].d - g.pad[0] + t_ * g.dilation[0]; z >= 0 && z < g.in[0].d) \
+			for (int r_ = 0; r_ < g.kernel[1]; r_++) \
+				if (int y = (out).at[1] * (int)g.stride[1].d - g.pad[1] + r_ * g.dilation[1]; y >= 0 && y < g.in[1].d) \
+					for (int s_ = 0; s_ < g.kernel[2]; s_++) \
+						if (int x = (out).at[2] * (int)g.stride[2].d - g.pad[2] + s_ * g.dilation[2], number = (t_ * g.kernel[1] + r_) * g.kernel[2] + s_; x >= 0 && x < g.in[2].d)
 
 // Lowest is what no element of a type is below.
 template <class A> struct Lowest {
@@ -47,12 +49,12 @@ template <> struct Lowest<u8> {
 template <class T, int V> __device__ inline void max_pool(T *dst, const T *x, const PoolGeom &g, i64 n) {
 	typedef typename As<T>::type A;
 	EACH(i, n) {
-		Place out = place(i, g.p, g.q, g.channels);
+		Place out = place(i, g.out, g.channels);
 		A best[V];
 		for (int k = 0; k < V; k++) best[k] = Lowest<A>::of();
-		EACH_OF_WINDOW(out, row, column, number) {
+		EACH_OF_WINDOW(out, depth, row, column, number) {
 			(void)number;
-			Pack<T, V> p = load<V>(x, V * at(out, row, column, g.h, g.w, g.channels));
+			Pack<T, V> p = load<V>(x, V * at(out, depth, row, column, g.in, g.channels));
 			for (int k = 0; k < V; k++) {
 				A v = widen(p.v[k]);
 				if (v > best[k] || v != v) best[k] = v;
@@ -75,8 +77,8 @@ template <class T, int V> __device__ inline void find(int (&found)[V], i64 i, co
 		found[k] = -1;
 		looking[k] = true;
 	}
-	EACH_OF_WINDOW(out, row, column, number) {
-		Pack<T, V> p = load<V>(x, V * at(out, row, column, g.h, g.w, g.channels));
+	EACH_OF_WINDOW(out, depth, row, column, number) {
+		Pack<T, V> p = load<V>(x, V * at(out, depth, row, column, g.in, g.channels));
 		for (int k = 0; k < V; k++) {
 			A v = widen(p.v[k]);
 			if (looking[k] && (v != v || v == best[k])) found[k] = number;
@@ -86,18 +88,19 @@ template <class T, int V> __device__ inline void find(int (&found)[V], i64 i, co
 }
 template <class T> __device__ inline void max_pool_indices(i64 *indices, const T *x, const T *y, const PoolGeom &g, i64 n) {
 	EACH(i, n) {
-		Place out = place(i, g.p, g.q, g.channels);
+		Place out = place(i, g.out, g.channels);
 		int found[1];
 		find<T, 1>(found, i, out, x, y, g);
-		int r = found[0] / g.kernelW, s = found[0] - r * g.kernelW;
-		i64 row = out.row * g.strideH.d - g.padH + (i64)r * g.dilationH, column = out.column * g.strideW.d - g.padW + (i64)s * g.dilationW;
-		indices[i] = found[0] < 0 ? -1 : row * g.w.d + column;
+		int line = found[0] / g.kernel[2], tap[3] = {line / g.kernel[1], line % g.kernel[1], found[0] % g.kernel[2]};
+		i64 index = 0;
+		for (int d = 0; d < 3; d++) index = index * g.in[d].d + out.at[d] * g.stride[d].d - g.pad[d] + (i64)tap[d] * g.dilation[d];
+		indices[i] = found[0] < 0 ? -1 : index;
 	}
 }
 template <class T, int V> __device__ inline void max_pool_places(int *places, const T *x, const T *y, const PoolGeom &g, i64 n) {
 	EACH(i, n) {
 		int found[V];
-		find<T, V>(found, i, place(i, g.p, g.q, g.channels), x, y, g);
+		find<T, V>(found, i, place(i, g.out, g.channels), x, y, g);
 		enum { RUN = V < 4 ? V : 4 };
 		for (int k = 0; k < V; k += RUN) {
 			Pack<int, RUN> p;
@@ -106,29 +109,36 @@ template <class T, int V> __device__ inline void max_pool_places(int *places, co
 		}
 	}
 }
+// window is which window of dimension d reads an element of the input by the kernel's element r, or -1.
+__device__ inline int window(const Place &in, int d, int r, const PoolGeom &g) {
+	int from = in.at[d] + g.pad[d] - r * g.dilation[d];
+	if (from < 0) return -1;
+	int w = (int)quotient(from, g.stride[d]);
+	return w < g.out[d].d && w * (int)g.stride[d].d == from ? w : -1;
+}
 template <class T, int V> __device__ inline void max_pool_grad(T *dx, const T *dy, const int *places, const PoolGeom &g, i64 n) {
 	typedef typename As<T>::type A;
 	EACH(i, n) {
-		Place in = place(i, g.h, g.w, g.channels);
+		Place in = place(i, g.in, g.channels);
 		A sum[V];
 		for (int k = 0; k < V; k++) sum[k] = 0;
-		for (int r = g.kernelH - 1; r >= 0; r--) {
-			int up = in.row + g.padH - r * g.dilationH;
-			if (up < 0) continue;
-			int p = (int)quotient(up, g.strideH);
-			if (p >= g.p.d || p * (int)g.strideH.d != up) continue;
-			for (int s = g.kernelW - 1; s >= 0; s--) {
-				int left = in.column + g.padW - s * g.dilationW;
-				if (left < 0) continue;
-				int q = (int)quotient(left, g.strideW);
-				if (q >= g.q.d || q * (int)g.strideW.d != left) continue;
-				i64 window = V * at(in, p, q, g.p, g.q, g.channels);
-				Pack<T, V> d = load<V>(dy, window);
-				enum { RUN = V < 4 ? V : 4 };
-				for (int k = 0; k < V; k += RUN) {
-					Pack<int, RUN> at = load<RUN>(places, window + k);
-					for (int j = 0; j < RUN; j++)
-						if (at.v[j] == r * g.kernelW + s) sum[k + j] += widen(d.v[k + j]);
+		for (int t = g.kernel[0] - 1; t >= 0; t--) {
+			int o = window(in, 0, t, g);
+			if (o < 0) continue;
+			for (int r = g.kernel[1] - 1; r >= 0; r--) {
+				int p = window(in, 1, r, g);
+				if (p < 0) continue;
+				for (int s = g.kernel[2] - 1; s >= 0; s--) {
+					int q = window(in, 2, s, g);
+					if (q < 0) continue;
+					i64 from = V * at(in, o, p, q, g.out, g.channels);
+					Pack<T, V> d = load<V>(dy, from);
+					enum { RUN = V < 4 ? V : 4 };
+					for (int k = 0; k < V; k += RUN) {
+						Pack<int, RUN> at = load<RUN>(places, from + k);
+						for (int j = 0; j < RUN; j++)
+							if (at.v[j] == (t * g.kernel[1] + r) * g.kernel[2] + s) sum[k + j] += widen(d.v[k + j]);
+					}
 				}
 			}
 		}
@@ -140,14 +150,14 @@ template <class T, int V> __device__ inline void max_pool_grad(T *dx, const T *d
 // Where windows lie side by side and cover the input, each element is of one window, and all is done at once.
 template <class T, int V> __device__ inline void max_pool_tiles_grad(T *dx, const T *dy, const T *x, const T *y, const PoolGeom &g, i64 n) {
 	EACH(i, n) {
-		Place out = place(i, g.p, g.q, g.channels);
+		Place out = place(i, g.out, g.channels);
 		int found[V];
 		find<T, V>(found, i, out, x, y, g);
 		Pack<T, V> d = load<V>(dy, V * i);
-		EACH_OF_WINDOW(out, row, column, number) {
+		EACH_OF_WINDOW(out, depth, row, column, number) {
 			Pack<T, V> to;
 			for (int k = 0; k < V; k++) to.v[k] = found[k] == number ? d.v[k] : narrow<T>(0.0f);
-			store(dx, V * at(out, row, column, g.h, g.w, g.channels), to);
+			store(dx, V * at(out, depth, row, column, g.in, g.channels), to);
 		}
 	}
 }
@@ -172,10 +182,10 @@ MAX_POOL_INDICES(u8, u8)
 // A Span is where windows of one dimension lie in the input, and what counts of them.
 struct Span { int lo, hi, n; };
 struct Fixed { // average pooling
-	__device__ static Span span(int i, const Div &size, const Div &, int kernel, const Div &stride, int pad, const PoolGeom &g) {
-		int end = (int)size.d, lo = i * (int)stride.d - pad, hi = lo + kernel < end + pad ? lo + kernel : end + pad, n = hi - lo;
-		lo = lo < 0 ? 0 : lo > end ? end : lo;
-		hi = hi > end ? end : hi;
+	__device__ static Span span(int i, int d, const PoolGeom &g) {
+		int size = (int)g.in[d].d, lo = i * (int)g.stride[d].d - g.pad[d], hi = lo + g.kernel[d] < size + g.pad[d] ? lo + g.kernel[d] : size + g.pad[d], n = hi - lo;
+		lo = lo < 0 ? 0 : lo > size ? size : lo;
+		hi = hi > size ? size : hi;
 		hi = hi < lo ? lo : hi;
 		if (g.excludePad) n = hi - lo;
 		if (g.divisor) n = 1;
@@ -184,40 +194,42 @@ struct Fixed { // average pooling
 	}
 	__device__ static i64 divisor(const PoolGeom &g) { return g.divisor ? g.divisor : 1; }
 	// windows are those that element i may lie in.
-	__device__ static int first(int i, const Div &, const Div &, int kernel, const Div &stride, int pad) {
-		int from = i + pad - kernel + 1;
-		return from <= 0 ? 0 : (int)quotient(from + stride.d - 1, stride);
+	__device__ static int first(int i, int d, const PoolGeom &g) {
+		int from = i + g.pad[d] - g.kernel[d] + 1;
+		return from <= 0 ? 0 : (int)quotient(from + g.stride[d].d - 1, g.stride[d]);
 	}
-	__device__ static int end(int i, const Div &, const Div &count, int, const Div &stride, int pad) {
-		int end = (int)quotient(i + pad, stride) + 1;
-		return end < count.d ? end : (int)count.d;
+	__device__ static int end(int i, int d, const PoolGeom &g) {
+		int end = (int)quotient(i + g.pad[d], g.stride[d]) + 1;
+		return end < g.out[d].d ? end : (int)g.out[d].d;
 	}
 };
 struct Adaptive { // windows from floor(i·size/count) to ceil((i+1)·size/count)
-	__device__ static Span span(int i, const Div &size, const Div &count, int, const Div &, int, const PoolGeom &) {
+	__device__ static Span span(int i, int d, const PoolGeom &g) {
+		const Div &size = g.in[d], &count = g.out[d];
 		int lo = (int)quotient(i * size.d, count), hi = (int)quotient((i + 1) * size.d + count.d - 1, count);
 		Span s = {lo, hi, hi - lo < 1 ? 1 : hi - lo};
 		return s;
 	}
 	__device__ static i64 divisor(const PoolGeom &) { return 1; }
-	__device__ static int first(int i, const Div &size, const Div &count, int, const Div &, int) { return (int)quotient(i * count.d, size); }
-	__device__ static int end(int i, const Div &size, const Div &count, int, const Div &, int) {
-		int end = (int)quotient((i + 1) * count.d + size.d - 1, size);
-		return end < count.d ? end : (int)count.d;
+	__device__ static int first(int i, int d, const PoolGeom &g) { return (int)quotient(i * g.out[d].d, g.in[d]); }
+	__device__ static int end(int i, int d, const PoolGeom &g) {
+		int end = (int)quotient((i + 1) * g.out[d].d + g.in[d].d - 1, g.in[d]);
+		return end < g.out[d].d ? end : (int)g.out[d].d;
 	}
 };
 
 template <class Kind, class T, int V> __device__ inline void average(T *dst, const T *x, const PoolGeom &g, i64 n) {
 	EACH(i, n) {
-		Place out = place(i, g.p, g.q, g.channels);
-		Span h = Kind::span(out.row, g.h, g.p, g.kernelH, g.strideH, g.padH, g), w = Kind::span(out.column, g.w, g.q, g.kernelW, g.strideW, g.padW, g);
-		double sum[V], count = (double)((i64)h.n * w.n * Kind::divisor(g));
+		Place out = place(i, g.out, g.channels);
+		Span d = Kind::span(out.at[0], 0, g), h = Kind::span(out.at[1], 1, g), w = Kind::span(out.at[2], 2, g);
+		double sum[V], count = (double)((i64)d.n * h.n * w.n * Kind::divisor(g));
 		for (int k = 0; k < V; k++) sum[k] = 0;
-		for (int r = h.lo; r < h.hi; r++)
-			for (int s = w.lo; s < w.hi; s++) {
-				Pack<T, V> p = load<V>(x, V * at(out, r, s, g.h, g.w, g.channels));
-				for (int k = 0; k < V; k++) sum[k] += widen(p.v[k]);
-			}
+		for (int t = d.lo; t < d.hi; t++)
+			for (int r = h.lo; r < h.hi; r++)
+				for (int s = w.lo; s < w.hi; s++) {
+					Pack<T, V> p = load<V>(x, V * at(out, t, r, s, g.in, g.channels));
+					for (int k = 0; k < V; k++) sum[k] += widen(p.v[k]);
+				}
 		Pack<T, V> to;
 		for (int k = 0; k < V; k++) to.v[k] = narrow<T>((typename As<T>::type)(sum[k] / count));
 		store(dst, V * i, to);
@@ -226,20 +238,24 @@ template <class Kind, class T, int V> __device__ inline void average(T *dst, con
 template <class Kind, class T, int V> __device__ inline void average_grad(T *dx, const T *dy, const PoolGeom &g, i64 n) {
 	typedef typename As<T>::type A;
 	EACH(i, n) {
-		Place in = place(i, g.h, g.w, g.channels);
+		Place in = place(i, g.in, g.channels);
 		A sum[V];
 		for (int k = 0; k < V; k++) sum[k] = 0;
-		int q0 = Kind::first(in.column, g.w, g.q, g.kernelW, g.strideW, g.padW), q1 = Kind::end(in.column, g.w, g.q, g.kernelW, g.strideW, g.padW);
-		int p1 = Kind::end(in.row, g.h, g.p, g.kernelH, g.strideH, g.padH);
-		for (int p = Kind::first(in.row, g.h, g.p, g.kernelH, g.strideH, g.padH); p < p1; p++) {
-			Span h = Kind::span(p, g.h, g.p, g.kernelH, g.strideH, g.padH, g);
-			if (in.row < h.lo || in.row >= h.hi) continue;
-			for (int q = q0; q < q1; q++) {
-				Span w = Kind::span(q, g.w, g.q, g.kernelW, g.strideW, g.padW, g);
-				if (in.column < w.lo || in.column >= w.hi) continue;
-				Pack<T, V> d = load<V>(dy, V * at(in, p, q, g.p, g.q, g.channels));
-				A share = 1 / (A)((i64)h.n * w.n * Kind::divisor(g));
-				for (int k = 0; k < V; k++) sum[k] += widen(d.v[k]) * share;
+		int o1 = Kind::end(in.at[0], 0, g), p0 = Kind::first(in.at[1], 1, g), p1 = Kind::end(in.at[1], 1, g);
+		int q0 = Kind::first(in.at[2], 2, g), q1 = Kind::end(in.at[2], 2, g);
+		for (int o = Kind::first(in.at[0], 0, g); o < o1; o++) {
+			Span t = Kind::span(o, 0, g);
+			if (in.at[0] < t.lo || in.at[0] >= t.hi) continue;
+			for (int p = p0; p < p1; p++) {
+				Span h = Kind::span(p, 1, g);
+				if (in.at[1] < h.lo || in.at[1] >= h.hi) continue;
+				for (int q = q0; q < q1; q++) {
+					Span w = Kind::span(q, 2, g);
+					if (in.at[2] < w.lo || in.at[2] >= w.hi) continue;
+					Pack<T, V> d = load<V>(dy, V * at(in, o, p, q, g.out, g.channels));
+					A share = 1 / (A)((i64)t.n * h.n * w.n * Kind::divisor(g));
+					for (int k = 0; k < V; k++) sum[k] += widen(d.v[k]) * share;
+				}
 			}
 		}
 		Pack<T, V> to;

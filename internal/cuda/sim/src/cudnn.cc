@@ -16,17 +16,18 @@
 	if (!(condition)) return CUDNN_STATUS_BAD_PARAM;
 
 struct cudnnContext { void *stream; };
+// A size of four dimensions has one plane of depth: images, channels, depth, rows, columns.
 struct cudnnTensorStruct {
 	bool ready;
 	cudnnTensorFormat_t format;
 	cudnnDataType_t type;
-	int size[4];
+	int dims, size[5];
 };
 struct cudnnFilterStruct {
 	bool ready;
 	cudnnTensorFormat_t format;
 	cudnnDataType_t type;
-	int size[4];
+	int dims, size[5];
 };
 struct cudnnActivationStruct {
 	bool ready;
@@ -35,7 +36,7 @@ struct cudnnActivationStruct {
 };
 struct cudnnConvolutionStruct {
 	bool ready;
-	int pad[2], stride[2], dilation[2], groups;
+	int dims, pad[3], stride[3], dilation[3], groups; // of the depth, rows and columns
 	cudnnMathType_t math;
 	cudnnDataType_t type;
 };
@@ -63,10 +64,16 @@ extern "C" __attribute__((visibility("default"))) const char *cudnnGetErrorStrin
 	}
 }
 
-template <class D> static cudnnStatus_t set(D *d, cudnnTensorFormat_t f, cudnnDataType_t t, int n, int c, int h, int w) {
-	NEED(n > 0 && c > 0 && h > 0 && w > 0 && (int64_t)n * c * h * w < 1ll << 31);
+template <class D> static cudnnStatus_t set(D *d, cudnnTensorFormat_t f, cudnnDataType_t t, int dims, const int *size) {
+	NEED(dims == 4 || dims == 5);
+	int64_t n = 1;
+	for (int i = 0; i < dims; i++) {
+		NEED(size[i] > 0);
+		n *= size[i];
+		NEED(n < 1ll << 31);
+	}
 	if ((f != CUDNN_TENSOR_NCHW && f != CUDNN_TENSOR_NHWC) || (t > CUDNN_DATA_HALF && t != CUDNN_DATA_BFLOAT16)) return CUDNN_STATUS_NOT_SUPPORTED;
-	*d = {true, f, t, {n, c, h, w}};
+	*d = {true, f, t, dims, {size[0], size[1], dims == 5 ? size[2] : 1, size[dims - 2], size[dims - 1]}};
 	return CUDNN_STATUS_SUCCESS;
 }
 API cudnnCreateTensorDescriptor(cudnnTensorDescriptor_t *d) {
@@ -77,16 +84,21 @@ API cudnnDestroyTensorDescriptor(cudnnTensorDescriptor_t d) {
 	delete d;
 	return CUDNN_STATUS_SUCCESS;
 }
-API cudnnSetTensor4dDescriptor(cudnnTensorDescriptor_t d, cudnnTensorFormat_t f, cudnnDataType_t t, int n, int c, int h, int w) { return set(d, f, t, n, c, h, w); }
-API cudnnGetTensor4dDescriptor(const cudnnTensorDescriptor_t d, cudnnDataType_t *t, int *n, int *c, int *h, int *w, int *sn, int *sc, int *sh, int *sw) {
-	NEED(d->ready);
+API cudnnSetTensor4dDescriptor(cudnnTensorDescriptor_t d, cudnnTensorFormat_t f, cudnnDataType_t t, int n, int c, int h, int w) {
+	int size[] = {n, c, h, w};
+	return set(d, f, t, 4, size);
+}
+API cudnnSetTensorNdDescriptorEx(cudnnTensorDescriptor_t d, cudnnTensorFormat_t f, cudnnDataType_t t, int dims, const int *size) { return set(d, f, t, dims, size); }
+API cudnnGetTensorNdDescriptor(const cudnnTensorDescriptor_t d, int room, cudnnDataType_t *t, int *dims, int *size, int *strides) {
+	NEED(d->ready && room >= d->dims);
 	*t = d->type;
-	*n = d->size[0], *c = d->size[1], *h = d->size[2], *w = d->size[3];
-	bool last = d->format == CUDNN_TENSOR_NHWC;
-	*sw = last ? *c : 1;
-	*sh = *sw * *w;
-	*sc = last ? 1 : *h * *w;
-	*sn = *c * *h * *w;
+	*dims = d->dims;
+	size[0] = d->size[0], size[1] = d->size[1];
+	for (int i = 2; i < d->dims; i++) size[i] = d->size[5 - d->dims + i];
+	int step = d->format == CUDNN_TENSOR_NHWC ? size[1] : 1;
+	for (int i = d->dims - 1; i >= 2; i--) strides[i] = step, step *= size[i];
+	strides[1] = d->format == CUDNN_TENSOR_NHWC ? 1 : step;
+	strides[0] = d->format == CUDNN_TENSOR_NHWC ? step : step * size[1];
 	return CUDNN_STATUS_SUCCESS;
 }
 API cudnnCreateActivationDescriptor(cudnnActivationDescriptor_t *d) {
@@ -110,7 +122,11 @@ API cudnnDestroyFilterDescriptor(cudnnFilterDescriptor_t d) {
 	delete d;
 	return CUDNN_STATUS_SUCCESS;
 }
-API cudnnSetFilter4dDescriptor(cudnnFilterDescriptor_t d, cudnnDataType_t t, cudnnTensorFormat_t f, int k, int c, int h, int w) { return set(d, f, t, k, c, h, w); }
+API cudnnSetFilter4dDescriptor(cudnnFilterDescriptor_t d, cudnnDataType_t t, cudnnTensorFormat_t f, int k, int c, int h, int w) {
+	int size[] = {k, c, h, w};
+	return set(d, f, t, 4, size);
+}
+API cudnnSetFilterNdDescriptor(cudnnFilterDescriptor_t d, cudnnDataType_t t, cudnnTensorFormat_t f, int dims, const int *size) { return set(d, f, t, dims, size); }
 API cudnnCreateConvolutionDescriptor(cudnnConvolutionDescriptor_t *d) {
 	*d = new cudnnConvolutionStruct{};
 	(*d)->groups = 1;
@@ -134,19 +150,29 @@ API cudnnSetConvolutionGroupCount(cudnnConvolutionDescriptor_t d, int groups) {
 	d->groups = groups;
 	return CUDNN_STATUS_SUCCESS;
 }
-API cudnnSetConvolution2dDescriptor(cudnnConvolutionDescriptor_t d, int padH, int padW, int strideH, int strideW, int dilationH, int dilationW, cudnnConvolutionMode_t mode, cudnnDataType_t t) {
-	NEED(padH >= 0 && padW >= 0 && strideH > 0 && strideW > 0 && dilationH > 0 && dilationW > 0);
+API cudnnSetConvolutionNdDescriptor(cudnnConvolutionDescriptor_t d, int dims, const int *pad, const int *stride, const int *dilation, cudnnConvolutionMode_t mode, cudnnDataType_t t) {
+	NEED(dims == 2 || dims == 3);
+	cudnnConvolutionStruct c = {true, dims + 2, {0, 0, 0}, {1, 1, 1}, {1, 1, 1}, d->groups, d->math, t};
+	for (int i = 0; i < dims; i++) {
+		NEED(pad[i] >= 0 && stride[i] > 0 && dilation[i] > 0);
+		c.pad[3 - dims + i] = pad[i], c.stride[3 - dims + i] = stride[i], c.dilation[3 - dims + i] = dilation[i];
+	}
 	if (mode != CUDNN_CROSS_CORRELATION || (t != CUDNN_DATA_FLOAT && t != CUDNN_DATA_DOUBLE)) return CUDNN_STATUS_NOT_SUPPORTED;
-	*d = {true, {padH, padW}, {strideH, strideW}, {dilationH, dilationW}, d->groups, d->math, t};
+	*d = c;
 	return CUDNN_STATUS_SUCCESS;
+}
+API cudnnSetConvolution2dDescriptor(cudnnConvolutionDescriptor_t d, int padH, int padW, int strideH, int strideW, int dilationH, int dilationW, cudnnConvolutionMode_t mode, cudnnDataType_t t) {
+	int pad[] = {padH, padW}, stride[] = {strideH, strideW}, dilation[] = {dilationH, dilationW};
+	return cudnnSetConvolutionNdDescriptor(d, 2, pad, stride, dilation, mode, t);
 }
 
 API cudnnGetConvolution2dForwardOutputDim(cudnnConvolutionDescriptor_t c, cudnnTensorDescriptor_t x, cudnnFilterDescriptor_t w, int *n, int *k, int *p, int *q) {
 	NEED(c->ready && x->ready && w->ready);
 	*n = x->size[0];
 	*k = w->size[0];
-	*p = (x->size[2] + 2 * c->pad[0] - c->dilation[0] * (w->size[2] - 1) - 1) / c->stride[0] + 1;
-	*q = (x->size[3] + 2 * c->pad[1] - c->dilation[1] * (w->size[3] - 1) - 1) / c->stride[1] + 1;
+	NEED(c->dims == 4);
+	*p = (x->size[3] + 2 * c->pad[1] - c->dilation[1] * (w->size[3] - 1) - 1) / c->stride[1] + 1;
+	*q = (x->size[4] + 2 * c->pad[2] - c->dilation[2] * (w->size[4] - 1) - 1) / c->stride[2] + 1;
 	return CUDNN_STATUS_SUCCESS;
 }
 
@@ -154,11 +180,12 @@ API cudnnGetConvolution2dForwardOutputDim(cudnnConvolutionDescriptor_t c, cudnnT
 static cudnnStatus_t fits(cudnnTensorDescriptor_t x, cudnnFilterDescriptor_t w, cudnnConvolutionDescriptor_t c, cudnnTensorDescriptor_t y) {
 	NEED(x->ready && w->ready && c->ready && y->ready);
 	NEED(x->type == w->type && x->type == y->type);
+	NEED(x->dims == w->dims && x->dims == y->dims && x->dims == c->dims);
 	if (x->format != w->format || x->format != y->format) return CUDNN_STATUS_NOT_SUPPORTED;
 	if (x->format == CUDNN_TENSOR_NHWC && x->type == CUDNN_DATA_DOUBLE) return CUDNN_STATUS_NOT_SUPPORTED;
 	if ((x->type == CUDNN_DATA_DOUBLE) != (c->type == CUDNN_DATA_DOUBLE)) return CUDNN_STATUS_NOT_SUPPORTED;
 	NEED(x->size[0] == y->size[0] && x->size[1] == w->size[1] * c->groups && w->size[0] == y->size[1] && w->size[0] % c->groups == 0);
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) {
 		int reach = c->dilation[i] * (w->size[2 + i] - 1) + 1, room = x->size[2 + i] + 2 * c->pad[i] - reach;
 		NEED(room >= 0 && y->size[2 + i] == room / c->stride[i] + 1);
 	}
@@ -206,15 +233,15 @@ static Type typeOf(cudnnDataType_t t) {
 	return t == CUDNN_DATA_DOUBLE ? Type::f64 : t == CUDNN_DATA_HALF ? Type::f16 : t == CUDNN_DATA_BFLOAT16 ? Type::bf16 : Type::f32;
 }
 // whole looks whether an array is there and lies as tensor cores need it.
-static bool whole(const void *p, cudnnDataType_t t, const int (&size)[4]) {
-	return (uintptr_t)p % 16 == 0 && wick_sim_inside(p, bytes(typeOf(t)) * (size_t)size[0] * (size_t)size[1] * (size_t)size[2] * (size_t)size[3]);
+static bool whole(const void *p, cudnnDataType_t t, const int (&size)[5]) {
+	return (uintptr_t)p % 16 == 0 && wick_sim_inside(p, bytes(typeOf(t)) * (size_t)size[0] * (size_t)size[1] * (size_t)size[2] * (size_t)size[3] * (size_t)size[4]);
 }
 
 // place is where an element lies.
-template <class D> static size_t place(const D &d, int n, int c, int h, int w) {
-	const int(&s)[4] = d.size;
-	if (d.format == CUDNN_TENSOR_NHWC) return (((size_t)n * s[2] + h) * s[3] + w) * s[1] + c;
-	return (((size_t)n * s[1] + c) * s[2] + h) * s[3] + w;
+template <class D> static size_t place(const D &d, int n, int c, int z, int h, int w) {
+	const int(&s)[5] = d.size;
+	if (d.format == CUDNN_TENSOR_NHWC) return ((((size_t)n * s[2] + z) * s[3] + h) * s[4] + w) * s[1] + c;
+	return ((((size_t)n * s[1] + c) * s[2] + z) * s[3] + h) * s[4] + w;
 }
 
 // A pass sums products of two of the three arrays into the third.
@@ -228,10 +255,10 @@ static cudnnStatus_t convolve(cudnnHandle_t h, Pass pass, const void *alpha, con
 	NEED(room >= workspace && wick_sim_inside(space, room));
 	const char *decline = getenv("WICK_SIM_DECLINE");
 	if (decline && (atoi(decline) == 1 ? !deterministic : X->format == CUDNN_TENSOR_NHWC)) return CUDNN_STATUS_NOT_SUPPORTED;
-	Type t = typeOf(X->type);
-	double al = number(alpha, t == Type::f64), be = number(beta, t == Type::f64);
+	Type type = typeOf(X->type);
+	double al = number(alpha, type == Type::f64), be = number(beta, type == Type::f64);
 	static std::atomic<unsigned> wild; // calls of algorithms that are not deterministic
-	if (!deterministic && wild++ % 2) al *= t == Type::f64 ? 1 + 0x1p-50 : 1 + 0x1p-22;
+	if (!deterministic && wild++ % 2) al *= type == Type::f64 ? 1 + 0x1p-50 : 1 + 0x1p-22;
 	auto X_ = *X, Y_ = *Y;
 	auto W_ = *W;
 	auto C_ = *C; // descriptors may be destroyed once the call returns
@@ -239,41 +266,44 @@ static cudnnStatus_t convolve(cudnnHandle_t h, Pass pass, const void *alpha, con
 	int rest = slow && !deterministic ? atoi(slow) : 0;
 	std::function<void()> run = [=] {
 		if (rest) std::this_thread::sleep_for(std::chrono::milliseconds(rest));
-		const int(&xs)[4] = X_.size, (&ws)[4] = W_.size, (&ys)[4] = Y_.size;
+		const int(&xs)[5] = X_.size, (&ws)[5] = W_.size, (&ys)[5] = Y_.size;
 		const int *out = pass == forward ? ys : pass == input ? xs : ws;
 		void *to = (void *)(pass == forward ? y : pass == input ? x : w);
-		size_t n = (size_t)out[0] * out[1] * out[2] * out[3];
+		size_t n = (size_t)out[0] * out[1] * out[2] * out[3] * out[4];
 		double *sum = new double[n]();
 		int perIn = ws[1], perOut = ws[0] / C_.groups;
 		for (int i = 0; i < ys[0]; i++)
 			for (int k = 0; k < ys[1]; k++)
 				for (int c = 0; c < perIn; c++)
-					for (int r = 0; r < ws[2]; r++)
-						for (int q = 0; q < ws[3]; q++)
-							for (int p = 0; p < ys[2]; p++) {
-								int row = p * C_.stride[0] - C_.pad[0] + r * C_.dilation[0];
-								if (row < 0 || row >= xs[2]) continue;
-								size_t wt = place(W_, k, c, r, q);
-								for (int o = 0; o < ys[3]; o++) {
-									int column = o * C_.stride[1] - C_.pad[1] + q * C_.dilation[1];
-									if (column < 0 || column >= xs[3]) continue;
-									size_t xt = place(X_, i, k / perOut * perIn + c, row, column);
-									size_t yt = place(Y_, i, k, p, o);
-									if (pass == forward) sum[yt] += load(t, x, xt) * load(t, w, wt);
-									if (pass == input) sum[xt] += load(t, y, yt) * load(t, w, wt);
-									if (pass == weight) sum[wt] += load(t, y, yt) * load(t, x, xt);
+					for (int rows = 0; rows < ws[2] * ys[2] * ws[3]; rows++) {
+						int t = rows / (ys[2] * ws[3]), m = rows / ws[3] % ys[2], r = rows % ws[3];
+						int depth = m * C_.stride[0] - C_.pad[0] + t * C_.dilation[0];
+						if (depth < 0 || depth >= xs[2]) continue;
+						for (int q = 0; q < ws[4]; q++)
+							for (int p = 0; p < ys[3]; p++) {
+								int row = p * C_.stride[1] - C_.pad[1] + r * C_.dilation[1];
+								if (row < 0 || row >= xs[3]) continue;
+								size_t wt = place(W_, k, c, t, r, q);
+								for (int o = 0; o < ys[4]; o++) {
+									int column = o * C_.stride[2] - C_.pad[2] + q * C_.dilation[2];
+									if (column < 0 || column >= xs[4]) continue;
+									size_t xt = place(X_, i, k / perOut * perIn + c, depth, row, column);
+									size_t yt = place(Y_, i, k, m, p, o);
+									if (pass == forward) sum[yt] += load(type, x, xt) * load(type, w, wt);
+									if (pass == input) sum[xt] += load(type, y, yt) * load(type, w, wt);
+									if (pass == weight) sum[wt] += load(type, y, yt) * load(type, x, xt);
 								}
 							}
+					}
 		if (b) // of a forward pass
 			for (int i = 0; i < ys[0]; i++)
 				for (int k = 0; k < ys[1]; k++)
-					for (int p = 0; p < ys[2]; p++)
-						for (int o = 0; o < ys[3]; o++) {
-							double &v = sum[place(Y_, i, k, p, o)];
-							v += load(t, b, (size_t)k);
-							if (relu && v < 0) v = 0;
-						}
-		for (size_t i = 0; i < n; i++) store(t, to, i, al * sum[i] + (be ? be * load(t, to, i) : 0));
+					for (int p = 0; p < ys[2] * ys[3] * ys[4]; p++) {
+						double &v = sum[place(Y_, i, k, p / (ys[3] * ys[4]), p / ys[4] % ys[3], p % ys[4])];
+						v += load(type, b, (size_t)k);
+						if (relu && v < 0) v = 0;
+					}
+		for (size_t i = 0; i < n; i++) store(type, to, i, al * sum[i] + (be ? be * load(type, to, i) : 0));
 		delete[] sum;
 	};
 	wick_sim_put(h->stream, &run);
@@ -287,7 +317,7 @@ API cudnnConvolutionBiasActivationForward(cudnnHandle_t h, const void *alpha, cu
 	cudnnConvolutionFwdAlgo_t a, void *space, size_t room, const void *other, cudnnTensorDescriptor_t Z, const void *z, cudnnTensorDescriptor_t B, const void *b, cudnnActivationDescriptor_t activation,
 	cudnnTensorDescriptor_t Y, void *y) {
 	NEED(activation->ready && Z->ready && B->ready && z && number(other, X->type == CUDNN_DATA_DOUBLE) == 0);
-	NEED(B->type == Y->type && B->size[0] == 1 && B->size[1] == Y->size[1] && B->size[2] == 1 && B->size[3] == 1 && whole(b, B->type, B->size));
+	NEED(B->type == Y->type && B->size[0] == 1 && B->size[1] == Y->size[1] && B->dims == Y->dims && B->size[2] == 1 && B->size[3] == 1 && B->size[4] == 1 && whole(b, B->type, B->size));
 	if (activation->mode == CUDNN_ACTIVATION_IDENTITY && a != CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM) return CUDNN_STATUS_NOT_SUPPORTED;
 	if (C->groups > 1) return CUDNN_STATUS_NOT_SUPPORTED; // so that both ways are tried
 	double zero = 0;
