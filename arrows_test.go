@@ -44,6 +44,7 @@ var arrows = map[string][]string{
 	"datasets/transforms":          {"tensor"},
 	"datasets":                     {"tensor", "datasets/transforms", "datasets/internal/jpeg", "datasets/internal/pickle", "datasets/internal/pil", "internal/atomicfile"},
 	"models":                       {"tensor", "layers"},
+	"internal/graph":               {"autograd", "tensor", "layers", "internal/friend", "internal/ops"},
 	"internal/logfile":             {},
 	"internal/logfile/logfiletest": {},
 	"internal/protowire":           {},

@@ -740,7 +740,7 @@ func (x *Tensor) scalarInPlace(name string, op backend.BinaryOp, s float64) *Ten
 	operand, s := x.bare().beside(name, op, s, false)
 	x.wantHolds(name, operand.DType())
 	x.rewrite(func(x *Tensor) { x.be().BinaryScalar(x.array(), x.array(), s, false, op) })
-	x.changedBy(name, s, nil)
+	x.changedBy(name, s, 0, nil)
 	return x
 }
 

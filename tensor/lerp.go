@@ -60,17 +60,20 @@ func (x *Tensor) LerpInPlace(end *Tensor, weight float64) *Tensor {
 	if !broadcast(name, x.Shape(), end.Shape()).Equal(x.shape) {
 		fail(name, "the operand %v does not broadcast to the destination %v", end.shape, x.shape)
 	}
-	from := x.bare()
+	to, from := x.bare(), x.bare()
 	if x.DType().IsHalf() {
 		from = from.ToDType(Float32)
 	}
-	end = end.bare().ToDType(from.DType())
+	target := end.bare().ToDType(from.DType())
 	if math.Abs(weight) < 0.5 && !x.DType().IsHalf() {
-		way := binary(name, backend.Sub, end, x)
+		way := binary(name, backend.Sub, target, to)
 		defer way.Release()
-		return x.inPlace(name, backend.Add, way.MulScalarInPlace(weight))
+		to.inPlace(name, backend.Add, way.MulScalarInPlace(weight))
+	} else {
+		target = lerp(name, from, target, weight)
+		defer target.Release()
+		to.CopyFrom(target)
 	}
-	target := lerp(name, from, end, weight)
-	defer target.Release()
-	return x.CopyFrom(target)
+	x.changedBy(name, weight, 0, end)
+	return x
 }

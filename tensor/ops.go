@@ -1,6 +1,8 @@
 package tensor
 
 import (
+	"slices"
+
 	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/internal/backend"
 	"github.com/wick-ml/wick/internal/friend"
@@ -96,6 +98,29 @@ func init() {
 			},
 			Apply: func(_ autograd.Op, in []*Tensor) *Tensor { return Linear(in[0], in[1], in[2]) }},
 	}
+	// In place: tensor.go, unary.go, binary.go, lerp.go, random.go. What SetRaw writes is no operation's.
+	for method, row := range map[string]struct {
+		torch string
+		apply func(x, y *Tensor, v, w float64) *Tensor
+	}{
+		"CopyFrom":         {"copy_", func(x, y *Tensor, _, _ float64) *Tensor { return x.CopyFrom(y) }},
+		"Fill":             {"fill_", func(x, _ *Tensor, v, _ float64) *Tensor { return x.Fill(v) }},
+		"ClampInPlace":     {"clamp_", func(x, _ *Tensor, v, w float64) *Tensor { return x.ClampInPlace(v, w) }},
+		"AddInPlace":       {"add_", func(x, y *Tensor, _, _ float64) *Tensor { return x.AddInPlace(y) }},
+		"SubInPlace":       {"sub_", func(x, y *Tensor, _, _ float64) *Tensor { return x.SubInPlace(y) }},
+		"MulInPlace":       {"mul_", func(x, y *Tensor, _, _ float64) *Tensor { return x.MulInPlace(y) }},
+		"DivInPlace":       {"div_", func(x, y *Tensor, _, _ float64) *Tensor { return x.DivInPlace(y) }},
+		"AddScalarInPlace": {"add_", func(x, _ *Tensor, v, _ float64) *Tensor { return x.AddScalarInPlace(v) }},
+		"MulScalarInPlace": {"mul_", func(x, _ *Tensor, v, _ float64) *Tensor { return x.MulScalarInPlace(v) }},
+		"LerpInPlace":      {"lerp_", func(x, y *Tensor, v, _ float64) *Tensor { return x.LerpInPlace(y, v) }},
+		"UniformInPlace":   {"uniform_", func(x, _ *Tensor, v, w float64) *Tensor { return x.UniformInPlace(v, w) }},
+		"NormalInPlace":    {"normal_", func(x, _ *Tensor, v, w float64) *Tensor { return x.NormalInPlace(v, w) }},
+	} {
+		table[method] = info{Torch: row.torch, Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			o := op.(ops.InPlace)
+			return row.apply(in[0], in[1], o.Values[0], o.Values[1])
+		}}
+	}
 	for _, method := range []string{"View", "Reshape", "Flatten", "Squeeze", "Unsqueeze"} {
 		table[method] = info{Torch: "view", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].view(method, op.(ops.View).Shape) }}
 	}
@@ -130,7 +155,15 @@ func init() {
 			row, ok := table[op.Name()]
 			return row, ok
 		},
+		MarkWatch:  tape.MarkWatch,
+		SameWindow: (*Tensor).sameWindow,
+		Version:    func(x *Tensor) uint64 { return x.storage.version.Load() },
 	})
+}
+
+// sameWindow reports whether x and y are the same elements of the same memory.
+func (x *Tensor) sameWindow(y *Tensor) bool {
+	return x.storage == y.storage && x.offset == y.offset && x.shape.Equal(y.shape) && slices.Equal(x.Strides(), y.Strides())
 }
 
 var torchUnary = [backend.NumUnaryOps]string{

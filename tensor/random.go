@@ -129,7 +129,7 @@ func (x *Tensor) drawInPlace(name string, kind backend.RandomKind, a, b float64,
 	x.wantWritable(name)
 	x.wantFloat(name)
 	x.be().Random(x.array(), chosen(name, generator).draw(kind, a, b, x.Len()))
-	x.changed(name, nil)
+	x.changedBy(name, a, b, nil)
 	return x
 }
 

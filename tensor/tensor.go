@@ -478,13 +478,13 @@ func (x *Tensor) wrote() {
 
 // changed is wrote for an operation that is not recorded and read y, or nil,
 // besides.
-func (x *Tensor) changed(name string, y *Tensor) { x.changedBy(name, 0, y) }
+func (x *Tensor) changed(name string, y *Tensor) { x.changedBy(name, 0, 0, y) }
 
-// changedBy is changed for an operation that takes the number v.
-func (x *Tensor) changedBy(name string, v float64, y *Tensor) {
+// changedBy is changed for an operation that takes one number or two.
+func (x *Tensor) changedBy(name string, v, w float64, y *Tensor) {
 	x.wrote()
 	if x.variable.Watched() != nil {
-		autograd.Changed(ops.InPlace{Method: name, Value: v}, x, y)
+		autograd.Changed(ops.InPlace{Method: name, Values: [2]float64{v, w}}, x, y)
 	}
 }
 
@@ -863,7 +863,7 @@ func (x *Tensor) Fill(v float64) *Tensor {
 	x.wantWritable("Fill")
 	wantFill("Fill", x.DType(), v)
 	x.rewrite(func(x *Tensor) { x.be().Fill(x.array(), v) })
-	x.changedBy("Fill", v, nil)
+	x.changedBy("Fill", v, 0, nil)
 	return x
 }
 

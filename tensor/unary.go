@@ -358,7 +358,7 @@ func (x *Tensor) ClampInPlace(lo, hi float64) *Tensor {
 	operand, p := x.bare().bounds(lo, hi)
 	x.wantHolds(name, operand.DType())
 	x.rewrite(func(x *Tensor) { x.be().Unary(x.array(), x.array(), backend.Clamp, p) })
-	x.changed(name, nil)
+	x.changedBy(name, lo, hi, nil)
 	return x
 }
 

@@ -17,6 +17,14 @@ type Door[T any] struct {
 	// Info returns the row of the table of operations for one, or false for an
 	// operation of a program's own.
 	Info func(op autograd.Op) (ops.Info[T], bool)
+
+	// MarkWatch has w told of the operations on x itself, not on a view of it; nil takes
+	// the watch off.
+	MarkWatch func(x T, w autograd.Watch[T])
+	// SameWindow reports whether x and y are the same elements of the same memory.
+	SameWindow func(x, y T) bool
+	// Version counts the in-place changes of x and of what shares its memory.
+	Version func(x T) uint64
 }
 
 // opened is a *Door of tensors. A variable cannot have a type parameter.

@@ -14,10 +14,10 @@ import (
 )
 
 // InPlace is an operation that changes its first operand and is not recorded:
-// "AddInPlace", "Fill". Value is its number, if it takes one.
+// "AddInPlace", "Fill". Values are its numbers, if it takes some, and 0 behind them.
 type InPlace struct {
 	Method string
-	Value  float64
+	Values [2]float64
 }
 
 // Name returns the operation's name.

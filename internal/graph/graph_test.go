@@ -1,0 +1,186 @@
+package graph
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/wick-ml/wick/layers"
+	"github.com/wick-ml/wick/tensor"
+)
+
+type T = tensor.Tensor
+
+// model is a module with a pass from any number of tensors to some.
+type model struct {
+	module  layers.Module
+	forward func(in []*T) []*T
+}
+
+// parts is a module made of them.
+type parts []layers.Part
+
+func (p parts) Parts() []layers.Part { return p }
+
+// of makes a model of one tensor to one.
+func of(forward func(x *T) *T, of ...layers.Part) *model {
+	return &model{parts(of), func(in []*T) []*T { return []*T{forward(in[0])} }}
+}
+
+// layer makes a model of a layer.
+func layer(l layers.Layer) *model {
+	layers.Eval(l)
+	return &model{l, func(in []*T) []*T { return []*T{l.Forward(in[0])} }}
+}
+
+// training makes a model of a layer that is in training mode.
+func training(l layers.Layer) *model {
+	layers.Train(l)
+	return &model{l, func(in []*T) []*T { return []*T{l.Forward(in[0])} }}
+}
+
+// randn makes an input with a batch of any size; N stands for it.
+const N = -1
+
+func randn(dims ...int) func(n int) *T {
+	return func(n int) *T { return tensor.Randn(with(dims, n)...) }
+}
+
+func with(dims []int, n int) []int {
+	s := make([]int, len(dims))
+	for i, d := range dims {
+		if s[i] = d; d == N {
+			s[i] = n
+		}
+	}
+	return s
+}
+
+// A graph of passes over 2 and 3 examples gives the model's own results for 5, to the
+// bit, and for 1.
+func TestReplay(t *testing.T) {
+	tensor.ManualSeed(1)
+	linear := layers.NewLinear(6, 4)
+	frozen := layers.NewLinear(6, 4)
+	layers.SetRequiresGrad(frozen, false)
+	scale := tensor.Randn(4).SetRequiresGrad(true)
+	for _, tt := range []struct {
+		name   string
+		model  *model
+		inputs []func(n int) *T
+		want   []string // in what String gives
+	}{
+		{"an input is an output", &model{parts{}, func(in []*T) []*T { return []*T{in[1], in[0].Exp(), in[0]} }}, []func(int) *T{randn(N, 2), randn(3, N)}, []string{"[3 N]"}},
+		{"a parameter is an output", &model{linear, func(in []*T) []*T { return []*T{linear.Bias, in[0].Neg()} }}, []func(int) *T{randn(N, 2)}, nil},
+		{"an input without a batch axis", &model{parts{}, func(in []*T) []*T { return []*T{in[0].Add(in[1])} }}, []func(int) *T{randn(N, 2), randn(2)}, nil},
+		{"used twice", of(func(x *T) *T { y := x.Exp(); return y.Mul(y).Add(y) }), []func(int) *T{randn(N, 2)}, nil},
+		{"twice the same layer", of(func(x *T) *T { return frozen.Forward(x).Add(frozen.Forward(x.Neg())) }, frozen.Parts()...), []func(int) *T{randn(N, 6)}, nil},
+		{"no-grad parameters", of(frozen.Forward, frozen.Parts()...), []func(int) *T{randn(N, 6)}, []string{"# weight"}},
+		{"of the parameters alone", of(func(x *T) *T { return x.Mul(scale.Exp().Detach().Square()) }, layers.Param("scale", scale)), []func(int) *T{randn(N, 4)}, []string{"Exp", "# scale"}},
+		{"Detach and NoGrad", of(func(x *T) *T { return x.Exp().Detach().Mul(x.NoGrad()).Add(scale.Detach()) }, layers.Param("scale", scale)), []func(int) *T{randn(N, 4)}, nil},
+		{"a batch of no-grad", of(func(x *T) *T { return linear.Forward(x.NoGrad()).ReLUInPlace() }, linear.Parts()...), []func(int) *T{randn(N, 6)}, nil},
+		{"View(x.Size(0), -1)", of(func(x *T) *T { return x.View(x.Size(0), -1) }), []func(int) *T{randn(N, 2, 3)}, []string{"[N 6]"}},
+		{"each with each", of(func(x *T) *T { return x.MatMul(x.T()) }), []func(int) *T{randn(N, 3)}, []string{"[N N]"}},
+		{"a constant", of(func(x *T) *T { return x.Add(tensor.Arange(0, 4, 1)) }), []func(int) *T{randn(N, 4)}, []string{"constant float32 [4]"}},
+		{"a constant for each example and entry", &model{parts{}, func(in []*T) []*T { return []*T{in[0].Add(tensor.Ones(3*in[1].Size(0), 1))} }}, []func(int) *T{func(n int) *T { return tensor.Randn(3*n, 1) }, randn(N)}, []string{"constant float32 [3N 1]"}},
+		{"a number", of(func(x *T) *T { return x.MulScalar(3).AddScalar(0.5).RSubScalar(1) }), []func(int) *T{randn(N, 4)}, []string{"S:3"}},
+		{"Repeat", of(func(x *T) *T { return scale.View(1, 4).Repeat(x.Size(0), 2) }, layers.Param("scale", scale)), []func(int) *T{randn(N, 4)}, []string{"Repeat"}},
+		{"conditions", of(func(x *T) *T { return tensor.Where(x.GtScalar(0), x, x.MulScalar(0.1)) }), []func(int) *T{randn(N, 7)}, nil},
+		{"types", of(func(x *T) *T { return x.ToDType(tensor.Float64).Exp().ToDType(tensor.Float32) }), []func(int) *T{randn(N, 7)}, []string{"float64 [N 7]"}},
+		{"in place through a view", of(func(x *T) *T {
+			y := x.MulScalar(2)
+			y.Select(1, 0).Fill(9)
+			y.Narrow(1, 1, 1).AddInPlace(x.Narrow(1, 2, 1)).MulScalarInPlace(3)
+			return y.Exp()
+		}), []func(int) *T{func(n int) *T { return tensor.Randn(n, 3).NoGrad() }}, []string{"Fill"}},
+		{"the input in place", of(func(x *T) *T { return x.AddScalarInPlace(1).Exp() }), []func(int) *T{func(n int) *T { return tensor.Randn(n, 3).NoGrad() }}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			batch := func(n int) []*T {
+				in := make([]*T, len(tt.inputs))
+				for i, f := range tt.inputs {
+					in[i] = f(n)
+				}
+				return in
+			}
+			g, err := Trace(tt.model.module, tt.model.forward, batch(2), batch(3))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, n := range []int{5, 1} {
+				in := batch(n)
+				got, want := g.Run(copies(in)...), tt.model.forward(in)
+				for i, y := range want {
+					if !got[i].Shape().Equal(y.Shape()) || got[i].DType() != y.DType() || !bytes.Equal(got[i].Contiguous().Raw(), y.Contiguous().Raw()) {
+						t.Errorf("got output %d of %d examples\n%v, want\n%v", i, n, got[i], y)
+					}
+				}
+			}
+			for _, want := range tt.want {
+				if s := g.String(); !strings.Contains(s, want) {
+					t.Errorf("got the graph\n%s\nwant %q in it", s, want)
+				}
+			}
+		})
+	}
+}
+
+// What is no graph is an error that says where.
+func TestTraceErrors(t *testing.T) {
+	tensor.ManualSeed(1)
+	linear := layers.NewLinear(4, 4)
+	sequence := layers.NewSequential(linear, layers.NewSequential(layers.Func(func(x *T) *T { return x.Add(tensor.Arange(0, float64(x.Size(0)), 1).View(-1, 1)) })))
+	state := tensor.Zeros(4)
+	buffer := tensor.Zeros(4)
+	for _, tt := range []struct {
+		name  string
+		model *model
+		want  string
+	}{
+		{"a constant of the batch's size", layer(sequence), "Add (layer 1.0): a constant that it reads (neither a part of the model nor made from the inputs), [2 1], is not the same for each example of a batch of 2"},
+		{"random numbers", of(func(x *T) *T { return x.Add(tensor.Randn(4)) }), "Add (the model): a constant that it reads"},
+		{"Dropout in training", training(layers.NewSequential(linear, layers.NewDropout(0.5))), "(layer 1)"},
+		{"BatchNorm in training", training(layers.NewSequential(layers.Func(func(x *T) *T { return x.View(-1, 4, 1, 1) }), layers.NewBatchNorm2d(4))), "the pass changes 1.running_mean of the model"},
+		{"a branch of the batch's size", of(func(x *T) *T {
+			if x.Size(0) > 2 {
+				return x.Exp()
+			}
+			return x.Neg()
+		}), "of one of 3 that is Exp (the model)"},
+		{"fewer operations", of(func(x *T) *T {
+			for range 4 - x.Size(0) {
+				x = x.Exp()
+			}
+			return x
+		}), "one of 3 ends before"},
+		{"more operations", of(func(x *T) *T {
+			for range x.Size(0) {
+				x = x.Exp()
+			}
+			return x
+		}), "one of 2 ends before"},
+		{"half of the batch", of(func(x *T) *T { return x.Chunk(2, 0)[0] }), "Split"},
+		{"the square of the batch", of(func(x *T) *T { return x.MatMul(x.T()).Flatten(0) }), "Flatten"},
+		{"one more than the batch", of(func(x *T) *T { return tensor.Cat(0, x, tensor.Ones(1, 4)) }), "Cat"},
+		{"other operands", of(func(x *T) *T { a, b := x.Exp(), x.Neg(); return []*T{a, b, b, a}[x.Size(0)].Tanh() }), "its operands are other values"},
+		{"other outputs", of(func(x *T) *T { a, b := x.Exp(), x.Neg(); return []*T{a, b, b, a}[x.Size(0)] }), "returns other values"},
+		{"data in a constant", of(func(x *T) *T { return tensor.Zeros(x.Shape()...).CopyFrom(x.Detach()).Mul(x) }), "is not the same for each example"},
+		{"into a constant", of(func(x *T) *T {
+			y := tensor.Zeros(x.Shape()...)
+			y.Select(1, 0).CopyFrom(x.Detach().Select(1, 1))
+			return y.Mul(x)
+		}), "a constant that it reads"},
+		{"what the model keeps", of(func(x *T) *T { y := x.Add(state); state.AddScalarInPlace(1); return y }), "a constant that it reads"},
+		{"a buffer", of(func(x *T) *T { y := x.Add(buffer); buffer.AddScalarInPlace(1); return y }, layers.Buffer("count", buffer)), "the pass changes count of the model"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := Trace(tt.model.module, tt.model.forward, []*T{tensor.Randn(2, 4)}, []*T{tensor.Randn(3, 4)})
+			var e *Error
+			if !errors.As(err, &e) || !strings.Contains(err.Error(), tt.want) {
+				t.Fatalf("got %v, want an *Error with %q", err, tt.want)
+			}
+			t.Log(err)
+		})
+	}
+}
