@@ -97,7 +97,13 @@ func binary(name string, op backend.BinaryOp, x, y *Tensor, owners ...*Tensor) *
 	if op.IsComparison() {
 		t = Bool
 	}
-	out := result(name, t, broadcast(name, x.shape, y.shape), append(owners, x, y)...)
+	shape := broadcast(name, x.shape, y.shape)
+	var out *Tensor
+	if len(owners) == 0 {
+		out = result(name, t, shape, x, y)
+	} else {
+		out = result(name, t, shape, append(owners, x, y)...)
+	}
 	x.be().Binary(out.array(), x.window(), y.window(), op, binaryGeom(out.shape, x, y))
 	return out
 }

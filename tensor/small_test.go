@@ -17,9 +17,9 @@ var smallAdd = []struct {
 	step    func(x, y *tensor.Tensor)
 	allocs  float64 // at most
 }{
-	{"NoRecord", false, func(x, y *tensor.Tensor) { x.Add(y) }, 17},
-	{"Recorded", true, func(x, y *tensor.Tensor) { x.Add(y) }, 19},
-	{"Backward", true, func(x, y *tensor.Tensor) { x.Add(y).Backward() }, 42},
+	{"NoRecord", false, func(x, y *tensor.Tensor) { x.Add(y) }, 5},
+	{"Recorded", true, func(x, y *tensor.Tensor) { x.Add(y) }, 9},
+	{"Backward", true, func(x, y *tensor.Tensor) { x.Add(y).Backward() }, 20},
 }
 
 func BenchmarkAddSmallNoRecord(b *testing.B) { benchmarkSmall(b, 0) }

@@ -147,8 +147,8 @@ type storage struct {
 	balanced   Shape  // a tensor of this shape here sums to 0 over each channel, but for rounding; see balance
 	balancedAt uint64 // while the version is this
 
-	mu     sync.Mutex // guards scopes
-	scopes []*Scope
+	mu     sync.Mutex               // held while scopes changes
+	scopes atomic.Pointer[[]*Scope] // nil: none; a list is not changed, but replaced
 
 	released atomic.Bool
 	held     bool // by a captured step: it is not released
@@ -168,40 +168,52 @@ func (x *Tensor) isBalanced() bool {
 	return s.balanced != nil && s.balanced.Equal(x.shape) && s.balancedAt == s.version.Load()
 }
 
-// scope lists the scopes that the storage belongs to.
+// inScopes lists the scopes that the storage belongs to; the list may not be changed.
 func (s *storage) inScopes() []*Scope {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.scopes)
+	if list := s.scopes.Load(); list != nil {
+		return *list
+	}
+	return nil
 }
 
 // enter adds the storage to a scope.
 func (s *storage) enter(sc *Scope) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !slices.Contains(s.scopes, sc) {
+	if list := s.inScopes(); !slices.Contains(list, sc) {
 		sc.add(s)
-		s.scopes = append(s.scopes, sc)
+		list = append(list[:len(list):len(list)], sc)
+		s.scopes.Store(&list)
 	}
+}
+
+// in puts a storage that nobody else knows into a list of scopes, which it keeps.
+func (s *storage) in(list []*Scope) {
+	for _, sc := range list {
+		sc.add(s)
+	}
+	s.scopes.Store(&list)
 }
 
 // leave takes the storage out of a scope, or out of all if sc is nil.
 func (s *storage) leave(sc *Scope) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := s.inScopes()
 	if sc == nil {
-		s.scopes = nil
-	} else {
-		s.scopes = slices.DeleteFunc(s.scopes, func(t *Scope) bool { return t == sc })
+		list = nil
+	} else if i := slices.Index(list, sc); i >= 0 {
+		list = slices.Delete(slices.Clone(list), i, i+1)
 	}
-	s.mu.Unlock()
+	if len(list) == 0 {
+		s.scopes.Store(nil)
+	} else {
+		s.scopes.Store(&list)
+	}
 }
 
 // belongs reports whether the storage is in a scope.
-func (s *storage) belongs(sc *Scope) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Contains(s.scopes, sc)
-}
+func (s *storage) belongs(sc *Scope) bool { return slices.Contains(s.inScopes(), sc) }
 
 // release gives the memory back. Later calls do nothing.
 func (s *storage) release() {
@@ -229,8 +241,8 @@ func upload(op string, d *Device, t DType, shape Shape, src []byte, scopes ...*S
 // own makes a tensor that has a buffer to itself.
 func own(op string, d *Device, b backend.Buffer, shape Shape, scopes []*Scope) *Tensor {
 	s := &storage{device: d, buffer: b, op: op}
-	for _, sc := range scopes {
-		s.enter(sc)
+	if len(scopes) > 0 {
+		s.in(scopes)
 	}
 	return &Tensor{variable: tape.Variable(), storage: s, shape: shape}
 }
@@ -247,31 +259,41 @@ func noRoom(op string, d *Device, t DType, shape Shape) {
 }
 
 // result makes the tensor that the operation op computes from inputs (nil
-// entries are absent ones): on their device, in all their scopes. It panics if
-// the inputs are on different devices or one of them is gone.
+// entries are absent ones): on their device, in all their scopes. It keeps shape,
+// which nobody changes. It panics if the inputs are on different devices or one of
+// them is gone.
 func result(op string, t DType, shape Shape, inputs ...*Tensor) *Tensor {
 	var first *Tensor
-	var scopes []*Scope
+	var scopes []*Scope // those of all inputs
+	shared := true      // by all of them, so that it is not changed
+	add := func(sc *Scope) {
+		if !slices.Contains(scopes, sc) {
+			if shared {
+				scopes, shared = slices.Clone(scopes), false
+			}
+			scopes = append(scopes, sc)
+		}
+	}
 	for _, x := range inputs {
 		if x == nil {
 			continue
 		}
 		x.check(op)
-		if first == nil {
-			first = x
-		} else if x.storage.device != first.storage.device {
+		switch in := x.storage.inScopes(); {
+		case first == nil:
+			first, scopes = x, in
+		case x.storage.device != first.storage.device:
 			fail(op, "one operand is on %s, another on %s; To moves a tensor", first.storage.device, x.storage.device)
-		}
-		for _, sc := range x.storage.inScopes() {
-			if !slices.Contains(scopes, sc) {
-				scopes = append(scopes, sc)
+		default:
+			for _, sc := range in {
+				add(sc)
 			}
 		}
-		if x.within != nil && !slices.Contains(scopes, x.within) {
-			scopes = append(scopes, x.within)
+		if x.within != nil {
+			add(x.within)
 		}
 	}
-	return alloc(op, first.storage.device, t, slices.Clone(shape), scopes...)
+	return alloc(op, first.storage.device, t, shape, scopes...)
 }
 
 // like makes a tensor for a result with x's type and shape.

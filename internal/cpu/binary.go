@@ -8,17 +8,15 @@ import (
 
 // Binary computes dst = op(a, b).
 func (be *Backend) Binary(dst, a, b backend.Array, op backend.BinaryOp, g backend.BinaryGeom) {
-	if kn := loopsBF16(dst, a, b); kn != nil && op == backend.Add && g.Shape == nil {
-		d, a, b := data[uint16](dst), data[uint16](a), data[uint16](b)
-		parallel(len(d), grain, func(lo, hi int) { kn.add(d[lo:hi], a[lo:hi], b[lo:hi]) })
-		return
-	}
-	if g.Shape == nil && be.pieces(dst.Len, func(p []backend.Array, _ int) { be.Binary(p[0], p[1], p[2], op, g) }, writes(&dst), reads(&a), reads(&b)) ||
-		be.half(func() { be.Binary(dst, a, b, op, g) }, writes(&dst), reads(&a), reads(&b)) {
+	if someHalf(dst, a, b) {
+		be.binaryHalf(dst, a, b, op, g)
 		return
 	}
 	switch a.DType() {
 	case backend.Float32:
+		if g.Shape == nil && dst.Len <= fewElements && arithmeticFew(dst, data[float32](a), data[float32](b), op) {
+			return
+		}
 		binary(dst, data[float32](a), data[float32](b), op, g, floatFunc[float32])
 	case backend.Float64:
 		binary(dst, data[float64](a), data[float64](b), op, g, floatFunc[float64])
@@ -29,9 +27,38 @@ func (be *Backend) Binary(dst, a, b backend.Array, op backend.BinaryOp, g backen
 	}
 }
 
+// binaryHalf is Binary of arrays some of which have half width.
+func (be *Backend) binaryHalf(dst, a, b backend.Array, op backend.BinaryOp, g backend.BinaryGeom) {
+	if kn := loopsBF16(dst, a, b); kn != nil && op == backend.Add && g.Shape == nil {
+		d, a, b := data[uint16](dst), data[uint16](a), data[uint16](b)
+		parallel(len(d), grain, func(lo, hi int) { kn.add(d[lo:hi], a[lo:hi], b[lo:hi]) })
+		return
+	}
+	if g.Shape == nil && be.pieces(dst.Len, func(p []backend.Array, _ int) { be.Binary(p[0], p[1], p[2], op, g) }, writes(&dst), reads(&a), reads(&b)) {
+		return
+	}
+	be.half(func() { be.Binary(dst, a, b, op, g) }, writes(&dst), reads(&a), reads(&b))
+}
+
+// fewElements is how many elements are done sooner than it is found out how to share them.
+const fewElements = 64
+
+// arithmeticFew computes a few results where the loop is no more than an operator, and
+// reports whether it is.
+func arithmeticFew(dst backend.Array, a, b []float32, op backend.BinaryOp) bool {
+	switch op {
+	case backend.Add, backend.Sub, backend.Mul, backend.Div:
+		arithmetic(data[float32](dst), a, b, op, nil)
+		return true
+	}
+	return false
+}
+
 // BinaryScalar computes dst = op(a, s), or op(s, a) if swapped.
 func (be *Backend) BinaryScalar(dst, a backend.Array, s float64, swapped bool, op backend.BinaryOp) {
-	if be.pieces(a.Len, func(p []backend.Array, _ int) { be.BinaryScalar(p[0], p[1], s, swapped, op) }, writes(&dst), reads(&a)) {
+	if someHalf(dst, a) {
+		dst, a := dst, a
+		be.pieces(a.Len, func(p []backend.Array, _ int) { be.BinaryScalar(p[0], p[1], s, swapped, op) }, writes(&dst), reads(&a))
 		return
 	}
 	if op == backend.Pow && !swapped {
@@ -49,6 +76,15 @@ func (be *Backend) BinaryScalar(dst, a backend.Array, s float64, swapped bool, o
 	}
 	switch a.DType() {
 	case backend.Float32:
+		if dst.Len <= fewElements && !swapped {
+			var block [fewElements]float32
+			for i := range dst.Len {
+				block[i] = float32(s)
+			}
+			if arithmeticFew(dst, data[float32](a), block[:dst.Len], op) {
+				return
+			}
+		}
 		binaryScalar(dst, data[float32](a), float32(s), swapped, op, floatFunc[float32])
 	case backend.Float64:
 		binaryScalar(dst, data[float64](a), s, swapped, op, floatFunc[float64])
@@ -77,7 +113,7 @@ func newBinaryKernel[T number](dst backend.Array, op backend.BinaryOp, slow func
 	}
 	k.dst = data[T](dst)
 	if k32, ok := any(k).(*binaryKernel[float32]); ok {
-		k32.fast, k32.one = fastBinary(op), fastScalar(op)
+		k32.fast = fastBinary(op)
 	}
 	switch op {
 	case backend.Add, backend.Sub, backend.Mul, backend.Div, backend.Maximum, backend.Minimum:
@@ -142,6 +178,9 @@ func binary[T number](dst backend.Array, a, b []T, op backend.BinaryOp, g backen
 	}
 	last := len(shape) - 1
 	as, bs := strides[0][last], strides[1][last]
+	if k32, ok := any(k).(*binaryKernel[float32]); ok && bs == 0 {
+		k32.one = fastScalar(op)
+	}
 	parallel(dst.Len, grain, func(lo, hi int) {
 		var blockA, blockB [packed]T
 		walk(shape, strides, lo, hi, func(at, n int, off [3]int) {
@@ -165,7 +204,7 @@ func binaryScalar[T number](dst backend.Array, a []T, s T, swapped bool, op back
 	k := newBinaryKernel(dst, op, slow)
 	parallel(dst.Len, grain, func(lo, hi int) {
 		var block [packed]T
-		for i := range block {
+		for i := range block[:min(packed, hi-lo)] {
 			block[i] = s
 		}
 		for ; lo < hi; lo += packed {

@@ -40,6 +40,7 @@ type buffer struct {
 	n       int
 	mem     []byte
 	cleanup runtime.Cleanup
+	few     [4]uint64 // the memory of a buffer that is so small; the pool does not know of it
 }
 
 func (b *buffer) DType() backend.DType { return b.dtype }
@@ -47,6 +48,10 @@ func (b *buffer) Len() int             { return b.n }
 
 func (b *buffer) bytes() []byte {
 	if b.mem == nil && b.n > 0 {
+		if size := b.n * b.dtype.Size(); size <= int(unsafe.Sizeof(b.few)) {
+			b.mem = unsafe.Slice((*byte)(unsafe.Pointer(&b.few)), size)
+			return b.mem
+		}
 		b.mem = b.pool.Get(b.n * b.dtype.Size())
 		// What nobody frees, the garbage collector takes; the pool only has to know.
 		b.cleanup = runtime.AddCleanup(b, func(lost lost) { lost.pool.Lost(lost.n) }, lost{b.pool, len(b.mem)})
@@ -93,11 +98,11 @@ func (be *Backend) Upload(t backend.DType, src []byte) backend.Buffer {
 // Free gives the buffer's memory back.
 func (be *Backend) Free(b backend.Buffer) {
 	buf := b.(*buffer)
-	if buf.mem != nil {
+	if len(buf.mem) > 0 && &buf.mem[0] != (*byte)(unsafe.Pointer(&buf.few)) {
 		buf.cleanup.Stop()
 		be.pool.Put(buf.mem, len(buf.mem))
-		buf.mem = nil
 	}
+	buf.mem = nil
 }
 
 // MemoryStats tells what all buffers hold.

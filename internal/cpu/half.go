@@ -145,6 +145,16 @@ func plainMaxPoolGrad2x2BF16(dx, dy, x, y []uint16, rows, w, q int) {
 	plainHalf.narrowBF16(dx[:n], to)
 }
 
+// someHalf reports whether one of the arrays has half width.
+func someHalf(arrays ...backend.Array) bool {
+	for _, a := range arrays {
+		if !a.None() && a.DType().IsHalf() {
+			return true
+		}
+	}
+	return false
+}
+
 // argument is an array of a method, and whether the method reads and writes it.
 type argument struct {
 	a           *backend.Array

@@ -8,11 +8,13 @@ import (
 
 // Unary computes dst = op(x).
 func (be *Backend) Unary(dst, x backend.Array, op backend.UnaryOp, p backend.UnaryParams) {
-	if kn := loopsBF16(dst, x); kn != nil && op == backend.ReLU {
-		relu(kn, data[uint16](dst), data[uint16](x))
-		return
-	}
-	if be.pieces(x.Len, func(a []backend.Array, _ int) { be.Unary(a[0], a[1], op, p) }, writes(&dst), reads(&x)) {
+	if someHalf(dst, x) {
+		if kn := loopsBF16(dst, x); kn != nil && op == backend.ReLU {
+			relu(kn, data[uint16](dst), data[uint16](x))
+			return
+		}
+		dst, x := dst, x
+		be.pieces(x.Len, func(a []backend.Array, _ int) { be.Unary(a[0], a[1], op, p) }, writes(&dst), reads(&x))
 		return
 	}
 	switch op {
@@ -313,11 +315,13 @@ func normalCDF(x float64) float64 { return 0.5 * math.Erfc(-x/math.Sqrt2) }
 
 // UnaryGrad computes dx = dy · op'(x).
 func (be *Backend) UnaryGrad(dx, dy, x, y backend.Array, op backend.UnaryOp, p backend.UnaryParams) {
-	if kn := loopsBF16(dx, dy, y); kn != nil && op == backend.ReLU {
-		reluGrad(kn, data[uint16](dx), data[uint16](dy), data[uint16](y))
-		return
-	}
-	if be.pieces(dx.Len, func(a []backend.Array, _ int) { be.UnaryGrad(a[0], a[1], a[2], a[3], op, p) }, writes(&dx), reads(&dy), reads(&x), reads(&y)) {
+	if someHalf(dx, dy, x, y) {
+		if kn := loopsBF16(dx, dy, y); kn != nil && op == backend.ReLU {
+			reluGrad(kn, data[uint16](dx), data[uint16](dy), data[uint16](y))
+			return
+		}
+		dx, dy, x, y := dx, dy, x, y
+		be.pieces(dx.Len, func(a []backend.Array, _ int) { be.UnaryGrad(a[0], a[1], a[2], a[3], op, p) }, writes(&dx), reads(&dy), reads(&x), reads(&y))
 		return
 	}
 	_, usesY := op.GradUses()
