@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/wick-ml/wick/layers"
 	"github.com/wick-ml/wick/tensor"
 )
@@ -124,6 +126,164 @@ func TestReplay(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A replay has the gradients of the model.
+func TestReplayGradients(t *testing.T) {
+	tensor.ManualSeed(1)
+	a, b := layers.NewLinear(4, 5), layers.NewLinear(5, 3)
+	m := layers.NewSequential(a, layers.ReLU{Inplace: true}, b)
+	g, err := Trace(m, func(in []*T) []*T { return []*T{m.Forward(in[0])} }, []*T{tensor.Randn(2, 4)}, []*T{tensor.Randn(3, 4)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, dy := tensor.Randn(5, 4), tensor.Randn(5, 3)
+	var grads [2][]*T
+	for i, y := range []*T{m.Forward(x), g.Run(x)[0]} {
+		layers.ZeroGrad(m)
+		y.Backward(tensor.BackwardOpts{Gradient: dy})
+		for _, p := range layers.Parameters(m) {
+			grads[i] = append(grads[i], p.Grad().Clone())
+		}
+	}
+	for i, want := range grads[0] {
+		if got := grads[1][i]; !bytes.Equal(got.Raw(), want.Raw()) {
+			t.Errorf("got the gradient %v of parameter %d, want %v", got, i, want)
+		}
+	}
+	// A graph computes with what the model has learned since.
+	a.Weight.Detach().Fill(0.25)
+	if got, want := g.Run(x)[0], m.Forward(x); !bytes.Equal(got.Raw(), want.Raw()) {
+		t.Errorf("after a change of a weight got %v, want %v", got, want)
+	}
+}
+
+// Neither a pass that panics nor one that is over leaves a watch on the parameters, and
+// neither changes the inputs.
+func TestTraceLeavesNothing(t *testing.T) {
+	m := layers.NewLinear(4, 4)
+	x, y := tensor.Randn(2, 4), tensor.Randn(3, 4)
+	before := x.Clone()
+	if err := tensor.Try(func() {
+		Trace(m, func(in []*T) []*T { return []*T{m.Forward(in[0]).MatMul(tensor.Ones(3, 3))} }, []*T{x}, []*T{y})
+	}); err == nil {
+		t.Error("got no panic of a product that does not fit")
+	}
+	if _, err := Trace(m, func(in []*T) []*T { return []*T{in[0].AddScalarInPlace(1).Exp()} }, []*T{x}, []*T{y}); err != nil {
+		t.Error(err)
+	}
+	for _, p := range layers.Parameters(m) {
+		if p.Watched() != nil {
+			t.Errorf("%s carries a watch", p.Path())
+		}
+	}
+	if !bytes.Equal(x.Raw(), before.Raw()) {
+		t.Errorf("got the input %v, want %v as before", x, before)
+	}
+}
+
+// Inputs that are not the graph's.
+func TestRunErrors(t *testing.T) {
+	m := layers.NewLinear(4, 4)
+	f := func(in []*T) []*T { return []*T{m.Forward(in[0]).Add(in[1])} }
+	two := func(n int) []*T { return []*T{tensor.Randn(n, 4), tensor.Randn(2*n, 4).View(2, n, 4)} }
+	g, err := Trace(m, f, two(2), two(3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		in   []*T
+		want string
+	}{
+		{[]*T{tensor.Randn(5, 4)}, "graph: got 1 inputs, want 2"},
+		{[]*T{tensor.Randn(5, 3), tensor.Randn(2, 5, 4)}, "graph: input 0 is float32 [5 3], want float32 [N 4] with N = 5"},
+		{[]*T{tensor.Randn(5, 4), tensor.Randn(2, 6, 4)}, "graph: input 1 is float32 [2 6 4], want float32 [2 N 4] with N = 5"},
+		{[]*T{tensor.Randn(5, 4), tensor.Randn(5, 4)}, "graph: input 1 is float32 [5 4], want float32 [2 N 4] with N = 5"},
+		{[]*T{tensor.Randn(5, 4).ToDType(tensor.Float64), tensor.Randn(2, 5, 4)}, "graph: input 0 is float64 [5 4], want float32 [N 4]"},
+	} {
+		if err := tensor.Try(func() { g.Run(tt.in...) }); err == nil || err.Error() != tt.want {
+			t.Errorf("got %v, want %s", err, tt.want)
+		}
+	}
+	for _, n := range []int{0, 1, 7} {
+		if got, want := g.Run(two(n)...)[0].Shape(), (tensor.Shape{2, n, 4}); !got.Equal(want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	}
+	for _, tt := range []struct {
+		first, second []*T
+		want          string
+	}{
+		{two(2), two(2), "graph: the batches have 0 and 0 examples, want two sizes of 2 or more"},
+		{two(1), two(2), "graph: the batches have 1 and 2 examples, want two sizes of 2 or more"},
+		{two(2), two(3)[:1], "graph: got 2 inputs in the first batch and 1 in the second, want as many"},
+		{two(2), []*T{tensor.Randn(3, 4), tensor.Randn(3, 4)}, "graph: input 1 is float32 [2 2 4] in the first batch and float32 [3 4] in the second, want another batch size only"},
+		{two(2), []*T{tensor.Randn(3, 4), tensor.Randn(5, 3, 4)}, "graph: input 1 is float32 [2 2 4] in a pass of 2 examples and float32 [5 3 4] in one of 3, want sizes that are the same or grow with the batch"},
+	} {
+		if _, err := Trace(m, f, tt.first, tt.second); err == nil || err.Error() != tt.want {
+			t.Errorf("got %v, want %s", err, tt.want)
+		}
+	}
+}
+
+// Programs of views, writes through them and arithmetic, as they come.
+func TestReplayProperty(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		kinds := rapid.SliceOfN(rapid.IntRange(0, 11), 1, 12).Draw(rt, "operations")
+		picks := rapid.SliceOfN(rapid.IntRange(0, 1<<20), len(kinds), len(kinds)).Draw(rt, "choices")
+		scale := tensor.From([]float32{0.5, -1.5, 2})
+		f := func(in []*T) []*T {
+			made := []*T{in[0], in[0].Neg()}
+			for i, kind := range kinds {
+				pick := picks[i]
+				x := made[pick%len(made)]
+				d := pick / 7 % max(x.Dim(), 1)
+				batch := in[0].Size(0)
+				fixed := x.Dim() > 0 && x.Size(d)%batch != 0 // not the batch
+				y := x
+				switch {
+				case kind == 0:
+					y = x.MulScalar(0.5)
+				case kind == 1 && x.Dim() > 1:
+					y = x.Transpose(d, 0)
+				case kind == 2 && fixed:
+					y = x.Narrow(d, x.Size(d)-1, 1)
+				case kind == 3 && fixed && x.Dim() > 1:
+					y = x.Select(d, 0)
+				case kind == 4 && x.Dim() > 0:
+					y = x.Flatten(0)
+				case kind == 5 && x.Dim() < 4:
+					y = x.Unsqueeze(d)
+				case kind == 6:
+					y = x.Add(x.Neg())
+				case kind == 7 && x.Dim() > 0 && x.Size(-1) == 3:
+					y = x.Mul(scale)
+				case kind == 8:
+					x.AddScalarInPlace(1)
+				case kind == 9:
+					x.CopyFrom(x.Neg())
+				case kind == 10 && x.Dim() > 0:
+					y = x.Reshape(append([]int{-1}, x.Shape()[1:]...)...).Detach()
+				case kind == 11:
+					y = x.Contiguous().Square()
+				}
+				made = append(made, y)
+			}
+			return made
+		}
+		in := func(n int) []*T { return []*T{tensor.Randn(n, 3, 2).NoGrad()} }
+		g, err := Trace(parts{}, f, in(7), in(11))
+		if err != nil {
+			rt.Fatal(err)
+		}
+		x := in(5)
+		got, want := g.Run(copies(x)...), f(copies(x))
+		for i, y := range want {
+			if !got[i].Shape().Equal(y.Shape()) || !bytes.Equal(got[i].Raw(), y.Raw()) {
+				rt.Fatalf("got output %d\n%v, want\n%v of\n%s", i, got[i], y, g)
+			}
+		}
+	})
 }
 
 // What is no graph is an error that says where.

@@ -21,7 +21,7 @@ var friends = friend.Of[*tensor.Tensor]()
 // numbers in them, and compares the passes; then it replays both, whose results have
 // to be the same to the bit. The model must be in evaluation mode: a pass that
 // changes a parameter or a buffer is an error. Nothing else may use the model
-// meanwhile.
+// meanwhile. What f panics with goes through.
 //
 // What a branch of Go decides by numbers is found out where the two batches take
 // different branches, and not where they take the same. The model that m is
@@ -125,7 +125,10 @@ func record(m layers.Module, f func(in []*tensor.Tensor) []*tensor.Tensor, in []
 		watched[i] = x.Clone().Watch(trace) // what the pass does to it in place, the caller's is spared
 		p.inputs = append(p.inputs, p.add(watched[i], seen{kind: Input, node: -1}))
 	}
-	for _, y := range f(watched) {
+	for i, y := range f(watched) {
+		if y == nil {
+			return nil, &Error{Msg: fmt.Sprintf("the pass returns nil as output %d, want a tensor", i)}
+		}
 		p.outputs = append(p.outputs, p.id(y, "return", layers.Place{}))
 		p.results = append(p.results, sum(y))
 	}
@@ -359,7 +362,7 @@ func (c comparison) value(s, t seen) (Value, error) {
 	what := "its result"
 	switch s.kind {
 	case Input:
-		what = "an input"
+		what = fmt.Sprintf("input %d", slices.Index(c.a.inputs, c.a.ids[s.x]))
 	case Parameter:
 		what = s.path
 	case Constant:
