@@ -6,6 +6,7 @@ import (
 
 	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/ops"
 )
 
 // Cat joins tensors along an existing dimension; their other sizes must be
@@ -64,15 +65,18 @@ func cat(op string, dim int, tensors []*Tensor) *Tensor {
 			start += x.shape[dim]
 		}
 	}
-	return autograd.Record(autograd.Named(op), out, tensors, func(g *Tensor) []*Tensor {
+	if !tracked(op, out, tensors...) {
+		return out
+	}
+	return autograd.Record(ops.Cat{Method: op, Dim: dim}, out, tensors, func(g *Tensor) []*Tensor {
 		grads := make([]*Tensor, len(shapes))
 		start := 0
 		for i, s := range shapes {
 			if len(s) != len(shape) { // left out
-				grads[i] = result(op, g.DType(), s, g)
+				grads[i] = zeros(op, s, g)
 				continue
 			}
-			grads[i] = g.narrow(op, dim, start, s[dim])
+			grads[i] = g.narrow("Narrow", dim, start, s[dim])
 			start += s[dim]
 		}
 		return grads

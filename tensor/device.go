@@ -95,6 +95,18 @@ var gpus struct {
 	opened map[int]*Device
 }
 
+// deviceNamed returns the device of that name, which is open.
+func deviceNamed(name string) *Device {
+	gpus.Lock()
+	defer gpus.Unlock()
+	for _, d := range gpus.opened {
+		if d.name == name {
+			return d
+		}
+	}
+	return CPU
+}
+
 // CUDA returns the GPU with the given number, counted from 0. It is an error if
 // there is none that this program can use; programs are built with the tag cuda
 // to have one (docs/cuda.md). What a GPU computes has not been tried on a real one

@@ -1,10 +1,10 @@
 package tensor
 
 import (
-	"github.com/wick-ml/wick/autograd"
 	"math"
 
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/ops"
 )
 
 // Lerp returns x + weight·(end-x), the way from x to end, with broadcasting, of
@@ -16,7 +16,11 @@ func (x *Tensor) Lerp(end *Tensor, weight float64) *Tensor {
 	if t := x.DType(); t.IsHalf() { // rounded once
 		return x.ToDType(Float32).Lerp(end.ToDType(Float32), weight).ToDType(t)
 	}
-	return record(autograd.Named(name), lerp(name, x, end, weight),
+	out := lerp(name, x, end, weight)
+	if !tracked(name, out, x, end) {
+		return out
+	}
+	return record(ops.Lerp{Weight: weight}, out,
 		partial{of: x, grad: func(g *Tensor) *Tensor { return g.MulScalar(1 - weight) }},
 		partial{of: end, grad: func(g *Tensor) *Tensor { return g.MulScalar(weight) }})
 }
@@ -44,10 +48,14 @@ func (x *Tensor) LerpTensor(end, weight *Tensor) *Tensor {
 	way := ends.Sub(xs)
 	defer way.Release()
 	out := Where(w.Abs().LtScalar(0.5), xs.Add(way.Mul(w)), ends.Sub(way.Mul(w.RSubScalar(1))))
-	return record(autograd.Named(name), out,
-		partial{x, func(g *Tensor) *Tensor { return g.Mul(w.RSubScalar(1)) }, []*Tensor{weight}, false},
+	if !tracked(name, out, x, end, weight) {
+		return out
+	}
+	xs, ends, w = x.saved(), end.saved(), weight.saved()
+	return record(ops.LerpTensor{}, out,
+		partial{x, func(g *Tensor) *Tensor { return g.Mul(with(g, w).RSubScalar(1)) }, []*Tensor{weight}, false},
 		partial{end, func(g *Tensor) *Tensor { return g.Mul(w) }, []*Tensor{weight}, false},
-		partial{weight, func(g *Tensor) *Tensor { return g.Mul(ends.Sub(xs)) }, []*Tensor{x, end}, false})
+		partial{weight, func(g *Tensor) *Tensor { return g.Mul(with(g, ends).Sub(with(g, xs))) }, []*Tensor{x, end}, false})
 }
 
 // LerpInPlace moves x towards end (broadcast to x): x + weight·(end-x). It is not

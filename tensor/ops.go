@@ -25,6 +25,8 @@ func init() {
 		"ToDType":    {Torch: "to", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].ToDType(op.(ops.ToDType).DType) }},
 		"Autocast":   {Torch: "autocast", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].Autocast(op.(ops.Autocast).DType) }},
 
+		"To": {Torch: "to", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].To(deviceNamed(op.(ops.To).Device)) }},
+
 		// unary.go
 		"ReLUInPlace": {Torch: "relu_", Apply: func(_ autograd.Op, in []*Tensor) *Tensor { return in[0].ReLUInPlace() }},
 		"ClampTensor": {Torch: "clamp", Apply: func(_ autograd.Op, in []*Tensor) *Tensor { return in[0].ClampTensor(in[1], in[2]) }},
@@ -36,6 +38,10 @@ func init() {
 		"Where":      {Torch: "where", Apply: func(_ autograd.Op, in []*Tensor) *Tensor { return Where(in[0], in[1], in[2]) }},
 		"MaskedFill": {Torch: "masked_fill", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[1].MaskedFill(in[0], op.(ops.MaskedFill).Value) }},
 		"Dropout":    {Torch: "dropout", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].Dropout(op.(ops.Dropout).P, true) }},
+
+		// lerp.go
+		"Lerp":       {Torch: "lerp", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].Lerp(in[1], op.(ops.Lerp).Weight) }},
+		"LerpTensor": {Torch: "lerp", Apply: func(_ autograd.Op, in []*Tensor) *Tensor { return in[0].LerpTensor(in[1], in[2]) }},
 
 		// view.go
 		"Expand": {Torch: "expand", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].Expand(op.(ops.Expand).Shape...) }},
@@ -132,6 +138,9 @@ func init() {
 			o := op.(ops.Narrow)
 			return in[0].narrow(method, o.Dim, o.Start, o.N)
 		}}
+	}
+	for _, method := range []string{"Cat", "Stack"} {
+		table[method] = info{Torch: "cat", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return cat(method, op.(ops.Cat).Dim, in) }}
 	}
 	for kind := range backend.NumUnaryOps {
 		op := ops.Unary{Kind: kind}

@@ -100,9 +100,11 @@ type refCase struct {
 
 // checkReference holds operations against testdata/NAME.json, which PyTorch made
 // (testdata/NAME.py): results and gradients in float64 within 1e-10 and in float32
-// within 1e-5, relative to the largest element; and recorded gradients against
-// numeric ones. A program with the tag cuda holds the GPU to the same. Each differentiable operation needs five cases at least, and each
-// operation in the file a row in ops and the other way round.
+// within 1e-5, relative to the largest element; and recorded gradients and second
+// derivatives against numeric ones. What a case records is computed again through the
+// table of operations, and a plain Backward of it records nothing. A program with the
+// tag cuda holds the GPU to the same. Each differentiable operation needs five cases at
+// least, and each operation in the file a row in ops and the other way round.
 func checkReference(t *testing.T, name string, ops map[string]refOp) {
 	t.Helper()
 	b, err := os.ReadFile("testdata/" + name + ".json")
@@ -114,7 +116,7 @@ func checkReference(t *testing.T, name string, ops map[string]refOp) {
 		t.Fatal(err)
 	}
 	count := map[string]int{}
-	differentiable := map[string]bool{}
+	differentiable, failed := map[string]bool{}, map[string]bool{}
 	for _, c := range cases {
 		op := ops[c.Op]
 		if op == nil {
@@ -132,10 +134,24 @@ func checkReference(t *testing.T, name string, ops map[string]refOp) {
 			if device != tensor.CPU {
 				name += "/" + device.String()
 			}
-			t.Run(name, func(t *testing.T) { c.run(t, op, device) })
+			t.Run(name, func(t *testing.T) {
+				c.run(t, op, device)
+				c.replays(t, op, device)
+				c.recordsNothing(t, op, device)
+				if c.DY != nil && c.Check {
+					if err := c.second(t, op, device); err != nil && noSecond[c.Op] == "" {
+						t.Error(err)
+					} else if err != nil {
+						failed[c.Op] = true
+					}
+				}
+			})
 		}
 	}
 	for op := range ops {
+		if why := noSecond[op]; why != "" && !failed[op] && !t.Failed() {
+			t.Errorf("%s has second derivatives in all cases, but the list says: %s", op, why)
+		}
 		if want := map[bool]int{true: 5, false: 1}[differentiable[op]]; count[op] < want {
 			t.Errorf("%s.json has %d cases of %s, want %d or more", name, count[op], op, want)
 		}

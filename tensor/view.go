@@ -22,8 +22,13 @@ func (x *Tensor) view(op string, shape Shape) *Tensor {
 	if !tracked(op, out, x) {
 		return out
 	}
-	from := x.shape
-	return autograd.Record(ops.View{Method: op, Shape: shape}, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+	from, method := x.shape, op
+	switch op {
+	case "View", "Reshape", "Flatten", "Squeeze", "Unsqueeze":
+	default: // another operation has called
+		method = "View"
+	}
+	return autograd.Record(ops.View{Method: method, Shape: shape}, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
 		return []*Tensor{g.view(op, from)}
 	})
 }
