@@ -4,6 +4,7 @@ import (
 	"iter"
 
 	"github.com/wick-ml/wick/autograd"
+	"github.com/wick-ml/wick/internal/backend"
 	"github.com/wick-ml/wick/internal/ops"
 )
 
@@ -46,7 +47,7 @@ func (x *Tensor) Autocast(t DType) *Tensor {
 	y := x.bare()
 	tape.MarkView(y, x)
 	if tracked("Autocast", y, x) {
-		autograd.Record(ops.Autocast{DType: t}, y, []*Tensor{x}, pass)
+		autograd.Record(ops.Autocast{DType: backend.DType(t)}, y, []*Tensor{x}, pass)
 	}
 	tape.SetMark(y, uint8(t))
 	return y

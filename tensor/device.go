@@ -36,16 +36,16 @@ func (d *Device) wantOpen(op string) {
 
 // Precision says how exactly a device multiplies matrices and convolves float32
 // tensors.
-type Precision = backend.Precision
+type Precision uint8
 
 // The precisions. Highest, the default, is as exact as sums of float32 products.
 // High allows a relative error (L2) of 5e-6 on the CPU, measured on a 3×3
 // convolution with 256 channels, and TF32 on a GPU. Medium rounds factors to
 // bfloat16. A device that gains nothing by it computes more exactly than asked.
 const (
-	Highest = backend.Highest
-	High    = backend.High
-	Medium  = backend.Medium
+	Highest = Precision(backend.Highest)
+	High    = Precision(backend.High)
+	Medium  = Precision(backend.Medium)
 )
 
 // SetFloat32Precision sets the precision of products of float32 tensors on the
@@ -56,7 +56,7 @@ func (d *Device) SetFloat32Precision(p Precision) {
 	if p > Medium {
 		fail("SetFloat32Precision", "got %d, want Highest, High or Medium", p)
 	}
-	d.backend.SetPrecision(p)
+	d.backend.SetPrecision(backend.Precision(p))
 	d.precision = p
 }
 
@@ -146,15 +146,19 @@ func BestDevice() *Device {
 // (torch.backends.cpu.get_cpu_capability)
 func CPUCapability() string { return cpu.Level() }
 
-// MemoryUse are the bytes that tensors hold on a device: Live in use now, Peak
-// the most at once, Cached kept for reuse, Taken allocated so far (it stands
-// still while all requests are served from what is cached).
-type MemoryUse = backend.MemoryStats
+// MemoryUse is the memory that tensors take on a device, in bytes. On the CPU tensors
+// of 32 bytes and less are not counted.
+type MemoryUse struct {
+	Live   int64 // in use by tensors now
+	Peak   int64 // the most that was in use at once
+	Cached int64 // kept for reuse, not in use
+	Taken  int64 // allocated so far; it stands still while all requests are served from what is cached
+}
 
 // MemoryStats tells what tensors hold on a device.
 func MemoryStats(d *Device) MemoryUse {
 	d.wantOpen("MemoryStats")
-	return d.backend.MemoryStats()
+	return MemoryUse(d.backend.MemoryStats())
 }
 
 // ResetPeakMemory sets the peak of a device's statistics to what is live now.

@@ -7,11 +7,12 @@ import (
 	"github.com/wick-ml/wick/internal/backend"
 )
 
-// BackwardOpts are the options of [Tensor.Backward]: Gradient is the gradient of
-// the tensor itself (default 1, for a tensor of one element), RetainGraph keeps
-// what was recorded for another Backward, and CreateGraph records how the gradients
-// are computed, so that the leaves' Grad have a history and gradients of their own.
-type BackwardOpts = autograd.BackwardOpts[*Tensor]
+// BackwardOpts are the options of [Tensor.Backward].
+type BackwardOpts struct {
+	Gradient    *Tensor // the gradient of the tensor itself; by default 1, for a tensor of one element
+	RetainGraph bool    // keep what is recorded, for another Backward
+	CreateGraph bool    // record how gradients are computed, so that the leaves' Grad have gradients of their own; it keeps what is recorded, too
+}
 
 // Backward computes the gradient of x, a tensor of one element, with respect to
 // all leaves that require one, and adds it to their Grad. What was recorded is
@@ -28,7 +29,7 @@ func (x *Tensor) Backward(opts ...BackwardOpts) {
 			fail("Backward", "the gradient is %s %v, want %s %v as the tensor is", g.DType(), g.shape, x.DType(), x.shape)
 		}
 	}
-	autograd.Backward(x, o)
+	autograd.Backward(x, autograd.BackwardOpts[*Tensor](o))
 }
 
 // RequiresGrad reports whether gradients are computed for x: it is a leaf that

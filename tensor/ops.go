@@ -22,8 +22,8 @@ func init() {
 		// tensor.go
 		"Clone":      {Torch: "clone", Apply: func(_ autograd.Op, in []*Tensor) *Tensor { return in[0].Clone() }},
 		"Contiguous": {Torch: "contiguous", Apply: func(_ autograd.Op, in []*Tensor) *Tensor { return in[0].Contiguous() }},
-		"ToDType":    {Torch: "to", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].ToDType(op.(ops.ToDType).DType) }},
-		"Autocast":   {Torch: "autocast", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].Autocast(op.(ops.Autocast).DType) }},
+		"ToDType":    {Torch: "to", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].ToDType(DType(op.(ops.ToDType).DType)) }},
+		"Autocast":   {Torch: "autocast", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].Autocast(DType(op.(ops.Autocast).DType)) }},
 
 		"To": {Torch: "to", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].To(deviceNamed(op.(ops.To).Device)) }},
 

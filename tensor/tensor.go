@@ -36,22 +36,6 @@ import (
 	"github.com/wick-ml/wick/internal/ops"
 )
 
-// DType is the type of a tensor's elements: Float32, Float64, Int64, Uint8, Bool,
-// BFloat16 or Float16. The last two take half the memory of Float32: operations
-// compute in Float32 and round what they store.
-type DType = backend.DType
-
-// The element types. Float32 is the default, as in PyTorch.
-const (
-	Float32  = backend.Float32
-	Float64  = backend.Float64
-	Int64    = backend.Int64
-	Uint8    = backend.Uint8
-	Bool     = backend.Bool
-	BFloat16 = backend.BFloat16
-	Float16  = backend.Float16
-)
-
 // Shape is the sizes of a tensor's dimensions; a scalar's is empty.
 type Shape []int
 
@@ -229,13 +213,13 @@ func alloc(op string, d *Device, t DType, shape Shape, scopes ...*Scope) *Tensor
 		fail(op, "%w: the shape %v has too many elements", ErrOutOfMemory, shape)
 	}
 	defer noRoom(op, d, t, shape)
-	return own(op, d, d.backend.NewBuffer(t, shape.Len()), shape, scopes)
+	return own(op, d, d.backend.NewBuffer(backend.DType(t), shape.Len()), shape, scopes)
 }
 
 // upload makes a tensor on a device from elements in the host's memory.
 func upload(op string, d *Device, t DType, shape Shape, src []byte, scopes ...*Scope) *Tensor {
 	defer noRoom(op, d, t, shape)
-	return own(op, d, d.backend.Upload(t, src), shape, scopes)
+	return own(op, d, d.backend.Upload(backend.DType(t), src), shape, scopes)
 }
 
 // own makes a tensor that has a buffer to itself.
@@ -555,7 +539,7 @@ func (x *Tensor) Len() int { return x.Shape().Len() }
 // DType returns the type of the elements.
 func (x *Tensor) DType() DType {
 	x.exists()
-	return x.storage.buffer.DType()
+	return DType(x.storage.buffer.DType())
 }
 
 // Device returns the device that holds the tensor.
@@ -818,10 +802,10 @@ func (x *Tensor) cast(t DType, owners ...*Tensor) *Tensor {
 		return out
 	}
 	if !t.IsFloat() || !x.DType().IsFloat() {
-		return autograd.RecordNothing(ops.ToDType{DType: t}, out, x)
+		return autograd.RecordNothing(ops.ToDType{DType: backend.DType(t)}, out, x)
 	}
 	from := x.DType()
-	return autograd.Record(ops.ToDType{DType: t}, out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{g.ToDType(from)} })
+	return autograd.Record(ops.ToDType{DType: backend.DType(t)}, out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{g.ToDType(from)} })
 }
 
 // To returns x on another device; x itself if it is there already. The gradient
@@ -910,9 +894,18 @@ func (x *Tensor) NoGrad() *Tensor {
 	return y
 }
 
-// Watch is told of operations: of the forward pass as each is done, and of
-// Backward's. See [Tensor.Watch].
-type Watch = autograd.Watch[*Tensor]
+// Watch is told of operations that it rides on: see [Tensor.Watch]. It is an
+// autograd.Watch of tensors.
+type Watch interface {
+	// Forward is called when the operation op has made out from inputs, whether it is
+	// recorded or not. Entries of inputs may be nil; an operation in place has out among
+	// them, with its new value.
+	Forward(op autograd.Op, inputs []*Tensor, out *Tensor)
+	// Backward is called when Backward has passed n, an operation that Forward was told
+	// of (out.Node() there): g is the gradient of its result, grads are those of its
+	// inputs, nil where there is none. They are valid during the call only.
+	Backward(n *autograd.Node[*Tensor], g *Tensor, grads []*Tensor)
+}
 
 // Watch returns a tensor that shares x's memory, has no history, and carries w: w
 // is told of each operation on it, on the result, and so on. nil takes the watch
