@@ -260,83 +260,121 @@ func size(shape []int) int {
 }
 
 // move copies a view of src to a view of dst.
-func move[T any](dst, src []T, dstOff, srcOff int, shape, dstStrides, srcStrides []int) {
+func move[T uint8 | uint16 | uint32 | uint64](dst, src []T, dstOff, srcOff int, shape, dstStrides, srcStrides []int) {
 	shape, strides, ok := collapse(shape, dstStrides, srcStrides)
 	if !ok {
 		return
 	}
+	near := func(strides []int) int { // the dimension whose elements lie closest together
+		last := -1
+		for d, s := range strides {
+			if s != 0 && (last < 0 || abs(s) <= abs(strides[last])) {
+				last = d
+			}
+		}
+		return last
+	}
 	last := len(shape) - 1
-	ds, ss := strides[0][last], strides[1][last]
-	// A transposition reads (or writes) along another dimension than the last: go over both in small squares,
-	// so that each cache line is used while it is there.
-	for t := last - 1; t >= 0; t-- {
-		if ds == 1 && strides[1][t] == 1 || ss == 1 && strides[0][t] == 1 {
-			if ds != ss && shape[t] > 1 {
-				transpose(dst, src, dstOff, srcOff, shape, strides, t)
-				return
+	if d := near(strides[0]); d >= 0 {
+		for _, s := range [][]int{shape, strides[0], strides[1]} {
+			s[d], s[last] = s[last], s[d]
+		}
+	}
+	if r := near(strides[1]); r >= 0 && r != last && strides[1][last] != 0 {
+		turnAll(dst, src, dstOff, srcOff, shape, strides, r, last)
+		return
+	}
+	n, ds, ss := shape[last], strides[0][last], strides[1][last]
+	run := func(n int, d, s int) {
+		switch {
+		case ds == 1 && ss == 1:
+			copy(dst[d:d+n], src[s:s+n])
+		case ds == 1 && ss == 0:
+			v := src[s]
+			for i := range dst[d : d+n] {
+				dst[d+i] = v
+			}
+		default:
+			for range n {
+				dst[d] = src[s]
+				d += ds
+				s += ss
 			}
 		}
 	}
-	parallel(size(shape), grain, func(lo, hi int) {
-		walk(shape, strides, lo, hi, func(_, n int, off [3]int) {
+	if last == 0 || n >= grain {
+		parallel(size(shape), grain, func(lo, hi int) {
+			walk(shape, strides, lo, hi, func(_, n int, off [3]int) { run(n, off[0]+dstOff, off[1]+srcOff) })
+		})
+		return
+	}
+	// Runs of the last dimension but one.
+	outer := [][]int{strides[0][:last], strides[1][:last]}
+	dr, sr := strides[0][last-1], strides[1][last-1]
+	parallel(size(shape[:last]), max(1, grain/n), func(lo, hi int) {
+		walk(shape[:last], outer, lo, hi, func(_, rows int, off [3]int) {
 			d, s := off[0]+dstOff, off[1]+srcOff
 			switch {
-			case ds == 1 && ss == 1:
-				copy(dst[d:d+n], src[s:s+n])
-			case ds == 1 && ss == 0:
-				v := src[s]
-				for i := range dst[d : d+n] {
-					dst[d+i] = v
+			case ds != 1 || ss != 1:
+				for range rows {
+					run(n, d, s)
+					d += dr
+					s += sr
+				}
+			case n < 8:
+				for range rows {
+					for i := range n {
+						dst[d+i] = src[s+i]
+					}
+					d += dr
+					s += sr
 				}
 			default:
-				for range n {
-					dst[d] = src[s]
-					d += ds
-					s += ss
+				for range rows {
+					copy(dst[d:][:n], src[s:][:n])
+					d += dr
+					s += sr
 				}
 			}
 		})
 	})
 }
 
-// transpose copies where one array is contiguous along the last dimension and
-// the other along dimension t.
-func transpose[T any](dst, src []T, dstOff, srcOff int, shape []int, strides [][]int, t int) {
-	const block = 32
-	last := len(shape) - 1
-	rows, cols := shape[t], shape[last]
-	dr, dc, sr, sc := strides[0][t], strides[0][last], strides[1][t], strides[1][last]
-	// The other dimensions, and the blocks of rows as the last one.
-	rest := make([]int, 0, len(shape))
-	restStrides := [][]int{make([]int, 0, len(shape)), make([]int, 0, len(shape))}
+func abs(n int) int { return max(n, -n) }
+
+// turnAll copies where the elements of src lie closest together along dimension r, those of dst along dimension c.
+func turnAll[T uint8 | uint16 | uint32 | uint64](dst, src []T, dstOff, srcOff int, shape []int, strides [][]int, r, c int) {
+	rows, cols := shape[r], shape[c]
+	dr, dc, sr, sc := strides[0][r], strides[0][c], strides[1][r], strides[1][c]
+	// A unit has so many rows and columns; those are two dimensions more.
+	height, width := min(rows, turnSide), cols
+	if rows > turnSide/4 {
+		width = min(cols, turnUnit/turnSide)
+	} else {
+		width = min(cols, turnUnit/rows/turnSide*turnSide)
+	}
+	if cols <= turnSide/4 {
+		height = min(rows, turnUnit/cols/turnSide*turnSide)
+	}
+	var rest []int
+	restStrides := [][]int{nil, nil}
+	add := func(n, d, s int) {
+		rest, restStrides[0], restStrides[1] = append(rest, n), append(restStrides[0], d), append(restStrides[1], s)
+	}
 	for d, n := range shape {
-		if d != t && d != last {
-			rest = append(rest, n)
-			for k := range restStrides {
-				restStrides[k] = append(restStrides[k], strides[k][d])
-			}
+		if d != r && d != c {
+			add(n, strides[0][d], strides[1][d])
 		}
 	}
-	rest = append(rest, (rows+block-1)/block)
-	restStrides[0] = append(restStrides[0], dr*block)
-	restStrides[1] = append(restStrides[1], sr*block)
-	blocks := rest[len(rest)-1]
-	parallel(size(rest), max(1, grain/(block*cols)), func(lo, hi int) {
+	down, across := ceil(rows, height), ceil(cols, width)
+	add(down, dr*height, sr*height)
+	add(across, dc*width, sc*width)
+	parallel(size(rest), max(1, grain/(height*width)), func(lo, hi int) {
+		t := newTurner[T](dr, dc, sr, sc)
 		walk(rest, restStrides, lo, hi, func(at, n int, off [3]int) {
-			for b := range n {
-				d, s := off[0]+dstOff+b*dr*block, off[1]+srcOff+b*sr*block
-				height := min(block, rows-(at+b)%blocks*block)
-				for c := 0; c < cols; c += block {
-					width := min(block, cols-c)
-					for r := range height {
-						di, si := d+r*dr+c*dc, s+r*sr+c*sc
-						for range width {
-							dst[di] = src[si]
-							di += dc
-							si += sc
-						}
-					}
-				}
+			for u := at; u < at+n; u++ {
+				d, s := off[0]+dstOff+(u-at)*dc*width, off[1]+srcOff+(u-at)*sc*width
+				t.turn(dst, src, d, s, min(height, rows-u/across%down*height), min(width, cols-u%across*width))
 			}
 		})
 	})

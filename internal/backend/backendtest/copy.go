@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"testing"
+	"unsafe"
 
 	"github.com/wick-ml/wick/internal/backend"
 )
@@ -207,6 +208,24 @@ var stridedGeoms = []struct {
 	{"expanded first", 4, backend.StridedGeom{Shape: []int{3, 4}, Strides: []int{0, 1}}},
 	{"expanded last", 3, backend.StridedGeom{Shape: []int{3, 4}, Strides: []int{1, 0}}},
 	{"expanded around", 3, backend.StridedGeom{Shape: []int{2, 3, 4}, Strides: []int{0, 1, 0}}},
+	{"part of a transposed", 100 * 90, backend.StridedGeom{Shape: []int{75, 83}, Strides: []int{1, 90}, Offset: 95}},
+	{"batch of parts of transposed", 3 * 40 * 50, backend.StridedGeom{Shape: []int{3, 41, 27}, Strides: []int{2000, 1, 50}, Offset: 58}},
+	{"transposed 130×3", 390, backend.StridedGeom{Shape: []int{3, 130}, Strides: []int{1, 3}}},
+	{"transposed 3×130", 390, backend.StridedGeom{Shape: []int{130, 3}, Strides: []int{1, 130}}},
+	{"transposed 129×67", 129 * 67, backend.StridedGeom{Shape: []int{67, 129}, Strides: []int{1, 67}}},
+	{"transposed 8192×5", 5 * 8192, backend.StridedGeom{Shape: []int{5, 8192}, Strides: []int{1, 5}}},
+	{"transposed 6×8192", 6 * 8192, backend.StridedGeom{Shape: []int{8192, 6}, Strides: []int{1, 8192}}},
+	{"RGB to planes", 2 * 40 * 41 * 3, backend.StridedGeom{Shape: []int{2, 3, 40, 41}, Strides: []int{4920, 1, 123, 3}}},
+	{"planes to RGB", 2 * 40 * 41 * 3, backend.StridedGeom{Shape: []int{2, 40, 41, 3}, Strides: []int{4920, 41, 1, 1640}}},
+	{"two of three channels", 2 * 9 * 10 * 3, backend.StridedGeom{Shape: []int{2, 2, 9, 10}, Strides: []int{270, 1, 30, 3}, Offset: 1}},
+	{"transposed, every second", 41 * 50, backend.StridedGeom{Shape: []int{25, 20}, Strides: []int{2, 100}, Offset: 1}},
+	{"transposed and flipped", 40 * 50, backend.StridedGeom{Shape: []int{50, 40}, Strides: []int{-1, 50}, Offset: 49}},
+	{"keys of heads", 2 * 20 * 3 * 16, backend.StridedGeom{Shape: []int{2, 3, 16, 20}, Strides: []int{960, 16, 1, 48}}},
+	{"short runs", 4000, backend.StridedGeom{Shape: []int{1000, 3}, Strides: []int{4, 1}}},
+	{"runs", 300 * 40, backend.StridedGeom{Shape: []int{300, 24}, Strides: []int{40, 1}, Offset: 7}},
+	{"runs that repeat", 40, backend.StridedGeom{Shape: []int{300, 24}, Strides: []int{0, 1}, Offset: 7}},
+	{"a transposed that repeats", 24, backend.StridedGeom{Shape: []int{6, 5, 4}, Strides: []int{1, 0, 6}}},
+	{"diagonal", 100, backend.StridedGeom{Shape: []int{10}, Strides: []int{11}}},
 	{"long rows", 3 * 20000, backend.StridedGeom{Shape: []int{3, 19999}, Strides: []int{20000, 1}, Offset: 1}},
 }
 
@@ -231,6 +250,7 @@ func testStrided(t *testing.T, be backend.Backend) {
 		strided[float64](t, be, c.name, c.n, c.g)
 		strided[int64](t, be, c.name, c.n, c.g)
 		strided[uint8](t, be, c.name, c.n, c.g)
+		stridedHalf(t, be, c.name, c.n, c.g)
 	}
 	dst := empty[bool](be, 4)
 	be.Strided(dst, put(be, []bool{true, false, true, true}), backend.StridedGeom{Shape: []int{2, 2}, Strides: []int{1, 2}})
@@ -251,6 +271,41 @@ func strided[T float32 | float64 | int64 | uint8](t *testing.T, be backend.Backe
 	dst := empty[T](be, len(want))
 	be.Strided(dst, put(be, src), g)
 	wantExact(t, be, fmt.Sprintf("%s, %v", name, dtypeOf[T]()), dst, want)
+}
+
+// stridedHalf copies there and back. All bits stay as they are, also those of a NaN.
+func stridedHalf(t *testing.T, be backend.Backend, name string, n int, g backend.StridedGeom) {
+	t.Helper()
+	array := func(s []uint16) backend.Array {
+		a := backend.Array{Buffer: be.NewBuffer(backend.BFloat16, len(s)+1), Offset: 1, Len: len(s)}
+		be.Write(a, unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), 2*len(s)))
+		return a
+	}
+	holds := func(what string, a backend.Array, want []uint16) {
+		t.Helper()
+		got := make([]uint16, a.Len)
+		be.Read(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(got))), 2*len(got)), a)
+		if !slices.Equal(got, want) {
+			t.Fatalf("%s of bfloat16, %s:\ngot  %x\nwant %x", what, name, got, want)
+		}
+	}
+	src, back := make([]uint16, n), make([]uint16, n)
+	for i := range src {
+		src[i] = uint16(i*40503 + 0x7f81)
+	}
+	at := positions(g.Shape, g.Strides, g.Offset)
+	want, seen := make([]uint16, len(at)), map[int]bool{}
+	for i, a := range at {
+		want[i], back[a], seen[a] = src[a], src[a], true
+	}
+	dst := array(make([]uint16, len(at)))
+	be.Strided(dst, array(src), g)
+	holds("copy", dst, want)
+	if len(seen) == len(at) {
+		to := array(make([]uint16, n))
+		be.StridedWrite(to, dst, g)
+		holds("write", to, back)
+	}
 }
 
 func testStridedWrite(t *testing.T, be backend.Backend) {
