@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/wick-ml/wick/datasets/transforms"
 	"github.com/wick-ml/wick/internal/cuda/sim"
 	"github.com/wick-ml/wick/layers"
@@ -18,6 +20,48 @@ import (
 )
 
 func TestMain(m *testing.M) { sim.Main(m) }
+
+// Batches of any number of tensors go to the GPU whole, tensors that share memory and
+// the same one twice too, and leave nothing there.
+func TestBatchesOnGPU(t *testing.T) {
+	gpu, err := tensor.CUDA(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	runtime.GC()
+	time.Sleep(time.Millisecond)
+	before := tensor.MemoryStats(gpu).Live
+	views := func(examples []Example) (*Batch, error) {
+		b, _, err := stack(examples, make([]int, len(examples)))
+		x := b.Inputs[0]
+		return &Batch{Inputs: []*tensor.Tensor{x, x.Narrow(0, 0, 1), x}, Targets: []*tensor.Tensor{b.Inputs[1], x}}, err
+	}
+	for _, collate := range []CollateBatch{nil, views} {
+		on := func(d *tensor.Device) *DataLoader {
+			return &DataLoader{Dataset: Multi(several{n: 11, inputs: 3, targets: 2}), BatchSize: 4, Shuffle: true, Seed: 7, Workers: 2, Device: d, CollateBatch: collate}
+		}
+		want := batchesOf(t, on(nil))
+		l := on(gpu)
+		var got []contents
+		for b := range l.Batches() {
+			for _, x := range slices.Concat(b.Inputs, b.Targets) {
+				if x.Device() != gpu {
+					t.Errorf("a tensor is on %v, want %v", x.Device(), gpu)
+				}
+			}
+			got = append(got, seen(b.To(tensor.CPU)))
+		}
+		if diff := cmp.Diff(want, got); diff != "" || l.Err() != nil {
+			t.Errorf("error %v (-CPU +GPU):\n%s", l.Err(), diff)
+		}
+		for range l.Batches() {
+			break
+		}
+	}
+	if got := tensor.MemoryStats(gpu).Live; got != before {
+		t.Errorf("%d bytes are live on the GPU, want the %d of before", got, before)
+	}
+}
 
 // A loader for a GPU yields the CPU's batches, bit for bit, and leaves nothing
 // there, whether the loop goes to its end or not.

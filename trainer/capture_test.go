@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/wick-ml/wick/datasets"
 	"github.com/wick-ml/wick/tensor"
 )
 
@@ -23,6 +24,20 @@ func TestCaptureGoesOnWithout(t *testing.T) {
 			c.Callbacks = []Callback{TimeLimit(1e15), {Gradients: func(*Run) error { return nil }}}
 		}},
 		{"accumulation", "Accumulate is 3, and a step of several batches is not captured", func(c *Config) { c.Accumulate = 3 }},
+		{"Forward", "a step with Forward is not captured", func(c *Config) {
+			model, loss := c.Model, c.Loss
+			c.Loss, c.Forward = nil, func(b *datasets.Batch) Pass {
+				scores := model.Forward(b.Inputs[0])
+				return Pass{Loss: loss.Forward(scores, b.Targets[0]), Scores: scores, Labels: b.Targets[0]}
+			}
+		}},
+		{"a metric in training", `the metric "half" is measured in the middle of steps; TestOnly leaves it to the test`, func(c *Config) {
+			c.Metrics = []Metric{constant("half", 0.5)}
+		}},
+		{"a metric in the test", "cpu has no graphs", func(c *Config) {
+			c.Metrics = []Metric{constant("half", 0.5)}
+			c.Metrics[0].TestOnly = true
+		}},
 		{"float16", "with Autocast in float16 it is decided after each Backward", func(c *Config) { c.Autocast = tensor.Float16 }},
 	} {
 		run := func(capture bool) (Result, map[string]string, string) {

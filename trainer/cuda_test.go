@@ -6,11 +6,14 @@ import (
 	"bytes"
 	"context"
 	"math"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/wick-ml/wick/autograd"
+	"github.com/wick-ml/wick/datasets"
 	"github.com/wick-ml/wick/internal/cuda/sim"
 	"github.com/wick-ml/wick/layers"
 	"github.com/wick-ml/wick/optim"
@@ -26,7 +29,7 @@ func onGPU(t *testing.T, c Config) Config {
 		t.Fatal(err)
 	}
 	d.SetDeterministic(true)
-	layers.To(c.Model, d)
+	layers.To(c.module(), d)
 	c.Train.Device, c.Test.Device = d, d
 	if l, ok := c.Loss.(layers.CrossEntropyLoss); ok && l.Weight != nil {
 		l.Weight = l.Weight.To(d)
@@ -80,6 +83,72 @@ func TestCUDAGathers(t *testing.T) {
 	}
 	if diff := cmp.Diff(bits(d), bits(c)); diff != "" {
 		t.Errorf("weights and states differ (-loop +Fit): %.300s", diff)
+	}
+}
+
+// Metrics that are added up on a GPU are those of a program that reads each batch's
+// sums, also where the run is stopped in the middle of an epoch; steps wait for none of
+// them. Batches of several tensors are there.
+func TestCUDAMetrics(t *testing.T) {
+	if !sim.Alone(t) {
+		return
+	}
+	forward := settings[slices.IndexFunc(settings, func(s setting) bool { return strings.HasPrefix(s.name, "Forward") })]
+	run := func(host bool, dir string, stop int) (Result, map[int]int) {
+		waits := map[int]int{}
+		for resume := false; ; resume = true {
+			c := onGPU(t, forward.config(t))
+			c.Dir, c.Resume, c.Capture = dir, resume, true
+			if host {
+				for i := range c.Metrics {
+					sums := c.Metrics[i].Sums
+					c.Metrics[i].Sums = func(b *datasets.Batch, p *Pass) *tensor.Tensor {
+						x := sums(b, p)
+						if x.Device() != c.Train.Device || b.Inputs[1].Device() != c.Train.Device || b.Targets[2].Device() != c.Train.Device {
+							t.Errorf("the sums are on %v, want %v", x.Device(), c.Train.Device)
+						}
+						return tensor.From(x.ToDType(tensor.Float64).Float64s())
+					}
+				}
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			c.Callbacks = []Callback{NewEMA(c.Module, 0.9).Callback(), EarlyStopping("train_confident", sched.Max, 9, 0), {Step: func(r *Run) error {
+				waits[r.Step] = sim.Waits(t)
+				if r.Step == stop && !resume {
+					cancel()
+				}
+				return nil
+			}}}
+			r, err := Fit(ctx, c)
+			cancel()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Stopped == "" {
+				return r, waits
+			}
+		}
+	}
+	want, _ := run(true, "", 0)
+	if len(want.History[2].Own) != 5 {
+		t.Fatalf("got the metrics %v, want 5", want.History[2].Own)
+	}
+	got, waits := run(false, "", 0)
+	if diff := cmp.Diff(want, got, timeless); diff != "" {
+		t.Errorf("result (-read each batch +on the GPU):\n%s", diff)
+	}
+	read, _ := run(true, "", 0)
+	if diff := cmp.Diff(want, read, timeless); diff != "" {
+		t.Errorf("two runs differ:\n%s", diff)
+	}
+	stopped, _ := run(false, t.TempDir(), 13)
+	if diff := cmp.Diff(want, stopped, timeless); diff != "" {
+		t.Errorf("result (-whole +stopped and resumed):\n%s", diff)
+	}
+	for step := 15; step < 20; step++ {
+		if got := waits[step] - waits[step-1]; got > 0 {
+			t.Errorf("%d waits before step %d is made, want none", got, step)
+		}
 	}
 }
 

@@ -154,7 +154,7 @@ func Fit(ctx context.Context, config Config) (result Result, err error) {
 	// Deferred, so that a goroutine's end passes them too.
 	f.Err = errGone
 	defer func() {
-		f.doing = "the end of the run"
+		f.doing, f.training.measuring, f.testing.measuring = "the end of the run", "", ""
 		// Loggers last: what others draw at the end goes to them.
 		for _, logger := range []bool{false, true} {
 			for _, c := range f.Callbacks {

@@ -208,7 +208,7 @@ func (p *Pass) noGrad() *Pass {
 // add adds a batch to the sums, of which nil are none.
 func (t *tally) add(sums []sched.Number, b *datasets.Batch, p *Pass) []sched.Number {
 	wrong := func(format string, args ...any) {
-		panic(&tensor.Error{Op: "Fit", Err: fmt.Errorf("the metric %q: "+format, append([]any{t.Name}, args...)...)})
+		panic(&tensor.Error{Op: "Metric", Err: fmt.Errorf(format, args...)})
 	}
 	v := t.Sums(b, p)
 	switch {
@@ -240,7 +240,7 @@ func (t *tally) add(sums []sched.Number, b *datasets.Batch, p *Pass) []sched.Num
 	return sums
 }
 
-// read waits for what was measured on a GPU.
+// readOwn waits for what was measured on a GPU.
 func (m *meter) readOwn() {
 	for i := range m.own {
 		if t := &m.own[i]; t.device != nil {

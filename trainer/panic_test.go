@@ -64,6 +64,18 @@ func TestPanics(t *testing.T) {
 			c.Model = layers.NewSequential(c.Model, layers.Func(func(x *tensor.Tensor) *tensor.Tensor { b.off(); return x }))
 		}, "epoch 2, batch 1"},
 		{"the loss", func(c *Config, b *bomb) { c.Loss = bombLoss{b} }, "epoch 2, batch 1"},
+		{"Forward", func(c *Config, b *bomb) {
+			model := c.Model
+			c.Loss, c.Forward = nil, func(batch *datasets.Batch) Pass { b.off(); return Pass{Loss: model.Forward(batch.Inputs[0]).Mean()} }
+		}, "epoch 2, batch 1"},
+		{"a metric's Sums", func(c *Config, b *bomb) {
+			c.Metrics = []Metric{constant("x", 1)}
+			c.Metrics[0].Sums = func(*datasets.Batch, *Pass) *tensor.Tensor { b.off(); return tensor.Ones(2) }
+		}, `epoch 2, batch 1, the metric "x"`},
+		{"a metric's Value", func(c *Config, b *bomb) {
+			c.Metrics = []Metric{constant("x", 1)}
+			c.Metrics[0].Value = func([]float64) float64 { b.off(); return 1 }
+		}, `epoch 2, batch 10, the metric "x"`},
 		{"the scheduler", func(c *Config, b *bomb) { c.Scheduler = bombScheduler{b} }, "the end of epoch 2"},
 		{"Start", func(c *Config, b *bomb) { c.Callbacks = []Callback{{Start: func(*Run) error { return b.off() }}} }, "before the first step"},
 		{"Batch", func(c *Config, b *bomb) {

@@ -70,6 +70,36 @@ func TestLine(t *testing.T) {
 	}
 }
 
+// Metrics of one's own come behind the accuracy, and go before the count of batches
+// and the time that is left do, the last first.
+func TestLineMetrics(t *testing.T) {
+	s := full
+	s.Metrics = []NamedValue{{"f1", 0.81234}, {"kl", math.NaN()}, {"perplexity", 1234.5678}}
+	for _, tt := range []struct {
+		width int
+		want  string
+	}{
+		{0, "train  epoch 3/100  391/782  step 1955  loss 1.2346  acc 56.78%  f1 0.8123  perplexity 1234.6  lr 0.001  45.7 img/s  ETA 3h02m"},
+		{159, "[==========>          ]  train  epoch   3/100  391/782  step  1955  loss 1.2346  acc 56.78%  f1 0.8123  perplexity 1234.6  lr 0.001      45.7 img/s  ETA 3h02m"},
+		{99, "[====>   ]  train  epoch   3/100  loss 1.2346  acc 56.78%  f1 0.8123  perplexity 1234.6  ETA 3h02m"},
+		{79, "[===>   ]  train  epoch   3/100  loss 1.2346  acc 56.78%  f1 0.8123  ETA 3h02m"},
+		{59, "[=====>    ]  train  epoch   3/100  loss 1.2346  acc 56.78%"},
+		{39, "train   3/100 loss 1.2346 acc 56.78%"},
+	} {
+		got := s.line(tt.width, false, &layout{})
+		if got != tt.want {
+			t.Errorf("%d columns:\n got %q\nwant %q", tt.width, got, tt.want)
+		}
+	}
+	escape := regexp.MustCompile("\x1b\\[[0-9]*m")
+	s.Metrics = append(s.Metrics, NamedValue{strings.Repeat("ä", 70), math.Inf(-1)})
+	for width := 1; width < 300; width++ {
+		if got := utf8.RuneCountInString(escape.ReplaceAllString(s.line(width, true, &layout{}), "")); got > width {
+			t.Fatalf("%d columns: a line of %d", width, got)
+		}
+	}
+}
+
 // Whatever numbers come in a run, from its first line to its last, each field stays in
 // its columns, and so does the bar.
 func TestColumns(t *testing.T) {
@@ -84,10 +114,11 @@ func TestColumns(t *testing.T) {
 			{Phase: "test", Epoch: 10, Epochs: 100, Batch: 3, Batches: 79, Step: 7000, ImagesPerSec: 12345, Loss: math.NaN(), Accuracy: math.NaN(), LR: 0.5, ETA: time.Minute},
 			{Phase: "test", Epoch: 100, Epochs: 100, Batch: 79, Batches: 79, Step: 78200, ImagesPerSec: 12345, Loss: math.Inf(1), Accuracy: 1, LR: 0.5},
 		} {
+			s.Metrics = []NamedValue{{"f1", s.Accuracy}, {"kl", math.NaN()}}
 			line := s.line(width, false, l)
 			// Where labels and the ends of the bar are.
 			var at []string
-			for _, label := range []string{"[", "]", "train", "test", "epoch", "/100", "step", "loss", "acc", "lr", "img/s"} {
+			for _, label := range []string{"[", "]", "train", "test", "epoch", "/100", "step", "loss", "acc", "f1", "lr", "img/s"} {
 				if k := strings.Index(line, label); k >= 0 {
 					at = append(at, fmt.Sprint(strings.Replace(label, "test", "train", 1), k))
 				}
@@ -97,7 +128,7 @@ func TestColumns(t *testing.T) {
 				want = got
 			}
 			if s.Phase == "test" && math.IsNaN(s.Loss) {
-				for _, label := range []string{"loss", "acc"} {
+				for _, label := range []string{"loss", "acc", "f1", "kl"} {
 					if strings.Contains(line, label) {
 						t.Errorf("%d columns: %q has a number that is not known", width, line)
 					}

@@ -119,6 +119,20 @@ var settings = []setting{
 		c.Optimizer, c.Scheduler, c.Accumulate = o, s, 3
 		return c
 	}},
+	{"Forward, several tensors, metrics of one's own", func(t testing.TB) Config {
+		tensor.ManualSeed(3)
+		net := &twoInputs{network(), layers.NewLinear(5, 4), layers.NewDropout(0.1)}
+		o := optim.NewAdam(layers.Parameters(net), 0.01)
+		s := sched.NewReduceLROnPlateau(o, sched.Max)
+		s.Patience = 0
+		ema := NewEMA(net, 0.9)
+		return Config{
+			Module: net, Optimizer: o, Scheduler: s, Epochs: epochs, Monitor: "test_recall 2", Forward: net.pass, Metrics: ownMetrics(),
+			Train:     &datasets.DataLoader{Dataset: datasets.Multi(withMeans{pictures(t, examples, 1)}), BatchSize: batchSize, Shuffle: true, Workers: 2},
+			Test:      &datasets.DataLoader{Dataset: datasets.Multi(withMeans{pictures(t, 10, 2)}), BatchSize: batchSize, Seed: 9},
+			Callbacks: []Callback{NaNStop(), ClipGradNorm(1), ema.Callback(), EarlyStopping("train_confident", sched.Max, 9, 0)},
+		}
+	}},
 	{"Float16, Adam, OneCycleLR each step, accumulation, EMA, clipping", func(t testing.TB) Config {
 		c := base(t)
 		o := optim.NewAdam(layers.Parameters(c.Model), 0.01)
@@ -128,6 +142,57 @@ var settings = []setting{
 		c.Callbacks = []Callback{{Name: "scaling", Start: s.start, State: s}, NaNStop(), ClipGradNorm(1), NewEMA(c.Model, 0.9).Callback()}
 		return c
 	}},
+}
+
+// withMeans is pictures with their mean beside them, and the mean to be told too.
+type withMeans struct{ *datasets.Pictures }
+
+func (d withMeans) Example(i int, r *rand.Rand) (datasets.Example, error) {
+	x, y, err := d.Get(i, r)
+	if err != nil {
+		return datasets.Example{}, err
+	}
+	mean := x.Mean().Reshape(1)
+	return datasets.Example{Inputs: []*tensor.Tensor{x, mean}, Targets: []*tensor.Tensor{y, mean, tensor.From([]bool{i%3 > 0}).Reshape()}}, nil
+}
+
+// twoInputs is a model of a picture and a number.
+type twoInputs struct {
+	picture *layers.Sequential
+	out     *layers.Linear
+	drop    *layers.Dropout
+}
+
+func (n *twoInputs) Parts() []layers.Part {
+	return []layers.Part{layers.Child("picture", n.picture), layers.Child("out", n.out), layers.Child("drop", n.drop)}
+}
+
+// pass learns the class of those that the third target says, and the mean.
+func (n *twoInputs) pass(b *datasets.Batch) Pass {
+	h := n.drop.Forward(n.picture.Forward(b.Inputs[0]))
+	scores := n.out.Forward(tensor.Cat(1, h, b.Inputs[1]))
+	labels := b.Targets[0].MaskedFill(b.Targets[2].Not(), -100)
+	criterion := layers.CrossEntropyLoss{}
+	class, mean := criterion.Forward(scores, labels), layers.MSELoss{}.Forward(scores.Narrow(1, 0, 1), b.Targets[1])
+	return Pass{Loss: class.Add(mean), Outputs: []*tensor.Tensor{scores, class}, Terms: criterion.Terms(scores, labels), Scores: scores, Labels: labels}
+}
+
+// ownMetrics are a mean with a weight of its own, counts of all classes and one of the
+// training alone.
+func ownMetrics() []Metric {
+	return []Metric{
+		Mean("class", sched.Min, func(b *datasets.Batch, p *Pass) (value, weight *tensor.Tensor) {
+			return p.Outputs[1], b.Targets[2].Sum()
+		}),
+		{Name: "recall 2", Mode: sched.Max, Sums: func(_ *datasets.Batch, p *Pass) *tensor.Tensor {
+			of2 := p.Labels.EqScalar(2)
+			return tensor.Stack(0, of2.And(p.Scores.ArgMax(1).EqScalar(2)).Sum(), of2.Sum())
+		}},
+		{Name: "confident", Mode: sched.Max, TrainOnly: true, Sums: func(b *datasets.Batch, p *Pass) *tensor.Tensor {
+			top, _ := p.Scores.Softmax(1).Max(1)
+			return tensor.Stack(0, top.Sum(), tensor.OnesLike(top).Sum(), top.Mul(top).Sum())
+		}, Value: func(s []float64) float64 { return s[0]/s[1] + math.Sqrt(s[2]) }},
+	}
 }
 
 // scaling makes a run's scale so large that steps are left out, again and again, and
@@ -158,7 +223,7 @@ func bits(c Config) map[string]string {
 			out[prefix+name] = fmt.Sprintf("%x", x.Detach().Raw())
 		}
 	}
-	add("", layers.StateDict(c.Model))
+	add("", layers.StateDict(c.module()))
 	_, kept := c.Optimizer.(saves).State()
 	add("optimizer ", kept)
 	for _, cb := range c.Callbacks {

@@ -127,6 +127,7 @@ func OfMetric(epochs []Epoch, name string) *Figure {
 	if best, at := extreme(epochs, testMetric(name), sign); at >= 0 {
 		test.Name = fmt.Sprintf("test (%s %.4g, epoch %d)", word, best, at)
 	}
+	test.Color = palette[1] // where it stands alone too
 	for _, s := range []Series{train, test} {
 		if slices.ContainsFunc(s.Y, finite) {
 			c.Series = append(c.Series, s)
