@@ -335,10 +335,10 @@ func RecordNothing[T Value[T]](op Op, out T, inputs ...T) T {
 }
 
 // Changed tells the watch of x, if there is one, that op, which is not recorded,
-// has changed x in place; y is what it read besides, or nil.
-func Changed[T Value[T]](op Op, x, y T) {
+// has changed x in place; read is what it read besides, of which some may be nil.
+func Changed[T Value[T]](op Op, x T, read ...T) {
 	if w := x.tape().watch; w != nil {
-		(*w).Forward(op, []T{x, y}, x)
+		(*w).Forward(op, append([]T{x}, read...), x)
 	}
 }
 

@@ -136,7 +136,7 @@ func (arithmetic) Accumulate(leaf, g *Tensor, create bool) *Tensor {
 	if create || leaf.hasGrad && !leaf.grad.IsLeaf() { // a gradient with a history is not changed, but replaced
 		switch {
 		case !leaf.hasGrad:
-			leaf.grad = g
+			leaf.grad = g.Clone() // others may have g, or it may be a view
 		case create:
 			leaf.grad = leaf.grad.Add(g)
 		default:
@@ -157,7 +157,7 @@ func (arithmetic) Accumulate(leaf, g *Tensor, create bool) *Tensor {
 		} else {
 			leaf.grad = &Tensor{variable: tape.Variable()}
 		}
-		leaf.grad.storage, leaf.grad.offset, leaf.grad.shape, leaf.grad.strides = st, 0, slices.Clone(leaf.shape), nil
+		leaf.grad.storage, leaf.grad.offset, leaf.grad.shape, leaf.grad.strides, leaf.grad.said = st, 0, slices.Clone(leaf.shape), nil, nil
 		leaf.hasGrad = true
 		return leaf.grad
 	}

@@ -54,6 +54,10 @@ func init() {
 			o := op.(ops.Unfold)
 			return in[0].Unfold(o.Dim, o.Size, o.Step)
 		}},
+		"AsStrided": {Torch: "as_strided", Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			o := op.(ops.AsStrided)
+			return in[0].AsStrided(o.Shape, o.Strides, o.Offset)
+		}},
 		"Window": {Torch: "as_strided", Apply: func(op autograd.Op, in []*Tensor) *Tensor {
 			o := op.(ops.Window)
 			return in[0].taken(o.Shape, o.Strides, o.Offset)
@@ -127,16 +131,28 @@ func init() {
 			return row.apply(in[0], in[1], o.Values[0], o.Values[1])
 		}}
 	}
-	for _, method := range []string{"View", "Reshape", "Flatten", "Squeeze", "Unsqueeze"} {
+	for method, row := range map[string]struct {
+		torch string
+		apply func(x *Tensor, o ops.Assign, in []*Tensor) *Tensor
+	}{
+		"MaskedFillInPlace":    {"masked_fill_", func(x *Tensor, o ops.Assign, in []*Tensor) *Tensor { return x.MaskedFillInPlace(in[0], o.Value) }},
+		"MaskedScatterInPlace": {"masked_scatter_", func(x *Tensor, _ ops.Assign, in []*Tensor) *Tensor { return x.MaskedScatterInPlace(in[0], in[1]) }},
+		"IndexCopyInPlace":     {"index_copy_", func(x *Tensor, o ops.Assign, in []*Tensor) *Tensor { return x.IndexCopyInPlace(o.Dim, in[0], in[1]) }},
+		"IndexFillInPlace":     {"index_fill_", func(x *Tensor, o ops.Assign, in []*Tensor) *Tensor { return x.IndexFillInPlace(o.Dim, in[0], o.Value) }},
+		"IndexAddInPlace":      {"index_add_", func(x *Tensor, o ops.Assign, in []*Tensor) *Tensor { return x.IndexAddInPlace(o.Dim, in[0], in[1]) }},
+	} {
+		table[method] = info{Torch: row.torch, Apply: func(op autograd.Op, in []*Tensor) *Tensor { return row.apply(in[0], op.(ops.Assign), in[1:]) }}
+	}
+	for _, method := range []string{"View", "Reshape", "Flatten", "Unflatten", "Squeeze", "Unsqueeze"} {
 		table[method] = info{Torch: "view", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].view(method, op.(ops.View).Shape) }}
 	}
-	for _, method := range []string{"Permute", "Transpose", "T"} {
+	for _, method := range []string{"Permute", "Transpose", "MoveDim", "T"} {
 		table[method] = info{Torch: "permute", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].permute(method, op.(ops.Permute).Order) }}
 	}
-	for _, method := range []string{"Narrow", "Split", "Chunk"} {
+	for _, method := range []string{"Narrow", "Split", "Chunk", "Slice"} {
 		table[method] = info{Torch: "narrow", Apply: func(op autograd.Op, in []*Tensor) *Tensor {
 			o := op.(ops.Narrow)
-			return in[0].narrow(method, o.Dim, o.Start, o.N)
+			return in[0].slice(method, o.Dim, o.Start, o.N, o.Step)
 		}}
 	}
 	for _, method := range []string{"Cat", "Stack"} {

@@ -128,7 +128,7 @@ func largest(t DType) float64 {
 func (x *Tensor) drawInPlace(name string, kind backend.RandomKind, a, b float64, generator []*Generator) *Tensor {
 	x.wantWritable(name)
 	x.wantFloat(name)
-	x.be().Random(x.array(), chosen(name, generator).draw(kind, a, b, x.Len()))
+	x.overwrite(func(x *Tensor) { x.be().Random(x.array(), chosen(name, generator).draw(kind, a, b, x.Len())) })
 	x.changedBy(name, a, b, nil)
 	return x
 }

@@ -4,9 +4,9 @@
 // A [*Tensor] is an n-dimensional array of one element type on one device.
 // Functions and methods compute their result at once and return a new tensor;
 // methods that end in InPlace change their receiver. Views share the receiver's
-// memory: View, Flatten, Squeeze, Unsqueeze, Permute, Transpose, T, Expand, Narrow,
-// Select, Split, SplitSizes, Chunk, Unbind, Unfold, Diagonal, Detach and NoGrad, and
-// Reshape where it can. What is written into a view is written into the tensor that it
+// memory: View, Flatten, Unflatten, Squeeze, Unsqueeze, Permute, Transpose, MoveDim, T,
+// Expand, Narrow, Slice, Select, Split, SplitSizes, Chunk, Unbind, Unfold, Diagonal,
+// AsStrided, Detach and NoGrad, and Reshape where it can. What is written into a view is written into the tensor that it
 // was made of. Everything else makes a tensor of its own, whose elements lie row by row.
 //
 // What does not fit (shapes, types, devices) panics with a [*Error] that says
@@ -81,13 +81,13 @@ func (s Shape) String() string { return fmt.Sprint([]int(s)) }
 // Equal reports whether both shapes have the same sizes.
 func (s Shape) Equal(t Shape) bool { return slices.Equal(s, t) }
 
-// strides returns the row-major strides of the shape.
+// strides returns the row-major strides of the shape, as if a size of 0 were 1.
 func (s Shape) strides() []int {
 	st := make([]int, len(s))
 	n := 1
 	for i := len(s) - 1; i >= 0; i-- {
 		st[i] = n
-		n *= s[i]
+		n *= max(s[i], 1)
 	}
 	return st
 }
@@ -114,6 +114,7 @@ type Tensor struct {
 	offset  int // in elements
 	shape   Shape
 	strides []int                  // in elements; nil: row-major
+	said    []int                  // what Strides says of what is row-major, where sizes of 0 and 1 make that something else
 	within  *Scope                 // of an operand of a gradient: results are in it, too
 	grad    *Tensor                // of a leaf
 	hasGrad bool                   // grad holds a gradient, and is not just kept for its memory
@@ -373,12 +374,19 @@ func (x *Tensor) dense() *Tensor {
 }
 
 // rewrite has change overwrite x's elements, which it gets row by row.
-func (x *Tensor) rewrite(change func(x *Tensor)) {
+func (x *Tensor) rewrite(change func(x *Tensor)) { x.write(x.dense, change) }
+
+// overwrite is rewrite for a change that does not read them.
+func (x *Tensor) overwrite(change func(x *Tensor)) {
+	x.write(func() *Tensor { return like("Contiguous", x) }, change)
+}
+
+func (x *Tensor) write(rows func() *Tensor, change func(x *Tensor)) {
 	if x.strides == nil {
 		change(x)
 		return
 	}
-	y := x.dense()
+	y := rows()
 	change(y)
 	x.be().StridedWrite(x.window(), y.array(), x.geom())
 	y.Release()
@@ -391,28 +399,27 @@ func (x *Tensor) be() backend.Backend {
 }
 
 // part makes a tensor of elements of x's memory, with no history and no marks.
-// Strides that are those of a row-major tensor become nil.
+// Strides that are those of a row-major tensor, or nil, become nil.
 func (x *Tensor) part(shape Shape, strides []int, offset int) *Tensor {
-	if shape.isRowMajor(strides) {
-		strides = nil
-	}
-	return &Tensor{variable: tape.Variable(), storage: x.storage, offset: offset, shape: shape, strides: strides, within: x.within}
-}
-
-// isRowMajor reports whether elements with these strides lie row by row.
-func (s Shape) isRowMajor(strides []int) bool {
+	y := &Tensor{variable: tape.Variable(), storage: x.storage, offset: offset, shape: shape, strides: strides, within: x.within}
 	if strides == nil {
-		return true
+		return y
 	}
-	n, rowMajor := 1, true
-	for i := len(s) - 1; i >= 0; i-- {
-		if s[i] == 0 {
-			return true
+	n, rowMajor, usual := 1, true, true
+	for i := len(shape) - 1; i >= 0; i-- {
+		usual = usual && strides[i] == n
+		rowMajor = rowMajor && (shape[i] == 1 || strides[i] == n)
+		n *= max(shape[i], 1)
+	}
+	if none := slices.Contains(shape, 0); rowMajor || none {
+		if y.strides = nil; !usual {
+			y.said = strides
 		}
-		rowMajor = rowMajor && (s[i] == 1 || strides[i] == n)
-		n *= s[i]
+		if none { // it would lie behind the last element, else
+			y.offset = 0
+		}
 	}
-	return rowMajor
+	return y
 }
 
 // alias returns x's elements in another shape, with no history and no marks: in x's
@@ -429,7 +436,7 @@ func (x *Tensor) alias(shape Shape) *Tensor {
 // bare returns x without history and marks.
 func (x *Tensor) bare() *Tensor {
 	x.exists()
-	return x.part(x.shape, x.strides, x.offset)
+	return &Tensor{variable: tape.Variable(), storage: x.storage, offset: x.offset, shape: x.shape, strides: x.strides, said: x.said, within: x.within}
 }
 
 // saved returns x, an operand or a result, for the closure of its operation: without
@@ -444,19 +451,25 @@ func (x *Tensor) saved() *Tensor {
 // nil for row-major, or false if there are none. (As torch.Tensor.view does it: each
 // run of dimensions that lie as one is cut anew.)
 func (x *Tensor) stridesAs(shape Shape) ([]int, bool) {
+	own := x.strides
+	if own == nil {
+		own = x.said
+	}
 	switch {
-	case x.strides == nil || shape.Len() == 0:
+	case own == nil:
 		return nil, true
-	case shape.Equal(x.shape):
-		return x.strides, true
+	case x.Len() == 0 && shape.Equal(x.shape):
+		return own, true
+	case x.Len() == 0 || len(own) == 0:
+		return nil, true
 	}
 	strides := make([]int, len(shape))
 	d := len(shape) - 1
-	stride := x.strides[len(x.strides)-1] // the innermost one of a run of dimensions that lie as one
-	run := 1                              // its elements
+	stride := own[len(own)-1] // the innermost one of a run of dimensions that lie as one
+	run := 1                  // its elements
 	for i := len(x.shape) - 1; i >= 0; i-- {
 		run *= x.shape[i]
-		if i > 0 && (x.shape[i-1] == 1 || x.strides[i-1] == run*stride) {
+		if i > 0 && (x.shape[i-1] == 1 || own[i-1] == run*stride) {
 			continue
 		}
 		done := 1
@@ -468,7 +481,7 @@ func (x *Tensor) stridesAs(shape Shape) ([]int, bool) {
 			return nil, false
 		}
 		if i > 0 {
-			run, stride = 1, x.strides[i-1]
+			run, stride = 1, own[i-1]
 		}
 	}
 	return strides, true
@@ -623,9 +636,28 @@ func (x *Tensor) wantDType(op string, y *Tensor) {
 
 // wantWritable panics unless an operation that is not recorded may change x.
 func (x *Tensor) wantWritable(op string) {
+	x.wantOverwritable(op)
+	x.wantApartElements(op)
+}
+
+// wantOverwritable is wantWritable for an operation that gives all elements one value.
+func (x *Tensor) wantOverwritable(op string) {
 	x.check(op)
 	autograd.CheckWrite(op, x)
-	x.wantApartElements(op)
+}
+
+// once returns x, or the same elements without what Expand has repeated, for a write.
+func (x *Tensor) once() *Tensor {
+	if x.strides == nil {
+		return x
+	}
+	y := x.bare()
+	for i, stride := range x.strides {
+		if stride == 0 && x.shape[i] > 1 {
+			y = y.narrow("Narrow", i, 0, 1)
+		}
+	}
+	return y
 }
 
 // wantApartElements panics if elements of x are one and the same number in memory.
@@ -635,6 +667,26 @@ func (x *Tensor) wantApartElements(op string) {
 			fail(op, "dimension %d of %v is repeated by Expand, so that several elements are one number in memory, which cannot be written; Clone gives a copy that can", i, x.shape)
 		}
 	}
+}
+
+// isApart reports whether no two elements of x are known to be one number in memory.
+// Where dimensions interleave it may say no although they do not meet.
+func (x *Tensor) isApart() bool {
+	order := make([]int, 0, len(x.strides))
+	for i := range x.strides {
+		if x.shape[i] > 1 {
+			order = append(order, i)
+		}
+	}
+	slices.SortFunc(order, func(i, j int) int { return x.strides[i] - x.strides[j] })
+	reach := 0 // from the first element to the last one of the dimensions so far
+	for _, i := range order {
+		if x.strides[i] <= reach {
+			return false
+		}
+		reach += (x.shape[i] - 1) * x.strides[i]
+	}
+	return true
 }
 
 // read copies x's elements into a slice of their Go type.
@@ -721,7 +773,7 @@ func (x *Tensor) SetRaw(b []byte) {
 	if want := x.Len() * x.DType().Size(); len(b) != want {
 		fail("SetRaw", "got %d bytes for a tensor %s %v, want %d", len(b), x.DType(), x.shape, want)
 	}
-	x.rewrite(func(x *Tensor) { x.be().Write(x.array(), b) })
+	x.overwrite(func(x *Tensor) { x.be().Write(x.array(), b) })
 	x.changed("SetRaw", nil)
 }
 
@@ -759,10 +811,13 @@ func (x *Tensor) IsContiguous() bool {
 // next in memory; 0 where Expand has repeated it. (torch.Tensor.stride)
 func (x *Tensor) Strides() []int {
 	x.exists()
-	if x.strides == nil {
-		return x.shape.strides()
+	switch {
+	case x.strides != nil:
+		return slices.Clone(x.strides)
+	case x.said != nil:
+		return slices.Clone(x.said)
 	}
-	return slices.Clone(x.strides)
+	return x.shape.strides()
 }
 
 // Contiguous returns x with its elements row by row: x itself if they lie so, otherwise
@@ -864,11 +919,12 @@ func (x *Tensor) CopyFrom(src *Tensor) *Tensor {
 }
 
 // Fill sets all elements to v, in place: without its fraction where x has whole
-// numbers. It is not recorded. It returns x. (torch.Tensor.fill_)
+// numbers. What Expand has repeated may be filled, too. It is not recorded. It returns
+// x. (torch.Tensor.fill_)
 func (x *Tensor) Fill(v float64) *Tensor {
-	x.wantWritable("Fill")
+	x.wantOverwritable("Fill")
 	wantFill("Fill", x.DType(), v)
-	x.rewrite(func(x *Tensor) { x.be().Fill(x.array(), v) })
+	x.once().overwrite(func(x *Tensor) { x.be().Fill(x.array(), v) })
 	x.changedBy("Fill", v, 0, nil)
 	return x
 }
@@ -978,7 +1034,7 @@ func (x *Tensor) SetData(src *Tensor) {
 	if c, ok := x.be().(backend.Capturer); ok && x.storage != src.storage {
 		c.Abandon(x.storage.buffer)
 	}
-	x.storage, x.offset, x.shape, x.strides = src.storage, src.offset, src.shape, src.strides
+	x.storage, x.offset, x.shape, x.strides, x.said = src.storage, src.offset, src.shape, src.strides, src.said
 }
 
 // tracked gives out, the result of the operation of that name, the marks of its

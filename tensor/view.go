@@ -17,6 +17,11 @@ func (x *Tensor) view(op string, shape Shape) *Tensor {
 	if !ok {
 		x = x.Contiguous()
 	}
+	return x.viewed(op, shape, strides)
+}
+
+// viewed is view with the strides that the elements have in the other shape.
+func (x *Tensor) viewed(op string, shape Shape, strides []int) *Tensor {
 	out := x.part(shape, strides, x.offset)
 	tape.MarkView(out, x)
 	if !tracked(op, out, x) {
@@ -68,13 +73,28 @@ func (x *Tensor) Flatten(from int, to ...int) *Tensor {
 	if last < first {
 		fail(op, "dimensions %d to %d of %v are none, want the first before the last", first, last, x.shape)
 	}
-	if len(x.shape) == 0 {
+	switch {
+	case len(x.shape) == 0:
 		return x.view(op, Shape{1})
+	case first == last:
+		x.check(op)
+		return x.viewed(op, x.shape, x.Strides())
 	}
 	if !x.shape[first : last+1].fits() {
 		fail(op, "dimensions %d to %d of %v make one that is too large", first, last, x.shape)
 	}
 	return x.view(op, slices.Concat(x.shape[:first], Shape{x.shape[first : last+1].Len()}, x.shape[last+1:]))
+}
+
+// Unflatten cuts dimension dim into several of the given sizes, of which one may be -1:
+// it is what is left. It shares x's memory. (torch.unflatten)
+func (x *Tensor) Unflatten(dim int, sizes ...int) *Tensor {
+	const op = "Unflatten"
+	dim = x.ownDim(op, dim)
+	if len(sizes) == 0 {
+		fail(op, "got no sizes for dimension %d of %v, want one at least", dim, x.shape)
+	}
+	return x.view(op, slices.Concat(x.shape[:dim], fitShape(op, sizes, x.shape[dim]), x.shape[dim+1:]))
 }
 
 // Squeeze removes the given dimensions where they have size 1, or without
@@ -84,8 +104,7 @@ func (x *Tensor) Squeeze(dims ...int) *Tensor {
 	if len(dims) > 0 {
 		return x.SqueezeDims(dims)
 	}
-	shape := slices.DeleteFunc(slices.Clone(x.Shape()), func(n int) bool { return n == 1 })
-	return x.view("Squeeze", shape)
+	return x.squeeze(func(int) bool { return true })
 }
 
 // SqueezeDims removes those of the given dimensions that have size 1, sharing x's
@@ -100,13 +119,21 @@ func (x *Tensor) SqueezeDims(dims []int) *Tensor {
 		}
 		named[d] = true
 	}
-	shape := Shape{}
+	return x.squeeze(func(i int) bool { return named[i] })
+}
+
+// squeeze removes those of the dimensions of size 1 that are named.
+func (x *Tensor) squeeze(named func(dim int) bool) *Tensor {
+	const op = "Squeeze"
+	x.check(op)
+	shape, strides := Shape{}, []int{}
+	own := x.Strides()
 	for i, n := range x.shape {
-		if n != 1 || !named[i] {
-			shape = append(shape, n)
+		if n != 1 || !named(i) {
+			shape, strides = append(shape, n), append(strides, own[i])
 		}
 	}
-	return x.view(op, shape)
+	return x.viewed(op, shape, strides)
 }
 
 // Unsqueeze inserts a dimension of size 1 before dimension dim, sharing x's
@@ -121,7 +148,12 @@ func (x *Tensor) unsqueeze(op string, dim int) *Tensor {
 	if dim < 0 {
 		dim += n + 1
 	}
-	return x.view(op, slices.Insert(slices.Clone(x.shape), dim, 1))
+	x.check(op)
+	own, stride := x.Strides(), 1
+	if dim < n {
+		stride = x.shape[dim] * own[dim]
+	}
+	return x.viewed(op, slices.Insert(slices.Clone(x.shape), dim, 1), slices.Insert(own, dim, stride))
 }
 
 // line returns a scalar as a vector of one element, and any other tensor as it is.
@@ -159,7 +191,8 @@ func (x *Tensor) transpose(op string, i, j int) *Tensor {
 func (x *Tensor) T() *Tensor {
 	switch len(x.Shape()) {
 	case 0, 1:
-		return x.view("T", x.shape)
+		x.check("T")
+		return x.viewed("T", x.shape, x.Strides())
 	case 2:
 		return x.transpose("T", 0, 1)
 	}
@@ -199,6 +232,23 @@ func (x *Tensor) permute(op string, order []int) *Tensor {
 	})
 }
 
+// MoveDim returns a view of x with dimension from at position to, the others in their
+// order. (torch.movedim)
+func (x *Tensor) MoveDim(from, to int) *Tensor {
+	const op = "MoveDim"
+	from, to = x.dim(op, from), x.dim(op, to)
+	order := make([]int, 0, len(x.shape))
+	for i := range x.shape {
+		if i != from {
+			order = append(order, i)
+		}
+	}
+	if len(x.shape) > 0 {
+		order = slices.Insert(order, to, from)
+	}
+	return x.permute(op, order)
+}
+
 // Expand returns a view of x repeated along dimensions of size 1 to the given
 // sizes; -1 keeps a size, and more sizes than x has dimensions add some in front. It
 // cannot be written, as its elements are one in memory. (torch.Tensor.expand)
@@ -223,7 +273,16 @@ func (x *Tensor) Expand(dims ...int) *Tensor {
 	if !shape.fits() {
 		fail(op, "%w: the shape %v has too many elements", ErrOutOfMemory, shape)
 	}
-	out := x.part(shape, x.stridesIn(shape), x.offset)
+	own, strides := x.Strides(), make([]int, len(shape))
+	for i := len(shape) - 1; i >= 0 && len(own) > 0; i-- {
+		switch j := i - lead; {
+		case j >= 0 && x.shape[j] == shape[i]:
+			strides[i] = own[j]
+		case j < 0 && shape[i] == 1:
+			strides[i] = shape[i+1] * strides[i+1]
+		}
+	}
+	out := x.part(shape, strides, x.offset)
 	tape.MarkView(out, x)
 	if !tracked(op, out, x) {
 		return out
@@ -339,26 +398,54 @@ func (x *Tensor) Narrow(dim, start, n int) *Tensor {
 	return x.narrow(op, dim, first, n)
 }
 
+// Slice returns the entries start, start+step, start+2·step … before end along
+// dimension dim: x[start:end:step] in Python. Negative start and end count from the
+// end, and what lies beyond it stands for the end, so that math.MaxInt does. step is 1
+// or more. It shares x's memory. (torch.Tensor.__getitem__ with a slice)
+func (x *Tensor) Slice(dim, start, end, step int) *Tensor {
+	const op = "Slice"
+	dim = x.ownDim(op, dim)
+	if step < 1 {
+		fail(op, "the step is %d, want 1 or more; Flip reverses a dimension", step)
+	}
+	size := x.shape[dim]
+	within := func(i int) int {
+		if i < 0 {
+			i += size
+		}
+		return min(max(i, 0), size)
+	}
+	start, end = within(start), within(end)
+	n := 0
+	if start < end {
+		n = (end-start-1)/step + 1
+	}
+	return x.slice(op, dim, start, n, step)
+}
+
 func (x *Tensor) narrow(op string, dim, start, n int) *Tensor {
+	return x.slice(op, dim, start, n, 1)
+}
+
+// slice takes n entries along dim from start on, step apart.
+func (x *Tensor) slice(op string, dim, start, n, step int) *Tensor {
 	x.check(op)
 	shape := slices.Clone(x.shape)
 	shape[dim] = n
-	strides, offset := x.strides, 0
-	if strides == nil {
-		strides = x.shape.strides()
-	}
-	if start < x.shape[dim] {
-		offset = start * strides[dim]
-	}
-	out := x.part(shape, strides, x.offset+offset)
+	strides := x.Strides()
+	offset := x.offset + start*strides[dim]
+	strides[dim] = mul(strides[dim], step)
+	out := x.part(shape, strides, offset)
 	tape.MarkView(out, x)
 	if !tracked(op, out, x) {
 		return out
 	}
 	from := x.shape
-	return autograd.Record(ops.Narrow{Method: op, Dim: dim, Start: start, N: n}, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+	return autograd.Record(ops.Narrow{Method: op, Dim: dim, Start: start, N: n, Step: step}, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
 		st := from.strides()
-		return []*Tensor{g.placed(from, st, start*st[dim])}
+		offset := start * st[dim]
+		st[dim] = mul(st[dim], step)
+		return []*Tensor{g.placed(from, st, offset)}
 	})
 }
 
@@ -526,6 +613,51 @@ func (x *Tensor) Unfold(dim, size, step int) *Tensor {
 			dx = dx.plus(g.selected(last, k).placed(from, first, k*st[d]))
 		}
 		return []*Tensor{dx}
+	})
+}
+
+// AsStrided returns a view of the given shape whose element (i, j, …) is number
+// offset + i·strides[0] + j·strides[1] + … of x's elements, counted row by row; two of
+// its elements may be one of x's. x has to be contiguous. (torch.as_strided, with an
+// offset that counts from x's first element)
+func (x *Tensor) AsStrided(shape, strides []int, offset int) *Tensor {
+	const op = "AsStrided"
+	x.check(op)
+	wantShape(op, shape)
+	switch {
+	case len(strides) != len(shape):
+		fail(op, "got %d strides for the shape %v, want one a dimension", len(strides), Shape(shape))
+	case x.strides != nil:
+		fail(op, "the tensor %v has the strides %v, want one that is contiguous; Contiguous makes one", x.shape, x.strides)
+	case slices.ContainsFunc(strides, func(n int) bool { return n < 0 }) || offset < 0:
+		fail(op, "the strides are %v and the offset %d, want none below 0", strides, offset)
+	}
+	last := offset
+	for i, n := range shape {
+		if last = min(last, math.MaxInt/4) + mul(max(n-1, 0), strides[i]); n == 0 {
+			last = -1
+			break
+		}
+	}
+	if last >= x.Len() {
+		fail(op, "the shape %v with the strides %v from element %d on ends at element %d, but %v has %d", Shape(shape), strides, offset, last, x.shape, x.Len())
+	}
+	shape, strides = slices.Clone(shape), slices.Clone(strides)
+	out := x.part(shape, strides, x.offset+offset)
+	tape.MarkView(out, x)
+	if !tracked(op, out, x) {
+		return out
+	}
+	from, apart := x.shape, out.isApart()
+	return autograd.Record(ops.AsStrided{Shape: shape, Strides: strides, Offset: offset}, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		if apart {
+			return []*Tensor{g.placed(from, strides, offset)}
+		}
+		// Elements that are one get the sum: which one it is, is seen in the same view of numbers.
+		at := result(op, Int64, Shape{from.Len()}, g)
+		at.be().Arange(at.array(), 0, 1)
+		index := at.AsStrided(shape, strides, offset).Reshape(-1)
+		return []*Tensor{zeros(op, Shape{from.Len()}, g).IndexAdd(0, index, g.Reshape(-1)).View(from...)}
 	})
 }
 

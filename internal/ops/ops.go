@@ -23,6 +23,18 @@ type InPlace struct {
 // Name returns the operation's name.
 func (o InPlace) Name() string { return o.Method }
 
+// Assign changes some elements of its first operand and is not recorded:
+// "MaskedFillInPlace", "IndexCopyInPlace". The others are the mask or the index, and
+// what is assigned, if that is not Value.
+type Assign struct {
+	Method string
+	Dim    int
+	Value  float64
+}
+
+// Name returns the operation's name.
+func (o Assign) Name() string { return o.Method }
+
 // Clone copies.
 type Clone struct{}
 

@@ -1,7 +1,7 @@
 package ops
 
 // View is the operand's elements in another shape; Method is what the program has
-// called: "View", "Reshape", "Flatten", "Squeeze", "Unsqueeze", …
+// called: "View", "Reshape", "Flatten", "Unflatten", "Squeeze", "Unsqueeze", …
 type View struct {
 	Method string
 	Shape  []int
@@ -11,7 +11,7 @@ type View struct {
 func (o View) Name() string { return o.Method }
 
 // Permute puts dimension Order[i] of the operand in place i. Method is "Permute",
-// "Transpose" or "T".
+// "Transpose", "MoveDim" or "T".
 type Permute struct {
 	Method string
 	Order  []int
@@ -26,11 +26,11 @@ type Expand struct{ Shape []int }
 // Name returns the operation's name.
 func (Expand) Name() string { return "Expand" }
 
-// Narrow takes N entries from Start on along Dim. Method is "Narrow", "Split" or
-// "Chunk".
+// Narrow takes N entries from Start on, Step apart, along Dim. Method is "Narrow",
+// "Split", "Chunk" or "Slice".
 type Narrow struct {
-	Method        string
-	Dim, Start, N int
+	Method              string
+	Dim, Start, N, Step int
 }
 
 // Name returns the operation's name.
@@ -54,6 +54,16 @@ type Unfold struct{ Dim, Size, Step int }
 
 // Name returns the operation's name.
 func (Unfold) Name() string { return "Unfold" }
+
+// AsStrided takes the elements of a row-major operand that lie at Offset +
+// Σ ik·Strides[k], of which several may be one.
+type AsStrided struct {
+	Shape, Strides []int
+	Offset         int
+}
+
+// Name returns the operation's name.
+func (AsStrided) Name() string { return "AsStrided" }
 
 // Window takes the elements of a row-major operand that lie at Offset + Σ ik·Strides[k].
 type Window struct {
