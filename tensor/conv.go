@@ -7,6 +7,7 @@ import (
 
 	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/ops"
 )
 
 // ConvOpts are the options of [Conv2d] and [ConvTranspose2d]. A zero field means
@@ -21,20 +22,11 @@ type ConvOpts struct {
 	OutputPaddingHW                 [2]int
 }
 
-// convOpts is ConvOpts for a convolution over one to three dimensions: the last so
-// many of each three numbers count.
-type convOpts struct {
-	dims                               int
-	stride, padding, dilation, outputs [3]int // outputs is the output padding
-	groups                             int
-	same                               bool
-}
-
 // each returns the options for the height and the width.
-func (o ConvOpts) each() convOpts {
-	return convOpts{
-		dims: 2, stride: pair(1, o.Stride, o.StrideHW), padding: pair(0, o.Padding, o.PaddingHW), dilation: pair(1, o.Dilation, o.DilationHW),
-		outputs: pair(0, o.OutputPadding, o.OutputPaddingHW), groups: o.Groups, same: o.Same,
+func (o ConvOpts) each() ops.Conv {
+	return ops.Conv{
+		Dims: 2, Stride: pair(1, o.Stride, o.StrideHW), Padding: pair(0, o.Padding, o.PaddingHW), Dilation: pair(1, o.Dilation, o.DilationHW),
+		OutputPadding: pair(0, o.OutputPadding, o.OutputPaddingHW), Groups: o.Groups,
 	}
 }
 
@@ -65,9 +57,9 @@ func sizes(dims int, size [3]int) string {
 // axes names the last dimensions of an image, a signal or a volume.
 var axes = [...]string{1: "length", 2: "height, width", 3: "depth, height, width"}
 
-// geom returns what the options say of a geometry.
-func (o convOpts) geom(op string, w *Tensor) backend.ConvGeom {
-	g := backend.ConvGeom{Stride: o.stride, Pad: o.padding, Dilation: o.dilation, Groups: o.groups}
+// convSteps returns what the attributes say of a geometry.
+func convSteps(name string, w *Tensor, o ops.Conv) backend.ConvGeom {
+	g := backend.ConvGeom{Stride: o.Stride, Pad: o.Padding, Dilation: o.Dilation, Groups: o.Groups}
 	if g.Groups == 0 {
 		g.Groups = 1
 	}
@@ -81,13 +73,13 @@ func (o convOpts) geom(op string, w *Tensor) backend.ConvGeom {
 		least, most = min(least, g.Stride[d], g.Pad[d], g.Dilation[d]), max(most, g.Stride[d], g.Pad[d], g.Dilation[d])
 	}
 	if least < 0 {
-		failAt(op, w, "stride %s, padding %s, dilation %s and groups %d may not be negative",
-			sizes(o.dims, g.Stride), sizes(o.dims, g.Pad), sizes(o.dims, g.Dilation), g.Groups)
+		failAt(name, w, "stride %s, padding %s, dilation %s and groups %d may not be negative",
+			sizes(o.Dims, g.Stride), sizes(o.Dims, g.Pad), sizes(o.Dims, g.Dilation), g.Groups)
 	}
 	// Sums and products of these must stay far from what an int holds.
 	if most > maxStep {
-		failAt(op, w, "stride %s, padding %s, dilation %s and groups %d may not be larger than %d",
-			sizes(o.dims, g.Stride), sizes(o.dims, g.Pad), sizes(o.dims, g.Dilation), g.Groups, maxStep)
+		failAt(name, w, "stride %s, padding %s, dilation %s and groups %d may not be larger than %d",
+			sizes(o.Dims, g.Stride), sizes(o.Dims, g.Pad), sizes(o.Dims, g.Dilation), g.Groups, maxStep)
 	}
 	return g
 }
@@ -132,68 +124,89 @@ func convShape(x *Tensor, dims, n, channels int, size [3]int) Shape {
 // [N K P Q] with P = (H + 2·padding - dilation·(R-1) - 1)/stride + 1, rounded
 // down, and Q likewise. (torch.nn.functional.conv2d)
 func Conv2d(x, w, b *Tensor, opts ConvOpts) *Tensor {
-	return convolve("Conv2d", x, w, b, opts.each())
+	return convolve("Conv2d", x, w, b, opts.each(), opts.Same)
 }
 
 // convolve is Conv2d over one to three dimensions.
-func convolve(op string, x, w, b *Tensor, opts convOpts) *Tensor {
-	autocast(op, &x, &w, &b)
-	x, opts = opts.keeps(op, x, w)
-	shape, g := convGeom(op, x, w, b, opts)
-	out := result(op, x.DType(), shape, x, w, b)
-	x.be().Conv(out.array(), x.array(), w.array(), backend.Array{}, b.array(), g)
-	return recordConv(op, out, x, w, b, opts.dims, g.K, func(dx, dy, w *Tensor) {
-		dx.be().ConvInputGrad(dx.array(), dy.array(), w.array(), g)
-	}, func(dw, dy, x *Tensor) {
-		dw.be().ConvWeightGrad(dw.array(), dy.array(), x.array(), g)
+func convolve(name string, x, w, b *Tensor, o ops.Conv, same bool) *Tensor {
+	autocast(name, &x, &w, &b)
+	x, o = samePadding(name, x, w, o, same)
+	c := newConv(name, x, w, b, o)
+	return c.result(x, w, b)
+}
+
+// samePadding returns the input and the attributes of a convolution that keeps the size if same says so: with padding on both
+// sides, which half of what it needs or, of an odd number, less than half is, and with the rest behind the input already.
+func samePadding(name string, x, w *Tensor, o ops.Conv, same bool) (*Tensor, ops.Conv) {
+	if !same {
+		return x, o
+	}
+	g := convSteps(name, w, o)
+	if g.Stride != [3]int{1, 1, 1} || g.Pad != [3]int{} {
+		failAt(name, w, "stride %s and padding %s do not go with Same, which keeps the size: want stride 1 and no padding", sizes(o.Dims, g.Stride), sizes(o.Dims, g.Pad))
+	}
+	if n := len(x.Shape()); len(w.Shape()) != o.Dims+2 || n != o.Dims+1 && n != o.Dims+2 {
+		return x, o // which are refused
+	}
+	var more [3]int
+	for d, taps := range last(o.Dims, w.shape) {
+		reach := max(0, mul(g.Dilation[d], taps-1))
+		o.Padding[d], more[d] = reach/2, reach%2
+	}
+	return x.padEnd(o.Dims, more), o
+}
+
+// padEnd returns x with zeros at the end of the last dimensions, so many; x itself if there are none.
+func (x *Tensor) padEnd(dims int, by [3]int) *Tensor {
+	if by == [3]int{} {
+		return x
+	}
+	const name = "PadEnd"
+	shape := slices.Clone(x.shape)
+	for d := range dims {
+		shape[len(shape)-1-d] += by[2-d]
+	}
+	x.wantFloat(name)
+	out := x.inCorner(name, shape)
+	if !tracked(name, out, x) {
+		return out
+	}
+	from := x.shape
+	return autograd.Record(ops.PadEnd{Dims: dims, By: by}, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		for d, n := range from {
+			if g.shape[d] != n {
+				g = g.narrow("Narrow", d, 0, n)
+			}
+		}
+		return []*Tensor{g}
 	})
 }
 
-// keeps returns the input and the options of a convolution whose padding keeps the size: with padding on both sides, which half of
-// it or, of an odd number, less than half is, and with the rest behind the input already.
-func (o convOpts) keeps(op string, x, w *Tensor) (*Tensor, convOpts) {
-	if !o.same {
-		return x, o
-	}
-	g := o.geom(op, w)
-	if g.Stride != [3]int{1, 1, 1} || g.Pad != [3]int{} {
-		failAt(op, w, "stride %s and padding %s do not go with Same, which keeps the size: want stride 1 and no padding", sizes(o.dims, g.Stride), sizes(o.dims, g.Pad))
-	}
-	o.same = false
-	n := len(x.Shape())
-	if len(w.Shape()) != o.dims+2 || n != o.dims+1 && n != o.dims+2 {
-		return x, o // which are refused
-	}
-	from, shape := x.shape, slices.Clone(x.shape)
-	for d, taps := range last(o.dims, w.shape) {
-		reach := max(0, mul(g.Dilation[d], taps-1))
-		o.padding[d] = reach / 2
-		if reach%2 != 0 {
-			shape[n-3+d]++
-		}
-	}
-	if shape.Equal(from) {
-		return x, o
-	}
-	out := x.inCorner(op, shape)
-	return autograd.Record(autograd.Named(op), out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{g.corner(op, from)} }), o
+// conv is a convolution: a geometry, and three arrays of which each two make the
+// third. With the result's gradient in the place of the result that is the gradients
+// too, and the gradients of these.
+type conv struct {
+	name    string // of what the program has called
+	dims    int
+	g       backend.ConvGeom
+	x, w, y Shape
 }
 
-// convGeom checks a convolution's arguments and returns the result's shape.
-func convGeom(op string, x, w, b *Tensor, opts convOpts) (Shape, backend.ConvGeom) {
-	dims := opts.dims
+// newConv checks a convolution's arguments.
+func newConv(name string, x, w, b *Tensor, o ops.Conv) conv {
+	dims := o.Dims
 	if len(w.Shape()) != dims+2 {
-		failAt(op, w, "the weight is %v, want %d dimensions: output channels, input channels of a group, %s", w.shape, dims+2, axes[dims])
+		failAt(name, w, "the weight is %v, want %d dimensions: output channels, input channels of a group, %s", w.shape, dims+2, axes[dims])
 	}
-	g := opts.geom(op, w)
-	g.N = wantConv(op, x, w, b, dims, w.shape[0], g.Groups)
-	if opts.outputs != [3]int{} {
-		failAt(op, w, "output padding is an option of ConvTranspose%dd only", dims)
+	g := convSteps(name, w, o)
+	g.N = wantConv(name, x, w, b, dims, w.shape[0], g.Groups)
+	if o.OutputPadding != [3]int{} {
+		failAt(name, w, "output padding is an option of ConvTranspose%dd only", dims)
 	}
 	g.C, g.K = x.shape[len(x.shape)-dims-1], w.shape[0]
 	g.In, g.Kernel = last(dims, x.shape), last(dims, w.shape)
 	if takes := mul(w.shape[1], g.Groups); g.C != takes {
-		failAt(op, w, "input %v has %d channels, weight %v%s takes %d", x.shape, g.C, w.shape, inGroups(g.Groups), takes)
+		failAt(name, w, "input %v has %d channels, weight %v%s takes %d", x.shape, g.C, w.shape, inGroups(g.Groups), takes)
 	}
 	var padded, reach [3]int
 	fits := true
@@ -203,18 +216,156 @@ func convGeom(op string, x, w, b *Tensor, opts convOpts) (Shape, backend.ConvGeo
 		g.Out[d] = (padded[d]-reach[d])/g.Stride[d] + 1
 	}
 	if !fits {
-		failAt(op, w, "input %v is %s with its padding, smaller than the kernel's %s of the weight %v, want it as large at least",
+		failAt(name, w, "input %v is %s with its padding, smaller than the kernel's %s of the weight %v, want it as large at least",
 			x.shape, sizes(dims, padded), sizes(dims, reach), w.shape)
 	}
-	return convShape(x, dims, g.N, g.K, g.Out), g
+	return conv{name: name, dims: dims, g: g, x: x.shape, w: w.shape, y: convShape(x, dims, g.N, g.K, g.Out)}
 }
 
-// Conv2dBatchNorm returns BatchNorm2d(Conv2d(x, w, b, conv), runningMean,
+// op is the convolution's value.
+func (c *conv) op() ops.Conv {
+	return ops.Conv{Dims: c.dims, Stride: c.g.Stride, Padding: c.g.Pad, Dilation: c.g.Dilation, Groups: c.g.Groups}
+}
+
+// transposed is the value of the transposed convolution, whose result is as large as the input.
+func (c *conv) transposed() ops.Conv {
+	o := c.op()
+	o.Transposed = true
+	for d := range 3 {
+		o.OutputPadding[d] = c.g.In[d] - reached(c.g, d)
+	}
+	return o
+}
+
+// result convolves x with w, and adds b, which may be nil.
+func (c conv) result(x, w, b *Tensor) *Tensor {
+	x, w = x.Contiguous(), w.Contiguous()
+	out := result(c.name, x.DType(), c.y, x, w, b)
+	x.be().Conv(out.array(), x.array(), w.array(), backend.Array{}, b.array(), c.g)
+	if !tracked(c.name, out, x, w, b) {
+		return out
+	}
+	return c.recordResult(out, x, w, b)
+}
+
+// recordResult is a function of its own so that c is on the heap only where it is called.
+func (c conv) recordResult(out, x, w, b *Tensor) *Tensor {
+	xs, ws := x.saved(), w.saved()
+	needX, needW, needB := x.RequiresGrad(), w.RequiresGrad(), b != nil && b.RequiresGrad()
+	return autograd.Record(c.op(), out, []*Tensor{x, w, b}, func(g *Tensor) []*Tensor {
+		var dx, dw, db *Tensor
+		if needX {
+			dx = c.inputGrad(g, with(g, ws))
+		}
+		if needW {
+			dw = c.weightGrad(g, with(g, xs))
+		}
+		if needB {
+			db = c.biasGrad(g)
+		}
+		return []*Tensor{dx, dw, db}
+	}, needed(needX, w, needW, x)...)
+}
+
+// needed returns those of two values that a closure reads for the gradients of the other, each if that is needed.
+func needed(needX bool, w *Tensor, needW bool, x *Tensor) (saved []*Tensor) {
+	if needX {
+		saved = append(saved, w)
+	}
+	if needW {
+		saved = append(saved, x)
+	}
+	return saved
+}
+
+// biasGrad adds the result's gradient up for each channel of the bias.
+func (c *conv) biasGrad(g *Tensor) *Tensor {
+	channels := g.shape[len(g.shape)-c.dims-1]
+	if len(g.shape) == c.dims+2 && g.isBalanced() { // behind a BatchNorm2d in training the bias has no effect
+		return zeros(c.name, Shape{channels}, g)
+	}
+	return sumTo(g, perChannel(channels, c.dims)).view("View", Shape{channels})
+}
+
+// inputGrad returns the input's gradient, which is a transposed convolution of the result's.
+func (c conv) inputGrad(y, w *Tensor) *Tensor {
+	y, w = y.Contiguous(), w.Contiguous()
+	out := result(c.name, y.DType(), c.x, y, w)
+	y.be().ConvInputGrad(out.array(), y.array(), w.array(), c.g)
+	if !tracked(c.name, out, y, w) {
+		return out
+	}
+	return c.recordInputGrad(out, y, w, nil)
+}
+
+// recordInputGrad records a transposed convolution.
+func (c conv) recordInputGrad(out, y, w, b *Tensor) *Tensor {
+	ys, ws := y.saved(), w.saved()
+	needY, needW, needB := y.RequiresGrad(), w.RequiresGrad(), b != nil && b.RequiresGrad()
+	return autograd.Record(c.transposed(), out, []*Tensor{y, w, b}, func(g *Tensor) []*Tensor {
+		var dy, dw, db *Tensor
+		if needY {
+			dy = c.result(g, with(g, ws), nil)
+		}
+		if needW {
+			dw = c.weightGrad(with(g, ys), g)
+		}
+		if needB {
+			db = c.biasGrad(g)
+		}
+		return []*Tensor{dy, dw, db}
+	}, needed(needY, w, needW, y)...)
+}
+
+// weightGrad returns the weight's gradient from the result's and the input.
+func (c conv) weightGrad(y, x *Tensor) *Tensor {
+	y, x = y.Contiguous(), x.Contiguous()
+	out := result(c.name, y.DType(), c.w, y, x)
+	y.be().ConvWeightGrad(out.array(), y.array(), x.array(), c.g)
+	if !tracked(c.name, out, y, x) {
+		return out
+	}
+	return c.recordWeightGrad(out, y, x)
+}
+
+func (c conv) recordWeightGrad(out, y, x *Tensor) *Tensor {
+	ys, xs := y.saved(), x.saved()
+	needY, needX := y.RequiresGrad(), x.RequiresGrad()
+	return autograd.Record(ops.ConvWeightGrad{Conv: c.op(), Kernel: c.g.Kernel}, out, []*Tensor{y, x}, func(g *Tensor) []*Tensor {
+		var dy, dx *Tensor
+		if needY {
+			dy = c.result(with(g, xs), g, nil)
+		}
+		if needX {
+			dx = c.inputGrad(with(g, ys), g)
+		}
+		return []*Tensor{dy, dx}
+	}, needed(needY, x, needX, y)...)
+}
+
+// convWeightGrad computes a weight's gradient that was recorded anew.
+func convWeightGrad(o ops.ConvWeightGrad, y, x *Tensor) *Tensor {
+	name := o.Name()
+	g := convSteps(name, nil, o.Conv)
+	g.N, g.C, g.K = 1, x.shape[len(x.shape)-o.Dims-1], y.shape[len(y.shape)-o.Dims-1]
+	if len(x.shape) == o.Dims+2 {
+		g.N = x.shape[0]
+	}
+	g.In, g.Out, g.Kernel = last(o.Dims, x.shape), last(o.Dims, y.shape), o.Kernel
+	w := append(Shape{g.K, g.C / g.Groups}, g.Kernel[3-o.Dims:]...)
+	return conv{name: name, dims: o.Dims, g: g, x: x.shape, w: w, y: y.shape}.weightGrad(y, x)
+}
+
+// Conv2dBatchNorm returns BatchNorm2d(Conv2d(x, w, b, opts), runningMean,
 // runningVar, normW, normB, norm), up to rounding. With running statistics, and
 // where no gradient is recorded, it does so in one pass: the normalization is a
 // factor and a summand of each channel, which the convolution applies to its
 // sums. Otherwise it calls the two operations. (torch.nn.utils.fusion.fuse_conv_bn_eval)
-func Conv2dBatchNorm(x, w, b, runningMean, runningVar, normW, normB *Tensor, conv ConvOpts, norm BatchNormOpts) *Tensor {
+func Conv2dBatchNorm(x, w, b, runningMean, runningVar, normW, normB *Tensor, opts ConvOpts, norm BatchNormOpts) *Tensor {
+	return conv2dBatchNorm(x, w, b, runningMean, runningVar, normW, normB, opts.each(), opts.Same, norm)
+}
+
+func conv2dBatchNorm(x, w, b, runningMean, runningVar, normW, normB *Tensor, o ops.Conv, same bool, norm BatchNormOpts) *Tensor {
 	const op = "Conv2dBatchNorm"
 	eps := norm.eps(op, normW, norm.Training || runningMean == nil)
 	fits := !norm.Training && runningMean != nil && runningVar != nil && len(x.Shape()) == 4 && w != nil
@@ -222,7 +373,7 @@ func Conv2dBatchNorm(x, w, b, runningMean, runningVar, normW, normB *Tensor, con
 		fits = fits && (p == nil || len(w.shape) > 0 && p.shape.Equal(w.shape[:1]) && (p.DType() == x.DType() || p.DType() == Float32 && x.AutocastType() != Float32))
 	}
 	if !fits || autograd.Records(op, x, w, b, normW, normB) {
-		y := Conv2d(x, w, b, conv)
+		y := convolve("Conv2d", x, w, b, o, same)
 		z := BatchNorm2d(y, runningMean, runningVar, normW, normB, norm)
 		if z.IsNoGrad() {
 			y.Release()
@@ -231,11 +382,11 @@ func Conv2dBatchNorm(x, w, b, runningMean, runningVar, normW, normB *Tensor, con
 	}
 	bias := b
 	autocast(op, &x, &w, &b)
-	x, opts := conv.each().keeps(op, x, w)
-	shape, g := convGeom("Conv2d", x, w, b, opts)
-	g.ReLU = norm.ReLU
-	out := result(op, x.DType(), shape, x, w, b, runningMean, runningVar, normW, normB)
-	be, channels := x.be(), Shape{g.K}
+	x, o = samePadding(op, x, w, o, same)
+	c := newConv("Conv2d", x, w, b, o)
+	c.g.ReLU = norm.ReLU
+	out := result(op, x.DType(), c.y, x, w, b, runningMean, runningVar, normW, normB)
+	be, channels := x.be(), Shape{c.g.K}
 	// Factor and summand are computed in Float32 beside x of half width.
 	t := wideType(runningVar.DType())
 	mean, variance, normWide, normBias := runningMean.wide(), runningVar.wide(), normW.wide(), normB.wide()
@@ -256,8 +407,11 @@ func Conv2dBatchNorm(x, w, b, runningMean, runningVar, normW, normB *Tensor, con
 	if normB != nil {
 		be.Binary(shift.array(), shift.array(), normBias.array(), backend.Add, backend.BinaryGeom{})
 	}
-	be.Conv(out.array(), x.array(), w.array(), scale.array(), shift.array(), g)
-	return autograd.RecordNothing(autograd.Named(op), out, x, w, b, normW, normB)
+	be.Conv(out.array(), x.array(), w.array(), scale.array(), shift.array(), c.g)
+	if !tracked(op, out, x, w, b, normW, normB) {
+		return out
+	}
+	return autograd.RecordNothing(ops.ConvBatchNorm{Conv: c.op(), Eps: eps, ReLU: norm.ReLU}, out, x, w, b, runningMean, runningVar, normW, normB)
 }
 
 // ConvTranspose2d is the transposed convolution of x [N C H W] (or one image
@@ -267,63 +421,67 @@ func Conv2dBatchNorm(x, w, b, runningMean, runningVar, normW, normB *Tensor, con
 // 2·padding + dilation·(R-1) + 1 + output padding, and Q likewise.
 // (torch.nn.functional.conv_transpose2d)
 func ConvTranspose2d(x, w, b *Tensor, opts ConvOpts) *Tensor {
-	return convolveTransposed("ConvTranspose2d", x, w, b, opts.each())
+	return convolveTransposed("ConvTranspose2d", x, w, b, opts.each(), opts.Same)
 }
 
 // convolveTransposed is ConvTranspose2d over one to three dimensions.
-func convolveTransposed(op string, x, w, b *Tensor, opts convOpts) *Tensor {
-	autocast(op, &x, &w, &b)
-	dims := opts.dims
+func convolveTransposed(name string, x, w, b *Tensor, o ops.Conv, same bool) *Tensor {
+	autocast(name, &x, &w, &b)
+	dims := o.Dims
 	if len(w.Shape()) != dims+2 {
-		failAt(op, w, "the weight is %v, want %d dimensions: input channels, output channels of a group, %s", w.shape, dims+2, axes[dims])
+		failAt(name, w, "the weight is %v, want %d dimensions: input channels, output channels of a group, %s", w.shape, dims+2, axes[dims])
 	}
-	if opts.same {
-		failAt(op, w, "Same is an option of Conv%dd only; padding and output padding set the size of a transposed convolution", dims)
+	if same {
+		failAt(name, w, "Same is an option of Conv%dd only; padding and output padding set the size of a transposed convolution", dims)
 	}
 	// The geometry is that of the convolution whose gradient this is: its input is the result here.
-	g := opts.geom(op, w)
+	g := convSteps(name, w, o)
 	channels := mul(w.shape[1], g.Groups)
-	g.N = wantConv(op, x, w, b, dims, channels, g.Groups)
+	g.N = wantConv(name, x, w, b, dims, channels, g.Groups)
 	g.K, g.C = x.shape[len(x.shape)-dims-1], channels
 	g.Out, g.Kernel = last(dims, x.shape), last(dims, w.shape)
 	if g.K != w.shape[0] {
-		failAt(op, w, "input %v has %d channels, weight %v takes %d", x.shape, g.K, w.shape, w.shape[0])
+		failAt(name, w, "input %v has %d channels, weight %v takes %d", x.shape, g.K, w.shape, w.shape[0])
 	}
-	more, fits := opts.outputs, true
-	for d, n := range more {
-		if n < 0 || n >= max(g.Stride[d], g.Dilation[d]) {
-			failAt(op, w, "output padding %s must be smaller than the stride %s or the dilation %s, and not negative",
-				sizes(dims, more), sizes(dims, g.Stride), sizes(dims, g.Dilation))
+	fits := true
+	for d, more := range o.OutputPadding {
+		if more < 0 || more >= max(g.Stride[d], g.Dilation[d]) {
+			failAt(name, w, "output padding %s must be smaller than the stride %s or the dilation %s, and not negative",
+				sizes(dims, o.OutputPadding), sizes(dims, g.Stride), sizes(dims, g.Dilation))
 		}
-		g.In[d] = mul(g.Out[d]-1, g.Stride[d]) - 2*g.Pad[d] + mul(g.Dilation[d], g.Kernel[d]-1) + 1 + n
+		g.In[d] = reached(g, d) + more
 		fits = fits && g.In[d] >= 1 && g.Kernel[d] >= 1
 	}
 	if !fits {
-		failAt(op, w, "input %v and weight %v give a result of %s, want %s at least", x.shape, w.shape, sizes(dims, g.In), sizes(dims, [3]int{1, 1, 1}))
+		failAt(name, w, "input %v and weight %v give a result of %s, want %s at least", x.shape, w.shape, sizes(dims, g.In), sizes(dims, [3]int{1, 1, 1}))
 	}
 
-	shape := convShape(x, dims, g.N, channels, g.In)
-	var out *Tensor
+	x, w = x.Contiguous(), w.Contiguous()
+	c := conv{name: name, dims: dims, g: g, x: convShape(x, dims, g.N, channels, g.In), w: w.shape, y: x.shape}
 	if b == nil {
-		out = result(op, x.DType(), shape, x, w)
-		x.be().ConvInputGrad(out.array(), x.array(), w.array(), g)
-	} else { // in two operations, which numbers of half width do not round between
-		in, weight, bias := x.wide(), w.wide(x), b.wide(x)
-		sums := result(op, in.DType(), shape, x, w, b)
-		x.be().ConvInputGrad(sums.array(), in.array(), weight.array(), g)
-		overwriteWith(sums, backend.Add, bias.alias(perChannel(channels, dims)))
-		if out = sums.cast(x.DType()); out != sums {
-			sums.Release()
-		}
-		x.releaseCopy(in)
-		w.releaseCopy(weight)
-		b.releaseCopy(bias)
+		return c.inputGrad(x, w)
 	}
-	return recordConv(op, out, x, w, b, dims, channels, func(dx, dy, w *Tensor) {
-		dx.be().Conv(dx.array(), dy.array(), w.array(), backend.Array{}, backend.Array{}, g)
-	}, func(dw, dy, x *Tensor) {
-		dw.be().ConvWeightGrad(dw.array(), x.array(), dy.array(), g)
-	})
+	// In two operations, which numbers of half width do not round between.
+	in, weight, bias := x.wide(), w.wide(x), b.wide(x)
+	sums := result(name, in.DType(), c.x, x, w, b)
+	x.be().ConvInputGrad(sums.array(), in.array(), weight.array(), g)
+	overwriteWith(sums, backend.Add, bias.alias(perChannel(channels, dims)))
+	out := sums.cast(x.DType())
+	if out != sums {
+		sums.Release()
+	}
+	x.releaseCopy(in)
+	w.releaseCopy(weight)
+	b.releaseCopy(bias)
+	if !tracked(name, out, x, w, b) {
+		return out
+	}
+	return c.recordInputGrad(out, x, w, b)
+}
+
+// reached is the size of an input that windows reach along dimension d, less the padding.
+func reached(g backend.ConvGeom, d int) int {
+	return mul(g.Out[d]-1, g.Stride[d]) - 2*g.Pad[d] + mul(g.Dilation[d], g.Kernel[d]-1) + 1
 }
 
 // perChannel is the shape of one number for each channel, beside so many dimensions.
@@ -336,38 +494,4 @@ func inGroups(groups int) string {
 		return ""
 	}
 	return fmt.Sprintf(" in %d groups", groups)
-}
-
-// recordConv records a convolution, given what computes the gradients of input
-// and weight.
-func recordConv(op string, out, x, w, b *Tensor, dims, channels int, inputGrad func(dx, dy, w *Tensor), weightGrad func(dw, dy, x *Tensor)) *Tensor {
-	in, weight := x.bare(), w.bare()
-	needX, needW, needB := x.RequiresGrad(), w.RequiresGrad(), b != nil && b.RequiresGrad()
-	var saved []*Tensor
-	if needX {
-		saved = append(saved, w)
-	}
-	if needW {
-		saved = append(saved, x)
-	}
-	return autograd.Record(autograd.Named(op), out, []*Tensor{x, w, b}, func(g *Tensor) []*Tensor {
-		var dx, dw, db *Tensor
-		if needX {
-			dx = like(op, in, g)
-			inputGrad(dx, g, weight)
-		}
-		if needW {
-			dw = like(op, weight, g)
-			weightGrad(dw, g, in)
-		}
-		switch {
-		case !needB:
-		case len(g.shape) == dims+2 && g.isBalanced(): // behind a BatchNorm2d in training the bias has no effect
-			db = result(op, g.DType(), Shape{channels}, g)
-			db.be().Fill(db.array(), 0)
-		default:
-			db = sumTo(g, perChannel(channels, dims)).alias(Shape{channels})
-		}
-		return []*Tensor{dx, dw, db}
-	}, saved...)
 }

@@ -1,6 +1,7 @@
 package tensor
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/wick-ml/wick/autograd"
@@ -69,16 +70,6 @@ func init() {
 		"Repeat": {Torch: "repeat", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].Repeat(op.(ops.Repeat).Times...) }},
 		"Flip":   {Torch: "flip", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].Flip(op.(ops.Flip).Dims...) }},
 
-		// conv.go
-		"Conv2d": {Torch: "conv2d", Autocast: ops.Lower, MultiplyAdds: func(_ autograd.Op, in []*Tensor, out *Tensor) int {
-			return places(out)*in[1].Len() + biasAdds(in[2], out)
-		}},
-		"ConvTranspose2d": {Torch: "conv_transpose2d", Autocast: ops.Lower, MultiplyAdds: func(_ autograd.Op, in []*Tensor, out *Tensor) int {
-			return places(in[0])*in[1].Len() + biasAdds(in[2], out)
-		}},
-
-		"Conv2dBatchNorm": {Torch: "conv2d", Autocast: ops.Lower},
-
 		// cumsum.go
 		"Cumsum": {Torch: "cumsum", Apply: func(op autograd.Op, in []*Tensor) *Tensor {
 			o := op.(ops.Cumsum)
@@ -107,6 +98,68 @@ func init() {
 				return out.Len()*in[1].Size(-1) + biasAdds(in[2], out)
 			},
 			Apply: func(_ autograd.Op, in []*Tensor) *Tensor { return Linear(in[0], in[1], in[2]) }},
+	}
+	// conv.go, pool.go
+	table["PadEnd"] = info{Torch: "constant_pad_nd", Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+		o := op.(ops.PadEnd)
+		return in[0].padEnd(o.Dims, o.By)
+	}}
+	table["Conv2dBatchNorm"] = info{Torch: "conv2d", Autocast: ops.Lower,
+		MultiplyAdds: func(op autograd.Op, in []*Tensor, out *Tensor) int {
+			return places(op.(ops.ConvBatchNorm).Dims, out)*in[1].Len() + out.Len()
+		},
+		Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			o := op.(ops.ConvBatchNorm)
+			return conv2dBatchNorm(in[0], in[1], in[2], in[3], in[4], in[5], in[6], o.Conv, false, BatchNormOpts{Eps: o.Eps, ReLU: o.ReLU})
+		}}
+	for dims := 1; dims <= 3; dims++ {
+		of := func(name string) string { return fmt.Sprintf("%s%dd", name, dims) }
+		row := func(op autograd.Op, torch string, i info) {
+			i.Torch = torch
+			table[op.Name()] = i
+		}
+		row(ops.Conv{Dims: dims}, of("conv"), info{Autocast: ops.Lower,
+			MultiplyAdds: func(_ autograd.Op, in []*Tensor, out *Tensor) int {
+				return places(dims, out)*in[1].Len() + biasAdds(in[2], out)
+			},
+			Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+				return convolve(op.Name(), in[0], in[1], in[2], op.(ops.Conv), false)
+			}})
+		row(ops.Conv{Dims: dims, Transposed: true}, of("conv_transpose"), info{Autocast: ops.Lower,
+			MultiplyAdds: func(_ autograd.Op, in []*Tensor, out *Tensor) int {
+				return places(dims, in[0])*in[1].Len() + biasAdds(in[2], out)
+			},
+			Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+				return convolveTransposed(op.Name(), in[0], in[1], in[2], op.(ops.Conv), false)
+			}})
+		row(ops.ConvWeightGrad{Conv: ops.Conv{Dims: dims}}, "convolution_backward", info{
+			MultiplyAdds: func(_ autograd.Op, in []*Tensor, out *Tensor) int { return places(dims, in[0]) * out.Len() },
+			Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+				return convWeightGrad(op.(ops.ConvWeightGrad), in[0], in[1])
+			}})
+		pool := ops.Pool{Dims: dims}
+		row(ops.MaxPool{Pool: pool}, of("max_pool"), info{Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			return in[0].maxPool(op.Name(), op.(ops.MaxPool).Pool)
+		}})
+		row(ops.MaxPoolIndices{Pool: pool}, of("max_pool")+"_with_indices", info{Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			return maxPoolIndices(op.Name(), op.(ops.MaxPoolIndices).Pool, in[0], in[1])
+		}})
+		row(ops.MaxPoolGrad{Pool: pool}, of("max_pool")+"_with_indices_backward", info{Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			return maxPoolGrad(op.Name(), op.(ops.MaxPoolGrad).Pool, in[0], in[1], in[2])
+		}})
+		row(ops.AvgPool{Pool: pool}, of("avg_pool"), info{Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			return in[0].avgPool(op.Name(), op.(ops.AvgPool).Pool)
+		}})
+		row(ops.AvgPoolGrad{Pool: pool}, of("avg_pool")+"_backward", info{Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			o := op.(ops.AvgPoolGrad)
+			return in[0].avgPoolGrad(op.Name(), o.Pool, spatial(in[0], dims, o.In))
+		}})
+		row(ops.AdaptiveAvgPool{Dims: dims}, of("adaptive_avg_pool"), info{Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			return in[0].adaptiveAvgPool(op.Name(), op.(ops.AdaptiveAvgPool))
+		}})
+		row(ops.AdaptiveAvgPoolGrad{Dims: dims}, of("adaptive_avg_pool")+"_backward", info{Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			return in[0].adaptiveAvgPoolGrad(op.Name(), dims, spatial(in[0], dims, op.(ops.AdaptiveAvgPoolGrad).In))
+		}})
 	}
 	// In place: tensor.go, unary.go, binary.go, lerp.go, random.go. What SetRaw writes is no operation's.
 	for method, row := range map[string]struct {
@@ -217,14 +270,20 @@ func biasAdds(bias, out *Tensor) int {
 	return out.Len()
 }
 
-// places counts the pixels of all pictures of x, each of which each element of a
-// convolution's weight meets; a picture may come without a batch.
-func places(x *Tensor) int {
-	n := x.Size(-1) * x.Size(-2)
-	if x.Dim() == 4 {
+// places counts the pixels of all pictures of x, of so many dimensions, each of which each
+// element of a convolution's weight meets; a picture may come without a batch.
+func places(dims int, x *Tensor) int {
+	n := x.shape[len(x.shape)-dims:].Len()
+	if x.Dim() == dims+2 {
 		n *= x.Size(0)
 	}
 	return n
+}
+
+// spatial is x's shape with other last dimensions, so many.
+func spatial(x *Tensor, dims int, size [3]int) Shape {
+	n := len(x.shape) - dims
+	return append(x.shape[:n:n], size[3-dims:]...)
 }
 
 // unaryOf applies an elementwise function that was recorded.

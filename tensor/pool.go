@@ -6,6 +6,7 @@ import (
 
 	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/ops"
 )
 
 // PoolOpts are the options of [MaxPool2d] and [AvgPool2d]. A field that ends in
@@ -22,38 +23,68 @@ type PoolOpts struct {
 // [C H W], of floating-point or whole numbers. Padding never wins, NaN does; the
 // gradient goes to the first of equal ones. (torch.nn.functional.max_pool2d)
 func MaxPool2d(x *Tensor, opts PoolOpts) *Tensor {
-	out, _ := x.maxPool("MaxPool2d", opts.each())
-	return out
+	return x.maxPool("MaxPool2d", opts.each())
 }
 
 // MaxPool2dWithIndices is MaxPool2d that also tells where in its plane each
 // maximum is: an Int64 tensor of the result's shape, with row·W + column.
 // (torch.nn.functional.max_pool2d with return_indices=True)
 func MaxPool2dWithIndices(x *Tensor, opts PoolOpts) (values, indices *Tensor) {
-	const op = "MaxPool2dWithIndices"
-	values, g := x.maxPool(op, opts.each())
-	indices = result(op, Int64, values.shape, x)
-	x.be().MaxPoolIndices(indices.array(), x.array(), values.array(), g)
-	return values, autograd.RecordNothing(autograd.Named(op), indices, x)
+	const name = "MaxPool2dWithIndices"
+	values = x.maxPool(name, opts.each())
+	return values, maxPoolIndices(name, opts.each(), x, values)
 }
 
 // maxPool is MaxPool2d over one to three dimensions.
-func (x *Tensor) maxPool(op string, opts poolOpts) (*Tensor, backend.PoolGeom) {
-	if opts.excludePad || opts.divisor != 0 {
-		fail(op, "ExcludePad and Divisor are options of AvgPool%dd, want neither", opts.dims)
+func (x *Tensor) maxPool(name string, o ops.Pool) *Tensor {
+	if o.ExcludePad || o.Divisor != 0 {
+		fail(name, "ExcludePad and Divisor are options of AvgPool%dd, want neither", o.Dims)
 	}
 	if x.DType() == Bool {
-		fail(op, "the operand is bool, want a number type; ToDType converts")
+		fail(name, "the operand is bool, want a number type; ToDType converts")
 	}
-	shape, g := x.poolGeom(op, opts)
-	out := result(op, x.DType(), shape, x)
+	shape, g := x.poolGeom(name, o)
+	x = x.Contiguous()
+	out := result(name, x.DType(), shape, x)
 	x.be().MaxPool(out.array(), x.array(), g)
-	in, y := x.bare(), out.bare()
-	return autograd.Record(autograd.Named(op), out, []*Tensor{x}, func(dy *Tensor) []*Tensor {
-		dx := like(op, in, dy)
-		in.be().MaxPoolGrad(dx.array(), dy.array(), in.array(), y.array(), g)
-		return []*Tensor{dx}
-	}, in, y), g
+	if !tracked(name, out, x) {
+		return out
+	}
+	xs, ys := x.saved(), out.bare()
+	return autograd.Record(ops.MaxPool{Pool: o}, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		return []*Tensor{maxPoolGrad(name, o, g, with(g, xs), with(g, ys))}
+	}, x, ys)
+}
+
+// maxPoolIndices finds where the maxima y of x are.
+func maxPoolIndices(name string, o ops.Pool, x, y *Tensor) *Tensor {
+	_, g := x.poolGeom(name, o)
+	out := result(name, Int64, y.shape, x, y)
+	x.be().MaxPoolIndices(out.array(), x.array(), y.array(), g)
+	if !tracked(name, out, x, y) {
+		return out
+	}
+	return autograd.RecordNothing(ops.MaxPoolIndices{Pool: o}, out, x, y)
+}
+
+// maxPoolGrad is the gradient of x, whose maxima are y. It moves with neither, as long as the maxima are where they are.
+func maxPoolGrad(name string, o ops.Pool, dy, x, y *Tensor) *Tensor {
+	_, g := x.poolGeom(name, o)
+	out := like(name, x, dy)
+	x.be().MaxPoolGrad(out.array(), dy.array(), x.array(), y.array(), g)
+	if !tracked(name, out, dy, x, y) {
+		return out
+	}
+	xs, ys := x.saved(), y.saved()
+	return autograd.Record(ops.MaxPoolGrad{Pool: o}, out, []*Tensor{dy, x, y}, func(dx *Tensor) []*Tensor {
+		x, y := with(dx, xs), with(dx, ys)
+		n := len(x.shape) - o.Dims
+		rows := x.shape[:n].Len()
+		at := maxPoolIndices(name, o, x, y)
+		values := dx.Reshape(rows, g.In[0]*g.In[1]*g.In[2]).Gather(1, at.ClampMin(0).Reshape(rows, g.Out[0]*g.Out[1]*g.Out[2]))
+		// A window without elements has no maximum.
+		return []*Tensor{values.Reshape(y.shape...).MaskedFill(at.LtScalar(0), 0), nil, nil}
+	}, x, y)
 }
 
 // AvgPool2d takes the mean of each window of the planes of x, [N C H W] or
@@ -65,22 +96,36 @@ func AvgPool2d(x *Tensor, opts PoolOpts) *Tensor {
 }
 
 // avgPool is AvgPool2d over one to three dimensions.
-func (x *Tensor) avgPool(op string, opts poolOpts) *Tensor {
+func (x *Tensor) avgPool(name string, o ops.Pool) *Tensor {
 	if x.DType() == Int64 {
-		return x.ToDType(Float64).avgPool(op, opts).ToDType(Int64)
+		return x.ToDType(Float64).avgPool(name, o).ToDType(Int64)
 	}
-	if max(opts.dilation[0], opts.dilation[1], opts.dilation[2]) > 1 {
-		fail(op, "Dilation is an option of MaxPool%dd, want none", opts.dims)
+	if max(o.Dilation[0], o.Dilation[1], o.Dilation[2]) > 1 {
+		fail(name, "Dilation is an option of MaxPool%dd, want none", o.Dims)
 	}
-	x.wantFloat(op)
-	shape, g := x.poolGeom(op, opts)
-	out := result(op, x.DType(), shape, x)
+	x.wantFloat(name)
+	shape, g := x.poolGeom(name, o)
+	out := result(name, x.DType(), shape, x)
 	x.be().AvgPool(out.array(), x.array(), g)
+	if !tracked(name, out, x) {
+		return out
+	}
 	from := x.shape
-	return autograd.Record(autograd.Named(op), out, []*Tensor{x}, func(dy *Tensor) []*Tensor {
-		dx := result(op, dy.DType(), from, dy)
-		dy.be().AvgPoolGrad(dx.array(), dy.array(), g)
-		return []*Tensor{dx}
+	return autograd.Record(ops.AvgPool{Pool: o}, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		return []*Tensor{g.avgPoolGrad(name, o, from)}
+	})
+}
+
+// avgPoolGrad spreads g over the windows of an input of a shape.
+func (g *Tensor) avgPoolGrad(name string, o ops.Pool, shape Shape) *Tensor {
+	_, geom := shape.poolGeom(name, o)
+	out := result(name, g.DType(), shape, g)
+	g.be().AvgPoolGrad(out.array(), g.array(), geom)
+	if !tracked(name, out, g) {
+		return out
+	}
+	return autograd.Record(ops.AvgPoolGrad{Pool: o, In: geom.In}, out, []*Tensor{g}, func(g *Tensor) []*Tensor {
+		return []*Tensor{g.avgPool(name, o)}
 	})
 }
 
@@ -89,59 +134,68 @@ func (x *Tensor) avgPool(op string, opts poolOpts) *Tensor {
 // size -1 leaves an axis as it is. (torch.nn.functional.adaptive_avg_pool2d, where
 // it is None)
 func AdaptiveAvgPool2d(x *Tensor, h, w int) *Tensor {
-	return x.adaptiveAvgPool("AdaptiveAvgPool2d", 2, [3]int{1, h, w})
+	return x.adaptiveAvgPool("AdaptiveAvgPool2d", ops.AdaptiveAvgPool{Dims: 2, Out: [3]int{1, h, w}})
 }
 
 // adaptiveAvgPool is AdaptiveAvgPool2d over one to three dimensions.
-func (x *Tensor) adaptiveAvgPool(op string, dims int, size [3]int) *Tensor {
-	x.wantFloat(op)
-	x.wantPlanes(op, dims, dims)
-	if min(size[0], size[1], size[2]) < -1 {
-		fail(op, "the size %s of the result is negative, want 0 or more, or -1 for an axis as it is", sizes(dims, size))
+func (x *Tensor) adaptiveAvgPool(name string, o ops.AdaptiveAvgPool) *Tensor {
+	x.wantFloat(name)
+	x.shape.wantPlanes(name, o.Dims, o.Dims)
+	if min(o.Out[0], o.Out[1], o.Out[2]) < -1 {
+		fail(name, "the size %s of the result is negative, want 0 or more, or -1 for an axis as it is", sizes(o.Dims, o.Out))
 	}
-	n := len(x.shape) - dims
-	g := backend.PoolGeom{Planes: x.shape[:n].Len(), In: last(dims, x.shape), Out: size}
+	g := adaptiveGeom(o.Dims, x.shape, o.Out)
 	for d, size := range g.Out {
 		if size == -1 {
 			g.Out[d] = g.In[d]
 		}
 	}
-	out := result(op, x.DType(), append(x.shape[:n:n], g.Out[3-dims:]...), x)
+	n := len(x.shape) - o.Dims
+	out := result(name, x.DType(), append(x.shape[:n:n], g.Out[3-o.Dims:]...), x)
 	x.be().AdaptiveAvgPool(out.array(), x.array(), g)
+	if !tracked(name, out, x) {
+		return out
+	}
 	from := x.shape
-	return autograd.Record(autograd.Named(op), out, []*Tensor{x}, func(dy *Tensor) []*Tensor {
-		dx := result(op, dy.DType(), from, dy)
-		dy.be().AdaptiveAvgPoolGrad(dx.array(), dy.array(), g)
-		return []*Tensor{dx}
+	return autograd.Record(o, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		return []*Tensor{g.adaptiveAvgPoolGrad(name, o.Dims, from)}
 	})
 }
 
-// poolOpts is PoolOpts for one to three dimensions: the last so many of each three
-// numbers count.
-type poolOpts struct {
-	dims                              int
-	kernel, stride, padding, dilation [3]int
-	ceil, excludePad                  bool
-	divisor                           int
+// adaptiveAvgPoolGrad spreads g over the windows of an input of a shape.
+func (g *Tensor) adaptiveAvgPoolGrad(name string, dims int, shape Shape) *Tensor {
+	geom := adaptiveGeom(dims, shape, last(dims, g.shape))
+	out := result(name, g.DType(), shape, g)
+	g.be().AdaptiveAvgPoolGrad(out.array(), g.array(), geom)
+	if !tracked(name, out, g) {
+		return out
+	}
+	return autograd.Record(ops.AdaptiveAvgPoolGrad{Dims: dims, In: geom.In}, out, []*Tensor{g}, func(dx *Tensor) []*Tensor {
+		return []*Tensor{dx.adaptiveAvgPool(name, ops.AdaptiveAvgPool{Dims: dims, Out: geom.Out})}
+	})
+}
+
+func adaptiveGeom(dims int, shape Shape, out [3]int) backend.PoolGeom {
+	return backend.PoolGeom{Planes: shape[:len(shape)-dims].Len(), In: last(dims, shape), Out: out}
 }
 
 // each returns the options for the height and the width.
-func (o PoolOpts) each() poolOpts {
-	return poolOpts{
-		dims: 2, kernel: pair(1, o.Kernel, o.KernelHW), stride: pair(1, o.Stride, o.StrideHW), padding: pair(0, o.Padding, o.PaddingHW),
-		dilation: pair(1, o.Dilation, o.DilationHW), ceil: o.CeilMode, excludePad: o.ExcludePad, divisor: o.Divisor,
+func (o PoolOpts) each() ops.Pool {
+	return ops.Pool{
+		Dims: 2, Kernel: pair(1, o.Kernel, o.KernelHW), Stride: pair(1, o.Stride, o.StrideHW), Padding: pair(0, o.Padding, o.PaddingHW),
+		Dilation: pair(1, o.Dilation, o.DilationHW), Ceil: o.CeilMode, ExcludePad: o.ExcludePad, Divisor: o.Divisor,
 	}
 }
 
-// wantPlanes panics unless x is a batch of images, or one image, of so many
-// dimensions, and the last dimensions, so many, are not empty.
-func (x *Tensor) wantPlanes(op string, dims, full int) {
-	n := len(x.shape)
+// wantPlanes panics unless s is the shape of a batch of images, or of one image, of
+// so many dimensions, and the last dimensions, so many, are not empty.
+func (s Shape) wantPlanes(op string, dims, full int) {
+	n := len(s)
 	letters := [...]string{1: "L", 2: "H W", 3: "D H W"}[dims]
 	if n != dims+1 && n != dims+2 {
-		fail(op, "the input is %v, want [N C %s] or [C %s]", x.shape, letters, letters)
+		fail(op, "the input is %v, want [N C %s] or [C %s]", s, letters, letters)
 	}
-	if slices.Contains(x.shape[n-full:], 0) {
+	if slices.Contains(s[n-full:], 0) {
 		names := strings.Fields(letters)
 		if full > dims {
 			names = append([]string{"C"}, names...)
@@ -150,21 +204,25 @@ func (x *Tensor) wantPlanes(op string, dims, full int) {
 		if len(names) > 1 {
 			text = strings.Join(names[:len(names)-1], ", ") + " and " + text
 		}
-		fail(op, "the input is %v, want %s of 1 or more", x.shape, text)
+		fail(op, "the input is %v, want %s of 1 or more", s, text)
 	}
 }
 
-// poolGeom checks the options of pooling and returns the geometry and the shape
-// of the result.
-func (x *Tensor) poolGeom(op string, o poolOpts) (Shape, backend.PoolGeom) {
-	x.wantPlanes(op, o.dims, o.dims+1)
-	n := len(x.shape) - o.dims
+func (x *Tensor) poolGeom(op string, o ops.Pool) (Shape, backend.PoolGeom) {
+	return x.shape.poolGeom(op, o)
+}
+
+// poolGeom checks the attributes of pooling and returns the shape of the result and
+// the geometry.
+func (s Shape) poolGeom(op string, o ops.Pool) (Shape, backend.PoolGeom) {
+	s.wantPlanes(op, o.Dims, o.Dims+1)
+	n := len(s) - o.Dims
 	g := backend.PoolGeom{
-		Planes: x.shape[:n].Len(), In: last(o.dims, x.shape), Out: [3]int{1, 1, 1}, Kernel: o.kernel, Stride: o.stride, Pad: o.padding, Dilation: o.dilation,
-		ExcludePad: o.excludePad, Divisor: o.divisor,
+		Planes: s[:n].Len(), In: last(o.Dims, s), Out: [3]int{1, 1, 1}, Kernel: o.Kernel, Stride: o.Stride, Pad: o.Padding, Dilation: o.Dilation,
+		ExcludePad: o.ExcludePad, Divisor: o.Divisor,
 	}
 	for d, along := range [...]string{"depth", "height", "width"} {
-		if d < 3-o.dims {
+		if d < 3-o.Dims {
 			continue
 		}
 		kernel, stride, pad, dilation := g.Kernel[d], &g.Stride[d], g.Pad[d], &g.Dilation[d]
@@ -185,16 +243,16 @@ func (x *Tensor) poolGeom(op string, o poolOpts) (Shape, backend.PoolGeom) {
 			fail(op, "the padding along the %s is %d for a kernel of %d, want 0 to %d", along, pad, kernel, kernel/2)
 		}
 		space := g.In[d] + 2*pad - reach
-		if o.ceil {
+		if o.Ceil {
 			space += *stride - 1
 		}
 		if space < 0 {
-			fail(op, "a window that reaches over %d elements along the %s does not fit the input %v with padding %d", reach, along, x.shape, pad)
+			fail(op, "a window that reaches over %d elements along the %s does not fit the input %v with padding %d", reach, along, s, pad)
 		}
 		g.Out[d] = space / *stride + 1
-		if o.ceil && (g.Out[d]-1)**stride >= g.In[d]+pad {
+		if o.Ceil && (g.Out[d]-1)**stride >= g.In[d]+pad {
 			g.Out[d]-- // the last window would begin in the padding behind the input
 		}
 	}
-	return append(x.shape[:n:n], g.Out[3-o.dims:]...), g
+	return append(s[:n:n], g.Out[3-o.Dims:]...), g
 }
