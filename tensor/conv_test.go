@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/wick-ml/wick/autograd"
+	"github.com/wick-ml/wick/internal/ops"
 	"github.com/wick-ml/wick/tensor"
 )
 
@@ -19,10 +20,33 @@ func convOpts(a refArgs) tensor.ConvOpts {
 		OutputPaddingHW: pair("outputpadding"), Groups: a.int("groups")}
 }
 
+// last returns the numbers of a case for the last dimensions, behind those of the ones that are not there.
+func (a refArgs) last(name string, first int) [3]int {
+	n := a.ints(name) // none where the case leaves them away
+	all := [3]int{first, first, first}
+	copy(all[3-len(n):], n)
+	return all
+}
+
+// convOf is a convolution over so many dimensions.
+func convOf(dims int, transposed, same bool) refOp {
+	return func(in []*T, a refArgs) []*T {
+		o := ops.Conv{Dims: dims, Stride: a.last("stride", 1), Padding: a.last("padding", 0), Dilation: a.last("dilation", 1),
+			OutputPadding: a.last("outputpadding", 0), Groups: a.int("groups"), Transposed: transposed}
+		return one(tensor.Convolve(in[0], in[1], in[2], o, same))
+	}
+}
+
 func TestConvReference(t *testing.T) {
 	checkReference(t, "conv", map[string]refOp{
-		"Conv2d":       func(in []*T, a refArgs) []*T { return one(tensor.Conv2d(in[0], in[1], in[2], convOpts(a))) },
-		"Conv2dNoBias": func(in []*T, a refArgs) []*T { return one(tensor.Conv2d(in[0], in[1], nil, convOpts(a))) },
+		"Conv1d":          convOf(1, false, false),
+		"Conv1dSame":      convOf(1, false, true),
+		"Conv3d":          convOf(3, false, false),
+		"Conv3dSame":      convOf(3, false, true),
+		"ConvTranspose1d": convOf(1, true, false),
+		"ConvTranspose3d": convOf(3, true, false),
+		"Conv2d":          func(in []*T, a refArgs) []*T { return one(tensor.Conv2d(in[0], in[1], in[2], convOpts(a))) },
+		"Conv2dNoBias":    func(in []*T, a refArgs) []*T { return one(tensor.Conv2d(in[0], in[1], nil, convOpts(a))) },
 		"Conv2dSame": func(in []*T, a refArgs) []*T {
 			o := convOpts(a)
 			o.Same = true

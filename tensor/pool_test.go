@@ -4,14 +4,47 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/wick-ml/wick/internal/ops"
 	"github.com/wick-ml/wick/tensor"
 )
 
 // hw returns two numbers of a reference case, height and width.
 func (a refArgs) hw(name string) [2]int { return [2]int(a.ints(name)) }
 
+// poolOf is a case's windows over so many dimensions.
+func poolOf(dims int, a refArgs) ops.Pool {
+	o := ops.Pool{Dims: dims, Kernel: a.last("kernel", 1), Stride: a.last("stride", 1), Padding: a.last("padding", 0), Dilation: a.last("dilation", 1), Ceil: a.bool("ceil")}
+	if a["exclude"] != nil {
+		o.ExcludePad, o.Divisor = a.bool("exclude"), a.int("divisor")
+	}
+	return o
+}
+
+func maxPoolOf(dims int) refOp {
+	return func(in []*T, a refArgs) []*T {
+		values, indices := tensor.MaxPool(in[0], poolOf(dims, a))
+		return []*T{values, indices}
+	}
+}
+
+func avgPoolOf(dims int) refOp {
+	return func(in []*T, a refArgs) []*T { return one(tensor.AvgPool(in[0], poolOf(dims, a))) }
+}
+
+func adaptiveAvgPoolOf(dims int) refOp {
+	return func(in []*T, a refArgs) []*T {
+		return one(tensor.AdaptiveAvgPool(in[0], ops.AdaptiveAvgPool{Dims: dims, Out: a.last("size", 1)}))
+	}
+}
+
 func TestPoolReference(t *testing.T) {
 	checkReference(t, "pool", map[string]refOp{
+		"MaxPool1d":         maxPoolOf(1),
+		"MaxPool3d":         maxPoolOf(3),
+		"AvgPool1d":         avgPoolOf(1),
+		"AvgPool3d":         avgPoolOf(3),
+		"AdaptiveAvgPool1d": adaptiveAvgPoolOf(1),
+		"AdaptiveAvgPool3d": adaptiveAvgPoolOf(3),
 		"MaxPool2d": func(in []*T, a refArgs) []*T {
 			return one(tensor.MaxPool2d(in[0], tensor.PoolOpts{
 				KernelHW: a.hw("kernel"), StrideHW: a.hw("stride"), PaddingHW: a.hw("padding"), DilationHW: a.hw("dilation"), CeilMode: a.bool("ceil"),

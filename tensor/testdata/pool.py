@@ -89,4 +89,46 @@ for shape, kernel, stride, padding, dilation, ceil in [
     # Of what is not finite NaN wins, and the last of them; where all is -Inf, the first in the window.
     for t in [torch.full(shape, -inf).double(), torch.where(whole > 3, nan, torch.where(whole < 0, -inf, numbers))]:
         c.add("MaxPool2dWithIndices", where, [t], check=False, **args)
+
+# Over one dimension, and over three.
+def integers(*args):
+    return [[int(e) for e in v] for v in args]
+
+
+for shape, kernel, stride, padding, dilation, ceil in [
+    ((2, 3, 8), (2,), (2,), (0,), (1,), 0),
+    ((1, 2, 9), (3,), (2,), (1,), (1,), 1),
+    ((2, 11), (3,), (1,), (1,), (2,), 0),
+    ((1, 1, 10), (4,), (3,), (2,), (1,), 1),
+    ((1, 2, 5), (1,), (1,), (0,), (1,), 0),
+    ((2, 3, 4, 6, 4), (2, 2, 2), (2, 2, 2), (0, 0, 0), (1, 1, 1), 0),
+    ((1, 2, 5, 4, 7), (2, 2, 2), (2, 2, 2), (0, 0, 0), (1, 1, 1), 1),
+    ((2, 5, 5, 4), (3, 3, 3), (2, 2, 2), (1, 1, 1), (1, 1, 1), 0),
+    ((1, 1, 7, 5, 6), (3, 2, 2), (1, 3, 2), (1, 0, 1), (2, 1, 3), 1),
+    ((1, 2, 4, 4, 4), (1, 2, 2), (1, 2, 2), (0, 0, 0), (1, 1, 1), 0),
+    ((1, 2, 6, 2, 3), (3, 1, 1), (2, 1, 1), (1, 0, 0), (1, 1, 1), 0),
+]:
+    dims = len(kernel)
+    f = F.max_pool1d if dims == 1 else F.max_pool3d
+    args = dict(kernel=kernel, stride=stride, padding=padding, dilation=dilation, ceil=ceil)
+    pooled = lambda t, kernel, stride, padding, dilation, ceil: f(t, *integers(kernel, stride, padding, dilation), bool(ceil), return_indices=True)
+    c.add(f"MaxPool{dims}d", pooled, [distinct(*shape)], **args)
+    c.add(f"MaxPool{dims}d", pooled, [x(*shape).round()], check=False, **args)
+    c.add(f"MaxPool{dims}d", pooled, [torch.where(x(*shape) > 1, nan, torch.where(x(*shape) < 0, -inf, distinct(*shape)))], check=False, **args)
+    if dims == 3:
+        c.add(f"MaxPool{dims}d", pooled, [ints(*shape, low=-9)], **args)
+    if max(dilation) > 1:
+        continue
+    for exclude, divisor in [(0, 0), (1, 0), (0, 3)][:2 if dims == 1 else 3]:  # avg_pool1d has no divisor
+        if dims == 1:
+            mean = lambda t, kernel, stride, padding, ceil, exclude, divisor: F.avg_pool1d(t, *integers(kernel, stride, padding), bool(ceil), not exclude)
+        else:
+            mean = lambda t, kernel, stride, padding, ceil, exclude, divisor: F.avg_pool3d(t, *integers(kernel, stride, padding), bool(ceil), not exclude, int(divisor) or None)
+        c.add(f"AvgPool{dims}d", mean, [x(*shape)], kernel=kernel, stride=stride, padding=padding, ceil=ceil, exclude=exclude, divisor=divisor)
+
+for shape, size in [((2, 3, 7), (3,)), ((2, 5), (1,)), ((1, 2, 4), (4,)), ((1, 1, 3), (7,)), ((0, 2, 4), (3,)),
+                    ((2, 3, 4, 6, 5), (1, 1, 1)), ((1, 2, 7, 5, 4), (3, 2, 4)), ((2, 3, 5, 2), (7, 5, 3)), ((1, 2, 4, 3, 5), (None, 2, None)), ((1, 2, 3, 3, 3), (3, 3, 3)), ((1, 2, 3, 4, 5), (3, 2, 2))]:
+    dims = len(size)
+    f = F.adaptive_avg_pool1d if dims == 1 else F.adaptive_avg_pool3d
+    c.add(f"AdaptiveAvgPool{dims}d", lambda t, size: f(t, [None if n < 0 else int(n) for n in size]), [x(*shape)], size=[-1 if n is None else n for n in size])
 c.save("pool.json")
