@@ -239,6 +239,13 @@ func (c *conv) transposed() ops.Conv {
 
 // result convolves x with w, and adds b, which may be nil.
 func (c conv) result(x, w, b *Tensor) *Tensor {
+	for d := range 3 {
+		// Behind what a transposed convolution with dilation reaches, more windows may fit than it had.
+		if n := reached(c.g, d); c.g.In[d]-n >= c.g.Stride[d] {
+			x = x.narrow("Narrow", len(x.shape)-3+d, 0, n)
+			c.g.In[d], c.x = n, x.shape
+		}
+	}
 	x, w = x.Contiguous(), w.Contiguous()
 	out := result(c.name, x.DType(), c.y, x, w, b)
 	x.be().Conv(out.array(), x.array(), w.array(), backend.Array{}, b.array(), c.g)
