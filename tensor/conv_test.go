@@ -277,3 +277,51 @@ func TestConvBiasBehindBatchNorm(t *testing.T) {
 		})
 	}
 }
+
+// Convolutions and pooling of views give what they give of copies, and so do their gradients.
+func TestWindowsOfViews(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		f    func(x, w *T) *T
+	}{
+		{"Conv2d", func(x, w *T) *T { return tensor.Conv2d(x, w, nil, tensor.ConvOpts{Stride: 2, Padding: 1}) }},
+		{"Conv2d in groups, the same size", func(x, w *T) *T {
+			return tensor.Conv2d(x, w.Narrow(1, 0, 2), nil, tensor.ConvOpts{Same: true, Groups: 2, Dilation: 3})
+		}},
+		{"ConvTranspose2d", func(x, w *T) *T { return tensor.ConvTranspose2d(x, w.Transpose(0, 1), nil, tensor.ConvOpts{Stride: 2}) }},
+		{"MaxPool2d", func(x, _ *T) *T { return tensor.MaxPool2d(x, tensor.PoolOpts{Kernel: 2}) }},
+		{"MaxPool2dWithIndices", func(x, _ *T) *T {
+			values, indices := tensor.MaxPool2dWithIndices(x, tensor.PoolOpts{Kernel: 3, Stride: 2, Padding: 1})
+			return values.Mul(indices.ToDType(tensor.Float32))
+		}},
+		{"AvgPool2d", func(x, _ *T) *T { return tensor.AvgPool2d(x, tensor.PoolOpts{Kernel: 3, Stride: 2, Padding: 1}) }},
+		{"AdaptiveAvgPool2d", func(x, _ *T) *T { return tensor.AdaptiveAvgPool2d(x, 3, 2) }},
+	} {
+		pictures, kernels := tensor.Randn(2, 7, 8, 4), tensor.Randn(3, 2, 4, 6) // channels last, and the other way round
+		run := func(view func(*T) *T) []*T {
+			x, w := pictures.Clone().SetRequiresGrad(true), kernels.Clone().SetRequiresGrad(true)
+			y := c.f(view(x.Permute(0, 3, 1, 2)), view(w.Permute(3, 2, 1, 0)))
+			grads := autograd.Grad(y.Square().Sum(), []*T{x, w}, autograd.GradOpts{CreateGraph: true})
+			out := []*T{y, grads[0]}
+			second := grads[0].Square().Sum()
+			if grads[1] != nil {
+				out = append(out, grads[1])
+				second = second.Add(grads[1].Square().Sum())
+			}
+			for _, g := range autograd.Grad(second, []*T{x, w}) {
+				if g != nil {
+					out = append(out, g)
+				}
+			}
+			return out
+		}
+		got, want := run(func(x *T) *T { return x }), run((*T).Clone)
+		if len(got) != len(want) {
+			t.Errorf("%s: got %d results and gradients, want %d", c.name, len(got), len(want))
+			continue
+		}
+		for i := range want {
+			wantTensor(t, fmt.Sprintf("%s, result or gradient %d", c.name, i), got[i], want[i], 0)
+		}
+	}
+}

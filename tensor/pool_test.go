@@ -2,8 +2,10 @@ package tensor_test
 
 import (
 	"fmt"
+	"math"
 	"testing"
 
+	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/internal/ops"
 	"github.com/wick-ml/wick/tensor"
 )
@@ -135,4 +137,17 @@ func ExampleAdaptiveAvgPool2d() {
 	x := tensor.Arange(0, 8, 1).ToDType(tensor.Float32).View(1, 2, 4)
 	fmt.Println(tensor.AdaptiveAvgPool2d(x, 1, 2), tensor.AdaptiveAvgPool2d(x, -1, 1).Shape())
 	// Output: tensor([[[2.5000, 4.5000]]]) [1 2 1]
+}
+
+// A window that has no element of the input, which dilation leaves, has no gradient, and none of the second order.
+func TestMaxPoolOfNoElements(t *testing.T) {
+	x, dy := tensor.Randn(1, 2, 4, 4).SetRequiresGrad(true), tensor.Ones(1, 2, 1, 1).SetRequiresGrad(true)
+	y := tensor.MaxPool2d(x, tensor.PoolOpts{Kernel: 2, Padding: 1, Dilation: 5})
+	if v := y.Float64s()[0]; !math.IsInf(v, -1) {
+		t.Fatalf("got %v, want -Inf", v)
+	}
+	y.Backward(tensor.BackwardOpts{Gradient: dy, CreateGraph: true})
+	wantTensor(t, "the gradient", x.Grad().Detach(), tensor.Zeros(1, 2, 4, 4), 0)
+	grads := autograd.Grad(x.Grad().Sum(), []*T{dy})
+	wantTensor(t, "the gradient of the gradient", grads[0], tensor.Zeros(1, 2, 1, 1), 0)
 }
