@@ -12,7 +12,7 @@ import (
 // Source: Duchi, Hazan and Singer, Adaptive Subgradient Methods for Online
 // Learning and Stochastic Optimization, 2011.
 type Adagrad struct {
-	Groups
+	Groups                  `json:"-"`
 	LRDecay                 float64 // 0; at step n the rate is LR / (1 + (n-1)·LRDecay)
 	WeightDecay             float64 // 0
 	InitialAccumulatorValue float64 // 0; what the sum of squares starts from
@@ -28,40 +28,22 @@ func NewAdagrad(params []*tensor.Tensor, lr float64) *Adagrad {
 }
 
 // Step changes the parameters by their gradients.
-func (o *Adagrad) Step() {
-	const op = "Adagrad.Step"
-	o.check(op)
-	ps := make([]tensor.AdagradParams, len(o.Groups))
-	for i := range o.Groups {
-		ps[i] = o.numbers(op, i)
-	}
-	fits := o.memory.fits(&o.Groups, func(*Group) [2]bool { return [2]bool{} })
-	for i, g := range o.Groups {
-		p := ps[i]
-		for _, b := range o.memory.batches(g, func(s *slot) int { return s.steps }) {
-			p.Step = b.key
-			p.Fits = fits
-			p.Renew = func() tensor.AdagradParams {
-				p := o.numbers(op, i)
-				p.Step = b.step()
-				return p
-			}
-			tensor.AdagradStep(b.params, b.grads, b.kept(0, o.InitialAccumulatorValue), p)
-		}
-	}
+func (o *Adagrad) Step() { o.memory.step(o, &o.Groups) }
+
+func (o *Adagrad) rule(s *step) {
+	decay := s.weightDecay(o.WeightDecay)
+	s.wantNumber("LRDecay", o.LRDecay)
+	s.wantNumber("Eps", o.Eps)
+	s.wantNumber("InitialAccumulatorValue", o.InitialAccumulatorValue)
+	w, d := s.param(), s.direction(o.Maximize, decay)
+	sum := s.state("sum", o.InitialAccumulatorValue).Add(d.Square())
+	s.setState("sum", sum)
+	lr := s.lr() / (1 + float64(s.n-1)*o.LRDecay)
+	s.setParam(w.Sub(d.MulScalar(lr).Div(sum.Sqrt().AddScalar(o.Eps))))
 }
 
-// numbers returns the numbers of group i's next step, but for its count.
-func (o *Adagrad) numbers(op string, i int) tensor.AdagradParams {
-	g := &o.Groups[i]
-	wantLR(op, i, g.LR)
-	want(g.Momentum == nil && g.Betas == nil, op, "a group has Momentum or Betas, which Adagrad does not know")
-	p := tensor.AdagradParams{LR: g.LR, LRDecay: o.LRDecay, WeightDecay: weightDecayOf(op, g, o.WeightDecay), Eps: o.Eps, Maximize: o.Maximize}
-	wantNumber(op, "LRDecay", p.LRDecay)
-	wantNumber(op, "Eps", p.Eps)
-	wantNumber(op, "InitialAccumulatorValue", o.InitialAccumulatorValue)
-	return p
-}
+// Config returns the name and the settings.
+func (o *Adagrad) Config() (name string, settings []byte) { return config("Adagrad", *o) }
 
 // State returns the optimizer's state, numbers and live tensors ("0.sum"), for
 // LoadState.

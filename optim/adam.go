@@ -2,7 +2,9 @@ package optim
 
 import (
 	"iter"
+	"math"
 
+	"github.com/wick-ml/wick/internal/backend"
 	"github.com/wick-ml/wick/tensor"
 )
 
@@ -13,7 +15,7 @@ import (
 // Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2019; Reddi, Kale
 // and Kumar, On the Convergence of Adam and Beyond, 2018 (AMSGrad).
 type Adam struct {
-	Groups
+	Groups               `json:"-"`
 	Betas                [2]float64 // 0.9 and 0.999
 	Eps                  float64    // 1e-8
 	WeightDecay          float64    // 0; NewAdamW: 0.01
@@ -43,47 +45,49 @@ func newAdam(op string, params []*tensor.Tensor, lr float64) *Adam {
 }
 
 // Step changes the parameters by their gradients.
-func (o *Adam) Step() {
-	const op = "Adam.Step"
-	o.check(op)
-	ps := make([]tensor.AdamParams, len(o.Groups))
-	for i := range o.Groups {
-		ps[i] = o.numbers(op, i)
+func (o *Adam) Step() { o.memory.step(o, &o.Groups) }
+
+func (o *Adam) rule(s *step) {
+	beta1, beta2 := s.betas(o.Betas)
+	decay := s.weightDecay(o.WeightDecay)
+	s.wantNumber("Eps", o.Eps)
+	sign, shrink := 1.0, 1.0
+	if o.Maximize {
+		sign = -1
 	}
-	fits := o.memory.fits(&o.Groups, func(*Group) [2]bool { return [2]bool{o.AMSGrad} })
-	for i, g := range o.Groups {
-		p := ps[i]
-		for _, b := range o.memory.batches(g, func(s *slot) int { return s.steps }) {
-			var largest []*tensor.Tensor
-			if o.AMSGrad {
-				largest = b.kept(2, 0)
-			}
-			p.Step = b.key
-			p.Fits = fits
-			p.Renew = func() tensor.AdamParams {
-				p := o.numbers(op, i)
-				p.Step = b.step()
-				return p
-			}
-			tensor.AdamStep(b.params, b.grads, b.kept(0, 0), b.kept(1, 0), largest, p)
-		}
+	if o.DecoupledWeightDecay {
+		shrink, decay = 1-s.lr()*decay, 0
 	}
+	correction1, correction2 := 1-math.Pow(beta1, float64(s.n)), math.Sqrt(1-math.Pow(beta2, float64(s.n)))
+	n := s.numbersOf(sign, decay, shrink, s.lr()/correction1, 1/correction2, o.Eps, beta2, 1-beta1, 1-beta2)
+	s.now().kernel = backend.AdamKernel
+	w, d, m, v := s.param(), s.grad(), s.state("exp_avg", 0), s.state("exp_avg_sq", 0)
+	if o.Maximize {
+		d = d.Neg()
+	}
+	if decay != 0 {
+		d = d.Add(w.Mul(n(1)))
+	}
+	if 1-beta1 < 0.5 { // as Lerp
+		m = m.Add(d.Sub(m).Mul(n(7)))
+	} else {
+		m = d.Sub(d.Sub(m).Mul(s.number(1).Sub(n(7))))
+	}
+	v = v.Mul(n(6)).Add(d.Mul(n(8)).Mul(d))
+	s.setState("exp_avg", m)
+	s.setState("exp_avg_sq", v)
+	if o.AMSGrad {
+		v = v.Maximum(s.state("max_exp_avg_sq", 0))
+		s.setState("max_exp_avg_sq", v)
+	}
+	if o.DecoupledWeightDecay {
+		w = w.Mul(n(2))
+	}
+	s.setParam(w.Sub(m.Mul(n(3)).Div(v.Sqrt().Mul(n(4)).Add(n(5)))))
 }
 
-// numbers returns the numbers of group i's next step, but for its count.
-func (o *Adam) numbers(op string, i int) tensor.AdamParams {
-	g := &o.Groups[i]
-	wantLR(op, i, g.LR)
-	want(g.Momentum == nil, op, "a group has Momentum, which Adam does not know; set its Betas")
-	betas := or(g.Betas, o.Betas)
-	if !(betas[0] >= 0 && betas[0] < 1 && betas[1] >= 0 && betas[1] < 1) {
-		want(false, op, "Betas are %v, want from 0 to less than 1", betas)
-	}
-	p := tensor.AdamParams{LR: g.LR, Beta1: betas[0], Beta2: betas[1], Eps: o.Eps,
-		WeightDecay: weightDecayOf(op, g, o.WeightDecay), Decoupled: o.DecoupledWeightDecay, Maximize: o.Maximize}
-	wantNumber(op, "Eps", p.Eps)
-	return p
-}
+// Config returns the name and the settings.
+func (o *Adam) Config() (name string, settings []byte) { return config("Adam", *o) }
 
 // SetMomentum sets the first of the Betas of all groups. It is for
 // sched.OneCycleLR.

@@ -38,6 +38,7 @@
 package optim
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -63,7 +64,23 @@ type Optimizer interface {
 	SetLRs(lrs []float64)
 }
 
-var _ = []Optimizer{&SGD{}, &Adam{}, &RMSprop{}, &Adagrad{}}
+// Configurer is an optimizer that describes itself: Config returns its name and its
+// settings, which are a JSON object. All optimizers of this package do, and the records
+// of package trainer hold what they say.
+type Configurer interface {
+	Config() (name string, settings []byte)
+}
+
+// config is what Config of most optimizers returns: the exported fields, but for the
+// groups. Settings with which Step would panic may be no JSON; they are a string then,
+// which says so.
+func config[C any](name string, c C) (string, []byte) {
+	b, err := json.Marshal(c)
+	if err != nil {
+		b, _ = json.Marshal(err.Error())
+	}
+	return name, b
+}
 
 // Group is parameters with one learning rate. Its other fields are options that
 // the group has of its own: nil means the optimizer's. One that the optimizer
@@ -72,8 +89,8 @@ type Group struct {
 	Params      []*tensor.Tensor
 	LR          float64
 	WeightDecay *float64
-	Momentum    *float64    // of SGD and RMSprop
-	Betas       *[2]float64 // of Adam
+	Momentum    *float64    // of those that have a field of this name
+	Betas       *[2]float64 // of those that have a field of this name
 }
 
 // Groups are an optimizer's parameters. Optimizers embed it, so that its methods
@@ -188,156 +205,12 @@ func or[T any](p *T, v T) T {
 	return v
 }
 
-// momentumOf returns the momentum of a group that has no betas.
-func momentumOf(op string, g *Group, own float64) float64 {
-	want(g.Betas == nil, op, "a group has Betas, which only Adam knows")
-	m := or(g.Momentum, own)
-	wantNumber(op, "Momentum", m)
-	return m
-}
-
-// weightDecayOf returns the weight decay of a group.
-func weightDecayOf(op string, g *Group, own float64) float64 {
-	d := or(g.WeightDecay, own)
-	wantNumber(op, "WeightDecay", d)
-	return d
-}
-
 // setMomentum sets the momentum of groups that have one of their own.
 func (gs Groups) setMomentum(m float64) {
 	for i := range gs {
 		if gs[i].Momentum != nil {
 			gs[i].Momentum = new(m)
 		}
-	}
-}
-
-// memory is what an optimizer keeps for its parameters.
-type memory struct {
-	optimizer string   // the optimizer's name
-	names     []string // what it keeps, under PyTorch's names
-	needed    int      // so many of names are always there after a step
-	slots     map[*tensor.Tensor]*slot
-	changes   int // that slots got, or a slot's tensors
-}
-
-// slot is what is kept for one parameter.
-type slot struct {
-	steps int              // that the parameter has made
-	kept  []*tensor.Tensor // one for each of memory.names, or nil
-}
-
-func newMemory(optimizer string, needed int, names ...string) memory {
-	return memory{optimizer, names, needed, make(map[*tensor.Tensor]*slot), 0}
-}
-
-const byHand = "the optimizer was made without its constructor, want one that NewSGD or its like made"
-
-// batch is parameters that make the same step.
-type batch struct {
-	memory        *memory
-	params, grads []*tensor.Tensor
-	slots         []*slot
-	key           int
-}
-
-// batches returns the parameters of a group that take part in a step, those with
-// equal keys together, and counts the step.
-func (m *memory) batches(g Group, key func(s *slot) int) []*batch {
-	want(m.slots != nil, "Step", byHand)
-	var bs []*batch
-	for _, p := range g.Params {
-		grad := p.Grad()
-		if grad == nil || !p.RequiresGrad() {
-			continue
-		}
-		s := m.slots[p]
-		if s == nil {
-			s = &slot{kept: make([]*tensor.Tensor, len(m.names))}
-			m.slots[p] = s
-			m.changes++
-		}
-		s.steps++
-		k := key(s)
-		i := slices.IndexFunc(bs, func(b *batch) bool { return b.key == k })
-		if i < 0 {
-			i = len(bs)
-			bs = append(bs, &batch{memory: m, key: k})
-		}
-		b := bs[i]
-		b.params, b.grads, b.slots = append(b.params, p), append(b.grads, grad), append(b.slots, s)
-	}
-	return bs
-}
-
-// kept returns what is kept under names[i] for the parameters of the batch, and
-// makes what is missing, with all elements v.
-func (b *batch) kept(i int, v float64) []*tensor.Tensor {
-	list := make([]*tensor.Tensor, len(b.params))
-	for j, p := range b.params {
-		t := b.slots[j].kept[i]
-		was := t
-		switch {
-		case t == nil:
-			t = tensor.FullLike(p, v)
-		case t.Device() != p.Device() || t.DType() != p.DType():
-			t = tensor.FullLike(p, 0).CopyFrom(t) // the model was moved or converted
-		}
-		if t != was {
-			b.slots[j].kept[i] = t
-			b.memory.changes++
-		}
-		list[j] = t
-	}
-	return list
-}
-
-// step counts a step of all parameters of the batch and returns the number of it.
-// It is for steps that are captured, in which batches is not called.
-func (b *batch) step() int {
-	for _, s := range b.slots {
-		s.steps++
-	}
-	return b.slots[0].steps
-}
-
-// fits returns what tells, later, whether Step would do the same with the same
-// tensors but for its numbers: the groups hold the same parameters, those of them that
-// require a gradient still do, the form is equal, and nothing was made anew of what is
-// kept, in the Step that calls this first neither. The form of a group is which
-// tensors its parameters need besides. It is for steps that are captured.
-func (m *memory) fits(gs *Groups, form func(g *Group) [2]bool) func() bool {
-	type group struct {
-		params   []*tensor.Tensor
-		requires []bool
-		form     [2]bool
-	}
-	groups := make([]group, len(*gs))
-	for i := range *gs {
-		g := &(*gs)[i]
-		requires := make([]bool, len(g.Params))
-		for j, p := range g.Params {
-			requires[j] = p.RequiresGrad()
-		}
-		groups[i] = group{slices.Clone(g.Params), requires, form(g)}
-	}
-	changes := m.changes
-	return func() bool {
-		if m.changes != changes || len(*gs) != len(groups) {
-			return false
-		}
-		for i := range *gs {
-			g, was := &(*gs)[i], &groups[i]
-			if form(g) != was.form || !slices.Equal(g.Params, was.params) {
-				return false
-			}
-			for j, p := range g.Params {
-				if p.RequiresGrad() != was.requires[j] {
-					return false
-				}
-			}
-		}
-		return true
 	}
 }
 
@@ -377,6 +250,11 @@ func (m *memory) save(gs Groups) (State, iter.Seq2[string, *tensor.Tensor]) {
 				if s := m.slots[p]; s != nil {
 					for i, t := range s.kept {
 						if t != nil && !yield(strconv.Itoa(number)+"."+m.names[i], t) {
+							return
+						}
+					}
+					for i, v := range s.scalars {
+						if !yield(strconv.Itoa(number)+"."+m.scalars[i], tensor.Full(v).ToDType(tensor.Float64)) {
 							return
 						}
 					}
@@ -422,7 +300,7 @@ func (m *memory) load(gs Groups, state State, tensors iter.Seq2[string, *tensor.
 		if n := state.Steps[i]; n < 0 || n > most {
 			return fail("the state says that parameter %d has made %d steps, want 0 to %d", i, n, most)
 		}
-		slots[p] = &slot{state.Steps[i], make([]*tensor.Tensor, len(m.names))}
+		slots[p] = &slot{steps: state.Steps[i], kept: make([]*tensor.Tensor, len(m.names))}
 	}
 	if tensors == nil {
 		tensors = maps.All(map[string]*tensor.Tensor{})
@@ -431,12 +309,24 @@ func (m *memory) load(gs Groups, state State, tensors iter.Seq2[string, *tensor.
 		number, name, _ := strings.Cut(key, ".")
 		i, err := strconv.Atoi(number)
 		k := slices.Index(m.names, name)
-		if err != nil || i < 0 || i >= len(params) || k < 0 {
-			return fail("the state has a tensor %q, want a number below %d and one of %q", key, len(params), m.names)
+		scalar := slices.Index(m.scalars, name)
+		if err != nil || i < 0 || i >= len(params) || k < 0 && scalar < 0 {
+			return fail("the state has a tensor %q, want a number below %d and one of %q", key, len(params), slices.Concat(m.names, m.scalars))
 		}
 		p := params[i]
 		if t == nil {
 			return fail("the state's %q is nil, want %s", key, describe(p))
+		}
+		if scalar >= 0 {
+			if t.Len() != 1 || !t.DType().IsFloat() {
+				return fail("the state's %q is %s %v, want a single number", key, t.DType(), t.Shape())
+			}
+			s := slots[p]
+			if s.scalars == nil {
+				s.scalars = slices.Repeat([]float64{math.NaN()}, len(m.scalars))
+			}
+			s.scalars[scalar] = t.Float64s()[0]
+			continue
 		}
 		if !t.Shape().Equal(p.Shape()) || !t.DType().IsFloat() {
 			return fail("the state's %q is %s %v, want %s", key, t.DType(), t.Shape(), describe(p))
@@ -447,6 +337,11 @@ func (m *memory) load(gs Groups, state State, tensors iter.Seq2[string, *tensor.
 		for k, name := range m.names[:m.needed] {
 			if s := slots[p]; s.steps > 0 && s.kept[k] == nil {
 				return fail("the state has no tensor %q, though parameter %d has made %d steps", strconv.Itoa(i)+"."+name, i, s.steps)
+			}
+		}
+		for k, name := range m.scalars {
+			if s := slots[p]; s.steps > 0 && (s.scalars == nil || s.scalars[k] != s.scalars[k]) {
+				return fail("the state has no number %q, though parameter %d has made %d steps", strconv.Itoa(i)+"."+name, i, s.steps)
 			}
 		}
 	}

@@ -13,7 +13,7 @@ import (
 // Learning, 2012; Graves, Generating Sequences With Recurrent Neural Networks,
 // 2013 (centered).
 type RMSprop struct {
-	Groups
+	Groups      `json:"-"`
 	Alpha       float64 // 0.99; the part of the running mean that stays
 	Eps         float64 // 1e-8
 	WeightDecay float64 // 0
@@ -31,45 +31,30 @@ func NewRMSprop(params []*tensor.Tensor, lr float64) *RMSprop {
 }
 
 // Step changes the parameters by their gradients.
-func (o *RMSprop) Step() {
-	const op = "RMSprop.Step"
-	o.check(op)
-	ps := make([]tensor.RMSpropParams, len(o.Groups))
-	for i := range o.Groups {
-		ps[i] = o.numbers(op, i)
+func (o *RMSprop) Step() { o.memory.step(o, &o.Groups) }
+
+func (o *RMSprop) rule(s *step) {
+	mu, decay := s.momentum(o.Momentum), s.weightDecay(o.WeightDecay)
+	s.wantNumber("Alpha", o.Alpha)
+	s.wantNumber("Eps", o.Eps)
+	w, d := s.param(), s.direction(o.Maximize, decay)
+	size := s.state("square_avg", 0).MulScalar(o.Alpha).Add(d.MulScalar(1 - o.Alpha).Mul(d))
+	s.setState("square_avg", size)
+	if o.Centered {
+		center := s.state("grad_avg", 0).Lerp(d, 1-o.Alpha)
+		s.setState("grad_avg", center)
+		size = size.Sub(center.Square())
 	}
-	fits := o.memory.fits(&o.Groups, func(g *Group) [2]bool { return [2]bool{o.Centered, or(g.Momentum, o.Momentum) != 0} })
-	for i, g := range o.Groups {
-		p := ps[i]
-		for _, b := range o.memory.batches(g, func(*slot) int { return 0 }) {
-			var mean, momentum []*tensor.Tensor
-			if p.Centered {
-				mean = b.kept(1, 0)
-			}
-			if p.Momentum != 0 {
-				momentum = b.kept(2, 0)
-			}
-			p.Fits = fits
-			p.Renew = func() tensor.RMSpropParams {
-				p := o.numbers(op, i)
-				b.step()
-				return p
-			}
-			tensor.RMSpropStep(b.params, b.grads, b.kept(0, 0), mean, momentum, p)
-		}
+	d = d.Div(size.Sqrt().AddScalar(o.Eps))
+	if mu != 0 {
+		d = d.Add(s.state("momentum_buffer", 0).MulScalar(mu))
+		s.setState("momentum_buffer", d)
 	}
+	s.setParam(w.Sub(d.MulScalar(s.lr())))
 }
 
-// numbers returns the numbers of group i's next step.
-func (o *RMSprop) numbers(op string, i int) tensor.RMSpropParams {
-	g := &o.Groups[i]
-	wantLR(op, i, g.LR)
-	p := tensor.RMSpropParams{LR: g.LR, Alpha: o.Alpha, Eps: o.Eps, WeightDecay: weightDecayOf(op, g, o.WeightDecay),
-		Momentum: momentumOf(op, g, o.Momentum), Centered: o.Centered, Maximize: o.Maximize}
-	wantNumber(op, "Alpha", p.Alpha)
-	wantNumber(op, "Eps", p.Eps)
-	return p
-}
+// Config returns the name and the settings.
+func (o *RMSprop) Config() (name string, settings []byte) { return config("RMSprop", *o) }
 
 // SetMomentum sets the momentum of all groups. It is for sched.OneCycleLR.
 func (o *RMSprop) SetMomentum(m float64) {

@@ -3,12 +3,13 @@ package optim
 import (
 	"iter"
 
+	"github.com/wick-ml/wick/internal/backend"
 	"github.com/wick-ml/wick/tensor"
 )
 
 // SGD is stochastic gradient descent, optionally with momentum. (torch.optim.SGD)
 type SGD struct {
-	Groups
+	Groups      `json:"-"`
 	Momentum    float64 // 0
 	Dampening   float64 // 0; the part of a new gradient that momentum does not take
 	WeightDecay float64 // 0
@@ -24,51 +25,46 @@ func NewSGD(params []*tensor.Tensor, lr float64) *SGD {
 }
 
 // Step changes the parameters by their gradients.
-func (o *SGD) Step() {
-	const op = "SGD.Step"
-	o.check(op)
-	ps := make([]tensor.SGDParams, len(o.Groups))
-	for i := range o.Groups {
-		ps[i] = o.numbers(op, i)
+func (o *SGD) Step() { o.memory.step(o, &o.Groups) }
+
+func (o *SGD) rule(s *step) {
+	mu, decay := s.momentum(o.Momentum), s.weightDecay(o.WeightDecay)
+	s.wantNumber("Dampening", o.Dampening)
+	if o.Nesterov && !(mu > 0 && o.Dampening == 0) {
+		s.want(false, "Nesterov is set with Momentum %v and Dampening %v, want momentum and no dampening", mu, o.Dampening)
 	}
-	fits := o.memory.fits(&o.Groups, func(g *Group) [2]bool { return [2]bool{or(g.Momentum, o.Momentum) != 0} })
-	started := func(s *slot) int { // the first step with momentum is another
-		if s.kept[0] == nil {
-			return 0
+	sign, nesterov := 1.0, 0.0
+	if o.Maximize {
+		sign = -1
+	}
+	if o.Nesterov {
+		nesterov = 1
+	}
+	n := s.numbersOf(sign, decay, s.lr(), mu, 1-o.Dampening, nesterov)
+	w, d := s.param(), s.grad()
+	if o.Maximize {
+		d = d.Neg()
+	}
+	if decay != 0 {
+		d = d.Add(w.Mul(n(1)))
+	}
+	if mu != 0 {
+		b := d
+		if s.isKept("momentum_buffer") {
+			s.now().kernel = backend.SGDKernel
+			b = s.state("momentum_buffer", 0).Mul(n(3)).Add(d.Mul(n(4)))
 		}
-		return 1
-	}
-	for i, g := range o.Groups {
-		p := ps[i]
-		for _, b := range o.memory.batches(g, started) {
-			var momentum []*tensor.Tensor
-			if p.Momentum != 0 {
-				momentum = b.kept(0, 0)
-			}
-			p.First = b.key == 0
-			p.Fits = fits
-			p.Renew = func() tensor.SGDParams {
-				p := o.numbers(op, i)
-				b.step()
-				return p
-			}
-			tensor.SGDStep(b.params, b.grads, momentum, p)
+		s.setState("momentum_buffer", b)
+		if o.Nesterov {
+			b = d.Add(b.Mul(n(3)))
 		}
+		d = b
 	}
+	s.setParam(w.Sub(d.Mul(n(2))))
 }
 
-// numbers returns the numbers of group i's next step.
-func (o *SGD) numbers(op string, i int) tensor.SGDParams {
-	g := &o.Groups[i]
-	wantLR(op, i, g.LR)
-	p := tensor.SGDParams{LR: g.LR, Momentum: momentumOf(op, g, o.Momentum), Dampening: o.Dampening,
-		WeightDecay: weightDecayOf(op, g, o.WeightDecay), Nesterov: o.Nesterov, Maximize: o.Maximize}
-	wantNumber(op, "Dampening", p.Dampening)
-	if p.Nesterov && !(p.Momentum > 0 && p.Dampening == 0) {
-		want(false, op, "Nesterov is set with Momentum %v and Dampening %v, want momentum and no dampening", p.Momentum, p.Dampening)
-	}
-	return p
-}
+// Config returns the name and the settings.
+func (o *SGD) Config() (name string, settings []byte) { return config("SGD", *o) }
 
 // SetMomentum sets the momentum of all groups. It is for sched.OneCycleLR.
 func (o *SGD) SetMomentum(m float64) {

@@ -260,7 +260,7 @@ func TestWrongUse(t *testing.T) {
 		// In place and steps.
 		{"added to something smaller", func() { tensor.Ones(3).AddInPlace(x) }, []string{"tensor: AddInPlace: the operand [2 3] does not broadcast to the destination [3]"}},
 		{"lerp of a larger one", func() { tensor.Ones(3).LerpInPlace(x, 0.5) }, []string{"tensor: LerpInPlace: the operand [2 3] does not broadcast to the destination [3]"}},
-		{"lists of unequal length", func() { tensor.SGDStep([]*T{x}, nil, nil, tensor.SGDParams{}) }, []string{"tensor: SGDStep: "}},
+		{"lists of unequal length", func() { descend([]*T{x}, nil, 1) }, []string{"tensor: descend: "}},
 		{"mask of numbers", func() { x.MaskedSelect(x) }, []string{"tensor: MaskedSelect: the mask is float32, want bool"}},
 		{"condition of another shape", func() { tensor.Where(b, x, x) }, []string{"tensor: Where: shapes [2 3] and [2] do not broadcast"}},
 	} {
@@ -415,11 +415,9 @@ func TestMissingTensors(t *testing.T) {
 		},
 		"CropMirrorNormalize": func() { tensor.CropMirrorNormalize(none, index, nil, 1, 1) },
 		"ClipNorm":            func() { tensor.ClipNorm(xs, 1) }, "ClipValue": func() { tensor.ClipValue(xs, 1) }, "NotFinite": func() { tensor.NotFinite(xs) },
-		"Unscale":     func() { tensor.Unscale(xs, 1) },
-		"SGDStep":     func() { tensor.SGDStep(xs, xs, nil, tensor.SGDParams{}) },
-		"AdamStep":    func() { tensor.AdamStep(xs, xs, xs, xs, nil, tensor.AdamParams{Step: 1}) },
-		"RMSpropStep": func() { tensor.RMSpropStep(xs, xs, xs, nil, nil, tensor.RMSpropParams{}) },
-		"Cat":         func() { tensor.Cat(0, none) }, "Stack": func() { tensor.Stack(0, none) },
+		"Unscale": func() { tensor.Unscale(xs, 1) },
+		"descend": func() { descend(xs, xs, 1) },
+		"Cat":     func() { tensor.Cat(0, none) }, "Stack": func() { tensor.Stack(0, none) },
 		"Std": func() { tensor.Std(none, tensor.VarOpts{}) }, "Var": func() { tensor.Var(none, tensor.VarOpts{}) },
 	} {
 		op := strings.TrimSpace(name)

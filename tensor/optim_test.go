@@ -5,13 +5,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/expr"
 	"github.com/wick-ml/wick/tensor"
 )
 
 // Package optim's tests hold the steps against PyTorch; here are the checks.
 
 func TestStepArguments(t *testing.T) {
-	w, g, m, v := tensor.Zeros(2, 3), tensor.Zeros(2, 3), tensor.Zeros(2, 3), tensor.Zeros(2, 3)
+	w, g := tensor.Zeros(2, 3), tensor.Zeros(2, 3)
 	list := func(xs ...*T) []*T { return xs }
 	gone := tensor.NewScope()
 	released := tensor.Zeros(2, 3).In(gone)
@@ -21,33 +23,25 @@ func TestStepArguments(t *testing.T) {
 		want string
 		f    func()
 	}{
-		{"tensor: SGDStep: got 1 parameters and a list of 0 tensors, want as many", func() {
-			tensor.SGDStep(list(w), nil, nil, tensor.SGDParams{LR: 1})
+		{"tensor: descend: got 1 parameters and a list of 0 tensors, want as many", func() { descend(list(w), nil, 1) }},
+		{"tensor: descend: tensor 0 is nil", func() { descend(list(nil), list(g), 1) }},
+		{"tensor: descend: got a tensor float32 [3 2] on cpu for a tensor float32 [2 3] on cpu, want one shape, type and device", func() {
+			descend(list(w), list(tensor.Zeros(3, 2)), 1)
 		}},
-		{"tensor: SGDStep: got no momentum", func() { tensor.SGDStep(list(w), list(g), nil, tensor.SGDParams{LR: 1, Momentum: 0.9}) }},
-		{"tensor: SGDStep: tensor 0 is nil", func() { tensor.SGDStep(list(nil), list(g), nil, tensor.SGDParams{LR: 1}) }},
-		{"tensor: SGDStep: got a tensor float32 [3 2] on cpu for a tensor float32 [2 3] on cpu, want one shape, type and device", func() {
-			tensor.SGDStep(list(w), list(tensor.Zeros(3, 2)), nil, tensor.SGDParams{LR: 1})
+		{"tensor: descend: got a tensor float64 [2 3] on cpu for a tensor float32 [2 3] on cpu", func() {
+			descend(list(w), list(g.ToDType(tensor.Float64)), 1)
 		}},
-		{"tensor: SGDStep: got a tensor float64 [2 3] on cpu for a tensor float32 [2 3] on cpu", func() {
-			tensor.SGDStep(list(w), list(g.ToDType(tensor.Float64)), nil, tensor.SGDParams{LR: 1})
+		{"tensor: descend: got a tensor float64 [2 3] on cpu beside a tensor float32 [2 3] on cpu, want one type and device", func() {
+			descend(list(w, w.ToDType(tensor.Float64)), list(g, g.ToDType(tensor.Float64)), 1)
 		}},
-		{"tensor: SGDStep: the operand is int64", func() {
+		{"tensor: descend: the operand is int64", func() {
 			x := w.ToDType(tensor.Int64)
-			tensor.SGDStep(list(x), list(x), nil, tensor.SGDParams{LR: 1})
+			descend(list(x), list(x), 1)
 		}},
-		{"tensor: SGDStep: a tensor float32 [2 3], made by Zeros, is used after its scope closed", func() {
-			tensor.SGDStep(list(w), list(released), nil, tensor.SGDParams{LR: 1})
+		{"tensor: descend: a tensor float32 [2 3], made by Zeros, is used after its scope closed", func() {
+			descend(list(w), list(released), 1)
 		}},
-		{"tensor: SGDStep: a tensor float32 [2 3] has history", func() {
-			tensor.SGDStep(list(recorded), list(g), nil, tensor.SGDParams{LR: 1})
-		}},
-		{"tensor: AdamStep: the step is 0", func() { tensor.AdamStep(list(w), list(g), list(m), list(v), nil, tensor.AdamParams{}) }},
-		{"tensor: AdamStep: got no second moments", func() { tensor.AdamStep(list(w), list(g), list(m), nil, nil, tensor.AdamParams{Step: 1}) }},
-		{"tensor: RMSpropStep: got no means", func() {
-			tensor.RMSpropStep(list(w), list(g), list(m), nil, nil, tensor.RMSpropParams{Centered: true})
-		}},
-		{"tensor: AdagradStep: the step is -1", func() { tensor.AdagradStep(list(w), list(g), list(m), tensor.AdagradParams{Step: -1}) }},
+		{"tensor: descend: a tensor float32 [2 3] has history", func() { descend(list(recorded), list(g), 1) }},
 		{"tensor: ClipNorm: tensor 1 is nil", func() { tensor.ClipNorm(list(g, nil), 1) }},
 		{"tensor: ClipValue: the operand is uint8", func() { tensor.ClipValue(list(g.ToDType(tensor.Uint8)), 1) }},
 	} {
@@ -60,34 +54,32 @@ func TestStepArguments(t *testing.T) {
 }
 
 func TestStepsOfNothing(t *testing.T) {
-	tensor.SGDStep(nil, nil, nil, tensor.SGDParams{LR: 1})
-	tensor.AdamStep(nil, nil, nil, nil, nil, tensor.AdamParams{Step: 1})
-	tensor.RMSpropStep(nil, nil, nil, nil, nil, tensor.RMSpropParams{})
-	tensor.AdagradStep(nil, nil, nil, tensor.AdagradParams{Step: 1})
+	descend(nil, nil, 1)
 	tensor.ClipValue(nil, 1)
 	if got := tensor.ClipNorm([]*T{tensor.Zeros(0, 3)}, 1); got != 0 {
 		t.Errorf("got norm %v of no elements, want 0", got)
 	}
 }
 
-// Parameters of several types are changed in several calls, each once.
-func TestStepMixedTypes(t *testing.T) {
-	var ws, gs, ms []*T
-	for i, dtype := range []tensor.DType{tensor.Float32, tensor.Float64, tensor.Float32, tensor.Float64} {
-		ws = append(ws, tensor.Full(float64(i), 2).ToDType(dtype))
-		gs = append(gs, tensor.Full(1, 2).ToDType(dtype))
-		ms = append(ms, tensor.Full(2, 2).ToDType(dtype))
+// descend makes a step of gradient descent.
+func descend(params, grads []*T, lr float64) {
+	var f expr.Formula
+	f.Store(0, f.Load(0).Sub(f.Load(1).MulScalar(lr)))
+	tensor.MapStep("descend", [][]*T{params, grads}, []int{0}, backend.Rule{Expr: f.Expr, Numbers: f.Numbers})
+}
+
+func TestMapStep(t *testing.T) {
+	w, g := tensor.From([]float64{1, 2}), tensor.From([]float64{3, 5})
+	before := w.Detach()
+	loss := before.Clone().SetRequiresGrad(true).Mul(w)
+	descend([]*T{w}, []*T{g}, 0.5)
+	wantTensor(t, "a step", w, tensor.From([]float64{-0.5, -0.5}), 0)
+	wantTensor(t, "its gradient", g, tensor.From([]float64{3, 5}), 0)
+	if err := tensor.Try(func() { loss.Sum().Backward() }); err == nil || !strings.Contains(err.Error(), "changed in place") {
+		t.Errorf("got %v, want an error that says that the parameter was changed in place", err)
 	}
-	tensor.SGDStep(ws, gs, ms, tensor.SGDParams{LR: 0.5, Momentum: 0.25})
-	for i, w := range ws {
-		if got, want := w.Float64s()[1], float64(i)-0.75; got != want {
-			t.Errorf("parameter %d: got %v, want %v", i, got, want)
-		}
-		if got := ms[i].Float64s()[0]; got != 1.5 {
-			t.Errorf("momentum %d: got %v, want 1.5", i, got)
-		}
-	}
-	if got, want := tensor.ClipNorm(gs, 1), math.Sqrt(8); math.Abs(got-want) > 1e-12 {
-		t.Errorf("got norm %v, want %v", got, want)
+	half := tensor.From([]float32{3, 4})
+	if got := tensor.ClipNorm([]*T{g, half}, 1); math.Abs(got-math.Sqrt(59)) > 1e-12 {
+		t.Errorf("got norm %v, want %v", got, math.Sqrt(59))
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/expr"
 	"github.com/wick-ml/wick/tensor"
 )
 
@@ -75,16 +77,18 @@ func TestOverlappingState(t *testing.T) {
 
 	p := tensor.Ones(4)
 	params := []*T{p.Narrow(0, 0, 3), p.Narrow(0, 1, 3)}
-	wantError(t, func() { tensor.SGDStep(params, []*T{tensor.Ones(3), tensor.Ones(3)}, nil, tensor.SGDParams{LR: 1}) }, "SGDStep", "share memory")
-	wantError(t, func() { tensor.SGDStep([]*T{p, p}, []*T{tensor.Ones(4), tensor.Ones(4)}, nil, tensor.SGDParams{LR: 1}) }, "SGDStep", "share memory")
+	wantError(t, func() { descend(params, []*T{tensor.Ones(3), tensor.Ones(3)}, 1) }, "descend", "share memory")
+	wantError(t, func() { descend([]*T{p, p}, []*T{tensor.Ones(4), tensor.Ones(4)}, 1) }, "descend", "share memory")
 	wantError(t, func() {
-		tensor.AdamStep([]*T{p}, []*T{tensor.Ones(4)}, []*T{p.Detach()}, []*T{tensor.Ones(4)}, nil, tensor.AdamParams{LR: 1, Step: 1})
-	}, "AdamStep", "share memory")
+		var f expr.Formula
+		f.Store(0, f.Load(2))
+		tensor.MapStep("copy", [][]*T{{p}, {tensor.Ones(4)}, {p.Detach()}}, []int{0}, backend.Rule{Expr: f.Expr})
+	}, "copy", "share memory")
 	whole := []*T{p, p.Narrow(0, 1, 3)}
-	wantError(t, func() { tensor.SGDStep(whole, []*T{tensor.Ones(4), tensor.Ones(3)}, nil, tensor.SGDParams{LR: 1}) }, "SGDStep", "share memory")
+	wantError(t, func() { descend(whole, []*T{tensor.Ones(4), tensor.Ones(3)}, 1) }, "descend", "share memory")
 	q := tensor.From([]float32{1, 2, 3, 4})
-	tensor.SGDStep([]*T{q.Narrow(0, 1, 3)}, []*T{q.Narrow(0, 0, 3)}, nil, tensor.SGDParams{LR: 1})
-	wantTensor(t, "SGDStep with a gradient that the parameter overlaps", q, tensor.From([]float32{1, 1, 1, 1}), 0)
-	tensor.SGDStep([]*T{q.Narrow(0, 0, 3)}, []*T{q.Narrow(0, 0, 3)}, nil, tensor.SGDParams{LR: 0.5})
-	wantTensor(t, "SGDStep with the parameter as its gradient", q, tensor.From([]float32{0.5, 0.5, 0.5, 1}), 0)
+	descend([]*T{q.Narrow(0, 1, 3)}, []*T{q.Narrow(0, 0, 3)}, 1)
+	wantTensor(t, "descend with a gradient that the parameter overlaps", q, tensor.From([]float32{1, 1, 1, 1}), 0)
+	descend([]*T{q.Narrow(0, 0, 3)}, []*T{q.Narrow(0, 0, 3)}, 0.5)
+	wantTensor(t, "descend with the parameter as its gradient", q, tensor.From([]float32{0.5, 0.5, 0.5, 1}), 0)
 }

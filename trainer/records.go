@@ -576,46 +576,22 @@ func NewRunConfig(c *Config) (RunConfig, error) {
 	return r, nil
 }
 
-// describeOptimizer returns an optimizer's name, rates and options as JSON.
+// describeOptimizer returns an optimizer's name, rates and settings as JSON.
 func describeOptimizer(o optim.Optimizer) json.RawMessage {
-	type common struct {
-		Type string    `json:"type"`
-		LRs  []float64 `json:"lrs"`
+	name, settings := strings.TrimPrefix(fmt.Sprintf("%T", o), "*optim."), []byte(nil)
+	if c, ok := o.(optim.Configurer); ok {
+		name, settings = c.Config()
 	}
-	c := common{strings.TrimPrefix(fmt.Sprintf("%T", o), "*optim."), o.LRs()}
-	var b []byte
-	var err error
-	switch o := o.(type) {
-	case *optim.SGD:
-		b, err = json.Marshal(struct {
-			common
-			Momentum, Dampening, WeightDecay float64
-			Nesterov, Maximize               bool
-		}{c, o.Momentum, o.Dampening, o.WeightDecay, o.Nesterov, o.Maximize})
-	case *optim.Adam:
-		b, err = json.Marshal(struct {
-			common
-			Betas                                   [2]float64
-			Eps, WeightDecay                        float64
-			DecoupledWeightDecay, AMSGrad, Maximize bool
-		}{c, o.Betas, o.Eps, o.WeightDecay, o.DecoupledWeightDecay, o.AMSGrad, o.Maximize})
-	case *optim.RMSprop:
-		b, err = json.Marshal(struct {
-			common
-			Alpha, Eps, WeightDecay, Momentum float64
-			Centered, Maximize                bool
-		}{c, o.Alpha, o.Eps, o.WeightDecay, o.Momentum, o.Centered, o.Maximize})
-	case *optim.Adagrad:
-		b, err = json.Marshal(struct {
-			common
-			LRDecay, WeightDecay, InitialAccumulatorValue, Eps float64
-			Maximize                                           bool
-		}{c, o.LRDecay, o.WeightDecay, o.InitialAccumulatorValue, o.Eps, o.Maximize})
-	default:
-		b, err = json.Marshal(c)
+	d := map[string]json.RawMessage{}
+	if len(settings) > 0 && json.Unmarshal(settings, &d) != nil { // an infinite option, say, with which Step panics
+		return settings
 	}
-	if err != nil { // an infinite option, say, with which Step panics
-		return json.RawMessage(strconv.Quote(err.Error()))
+	var err [2]error
+	d["type"], err[0] = json.Marshal(name)
+	d["lrs"], err[1] = json.Marshal(o.LRs())
+	b, last := json.Marshal(d)
+	if e := errors.Join(err[0], err[1], last); e != nil {
+		return json.RawMessage(strconv.Quote(e.Error()))
 	}
 	return b
 }

@@ -440,46 +440,6 @@ type Random struct {
 	Renew        func() (seed, offset uint64)
 }
 
-// Renewal is for an optimizer's step that is part of a Graph. Both functions may be
-// nil: the numbers then stay as they were captured.
-type Renewal[P any] struct {
-	Renew func() P    // gives the numbers of the step that is made now; each call is a step
-	Fits  func() bool // reports whether the step would be made with the same arrays; it changes nothing
-}
-
-// SGDParams are the numbers of a step of stochastic gradient descent, as
-// torch.optim.SGD takes them. First says that the momentum buffers are empty.
-type SGDParams struct {
-	LR, Momentum, Dampening, WeightDecay float64
-	Nesterov, Maximize, First            bool
-	Renewal[SGDParams]
-}
-
-// AdamParams are the numbers of a step of Adam or AdamW, as torch.optim takes
-// them. Step counts from 1. Decoupled means AdamW's weight decay.
-type AdamParams struct {
-	LR, Beta1, Beta2, Eps, WeightDecay float64
-	Step                               int
-	Decoupled, Maximize                bool
-	Renewal[AdamParams]
-}
-
-// RMSpropParams are the numbers of a step of RMSprop, as torch.optim takes them.
-type RMSpropParams struct {
-	LR, Alpha, Eps, WeightDecay, Momentum float64
-	Centered, Maximize                    bool
-	Renewal[RMSpropParams]
-}
-
-// AdagradParams are the numbers of a step of Adagrad, as torch.optim takes
-// them. Step counts from 1.
-type AdagradParams struct {
-	LR, LRDecay, WeightDecay, Eps float64
-	Step                          int
-	Maximize                      bool
-	Renewal[AdagradParams]
-}
-
 // Backend computes. See the package comment for what holds for every method.
 type Backend interface {
 	// NewBuffer returns a handle for n elements. Its contents are undefined.
@@ -604,14 +564,10 @@ type Backend interface {
 	// CrossEntropyGrad computes dx = share·(softmax(x) - 1 at the label); share is of loss's shape.
 	CrossEntropyGrad(dx, share, x, labels, largest, sum Array, g DimGeom)
 
-	// SGD makes one step for all parameters. momentum is empty where Momentum is 0.
-	SGD(params, grads, momentum []Array, p SGDParams)
-	// Adam makes one step; maxV is empty without AMSGrad.
-	Adam(params, grads, m, v, maxV []Array, p AdamParams)
-	// RMSprop makes one step; mean is empty unless Centered, momentum where Momentum is 0.
-	RMSprop(params, grads, square, mean, momentum []Array, p RMSpropParams)
-	// Adagrad makes one step.
-	Adagrad(params, grads, sum []Array, p AdagradParams)
+	// Map runs a rule for each element of lists of arrays, all of them together: dst[k][i] and src[k][i] are destination and
+	// source k of turn i, of one length. All lists are as long as each other, the arrays of a list have one floating-point type,
+	// and those of Float64 are not mixed with others. A destination may be the very same window as a source of its turn.
+	Map(dst, src [][]Array, r Rule)
 	// Unscale multiplies all elements of xs, in place, by factor, and sets found (one Bool) if one of them was an infinity or
 	// NaN; otherwise found stays. It does not wait.
 	Unscale(xs []Array, found Array, factor float64)

@@ -315,19 +315,15 @@ func planes(g backend.PoolGeom, n int) backend.PoolGeom {
 	return g
 }
 
-// halfLists is half for the lists of an optimizer's step: parameters, gradients,
-// which it does not write, and states. f is called with other lists in the place
-// of these.
-func (be *Backend) halfLists(f func(lists [][]backend.Array), lists ...[]backend.Array) bool {
-	var args []argument
-	copies := make([][]backend.Array, len(lists))
-	for i, list := range lists {
-		copies[i] = slices.Clone(list)
-		for j := range list {
-			args = append(args, argument{&copies[i][j], true, i != 1})
-		}
+// halfList is half for a list of arrays that a method changes. f is called with another
+// list in the place of this one.
+func (be *Backend) halfList(f func(list []backend.Array), list []backend.Array) bool {
+	list = slices.Clone(list)
+	args := make([]argument, len(list))
+	for i := range list {
+		args[i] = updates(&list[i])
 	}
-	return be.half(func() { f(copies) }, args...)
+	return be.half(func() { f(list) }, args...)
 }
 
 // floats is where float32 numbers lie, as they are or as bfloat16. The zero

@@ -8,12 +8,13 @@ import (
 
 // level is the kernels for what processors of one kind can do.
 type level struct {
-	name   string              // as WICK_CPU names it
-	gemm   [3]*kernel[float32] // of each backend.Precision
-	vector *vector[float32]
-	taps   *tapKernels[float32]
-	half   *halfKernels
-	tiles  *tileOps // nil where there are no matrix tiles
+	name     string              // as WICK_CPU names it
+	gemm     [3]*kernel[float32] // of each backend.Precision
+	vector   *vector[float32]
+	vector64 *vector[float64] // nil where there is no assembly
+	taps     *tapKernels[float32]
+	half     *halfKernels
+	tiles    *tileOps // nil where there are no matrix tiles
 }
 
 var generic = level{name: "generic", gemm: always(&plain32), vector: &plainVector32, taps: &plainTaps32, half: &plainHalf}

@@ -9,11 +9,11 @@ import (
 
 // Unscale multiplies by factor and looks for numbers that are not finite.
 func (be *Backend) Unscale(xs []backend.Array, found backend.Array, factor float64) {
-	if be.halfLists(func(l [][]backend.Array) { be.Unscale(l[0], found, factor) }, xs) {
+	if be.halfList(func(l []backend.Array) { be.Unscale(l, found, factor) }, xs) {
 		return
 	}
 	var bad bool
-	if isFloat32(xs) {
+	if len(xs) > 0 && xs[0].DType() == backend.Float32 {
 		bad = unscale(elements[float32](xs), float32(factor))
 	} else {
 		bad = unscale(elements[float64](xs), factor)
@@ -30,7 +30,11 @@ func unscale[T float](xs [][]T, factor T) (found bool) {
 		factors[i] = factor
 	}
 	var bad atomic.Bool
-	overAll(xs, func(i, lo, hi int) {
+	sizes := make([]int, len(xs))
+	for i, x := range xs {
+		sizes[i] = len(x)
+	}
+	overAll(sizes, func(i, lo, hi int) {
 		x := xs[i][lo:hi]
 		// A sum with an infinity or NaN in it is never finite; one without may have overflowed.
 		if !finite(kn.sum(x)) {

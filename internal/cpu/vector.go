@@ -18,6 +18,7 @@ type vector[T float] struct {
 	sum, sumSquares func(x []T) float64
 	rowSums         func(dst []float64, x []T, n int) // sum of each of len(dst) rows of n elements
 	sub, mul, div   func(dst, a, b []T)
+	sqrt            func(dst, x []T)
 
 	max    func(x []T) T                     // NaN if one is NaN
 	exp    func(dst, x []T, shift T) float64 // computes dst = exp(x-shift) and returns the sum
@@ -74,7 +75,9 @@ func vectorOf[T float]() *vector[T] {
 	if v, ok := v.(*vector[T]); ok {
 		return v
 	}
-	v = &plainVector64
+	if v = current.vector64; current.vector64 == nil {
+		v = &plainVector64
+	}
 	return v.(*vector[T])
 }
 
@@ -94,7 +97,7 @@ func plainVector[T float]() vector[T] {
 		sum:        func(x []T) float64 { return sumRow(0.0, x) },
 		sumSquares: func(x []T) float64 { return squareRow(0.0, x) },
 		rowSums:    plainRowSums[T],
-		sub:        plainSub[T], mul: plainMul[T], div: plainDiv[T],
+		sub:        plainSub[T], mul: plainMul[T], div: plainDiv[T], sqrt: plainSqrt[T],
 		max: func(x []T) T { return maxRow(T(math.Inf(-1)), x) },
 		exp: plainExp[T], sumExp: plainSumExp[T], expScaled: plainExpScaled[T],
 		softmaxGrad: plainSoftmaxGrad[T], logSoftmaxGrad: plainLogSoftmaxGrad[T],
@@ -273,6 +276,13 @@ func plainDiv[T float](dst, a, b []T) {
 	a, b = a[:len(dst)], b[:len(dst)]
 	for i := range dst {
 		dst[i] = a[i] / b[i]
+	}
+}
+
+func plainSqrt[T float](dst, x []T) {
+	x = x[:len(dst)]
+	for i, v := range x {
+		dst[i] = sqrt(v)
 	}
 }
 

@@ -12,6 +12,7 @@ type vectorAsm struct {
 	sum, sumSquares func(x *float32, n int) float64
 	rowSums         func(dst *float64, x *float32, rows, n int)
 	sub, mul, div   func(dst, a, b *float32, n int)
+	sqrt            func(dst, x *float32, n int)
 
 	max                         func(x *float32, n int) float32
 	exp                         func(dst, x *float32, n int, shift float32) float64
@@ -46,7 +47,7 @@ var vector512 = (&vectorAsm{
 		sumsAbout512, sumAndDot512, sumAndDotReLU512, normalize512, normalizeReLU512, normalizeGrad512, normalizeGradReLU512,
 		relu512, reluGrad512, add512, maxPool2x2512, maxPoolGrad2x2512,
 	},
-	sum512, sumSquares512, rowSums512, sub512, mul512, div512,
+	sum512, sumSquares512, rowSums512, sub512, mul512, div512, sqrt512,
 	max512, exp512, sumExp512, expScaled512, softmaxGrad512, logSoftmaxGrad512,
 	adam512, sgd512, maxPool3x3512, maxPoolGrad3x3512,
 }).vector()
@@ -61,7 +62,7 @@ var vector256 = (&vectorAsm{
 		sumsAbout256, sumAndDot256, sumAndDotReLU256, normalize256, normalizeReLU256, normalizeGrad256, normalizeGradReLU256,
 		relu256, reluGrad256, add256, maxPool2x2256, maxPoolGrad2x2256,
 	},
-	sum256, sumSquares256, rowSums256, sub256, mul256, div256,
+	sum256, sumSquares256, rowSums256, sub256, mul256, div256, sqrt256,
 	max256, exp256, sumExp256, expScaled256, softmaxGrad256, logSoftmaxGrad256,
 	adam256, sgd256, maxPool3x3256, maxPoolGrad3x3256,
 }).vector()
@@ -122,7 +123,7 @@ func (a *loopsAsm[S]) loops(withNaN func(dx, dy, x, y []S, rows, w, q int)) loop
 	}
 }
 
-// binaryAsm puts assembly with two sources behind slices.
+// binaryAsm puts assembly with two sources behind slices, unaryAsm that with one.
 func binaryAsm[S any](f func(dst, a, b *S, n int)) func(dst, a, b []S) {
 	return func(dst, a, b []S) {
 		if n := len(dst); n > 0 {
@@ -130,6 +131,26 @@ func binaryAsm[S any](f func(dst, a, b *S, n int)) func(dst, a, b []S) {
 		}
 	}
 }
+
+func unaryAsm[S any](f func(dst, x *S, n int)) func(dst, x []S) {
+	return func(dst, x []S) {
+		if n := len(dst); n > 0 {
+			f(&dst[0], &x[:n][0], n)
+		}
+	}
+}
+
+// arithmetic64 is the loops for float64, of which arithmetic is assembly.
+func arithmetic64(add, sub, mul, div func(dst, a, b *float64, n int), sqrt func(dst, x *float64, n int)) vector[float64] {
+	v := plainVector64
+	v.add, v.sub, v.mul, v.div, v.sqrt = binaryAsm(add), binaryAsm(sub), binaryAsm(mul), binaryAsm(div), unaryAsm(sqrt)
+	return v
+}
+
+var (
+	vector64x512 = arithmetic64(add64x512, sub64x512, mul64x512, div64x512, sqrt64x512)
+	vector64x256 = arithmetic64(add64x256, sub64x256, mul64x256, div64x256, sqrt64x256)
+)
 
 // vector puts the assembly behind slices, and leaves to the Go loops what it
 // does not know.
@@ -169,9 +190,10 @@ func (a *vectorAsm) vector() vector[float32] {
 				dst, x = dst[rows:], x[rows*n:]
 			}
 		},
-		sub: binaryAsm(a.sub),
-		mul: binaryAsm(a.mul),
-		div: binaryAsm(a.div),
+		sub:  binaryAsm(a.sub),
+		mul:  binaryAsm(a.mul),
+		div:  binaryAsm(a.div),
+		sqrt: unaryAsm(a.sqrt),
 		max: func(x []float32) float32 {
 			largest := float32(math.Inf(-1))
 			for ; len(x) > 0; x = x[min(len(x), longest):] {

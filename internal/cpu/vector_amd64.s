@@ -2031,6 +2031,387 @@ e_end:
 	VZEROUPPER
 	RET
 
+// func sqrt512(dst *float32, x *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·sqrt512(SB), NOSPLIT, $0-24
+	MOVQ  dst+0(FP), AX
+	MOVQ  x+8(FP), DX
+	MOVQ  n+16(FP), BX
+	MOVQ  BX, SI
+	ANDQ  $0x0f, SI
+	MOVQ  $0x00000001, DI
+	MOVQ  SI, CX
+	SHLQ  CL, DI
+	DECQ  DI
+	KMOVW DI, K1
+	XORQ  CX, CX
+	SUBQ  $0x40, BX
+	JLT   e_single
+
+e_wide:
+	VMOVUPS (DX)(CX*1), Z0
+	VSQRTPS Z0, Z0
+	VMOVUPS Z0, (AX)(CX*1)
+	VMOVUPS 64(DX)(CX*1), Z0
+	VSQRTPS Z0, Z0
+	VMOVUPS Z0, 64(AX)(CX*1)
+	VMOVUPS 128(DX)(CX*1), Z0
+	VSQRTPS Z0, Z0
+	VMOVUPS Z0, 128(AX)(CX*1)
+	VMOVUPS 192(DX)(CX*1), Z0
+	VSQRTPS Z0, Z0
+	VMOVUPS Z0, 192(AX)(CX*1)
+	ADDQ    $0x00000100, CX
+	SUBQ    $0x40, BX
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x40, BX
+	SUBQ $0x10, BX
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (DX)(CX*1), Z0
+	VSQRTPS Z0, Z0
+	VMOVUPS Z0, (AX)(CX*1)
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, BX
+	JGE     e_one
+
+e_rest:
+	TESTQ     SI, SI
+	JZ        e_end
+	VMOVUPS.Z (DX)(CX*1), K1, Z0
+	VSQRTPS   Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(CX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func add64x512(dst *float64, a *float64, b *float64, n int)
+// Requires: AVX, AVX512F
+TEXT ·add64x512(SB), NOSPLIT, $0-32
+	MOVQ  dst+0(FP), AX
+	MOVQ  a+8(FP), DX
+	MOVQ  b+16(FP), BX
+	MOVQ  n+24(FP), SI
+	ADDQ  SI, SI
+	MOVQ  SI, DI
+	ANDQ  $0x0f, DI
+	MOVQ  $0x00000001, R8
+	MOVQ  DI, CX
+	SHLQ  CL, R8
+	DECQ  R8
+	KMOVW R8, K1
+	XORQ  CX, CX
+	SUBQ  $0x40, SI
+	JLT   e_single
+
+e_wide:
+	VMOVUPS (DX)(CX*1), Z0
+	VMOVUPS (BX)(CX*1), Z1
+	VADDPD  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)(CX*1)
+	VMOVUPS 64(DX)(CX*1), Z0
+	VMOVUPS 64(BX)(CX*1), Z1
+	VADDPD  Z1, Z0, Z0
+	VMOVUPS Z0, 64(AX)(CX*1)
+	VMOVUPS 128(DX)(CX*1), Z0
+	VMOVUPS 128(BX)(CX*1), Z1
+	VADDPD  Z1, Z0, Z0
+	VMOVUPS Z0, 128(AX)(CX*1)
+	VMOVUPS 192(DX)(CX*1), Z0
+	VMOVUPS 192(BX)(CX*1), Z1
+	VADDPD  Z1, Z0, Z0
+	VMOVUPS Z0, 192(AX)(CX*1)
+	ADDQ    $0x00000100, CX
+	SUBQ    $0x40, SI
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x40, SI
+	SUBQ $0x10, SI
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (DX)(CX*1), Z0
+	VMOVUPS (BX)(CX*1), Z1
+	VADDPD  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)(CX*1)
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, SI
+	JGE     e_one
+
+e_rest:
+	TESTQ     DI, DI
+	JZ        e_end
+	VMOVUPS.Z (DX)(CX*1), K1, Z0
+	VMOVUPS.Z (BX)(CX*1), K1, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(CX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func sub64x512(dst *float64, a *float64, b *float64, n int)
+// Requires: AVX, AVX512F
+TEXT ·sub64x512(SB), NOSPLIT, $0-32
+	MOVQ  dst+0(FP), AX
+	MOVQ  a+8(FP), DX
+	MOVQ  b+16(FP), BX
+	MOVQ  n+24(FP), SI
+	ADDQ  SI, SI
+	MOVQ  SI, DI
+	ANDQ  $0x0f, DI
+	MOVQ  $0x00000001, R8
+	MOVQ  DI, CX
+	SHLQ  CL, R8
+	DECQ  R8
+	KMOVW R8, K1
+	XORQ  CX, CX
+	SUBQ  $0x40, SI
+	JLT   e_single
+
+e_wide:
+	VMOVUPS (DX)(CX*1), Z0
+	VMOVUPS (BX)(CX*1), Z1
+	VSUBPD  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)(CX*1)
+	VMOVUPS 64(DX)(CX*1), Z0
+	VMOVUPS 64(BX)(CX*1), Z1
+	VSUBPD  Z1, Z0, Z0
+	VMOVUPS Z0, 64(AX)(CX*1)
+	VMOVUPS 128(DX)(CX*1), Z0
+	VMOVUPS 128(BX)(CX*1), Z1
+	VSUBPD  Z1, Z0, Z0
+	VMOVUPS Z0, 128(AX)(CX*1)
+	VMOVUPS 192(DX)(CX*1), Z0
+	VMOVUPS 192(BX)(CX*1), Z1
+	VSUBPD  Z1, Z0, Z0
+	VMOVUPS Z0, 192(AX)(CX*1)
+	ADDQ    $0x00000100, CX
+	SUBQ    $0x40, SI
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x40, SI
+	SUBQ $0x10, SI
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (DX)(CX*1), Z0
+	VMOVUPS (BX)(CX*1), Z1
+	VSUBPD  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)(CX*1)
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, SI
+	JGE     e_one
+
+e_rest:
+	TESTQ     DI, DI
+	JZ        e_end
+	VMOVUPS.Z (DX)(CX*1), K1, Z0
+	VMOVUPS.Z (BX)(CX*1), K1, Z1
+	VSUBPD    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(CX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func mul64x512(dst *float64, a *float64, b *float64, n int)
+// Requires: AVX, AVX512F
+TEXT ·mul64x512(SB), NOSPLIT, $0-32
+	MOVQ  dst+0(FP), AX
+	MOVQ  a+8(FP), DX
+	MOVQ  b+16(FP), BX
+	MOVQ  n+24(FP), SI
+	ADDQ  SI, SI
+	MOVQ  SI, DI
+	ANDQ  $0x0f, DI
+	MOVQ  $0x00000001, R8
+	MOVQ  DI, CX
+	SHLQ  CL, R8
+	DECQ  R8
+	KMOVW R8, K1
+	XORQ  CX, CX
+	SUBQ  $0x40, SI
+	JLT   e_single
+
+e_wide:
+	VMOVUPS (DX)(CX*1), Z0
+	VMOVUPS (BX)(CX*1), Z1
+	VMULPD  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)(CX*1)
+	VMOVUPS 64(DX)(CX*1), Z0
+	VMOVUPS 64(BX)(CX*1), Z1
+	VMULPD  Z1, Z0, Z0
+	VMOVUPS Z0, 64(AX)(CX*1)
+	VMOVUPS 128(DX)(CX*1), Z0
+	VMOVUPS 128(BX)(CX*1), Z1
+	VMULPD  Z1, Z0, Z0
+	VMOVUPS Z0, 128(AX)(CX*1)
+	VMOVUPS 192(DX)(CX*1), Z0
+	VMOVUPS 192(BX)(CX*1), Z1
+	VMULPD  Z1, Z0, Z0
+	VMOVUPS Z0, 192(AX)(CX*1)
+	ADDQ    $0x00000100, CX
+	SUBQ    $0x40, SI
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x40, SI
+	SUBQ $0x10, SI
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (DX)(CX*1), Z0
+	VMOVUPS (BX)(CX*1), Z1
+	VMULPD  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)(CX*1)
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, SI
+	JGE     e_one
+
+e_rest:
+	TESTQ     DI, DI
+	JZ        e_end
+	VMOVUPS.Z (DX)(CX*1), K1, Z0
+	VMOVUPS.Z (BX)(CX*1), K1, Z1
+	VMULPD    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(CX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func div64x512(dst *float64, a *float64, b *float64, n int)
+// Requires: AVX, AVX512F
+TEXT ·div64x512(SB), NOSPLIT, $0-32
+	MOVQ  dst+0(FP), AX
+	MOVQ  a+8(FP), DX
+	MOVQ  b+16(FP), BX
+	MOVQ  n+24(FP), SI
+	ADDQ  SI, SI
+	MOVQ  SI, DI
+	ANDQ  $0x0f, DI
+	MOVQ  $0x00000001, R8
+	MOVQ  DI, CX
+	SHLQ  CL, R8
+	DECQ  R8
+	KMOVW R8, K1
+	XORQ  CX, CX
+	SUBQ  $0x40, SI
+	JLT   e_single
+
+e_wide:
+	VMOVUPS (DX)(CX*1), Z0
+	VMOVUPS (BX)(CX*1), Z1
+	VDIVPD  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)(CX*1)
+	VMOVUPS 64(DX)(CX*1), Z0
+	VMOVUPS 64(BX)(CX*1), Z1
+	VDIVPD  Z1, Z0, Z0
+	VMOVUPS Z0, 64(AX)(CX*1)
+	VMOVUPS 128(DX)(CX*1), Z0
+	VMOVUPS 128(BX)(CX*1), Z1
+	VDIVPD  Z1, Z0, Z0
+	VMOVUPS Z0, 128(AX)(CX*1)
+	VMOVUPS 192(DX)(CX*1), Z0
+	VMOVUPS 192(BX)(CX*1), Z1
+	VDIVPD  Z1, Z0, Z0
+	VMOVUPS Z0, 192(AX)(CX*1)
+	ADDQ    $0x00000100, CX
+	SUBQ    $0x40, SI
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x40, SI
+	SUBQ $0x10, SI
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (DX)(CX*1), Z0
+	VMOVUPS (BX)(CX*1), Z1
+	VDIVPD  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)(CX*1)
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, SI
+	JGE     e_one
+
+e_rest:
+	TESTQ     DI, DI
+	JZ        e_end
+	VMOVUPS.Z (DX)(CX*1), K1, Z0
+	VMOVUPS.Z (BX)(CX*1), K1, Z1
+	VDIVPD    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(CX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func sqrt64x512(dst *float64, x *float64, n int)
+// Requires: AVX, AVX512F
+TEXT ·sqrt64x512(SB), NOSPLIT, $0-24
+	MOVQ  dst+0(FP), AX
+	MOVQ  x+8(FP), DX
+	MOVQ  n+16(FP), BX
+	ADDQ  BX, BX
+	MOVQ  BX, SI
+	ANDQ  $0x0f, SI
+	MOVQ  $0x00000001, DI
+	MOVQ  SI, CX
+	SHLQ  CL, DI
+	DECQ  DI
+	KMOVW DI, K1
+	XORQ  CX, CX
+	SUBQ  $0x40, BX
+	JLT   e_single
+
+e_wide:
+	VMOVUPS (DX)(CX*1), Z0
+	VSQRTPD Z0, Z0
+	VMOVUPS Z0, (AX)(CX*1)
+	VMOVUPS 64(DX)(CX*1), Z0
+	VSQRTPD Z0, Z0
+	VMOVUPS Z0, 64(AX)(CX*1)
+	VMOVUPS 128(DX)(CX*1), Z0
+	VSQRTPD Z0, Z0
+	VMOVUPS Z0, 128(AX)(CX*1)
+	VMOVUPS 192(DX)(CX*1), Z0
+	VSQRTPD Z0, Z0
+	VMOVUPS Z0, 192(AX)(CX*1)
+	ADDQ    $0x00000100, CX
+	SUBQ    $0x40, BX
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x40, BX
+	SUBQ $0x10, BX
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (DX)(CX*1), Z0
+	VSQRTPD Z0, Z0
+	VMOVUPS Z0, (AX)(CX*1)
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, BX
+	JGE     e_one
+
+e_rest:
+	TESTQ     SI, SI
+	JZ        e_end
+	VMOVUPS.Z (DX)(CX*1), K1, Z0
+	VSQRTPD   Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(CX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
 // func adam512(w *float32, dw *float32, m *float32, v *float32, n int, p *float32, decays bool)
 // Requires: AVX, AVX512F
 TEXT ·adam512(SB), NOSPLIT, $0-49
@@ -5716,6 +6097,393 @@ e_rest:
 	VMASKMOVPS (DX)(BX*1), Y0, Y2
 	VDIVPS     Y2, Y1, Y1
 	VMASKMOVPS Y1, Y0, (AX)(BX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func sqrt256(dst *float32, x *float32, n int)
+// Requires: AVX
+TEXT ·sqrt256(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    n+16(FP), DX
+	MOVQ    DX, BX
+	ANDQ    $0x07, BX
+	LEAQ    ones<>+64(SB), SI
+	MOVQ    BX, DI
+	SHLQ    $0x02, DI
+	SUBQ    DI, SI
+	VMOVUPS (SI), Y0
+	MOVQ    DX, SI
+	XORQ    DX, DX
+	SUBQ    $0x20, SI
+	JLT     e_single
+
+e_wide:
+	VMOVUPS (CX)(DX*1), Y1
+	VSQRTPS Y1, Y1
+	VMOVUPS Y1, (AX)(DX*1)
+	VMOVUPS 32(CX)(DX*1), Y1
+	VSQRTPS Y1, Y1
+	VMOVUPS Y1, 32(AX)(DX*1)
+	VMOVUPS 64(CX)(DX*1), Y1
+	VSQRTPS Y1, Y1
+	VMOVUPS Y1, 64(AX)(DX*1)
+	VMOVUPS 96(CX)(DX*1), Y1
+	VSQRTPS Y1, Y1
+	VMOVUPS Y1, 96(AX)(DX*1)
+	ADDQ    $0x00000080, DX
+	SUBQ    $0x20, SI
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x20, SI
+	SUBQ $0x08, SI
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (CX)(DX*1), Y1
+	VSQRTPS Y1, Y1
+	VMOVUPS Y1, (AX)(DX*1)
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, SI
+	JGE     e_one
+
+e_rest:
+	TESTQ      BX, BX
+	JZ         e_end
+	VMASKMOVPS (CX)(DX*1), Y0, Y1
+	VSQRTPS    Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)(DX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func add64x256(dst *float64, a *float64, b *float64, n int)
+// Requires: AVX
+TEXT ·add64x256(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), AX
+	MOVQ    a+8(FP), CX
+	MOVQ    b+16(FP), DX
+	MOVQ    n+24(FP), BX
+	ADDQ    BX, BX
+	MOVQ    BX, SI
+	ANDQ    $0x07, SI
+	LEAQ    ones<>+64(SB), DI
+	MOVQ    SI, R8
+	SHLQ    $0x02, R8
+	SUBQ    R8, DI
+	VMOVUPS (DI), Y0
+	MOVQ    BX, DI
+	XORQ    BX, BX
+	SUBQ    $0x20, DI
+	JLT     e_single
+
+e_wide:
+	VMOVUPS (CX)(BX*1), Y1
+	VMOVUPS (DX)(BX*1), Y2
+	VADDPD  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*1)
+	VMOVUPS 32(CX)(BX*1), Y1
+	VMOVUPS 32(DX)(BX*1), Y2
+	VADDPD  Y2, Y1, Y1
+	VMOVUPS Y1, 32(AX)(BX*1)
+	VMOVUPS 64(CX)(BX*1), Y1
+	VMOVUPS 64(DX)(BX*1), Y2
+	VADDPD  Y2, Y1, Y1
+	VMOVUPS Y1, 64(AX)(BX*1)
+	VMOVUPS 96(CX)(BX*1), Y1
+	VMOVUPS 96(DX)(BX*1), Y2
+	VADDPD  Y2, Y1, Y1
+	VMOVUPS Y1, 96(AX)(BX*1)
+	ADDQ    $0x00000080, BX
+	SUBQ    $0x20, DI
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x20, DI
+	SUBQ $0x08, DI
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (CX)(BX*1), Y1
+	VMOVUPS (DX)(BX*1), Y2
+	VADDPD  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*1)
+	ADDQ    $0x20, BX
+	SUBQ    $0x08, DI
+	JGE     e_one
+
+e_rest:
+	TESTQ      SI, SI
+	JZ         e_end
+	VMASKMOVPS (CX)(BX*1), Y0, Y1
+	VMASKMOVPS (DX)(BX*1), Y0, Y2
+	VADDPD     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)(BX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func sub64x256(dst *float64, a *float64, b *float64, n int)
+// Requires: AVX
+TEXT ·sub64x256(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), AX
+	MOVQ    a+8(FP), CX
+	MOVQ    b+16(FP), DX
+	MOVQ    n+24(FP), BX
+	ADDQ    BX, BX
+	MOVQ    BX, SI
+	ANDQ    $0x07, SI
+	LEAQ    ones<>+64(SB), DI
+	MOVQ    SI, R8
+	SHLQ    $0x02, R8
+	SUBQ    R8, DI
+	VMOVUPS (DI), Y0
+	MOVQ    BX, DI
+	XORQ    BX, BX
+	SUBQ    $0x20, DI
+	JLT     e_single
+
+e_wide:
+	VMOVUPS (CX)(BX*1), Y1
+	VMOVUPS (DX)(BX*1), Y2
+	VSUBPD  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*1)
+	VMOVUPS 32(CX)(BX*1), Y1
+	VMOVUPS 32(DX)(BX*1), Y2
+	VSUBPD  Y2, Y1, Y1
+	VMOVUPS Y1, 32(AX)(BX*1)
+	VMOVUPS 64(CX)(BX*1), Y1
+	VMOVUPS 64(DX)(BX*1), Y2
+	VSUBPD  Y2, Y1, Y1
+	VMOVUPS Y1, 64(AX)(BX*1)
+	VMOVUPS 96(CX)(BX*1), Y1
+	VMOVUPS 96(DX)(BX*1), Y2
+	VSUBPD  Y2, Y1, Y1
+	VMOVUPS Y1, 96(AX)(BX*1)
+	ADDQ    $0x00000080, BX
+	SUBQ    $0x20, DI
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x20, DI
+	SUBQ $0x08, DI
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (CX)(BX*1), Y1
+	VMOVUPS (DX)(BX*1), Y2
+	VSUBPD  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*1)
+	ADDQ    $0x20, BX
+	SUBQ    $0x08, DI
+	JGE     e_one
+
+e_rest:
+	TESTQ      SI, SI
+	JZ         e_end
+	VMASKMOVPS (CX)(BX*1), Y0, Y1
+	VMASKMOVPS (DX)(BX*1), Y0, Y2
+	VSUBPD     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)(BX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func mul64x256(dst *float64, a *float64, b *float64, n int)
+// Requires: AVX
+TEXT ·mul64x256(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), AX
+	MOVQ    a+8(FP), CX
+	MOVQ    b+16(FP), DX
+	MOVQ    n+24(FP), BX
+	ADDQ    BX, BX
+	MOVQ    BX, SI
+	ANDQ    $0x07, SI
+	LEAQ    ones<>+64(SB), DI
+	MOVQ    SI, R8
+	SHLQ    $0x02, R8
+	SUBQ    R8, DI
+	VMOVUPS (DI), Y0
+	MOVQ    BX, DI
+	XORQ    BX, BX
+	SUBQ    $0x20, DI
+	JLT     e_single
+
+e_wide:
+	VMOVUPS (CX)(BX*1), Y1
+	VMOVUPS (DX)(BX*1), Y2
+	VMULPD  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*1)
+	VMOVUPS 32(CX)(BX*1), Y1
+	VMOVUPS 32(DX)(BX*1), Y2
+	VMULPD  Y2, Y1, Y1
+	VMOVUPS Y1, 32(AX)(BX*1)
+	VMOVUPS 64(CX)(BX*1), Y1
+	VMOVUPS 64(DX)(BX*1), Y2
+	VMULPD  Y2, Y1, Y1
+	VMOVUPS Y1, 64(AX)(BX*1)
+	VMOVUPS 96(CX)(BX*1), Y1
+	VMOVUPS 96(DX)(BX*1), Y2
+	VMULPD  Y2, Y1, Y1
+	VMOVUPS Y1, 96(AX)(BX*1)
+	ADDQ    $0x00000080, BX
+	SUBQ    $0x20, DI
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x20, DI
+	SUBQ $0x08, DI
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (CX)(BX*1), Y1
+	VMOVUPS (DX)(BX*1), Y2
+	VMULPD  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*1)
+	ADDQ    $0x20, BX
+	SUBQ    $0x08, DI
+	JGE     e_one
+
+e_rest:
+	TESTQ      SI, SI
+	JZ         e_end
+	VMASKMOVPS (CX)(BX*1), Y0, Y1
+	VMASKMOVPS (DX)(BX*1), Y0, Y2
+	VMULPD     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)(BX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func div64x256(dst *float64, a *float64, b *float64, n int)
+// Requires: AVX
+TEXT ·div64x256(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), AX
+	MOVQ    a+8(FP), CX
+	MOVQ    b+16(FP), DX
+	MOVQ    n+24(FP), BX
+	ADDQ    BX, BX
+	MOVQ    BX, SI
+	ANDQ    $0x07, SI
+	LEAQ    ones<>+64(SB), DI
+	MOVQ    SI, R8
+	SHLQ    $0x02, R8
+	SUBQ    R8, DI
+	VMOVUPS (DI), Y0
+	MOVQ    BX, DI
+	XORQ    BX, BX
+	SUBQ    $0x20, DI
+	JLT     e_single
+
+e_wide:
+	VMOVUPS (CX)(BX*1), Y1
+	VMOVUPS (DX)(BX*1), Y2
+	VDIVPD  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*1)
+	VMOVUPS 32(CX)(BX*1), Y1
+	VMOVUPS 32(DX)(BX*1), Y2
+	VDIVPD  Y2, Y1, Y1
+	VMOVUPS Y1, 32(AX)(BX*1)
+	VMOVUPS 64(CX)(BX*1), Y1
+	VMOVUPS 64(DX)(BX*1), Y2
+	VDIVPD  Y2, Y1, Y1
+	VMOVUPS Y1, 64(AX)(BX*1)
+	VMOVUPS 96(CX)(BX*1), Y1
+	VMOVUPS 96(DX)(BX*1), Y2
+	VDIVPD  Y2, Y1, Y1
+	VMOVUPS Y1, 96(AX)(BX*1)
+	ADDQ    $0x00000080, BX
+	SUBQ    $0x20, DI
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x20, DI
+	SUBQ $0x08, DI
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (CX)(BX*1), Y1
+	VMOVUPS (DX)(BX*1), Y2
+	VDIVPD  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*1)
+	ADDQ    $0x20, BX
+	SUBQ    $0x08, DI
+	JGE     e_one
+
+e_rest:
+	TESTQ      SI, SI
+	JZ         e_end
+	VMASKMOVPS (CX)(BX*1), Y0, Y1
+	VMASKMOVPS (DX)(BX*1), Y0, Y2
+	VDIVPD     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)(BX*1)
+
+e_end:
+	VZEROUPPER
+	RET
+
+// func sqrt64x256(dst *float64, x *float64, n int)
+// Requires: AVX
+TEXT ·sqrt64x256(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    n+16(FP), DX
+	ADDQ    DX, DX
+	MOVQ    DX, BX
+	ANDQ    $0x07, BX
+	LEAQ    ones<>+64(SB), SI
+	MOVQ    BX, DI
+	SHLQ    $0x02, DI
+	SUBQ    DI, SI
+	VMOVUPS (SI), Y0
+	MOVQ    DX, SI
+	XORQ    DX, DX
+	SUBQ    $0x20, SI
+	JLT     e_single
+
+e_wide:
+	VMOVUPS (CX)(DX*1), Y1
+	VSQRTPD Y1, Y1
+	VMOVUPS Y1, (AX)(DX*1)
+	VMOVUPS 32(CX)(DX*1), Y1
+	VSQRTPD Y1, Y1
+	VMOVUPS Y1, 32(AX)(DX*1)
+	VMOVUPS 64(CX)(DX*1), Y1
+	VSQRTPD Y1, Y1
+	VMOVUPS Y1, 64(AX)(DX*1)
+	VMOVUPS 96(CX)(DX*1), Y1
+	VSQRTPD Y1, Y1
+	VMOVUPS Y1, 96(AX)(DX*1)
+	ADDQ    $0x00000080, DX
+	SUBQ    $0x20, SI
+	JGE     e_wide
+
+e_single:
+	ADDQ $0x20, SI
+	SUBQ $0x08, SI
+	JLT  e_rest
+
+e_one:
+	VMOVUPS (CX)(DX*1), Y1
+	VSQRTPD Y1, Y1
+	VMOVUPS Y1, (AX)(DX*1)
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, SI
+	JGE     e_one
+
+e_rest:
+	TESTQ      BX, BX
+	JZ         e_end
+	VMASKMOVPS (CX)(DX*1), Y0, Y1
+	VSQRTPD    Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)(DX*1)
 
 e_end:
 	VZEROUPPER

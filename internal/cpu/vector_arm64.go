@@ -62,6 +62,11 @@ var vectorNEON = func() vector[float32] {
 	}
 	v.reluGrad = binary(reluGradNEON)
 	v.add, v.sub, v.mul, v.div = binary(addNEON), binary(subNEON), binary(mulNEON), binary(divNEON)
+	v.sqrt = func(dst, x []float32) {
+		if n := len(dst); n > 0 {
+			sqrtNEON(&dst[0], &x[:n][0], n)
+		}
+	}
 	v.max = func(x []float32) float32 {
 		largest := float32(math.Inf(-1))
 		for ; len(x) > 0; x = x[min(len(x), longest):] {
@@ -113,6 +118,24 @@ var vectorNEON = func() vector[float32] {
 	v.maxPoolGrad2x2 = func(dx, dy, x, y []float32, rows, w, q int) {
 		if rows > 0 && q > 0 && maxPoolGrad2x2NEON(&dx[0], &dy[0], &x[0], &y[0], rows, w, q) {
 			plainMaxPoolGrad2x2(dx, dy, x, y, rows, w, q)
+		}
+	}
+	return v
+}()
+
+var vector64NEON = func() vector[float64] {
+	v := plainVector64
+	binary := func(f func(dst, a, b *float64, n int)) func(dst, a, b []float64) {
+		return func(dst, a, b []float64) {
+			if n := len(dst); n > 0 {
+				f(&dst[0], &a[:n][0], &b[:n][0], n)
+			}
+		}
+	}
+	v.add, v.sub, v.mul, v.div = binary(add64NEON), binary(sub64NEON), binary(mul64NEON), binary(div64NEON)
+	v.sqrt = func(dst, x []float64) {
+		if n := len(dst); n > 0 {
+			sqrt64NEON(&dst[0], &x[:n][0], n)
 		}
 	}
 	return v

@@ -1029,6 +1029,70 @@ block5:
 end6:
 	RET
 
+// func add64NEON(dst, a, b *float64, n int)
+TEXT ·add64NEON(SB), NOSPLIT, $0-32
+	MOVD dst+0(FP), R0
+	MOVD a+8(FP), R1
+	MOVD b+16(FP), R2
+	MOVD n+24(FP), R3
+	LSL $1, R3, R3
+	MOVD R3, R4
+	SUBS $16, R4, R4
+	BLT end2
+block1:
+	FMOVQ 0(R1), F0
+	FMOVQ 0(R2), F1
+	WORD $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F0, 0(R0)
+	FMOVQ 16(R1), F0
+	FMOVQ 16(R2), F1
+	WORD $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F0, 16(R0)
+	FMOVQ 32(R1), F0
+	FMOVQ 32(R2), F1
+	WORD $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F0, 32(R0)
+	FMOVQ 48(R1), F0
+	FMOVQ 48(R2), F1
+	WORD $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F0, 48(R0)
+	ADD $64, R0, R0
+	ADD $64, R1, R1
+	ADD $64, R2, R2
+	SUBS $16, R4, R4
+	BGE block1
+end2:
+	ADD $16, R4, R4
+	SUBS $4, R4, R4
+	BLT end4
+block3:
+	FMOVQ 0(R1), F0
+	FMOVQ 0(R2), F1
+	WORD $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F0, 0(R0)
+	ADD $16, R0, R0
+	ADD $16, R1, R1
+	ADD $16, R2, R2
+	SUBS $4, R4, R4
+	BGE block3
+end4:
+	ADD $4, R4, R4
+	SUBS $2, R4, R4
+	BLT end6
+block5:
+	FMOVD 0(R1), F0
+	FMOVD 0(R2), F1
+	WORD $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVD F0, 0(R0)
+	ADD $8, R0, R0
+	ADD $8, R1, R1
+	ADD $8, R2, R2
+	SUBS $2, R4, R4
+	BGE block5
+end6:
+	ADD $2, R4, R4
+	RET
+
 // func subNEON(dst, a, b *float32, n int)
 TEXT ·subNEON(SB), NOSPLIT, $0-32
 	MOVD dst+0(FP), R0
@@ -1089,6 +1153,70 @@ block5:
 	SUBS $1, R4, R4
 	BGE block5
 end6:
+	RET
+
+// func sub64NEON(dst, a, b *float64, n int)
+TEXT ·sub64NEON(SB), NOSPLIT, $0-32
+	MOVD dst+0(FP), R0
+	MOVD a+8(FP), R1
+	MOVD b+16(FP), R2
+	MOVD n+24(FP), R3
+	LSL $1, R3, R3
+	MOVD R3, R4
+	SUBS $16, R4, R4
+	BLT end2
+block1:
+	FMOVQ 0(R1), F0
+	FMOVQ 0(R2), F1
+	WORD $0x4ee1d400 // fsub v0.2d, v0.2d, v1.2d
+	FMOVQ F0, 0(R0)
+	FMOVQ 16(R1), F0
+	FMOVQ 16(R2), F1
+	WORD $0x4ee1d400 // fsub v0.2d, v0.2d, v1.2d
+	FMOVQ F0, 16(R0)
+	FMOVQ 32(R1), F0
+	FMOVQ 32(R2), F1
+	WORD $0x4ee1d400 // fsub v0.2d, v0.2d, v1.2d
+	FMOVQ F0, 32(R0)
+	FMOVQ 48(R1), F0
+	FMOVQ 48(R2), F1
+	WORD $0x4ee1d400 // fsub v0.2d, v0.2d, v1.2d
+	FMOVQ F0, 48(R0)
+	ADD $64, R0, R0
+	ADD $64, R1, R1
+	ADD $64, R2, R2
+	SUBS $16, R4, R4
+	BGE block1
+end2:
+	ADD $16, R4, R4
+	SUBS $4, R4, R4
+	BLT end4
+block3:
+	FMOVQ 0(R1), F0
+	FMOVQ 0(R2), F1
+	WORD $0x4ee1d400 // fsub v0.2d, v0.2d, v1.2d
+	FMOVQ F0, 0(R0)
+	ADD $16, R0, R0
+	ADD $16, R1, R1
+	ADD $16, R2, R2
+	SUBS $4, R4, R4
+	BGE block3
+end4:
+	ADD $4, R4, R4
+	SUBS $2, R4, R4
+	BLT end6
+block5:
+	FMOVD 0(R1), F0
+	FMOVD 0(R2), F1
+	WORD $0x4ee1d400 // fsub v0.2d, v0.2d, v1.2d
+	FMOVD F0, 0(R0)
+	ADD $8, R0, R0
+	ADD $8, R1, R1
+	ADD $8, R2, R2
+	SUBS $2, R4, R4
+	BGE block5
+end6:
+	ADD $2, R4, R4
 	RET
 
 // func mulNEON(dst, a, b *float32, n int)
@@ -1153,6 +1281,70 @@ block5:
 end6:
 	RET
 
+// func mul64NEON(dst, a, b *float64, n int)
+TEXT ·mul64NEON(SB), NOSPLIT, $0-32
+	MOVD dst+0(FP), R0
+	MOVD a+8(FP), R1
+	MOVD b+16(FP), R2
+	MOVD n+24(FP), R3
+	LSL $1, R3, R3
+	MOVD R3, R4
+	SUBS $16, R4, R4
+	BLT end2
+block1:
+	FMOVQ 0(R1), F0
+	FMOVQ 0(R2), F1
+	WORD $0x6e61dc00 // fmul v0.2d, v0.2d, v1.2d
+	FMOVQ F0, 0(R0)
+	FMOVQ 16(R1), F0
+	FMOVQ 16(R2), F1
+	WORD $0x6e61dc00 // fmul v0.2d, v0.2d, v1.2d
+	FMOVQ F0, 16(R0)
+	FMOVQ 32(R1), F0
+	FMOVQ 32(R2), F1
+	WORD $0x6e61dc00 // fmul v0.2d, v0.2d, v1.2d
+	FMOVQ F0, 32(R0)
+	FMOVQ 48(R1), F0
+	FMOVQ 48(R2), F1
+	WORD $0x6e61dc00 // fmul v0.2d, v0.2d, v1.2d
+	FMOVQ F0, 48(R0)
+	ADD $64, R0, R0
+	ADD $64, R1, R1
+	ADD $64, R2, R2
+	SUBS $16, R4, R4
+	BGE block1
+end2:
+	ADD $16, R4, R4
+	SUBS $4, R4, R4
+	BLT end4
+block3:
+	FMOVQ 0(R1), F0
+	FMOVQ 0(R2), F1
+	WORD $0x6e61dc00 // fmul v0.2d, v0.2d, v1.2d
+	FMOVQ F0, 0(R0)
+	ADD $16, R0, R0
+	ADD $16, R1, R1
+	ADD $16, R2, R2
+	SUBS $4, R4, R4
+	BGE block3
+end4:
+	ADD $4, R4, R4
+	SUBS $2, R4, R4
+	BLT end6
+block5:
+	FMOVD 0(R1), F0
+	FMOVD 0(R2), F1
+	WORD $0x6e61dc00 // fmul v0.2d, v0.2d, v1.2d
+	FMOVD F0, 0(R0)
+	ADD $8, R0, R0
+	ADD $8, R1, R1
+	ADD $8, R2, R2
+	SUBS $2, R4, R4
+	BGE block5
+end6:
+	ADD $2, R4, R4
+	RET
+
 // func divNEON(dst, a, b *float32, n int)
 TEXT ·divNEON(SB), NOSPLIT, $0-32
 	MOVD dst+0(FP), R0
@@ -1213,6 +1405,176 @@ block5:
 	SUBS $1, R4, R4
 	BGE block5
 end6:
+	RET
+
+// func div64NEON(dst, a, b *float64, n int)
+TEXT ·div64NEON(SB), NOSPLIT, $0-32
+	MOVD dst+0(FP), R0
+	MOVD a+8(FP), R1
+	MOVD b+16(FP), R2
+	MOVD n+24(FP), R3
+	LSL $1, R3, R3
+	MOVD R3, R4
+	SUBS $16, R4, R4
+	BLT end2
+block1:
+	FMOVQ 0(R1), F0
+	FMOVQ 0(R2), F1
+	WORD $0x6e61fc00 // fdiv v0.2d, v0.2d, v1.2d
+	FMOVQ F0, 0(R0)
+	FMOVQ 16(R1), F0
+	FMOVQ 16(R2), F1
+	WORD $0x6e61fc00 // fdiv v0.2d, v0.2d, v1.2d
+	FMOVQ F0, 16(R0)
+	FMOVQ 32(R1), F0
+	FMOVQ 32(R2), F1
+	WORD $0x6e61fc00 // fdiv v0.2d, v0.2d, v1.2d
+	FMOVQ F0, 32(R0)
+	FMOVQ 48(R1), F0
+	FMOVQ 48(R2), F1
+	WORD $0x6e61fc00 // fdiv v0.2d, v0.2d, v1.2d
+	FMOVQ F0, 48(R0)
+	ADD $64, R0, R0
+	ADD $64, R1, R1
+	ADD $64, R2, R2
+	SUBS $16, R4, R4
+	BGE block1
+end2:
+	ADD $16, R4, R4
+	SUBS $4, R4, R4
+	BLT end4
+block3:
+	FMOVQ 0(R1), F0
+	FMOVQ 0(R2), F1
+	WORD $0x6e61fc00 // fdiv v0.2d, v0.2d, v1.2d
+	FMOVQ F0, 0(R0)
+	ADD $16, R0, R0
+	ADD $16, R1, R1
+	ADD $16, R2, R2
+	SUBS $4, R4, R4
+	BGE block3
+end4:
+	ADD $4, R4, R4
+	SUBS $2, R4, R4
+	BLT end6
+block5:
+	FMOVD 0(R1), F0
+	FMOVD 0(R2), F1
+	WORD $0x6e61fc00 // fdiv v0.2d, v0.2d, v1.2d
+	FMOVD F0, 0(R0)
+	ADD $8, R0, R0
+	ADD $8, R1, R1
+	ADD $8, R2, R2
+	SUBS $2, R4, R4
+	BGE block5
+end6:
+	ADD $2, R4, R4
+	RET
+
+// func sqrtNEON(dst, x *float32, n int)
+TEXT ·sqrtNEON(SB), NOSPLIT, $0-24
+	MOVD dst+0(FP), R0
+	MOVD x+8(FP), R1
+	MOVD n+16(FP), R2
+	MOVD R2, R3
+	SUBS $16, R3, R3
+	BLT end2
+block1:
+	FMOVQ 0(R1), F0
+	WORD $0x6ea1f800 // fsqrt v0.4s, v0.4s
+	FMOVQ F0, 0(R0)
+	FMOVQ 16(R1), F0
+	WORD $0x6ea1f800 // fsqrt v0.4s, v0.4s
+	FMOVQ F0, 16(R0)
+	FMOVQ 32(R1), F0
+	WORD $0x6ea1f800 // fsqrt v0.4s, v0.4s
+	FMOVQ F0, 32(R0)
+	FMOVQ 48(R1), F0
+	WORD $0x6ea1f800 // fsqrt v0.4s, v0.4s
+	FMOVQ F0, 48(R0)
+	ADD $64, R0, R0
+	ADD $64, R1, R1
+	SUBS $16, R3, R3
+	BGE block1
+end2:
+	ADD $16, R3, R3
+	SUBS $4, R3, R3
+	BLT end4
+block3:
+	FMOVQ 0(R1), F0
+	WORD $0x6ea1f800 // fsqrt v0.4s, v0.4s
+	FMOVQ F0, 0(R0)
+	ADD $16, R0, R0
+	ADD $16, R1, R1
+	SUBS $4, R3, R3
+	BGE block3
+end4:
+	ADD $4, R3, R3
+	SUBS $1, R3, R3
+	BLT end6
+block5:
+	FMOVS 0(R1), F0
+	WORD $0x6ea1f800 // fsqrt v0.4s, v0.4s
+	FMOVS F0, 0(R0)
+	ADD $4, R0, R0
+	ADD $4, R1, R1
+	SUBS $1, R3, R3
+	BGE block5
+end6:
+	RET
+
+// func sqrt64NEON(dst, x *float64, n int)
+TEXT ·sqrt64NEON(SB), NOSPLIT, $0-24
+	MOVD dst+0(FP), R0
+	MOVD x+8(FP), R1
+	MOVD n+16(FP), R2
+	LSL $1, R2, R2
+	MOVD R2, R3
+	SUBS $16, R3, R3
+	BLT end2
+block1:
+	FMOVQ 0(R1), F0
+	WORD $0x6ee1f800 // fsqrt v0.2d, v0.2d
+	FMOVQ F0, 0(R0)
+	FMOVQ 16(R1), F0
+	WORD $0x6ee1f800 // fsqrt v0.2d, v0.2d
+	FMOVQ F0, 16(R0)
+	FMOVQ 32(R1), F0
+	WORD $0x6ee1f800 // fsqrt v0.2d, v0.2d
+	FMOVQ F0, 32(R0)
+	FMOVQ 48(R1), F0
+	WORD $0x6ee1f800 // fsqrt v0.2d, v0.2d
+	FMOVQ F0, 48(R0)
+	ADD $64, R0, R0
+	ADD $64, R1, R1
+	SUBS $16, R3, R3
+	BGE block1
+end2:
+	ADD $16, R3, R3
+	SUBS $4, R3, R3
+	BLT end4
+block3:
+	FMOVQ 0(R1), F0
+	WORD $0x6ee1f800 // fsqrt v0.2d, v0.2d
+	FMOVQ F0, 0(R0)
+	ADD $16, R0, R0
+	ADD $16, R1, R1
+	SUBS $4, R3, R3
+	BGE block3
+end4:
+	ADD $4, R3, R3
+	SUBS $2, R3, R3
+	BLT end6
+block5:
+	FMOVD 0(R1), F0
+	WORD $0x6ee1f800 // fsqrt v0.2d, v0.2d
+	FMOVD F0, 0(R0)
+	ADD $8, R0, R0
+	ADD $8, R1, R1
+	SUBS $2, R3, R3
+	BGE block5
+end6:
+	ADD $2, R3, R3
 	RET
 
 // func adamNEON(w, dw, m, v *float32, n int, p *float32, decays bool)

@@ -61,6 +61,55 @@ func lengths(f func(n, offset int, place func(f fence, n, offset int) []float32)
 	f(1000, 1, fence.last)
 }
 
+// TestArithmetic64 is TestElementwise for float64.
+func TestArithmetic64(t *testing.T) {
+	plain := &plainVector64
+	rows := []struct {
+		name string
+		run  func(kn *vector[float64], dst, a, b []float64)
+	}{
+		{"add", func(kn *vector[float64], dst, a, b []float64) { kn.add(dst, a, b) }},
+		{"sub", func(kn *vector[float64], dst, a, b []float64) { kn.sub(dst, a, b) }},
+		{"mul", func(kn *vector[float64], dst, a, b []float64) { kn.mul(dst, a, b) }},
+		{"div", func(kn *vector[float64], dst, a, b []float64) { kn.div(dst, a, b) }},
+		{"sqrt", func(kn *vector[float64], dst, a, _ []float64) { kn.sqrt(dst, a) }},
+		{"in place", func(kn *vector[float64], dst, a, b []float64) { kn.div(dst, dst, b) }},
+		{"a root in place", func(kn *vector[float64], dst, a, b []float64) { kn.sqrt(dst, dst) }},
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	special := []float64{0, math.Copysign(0, -1), math.Inf(1), math.Inf(-1), math.NaN(), 5e-324}
+	for _, l := range assemblyOf(t) {
+		if l.vector64 == nil {
+			t.Errorf("%s has no arithmetic for float64", l.name)
+			continue
+		}
+		for _, row := range rows {
+			for n := range 140 {
+				var arrays, wants [3][]float64
+				for i := range arrays {
+					for range n + 2 { // one before and one behind
+						x := r.NormFloat64()
+						if k := r.IntN(40); k < len(special) {
+							x = special[k]
+						}
+						arrays[i] = append(arrays[i], x)
+					}
+					wants[i] = append(wants[i], arrays[i]...)
+				}
+				row.run(l.vector64, arrays[0][1:n+1], arrays[1][1:n+1], arrays[2][1:n+1])
+				row.run(plain, wants[0][1:n+1], wants[1][1:n+1], wants[2][1:n+1])
+				for i := range arrays {
+					for j, got := range arrays[i] {
+						if want := wants[i][j]; math.Float64bits(got) != math.Float64bits(want) && (got == got || want == want) {
+							t.Fatalf("%s, %s of %d: array %d, element %d: got %v, want %v", l.name, row.name, n, i, j-1, got, want)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
 // TestElementwise compares the assembly with the Go loops, bit for bit but for
 // the signs of zeros and kinds of NaN, and what lies around the results too.
 func TestElementwise(t *testing.T) {
@@ -82,6 +131,8 @@ func TestElementwise(t *testing.T) {
 		{"sub", 3, binary(func(kn *vector[float32]) func(dst, a, b []float32) { return kn.sub })},
 		{"mul", 3, binary(func(kn *vector[float32]) func(dst, a, b []float32) { return kn.mul })},
 		{"div", 3, binary(func(kn *vector[float32]) func(dst, a, b []float32) { return kn.div })},
+		{"sqrt", 2, func(kn *vector[float32], s [][]float32) { kn.sqrt(s[0], s[1]) }},
+		{"sqrt in place", 1, func(kn *vector[float32], s [][]float32) { kn.sqrt(s[0], s[0]) }},
 		{"mul in place", 2, func(kn *vector[float32], s [][]float32) { kn.mul(s[0], s[0], s[1]) }},
 		{"reluGrad", 3, binary(func(kn *vector[float32]) func(dx, dy, y []float32) { return kn.reluGrad })},
 		{"reluGrad in place", 2, func(kn *vector[float32], s [][]float32) { kn.reluGrad(s[0], s[0], s[1]) }},

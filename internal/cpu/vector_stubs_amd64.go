@@ -95,6 +95,36 @@ func mul512(dst *float32, a *float32, b *float32, n int)
 //go:noescape
 func div512(dst *float32, a *float32, b *float32, n int)
 
+// sqrt512 computes dst = √x for n elements. It needs AVX-512F.
+//
+//go:noescape
+func sqrt512(dst *float32, x *float32, n int)
+
+// add64x512 computes dst = a + b for n elements. It needs AVX-512F.
+//
+//go:noescape
+func add64x512(dst *float64, a *float64, b *float64, n int)
+
+// sub64x512 computes dst = a - b for n elements. It needs AVX-512F.
+//
+//go:noescape
+func sub64x512(dst *float64, a *float64, b *float64, n int)
+
+// mul64x512 computes dst = a · b for n elements. It needs AVX-512F.
+//
+//go:noescape
+func mul64x512(dst *float64, a *float64, b *float64, n int)
+
+// div64x512 computes dst = a / b for n elements. It needs AVX-512F.
+//
+//go:noescape
+func div64x512(dst *float64, a *float64, b *float64, n int)
+
+// sqrt64x512 computes dst = √x for n elements. It needs AVX-512F.
+//
+//go:noescape
+func sqrt64x512(dst *float64, x *float64, n int)
+
 // adam512 makes a step of Adam for n elements. p points at the first field of an adamNumbers; decays says that its decay
 // is not 0. It needs AVX-512F.
 //
@@ -239,6 +269,36 @@ func mul256(dst *float32, a *float32, b *float32, n int)
 //
 //go:noescape
 func div256(dst *float32, a *float32, b *float32, n int)
+
+// sqrt256 computes dst = √x for n elements. It needs AVX2 and FMA.
+//
+//go:noescape
+func sqrt256(dst *float32, x *float32, n int)
+
+// add64x256 computes dst = a + b for n elements. It needs AVX2 and FMA.
+//
+//go:noescape
+func add64x256(dst *float64, a *float64, b *float64, n int)
+
+// sub64x256 computes dst = a - b for n elements. It needs AVX2 and FMA.
+//
+//go:noescape
+func sub64x256(dst *float64, a *float64, b *float64, n int)
+
+// mul64x256 computes dst = a · b for n elements. It needs AVX2 and FMA.
+//
+//go:noescape
+func mul64x256(dst *float64, a *float64, b *float64, n int)
+
+// div64x256 computes dst = a / b for n elements. It needs AVX2 and FMA.
+//
+//go:noescape
+func div64x256(dst *float64, a *float64, b *float64, n int)
+
+// sqrt64x256 computes dst = √x for n elements. It needs AVX2 and FMA.
+//
+//go:noescape
+func sqrt64x256(dst *float64, x *float64, n int)
 
 // adam256 makes a step of Adam for n elements. p points at the first field of an adamNumbers; decays says that its decay
 // is not 0. It needs AVX2 and FMA.

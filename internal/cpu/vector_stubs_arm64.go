@@ -64,20 +64,50 @@ func reluGradNEON(dx, dy, y *float32, n int)
 //go:noescape
 func addNEON(dst, a, b *float32, n int)
 
+// add64NEON computes dst = a + b for n elements.
+//
+//go:noescape
+func add64NEON(dst, a, b *float64, n int)
+
 // subNEON computes dst = a - b for n elements.
 //
 //go:noescape
 func subNEON(dst, a, b *float32, n int)
+
+// sub64NEON computes dst = a - b for n elements.
+//
+//go:noescape
+func sub64NEON(dst, a, b *float64, n int)
 
 // mulNEON computes dst = a · b for n elements.
 //
 //go:noescape
 func mulNEON(dst, a, b *float32, n int)
 
+// mul64NEON computes dst = a · b for n elements.
+//
+//go:noescape
+func mul64NEON(dst, a, b *float64, n int)
+
 // divNEON computes dst = a / b for n elements.
 //
 //go:noescape
 func divNEON(dst, a, b *float32, n int)
+
+// div64NEON computes dst = a / b for n elements.
+//
+//go:noescape
+func div64NEON(dst, a, b *float64, n int)
+
+// sqrtNEON computes dst = √x for n elements.
+//
+//go:noescape
+func sqrtNEON(dst, x *float32, n int)
+
+// sqrt64NEON computes dst = √x for n elements.
+//
+//go:noescape
+func sqrt64NEON(dst, x *float64, n int)
 
 // adamNEON makes a step of Adam for n elements. p points at the first field of an adamNumbers; decays says that its decay
 // is not 0.

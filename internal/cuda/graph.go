@@ -265,7 +265,12 @@ type block struct {
 // finds what is there at a launch.
 func reserve[N any](g *graph) (*N, pointer) {
 	var n N
-	words := (int(unsafe.Sizeof(n)) + 7) / 8
+	words, at := g.reserve((int(unsafe.Sizeof(n)) + 7) / 8)
+	return (*N)(unsafe.Pointer(&words[0])), at
+}
+
+// reserve is the function of its name for so many words.
+func (g *graph) reserve(words int) ([]uint64, pointer) {
 	last := len(g.blocks) - 1
 	if last < 0 || g.blocks[last].used+words > len(g.blocks[last].words) {
 		b := &block{}
@@ -277,7 +282,7 @@ func reserve[N any](g *graph) (*N, pointer) {
 	b := g.blocks[last]
 	i := b.used
 	b.used += words
-	return (*N)(unsafe.Pointer(&b.words[i])), b.at + pointer(8*i)
+	return b.words[i:b.used], b.at + pointer(8*i)
 }
 
 // backing is where a buffer's memory comes from.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/wick-ml/wick/internal/backend"
 	"github.com/wick-ml/wick/internal/cuda/sim"
+	"github.com/wick-ml/wick/internal/expr"
 )
 
 // noted collects what cannot be captured.
@@ -96,7 +97,9 @@ func TestGraphFits(t *testing.T) {
 	capture := func() backend.Graph {
 		return be.Capture(func() {
 			be.Copy(y, x)
-			be.SGD([]backend.Array{y}, []backend.Array{x}, nil, backend.SGDParams{Renewal: backend.Renewal[backend.SGDParams]{Fits: func() bool { return fits }}})
+			var f expr.Formula
+			f.Store(0, f.Load(0))
+			be.Map([][]backend.Array{{y}}, [][]backend.Array{{x}}, backend.Rule{Expr: f.Expr, Fits: func() bool { return fits }})
 		}, refuse(t), nil)
 	}
 	g, abandoned, closed := capture(), capture(), capture()

@@ -42,7 +42,8 @@ import (
 
 // compressed is all kernels as PTX of CUDA 12.0, which later drivers take too, each a
 // module of its own: a line that begins with kernelLine and ends with the kernel's
-// name, and the module behind it.
+// name, and the module behind it. Functions that the rules of Map call stand among them;
+// they are no modules.
 //
 //go:embed kernels.ptx.gz
 var compressed []byte
@@ -53,11 +54,11 @@ const kernelLine = "// kernel "
 var image = sync.OnceValues(func() (map[string]string, error) {
 	r, err := gzip.NewReader(bytes.NewReader(compressed))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the kernels in this program are damaged: %w", err)
 	}
 	text, err := io.ReadAll(r)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the kernels in this program are damaged: %w", err)
 	}
 	modules := map[string]string{}
 	for _, part := range strings.Split(string(text), "\n"+kernelLine)[1:] {
@@ -134,32 +135,47 @@ func (be *Backend) function(name string) cu.Function {
 }
 
 // load loads a kernel's module.
-func (be *Backend) load(name string) (f cu.Function, err error) {
+func (be *Backend) load(name string) (cu.Function, error) {
+	return be.translate(name, name, func() (string, error) {
+		modules, err := image()
+		if err != nil {
+			return "", err
+		}
+		text, ok := modules[name]
+		if !ok {
+			return "", fmt.Errorf("there is no kernel %s in this program", name)
+		}
+		return text, nil
+	})
+}
+
+// translate returns the kernel of a name in the module that text gives, which the device
+// keeps under a key.
+func (be *Backend) translate(key, name string, text func() (string, error)) (f cu.Function, err error) {
+	if f, ok := (*be.functions.Load())[key]; ok {
+		return f, nil
+	}
 	be.loading.Lock()
 	defer be.loading.Unlock()
 	before := *be.functions.Load()
-	if f, ok := before[name]; ok {
+	if f, ok := before[key]; ok {
 		return f, nil
 	}
-	modules, err := image()
+	module, err := text()
 	if err != nil {
-		return f, fmt.Errorf("the kernels in this program are damaged: %w", err)
+		return f, err
 	}
-	text, ok := modules[name]
-	if !ok {
-		return f, fmt.Errorf("there is no kernel %s in this program", name)
-	}
-	ctext, cname := C.CString(text), C.CString(name)
+	ctext, cname := C.CString(module), C.CString(name)
 	defer C.free(unsafe.Pointer(ctext))
 	defer C.free(unsafe.Pointer(cname))
-	var module C.CUmodule
-	if r := C.wick_load(be.c(), ctext, cname, &module, (*C.CUfunction)(unsafe.Pointer(&f))); r != C.CUDA_SUCCESS {
+	var m C.CUmodule
+	if r := C.wick_load(be.c(), ctext, cname, &m, (*C.CUfunction)(unsafe.Pointer(&f))); r != C.CUDA_SUCCESS {
 		e := &kernelError{name: name, err: &driverError{"cuModuleLoadData", r}}
 		C.cuDriverGetVersion(&e.driver)
 		return f, e
 	}
 	after := maps.Clone(before)
-	after[name] = f
+	after[key] = f
 	be.functions.Store(&after)
 	return f, nil
 }

@@ -30,6 +30,12 @@ func TestImage(t *testing.T) {
 		if !slices.Contains(asked, name) {
 			t.Errorf("kernel %s is there and nobody asks for it", name)
 		}
+		if strings.HasPrefix(name, "map_") { // a function
+			if n := strings.Count(text, ".func"); n != 1 || strings.Contains(text, ".entry") || !strings.HasPrefix(text, ".func") {
+				t.Errorf("%s has %d functions and begins with %.20q, want one", name, n, text)
+			}
+			continue
+		}
 		if n := strings.Count(text, ".entry"); n != 1 || !strings.HasPrefix(text, ".version 8.0\n") {
 			t.Errorf("module %s has %d kernels and begins with %.20q, want one and PTX of CUDA 12.0", name, n, text)
 		}

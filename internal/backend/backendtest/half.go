@@ -249,28 +249,13 @@ func halfCalls() []halfCall {
 			be.CrossEntropyGrad(dx, half(3, 12), x, labels, largest, sum, dim)
 			return one(loss, dx)
 		}},
-		{"SGD", func(be backend.Backend, half, _ maker) []backend.Array {
-			w, m := half(1, 40), half(2, 40)
-			be.SGD(one(w), one(half(3, 40)), one(m), backend.SGDParams{LR: 0.1, Momentum: 0.9, WeightDecay: 0.01})
-			return one(w, m)
-		}},
-		{"Adam", func(be backend.Backend, half, _ maker) []backend.Array {
-			w, m, v := half(1, 40), half(2, 40), half(3, 40)
+		{"Map", func(be backend.Backend, half, mixed maker) []backend.Array {
+			w, m, v := half(1, 40), mixed(2, 40), half(3, 40)
 			be.Unary(v, v, backend.Abs, backend.UnaryParams{})
-			be.Adam(one(w), one(half(4, 40)), one(m), one(v), nil, backend.AdamParams{LR: 0.1, Beta1: 0.9, Beta2: 0.99, Eps: 1e-3, Step: 2})
+			rule := adamRule(adamOptions{lr: 0.1, beta1: 0.9, beta2: 0.99, eps: 1e-3}, 2)
+			rule.Kernel = backend.NoKernel
+			be.Map(singles(one(w, m, v)), singles(one(w, half(4, 40), m, v)), rule)
 			return one(w, m, v)
-		}},
-		{"RMSprop", func(be backend.Backend, half, _ maker) []backend.Array {
-			w, s := half(1, 40), half(3, 40)
-			be.Unary(s, s, backend.Abs, backend.UnaryParams{})
-			be.RMSprop(one(w), one(half(4, 40)), one(s), nil, nil, backend.RMSpropParams{LR: 0.1, Alpha: 0.9, Eps: 1e-3})
-			return one(w, s)
-		}},
-		{"Adagrad", func(be backend.Backend, half, _ maker) []backend.Array {
-			w, s := half(1, 40), half(3, 40)
-			be.Unary(s, s, backend.Abs, backend.UnaryParams{})
-			be.Adagrad(one(w), one(half(4, 40)), one(s), backend.AdagradParams{LR: 0.1, Eps: 1e-3, Step: 2})
-			return one(w, s)
 		}},
 		{"Unscale", func(be backend.Backend, half, _ maker) []backend.Array {
 			a, b, found := half(1, 40), half(2, 7), put(be, []bool{false})

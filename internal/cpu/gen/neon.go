@@ -216,7 +216,7 @@ func (a *neon) store(v vec, base gp, offset, elements int) {
 var threeSame = map[string]uint32{
 	"fadd.4s": 0x4e20d400, "fsub.4s": 0x4ea0d400, "fmul.4s": 0x6e20dc00, "fdiv.4s": 0x6e20fc00,
 	"fmax.4s": 0x4e20f400, "fmin.4s": 0x4ea0f400, "fcmeq.4s": 0x4e20e400, "faddp.4s": 0x6e20d400,
-	"fadd.2d": 0x4e60d400, "fsub.2d": 0x4ee0d400, "bic.16b": 0x4e601c00,
+	"fadd.2d": 0x4e60d400, "fsub.2d": 0x4ee0d400, "fmul.2d": 0x6e60dc00, "fdiv.2d": 0x6e60fc00, "bic.16b": 0x4e601c00,
 }
 
 // op writes d = n op m.
@@ -247,6 +247,10 @@ func (a *neon) fma64(d, n, m vec) { a.ins("VFMLA %s, %s, %s", m.d2(), n.d2(), d.
 
 func (a *neon) sqrt(d, n vec) {
 	a.word(0x6ea1f800|uint32(n)<<5|uint32(d), "fsqrt v%d.4s, v%d.4s", d, n)
+}
+
+func (a *neon) sqrt64(d, n vec) {
+	a.word(0x6ee1f800|uint32(n)<<5|uint32(d), "fsqrt v%d.2d, v%d.2d", d, n)
 }
 
 // isZero sets the lanes of d to ones where n is 0.

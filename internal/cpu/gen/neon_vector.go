@@ -24,7 +24,10 @@ func (a *neon) vector() {
 	a.reluGrad()
 	for _, op := range [][2]string{{"add", "+"}, {"sub", "-"}, {"mul", "·"}, {"div", "/"}} {
 		a.binary(op[0], op[1])
+		a.binary64(op[0], op[1])
 	}
+	a.squareRoot()
+	a.squareRoot64()
 	a.adam()
 	a.sgd()
 	a.maxPool()
@@ -295,6 +298,46 @@ func (a *neon) binary(name, sign string) {
 			return x[0]
 		}))
 	}, fmt.Sprintf("computes dst = a %s b for n elements.", sign))
+}
+
+// stream64 is a stream over n elements of arrays of float64, as twice as many float32.
+func (a *neon) stream64(n gp, arrays []gp, body func(i, elements int)) {
+	a.ins("LSL $1, %v, %v", n, n)
+	a.blocks(n, []int{16, 4, 2}, arrays, func(elements int) {
+		for i := range registers(elements) {
+			a.scope(func() { body(i, min(elements, 4)) })
+		}
+	})
+}
+
+func (a *neon) binary64(name, sign string) {
+	a.function(name+"64NEON", []string{"dst, a, b *float64", "n int"}, "", func() {
+		dst, x, y, n := a.arg("dst"), a.arg("a"), a.arg("b"), a.arg("n")
+		a.stream64(n, []gp{dst, x, y}, elementwise(a, dst, []gp{x, y}, func(x []vec, _ int) vec {
+			a.op("f"+name+".2d", x[0], x[0], x[1])
+			return x[0]
+		}))
+	}, fmt.Sprintf("computes dst = a %s b for n elements.", sign))
+}
+
+func (a *neon) squareRoot() {
+	a.function("sqrtNEON", []string{"dst, x *float32", "n int"}, "", func() {
+		dst, x, n := a.arg("dst"), a.arg("x"), a.arg("n")
+		a.stream(n, 4, []gp{dst, x}, elementwise(a, dst, []gp{x}, func(x []vec, _ int) vec {
+			a.sqrt(x[0], x[0])
+			return x[0]
+		}))
+	}, "computes dst = √x for n elements.")
+}
+
+func (a *neon) squareRoot64() {
+	a.function("sqrt64NEON", []string{"dst, x *float64", "n int"}, "", func() {
+		dst, x, n := a.arg("dst"), a.arg("x"), a.arg("n")
+		a.stream64(n, []gp{dst, x}, elementwise(a, dst, []gp{x}, func(x []vec, _ int) vec {
+			a.sqrt64(x[0], x[0])
+			return x[0]
+		}))
+	}, "computes dst = √x for n elements.")
 }
 
 // numbers loads floats from the struct that p points at into all lanes of a

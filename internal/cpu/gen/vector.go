@@ -52,6 +52,12 @@ func vector() {
 		v.binary("sub", VSUBPS)
 		v.binary("mul", VMULPS)
 		v.binary("div", VDIVPS)
+		v.sqrt("sqrt", VSQRTPS)
+		v.binary("add64x", VADDPD)
+		v.binary("sub64x", VSUBPD)
+		v.binary("mul64x", VMULPD)
+		v.binary("div64x", VDIVPD)
+		v.sqrt("sqrt64x", VSQRTPD)
 		v.adam()
 		v.sgd()
 		v.maxPool3()
@@ -730,10 +736,11 @@ func (v isa) reluGrad() {
 	RET()
 }
 
+// binary is for arrays of float64 too, under names with 64: they are moved as twice as many float32.
 func (v isa) binary(name string, op func(...Op)) {
-	v.text(name, "func(dst, a, b *float32, n int)",
-		fmt.Sprintf("computes dst = a %s b for n elements.", map[string]string{"add": "+", "sub": "-", "mul": "·", "div": "/"}[name]))
-	dst, a, b, n := arg("dst"), arg("a"), arg("b"), arg("n")
+	sign := map[string]string{"add": "+", "sub": "-", "mul": "·", "div": "/"}[strings.TrimSuffix(name, "64x")]
+	v.text(name, "func(dst, a, b *"+elementOf(name)+", n int)", fmt.Sprintf("computes dst = a %s b for n elements.", sign))
+	dst, a, b, n := arg("dst"), arg("a"), arg("b"), floatsIn(name)
 	s := v.stream("e", n, v.lanes, 4)
 	s.run(func(i int, m mask) {
 		r, t := v.reg(), v.reg()
@@ -744,6 +751,37 @@ func (v isa) binary(name string, op func(...Op)) {
 	})
 	VZEROUPPER()
 	RET()
+}
+
+func (v isa) sqrt(name string, op func(...Op)) {
+	v.text(name, "func(dst, x *"+elementOf(name)+", n int)", "computes dst = √x for n elements.")
+	dst, x, n := arg("dst"), arg("x"), floatsIn(name)
+	s := v.stream("e", n, v.lanes, 4)
+	s.run(func(i int, m mask) {
+		r := v.reg()
+		v.load(s.mem(x, i), m, r)
+		op(r, r)
+		v.store(r, s.mem(dst, i), m)
+	})
+	VZEROUPPER()
+	RET()
+}
+
+// elementOf is the type of the elements of a kernel of this name.
+func elementOf(name string) string {
+	if strings.Contains(name, "64") {
+		return "float64"
+	}
+	return "float32"
+}
+
+// floatsIn is how many float32 the argument n stands for.
+func floatsIn(name string) reg.GPVirtual {
+	n := arg("n")
+	if strings.Contains(name, "64") {
+		ADDQ(n, n)
+	}
+	return n
 }
 
 // numbers loads floats from the struct that p points at into all lanes of a

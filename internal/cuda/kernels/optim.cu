@@ -38,10 +38,8 @@ template <class A> __device__ inline A lerp_of(A a, A b, A t) { return t < (A)0.
 
 // The numbers have the type of arithmetic and lie in Go's order. In a graph, which is launched with the parameters that it
 // was captured with, they are where now points.
-template <class A> struct SGDNumbers { A sign, decay, lr, mu, keep; i64 momentum, first, nesterov; };
+template <class A> struct SGDNumbers { A sign, decay, lr, mu, keep; i64 nesterov; };
 template <class A> struct AdamNumbers { A sign, decay, shrink, size, scale, eps, beta2, new1, new2; };
-template <class A> struct RMSpropNumbers { A sign, decay, lr, alpha, fresh, eps, mu; };
-template <class A> struct AdagradNumbers { A sign, decay, lr, eps; };
 
 template <class T, class A> __device__ inline A gradient_of(A sign, A decay, T g, A w) {
 	A d = sign * widen(g);
@@ -65,18 +63,15 @@ template <class T, class A> __device__ inline A gradient_of(A sign, A decay, T g
 
 #define OPTIM(t, T) \
 	STEP(sgd, t, T, SGDNumbers, { \
-		PACK(T, n) m = d; \
-		if (p.momentum && !p.first) m = TAKE(s0); \
+		PACK(T, n) m = TAKE(s0); \
 		EACH_OF(k, n) { \
-			A from = widen(x.v[k]), b = gradient_of<T, A>(p.sign, p.decay, d.v[k], from), step = b; \
-			if (p.momentum) { \
-				if (!p.first) step = p.mu * widen(m.v[k]) + p.keep * b; \
-				m.v[k] = narrow<T>(step); \
-				if (p.nesterov) step = b + p.mu * step; \
-			} \
+			A from = widen(x.v[k]), b = gradient_of<T, A>(p.sign, p.decay, d.v[k], from); \
+			A step = p.mu * widen(m.v[k]) + p.keep * b; \
+			m.v[k] = narrow<T>(step); \
+			if (p.nesterov) step = b + p.mu * step; \
 			x.v[k] = narrow<T>(from - p.lr * step); \
 		} \
-		if (p.momentum) GIVE(s0, m); \
+		GIVE(s0, m); \
 	}) \
 	STEP(adam, t, T, AdamNumbers, { \
 		PACK(T, n) m = TAKE(s0), v = TAKE(s1), most = v; \
@@ -95,40 +90,6 @@ template <class T, class A> __device__ inline A gradient_of(A sign, A decay, T g
 		GIVE(s0, m); \
 		GIVE(s1, v); \
 		if (s2) GIVE(s2, most); \
-	}) \
-	STEP(rmsprop, t, T, RMSpropNumbers, { \
-		PACK(T, n) s = TAKE(s0), c = s, m = s; \
-		if (s1) c = TAKE(s1); \
-		if (s2) m = TAKE(s2); \
-		EACH_OF(k, n) { \
-			A from = widen(x.v[k]), b = gradient_of<T, A>(p.sign, p.decay, d.v[k], from); \
-			A size = widen(s.v[k]) * p.alpha + p.fresh * b * b; \
-			s.v[k] = narrow<T>(size); \
-			if (s1) { \
-				A center = lerp_of<A>(widen(c.v[k]), b, p.fresh); \
-				c.v[k] = narrow<T>(center); \
-				size -= center * center; \
-			} \
-			b /= (A)sqrt(size) + p.eps; \
-			if (s2) { \
-				b += p.mu * widen(m.v[k]); \
-				m.v[k] = narrow<T>(b); \
-			} \
-			x.v[k] = narrow<T>(from - p.lr * b); \
-		} \
-		GIVE(s0, s); \
-		if (s1) GIVE(s1, c); \
-		if (s2) GIVE(s2, m); \
-	}) \
-	STEP(adagrad, t, T, AdagradNumbers, { \
-		PACK(T, n) s = TAKE(s0); \
-		EACH_OF(k, n) { \
-			A from = widen(x.v[k]), b = gradient_of<T, A>(p.sign, p.decay, d.v[k], from); \
-			A total = widen(s.v[k]) + b * b; \
-			s.v[k] = narrow<T>(total); \
-			x.v[k] = narrow<T>(from - p.lr * b / ((A)sqrt(total) + p.eps)); \
-		} \
-		GIVE(s0, s); \
 	})
 FOR_FLOATS(OPTIM)
 

@@ -83,12 +83,17 @@ def parts(ptx):
 
 
 def modules(ptx):
-    """Returns a module for each kernel of a file: its name and its PTX."""
+    """Returns a module for each kernel of a file: its name and its PTX. Functions that rules
+    call are none, and come as they are."""
     head, found = parts(ptx)
     texts = {}
     for name, _, text in found:
         texts.setdefault(name, []).append(text)
     for kernel, entry, text in found:
+        if kernel.startswith("map_"):
+            if more := set(WORD.findall(text)) & texts.keys() - {kernel}:
+                sys.exit(f"ptx.py: {kernel} needs {more}, want a function that stands alone")
+            yield kernel, text.lstrip("\n") + "\n"
         if not entry:
             continue
         needed, todo = {kernel}, [text]

@@ -15,7 +15,8 @@
 //     launches beyond a device's limits are errors, and cuMemGetInfo counts what was
 //     not freed.
 // WICK_SIM_KERNELS names the library that kernels.sh made; of a module's image only
-// the names of its kernels are read. WICK_SIM_DEVICES is the number of devices (1), WICK_SIM_MEMORY the bytes of
+// the names of its kernels are read, unless the library has none of that name: then
+// its PTX is run (ptx.h). WICK_SIM_DEVICES is the number of devices (1), WICK_SIM_MEMORY the bytes of
 // each, WICK_SIM_DRIVER the driver's version (13000), WICK_SIM_FAIL_AFTER the number
 // of launches after which the device is lost. WICK_SIM_REFUSE=1 makes it refuse all
 // modules, and with WICK_SIM_NULL=1 nothing that is put in a stream ever runs, which
@@ -26,6 +27,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include "ptx.h"
 #define WICK_REAL_CUINIT // the headers of internal/cuda/compat may come first
 extern "C" {
 #include <cuda.h>
@@ -45,7 +47,7 @@ extern "C" {
 #define API extern "C" __attribute__((visibility("default"))) CUresult
 
 struct Dim { unsigned x, y, z; };
-typedef void (*Kernel)(Dim, Dim, unsigned, void **);
+typedef std::function<void(Dim, Dim, unsigned, void **)> Kernel;
 typedef int (*Sizes)(size_t *);
 
 struct CUctx_st { int device; };
@@ -656,9 +658,23 @@ API cuModuleUnload(CUmodule m) {
 }
 API cuModuleGetFunction(CUfunction *f, CUmodule m, const char *name) {
 	NEED_CONTEXT;
-	Kernel k = (Kernel)dlsym(m->library, (std::string("simlaunch_") + name).c_str());
+	if (m->image.find(std::string(".entry ") + name + "(") == std::string::npos) return CUDA_ERROR_NOT_FOUND;
+	auto k = (void (*)(Dim, Dim, unsigned, void **))dlsym(m->library, (std::string("simlaunch_") + name).c_str());
 	Sizes s = (Sizes)dlsym(m->library, (std::string("simsizes_") + name).c_str());
-	if (!k || !s || m->image.find(std::string(".entry ") + name + "(") == std::string::npos) return CUDA_ERROR_NOT_FOUND;
+	if (!k || !s) {
+		try {
+			auto program = ptx::Parser([&](const std::string &f) {
+				bool there = m->image.find(".func  (") != std::string::npos && m->image.find(" " + f + "(") != std::string::npos;
+				return there ? dlsym(m->library, f.c_str()) : nullptr;
+			}).parse(m->image, name);
+			Kernel run = [program](Dim grid, Dim block, unsigned, void **p) { program->run(grid.x, block.x, p); };
+			*f = &(m->functions[name] = {run, program->sizes, name});
+			return CUDA_SUCCESS;
+		} catch (std::exception &e) {
+			fprintf(stderr, "simulated driver: %s\n", e.what());
+			return CUDA_ERROR_INVALID_PTX;
+		}
+	}
 	size_t sizes[64];
 	int n = s(sizes);
 	*f = &(m->functions[name] = {k, {sizes, sizes + n}, name});

@@ -8,16 +8,24 @@ import (
 
 	"github.com/wick-ml/wick/internal/backend"
 	"github.com/wick-ml/wick/internal/cpu"
+	"github.com/wick-ml/wick/internal/expr"
 )
 
-// TestManyParameters compares a step for parameters of very unequal lengths, which
-// takes two launches, with the CPU's.
+// TestManyParameters compares steps for parameters of very unequal lengths, which
+// take several launches, with the CPU's: of Adam's kernel, and of a rule.
 func TestManyParameters(t *testing.T) {
 	be, ref := open(t), cpu.New()
-	for _, dtype := range []backend.DType{backend.Float32, backend.Float64} {
+	rule := backend.Rule{Kernel: backend.AdamKernel, Numbers: []float64{1, 0.1, 1, 0.1, 1.1, 1e-8, 0.99, 0.1, 0.01}}
+	var f expr.Formula
+	w, g, m, v := f.Load(0), f.Load(1), f.Load(2), f.Load(3)
+	f.Store(0, w.Sub(g.Mul(v).Sqrt()))
+	f.Store(1, m.Add(g.MulScalar(0.5)).Exp())
+	f.Store(2, v.Maximum(m))
+	for i, rule := range []backend.Rule{rule, rule, {Expr: f.Expr, Numbers: f.Numbers}, {Expr: f.Expr, Numbers: f.Numbers}} {
+		dtype := []backend.DType{backend.Float32, backend.Float64}[i%2]
 		run := func(be backend.Backend) (all []float64) {
 			var lists [4][]backend.Array
-			for i := range atOnce + 8 {
+			for i := range 2*atOnce + 8 {
 				n := []int{0, 1, 7, 64, perShare, perShare + 1, 9001}[i%7]
 				for k := range lists {
 					// Every third one begins where no pack can.
@@ -26,7 +34,7 @@ func TestManyParameters(t *testing.T) {
 					lists[k] = append(lists[k], a)
 				}
 			}
-			be.Adam(lists[0], lists[1], lists[2], lists[3], nil, backend.AdamParams{LR: 0.1, Beta1: 0.9, Beta2: 0.99, Eps: 1e-8, WeightDecay: 0.1, Step: 3})
+			be.Map([][]backend.Array{lists[0], lists[2], lists[3]}, lists[:], rule)
 			for _, list := range lists {
 				for _, a := range list {
 					wide := backend.Array{Buffer: be.NewBuffer(backend.Float64, a.Len), Len: a.Len}

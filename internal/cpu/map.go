@@ -1,0 +1,431 @@
+package cpu
+
+import (
+	"math"
+	"sort"
+	"unsafe"
+
+	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/expr"
+)
+
+// mapBlock is how many elements an instruction of a rule is run for at once: what a
+// rule works on then stays in the nearest cache.
+const mapBlock = 256
+
+// Map runs a rule. Each instruction is a loop over a block, in assembly for float32
+// where the machine has it.
+func (be *Backend) Map(dst, src [][]backend.Array, r backend.Rule) {
+	for _, list := range dst {
+		if len(list) == 0 {
+			return
+		}
+		touchAll(list)
+	}
+	wide := true
+	for _, lists := range [][][]backend.Array{dst, src} {
+		for _, list := range lists {
+			wide = wide && list[0].DType() == backend.Float64
+		}
+	}
+	if wide {
+		mapOf[float64](be, dst, src, r)
+	} else {
+		mapOf[float32](be, dst, src, r)
+	}
+}
+
+// touchAll gives arrays their memory, which must not happen in several goroutines at
+// once.
+func touchAll(list []backend.Array) {
+	for _, a := range list {
+		raw(a)
+	}
+}
+
+// mapList is the arrays of a list, as numbers of T or of half width.
+type mapList[T float] struct {
+	wide [][]T
+	half [][]uint16
+	typ  backend.DType
+}
+
+func mapListOf[T float](list []backend.Array) mapList[T] {
+	l := mapList[T]{typ: list[0].DType()}
+	if l.typ.IsHalf() {
+		l.half = elements[uint16](list)
+	} else {
+		l.wide = elements[T](list)
+	}
+	return l
+}
+
+// take returns elements of array i: where they lie, or in room if there is any, which
+// those of half width need.
+func (l *mapList[T]) take(i, lo, hi int, room []T) []T {
+	switch {
+	case l.half != nil:
+		widenAs(l.typ, float32s(room), l.half[i][lo:hi])
+	case room != nil:
+		copy(room, l.wide[i][lo:hi])
+	default:
+		return l.wide[i][lo:hi]
+	}
+	return room
+}
+
+// give puts numbers where elements of array i are, unless take has returned those.
+func (l *mapList[T]) give(i, lo, hi int, v []T) {
+	if l.half != nil {
+		narrowAs(l.typ, l.half[i][lo:hi], float32s(v))
+	} else if to := l.wide[i][lo:hi]; &to[0] != &v[0] {
+		copy(to, v)
+	}
+}
+
+// float32s is for slices of float32 whose type is a parameter.
+func float32s[T float](s []T) []float32 {
+	if len(s) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*float32)(unsafe.Pointer(&s[0])), len(s))
+}
+
+// mapPlan is where the values of a rule lie while a block is computed.
+type mapPlan struct {
+	slot   []int // of the block's room, or -1
+	direct []int // the destination that a value is computed into, or -1
+	slots  int
+}
+
+// newMapPlan finds room for each value: none for numbers and for sources that are read
+// where they lie, the destination for what can be computed there, else a slot that is
+// used again behind the value's last use. shared tells whether a destination is a
+// source as well.
+func newMapPlan(e expr.Expr, halfSource, halfDestination func(list int) bool, shared func(dst, src int) bool) *mapPlan {
+	p := &mapPlan{slot: make([]int, len(e)), direct: make([]int, len(e))}
+	last := make([]int, len(e)) // the instruction that reads a value last; len(e) for what is stored behind all
+	operands := func(in expr.Instr) []uint8 { return []uint8{in.A, in.B, in.C}[:in.Op.Values()] }
+	for i, in := range e {
+		p.slot[i], p.direct[i] = -1, -1
+		for _, v := range operands(in) {
+			last[v] = i
+		}
+	}
+	copied := make([]bool, len(e)) // sources that are stored, and may be overwritten before
+	for _, in := range e {
+		if in.Op == expr.Store && e[in.A].Op <= expr.Store {
+			last[in.A] = len(e)
+			copied[in.A] = e[in.A].Op == expr.Load
+		}
+	}
+	for _, in := range e {
+		v, to := in.A, int(in.B)
+		if in.Op != expr.Store || e[v].Op <= expr.Store {
+			continue
+		}
+		ok := p.direct[v] < 0 && !halfDestination(to)
+		for k, load := range e { // nobody may read behind v what the destination held
+			if load.Op == expr.Load && !copied[k] && last[k] > int(v) && shared(to, int(load.A)) {
+				ok = false
+			}
+		}
+		if ok {
+			p.direct[v] = to
+		} else {
+			last[v] = len(e)
+		}
+	}
+	var free []int
+	for i, in := range e {
+		// A loop may write what it reads.
+		for n, v := range operands(in) {
+			if again := n > 0 && v == in.A || n > 1 && v == in.B; last[v] == i && p.slot[v] >= 0 && !again {
+				free = append(free, p.slot[v])
+			}
+		}
+		if in.Op == expr.Load && !copied[i] && !halfSource(int(in.A)) || in.Op == expr.Number || in.Op == expr.Store || p.direct[i] >= 0 {
+			continue
+		}
+		if n := len(free); n > 0 {
+			p.slot[i], free = free[n-1], free[:n-1]
+		} else {
+			p.slot[i] = p.slots
+			p.slots++
+		}
+		if last[i] == 0 { // nobody reads it
+			free = append(free, p.slot[i])
+		}
+	}
+	return p
+}
+
+func mapOf[T float](be *Backend, dst, src [][]backend.Array, r backend.Rule) {
+	to, from := make([]mapList[T], len(dst)), make([]mapList[T], len(src))
+	for i, list := range dst {
+		to[i] = mapListOf[T](list)
+	}
+	for i, list := range src {
+		from[i] = mapListOf[T](list)
+	}
+	sizes, block := make([]int, len(dst[0])), 0
+	for i, a := range dst[0] {
+		sizes[i] = a.Len
+		block = min(max(block, a.Len), mapBlock)
+	}
+	if f := mapKernel[T](r); f != nil {
+		mapWith(be, to, from, sizes, f)
+		return
+	}
+	e := r.Expr
+	p := newMapPlan(e, func(s int) bool { return from[s].half != nil }, func(d int) bool { return to[d].half != nil }, func(d, s int) bool {
+		for i, a := range dst[d] {
+			if b := src[s][i]; a.Buffer == b.Buffer && a.Offset < b.Offset+b.Len && b.Offset < a.Offset+a.Len {
+				return true
+			}
+		}
+		return false
+	})
+	kn := vectorOf[T]()
+	scratch(be, block*len(r.Numbers), func(numbers []T) { // blocks of the same, so that all loops are over arrays
+		for i, x := range r.Numbers {
+			for k := range block {
+				numbers[i*block+k] = T(x)
+			}
+		}
+		overAll(sizes, func(i, lo, hi int) {
+			scratch(be, p.slots*block, func(room []T) {
+				v := make([][]T, len(e))
+				for ; lo < hi; lo += block {
+					end := min(lo+block, hi)
+					n := end - lo
+					for k, in := range e {
+						var d []T
+						if p.slot[k] >= 0 {
+							d = room[p.slot[k]*block:][:n]
+						} else if p.direct[k] >= 0 {
+							d = to[p.direct[k]].wide[i][lo:end]
+						}
+						switch in.Op {
+						case expr.Load:
+							d = from[in.A].take(i, lo, end, d)
+						case expr.Number:
+							d = numbers[int(in.A)*block:][:n]
+						case expr.Store:
+						case expr.Select:
+							mapSelect(d, v[in.A], v[in.B], v[in.C])
+						default:
+							if in.Op.Values() == 2 {
+								kn.mapBinary(in.Op, d, v[in.A], v[in.B])
+							} else {
+								kn.mapUnary(in.Op, d, v[in.A])
+							}
+						}
+						v[k] = d
+					}
+					for _, in := range e {
+						if in.Op == expr.Store && p.direct[in.A] != int(in.B) {
+							to[in.B].give(i, lo, end, v[in.A])
+						}
+					}
+				}
+			})
+		})
+	})
+}
+
+// mapBinary runs an instruction with two values.
+func (kn *vector[T]) mapBinary(op expr.Op, d, a, b []T) {
+	a, b = a[:len(d)], b[:len(d)]
+	switch op {
+	case expr.Add:
+		kn.add(d, a, b)
+	case expr.Sub:
+		kn.sub(d, a, b)
+	case expr.Mul:
+		kn.mul(d, a, b)
+	case expr.Div:
+		kn.div(d, a, b)
+	case expr.Max:
+		for i := range d {
+			d[i] = max(a[i], b[i])
+		}
+	case expr.Min:
+		for i := range d {
+			d[i] = min(a[i], b[i])
+		}
+	case expr.Gt:
+		for i := range d {
+			d[i] = asNumber[T](a[i] > b[i])
+		}
+	case expr.Ge:
+		for i := range d {
+			d[i] = asNumber[T](a[i] >= b[i])
+		}
+	case expr.Eq:
+		for i := range d {
+			d[i] = asNumber[T](a[i] == b[i])
+		}
+	default:
+		panic("cpu: an instruction of a rule without a loop")
+	}
+}
+
+func asNumber[T float](b bool) T {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func mapSelect[T float](d, c, a, b []T) {
+	c, a, b = c[:len(d)], a[:len(d)], b[:len(d)]
+	for i := range d {
+		v := b[i]
+		if c[i] != 0 {
+			v = a[i]
+		}
+		d[i] = v
+	}
+}
+
+// mapUnary runs an instruction with one value.
+func (kn *vector[T]) mapUnary(op expr.Op, d, a []T) {
+	a = a[:len(d)]
+	switch op {
+	case expr.Neg:
+		for i, v := range a {
+			d[i] = -v
+		}
+	case expr.Abs:
+		for i, v := range a {
+			d[i] = max(v, -v)
+		}
+	case expr.Sign:
+		for i, v := range a {
+			d[i] = sign(v)
+		}
+	case expr.Sqrt:
+		kn.sqrt(d, a)
+	case expr.Exp:
+		kn.exp(d, a, 0)
+	default:
+		f := function(mapFunctions[op], backend.UnaryParams{})
+		for i, v := range a {
+			d[i] = T(f(float64(v)))
+		}
+	}
+}
+
+var mapFunctions = map[expr.Op]backend.UnaryOp{
+	expr.Expm1: backend.Expm1, expr.Log: backend.Log, expr.Log1p: backend.Log1p, expr.Tanh: backend.Tanh, expr.Sigmoid: backend.Sigmoid,
+}
+
+// mapKernel returns the kernel that does what a rule does, or nil. It is called with
+// blocks of the sources, and writes those that are destinations.
+func mapKernel[T float](r backend.Rule) func(a [][]T) {
+	if r.Kernel == backend.NoKernel {
+		return nil
+	}
+	kn := vectorOf[T]()
+	n := make([]T, len(r.Numbers))
+	for i, v := range r.Numbers {
+		n[i] = T(v)
+	}
+	switch r.Kernel {
+	case backend.SGDKernel:
+		p := &sgdNumbers[T]{sign: n[0], decay: n[1], lr: n[2], mu: n[3], keep: n[4], nesterov: n[5] != 0}
+		return func(a [][]T) { kn.sgd(a[0], a[1], a[2], p) }
+	case backend.AdamKernel:
+		p := &adamNumbers[T]{sign: n[0], decay: n[1], shrink: n[2], size: n[3], scale: n[4], eps: n[5], beta2: n[6], new1: n[7], new2: n[8]}
+		return func(a [][]T) {
+			var largest []T
+			if len(a) > 4 {
+				largest = a[4]
+			}
+			kn.adam(a[0], a[1], a[2], a[3], largest, p)
+		}
+	}
+	return nil
+}
+
+// mapWith runs a kernel, whose destinations are the sources but the second.
+func mapWith[T float](be *Backend, to, from []mapList[T], sizes []int, f func(a [][]T)) {
+	half := false
+	for _, l := range from {
+		half = half || l.half != nil
+	}
+	run := func(i, lo, hi int, room []T) {
+		a := make([][]T, len(from))
+		block := hi - lo
+		if half {
+			block = mapBlock
+		}
+		for ; lo < hi; lo += block {
+			end := min(lo+block, hi)
+			for k := range from {
+				var d []T
+				if half {
+					d = room[k*block:][:end-lo]
+				}
+				a[k] = from[k].take(i, lo, end, d)
+			}
+			f(a)
+			for k := range to {
+				j := k // of the sources
+				if k > 0 {
+					j++
+				}
+				to[k].give(i, lo, end, a[j])
+			}
+		}
+	}
+	overAll(sizes, func(i, lo, hi int) {
+		if !half {
+			run(i, lo, hi, nil)
+			return
+		}
+		scratch(be, len(from)*mapBlock, func(room []T) { run(i, lo, hi, room) })
+	})
+}
+
+// elements returns the elements of each array.
+func elements[T any](arrays []backend.Array) [][]T {
+	s := make([][]T, len(arrays))
+	for i, a := range arrays {
+		s[i] = data[T](a)
+	}
+	return s
+}
+
+// overAll calls f for pieces [lo, hi) of array i of sizes[i] elements, over all arrays in one
+// parallel loop, as if they lay behind one another: many small ones cost no more
+// than a large one.
+func overAll(sizes []int, f func(i, lo, hi int)) {
+	ends := make([]int, len(sizes))
+	n := 0
+	for i, size := range sizes {
+		n += size
+		ends[i] = n
+	}
+	parallel(n, grain, func(lo, hi int) {
+		for i := sort.SearchInts(ends, lo+1); lo < hi; i++ {
+			start := ends[i] - sizes[i]
+			if end := min(hi, ends[i]); lo < end {
+				f(i, lo-start, end-start)
+				lo = end
+			}
+		}
+	})
+}
+
+// lerp goes the part t of the way from a to b, exactly to b where t is 1.
+func lerp[T float](a, b, t T) T {
+	if t < 0.5 {
+		return a + T(t*(b-a))
+	}
+	return b - T((b-a)*(1-t))
+}
+
+// sqrt is one instruction for either type.
+func sqrt[T float](x T) T { return T(math.Sqrt(float64(x))) }
