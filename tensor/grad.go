@@ -5,6 +5,7 @@ import (
 
 	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/ops"
 )
 
 // BackwardOpts are the options of [Tensor.Backward].
@@ -254,5 +255,94 @@ func (x *Tensor) times(y *Tensor) *Tensor {
 		return x.Mul(y)
 	}
 	overwriteWith(x, backend.Mul, y)
+	return x
+}
+
+// savedIf is saved of an operand that may be absent.
+func (x *Tensor) savedIf() *Tensor {
+	if x == nil {
+		return nil
+	}
+	return x.saved()
+}
+
+// unmarked returns x, an operand that gets no gradient and may be absent, for a record
+// that does not take its marks.
+func (x *Tensor) unmarked() *Tensor {
+	if x == nil {
+		return nil
+	}
+	return x.bare()
+}
+
+// madeOf gives y, a value that the closure of an operation keeps, a history of its own:
+// that op has made it of the operands of partials, of one shape, each of which has a grad
+// that gets y's gradient and returns its own in any type. Nobody is told of it.
+func (y *Tensor) madeOf(op autograd.Op, partials ...partial) {
+	inputs := make([]*Tensor, len(partials))
+	backs := make([]struct {
+		grad  func(g *Tensor) *Tensor
+		dtype DType
+	}, len(partials))
+	for i, p := range partials {
+		inputs[i] = p.of.saved()
+		if backs[i].dtype = p.of.DType(); p.of.RequiresGrad() {
+			backs[i].grad = p.grad
+		}
+	}
+	autograd.Record(op, y, inputs, func(g *Tensor) []*Tensor {
+		grads := make([]*Tensor, len(backs))
+		for i, b := range backs {
+			if b.grad != nil {
+				grads[i] = b.grad(g).ToDType(b.dtype)
+			}
+		}
+		return grads
+	})
+}
+
+// rounded returns x, which is fresh and needed no more, in type t.
+func (x *Tensor) rounded(t DType) *Tensor {
+	y := x.cast(t)
+	if y != x {
+		x.Release()
+	}
+	return y
+}
+
+// scaled returns x·v for a closure, which needs x no more.
+func (x *Tensor) scaled(v float64) *Tensor {
+	if !x.reuses(x) {
+		return x.MulScalar(v)
+	}
+	overwriteScalar(x, backend.Mul, v)
+	return x
+}
+
+// shifted returns x + v for a closure, which needs x no more.
+func (x *Tensor) shifted(v float64) *Tensor {
+	if !x.reuses(x) {
+		return x.AddScalar(v)
+	}
+	overwriteScalar(x, backend.Add, v)
+	return x
+}
+
+// mapped returns an elementwise function of x for a closure, which needs x no more.
+func (x *Tensor) mapped(op backend.UnaryOp) *Tensor {
+	if !x.reuses(x) {
+		return x.unaryOf(ops.Unary{Kind: op})
+	}
+	overwrite(x, op)
+	return x
+}
+
+// filled returns x with v where mask, which broadcasts to x, is true, for a closure, which
+// needs x no more.
+func (x *Tensor) filled(mask *Tensor, v float64) *Tensor {
+	if !x.reuses(x) || !mask.shape.Equal(x.shape) {
+		return x.MaskedFill(mask, v)
+	}
+	fillWhere(x, mask, v)
 	return x
 }

@@ -3,6 +3,7 @@ package tensor
 import (
 	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/ops"
 )
 
 // Reduction says what a loss function makes of the losses of all elements.
@@ -31,11 +32,11 @@ func reduced(op string, losses *Tensor, r Reduction) *Tensor {
 
 // shareOf returns the gradient of each of n losses, or of all alike if it has one
 // element, from the gradient g of what reduced made of them.
-func shareOf(op string, g *Tensor, r Reduction, n int) *Tensor {
+func shareOf(g *Tensor, r Reduction, n int) *Tensor {
 	if r != Mean {
 		return g
 	}
-	return scalar(op, backend.Div, g, float64(n), false)
+	return g.DivScalar(float64(max(n, 1)))
 }
 
 // wantTarget panics unless x and target have one shape and one floating-point
@@ -60,90 +61,78 @@ func wantReduction(op string, r Reduction) {
 // (torch.nn.functional.mse_loss)
 func MSELoss(x, target *Tensor, r Reduction) *Tensor {
 	const op = "MSELoss"
-	return differenceLoss(op, x, target, r,
+	return differenceLoss(ops.MSELoss{Reduction: ops.Reduction(r)}, x, target, r,
 		func(d *Tensor) *Tensor { return apply(op, backend.Square, d) },
-		func(d, share *Tensor) *Tensor {
-			return binary(op, backend.Mul, d, scalar(op, backend.Mul, share, 2, false))
-		})
+		func(d, share *Tensor) *Tensor { return d.Mul(share.MulScalar(2)) })
 }
 
 // L1Loss returns the magnitudes of x - target. Both have one shape.
 // (torch.nn.functional.l1_loss)
 func L1Loss(x, target *Tensor, r Reduction) *Tensor {
 	const op = "L1Loss"
-	return differenceLoss(op, x, target, r,
+	return differenceLoss(ops.L1Loss{Reduction: ops.Reduction(r)}, x, target, r,
 		func(d *Tensor) *Tensor { return apply(op, backend.Abs, d) },
-		func(d, share *Tensor) *Tensor {
-			dx := apply(op, backend.Sign, d, share)
-			overwriteWith(dx, backend.Mul, share)
-			return dx
-		})
+		func(d, share *Tensor) *Tensor { return d.Sign().times(share) })
 }
 
 // SmoothL1Loss returns for the differences d = x - target d²/(2·beta) where they
 // are smaller than beta, and |d| - beta/2 elsewhere. PyTorch's default for beta is
 // 1; with 0 it is L1Loss. Both have one shape. (torch.nn.functional.smooth_l1_loss)
 func SmoothL1Loss(x, target *Tensor, beta float64, r Reduction) *Tensor {
-	const op = "SmoothL1Loss"
 	if least := 0x1p-126; beta == 0 || beta > 0 && beta < least { // less than Float32 divides by
 		return L1Loss(x, target, r)
 	}
 	if !(beta > 0) {
-		fail(op, "beta is %v, want 0 or more", beta)
+		fail("SmoothL1Loss", "beta is %v, want 0 or more", beta)
 	}
-	return huber(op, x, target, beta, 1/beta, r)
+	return huber(ops.SmoothL1Loss{Beta: beta, Reduction: ops.Reduction(r)}, x, target, beta, 1/beta, r)
 }
 
 // HuberLoss returns for the differences d = x - target d²/2 where they are smaller
 // than delta, and delta·(|d| - delta/2) elsewhere. PyTorch's default for delta is
 // 1. Both have one shape. (torch.nn.functional.huber_loss)
 func HuberLoss(x, target *Tensor, delta float64, r Reduction) *Tensor {
-	const op = "HuberLoss"
 	if !(delta > 0) {
-		fail(op, "delta is %v, want more than 0", delta)
+		fail("HuberLoss", "delta is %v, want more than 0", delta)
 	}
-	return huber(op, x, target, delta, 1, r)
+	return huber(ops.HuberLoss{Delta: delta, Reduction: ops.Reduction(r)}, x, target, delta, 1, r)
 }
 
 // huber is scale·c·(d - c/2), where c is d held between -bend and bend.
-func huber(op string, x, target *Tensor, bend, scale float64, r Reduction) *Tensor {
-	held := func(d, g *Tensor) *Tensor {
-		c := like(op, d, g)
-		d.be().Unary(c.array(), d.array(), backend.Clamp, backend.UnaryParams{P0: -bend, P1: bend})
-		return c
-	}
+func huber(op autograd.Op, x, target *Tensor, bend, scale float64, r Reduction) *Tensor {
 	return differenceLoss(op, x, target, r, func(d *Tensor) *Tensor {
-		c := held(d, nil)
-		loss := scalar(op, backend.Mul, c, -0.5, false)
+		c := like(op.Name(), d)
+		d.be().Unary(c.array(), d.array(), backend.Clamp, backend.UnaryParams{P0: -bend, P1: bend})
+		loss := scalar(op.Name(), backend.Mul, c, -0.5, false)
 		overwriteWith(loss, backend.Add, d)
 		overwriteScalar(c, backend.Mul, scale) // at most 1 where bend is small
 		overwriteWith(loss, backend.Mul, c)
 		c.Release()
 		return loss
-	}, func(d, share *Tensor) *Tensor {
-		c := held(d, share)
-		overwriteScalar(c, backend.Mul, scale)
-		overwriteWith(c, backend.Mul, share)
-		return c
-	})
+	}, func(d, share *Tensor) *Tensor { return d.Clamp(-bend, bend).scaled(scale).times(share) })
 }
 
 // differenceLoss is a loss that depends on d = x - target only; slope is its
 // derivative for each difference, times the loss's share of the gradient.
-func differenceLoss(op string, x, target *Tensor, r Reduction, loss func(d *Tensor) *Tensor, slope func(d, share *Tensor) *Tensor) *Tensor {
+func differenceLoss(value autograd.Op, x, target *Tensor, r Reduction, loss func(d *Tensor) *Tensor, slope func(d, share *Tensor) *Tensor) *Tensor {
+	op := value.Name()
 	autocast(op, &x, &target)
 	wantTarget(op, x, target, r)
 	a, b := x.wide(), target.wide()
 	d := binary(op, backend.Sub, a, b)
 	x.releaseCopy(a)
 	target.releaseCopy(b)
-	out := reduced(op, loss(d), r)
+	out := reduced(op, loss(d), r).rounded(x.DType())
+	if !tracked(op, out, x, target) {
+		return out
+	}
+	d.madeOf(ops.Binary{Kind: backend.Sub}, partial{of: x, grad: identity}, partial{of: target, grad: (*Tensor).Neg})
 	needX, needTarget := x.RequiresGrad(), target.RequiresGrad()
-	return recordWide(autograd.Named(op), x.DType(), out, []*Tensor{x, target}, func(g *Tensor) []*Tensor {
-		var dx, dt *Tensor
-		dx = slope(d, shareOf(op, g, r, d.Len()))
+	return recordWide(value, x.DType(), out, []*Tensor{x, target}, func(g *Tensor) []*Tensor {
+		dx := slope(with(g, d), shareOf(g, r, d.Len()))
+		var dt *Tensor
 		if needTarget {
-			dt = apply(op, backend.Neg, dx)
+			dt = dx.Neg()
 		}
 		if !needX {
 			dx = nil
@@ -184,23 +173,19 @@ func BCEWithLogits(x, target *Tensor, opts BCEWithLogitsOpts) *Tensor {
 			fail(op, "the %s %v does not broadcast to the input %v", name, w.shape, x.shape)
 		}
 	}
-	// positive multiplies y by (posWeight-1)·t + 1.
-	positive := func(y, t, pw *Tensor) {
-		if pw != nil {
-			less := scalar(op, backend.Sub, pw, 1, false, y)
-			f := binary(op, backend.Mul, t, less)
-			overwriteScalar(f, backend.Add, 1)
-			overwriteWith(y, backend.Mul, f)
-			less.Release()
-			f.Release()
-		}
-	}
 	in, t, w, pw := x.wide(), target.wide(), opts.Weight.wide(), opts.PosWeight.wide()
 	// The loss is -((t-1)·x + positive·log σ(x)), and log σ never overflows.
 	loss := scalar(op, backend.Sub, t, 1, false, x, w, pw)
 	overwriteWith(loss, backend.Mul, in)
 	logs := apply(op, backend.LogSigmoid, in, loss)
-	positive(logs, t, pw)
+	if pw != nil {
+		less := scalar(op, backend.Sub, pw, 1, false, x)
+		f := binary(op, backend.Mul, t, less)
+		overwriteScalar(f, backend.Add, 1)
+		overwriteWith(logs, backend.Mul, f)
+		less.Release()
+		f.Release()
+	}
 	overwriteWith(loss, backend.Add, logs)
 	overwrite(loss, backend.Neg)
 	if w != nil {
@@ -209,37 +194,37 @@ func BCEWithLogits(x, target *Tensor, opts BCEWithLogitsOpts) *Tensor {
 	logs.Release()
 	x.releaseCopy(in)
 	target.releaseCopy(t)
-	out := reduced(op, loss, opts.Reduction)
-	from, to := x.bare(), target.bare()
+	out := reduced(op, loss, opts.Reduction).rounded(x.DType())
+	if !tracked(op, out, x, target) {
+		return out
+	}
+	xs, ts, n := x.saved(), target.saved(), x.Len()
 	needX, needTarget := x.RequiresGrad(), target.RequiresGrad()
-	return recordWide(autograd.Named(op), x.DType(), out, []*Tensor{x, target}, func(g *Tensor) []*Tensor {
+	value := ops.BCEWithLogits{Reduction: ops.Reduction(opts.Reduction)}
+	inputs := []*Tensor{x, target, opts.Weight.unmarked(), opts.PosWeight.unmarked()}
+	return recordWide(value, x.DType(), out, inputs, func(g *Tensor) []*Tensor {
 		var dx, dt *Tensor
-		in, t := from.wide(g), to.wide(g)
-		share := shareOf(op, g, opts.Reduction, in.Len())
+		x, t, w, pw := with(g, xs), with(g, ts), with(g, w), with(g, pw)
+		share := shareOf(g, opts.Reduction, n)
 		if w != nil {
-			share = binary(op, backend.Mul, share, w)
+			share = share.Mul(w)
 		}
 		if needX { // -((t-1) + positive·σ(-x))
-			dx = apply(op, backend.Neg, in, g)
-			overwrite(dx, backend.Sigmoid)
-			positive(dx, t, pw)
-			overwriteWith(dx, backend.Add, scalar(op, backend.Sub, t, 1, false, g))
-			overwrite(dx, backend.Neg)
-			overwriteWith(dx, backend.Mul, share)
-		}
-		if needTarget { // -(x + (posWeight-1)·log σ(x))
-			dt = like(op, in, g)
-			dt.be().Copy(dt.array(), in.array())
+			dx = x.Neg().mapped(backend.Sigmoid)
 			if pw != nil {
-				logs := apply(op, backend.LogSigmoid, in, g)
-				overwriteWith(logs, backend.Mul, scalar(op, backend.Sub, pw, 1, false, g))
-				overwriteWith(dt, backend.Add, logs)
+				dx = dx.times(t.Mul(pw.SubScalar(1)).shifted(1))
 			}
-			overwrite(dt, backend.Neg)
-			overwriteWith(dt, backend.Mul, share)
+			dx = dx.plus(t.SubScalar(1)).mapped(backend.Neg).times(share)
 		}
-		return []*Tensor{dx, dt}
-	}, from, to, w, pw)
+		switch { // -(x + (posWeight-1)·log σ(x))
+		case !needTarget:
+		case pw == nil:
+			dt = x.Neg().times(share)
+		default:
+			dt = x.LogSigmoid().times(pw.SubScalar(1)).plus(x).mapped(backend.Neg).times(share)
+		}
+		return []*Tensor{dx, dt, nil, nil}
+	}, xs, ts, w, pw)
 }
 
 // CrossEntropyOpts are the options of [CrossEntropy].
@@ -332,6 +317,7 @@ func wantLabels(op string, x, target *Tensor, dim int) {
 // nll is the cross-entropy of class indices with scores, or with the logarithms of
 // probabilities, which are not smoothed.
 func nll(op string, x, target *Tensor, dim int, scores bool, o CrossEntropyOpts) *Tensor {
+	x = x.Contiguous()
 	split, s, t := x.shape.split(dim), x.span(op, []int{dim}), x.DType()
 	at := backend.IndexGeom{Outer: split.Outer, N: split.N, M: 1, Inner: split.Inner}
 	smoothing := o.LabelSmoothing / float64(split.N)
@@ -404,41 +390,76 @@ func nll(op string, x, target *Tensor, dim int, scores bool, o CrossEntropyOpts)
 	if total != nil {
 		overwriteWith(out, backend.Div, total)
 	}
-	shape := x.shape
-	var in *Tensor
-	if largest != nil {
-		in = x.bare()
+	out = out.rounded(t)
+	if !tracked(op, out, x, target) {
+		return out
 	}
-	return recordWide(autograd.Named(op), t, out, []*Tensor{x, target}, func(g *Tensor) []*Tensor {
+	shape := x.shape
+	var xs *Tensor
+	if largest != nil {
+		xs = x.saved()
+	}
+	if logs != nil {
+		logs.areLogProbabilities(x, dim)
+	}
+	var value autograd.Op = ops.NLLLoss{Ignore: ignore, Reduction: ops.Reduction(o.Reduction)}
+	if scores {
+		value = ops.CrossEntropy{LabelSmoothing: o.LabelSmoothing, Ignore: ignore, Reduction: ops.Reduction(o.Reduction)}
+	}
+	return recordWide(value, t, out, []*Tensor{x, target, o.Weight.unmarked()}, func(g *Tensor) []*Tensor {
 		if total != nil {
-			g = binary(op, backend.Div, g, total)
+			g = g.Div(total)
 		}
-		right := binary(op, backend.Mul, weights, g)
-		overwriteScalar(right, backend.Mul, sign)
-		fillWhere(right, ignored, 0)
+		right := weights.Mul(g).scaled(sign).filled(ignored, 0)
 		switch {
 		case largest != nil:
-			dx := like(op, in, g)
-			dx.be().CrossEntropyGrad(dx.array(), right.array(), in.array(), labels.array(), largest.array(), sumExp.array(), split)
-			return []*Tensor{dx, nil}
+			return []*Tensor{crossEntropyGrad(dim, right, xs, labels, largest, sumExp), nil, nil}
 		case logs == nil:
-			return []*Tensor{scatterInto(op, shape, labels, right.cast(t), at), nil}
+			return []*Tensor{scatterInto(op, shape, labels, right.ToDType(t), at), nil, nil}
 		}
-		each := like(op, weights, g)
-		each.be().Fill(each.array(), -smoothing)
-		overwriteWith(each, backend.Mul, g)
-		fillWhere(each, ignored, 0)
-		dx := spread(op, each, s, shape).Contiguous()
+		dx := spread(op, g.MulScalar(-smoothing).MaskedFill(ignored, 0), s, shape).Contiguous()
 		if classWeights != nil {
-			overwriteWith(dx, backend.Mul, classWeights)
+			dx = dx.times(classWeights)
 		}
-		use.check(dx.be().ScatterAdd(dx.array(), labels.array(), right.array(), at, use))
-		return []*Tensor{scoresGrad(op, dx, logs, split), nil}
-	}, classWeights, in)
+		if dx.reuses(dx) {
+			use.check(dx.be().ScatterAdd(dx.array(), labels.array(), right.array(), at, use))
+		} else {
+			dx = dx.ScatterAdd(dim, labels.alias(s.kept), right.view(op, s.kept))
+		}
+		return []*Tensor{softmaxGrad(ops.Softmax{Dim: dim, Log: true}, dx, logs), nil, nil}
+	}, classWeights, xs)
+}
+
+// crossEntropyGrad returns share·(softmax(x) - 1 at the label), given what CrossEntropy has
+// written.
+func crossEntropyGrad(dim int, share, x, labels, largest, sumExp *Tensor) *Tensor {
+	const name = "CrossEntropyGrad"
+	dx := like(name, x, share)
+	dx.be().CrossEntropyGrad(dx.array(), share.array(), x.array(), labels.array(), largest.array(), sumExp.array(), x.shape.split(dim))
+	if !tracked(name, dx, share, x) {
+		return dx
+	}
+	ss, xs := share.saved(), x.saved()
+	needShare, needX := share.RequiresGrad(), x.RequiresGrad()
+	return autograd.Record(ops.CrossEntropyGrad{Dim: dim}, dx, []*Tensor{share, x, labels, largest, sumExp}, func(g *Tensor) []*Tensor {
+		t := g.DType()
+		g = g.ToDType(wideType(t))
+		x, share := with(g, xs), with(g, ss)
+		kept := along(x.shape, dim)
+		var toShare, toX *Tensor
+		if needShare {
+			each := crossEntropyGrad(dim, OnesLike(share), x, labels, largest, sumExp)
+			toShare = sumTo(g.Mul(each), kept).view(name, share.shape)
+		}
+		if needX {
+			toX = softmaxGrad(ops.Softmax{Dim: dim}, g.Mul(share.view(name, kept)), x.Softmax(dim)).ToDType(t)
+		}
+		return []*Tensor{toShare, toX, nil, nil, nil}
+	}, share, x)
 }
 
 // logProbabilities returns log softmax(x) in the type to compute in, and records
-// nothing. scoresGrad is its gradient.
+// nothing.
 func logProbabilities(op string, x *Tensor, g backend.DimGeom) *Tensor {
 	out := result(op, wideType(x.DType()), x.shape, x)
 	from := x.wide()
@@ -447,10 +468,10 @@ func logProbabilities(op string, x *Tensor, g backend.DimGeom) *Tensor {
 	return out
 }
 
-func scoresGrad(op string, dy, logs *Tensor, g backend.DimGeom) *Tensor {
-	dx := like(op, dy)
-	dx.be().SoftmaxGrad(dx.array(), dy.array(), logs.array(), true, g)
-	return dx
+// areLogProbabilities gives logs, which logProbabilities has made of x, that history.
+func (logs *Tensor) areLogProbabilities(x *Tensor, dim int) {
+	op := ops.Softmax{Dim: dim, Log: true}
+	logs.madeOf(op, partial{of: x, grad: func(g *Tensor) *Tensor { return softmaxGrad(op, g, logs) }})
 }
 
 // columns returns the shape in which one number for each entry of dimension dim
@@ -467,20 +488,16 @@ func (s span) columns(dim int) Shape {
 // crossEntropy is the cross-entropy of probabilities with scores.
 func crossEntropy(op string, x, target *Tensor, dim int, o CrossEntropyOpts) *Tensor {
 	s, split, w := x.span(op, []int{dim}), x.shape.split(dim), o.Weight.wide(x)
-	t := target.bare()
+	columns := s.columns(dim)
 	if w != nil {
-		w = w.alias(s.columns(dim))
-	}
-	// smooth is the target, negative, with its share spread over all classes.
-	smooth := func(owners ...*Tensor) *Tensor {
-		from := t.wide(owners...)
-		y := scalar(op, backend.Mul, from, o.LabelSmoothing-1, false, owners...)
-		overwriteScalar(y, backend.Sub, o.LabelSmoothing/float64(s.n))
-		t.releaseCopy(from)
-		return y
+		w = w.alias(columns)
 	}
 	logs := logProbabilities(op, x, split)
-	terms := smooth(logs, w)
+	// The target is negative, with its share spread over all classes.
+	t := target.wide(logs, w)
+	terms := scalar(op, backend.Mul, t, o.LabelSmoothing-1, false, logs, w)
+	target.releaseCopy(t)
+	overwriteScalar(terms, backend.Sub, o.LabelSmoothing/float64(s.n))
 	overwriteWith(terms, backend.Mul, logs)
 	if w != nil {
 		overwriteWith(terms, backend.Mul, w)
@@ -488,35 +505,38 @@ func crossEntropy(op string, x, target *Tensor, dim int, o CrossEntropyOpts) *Te
 	loss := terms.reduce(op, backend.ReduceSum, s, s.dropped)
 	terms.Release()
 	n := loss.Len()
-	out := reduced(op, loss, o.Reduction)
+	out := reduced(op, loss, o.Reduction).rounded(x.DType())
+	if !tracked(op, out, x, target, o.Weight) {
+		return out
+	}
+	logs.areLogProbabilities(x, dim)
+	ts, ws := target.saved(), o.Weight.savedIf()
+	smooth := func(g *Tensor) *Tensor {
+		return with(g, ts).MulScalar(o.LabelSmoothing - 1).shifted(-o.LabelSmoothing / float64(s.n))
+	}
 	needX, needTarget, needW := x.RequiresGrad(), target.RequiresGrad(), w != nil && o.Weight.RequiresGrad()
-	return recordWide(autograd.Named(op), x.DType(), out, []*Tensor{x, target, o.Weight}, func(g *Tensor) []*Tensor {
-		share := shareOf(op, g, o.Reduction, n)
+	value := ops.CrossEntropy{LabelSmoothing: o.LabelSmoothing, Ignore: -100, Reduction: ops.Reduction(o.Reduction)}
+	return recordWide(value, x.DType(), out, []*Tensor{x, target, o.Weight}, func(g *Tensor) []*Tensor {
+		share := shareOf(g, o.Reduction, n)
 		if o.Reduction == None {
-			share = share.alias(s.kept)
+			share = share.view(op, s.kept)
+		}
+		weighted := func(x *Tensor) *Tensor {
+			if ws == nil {
+				return x
+			}
+			return x.times(with(g, ws).view(op, columns))
 		}
 		var dx, dt, dw *Tensor
 		if needX {
-			dx = smooth(g)
-			overwriteWith(dx, backend.Mul, share)
-			if w != nil {
-				overwriteWith(dx, backend.Mul, w)
-			}
-			dx = scoresGrad(op, dx, logs, split)
+			dx = softmaxGrad(ops.Softmax{Dim: dim, Log: true}, weighted(smooth(g).times(share)), logs)
 		}
 		if needTarget {
-			dt = binary(op, backend.Mul, logs, share)
-			if w != nil {
-				overwriteWith(dt, backend.Mul, w)
-			}
-			overwriteScalar(dt, backend.Mul, o.LabelSmoothing-1)
+			dt = weighted(with(g, logs).Mul(share)).scaled(o.LabelSmoothing - 1)
 		}
 		if needW {
-			each := smooth(g)
-			overwriteWith(each, backend.Mul, logs)
-			overwriteWith(each, backend.Mul, share)
-			dw = sumTo(each, w.shape).alias(Shape{s.n})
+			dw = sumTo(smooth(g).times(logs).times(share), columns).view(op, Shape{s.n})
 		}
 		return []*Tensor{dx, dt, dw}
-	}, t, w)
+	}, ts, ws)
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/ops"
 )
 
 // Zero stands for 0 in options where 0 itself means the default: in those of
@@ -21,6 +22,14 @@ func number(option, byDefault float64) float64 {
 		return 0
 	}
 	return option
+}
+
+// said returns a number as an option, the reverse of number.
+func said(v float64) float64 {
+	if v == 0 {
+		return Zero
+	}
+	return v
 }
 
 // BatchNormOpts are the options of [BatchNorm2d].
@@ -97,40 +106,160 @@ func BatchNorm2d(x, runningMean, runningVar, w, b *Tensor, opts BatchNormOpts) *
 			}
 		}
 	}
+	x = x.Contiguous()
 	out := result(op, x.DType(), x.shape, x, runningMean, runningVar, w, b)
 	t := wideType(x.DType())
 	mean, invstd := result(op, t, Shape{c}, x), result(op, t, Shape{c}, x)
-	x.be().BatchNorm(out.array(), mean.array(), invstd.array(), runningMean.array(), runningVar.array(), x.array(), w.array(), b.array(), g)
+	compute := func(runningMean, runningVar *Tensor) {
+		x.be().BatchNorm(out.array(), mean.array(), invstd.array(), runningMean.array(), runningVar.array(), x.array(), w.array(), b.array(), g)
+	}
 	if moves {
+		runningMean.rewrite(func(m *Tensor) { runningVar.rewrite(func(v *Tensor) { compute(m, v) }) })
 		runningMean.wrote()
 		runningVar.wrote()
+	} else {
+		compute(runningMean, runningVar)
 	}
-	in, weight := x.bare(), w
-	if w != nil {
-		weight = w.bare()
+	if !tracked(op, out, x, w, b) {
+		return out
 	}
-	var y *Tensor
+	n := batchNorm{x: x.saved(), w: w.savedIf(), mean: mean, invstd: invstd, geom: g}
 	if g.ReLU {
-		y = out.bare()
+		n.y = out.bare()
 	}
+	value := ops.BatchNorm2d{Training: opts.Training, Momentum: g.Momentum, Eps: g.Eps, ReLU: g.ReLU}
+	inputs := []*Tensor{x, runningMean.unmarked(), runningVar.unmarked(), w, b}
 	needX, needW, needB := x.RequiresGrad(), w != nil && w.RequiresGrad(), b != nil && b.RequiresGrad()
-	return autograd.Record(autograd.Named(op), out, []*Tensor{x, w, b}, func(dy *Tensor) []*Tensor {
+	return autograd.Record(value, out, inputs, func(dy *Tensor) []*Tensor {
 		var dx, dw, db *Tensor
 		if needX {
-			dx = like(op, in, dy)
+			dx = like(op, n.x, dy)
 		}
 		if needW {
-			dw = like(op, w, dy)
+			dw = like(op, n.w, dy)
 		}
 		if needB {
-			db = like(op, b, dy)
+			db = result(op, b.DType(), b.shape, dy)
 		}
-		in.be().BatchNormGrad(dx.array(), dw.array(), db.array(), dy.array(), in.array(), y.array(), weight.array(), mean.array(), invstd.array(), g)
+		n.gradients(dy, dx, dw, db)
 		if needX && g.Training { // what the batch's mean takes away
 			dx.balance()
 		}
-		return []*Tensor{dx, dw, db}
-	}, in, weight, y)
+		return []*Tensor{dx, nil, nil, dw, db}
+	}, n.x, n.w, n.y)
+}
+
+// batchNorm is what the gradients of BatchNorm2d need besides that of the result.
+type batchNorm struct {
+	x, y, w, mean, invstd *Tensor // y is there with ReLU only, w is optional
+	geom                  backend.BatchNormGeom
+}
+
+// gradients computes the gradients of x, weight and bias, those that are not nil and
+// fresh, from the gradient of the result.
+func (n batchNorm) gradients(dy, dx, dw, db *Tensor) {
+	dy.be().BatchNormGrad(dx.array(), dw.array(), db.array(), dy.array(), n.x.array(), n.y.array(), n.w.array(), n.mean.array(), n.invstd.array(), n.geom)
+	for of, grad := range []*Tensor{ops.Input: dx, ops.Weight: dw, ops.Bias: db} {
+		if grad != nil {
+			n.record(ops.Operand(of), dy, grad)
+		}
+	}
+}
+
+// record records one of the gradients.
+func (n batchNorm) record(of ops.Operand, dy, grad *Tensor) {
+	const name = "BatchNormGrad"
+	if of != ops.Input {
+		n.w = nil
+	}
+	if !tracked(name, grad, dy, n.x, n.w) {
+		return
+	}
+	ds, t := dy.saved(), dy.DType()
+	needDy, needX, needW := dy.RequiresGrad(), n.x.RequiresGrad(), n.w != nil && n.w.RequiresGrad()
+	columns := make(Shape, len(n.x.shape))
+	for i := range columns {
+		columns[i] = 1
+	}
+	columns[1] = n.geom.C
+	count := float64(n.geom.N * n.geom.Inner)
+	sum := func(x *Tensor) *Tensor { return sumTo(x, columns) }
+	value := ops.BatchNormGrad{Of: of, DType: backend.DType(grad.DType()), Batch: n.geom.Training, Eps: n.geom.Eps, ReLU: n.geom.ReLU}
+	autograd.Record(value, grad, []*Tensor{dy, n.x, n.y, n.w, n.mean, n.invstd}, func(g *Tensor) []*Tensor {
+		g = g.ToDType(wideType(t))
+		through := func(dy *Tensor) *Tensor { return dy } // the ReLU
+		if n.y != nil {
+			through = func(dy *Tensor) *Tensor { return unaryGrad(ops.Unary{Kind: backend.ReLU}, dy, with(g, n.y)) }
+		}
+		x, v := with(g, n.x), through(with(g, ds))
+		// The gradient of x is w·back(dy), and back is symmetric.
+		plain := batchNorm{x: x, mean: n.mean, invstd: n.invstd, geom: n.geom}
+		plain.geom.ReLU = false
+		back := func(dy *Tensor) *Tensor {
+			dx := like(name, x, dy)
+			plain.gradients(dy, dx, nil, nil)
+			return dx
+		}
+		normal, invstd := plain.normal(x, columns)
+		var toDy, toX, toW *Tensor
+		switch of {
+		case ops.Input:
+			b := back(g)
+			if needW {
+				toW = sum(v.Mul(b)).view(name, Shape{n.geom.C}).ToDType(n.w.DType())
+			}
+			toDy = b
+			if n.w != nil {
+				w := with(g, n.w).ToDType(g.DType()).view(name, columns)
+				v, toDy = v.Mul(w), b.Mul(w)
+			}
+			if needX && n.geom.Training { // back(dy) = invstd·(dy - Σdy/n - normal·Σ(dy·normal)/n), of which all but dy depends on x
+				toX = back(g.Mul(sum(v.Mul(normal))).Add(v.Mul(sum(g.Mul(normal))))).Add(normal.Mul(sum(v.Mul(b)))).
+					Mul(invstd.DivScalar(-count)).ToDType(n.x.DType())
+			}
+		case ops.Weight: // Σ dy·normal
+			g = g.view(name, columns)
+			toDy = g.Mul(normal)
+			if needX {
+				toX = back(g.Mul(v)).ToDType(n.x.DType())
+			}
+		case ops.Bias: // Σ dy
+			toDy = g.view(name, columns).Expand(x.shape...)
+		}
+		if needDy {
+			toDy = through(toDy).ToDType(t)
+		} else {
+			toDy = nil
+		}
+		return []*Tensor{toDy, toX, nil, toW, nil, nil}
+	}, dy, n.x, n.w)
+}
+
+// normal returns x normalized, and what it has been multiplied by for that, which depend on
+// x where the statistics are the batch's.
+func (n batchNorm) normal(x *Tensor, columns Shape) (y, invstd *Tensor) {
+	if !n.geom.Training {
+		invstd = with(x, n.invstd).view("BatchNormGrad", columns)
+		return x.Sub(with(x, n.mean).view("BatchNormGrad", columns)).Mul(invstd), invstd
+	}
+	count := float64(n.geom.N * n.geom.Inner)
+	d := x.Sub(sumTo(x, columns).DivScalar(count))
+	invstd = sumTo(d.Square(), columns).DivScalar(count).AddScalar(n.geom.Eps).Rsqrt()
+	return d.Mul(invstd), invstd
+}
+
+// batchNormGrad applies BatchNormGrad anew.
+func batchNormGrad(op ops.BatchNormGrad, dy, x, y, w, mean, invstd *Tensor) *Tensor {
+	n := batchNorm{x: x, y: y, w: w, mean: mean, invstd: invstd, geom: backend.BatchNormGeom{
+		N: x.shape[0], C: x.shape[1], Inner: x.shape[2:].Len(), Eps: op.Eps, Training: op.Batch, ReLU: op.ReLU,
+	}}
+	var grads [3]*Tensor
+	grads[op.Of] = result(op.Name(), DType(op.DType), mean.shape, dy)
+	if op.Of == ops.Input {
+		grads[op.Of] = result(op.Name(), DType(op.DType), x.shape, dy)
+	}
+	n.gradients(dy, grads[ops.Input], grads[ops.Weight], grads[ops.Bias])
+	return grads[op.Of]
 }
 
 // LayerNorm normalizes the last dimensions of x, whose sizes are
@@ -144,7 +273,8 @@ func LayerNorm(x *Tensor, normalizedShape Shape, w, b *Tensor, eps float64) *Ten
 	if len(normalizedShape) == 0 || lead < 0 || !x.shape[lead:].Equal(normalizedShape) {
 		failAt(op, w, "the input is %v, want %v as its last sizes", x.shape, normalizedShape)
 	}
-	return x.rowNorm(op, x.shape[:lead].Len(), w, b, normalizedShape, normalizedShape, eps)
+	eps = number(eps, 1e-5)
+	return x.rowNorm(ops.LayerNorm{Shape: normalizedShape, Eps: eps}, x.shape[:lead].Len(), w, b, normalizedShape, normalizedShape, eps)
 }
 
 // GroupNorm divides the channels of x, [N C …], into groups, normalizes each
@@ -168,12 +298,14 @@ func GroupNorm(x *Tensor, groups int, w, b *Tensor, eps float64) *Tensor {
 	for range x.shape[2:] {
 		columns = append(columns, 1)
 	}
-	return x.rowNorm(op, x.shape[0]*groups, w, b, Shape{c}, columns, eps)
+	eps = number(eps, 1e-5)
+	return x.rowNorm(ops.GroupNorm{Groups: groups, Eps: eps}, x.shape[0]*groups, w, b, Shape{c}, columns, eps)
 }
 
 // rowNorm normalizes x as rows of equal length and applies w and b, which have
 // the shape want, broadcast as the shape columns.
-func (x *Tensor) rowNorm(op string, rows int, w, b *Tensor, want, columns Shape, eps float64) *Tensor {
+func (x *Tensor) rowNorm(value autograd.Op, rows int, w, b *Tensor, want, columns Shape, eps float64) *Tensor {
+	op := value.Name()
 	x.wantFloat(op)
 	t := x.DType()
 	for i, p := range []*Tensor{w, b} {
@@ -185,18 +317,13 @@ func (x *Tensor) rowNorm(op string, rows int, w, b *Tensor, want, columns Shape,
 			failAt(op, w, "the input is %s, the %s %s, want one type; ToDType converts", t, name, p.DType())
 		}
 	}
-	eps = number(eps, 1e-5)
-	n := x.Len() / max(rows, 1)
-	wide := wideType(t)
 	// The gradient needs the rows before w and b.
-	y := result(op, wide, x.shape, x, w, b)
-	mean, invstd := result(op, wide, Shape{rows}, x), result(op, wide, Shape{rows}, x)
-	x.be().RowNorm(y.array(), mean.array(), invstd.array(), x.array(), rows, n, eps)
-	out, weight := y, w.wide(x)
+	y, invstd := x.normalizeRows(op, rows, eps, w, b)
+	out := y
 	if w != nil {
-		weight = weight.alias(columns)
+		weight := w.wide(x).alias(columns)
 		out = like(op, y, w, b)
-		out.be().Binary(out.array(), y.array(), weight.array(), backend.Mul, binaryGeom(out.shape, y, weight))
+		out.be().Binary(out.array(), y.array(), weight.window(), backend.Mul, binaryGeom(out.shape, y, weight))
 	}
 	if b != nil {
 		if w == nil {
@@ -204,28 +331,86 @@ func (x *Tensor) rowNorm(op string, rows int, w, b *Tensor, want, columns Shape,
 		}
 		overwriteWith(out, backend.Add, b.wide(x).alias(columns))
 	}
+	z := out.cast(t)
+	if z != out && out != y {
+		out.Release()
+	}
+	if !tracked(op, z, x, w, b) {
+		if z != y { // nobody needs the rows
+			y.Release()
+		}
+		return z
+	}
 	y = y.bare()
+	// Rows and factors have a history of their own, for gradients of gradients.
+	y.madeOf(ops.RowNorm{Rows: rows, Eps: eps}, partial{of: x, grad: func(g *Tensor) *Tensor { return rowNormGrad(g, y, invstd) }})
+	invstd.madeOf(ops.RowNorm{Rows: rows, Eps: eps, InvStd: true}, partial{of: x, grad: func(g *Tensor) *Tensor {
+		n := y.Len() / max(rows, 1)
+		factors := g.Mul(with(g, invstd).Square()).scaled(-1/float64(n)).view(op, Shape{rows, 1})
+		return with(g, y).view(op, Shape{rows, n}).Mul(factors).view(op, y.shape)
+	}})
+	weight := w.savedIf()
 	needX, needW, needB := x.RequiresGrad(), w != nil && w.RequiresGrad(), b != nil && b.RequiresGrad()
-	z := recordWide(autograd.Named(op), t, out, []*Tensor{x, w, b}, func(dy *Tensor) []*Tensor {
+	recordWide(value, t, z, []*Tensor{x, w, b}, func(dy *Tensor) []*Tensor {
 		var dx, dw, db *Tensor
 		if needX {
 			scaled := dy
 			if weight != nil {
-				scaled = binary(op, backend.Mul, dy, weight)
+				scaled = dy.Mul(with(dy, weight).view(op, columns))
 			}
-			dx = like(op, y, dy)
-			y.be().RowNormGrad(dx.array(), scaled.array(), y.array(), invstd.array(), rows, n)
+			dx = rowNormGrad(scaled, y, invstd)
 		}
 		if needW {
-			dw = sumTo(binary(op, backend.Mul, dy, y), columns).alias(want)
+			dw = sumTo(dy.Mul(y), columns).view(op, want)
 		}
 		if needB {
-			db = sumTo(dy, columns).alias(want)
+			db = sumTo(dy, columns).view(op, want)
 		}
 		return []*Tensor{dx, dw, db}
 	}, y, weight)
-	if !z.RequiresGrad() && z.storage != y.storage { // nobody needs the rows
+	if !z.RequiresGrad() && z.storage != y.storage {
 		y.Release()
 	}
 	return z
+}
+
+// normalizeRows normalizes x as so many rows, in the type to compute in, and returns
+// 1/√(variance+eps) of each row as well. It records nothing.
+func (x *Tensor) normalizeRows(op string, rows int, eps float64, owners ...*Tensor) (y, invstd *Tensor) {
+	wide := wideType(x.DType())
+	y = result(op, wide, x.shape, append(owners, x)...)
+	mean, invstd := result(op, wide, Shape{rows}, x), result(op, wide, Shape{rows}, x)
+	x.be().RowNorm(y.array(), mean.array(), invstd.array(), x.array(), rows, x.Len()/max(rows, 1), eps)
+	return y, invstd
+}
+
+// rowNormGrad returns the gradient of what normalizeRows has made y and invstd of, from
+// that of y.
+func rowNormGrad(dy, y, invstd *Tensor) *Tensor {
+	const name = "RowNormGrad"
+	rows := invstd.Len()
+	n := y.Len() / max(rows, 1)
+	dx := like(name, y, dy)
+	y.be().RowNormGrad(dx.array(), dy.array(), y.array(), invstd.array(), rows, n)
+	if !tracked(name, dx, dy, y, invstd) {
+		return dx
+	}
+	ds, ys, is := dy.saved(), y.saved(), invstd.saved()
+	needY, needInvstd := y.RequiresGrad(), invstd.RequiresGrad()
+	return autograd.Record(ops.RowNormGrad{}, dx, []*Tensor{dy, y, invstd}, func(g *Tensor) []*Tensor {
+		// dx = invstd·(dy - Σdy/n - y·Σ(dy·y)/n), which is symmetric in dy and g
+		in := func(x *Tensor) *Tensor { return x.view(name, Shape{rows, n}) }
+		sum := func(x *Tensor) *Tensor { return sumTo(x, Shape{rows, 1}) }
+		toDy := rowNormGrad(g, with(g, ys), with(g, is))
+		var toY, toInvstd *Tensor
+		dy, y, invstd := in(with(g, ds)), in(with(g, ys)), with(g, is).view(name, Shape{rows, 1})
+		if needY {
+			both := in(g).Mul(sum(dy.Mul(y))).Add(dy.Mul(sum(in(g).Mul(y))))
+			toY = both.Mul(invstd.DivScalar(-float64(n))).view(name, ys.shape)
+		}
+		if needInvstd {
+			toInvstd = sum(in(toDy).Mul(dy)).Div(invstd).view(name, Shape{rows})
+		}
+		return []*Tensor{toDy, toY, toInvstd}
+	}, dy, y, invstd)
 }

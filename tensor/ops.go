@@ -80,14 +80,71 @@ func init() {
 		"Prod":     {Torch: "prod", Autocast: ops.Raise},
 		"ProdKeep": {Torch: "prod", Autocast: ops.Raise},
 
+		// softmax.go
+		"Softmax":        {Torch: "softmax", Apply: applySoftmax},
+		"LogSoftmax":     {Torch: "log_softmax", Apply: applySoftmax},
+		"SoftmaxGrad":    {Torch: "_softmax_backward_data", Apply: applySoftmaxGrad},
+		"LogSoftmaxGrad": {Torch: "_log_softmax_backward_data", Apply: applySoftmaxGrad},
+
+		// norm.go
+		"BatchNorm2d": {Torch: "batch_norm", Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			o := op.(ops.BatchNorm2d)
+			return BatchNorm2d(in[0], in[1], in[2], in[3], in[4], BatchNormOpts{Training: o.Training, Momentum: said(o.Momentum), Eps: said(o.Eps), ReLU: o.ReLU})
+		}},
+		"BatchNormGrad": {Torch: "native_batch_norm_backward", Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			return batchNormGrad(op.(ops.BatchNormGrad), in[0], in[1], in[2], in[3], in[4], in[5])
+		}},
+		"LayerNorm": {Torch: "layer_norm", Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			o := op.(ops.LayerNorm)
+			return LayerNorm(in[0], o.Shape, in[1], in[2], said(o.Eps))
+		}},
+		"GroupNorm": {Torch: "group_norm", Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			o := op.(ops.GroupNorm)
+			return GroupNorm(in[0], o.Groups, in[1], in[2], said(o.Eps))
+		}},
+		"RowNorm": {Torch: "native_layer_norm", Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			o := op.(ops.RowNorm)
+			y, invstd := in[0].normalizeRows(o.Name(), o.Rows, o.Eps)
+			if o.InvStd {
+				return invstd
+			}
+			return y
+		}},
+		"RowNormGrad": {Torch: "native_layer_norm_backward", Apply: func(_ autograd.Op, in []*Tensor) *Tensor { return rowNormGrad(in[0], in[1], in[2]) }},
+
 		// loss.go
-		"MSELoss":       {Torch: "mse_loss", Autocast: ops.Raise},
-		"L1Loss":        {Torch: "l1_loss", Autocast: ops.Raise},
-		"SmoothL1Loss":  {Torch: "smooth_l1_loss", Autocast: ops.Raise},
-		"HuberLoss":     {Torch: "huber_loss", Autocast: ops.Raise},
-		"BCEWithLogits": {Torch: "binary_cross_entropy_with_logits", Autocast: ops.Raise},
-		"CrossEntropy":  {Torch: "cross_entropy", Autocast: ops.Raise},
-		"NLLLoss":       {Torch: "nll_loss", Autocast: ops.Raise},
+		"MSELoss": {Torch: "mse_loss", Autocast: ops.Raise, Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			return MSELoss(in[0], in[1], Reduction(op.(ops.MSELoss).Reduction))
+		}},
+		"L1Loss": {Torch: "l1_loss", Autocast: ops.Raise, Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			return L1Loss(in[0], in[1], Reduction(op.(ops.L1Loss).Reduction))
+		}},
+		"SmoothL1Loss": {Torch: "smooth_l1_loss", Autocast: ops.Raise, Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			o := op.(ops.SmoothL1Loss)
+			return SmoothL1Loss(in[0], in[1], o.Beta, Reduction(o.Reduction))
+		}},
+		"HuberLoss": {Torch: "huber_loss", Autocast: ops.Raise, Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			o := op.(ops.HuberLoss)
+			return HuberLoss(in[0], in[1], o.Delta, Reduction(o.Reduction))
+		}},
+		"BCEWithLogits": {Torch: "binary_cross_entropy_with_logits", Autocast: ops.Raise, Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			return BCEWithLogits(in[0], in[1], BCEWithLogitsOpts{Weight: in[2], PosWeight: in[3], Reduction: Reduction(op.(ops.BCEWithLogits).Reduction)})
+		}},
+		"CrossEntropy": {Torch: "cross_entropy", Autocast: ops.Raise, Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			o := op.(ops.CrossEntropy)
+			opts := CrossEntropyOpts{Weight: in[2], LabelSmoothing: o.LabelSmoothing, Reduction: Reduction(o.Reduction)}
+			if in[1].DType() == Int64 {
+				opts.Ignore = &o.Ignore
+			}
+			return CrossEntropy(in[0], in[1], opts)
+		}},
+		"CrossEntropyGrad": {Torch: "cross_entropy_backward", Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			return crossEntropyGrad(op.(ops.CrossEntropyGrad).Dim, in[0], in[1], in[2], in[3], in[4])
+		}},
+		"NLLLoss": {Torch: "nll_loss", Autocast: ops.Raise, Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			o := op.(ops.NLLLoss)
+			return NLLLoss(in[0], in[1], NLLLossOpts{Weight: in[2], Ignore: &o.Ignore, Reduction: Reduction(o.Reduction)})
+		}},
 
 		// matmul.go
 		"MatMul": {Torch: "matmul", Autocast: ops.Lower,
@@ -260,6 +317,15 @@ var torchBinary = [backend.NumBinaryOps]string{
 	backend.Pow: "pow", backend.Maximum: "maximum", backend.Minimum: "minimum", backend.Remainder: "remainder", backend.Fmod: "fmod",
 	backend.Atan2: "atan2", backend.Eq: "eq", backend.Ne: "ne", backend.Lt: "lt", backend.Le: "le", backend.Gt: "gt", backend.Ge: "ge",
 	backend.And: "logical_and", backend.Or: "logical_or", backend.Xor: "logical_xor",
+}
+
+func applySoftmax(op autograd.Op, in []*Tensor) *Tensor {
+	o := op.(ops.Softmax)
+	return in[0].softmax(o.Name(), o.Dim, o.Log)
+}
+
+func applySoftmaxGrad(op autograd.Op, in []*Tensor) *Tensor {
+	return softmaxGrad(op.(ops.SoftmaxGrad).Softmax, in[0], in[1])
 }
 
 // biasAdds counts the additions of a bias, which may be nil.
