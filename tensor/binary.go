@@ -144,7 +144,7 @@ func sumTo(g *Tensor, shape Shape) *Tensor {
 		reduce[i] = j < 0 || shape[j] == 1 && g.shape[i] != 1
 	}
 	out := result(name, g.DType(), shape, g)
-	g.be().Reduce(out.array(), g.array(), backend.ReduceSum, backend.ReduceGeom{Shape: g.shape, Reduce: reduce})
+	g.be().Reduce(out.array(), g.window(), backend.ReduceSum, backend.ReduceGeom{Shape: g.shape, Reduce: reduce, Strides: g.strides})
 	if !tracked(name, out, g) {
 		return out
 	}
@@ -553,7 +553,16 @@ func scalar(name string, op backend.BinaryOp, x *Tensor, s float64, swapped bool
 		t = Bool
 	}
 	out := result(name, t, x.shape, append(owners, x)...)
-	x.be().BinaryScalar(out.array(), x.array(), s, swapped, op)
+	rows := x
+	if x.strides != nil {
+		if rows = out; t != x.DType() {
+			rows = x.dense()
+			defer rows.Release()
+		} else {
+			x.copyTo(out)
+		}
+	}
+	out.be().BinaryScalar(out.array(), rows.array(), s, swapped, op)
 	return out
 }
 

@@ -28,9 +28,10 @@ func NotFinite(xs []*Tensor) []int {
 		first := floats[same[0]]
 		sums := alloc(op, first.storage.device, wideType(first.DType()), Shape{len(same)})
 		for k, i := range same {
-			x, dst := floats[i], sums.array()
+			x, dst := floats[i].dense(), sums.array()
 			dst.Offset, dst.Len = k, 1
 			x.be().Reduce(dst, x.array(), backend.ReduceSum, backend.ReduceGeom{Shape: []int{x.Len()}, Reduce: []bool{true}})
+			floats[i].releaseCopy(x)
 		}
 		for k, sum := range sums.Float64s() {
 			// A sum with an infinity or NaN in it is never finite; one without may

@@ -49,9 +49,14 @@ func MapStep(op string, lists [][]*Tensor, written []int, r backend.Rule) {
 	}
 	wantApart(op, lists)
 	src, dst := make([][]backend.Array, len(lists)), make([][]backend.Array, len(written))
+	var copies []*Tensor // of views with strides, list by list
 	for i, list := range lists {
 		src[i] = make([]backend.Array, len(list))
 		for j, x := range list {
+			if x.strides != nil {
+				y := x.dense()
+				copies, x = append(copies, y), y
+			}
 			src[i][j] = x.array()
 		}
 	}
@@ -59,9 +64,19 @@ func MapStep(op string, lists [][]*Tensor, written []int, r backend.Rule) {
 		dst[k] = src[i]
 	}
 	params[0].be().Map(dst, src, r)
-	for _, i := range written {
-		for _, x := range lists[i] {
-			x.wrote()
+	for i, list := range lists {
+		for _, x := range list {
+			changed := slices.Contains(written, i)
+			if x.strides != nil {
+				if changed {
+					x.be().StridedWrite(x.window(), copies[0].array(), x.geom())
+				}
+				copies[0].Release()
+				copies = copies[1:]
+			}
+			if changed {
+				x.wrote()
+			}
 		}
 	}
 }
@@ -96,7 +111,7 @@ func wantApart(op string, lists [][]*Tensor) {
 			case b.list == 1 || !x.overlaps(y):
 			case a.list != 1:
 				fail(op, "%s and %s, which it changes, share memory, want each its own", x.describe(), y.describe())
-			case b.list != 0 || b.i != a.i || x.offset != y.offset:
+			case b.list != 0 || b.i != a.i || x.offset != y.offset || !slices.Equal(x.strides, y.strides):
 				lists[1] = slices.Clone(lists[1])
 				lists[1][a.i] = x.bare().Clone()
 			}
@@ -133,9 +148,10 @@ func ClipNorm(xs []*Tensor, maxNorm float64) float64 {
 		first := xs[same[0]]
 		sums := alloc(op, first.storage.device, wideType(first.DType()), Shape{len(same)})
 		for k, i := range same {
-			x, dst := xs[i], sums.array()
+			x, dst := xs[i].dense(), sums.array()
 			dst.Offset, dst.Len = k, 1
 			x.be().Reduce(dst, x.array(), backend.ReduceSumSquares, backend.ReduceGeom{Shape: []int{x.Len()}, Reduce: []bool{true}})
+			xs[i].releaseCopy(x)
 		}
 		for _, s := range sums.Float64s() {
 			squares += s
@@ -145,7 +161,7 @@ func ClipNorm(xs []*Tensor, maxNorm float64) float64 {
 	norm := math.Sqrt(squares)
 	if scale := maxNorm / (norm + 1e-6); !(scale >= 1) {
 		for _, x := range xs {
-			x.be().BinaryScalar(x.array(), x.array(), scale, false, backend.Mul)
+			x.rewrite(func(x *Tensor) { x.be().BinaryScalar(x.array(), x.array(), scale, false, backend.Mul) })
 			x.wrote()
 		}
 	}
@@ -158,7 +174,9 @@ func ClipValue(xs []*Tensor, limit float64) {
 	const op = "ClipValue"
 	wantClip(op, xs, limit)
 	for _, x := range xs {
-		x.be().Unary(x.array(), x.array(), backend.Clamp, backend.UnaryParams{P0: -limit, P1: limit})
+		x.rewrite(func(x *Tensor) {
+			x.be().Unary(x.array(), x.array(), backend.Clamp, backend.UnaryParams{P0: -limit, P1: limit})
+		})
 		x.wrote()
 	}
 }

@@ -507,12 +507,47 @@ func (x *Tensor) changedBy(name string, v, w float64, y *Tensor) {
 	}
 }
 
-// overlaps reports whether x and y may share elements: whether their windows do.
+// overlaps reports whether x and y share elements.
 func (x *Tensor) overlaps(y *Tensor) bool {
 	if x.storage != y.storage || x.Len() == 0 || y.Len() == 0 {
 		return false
 	}
-	return x.offset < y.offset+y.window().Len && y.offset < x.offset+x.window().Len
+	from, to := max(x.offset, y.offset), min(x.offset+x.window().Len, y.offset+y.window().Len)
+	if from >= to || x.strides == nil && y.strides == nil {
+		return from < to
+	}
+	// They may pass between each other, as two columns do.
+	taken := make([]bool, to-from)
+	x.positions(func(i int) bool {
+		if i >= from && i < to {
+			taken[i-from] = true
+		}
+		return true
+	})
+	return !y.positions(func(i int) bool { return i < from || i >= to || !taken[i-from] })
+}
+
+// positions calls f with where each element of x lies, until that returns false; it
+// reports whether f never did.
+func (x *Tensor) positions(f func(i int) bool) bool {
+	strides := x.Strides()
+	var walk func(dim, at int) bool
+	walk = func(dim, at int) bool {
+		if dim == len(strides) {
+			return f(at)
+		}
+		n := x.shape[dim]
+		if strides[dim] == 0 {
+			n = 1
+		}
+		for i := range n {
+			if !walk(dim+1, at+i*strides[dim]) {
+				return false
+			}
+		}
+		return true
+	}
+	return walk(0, x.offset)
 }
 
 // apart returns y for an operation that overwrites x while it reads y, element by
@@ -692,8 +727,9 @@ func (x *Tensor) isApart() bool {
 // read copies x's elements into a slice of their Go type.
 func read[T any](op string, x *Tensor) []T {
 	x.check(op)
-	s := make([]T, x.Len())
-	x.be().Read(bytesOf(s), x.array())
+	s, rows := make([]T, x.Len()), x.dense()
+	x.be().Read(bytesOf(s), rows.array())
+	x.releaseCopy(rows)
 	return s
 }
 
@@ -753,8 +789,9 @@ func (x *Tensor) Item() float64 {
 // writing files.
 func (x *Tensor) Raw() []byte {
 	x.check("Raw")
-	b := make([]byte, x.Len()*x.DType().Size())
-	x.be().Read(b, x.array())
+	b, rows := make([]byte, x.Len()*x.DType().Size()), x.dense()
+	x.be().Read(b, rows.array())
+	x.releaseCopy(rows)
 	return b
 }
 

@@ -171,8 +171,9 @@ func slopeOfGrad(op ops.Unary, v *Tensor) *Tensor {
 
 // question computes an elementwise function whose result is Bool.
 func (x *Tensor) question(name string, op backend.UnaryOp) *Tensor {
-	out := result(name, Bool, x.Shape(), x)
-	x.be().Unary(out.array(), x.array(), op, backend.UnaryParams{})
+	out, rows := result(name, Bool, x.Shape(), x), x.dense()
+	x.be().Unary(out.array(), rows.array(), op, backend.UnaryParams{})
+	x.releaseCopy(rows)
 	if !tracked(name, out, x) {
 		return out
 	}

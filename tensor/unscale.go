@@ -1,6 +1,10 @@
 package tensor
 
-import "github.com/wick-ml/wick/internal/backend"
+import (
+	"slices"
+
+	"github.com/wick-ml/wick/internal/backend"
+)
 
 // Unscale multiplies tensors, in place, by factor, and reports whether all their
 // elements were finite before. Tensors of one type on a device take one call of the
@@ -16,23 +20,25 @@ func Unscale(xs []*Tensor, factor float64) (finite bool) {
 		x.wantFloat(op)
 	}
 	var flags []*Tensor // one a device
-next:
 	for _, same := range kinds(xs) {
-		arrays := make([]backend.Array, len(same))
+		arrays, rows := make([]backend.Array, len(same)), make([]*Tensor, len(same))
 		for k, i := range same {
-			arrays[k] = xs[i].array()
-			xs[i].wrote()
+			rows[k] = xs[i].dense()
+			arrays[k] = rows[k].array()
 		}
 		first := xs[same[0]]
-		for _, found := range flags {
-			if found.storage.device == first.storage.device {
-				first.be().Unscale(arrays, found.array(), factor)
-				continue next
-			}
+		at := slices.IndexFunc(flags, func(found *Tensor) bool { return found.storage.device == first.storage.device })
+		if at < 0 {
+			at, flags = len(flags), append(flags, alloc(op, first.storage.device, Bool, Shape{1}).Zero())
 		}
-		found := alloc(op, first.storage.device, Bool, Shape{1}).Zero()
-		flags = append(flags, found)
-		first.be().Unscale(arrays, found.array(), factor)
+		first.be().Unscale(arrays, flags[at].array(), factor)
+		for k, i := range same {
+			if x := xs[i]; x.strides != nil {
+				x.be().StridedWrite(x.window(), arrays[k], x.geom())
+				rows[k].Release()
+			}
+			xs[i].wrote()
+		}
 	}
 	finite = true
 	for _, found := range flags {
