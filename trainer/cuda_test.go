@@ -6,8 +6,6 @@ import (
 	"bytes"
 	"context"
 	"math"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -93,7 +91,7 @@ func TestCUDAMetrics(t *testing.T) {
 	if !sim.Alone(t) {
 		return
 	}
-	forward := settings[slices.IndexFunc(settings, func(s setting) bool { return strings.HasPrefix(s.name, "Forward") })]
+	forward := forwardSetting()
 	run := func(host bool, dir string, stop int) (Result, map[int]int) {
 		waits := map[int]int{}
 		for resume := false; ; resume = true {

@@ -615,9 +615,14 @@ func TestNaNStopForward(t *testing.T) {
 	}
 }
 
+// forwardSetting is the one of several tensors.
+func forwardSetting() setting {
+	return settings[slices.IndexFunc(settings, func(s setting) bool { return strings.HasPrefix(s.name, "Forward") })]
+}
+
 // Pictures shows the scores and labels of a Forward, whatever else there is.
 func TestPicturesForward(t *testing.T) {
-	c := settings[2].config(t)
+	c := forwardSetting().config(t)
 	c.Dir, c.Epochs, c.Callbacks = t.TempDir(), 1, []Callback{Pictures([]string{"a", "b", "c", "d"})}
 	r, err := Fit(t.Context(), c)
 	if err != nil || len(r.Warnings) > 0 {

@@ -49,7 +49,7 @@ func Curves() Callback {
 	var p pace
 	draw := func(r *Run, must bool) {
 		r.Warn(p.draw(must, func() error {
-			epochs := plotEpochs(r.History, r.Metrics)
+			epochs := PlotEpochs(r.History, r.Metrics...)
 			type figure struct {
 				name string
 				*plots.Figure
@@ -100,9 +100,10 @@ func wantDir(r *Run, name string) error {
 	return nil
 }
 
-// plotEpochs is a history as package plots takes it. metrics say in which order those
-// of one's own come, and which way is better; others come behind them.
-func plotEpochs(history []Metrics, metrics []Metric) []plots.Epoch {
+// PlotEpochs returns a history, of a Result or from ReadMetrics, as package plots draws
+// it. metrics say in which order those of one's own come, and which way is better;
+// others come behind them.
+func PlotEpochs(history []Metrics, metrics ...Metric) []plots.Epoch {
 	all := slices.Clone(metrics)
 	for _, column := range ownOf(history) {
 		_, name, _ := strings.Cut(column, "_")
@@ -422,7 +423,7 @@ func (d *drawing) save(dir string, history []Metrics, metrics ...Metric) error {
 		}
 	}
 	report := plots.Report{
-		Title: filepath.Base(dir), Epochs: plotEpochs(history, metrics), Confusion: d.confusion, Samples: d.samples(), Mistakes: d.mistakes,
+		Title: filepath.Base(dir), Epochs: PlotEpochs(history, metrics...), Confusion: d.confusion, Samples: d.samples(), Mistakes: d.mistakes,
 		Filters: d.filters, Settings: reportSettings(dir),
 	}
 	return report.Save(filepath.Join(dir, "report.html"))

@@ -334,16 +334,18 @@ func percent(share float64) string {
 // time may do so.
 func (s *sweep) compare() {
 	var runs []plots.Run
+	var metrics []string // of the program's own
 	records := [][]string{slices.Concat([]string{"name"}, s.varied,
 		[]string{"trained_epochs", "best_test_accuracy", "best_epoch", "train_loss", "test_loss", "seconds", "state"})}
 	for _, r := range s.runs {
 		history := r.history()
-		run := plots.Run{Name: r.name}
-		for _, m := range history {
-			run.Epochs = append(run.Epochs, plots.Epoch{Epoch: m.Epoch, TrainLoss: float64(m.TrainLoss), TrainAccuracy: float64(m.TrainAccuracy),
-				TestLoss: float64(m.TestLoss), TestAccuracy: float64(m.TestAccuracy), LR: m.LR, Seconds: m.TrainSeconds + m.TestSeconds})
-		}
+		run := plots.Run{Name: r.name, Epochs: trainer.PlotEpochs(history)}
 		runs = append(runs, run)
+		for _, name := range plots.MetricNames(run.Epochs) {
+			if !slices.Contains(metrics, name) {
+				metrics = append(metrics, name)
+			}
+		}
 		record := []string{r.name}
 		for _, flag := range s.varied {
 			record = append(record, r.settings[flag])
@@ -372,6 +374,9 @@ func (s *sweep) compare() {
 		for _, ext := range []string{".png", ".svg"} {
 			errs = append(errs, f.figure.Save(filepath.Join(s.out, f.name+ext)))
 		}
+	}
+	for _, name := range metrics {
+		report.Figures = append(report.Figures, plots.CompareMetric(runs, name))
 	}
 	errs = append(errs, report.Save(filepath.Join(s.out, "comparison.html")))
 	errs = append(errs, atomicfile.Write(filepath.Join(s.out, "comparison.csv"), func(w io.Writer) error {

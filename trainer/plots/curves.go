@@ -195,6 +195,17 @@ func CompareTrainAccuracy(runs []Run) *Figure {
 	return Chart{Title: "Train accuracy", X: "epoch", Whole: true, Percent: true, Series: compare(runs, trainAccuracy)}.Figure()
 }
 
+// CompareMetric draws a metric, by its name, of several runs over their epochs: that of
+// the test, or of training where no test has measured it.
+func CompareMetric(runs []Run, name string) *Figure {
+	series := compare(runs, testMetric(name))
+	title := "Test " + name
+	if !slices.ContainsFunc(series, func(s Series) bool { return slices.ContainsFunc(s.Y, finite) }) {
+		series, title = compare(runs, trainMetric(name)), "Train "+name
+	}
+	return Chart{Title: title, X: "epoch", Whole: true, LogY: spread(series...) > 30, Series: series}.Figure()
+}
+
 func compareLosses(title string, runs []Run, of func(Epoch) float64) Chart {
 	c := Chart{Title: title, X: "epoch", Whole: true, Zero: true, Series: compare(runs, of)}
 	var highest []float64 // of each run, once it has settled

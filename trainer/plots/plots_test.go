@@ -366,6 +366,48 @@ func TestCompareBlownUp(t *testing.T) {
 	}
 }
 
+// A metric is drawn as loss and accuracy are; what was measured in one of the phases only,
+// in nothing or not at all, is left out.
+func TestMetric(t *testing.T) {
+	nan := math.NaN()
+	var epochs []Epoch
+	for e := range 4 {
+		v := float64(e + 1)
+		epochs = append(epochs, Epoch{Epoch: e + 1, Metrics: []Metric{
+			{Name: "kl", Train: 4 / v, Test: 5 / v}, {Name: "<f1>", Train: nan, Test: v / 10, Max: true}, {Name: "none", Train: nan, Test: nan}, {Name: "own", Train: v, Test: nan},
+		}})
+	}
+	if got := MetricNames(epochs); !slices.Equal(got, []string{"kl", "<f1>", "own"}) {
+		t.Errorf("got the names %q", got)
+	}
+	wantTexts(t, OfMetric(epochs, "kl"), "kl", "train", "test (least 1.25, epoch 4)")
+	wantTexts(t, OfMetric(epochs, "<f1>"), "<f1>", "test (best 0.4, epoch 4)")
+	wantTexts(t, OfMetric(epochs, "own"), "own", "train")
+	for _, name := range []string{"<f1>", "own", "absent", "none"} {
+		got := texts(t, OfMetric(epochs, name).SVG())
+		if slices.Contains(got, "train") == (name != "own") {
+			t.Errorf("%s: the drawing says %q", name, got)
+		}
+	}
+	runs := []Run{{"first", epochs}, {"second", epochs[:2]}, {"neither", run(2)}}
+	wantTexts(t, CompareMetric(runs, "<f1>"), "Test <f1>", "first", "second")
+	wantTexts(t, CompareMetric(runs, "own"), "Train own", "first", "second")
+
+	var page bytes.Buffer
+	if err := (&Report{Title: "run", Epochs: epochs}).WriteHTML(&page); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"<th>train kl</th><th>test kl</th><th>test &lt;f1&gt;</th><th>train own</th>", "<td>1.333</td><td>1.667</td><td>0.3</td><td>3</td>",
+		"<dt>least test kl</dt><dd>1.25 in epoch 4</dd>", "<dt>best test &lt;f1&gt;</dt><dd>0.4 in epoch 4</dd>"} {
+		if !strings.Contains(page.String(), want) {
+			t.Errorf("the report does not say %q", want)
+		}
+	}
+	if strings.Contains(page.String(), "none") && strings.Contains(page.String(), "test none") {
+		t.Error("the report has a column for what was never measured")
+	}
+}
+
 func TestLRFinder(t *testing.T) {
 	var rates, losses []float64
 	for i := range 60 {
