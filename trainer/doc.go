@@ -15,6 +15,17 @@
 //		Callbacks: []trainer.Callback{trainer.Curves(), trainer.Pictures(classes), trainer.TensorBoard()},
 //	})
 //
+// A model of several inputs, a loss of several terms and numbers of one's own take a
+// function in place of Loss, and the rest stays as it is:
+//
+//	Module: net,
+//	Forward: func(b *datasets.Batch) trainer.Pass {
+//		x, mean, variance := net.Forward(b.Inputs[0])
+//		return trainer.Pass{Loss: reconstruction(x, b.Inputs[0]).Add(divergence(mean, variance)), Outputs: …}
+//	},
+//	Metrics: []trainer.Metric{trainer.Mean("divergence", sched.Min, …)},
+//	Monitor: "test_divergence",
+//
 // Fit does what a loop written by hand does, in the same order, so that both come
 // to the same bits. Its parts serve such a loop too: [Snapshot] saves and loads a
 // run, [Progress] draws the line, [Records] keeps metrics.csv and metrics.jsonl,

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/wick-ml/wick/autograd"
@@ -191,6 +192,22 @@ func rest() {
 	parts, err := datasets.RandomSplit(set, []int{3, 1}, 1)
 	check(err)
 	want("sets", parts[0].Len() == 3)
+	inputs, targets := []*tensor.Tensor{ar(4, 2), ar(4, 3)}, []*tensor.Tensor{ints(0, 1, 0, 1)}
+	several, err := datasets.NewMultiTensors(inputs, targets)
+	check(err)
+	xs := []*tensor.Tensor{ints(1, 2), ints(3)}
+	var r *rand.Rand
+	_, err = several.Example(i, r)
+	check(err)
+	loader.Dataset, loader.BatchSize = datasets.Multi(set), 4
+	loader.CollateBatch = func(examples []datasets.Example) (*datasets.Batch, error) {
+		return &datasets.Batch{Inputs: []*tensor.Tensor{datasets.PadSequence(xs, -1)}}, nil
+	}
+	for b := range loader.Batches() {
+		want("padding", slices.Equal(b.Inputs[0].Ints(), []int64{1, 2, 3, -1}))
+	}
+	check(loader.Err())
+	_ = trainer.Config{Forward: nil, Metrics: nil}
 	_ = datasets.Subset{}
 	_ = datasets.Concat{}
 
