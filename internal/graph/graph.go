@@ -12,6 +12,7 @@ package graph
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -73,7 +74,8 @@ type Kind uint8
 const (
 	Made      Kind = iota // by a node
 	Input                 // of the graph
-	Parameter             // or buffer of the model
+	Parameter             // of the model
+	Buffer                // of the model
 	Constant              // a tensor that is neither, such as a mask
 )
 
@@ -82,11 +84,11 @@ type Value struct {
 	Kind  Kind
 	DType tensor.DType
 	Shape []Dim
-	// Tensor is a parameter itself, so that a graph computes with what the model has
+	// Tensor is a parameter or a buffer itself, so that a graph computes with what the model has
 	// learned since; or a constant, a copy. A constant that is made for each example
 	// anew, the same for all, is that of one.
 	Tensor *tensor.Tensor
-	Path   string // of a parameter in the model's tree: "features.0.weight"
+	Path   string // of a parameter or a buffer in the model's tree: "features.0.weight"
 }
 
 // BatchAxis returns the first dimension that grows with the batch, or -1.
@@ -131,7 +133,7 @@ func (g *Graph) run(in []*tensor.Tensor, done func(node int, y *tensor.Tensor)) 
 	}
 	for i, v := range g.Values {
 		switch {
-		case v.Kind == Parameter, v.Kind == Constant && v.BatchAxis() < 0:
+		case v.Kind == Parameter, v.Kind == Buffer, v.Kind == Constant && v.BatchAxis() < 0:
 			values[i] = v.Tensor
 		case v.Kind == Constant:
 			values[i] = v.Tensor.Expand(shape(v.Shape, batch)...).Clone()
@@ -213,16 +215,17 @@ func shape(dims []Dim, batch int) []int {
 //
 //	%0 = input float32 [N 3 32 32]
 //	%1 = parameter float32 [64 3 3 3]  # features.0.weight
-//	%2 = Conv2d{…} %0 %1 float32 [N 64 32 32]  # features.0
-//	return %2
+//	%3 = Conv2d{…} %0 %1 %2 float32 [N 64 32 32]  # features.0
+//	%4 = View{Shape:[N 512]} %3 float32 [N 512]  # behind features
+//	return %4
 func (g *Graph) String() string {
 	var b strings.Builder
-	for _, kind := range []Kind{Input, Parameter, Constant} {
+	for _, kind := range []Kind{Input, Parameter, Buffer, Constant} {
 		for i, v := range g.Values {
 			if v.Kind != kind {
 				continue
 			}
-			fmt.Fprintf(&b, "%%%d = %s %s", i, [...]string{Input: "input", Parameter: "parameter", Constant: "constant"}[kind], v.describe())
+			fmt.Fprintf(&b, "%%%d = %s %s", i, [...]string{Input: "input", Parameter: "parameter", Buffer: "buffer", Constant: "constant"}[kind], v.describe())
 			switch {
 			case v.Path != "":
 				fmt.Fprintf(&b, "  # %s", v.Path)
@@ -234,11 +237,11 @@ func (g *Graph) String() string {
 	}
 	for _, n := range g.Nodes {
 		fmt.Fprintf(&b, "%%%d = %s%s", n.Out, n.Op.Name(), n.attributes())
-		for _, v := range n.In {
-			if v < 0 {
-				b.WriteString(" nil")
-			} else {
+		for j, v := range n.In {
+			if v >= 0 {
 				fmt.Fprintf(&b, " %%%d", v)
+			} else if slices.Max(n.In[j:]) >= 0 {
+				b.WriteString(" nil")
 			}
 		}
 		fmt.Fprintf(&b, " %s  # %s\n", g.Values[n.Out].describe(), n.At)
@@ -251,17 +254,24 @@ func (g *Graph) String() string {
 	return b.String()
 }
 
-// attributes returns what an operation has besides its operands: "{Order:[0 2 1 3]}".
+// attributes returns what an operation has besides its operands and what its name
+// says: "{Order:[0 2 1 3]}", "{Shape:[N 512]}".
 func (n Node) attributes() string {
-	op := n.Op
-	sizes := ""
+	op, sizes := n.Op, ""
 	if n.sizes != nil {
 		_, op = sized(op, []int{})
-		sizes = fmt.Sprintf("%v", n.sizes)
+		sizes = fmt.Sprint(n.sizes)
 	}
-	s := strings.TrimPrefix(fmt.Sprintf("%+v", op), "&")
+	s := strings.ReplaceAll(named.ReplaceAllString(fmt.Sprintf("%+v", op), ""), " }", "}")
+	if strings.Contains(s, ":[]") {
+		s, sizes = strings.Replace(s, "[]", sizes, 1), ""
+	}
 	if !strings.HasPrefix(s, "{") || s == "{}" {
 		return sizes
 	}
 	return s + sizes
 }
+
+// named matches what an operation's name says too, and parameters that a function does
+// not have.
+var named = regexp.MustCompile(`(Method:\w+|Kind:\d+|UnaryParams:\{P0:0 P1:0\}|Swapped:\w+) ?`)

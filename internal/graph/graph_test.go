@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/wick-ml/wick/layers"
+	"github.com/wick-ml/wick/models"
 	"github.com/wick-ml/wick/tensor"
 )
 
@@ -42,6 +43,30 @@ func training(l layers.Layer) *model {
 	return &model{l, func(in []*T) []*T { return []*T{l.Forward(in[0])} }}
 }
 
+// bottleneck is a block of a ResNet.
+type bottleneck struct {
+	main, down *layers.Sequential
+}
+
+func newBottleneck(in, out int) *bottleneck {
+	conv := func(in, out, kernel, stride int) []layers.Layer {
+		return []layers.Layer{
+			layers.NewConv2d(in, out, kernel, layers.ConvOpts{Padding: kernel / 2, Stride: stride, NoBias: true}), layers.NewBatchNorm2d(out),
+		}
+	}
+	main := append(conv(in, out/4, 1, 1), layers.ReLU{Inplace: true})
+	main = append(append(main, conv(out/4, out/4, 3, 2)...), layers.ReLU{Inplace: true})
+	return &bottleneck{layers.NewSequential(append(main, conv(out/4, out, 1, 1)...)...), layers.NewSequential(conv(in, out, 1, 2)...)}
+}
+
+func (m *bottleneck) Parts() []layers.Part {
+	return []layers.Part{layers.Child("main", m.main), layers.Child("down", m.down)}
+}
+
+func (m *bottleneck) Forward(x *T) *T {
+	return layers.ReLU{Inplace: true}.Forward(m.main.Forward(x).Add(m.down.Forward(x)))
+}
+
 // randn makes an input with a batch of any size; N stands for it.
 const N = -1
 
@@ -73,6 +98,11 @@ func TestReplay(t *testing.T) {
 		inputs []func(n int) *T
 		want   []string // in what String gives
 	}{
+		{"VGG16", layer(models.NewVGG(models.Cfgs["VGG16"], 10)), []func(int) *T{randn(N, 3, 32, 32)},
+			[]string{"input float32 [N 3 32 32]", "parameter float32 [64 3 3 3]  # features.0.weight", "[N 512]", "# features.0\n", "# classifier\n"}},
+		{"a block of a ResNet", layer(newBottleneck(8, 16)), []func(int) *T{randn(N, 8, 6, 6)}, []string{"%3 = buffer float32 [4]  # main.1.running_mean\n", "= ReLUInPlace %7 float32 [N 4 6 6]  # main.2\n", "# main.0\n", "# behind down\n"}},
+		{"layers in evaluation", layer(layers.NewSequential(layers.NewConv2d(3, 4, 3), layers.NewBatchNorm2d(4), layers.ReLU{Inplace: true}, layers.NewDropout(0.5),
+			layers.Flatten{}, layers.NewLinear(4*4*4, 3))), []func(int) *T{randn(N, 3, 6, 6)}, nil},
 		{"an input is an output", &model{parts{}, func(in []*T) []*T { return []*T{in[1], in[0].Exp(), in[0]} }}, []func(int) *T{randn(N, 2), randn(3, N)}, []string{"[3 N]"}},
 		{"a parameter is an output", &model{linear, func(in []*T) []*T { return []*T{linear.Bias, in[0].Neg()} }}, []func(int) *T{randn(N, 2)}, nil},
 		{"an input without a batch axis", &model{parts{}, func(in []*T) []*T { return []*T{in[0].Add(in[1])} }}, []func(int) *T{randn(N, 2), randn(2)}, nil},
@@ -83,13 +113,22 @@ func TestReplay(t *testing.T) {
 		{"Detach and NoGrad", of(func(x *T) *T { return x.Exp().Detach().Mul(x.NoGrad()).Add(scale.Detach()) }, layers.Param("scale", scale)), []func(int) *T{randn(N, 4)}, nil},
 		{"a batch of no-grad", of(func(x *T) *T { return linear.Forward(x.NoGrad()).ReLUInPlace() }, linear.Parts()...), []func(int) *T{randn(N, 6)}, nil},
 		{"View(x.Size(0), -1)", of(func(x *T) *T { return x.View(x.Size(0), -1) }), []func(int) *T{randn(N, 2, 3)}, []string{"[N 6]"}},
+		{"the batch is the second", of(func(x *T) *T { return x.Transpose(0, 1).Softmax(-1) }), []func(int) *T{randn(3, N, 2)}, []string{"input float32 [3 N 2]"}},
 		{"each with each", of(func(x *T) *T { return x.MatMul(x.T()) }), []func(int) *T{randn(N, 3)}, []string{"[N N]"}},
 		{"a constant", of(func(x *T) *T { return x.Add(tensor.Arange(0, 4, 1)) }), []func(int) *T{randn(N, 4)}, []string{"constant float32 [4]"}},
+		{"a constant for each example", of(func(x *T) *T {
+			h := tensor.Zeros(x.Size(0), 4)
+			for i := range 2 {
+				h = linear.Forward(tensor.Cat(1, x.Select(1, i), h)).Tanh()
+			}
+			return h
+		}, linear.Parts()...), []func(int) *T{randn(N, 2, 2)}, []string{"constant float32 [N 4]"}},
 		{"a constant for each example and entry", &model{parts{}, func(in []*T) []*T { return []*T{in[0].Add(tensor.Ones(3*in[1].Size(0), 1))} }}, []func(int) *T{func(n int) *T { return tensor.Randn(3*n, 1) }, randn(N)}, []string{"constant float32 [3N 1]"}},
-		{"a number", of(func(x *T) *T { return x.MulScalar(3).AddScalar(0.5).RSubScalar(1) }), []func(int) *T{randn(N, 4)}, []string{"S:3"}},
+		{"a number", of(func(x *T) *T { return x.MulScalar(3).AddScalar(0.5).RSubScalar(1) }), []func(int) *T{randn(N, 4)}, []string{"MulScalar{S:3} %0 float32"}},
 		{"Repeat", of(func(x *T) *T { return scale.View(1, 4).Repeat(x.Size(0), 2) }, layers.Param("scale", scale)), []func(int) *T{randn(N, 4)}, []string{"Repeat"}},
 		{"conditions", of(func(x *T) *T { return tensor.Where(x.GtScalar(0), x, x.MulScalar(0.1)) }), []func(int) *T{randn(N, 7)}, nil},
 		{"types", of(func(x *T) *T { return x.ToDType(tensor.Float64).Exp().ToDType(tensor.Float32) }), []func(int) *T{randn(N, 7)}, []string{"float64 [N 7]"}},
+		{"Autocast", of(func(x *T) *T { return linear.Forward(x.Autocast(tensor.BFloat16)).ReLU().Softmax(1) }, linear.Parts()...), []func(int) *T{randn(N, 6)}, []string{"bfloat16 [N 4]", "Autocast"}},
 		{"in place through a view", of(func(x *T) *T {
 			y := x.MulScalar(2)
 			y.Select(1, 0).Fill(9)
@@ -97,6 +136,13 @@ func TestReplay(t *testing.T) {
 			return y.Exp()
 		}), []func(int) *T{func(n int) *T { return tensor.Randn(n, 3).NoGrad() }}, []string{"Fill"}},
 		{"the input in place", of(func(x *T) *T { return x.AddScalarInPlace(1).Exp() }), []func(int) *T{func(n int) *T { return tensor.Randn(n, 3).NoGrad() }}, nil},
+		{"strides", of(func(x *T) *T { return x.AsStrided([]int{x.Size(0), 2}, []int{4, 2}, 1).Exp() }), []func(int) *T{randn(N, 4)}, []string{"[N 2 4 2 1]"}},
+		{"the batch as the stride", of(func(x *T) *T {
+			n := x.Size(1)
+			return x.AsStrided([]int{n, 3}, []int{1, n}, 0).Exp()
+		}), []func(int) *T{randn(3, N)}, []string{"[N 3 1 N 0]"}},
+		{"part of the batch", &model{parts{}, func(in []*T) []*T { n := in[1].Size(0); return []*T{in[0].Narrow(0, n, n).Exp()} }}, []func(int) *T{func(n int) *T { return tensor.Randn(4*n, 4) }, randn(N)}, []string{"[N N]"}},
+		{"pieces", of(func(x *T) *T { p := x.Chunk(2, 1); return tensor.Stack(1, p[1].Contiguous(), p[0].Tanh()).Flatten(1) }), []func(int) *T{randn(N, 4)}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			batch := func(n int) []*T {

@@ -76,8 +76,9 @@ func batches(first, second []*tensor.Tensor) (n1, n2 int, err error) {
 
 // pass is one forward pass as it was.
 type pass struct {
-	params  []*tensor.Tensor
+	params  []*tensor.Tensor // and buffers
 	paths   []string
+	kinds   []Kind
 	seen    []seen
 	ids     map[*tensor.Tensor]int
 	nodes   []Node
@@ -107,8 +108,14 @@ func record(m layers.Module, f func(in []*tensor.Tensor) []*tensor.Tensor, in []
 	trace := layers.NewTrace(m)
 	trace.OnForward = p.forward
 	var versions []uint64
+	parameters := layers.Parameters(m)
 	for path, t := range layers.StateDict(m) {
 		p.params, p.paths, versions = append(p.params, t), append(p.paths, path), append(versions, friends.Version(t))
+		kind := Buffer
+		if slices.Contains(parameters, t) {
+			kind = Parameter
+		}
+		p.kinds = append(p.kinds, kind)
 	}
 	// What is computed from parameters alone is to be told as well.
 	for _, t := range p.params {
@@ -167,7 +174,7 @@ func (p *pass) id(x *tensor.Tensor, op string, at layers.Place) int {
 	}
 	for i, t := range p.params {
 		if x == t || friends.SameWindow(x, t) {
-			id := p.add(t, seen{kind: Parameter, path: p.paths[i], op: op, at: at, node: -1})
+			id := p.add(t, seen{kind: p.kinds[i], path: p.paths[i], op: op, at: at, node: -1})
 			p.ids[x] = id
 			return id
 		}
@@ -325,11 +332,18 @@ func (n Node) at(batch int) autograd.Op {
 // sized returns the sizes among an operation's attributes, which may grow with the
 // batch, and the operation with others in their place; nil if it has none.
 func sized(op autograd.Op, sizes []int) ([]int, autograd.Op) {
-	at := func(i int) int {
-		if i < len(sizes) {
-			return sizes[i]
+	at := func(i, n int) []int { // n sizes from i on
+		if len(sizes) < i+n {
+			return make([]int, n)
 		}
-		return 0
+		return sizes[i : i+n]
+	}
+	// window is for what has a shape, strides and an offset.
+	window := func(shape, strides *[]int, offset *int) []int {
+		n := len(*shape)
+		all := append(slices.Concat(*shape, *strides), *offset)
+		*shape, *strides, *offset = at(0, n), at(n, n), at(2*n, 1)[0]
+		return all
 	}
 	switch o := op.(type) {
 	case ops.View:
@@ -350,7 +364,16 @@ func sized(op autograd.Op, sizes []int) ([]int, autograd.Op) {
 		return s, o
 	case ops.Narrow:
 		s := []int{o.Start, o.N}
-		o.Start, o.N = at(0), at(1)
+		o.Start, o.N = at(0, 1)[0], at(1, 1)[0]
+		return s, o
+	case ops.Window:
+		s := window(&o.Shape, &o.Strides, &o.Offset)
+		return s, o
+	case ops.WindowGrad:
+		s := window(&o.Shape, &o.Strides, &o.Offset)
+		return s, o
+	case ops.AsStrided:
+		s := window(&o.Shape, &o.Strides, &o.Offset)
 		return s, o
 	}
 	return nil, nil
@@ -363,7 +386,7 @@ func (c comparison) value(s, t seen) (Value, error) {
 	switch s.kind {
 	case Input:
 		what = fmt.Sprintf("input %d", slices.Index(c.a.inputs, c.a.ids[s.x]))
-	case Parameter:
+	case Parameter, Buffer:
 		what = s.path
 	case Constant:
 		what = "a constant that it reads (neither a part of the model nor made from the inputs)"
@@ -374,7 +397,7 @@ func (c comparison) value(s, t seen) (Value, error) {
 			what, s.dtype, s.shape, c.n1, t.dtype, t.shape, c.n2)
 	}
 	switch s.kind {
-	case Parameter:
+	case Parameter, Buffer:
 		v.Tensor = s.x
 	case Constant:
 		a, b := s.copied, t.copied
