@@ -178,7 +178,7 @@ func (x *Tensor) padEnd(dims int, by [3]int) *Tensor {
 				g = g.narrow("Narrow", d, 0, n)
 			}
 		}
-		return []*Tensor{g}
+		return []*Tensor{g.Contiguous()} // not a view, which would keep all of g
 	})
 }
 
