@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/wick-ml/wick/autograd"
+	"github.com/wick-ml/wick/autograd/gradcheck"
 	"github.com/wick-ml/wick/internal/ops"
 	"github.com/wick-ml/wick/tensor"
 )
@@ -322,6 +323,36 @@ func TestWindowsOfViews(t *testing.T) {
 		}
 		for i := range want {
 			wantTensor(t, fmt.Sprintf("%s, result or gradient %d", c.name, i), got[i], want[i], 0)
+		}
+	}
+}
+
+// Whichever of a convolution's operands have a gradient, it has one of its own.
+func TestConvSecondDerivativesOfSome(t *testing.T) {
+	for _, c := range []struct {
+		name            string
+		transposed      bool
+		picture, weight int
+		opts            tensor.ConvOpts
+	}{
+		{name: "stride, padding and dilation", opts: tensor.ConvOpts{Stride: 2, Padding: 2, Dilation: 2}},
+		{name: "groups", opts: tensor.ConvOpts{Groups: 2, Padding: 1}},
+		{name: "the same size", opts: tensor.ConvOpts{Same: true, Dilation: 3}},
+		{name: "transposed", transposed: true, opts: tensor.ConvOpts{Stride: 2, Padding: 1, OutputPadding: 1}},
+		{name: "transposed, beyond the last window", transposed: true, opts: tensor.ConvOpts{Dilation: 3, OutputPadding: 2}},
+	} {
+		for which := 1; which < 8; which++ {
+			leaf := func(bit int, shape ...int) *T {
+				return tensor.Randn(shape...).ToDType(tensor.Float64).SetRequiresGrad(which&bit != 0)
+			}
+			x, w, b := leaf(1, 1, 2, 4, 5), leaf(2, 2, 2/max(1, c.opts.Groups), 2, 3), leaf(4, 2)
+			f := func(in []*T) *T { return tensor.Conv2d(in[0], in[1], in[2], c.opts) }
+			if c.transposed {
+				f = func(in []*T) *T { return tensor.ConvTranspose2d(in[0], in[1], in[2], c.opts) }
+			}
+			if err := gradcheck.CheckGradGrad(f, []*T{x, w, b}, gradcheck.Opts{}); err != nil {
+				t.Errorf("%s, gradients of %03b: %v", c.name, which, err)
+			}
 		}
 	}
 }

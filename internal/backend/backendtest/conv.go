@@ -21,6 +21,7 @@ func init() {
 	rows = append(rows,
 		Row{"Conv", "convolves for every stride, padding, dilation and number of groups, with and without scale, bias and ReLU", both(testConv[float32], testConv[float64])},
 		Row{"ConvInputGrad", "gives each input the sum of what it sent through the weights", both(testConvInputGrad[float32], testConvInputGrad[float64])},
+		Row{"Conv", "the number of threads does not matter", testConvThreads},
 		Row{"SetAlgorithms", "deterministic convolutions give the same bits each time, measured or not", testSetAlgorithms},
 		Row{"ConvWeightGrad", "gives each weight the sum over all pixels of all images", both(testConvWeightGrad[float32], testConvWeightGrad[float64])},
 	)
@@ -251,6 +252,21 @@ func testConvWeightGrad[T float32 | float64](t *testing.T, be backend.Backend, c
 	dw := empty[T](be, nw)
 	be.ConvWeightGrad(dw, floats[T](be, dy), floats[T](be, x), c.g)
 	wantFloats(t, be, fmt.Sprintf("%+v", c.g), dw, want, tolerance[T]())
+}
+
+func testConvThreads(t *testing.T, be backend.Backend) {
+	cases := []convCase{{"", backend.ConvGeom{N: 3, C: 6, In: [3]int{12, 60, 70}, K: 5, Kernel: [3]int{3, 1, 2}, Stride: [3]int{2, 1, 1}, Pad: [3]int{1, 0, 1}}}}
+	finish(cases)
+	g := cases[0].g
+	nx, nw, ny := convSizes(g)
+	x, w, dy := floats[float32](be, random(1, nx)), floats[float32](be, random(2, nw)), floats[float32](be, random(3, ny))
+	sameOnAnyThreads(t, func() []float32 {
+		y, dx, dw := empty[float32](be, ny), empty[float32](be, nx), empty[float32](be, nw)
+		be.Conv(y, x, w, backend.Array{}, backend.Array{}, g)
+		be.ConvInputGrad(dx, dy, w, g)
+		be.ConvWeightGrad(dw, dy, x, g)
+		return slices.Concat(get[float32](be, y), get[float32](be, dx), get[float32](be, dw))
+	})
 }
 
 func testSetAlgorithms(t *testing.T, be backend.Backend) {
