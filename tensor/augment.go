@@ -3,6 +3,7 @@ package tensor
 import (
 	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/ops"
 )
 
 // CropMirrorNormalize makes a Float32 batch [N C height width] of pictures that
@@ -36,5 +37,8 @@ func CropMirrorNormalize(pictures, moves, values *Tensor, height, width int) *Te
 		out.be().CropMirrorNormalize(out.array(), pictures.array(), moves.array(), values.array(),
 			backend.CropGeom{N: n, C: c, H: pictures.shape[2], W: pictures.shape[3], P: height, Q: width})
 	}
-	return autograd.RecordNothing(autograd.Named(op), out, pictures, moves, values)
+	if !tracked(op, out, pictures, moves, values) {
+		return out
+	}
+	return autograd.RecordNothing(ops.CropMirrorNormalize{Height: height, Width: width}, out, pictures, moves, values)
 }

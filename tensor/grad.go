@@ -240,21 +240,48 @@ func (x *Tensor) reuses(y *Tensor) bool {
 	return tape.InPass(x) && x.strides == nil && y.shape.broadcastsTo(x.shape) && x.DType() == y.DType()
 }
 
-// plus returns x + y for a closure, which needs x no more.
-func (x *Tensor) plus(y *Tensor) *Tensor {
+// The following are operations for a closure, which needs x no more: they overwrite it
+// where they may.
+
+// plus returns x + y.
+func (x *Tensor) plus(y *Tensor) *Tensor { return x.combined(backend.Add, y) }
+
+// times returns x·y.
+func (x *Tensor) times(y *Tensor) *Tensor { return x.combined(backend.Mul, y) }
+
+// combined returns op(x, y).
+func (x *Tensor) combined(op backend.BinaryOp, y *Tensor) *Tensor {
 	if !x.reuses(y) {
-		return x.Add(y)
+		return x.binaryOf(op, y)
 	}
-	overwriteWith(x, backend.Add, y)
+	overwriteWith(x, op, y)
 	return x
 }
 
-// times returns x·y for a closure, which needs x no more.
-func (x *Tensor) times(y *Tensor) *Tensor {
-	if !x.reuses(y) {
-		return x.Mul(y)
+// combinedWith returns op(x, v).
+func (x *Tensor) combinedWith(op backend.BinaryOp, v float64) *Tensor {
+	if !x.reuses(x) {
+		return x.scalarOf(ops.Scalar{Kind: op, S: v})
 	}
-	overwriteWith(x, backend.Mul, y)
+	overwriteScalar(x, op, v)
+	return x
+}
+
+// mapped returns op(x).
+func (x *Tensor) mapped(op backend.UnaryOp) *Tensor {
+	if !x.reuses(x) {
+		return x.unaryOf(ops.Unary{Kind: op})
+	}
+	overwrite(x, op)
+	return x
+}
+
+// filled returns x with v where mask is true.
+func (x *Tensor) filled(mask *Tensor, v float64) *Tensor {
+	if !tape.InPass(x) || x.strides != nil || !mask.shape.broadcastsTo(x.shape) {
+		return x.MaskedFill(mask, v)
+	}
+	fillWhere(x, mask, v)
 	return x
 }
 
@@ -301,48 +328,8 @@ func (y *Tensor) madeOf(op autograd.Op, partials ...partial) {
 	})
 }
 
-// rounded returns x, which is fresh and needed no more, in type t.
-func (x *Tensor) rounded(t DType) *Tensor {
-	y := x.cast(t)
-	if y != x {
-		x.Release()
-	}
-	return y
-}
-
 // scaled returns x·v for a closure, which needs x no more.
-func (x *Tensor) scaled(v float64) *Tensor {
-	if !x.reuses(x) {
-		return x.MulScalar(v)
-	}
-	overwriteScalar(x, backend.Mul, v)
-	return x
-}
+func (x *Tensor) scaled(v float64) *Tensor { return x.combinedWith(backend.Mul, v) }
 
 // shifted returns x + v for a closure, which needs x no more.
-func (x *Tensor) shifted(v float64) *Tensor {
-	if !x.reuses(x) {
-		return x.AddScalar(v)
-	}
-	overwriteScalar(x, backend.Add, v)
-	return x
-}
-
-// mapped returns an elementwise function of x for a closure, which needs x no more.
-func (x *Tensor) mapped(op backend.UnaryOp) *Tensor {
-	if !x.reuses(x) {
-		return x.unaryOf(ops.Unary{Kind: op})
-	}
-	overwrite(x, op)
-	return x
-}
-
-// filled returns x with v where mask, which broadcasts to x, is true, for a closure, which
-// needs x no more.
-func (x *Tensor) filled(mask *Tensor, v float64) *Tensor {
-	if !x.reuses(x) || !mask.shape.Equal(x.shape) {
-		return x.MaskedFill(mask, v)
-	}
-	fillWhere(x, mask, v)
-	return x
-}
+func (x *Tensor) shifted(v float64) *Tensor { return x.combinedWith(backend.Add, v) }

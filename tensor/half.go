@@ -37,6 +37,16 @@ func (x *Tensor) releaseCopy(wide *Tensor) {
 	}
 }
 
+// rounded returns x, the result of an operation on elements of type t, in that type. It
+// releases what it was before, but for what is saved.
+func (x *Tensor) rounded(t DType, saved ...*Tensor) *Tensor {
+	y := x.cast(t)
+	if y != x && !slices.ContainsFunc(saved, func(s *Tensor) bool { return s != nil && s.storage == x.storage }) {
+		x.Release()
+	}
+	return y
+}
+
 // recordWide is autograd.Record for an operation on elements of type t. If that
 // has half width, out, which may be Float32, is rounded to t, backward gets its
 // gradient in Float32, and may return gradients in Float32. backward reads no more
@@ -51,15 +61,11 @@ func recordWide(op autograd.Op, t DType, out *Tensor, inputs []*Tensor, backward
 			types[i] = x.DType()
 		}
 	}
-	rounded := out.cast(t)
-	if rounded != out && !slices.ContainsFunc(saved, func(x *Tensor) bool { return x != nil && x.storage == out.storage }) {
-		out.Release()
-	}
-	return autograd.Record(op, rounded, inputs, func(g *Tensor) []*Tensor {
-		grads := backward(g.cast(Float32))
+	return autograd.Record(op, out.rounded(t, saved...), inputs, func(g *Tensor) []*Tensor {
+		grads := backward(g.ToDType(Float32))
 		for i, dx := range grads {
 			if dx != nil {
-				grads[i] = dx.cast(types[i])
+				grads[i] = dx.ToDType(types[i])
 			}
 		}
 		return grads

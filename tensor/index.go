@@ -9,6 +9,7 @@ import (
 
 	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/ops"
 )
 
 // wantIndex panics unless index has type Int64.
@@ -99,16 +100,6 @@ func (s Shape) place(position int) []int {
 	return at
 }
 
-// scatterInto returns zeros of the given shape with src added at index, which
-// is known to be in range.
-func scatterInto(op string, shape Shape, index, src *Tensor, g backend.IndexGeom) *Tensor {
-	out := result(op, src.DType(), shape, src, index)
-	out.be().Fill(out.array(), 0)
-	use := &indexUse{op: op, index: index.shape, of: shape}
-	use.check(out.be().ScatterAdd(out.array(), index.array(), src.array(), g, use))
-	return out
-}
-
 // zeros returns zeros of the given shape for an operation on x.
 func zeros(op string, shape Shape, x *Tensor) *Tensor {
 	out := result(op, x.DType(), shape, x)
@@ -170,26 +161,63 @@ func (x *Tensor) Gather(dim int, index *Tensor) *Tensor {
 		wantFits(op, "the tensor", x, index, dim)
 	}
 	out := result(op, x.DType(), index.shape, x, index)
-	if index.Len() == 0 {
-		shape := x.shape
-		return autograd.Record(autograd.Named(op), out, []*Tensor{x, index}, func(g *Tensor) []*Tensor {
-			return []*Tensor{zeros(op, shape, g), nil}
-		})
+	if index.Len() > 0 {
+		block, geom := gathering(x.shape, dim, index.shape)
+		x = x.Contiguous()
+		from := x.corner(op, block)
+		use := &indexUse{op: op, index: index.shape, of: x.shape, dim: dim}
+		err := x.be().Gather(out.array(), from.array(), index.array(), geom, use)
+		if from != x {
+			from.Release()
+		}
+		use.check(err)
 	}
-	block := slices.Clone(index.shape)
-	block[dim] = x.shape[dim]
-	split := index.shape.split(dim)
-	geom := backend.IndexGeom{Outer: split.Outer, N: block[dim], M: split.N, Inner: split.Inner}
-	from := x.corner(op, block)
-	use := &indexUse{op: op, index: index.shape, of: x.shape, dim: dim}
-	err := x.be().Gather(out.array(), from.array(), index.array(), geom, use)
-	if from != x {
-		from.Release()
+	if !tracked(op, out, x, index) {
+		return out
 	}
-	use.check(err)
 	shape, at := x.shape, index.bare()
-	return autograd.Record(autograd.Named(op), out, []*Tensor{x, index}, func(g *Tensor) []*Tensor {
-		return []*Tensor{scatterInto(op, block, at, g, geom).inCorner(op, shape), nil}
+	return autograd.Record(ops.Gather{Dim: dim}, out, []*Tensor{x, index}, func(g *Tensor) []*Tensor {
+		return []*Tensor{g.scattered(shape, dim, with(g, at)), nil}
+	}, at)
+}
+
+// gathering returns the part of a shape that an index of another shape reads along
+// dimension dim, and the geometry of that.
+func gathering(shape Shape, dim int, index Shape) (block Shape, geom backend.IndexGeom) {
+	block = slices.Clone(index)
+	block[dim] = shape[dim]
+	split := index.split(dim)
+	return block, backend.IndexGeom{Outer: split.Outer, N: block[dim], M: split.N, Inner: split.Inner}
+}
+
+// scattered returns zeros of the given shape with x, of the index's shape, added at the
+// places along dimension dim that the index names: the gradient of Gather. The index
+// is known to be in range.
+func (x *Tensor) scattered(shape Shape, dim int, index *Tensor) *Tensor {
+	const op = "GatherGrad"
+	if len(shape) == 0 {
+		return x.line(op).scattered(Shape{1}, 0, index.line(op)).view(op, shape)
+	}
+	out := zeros(op, shape, x)
+	if index.Len() > 0 {
+		block, geom := gathering(shape, dim, index.shape)
+		sums := out
+		if !block.Equal(shape) {
+			sums = zeros(op, block, x)
+		}
+		use := &indexUse{op: op, index: index.shape, of: shape, dim: dim}
+		use.check(out.be().ScatterAdd(sums.array(), index.array(), x.array(), geom, use))
+		if sums != out {
+			out.be().StridedWrite(out.array(), sums.array(), backend.StridedGeom{Shape: block, Strides: shape.strides()})
+			sums.Release()
+		}
+	}
+	if !tracked(op, out, x, index) {
+		return out
+	}
+	at := index.bare()
+	return autograd.Record(ops.GatherGrad{Shape: shape, Dim: dim}, out, []*Tensor{x, index}, func(g *Tensor) []*Tensor {
+		return []*Tensor{g.Gather(dim, with(g, at)), nil}
 	}, at)
 }
 
@@ -215,31 +243,31 @@ func (x *Tensor) ScatterAdd(dim int, index, src *Tensor) *Tensor {
 		wantFits(op, "the source", src, index, -1)
 	}
 	out := like(op, x, index, src)
-	if index.Len() == 0 {
-		from := src.shape
-		x.be().Copy(out.array(), x.array())
-		return autograd.Record(autograd.Named(op), out, []*Tensor{x, index, src}, func(g *Tensor) []*Tensor {
-			return []*Tensor{g, nil, zeros(op, from, g)}
-		})
+	x.copyTo(out)
+	if index.Len() > 0 {
+		block, geom := gathering(x.shape, dim, index.shape)
+		src = src.Contiguous()
+		sums, terms := out.corner(op, block), src.corner(op, index.shape)
+		use := &indexUse{op: op, index: index.shape, of: x.shape, dim: dim}
+		use.check(x.be().ScatterAdd(sums.array(), index.array(), terms.array(), geom, use))
+		if terms != src {
+			terms.Release()
+		}
+		if sums != out {
+			x.be().StridedWrite(out.array(), sums.array(), backend.StridedGeom{Shape: block, Strides: x.shape.strides()})
+			sums.Release()
+		}
 	}
-	block := slices.Clone(index.shape)
-	block[dim] = x.shape[dim]
-	split := index.shape.split(dim)
-	geom := backend.IndexGeom{Outer: split.Outer, N: block[dim], M: split.N, Inner: split.Inner}
-	x.be().Copy(out.array(), x.array())
-	sums, terms := out.corner(op, block), src.corner(op, index.shape)
-	use := &indexUse{op: op, index: index.shape, of: x.shape, dim: dim}
-	use.check(x.be().ScatterAdd(sums.array(), index.array(), terms.array(), geom, use))
-	if terms != src {
-		terms.Release()
-	}
-	if sums != out {
-		x.be().StridedWrite(out.array(), sums.array(), backend.StridedGeom{Shape: block, Strides: x.shape.strides()})
-		sums.Release()
+	if !tracked(op, out, x, index, src) {
+		return out
 	}
 	from, at := src.shape, index.bare()
-	return autograd.Record(autograd.Named(op), out, []*Tensor{x, index, src}, func(g *Tensor) []*Tensor {
-		return []*Tensor{g, nil, g.Gather(dim, at).inCorner(op, from)}
+	return autograd.Record(ops.ScatterAdd{Dim: dim}, out, []*Tensor{x, index, src}, func(g *Tensor) []*Tensor {
+		terms := g.Gather(dim, with(g, at))
+		if !at.shape.Equal(from) {
+			terms = terms.placed(from, from.strides(), 0)
+		}
+		return []*Tensor{g, nil, terms}
 	}, at)
 }
 
@@ -250,7 +278,14 @@ func (x *Tensor) IndexSelect(dim int, index *Tensor) *Tensor {
 	const op = "IndexSelect"
 	dim = x.dim(op, dim)
 	shape := x.entries(op, dim, index)
-	return indexSelect(op, x, dim, index, shape, -1)
+	out := indexSelect(op, x, dim, index, shape)
+	if !tracked(op, out, x, index) {
+		return out
+	}
+	from, at := x.shape, index.bare()
+	return autograd.Record(ops.IndexSelect{Dim: dim}, out, []*Tensor{x, index}, func(g *Tensor) []*Tensor {
+		return []*Tensor{g.indexAdded(from, dim, with(g, at), -1), nil}
+	}, at)
 }
 
 // entries returns the shape of as many entries of x along dim as index names, and
@@ -269,23 +304,42 @@ func (x *Tensor) entries(op string, dim int, index *Tensor) Shape {
 	return shape
 }
 
-// indexSelect selects entries of x and gives the result the given shape. Where dim is
-// the first, entry padding gets no gradient unless that is -1.
-func indexSelect(op string, x *Tensor, dim int, index *Tensor, shape Shape, padding int) *Tensor {
+// indexSelect selects entries of x, gives the result the given shape and records nothing.
+func indexSelect(op string, x *Tensor, dim int, index *Tensor, shape Shape) *Tensor {
 	out := result(op, x.DType(), shape, x, index)
 	split := x.shape.split(dim)
 	geom := backend.IndexGeom{Outer: split.Outer, N: split.N, M: index.Len(), Inner: split.Inner}
 	use := &indexUse{op: op, path: x.Path(), index: index.shape, of: x.shape, dim: dim}
 	use.check(x.be().IndexSelect(out.array(), x.array(), index.array(), geom, use))
+	return out
+}
+
+// indexAdded returns zeros of the given shape with the entries of x added to those along
+// dimension dim that the index, known to be in range, names: the gradient of
+// IndexSelect, and of Embedding, of whose weight entry padding gets none unless that is
+// -1.
+func (x *Tensor) indexAdded(shape Shape, dim int, index *Tensor, padding int) *Tensor {
+	const op = "IndexSelectGrad"
+	out := zeros(op, shape, x)
+	split := shape.split(dim)
+	geom := backend.IndexGeom{Outer: split.Outer, N: split.N, M: index.Len(), Inner: split.Inner}
+	use := &indexUse{op: op, index: index.shape, of: shape, dim: dim}
+	use.check(out.be().IndexAdd(out.array(), index.array(), x.array(), geom, use))
+	if padding >= 0 {
+		row := backend.Array{Buffer: out.storage.buffer, Offset: padding * geom.Inner, Len: geom.Inner}
+		out.be().Fill(row, 0)
+	}
+	if !tracked(op, out, x, index) {
+		return out
+	}
 	from, at := x.shape, index.bare()
-	return autograd.Record(autograd.Named(op), out, []*Tensor{x, index}, func(g *Tensor) []*Tensor {
-		dx := zeros(op, from, g)
-		use.check(g.be().IndexAdd(dx.array(), at.array(), g.array(), geom, use))
+	return autograd.Record(ops.IndexSelectGrad{Shape: shape, Dim: dim, Padding: padding}, out, []*Tensor{x, index}, func(g *Tensor) []*Tensor {
+		at := with(g, at).view("View", Shape{at.Len()}) // that of an Embedding may have any shape
+		entries := g.IndexSelect(dim, at)
 		if padding >= 0 {
-			row := backend.Array{Buffer: dx.storage.buffer, Offset: padding * geom.Inner, Len: geom.Inner}
-			g.be().Fill(row, 0)
+			entries = entries.filled(at.EqScalar(float64(padding)).view("View", Shape{at.Len(), 1}), 0)
 		}
-		return []*Tensor{dx, nil}
+		return []*Tensor{entries.view("View", from), nil}
 	}, at)
 }
 
@@ -305,12 +359,15 @@ func (x *Tensor) IndexAdd(dim int, index, src *Tensor) *Tensor {
 	out := like(op, x, index, src)
 	split := x.shape.split(dim)
 	geom := backend.IndexGeom{Outer: split.Outer, N: split.N, M: index.Len(), Inner: split.Inner}
-	x.be().Copy(out.array(), x.array())
+	x.copyTo(out)
 	use := &indexUse{op: op, index: index.shape, of: x.shape, dim: dim}
 	use.check(x.be().IndexAdd(out.array(), index.array(), src.array(), geom, use))
+	if !tracked(op, out, x, index, src) {
+		return out
+	}
 	at := index.bare()
-	return autograd.Record(autograd.Named(op), out, []*Tensor{x, index, src}, func(g *Tensor) []*Tensor {
-		return []*Tensor{g, nil, g.IndexSelect(dim, at)}
+	return autograd.Record(ops.IndexAdd{Dim: dim}, out, []*Tensor{x, index, src}, func(g *Tensor) []*Tensor {
+		return []*Tensor{g, nil, g.IndexSelect(dim, with(g, at))}
 	}, at)
 }
 
@@ -341,7 +398,14 @@ func Embedding(weight, index *Tensor, opts ...EmbeddingOpts) *Tensor {
 			failAt(op, weight, "the padding index is %d for the weight %v, want %d to %d", *opts[0].PaddingIdx, weight.shape, -rows, rows-1)
 		}
 	}
-	return indexSelect(op, weight, 0, index, append(slices.Clone(index.shape), weight.shape[1]), padding)
+	out := indexSelect(op, weight, 0, index, append(slices.Clone(index.shape), weight.shape[1]))
+	if !tracked(op, out, weight, index) {
+		return out
+	}
+	from, at := weight.shape, index.bare()
+	return autograd.Record(ops.Embedding{Padding: padding}, out, []*Tensor{weight, index}, func(g *Tensor) []*Tensor {
+		return []*Tensor{g.indexAdded(from, 0, with(g, at), padding), nil}
+	}, at)
 }
 
 // Nonzero returns the indices of the elements that are not 0, as an Int64 matrix
@@ -361,7 +425,10 @@ func (x *Tensor) Nonzero() *Tensor {
 		column.Release()
 	}
 	flat.Release()
-	return autograd.RecordNothing(autograd.Named(op), out, x)
+	if !tracked(op, out, x) {
+		return out
+	}
+	return autograd.RecordNothing(ops.Nonzero{}, out, x)
 }
 
 // nonzero returns the flat positions of the elements that are not 0.
@@ -396,8 +463,11 @@ func (x *Tensor) MaskedSelect(mask *Tensor) *Tensor {
 	use.check(x.be().IndexSelect(out.array(), wide.array(), at.array(), geom, use))
 	x.releaseCopy(wide)
 	mask.releaseCopy(wideMask)
-	return autograd.Record(autograd.Named(op), out, []*Tensor{x, mask}, func(g *Tensor) []*Tensor {
-		return []*Tensor{sumTo(scatterInto(op, shape, at, g, geom), from), nil}
+	if !tracked(op, out, x, mask) {
+		return out
+	}
+	return autograd.Record(ops.MaskedSelect{}, out, []*Tensor{x, mask}, func(g *Tensor) []*Tensor {
+		return []*Tensor{sumTo(g.scattered(Shape{shape.Len()}, 0, with(g, at)).view("View", shape), from), nil}
 	})
 }
 
@@ -426,7 +496,10 @@ func OneHot(index *Tensor, classes int) *Tensor {
 	index.be().Fill(out.array(), 0)
 	use := &indexUse{op: op, index: index.shape, of: out.shape, dim: len(index.shape)}
 	use.check(index.be().ScatterAdd(out.array(), index.array(), ones.array(), backend.IndexGeom{Outer: index.Len(), N: classes, M: 1, Inner: 1}, use))
-	return autograd.RecordNothing(autograd.Named(op), out, index)
+	if !tracked(op, out, index) {
+		return out
+	}
+	return autograd.RecordNothing(ops.OneHot{Classes: classes}, out, index)
 }
 
 // CountEqual returns the number of places at which two tensors of one type and

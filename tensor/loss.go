@@ -415,7 +415,7 @@ func nll(op string, x, target *Tensor, dim int, scores bool, o CrossEntropyOpts)
 		case largest != nil:
 			return []*Tensor{crossEntropyGrad(dim, right, xs, labels, largest, sumExp), nil, nil}
 		case logs == nil:
-			return []*Tensor{scatterInto(op, shape, labels, right.ToDType(t), at), nil, nil}
+			return []*Tensor{right.ToDType(t).view(op, s.kept).scattered(shape, dim, labels.alias(s.kept)), nil, nil}
 		}
 		dx := spread(op, g.MulScalar(-smoothing).MaskedFill(ignored, 0), s, shape).Contiguous()
 		if classWeights != nil {

@@ -3,6 +3,7 @@ package tensor
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/internal/backend"
@@ -68,7 +69,11 @@ func init() {
 			return in[0].placed(o.Shape, o.Strides, o.Offset)
 		}},
 		"Repeat": {Torch: "repeat", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].Repeat(op.(ops.Repeat).Times...) }},
-		"Flip":   {Torch: "flip", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].Flip(op.(ops.Flip).Dims...) }},
+		"Roll": {Torch: "roll", Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			o := op.(ops.Roll)
+			return in[0].Roll(o.Shift, o.Dim)
+		}},
+		"Flip": {Torch: "flip", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].Flip(op.(ops.Flip).Dims...) }},
 
 		// cumsum.go
 		"Cumsum": {Torch: "cumsum", Apply: func(op autograd.Op, in []*Tensor) *Tensor {
@@ -77,8 +82,58 @@ func init() {
 		}},
 
 		// reduce.go
-		"Prod":     {Torch: "prod", Autocast: ops.Raise},
-		"ProdKeep": {Torch: "prod", Autocast: ops.Raise},
+		"Var": {Torch: "var", Apply: applyVar},
+		"Std": {Torch: "std", Apply: applyVar},
+		"Center": {Torch: "sub", Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			return in[0].centered(in[0].span("Center", op.(ops.Center).Dims))
+		}},
+
+		// index.go
+		"Gather": {Torch: "gather", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].Gather(op.(ops.Gather).Dim, in[1]) }},
+		"GatherGrad": {Torch: "gather_backward", Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			o := op.(ops.GatherGrad)
+			return in[0].scattered(o.Shape, o.Dim, in[1])
+		}},
+		"ScatterAdd": {Torch: "scatter_add", Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			return in[0].ScatterAdd(op.(ops.ScatterAdd).Dim, in[1], in[2])
+		}},
+		"IndexSelect": {Torch: "index_select", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].IndexSelect(op.(ops.IndexSelect).Dim, in[1]) }},
+		"IndexSelectGrad": {Torch: "index_select_backward", Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			o := op.(ops.IndexSelectGrad)
+			return in[0].indexAdded(o.Shape, o.Dim, in[1], o.Padding)
+		}},
+		"IndexAdd": {Torch: "index_add", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].IndexAdd(op.(ops.IndexAdd).Dim, in[1], in[2]) }},
+		"Embedding": {Torch: "embedding", Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			if o := op.(ops.Embedding); o.Padding >= 0 {
+				return Embedding(in[0], in[1], EmbeddingOpts{PaddingIdx: &o.Padding})
+			}
+			return Embedding(in[0], in[1])
+		}},
+		"Nonzero":      {Torch: "nonzero", Apply: func(_ autograd.Op, in []*Tensor) *Tensor { return in[0].Nonzero() }},
+		"MaskedSelect": {Torch: "masked_select", Apply: func(_ autograd.Op, in []*Tensor) *Tensor { return in[0].MaskedSelect(in[1]) }},
+		"OneHot":       {Torch: "one_hot", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return OneHot(in[0], op.(ops.OneHot).Classes) }},
+
+		// sort.go
+		"Sort": {Torch: "sort", Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			o := op.(ops.Sort)
+			return which(o.Indices)(in[0].Sort(o.Dim, o.Descending))
+		}},
+		"ArgSort": {Torch: "argsort", Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			o := op.(ops.ArgSort)
+			return in[0].ArgSort(o.Dim, o.Descending)
+		}},
+		"TopK": {Torch: "topk", Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			o := op.(ops.TopK)
+			return which(o.Indices)(in[0].TopK(o.K, o.Dim, o.Largest))
+		}},
+
+		// triangle.go, augment.go
+		"Triu": {Torch: "triu", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].Triu(op.(ops.Triangle).Diagonal) }},
+		"Tril": {Torch: "tril", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].Tril(op.(ops.Triangle).Diagonal) }},
+		"CropMirrorNormalize": {Torch: "crop_mirror_normalize", Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			o := op.(ops.CropMirrorNormalize)
+			return CropMirrorNormalize(in[0], in[1], in[2], o.Height, o.Width)
+		}},
 
 		// softmax.go
 		"Softmax":        {Torch: "softmax", Apply: applySoftmax},
@@ -268,6 +323,36 @@ func init() {
 	for _, method := range []string{"Cat", "Stack"} {
 		table[method] = info{Torch: "cat", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return cat(method, op.(ops.Cat).Dim, in) }}
 	}
+	for method, r := range reductions {
+		apply := func(op autograd.Op, in []*Tensor) *Tensor {
+			o := op.(ops.Reduce)
+			return r.apply(in[0], o.Dims, o.Keep)
+		}
+		class := ops.Widest
+		if method == "Prod" {
+			class = ops.Raise
+		}
+		for _, op := range []ops.Reduce{{Method: method}, {Method: method, Keep: true}} {
+			table[op.Name()] = info{Torch: r.torch, Autocast: class, Apply: apply}
+		}
+	}
+	for _, keep := range []bool{false, true} {
+		table[ops.Norm{Keep: keep}.Name()] = info{Torch: "linalg.vector_norm", Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			o := op.(ops.Norm)
+			return in[0].norm(o.P, o.Dims, o.Keep)
+		}}
+	}
+	for _, smallest := range []bool{false, true} {
+		name := ops.Extreme{Smallest: smallest}.Name()
+		table[name] = info{Torch: strings.ToLower(name), Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			o := op.(ops.Extreme)
+			return which(o.Indices)(in[0].extremeAt(name, o.Dim, smallest))
+		}}
+		at := ops.ArgExtreme{Smallest: smallest}.Name()
+		table[at] = info{Torch: strings.ToLower(at), Apply: func(op autograd.Op, in []*Tensor) *Tensor {
+			return in[0].argExtreme(at, op.(ops.ArgExtreme).Dim, smallest)
+		}}
+	}
 	for kind := range backend.NumUnaryOps {
 		op := ops.Unary{Kind: kind}
 		table[op.Name()] = info{Torch: torchUnary[kind], Apply: func(op autograd.Op, in []*Tensor) *Tensor {
@@ -326,6 +411,47 @@ func applySoftmax(op autograd.Op, in []*Tensor) *Tensor {
 
 func applySoftmaxGrad(op autograd.Op, in []*Tensor) *Tensor {
 	return softmaxGrad(op.(ops.SoftmaxGrad).Softmax, in[0], in[1])
+}
+
+// reductions are the operations that ops.Reduce stands for.
+var reductions = map[string]struct {
+	torch string
+	apply func(x *Tensor, dims []int, keep bool) *Tensor
+}{
+	"Sum":       {"sum", (*Tensor).sum},
+	"Mean":      {"mean", (*Tensor).mean},
+	"Prod":      {"prod", (*Tensor).prod},
+	"LogSumExp": {"logsumexp", (*Tensor).logSumExp},
+	"Amax": {"amax", func(x *Tensor, dims []int, keep bool) *Tensor {
+		return x.extreme("Amax", backend.ReduceMax, dims, keep, (*Tensor).Eq)
+	}},
+	"Amin": {"amin", func(x *Tensor, dims []int, keep bool) *Tensor {
+		return x.extreme("Amin", backend.ReduceMin, dims, keep, (*Tensor).Eq)
+	}},
+	"MaxAll": {"max", func(x *Tensor, dims []int, keep bool) *Tensor {
+		return x.extreme("MaxAll", backend.ReduceMax, dims, keep, equal)
+	}},
+	"MinAll": {"min", func(x *Tensor, dims []int, keep bool) *Tensor {
+		return x.extreme("MinAll", backend.ReduceMin, dims, keep, equal)
+	}},
+	"Any": {"any", func(x *Tensor, dims []int, keep bool) *Tensor { return x.truth("Any", backend.ReduceAny, dims, keep) }},
+	"All": {"all", func(x *Tensor, dims []int, keep bool) *Tensor { return x.truth("All", backend.ReduceAll, dims, keep) }},
+}
+
+// applyVar applies the variance or its root.
+func applyVar(op autograd.Op, in []*Tensor) *Tensor {
+	o := op.(ops.Var)
+	return in[0].variance(o.Name(), VarOpts{Dims: o.Dims, Keep: o.Keep, Correction: &o.Correction}, o.Root)
+}
+
+// which chooses from two results.
+func which(second bool) func(x, y *Tensor) *Tensor {
+	return func(x, y *Tensor) *Tensor {
+		if second {
+			return y
+		}
+		return x
+	}
 }
 
 // biasAdds counts the additions of a bias, which may be nil.

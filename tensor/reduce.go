@@ -2,9 +2,11 @@ package tensor
 
 import (
 	"math"
+	"slices"
 
 	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/ops"
 )
 
 // span is the dimensions that a reduction goes over.
@@ -41,6 +43,27 @@ func (x *Tensor) span(op string, dims []int) span {
 	return s
 }
 
+// dims returns the dimensions that are reduced.
+func (s span) dims() []int {
+	var dims []int
+	for d, reduced := range s.reduce {
+		if reduced {
+			dims = append(dims, d)
+		}
+	}
+	return dims
+}
+
+// named returns the dimensions of a reduction, as none counts from the end, for the
+// value of its operation; nil means all.
+func (x *Tensor) named(op string, dims []int) []int {
+	dims = slices.Clone(dims)
+	for i, d := range dims {
+		dims[i] = x.dim(op, d)
+	}
+	return dims
+}
+
 // shape returns the shape of the result.
 func (s span) shape(keep bool) Shape {
 	if keep {
@@ -65,19 +88,17 @@ func (x *Tensor) reduce(name string, op backend.ReduceOp, s span, shape Shape) *
 // reduceTo is reduce with a result of type t, which may be wider than x's.
 func (x *Tensor) reduceTo(name string, t DType, op backend.ReduceOp, s span, shape Shape) *Tensor {
 	out := result(name, t, shape, x)
-	x.be().Reduce(out.array(), x.array(), op, backend.ReduceGeom{Shape: x.shape, Reduce: s.reduce})
+	x.be().Reduce(out.array(), x.window(), op, backend.ReduceGeom{Shape: x.shape, Reduce: s.reduce, Strides: x.strides})
 	return out
 }
 
-// spread returns g, a reduction's result over s, repeated to the shape that was
-// reduced.
+// spread returns a view of g, a reduction's result over s, repeated to the shape that
+// was reduced.
 func spread(op string, g *Tensor, s span, shape Shape) *Tensor {
 	return g.view(op, s.kept).Expand(shape...)
 }
 
-// The following compute elementwise and record nothing. In a gradient, owners
-// is the gradient that came in: what is made from saved values alone would
-// otherwise outlive the walk.
+// The following compute elementwise and record nothing.
 
 func apply(name string, op backend.UnaryOp, x *Tensor, owners ...*Tensor) *Tensor {
 	out := like(name, x, owners...)
@@ -100,85 +121,140 @@ func overwriteWith(x *Tensor, op backend.BinaryOp, y *Tensor) {
 	x.be().Binary(x.array(), x.array(), y.window(), op, binaryGeom(x.shape, x, y))
 }
 
-// fillWhere replaces the elements of a fresh tensor by v where mask, of its
-// shape, is true.
+// fillWhere replaces the elements of a fresh tensor by v where mask, broadcast, is true.
 func fillWhere(x, mask *Tensor, v float64) {
 	fill := result("Where", x.DType(), Shape{}, x)
 	x.be().Fill(fill.array(), v)
 	st := x.shape.strides()
-	x.be().Where(x.array(), mask.array(), fill.array(), x.array(), backend.WhereGeom{
-		Shape: x.shape, Cond: st, A: fill.stridesIn(x.shape), B: st,
+	x.be().Where(x.array(), mask.window(), fill.array(), x.array(), backend.WhereGeom{
+		Shape: x.shape, Cond: mask.stridesIn(x.shape), A: fill.stridesIn(x.shape), B: st,
 	})
 }
 
 // Sum returns the sum over the given dimensions, or over all without arguments.
 // Sums of Int64, Uint8 and Bool are Int64. (torch.sum)
-func (x *Tensor) Sum(dims ...int) *Tensor { return x.sum("Sum", dims, false) }
+func (x *Tensor) Sum(dims ...int) *Tensor { return x.sum(dims, false) }
 
 // SumKeep is Sum that leaves the dimensions with size 1.
-func (x *Tensor) SumKeep(dims ...int) *Tensor { return x.sum("SumKeep", dims, true) }
+func (x *Tensor) SumKeep(dims ...int) *Tensor { return x.sum(dims, true) }
 
-func (x *Tensor) sum(op string, dims []int, keep bool) *Tensor {
-	s := x.span(op, dims)
-	out := x.reduce(op, backend.ReduceSum, s, s.shape(keep))
+func (x *Tensor) sum(dims []int, keep bool) *Tensor {
+	op := ops.Reduce{Method: "Sum", Keep: keep}
+	s := x.span(op.Name(), dims)
+	out := x.reduce(op.Name(), backend.ReduceSum, s, s.shape(keep))
+	if !tracked(op.Name(), out, x) {
+		return out
+	}
 	shape := x.shape
-	return autograd.Record(autograd.Named(op), out, []*Tensor{x}, func(g *Tensor) []*Tensor {
-		return []*Tensor{spread(op, g, s, shape)}
-	})
+	op.Dims = x.named(op.Name(), dims)
+	return autograd.Record(op, out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{spread(op.Name(), g, s, shape)} })
 }
 
 // Mean returns the mean over the given dimensions, or over all without
 // arguments. The mean of no elements is NaN. (torch.mean)
-func (x *Tensor) Mean(dims ...int) *Tensor { return x.mean("Mean", dims, false) }
+func (x *Tensor) Mean(dims ...int) *Tensor { return x.mean(dims, false) }
 
 // MeanKeep is Mean that leaves the dimensions with size 1.
-func (x *Tensor) MeanKeep(dims ...int) *Tensor { return x.mean("MeanKeep", dims, true) }
+func (x *Tensor) MeanKeep(dims ...int) *Tensor { return x.mean(dims, true) }
 
-func (x *Tensor) mean(op string, dims []int, keep bool) *Tensor {
-	x.wantFloat(op)
-	s := x.span(op, dims)
+func (x *Tensor) mean(dims []int, keep bool) *Tensor {
+	op := ops.Reduce{Method: "Mean", Keep: keep}
+	name := op.Name()
+	x.wantFloat(name)
+	s := x.span(name, dims)
 	t, shape := x.DType(), x.shape
-	out := x.reduceTo(op, wideType(t), backend.ReduceSum, s, s.shape(keep))
+	out := x.reduceTo(name, wideType(t), backend.ReduceSum, s, s.shape(keep))
 	overwriteScalar(out, backend.Div, float64(s.n))
-	return recordWide(autograd.Named(op), t, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
-		return []*Tensor{spread(op, scalar(op, backend.Div, g, float64(s.n), false).cast(t), s, shape)}
+	out = out.rounded(t)
+	if !tracked(name, out, x) {
+		return out
+	}
+	op.Dims = x.named(name, dims)
+	return recordWide(op, t, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		if s.n > 0 { // otherwise there is nothing to spread to, and the sum that comes back is 0
+			g = g.DivScalar(float64(s.n))
+		}
+		return []*Tensor{spread(name, g.ToDType(t), s, shape)}
 	})
 }
 
 // Prod returns the product over the given dimensions, or over all without
 // arguments. Products of Int64, Uint8 and Bool are Int64. (torch.prod)
-func (x *Tensor) Prod(dims ...int) *Tensor { return x.prod("Prod", dims, false) }
+func (x *Tensor) Prod(dims ...int) *Tensor { return x.prod(dims, false) }
 
 // ProdKeep is Prod that leaves the dimensions with size 1.
-func (x *Tensor) ProdKeep(dims ...int) *Tensor { return x.prod("ProdKeep", dims, true) }
+func (x *Tensor) ProdKeep(dims ...int) *Tensor { return x.prod(dims, true) }
 
-func (x *Tensor) prod(op string, dims []int, keep bool) *Tensor {
-	autocast(op, &x)
-	s := x.span(op, dims)
-	out := x.reduce(op, backend.ReduceProd, s, s.shape(keep))
-	in := x.bare()
-	return recordWide(autograd.Named(op), x.DType(), out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+func (x *Tensor) prod(dims []int, keep bool) *Tensor {
+	op := ops.Reduce{Method: "Prod", Keep: keep}
+	name := op.Name()
+	autocast(name, &x)
+	s := x.span(name, dims)
+	out := x.reduce(name, backend.ReduceProd, s, s.shape(keep))
+	if !tracked(name, out, x) {
+		return out
+	}
+	op.Dims = x.named(name, dims)
+	in := x.saved()
+	return recordWide(op, x.DType(), out, []*Tensor{x}, func(g *Tensor) []*Tensor {
 		if s.n == 1 { // there are no others, so it does not matter if the element is not finite
-			return []*Tensor{g.alias(in.shape)}
+			return []*Tensor{g.view("View", in.shape)}
+		}
+		g, in := g.view("View", s.kept), with(g, in)
+		if !tape.InPass(g) {
+			return []*Tensor{g.Mul(in.productOfOthers(s))}
 		}
 		// The gradient of an element is the product of the others: that of all that are not 0, divided by
 		// the element if it is not 0 itself. If one of the others is 0 it is 0, and NaN if another is not finite.
-		in := in.wide(g)
-		zero := scalar(op, backend.Eq, in, 0, false, g)
-		factors := like(op, in, g)
-		factors.be().Copy(factors.array(), in.array())
-		fillWhere(factors, zero, 1)
-		product := factors.reduce(op, backend.ReduceProd, s, s.kept)
-		overwriteWith(product, backend.Mul, g.alias(s.kept))
-		dx := binary(op, backend.Div, product, factors)
-		beside := othersOf(op, zero, s)
+		zero := in.EqScalar(0)
+		factors := in.MaskedFill(zero, 1)
+		product := factors.reduce(name, backend.ReduceProd, s, s.kept)
+		overwriteWith(product, backend.Mul, g)
+		dx := binary(name, backend.Div, product, factors)
+		beside := othersOf(name, zero, s)
 		fillWhere(dx, beside, 0)
-		odd := result(op, Bool, in.shape, in, g)
-		in.be().Unary(odd.array(), in.array(), backend.IsFinite, backend.UnaryParams{})
+		odd := in.IsFinite()
 		overwrite(odd, backend.Not)
-		fillWhere(dx, binary(op, backend.And, beside, othersOf(op, odd, s)), math.NaN())
+		fillWhere(dx, binary(name, backend.And, beside, othersOf(name, odd, s)), math.NaN())
 		return []*Tensor{dx}
 	}, in)
+}
+
+// productOfOthers returns for each element the product of the others that are reduced
+// with it over s, computed so that it has a gradient of its own, also where elements
+// are 0: as PyTorch does it, by a quotient where none is.
+func (x *Tensor) productOfOthers(s span) *Tensor {
+	zeros := x.bare().EqScalar(0).Any()
+	defer zeros.Release()
+	if !zeros.Bools()[0] {
+		return x.prod(s.dims(), true).Div(x)
+	}
+	var order []int // those that are reduced last
+	for d, reduced := range s.reduce {
+		if !reduced {
+			order = append(order, d)
+		}
+	}
+	order = append(order, s.dims()...)
+	moved := x.Permute(order...)
+	rows := moved.Reshape(s.dropped.Len(), s.n)
+	// The products of all before it and of all behind it, of twice as many at each turn.
+	shifted := func(x *Tensor, by int) *Tensor {
+		ones := OnesLike(x.bare().narrow("Narrow", 1, 0, min(max(by, -by), s.n)))
+		if by < 0 {
+			return Cat(1, x.Narrow(1, min(-by, s.n), max(s.n+by, 0)), ones)
+		}
+		return Cat(1, ones, x.Narrow(1, 0, max(s.n-by, 0)))
+	}
+	before, behind := shifted(rows, 1), shifted(rows, -1)
+	for by := 1; by < s.n; by *= 2 {
+		before, behind = before.Mul(shifted(before, by)), behind.Mul(shifted(behind, -by))
+	}
+	back := make([]int, len(order))
+	for i, d := range order {
+		back[d] = i
+	}
+	return before.Mul(behind).Reshape(moved.shape...).Permute(back...)
 }
 
 // othersOf tells for each element whether mask is true of another one that is
@@ -221,22 +297,12 @@ func (x *Tensor) variance(op string, opts VarOpts, root bool) *Tensor {
 	}
 	n, t := float64(s.n-correction), x.DType()
 
-	// average is the mean in Float64, and deviation x minus it, before the sum and again for the gradient.
-	in := x.bare()
-	average := func() *Tensor {
-		mean := in.reduceTo(op, Float64, backend.ReduceSum, s, s.kept)
-		overwriteScalar(mean, backend.Div, float64(s.n))
-		return mean
-	}
-	deviation := func(mean *Tensor, owners ...*Tensor) *Tensor {
-		from := in.wide(owners...)
-		defer in.releaseCopy(from)
-		return binary(op, backend.Sub, from, mean, owners...)
-	}
 	// The squares are added in Float64, where those of all Float32 have room, less what rounding the mean has added.
-	exact := average()
+	exact := x.average(op, s)
 	mean := exact.cast(wideType(t))
-	d := deviation(mean)
+	in := x.wide()
+	d := binary(op, backend.Sub, in, mean)
+	x.releaseCopy(in)
 	squares := d.reduceTo(op, Float64, backend.ReduceSumSquares, s, s.shape(opts.Keep))
 	d.Release()
 	if mean != exact {
@@ -254,48 +320,69 @@ func (x *Tensor) variance(op string, opts VarOpts, root bool) *Tensor {
 		n = 0
 	}
 	overwriteScalar(squares, backend.Div, max(n, 0))
-	var std *Tensor
 	if root {
 		overwrite(squares, backend.Sqrt)
 	}
-	out := squares.cast(wideType(t))
-	if out != squares {
-		squares.Release()
+	wide := squares.rounded(wideType(t))
+	var std *Tensor
+	if root && x.RequiresGrad() {
+		std = wide.alias(s.kept)
 	}
-	if root {
-		std = out.alias(s.kept)
+	out := wide.rounded(t, std)
+	if !tracked(op, out, x) {
+		return out
 	}
-	return recordWide(autograd.Named(op), t, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
-		exact := average()
-		defer exact.Release()
-		dx, share := deviation(exact.cast(wideType(t), g), g), g.alias(s.kept)
+	in = x.saved()
+	return recordWide(ops.Var{Dims: x.named(op, opts.Dims), Keep: opts.Keep, Correction: correction, Root: root}, t, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		x, share := with(g, in), g.view("View", s.kept)
 		if root { // of the variance: half of the root's, divided by it
-			flat := scalar(op, backend.Eq, std, 0, false, g)
-			share = binary(op, backend.Div, share, std)
-			fillWhere(share, flat, 0)
-			overwriteScalar(share, backend.Mul, 0.5)
+			std := with(g, std)
+			if !tape.InPass(g) {
+				std = Std(x, VarOpts{Dims: opts.Dims, Keep: true, Correction: &correction})
+			}
+			share = share.Div(std).combinedWith(backend.Mul, 0.5).filled(std.EqScalar(0), 0)
 		}
 		slope := 2 / n
 		if n <= 0 && (len(opts.Dims) == 0 || len(in.shape) == 0) { // PyTorch's for all dimensions
-			overwrite(dx, backend.Sign)
-			overwrite(dx, backend.Abs)
-			slope = math.Inf(1)
+			return []*Tensor{x.centered(s).mapped(backend.Sign).mapped(backend.Abs).combinedWith(backend.Mul, math.Inf(1)).times(share)}
 		}
-		overwriteWith(dx, backend.Mul, scalar(op, backend.Mul, share, slope, false, g))
-		return []*Tensor{dx}
+		return []*Tensor{x.centered(s).times(share.MulScalar(slope))}
 	}, in, std)
+}
+
+// average returns the mean over s in Float64 and records nothing.
+func (x *Tensor) average(op string, s span) *Tensor {
+	mean := x.reduceTo(op, Float64, backend.ReduceSum, s, s.kept)
+	overwriteScalar(mean, backend.Div, float64(s.n))
+	return mean
+}
+
+// centered returns x, which is not of half width, less its mean over s. It is its own
+// gradient.
+func (x *Tensor) centered(s span) *Tensor {
+	const op = "Center"
+	exact := x.average(op, s)
+	mean := exact.rounded(x.DType())
+	out := binary(op, backend.Sub, x, mean)
+	mean.Release()
+	if !tracked(op, out, x) {
+		return out
+	}
+	return autograd.Record(ops.Center{Dims: s.dims()}, out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{g.centered(s)} })
 }
 
 // Norm returns the p-norm (Σ|x|^p)^(1/p) over the given dimensions, or over all
 // without arguments: Norm(2) is the Euclidean norm; p of +Inf or -Inf gives the
 // largest or smallest magnitude, 0 the number of elements that are not 0. Where
 // the norm is 0 the gradient is 0. (torch.linalg.vector_norm)
-func (x *Tensor) Norm(p float64, dims ...int) *Tensor { return x.norm("Norm", p, dims, false) }
+func (x *Tensor) Norm(p float64, dims ...int) *Tensor { return x.norm(p, dims, false) }
 
 // NormKeep is Norm that leaves the dimensions with size 1.
-func (x *Tensor) NormKeep(p float64, dims ...int) *Tensor { return x.norm("NormKeep", p, dims, true) }
+func (x *Tensor) NormKeep(p float64, dims ...int) *Tensor { return x.norm(p, dims, true) }
 
-func (x *Tensor) norm(op string, p float64, dims []int, keep bool) *Tensor {
+func (x *Tensor) norm(p float64, dims []int, keep bool) *Tensor {
+	value := ops.Norm{P: p, Keep: keep}
+	op := value.Name()
 	x.wantFloat(op)
 	s := x.span(op, dims)
 	shape := s.shape(keep)
@@ -338,70 +425,61 @@ func (x *Tensor) norm(op string, p float64, dims []int, keep bool) *Tensor {
 			overwriteScalar(out, backend.Pow, 1/p)
 		}
 	}
-	in, norm := x.bare(), out.alias(s.kept)
-	return recordWide(autograd.Named(op), t, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
-		in, g := in.wide(g), g.alias(s.kept)
+	var norm *Tensor
+	if x.RequiresGrad() {
+		norm = out.alias(s.kept)
+	}
+	out = out.rounded(t, norm)
+	if !tracked(op, out, x) {
+		return out
+	}
+	value.Dims = x.named(op, dims)
+	in := x.saved()
+	return recordWide(value, t, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		x, norm, g := with(g, in), with(g, norm), g.view("View", s.kept)
+		if !tape.InPass(g) { // with a history
+			norm = x.norm(p, value.Dims, true)
+		}
+		flat := func() *Tensor { return norm.EqScalar(0) }
 		switch {
 		case p == 0:
-			dx := like(op, in, g)
-			dx.be().Fill(dx.array(), 0)
-			return []*Tensor{dx}
-		case p == 2: // x/norm·g
-			flat := scalar(op, backend.Eq, norm, 0, false, g)
-			by, share := like(op, norm, g), like(op, g)
-			by.be().Copy(by.array(), norm.array())
-			fillWhere(by, flat, 1)
-			share.be().Copy(share.array(), g.array())
-			fillWhere(share, flat, 0)
-			dx := binary(op, backend.Div, in, by)
-			overwriteWith(dx, backend.Mul, share)
-			return []*Tensor{dx}
+			return []*Tensor{ZerosLike(x)}
+		case p == 1:
+			return []*Tensor{x.Sign().times(g)}
+		case p == 2 && tape.InPass(g): // x/norm·g
+			flat := flat()
+			return []*Tensor{x.Div(norm.MaskedFill(flat, 1)).times(g.MaskedFill(flat, 0))}
+		case p == 2: // the same, but that the slope where the norm is 0 is no number, as PyTorch's
+			return []*Tensor{x.Div(norm).MaskedFill(flat(), 0).Mul(g)}
 		case math.IsInf(p, 0): // equal shares to the elements that have the magnitude
-			dx := shareAmong(op, equal(op, apply(op, backend.Abs, in, g), norm, g), g, s)
-			overwriteWith(dx, backend.Mul, apply(op, backend.Sign, in, g))
-			return []*Tensor{dx}
+			return []*Tensor{shareAmong(equal(x.Abs(), norm), g, s).times(x.Sign())}
+		case p < 1: // the power of 0 is infinite
+			powers := x.Abs().combinedWith(backend.Pow, p-1).filled(x.EqScalar(0), 0)
+			return []*Tensor{powers.times(x.Sign()).times(g).times(norm.PowScalar(1 - p))}
 		}
-		// g·sign(x)·|x|^(p-1)·norm^(1-p)
-		dx := apply(op, backend.Abs, in, g)
-		overwriteScalar(dx, backend.Pow, p-1)
-		overwriteWith(dx, backend.Mul, apply(op, backend.Sign, in, g))
-		if p < 1 {
-			fillWhere(dx, scalar(op, backend.Eq, in, 0, false, g), 0) // the power is infinite there
+		// g·sign(x)·|x|^(p-1) / norm^(p-1), as PyTorch writes it for either side of 2
+		share := g.Div(norm.PowScalar(p-1)).filled(flat(), 0)
+		if p < 2 {
+			return []*Tensor{x.Abs().combinedWith(backend.Pow, p-1).times(x.Sign()).times(share)}
 		}
-		share := scalar(op, backend.Pow, norm, 1-p, false, g)
-		overwriteWith(share, backend.Mul, g)
-		if p != 1 {
-			fillWhere(share, scalar(op, backend.Eq, norm, 0, false, g), 0)
-		}
-		overwriteWith(dx, backend.Mul, share)
-		return []*Tensor{dx}
+		return []*Tensor{x.Abs().combinedWith(backend.Pow, p-2).times(x).times(share)}
 	}, in, norm)
 }
 
-// same tells where x equals y, broadcast.
-func same(op string, x, y *Tensor, owners ...*Tensor) *Tensor {
-	return binary(op, backend.Eq, x, y, owners...)
-}
-
-// equal is same that takes NaN for equal to NaN.
-func equal(op string, x, y *Tensor, owners ...*Tensor) *Tensor {
-	nan := func(x *Tensor) *Tensor {
-		out := result(op, Bool, x.shape, append(owners, x)...)
-		x.be().Unary(out.array(), x.array(), backend.IsNaN, backend.UnaryParams{})
-		return out
-	}
-	mask := binary(op, backend.And, nan(x), nan(y))
-	overwriteWith(mask, backend.Or, same(op, x, y, owners...))
+// equal tells where x equals y, broadcast, or both are NaN.
+func equal(x, y *Tensor) *Tensor {
+	mask := x.IsNaN()
+	overwriteWith(mask, backend.And, y.IsNaN())
+	overwriteWith(mask, backend.Or, x.Eq(y))
 	return mask
 }
 
 // shareAmong divides g, the gradient of a reduction over s, evenly among the
 // elements for which mask is true.
-func shareAmong(op string, mask, g *Tensor, s span) *Tensor {
-	dx := mask.cast(g.DType())
-	share := binary(op, backend.Div, g.alias(s.kept), dx.reduce(op, backend.ReduceSum, s, s.kept))
-	overwriteWith(dx, backend.Mul, share)
-	return dx
+func shareAmong(mask, g *Tensor, s span) *Tensor {
+	dx := mask.ToDType(g.DType())
+	n := dx.reduce("Sum", backend.ReduceSum, s, s.kept)
+	return dx.times(g.view("View", s.kept).Div(n))
 }
 
 // wantElements panics if a reduction that has no result for no elements has
@@ -421,24 +499,24 @@ func (x *Tensor) wantElements(op string, s span) {
 // without arguments. NaN counts as the largest. Equal largest elements share
 // the gradient evenly. (torch.amax)
 func (x *Tensor) Amax(dims ...int) *Tensor {
-	return x.extreme("Amax", backend.ReduceMax, dims, false, same)
+	return x.extreme("Amax", backend.ReduceMax, dims, false, (*Tensor).Eq)
 }
 
 // AmaxKeep is Amax that leaves the dimensions with size 1.
 func (x *Tensor) AmaxKeep(dims ...int) *Tensor {
-	return x.extreme("AmaxKeep", backend.ReduceMax, dims, true, same)
+	return x.extreme("Amax", backend.ReduceMax, dims, true, (*Tensor).Eq)
 }
 
 // Amin returns the smallest element over the given dimensions, or over all
 // without arguments. NaN counts as the smallest. Equal smallest elements share
 // the gradient evenly. (torch.amin)
 func (x *Tensor) Amin(dims ...int) *Tensor {
-	return x.extreme("Amin", backend.ReduceMin, dims, false, same)
+	return x.extreme("Amin", backend.ReduceMin, dims, false, (*Tensor).Eq)
 }
 
 // AminKeep is Amin that leaves the dimensions with size 1.
 func (x *Tensor) AminKeep(dims ...int) *Tensor {
-	return x.extreme("AminKeep", backend.ReduceMin, dims, true, same)
+	return x.extreme("Amin", backend.ReduceMin, dims, true, (*Tensor).Eq)
 }
 
 // MaxAll returns the largest of all elements, as [Tensor.Amax] does; elements that
@@ -451,14 +529,20 @@ func (x *Tensor) MinAll() *Tensor { return x.extreme("MinAll", backend.ReduceMin
 
 // extreme reduces to the largest or smallest element; winner tells which elements
 // share the gradient, those that equal it.
-func (x *Tensor) extreme(op string, reduction backend.ReduceOp, dims []int, keep bool, winner func(op string, x, best *Tensor, owners ...*Tensor) *Tensor) *Tensor {
-	s := x.span(op, dims)
-	x.wantElements(op, s)
-	out := x.reduce(op, reduction, s, s.shape(keep))
-	in, best := x.bare(), out.alias(s.kept)
-	return recordWide(autograd.Named(op), x.DType(), out, []*Tensor{x}, func(g *Tensor) []*Tensor {
-		return []*Tensor{shareAmong(op, winner(op, in, best, g), g, s)}
-	}, in, out)
+func (x *Tensor) extreme(method string, reduction backend.ReduceOp, dims []int, keep bool, winner func(x, best *Tensor) *Tensor) *Tensor {
+	op := ops.Reduce{Method: method, Keep: keep}
+	name := op.Name()
+	s := x.span(name, dims)
+	x.wantElements(name, s)
+	out := x.reduce(name, reduction, s, s.shape(keep))
+	if !tracked(name, out, x) {
+		return out
+	}
+	op.Dims = x.named(name, dims)
+	in, best := x.saved(), out.alias(s.kept)
+	return recordWide(op, x.DType(), out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		return []*Tensor{shareAmong(winner(with(g, in), with(g, best)), g, s)}
+	}, in, best)
 }
 
 // Max returns the largest elements along one dimension and their indices
@@ -471,18 +555,23 @@ func (x *Tensor) Max(dim int) (values, indices *Tensor) { return x.extremeAt("Ma
 // first is taken, and gets the gradient. (torch.min with dim)
 func (x *Tensor) Min(dim int) (values, indices *Tensor) { return x.extremeAt("Min", dim, true) }
 
-func (x *Tensor) extremeAt(op string, dim int, smallest bool) (values, indices *Tensor) {
-	s := x.span(op, []int{dim})
-	x.wantElements(op, s)
+func (x *Tensor) extremeAt(name string, dim int, smallest bool) (values, indices *Tensor) {
+	s := x.span(name, []int{dim})
+	x.wantElements(name, s)
 	shape := x.shape
-	split := shape.split(x.dim(op, dim))
-	values = result(op, x.DType(), s.dropped, x)
-	indices = result(op, Int64, s.dropped, x)
-	x.be().ReduceIndex(values.array(), indices.array(), x.array(), smallest, split)
-	autograd.RecordNothing(autograd.Named(op), indices, x)
+	dim = x.dim(name, dim)
+	values = result(name, x.DType(), s.dropped, x)
+	indices = result(name, Int64, s.dropped, x)
+	x.be().ReduceIndex(values.array(), indices.array(), x.array(), smallest, shape.split(dim))
+	if tracked(name, indices, x) {
+		autograd.RecordNothing(ops.Extreme{Dim: dim, Smallest: smallest, Indices: true}, indices, x)
+	}
+	if !tracked(name, values, x) {
+		return values, indices
+	}
 	at := indices.bare()
-	autograd.Record(autograd.Named(op), values, []*Tensor{x}, func(g *Tensor) []*Tensor {
-		return []*Tensor{scatterInto(op, shape, at, g, backend.IndexGeom{Outer: split.Outer, N: split.N, M: 1, Inner: split.Inner})}
+	autograd.Record(ops.Extreme{Dim: dim, Smallest: smallest}, values, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		return []*Tensor{g.view("View", s.kept).scattered(shape, dim, with(g, at).view("View", s.kept))}
 	}, at)
 	return values, indices
 }
@@ -497,32 +586,42 @@ func (x *Tensor) ArgMax(dim int) *Tensor { return x.argExtreme("ArgMax", dim, fa
 // equal ones. (torch.argmin)
 func (x *Tensor) ArgMin(dim int) *Tensor { return x.argExtreme("ArgMin", dim, true) }
 
-func (x *Tensor) argExtreme(op string, dim int, smallest bool) *Tensor {
-	s := x.span(op, []int{dim})
-	x.wantElements(op, s)
-	indices := result(op, Int64, s.dropped, x)
-	x.be().ReduceIndex(backend.Array{}, indices.array(), x.array(), smallest, x.shape.split(x.dim(op, dim)))
-	return autograd.RecordNothing(autograd.Named(op), indices, x)
+func (x *Tensor) argExtreme(name string, dim int, smallest bool) *Tensor {
+	s := x.span(name, []int{dim})
+	x.wantElements(name, s)
+	indices := result(name, Int64, s.dropped, x)
+	dim = x.dim(name, dim)
+	x.be().ReduceIndex(backend.Array{}, indices.array(), x.array(), smallest, x.shape.split(dim))
+	if !tracked(name, indices, x) {
+		return indices
+	}
+	return autograd.RecordNothing(ops.ArgExtreme{Dim: dim, Smallest: smallest}, indices, x)
 }
 
 // LogSumExp returns log Σ exp(x) over the given dimensions, or over all without
 // arguments, computed so that it does not overflow. Elements that are Inf share the
 // gradient evenly; where all are -Inf it is 0. Of whole numbers and Bool it is
 // Float32. (torch.logsumexp)
-func (x *Tensor) LogSumExp(dims ...int) *Tensor { return x.logSumExp("LogSumExp", dims, false) }
+func (x *Tensor) LogSumExp(dims ...int) *Tensor { return x.logSumExp(dims, false) }
 
 // LogSumExpKeep is LogSumExp that leaves the dimensions with size 1.
-func (x *Tensor) LogSumExpKeep(dims ...int) *Tensor { return x.logSumExp("LogSumExpKeep", dims, true) }
+func (x *Tensor) LogSumExpKeep(dims ...int) *Tensor { return x.logSumExp(dims, true) }
 
-func (x *Tensor) logSumExp(op string, dims []int, keep bool) *Tensor {
+func (x *Tensor) logSumExp(dims []int, keep bool) *Tensor {
+	value := ops.Reduce{Method: "LogSumExp", Keep: keep}
+	op := value.Name()
 	x = x.fractional()
 	s := x.span(op, dims)
 	t := x.DType()
 	if s.n == 0 {
 		out := result(op, t, s.shape(keep), x)
 		x.be().Fill(out.array(), math.Inf(-1))
+		if !tracked(op, out, x) {
+			return out
+		}
 		shape := x.shape
-		return autograd.Record(autograd.Named(op), out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{spread(op, g, s, shape)} })
+		value.Dims = x.named(op, dims)
+		return autograd.Record(value, out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{spread(op, g, s, shape)} })
 	}
 	from := x.wide()
 	most := from.reduce(op, backend.ReduceMax, s, s.kept)
@@ -538,27 +637,30 @@ func (x *Tensor) logSumExp(op string, dims []int, keep bool) *Tensor {
 	overwrite(out, backend.Log)
 	overwriteWith(out, backend.Add, most.alias(out.shape))
 	most.Release()
-	in, total := x.bare(), out.alias(s.kept)
+	var total *Tensor
+	if x.RequiresGrad() {
+		total = out.alias(s.kept)
+	}
+	out = out.rounded(t, total)
+	if !tracked(op, out, x) {
+		return out
+	}
+	value.Dims = x.named(op, dims)
+	in := x.saved()
 	largest := math.MaxFloat64
 	if wideType(t) == Float32 {
 		largest = math.MaxFloat32
 	}
-	return recordWide(autograd.Named(op), t, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
-		g = g.alias(s.kept)
-		limited := func(x *Tensor, least float64) *Tensor {
-			y := like(op, x, g)
-			y.be().Unary(y.array(), x.array(), backend.Clamp, backend.UnaryParams{P0: least, P1: largest})
-			return y
+	return recordWide(value, t, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		x, total, g := with(g, in), with(g, total), g.view("View", s.kept)
+		if !tape.InPass(g) { // with a history
+			total = x.logSumExp(value.Dims, true)
 		}
 		// exp(x - total), where the largest number stands for Inf. There it is 1 for each element that is Inf, and they share
 		// the gradient. Where all are -Inf it is 0.
-		dx := limited(in.wide(g), math.Inf(-1))
-		overwriteWith(dx, backend.Sub, limited(total, -largest))
-		overwrite(dx, backend.Exp)
-		many := dx.reduce(op, backend.ReduceSum, s, s.kept)
-		fillWhere(many, scalar(op, backend.Lt, total, largest, false, g), 1)
-		overwriteWith(dx, backend.Mul, binary(op, backend.Div, g, many))
-		return []*Tensor{dx}
+		dx := x.Clamp(math.Inf(-1), largest).combined(backend.Sub, total.Clamp(-largest, largest)).mapped(backend.Exp)
+		many := dx.sum(value.Dims, true).filled(total.LtScalar(largest), 1)
+		return []*Tensor{dx.times(g.Div(many))}
 	}, in, total)
 }
 
@@ -568,7 +670,7 @@ func (x *Tensor) Any(dims ...int) *Tensor { return x.truth("Any", backend.Reduce
 
 // AnyKeep is Any that leaves the dimensions with size 1.
 func (x *Tensor) AnyKeep(dims ...int) *Tensor {
-	return x.truth("AnyKeep", backend.ReduceAny, dims, true)
+	return x.truth("Any", backend.ReduceAny, dims, true)
 }
 
 // All reports (as Bool) whether no element is 0, over the given dimensions or
@@ -577,10 +679,16 @@ func (x *Tensor) All(dims ...int) *Tensor { return x.truth("All", backend.Reduce
 
 // AllKeep is All that leaves the dimensions with size 1.
 func (x *Tensor) AllKeep(dims ...int) *Tensor {
-	return x.truth("AllKeep", backend.ReduceAll, dims, true)
+	return x.truth("All", backend.ReduceAll, dims, true)
 }
 
-func (x *Tensor) truth(op string, reduction backend.ReduceOp, dims []int, keep bool) *Tensor {
-	s := x.span(op, dims)
-	return autograd.RecordNothing(autograd.Named(op), x.reduce(op, reduction, s, s.shape(keep)), x)
+func (x *Tensor) truth(method string, reduction backend.ReduceOp, dims []int, keep bool) *Tensor {
+	op := ops.Reduce{Method: method, Keep: keep}
+	s := x.span(op.Name(), dims)
+	out := x.reduce(op.Name(), reduction, s, s.shape(keep))
+	if !tracked(op.Name(), out, x) {
+		return out
+	}
+	op.Dims = x.named(op.Name(), dims)
+	return autograd.RecordNothing(op, out, x)
 }

@@ -4,7 +4,7 @@ import (
 	"slices"
 
 	"github.com/wick-ml/wick/autograd"
-	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/ops"
 )
 
 // Sort returns the elements in order along one dimension, and where each of
@@ -23,7 +23,10 @@ func (x *Tensor) ArgSort(dim int, descending bool) *Tensor {
 	const op = "ArgSort"
 	dim = x.dim(op, dim)
 	_, indices := x.bare().sorted(op, dim, x.shape.split(dim).N, descending)
-	return autograd.RecordNothing(autograd.Named(op), indices, x)
+	if !tracked(op, indices, x) {
+		return indices
+	}
+	return autograd.RecordNothing(ops.ArgSort{Dim: dim, Descending: descending}, indices, x)
 }
 
 // TopK returns the k largest elements along one dimension, largest first, and
@@ -45,6 +48,7 @@ func (x *Tensor) TopK(k, dim int, largest bool) (values, indices *Tensor) {
 
 // sorted returns the first k entries along dim in sorted order.
 func (x *Tensor) sorted(op string, dim, k int, descending bool) (values, indices *Tensor) {
+	x = x.Contiguous()
 	split := x.shape.split(dim)
 	values, indices = like(op, x), result(op, Int64, x.shape, x)
 	x.be().Sort(values.array(), indices.array(), x.array(), descending, split)
@@ -57,10 +61,21 @@ func (x *Tensor) sorted(op string, dim, k int, descending bool) (values, indices
 		all.Release()
 		allAt.Release()
 	}
-	autograd.RecordNothing(autograd.Named(op), indices, x)
+	value := func(indices bool) autograd.Op {
+		if op == "Sort" {
+			return ops.Sort{Dim: dim, Descending: descending, Indices: indices}
+		}
+		return ops.TopK{K: k, Dim: dim, Largest: descending, Indices: indices}
+	}
+	if tracked(op, indices, x) {
+		autograd.RecordNothing(value(true), indices, x)
+	}
+	if !tracked(op, values, x) {
+		return values, indices
+	}
 	from, at := x.shape, indices.bare()
-	autograd.Record(autograd.Named(op), values, []*Tensor{x}, func(g *Tensor) []*Tensor {
-		return []*Tensor{scatterInto(op, from, at, g, backend.IndexGeom{Outer: split.Outer, N: split.N, M: k, Inner: split.Inner})}
+	autograd.Record(value(false), values, []*Tensor{x}, func(g *Tensor) []*Tensor {
+		return []*Tensor{g.scattered(from, dim, with(g, at))}
 	}, at)
 	return values, indices
 }

@@ -3,6 +3,7 @@ package tensor
 import (
 	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/ops"
 )
 
 // Triu returns the upper triangle of a matrix, or of each matrix in a batch:
@@ -40,7 +41,10 @@ func (x *Tensor) triangle(op string, diagonal int, upper bool) *Tensor {
 			Shape: x.shape, Cond: keep.stridesIn(x.shape), A: x.shape.strides(), B: zero.stridesIn(x.shape),
 		})
 	}
-	return autograd.Record(autograd.Named(op), out, []*Tensor{x}, func(g *Tensor) []*Tensor {
+	if !tracked(op, out, x) {
+		return out
+	}
+	return autograd.Record(ops.Triangle{Diagonal: diagonal, Upper: upper}, out, []*Tensor{x}, func(g *Tensor) []*Tensor {
 		return []*Tensor{g.triangle(op, diagonal, upper)}
 	})
 }

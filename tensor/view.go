@@ -379,7 +379,12 @@ func (x *Tensor) Roll(shift int, dim ...int) *Tensor {
 	index := result(op, Int64, Shape{n}, x)
 	index.be().Arange(index.array(), float64((n-shift%n)%n), 1)
 	overwriteScalar(index, backend.Remainder, float64(n))
-	return indexSelect(op, x, d, index, x.shape, -1)
+	out := indexSelect(op, x, d, index, x.shape)
+	index.Release()
+	if !tracked(op, out, x) {
+		return out
+	}
+	return autograd.Record(ops.Roll{Shift: shift, Dim: d}, out, []*Tensor{x}, func(g *Tensor) []*Tensor { return []*Tensor{g.Roll(-shift, d)} })
 }
 
 // Narrow returns the n entries from start on along dimension dim; a negative

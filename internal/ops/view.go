@@ -95,3 +95,9 @@ type Flip struct{ Dims []int }
 
 // Name returns the operation's name.
 func (Flip) Name() string { return "Flip" }
+
+// Roll moves the entries along Dim by Shift; those that leave come back at the other end.
+type Roll struct{ Shift, Dim int }
+
+// Name returns the operation's name.
+func (Roll) Name() string { return "Roll" }

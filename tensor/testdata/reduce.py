@@ -103,10 +103,12 @@ for t in [ints(2, 3, 4, low=-5), ints(2, 3, 4).to(torch.uint8), ints(2, 3, 4, hi
 # The edges of the gradients.
 for v in [(nan, 3, 0), (inf, 0, 2), (-inf, 0), (nan, inf, 0), (0, 2, 3), (0, 0, 3), (inf, 2), (nan, 1), (2,), (0,)]:
     t = torch.tensor(v, dtype=torch.float64)
-    c.add("Prod", lambda t, dims: t.prod(), [t], dims=[], check=False)
-    c.add("ProdKeep", lambda t, dims: t.prod(0, keepdim=True), [t], dims=[0], check=False)
+    # Where 0 meets what is not finite PyTorch's second derivatives by that are NaN, also where the others' product is not.
+    second = bool(t.isfinite().all()) or 0 not in v
+    c.add("Prod", lambda t, dims: t.prod(), [t], dims=[], check=False, second=second)
+    c.add("ProdKeep", lambda t, dims: t.prod(0, keepdim=True), [t], dims=[0], check=False, second=second)
 t = torch.tensor([[nan, 3, 0], [1, 2, 0], [inf, 0, 0], [2, 3, 4]], dtype=torch.float64)
-c.add("Prod", lambda t, dims: t.prod(1), [t], dims=[1], check=False)
+c.add("Prod", lambda t, dims: t.prod(1), [t], dims=[1], check=False, second=False)
 for v in [(1, 2, 5), (1, 3), (2,), (0, 0), (3, 3, 3)]:
     t = torch.tensor(v, dtype=torch.float64)
     for correction in [0, 1, len(v), len(v) + 1, len(v) + 3]:
@@ -145,4 +147,17 @@ for dim in [0, -1]:
     c.add("ArgMin", lambda t, dim: t.argmin(dim), [one], dim=dim, grad=False)
     for correction in [0, 1, 3]:
         c.add("Var", lambda t, dims, correction, keep: t.var(dims, correction=correction), [one], check=False, dims=[dim], correction=correction, keep=0)
+# Second derivatives where the first are special.
+for v in [(0, 0, 2), (0, 3, 4), (0, 0), (1, -1)]:
+    t = torch.tensor(v, dtype=torch.float64)
+    for p in [0, 1, 1.5, 2, 2.5, 3, 4]:
+        c.add("Norm", lambda t, dims, p: torch.linalg.vector_norm(t, p), [t], check=False, dims=[], p=p)
+t = torch.tensor([[1, 1, 2], [3, 3, 3], [0, -1, 0]], dtype=torch.float64)
+for op, f in [("Amax", torch.amax), ("Amin", torch.amin)]:
+    c.add(op, lambda t, dims: f(t, dims), [t], dims=[1], check=False)
+for op, f in [("Max", torch.max), ("Min", torch.min)]:
+    c.add(op, lambda t, dim: f(t, dim), [t], dim=1, check=False)
+for dims in [[], [0], [1]]:
+    c.add("Prod", lambda t, dims: prod(t, dims, False), [t * 0], dims=dims, check=False)
+    c.add("Std", lambda t, dims, correction, keep: t.std(over(t, dims)), [t], check=False, dims=dims, correction=1, keep=0)
 c.save("reduce.json")

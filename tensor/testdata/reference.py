@@ -39,8 +39,13 @@ def ints(*shape, low=0, high=10):
     return torch.randint(low, high, shape, generator=_generator)
 
 
+def _weights(t, which):
+    """Those of gradcheck.CheckGradGrad."""
+    return torch.sin(2 * torch.arange(t.numel(), dtype=torch.float64) + 1 + which).reshape(t.shape)
+
+
 def _store(t):
-    t = t.detach()
+    t = t.detach().clone()
     name = str(t.dtype).removeprefix("torch.")
     data = [repr(v) if isinstance(v, float) and (v != v or v in (float("inf"), float("-inf"))) else v
             for v in t.contiguous().reshape(-1).tolist()]
@@ -51,9 +56,11 @@ class Cases:
     def __init__(self):
         self.cases = []
 
-    def add(self, op, f, inputs, grad=True, check=True, **args):
+    def add(self, op, f, inputs, grad=True, check=True, second=True, **args):
         """A case of f(*inputs, **args). grad=False: no gradients. check=False: not
-        smooth at these inputs, so numeric gradients do not apply."""
+        smooth at these inputs, so numeric gradients do not apply. Then the case has
+        second derivatives: the gradients by the inputs and by dy of the sum of all dx
+        with weights; second=False: it has not, because PyTorch's are of no use."""
         ins = [t.clone().requires_grad_(grad and t.dtype.is_floating_point) for t in inputs]
         out = f(*ins, **args)
         outs = list(out) if isinstance(out, (tuple, list)) else [out]
@@ -61,9 +68,18 @@ class Cases:
                 "in": [_store(t) for t in inputs], "out": [_store(t) for t in outs], "check": check}
         if grad and outs[0].requires_grad:
             dy = x(*outs[0].shape)
-            outs[0].backward(dy)
             case["dy"] = _store(dy)
-            case["dx"] = [_store(t.grad) if t.grad is not None else None for t in ins]
+            dy.requires_grad_()
+            of = [t for t in ins if t.requires_grad]
+            found = iter(torch.autograd.grad(outs[0], of, dy, create_graph=not check and second, allow_unused=True))
+            dx = [next(found) if t.requires_grad else None for t in ins]
+            case["dx"] = [_store(t) if t is not None else None for t in dx]
+            if not check and second:
+                total = sum([(t * _weights(t, i + 1)).sum() for i, t in enumerate(dx) if t is not None and t.requires_grad])
+                none = [None] * (len(of) + 1)  # total is 0 where dx does not depend on anything
+                found = iter(torch.autograd.grad(total, of + [dy], allow_unused=True) if torch.is_tensor(total) else none)
+                ddx = [next(found) if t.requires_grad else None for t in ins + [dy]]
+                case["ddx"] = [_store(t) if t is not None else None for t in ddx]
         self.cases.append(case)
 
     def save(self, path):

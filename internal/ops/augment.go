@@ -1,0 +1,7 @@
+package ops
+
+// CropMirrorNormalize takes windows of Height×Width of pictures.
+type CropMirrorNormalize struct{ Height, Width int }
+
+// Name returns the operation's name.
+func (CropMirrorNormalize) Name() string { return "CropMirrorNormalize" }
