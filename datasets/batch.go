@@ -118,6 +118,10 @@ func (b *Batch) release() {
 
 // upload moves a batch to a device and gives the memory of what was elsewhere back.
 func (b *Batch) upload(d *tensor.Device) *Batch {
+	elsewhere := func(x *tensor.Tensor) bool { return x.Device() != d }
+	if !slices.ContainsFunc(b.Inputs, elsewhere) && !slices.ContainsFunc(b.Targets, elsewhere) {
+		return b
+	}
 	there, done := map[*tensor.Tensor]*tensor.Tensor{}, []*tensor.Tensor{}
 	up := b.each(func(x *tensor.Tensor) *tensor.Tensor {
 		if x.Device() == d {

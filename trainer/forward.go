@@ -58,6 +58,8 @@ func (r *Run) forward(b *datasets.Batch) *Pass {
 		wrong("the Config's Forward returned nil as output %d of %d, want a tensor", slices.Index(p.Outputs, nil), len(p.Outputs))
 	case (p.Scores == nil) != (p.Labels == nil):
 		wrong("the Config's Forward returned one of Scores and Labels, want both, or neither where there are no classes")
+	case p.Scores != nil && !areClasses(p.Scores, p.Labels):
+		wrong("the Config's Forward returned the Scores %v and the Labels %s %v, want scores [N classes …] of two classes or more and labels int64 [N …]", p.Scores.Shape(), p.Labels.DType(), p.Labels.Shape())
 	}
 	return &p
 }

@@ -160,10 +160,7 @@ func (m *meter) gather(p *Pass) {
 // rightOf returns which labels were predicted, and which count, nil meaning all. Where
 // labels are no classes, right is nil.
 func rightOf(t layers.Terms, output, labels *tensor.Tensor) (right, counted *tensor.Tensor) {
-	if labels == nil || labels.DType() != tensor.Int64 || output.Dim() < 2 || output.Size(1) < 2 {
-		return nil, nil
-	}
-	if want := slices.Delete(slices.Clone(output.Shape()), 1, 2); !labels.Shape().Equal(want) {
+	if labels == nil || !areClasses(output, labels) {
 		return nil, nil
 	}
 	right = output.Detach().ArgMax(1).Eq(labels)
@@ -171,6 +168,12 @@ func rightOf(t layers.Terms, output, labels *tensor.Tensor) (right, counted *ten
 		right = right.And(t.Counted)
 	}
 	return right, t.Counted
+}
+
+// areClasses reports whether labels are the numbers of classes that output has scores of.
+func areClasses(output, labels *tensor.Tensor) bool {
+	return labels.DType() == tensor.Int64 && output.Dim() >= 2 && output.Size(1) >= 2 &&
+		labels.Shape().Equal(slices.Delete(slices.Clone(output.Shape()), 1, 2))
 }
 
 // gathered notes that a batch of so many examples was gathered.

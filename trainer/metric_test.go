@@ -144,6 +144,10 @@ func TestForwardErrors(t *testing.T) {
 		{"a loss of nothing", forward(Pass{Loss: tensor.Ones(1)}), "Backward"},
 		{"a nil output", forward(Pass{Loss: scalar, Outputs: []*tensor.Tensor{scalar, nil}}), "the Config's Forward returned nil as output 1 of 2, want a tensor"},
 		{"Scores alone", forward(Pass{Loss: scalar, Scores: scalar}), "the Config's Forward returned one of Scores and Labels, want both, or neither where there are no classes"},
+		{"classes last", forward(Pass{Loss: scalar, Scores: tensor.Zeros(4, 5, 2), Labels: tensor.Zeros(4, 5).ToDType(tensor.Int64)}),
+			"returned the Scores [4 5 2] and the Labels int64 [4 5], want scores [N classes …] of two classes or more and labels int64 [N …]"},
+		{"labels of another type", forward(Pass{Loss: scalar, Scores: tensor.Zeros(4, 2), Labels: tensor.Zeros(4)}), "and the Labels float32 [4], want scores"},
+		{"one class", forward(Pass{Loss: scalar, Scores: tensor.Zeros(4, 1), Labels: tensor.Zeros(4).ToDType(tensor.Int64)}), "the Scores [4 1] and the Labels int64 [4], want scores"},
 		{"Labels alone", forward(Pass{Loss: scalar, Labels: scalar}), "returned one of Scores and Labels"},
 		{"Model and Module", func(c *Config) { c.Module = linear }, "trainer: the Config has both Model and Module, want one of them"},
 		{"Loss and Forward", func(c *Config) { c.Forward = func(*datasets.Batch) Pass { return Pass{} } }, "trainer: the Config has both Loss and Forward, want one of them"},
@@ -627,6 +631,13 @@ func TestPicturesForward(t *testing.T) {
 	r, err := Fit(t.Context(), c)
 	if err != nil || len(r.Warnings) > 0 {
 		t.Fatal(err, r.Warnings)
+	}
+	silent := forwardSetting().config(t) // without classes
+	forward := silent.Forward
+	silent.Forward = func(b *datasets.Batch) Pass { return Pass{Loss: forward(b).Loss} }
+	silent.Dir, silent.Epochs, silent.Metrics, silent.Monitor, silent.Callbacks = t.TempDir(), 1, nil, "", []Callback{Pictures([]string{"a", "b", "c", "d"})}
+	if r, err := Fit(t.Context(), silent); err != nil || len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0].Error(), "Pictures: the pass has no Scores and Labels, want those of the classes") {
+		t.Errorf("without scores: error %v, warnings %v", err, r.Warnings)
 	}
 	for _, name := range []string{"report.html", "confusion.png", "predictions.png"} {
 		if _, err := os.Stat(filepath.Join(c.Dir, name)); err != nil {

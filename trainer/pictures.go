@@ -312,6 +312,9 @@ func newTested(classes []string, opts []PicturesOpts) *tested {
 
 // add takes a batch, of which the counted examples have a label; nil means all.
 func (t *tested) add(images, labels, output, counted *tensor.Tensor) error {
+	if output == nil || labels == nil {
+		return errors.New("the pass has no Scores and Labels, want those of the classes")
+	}
 	if output.Dim() != 2 || labels.Dim() != 1 || labels.DType() != tensor.Int64 {
 		return fmt.Errorf("the model's output is %v and the labels are %s %v, want [N, classes] and int64 [N]", output.Shape(), labels.DType(), labels.Shape())
 	}
