@@ -91,14 +91,7 @@ func (o *Adam) Config() (name string, settings []byte) { return config("Adam", *
 
 // SetMomentum sets the first of the Betas of all groups. It is for
 // sched.OneCycleLR.
-func (o *Adam) SetMomentum(m float64) {
-	o.Betas[0] = m
-	for i, g := range o.Groups {
-		if g.Betas != nil {
-			o.Groups[i].Betas = &[2]float64{m, g.Betas[1]}
-		}
-	}
-}
+func (o *Adam) SetMomentum(m float64) { o.Betas = o.setBeta1(o.Betas, m) }
 
 // State returns the optimizer's state, numbers and live tensors ("0.exp_avg",
 // "0.exp_avg_sq", with AMSGrad "0.max_exp_avg_sq"), for LoadState.

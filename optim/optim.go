@@ -1,6 +1,5 @@
-// Package optim provides optimizers in the manner of torch.optim: SGD, Adam,
-// AdamW, RMSprop and Adagrad, clipping of gradients, and the GradScaler of mixed
-// precision.
+// Package optim provides the optimizers of torch.optim, clipping of gradients, and the
+// GradScaler of mixed precision.
 //
 //	optimizer := optim.NewAdam(layers.Parameters(model), 0.001)
 //	for images, labels := range loader.All() {
@@ -214,6 +213,17 @@ func (gs Groups) setMomentum(m float64) {
 	}
 }
 
+// setBeta1 sets the first of the betas of groups that have some of their own, and
+// returns the others with it set.
+func (gs Groups) setBeta1(betas [2]float64, m float64) [2]float64 {
+	for i, g := range gs {
+		if g.Betas != nil {
+			gs[i].Betas = &[2]float64{m, g.Betas[1]}
+		}
+	}
+	return [2]float64{m, betas[1]}
+}
+
 // State is the numbers of an optimizer's state, which go through JSON; its
 // tensors come beside it. It does not hold the optimizer's options: a program
 // that resumes makes the same optimizer and loads its state.
@@ -254,7 +264,7 @@ func (m *memory) save(gs Groups) (State, iter.Seq2[string, *tensor.Tensor]) {
 						}
 					}
 					for i, v := range s.scalars {
-						if !yield(strconv.Itoa(number)+"."+m.scalars[i], tensor.Full(v).ToDType(tensor.Float64)) {
+						if !yield(strconv.Itoa(number)+"."+m.scalars[i], tensor.From([]float64{v}).Reshape()) {
 							return
 						}
 					}

@@ -78,6 +78,9 @@ func TestMapStep(t *testing.T) {
 	if err := tensor.Try(func() { loss.Sum().Backward() }); err == nil || !strings.Contains(err.Error(), "changed in place") {
 		t.Errorf("got %v, want an error that says that the parameter was changed in place", err)
 	}
+	base := tensor.From([]float64{1, 2, 3, 4, 5, 6}, 2, 3)
+	descend([]*T{base.T()}, []*T{tensor.From([]float64{1, 0, 0, 0, 0, 1}, 3, 2)}, 0.5)
+	wantTensor(t, "a step of a view", base, tensor.From([]float64{0.5, 2, 3, 4, 5, 5.5}, 2, 3), 0)
 	half := tensor.From([]float32{3, 4})
 	if got := tensor.ClipNorm([]*T{g, half}, 1); math.Abs(got-math.Sqrt(59)) > 1e-12 {
 		t.Errorf("got norm %v, want %v", got, math.Sqrt(59))

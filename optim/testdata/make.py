@@ -25,6 +25,7 @@ def flat(tensors):
 
 
 def run(make, dtype, clip=None):
+    torch.set_default_dtype(dtype)  # of the numbers that optimizers keep
     params = [p.to(dtype, copy=True).requires_grad_() for p in PARAMS]
     groups = [{"params": params[:2]}, {"params": params[2:], "lr": 0.05}]
     o, extra = make(groups)
@@ -48,8 +49,8 @@ def case(name, make, clip=None):
     return {"name": name, "float64": run(make, torch.float64, clip), "float32": run(make, torch.float32, clip)}
 
 
-def of(cls, extra=None, **kw):
-    return lambda groups: (cls(groups, lr=0.1, **kw), extra or {})
+def of(cls, extra=None, lr=0.1, **kw):
+    return lambda groups: (cls(groups, lr=lr, **kw), extra or {})
 
 
 SGD, Adam, AdamW, RMSprop, Adagrad = torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop, torch.optim.Adagrad
