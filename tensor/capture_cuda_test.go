@@ -57,6 +57,7 @@ var optimizers = []struct {
 		o.LRDecay = 0.1
 		return o
 	}},
+	{"Lion", func(ps []*tensor.Tensor) keeper { return optim.NewLion(ps, 0.01) }},
 }
 
 // net is a model with all kinds of state, an optimizer, and a step that waits for

@@ -45,6 +45,30 @@ def run(make, dtype, clip=None):
     return out
 
 
+class Lion(torch.optim.Optimizer):
+    """As github.com/google/automl/lion/lion_pytorch.py, with maximize."""
+
+    def __init__(self, params, lr=1e-4, betas=(0.9, 0.99), weight_decay=0.0, maximize=False):
+        super().__init__(params, dict(lr=lr, betas=betas, weight_decay=weight_decay, maximize=maximize))
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                p.data.mul_(1 - group["lr"] * group["weight_decay"])
+                grad = -p.grad if group["maximize"] else p.grad
+                state = self.state[p]
+                if len(state) == 0:
+                    state["exp_avg"] = torch.zeros_like(p)
+                exp_avg = state["exp_avg"]
+                beta1, beta2 = group["betas"]
+                update = exp_avg * beta1 + grad * (1 - beta1)
+                p.add_(update.sign_(), alpha=-group["lr"])
+                exp_avg.mul_(beta2).add_(grad, alpha=1 - beta2)
+
+
 def case(name, make, clip=None):
     return {"name": name, "float64": run(make, torch.float64, clip), "float32": run(make, torch.float32, clip)}
 
@@ -80,6 +104,9 @@ cases = [
     case("Adagrad", of(Adagrad)),
     case("Adagrad options", of(Adagrad, lr_decay=0.1, weight_decay=0.1, eps=1e-3)),
     case("Adagrad initial", of(Adagrad, initial_accumulator_value=0.5, maximize=True)),
+    case("Lion", of(Lion)),
+    case("Lion options", of(Lion, betas=(0.5, 0.8), weight_decay=0.1)),
+    case("Lion groups", of(Lion, {"weight_decay": 0.2, "betas": (0.8, 0.9)}, maximize=True)),
 ]
 
 with open("steps.json", "w") as f:
