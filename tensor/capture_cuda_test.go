@@ -58,6 +58,7 @@ var optimizers = []struct {
 		return o
 	}},
 	{"Lion", func(ps []*tensor.Tensor) keeper { return optim.NewLion(ps, 0.01) }},
+	{"NAdam", func(ps []*tensor.Tensor) keeper { return optim.NewNAdam(ps, 0.01) }},
 }
 
 // net is a model with all kinds of state, an optimizer, and a step that waits for

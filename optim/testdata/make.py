@@ -78,6 +78,7 @@ def of(cls, extra=None, lr=0.1, **kw):
 
 
 SGD, Adam, AdamW, RMSprop, Adagrad = torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop, torch.optim.Adagrad
+NAdam = torch.optim.NAdam
 cases = [
     case("SGD", of(SGD)),
     case("SGD decay", of(SGD, weight_decay=0.1)),
@@ -107,6 +108,10 @@ cases = [
     case("Lion", of(Lion)),
     case("Lion options", of(Lion, betas=(0.5, 0.8), weight_decay=0.1)),
     case("Lion groups", of(Lion, {"weight_decay": 0.2, "betas": (0.8, 0.9)}, maximize=True)),
+    case("NAdam", of(NAdam)),
+    case("NAdam options", of(NAdam, betas=(0.5, 0.9), eps=1e-3, weight_decay=0.1, momentum_decay=0.1)),
+    case("NAdam decoupled", of(NAdam, weight_decay=0.1, decoupled_weight_decay=True, maximize=True)),
+    case("NAdam groups", of(NAdam, {"weight_decay": 0.2, "betas": (0.8, 0.9)}, weight_decay=0.1)),
 ]
 
 with open("steps.json", "w") as f:
