@@ -79,6 +79,7 @@ def of(cls, extra=None, lr=0.1, **kw):
 
 SGD, Adam, AdamW, RMSprop, Adagrad = torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop, torch.optim.Adagrad
 NAdam = torch.optim.NAdam
+RAdam = torch.optim.RAdam
 cases = [
     case("SGD", of(SGD)),
     case("SGD decay", of(SGD, weight_decay=0.1)),
@@ -112,6 +113,10 @@ cases = [
     case("NAdam options", of(NAdam, betas=(0.5, 0.9), eps=1e-3, weight_decay=0.1, momentum_decay=0.1)),
     case("NAdam decoupled", of(NAdam, weight_decay=0.1, decoupled_weight_decay=True, maximize=True)),
     case("NAdam groups", of(NAdam, {"weight_decay": 0.2, "betas": (0.8, 0.9)}, weight_decay=0.1)),
+    case("RAdam", of(RAdam)),
+    case("RAdam options", of(RAdam, betas=(0.5, 0.9), eps=1e-3, weight_decay=0.1)),
+    case("RAdam decoupled", of(RAdam, weight_decay=0.1, decoupled_weight_decay=True, maximize=True)),
+    case("RAdam groups", of(RAdam, {"weight_decay": 0.2, "betas": (0.8, 0.9)}, weight_decay=0.1)),
 ]
 
 with open("steps.json", "w") as f:
