@@ -60,6 +60,7 @@ var optimizers = []struct {
 	{"Lion", func(ps []*tensor.Tensor) keeper { return optim.NewLion(ps, 0.01) }},
 	{"NAdam", func(ps []*tensor.Tensor) keeper { return optim.NewNAdam(ps, 0.01) }},
 	{"RAdam", func(ps []*tensor.Tensor) keeper { return optim.NewRAdam(ps, 0.01) }},
+	{"Adadelta", func(ps []*tensor.Tensor) keeper { return optim.NewAdadelta(ps, 0.01) }},
 }
 
 // net is a model with all kinds of state, an optimizer, and a step that waits for

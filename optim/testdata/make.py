@@ -80,6 +80,7 @@ def of(cls, extra=None, lr=0.1, **kw):
 SGD, Adam, AdamW, RMSprop, Adagrad = torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop, torch.optim.Adagrad
 NAdam = torch.optim.NAdam
 RAdam = torch.optim.RAdam
+Adadelta = torch.optim.Adadelta
 cases = [
     case("SGD", of(SGD)),
     case("SGD decay", of(SGD, weight_decay=0.1)),
@@ -117,6 +118,9 @@ cases = [
     case("RAdam options", of(RAdam, betas=(0.5, 0.9), eps=1e-3, weight_decay=0.1)),
     case("RAdam decoupled", of(RAdam, weight_decay=0.1, decoupled_weight_decay=True, maximize=True)),
     case("RAdam groups", of(RAdam, {"weight_decay": 0.2, "betas": (0.8, 0.9)}, weight_decay=0.1)),
+    case("Adadelta", of(Adadelta, lr=1.0)),
+    case("Adadelta options", of(Adadelta, rho=0.5, eps=1e-3, weight_decay=0.1)),
+    case("Adadelta groups", of(Adadelta, {"weight_decay": 0.2}, maximize=True)),
 ]
 
 with open("steps.json", "w") as f:
