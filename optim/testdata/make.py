@@ -81,6 +81,7 @@ SGD, Adam, AdamW, RMSprop, Adagrad = torch.optim.SGD, torch.optim.Adam, torch.op
 NAdam = torch.optim.NAdam
 RAdam = torch.optim.RAdam
 Adadelta = torch.optim.Adadelta
+Adamax = torch.optim.Adamax
 cases = [
     case("SGD", of(SGD)),
     case("SGD decay", of(SGD, weight_decay=0.1)),
@@ -121,6 +122,9 @@ cases = [
     case("Adadelta", of(Adadelta, lr=1.0)),
     case("Adadelta options", of(Adadelta, rho=0.5, eps=1e-3, weight_decay=0.1)),
     case("Adadelta groups", of(Adadelta, {"weight_decay": 0.2}, maximize=True)),
+    case("Adamax", of(Adamax)),
+    case("Adamax options", of(Adamax, betas=(0.5, 0.9), eps=1e-3, weight_decay=0.1, maximize=True)),
+    case("Adamax groups", of(Adamax, {"weight_decay": 0.2, "betas": (0.8, 0.9)}, weight_decay=0.1)),
 ]
 
 with open("steps.json", "w") as f:
