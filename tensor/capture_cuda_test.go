@@ -62,6 +62,7 @@ var optimizers = []struct {
 	{"RAdam", func(ps []*tensor.Tensor) keeper { return optim.NewRAdam(ps, 0.01) }},
 	{"Adadelta", func(ps []*tensor.Tensor) keeper { return optim.NewAdadelta(ps, 0.01) }},
 	{"Adamax", func(ps []*tensor.Tensor) keeper { return optim.NewAdamax(ps, 0.01) }},
+	{"ASGD", func(ps []*tensor.Tensor) keeper { return optim.NewASGD(ps, 0.01) }},
 }
 
 // net is a model with all kinds of state, an optimizer, and a step that waits for

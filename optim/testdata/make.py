@@ -82,6 +82,7 @@ NAdam = torch.optim.NAdam
 RAdam = torch.optim.RAdam
 Adadelta = torch.optim.Adadelta
 Adamax = torch.optim.Adamax
+ASGD = torch.optim.ASGD
 cases = [
     case("SGD", of(SGD)),
     case("SGD decay", of(SGD, weight_decay=0.1)),
@@ -125,6 +126,9 @@ cases = [
     case("Adamax", of(Adamax)),
     case("Adamax options", of(Adamax, betas=(0.5, 0.9), eps=1e-3, weight_decay=0.1, maximize=True)),
     case("Adamax groups", of(Adamax, {"weight_decay": 0.2, "betas": (0.8, 0.9)}, weight_decay=0.1)),
+    case("ASGD", of(ASGD)),
+    case("ASGD options", of(ASGD, lambd=0.1, alpha=0.5, t0=3, weight_decay=0.1, maximize=True)),
+    case("ASGD groups", of(ASGD, {"weight_decay": 0.2}, t0=5)),
 ]
 
 with open("steps.json", "w") as f:
