@@ -63,6 +63,7 @@ var optimizers = []struct {
 	{"Adadelta", func(ps []*tensor.Tensor) keeper { return optim.NewAdadelta(ps, 0.01) }},
 	{"Adamax", func(ps []*tensor.Tensor) keeper { return optim.NewAdamax(ps, 0.01) }},
 	{"ASGD", func(ps []*tensor.Tensor) keeper { return optim.NewASGD(ps, 0.01) }},
+	{"Rprop", func(ps []*tensor.Tensor) keeper { return optim.NewRprop(ps, 0.01) }},
 }
 
 // net is a model with all kinds of state, an optimizer, and a step that waits for

@@ -83,6 +83,7 @@ RAdam = torch.optim.RAdam
 Adadelta = torch.optim.Adadelta
 Adamax = torch.optim.Adamax
 ASGD = torch.optim.ASGD
+Rprop = torch.optim.Rprop
 cases = [
     case("SGD", of(SGD)),
     case("SGD decay", of(SGD, weight_decay=0.1)),
@@ -129,6 +130,8 @@ cases = [
     case("ASGD", of(ASGD)),
     case("ASGD options", of(ASGD, lambd=0.1, alpha=0.5, t0=3, weight_decay=0.1, maximize=True)),
     case("ASGD groups", of(ASGD, {"weight_decay": 0.2}, t0=5)),
+    case("Rprop", of(Rprop)),
+    case("Rprop options", of(Rprop, etas=(0.3, 2.0), step_sizes=(0.04, 0.3), maximize=True)),
 ]
 
 with open("steps.json", "w") as f:
