@@ -53,7 +53,12 @@ type reference struct {
 
 func load(t *testing.T) reference {
 	t.Helper()
-	b, err := os.ReadFile("testdata/steps.json")
+	return loadFrom(t, "steps.json")
+}
+
+func loadFrom(t *testing.T, name string) reference {
+	t.Helper()
+	b, err := os.ReadFile("testdata/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,6 +40,7 @@ type part struct {
 	loaded []expr.Value // of lists, where they are loaded
 	stores []store
 	then   func(x *tensor.Tensor) *tensor.Tensor // gives what the next part starts from
+	form   string                                // of then
 }
 
 // list is tensors of the parameters: themselves, gradients, what is kept, or what is
@@ -137,11 +138,12 @@ func (s *step) numbersOf(xs ...float64) func(i int) expr.Value { return s.now().
 func (s *step) number(x float64) expr.Value { return s.now().Number(x) }
 
 // through hands v to f as a tensor, and returns as a value what f makes of it, which has the
-// parameter's shape. No value from before may be used behind.
-func (s *step) through(v expr.Value, f func(x *tensor.Tensor) *tensor.Tensor) expr.Value {
+// parameter's shape. No value from before may be used behind. form names the settings that f
+// reads: it is another where they are others.
+func (s *step) through(v expr.Value, form string, f func(x *tensor.Tensor) *tensor.Tensor) expr.Value {
 	p := s.now()
 	p.stores = append(p.stores, store{p.of(list{kind: between}), v})
-	p.then = f
+	p.then, p.form = f, form
 	s.begin()
 	p = s.now()
 	return p.load(p.of(list{kind: between}))
@@ -204,7 +206,8 @@ func (s *step) write(o ruler) *step {
 // like reports whether two rules are the same but for their numbers.
 func (s *step) like(t *step) bool {
 	return slices.EqualFunc(s.parts, t.parts, func(p, q *part) bool {
-		return slices.Equal(p.Expr, q.Expr) && p.kernel == q.kernel && slices.Equal(p.lists, q.lists) &&
+		return slices.Equal(p.Expr, q.Expr) && p.kernel == q.kernel && p.form == q.form &&
+			slices.EqualFunc(p.lists, q.lists, func(a, b list) bool { return a.kind == b.kind }) &&
 			slices.EqualFunc(p.stores, q.stores, func(a, b store) bool { return a.list == b.list })
 	})
 }
