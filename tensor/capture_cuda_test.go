@@ -64,6 +64,33 @@ var optimizers = []struct {
 	{"Adamax", func(ps []*tensor.Tensor) keeper { return optim.NewAdamax(ps, 0.01) }},
 	{"ASGD", func(ps []*tensor.Tensor) keeper { return optim.NewASGD(ps, 0.01) }},
 	{"Rprop", func(ps []*tensor.Tensor) keeper { return optim.NewRprop(ps, 0.01) }},
+	{"Muon and AdamW", func(ps []*tensor.Tensor) keeper {
+		var matrices, others []*tensor.Tensor
+		for _, p := range ps {
+			if len(p.Shape()) == 2 {
+				matrices = append(matrices, p)
+			} else {
+				others = append(others, p)
+			}
+		}
+		return &both{optim.NewMuon(matrices, 0.01), optim.NewAdamW(others, 0.01)}
+	}},
+}
+
+// both is two optimizers as one, whose state is that of the first.
+type both struct {
+	*optim.Muon
+	others *optim.Adam
+}
+
+func (b *both) Step() {
+	b.Muon.Step()
+	b.others.Step()
+}
+
+func (b *both) ZeroGrad() {
+	b.Muon.ZeroGrad()
+	b.others.ZeroGrad()
 }
 
 // net is a model with all kinds of state, an optimizer, and a step that waits for
