@@ -23,6 +23,14 @@ func (Tape[T]) Saved(y, x T) {
 	}
 }
 
+// Beside gives y, a value that the closure of an operation has kept besides its result,
+// a history: that op has made it of the inputs of n, which is the operation's node.
+// backward is as in [Record]. For closures where a graph is created.
+func (t Tape[T]) Beside(op Op, y T, n *Node[T], backward func(g T) []T) {
+	v := y.tape()
+	v.node, v.version = &Node[T]{op: op, sequence: sequence.Add(1), backward: backward, inputs: n.inputs}, t.Arithmetic.Version(y)
+}
+
 // MarkNoGrad marks a fresh value no-grad.
 func (Tape[T]) MarkNoGrad(x T) {
 	if v := x.tape(); v.noGrad == nil || v.noGrad.pass != nil {

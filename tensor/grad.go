@@ -302,32 +302,6 @@ func (x *Tensor) unmarked() *Tensor {
 	return x.bare()
 }
 
-// madeOf gives y, a value that the closure of an operation keeps, a history of its own:
-// that op has made it of the operands of partials, of one shape, each of which has a grad
-// that gets y's gradient and returns its own in any type. Nobody is told of it.
-func (y *Tensor) madeOf(op autograd.Op, partials ...partial) {
-	inputs := make([]*Tensor, len(partials))
-	backs := make([]struct {
-		grad  func(g *Tensor) *Tensor
-		dtype DType
-	}, len(partials))
-	for i, p := range partials {
-		inputs[i] = p.of.saved()
-		if backs[i].dtype = p.of.DType(); p.of.RequiresGrad() {
-			backs[i].grad = p.grad
-		}
-	}
-	autograd.Record(op, y, inputs, func(g *Tensor) []*Tensor {
-		grads := make([]*Tensor, len(backs))
-		for i, b := range backs {
-			if b.grad != nil {
-				grads[i] = b.grad(g).ToDType(b.dtype)
-			}
-		}
-		return grads
-	})
-}
-
 // scaled returns x·v for a closure, which needs x no more.
 func (x *Tensor) scaled(v float64) *Tensor { return x.combinedWith(backend.Mul, v) }
 

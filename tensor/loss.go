@@ -126,10 +126,19 @@ func differenceLoss(value autograd.Op, x, target *Tensor, r Reduction, loss func
 	if !tracked(op, out, x, target) {
 		return out
 	}
-	d.madeOf(ops.Binary{Kind: backend.Sub}, partial{of: x, grad: identity}, partial{of: target, grad: (*Tensor).Neg})
+	t := x.DType()
 	needX, needTarget := x.RequiresGrad(), target.RequiresGrad()
-	return recordWide(value, x.DType(), out, []*Tensor{x, target}, func(g *Tensor) []*Tensor {
-		dx := slope(with(g, d), shareOf(g, r, d.Len()))
+	var node *autograd.Node[*Tensor]
+	out = recordWide(value, t, out, []*Tensor{x, target}, func(g *Tensor) []*Tensor {
+		d := with(g, d)
+		if !tape.InPass(g) {
+			d = d.bare()
+			tape.Beside(ops.Binary{Kind: backend.Sub}, d, node, func(g *Tensor) []*Tensor {
+				g = g.ToDType(t)
+				return []*Tensor{g, g.Neg()}
+			})
+		}
+		dx := slope(d, shareOf(g, r, d.Len()))
 		var dt *Tensor
 		if needTarget {
 			dt = dx.Neg()
@@ -139,6 +148,8 @@ func differenceLoss(value autograd.Op, x, target *Tensor, r Reduction, loss func
 		}
 		return []*Tensor{dx, dt}
 	})
+	node = out.Node()
+	return out
 }
 
 // BCEWithLogitsOpts are the options of [BCEWithLogits].
@@ -399,14 +410,12 @@ func nll(op string, x, target *Tensor, dim int, scores bool, o CrossEntropyOpts)
 	if largest != nil {
 		xs = x.saved()
 	}
-	if logs != nil {
-		logs.areLogProbabilities(x, dim)
-	}
 	var value autograd.Op = ops.NLLLoss{Ignore: ignore, Reduction: ops.Reduction(o.Reduction)}
 	if scores {
 		value = ops.CrossEntropy{LabelSmoothing: o.LabelSmoothing, Ignore: ignore, Reduction: ops.Reduction(o.Reduction)}
 	}
-	return recordWide(value, t, out, []*Tensor{x, target, o.Weight.unmarked()}, func(g *Tensor) []*Tensor {
+	var node *autograd.Node[*Tensor]
+	out = recordWide(value, t, out, []*Tensor{x, target, o.Weight.unmarked()}, func(g *Tensor) []*Tensor {
 		if total != nil {
 			g = g.Div(total)
 		}
@@ -426,8 +435,10 @@ func nll(op string, x, target *Tensor, dim int, scores bool, o CrossEntropyOpts)
 		} else {
 			dx = dx.ScatterAdd(dim, labels.alias(s.kept), right.view(op, s.kept))
 		}
-		return []*Tensor{softmaxGrad(ops.Softmax{Dim: dim, Log: true}, dx, logs), nil, nil}
+		return []*Tensor{softmaxGrad(ops.Softmax{Dim: dim, Log: true}, dx, ofScores(g, logs, node, dim, t)), nil, nil}
 	}, classWeights, xs)
+	node = out.Node()
+	return out
 }
 
 // crossEntropyGrad returns share·(softmax(x) - 1 at the label), given what CrossEntropy has
@@ -468,10 +479,18 @@ func logProbabilities(op string, x *Tensor, g backend.DimGeom) *Tensor {
 	return out
 }
 
-// areLogProbabilities gives logs, which logProbabilities has made of x, that history.
-func (logs *Tensor) areLogProbabilities(x *Tensor, dim int) {
+// ofScores returns logs, which logProbabilities has made of the first of node's three
+// inputs, of type t, for a closure: with that history where a graph is created.
+func ofScores(g, logs *Tensor, node *autograd.Node[*Tensor], dim int, t DType) *Tensor {
+	if tape.InPass(g) {
+		return with(g, logs)
+	}
+	logs = logs.bare()
 	op := ops.Softmax{Dim: dim, Log: true}
-	logs.madeOf(op, partial{of: x, grad: func(g *Tensor) *Tensor { return softmaxGrad(op, g, logs) }})
+	tape.Beside(op, logs, node, func(g *Tensor) []*Tensor {
+		return []*Tensor{softmaxGrad(op, g, logs).ToDType(t), nil, nil}
+	})
+	return logs
 }
 
 // columns returns the shape in which one number for each entry of dimension dim
@@ -509,14 +528,16 @@ func crossEntropy(op string, x, target *Tensor, dim int, o CrossEntropyOpts) *Te
 	if !tracked(op, out, x, target, o.Weight) {
 		return out
 	}
-	logs.areLogProbabilities(x, dim)
 	ts, ws := target.saved(), o.Weight.savedIf()
 	smooth := func(g *Tensor) *Tensor {
 		return with(g, ts).MulScalar(o.LabelSmoothing - 1).shifted(-o.LabelSmoothing / float64(s.n))
 	}
 	needX, needTarget, needW := x.RequiresGrad(), target.RequiresGrad(), w != nil && o.Weight.RequiresGrad()
 	value := ops.CrossEntropy{LabelSmoothing: o.LabelSmoothing, Ignore: -100, Reduction: ops.Reduction(o.Reduction)}
-	return recordWide(value, x.DType(), out, []*Tensor{x, target, o.Weight}, func(g *Tensor) []*Tensor {
+	dtype := x.DType()
+	var node *autograd.Node[*Tensor]
+	out = recordWide(value, dtype, out, []*Tensor{x, target, o.Weight}, func(g *Tensor) []*Tensor {
+		logs := ofScores(g, logs, node, dim, dtype)
 		share := shareOf(g, o.Reduction, n)
 		if o.Reduction == None {
 			share = share.view(op, s.kept)
@@ -532,11 +553,13 @@ func crossEntropy(op string, x, target *Tensor, dim int, o CrossEntropyOpts) *Te
 			dx = softmaxGrad(ops.Softmax{Dim: dim, Log: true}, weighted(smooth(g).times(share)), logs)
 		}
 		if needTarget {
-			dt = weighted(with(g, logs).Mul(share)).scaled(o.LabelSmoothing - 1)
+			dt = weighted(logs.Mul(share)).scaled(o.LabelSmoothing - 1)
 		}
 		if needW {
 			dw = sumTo(smooth(g).times(logs).times(share), columns).view(op, Shape{s.n})
 		}
 		return []*Tensor{dx, dt, dw}
 	}, ts, ws)
+	node = out.Node()
+	return out
 }

@@ -342,16 +342,14 @@ func (x *Tensor) rowNorm(value autograd.Op, rows int, w, b *Tensor, want, column
 		return z
 	}
 	y = y.bare()
-	// Rows and factors have a history of their own, for gradients of gradients.
-	y.madeOf(ops.RowNorm{Rows: rows, Eps: eps}, partial{of: x, grad: func(g *Tensor) *Tensor { return rowNormGrad(g, y, invstd) }})
-	invstd.madeOf(ops.RowNorm{Rows: rows, Eps: eps, InvStd: true}, partial{of: x, grad: func(g *Tensor) *Tensor {
-		n := y.Len() / max(rows, 1)
-		factors := g.Mul(with(g, invstd).Square()).scaled(-1/float64(n)).view(op, Shape{rows, 1})
-		return with(g, y).view(op, Shape{rows, n}).Mul(factors).view(op, y.shape)
-	}})
+	var node *autograd.Node[*Tensor]
 	weight := w.savedIf()
 	needX, needW, needB := x.RequiresGrad(), w != nil && w.RequiresGrad(), b != nil && b.RequiresGrad()
 	recordWide(value, t, z, []*Tensor{x, w, b}, func(dy *Tensor) []*Tensor {
+		y, invstd := y, invstd
+		if !tape.InPass(dy) {
+			y, invstd = normalizedRows(node, y, invstd, t, eps)
+		}
 		var dx, dw, db *Tensor
 		if needX {
 			scaled := dy
@@ -368,10 +366,28 @@ func (x *Tensor) rowNorm(value autograd.Op, rows int, w, b *Tensor, want, column
 		}
 		return []*Tensor{dx, dw, db}
 	}, y, weight)
-	if !z.RequiresGrad() && z.storage != y.storage {
+	if node = z.Node(); node == nil && z.storage != y.storage {
 		y.Release()
 	}
 	return z
+}
+
+// normalizedRows returns y and invstd, what normalizeRows has made of the first of node's
+// three inputs, of type t, with that history.
+func normalizedRows(node *autograd.Node[*Tensor], y, invstd *Tensor, t DType, eps float64) (*Tensor, *Tensor) {
+	y, invstd = y.bare(), invstd.bare()
+	op := ops.RowNorm{Rows: invstd.Len(), Eps: eps}
+	tape.Beside(op, y, node, func(g *Tensor) []*Tensor {
+		return []*Tensor{rowNormGrad(g, y, invstd).ToDType(t), nil, nil}
+	})
+	op.InvStd = true
+	tape.Beside(op, invstd, node, func(g *Tensor) []*Tensor { // -g·invstd²/n·y
+		n := y.Len() / max(op.Rows, 1)
+		factors := g.Mul(with(g, invstd).Square()).DivScalar(-float64(n)).view(op.Name(), Shape{op.Rows, 1})
+		dx := with(g, y).view(op.Name(), Shape{op.Rows, n}).Mul(factors)
+		return []*Tensor{dx.view(op.Name(), y.shape).ToDType(t), nil, nil}
+	})
+	return y, invstd
 }
 
 // normalizeRows normalizes x as so many rows, in the type to compute in, and returns
