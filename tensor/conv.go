@@ -240,10 +240,12 @@ func (c *conv) transposed() ops.Conv {
 // result convolves x with w, and adds b, which may be nil.
 func (c conv) result(x, w, b *Tensor) *Tensor {
 	for d := range 3 {
-		// Behind what a transposed convolution with dilation reaches, more windows may fit than it had.
-		if n := reached(c.g, d); c.g.In[d]-n >= c.g.Stride[d] {
-			x = x.narrow("Narrow", len(x.shape)-3+d, 0, n)
-			c.g.In[d], c.x = n, x.shape
+		// Behind what a transposed convolution with dilation reaches, more windows may fit than it had. They are left out.
+		if n := (c.g.In[d]+2*c.g.Pad[d]-mul(c.g.Dilation[d], c.g.Kernel[d]-1)-1)/c.g.Stride[d] + 1; n > c.g.Out[d] {
+			all, at := c, len(c.y)-3+d
+			all.g.Out[d], all.y = n, slices.Clone(c.y)
+			all.y[at] = n
+			return all.result(x, w, b).narrow("Narrow", at, 0, c.g.Out[d])
 		}
 	}
 	x, w = x.Contiguous(), w.Contiguous()
