@@ -191,6 +191,13 @@ func TestConv2dBatchNorm(t *testing.T) {
 			if c.stats && (!slices.Equal(gotM.Floats(), wantM.Floats()) || !slices.Equal(gotV.Floats(), wantV.Floats())) {
 				t.Errorf("running statistics: got %v and %v, want %v and %v", gotM, gotV, wantM, wantV)
 			}
+			if !c.record && !c.training {
+				again := &replayer{t: t}
+				tensor.Conv2dBatchNorm(x.Watch(again), w, b, mean, variance, normW, normB, c.opts, norm)
+				if again.count == 0 {
+					t.Error("the watch was told of nothing that the table of operations has")
+				}
+			}
 			if c.record {
 				got.Square().Sum().Backward()
 				grad := w.Grad().Clone()
