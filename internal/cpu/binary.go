@@ -17,13 +17,13 @@ func (be *Backend) Binary(dst, a, b backend.Array, op backend.BinaryOp, g backen
 		if g.Shape == nil && dst.Len <= fewElements && arithmeticFew(dst, data[float32](a), data[float32](b), op) {
 			return
 		}
-		binary(dst, data[float32](a), data[float32](b), op, g, floatFunc[float32])
+		binary(be, dst, data[float32](a), data[float32](b), op, g, floatFunc[float32])
 	case backend.Float64:
-		binary(dst, data[float64](a), data[float64](b), op, g, floatFunc[float64])
+		binary(be, dst, data[float64](a), data[float64](b), op, g, floatFunc[float64])
 	case backend.Int64:
-		binary(dst, data[int64](a), data[int64](b), op, g, intFunc[int64])
+		binary(be, dst, data[int64](a), data[int64](b), op, g, intFunc[int64])
 	case backend.Uint8, backend.Bool:
-		binary(dst, data[uint8](a), data[uint8](b), op, g, intFunc[uint8])
+		binary(be, dst, data[uint8](a), data[uint8](b), op, g, intFunc[uint8])
 	}
 }
 
@@ -35,6 +35,11 @@ func (be *Backend) binaryHalf(dst, a, b backend.Array, op backend.BinaryOp, g ba
 		return
 	}
 	if g.Shape == nil && be.pieces(dst.Len, func(p []backend.Array, _ int) { be.Binary(p[0], p[1], p[2], op, g) }, writes(&dst), reads(&a), reads(&b)) {
+		return
+	}
+	narrow := func(a backend.Array) bool { return a.DType().IsHalf() || a.DType() == backend.Float32 }
+	if g.Shape != nil && narrow(a) && narrow(b) && (dst.DType().IsHalf() || op.IsComparison()) {
+		be.binaryHalfViews(dst, a, b, op, g)
 		return
 	}
 	be.half(func() { be.Binary(dst, a, b, op, g) }, writes(&dst), reads(&a), reads(&b))
@@ -111,7 +116,9 @@ func newBinaryKernel[T number](dst backend.Array, op backend.BinaryOp, slow func
 		k.bools = data[bool](dst)
 		return k
 	}
-	k.dst = data[T](dst)
+	if !dst.DType().IsHalf() {
+		k.dst = data[T](dst)
+	}
 	if k32, ok := any(k).(*binaryKernel[float32]); ok {
 		k32.fast = fastBinary(op)
 	}
@@ -166,7 +173,7 @@ func fastScalar(op backend.BinaryOp) func(dst, a []float32, b float32) {
 	return nil
 }
 
-func binary[T number](dst backend.Array, a, b []T, op backend.BinaryOp, g backend.BinaryGeom, slow func(backend.BinaryOp) func(a, b T) T) {
+func binary[T number](be *Backend, dst backend.Array, a, b []T, op backend.BinaryOp, g backend.BinaryGeom, slow func(backend.BinaryOp) func(a, b T) T) {
 	k := newBinaryKernel(dst, op, slow)
 	if g.Shape == nil {
 		parallel(dst.Len, grain, func(lo, hi int) { k.run(lo, a[lo:hi], b[lo:hi]) })
@@ -181,9 +188,34 @@ func binary[T number](dst backend.Array, a, b []T, op backend.BinaryOp, g backen
 	if k32, ok := any(k).(*binaryKernel[float32]); ok && bs == 0 {
 		k32.one = fastScalar(op)
 	}
+	if t := newTiling(shape, strides); last > 0 && (t.r != last-1 || t.cols < tileLarge) {
+		t.each(be, func(room []uint64) func(at, rows, cols int, off [4]int) {
+			x, y := newSource(&t, room, a, 0), newSource(&t, room, b, 1)
+			one := k.one != nil && as == 1 && bs == 0 && !t.flat
+			return func(at, rows, cols int, off [4]int) {
+				if one {
+					for i := range rows {
+						at := at + i*t.strides[2][t.r]
+						k.one(k.dst[at:at+cols], a[off[0]+i*x.rs:][:cols], b[off[1]+i*y.rs])
+					}
+					return
+				}
+				x.load(off[0], rows, cols)
+				y.load(off[1], rows, cols)
+				if t.flat {
+					k.run(at, x.all(), y.all())
+					return
+				}
+				for i := range rows {
+					k.run(at+i*t.strides[2][t.r], x.row(i, cols), y.row(i, cols))
+				}
+			}
+		})
+		return
+	}
 	parallel(dst.Len, grain, func(lo, hi int) {
 		var blockA, blockB [packed]T
-		walk(shape, strides, lo, hi, func(at, n int, off [3]int) {
+		walk(shape, strides, lo, hi, func(at, n int, off [4]int) {
 			if as == 1 && bs == 1 {
 				k.run(at, a[off[0]:off[0]+n], b[off[1]:off[1]+n])
 				return
@@ -197,6 +229,62 @@ func binary[T number](dst backend.Array, a, b []T, op backend.BinaryOp, g backen
 				k.run(at+i, pack(blockA[:m], a, off[0], as, i), pack(blockB[:m], b, off[1], bs, i))
 			}
 		})
+	})
+}
+
+// binaryHalfViews is Binary for numbers of half width that are broadcast, or lie apart: a tile at a time is widened, computed and rounded.
+func (be *Backend) binaryHalfViews(dst, a, b backend.Array, op backend.BinaryOp, g backend.BinaryGeom) {
+	shape, strides, ok := collapse(g.Shape, g.A, g.B)
+	if !ok {
+		return
+	}
+	for _, x := range []backend.Array{dst, a, b} { // they get their memory here, not in several goroutines
+		raw(x)
+	}
+	t := newTiling(shape, strides)
+	if kn := loopsBF16(dst, a, b); kn != nil && op == backend.Add {
+		d, a, b := data[uint16](dst), data[uint16](a), data[uint16](b)
+		t.each(be, func(room []uint64) func(at, rows, cols int, off [4]int) {
+			x, y := newSource(&t, room, a, 0), newSource(&t, room, b, 1)
+			return func(at, rows, cols int, off [4]int) {
+				x.load(off[0], rows, cols)
+				y.load(off[1], rows, cols)
+				if t.flat {
+					kn.add(d[at:][:rows*cols], x.all(), y.all())
+					return
+				}
+				for i := range rows {
+					kn.add(d[at+i*t.strides[2][t.r]:][:cols], x.row(i, cols), y.row(i, cols))
+				}
+			}
+		})
+		return
+	}
+	t.each(be, func(room []uint64) func(at, rows, cols int, off [4]int) {
+		x, y := newWideSource(&t, room, a, 0), newWideSource(&t, room, b, 1)
+		k := newBinaryKernel(dst, op, floatFunc[float32])
+		if !op.IsComparison() {
+			k.dst = tileOf[float32](&t, room, 2)
+		}
+		run := func(at int, a, b []float32) {
+			if op.IsComparison() {
+				k.run(at, a, b)
+				return
+			}
+			k.run(0, a, b)
+			narrowAs(dst.DType(), data[uint16](dst)[at:][:len(a)], k.dst[:len(a)])
+		}
+		return func(at, rows, cols int, off [4]int) {
+			x.load(off[0], rows, cols)
+			y.load(off[1], rows, cols)
+			if t.flat {
+				run(at, x.all(), y.all())
+				return
+			}
+			for i := range rows {
+				run(at+i*t.strides[2][t.r], x.row(i, cols), y.row(i, cols))
+			}
+		}
 	})
 }
 
@@ -415,20 +503,23 @@ func comparison[T number](dst []bool, a, b []T, op backend.BinaryOp) {
 
 // Where computes dst = cond ? a : b.
 func (be *Backend) Where(dst, cond, a, b backend.Array, g backend.WhereGeom) {
-	if be.half(func() { be.Where(dst, cond, a, b, g) }, writes(&dst), reads(&a), reads(&b)) {
+	if dst.DType() != a.DType() || dst.DType() != b.DType() {
+		be.half(func() { be.Where(dst, cond, a, b, g) }, writes(&dst), reads(&a), reads(&b))
 		return
 	}
 	switch dst.DType().Size() {
+	case 2:
+		where(be, data[uint16](dst), data[uint8](cond), data[uint16](a), data[uint16](b), g)
 	case 1:
-		where(data[uint8](dst), data[uint8](cond), data[uint8](a), data[uint8](b), g)
+		where(be, data[uint8](dst), data[uint8](cond), data[uint8](a), data[uint8](b), g)
 	case 4:
-		where(data[uint32](dst), data[uint8](cond), data[uint32](a), data[uint32](b), g)
+		where(be, data[uint32](dst), data[uint8](cond), data[uint32](a), data[uint32](b), g)
 	case 8:
-		where(data[uint64](dst), data[uint8](cond), data[uint64](a), data[uint64](b), g)
+		where(be, data[uint64](dst), data[uint8](cond), data[uint64](a), data[uint64](b), g)
 	}
 }
 
-func where[T uint8 | uint32 | uint64](dst []T, cond []uint8, a, b []T, g backend.WhereGeom) {
+func where[T uint8 | uint16 | uint32 | uint64](be *Backend, dst []T, cond []uint8, a, b []T, g backend.WhereGeom) {
 	if g.Shape == nil {
 		parallel(len(dst), grain, func(lo, hi int) { choose(dst[lo:hi], cond[lo:hi], a[lo:hi], b[lo:hi]) })
 		return
@@ -437,12 +528,31 @@ func where[T uint8 | uint32 | uint64](dst []T, cond []uint8, a, b []T, g backend
 	if !ok {
 		return
 	}
+	if t := newTiling(shape, strides); len(shape) > 1 && (t.r != len(shape)-2 || t.cols < tileLarge) {
+		t.each(be, func(room []uint64) func(at, rows, cols int, off [4]int) {
+			c, x, y := newSource(&t, room, cond, 0), newSource(&t, room, a, 1), newSource(&t, room, b, 2)
+			return func(at, rows, cols int, off [4]int) {
+				c.load(off[0], rows, cols)
+				x.load(off[1], rows, cols)
+				y.load(off[2], rows, cols)
+				if t.flat {
+					choose(dst[at:at+rows*cols], c.all(), x.all(), y.all())
+					return
+				}
+				for i := range rows {
+					at := at + i*t.strides[3][t.r]
+					choose(dst[at:at+cols], c.row(i, cols), x.row(i, cols), y.row(i, cols))
+				}
+			}
+		})
+		return
+	}
 	last := len(shape) - 1
 	cs, as, bs := strides[0][last], strides[1][last], strides[2][last]
 	parallel(len(dst), grain, func(lo, hi int) {
 		var blockC [packed]uint8
 		var blockA, blockB [packed]T
-		walk(shape, strides, lo, hi, func(at, n int, off [3]int) {
+		walk(shape, strides, lo, hi, func(at, n int, off [4]int) {
 			for i := 0; i < n; i += packed {
 				m := min(packed, n-i)
 				choose(dst[at+i:at+i+m], pack(blockC[:m], cond, off[0], cs, i),
@@ -454,7 +564,7 @@ func where[T uint8 | uint32 | uint64](dst []T, cond []uint8, a, b []T, g backend
 
 // choose is on integers of the elements' size, because the compiler then selects
 // without a jump.
-func choose[T uint8 | uint32 | uint64](dst []T, cond []uint8, a, b []T) {
+func choose[T uint8 | uint16 | uint32 | uint64](dst []T, cond []uint8, a, b []T) {
 	cond, a, b = cond[:len(dst)], a[:len(dst)], b[:len(dst)]
 	for i := range dst {
 		v, w := a[i], b[i]

@@ -221,11 +221,11 @@ func collapse(shape []int, strides ...[]int) (outShape []int, outStrides [][]int
 
 // walk visits the elements lo … hi-1 of a collapsed shape (counted row-major) in
 // runs along the last dimension: f gets the number of the run's first element,
-// its length, and where it begins in each of at most three arrays.
-func walk(shape []int, strides [][]int, lo, hi int, f func(at, n int, off [3]int)) {
+// its length, and where it begins in each of at most four arrays.
+func walk(shape []int, strides [][]int, lo, hi int, f func(at, n int, off [4]int)) {
 	last := len(shape) - 1
 	index := make([]int, len(shape))
-	var off [3]int
+	var off [4]int
 	for d, rest := last, lo; d >= 0; d-- {
 		index[d] = rest % shape[d]
 		rest /= shape[d]
@@ -265,22 +265,13 @@ func move[T uint8 | uint16 | uint32 | uint64](dst, src []T, dstOff, srcOff int, 
 	if !ok {
 		return
 	}
-	near := func(strides []int) int { // the dimension whose elements lie closest together
-		last := -1
-		for d, s := range strides {
-			if s != 0 && (last < 0 || abs(s) <= abs(strides[last])) {
-				last = d
-			}
-		}
-		return last
-	}
 	last := len(shape) - 1
-	if d := near(strides[0]); d >= 0 {
+	if d := nearest(strides[0]); d >= 0 {
 		for _, s := range [][]int{shape, strides[0], strides[1]} {
 			s[d], s[last] = s[last], s[d]
 		}
 	}
-	if r := near(strides[1]); r >= 0 && r != last && strides[1][last] != 0 {
+	if r := nearest(strides[1]); r >= 0 && r != last && strides[1][last] != 0 {
 		turnAll(dst, src, dstOff, srcOff, shape, strides, r, last)
 		return
 	}
@@ -304,7 +295,7 @@ func move[T uint8 | uint16 | uint32 | uint64](dst, src []T, dstOff, srcOff int, 
 	}
 	if last == 0 || n >= grain {
 		parallel(size(shape), grain, func(lo, hi int) {
-			walk(shape, strides, lo, hi, func(_, n int, off [3]int) { run(n, off[0]+dstOff, off[1]+srcOff) })
+			walk(shape, strides, lo, hi, func(_, n int, off [4]int) { run(n, off[0]+dstOff, off[1]+srcOff) })
 		})
 		return
 	}
@@ -312,7 +303,7 @@ func move[T uint8 | uint16 | uint32 | uint64](dst, src []T, dstOff, srcOff int, 
 	outer := [][]int{strides[0][:last], strides[1][:last]}
 	dr, sr := strides[0][last-1], strides[1][last-1]
 	parallel(size(shape[:last]), max(1, grain/n), func(lo, hi int) {
-		walk(shape[:last], outer, lo, hi, func(_, rows int, off [3]int) {
+		walk(shape[:last], outer, lo, hi, func(_, rows int, off [4]int) {
 			d, s := off[0]+dstOff, off[1]+srcOff
 			switch {
 			case ds != 1 || ss != 1:
@@ -341,6 +332,17 @@ func move[T uint8 | uint16 | uint32 | uint64](dst, src []T, dstOff, srcOff int, 
 }
 
 func abs(n int) int { return max(n, -n) }
+
+// nearest returns the dimension along which elements lie closest together, or -1 if none lies apart from another.
+func nearest(strides []int) int {
+	last := -1
+	for d, s := range strides {
+		if s != 0 && (last < 0 || abs(s) <= abs(strides[last])) {
+			last = d
+		}
+	}
+	return last
+}
 
 // turnAll copies where the elements of src lie closest together along dimension r, those of dst along dimension c.
 func turnAll[T uint8 | uint16 | uint32 | uint64](dst, src []T, dstOff, srcOff int, shape []int, strides [][]int, r, c int) {
@@ -371,7 +373,7 @@ func turnAll[T uint8 | uint16 | uint32 | uint64](dst, src []T, dstOff, srcOff in
 	add(across, dc*width, sc*width)
 	parallel(size(rest), max(1, grain/(height*width)), func(lo, hi int) {
 		t := newTurner[T](dr, dc, sr, sc)
-		walk(rest, restStrides, lo, hi, func(at, n int, off [3]int) {
+		walk(rest, restStrides, lo, hi, func(at, n int, off [4]int) {
 			for u := at; u < at+n; u++ {
 				d, s := off[0]+dstOff+(u-at)*dc*width, off[1]+srcOff+(u-at)*sc*width
 				t.turn(dst, src, d, s, min(height, rows-u/across%down*height), min(width, cols-u%across*width))

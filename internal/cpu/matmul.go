@@ -18,9 +18,9 @@ func (be *Backend) MatMul(dst, a, b backend.Array, g backend.MatMulGeom) {
 		d := writes(&dst)
 		d.read = g.Accumulate
 		x, y := factors(g)
-		a, freeA := be.dense(a, &x)
+		a, freeA := x.compact(be, a)
 		defer freeA()
-		b, freeB := be.dense(b, &y)
+		b, freeB := y.compact(be, b)
 		defer freeB()
 		g.LDA, g.StrideA, g.LDB, g.StrideB = x.ld, x.stride, y.ld, y.stride
 		be.half(func() { be.MatMul(dst, a, b, g) }, d, reads(&a), reads(&b))
@@ -60,29 +60,11 @@ func factors(g backend.MatMulGeom) (a, b factor) {
 	return a, b
 }
 
-// dense returns an array that holds little more than the matrices of f: a's beginning, or a copy, and then f says how they lie there.
-func (be *Backend) dense(a backend.Array, f *factor) (_ backend.Array, free func()) {
-	batch := f.batch
-	for i, s := range f.stride {
-		if s == 0 {
-			batch[i] = 1
-		}
-	}
-	shape := []int{batch[0], batch[1], f.rows, f.cols}
-	n := size(shape)
-	a.Len = (batch[0]-1)*f.stride[0] + (batch[1]-1)*f.stride[1] + (f.rows-1)*f.ld + f.cols
-	if a.Len <= n+n/8 {
-		return a, func() {}
-	}
-	packed := backend.Array{Buffer: be.NewBuffer(a.DType(), n), Len: n}
-	be.Strided(packed, a, backend.StridedGeom{Shape: shape, Strides: []int{f.stride[0], f.stride[1], f.ld, 1}})
-	f.ld = f.cols
-	for i, step := range [2]int{batch[1] * f.rows * f.cols, f.rows * f.cols} {
-		if f.stride[i] != 0 {
-			f.stride[i] = step
-		}
-	}
-	return packed, func() { be.Free(packed.Buffer) }
+// compact is Backend.compact for the matrices of f, which says how they lie then.
+func (f *factor) compact(be *Backend, a backend.Array) (_ backend.Array, free func()) {
+	a, strides, free := be.compact(a, []int{f.batch[0], f.batch[1], f.rows, f.cols}, []int{f.stride[0], f.stride[1], f.ld, 1})
+	f.stride, f.ld = [2]int{strides[0], strides[1]}, strides[2]
+	return a, free
 }
 
 // offsets returns where matrix i of the batch begins in each operand.

@@ -15,29 +15,50 @@ const (
 )
 
 // turner copies rows×cols elements, dst[i·dr + j·dc] = src[i·sr + j·sc].
-type turner[T uint8 | uint16 | uint32 | uint64] struct {
+type turner[T any] struct {
 	dr, dc, sr, sc int
-	// strip is for side rows and a multiple of side columns, where dc and sr are 1 and the others not negative. Where it is nil, elements are copied one by one.
+	// strip is for side rows and a multiple of side columns, where dc and sr are 1 and the others not negative. Where it is nil,
+	// elements are copied one by one.
 	strip func(dst []T, dr int, src []T, sc, cols int)
 	side  int
 }
 
-func newTurner[T uint8 | uint16 | uint32 | uint64](dr, dc, sr, sc int) *turner[T] {
+func newTurner[T any](dr, dc, sr, sc int) *turner[T] {
 	t := &turner[T]{dr: dr, dc: dc, sr: sr, sc: sc}
 	if dc != 1 || sr != 1 || dr < 0 || sc < 0 {
 		return t
 	}
-	switch t := any(t).(type) {
-	case *turner[uint8]:
-		t.strip, t.side = turnBytes, 8
-	case *turner[uint16]:
-		t.strip, t.side = turnHalves, 4
-	case *turner[uint32]:
-		t.strip, t.side = newTurnWords(), 8
-	case *turner[uint64]:
-		t.strip, t.side = turnLongs, 4
+	switch unsafe.Sizeof(*new(T)) {
+	case 1:
+		t.side, t.strip = 8, func(dst []T, dr int, src []T, sc, cols int) {
+			turnBytes(alike[uint8](dst), dr, alike[uint8](src), sc, cols)
+		}
+	case 2:
+		t.side, t.strip = 4, func(dst []T, dr int, src []T, sc, cols int) {
+			turnHalves(alike[uint16](dst), dr, alike[uint16](src), sc, cols)
+		}
+	case 4:
+		// It is the matrix kernel's packing.
+		transpose, lanes, blocks := kernelOf[float32](backend.Highest).transpose, new([8]int), make([]int, 1)
+		t.side, t.strip = 8, func(dst []T, dr int, src []T, sc, cols int) {
+			for j := 0; j < cols; j += 8 {
+				for k := range lanes {
+					lanes[k] = (j + k) * sc
+				}
+				transpose(alike[float32](dst[j:]), dr, alike[float32](src), lanes, blocks)
+			}
+		}
+	case 8:
+		t.side, t.strip = 4, func(dst []T, dr int, src []T, sc, cols int) {
+			turnLongs(alike[uint64](dst), dr, alike[uint64](src), sc, cols)
+		}
 	}
 	return t
+}
+
+// alike looks at elements as others of their size.
+func alike[U, T any](s []T) []U {
+	return unsafe.Slice((*U)(unsafe.Pointer(unsafe.SliceData(s))), len(s))
 }
 
 // turn copies a part of any size from elements d and s on, square by square.
@@ -176,23 +197,6 @@ func turnHalves(dst []uint16, dr int, src []uint16, sc, cols int) {
 }
 
 func fourHalves(s []uint16) []byte { return (*[8]byte)(unsafe.Pointer((*[4]uint16)(s)))[:] }
-
-// newTurnWords returns the strip of the matrix kernel's packing.
-func newTurnWords() func(dst []uint32, dr int, src []uint32, sc, cols int) {
-	transpose, lanes, blocks := kernelOf[float32](backend.Highest).transpose, new([8]int), make([]int, 1)
-	return func(dst []uint32, dr int, src []uint32, sc, cols int) {
-		for j := 0; j < cols; j += 8 {
-			for k := range lanes {
-				lanes[k] = (j + k) * sc
-			}
-			transpose(floatBits(dst[j:]), dr, floatBits(src), lanes, blocks)
-		}
-	}
-}
-
-func floatBits(s []uint32) []float32 {
-	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(s))), len(s))
-}
 
 func turnLongs(dst []uint64, dr int, src []uint64, sc, cols int) {
 	for j := 0; j < cols; j += 4 {

@@ -12,6 +12,7 @@ import (
 func init() {
 	rows = append(rows,
 		Row{"Binary", "every operation agrees with its definition under every broadcasting", testBinary},
+		Row{"Binary", "views are read where they lie, of every type", testBinaryViews},
 		Row{"Binary", "NaN, zeros and infinities go as in PyTorch", testBinarySpecial},
 		Row{"Binary", "integers and bools", testBinaryInt},
 		Row{"BinaryScalar", "a number takes either side, in place too", testBinaryScalar},
@@ -79,6 +80,104 @@ var binaryGeoms = []struct {
 	{"alternating", 2 * 3, 4 * 3, backend.BinaryGeom{Shape: []int{2, 4, 3}, A: []int{3, 0, 1}, B: []int{0, 3, 1}}},
 	{"a transposed", 12, 12, backend.BinaryGeom{Shape: []int{3, 4}, A: []int{1, 3}, B: []int{4, 1}}},
 	{"both transposed", 600, 600, backend.BinaryGeom{Shape: []int{2, 300}, A: []int{1, 2}, B: []int{1, 2}}},
+}
+
+// viewPairs are operands that lie otherwise than row by row; each is read with each strides.
+var viewPairs = []struct {
+	name    string
+	shape   []int
+	strides [][]int
+}{
+	{"matrix", []int{19, 300}, [][]int{{300, 1}, {1, 19}, {320, 1}, {1, 25}, {600, 2}, {2, 40}, {1, 0}, {0, 1}, {0, 0}, {0, 3}, {3, 0}, {1, 1}}},
+	{"large matrix", []int{130, 300}, [][]int{{300, 1}, {1, 130}}},
+	{"long rows", []int{2, 9001}, [][]int{{10000, 1}, {1, 2}, {1, 0}}},
+	{"few columns", []int{3001, 3}, [][]int{{3, 1}, {1, 3001}, {4, 1}, {1, 0}, {0, 1}, {7, 2}}},
+	{"heads", []int{3, 5, 37, 40}, [][]int{{7400, 1480, 40, 1}, {7400, 40, 200, 1}, {7400, 40, 1, 185}, {0, 0, 40, 1}, {37, 0, 1, 0}}},
+	{"pictures", []int{2, 19, 11, 13}, [][]int{{2717, 143, 13, 1}, {2717, 1, 247, 19}, {0, 1, 0, 0}, {2860, 1, 260, 20}}},
+	{"three dimensions that do not join", []int{40, 3, 3}, [][]int{{9, 3, 1}, {9, 1, 3}, {20, 6, 1}, {1, 40, 120}}},
+	{"row", []int{5000}, [][]int{{1}, {2}, {0}}},
+}
+
+func testBinaryViews(t *testing.T, be backend.Backend) {
+	reach := func(shape, strides []int) int {
+		n := 1
+		for d, s := range shape {
+			n += (s - 1) * strides[d]
+		}
+		return n
+	}
+	for _, v := range viewPairs {
+		for _, as := range v.strides {
+			for _, bs := range v.strides {
+				g := backend.BinaryGeom{Shape: v.shape, A: as, B: bs}
+				na, nb := reach(v.shape, as), reach(v.shape, bs)
+				what := fmt.Sprintf("%s, strides %v and %v", v.name, as, bs)
+				for _, op := range []backend.BinaryOp{backend.Sub, backend.Maximum, backend.Le} {
+					binaryOne[float32](t, be, what, op, na, nb, g)
+				}
+				binaryOne[float64](t, be, what, backend.Sub, na, nb, g)
+				binaryViewsInt[int64](t, be, what, na, nb, g)
+				binaryViewsInt[uint8](t, be, what, na, nb, g)
+				binaryViewsHalf(t, be, what, na, nb, g)
+			}
+		}
+	}
+}
+
+func binaryViewsInt[T int64 | uint8](t *testing.T, be backend.Backend, what string, na, nb int, g backend.BinaryGeom) {
+	t.Helper()
+	a, b := make([]T, na), make([]T, nb)
+	for i := range a {
+		a[i] = T(i*7 + 3)
+	}
+	for i := range b {
+		b[i] = T(i*13 + i/256)
+	}
+	ia, ib := positions(g.Shape, g.A, 0), positions(g.Shape, g.B, 0)
+	want := make([]T, len(ia))
+	for i := range want {
+		want[i] = a[ia[i]] - b[ib[i]]
+	}
+	dst := empty[T](be, len(want))
+	be.Binary(dst, put(be, a), put(be, b), backend.Sub, g)
+	if got := get[T](be, dst); !slices.Equal(got, want) {
+		t.Fatalf("%s of %v: got another difference", what, dtypeOf[T]())
+	}
+}
+
+// binaryViewsHalf wants the float32 result, rounded. A factor may be float32.
+func binaryViewsHalf(t *testing.T, be backend.Backend, what string, na, nb int, g backend.BinaryGeom) {
+	t.Helper()
+	a, b := floats[float32](be, random(1, na)), floats[float32](be, random(2, nb))
+	n := len(positions(g.Shape, g.A, 0))
+	as := func(dtype backend.DType, x backend.Array) backend.Array {
+		y := backend.Array{Buffer: be.NewBuffer(dtype, x.Len+1), Offset: 1, Len: x.Len}
+		be.Copy(y, x)
+		return y
+	}
+	for _, dtype := range []backend.DType{backend.BFloat16, backend.Float16} {
+		x, y := as(dtype, a), as(dtype, b)
+		for i, op := range []backend.BinaryOp{backend.Add, backend.Mul, backend.Mul, backend.Lt} {
+			y := y
+			if i == 2 {
+				y = b
+			}
+			out, wide := dtype, backend.Float32
+			if op.IsComparison() {
+				out, wide = backend.Bool, backend.Bool
+			}
+			want, got := backend.Array{Buffer: be.NewBuffer(wide, n), Len: n}, backend.Array{Buffer: be.NewBuffer(out, n), Len: n}
+			be.Binary(want, as(backend.Float32, x), as(backend.Float32, y), op, g)
+			be.Binary(got, x, y, op, g)
+			want = as(out, want)
+			p, q := make([]byte, n*out.Size()), make([]byte, n*out.Size())
+			be.Read(p, got)
+			be.Read(q, want)
+			if !slices.Equal(p, q) {
+				t.Fatalf("%s of %v, operation %d: got another result than float32's, rounded", what, dtype, op)
+			}
+		}
+	}
 }
 
 // operands returns the positions of the elements that each element of the
@@ -332,6 +431,38 @@ func binaryScalarOne[T float32 | float64](t *testing.T, be backend.Backend, op b
 	wantFloats(t, be, what+", in place", aa, want, tolerance[T]())
 }
 
+// whereHalf wants what float32 numbers give that half width holds.
+func whereHalf(t *testing.T, be backend.Backend, what string, nc, na, nb int, g backend.WhereGeom) {
+	t.Helper()
+	cond := make([]bool, nc)
+	for i, v := range random(5, nc) {
+		cond[i] = v < 0
+	}
+	numbers := func(n, from int) backend.Array {
+		s := make([]float64, n)
+		for i := range s {
+			s[i] = float64(from + i%100)
+		}
+		return floats[float32](be, s)
+	}
+	n := na
+	if g.Shape != nil {
+		n = len(positions(g.Shape, g.A, 0))
+	}
+	as := func(dtype backend.DType, x backend.Array) backend.Array {
+		y := backend.Array{Buffer: be.NewBuffer(dtype, x.Len+1), Offset: 1, Len: x.Len}
+		be.Copy(y, x)
+		return y
+	}
+	c, a, b, want := put(be, cond), numbers(na, 0), numbers(nb, -150), empty[float32](be, n)
+	be.Where(want, c, a, b, g)
+	for _, dtype := range []backend.DType{backend.BFloat16, backend.Float16} {
+		dst := backend.Array{Buffer: be.NewBuffer(dtype, n), Len: n}
+		be.Where(dst, c, as(dtype, a), as(dtype, b), g)
+		wantExact(t, be, fmt.Sprintf("%s, %v", what, dtype), as(backend.Float32, dst), get[float32](be, want))
+	}
+}
+
 func testWhere(t *testing.T, be backend.Backend) {
 	for _, c := range []struct {
 		name       string
@@ -348,12 +479,18 @@ func testWhere(t *testing.T, be backend.Backend) {
 		{"causal mask", 35, 3 * 35, 1, backend.WhereGeom{Shape: []int{3, 5, 7}, Cond: []int{0, 7, 1}, A: []int{35, 7, 1}, B: []int{0, 0, 0}}},
 		{"all different", 3, 4, 5, backend.WhereGeom{Shape: []int{3, 4, 5}, Cond: []int{1, 0, 0}, A: []int{0, 1, 0}, B: []int{0, 0, 1}}},
 		{"b transposed", 12, 12, 12, backend.WhereGeom{Shape: []int{3, 4}, Cond: []int{4, 1}, A: []int{4, 1}, B: []int{1, 3}}},
+		{"all transposed", 2000, 2000, 2000, backend.WhereGeom{Shape: []int{40, 50}, Cond: []int{1, 40}, A: []int{1, 40}, B: []int{1, 40}}},
+		{"condition transposed", 30000, 30000, 1, backend.WhereGeom{Shape: []int{100, 300}, Cond: []int{1, 100}, A: []int{300, 1}, B: []int{0, 0}}},
+		{"heads", 37 * 37, 4 * 6 * 37 * 37, 1, backend.WhereGeom{Shape: []int{4, 6, 37, 37}, Cond: []int{0, 0, 37, 1}, A: []int{6 * 37 * 37, 37, 6 * 37, 1}, B: []int{0, 0, 0, 0}}},
+		{"parts", 50 * 60, 50 * 70, 50 * 2 * 45, backend.WhereGeom{Shape: []int{50, 45}, Cond: []int{60, 1}, A: []int{70, 1}, B: []int{90, 2}}},
+		{"few columns", 3000, 4000, 3000, backend.WhereGeom{Shape: []int{1000, 3}, Cond: []int{3, 1}, A: []int{4, 1}, B: []int{1, 1000}}},
 		{"empty dimension", 0, 2, 1, backend.WhereGeom{Shape: []int{0, 2}, Cond: []int{2, 1}, A: []int{0, 1}, B: []int{0, 0}}},
 	} {
 		whereOne[float32](t, be, c.name, c.nc, c.na, c.nb, c.g)
 		whereOne[float64](t, be, c.name, c.nc, c.na, c.nb, c.g)
 		whereOne[int64](t, be, c.name, c.nc, c.na, c.nb, c.g)
 		whereOne[uint8](t, be, c.name, c.nc, c.na, c.nb, c.g)
+		whereHalf(t, be, c.name, c.nc, c.na, c.nb, c.g)
 	}
 	nan := float32(math.NaN())
 	dst := empty[float32](be, 2)
