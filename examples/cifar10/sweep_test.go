@@ -203,7 +203,7 @@ func fakeRun() int {
 	}
 	var records *trainer.Records
 	if err == nil {
-		records, err = trainer.OpenRecords(opts.out, past, opts.resume != "")
+		records, err = trainer.OpenRecords(opts.out, past, opts.resume != "", "test_f1")
 	}
 	if err == nil {
 		err = config.Write(opts.out)
@@ -220,7 +220,8 @@ func fakeRun() int {
 			break
 		}
 		x := sched.Number(1 / float64(epoch))
-		err = records.Append(trainer.Metrics{Epoch: epoch, LR: opts.lr, TrainLoss: x, TestLoss: 2 * x, TrainAccuracy: 1 - x, TestAccuracy: 0.9 - x/2, TrainSeconds: 1, TestSeconds: 0.5})
+		err = records.Append(trainer.Metrics{Epoch: epoch, LR: opts.lr, TrainLoss: x, TestLoss: 2 * x, TrainAccuracy: 1 - x, TestAccuracy: 0.9 - x/2, TrainSeconds: 1, TestSeconds: 0.5,
+			Own: map[string]sched.Number{"test_f1": x / 3}})
 	}
 	if err == nil {
 		config.Finished = time.Now()
@@ -331,7 +332,7 @@ func TestSweep(t *testing.T) {
 	}
 	html, err := os.ReadFile("logs/grid/comparison.html")
 	must(t, err)
-	for _, w := range []string{"<th>lr=0.1,epochs=2</th>", "<td>finished</td>", "failed: the loss is NaN", "Train accuracy", "<dt>best run</dt><dd>lr=0.001</dd>", "<dt>best test accuracy</dt><dd>80.00 %</dd>"} {
+	for _, w := range []string{"<th>lr=0.1,epochs=2</th>", "<td>finished</td>", "failed: the loss is NaN", "Train accuracy", "Test f1", "<dt>best run</dt><dd>lr=0.001</dd>", "<dt>best test accuracy</dt><dd>80.00 %</dd>"} {
 		if !bytes.Contains(html, []byte(w)) {
 			t.Errorf("comparison.html has no %q", w)
 		}
