@@ -243,6 +243,9 @@ func TestCUDACapture(t *testing.T) {
 		{"RMSprop, bfloat16", func(t testing.TB) Config {
 			c := base(t)
 			c.Optimizer, c.Autocast = optim.NewRMSprop(layers.Parameters(c.Model), 0.003), tensor.BFloat16
+			confident := ownMetrics()[2]
+			confident.TrainOnly, confident.TestOnly = false, true // what is measured in the test is no part of a step
+			c.Metrics, c.Monitor = []Metric{confident}, "test_confident"
 			return c
 		}},
 	} {
