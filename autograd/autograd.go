@@ -235,6 +235,14 @@ func Records[T Value[T]](name string, inputs ...T) bool {
 	return requires
 }
 
+// current panics if x was changed in place after it was recorded, perhaps by a recorded
+// operation on a view of it, of which its own record does not know.
+func current[T Value[T]](name string, x T) {
+	if v := x.tape(); v.node != nil && v.arithmetic.Version(x) != v.version {
+		fail(name, "%s, made by %s, was changed in place since; use Clone before the change", v.arithmetic.Describe(x), v.node.op.Name())
+	}
+}
+
 // Tracks gives out, the result of the operation of that name, the marks of inputs
 // (nil entries are absent ones), and reports whether [Record] has anything to do for
 // it: whether the operation is recorded or watched. Where it has not, the operation's
@@ -411,6 +419,7 @@ func Backward[T Value[T]](x T, opts BackwardOpts[T]) {
 	if v.node == nil && !v.requiresGrad {
 		nothing("Backward", x)
 	}
+	current("Backward", x)
 	a := v.arithmetic
 	w := walk[T]{arithmetic: a, retain: opts.RetainGraph || opts.CreateGraph, create: opts.CreateGraph}
 	g := opts.Gradient
@@ -469,6 +478,7 @@ func Grad[T Value[T]](output T, inputs []T, opts ...GradOpts) []T {
 	if !output.tape().RequiresGrad() {
 		nothing("Grad", output)
 	}
+	current("Grad", output)
 	a := output.tape().arithmetic
 	grads := make([]T, len(inputs))
 	keep := func(i int, g T) {

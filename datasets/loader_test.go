@@ -669,3 +669,26 @@ func ExampleDataLoader() {
 	// 32 batches
 	// [64 3 32 32] [64] int64
 }
+
+// Examples may be views, of any strides.
+func TestLoaderOfViews(t *testing.T) {
+	memory := tensor.Arange(0, 48, 1).ToDType(tensor.Float32).View(4, 2, 6)
+	xs, ys := memory.Permute(2, 0, 1), memory.Select(1, 1).T().Narrow(1, 0, 2)
+	set, err := datasets.NewTensors(xs, ys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	loader := &datasets.DataLoader{Dataset: set, BatchSize: 4}
+	at := 0
+	for x, y := range loader.All() {
+		n := x.Size(0)
+		if !slices.Equal(x.Floats(), xs.Narrow(0, at, n).Floats()) || !slices.Equal(y.Floats(), ys.Narrow(0, at, n).Floats()) {
+			t.Errorf("batch at %d: got %v, %v", at, x, y)
+		}
+		x.Permute(1, 2, 0).Fill(0) // a batch's own memory
+		at += n
+	}
+	if at != 6 || loader.Err() != nil || memory.Sum().Item() != 48*47/2 {
+		t.Errorf("got %d examples, error %v, memory %v", at, loader.Err(), memory)
+	}
+}

@@ -609,3 +609,42 @@ func TestSaveSettings(t *testing.T) {
 		t.Errorf("got the gradient %v, want %v", g, want)
 	}
 }
+
+// Parameters and buffers that are views, or lie in one memory, are saved and loaded as
+// what they hold.
+func TestSaveViews(t *testing.T) {
+	views := func() (m *layers.Sequential, memory *tensor.Tensor) {
+		memory = tensor.Zeros(5, 8)
+		linear, norm := layers.NewLinear(3, 4), layers.NewBatchNorm2d(4)
+		cut := func(x *tensor.Tensor) *tensor.Tensor { return x.SetRequiresGrad(true) }
+		linear.Weight = cut(memory.Narrow(0, 0, 3).Narrow(1, 0, 4).T())
+		linear.Bias = cut(memory.Select(1, 7).Narrow(0, 1, 4))
+		norm.Weight = cut(memory.Select(0, 4).Slice(0, 0, 7, 2))
+		norm.RunningMean.SetData(memory.Select(0, 3).Narrow(0, 0, 4))
+		norm.RunningVar.SetData(memory.Select(1, 5).Narrow(0, 0, 4))
+		return layers.NewSequential(linear, norm), memory
+	}
+	m, memory := views()
+	memory.CopyFrom(tensor.Arange(0, 40, 1).View(5, 8))
+	path := saved(t, m)
+	got, err := layers.Load[*layers.Sequential](path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantSame(t, got, m)
+	other, otherMemory := views()
+	otherMemory.Fill(-1)
+	if _, err := layers.LoadStateDict(other, layers.StateDict(m)); err != nil {
+		t.Fatal(err)
+	}
+	wantSame(t, other, m)
+	last := otherMemory.Select(0, 4).Floats()
+	if want := []float32{32, -1, 34, -1, 36, -1, 38, 39}; !slices.Equal(last, want) {
+		t.Errorf("the last row of the loaded memory is %v, want %v", last, want)
+	}
+	layers.To(other, tensor.CPU)
+	layers.ToDType(other, tensor.Float64)
+	if w := other.Layers()[0].(*layers.Linear).Weight; w.DType() != tensor.Float64 || !slices.Equal(w.Floats(), m.Layers()[0].(*layers.Linear).Weight.Floats()) {
+		t.Errorf("converted, the weight is %v", w)
+	}
+}

@@ -3,10 +3,13 @@ package tensor_test
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/wick-ml/wick/autograd/gradcheck"
 	"github.com/wick-ml/wick/tensor"
 )
 
@@ -131,4 +134,198 @@ func TestAliasReference(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What Backward needs and was written through a view is an error, not a wrong gradient,
+// whenever the view was made.
+func TestWriteThroughViews(t *testing.T) {
+	fresh := func() (x, y *T) {
+		x = tensor.From([]float64{1, -2, 3, -4}, 2, 2).SetRequiresGrad(true)
+		return x, x.MulScalar(2)
+	}
+	for name, view := range map[string]func(x *T) *T{
+		"Select": func(x *T) *T { return x.Select(1, 0) }, "T": (*T).T, "Slice": func(x *T) *T { return x.Slice(0, 1, 2, 1) }, "Diagonal": func(x *T) *T { return x.Diagonal(0, 0, 1) },
+		"Unfold": func(x *T) *T { return x.Unfold(0, 2, 1) }, "AsStrided": func(x *T) *T { return x.AsStrided([]int{2}, []int{2}, 0) }, "Unflatten": func(x *T) *T { return x.Unflatten(0, 2, 1) },
+		"Expand": func(x *T) *T { return x.Expand(2, 2, 2) }, "MoveDim": func(x *T) *T { return x.MoveDim(0, 1) }, "View": func(x *T) *T { return x.View(4) }, "Chunk": func(x *T) *T { return x.Chunk(2, 1)[1] },
+	} {
+		x, y := fresh()
+		before := view(y.Detach())
+		z := y.Square()
+		before.Fill(9)
+		wantError(t, func() { z.Sum().Backward() }, "Backward", "Square needs", "changed in place")
+		wantError(t, func() { y.Sum() }, "changed in place since")
+		wantError(t, func() { y.Backward(tensor.BackwardOpts{Gradient: y.Detach()}) }, "Backward", "made by MulScalar", "changed in place since")
+
+		x, y = fresh()
+		z = y.Square()
+		view(y.NoGrad()).Zero()
+		wantError(t, func() { z.Sum().Backward() }, "Backward", "Square needs", "changed in place")
+
+		// A recorded view may not be written; a leaf may, through what Detach or NoGrad returns.
+		x, y = fresh()
+		made := map[string]string{"Chunk": "Split"}[name]
+		if made == "" {
+			made = name
+		}
+		wantError(t, func() { view(y).Fill(1) }, "Fill", "has history (made by "+made)
+		wantError(t, func() { view(x).Fill(1) }, "Fill", "is a recorded view (made by "+made, "p.Detach()")
+		wantError(t, func() { view(x).CopyFrom(tensor.Zeros()) }, "CopyFrom", "is a recorded view")
+		if name != "Expand" {
+			wantError(t, func() { view(x).ReLUInPlace() }, "ReLUInPlace", "view of a leaf")
+		}
+		view(x.Detach()).Fill(7)
+		view(x.NoGrad()).Fill(7)
+		if got := view(x).Detach().Float64s(); got[0] != 7 || x.Grad() != nil || !x.RequiresGrad() {
+			t.Errorf("%s: the leaf has %v, want 7", name, got)
+		}
+	}
+
+	// ReLUInPlace on a view: the view goes on, what it was made of has to be cloned before. (PyTorch rewrites the base's history.)
+	x, y := fresh()
+	row := y.Select(1, 0)
+	row.ReLUInPlace()
+	wantError(t, func() { y.Sum() }, "made by MulScalar, was changed in place since; use Clone before the change")
+	wantError(t, func() { y.Backward(tensor.BackwardOpts{Gradient: y.Detach()}) }, "was changed in place since")
+	row.Sum().Backward()
+	wantTensor(t, "through the view", x.Grad(), tensor.From([]float64{2, 0, 2, 0}, 2, 2), 0)
+	_, y = fresh()
+	row = y.Select(1, 0)
+	y.ReLUInPlace()
+	wantError(t, func() { row.Sum() }, "made by Select, was changed in place since")
+	x, y = fresh()
+	y.T().ReLUInPlace().Sum().Backward()
+	wantTensor(t, "in place on the transposed", x.Grad(), tensor.From([]float64{2, 0, 2, 0}, 2, 2), 0)
+}
+
+// A view lives as what it was made of does, and takes it along.
+func TestViewLifetimes(t *testing.T) {
+	s := tensor.NewScope()
+	x := tensor.From([]float32{1, 2, 3, 4, 5, 6}, 2, 3).In(s)
+	v, c := x.T(), x.T().Contiguous()
+	if v.Scope() != s || c.Scope() != s {
+		t.Error("a view or its copy is not in the scope of what it was made of")
+	}
+	y := x.Clone()
+	y.Select(1, 0).Keep()
+	z := tensor.Ones(2, 2)
+	w := z.T().In(s)
+	live := tensor.MemoryStats(tensor.CPU).Live
+	v.Floats()
+	v.AddScalarInPlace(1)
+	_ = v.String()
+	if got := tensor.MemoryStats(tensor.CPU).Live; got != live {
+		t.Errorf("reading and writing a view left %d bytes", got-live)
+	}
+	s.Close()
+	for name, f := range map[string]func(){
+		"view": func() { v.Floats() }, "view of it": func() { v.Select(0, 0) }, "write": func() { v.Fill(1) }, "copy": func() { c.Floats() },
+		"base of a view in a scope": func() { z.Floats() }, "view in a scope": func() { w.Add(w) }, "CopyFrom": func() { tensor.Ones(3, 2).CopyFrom(v) },
+	} {
+		if err := try(f); err == nil || !strings.Contains(err.Error(), "is used after its scope closed") {
+			t.Errorf("%s: got error %v, want that the scope is closed", name, err)
+		}
+	}
+	wantTensor(t, "kept", y, tensor.From([]float32{1, 2, 3, 4, 5, 6}, 2, 3), 0)
+	if got := fmt.Sprint(v); got != "tensor(released, shape=[3 2], dtype=float32)" {
+		t.Errorf("got %s", got)
+	}
+	wantTensor(t, "printed", tensor.From([]byte(fmt.Sprint(y.T()))), tensor.From([]byte("tensor([[1., 4.],\n        [2., 5.],\n        [3., 6.]])")), 0)
+}
+
+// Parameters, gradients, statistics and optimizers' tensors may be views; several may
+// lie between each other in one memory.
+func TestStateInViews(t *testing.T) {
+	memory := tensor.Zeros(4, 6)
+	columns := memory.Chunk(3, 1)
+	for i, c := range columns {
+		c.CopyFrom(counting(c, i, 4, 2))
+	}
+	p, g := columns[0].T().SetRequiresGrad(true), columns[2].T()
+	p.SetGrad(g)
+	if p.Grad().SharesMemory(g) || !p.Grad().IsContiguous() {
+		t.Error("SetGrad keeps a view")
+	}
+	p.MulScalar(2).T().Sum().Backward()
+	wantTensor(t, "gradient", p.Grad(), g.AddScalar(2), 0)
+	if norm := tensor.ClipNorm([]*T{columns[2], columns[1].T()}, 1); norm < 20 {
+		t.Errorf("the norm is %v", norm)
+	}
+	if got := columns[2].Norm(2).Item(); got > 1 || got < 0.5 {
+		t.Errorf("after ClipNorm the norm is %v", got)
+	}
+	columns[1].Fill(8)
+	tensor.ClipValue([]*T{columns[1].T()}, 3)
+	if !tensor.Unscale([]*T{columns[1].T(), columns[1].Clone()}, 0.5) {
+		t.Error("finite elements are not")
+	}
+	wantTensor(t, "clipped and unscaled", columns[1], tensor.Full(1.5, 4, 2), 0)
+	columns[1].Select(0, 0).CopyFrom(tensor.Full(math.NaN()))
+	if tensor.Unscale([]*T{columns[1].T()}, 1) {
+		t.Error("NaN is finite")
+	}
+	wantTensor(t, "the first columns", columns[0], counting(p, 0, 4, 2), 0)
+
+	stats := tensor.Zeros(3, 2)
+	mean, variance := stats.Select(1, 0), stats.Select(1, 1).Fill(1)
+	x := tensor.From([]float32{1, 2, 3, 5, 6, 7}, 2, 3)
+	wantMean, wantVar := tensor.Zeros(3), tensor.Ones(3)
+	got := tensor.BatchNorm2d(x.T().Clone().T(), mean, variance, nil, nil, tensor.BatchNormOpts{Training: true})
+	want := tensor.BatchNorm2d(x, wantMean, wantVar, nil, nil, tensor.BatchNormOpts{Training: true})
+	wantTensor(t, "BatchNorm2d", got, want, 1e-6)
+	wantTensor(t, "running mean in a column", mean, wantMean, 1e-6)
+	wantTensor(t, "running variance in a column", variance, wantVar, 1e-6)
+
+	a, b := tensor.Zeros(2, 3), tensor.Zeros(2, 2)
+	a.T().NormalInPlace(0, 1, tensor.NewGenerator(1))
+	b.Select(1, 1).UniformInPlace(1, 2)
+	wantTensor(t, "NormalInPlace draws row by row", a.T().Clone(), tensor.NewGenerator(1).Randn(3, 2), 1e-6)
+	if v := b.Floats(); v[0] != 0 || v[2] != 0 || v[1] < 1 || v[3] < 1 {
+		t.Errorf("UniformInPlace of a column: %v", b)
+	}
+	raw := tensor.From([]float32{1, 2, 3, 4}, 2, 2)
+	raw.T().SetRaw(raw.Raw())
+	wantTensor(t, "SetRaw", raw, tensor.From([]float32{1, 3, 2, 4}, 2, 2), 0)
+	q := tensor.Ones(3)
+	q.SetData(a.Select(0, 1))
+	q.Fill(5)
+	wantTensor(t, "SetData of a row", a.Select(0, 1), tensor.Full(5, 3), 0)
+	q.SetData(a.Select(1, 1))
+	q.Fill(6)
+	wantTensor(t, "SetData of a column", a.Select(1, 1), tensor.Full(6, 2), 0)
+	for _, err := range []error{
+		gradcheck.Check(func(in []*T) *T { return in[0].MatMul(in[1]).Square() }, []*T{strewn(numbered(tensor.Shape{2, 3}), 0).SetRequiresGrad(true), strewn(numbered(tensor.Shape{3, 2}), 1).SetRequiresGrad(true)}, gradcheck.Opts{}),
+		gradcheck.CheckGradGrad(func(in []*T) *T { return in[0].Square().T().MulScalar(0.1) }, []*T{strewn(numbered(tensor.Shape{2, 3}), 2).SetRequiresGrad(true)}, gradcheck.Opts{}),
+	} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// The bias of a convolution whose channels a permutation has exchanged with the examples
+// before a normalization has a gradient, though that sums to 0 over its own channels.
+func TestBalancedGradientPermuted(t *testing.T) {
+	x := tensor.NewGenerator(2).Randn(3, 2, 2, 2)
+	w, b := tensor.NewGenerator(3).Randn(3, 2, 1, 1), tensor.Zeros(3).SetRequiresGrad(true)
+	grad := func(between func(y *T) *T) *T {
+		b.ZeroGrad()
+		y := tensor.BatchNorm2d(between(tensor.Conv2d(x, w, b, tensor.ConvOpts{})), nil, nil, nil, nil, tensor.BatchNormOpts{Training: true})
+		y.Mul(numbered(y.Shape()).ToDType(tensor.Float32)).Sum().Backward()
+		return b.Grad().Clone()
+	}
+	wantTensor(t, "gradient of the bias", grad(func(y *T) *T { return y.Transpose(0, 1) }), grad(func(y *T) *T { return y.Transpose(0, 1).Contiguous() }), 1e-5)
+	wantTensor(t, "gradient of the bias, with a copy", grad(func(y *T) *T { return y.Transpose(0, 1).Clone().MulScalar(1) }), grad(func(y *T) *T { return y.Transpose(0, 1) }), 1e-5)
+}
+
+// A gradient that is created with a graph is the leaf's own.
+func TestCreatedGradientsAreApart(t *testing.T) {
+	x, y := tensor.Ones(2, 2).SetRequiresGrad(true), tensor.Ones(2, 2).SetRequiresGrad(true)
+	x.Add(y).Sum().Backward(tensor.BackwardOpts{CreateGraph: true})
+	if x.Grad().SharesMemory(y.Grad()) || !x.Grad().IsContiguous() {
+		t.Error("two leaves share a gradient")
+	}
+	x.Add(y).Sum().Backward()
+	wantTensor(t, "added", x.Grad(), tensor.Full(2, 2, 2), 0)
+	x.Grad().MulScalarInPlace(3)
+	wantTensor(t, "the other", y.Grad(), tensor.Full(2, 2, 2), 0)
 }

@@ -150,7 +150,7 @@ func (x *Tensor) balance() {
 // isBalanced reports whether balance holds of x.
 func (x *Tensor) isBalanced() bool {
 	s := x.storage
-	return s.balanced != nil && s.balanced.Equal(x.shape) && s.balancedAt == s.version.Load()
+	return s.balanced != nil && s.balanced.Equal(x.shape) && x.strides == nil && s.balancedAt == s.version.Load()
 }
 
 // inScopes lists the scopes that the storage belongs to; the list may not be changed.
@@ -733,6 +733,15 @@ func read[T any](op string, x *Tensor) []T {
 	return s
 }
 
+// readAs copies x's elements, converted, into a slice of the Go type of t.
+func readAs[T any](op string, x *Tensor, t DType) []T {
+	x.check(op)
+	y := x.bare().ToDType(t)
+	s := read[T](op, y)
+	x.releaseCopy(y)
+	return s
+}
+
 func bytesOf[T any](s []T) []byte {
 	if len(s) == 0 {
 		return nil
@@ -742,14 +751,12 @@ func bytesOf[T any](s []T) []byte {
 
 // Floats returns a copy of the elements as float32, row by row.
 func (x *Tensor) Floats() []float32 {
-	x.check("Floats")
-	return read[float32]("Floats", x.bare().ToDType(Float32))
+	return readAs[float32]("Floats", x, Float32)
 }
 
 // Float64s returns a copy of the elements as float64, row by row.
 func (x *Tensor) Float64s() []float64 {
-	x.check("Float64s")
-	return read[float64]("Float64s", x.bare().ToDType(Float64))
+	return readAs[float64]("Float64s", x, Float64)
 }
 
 // Ints returns a copy of the elements of an Int64, Uint8 or Bool tensor as int64, row by row.
@@ -757,7 +764,7 @@ func (x *Tensor) Ints() []int64 {
 	if x.DType().IsFloat() {
 		fail("Ints", "the tensor is %s, want int64, uint8 or bool; ToDType(Int64) cuts off the fraction", x.DType())
 	}
-	return read[int64]("Ints", x.bare().ToDType(Int64))
+	return readAs[int64]("Ints", x, Int64)
 }
 
 // Bytes returns a copy of the elements of a Uint8 tensor, row by row.

@@ -29,7 +29,7 @@ func (x *Tensor) viewed(op string, shape Shape, strides []int) *Tensor {
 	}
 	from, method := x.shape, op
 	switch op {
-	case "View", "Reshape", "Flatten", "Squeeze", "Unsqueeze":
+	case "View", "Reshape", "Flatten", "Unflatten", "Squeeze", "Unsqueeze":
 	default: // another operation has called
 		method = "View"
 	}
