@@ -674,11 +674,11 @@ func ExampleDataLoader() {
 func TestLoaderOfViews(t *testing.T) {
 	memory := tensor.Arange(0, 48, 1).ToDType(tensor.Float32).View(4, 2, 6)
 	xs, ys := memory.Permute(2, 0, 1), memory.Select(1, 1).T().Narrow(1, 0, 2)
-	set, err := datasets.NewTensors(xs, ys)
+	set, err := NewTensors(xs, ys)
 	if err != nil {
 		t.Fatal(err)
 	}
-	loader := &datasets.DataLoader{Dataset: set, BatchSize: 4}
+	loader := &DataLoader{Dataset: set, BatchSize: 4}
 	at := 0
 	for x, y := range loader.All() {
 		n := x.Size(0)
