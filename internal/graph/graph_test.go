@@ -3,11 +3,13 @@ package graph
 import (
 	"bytes"
 	"errors"
+	"math"
 	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
 
+	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/layers"
 	"github.com/wick-ml/wick/models"
 	"github.com/wick-ml/wick/tensor"
@@ -41,6 +43,66 @@ func layer(l layers.Layer) *model {
 func training(l layers.Layer) *model {
 	layers.Train(l)
 	return &model{l, func(in []*T) []*T { return []*T{l.Forward(in[0])} }}
+}
+
+// attention is written by hand, with views: causal, of several heads.
+type attention struct {
+	qkv, out *layers.Linear
+	heads    int
+	mask     *T // not a part of the module
+}
+
+func newAttention(c, t, heads int) *attention {
+	return &attention{layers.NewLinear(c, 3*c), layers.NewLinear(c, c), heads, tensor.Ones(t, t).Triu(1).ToDType(tensor.Bool)}
+}
+
+func (a *attention) Parts() []layers.Part {
+	return []layers.Part{layers.Child("qkv", a.qkv), layers.Child("out", a.out)}
+}
+
+func (a *attention) Forward(x *T) *T {
+	b, t, c := x.Size(0), x.Size(1), x.Size(2)
+	d := c / a.heads
+	qkv := a.qkv.Forward(x).View(b, t, 3, a.heads, d).Permute(2, 0, 3, 1, 4) // [3 B H T D]
+	q, k, v := qkv.Select(0, 0), qkv.Select(0, 1), qkv.Select(0, 2)
+	mask := a.mask.Narrow(0, 0, t).Narrow(1, 0, t)
+	scores := q.MatMul(k.Transpose(-2, -1)).DivScalar(math.Sqrt(float64(d))).MaskedFill(mask, math.Inf(-1))
+	return a.out.Forward(scores.Softmax(-1).MatMul(v).Transpose(1, 2).Reshape(b, t, c))
+}
+
+// transformer is a small GPT: tokens in, scores out. The embedding's weight is that
+// of the head too.
+type transformer struct {
+	tokens       *layers.Embedding
+	position     *T
+	class        *T
+	norm1, norm2 *layers.LayerNorm
+	attention    *attention
+	mlp          *layers.Sequential
+}
+
+func newTransformer(vocabulary, c, t, heads int) *transformer {
+	return &transformer{
+		layers.NewEmbedding(vocabulary, c), tensor.Randn(t+1, c).SetRequiresGrad(true), tensor.Randn(1, 1, c).SetRequiresGrad(true),
+		layers.NewLayerNorm(c), layers.NewLayerNorm(c), newAttention(c, t+1, heads),
+		layers.NewSequential(layers.NewLinear(c, 4*c), layers.GELU{}, layers.NewDropout(0.1), layers.NewLinear(4*c, c)),
+	}
+}
+
+func (m *transformer) Parts() []layers.Part {
+	return []layers.Part{
+		layers.Child("tokens", m.tokens), layers.Param("position", m.position), layers.Param("class", m.class), layers.Child("norm1", m.norm1),
+		layers.Child("attention", m.attention), layers.Child("norm2", m.norm2), layers.Child("mlp", m.mlp),
+	}
+}
+
+func (m *transformer) Forward(x *T) *T {
+	b, t := x.Size(0), x.Size(1)
+	h := tensor.Cat(1, m.class.Expand(b, -1, -1), m.tokens.Forward(x))
+	h = h.Add(m.position.Narrow(0, 0, t+1))
+	h = h.Add(m.attention.Forward(m.norm1.Forward(h)))
+	h = h.Add(m.mlp.Forward(m.norm2.Forward(h)))
+	return h.MatMul(m.tokens.Weight.T())
 }
 
 // bottleneck is a block of a ResNet.
@@ -92,6 +154,7 @@ func TestReplay(t *testing.T) {
 	frozen := layers.NewLinear(6, 4)
 	layers.SetRequiresGrad(frozen, false)
 	scale := tensor.Randn(4).SetRequiresGrad(true)
+	table := tensor.Randn(7, 4)
 	for _, tt := range []struct {
 		name   string
 		model  *model
@@ -101,8 +164,14 @@ func TestReplay(t *testing.T) {
 		{"VGG16", layer(models.NewVGG(models.Cfgs["VGG16"], 10)), []func(int) *T{randn(N, 3, 32, 32)},
 			[]string{"input float32 [N 3 32 32]", "parameter float32 [64 3 3 3]  # features.0.weight", "[N 512]", "# features.0\n", "# classifier\n"}},
 		{"a block of a ResNet", layer(newBottleneck(8, 16)), []func(int) *T{randn(N, 8, 6, 6)}, []string{"%3 = buffer float32 [4]  # main.1.running_mean\n", "= ReLUInPlace %7 float32 [N 4 6 6]  # main.2\n", "# main.0\n", "# behind down\n"}},
+		{"a transformer", layer(newTransformer(11, 8, 5, 2)), []func(int) *T{func(n int) *T { return tensor.RandInt(0, 11, n, 5) }},
+			[]string{"input int64 [N 5]", "constant bool [6 6]", "[3 N 2 6 4]", "# position\n", "# class\n", "# attention.qkv\n", "= Expand{Shape:[N 1 8]} %1 float32 [N 1 8]", "= View{Shape:[N 6 3 2 4]} %14 ", "= Select{Dim:0 Index:1} %16 float32 [N 2 6 4]  # behind attention.qkv"}},
 		{"layers in evaluation", layer(layers.NewSequential(layers.NewConv2d(3, 4, 3), layers.NewBatchNorm2d(4), layers.ReLU{Inplace: true}, layers.NewDropout(0.5),
 			layers.Flatten{}, layers.NewLinear(4*4*4, 3))), []func(int) *T{randn(N, 3, 6, 6)}, nil},
+		{"two inputs, two outputs", &model{linear, func(in []*T) []*T {
+			y := linear.Forward(in[0])
+			return []*T{y.Mul(in[1]), y.Sum(1)}
+		}}, []func(int) *T{randn(N, 6), randn(N, 4)}, []string{"return %"}},
 		{"an input is an output", &model{parts{}, func(in []*T) []*T { return []*T{in[1], in[0].Exp(), in[0]} }}, []func(int) *T{randn(N, 2), randn(3, N)}, []string{"[3 N]"}},
 		{"a parameter is an output", &model{linear, func(in []*T) []*T { return []*T{linear.Bias, in[0].Neg()} }}, []func(int) *T{randn(N, 2)}, nil},
 		{"an input without a batch axis", &model{parts{}, func(in []*T) []*T { return []*T{in[0].Add(in[1])} }}, []func(int) *T{randn(N, 2), randn(2)}, nil},
@@ -113,8 +182,10 @@ func TestReplay(t *testing.T) {
 		{"Detach and NoGrad", of(func(x *T) *T { return x.Exp().Detach().Mul(x.NoGrad()).Add(scale.Detach()) }, layers.Param("scale", scale)), []func(int) *T{randn(N, 4)}, nil},
 		{"a batch of no-grad", of(func(x *T) *T { return linear.Forward(x.NoGrad()).ReLUInPlace() }, linear.Parts()...), []func(int) *T{randn(N, 6)}, nil},
 		{"View(x.Size(0), -1)", of(func(x *T) *T { return x.View(x.Size(0), -1) }), []func(int) *T{randn(N, 2, 3)}, []string{"[N 6]"}},
+		{"the batch joined with another", of(func(x *T) *T { return linear.Forward(x.View(-1, 6)).View(x.Size(0), x.Size(1), 4).Mean(1) }, linear.Parts()...), []func(int) *T{randn(N, 3, 6)}, []string{"[3N 6]"}},
 		{"the batch is the second", of(func(x *T) *T { return x.Transpose(0, 1).Softmax(-1) }), []func(int) *T{randn(3, N, 2)}, []string{"input float32 [3 N 2]"}},
 		{"each with each", of(func(x *T) *T { return x.MatMul(x.T()) }), []func(int) *T{randn(N, 3)}, []string{"[N N]"}},
+		{"the mean of the batch", of(func(x *T) *T { return x.Sub(x.Mean(0)).Div(x.Std(0)) }), []func(int) *T{randn(N, 3)}, nil},
 		{"a constant", of(func(x *T) *T { return x.Add(tensor.Arange(0, 4, 1)) }), []func(int) *T{randn(N, 4)}, []string{"constant float32 [4]"}},
 		{"a constant for each example", of(func(x *T) *T {
 			h := tensor.Zeros(x.Size(0), 4)
@@ -126,6 +197,7 @@ func TestReplay(t *testing.T) {
 		{"a constant for each example and entry", &model{parts{}, func(in []*T) []*T { return []*T{in[0].Add(tensor.Ones(3*in[1].Size(0), 1))} }}, []func(int) *T{func(n int) *T { return tensor.Randn(3*n, 1) }, randn(N)}, []string{"constant float32 [3N 1]"}},
 		{"a number", of(func(x *T) *T { return x.MulScalar(3).AddScalar(0.5).RSubScalar(1) }), []func(int) *T{randn(N, 4)}, []string{"MulScalar{S:3} %0 float32"}},
 		{"Repeat", of(func(x *T) *T { return scale.View(1, 4).Repeat(x.Size(0), 2) }, layers.Param("scale", scale)), []func(int) *T{randn(N, 4)}, []string{"Repeat"}},
+		{"a table", of(func(x *T) *T { return tensor.Embedding(table, x.ArgMax(1)) }), []func(int) *T{randn(N, 7)}, []string{"constant float32 [7 4]"}},
 		{"conditions", of(func(x *T) *T { return tensor.Where(x.GtScalar(0), x, x.MulScalar(0.1)) }), []func(int) *T{randn(N, 7)}, nil},
 		{"types", of(func(x *T) *T { return x.ToDType(tensor.Float64).Exp().ToDType(tensor.Float32) }), []func(int) *T{randn(N, 7)}, []string{"float64 [N 7]"}},
 		{"Autocast", of(func(x *T) *T { return linear.Forward(x.Autocast(tensor.BFloat16)).ReLU().Softmax(1) }, linear.Parts()...), []func(int) *T{randn(N, 6)}, []string{"bfloat16 [N 4]", "Autocast"}},
@@ -136,12 +208,24 @@ func TestReplay(t *testing.T) {
 			return y.Exp()
 		}), []func(int) *T{func(n int) *T { return tensor.Randn(n, 3).NoGrad() }}, []string{"Fill"}},
 		{"the input in place", of(func(x *T) *T { return x.AddScalarInPlace(1).Exp() }), []func(int) *T{func(n int) *T { return tensor.Randn(n, 3).NoGrad() }}, nil},
+		{"the largest", of(func(x *T) *T { v, at := x.Max(1); return v.Add(at.ToDType(tensor.Float32)) }), []func(int) *T{randn(N, 3)}, nil},
 		{"strides", of(func(x *T) *T { return x.AsStrided([]int{x.Size(0), 2}, []int{4, 2}, 1).Exp() }), []func(int) *T{randn(N, 4)}, []string{"[N 2 4 2 1]"}},
 		{"the batch as the stride", of(func(x *T) *T {
 			n := x.Size(1)
 			return x.AsStrided([]int{n, 3}, []int{1, n}, 0).Exp()
 		}), []func(int) *T{randn(3, N)}, []string{"[N 3 1 N 0]"}},
 		{"part of the batch", &model{parts{}, func(in []*T) []*T { n := in[1].Size(0); return []*T{in[0].Narrow(0, n, n).Exp()} }}, []func(int) *T{func(n int) *T { return tensor.Randn(4*n, 4) }, randn(N)}, []string{"[N N]"}},
+		{"a loss", &model{linear, func(in []*T) []*T {
+			y := linear.Forward(in[0])
+			return []*T{tensor.CrossEntropy(y, in[1], tensor.CrossEntropyOpts{}), y.LogSoftmax(1).Gather(1, in[1].Unsqueeze(1)).Squeeze(1), tensor.MSELoss(y, tensor.OneHot(in[1], 4).ToDType(tensor.Float32), tensor.Sum)}
+		}}, []func(int) *T{randn(N, 6), func(n int) *T { return tensor.RandInt(0, 4, n) }}, []string{"CrossEntropy", "Gather", "OneHot"}},
+		{"sorted", of(func(x *T) *T {
+			v, at := x.Sort(1, true)
+			top, _ := x.TopK(2, 1, true)
+			return v.Add(at.ToDType(tensor.Float32)).Cumsum(1).Add(top.Sum(1).Unsqueeze(1)).Triu(0).Flip(1)
+		}), []func(int) *T{randn(N, 5)}, nil},
+		{"padding that is more behind, and pools", layer(layers.NewSequential(layers.NewConv2d(4, 6, 2, layers.ConvOpts{Same: true}), layers.NewGroupNorm(2, 6), layers.SiLU{},
+			layers.NewMaxPool2d(3, 2, layers.PoolOpts{Padding: 1}), layers.NewConvTranspose2d(6, 3, 2, layers.ConvOpts{Stride: 2}), layers.NewAdaptiveAvgPool2d(2, 3))), []func(int) *T{randn(N, 4, 7, 7)}, nil},
 		{"pieces", of(func(x *T) *T { p := x.Chunk(2, 1); return tensor.Stack(1, p[1].Contiguous(), p[0].Tanh()).Flatten(1) }), []func(int) *T{randn(N, 4)}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -366,6 +450,8 @@ func TestTraceErrors(t *testing.T) {
 			}
 			return x
 		}), "one of 2 ends before"},
+		{"a number from a tensor", of(func(x *T) *T { return x.MulScalar(x.Sum().Item()) }), "MulScalar (the model)"},
+		{"the batch's size as a number", of(func(x *T) *T { return x.Sum(0).DivScalar(float64(x.Size(0))) }), "DivScalar"},
 		{"half of the batch", of(func(x *T) *T { return x.Chunk(2, 0)[0] }), "Split"},
 		{"the square of the batch", of(func(x *T) *T { return x.MatMul(x.T()).Flatten(0) }), "Flatten"},
 		{"one more than the batch", of(func(x *T) *T { return tensor.Cat(0, x, tensor.Ones(1, 4)) }), "Cat"},
@@ -378,6 +464,12 @@ func TestTraceErrors(t *testing.T) {
 			return y.Mul(x)
 		}), "a constant that it reads"},
 		{"what the model keeps", of(func(x *T) *T { y := x.Add(state); state.AddScalarInPlace(1); return y }), "a constant that it reads"},
+		{"a gradient in the pass", of(func(x *T) *T {
+			y := x.Detach().Watch(x.Watched()).SetRequiresGrad(true)
+			return autograd.Grad(linear.Forward(y).Square().Sum(), []*T{y})[0].Mul(x)
+		}), "a constant that it reads (neither"},
+		{"as many as are positive", of(func(x *T) *T { return x.MaskedSelect(x.GtScalar(0)).Exp() }), "MaskedSelect (the model): its result is float32 "},
+		{"the last example", of(func(x *T) *T { return x.Select(0, x.Size(0)-1) }), "Select (the model): its attributes are {Dim:0 Index:1} in a pass of 2 examples and {Dim:0 Index:2} in one of 3"},
 		{"a buffer", of(func(x *T) *T { y := x.Add(buffer); buffer.AddScalarInPlace(1); return y }, layers.Buffer("count", buffer)), "the pass changes count of the model"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
