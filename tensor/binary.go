@@ -319,12 +319,13 @@ func (x *Tensor) Pow(y *Tensor) *Tensor {
 	xs, ys := x.saved(), y.saved()
 	return record(ops.Binary{Kind: backend.Pow}, out,
 		partial{x, func(g *Tensor) *Tensor {
-			// The power y-1 may be infinite where y is 0, and the slope is still 0.
-			xs, ys := with(g, xs), with(g, ys)
+			// The power y-1 may be infinite where y is 0, and the slope is still 0. As in PyTorch, powers of half
+			// width are rounded before they are multiplied by g.
+			xs, ys := beside(g, xs), beside(g, ys)
 			return g.Mul(ys.Mul(xs.Pow(ys.SubScalar(1)))).MaskedFill(ys.EqScalar(0), 0)
 		}, []*Tensor{x, y}, false},
 		partial{y, func(g *Tensor) *Tensor {
-			xs, ys := with(g, xs), with(g, ys)
+			xs, ys := beside(g, xs), beside(g, ys)
 			flat := xs.EqScalar(0).And(ys.GeScalar(0))
 			return g.Mul(xs.Pow(ys).Mul(xs.Log())).MaskedFill(flat, 0)
 		}, []*Tensor{x, y}, false})

@@ -148,6 +148,7 @@ func samePadding(name string, x, w *Tensor, o ops.Conv, same bool) (*Tensor, ops
 	if n := len(x.Shape()); len(w.Shape()) != o.Dims+2 || n != o.Dims+1 && n != o.Dims+2 {
 		return x, o // which are refused
 	}
+	x.wantFloat(name)
 	var more [3]int
 	for d, taps := range last(o.Dims, w.shape) {
 		reach := max(0, mul(g.Dilation[d], taps-1))

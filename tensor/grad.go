@@ -215,20 +215,24 @@ func (arithmetic) Version(x *Tensor) uint64 { return x.storage.version.Load() }
 
 func (arithmetic) Describe(x *Tensor) string { return x.describe() }
 
-// with returns x, a value that a closure has saved, as an operand in the computation of
-// a gradient from g, in the type that this computes in: Float32 if g is. Where no graph
-// is created, the result is no-grad, and what is made from it goes with the walk. A
-// closure that computes something from saved values alone has to take them from here.
-func with(g, x *Tensor) *Tensor {
-	if x == nil {
-		return nil
-	}
-	if tape.InPass(g) {
+// beside returns x, a value that a closure has saved or nil, as an operand in the
+// computation of a gradient from g. Where no graph is created, the result is no-grad,
+// and what is made from it goes with the walk. A closure that computes something from
+// saved values alone has to take them from here, or from with.
+func beside(g, x *Tensor) *Tensor {
+	if x != nil && tape.InPass(g) {
 		x = x.bare()
 		x.within = g.within
 		tape.TakeNoGrad(x, g)
 	}
-	if g.DType() == Float32 && x.DType().IsHalf() {
+	return x
+}
+
+// with is beside in the type that a gradient computes in: Float32 if g is, instead of a
+// half type.
+func with(g, x *Tensor) *Tensor {
+	x = beside(g, x)
+	if x != nil && g.DType() == Float32 && x.DType().IsHalf() {
 		return x.ToDType(Float32)
 	}
 	return x
