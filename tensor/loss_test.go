@@ -1,10 +1,12 @@
 package tensor_test
 
 import (
+	"fmt"
 	"math"
 	"runtime"
 	"testing"
 
+	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/tensor"
 )
 
@@ -173,5 +175,62 @@ func TestLayersAndLossesLeaveNothing(t *testing.T) {
 	s.Close()
 	if after := live(); after > before {
 		t.Errorf("got %d bytes live after the scope closed, want %d as before", after, before)
+	}
+}
+
+// Inputs, targets and weights may be views that lie apart: transposed, columns of a
+// table, repeated.
+func TestLossOfViews(t *testing.T) {
+	rand := func(seed uint64, dims ...int) *T {
+		return tensor.NewGenerator(seed).Rand(dims...).ToDType(tensor.Float64)
+	}
+	labels := tensor.From([]int64{0, 9, 2, 9, 1, 9, -100, 9}, 4, 2).Select(1, 0)
+	weights := rand(3, 3, 2).Select(1, 1)
+	row := rand(4, 3).Expand(4, 3)
+	for name, f := range map[string]func(x, y *T, own func(*T) *T) *T{
+		"MSELoss":      func(x, y *T, own func(*T) *T) *T { return tensor.MSELoss(x, y, tensor.Mean) },
+		"L1Loss":       func(x, y *T, own func(*T) *T) *T { return tensor.L1Loss(x, y, tensor.Mean) },
+		"SmoothL1Loss": func(x, y *T, own func(*T) *T) *T { return tensor.SmoothL1Loss(x, y, 0.3, tensor.Mean) },
+		"HuberLoss":    func(x, y *T, own func(*T) *T) *T { return tensor.HuberLoss(x, y, 0.3, tensor.Sum) },
+		"BCEWithLogits": func(x, y *T, own func(*T) *T) *T {
+			return tensor.BCEWithLogits(x, y, tensor.BCEWithLogitsOpts{Weight: own(row), PosWeight: own(weights)})
+		},
+		"BCEWithLogits of a repeated target": func(x, _ *T, own func(*T) *T) *T {
+			return tensor.BCEWithLogits(x, own(row), tensor.BCEWithLogitsOpts{})
+		},
+		"CrossEntropy": func(x, _ *T, own func(*T) *T) *T {
+			return tensor.CrossEntropy(x, own(labels), tensor.CrossEntropyOpts{Weight: own(weights)})
+		},
+		"CrossEntropy with smoothing": func(x, _ *T, own func(*T) *T) *T {
+			return tensor.CrossEntropy(x, own(labels), tensor.CrossEntropyOpts{Weight: own(weights), LabelSmoothing: 0.1})
+		},
+		"CrossEntropy of probabilities": func(x, y *T, own func(*T) *T) *T {
+			return tensor.CrossEntropy(x, y, tensor.CrossEntropyOpts{Weight: own(weights), LabelSmoothing: 0.1})
+		},
+		"NLLLoss": func(x, _ *T, own func(*T) *T) *T {
+			return tensor.NLLLoss(x.Square(), own(labels), tensor.NLLLossOpts{Weight: own(weights)})
+		},
+		"LogSoftmax": func(x, y *T, own func(*T) *T) *T { return x.LogSoftmax(0).Mul(y).Sum() },
+		"Softmax":    func(x, y *T, own func(*T) *T) *T { return x.Softmax(1).Mul(y).Sum() },
+	} {
+		run := func(own func(*T) *T) []*T {
+			x, y := own(rand(1, 3, 4).T()).SetRequiresGrad(true), own(rand(2, 4, 6).Unfold(1, 1, 2).Select(2, 0)).SetRequiresGrad(true)
+			loss := f(x, y, own)
+			in := []*T{x, y}
+			first := autograd.Grad(loss, in, autograd.GradOpts{CreateGraph: true})
+			sum := first[0].Square().Sum()
+			if first[1] != nil {
+				sum = sum.Add(first[1].Square().Sum())
+			}
+			return append(append(first, loss), autograd.Grad(sum, in)...)
+		}
+		got, want := run(func(x *T) *T { return x }), run((*T).Contiguous)
+		for i := range want {
+			if (got[i] == nil) != (want[i] == nil) {
+				t.Errorf("%s: result %d of views is %v, of tensors %v", name, i, got[i], want[i])
+			} else if want[i] != nil {
+				wantTensor(t, fmt.Sprintf("%s: result %d", name, i), got[i], want[i], 1e-12)
+			}
+		}
 	}
 }

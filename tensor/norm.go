@@ -97,7 +97,7 @@ func BatchNorm2d(x, runningMean, runningVar, w, b *Tensor, opts BatchNormOpts) *
 	if moves {
 		runningMean.wantWritable(op)
 		runningVar.wantWritable(op)
-		if runningMean.overlaps(runningVar) {
+		if runningMean.meets(runningVar) {
 			failAt(op, w, "the running mean and the running variance share memory, want each its own")
 		}
 		for _, p := range []**Tensor{&x, &w, &b} { // they are read as they were before
@@ -147,6 +147,20 @@ func BatchNorm2d(x, runningMean, runningVar, w, b *Tensor, opts BatchNormOpts) *
 		}
 		return []*Tensor{dx, nil, nil, dw, db}
 	}, n.x, n.w, n.y)
+}
+
+// meets reports whether two vectors of one length, whose elements lie apart, share one.
+func (x *Tensor) meets(y *Tensor) bool {
+	if !x.overlaps(y) {
+		return false
+	}
+	n, step := y.Len(), y.Strides()[0]
+	for i := range n {
+		if from := x.offset + i*x.Strides()[0] - y.offset; from%step == 0 && from >= 0 && from/step < n {
+			return true
+		}
+	}
+	return false
 }
 
 // batchNorm is what the gradients of BatchNorm2d need besides that of the result.

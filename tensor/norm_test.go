@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wick-ml/wick/autograd"
 	"github.com/wick-ml/wick/tensor"
 )
 
@@ -195,6 +196,64 @@ func TestBatchNormOfHugeNumbers(t *testing.T) {
 	for i, got := range y.Float64s() {
 		if math.Abs(got-want[i]) > 1e-6 {
 			t.Fatalf("got %v, want %v", y.Float64s(), want)
+		}
+	}
+}
+
+// Running statistics, weights and biases may be views that lie apart: the columns of
+// one table, here.
+func TestNormOfViews(t *testing.T) {
+	g := tensor.NewGenerator(1)
+	x := g.Randn(2, 4, 3, 2).ToDType(tensor.Float64).Transpose(1, 2) // [2 3 4 2]
+	table := func() *T { return tensor.NewGenerator(2).Rand(3, 4).ToDType(tensor.Float64) }
+	for _, training := range []bool{true, false} {
+		for _, relu := range []bool{true, false} {
+			opts := tensor.BatchNormOpts{Training: training, Momentum: 0.3, ReLU: relu}
+			run := func(column func(*T, int) *T) (results []*T) {
+				x, stats, wb := x.Detach().SetRequiresGrad(true), table(), table().SetRequiresGrad(true)
+				mean, variance := column(stats, 1), column(stats, 3)
+				y := tensor.BatchNorm2d(x, mean, variance, column(wb, 0), column(wb, 2), opts)
+				first := autograd.Grad(y.Mul(y).Sum(), []*T{x, wb}, autograd.GradOpts{CreateGraph: true})
+				second := autograd.Grad(first[0].Square().Sum().Add(first[1].Square().Sum()), []*T{x, wb})
+				others := []*T{stats.Select(1, 0), stats.Select(1, 2)}
+				return append(append(append(results, y, mean, variance), first...), append(second, others...)...)
+			}
+			got := run(func(x *T, i int) *T { return x.Select(1, i) })
+			want := run(func(x *T, i int) *T { return x.Select(1, i).Clone() })
+			for i := range want {
+				wantTensor(t, fmt.Sprintf("training %t, ReLU %t: result %d", training, relu, i), got[i], want[i].Contiguous(), 1e-12)
+			}
+			if stats := table(); training {
+				mean := stats.Select(1, 1)
+				tensor.BatchNorm2d(x, mean, stats.Select(1, 3), nil, nil, opts)
+				wantTensor(t, "the table's column", stats.Select(1, 1), got[1], 0)
+				if err := try(func() {
+					tensor.BatchNorm2d(x, mean, stats.Flatten(0).Narrow(0, 1, 9).Unfold(0, 1, 4).Select(1, 0), nil, nil, opts)
+				}); err == nil {
+					t.Error("statistics that share elements: no error")
+				}
+			}
+		}
+	}
+	for name, f := range map[string]func(x, w, b *T) *T{
+		"LayerNorm": func(x, w, b *T) *T { return tensor.LayerNorm(x, tensor.Shape{3}, w, b, 0) },
+		"GroupNorm": func(x, w, b *T) *T { return tensor.GroupNorm(x, 3, w, b, 0) },
+	} {
+		run := func(column func(*T, int) *T) []*T {
+			x, wb := x.Detach(), table().SetRequiresGrad(true)
+			if name == "LayerNorm" {
+				x = x.Transpose(1, 3)
+			}
+			x.SetRequiresGrad(true)
+			y := f(x, column(wb, 0), column(wb, 2))
+			first := autograd.Grad(y.Mul(y).Sum(), []*T{x, wb}, autograd.GradOpts{CreateGraph: true})
+			second := autograd.Grad(first[0].Square().Sum().Add(first[1].Square().Sum()), []*T{x, wb})
+			return append(append(first, second...), y)
+		}
+		got := run(func(x *T, i int) *T { return x.Select(1, i) })
+		want := run(func(x *T, i int) *T { return x.Select(1, i).Clone() })
+		for i := range want {
+			wantTensor(t, fmt.Sprintf("%s: result %d", name, i), got[i], want[i], 1e-12)
 		}
 	}
 }
