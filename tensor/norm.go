@@ -332,30 +332,37 @@ func (x *Tensor) rowNorm(value autograd.Op, rows int, w, b *Tensor, want, column
 		}
 	}
 	// The gradient needs the rows before w and b.
-	y, invstd := x.normalizeRows(op, rows, eps, w, b)
-	out := y
-	if w != nil {
-		weight := w.wide(x).alias(columns)
-		out = like(op, y, w, b)
-		out.be().Binary(out.array(), y.array(), weight.window(), backend.Mul, binaryGeom(out.shape, y, weight))
-	}
-	if b != nil {
-		if w == nil {
-			out = y.Clone()
+	var y, invstd, z *Tensor
+	if fused, ok := x.be().(backend.AffineRowNorm); ok && (w != nil || b != nil) && columns.Equal(want) && rows*want.Len() == x.Len() {
+		y, invstd, z = x.affineRows(fused, op, rows, eps, w, b)
+	} else {
+		y, invstd = x.normalizeRows(op, rows, eps, w, b)
+		out := y
+		if w != nil {
+			weight := w.wide(x).alias(columns)
+			out = like(op, y, w, b)
+			out.be().Binary(out.array(), y.array(), weight.window(), backend.Mul, binaryGeom(out.shape, y, weight))
 		}
-		overwriteWith(out, backend.Add, b.wide(x).alias(columns))
-	}
-	z := out.cast(t)
-	if z != out && out != y {
-		out.Release()
+		if b != nil {
+			if w == nil {
+				out = y.Clone()
+			}
+			overwriteWith(out, backend.Add, b.wide(x).alias(columns))
+		}
+		z = out.cast(t)
+		if z != out && out != y {
+			out.Release()
+		}
 	}
 	if !tracked(op, z, x, w, b) {
-		if z != y { // nobody needs the rows
+		if y != nil && z != y { // nobody needs the rows
 			y.Release()
 		}
 		return z
 	}
-	y = y.bare()
+	if y != nil {
+		y = y.bare()
+	}
 	var node *autograd.Node[*Tensor]
 	weight := w.savedIf()
 	needX, needW, needB := x.RequiresGrad(), w != nil && w.RequiresGrad(), b != nil && b.RequiresGrad()
@@ -380,7 +387,7 @@ func (x *Tensor) rowNorm(value autograd.Op, rows int, w, b *Tensor, want, column
 		}
 		return []*Tensor{dx, dw, db}
 	}, y, weight)
-	if node = z.Node(); node == nil && z.storage != y.storage {
+	if node = z.Node(); node == nil && y != nil && z.storage != y.storage {
 		y.Release()
 	}
 	return z
@@ -412,6 +419,19 @@ func (x *Tensor) normalizeRows(op string, rows int, eps float64, owners ...*Tens
 	mean, invstd := result(op, wide, Shape{rows}, x), result(op, wide, Shape{rows}, x)
 	x.be().RowNorm(y.array(), mean.array(), invstd.array(), x.array(), rows, x.Len()/max(rows, 1), eps)
 	return y, invstd
+}
+
+// affineRows is normalizeRows followed by w and b, an element of each for each of a row, in
+// x's type. It has no y where nothing is recorded.
+func (x *Tensor) affineRows(be backend.AffineRowNorm, op string, rows int, eps float64, w, b *Tensor) (y, invstd, z *Tensor) {
+	wide := wideType(x.DType())
+	z = like(op, x, w, b)
+	if autograd.Records(op, x, w, b) {
+		y = result(op, wide, x.shape, x, w, b)
+	}
+	mean, invstd := result(op, wide, Shape{rows}, x), result(op, wide, Shape{rows}, x)
+	be.AffineRowNorm(z.array(), y.array(), mean.array(), invstd.array(), x.array(), w.wide(x).array(), b.wide(x).array(), rows, x.Len()/max(rows, 1), eps)
+	return y, invstd, z
 }
 
 // rowNormGrad returns the gradient of what normalizeRows has made y and invstd of, from

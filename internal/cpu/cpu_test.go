@@ -22,7 +22,7 @@ func TestEveryMethodHasARow(t *testing.T) {
 		}
 	}
 	for name := range rows {
-		if _, ok := typ.MethodByName(name); !ok {
+		if _, ok := typ.MethodByName(name); !ok && !backendtest.IsOptional(name) {
 			t.Errorf("backendtest has a row for %s, which is no method of backend.Backend", name)
 		}
 	}

@@ -184,19 +184,82 @@ func rowNorm[T float](dst, mean, invstd, x []T, rows, n int, eps float64) {
 	kn := vectorOf[T]()
 	parallel(rows, grain/max(1, n), func(lo, hi int) {
 		for r := lo; r < hi && n > 0; r++ {
-			near := float64(x[r*n])
-			var sum, squares float64
-			eachPiece(r, n, func(at, n int) {
-				s, q := kn.sumsAbout(x[at:], one(n), near)
-				sum += s
-				squares += q
-			})
-			m, v := fromSums(near, sum, squares, n)
-			scale := 1 / math.Sqrt(v+eps)
-			mean[r], invstd[r] = T(m), T(scale)
-			shift := (float64(T(m)) - m) * scale // what rounding the mean to T would shift
-			eachPiece(r, n, func(at, n int) { kn.normalize(dst[at:], x[at:], one(n), T(m), T(scale), T(shift), false) })
+			mean[r], invstd[r] = kn.normalizeRow(dst[r*n:][:n], x[r*n:][:n], eps)
 		}
+	})
+}
+
+// normalizeRow normalizes x to mean 0 and variance 1.
+func (kn *vector[T]) normalizeRow(dst, x []T, eps float64) (mean, invstd T) {
+	near := float64(x[0])
+	var sum, squares float64
+	eachPiece(0, len(x), func(at, n int) {
+		s, q := kn.sumsAbout(x[at:], one(n), near)
+		sum += s
+		squares += q
+	})
+	m, v := fromSums(near, sum, squares, len(x))
+	scale := 1 / math.Sqrt(v+eps)
+	shift := (float64(T(m)) - m) * scale // what rounding the mean to T would shift
+	eachPiece(0, len(x), func(at, n int) { kn.normalize(dst[at:], x[at:], one(n), T(m), T(scale), T(shift), false) })
+	return T(m), T(scale)
+}
+
+var _ backend.AffineRowNorm = (*Backend)(nil)
+
+// AffineRowNorm is RowNorm followed by a weight and a bias.
+func (be *Backend) AffineRowNorm(dst, y, mean, invstd, x, w, b backend.Array, rows, n int, eps float64) {
+	if x.DType() == backend.Float64 {
+		affineRowNorm[float64](be, dst, y, mean, invstd, x, w, b, rows, n, eps)
+	} else {
+		affineRowNorm[float32](be, dst, y, mean, invstd, x, w, b, rows, n, eps)
+	}
+}
+
+func affineRowNorm[T float](be *Backend, dst, y, mean, invstd, x, w, b backend.Array, rows, n int, eps float64) {
+	if n == 0 || rows == 0 {
+		return
+	}
+	kn, half := vectorOf[T](), x.DType().IsHalf()
+	var from, to []T
+	var fromHalf, toHalf []uint16
+	if half {
+		fromHalf, toHalf = data[uint16](x), data[uint16](dst)
+	} else {
+		from, to = data[T](x), data[T](dst)
+	}
+	normal, means, scales, weight, bias := data[T](y), data[T](mean), data[T](invstd), data[T](w), data[T](b)
+	parallel(rows, grain/n, func(lo, hi int) {
+		scratch(be, 2*n, func(room []T) {
+			for r := lo; r < hi; r++ {
+				in, out := room[:n], room[:n]
+				if half {
+					widenAs(x.DType(), alike[float32](in), fromHalf[r*n:][:n])
+				} else {
+					in, out = from[r*n:][:n], to[r*n:][:n]
+				}
+				row := room[n:]
+				if normal != nil {
+					row = normal[r*n:][:n]
+				}
+				means[r], scales[r] = kn.normalizeRow(row, in, eps)
+				eachPiece(0, n, func(at, n int) {
+					v, out := row[at:][:n], out[at:][:n]
+					if weight != nil {
+						kn.mul(out, v, weight[at:][:n])
+						v = out
+					}
+					if bias != nil {
+						kn.add(out, v, bias[at:][:n])
+					} else if weight == nil {
+						copy(out, v)
+					}
+				})
+				if half {
+					narrowAs(dst.DType(), toHalf[r*n:][:n], alike[float32](out))
+				}
+			}
+		})
 	})
 }
 
