@@ -262,24 +262,22 @@ func maxPoolPlane[T number](dst, x []T, g backend.PoolGeom, lowest T) {
 	// The positions s of the kernel that lie in the input for some column.
 	s0 := max(0, (pad-(q-1)*stride+dilation-1)/max(dilation, 1))
 	s1 := min(g.Kernel[2], (w-1+pad)/max(dilation, 1)+1)
-	eachRowOfWindows(g, func(out, depth, height int, depths, rows [2]int) {
+	eachRowOfWindows(g, func(out int, rows []int) {
 		to := dst[out:][:q]
 		for i := range to {
 			to[i] = lowest
 		}
-		for t := depths[0]; t < depths[1]; t++ {
-			for r := rows[0]; r < rows[1]; r++ {
-				row := x[((depth+t*g.Dilation[0])*g.In[1]+height+r*g.Dilation[1])*w:][:w]
-				for s := s0; s < s1; s++ {
-					at := s*dilation - pad
-					lo, hi := inside(at, stride, q, w)
-					part := to[min(lo, hi):hi]
-					if len(part) == 0 {
-						continue
-					}
-					for i, k := 0, lo*stride+at; i < len(part); i, k = i+1, k+stride {
-						part[i] = max(part[i], row[k])
-					}
+		for _, row := range rows {
+			row := x[row:][:w]
+			for s := s0; s < s1; s++ {
+				at := s*dilation - pad
+				lo, hi := inside(at, stride, q, w)
+				part := to[min(lo, hi):hi]
+				if len(part) == 0 {
+					continue
+				}
+				for i, k := 0, lo*stride+at; i < len(part); i, k = i+1, k+stride {
+					part[i] = max(part[i], row[k])
 				}
 			}
 		}
@@ -287,18 +285,22 @@ func maxPoolPlane[T number](dst, x []T, g backend.PoolGeom, lowest T) {
 }
 
 // eachRowOfWindows calls f for the rows of a plane of the result, in order: the
-// place of the first element, the depth and the height at which its windows begin,
-// and which of their depths and rows lie in the input.
-func eachRowOfWindows(g backend.PoolGeom, f func(out, depth, height int, depths, rows [2]int)) {
+// place of the first element, and those of the input's rows that its windows read.
+func eachRowOfWindows(g backend.PoolGeom, f func(out int, rows []int)) {
+	var rows []int
 	for o := range g.Out[0] {
 		depth := o*g.Stride[0] - g.Pad[0]
-		var depths [2]int
-		depths[0], depths[1] = inside(depth, g.Dilation[0], g.Kernel[0], g.In[0])
+		t0, t1 := inside(depth, g.Dilation[0], g.Kernel[0], g.In[0])
 		for p := range g.Out[1] {
 			height := p*g.Stride[1] - g.Pad[1]
-			var rows [2]int
-			rows[0], rows[1] = inside(height, g.Dilation[1], g.Kernel[1], g.In[1])
-			f((o*g.Out[1]+p)*g.Out[2], depth, height, depths, rows)
+			r0, r1 := inside(height, g.Dilation[1], g.Kernel[1], g.In[1])
+			rows = rows[:0]
+			for t := t0; t < t1; t++ {
+				for r := r0; r < r1; r++ {
+					rows = append(rows, ((depth+t*g.Dilation[0])*g.In[1]+height+r*g.Dilation[1])*g.In[2])
+				}
+			}
+			f((o*g.Out[1]+p)*g.Out[2], rows)
 		}
 	}
 }
@@ -414,24 +416,23 @@ func maxPoolGradPlane[T float](dx, dy, x, y []T, g backend.PoolGeom) {
 // eachWinner calls f for the windows of a plane, in order: the place of the i-th's
 // first maximum, of its last NaN if one has won, or -1.
 func eachWinner[T number](x, y []T, g backend.PoolGeom, f func(i, at int)) {
-	eachRowOfWindows(g, func(out, depth, height int, depths, rows [2]int) {
-		for q := range g.Out[2] {
-			w := q*g.Stride[2] - g.Pad[2]
-			s0, s1 := inside(w, g.Dilation[2], g.Kernel[2], g.In[2])
+	count, stride, pad, dilation, kernel, width := g.Out[2], g.Stride[2], g.Pad[2], g.Dilation[2], g.Kernel[2], g.In[2]
+	eachRowOfWindows(g, func(out int, rows []int) {
+		for q := range count {
+			w := q*stride - pad
+			s0, s1 := inside(w, dilation, kernel, width)
 			best := y[out+q]
 			at := -1
 		search:
-			for t := depths[0]; t < depths[1]; t++ {
-				for r := rows[0]; r < rows[1]; r++ {
-					row := ((depth+t*g.Dilation[0])*g.In[1]+height+r*g.Dilation[1])*g.In[2] + w
-					for s := s0; s < s1; s++ {
-						i := row + s*g.Dilation[2]
-						if v := x[i]; v == best {
-							at = i
-							break search
-						} else if v != v {
-							at = i
-						}
+			for _, row := range rows {
+				row += w
+				for s := s0; s < s1; s++ {
+					i := row + s*dilation
+					if v := x[i]; v == best {
+						at = i
+						break search
+					} else if v != v {
+						at = i
 					}
 				}
 			}
@@ -558,30 +559,36 @@ func avgPool2x2Plane[T float](dst, x []T, g poolGeom) {
 func means[T float](dst, x []T, spans [3][]span, g backend.PoolGeom) {
 	eachPlane(g, func(i int) {
 		dst, x := plane(dst, i, volume(g.Out)), plane(x, i, volume(g.In))
-		eachRowOfSpans(spans, func(o int, d, h span) {
-			out := dst[o:][:len(spans[2])]
-			for q, w := range spans[2] {
+		columns := spans[2]
+		eachRowOfSpans(spans, g.In, func(o, n int, rows []int) {
+			out := dst[o:][:len(columns)]
+			for q, w := range columns {
 				sum := 0.0
-				for t := d.lo; t < d.hi; t++ {
-					for r := h.lo; r < h.hi; r++ {
-						row := (t*g.In[1] + r) * g.In[2]
-						for _, v := range x[row+w.lo : row+w.hi] {
-							sum += float64(v)
-						}
+				for _, row := range rows {
+					for _, v := range x[row+w.lo : row+w.hi] {
+						sum += float64(v)
 					}
 				}
-				out[q] = T(sum / float64(d.n*h.n*w.n))
+				out[q] = T(sum / float64(n*w.n))
 			}
 		})
 	})
 }
 
 // eachRowOfSpans calls f for the rows of a plane of the result: the place of the
-// first element, and the spans of the depth and the height.
-func eachRowOfSpans(spans [3][]span, f func(out int, d, h span)) {
+// first element, what its depth and height count, and the places of the input's rows
+// that its windows read.
+func eachRowOfSpans(spans [3][]span, in [3]int, f func(out, n int, rows []int)) {
+	var rows []int
 	for o, d := range spans[0] {
 		for p, h := range spans[1] {
-			f((o*len(spans[1])+p)*len(spans[2]), d, h)
+			rows = rows[:0]
+			for t := d.lo; t < d.hi; t++ {
+				for r := h.lo; r < h.hi; r++ {
+					rows = append(rows, (t*in[1]+r)*in[2])
+				}
+			}
+			f((o*len(spans[1])+p)*len(spans[2]), d.n*h.n, rows)
 		}
 	}
 }
@@ -639,17 +646,15 @@ func spread[T float](dx, dy []T, spans [3][]span, g backend.PoolGeom) {
 	eachPlane(g, func(i int) {
 		dx, dy := plane(dx, i, volume(g.In)), plane(dy, i, volume(g.Out))
 		clear(dx)
-		eachRowOfSpans(spans, func(o int, d, h span) {
-			out := dy[o:][:len(spans[2])]
-			for q, w := range spans[2] {
-				v := out[q] / T(d.n*h.n*w.n)
-				for t := d.lo; t < d.hi; t++ {
-					for r := h.lo; r < h.hi; r++ {
-						row := (t*g.In[1] + r) * g.In[2]
-						part := dx[row+w.lo : row+w.hi]
-						for i := range part {
-							part[i] += v
-						}
+		columns := spans[2]
+		eachRowOfSpans(spans, g.In, func(o, n int, rows []int) {
+			d := dy[o:][:len(columns)]
+			for q, w := range columns {
+				v := d[q] / T(n*w.n)
+				for _, row := range rows {
+					row := dx[row+w.lo : row+w.hi]
+					for i := range row {
+						row[i] += v
 					}
 				}
 			}
