@@ -329,3 +329,122 @@ func TestCreatedGradientsAreApart(t *testing.T) {
 	x.Grad().MulScalarInPlace(3)
 	wantTensor(t, "the other", y.Grad(), tensor.Full(2, 2, 2), 0)
 }
+
+func TestViewAndAssignErrors(t *testing.T) {
+	x := tensor.Arange(0, 6, 1).View(2, 3)
+	f := x.ToDType(tensor.Float32)
+	recorded := tensor.Ones(2, 3).SetRequiresGrad(true).MulScalar(2)
+	index, far := tensor.From([]int{0, 1}), tensor.From([]int{0, 3})
+	for _, c := range []struct {
+		f    func()
+		want []string
+	}{
+		{func() { x.Slice(0, 0, 2, 0) }, []string{"Slice", "the step is 0, want 1 or more; Flip"}},
+		{func() { x.Slice(2, 0, 2, 1) }, []string{"Slice", "dimension 2 does not exist in [2 3]"}},
+		{func() { tensor.Full(1).Slice(0, 0, 1, 1) }, []string{"Slice", "a scalar"}},
+		{func() { x.MoveDim(0, 2) }, []string{"MoveDim", "dimension 2 does not exist"}},
+		{func() { x.Unflatten(1, 2, 2) }, []string{"Unflatten", "3 elements do not fit the shape [2 2]"}},
+		{func() { x.Unflatten(1) }, []string{"Unflatten", "no sizes"}},
+		{func() { x.AsStrided([]int{2}, []int{1, 1}, 0) }, []string{"AsStrided", "got 2 strides for the shape [2]"}},
+		{func() { x.AsStrided([]int{2, 2}, []int{3, 3}, 0) }, []string{"AsStrided", "from element 0 on ends at element 6, but [2 3] has 6"}},
+		{func() { x.AsStrided([]int{2}, []int{math.MaxInt}, math.MaxInt) }, []string{"AsStrided", "[2 3] has 6"}},
+		{func() { x.AsStrided([]int{2}, []int{-1}, 3) }, []string{"AsStrided", "none below 0"}},
+		{func() { x.AsStrided([]int{-2}, []int{1}, 3) }, []string{"AsStrided", "negative size"}},
+		{func() { x.T().AsStrided([]int{2}, []int{1}, 0) }, []string{"AsStrided", "[1 3]", "Contiguous"}},
+		{func() { x.T().View(6) }, []string{"View", "[3 2] with the strides [1 3]", "Reshape"}},
+		{func() { f.MaskedFillInPlace(f, 1) }, []string{"MaskedFillInPlace", "the mask is float32, want bool"}},
+		{func() { f.Select(0, 0).MaskedFillInPlace(f.GtScalar(0), 1) }, []string{"MaskedFillInPlace", "the mask [2 3] does not broadcast to the destination [3]"}},
+		{func() { x.MaskedFillInPlace(x.GtScalar(0), 0.5) }, []string{"MaskedFillInPlace", "0.5 does not fit"}},
+		{func() { recorded.MaskedFillInPlace(recorded.GtScalar(0), 0) }, []string{"MaskedFillInPlace", "has history"}},
+		{func() { f.Expand(2, 2, 3).MaskedFillInPlace(f.GtScalar(0), 0) }, []string{"MaskedFillInPlace", "repeated by Expand"}},
+		{func() { f.MaskedScatterInPlace(f.GtScalar(1), tensor.Ones(3)) }, []string{"MaskedScatterInPlace", "true at 4 elements of [2 3], the source [3] has 3"}},
+		{func() { f.MaskedScatterInPlace(f.GtScalar(1), x) }, []string{"MaskedScatterInPlace", "float32 and int64"}},
+		{func() { f.IndexCopyInPlace(0, far, f) }, []string{"IndexCopyInPlace", "index 3 at position [1] is out of range for dimension 0 of [2 3], want 0 to 1"}},
+		{func() { f.IndexCopyInPlace(1, index, f) }, []string{"IndexCopyInPlace", "the source is [2 3], want [2 2]"}},
+		{func() { f.IndexCopyInPlace(0, f, f) }, []string{"IndexCopyInPlace", "index"}},
+		{func() { f.IndexFillInPlace(0, far, 1) }, []string{"IndexFillInPlace", "index 3 at position [1]"}},
+		{func() { f.IndexFillInPlace(3, index, 1) }, []string{"IndexFillInPlace", "dimension 3 does not exist"}},
+		{func() { f.IndexAddInPlace(0, far, f) }, []string{"IndexAddInPlace", "index 3 at position [1]"}},
+		{func() { f.IndexAddInPlace(0, index, x) }, []string{"IndexAddInPlace", "float32 and int64"}},
+		{func() { x.GtScalar(0).IndexAddInPlace(0, index, x.GtScalar(0)) }, []string{"IndexAddInPlace", "bool"}},
+	} {
+		wantError(t, c.f, c.want...)
+	}
+	if want := tensor.Arange(0, 6, 1).View(2, 3).ToDType(tensor.Float32); tensor.CountEqual(f, want) != 6 {
+		t.Errorf("what was refused has changed %v", f)
+	}
+	// What overlaps is read before.
+	y := tensor.From([]float32{1, 2, 3, 4, 5, 6}, 3, 2)
+	y.IndexCopyInPlace(0, tensor.From([]int{1, 2}), y.Narrow(0, 0, 2))
+	wantTensor(t, "rows moved", y, tensor.From([]float32{1, 2, 1, 2, 3, 4}, 3, 2), 0)
+	y.IndexAddInPlace(0, tensor.From([]int{1, 1}), y.Slice(0, 0, 3, 2))
+	wantTensor(t, "rows added", y, tensor.From([]float32{1, 2, 5, 8, 3, 4}, 3, 2), 0)
+	b := tensor.From([]bool{true, false, true, true})
+	b.Narrow(0, 1, 3).MaskedFillInPlace(b.Narrow(0, 0, 3), 0)
+	wantTensor(t, "a mask in the memory that it changes", b, tensor.From([]bool{true, false, true, false}), 0)
+	y.IndexCopyInPlace(0, tensor.From([]int{0, 0}), tensor.From([]float32{7, 7, 9, 9}, 2, 2))
+	wantTensor(t, "the last one stays", y.Select(0, 0), tensor.Full(9, 2), 0)
+}
+
+// What reads views where they lie takes no more memory than with row-major operands,
+// but for a kernel's scratch, where a copy of one would be 1 MiB; a view itself takes none, and little of
+// Go's.
+func TestViewsAreNotCopied(t *testing.T) {
+	g := tensor.NewGenerator(1)
+	q, x := g.Randn(8, 256, 4, 32), g.Randn(1024, 700)
+	heads, keys := q.Permute(0, 2, 1, 3), g.Randn(8, 256, 4, 32).Permute(0, 2, 3, 1)
+	column, other := x.Narrow(1, 3, 256), g.Randn(256, 1024).T()
+	row := x.Select(1, 0).Unsqueeze(1).Expand(1024, 256)
+	mask := x.GtScalar(0).Narrow(1, 3, 256)
+	into, intoColumn := tensor.Zeros(256, 1024), tensor.Zeros(1024, 300).Narrow(1, 7, 256)
+	for _, c := range []struct {
+		name string
+		in   []*T
+		f    func(in []*T) *T
+	}{
+		{"MatMul of heads", []*T{heads, keys}, func(in []*T) *T { return in[0].MatMul(in[1]) }},
+		{"MatMul of columns", []*T{column.T(), column}, func(in []*T) *T { return in[0].MatMul(in[1]) }},
+		{"MatMul of an expanded matrix", []*T{other.T().Expand(2, 256, 1024), column.Expand(2, 1024, 256)}, func(in []*T) *T { return in[0].MatMul(in[1]) }},
+		{"Linear", []*T{column, x.Narrow(1, 9, 256)}, func(in []*T) *T { return tensor.Linear(in[0], in[1], nil) }},
+		{"Add", []*T{column, other}, func(in []*T) *T { return in[0].Add(in[1]) }},
+		{"Add of an expanded row", []*T{column, row}, func(in []*T) *T { return in[0].Add(in[1]) }},
+		{"Gt", []*T{column, other}, func(in []*T) *T { return in[0].Gt(in[1]) }},
+		{"Where", []*T{mask, column, other}, func(in []*T) *T { return tensor.Where(in[0], in[1], in[2]) }},
+		{"MaskedFill", []*T{mask, other}, func(in []*T) *T { return in[1].MaskedFill(in[0], 0) }},
+		{"AddScalar", []*T{other}, func(in []*T) *T { return in[0].AddScalar(1) }},
+		{"Neg", []*T{column}, func(in []*T) *T { return in[0].Neg() }},
+		{"Sum", []*T{heads}, func(in []*T) *T { return in[0].Sum(1, 3) }},
+		{"Mean", []*T{column}, func(in []*T) *T { return in[0].Mean(0) }},
+		{"Contiguous", []*T{heads}, func(in []*T) *T { return in[0].Clone() }},
+		{"Repeat", []*T{column}, func(in []*T) *T { return in[0].Repeat(2, 2) }},
+		{"Cat", []*T{column, other}, func(in []*T) *T { return tensor.Cat(0, in...) }},
+		{"CopyFrom a view", []*T{column.T()}, func(in []*T) *T { return into.CopyFrom(in[0]).Detach() }},
+		{"CopyFrom into a view", []*T{other.Contiguous()}, func(in []*T) *T { return intoColumn.CopyFrom(in[0]).Detach() }},
+		{"views", []*T{q}, func(in []*T) *T {
+			return in[0].Transpose(1, 2).Flatten(2).Unflatten(2, 256, 32).Slice(1, 0, 16, 2).Unsqueeze(0).Diagonal(0, 1, 2).MoveDim(0, 1).Select(0, 1).Expand(9, 1, 256, 32, 2)
+		}},
+	} {
+		peak := func(in []*T) int64 {
+			c.f(in)
+			before := tensor.MemoryStats(tensor.CPU).Live
+			tensor.ResetPeakMemory(tensor.CPU)
+			c.f(in)
+			return tensor.MemoryStats(tensor.CPU).Peak - before
+		}
+		copies := make([]*T, len(c.in))
+		for i, v := range c.in {
+			copies[i] = v.Clone()
+		}
+		if got, want := peak(c.in), peak(copies); got > want+256<<10 {
+			t.Errorf("%s of views took %d bytes, of copies %d", c.name, got, want)
+		}
+	}
+	for name, f := range map[string]func(){
+		"Transpose": func() { q.Transpose(1, 2) }, "Permute": func() { q.Permute(0, 2, 1, 3) }, "Select": func() { q.Select(1, 3) }, "Narrow": func() { q.Narrow(1, 3, 4) },
+		"View": func() { q.View(8, 256, 128) }, "Unsqueeze": func() { q.Unsqueeze(0) }, "Expand": func() { q.Expand(8, 256, 4, 32) },
+	} {
+		if got := testing.AllocsPerRun(100, f); got > 5 {
+			t.Errorf("%s allocates %v times, want 5 at most", name, got)
+		}
+	}
+}

@@ -60,10 +60,17 @@ func cat(op string, dim int, tensors []*Tensor) *Tensor {
 	start := 0
 	for i, x := range tensors {
 		shapes[i] = x.shape
-		if !leftOut(x) {
-			x.be().StridedWrite(out.array(), x.array(), backend.StridedGeom{Shape: x.shape, Strides: strides, Offset: start * strides[dim]})
-			start += x.shape[dim]
+		if leftOut(x) {
+			continue
 		}
+		if at := start * strides[dim]; x.strides != nil && out.shape[:dim].Len() == 1 { // it has a run of out
+			x.copyTo(out.part(x.shape, nil, at))
+		} else {
+			rows := x.dense()
+			x.be().StridedWrite(out.array(), rows.array(), backend.StridedGeom{Shape: x.shape, Strides: strides, Offset: at})
+			x.releaseCopy(rows)
+		}
+		start += x.shape[dim]
 	}
 	if !tracked(op, out, tensors...) {
 		return out

@@ -2,6 +2,7 @@ package tensor_test
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 
@@ -57,8 +58,23 @@ func TestViewReference(t *testing.T) {
 			return one(pieces[len(pieces)-1])
 		},
 		"Chunk": func(in []*T, a refArgs) []*T { return one(in[0].Chunk(a.int("size"), a.int("dim"))[0]) },
-		"Triu":  func(in []*T, a refArgs) []*T { return one(in[0].Triu(a.int("d"))) },
-		"Tril":  func(in []*T, a refArgs) []*T { return one(in[0].Tril(a.int("d"))) },
+		"Slice": func(in []*T, a refArgs) []*T {
+			return one(in[0].Slice(a.int("dim"), a.int("start"), a.int("end"), a.int("step")))
+		},
+		"MoveDim":   func(in []*T, a refArgs) []*T { return one(in[0].MoveDim(a.int("i"), a.int("j"))) },
+		"Unflatten": func(in []*T, a refArgs) []*T { return one(in[0].Unflatten(a.int("dim"), a.ints("sizes")...)) },
+		"AsStrided": func(in []*T, a refArgs) []*T {
+			return one(in[0].Contiguous().AsStrided(a.ints("shape"), a.ints("strides"), a.int("offset")))
+		},
+		"MaskedFillInPlace":    func(in []*T, a refArgs) []*T { return one(in[0].Clone().MaskedFillInPlace(in[1], a.float("v"))) },
+		"MaskedScatterInPlace": func(in []*T, _ refArgs) []*T { return one(in[0].Clone().MaskedScatterInPlace(in[1], in[2])) },
+		"IndexFillInPlace": func(in []*T, a refArgs) []*T {
+			return one(in[0].Clone().IndexFillInPlace(a.int("dim"), in[1], a.float("v")))
+		},
+		"IndexCopyInPlace": func(in []*T, a refArgs) []*T { return one(in[0].Clone().IndexCopyInPlace(a.int("dim"), in[1], in[2])) },
+		"IndexAddInPlace":  func(in []*T, a refArgs) []*T { return one(in[0].Clone().IndexAddInPlace(a.int("dim"), in[1], in[2])) },
+		"Triu":             func(in []*T, a refArgs) []*T { return one(in[0].Triu(a.int("d"))) },
+		"Tril":             func(in []*T, a refArgs) []*T { return one(in[0].Tril(a.int("d"))) },
 	})
 }
 
@@ -118,6 +134,39 @@ func TestSharing(t *testing.T) {
 			t.Errorf("%s shares memory: %v, want %v", c.name, got, c.want)
 		}
 	}
+}
+
+func ExampleTensor_Slice() {
+	x := tensor.Arange(0, 12, 1).View(3, 4)
+	fmt.Println(x.Slice(1, 0, 4, 2))                 // x[:, ::2]
+	x.Slice(1, 1, math.MaxInt, 2).Fill(0)            // x[:, 1::2] = 0
+	x.Select(0, 2).CopyFrom(tensor.Arange(7, 11, 1)) // x[2] = …
+	fmt.Println(x, x.T().Strides(), x.T().IsContiguous())
+	fmt.Println(x.MoveDim(0, 1).Shape(), x.Unflatten(1, 2, -1).Shape(), x.AsStrided([]int{2, 2}, []int{5, 1}, 1))
+	// Output:
+	// tensor([[ 0,  2],
+	//         [ 4,  6],
+	//         [ 8, 10]])
+	// tensor([[ 0,  0,  2,  0],
+	//         [ 4,  0,  6,  0],
+	//         [ 7,  8,  9, 10]]) [1 4] false
+	// [4 3] [3 2 2] tensor([[0, 2],
+	//         [6, 0]])
+}
+
+func ExampleTensor_MaskedFillInPlace() {
+	x := tensor.From([]float32{1, -2, 3, -4, 5, -6}, 3, 2)
+	x.MaskedFillInPlace(x.LtScalar(-3), 0) // x[x < -3] = 0
+	index := tensor.From([]int{2, 0})
+	x.IndexFillInPlace(1, tensor.From([]int{1}), 8)                        // x[:, [1]] = 8
+	x.IndexCopyInPlace(0, index, tensor.From([]float32{1, 1, 2, 2}, 2, 2)) // x[[2, 0]] = …
+	x.IndexAddInPlace(0, index, tensor.Ones(2, 2))                         // adds to both rows
+	x.MaskedScatterInPlace(x.EqScalar(8), tensor.From([]float32{7}))       // x[x == 8] = [7]
+	fmt.Println(x)
+	// Output:
+	// tensor([[3., 3.],
+	//         [3., 7.],
+	//         [2., 2.]])
 }
 
 func ExampleTensor_SplitSizes() {

@@ -92,4 +92,30 @@ for s, m in [((2, 3), (2, 3)), ((2, 3), (3,)), ((2, 3), (2, 1)), ((2, 3), (1, 3)
 for s, shift, dims in [((5,), 1, (0,)), ((5,), -2, (-1,)), ((5,), 12, ()), ((2, 3), 1, ()), ((2, 3), -1, (0,)), ((2, 3), 5, (1,)), ((2, 3, 4), -7, (-2,)), ((), 3, ()), ((0, 3), 1, ()),
                        ((0, 3), 2, (0,)), ((2, 0), 1, (0,)), ((2, 3), 0, (1,)), ((2, 3), 1000000, (1,))]:
     c.add("Roll", lambda t, shift, dims: t.roll(int(shift), [int(d) for d in dims]), [x(*s)], shift=shift, dims=dims)
+def at(t, dim, start, end, step):
+    return t[(slice(None),) * (int(dim) % t.dim()) + (slice(int(start), int(end), int(step)),)]
+
+
+for s, dim, start, end, step in [((5,), 0, 0, 5, 2), ((5,), 0, 1, 1 << 30, 3), ((7, 3), 0, -5, -1, 2), ((2, 7), -1, 1, 6, 1), ((2, 5, 3), 1, -100, 100, 4), ((2, 3), 0, 2, 1, 1), ((0, 3), 0, 0, 3, 2), ((3, 4), 1, 3, 4, 5)]:
+    c.add("Slice", at, [x(*s)], dim=dim, start=start, end=end, step=step)
+for s, i, j in [((2, 3, 4), 0, 2), ((2, 3, 4), -1, 0), ((2, 3, 4), 1, 1), ((2, 3, 4, 5), 1, -1), ((3,), 0, 0), ((), 0, -1), ((0, 3), 0, 1)]:
+    c.add("MoveDim", lambda t, i, j: t.movedim(int(i), int(j)), [x(*s)], i=i, j=j)
+for s, dim, sizes in [((6,), 0, (2, 3)), ((2, 12), 1, (3, -1, 2)), ((2, 12, 3), -2, (12,)), ((4, 3), 0, (-1, 4)), ((0, 3), 0, (0, 2)), ((1,), 0, (1, 1, 1))]:
+    c.add("Unflatten", lambda t, dim, sizes: t.unflatten(int(dim), [int(n) for n in sizes]), [x(*s)], dim=dim, sizes=sizes)
+for s, shape, strides, offset in [((6,), (2, 2), (1, 2), 1), ((3, 4), (4, 3), (1, 4), 0), ((3, 4), (3, 2), (4, 1), 1), ((10,), (8, 3), (1, 1), 0), ((2, 3), (2, 4), (0, 0), 5), ((5,), (), (), 3), ((2, 3), (0, 3), (3, 1), 0), ((4, 4), (2, 3, 2), (4, 1, 2), 3)]:
+    c.add("AsStrided", lambda t, shape, strides, offset: torch.as_strided(t, [int(n) for n in shape], [int(n) for n in strides], int(offset)), [x(*s)], shape=shape, strides=strides, offset=offset)
+# Assignments in place, of other types than alias.py has.
+for s in [(4, 3), (5,), (2, 3, 2)]:
+    for t, src in [(x(*s), x(*s)), (ints(*s), ints(*s)), (ints(*s).byte(), ints(*s).byte()), (ints(*s, high=2).bool(), ints(*s, high=2).bool())]:
+        c.add("MaskedFillInPlace", lambda t, m, v: t.clone().masked_fill_(m, v), [t, ints(s[-1], high=2).bool()], grad=False, v=1)
+        c.add("MaskedScatterInPlace", lambda t, m, src: t.clone().masked_scatter_(m, src), [t, ints(*s, high=2).bool(), src], grad=False)
+        c.add("IndexFillInPlace", lambda t, i, dim, v: t.clone().index_fill_(int(dim), i, v), [t, torch.tensor([1, 0])], grad=False, dim=-1, v=1)
+        c.add("IndexCopyInPlace", lambda t, i, src, dim: t.clone().index_copy_(int(dim), i, src), [t, torch.randperm(s[-1], generator=torch.Generator().manual_seed(1)), src], grad=False, dim=-1)
+        if t.dtype != torch.bool:
+            c.add("IndexAddInPlace", lambda t, i, src, dim: t.clone().index_add_(int(dim), i, src), [t, torch.zeros(s[0], dtype=torch.int64), src], grad=False, dim=0)
+for t in [x(), ints()]:
+    c.add("MaskedFillInPlace", lambda t, m, v: t.clone().masked_fill_(m, v), [t, torch.tensor(True)], grad=False, v=2)
+    c.add("MaskedScatterInPlace", lambda t, m, src: t.clone().masked_scatter_(m, src), [t, torch.tensor(True), ints(3).to(t.dtype)], grad=False)
+    c.add("IndexFillInPlace", lambda t, i, dim, v: t.clone().index_fill_(int(dim), i, v), [t, torch.tensor([0])], grad=False, dim=0, v=1)
+    c.add("IndexCopyInPlace", lambda t, i, src, dim: t.clone().index_copy_(int(dim), i, src), [t, torch.tensor(0), x().to(t.dtype)], grad=False, dim=0)
 c.save("view.json")
