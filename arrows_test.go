@@ -32,7 +32,7 @@ var arrows = map[string][]string{
 	"autograd":                     {},
 	"internal/ops":                 {"autograd", "internal/backend"},
 	"internal/friend":              {"autograd", "internal/ops"},
-	"tensor":                       {"autograd", "internal/ops", "internal/friend", "internal/backend", "internal/cpu", "internal/cuda"},
+	"tensor":                       {"autograd", "internal/ops", "internal/friend", "internal/backend", "internal/cpu", "internal/cuda", "internal/expr"},
 	"internal/tensorfile":          {"tensor", "internal/atomicfile", "internal/safetensors"},
 	"autograd/gradcheck":           {"autograd", "tensor"},
 	"sched":                        {},

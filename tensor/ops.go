@@ -2,6 +2,7 @@ package tensor
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -369,6 +370,9 @@ func init() {
 		for _, op := range []ops.Scalar{{Kind: kind}, {Kind: kind, Swapped: true}} {
 			table[op.Name()] = info{Torch: torchBinary[kind], Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].scalarOf(op.(ops.Scalar)) }}
 		}
+	}
+	for _, f := range formulas {
+		maps.Copy(table, f.rows())
 	}
 	friend.Open(friend.Door[*Tensor]{
 		Info: func(op autograd.Op) (info, bool) {

@@ -105,7 +105,7 @@ type mapPlan struct {
 func newMapPlan(e expr.Expr, halfSource, halfDestination func(list int) bool, shared func(dst, src int) bool) *mapPlan {
 	p := &mapPlan{slot: make([]int, len(e)), direct: make([]int, len(e))}
 	last := make([]int, len(e)) // the instruction that reads a value last; len(e) for what is stored behind all
-	operands := func(in expr.Instr) []uint8 { return []uint8{in.A, in.B, in.C}[:in.Op.Values()] }
+	operands := func(in expr.Instr) []uint16 { return []uint16{in.A, in.B, in.C}[:in.Op.Values()] }
 	for i, in := range e {
 		p.slot[i], p.direct[i] = -1, -1
 		for _, v := range operands(in) {

@@ -263,7 +263,10 @@ func (be *Backend) mapRule(dst, src [][]backend.Array, r backend.Rule) {
 func (p *program) key() string {
 	b := []byte("rule ")
 	for _, in := range p.expr {
-		b = append(b, byte(in.Op), in.A, in.B, in.C)
+		b = append(b, byte(in.Op))
+		for _, v := range []uint16{in.A, in.B, in.C} {
+			b = append(b, byte(v), byte(v>>8))
+		}
 	}
 	b = append(b, byte(p.numbers), byte(len(p.from)))
 	for _, i := range slices.Concat(p.from, p.to) {
@@ -466,7 +469,7 @@ func (w *writer) load(i int, t backend.DType, pack int) {
 	}
 }
 
-func (w *writer) store(i int, t backend.DType, from uint8, pack int) {
+func (w *writer) store(i int, t backend.DType, from uint16, pack int) {
 	w.place(i, t)
 	value := func(k int) string { return fmt.Sprintf("%%v%d_%d", k, from) }
 	if !t.IsHalf() {
@@ -497,8 +500,8 @@ func (w *writer) store(i int, t backend.DType, from uint8, pack int) {
 
 // instr writes an instruction for element k of a pack.
 func (w *writer) instr(i int, in expr.Instr, k int) {
-	value := func(i uint8) string { return fmt.Sprintf("%%v%d_%d", k, i) }
-	t, d, a, b := w.t, value(uint8(i)), value(in.A), value(in.B)
+	value := func(i uint16) string { return fmt.Sprintf("%%v%d_%d", k, i) }
+	t, d, a, b := w.t, value(uint16(i)), value(in.A), value(in.B)
 	const one, minus, zero = 1, -1, 0
 	switch in.Op {
 	case expr.Load:

@@ -62,11 +62,11 @@ func (op Op) Values() int {
 // Instr is one instruction. Its value has the instruction's index for a name.
 type Instr struct {
 	Op      Op
-	A, B, C uint8
+	A, B, C uint16
 }
 
 // MaxInstrs is how many instructions a formula may have.
-const MaxInstrs = 256
+const MaxInstrs = 1 << 12
 
 // Expr is the instructions of a formula. Values are computed in Float64 if all arrays
 // are, else in Float32; destinations round them to their type, and the value stays
@@ -84,38 +84,38 @@ type Formula struct {
 // Value is the value of an instruction of a Formula.
 type Value struct {
 	f *Formula
-	i uint8
+	i uint16
 }
 
 // Reset makes the formula empty; its memory is used again.
 func (f *Formula) Reset() { f.Expr, f.Numbers = f.Expr[:0], f.Numbers[:0] }
 
-func (f *Formula) emit(op Op, a, b, c uint8) Value {
+func (f *Formula) emit(op Op, a, b, c uint16) Value {
 	if len(f.Expr) == MaxInstrs {
 		panic(fmt.Sprintf("expr: a formula has more than %d instructions", MaxInstrs))
 	}
 	f.Expr = append(f.Expr, Instr{op, a, b, c})
-	return Value{f, uint8(len(f.Expr) - 1)}
+	return Value{f, uint16(len(f.Expr) - 1)}
 }
 
 // Load returns the element of source i.
-func (f *Formula) Load(i int) Value { return f.emit(Load, uint8(i), 0, 0) }
+func (f *Formula) Load(i int) Value { return f.emit(Load, uint16(i), 0, 0) }
 
 // Number returns a number, which may be another one each time that the Expr runs.
 func (f *Formula) Number(x float64) Value {
 	f.Numbers = append(f.Numbers, x)
-	return f.emit(Number, uint8(len(f.Numbers)-1), 0, 0)
+	return f.emit(Number, uint16(len(f.Numbers)-1), 0, 0)
 }
 
 // NumbersOf adds numbers, in this order whichever of them are read later, and returns
 // what gives number i of the formula's.
 func (f *Formula) NumbersOf(xs ...float64) func(i int) Value {
 	f.Numbers = append(f.Numbers, xs...)
-	return func(i int) Value { return f.emit(Number, uint8(i), 0, 0) }
+	return func(i int) Value { return f.emit(Number, uint16(i), 0, 0) }
 }
 
 // Store sets the element of destination i.
-func (f *Formula) Store(i int, v Value) { f.emit(Store, v.i, uint8(i), 0) }
+func (f *Formula) Store(i int, v Value) { f.emit(Store, v.i, uint16(i), 0) }
 
 func (v Value) unary(op Op) Value           { return v.f.emit(op, v.i, 0, 0) }
 func (v Value) binary(op Op, w Value) Value { return v.f.emit(op, v.i, w.i, 0) }
