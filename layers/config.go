@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/wick-ml/wick/tensor"
@@ -167,18 +168,25 @@ func isLibrary(m Module) bool {
 		*Conv2d, *ConvTranspose2d, *Linear, *Embedding,
 		*BatchNorm2d, *LayerNorm, *GroupNorm,
 		*MaxPool2d, *AvgPool2d, *AdaptiveAvgPool2d, *Dropout,
-		Flatten, *Flatten, Identity, *Identity,
-		ReLU, *ReLU, LeakyReLU, *LeakyReLU, GELU, *GELU, SiLU, *SiLU, Sigmoid, *Sigmoid,
-		Tanh, *Tanh, ELU, *ELU, Hardswish, *Hardswish, Hardsigmoid, *Hardsigmoid,
-		Softplus, *Softplus, Softmax, *Softmax, LogSoftmax, *LogSoftmax:
+		Flatten, *Flatten, Identity, *Identity:
 		return true
 	}
-	return false
+	return slices.ContainsFunc(plain, func(is func(m Module) bool) bool { return is(m) })
 }
+
+// plain are questions whether a module is of a type of registerPlain.
+var plain []func(m Module) bool
 
 // registerPlain is register for a layer without parameters, whose settings are its
 // fields.
 func registerPlain[L Layer](name string) {
+	plain = append(plain, func(m Module) bool {
+		switch any(m).(type) { // a pointer to a type parameter is no Module to the compiler
+		case L, *L:
+			return true
+		}
+		return false
+	})
 	register(name, func(l L, _ *room) (Module, error) { return l, nil })
 }
 
