@@ -131,6 +131,7 @@ var refLayers = map[string]func() Layer{
 	"ELU alpha":            func() Layer { return ELU{Alpha: 0.5} },
 	"Hardswish":            func() Layer { return Hardswish{} },
 	"Hardsigmoid":          func() Layer { return Hardsigmoid{} },
+	"Softsign":             func() Layer { return Softsign{} },
 	"Softplus":             func() Layer { return Softplus{} },
 	"Softplus beta":        func() Layer { return Softplus{Beta: 3, Threshold: 2} },
 	"Softmax":              func() Layer { return Softmax{Dim: 1} },

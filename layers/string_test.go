@@ -103,7 +103,7 @@ func TestModulesPrintAsInPyTorch(t *testing.T) {
 		"Identity":                      Identity{}, "ReLU": ReLU{}, "ReLU in place": &ReLU{Inplace: true},
 		"LeakyReLU": LeakyReLU{}, "LeakyReLU 1e-07": LeakyReLU{Slope: 1e-7}, "GELU": GELU{}, "GELU tanh": GELU{Tanh: true},
 		"SiLU": SiLU{}, "Sigmoid": Sigmoid{}, "Tanh": Tanh{}, "ELU": ELU{}, "ELU 1e17": ELU{Alpha: 1e17},
-		"Hardswish": Hardswish{}, "Hardsigmoid": Hardsigmoid{}, "Softplus": Softplus{}, "Softplus all": Softplus{Beta: 2, Threshold: 1e-4},
+		"Hardswish": Hardswish{}, "Hardsigmoid": Hardsigmoid{}, "Softsign": Softsign{}, "Softplus": Softplus{}, "Softplus all": Softplus{Beta: 2, Threshold: 1e-4},
 		"Softmax": Softmax{Dim: 1}, "LogSoftmax": LogSoftmax{Dim: -1},
 		"CrossEntropyLoss": CrossEntropyLoss{LabelSmoothing: 0.1}, "NLLLoss": NLLLoss{}, "BCEWithLogitsLoss": BCEWithLogitsLoss{},
 		"Sequential empty": NewSequential(),

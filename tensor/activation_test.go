@@ -4,6 +4,6 @@ import "testing"
 
 func TestActivationReference(t *testing.T) {
 	checkReference(t, "activation", map[string]refOp{
-		"Tanhshrink": ref1((*T).Tanhshrink),
+		"Tanhshrink": ref1((*T).Tanhshrink), "Softsign": ref1((*T).Softsign),
 	})
 }

@@ -129,5 +129,8 @@ case("LayerNorm eps 0", nn.LayerNorm(4, eps=0.0), (2, 4))
 case("GroupNorm eps 0", nn.GroupNorm(2, 4, eps=0.0), (2, 4, 2))
 loss("SmoothL1Loss beta 0", nn.SmoothL1Loss(beta=0.0), *pair())
 
+for name, module in [("Softsign", nn.Softsign())]:
+    case(name, module, make=lambda: 3 * torch.randn(2, 3, 2))
+
 json.dump(cases, sys.stdout, separators=(",", ":"))
 print()

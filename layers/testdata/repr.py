@@ -89,6 +89,7 @@ modules = {
     "ELU 1e17": nn.ELU(1e17),
     "Hardswish": nn.Hardswish(),
     "Hardsigmoid": nn.Hardsigmoid(),
+    "Softsign": nn.Softsign(),
     "Softplus": nn.Softplus(),
     "Softplus all": nn.Softplus(2.0, 0.0001),
     "Softmax": nn.Softmax(dim=1),

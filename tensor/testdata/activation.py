@@ -26,4 +26,5 @@ def add(op, f, low=-4.0, high=4.0, kinks=(), edges=(), **args):
 
 
 add("Tanhshrink", F.tanhshrink, edges=[0, 100, -100, nan])
+add("Softsign", F.softsign, kinks=[0], edges=[0, 1000, -1000, nan])
 c.save("activation.json")
