@@ -117,6 +117,9 @@ func (f *Formula) NumbersOf(xs ...float64) func(i int) Value {
 // Store sets the element of destination i.
 func (f *Formula) Store(i int, v Value) { f.emit(Store, v.i, uint16(i), 0) }
 
+// Number returns a number of the formula that v is of.
+func (v Value) Number(x float64) Value { return v.f.Number(x) }
+
 func (v Value) unary(op Op) Value           { return v.f.emit(op, v.i, 0, 0) }
 func (v Value) binary(op Op, w Value) Value { return v.f.emit(op, v.i, w.i, 0) }
 

@@ -80,7 +80,7 @@ func (f *Formula) Grad(sources, i int) *Formula {
 		case Exp:
 			add(in.A, b.two(Mul, g, v))
 		case Expm1:
-			add(in.A, b.two(Mul, g, b.two(Add, v, b.number(1))))
+			add(in.A, b.two(Mul, g, b.one(Exp, x))) // not v + 1, which cancels
 		case Log:
 			add(in.A, b.two(Div, g, x))
 		case Log1p:

@@ -129,7 +129,7 @@ case("LayerNorm eps 0", nn.LayerNorm(4, eps=0.0), (2, 4))
 case("GroupNorm eps 0", nn.GroupNorm(2, 4, eps=0.0), (2, 4, 2))
 loss("SmoothL1Loss beta 0", nn.SmoothL1Loss(beta=0.0), *pair())
 
-for name, module in [("Softsign", nn.Softsign())]:
+for name, module in [("Softsign", nn.Softsign()), ("Tanhshrink", nn.Tanhshrink()), ("Mish", nn.Mish()), ("SELU", nn.SELU()), ("ReLU6", nn.ReLU6()), ("LogSigmoid", nn.LogSigmoid()), ("CELU", nn.CELU()), ("CELU alpha", nn.CELU(0.25)), ("Hardtanh", nn.Hardtanh()), ("Hardtanh bounds", nn.Hardtanh(0.0, 2.0)), ("Softshrink", nn.Softshrink()), ("Softshrink 0", nn.Softshrink(0.0)), ("Hardshrink", nn.Hardshrink()), ("Hardshrink 1", nn.Hardshrink(1.0)), ("Threshold", nn.Threshold(0.5, -3.0))]:
     case(name, module, make=lambda: 3 * torch.randn(2, 3, 2))
 
 json.dump(cases, sys.stdout, separators=(",", ":"))
