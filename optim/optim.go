@@ -171,10 +171,16 @@ func (gs Groups) check(op string) {
 	for i, g := range gs {
 		wantLR(op, i, g.LR)
 		for j, p := range g.Params {
-			want(p != nil, op, "parameter %d of group %d is nil", j, i)
-			want(!seen[p], op, "parameter %d of group %d, %s, stands twice; list each once (layers.Parameters does)", j, i, describe(p))
-			want(p.IsLeaf(), op, "parameter %d of group %d, %s, is the result of %s, want a leaf", j, i, describe(p), nodeOp(p))
-			want(p.DType().IsFloat(), op, "parameter %d of group %d is %s, want a floating-point type", j, i, describe(p))
+			switch {
+			case p == nil:
+				want(false, op, "parameter %d of group %d is nil", j, i)
+			case seen[p]:
+				want(false, op, "parameter %d of group %d, %s, stands twice; list each once (layers.Parameters does)", j, i, describe(p))
+			case !p.IsLeaf():
+				want(false, op, "parameter %d of group %d, %s, is the result of %s, want a leaf", j, i, describe(p), nodeOp(p))
+			case !p.DType().IsFloat():
+				want(false, op, "parameter %d of group %d is %s, want a floating-point type", j, i, describe(p))
+			}
 			seen[p] = true
 		}
 	}

@@ -199,7 +199,7 @@ func (arithmetic) Run(g *Tensor, pass *autograd.Pass, backward func(g *Tensor) [
 			r.storage.walkOwns = true
 		}
 	}
-	s.close()
+	clear(s.close())
 	return results
 }
 

@@ -13,10 +13,18 @@ type Scope struct {
 	mu       sync.Mutex
 	closed   bool
 	storages []*storage
+	few      [4]*storage // where the first of them stand
+	self     [1]*Scope
+	alone    []*Scope // self, the list of a storage that is in no other scope
 }
 
 // NewScope returns an open scope.
-func NewScope() *Scope { return &Scope{} }
+func NewScope() *Scope {
+	s := &Scope{}
+	s.storages, s.self[0] = s.few[:0], s
+	s.alone = s.self[:]
+	return s
+}
 
 // add notes a storage; its own lock is held.
 func (s *Scope) add(st *storage) {
@@ -31,13 +39,19 @@ func (s *Scope) add(st *storage) {
 // Close releases all tensors of the scope, but for those that Keep took out.
 // Using one of them afterwards panics. Closing twice does nothing.
 func (s *Scope) Close() {
-	for _, d := range s.close() {
-		d.backend.EndStep()
+	var last *Device
+	storages := s.close()
+	for _, st := range storages {
+		if st.device != last {
+			last = st.device
+			last.backend.EndStep()
+		}
 	}
+	clear(storages)
 }
 
-// close releases all tensors and returns the devices that they were on.
-func (s *Scope) close() (devices []*Device) {
+// close releases all tensors and returns their storages, for the caller to clear.
+func (s *Scope) close() []*storage {
 	s.mu.Lock()
 	storages := s.storages
 	s.storages, s.closed = nil, true
@@ -46,9 +60,6 @@ func (s *Scope) close() (devices []*Device) {
 		if st.belongs(s) {
 			st.release()
 		}
-		if len(devices) == 0 || devices[len(devices)-1] != st.device {
-			devices = append(devices, st.device)
-		}
 	}
-	return devices
+	return storages
 }

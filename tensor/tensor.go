@@ -167,8 +167,12 @@ func (s *storage) enter(sc *Scope) {
 	defer s.mu.Unlock()
 	if list := s.inScopes(); !slices.Contains(list, sc) {
 		sc.add(s)
-		list = append(list[:len(list):len(list)], sc)
-		s.scopes.Store(&list)
+		if len(list) == 0 {
+			list = sc.alone
+		} else {
+			list = append(list[:len(list):len(list)], sc)
+		}
+		s.setScopes(list)
 	}
 }
 
@@ -177,7 +181,19 @@ func (s *storage) in(list []*Scope) {
 	for _, sc := range list {
 		sc.add(s)
 	}
-	s.scopes.Store(&list)
+	s.setScopes(list)
+}
+
+// setScopes makes list the scopes that the storage belongs to.
+func (s *storage) setScopes(list []*Scope) {
+	switch len(list) {
+	case 0:
+		s.scopes.Store(nil)
+	case 1:
+		s.scopes.Store(&list[0].alone)
+	default:
+		s.scopes.Store(&list)
+	}
 }
 
 // leave takes the storage out of a scope, or out of all if sc is nil.
@@ -188,13 +204,16 @@ func (s *storage) leave(sc *Scope) {
 	if sc == nil {
 		list = nil
 	} else if i := slices.Index(list, sc); i >= 0 {
-		list = slices.Delete(slices.Clone(list), i, i+1)
+		switch len(list) {
+		case 1:
+			list = nil
+		case 2:
+			list = list[1-i].alone
+		default:
+			list = slices.Delete(slices.Clone(list), i, i+1)
+		}
 	}
-	if len(list) == 0 {
-		s.scopes.Store(nil)
-	} else {
-		s.scopes.Store(&list)
-	}
+	s.setScopes(list)
 }
 
 // belongs reports whether the storage is in a scope.
@@ -252,7 +271,9 @@ func result(op string, t DType, shape Shape, inputs ...*Tensor) *Tensor {
 	var scopes []*Scope // those of all inputs
 	shared := true      // by all of them, so that it is not changed
 	add := func(sc *Scope) {
-		if !slices.Contains(scopes, sc) {
+		if len(scopes) == 0 {
+			scopes = sc.alone
+		} else if !slices.Contains(scopes, sc) {
 			if shared {
 				scopes, shared = slices.Clone(scopes), false
 			}
@@ -283,6 +304,9 @@ func result(op string, t DType, shape Shape, inputs ...*Tensor) *Tensor {
 
 // like makes a tensor for a result with x's type and shape.
 func like(op string, x *Tensor, inputs ...*Tensor) *Tensor {
+	if len(inputs) == 0 {
+		return result(op, x.DType(), x.shape, x)
+	}
 	return result(op, x.DType(), x.shape, append(inputs, x)...)
 }
 

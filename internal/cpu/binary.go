@@ -14,9 +14,6 @@ func (be *Backend) Binary(dst, a, b backend.Array, op backend.BinaryOp, g backen
 	}
 	switch a.DType() {
 	case backend.Float32:
-		if g.Shape == nil && dst.Len <= fewElements && arithmeticFew(dst, data[float32](a), data[float32](b), op) {
-			return
-		}
 		binary(be, dst, data[float32](a), data[float32](b), op, g, floatFunc[float32])
 	case backend.Float64:
 		binary(be, dst, data[float64](a), data[float64](b), op, g, floatFunc[float64])
@@ -46,17 +43,71 @@ func (be *Backend) binaryHalf(dst, a, b backend.Array, op backend.BinaryOp, g ba
 }
 
 // fewElements is how many elements are done sooner than it is found out how to share them.
-const fewElements = 64
+const fewElements = 128
 
-// arithmeticFew computes a few results where the loop is no more than an operator, and
-// reports whether it is.
-func arithmeticFew(dst backend.Array, a, b []float32, op backend.BinaryOp) bool {
+// binaryFew computes a few results where the loop is no more than an operator, and
+// reports whether it is. Operands that do not lie as the result does are laid side by side.
+func binaryFew[T number](dst backend.Array, a, b []T, op backend.BinaryOp, g backend.BinaryGeom) bool {
 	switch op {
-	case backend.Add, backend.Sub, backend.Mul, backend.Div:
-		arithmetic(data[float32](dst), a, b, op, nil)
-		return true
+	case backend.Add, backend.Sub, backend.Mul, backend.Div, backend.Maximum, backend.Minimum:
+	default:
+		if !op.IsComparison() {
+			return false
+		}
 	}
-	return false
+	if dst.Len > 0 && g.Shape != nil {
+		var blockA, blockB [fewElements]T
+		lay(blockA[:dst.Len], a, 0, g.Shape, g.A)
+		lay(blockB[:dst.Len], b, 0, g.Shape, g.B)
+		a, b = blockA[:dst.Len], blockB[:dst.Len]
+	}
+	if op.IsComparison() {
+		comparison(data[bool](dst), a, b, op)
+	} else {
+		arithmetic(data[T](dst), a, b, op, nil)
+	}
+	return true
+}
+
+// lay copies the elements of a view that begins at x[at], of which there are some, one
+// behind the other, and returns what is left of dst.
+func lay[T any](dst, x []T, at int, shape, strides []int) []T {
+	if len(shape) == 0 {
+		dst[0] = x[at]
+		return dst[1:]
+	}
+	if len(shape) > 1 {
+		for range shape[0] {
+			dst = lay(dst, x, at, shape[1:], strides[1:])
+			at += strides[0]
+		}
+		return dst
+	}
+	for i := range dst[:shape[0]] {
+		dst[i] = x[at]
+		at += strides[0]
+	}
+	return dst[shape[0]:]
+}
+
+// layBack is lay from src to a view that begins at x[at], and returns what is left of src.
+func layBack[T any](x, src []T, at int, shape, strides []int) []T {
+	if len(shape) == 0 {
+		x[at] = src[0]
+		return src[1:]
+	}
+	if len(shape) > 1 {
+		for range shape[0] {
+			src = layBack(x, src, at, shape[1:], strides[1:])
+			at += strides[0]
+		}
+		return src
+	}
+	for _, v := range src[:shape[0]] {
+		x[at] = v
+		at += strides[0]
+	}
+	return src[shape[0]:]
 }
 
 // BinaryScalar computes dst = op(a, s), or op(s, a) if swapped.
@@ -86,7 +137,7 @@ func (be *Backend) BinaryScalar(dst, a backend.Array, s float64, swapped bool, o
 			for i := range dst.Len {
 				block[i] = float32(s)
 			}
-			if arithmeticFew(dst, data[float32](a), block[:dst.Len], op) {
+			if binaryFew(dst, data[float32](a), block[:dst.Len], op, backend.BinaryGeom{}) {
 				return
 			}
 		}
@@ -174,6 +225,9 @@ func fastScalar(op backend.BinaryOp) func(dst, a []float32, b float32) {
 }
 
 func binary[T number](be *Backend, dst backend.Array, a, b []T, op backend.BinaryOp, g backend.BinaryGeom, slow func(backend.BinaryOp) func(a, b T) T) {
+	if dst.Len <= fewElements && binaryFew(dst, a, b, op, g) {
+		return
+	}
 	k := newBinaryKernel(dst, op, slow)
 	if g.Shape == nil {
 		parallel(dst.Len, grain, func(lo, hi int) { k.run(lo, a[lo:hi], b[lo:hi]) })
@@ -504,6 +558,7 @@ func comparison[T number](dst []bool, a, b []T, op backend.BinaryOp) {
 // Where computes dst = cond ? a : b.
 func (be *Backend) Where(dst, cond, a, b backend.Array, g backend.WhereGeom) {
 	if dst.DType() != a.DType() || dst.DType() != b.DType() {
+		dst, a, b := dst, a, b
 		be.half(func() { be.Where(dst, cond, a, b, g) }, writes(&dst), reads(&a), reads(&b))
 		return
 	}
@@ -519,7 +574,24 @@ func (be *Backend) Where(dst, cond, a, b backend.Array, g backend.WhereGeom) {
 	}
 }
 
+// whereFew chooses a few elements.
+func whereFew[T uint8 | uint16 | uint32 | uint64](dst []T, cond []uint8, a, b []T, g backend.WhereGeom) {
+	var blockC [fewElements]uint8
+	var blockA, blockB [fewElements]T
+	if n := len(dst); n > 0 && g.Shape != nil {
+		lay(blockC[:n], cond, 0, g.Shape, g.Cond)
+		lay(blockA[:n], a, 0, g.Shape, g.A)
+		lay(blockB[:n], b, 0, g.Shape, g.B)
+		cond, a, b = blockC[:n], blockA[:n], blockB[:n]
+	}
+	choose(dst, cond, a, b)
+}
+
 func where[T uint8 | uint16 | uint32 | uint64](be *Backend, dst []T, cond []uint8, a, b []T, g backend.WhereGeom) {
+	if len(dst) <= fewElements {
+		whereFew(dst, cond, a, b, g)
+		return
+	}
 	if g.Shape == nil {
 		parallel(len(dst), grain, func(lo, hi int) { choose(dst[lo:hi], cond[lo:hi], a[lo:hi], b[lo:hi]) })
 		return

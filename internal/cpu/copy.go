@@ -10,6 +10,10 @@ func (be *Backend) Read(dst []byte, src backend.Array) { copyParallel(dst, raw(s
 
 // copyParallel is copy on all cores, for what is larger than a cache.
 func copyParallel(dst, src []byte) {
+	if n := min(len(dst), len(src)); n <= 1<<20 {
+		copy(dst, src)
+		return
+	}
 	parallel(min(len(dst), len(src)), 1<<20, func(lo, hi int) { copy(dst[lo:hi], src[lo:hi]) })
 }
 
@@ -26,7 +30,9 @@ func (be *Backend) Copy(dst, src backend.Array) {
 	case dst.DType().IsHalf() && src.DType() == backend.Float32:
 		narrow(dst, data[float32](src))
 		return
-	case be.half(func() { be.Copy(dst, src) }, writes(&dst), reads(&src)):
+	case someHalf(dst, src):
+		dst, src := dst, src
+		be.half(func() { be.Copy(dst, src) }, writes(&dst), reads(&src))
 		return
 	}
 	switch dst.DType() {
@@ -86,7 +92,9 @@ func convertToUint8[S float](dst, src backend.Array) {
 
 // Fill sets all elements to v.
 func (be *Backend) Fill(dst backend.Array, v float64) {
-	if be.half(func() { be.Fill(dst, v) }, writes(&dst)) {
+	if someHalf(dst) {
+		dst := dst
+		be.half(func() { be.Fill(dst, v) }, writes(&dst))
 		return
 	}
 	switch dst.DType() {
@@ -104,6 +112,12 @@ func (be *Backend) Fill(dst backend.Array, v float64) {
 }
 
 func fill[T any](dst []T, v T) {
+	if len(dst) <= fewElements {
+		for i := range dst {
+			dst[i] = v
+		}
+		return
+	}
 	parallel(len(dst), 4*grain, func(lo, hi int) {
 		for i := range dst[lo:hi] {
 			dst[lo+i] = v
@@ -113,7 +127,9 @@ func fill[T any](dst []T, v T) {
 
 // Arange sets element i to start + i·step.
 func (be *Backend) Arange(dst backend.Array, start, step float64) {
-	if be.half(func() { be.Arange(dst, start, step) }, writes(&dst)) {
+	if someHalf(dst) {
+		dst := dst
+		be.half(func() { be.Arange(dst, start, step) }, writes(&dst))
 		return
 	}
 	switch dst.DType() {
@@ -140,13 +156,23 @@ func arange[T number, S int64 | float64](dst []T, start, step S) {
 func (be *Backend) Strided(dst, src backend.Array, g backend.StridedGeom) {
 	switch dst.DType().Size() {
 	case 1:
-		move(data[uint8](dst), data[uint8](src), 0, g.Offset, g.Shape, contiguous(g.Shape), g.Strides)
+		read(data[uint8](dst), data[uint8](src), g)
 	case 2:
-		move(data[uint16](dst), data[uint16](src), 0, g.Offset, g.Shape, contiguous(g.Shape), g.Strides)
+		read(data[uint16](dst), data[uint16](src), g)
 	case 4:
-		move(data[uint32](dst), data[uint32](src), 0, g.Offset, g.Shape, contiguous(g.Shape), g.Strides)
+		read(data[uint32](dst), data[uint32](src), g)
 	case 8:
-		move(data[uint64](dst), data[uint64](src), 0, g.Offset, g.Shape, contiguous(g.Shape), g.Strides)
+		read(data[uint64](dst), data[uint64](src), g)
+	}
+}
+
+func read[T uint8 | uint16 | uint32 | uint64](dst, src []T, g backend.StridedGeom) {
+	switch n := size(g.Shape); {
+	case n == 0:
+	case n <= fewElements:
+		lay(dst, src, g.Offset, g.Shape, g.Strides)
+	default:
+		move(dst, src, 0, g.Offset, g.Shape, contiguous(g.Shape), g.Strides)
 	}
 }
 
@@ -154,13 +180,23 @@ func (be *Backend) Strided(dst, src backend.Array, g backend.StridedGeom) {
 func (be *Backend) StridedWrite(dst, src backend.Array, g backend.StridedGeom) {
 	switch dst.DType().Size() {
 	case 1:
-		move(data[uint8](dst), data[uint8](src), g.Offset, 0, g.Shape, g.Strides, contiguous(g.Shape))
+		write(data[uint8](dst), data[uint8](src), g)
 	case 2:
-		move(data[uint16](dst), data[uint16](src), g.Offset, 0, g.Shape, g.Strides, contiguous(g.Shape))
+		write(data[uint16](dst), data[uint16](src), g)
 	case 4:
-		move(data[uint32](dst), data[uint32](src), g.Offset, 0, g.Shape, g.Strides, contiguous(g.Shape))
+		write(data[uint32](dst), data[uint32](src), g)
 	case 8:
-		move(data[uint64](dst), data[uint64](src), g.Offset, 0, g.Shape, g.Strides, contiguous(g.Shape))
+		write(data[uint64](dst), data[uint64](src), g)
+	}
+}
+
+func write[T uint8 | uint16 | uint32 | uint64](dst, src []T, g backend.StridedGeom) {
+	switch n := size(g.Shape); {
+	case n == 0:
+	case n <= fewElements:
+		layBack(dst, src, g.Offset, g.Shape, g.Strides)
+	default:
+		move(dst, src, g.Offset, 0, g.Shape, g.Strides, contiguous(g.Shape))
 	}
 }
 

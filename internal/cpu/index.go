@@ -78,8 +78,10 @@ func indexSelect[T any](dst, x []T, index []int64, g backend.IndexGeom) {
 
 // ScatterAdd computes dst[o,index[o,m,i],i] += src[o,m,i], in the order of m.
 func (be *Backend) ScatterAdd(dst, index, src backend.Array, g backend.IndexGeom, use backend.IndexUse) error {
-	var err error
-	if be.half(func() { err = be.ScatterAdd(dst, index, src, g, use) }, updates(&dst), reads(&src)) {
+	if someHalf(dst, src) {
+		var err error
+		dst, src := dst, src
+		be.half(func() { err = be.ScatterAdd(dst, index, src, g, use) }, updates(&dst), reads(&src))
 		return err
 	}
 	at := data[int64](index)
@@ -177,8 +179,10 @@ func scatterAdd[T number](dst []T, index []int64, src []T, g backend.IndexGeom) 
 
 // IndexAdd computes dst[o,index[m],i] += src[o,m,i], in the order of m.
 func (be *Backend) IndexAdd(dst, index, src backend.Array, g backend.IndexGeom, use backend.IndexUse) error {
-	var err error
-	if be.half(func() { err = be.IndexAdd(dst, index, src, g, use) }, updates(&dst), reads(&src)) {
+	if someHalf(dst, src) {
+		var err error
+		dst, src := dst, src
+		be.half(func() { err = be.IndexAdd(dst, index, src, g, use) }, updates(&dst), reads(&src))
 		return err
 	}
 	at := data[int64](index)

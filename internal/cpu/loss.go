@@ -9,8 +9,10 @@ import (
 // CrossEntropy computes the cross-entropy of class indices with softmax(x) along
 // N: log Σ exp(x-largest) - (x-largest) at the label.
 func (be *Backend) CrossEntropy(loss, largest, sum, x, labels backend.Array, g backend.DimGeom, use backend.IndexUse) error {
-	var err error
-	if be.half(func() { err = be.CrossEntropy(loss, largest, sum, x, labels, g, use) }, writes(&loss), writes(&largest), writes(&sum), reads(&x)) {
+	if someHalf(loss, largest, sum, x) {
+		var err error
+		loss, largest, sum, x := loss, largest, sum, x
+		be.half(func() { err = be.CrossEntropy(loss, largest, sum, x, labels, g, use) }, writes(&loss), writes(&largest), writes(&sum), reads(&x))
 		return err
 	}
 	at := data[int64](labels)
@@ -71,7 +73,9 @@ func crossEntropy[T float](be *Backend, loss, largest, sum, x []T, labels []int6
 // CrossEntropyGrad computes the gradient of x, share·(softmax(x) - 1 at the
 // label), from what CrossEntropy left.
 func (be *Backend) CrossEntropyGrad(dx, share, x, labels, largest, sum backend.Array, g backend.DimGeom) {
-	if be.half(func() { be.CrossEntropyGrad(dx, share, x, labels, largest, sum, g) }, writes(&dx), reads(&share), reads(&x), reads(&largest), reads(&sum)) {
+	if someHalf(dx, share, x, largest, sum) {
+		dx, share, x, largest, sum := dx, share, x, largest, sum
+		be.half(func() { be.CrossEntropyGrad(dx, share, x, labels, largest, sum, g) }, writes(&dx), reads(&share), reads(&x), reads(&largest), reads(&sum))
 		return
 	}
 	at := data[int64](labels)

@@ -170,7 +170,9 @@ func batchNormGrad[S any, T float](kn *loops[S, T], dx []S, dw, db []T, dy, x, y
 
 // RowNorm normalizes each row.
 func (be *Backend) RowNorm(dst, mean, invstd, x backend.Array, rows, n int, eps float64) {
-	if be.half(func() { be.RowNorm(dst, mean, invstd, x, rows, n, eps) }, writes(&dst), writes(&mean), writes(&invstd), reads(&x)) {
+	if someHalf(dst, mean, invstd, x) {
+		dst, mean, invstd, x := dst, mean, invstd, x
+		be.half(func() { be.RowNorm(dst, mean, invstd, x, rows, n, eps) }, writes(&dst), writes(&mean), writes(&invstd), reads(&x))
 		return
 	}
 	if x.DType() == backend.Float32 {
@@ -275,7 +277,9 @@ func eachPiece(r, n int, f func(at, n int)) {
 
 // RowNormGrad computes the gradient of x from RowNorm's result y.
 func (be *Backend) RowNormGrad(dx, dy, y, invstd backend.Array, rows, n int) {
-	if be.half(func() { be.RowNormGrad(dx, dy, y, invstd, rows, n) }, writes(&dx), reads(&dy), reads(&y), reads(&invstd)) {
+	if someHalf(dx, dy, y, invstd) {
+		dx, dy, y, invstd := dx, dy, y, invstd
+		be.half(func() { be.RowNormGrad(dx, dy, y, invstd, rows, n) }, writes(&dx), reads(&dy), reads(&y), reads(&invstd))
 		return
 	}
 	if dy.DType() == backend.Float32 {

@@ -157,7 +157,9 @@ func (be *Backend) MaxPool(dst, x backend.Array, g backend.PoolGeom) {
 			return
 		}
 	}
-	if be.pieces(g.Planes, func(a []backend.Array, n int) { be.MaxPool(a[0], a[1], planes(g, n)) }, writes(&dst), reads(&x)) {
+	if someHalf(dst, x) {
+		dst, x, g := dst, x, g
+		be.pieces(g.Planes, func(a []backend.Array, n int) { be.MaxPool(a[0], a[1], planes(g, n)) }, writes(&dst), reads(&x))
 		return
 	}
 	switch x.DType() {
@@ -315,7 +317,9 @@ func (be *Backend) MaxPoolGrad(dx, dy, x, y backend.Array, g backend.PoolGeom) {
 			return
 		}
 	}
-	if be.pieces(g.Planes, func(a []backend.Array, n int) { be.MaxPoolGrad(a[0], a[1], a[2], a[3], planes(g, n)) }, writes(&dx), reads(&dy), reads(&x), reads(&y)) {
+	if someHalf(dx, dy, x, y) {
+		dx, dy, x, y, g := dx, dy, x, y, g
+		be.pieces(g.Planes, func(a []backend.Array, n int) { be.MaxPoolGrad(a[0], a[1], a[2], a[3], planes(g, n)) }, writes(&dx), reads(&dy), reads(&x), reads(&y))
 		return
 	}
 	if x.DType() == backend.Float32 {
@@ -444,7 +448,9 @@ func eachWinner[T number](x, y []T, g backend.PoolGeom, f func(i, at int)) {
 // MaxPoolIndices writes where in its plane or volume the first maximum of each
 // window is; of several NaN the last counts, as in PyTorch.
 func (be *Backend) MaxPoolIndices(indices, x, y backend.Array, g backend.PoolGeom) {
-	if be.half(func() { be.MaxPoolIndices(indices, x, y, g) }, reads(&x), reads(&y)) {
+	if someHalf(x, y) {
+		x, y, g := x, y, g
+		be.half(func() { be.MaxPoolIndices(indices, x, y, g) }, reads(&x), reads(&y))
 		return
 	}
 	at := data[int64](indices)
@@ -515,7 +521,9 @@ func adaptiveSpans(g backend.PoolGeom) (spans [3][]span) {
 // AvgPool takes the mean of each window.
 func (be *Backend) AvgPool(dst, x backend.Array, g backend.PoolGeom) {
 	g = joined(g)
-	if be.pieces(g.Planes, func(a []backend.Array, n int) { be.AvgPool(a[0], a[1], planes(g, n)) }, writes(&dst), reads(&x)) {
+	if someHalf(dst, x) {
+		dst, x, g := dst, x, g
+		be.pieces(g.Planes, func(a []backend.Array, n int) { be.AvgPool(a[0], a[1], planes(g, n)) }, writes(&dst), reads(&x))
 		return
 	}
 	if x.DType() == backend.Float32 {
@@ -596,7 +604,9 @@ func eachRowOfSpans(spans [3][]span, in [3]int, f func(out, n int, rows []int)) 
 // AvgPoolGrad is AvgPool's gradient.
 func (be *Backend) AvgPoolGrad(dx, dy backend.Array, g backend.PoolGeom) {
 	g = joined(g)
-	if be.pieces(g.Planes, func(a []backend.Array, n int) { be.AvgPoolGrad(a[0], a[1], planes(g, n)) }, writes(&dx), reads(&dy)) {
+	if someHalf(dx, dy) {
+		dx, dy, g := dx, dy, g
+		be.pieces(g.Planes, func(a []backend.Array, n int) { be.AvgPoolGrad(a[0], a[1], planes(g, n)) }, writes(&dx), reads(&dy))
 		return
 	}
 	if dx.DType() == backend.Float32 {
@@ -664,7 +674,9 @@ func spread[T float](dx, dy []T, spans [3][]span, g backend.PoolGeom) {
 
 // AdaptiveAvgPool takes means of windows that share the input evenly.
 func (be *Backend) AdaptiveAvgPool(dst, x backend.Array, g backend.PoolGeom) {
-	if be.half(func() { be.AdaptiveAvgPool(dst, x, g) }, writes(&dst), reads(&x)) {
+	if someHalf(dst, x) {
+		dst, x, g := dst, x, g
+		be.half(func() { be.AdaptiveAvgPool(dst, x, g) }, writes(&dst), reads(&x))
 		return
 	}
 	if x.DType() == backend.Float32 {
@@ -686,7 +698,9 @@ func adaptiveAvgPool[T float](dst, x []T, g backend.PoolGeom) {
 
 // AdaptiveAvgPoolGrad is AdaptiveAvgPool's gradient.
 func (be *Backend) AdaptiveAvgPoolGrad(dx, dy backend.Array, g backend.PoolGeom) {
-	if be.half(func() { be.AdaptiveAvgPoolGrad(dx, dy, g) }, writes(&dx), reads(&dy)) {
+	if someHalf(dx, dy) {
+		dx, dy, g := dx, dy, g
+		be.half(func() { be.AdaptiveAvgPoolGrad(dx, dy, g) }, writes(&dx), reads(&dy))
 		return
 	}
 	if dx.DType() == backend.Float32 {

@@ -10,7 +10,9 @@ import (
 // Random draws all elements. Normal numbers come in pairs (of the elements 2k
 // and 2k+1) by Box and Muller's method.
 func (be *Backend) Random(dst backend.Array, r backend.Random) {
-	if be.half(func() { be.Random(dst, r) }, writes(&dst)) {
+	if someHalf(dst) {
+		dst := dst
+		be.half(func() { be.Random(dst, r) }, writes(&dst))
 		return
 	}
 	switch dst.DType() {

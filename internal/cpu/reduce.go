@@ -12,7 +12,9 @@ func (be *Backend) Reduce(dst, x backend.Array, op backend.ReduceOp, g backend.R
 		be.reduceView(dst, x, op, g)
 		return
 	}
-	if be.half(func() { be.Reduce(dst, x, op, g) }, writes(&dst), reads(&x)) {
+	if someHalf(dst, x) {
+		dst, x := dst, x
+		be.half(func() { be.Reduce(dst, x, op, g) }, writes(&dst), reads(&x))
 		return
 	}
 	be.reduce(dst, x, op, g)
@@ -505,7 +507,9 @@ func reduceRow[T, A number](src []T, p reducePlan, r reduction[T, A], lo, hi int
 
 // ReduceIndex finds the maximum (or minimum) along N and its first position.
 func (be *Backend) ReduceIndex(values, indices, x backend.Array, min bool, g backend.DimGeom) {
-	if be.half(func() { be.ReduceIndex(values, indices, x, min, g) }, writes(&values), reads(&x)) {
+	if someHalf(values, x) {
+		values, x := values, x
+		be.half(func() { be.ReduceIndex(values, indices, x, min, g) }, writes(&values), reads(&x))
 		return
 	}
 	switch x.DType() {
@@ -594,7 +598,9 @@ func eachColumns(g backend.DimGeom, f func(o, lo, hi int)) {
 
 // Cumsum adds up along N, from the end if reverse.
 func (be *Backend) Cumsum(dst, x backend.Array, reverse bool, g backend.DimGeom) {
-	if be.half(func() { be.Cumsum(dst, x, reverse, g) }, writes(&dst), reads(&x)) {
+	if someHalf(dst, x) {
+		dst, x := dst, x
+		be.half(func() { be.Cumsum(dst, x, reverse, g) }, writes(&dst), reads(&x))
 		return
 	}
 	switch x.DType() {

@@ -8,7 +8,9 @@ import (
 
 // Softmax computes softmax along N, or its logarithm.
 func (be *Backend) Softmax(dst, x backend.Array, log bool, g backend.DimGeom) {
-	if be.half(func() { be.Softmax(dst, x, log, g) }, writes(&dst), reads(&x)) {
+	if someHalf(dst, x) {
+		dst, x := dst, x
+		be.half(func() { be.Softmax(dst, x, log, g) }, writes(&dst), reads(&x))
 		return
 	}
 	if x.DType() == backend.Float32 {
@@ -118,7 +120,9 @@ func softmaxGradRow[T float](dx, dy, y []T, log bool) {
 
 // SoftmaxGrad computes the gradient of x from Softmax's result y.
 func (be *Backend) SoftmaxGrad(dx, dy, y backend.Array, log bool, g backend.DimGeom) {
-	if be.half(func() { be.SoftmaxGrad(dx, dy, y, log, g) }, writes(&dx), reads(&dy), reads(&y)) {
+	if someHalf(dx, dy, y) {
+		dx, dy, y := dx, dy, y
+		be.half(func() { be.SoftmaxGrad(dx, dy, y, log, g) }, writes(&dx), reads(&dy), reads(&y))
 		return
 	}
 	if dy.DType() == backend.Float32 {

@@ -8,7 +8,9 @@ import (
 
 // Sort sorts along N, stably, NaN as the largest.
 func (be *Backend) Sort(values, indices, x backend.Array, descending bool, g backend.DimGeom) {
-	if be.half(func() { be.Sort(values, indices, x, descending, g) }, writes(&values), reads(&x)) {
+	if someHalf(values, x) {
+		values, x := values, x
+		be.half(func() { be.Sort(values, indices, x, descending, g) }, writes(&values), reads(&x))
 		return
 	}
 	switch x.DType() {
@@ -85,8 +87,9 @@ func rank[T number](a, b T) int {
 // Nonzero writes the flat positions of the elements that are not 0 and returns
 // their number.
 func (be *Backend) Nonzero(dst, x backend.Array) int {
-	n := 0
-	if be.half(func() { n = be.Nonzero(dst, x) }, reads(&x)) {
+	if someHalf(x) {
+		n, x := 0, x
+		be.half(func() { n = be.Nonzero(dst, x) }, reads(&x))
 		return n
 	}
 	switch x.DType() {
