@@ -159,7 +159,7 @@ func slopeOfGrad(op ops.Unary, v *Tensor) *Tensor {
 		s := v.Sigmoid()
 		return s.Mul(s.RSubScalar(1)).Mul(s.MulScalar(-2).AddScalar(1).Mul(v).AddScalar(2))
 	case backend.ELU:
-		return v.Exp().MulScalar(p.P0).MaskedFill(v.GtScalar(0), 0)
+		return v.Exp().MulScalar(p.P0).MaskedFill(v.GeScalar(0), 0)
 	case backend.Hardswish:
 		return within(-3, 3, FullLike(v, 1.0/3))
 	case backend.Softplus:

@@ -23,7 +23,7 @@ add("Mul", torch.mul)
 add("Div", torch.div, low2=0.25)
 c.add("Div", torch.div, [f64(1, -1, 0, 2), f64(0, 0, 0, inf)], check=False)
 add("Pow", torch.pow, low=0.125)
-c.add("Pow", torch.pow, [f64(0, 0, 0, -2, 2, -2, 4), f64(0, 1, 2, 2, 0, 3, -0.5)], check=False)
+c.add("Pow", torch.pow, [f64(0, 0, 0, -2, 2, -2, 4), f64(0, 1, 2, 2, 0, 3, -0.5)], check=False, second=False)  # PyTorch's second derivatives at 0 are NaN
 for op, f in [("Maximum", torch.maximum), ("Minimum", torch.minimum)]:
     for a, b in pairs:
         p, q = x(*a), x(*b)

@@ -64,7 +64,7 @@ for s, m in [((), ()), ((3,), ()), ((), (3,)), ((0,), ()), ((2, 0), (2, 1))]:
 for t in [torch.tensor(3.0), torch.tensor(0), torch.tensor(True), torch.tensor([float("nan"), -0.0, 0.0, -1.0])]:
     c.add("Nonzero", lambda t: t.nonzero(), [t], grad=False)
 for n, d, i, padding in [(3, 2, (5,), 0), (3, 2, (2, 4), 2), (3, 2, (6,), -1), (4, 3, (0,), 1), (2, 1, (3, 1), -2), (5, 0, (4,), 0)]:
-    c.add("EmbeddingPadding", lambda w, i, padding: F.embedding(i, w, padding_idx=int(padding)), [x(n, d), ints(*i, high=n)], check=False, padding=padding)
+    c.add("EmbeddingPadding", lambda w, i, padding: F.embedding(i, w, padding_idx=int(padding)), [x(n, d), ints(*i, high=n)], check=False, second=d > 0 and 0 not in i, padding=padding)
 for s, dim, i in [((4,), 0, (6,)), ((2, 3), 1, (2, 2)), ((), 0, (1,)), ((3, 2), 0, (0, 2))]:
     index = ints(*i, high=s[dim] if s else 1)
     c.add("ScatterAdd", lambda t, i, src, dim: t.scatter_add(dim, i, src), [ints(*s, high=2).bool(), index, ints(*i, high=2).bool()], dim=dim)
