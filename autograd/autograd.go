@@ -34,6 +34,16 @@ type Named string
 // Name returns the operation's name.
 func (o Named) Name() string { return string(o) }
 
+// Once is an operation whose gradient has no gradient of its own, because its closure
+// computes with values that have no history, such as numbers that it has taken out of
+// its operands. With CreateGraph the gradient is given, and to go back through it
+// panics, where a number would be wrong:
+//
+//	autograd.Record(autograd.Once{Op: autograd.Named("Hypot")}, out, …)
+//
+// (torch.autograd.function.once_differentiable)
+type Once struct{ Op }
+
 // Variable is what the tape knows of a value. Types that take part in
 // differentiation embed it; [Tape.Variable] makes it.
 type Variable[T any] struct {
@@ -76,6 +86,8 @@ type Arithmetic[T any] interface {
 	// less. Neither is called where a graph is created.
 	Retain(g T)
 	Release(g T)
+	// Alias returns a fresh value that shares the memory of x and has no history.
+	Alias(x T) T
 	// Version counts the in-place changes of a value.
 	Version(x T) uint64
 	// Describe names a value in an error, by its shape for example.
@@ -259,8 +271,13 @@ func Tracks[T Value[T]](name string, out T, inputs ...T) bool {
 // their order, nil for those that have none. The gradient that it is given is
 // valid during the call only, and it must leave it unchanged.
 //
-// backward computes with operations that are recorded themselves, on values that
-// [Tape.Saved] has made of inputs and out: then there are gradients of gradients.
+// backward computes with operations that are recorded themselves, on the inputs or, in
+// the package that defines the values, on what [Tape.Saved] has made of inputs and out:
+// then there are gradients of gradients. One that computes with other values belongs to
+// an operation that is [Once]; otherwise what these contribute to a second derivative is
+// missing, as it is in PyTorch. The tape finds out where a gradient has lost the history
+// of the one that it was computed from, and panics when that is asked for: a gradient
+// that is 0 is nil.
 //
 // saved lists the values, of inputs and out, that backward reads: if one of them
 // is changed in place before, Backward panics instead of computing something
@@ -316,14 +333,7 @@ func record[T Value[T]](op Op, out T, inputs []T, backward func(g T) []T, savedV
 	n := &Node[T]{op: op, sequence: sequence.Add(1), backward: backward, inputs: make([]edge[T], len(inputs)), watch: v.watch}
 	for i, x := range inputs {
 		if x != zero {
-			if xv := x.tape(); xv.node != nil {
-				n.inputs[i].node = xv.node
-			} else if xv.requiresGrad {
-				n.inputs[i].leaf = x
-				if xv.standsFor != zero {
-					n.inputs[i].leaf = xv.standsFor
-				}
-			}
+			n.inputs[i] = edgeTo(x)
 		}
 	}
 	v.node, v.version = n, v.arithmetic.Version(out)
@@ -332,6 +342,20 @@ func record[T Value[T]](op Op, out T, inputs []T, backward func(g T) []T, savedV
 			n.saved = append(n.saved, saved[T]{x, v.arithmetic.Version(x)})
 		}
 	}
+}
+
+// edgeTo returns the edge that leads to x.
+func edgeTo[T Value[T]](x T) (e edge[T]) {
+	var zero T
+	if v := x.tape(); v.node != nil {
+		e.node = v.node
+	} else if v.requiresGrad {
+		e.leaf = x
+		if v.standsFor != zero {
+			e.leaf = v.standsFor
+		}
+	}
+	return e
 }
 
 // RecordNothing notes that op, which has no gradient, made out from inputs: out
@@ -576,6 +600,9 @@ func (w *walk[T]) run(x, g T) {
 			if len(results) != len(n.inputs) {
 				fail("Backward", "%s returned %d gradients for %d inputs", n.op.Name(), len(results), len(n.inputs))
 			}
+			if w.create {
+				w.guard(n, g, results)
+			}
 			for _, r := range results {
 				if r != zero {
 					w.hold(r)
@@ -614,6 +641,29 @@ func (w *walk[T]) run(x, g T) {
 		if !w.retain {
 			n.freed, n.backward, n.saved, n.inputs, n.watch = true, nil, nil, nil, nil
 		}
+	}
+}
+
+// guard gives those of results, the gradients that n has made of g, that have no gradient
+// of their own, and should have, a history that says so when it is walked.
+func (w *walk[T]) guard(n *Node[T], g T, results []T) {
+	var zero T
+	_, once := n.op.(Once)
+	for i, r := range results {
+		if r == zero || !once && (!g.tape().RequiresGrad() || r.tape().RequiresGrad()) {
+			continue
+		}
+		why := "its closure has not computed the gradient from the one that it was given, with operations that are recorded"
+		if once {
+			why = "it is recorded as one that has a gradient once"
+		}
+		results[i] = w.arithmetic.Alias(r)
+		v := results[i].tape()
+		v.node = &Node[T]{op: n.op, sequence: sequence.Add(1), inputs: append([]edge[T]{edgeTo(g)}, n.inputs...), backward: func(T) []T {
+			fail("Backward", "%s has no second derivative: %s", n.op.Name(), why)
+			return nil
+		}}
+		v.version = v.arithmetic.Version(results[i])
 	}
 }
 

@@ -52,6 +52,7 @@ func (arithmetic) Release(g *num) {
 		panic("released more often than retained")
 	}
 }
+func (arithmetic) Alias(x *num) *num      { return number(x.v) }
 func (arithmetic) Version(x *num) uint64  { return x.version }
 func (arithmetic) Describe(x *num) string { return fmt.Sprintf("the number %v", x.v) }
 

@@ -306,7 +306,7 @@ func (x *Tensor) DivRounded(y *Tensor, r Rounding) *Tensor {
 	return record(ops.Binary{Kind: op}, out, partial{of: x, grad: zero}, partial{of: y, grad: zero})
 }
 
-func zero(g *Tensor) *Tensor { return ZerosLike(g) }
+func zero(g *Tensor) *Tensor { return zeroGrad(g, g.shape) }
 
 // Pow returns x to the power y, element by element, with broadcasting. A negative
 // power of an integer is 0, except of 1 and -1. (torch.pow)
@@ -698,7 +698,7 @@ func (x *Tensor) PowScalar(s float64) *Tensor {
 	xs := x.saved()
 	return record(ops.Scalar{Kind: backend.Pow, S: s}, out, partial{x, func(g *Tensor) *Tensor {
 		if s == 0 {
-			return ZerosLike(g)
+			return zeroGrad(g, g.shape)
 		}
 		xs := with(g, xs)
 		return g.Mul(xs.PowScalar(s - 1).MulScalar(s))

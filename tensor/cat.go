@@ -80,7 +80,7 @@ func cat(op string, dim int, tensors []*Tensor) *Tensor {
 		start := 0
 		for i, s := range shapes {
 			if len(s) != len(shape) { // left out
-				grads[i] = zeros(op, s, g)
+				grads[i] = zeroGrad(g, s)
 				continue
 			}
 			grads[i] = g.narrow("Narrow", dim, start, s[dim])

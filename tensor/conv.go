@@ -292,7 +292,7 @@ func needed(needX bool, w *Tensor, needW bool, x *Tensor) (saved []*Tensor) {
 func (c *conv) biasGrad(g *Tensor) *Tensor {
 	channels := g.shape[len(g.shape)-c.dims-1]
 	if len(g.shape) == c.dims+2 && g.isBalanced() { // behind a BatchNorm2d in training the bias has no effect
-		return zeros(c.name, Shape{channels}, g)
+		return zeroGrad(g, Shape{channels})
 	}
 	return sumTo(g, perChannel(channels, c.dims)).view("View", Shape{channels})
 }

@@ -211,6 +211,8 @@ func (arithmetic) Release(g *Tensor) {
 	}
 }
 
+func (arithmetic) Alias(x *Tensor) *Tensor { return x.bare() }
+
 func (arithmetic) Version(x *Tensor) uint64 { return x.storage.version.Load() }
 
 func (arithmetic) Describe(x *Tensor) string { return x.describe() }
@@ -242,6 +244,18 @@ func with(g, x *Tensor) *Tensor {
 // the closure that calls it: whether nothing is recorded and the result is like x.
 func (x *Tensor) reuses(y *Tensor) bool {
 	return tape.InPass(x) && x.strides == nil && y.shape.broadcastsTo(x.shape) && x.DType() == y.DType()
+}
+
+// zeroGrad returns zeros of a shape as what an operation makes of g, the gradient of its
+// result, where its slope is 0.
+func zeroGrad(g *Tensor, shape Shape) *Tensor {
+	const op = "ZeroGrad"
+	out := zeros(op, shape, g)
+	if !tracked(op, out, g) {
+		return out
+	}
+	from := g.shape
+	return autograd.Record(ops.ZeroGrad{Shape: shape}, out, []*Tensor{g}, func(g *Tensor) []*Tensor { return []*Tensor{zeroGrad(g, from)} })
 }
 
 // The following are operations for a closure, which needs x no more: they overwrite it

@@ -30,6 +30,8 @@ func init() {
 
 		"To": {Torch: "to", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].To(deviceNamed(op.(ops.To).Device)) }},
 
+		"ZeroGrad": {Torch: "zeros_like", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return zeroGrad(in[0], op.(ops.ZeroGrad).Shape) }},
+
 		// unary.go
 		"ReLUInPlace": {Torch: "relu_", Apply: func(_ autograd.Op, in []*Tensor) *Tensor { return in[0].ReLUInPlace() }},
 		"ClampTensor": {Torch: "clamp", Apply: func(_ autograd.Op, in []*Tensor) *Tensor { return in[0].ClampTensor(in[1], in[2]) }},

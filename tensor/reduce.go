@@ -443,7 +443,7 @@ func (x *Tensor) norm(p float64, dims []int, keep bool) *Tensor {
 		flat := func() *Tensor { return norm.EqScalar(0) }
 		switch {
 		case p == 0:
-			return []*Tensor{ZerosLike(x)}
+			return []*Tensor{zeroGrad(g, x.shape)}
 		case p == 1:
 			return []*Tensor{x.Sign().times(g)}
 		case p == 2 && tape.InPass(g): // x/norm·g

@@ -84,7 +84,7 @@ func unaryGrad(op ops.Unary, g, v *Tensor) *Tensor {
 			if slope := slopeOfGrad(op, with(gg, v)); slope != nil {
 				results[1] = gg.Mul(with(gg, gs)).Mul(slope).ToDType(t)
 			} else {
-				results[1] = ZerosLike(gg).ToDType(t)
+				results[1] = zeroGrad(gg, gg.shape).ToDType(t)
 			}
 		}
 		return results

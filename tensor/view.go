@@ -610,10 +610,10 @@ func (x *Tensor) Unfold(dim, size, step int) *Tensor {
 		st := from.strides()
 		first := slices.Clone(st)
 		first[d] *= step
-		dx := zeros(op, from, g)
-		if size > 0 {
-			dx = g.selected(last, 0).placed(from, first, 0)
+		if size == 0 {
+			return []*Tensor{zeroGrad(g, from)}
 		}
+		dx := g.selected(last, 0).placed(from, first, 0)
 		for k := 1; k < size; k++ {
 			dx = dx.plus(g.selected(last, k).placed(from, first, k*st[d]))
 		}

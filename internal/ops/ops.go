@@ -65,6 +65,12 @@ type Autocast struct{ DType backend.DType }
 // Name returns the operation's name.
 func (Autocast) Name() string { return "Autocast" }
 
+// ZeroGrad is zeros of Shape, whatever the operand: the gradient of what has no slope.
+type ZeroGrad struct{ Shape []int }
+
+// Name returns the operation's name.
+func (ZeroGrad) Name() string { return "ZeroGrad" }
+
 // Class is what Tensor.Autocast does with an operation's operands.
 type Class uint8
 
