@@ -29,6 +29,9 @@ type Op interface{ Name() string }
 // Named is an operation without attributes, for operations of one's own:
 //
 //	autograd.Record(autograd.Named("Hypot"), out, …)
+//
+// If its closure saves values that have a history, and no gradient that it computes
+// depends on them in a way that was recorded, it is taken to be [Once].
 type Named string
 
 // Name returns the operation's name.
@@ -596,12 +599,13 @@ func (w *walk[T]) run(x, g T) {
 			if w.inner != nil {
 				w.inner(n, g)
 			}
+			before := sequence.Load()
 			results := a.Run(g, pass, n.backward)
 			if len(results) != len(n.inputs) {
 				fail("Backward", "%s returned %d gradients for %d inputs", n.op.Name(), len(results), len(n.inputs))
 			}
 			if w.create {
-				w.guard(n, g, results)
+				w.guard(n, g, results, before)
 			}
 			for _, r := range results {
 				if r != zero {
@@ -644,18 +648,27 @@ func (w *walk[T]) run(x, g T) {
 	}
 }
 
-// guard gives those of results, the gradients that n has made of g, that have no gradient
-// of their own, and should have, a history that says so when it is walked.
-func (w *walk[T]) guard(n *Node[T], g T, results []T) {
+// guard gives those of results, the gradients that n has made of g since the record had
+// the length before, that have no gradient of their own, and should have, a history that
+// says so when it is walked.
+func (w *walk[T]) guard(n *Node[T], g T, results []T, before uint64) {
 	var zero T
-	_, once := n.op.(Once)
+	why := ""
+	switch n.op.(type) {
+	case Once:
+		why = "it is recorded as one that has a gradient once"
+	case Named:
+		if !w.reachesSaved(n, results, before) {
+			why = "its closure computes with values that have no history, and not with those that it saves; see autograd.Once"
+		}
+	}
 	for i, r := range results {
-		if r == zero || !once && (!g.tape().RequiresGrad() || r.tape().RequiresGrad()) {
+		if r == zero || why == "" && (!g.tape().RequiresGrad() || r.tape().RequiresGrad()) {
 			continue
 		}
-		why := "its closure has not computed the gradient from the one that it was given, with operations that are recorded"
-		if once {
-			why = "it is recorded as one that has a gradient once"
+		why := why
+		if why == "" {
+			why = "its closure has not computed the gradient from the one that it was given, with operations that are recorded"
 		}
 		results[i] = w.arithmetic.Alias(r)
 		v := results[i].tape()
@@ -665,6 +678,31 @@ func (w *walk[T]) guard(n *Node[T], g T, results []T) {
 		}}
 		v.version = v.arithmetic.Version(results[i])
 	}
+}
+
+// reachesSaved reports whether one of results, made since the record had the length
+// before, depends on a value that n has saved, if one of these has a history.
+func (w *walk[T]) reachesSaved(n *Node[T], results []T, before uint64) bool {
+	var zero T
+	saved := map[edge[T]]bool{}
+	for _, s := range n.saved {
+		if s.value.tape().RequiresGrad() {
+			saved[edgeTo(s.value)] = true
+		}
+	}
+	seen := map[*Node[T]]bool{}
+	var reach func(e edge[T]) bool
+	reach = func(e edge[T]) bool {
+		if saved[e] {
+			return true
+		}
+		if e.node == nil || e.node.sequence <= before || seen[e.node] {
+			return false
+		}
+		seen[e.node] = true
+		return slices.ContainsFunc(e.node.inputs, reach)
+	}
+	return len(saved) == 0 || slices.ContainsFunc(results, func(r T) bool { return r != zero && reach(edgeTo(r)) })
 }
 
 // hold says that the walk holds g once more, drop that it holds it once less. What a

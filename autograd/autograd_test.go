@@ -386,3 +386,17 @@ func TestWatch(t *testing.T) {
 		t.Errorf("two watches: got %q and %q, want one line and none", a.forward, b.forward)
 	}
 }
+
+func ExampleOnce() {
+	x := leaf(2)
+	triple := autograd.Record(autograd.Once{Op: autograd.Named("triple")}, number(3*x.v), []*num{x}, func(g *num) []*num {
+		return []*num{number(3 * g.v)} // a number, which has no history
+	})
+	g := autograd.Grad(triple, []*num{x}, autograd.GradOpts{CreateGraph: true})[0]
+	fmt.Println(g.v)
+	defer func() { fmt.Println(recover()) }()
+	backward(g)
+	// Output:
+	// 3
+	// autograd: Backward: triple has no second derivative: it is recorded as one that has a gradient once
+}

@@ -60,18 +60,19 @@ func TestGradWithoutTouchingLeaves(t *testing.T) {
 	}
 }
 
-// An operation of one's own: the square root of 1 + x², with its gradient.
+// An operation of one's own: the square root of 1 + x², with its gradient. The closure
+// computes with x itself and with the result, which have histories, so that there are
+// gradients of the gradient, too.
 func ExampleTensor_Backward_ownOperation() {
 	hypot := func(x *tensor.Tensor) *tensor.Tensor {
-		saved := x.Detach()
-		out := saved.Square().AddScalar(1).Sqrt()
-		y := out.Detach()
+		out := x.Detach().Square().AddScalar(1).Sqrt()
 		return autograd.Record(autograd.Named("Hypot1"), out, []*tensor.Tensor{x}, func(g *tensor.Tensor) []*tensor.Tensor {
-			return []*tensor.Tensor{g.Mul(saved).Div(y)}
+			return []*tensor.Tensor{g.Mul(x).Div(out)}
 		}, x, out)
 	}
 	x := tensor.From([]float32{0, 0.75}).SetRequiresGrad(true)
-	hypot(x).Sum().Backward()
-	fmt.Println(x.Grad())
-	// Output: tensor([0.0000, 0.6000])
+	slope := autograd.Grad(hypot(x).Sum(), []*tensor.Tensor{x}, autograd.GradOpts{CreateGraph: true})[0]
+	slope.Sum().Backward()
+	fmt.Println(slope, x.Grad())
+	// Output: tensor([0.0000, 0.6000], grad_fn=<Div>) tensor([1.0000, 0.5120])
 }
