@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -390,6 +391,7 @@ func TestViewAndAssignErrors(t *testing.T) {
 // but for a kernel's scratch, where a copy of one would be 1 MiB; a view itself takes none, and little of
 // Go's.
 func TestViewsAreNotCopied(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // what others have left is not to go meanwhile
 	g := tensor.NewGenerator(1)
 	q, x := g.Randn(8, 256, 4, 32), g.Randn(1024, 700)
 	heads, keys := q.Permute(0, 2, 1, 3), g.Randn(8, 256, 4, 32).Permute(0, 2, 3, 1)
