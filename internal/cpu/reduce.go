@@ -79,7 +79,7 @@ func (be *Backend) reduce(dst, x backend.Array, op backend.ReduceOp, g backend.R
 			switch op {
 			case backend.ReduceSum:
 				r.row = func(acc float64, x []float32) float64 { return acc + current.vector.sum(x) }
-				r.rows = current.vector.rowSums
+				r.rows, r.columns = current.vector.rowSums, current.vector.addWide
 			case backend.ReduceSumSquares:
 				r.row = func(acc float64, x []float32) float64 { return acc + current.vector.sumSquares(x) }
 			}

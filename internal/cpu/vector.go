@@ -17,6 +17,7 @@ type vector[T float] struct {
 
 	sum, sumSquares func(x []T) float64
 	rowSums         func(dst []float64, x []T, n int) // sum of each of len(dst) rows of n elements
+	addWide         func(dst []float64, x []T)        // adds each element of x to its own of dst
 	sub, mul, div   func(dst, a, b []T)
 	sqrt            func(dst, x []T)
 
@@ -97,6 +98,7 @@ func plainVector[T float]() vector[T] {
 		sum:        func(x []T) float64 { return sumRow(0.0, x) },
 		sumSquares: func(x []T) float64 { return squareRow(0.0, x) },
 		rowSums:    plainRowSums[T],
+		addWide:    sumColumns[T, float64],
 		sub:        plainSub[T], mul: plainMul[T], div: plainDiv[T], sqrt: plainSqrt[T],
 		max: func(x []T) T { return maxRow(T(math.Inf(-1)), x) },
 		exp: plainExp[T], sumExp: plainSumExp[T], expScaled: plainExpScaled[T],

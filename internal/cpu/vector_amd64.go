@@ -11,6 +11,7 @@ type vectorAsm struct {
 
 	sum, sumSquares func(x *float32, n int) float64
 	rowSums         func(dst *float64, x *float32, rows, n int)
+	addWide         func(dst *float64, x *float32, n int)
 	sub, mul, div   func(dst, a, b *float32, n int)
 	sqrt            func(dst, x *float32, n int)
 
@@ -47,7 +48,7 @@ var vector512 = (&vectorAsm{
 		sumsAbout512, sumAndDot512, sumAndDotReLU512, normalize512, normalizeReLU512, normalizeGrad512, normalizeGradReLU512,
 		relu512, reluGrad512, add512, maxPool2x2512, maxPoolGrad2x2512,
 	},
-	sum512, sumSquares512, rowSums512, sub512, mul512, div512, sqrt512,
+	sum512, sumSquares512, rowSums512, addWide512, sub512, mul512, div512, sqrt512,
 	max512, exp512, sumExp512, expScaled512, softmaxGrad512, logSoftmaxGrad512,
 	adam512, sgd512, maxPool3x3512, maxPoolGrad3x3512,
 }).vector()
@@ -62,7 +63,7 @@ var vector256 = (&vectorAsm{
 		sumsAbout256, sumAndDot256, sumAndDotReLU256, normalize256, normalizeReLU256, normalizeGrad256, normalizeGradReLU256,
 		relu256, reluGrad256, add256, maxPool2x2256, maxPoolGrad2x2256,
 	},
-	sum256, sumSquares256, rowSums256, sub256, mul256, div256, sqrt256,
+	sum256, sumSquares256, rowSums256, addWide256, sub256, mul256, div256, sqrt256,
 	max256, exp256, sumExp256, expScaled256, softmaxGrad256, logSoftmaxGrad256,
 	adam256, sgd256, maxPool3x3256, maxPoolGrad3x3256,
 }).vector()
@@ -189,6 +190,15 @@ func (a *vectorAsm) vector() vector[float32] {
 				}
 				dst, x = dst[rows:], x[rows*n:]
 			}
+		},
+		addWide: func(dst []float64, x []float32) {
+			x = x[:len(dst)]
+			whole := len(dst) / 32 * 32
+			for lo := 0; lo < whole; lo += longest {
+				n := min(longest, whole-lo)
+				a.addWide(&dst[lo : lo+n][0], &x[lo : lo+n][0], n)
+			}
+			sumColumns(dst[whole:], x[whole:])
 		},
 		sub:  binaryAsm(a.sub),
 		mul:  binaryAsm(a.mul),

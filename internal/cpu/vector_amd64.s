@@ -1836,6 +1836,33 @@ done:
 	VZEROUPPER
 	RET
 
+// func addWide512(dst *float64, x *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·addWide512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ n+16(FP), DX
+
+loop:
+	VCVTPS2PD (CX), Z0
+	VADDPD    (AX), Z0, Z0
+	VMOVUPD   Z0, (AX)
+	VCVTPS2PD 32(CX), Z0
+	VADDPD    64(AX), Z0, Z0
+	VMOVUPD   Z0, 64(AX)
+	VCVTPS2PD 64(CX), Z0
+	VADDPD    128(AX), Z0, Z0
+	VMOVUPD   Z0, 128(AX)
+	VCVTPS2PD 96(CX), Z0
+	VADDPD    192(AX), Z0, Z0
+	VMOVUPD   Z0, 192(AX)
+	ADDQ      $0x80, CX
+	ADDQ      $0x00000100, AX
+	SUBQ      $0x20, DX
+	JNZ       loop
+	VZEROUPPER
+	RET
+
 // func sub512(dst *float32, a *float32, b *float32, n int)
 // Requires: AVX, AVX512F
 TEXT ·sub512(SB), NOSPLIT, $0-32
@@ -5901,6 +5928,45 @@ e_end:
 	JNZ          row
 
 done:
+	VZEROUPPER
+	RET
+
+// func addWide256(dst *float64, x *float32, n int)
+// Requires: AVX
+TEXT ·addWide256(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ n+16(FP), DX
+
+loop:
+	VCVTPS2PD (CX), Y0
+	VADDPD    (AX), Y0, Y0
+	VMOVUPD   Y0, (AX)
+	VCVTPS2PD 16(CX), Y0
+	VADDPD    32(AX), Y0, Y0
+	VMOVUPD   Y0, 32(AX)
+	VCVTPS2PD 32(CX), Y0
+	VADDPD    64(AX), Y0, Y0
+	VMOVUPD   Y0, 64(AX)
+	VCVTPS2PD 48(CX), Y0
+	VADDPD    96(AX), Y0, Y0
+	VMOVUPD   Y0, 96(AX)
+	VCVTPS2PD 64(CX), Y0
+	VADDPD    128(AX), Y0, Y0
+	VMOVUPD   Y0, 128(AX)
+	VCVTPS2PD 80(CX), Y0
+	VADDPD    160(AX), Y0, Y0
+	VMOVUPD   Y0, 160(AX)
+	VCVTPS2PD 96(CX), Y0
+	VADDPD    192(AX), Y0, Y0
+	VMOVUPD   Y0, 192(AX)
+	VCVTPS2PD 112(CX), Y0
+	VADDPD    224(AX), Y0, Y0
+	VMOVUPD   Y0, 224(AX)
+	ADDQ      $0x80, CX
+	ADDQ      $0x00000100, AX
+	SUBQ      $0x20, DX
+	JNZ       loop
 	VZEROUPPER
 	RET
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -248,6 +249,33 @@ func TestRowSums(t *testing.T) {
 		}
 		check(randomize(r, make([]float32, 3*longest)), 30, longest/10)
 		check(randomize(r, make([]float32, 3*longest)), 2, longest+3)
+	})
+}
+
+// TestAddWide asks for the bits of sums one by one.
+func TestAddWide(t *testing.T) {
+	r := rand.New(rand.NewPCG(15, 16))
+	eachVector(t, func(t *testing.T, kn *vector[float32]) {
+		f := newFence(t, 1024)
+		check := func(x []float32) {
+			t.Helper()
+			got := make([]float64, len(x)+1)
+			for i := range got {
+				got[i] = r.NormFloat64()
+			}
+			want := slices.Clone(got)
+			for i, v := range x {
+				want[i] += float64(v)
+			}
+			if kn.addWide(got[:len(x)], x); !slices.Equal(got, want) {
+				t.Fatalf("%d elements: got other sums, or one too many", len(x))
+			}
+		}
+		for n := range 100 {
+			check(randomize(r, f.first(n, n%4)))
+			check(randomize(r, f.last(n, n%4)))
+		}
+		check(randomize(r, make([]float32, 2*longest+77)))
 	})
 }
 

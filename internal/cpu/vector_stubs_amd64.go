@@ -80,6 +80,11 @@ func sumSquares512(x *float32, n int) (sum float64)
 //go:noescape
 func rowSums512(dst *float64, x *float32, rows int, n int)
 
+// addWide512 adds n elements of x, n > 0, a multiple of 32, to those of dst. It needs AVX-512F.
+//
+//go:noescape
+func addWide512(dst *float64, x *float32, n int)
+
 // sub512 computes dst = a - b for n elements. It needs AVX-512F.
 //
 //go:noescape
@@ -254,6 +259,11 @@ func sumSquares256(x *float32, n int) (sum float64)
 //
 //go:noescape
 func rowSums256(dst *float64, x *float32, rows int, n int)
+
+// addWide256 adds n elements of x, n > 0, a multiple of 32, to those of dst. It needs AVX2 and FMA.
+//
+//go:noescape
+func addWide256(dst *float64, x *float32, n int)
 
 // sub256 computes dst = a - b for n elements. It needs AVX2 and FMA.
 //

@@ -49,6 +49,7 @@ func vector() {
 		v.sum("sum", false)
 		v.sum("sumSquares", true)
 		v.rowSums()
+		v.addWide()
 		v.binary("sub", VSUBPS)
 		v.binary("mul", VMULPS)
 		v.binary("div", VDIVPS)
@@ -702,6 +703,24 @@ func (v isa) rowSums() {
 	DECQ(rows)
 	JNZ(LabelRef("row"))
 	Label("done")
+	VZEROUPPER()
+	RET()
+}
+
+// addWide is what sums of columns are made of, row by row.
+func (v isa) addWide() {
+	v.text("addWide", "func(dst *float64, x *float32, n int)", "adds n elements of x, n > 0, a multiple of 32, to those of dst.")
+	dst, x, n := arg("dst"), arg("x"), arg("n")
+	Label("loop")
+	for i := 0; i < 32; i += v.doubles() {
+		d, to := v.float64s(Mem{Base: x, Disp: 4 * i}, nil, nil), Mem{Base: dst, Disp: 8 * i}
+		VADDPD(to, d, d)
+		VMOVUPD(d, to)
+	}
+	ADDQ(Imm(128), x)
+	ADDQ(U32(256), dst)
+	SUBQ(Imm(32), n)
+	JNZ(LabelRef("loop"))
 	VZEROUPPER()
 	RET()
 }
