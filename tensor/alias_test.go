@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -391,6 +392,7 @@ func TestViewAndAssignErrors(t *testing.T) {
 // but for a kernel's scratch, where a copy of one would be 1 MiB; a view itself takes none, and little of
 // Go's.
 func TestViewsAreNotCopied(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))  // each worker takes room of its own while it is busy
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // what others have left is not to go meanwhile
 	g := tensor.NewGenerator(1)
 	q, x := g.Randn(8, 256, 4, 32), g.Randn(1024, 700)
