@@ -296,7 +296,12 @@ func (be *Backend) binaryHalfViews(dst, a, b backend.Array, op backend.BinaryOp,
 		raw(x)
 	}
 	t := newTiling(shape, strides)
-	if kn := loopsBF16(dst, a, b); kn != nil && op == backend.Add {
+	last := len(shape) - 1
+	var one func(dst, a []float32, b float32) // where b has one number for each row
+	if strides[0][last] != 0 && strides[1][last] == 0 && !t.flat {
+		one = fastScalar(op)
+	}
+	if kn := loopsBF16(dst, a, b); kn != nil && op == backend.Add && one == nil {
 		d, a, b := data[uint16](dst), data[uint16](a), data[uint16](b)
 		t.each(be, func(room []uint64) func(at, rows, cols int, off [4]int) {
 			x, y := newSource(&t, room, a, 0), newSource(&t, room, b, 1)
@@ -330,6 +335,14 @@ func (be *Backend) binaryHalfViews(dst, a, b backend.Array, op backend.BinaryOp,
 		}
 		return func(at, rows, cols int, off [4]int) {
 			x.load(off[0], rows, cols)
+			if one != nil {
+				for i := range rows {
+					at := at + i*t.strides[2][t.r]
+					one(k.dst[:cols], x.row(i, cols), y.number(off[1]+i*t.strides[1][t.r]))
+					narrowAs(dst.DType(), data[uint16](dst)[at:][:cols], k.dst[:cols])
+				}
+				return
+			}
 			y.load(off[1], rows, cols)
 			if t.flat {
 				run(at, x.all(), y.all())

@@ -1,6 +1,10 @@
 package cpu
 
-import "github.com/wick-ml/wick/internal/backend"
+import (
+	"unsafe"
+
+	"github.com/wick-ml/wick/internal/backend"
+)
 
 // Write copies raw elements into dst.
 func (be *Backend) Write(dst backend.Array, src []byte) { copyParallel(raw(dst), src) }
@@ -317,10 +321,7 @@ func move[T uint8 | uint16 | uint32 | uint64](dst, src []T, dstOff, srcOff int, 
 		case ds == 1 && ss == 1:
 			copy(dst[d:d+n], src[s:s+n])
 		case ds == 1 && ss == 0:
-			v := src[s]
-			for i := range dst[d : d+n] {
-				dst[d+i] = v
-			}
+			repeat(dst[d:d+n], src[s])
 		default:
 			for range n {
 				dst[d] = src[s]
@@ -348,6 +349,24 @@ func move[T uint8 | uint16 | uint32 | uint64](dst, src []T, dstOff, srcOff int, 
 					d += dr
 					s += sr
 				}
+			case n == 8:
+				for range rows {
+					*(*[8]T)(dst[d:]) = *(*[8]T)(src[s:])
+					d += dr
+					s += sr
+				}
+			case n == 16:
+				for range rows {
+					*(*[16]T)(dst[d:]) = *(*[16]T)(src[s:])
+					d += dr
+					s += sr
+				}
+			case n == 32 && unsafe.Sizeof(dst[0]) <= 4:
+				for range rows {
+					*(*[32]T)(dst[d:]) = *(*[32]T)(src[s:])
+					d += dr
+					s += sr
+				}
 			case n < 8:
 				for range rows {
 					for i := range n {
@@ -365,6 +384,19 @@ func move[T uint8 | uint16 | uint32 | uint64](dst, src []T, dstOff, srcOff int, 
 			}
 		})
 	})
+}
+
+// repeat fills dst with v.
+func repeat[T any](dst []T, v T) {
+	if len(dst) >= 32 {
+		block := [16]T{v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v}
+		for ; len(dst) >= 16; dst = dst[16:] {
+			*(*[16]T)(dst) = block
+		}
+	}
+	for i := range dst {
+		dst[i] = v
+	}
 }
 
 func abs(n int) int { return max(n, -n) }

@@ -63,6 +63,14 @@ func alike[U, T any](s []T) []U {
 
 // turn copies a part of any size from elements d and s on, square by square.
 func (t *turner[T]) turn(dst, src []T, d, s, rows, cols int) {
+	if t.strip != nil && (rows < t.side || cols < t.side) && rows > 0 && cols > 0 { // there is no square
+		if rows <= cols {
+			gatherRows(dst[d:], t.dr, src[s:], t.sc, rows, cols)
+		} else {
+			scatterCols(dst[d:], t.dr, src[s:], t.sc, rows, cols)
+		}
+		return
+	}
 	for i := 0; i < rows; i += turnSide {
 		for j := 0; j < cols; j += turnSide {
 			t.square(dst, src, d+i*t.dr+j*t.dc, s+i*t.sr+j*t.sc, min(turnSide, rows-i), min(turnSide, cols-j))

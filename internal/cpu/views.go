@@ -124,10 +124,7 @@ func (s *source[T]) load(off, rows, cols int) {
 		s.turner.turn(s.block, s.x, 0, off, rows, cols)
 	case s.cs == 0:
 		for i := range rows {
-			v, to := s.x[off+i*s.rs], s.block[i*cols:][:cols]
-			for j := range to {
-				to[j] = v
-			}
+			repeat(s.block[i*cols:][:cols], s.x[off+i*s.rs])
 		}
 	default:
 		for i := range rows {
@@ -187,6 +184,16 @@ func (w wideSource) load(off, rows, cols int) {
 	for i := range rows {
 		widenAs(w.dtype, w.block[i*cols:][:cols], w.half.row(i, cols))
 	}
+}
+
+// number returns one of the elements.
+func (w wideSource) number(at int) float32 {
+	var v [1]float32
+	if w.half == nil {
+		return w.x[at]
+	}
+	widenAs(w.dtype, v[:], w.half.x[at:][:1])
+	return v[0]
 }
 
 // compact returns the elements of a view and their strides there: a's beginning, or a copy if that holds much more. A dimension with
