@@ -242,7 +242,7 @@ func binary[T number](be *Backend, dst backend.Array, a, b []T, op backend.Binar
 	if k32, ok := any(k).(*binaryKernel[float32]); ok && bs == 0 {
 		k32.one = fastScalar(op)
 	}
-	if t := newTiling(shape, strides); last > 0 && (t.r != last-1 || t.cols < tileLarge) {
+	if t := newTiling(shape, strides); t.pays() {
 		t.each(be, func(room []uint64) func(at, rows, cols int, off [4]int) {
 			x, y := newSource(&t, room, a, 0), newSource(&t, room, b, 1)
 			one := k.one != nil && as == 1 && bs == 0 && !t.flat
@@ -613,7 +613,7 @@ func where[T uint8 | uint16 | uint32 | uint64](be *Backend, dst []T, cond []uint
 	if !ok {
 		return
 	}
-	if t := newTiling(shape, strides); len(shape) > 1 && (t.r != len(shape)-2 || t.cols < tileLarge) {
+	if t := newTiling(shape, strides); t.pays() {
 		t.each(be, func(room []uint64) func(at, rows, cols int, off [4]int) {
 			c, x, y := newSource(&t, room, cond, 0), newSource(&t, room, a, 1), newSource(&t, room, b, 2)
 			return func(at, rows, cols int, off [4]int) {

@@ -23,6 +23,7 @@ type tiling struct {
 	r       int
 	rows    int  // of a tile, and its columns
 	cols    int  //
+	turned  bool // an operand is transposed
 	flat    bool // a tile's rows follow each other in the result, and are so short that they go into one call
 }
 
@@ -41,13 +42,19 @@ func newTiling(shape []int, strides [][]int) (t tiling) {
 	t.cols = min(n, tileLarge)
 	for _, s := range strides[:len(strides)-1] {
 		if d := nearest(s); d >= 0 && d != last && s[last] != 0 {
-			t.r, t.cols = d, min(n, tileWide)
+			t.r, t.cols, t.turned = d, min(n, tileWide), true
 			break
 		}
 	}
 	t.rows = min(shape[t.r], tileLarge/t.cols)
 	t.flat = t.r == last-1 && n < longRun
 	return t
+}
+
+// pays reports whether tiles are better than runs of the last dimension.
+func (t *tiling) pays() bool {
+	n := t.shape[len(t.shape)-1]
+	return t.turned || n < tileWide && n < size(t.shape)
 }
 
 // each calls what start returns for all tiles: with the first element of the result, the tile's rows and columns, and where it begins
