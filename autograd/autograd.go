@@ -340,6 +340,9 @@ func record[T Value[T]](op Op, out T, inputs []T, backward func(g T) []T, savedV
 		}
 	}
 	v.node, v.version = n, v.arithmetic.Version(out)
+	if len(savedValues) > 0 {
+		n.saved = make([]saved[T], 0, len(savedValues))
+	}
 	for _, x := range savedValues {
 		if x != zero {
 			n.saved = append(n.saved, saved[T]{x, v.arithmetic.Version(x)})

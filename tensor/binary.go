@@ -58,16 +58,36 @@ func (s Shape) broadcastsTo(out Shape) bool {
 // stridesIn returns the strides with which an array of shape s and the given strides,
 // nil for row-major, is read as one of shape out, 0 where it is broadcast.
 func (s Shape) stridesIn(out Shape, strides []int) []int {
-	st := make([]int, len(out))
-	if strides == nil {
-		strides = s.strides()
-	}
-	for i := range s {
-		if j := i + len(out) - len(s); s[i] != 1 || out[j] == 1 {
-			st[j] = strides[i]
+	return s.appendStrides(make([]int, 0, len(out)), out, strides)
+}
+
+// appendStrides appends what stridesIn returns to st, which has room.
+func (s Shape) appendStrides(st []int, out Shape, strides []int) []int {
+	lead := len(out) - len(s)
+	st = st[:len(out)]
+	clear(st[:lead])
+	next := 1 // the stride of what is row-major
+	for i := len(s) - 1; i >= 0; i-- {
+		stride := next
+		if strides != nil {
+			stride = strides[i]
 		}
+		if st[lead+i] = 0; s[i] != 1 || out[lead+i] == 1 {
+			st[lead+i] = stride
+		}
+		next *= max(s[i], 1)
 	}
 	return st
+}
+
+// stridesOf returns stridesIn of several.
+func stridesOf(out Shape, xs ...*Tensor) (strides [3][]int) {
+	room := make([]int, len(xs)*len(out))
+	for i, x := range xs {
+		end := (i + 1) * len(out)
+		strides[i] = x.shape.appendStrides(room[i*len(out):i*len(out):end], out, x.strides)
+	}
+	return strides
 }
 
 // stridesIn returns the strides with which x's window is read as an array of shape
@@ -79,7 +99,8 @@ func binaryGeom(out Shape, a, b *Tensor) backend.BinaryGeom {
 	if a.shape.Equal(b.shape) && a.strides == nil && b.strides == nil {
 		return backend.BinaryGeom{}
 	}
-	return backend.BinaryGeom{Shape: out, A: a.stridesIn(out), B: b.stridesIn(out)}
+	st := stridesOf(out, a, b)
+	return backend.BinaryGeom{Shape: out, A: st[0], B: st[1]}
 }
 
 // binary computes op(x, y) of one type, with broadcasting, and records nothing.
@@ -98,12 +119,8 @@ func binary(name string, op backend.BinaryOp, x, y *Tensor, owners ...*Tensor) *
 		t = Bool
 	}
 	shape := broadcast(name, x.shape, y.shape)
-	var out *Tensor
-	if len(owners) == 0 {
-		out = result(name, t, shape, x, y)
-	} else {
-		out = result(name, t, shape, append(owners, x, y)...)
-	}
+	var room [4]*Tensor
+	out := result(name, t, shape, append(append(room[:0], owners...), x, y)...)
 	x.be().Binary(out.array(), x.window(), y.window(), op, binaryGeom(out.shape, x, y))
 	return out
 }
@@ -553,7 +570,8 @@ func scalar(name string, op backend.BinaryOp, x *Tensor, s float64, swapped bool
 	if op.IsComparison() {
 		t = Bool
 	}
-	out := result(name, t, x.shape, append(owners, x)...)
+	var room [4]*Tensor
+	out := result(name, t, x.shape, append(append(room[:0], owners...), x)...)
 	rows := x
 	if x.strides != nil {
 		if rows = out; t != x.DType() {

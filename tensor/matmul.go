@@ -234,11 +234,17 @@ func Linear(x, w, b *Tensor) *Tensor {
 	}
 	xs := x.shape
 	rows := xs[:len(xs)-1].Len()
-	out := result(op, x.DType(), append(slices.Clone(xs[:len(xs)-1]), outputs), x, w, b)
+	shape := make(Shape, len(xs))
+	shape[copy(shape, xs[:len(xs)-1])] = outputs
+	out := result(op, x.DType(), shape, x, w, b)
 	if b != nil {
-		x.be().Strided(out.array(), b.window(), backend.StridedGeom{Shape: Shape{rows, outputs}, Strides: b.stridesIn(Shape{rows, outputs})})
+		flat := Shape{rows, outputs}
+		x.be().Strided(out.array(), b.window(), backend.StridedGeom{Shape: flat, Strides: b.stridesIn(flat)})
 	}
-	flat := x.alias(Shape{rows, inputs})
+	flat := x
+	if len(xs) != 2 {
+		flat = x.alias(Shape{rows, inputs})
+	}
 	g := backend.MatMulGeom{Batch: [2]int{1, 1}, M: rows, N: outputs, K: inputs, Accumulate: b != nil}
 	var ok bool
 	if g.TransA, g.LDA, ok = flat.matrix(); !ok {

@@ -19,8 +19,10 @@ type span struct {
 
 // span resolves the dimensions of a reduction: none means all.
 func (x *Tensor) span(op string, dims []int) span {
-	s := span{reduce: make([]bool, len(x.Shape())), kept: Shape{}, dropped: Shape{}, n: 1}
-	named := make([]bool, max(len(x.shape), 1))
+	dim := len(x.Shape())
+	flags, sizes := make([]bool, dim+max(dim, 1)), make(Shape, 2*dim)
+	s := span{reduce: flags[:dim:dim], kept: sizes[:0:dim], dropped: sizes[dim:dim], n: 1}
+	named := flags[dim:]
 	for _, d := range dims {
 		d = x.dim(op, d)
 		if named[d] {
@@ -125,10 +127,8 @@ func overwriteWith(x *Tensor, op backend.BinaryOp, y *Tensor) {
 func fillWhere(x, mask *Tensor, v float64) {
 	fill := result("Where", x.DType(), Shape{}, x)
 	x.be().Fill(fill.array(), v)
-	st := x.shape.strides()
-	x.be().Where(x.array(), mask.window(), fill.array(), x.array(), backend.WhereGeom{
-		Shape: x.shape, Cond: mask.stridesIn(x.shape), A: fill.stridesIn(x.shape), B: st,
-	})
+	st := stridesOf(x.shape, mask, fill, x)
+	x.be().Where(x.array(), mask.window(), fill.array(), x.array(), backend.WhereGeom{Shape: x.shape, Cond: st[0], A: st[1], B: st[2]})
 }
 
 // Sum returns the sum over the given dimensions, or over all without arguments.

@@ -192,7 +192,8 @@ func (s *storage) setScopes(list []*Scope) {
 	case 1:
 		s.scopes.Store(&list[0].alone)
 	default:
-		s.scopes.Store(&list)
+		several := list // so that only this is put on the heap
+		s.scopes.Store(&several)
 	}
 }
 
@@ -304,10 +305,8 @@ func result(op string, t DType, shape Shape, inputs ...*Tensor) *Tensor {
 
 // like makes a tensor for a result with x's type and shape.
 func like(op string, x *Tensor, inputs ...*Tensor) *Tensor {
-	if len(inputs) == 0 {
-		return result(op, x.DType(), x.shape, x)
-	}
-	return result(op, x.DType(), x.shape, append(inputs, x)...)
+	var room [4]*Tensor
+	return result(op, x.DType(), x.shape, append(append(room[:0], inputs...), x)...)
 }
 
 // exists panics if x is nil or the zero value. All that an operation does with its

@@ -30,7 +30,9 @@ func where(name string, cond, a, b *Tensor) *Tensor {
 	var geom backend.WhereGeom
 	for _, x := range []*Tensor{cond, a, b} {
 		if s := out.shape; !s.Equal(x.shape) || x.strides != nil {
-			geom = backend.WhereGeom{Shape: s, Cond: cond.stridesIn(s), A: a.stridesIn(s), B: b.stridesIn(s)}
+			st := stridesOf(s, cond, a, b)
+			geom = backend.WhereGeom{Shape: s, Cond: st[0], A: st[1], B: st[2]}
+			break
 		}
 	}
 	out.be().Where(out.array(), cond.window(), a.window(), b.window(), geom)

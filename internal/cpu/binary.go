@@ -132,15 +132,6 @@ func (be *Backend) BinaryScalar(dst, a backend.Array, s float64, swapped bool, o
 	}
 	switch a.DType() {
 	case backend.Float32:
-		if dst.Len <= fewElements && !swapped {
-			var block [fewElements]float32
-			for i := range dst.Len {
-				block[i] = float32(s)
-			}
-			if binaryFew(dst, data[float32](a), block[:dst.Len], op, backend.BinaryGeom{}) {
-				return
-			}
-		}
 		binaryScalar(dst, data[float32](a), float32(s), swapped, op, floatFunc[float32])
 	case backend.Float64:
 		binaryScalar(dst, data[float64](a), s, swapped, op, floatFunc[float64])
@@ -356,6 +347,21 @@ func (be *Backend) binaryHalfViews(dst, a, b backend.Array, op backend.BinaryOp,
 }
 
 func binaryScalar[T number](dst backend.Array, a []T, s T, swapped bool, op backend.BinaryOp, slow func(backend.BinaryOp) func(a, b T) T) {
+	if dst.Len <= fewElements {
+		var block [fewElements]T
+		for i := range block[:dst.Len] {
+			block[i] = s
+		}
+		b := block[:dst.Len]
+		if swapped {
+			a, b := b, a
+			if binaryFew(dst, a, b, op, backend.BinaryGeom{}) {
+				return
+			}
+		} else if binaryFew(dst, a, b, op, backend.BinaryGeom{}) {
+			return
+		}
+	}
 	k := newBinaryKernel(dst, op, slow)
 	parallel(dst.Len, grain, func(lo, hi int) {
 		var block [packed]T

@@ -15,15 +15,7 @@ func (be *Backend) MatMul(dst, a, b backend.Array, g backend.MatMulGeom) {
 		return
 	}
 	if be := be.productsOf(a, b); be != nil {
-		d := writes(&dst)
-		d.read = g.Accumulate
-		x, y := factors(g)
-		a, freeA := x.compact(be, a)
-		defer freeA()
-		b, freeB := y.compact(be, b)
-		defer freeB()
-		g.LDA, g.StrideA, g.LDB, g.StrideB = x.ld, x.stride, y.ld, y.stride
-		be.half(func() { be.MatMul(dst, a, b, g) }, d, reads(&a), reads(&b))
+		be.matmulHalf(dst, a, b, g)
 		return
 	}
 	switch dst.DType() {
@@ -40,6 +32,19 @@ func (be *Backend) MatMul(dst, a, b backend.Array, g backend.MatMulGeom) {
 	default:
 		matmul(be, data[float64](dst), data[float64](a), data[float64](b), &g)
 	}
+}
+
+// matmulHalf is MatMul of arrays of half width.
+func (be *Backend) matmulHalf(dst, a, b backend.Array, g backend.MatMulGeom) {
+	d := writes(&dst)
+	d.read = g.Accumulate
+	x, y := factors(g)
+	a, freeA := x.compact(be, a)
+	defer freeA()
+	b, freeB := y.compact(be, b)
+	defer freeB()
+	g.LDA, g.StrideA, g.LDB, g.StrideB = x.ld, x.stride, y.ld, y.stride
+	be.half(func() { be.MatMul(dst, a, b, g) }, d, reads(&a), reads(&b))
 }
 
 // factor is how one of a product's operands lies: matrices of rows×cols elements as they are stored.

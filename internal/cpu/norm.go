@@ -10,25 +10,34 @@ import (
 // 2015): one pass takes the channel's mean and variance, another writes the
 // result.
 func (be *Backend) BatchNorm(dst, mean, invstd, runningMean, runningVar, x, w, b backend.Array, g backend.BatchNormGeom) {
+	if someHalf(dst, mean, invstd, runningMean, runningVar, x, w, b) {
+		be.batchNormHalf(dst, mean, invstd, runningMean, runningVar, x, w, b, g)
+		return
+	}
+	if x.DType() == backend.Float32 {
+		batchNorm(&current.vector.loops, data[float32](dst), data[float32](mean), data[float32](invstd), data[float32](runningMean), data[float32](runningVar),
+			data[float32](x), data[float32](w), data[float32](b), g)
+	} else {
+		batchNorm(&plainVector64.loops, data[float64](dst), data[float64](mean), data[float64](invstd), data[float64](runningMean), data[float64](runningVar),
+			data[float64](x), data[float64](w), data[float64](b), g)
+	}
+}
+
+// batchNormHalf is BatchNorm of arrays some of which have half width.
+func (be *Backend) batchNormHalf(dst, mean, invstd, runningMean, runningVar, x, w, b backend.Array, g backend.BatchNormGeom) {
 	arrays := []argument{writes(&dst), reads(&x)}
 	params := []argument{writes(&mean), writes(&invstd), updates(&runningMean), updates(&runningVar), reads(&w), reads(&b)}
 	brief := loopsBF16(dst, x)
-	switch {
-	case brief != nil:
+	if brief != nil {
 		be.widened(func() {
 			batchNorm(brief, data[uint16](dst), data[float32](mean), data[float32](invstd), data[float32](runningMean), data[float32](runningVar),
 				data[uint16](x), data[float32](w), data[float32](b), g)
 		}, params...)
-	case be.channels(g, func(a, p []backend.Array, g backend.BatchNormGeom) {
-		be.BatchNorm(a[0], p[0], p[1], p[2], p[3], a[1], p[4], p[5], g)
-	}, arrays, params...):
-	case x.DType() == backend.Float32:
-		batchNorm(&current.vector.loops, data[float32](dst), data[float32](mean), data[float32](invstd), data[float32](runningMean), data[float32](runningVar),
-			data[float32](x), data[float32](w), data[float32](b), g)
-	default:
-		batchNorm(&plainVector64.loops, data[float64](dst), data[float64](mean), data[float64](invstd), data[float64](runningMean), data[float64](runningVar),
-			data[float64](x), data[float64](w), data[float64](b), g)
+		return
 	}
+	be.channels(g, func(a, p []backend.Array, g backend.BatchNormGeom) {
+		be.BatchNorm(a[0], p[0], p[1], p[2], p[3], a[1], p[4], p[5], g)
+	}, arrays, params...)
 }
 
 func batchNorm[S any, T float](kn *loops[S, T], dst []S, mean, invstd, runningMean, runningVar []T, x []S, w, b []T, g backend.BatchNormGeom) {
@@ -107,25 +116,34 @@ func fromSums(near, sum, squares float64, n int) (mean, variance float64) {
 
 // BatchNormGrad computes those of the gradients of x, w and b that are present.
 func (be *Backend) BatchNormGrad(dx, dw, db, dy, x, y, w, mean, invstd backend.Array, g backend.BatchNormGeom) {
+	if someHalf(dx, dw, db, dy, x, y, w, mean, invstd) {
+		be.batchNormGradHalf(dx, dw, db, dy, x, y, w, mean, invstd, g)
+		return
+	}
+	if dy.DType() == backend.Float32 {
+		batchNormGrad(&current.vector.loops, data[float32](dx), data[float32](dw), data[float32](db), data[float32](dy), data[float32](x), data[float32](y),
+			data[float32](w), data[float32](mean), data[float32](invstd), g)
+	} else {
+		batchNormGrad(&plainVector64.loops, data[float64](dx), data[float64](dw), data[float64](db), data[float64](dy), data[float64](x), data[float64](y),
+			data[float64](w), data[float64](mean), data[float64](invstd), g)
+	}
+}
+
+// batchNormGradHalf is BatchNormGrad of arrays some of which have half width.
+func (be *Backend) batchNormGradHalf(dx, dw, db, dy, x, y, w, mean, invstd backend.Array, g backend.BatchNormGeom) {
 	arrays := []argument{writes(&dx), reads(&dy), reads(&x), reads(&y)}
 	params := []argument{writes(&dw), writes(&db), reads(&w), reads(&mean), reads(&invstd)}
 	brief := loopsBF16(dx, dy, x, y)
-	switch {
-	case brief != nil:
+	if brief != nil {
 		be.widened(func() {
 			batchNormGrad(brief, data[uint16](dx), data[float32](dw), data[float32](db), data[uint16](dy), data[uint16](x), data[uint16](y),
 				data[float32](w), data[float32](mean), data[float32](invstd), g)
 		}, params...)
-	case be.channels(g, func(a, p []backend.Array, g backend.BatchNormGeom) {
-		be.BatchNormGrad(a[0], p[0], p[1], a[1], a[2], a[3], p[2], p[3], p[4], g)
-	}, arrays, params...):
-	case dy.DType() == backend.Float32:
-		batchNormGrad(&current.vector.loops, data[float32](dx), data[float32](dw), data[float32](db), data[float32](dy), data[float32](x), data[float32](y),
-			data[float32](w), data[float32](mean), data[float32](invstd), g)
-	default:
-		batchNormGrad(&plainVector64.loops, data[float64](dx), data[float64](dw), data[float64](db), data[float64](dy), data[float64](x), data[float64](y),
-			data[float64](w), data[float64](mean), data[float64](invstd), g)
+		return
 	}
+	be.channels(g, func(a, p []backend.Array, g backend.BatchNormGeom) {
+		be.BatchNormGrad(a[0], p[0], p[1], a[1], a[2], a[3], p[2], p[3], p[4], g)
+	}, arrays, params...)
 }
 
 func batchNormGrad[S any, T float](kn *loops[S, T], dx []S, dw, db []T, dy, x, y []S, w, mean, invstd []T, g backend.BatchNormGeom) {

@@ -75,6 +75,9 @@ func (be *Backend) reduce(dst, x backend.Array, op backend.ReduceOp, g backend.R
 	default:
 		switch x.DType() {
 		case backend.Float32:
+			if op == backend.ReduceSum && dst.DType() == backend.Float32 && sumFew(data[float32](dst), data[float32](x), g) {
+				return
+			}
 			r := total[float32, float64](op)
 			switch op {
 			case backend.ReduceSum:
@@ -96,6 +99,43 @@ func (be *Backend) reduce(dst, x backend.Array, op backend.ReduceOp, g backend.R
 			reduce(be, data[int64](dst), data[uint8](x), total[uint8, int64](op), g)
 		}
 	}
+}
+
+// sumFew adds few elements up, if those that are reduced are the innermost dimensions or the
+// outermost ones, and reports whether they are. It adds them in reduce's order.
+func sumFew(dst, x []float32, g backend.ReduceGeom) bool {
+	if len(x) == 0 || len(x) > fewElements || g.Strides != nil {
+		return false
+	}
+	changes, inner := 0, false // how often the dimensions change from kept to reduced or back, and what the last ones are
+	first := true
+	for d, n := range g.Shape {
+		if n == 1 {
+			continue
+		}
+		if !first && g.Reduce[d] != inner {
+			changes++
+		}
+		first, inner = false, g.Reduce[d]
+	}
+	if first || changes > 1 {
+		return false
+	}
+	var room [fewElements]float64
+	acc := room[:len(dst)]
+	if inner {
+		current.vector.rowSums(acc, x, len(x)/len(dst))
+	} else {
+		for ; len(x) > 0; x = x[len(dst):] {
+			for i, v := range x[:len(dst)] {
+				acc[i] += float64(v)
+			}
+		}
+	}
+	for i, v := range acc {
+		dst[i] = float32(v)
+	}
+	return true
 }
 
 // reduction is how elements of type T are gathered in accumulators of type A.

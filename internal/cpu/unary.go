@@ -42,6 +42,10 @@ func (be *Backend) Unary(dst, x backend.Array, op backend.UnaryOp, p backend.Una
 	}
 	if op == backend.Exp && x.DType() == backend.Float32 {
 		d, x := data[float32](dst), data[float32](x)
+		if n := len(d); n > 0 && n <= fewElements {
+			current.vector.exp(d, x, 0)
+			return
+		}
 		parallel(len(d), grain, func(lo, hi int) { current.vector.exp(d[lo:hi], x[lo:hi], 0) })
 		return
 	}
@@ -61,6 +65,10 @@ func (be *Backend) Unary(dst, x backend.Array, op backend.UnaryOp, p backend.Una
 }
 
 func relu[S any, T float](kn *loops[S, T], dst, x []S) {
+	if n := len(dst); n > 0 && n <= fewElements {
+		kn.relu(dst, x)
+		return
+	}
 	parallel(len(dst), grain, func(lo, hi int) { kn.relu(dst[lo:hi], x[lo:hi]) })
 }
 
@@ -104,40 +112,53 @@ func unary[T number](dst, x []T, op backend.UnaryOp, p backend.UnaryParams, func
 	default:
 		f = function()
 	}
-	parallel(len(dst), grain, func(from, to int) {
-		d, x := dst[from:to], x[from:to]
-		x = x[:len(d)]
-		switch op {
-		case backend.Neg:
-			for i, v := range x {
-				d[i] = -v
-			}
-		case backend.Sign:
-			for i, v := range x {
-				d[i] = sign(v)
-			}
-		case backend.Square:
-			for i, v := range x {
-				d[i] = v * v
-			}
-		case backend.Clamp:
-			for i, v := range x {
-				d[i] = min(max(v, lo), hi)
-			}
-		case backend.ReLU:
-			for i, v := range x {
-				d[i] = max(v, 0)
-			}
-		case backend.LeakyReLU:
-			for i, v := range x {
-				d[i] = max(v, 0) + slope*min(v, 0)
-			}
-		default:
-			for i, v := range x {
-				d[i] = f(v)
-			}
+	loop := unaryLoop[T]{op, lo, hi, slope, f}
+	if len(dst) <= fewElements {
+		loop.run(dst, x)
+		return
+	}
+	parallel(len(dst), grain, func(from, to int) { loop.run(dst[from:to], x[from:to]) })
+}
+
+// unaryLoop computes an operation: in a loop of its own, or by f.
+type unaryLoop[T number] struct {
+	op            backend.UnaryOp
+	lo, hi, slope T
+	f             func(T) T
+}
+
+func (u unaryLoop[T]) run(d, x []T) {
+	x = x[:len(d)]
+	switch u.op {
+	case backend.Neg:
+		for i, v := range x {
+			d[i] = -v
 		}
-	})
+	case backend.Sign:
+		for i, v := range x {
+			d[i] = sign(v)
+		}
+	case backend.Square:
+		for i, v := range x {
+			d[i] = v * v
+		}
+	case backend.Clamp:
+		for i, v := range x {
+			d[i] = min(max(v, u.lo), u.hi)
+		}
+	case backend.ReLU:
+		for i, v := range x {
+			d[i] = max(v, 0)
+		}
+	case backend.LeakyReLU:
+		for i, v := range x {
+			d[i] = max(v, 0) + u.slope*min(v, 0)
+		}
+	default:
+		for i, v := range x {
+			d[i] = u.f(v)
+		}
+	}
 }
 
 // sign is -1, 0 or 1, and 0 for NaN.
@@ -354,6 +375,10 @@ func (be *Backend) UnaryGrad(dx, dy, x, y backend.Array, op backend.UnaryOp, p b
 // reluGrad passes dy where y, which is never negative, is not 0 (where it is NaN
 // too, as PyTorch does).
 func reluGrad[S any, T float](kn *loops[S, T], dx, dy, y []S) {
+	if n := len(dx); n > 0 && n <= fewElements {
+		kn.reluGrad(dx, dy, y)
+		return
+	}
 	parallel(len(dx), grain, func(lo, hi int) { kn.reluGrad(dx[lo:hi], dy[lo:hi], y[lo:hi]) })
 }
 
@@ -373,52 +398,65 @@ func unaryGrad[T float](dx, dy, v []T, op backend.UnaryOp, p backend.UnaryParams
 	default:
 		f = derivative(op, p)
 	}
-	parallel(len(dx), grain, func(from, to int) {
-		dx, dy, v := dx[from:to], dy[from:to], v[from:to]
-		dy, v = dy[:len(dx)], v[:len(dx)]
-		switch op {
-		case backend.Square:
-			for i, x := range v {
-				dx[i] = dy[i] * 2 * x
-			}
-		case backend.Tanh:
-			for i, y := range v {
-				dx[i] = dy[i] * (1 - y*y)
-			}
-		case backend.Sigmoid:
-			for i, y := range v {
-				dx[i] = dy[i] * (1 - y) * y
-			}
-		case backend.LeakyReLU:
-			for i, x := range v {
-				d := dy[i]
-				if !(x > 0) {
-					d *= slope
-				}
-				dx[i] = d
-			}
-		case backend.Clamp: // a selection, not a product with 0: dy may be infinite (so below)
-			for i, y := range v {
-				var d T
-				if y == y && y != lo && y != hi {
-					d = dy[i]
-				}
-				dx[i] = d
-			}
-		case backend.Hardsigmoid:
-			for i, x := range v {
-				var d T
-				if x > -3 && x < 3 {
-					d = dy[i] / 6
-				}
-				dx[i] = d
-			}
-		default:
-			for i, x := range v {
-				dx[i] = T(float64(dy[i]) * f(float64(x)))
-			}
+	loop := unaryGradLoop[T]{op, lo, hi, slope, f}
+	if len(dx) <= fewElements {
+		loop.run(dx, dy, v)
+		return
+	}
+	parallel(len(dx), grain, func(from, to int) { loop.run(dx[from:to], dy[from:to], v[from:to]) })
+}
+
+// unaryGradLoop computes the gradient of an operation: in a loop of its own, or by f.
+type unaryGradLoop[T float] struct {
+	op            backend.UnaryOp
+	lo, hi, slope T
+	f             func(float64) float64
+}
+
+func (u unaryGradLoop[T]) run(dx, dy, v []T) {
+	dy, v = dy[:len(dx)], v[:len(dx)]
+	switch u.op {
+	case backend.Square:
+		for i, x := range v {
+			dx[i] = dy[i] * 2 * x
 		}
-	})
+	case backend.Tanh:
+		for i, y := range v {
+			dx[i] = dy[i] * (1 - y*y)
+		}
+	case backend.Sigmoid:
+		for i, y := range v {
+			dx[i] = dy[i] * (1 - y) * y
+		}
+	case backend.LeakyReLU:
+		for i, x := range v {
+			d := dy[i]
+			if !(x > 0) {
+				d *= u.slope
+			}
+			dx[i] = d
+		}
+	case backend.Clamp: // a selection, not a product with 0: dy may be infinite (so below)
+		for i, y := range v {
+			var d T
+			if y == y && y != u.lo && y != u.hi {
+				d = dy[i]
+			}
+			dx[i] = d
+		}
+	case backend.Hardsigmoid:
+		for i, x := range v {
+			var d T
+			if x > -3 && x < 3 {
+				d = dy[i] / 6
+			}
+			dx[i] = d
+		}
+	default:
+		for i, x := range v {
+			dx[i] = T(float64(dy[i]) * u.f(float64(x)))
+		}
+	}
 }
 
 // derivative returns op' as a function of the input, or of the result for the
