@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/wick-ml/wick/autograd"
+	"github.com/wick-ml/wick/autograd/gradcheck"
 	"github.com/wick-ml/wick/tensor"
 )
 
@@ -149,4 +150,83 @@ func (c derivedCase) derivatives(t *testing.T, f func(in []*T, a refArgs) *T, dt
 	first := grad(f(in, c.Args).Mul(dy).Sum(), leaves)
 	second := grad(total(first, c.W), append(leaves[:len(leaves):len(leaves)], dy))
 	return append(second, grad(total(second, c.V), leaves)...)
+}
+
+// Second derivatives where operands are made of one another, and fourth ones: as numeric
+// ones are. Each is made of x, [4 3].
+func TestDerivativesOfRelatedOperands(t *testing.T) {
+	draw := func(seed uint64) *T { return tensor.NewGenerator(seed).Randn(4, 3).ToDType(tensor.Float64) }
+	// gradient is the gradient of a loss by x, for derivatives of higher orders.
+	gradient := func(loss func(x *T) *T) func(x *T) *T {
+		return func(x *T) *T {
+			return autograd.Grad(loss(x), []*T{x}, autograd.GradOpts{CreateGraph: true})[0]
+		}
+	}
+	rows, training := tensor.Shape{3}, tensor.BatchNormOpts{Training: true, Eps: 0.1}
+	labels := tensor.From([]int64{0, 1, -100, 2})
+	w := func(x *T) *T { return x.Square().Sum(0) }
+	for name, f := range map[string]func(x *T) *T{
+		"MSELoss":       func(x *T) *T { return tensor.MSELoss(x.Tanh(), x.Square(), tensor.Mean) },
+		"HuberLoss":     func(x *T) *T { return tensor.HuberLoss(x.Tanh(), x.Square(), 1, tensor.Sum) },
+		"BCEWithLogits": func(x *T) *T { return tensor.BCEWithLogits(x, x.Sigmoid(), tensor.BCEWithLogitsOpts{}) },
+		"CrossEntropy of probabilities": func(x *T) *T {
+			return tensor.CrossEntropy(x, x.Softmax(1), tensor.CrossEntropyOpts{LabelSmoothing: 0.1, Weight: w(x)})
+		},
+		"LayerNorm": func(x *T) *T { return tensor.LayerNorm(x.Tanh(), rows, w(x), x.Sum(0), 0) },
+		"LayerNorm of all, twice": func(x *T) *T {
+			return tensor.LayerNorm(tensor.LayerNorm(x, rows, nil, nil, 0).Exp(), x.Shape(), nil, nil, 0)
+		},
+		"LayerNorm and ReLUInPlace": func(x *T) *T { return tensor.LayerNorm(x, rows, w(x), nil, 0).ReLUInPlace() },
+		"GroupNorm":                 func(x *T) *T { return tensor.GroupNorm(x.Tanh(), 1, w(x), x.Sum(0), 0) },
+		"BatchNorm2d":               func(x *T) *T { return tensor.BatchNorm2d(x.Tanh(), nil, nil, w(x), x.Sum(0), training) },
+		"BatchNorm2d without weight": func(x *T) *T {
+			return tensor.BatchNorm2d(x.Tanh(), nil, nil, nil, x.Sum(0), training)
+		},
+		"fourth of LayerNorm": gradient(func(x *T) *T { return tensor.LayerNorm(x, rows, w(x), nil, 0.1).Square().Mul(draw(9)).Sum() }),
+		"fourth of BatchNorm2d": gradient(func(x *T) *T {
+			return tensor.BatchNorm2d(x, nil, nil, w(x), nil, training).Square().Mul(draw(9)).Sum()
+		}),
+		"fourth of Softmax":       gradient(func(x *T) *T { return x.Softmax(0).Square().Mul(draw(9)).Sum() }),
+		"fourth of LogSoftmax":    gradient(func(x *T) *T { return x.LogSoftmax(0).Square().Mul(draw(9)).Sum() }),
+		"fourth of CrossEntropy":  gradient(func(x *T) *T { return tensor.CrossEntropy(x.Square(), labels, tensor.CrossEntropyOpts{}).Square() }),
+		"fourth of BCEWithLogits": gradient(func(x *T) *T { return tensor.BCEWithLogits(x, x.Sigmoid(), tensor.BCEWithLogitsOpts{}).Square() }),
+	} {
+		x := draw(7).SetRequiresGrad(true)
+		if err := gradcheck.CheckGradGrad(func(in []*T) *T { return f(in[0]) }, []*T{x}, gradcheck.Opts{Eps: 1e-5, Atol: 1e-4}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Weights may stay Float32 beside inputs of half width, in second derivatives too.
+func TestDerivativesOfMixedTypes(t *testing.T) {
+	for _, dtype := range []tensor.DType{tensor.BFloat16, tensor.Float16} {
+		draw := func(seed uint64, t tensor.DType, dims ...int) *T {
+			return tensor.NewGenerator(seed).Randn(dims...).ToDType(tensor.BFloat16).ToDType(t)
+		}
+		for name, f := range map[string]func(x, w, b *T) *T{
+			"BatchNorm2d": func(x, w, b *T) *T {
+				return tensor.BatchNorm2d(x, nil, nil, w, b, tensor.BatchNormOpts{Training: true, Eps: 0.1, ReLU: true})
+			},
+			"LayerNorm": func(x, w, b *T) *T { return tensor.LayerNorm(x, tensor.Shape{3}, w, b, 0.1) },
+			"GroupNorm": func(x, w, b *T) *T { return tensor.GroupNorm(x, 1, w, b, 0.1) },
+		} {
+			run := func(dtype tensor.DType) []*T {
+				in := []*T{draw(1, dtype, 5, 3).SetRequiresGrad(true), draw(2, tensor.Float32, 3).SetRequiresGrad(true), draw(3, tensor.Float32, 3).SetRequiresGrad(true)}
+				first := autograd.Grad(f(in[0], in[1], in[2]).Square().Sum(), in, autograd.GradOpts{CreateGraph: true})
+				sum := first[0].ToDType(tensor.Float32).Square().Sum().Add(first[1].Square().Sum()).Add(first[2].Square().Sum())
+				return append(first, autograd.Grad(sum, in)...)
+			}
+			got, want := run(dtype), run(tensor.Float32)
+			for i := range want {
+				if wide := i%3 != 0; wide && got[i].DType() != tensor.Float32 || !wide && got[i].DType() != dtype {
+					t.Errorf("%s of %s: derivative %d is %s", name, dtype, i, got[i].DType())
+				}
+				far := got[i].ToDType(tensor.Float32).Sub(want[i]).Norm(math.Inf(1)).Item()
+				if scale := want[i].Norm(math.Inf(1)).Item(); !(far <= 0.05*scale) {
+					t.Errorf("%s of %s: derivative %d is %v, float32's %v", name, dtype, i, got[i], want[i])
+				}
+			}
+		}
+	}
 }
