@@ -8,28 +8,37 @@ import (
 
 // ClipGradNorm scales the gradients of parameters so that the norm of all of
 // them together is at most maxNorm, and returns what the norm was, which waits
-// until it is computed. Call it between Backward and Step.
-// (torch.nn.utils.clip_grad_norm_)
+// until it is computed. Call it between Backward and Step. A gradient that has a
+// history, since Backward created a graph, is not changed: the parameter gets a scaled
+// one without. (torch.nn.utils.clip_grad_norm_)
 func ClipGradNorm(params []*tensor.Tensor, maxNorm float64) float64 {
 	return tensor.ClipNorm(grads("ClipGradNorm", params), maxNorm)
 }
 
 // ClipGradValue clamps the elements of the gradients of parameters to [-limit,
-// limit]. Call it between Backward and Step. (torch.nn.utils.clip_grad_value_)
+// limit]. Call it between Backward and Step. Gradients that have a history are replaced,
+// as by ClipGradNorm. (torch.nn.utils.clip_grad_value_)
 func ClipGradValue(params []*tensor.Tensor, limit float64) {
 	tensor.ClipValue(grads("ClipGradValue", params), limit)
 }
 
-// grads returns the gradients of the parameters that have one.
+// grads returns the gradients of the parameters that have one, to be changed. In the place
+// of one with a history, which others may go on with, it puts a copy without.
 func grads(op string, params []*tensor.Tensor) []*tensor.Tensor {
 	var gs []*tensor.Tensor
 	for i, p := range params {
 		if p == nil {
 			panic(&tensor.Error{Op: op, Err: fmt.Errorf("parameter %d is nil", i)})
 		}
-		if g := p.Grad(); g != nil {
-			gs = append(gs, g)
+		g := p.Grad()
+		if g == nil {
+			continue
 		}
+		if !g.IsLeaf() {
+			p.SetGrad(g.Detach())
+			g = p.Grad()
+		}
+		gs = append(gs, g)
 	}
 	return gs
 }

@@ -551,6 +551,35 @@ func TestClip(t *testing.T) {
 			}
 		}
 	}
+	for _, tt := range []struct {
+		name string
+		clip func(p *T)
+		want []float64
+	}{
+		{"ClipGradNorm", func(p *T) { optim.ClipGradNorm([]*T{p}, 2.5) }, []float64{1.5, 2}},
+		{"ClipGradValue", func(p *T) { optim.ClipGradValue([]*T{p}, 3.5) }, []float64{3, 3.5}},
+		{"GradScaler", func(p *T) {
+			s := optim.NewGradScaler()
+			s.InitScale = 2
+			o := optim.NewSGD([]*T{p}, 0)
+			s.Scale(tensor.Full(1))
+			s.Unscale(o)
+		}, []float64{1.5, 2}},
+	} { // a gradient that a graph was created with goes on as it is; the parameter's is another one
+		p := tensor.From([]float64{1.5, 2}).SetRequiresGrad(true)
+		p.Square().Sum().Backward(tensor.BackwardOpts{CreateGraph: true})
+		g := p.Grad()
+		tt.clip(p)
+		near := func(a, b float64) bool { return math.Abs(a-b) < 1e-6 } // PyTorch's norm is 1e-6 larger
+		if got := p.Grad().Float64s(); !slices.EqualFunc(got, tt.want, near) || p.Grad().RequiresGrad() {
+			t.Errorf("%s with a history: got %v, want %v without one", tt.name, p.Grad(), tt.want)
+		}
+		p.ZeroGrad()
+		g.Square().Sum().Backward() // of (2p)²
+		if got, want := p.Grad().Float64s(), []float64{12, 16}; !slices.Equal(got, want) {
+			t.Errorf("%s: the old gradient's gradient: got %v, want %v", tt.name, got, want)
+		}
+	}
 	wide := grad(-3, 0.5, 3)
 	optim.ClipGradValue([]*T{wide, none}, 1)
 	if got, want := wide.Grad().Float64s(), []float64{-1, 0.5, 1}; !slices.Equal(got, want) {
