@@ -376,11 +376,9 @@ func (x *Tensor) Roll(shift int, dim ...int) *Tensor {
 		return x.Clone()
 	}
 	n := x.shape[d]
-	index := result(op, Int64, Shape{n}, x)
-	index.be().Arange(index.array(), float64((n-shift%n)%n), 1)
-	overwriteScalar(index, backend.Remainder, float64(n))
-	out := indexSelect(op, x, d, index, x.shape)
-	index.Release()
+	shift = (shift%n + n) % n
+	bare := x.bare()
+	out := cat(op, d, []*Tensor{bare.narrow(op, d, n-shift, shift), bare.narrow(op, d, 0, n-shift)})
 	if !tracked(op, out, x) {
 		return out
 	}
