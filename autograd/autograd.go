@@ -561,7 +561,7 @@ func (w *walk[T]) run(x, g T) {
 		n := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
 		if n.freed {
-			fail("Backward", "%s was already freed by an earlier Backward; give that one RetainGraph to go through the record again", n.op.Name())
+			fail("Backward", "%s was already freed by an earlier Backward or Grad; give that one RetainGraph to go through the record again", n.op.Name())
 		}
 		nodes = append(nodes, n)
 		for _, e := range n.inputs {
