@@ -194,7 +194,7 @@ func mapOf[T float](be *Backend, dst, src [][]backend.Array, r backend.Rule) {
 			}
 		}
 		overAll(sizes, func(i, lo, hi int) {
-			scratch(be, p.slots*block, func(room []T) {
+			scratch(be, (p.slots+1)*block, func(room []T) { // and one for a function to calculate in
 				v := make([][]T, len(e))
 				for ; lo < hi; lo += block {
 					end := min(lo+block, hi)
@@ -218,7 +218,7 @@ func mapOf[T float](be *Backend, dst, src [][]backend.Array, r backend.Rule) {
 							if in.Op.Values() == 2 {
 								kn.mapBinary(in.Op, d, v[in.A], v[in.B])
 							} else {
-								kn.mapUnary(in.Op, d, v[in.A])
+								kn.mapUnary(in.Op, d, v[in.A], room[p.slots*block:][:n])
 							}
 						}
 						v[k] = d
@@ -255,13 +255,9 @@ func (kn *vector[T]) mapBinary(op expr.Op, d, a, b []T) {
 			d[i] = min(a[i], b[i])
 		}
 	case expr.Gt:
-		for i := range d {
-			d[i] = asNumber[T](a[i] > b[i])
-		}
+		mapGreater(d, a, b)
 	case expr.Ge:
-		for i := range d {
-			d[i] = asNumber[T](a[i] >= b[i])
-		}
+		mapGreaterEqual(d, a, b)
 	case expr.Eq:
 		for i := range d {
 			d[i] = asNumber[T](a[i] == b[i])
@@ -278,41 +274,209 @@ func asNumber[T float](b bool) T {
 	return 0
 }
 
+// On the bits of numbers the compiler selects without a jump, which nobody could predict.
+
+// mapGreater finds the sign of a difference, which is right whatever is rounded.
+func mapGreater[T float](d, a, b []T) {
+	if single[T]() {
+		greaterBits(float32s(d), float32s(a), float32s(b))
+		return
+	}
+	for i := range d {
+		d[i] = asNumber[T](a[i] > b[i])
+	}
+}
+
+func greaterBits(d, a, b []float32) {
+	a, b = a[:len(d)], b[:len(d)]
+	to := bitsOf[uint32](d)[:len(d)]
+	for i := range d {
+		var v uint32
+		if math.Float32bits(b[i]-a[i])-0x80000001 <= 0x7f7fffff { // below 0, and not NaN
+			v = oneBits
+		}
+		to[i] = v
+	}
+}
+
+const (
+	oneBits      = 0x3f800000
+	infinityBits = 0x7f800000
+)
+
+func mapGreaterEqual[T float](d, a, b []T) {
+	if single[T]() {
+		greaterEqualBits(float32s(d), float32s(a), float32s(b))
+		return
+	}
+	for i := range d {
+		d[i] = asNumber[T](a[i] >= b[i])
+	}
+}
+
+func greaterEqualBits(d, a, b []float32) {
+	a, b = a[:len(d)], b[:len(d)]
+	to := bitsOf[uint32](d)[:len(d)]
+	for i := range d {
+		x, y := math.Float32bits(a[i]), math.Float32bits(b[i])
+		v := uint32(oneBits)
+		if math.Float32bits(a[i]-b[i])-0x80000001 <= 0x7f7fffff {
+			v = 0
+		}
+		if x<<1 > infinityBits<<1 { // NaN
+			v = 0
+		}
+		if y<<1 > infinityBits<<1 {
+			v = 0
+		}
+		to[i] = v
+	}
+}
+
+func mapSign[T float](d, a []T) {
+	if !single[T]() {
+		for i, v := range a {
+			d[i] = sign(v)
+		}
+		return
+	}
+	from, to := bitsOf[uint32](a), bitsOf[uint32](d)
+	to = to[:len(from)]
+	for i, x := range from {
+		v := x&(1<<31) | oneBits
+		if x<<1-1 >= infinityBits<<1 { // 0 or NaN
+			v = 0
+		}
+		to[i] = v
+	}
+}
+
 func mapSelect[T float](d, c, a, b []T) {
+	if single[T]() {
+		selectBits(bitsOf[uint32](d), bitsOf[uint32](c), bitsOf[uint32](a), bitsOf[uint32](b))
+	} else {
+		selectBits(bitsOf[uint64](d), bitsOf[uint64](c), bitsOf[uint64](a), bitsOf[uint64](b))
+	}
+}
+
+func selectBits[U uint32 | uint64](d, c, a, b []U) {
 	c, a, b = c[:len(d)], a[:len(d)], b[:len(d)]
 	for i := range d {
 		v := b[i]
-		if c[i] != 0 {
+		if c[i]<<1 != 0 { // neither +0 nor -0
 			v = a[i]
 		}
 		d[i] = v
 	}
 }
 
-// mapUnary runs an instruction with one value.
-func (kn *vector[T]) mapUnary(op expr.Op, d, a []T) {
+// setSign gives numbers the sign (and all else) of clear: those of d are a without its sign,
+// exclusive-or flip.
+func setSign[U uint32 | uint64](d, a []U, clear, flip U) {
+	a = a[:len(d)]
+	for i, v := range a {
+		d[i] = v&^clear ^ flip
+	}
+}
+
+// signs changes the signs of numbers: it takes them off if clear, and turns them if flip.
+func signs[T float](d, a []T, clear, flip bool) {
+	if single[T]() {
+		setSign(bitsOf[uint32](d), bitsOf[uint32](a), bit[uint32](clear)<<31, bit[uint32](flip)<<31)
+	} else {
+		setSign(bitsOf[uint64](d), bitsOf[uint64](a), bit[uint64](clear)<<63, bit[uint64](flip)<<63)
+	}
+}
+
+func bit[U uint32 | uint64](b bool) U {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// single reports whether T is float32.
+func single[T float]() bool {
+	var t T
+	return unsafe.Sizeof(t) == 4
+}
+
+// mapUnary runs an instruction with one value. t is room for as many numbers.
+func (kn *vector[T]) mapUnary(op expr.Op, d, a, t []T) {
 	a = a[:len(d)]
 	switch op {
 	case expr.Neg:
-		for i, v := range a {
-			d[i] = -v
-		}
+		signs(d, a, false, true)
 	case expr.Abs:
-		for i, v := range a {
-			d[i] = max(v, -v)
-		}
+		signs(d, a, true, false)
 	case expr.Sign:
-		for i, v := range a {
-			d[i] = sign(v)
-		}
+		mapSign(d, a)
 	case expr.Sqrt:
 		kn.sqrt(d, a)
 	case expr.Exp:
 		kn.exp(d, a, 0)
+	case expr.Expm1, expr.Tanh, expr.Sigmoid:
+		if single[T]() {
+			byExp(op, float32s(d), float32s(a), float32s(t))
+			return
+		}
+		fallthrough
 	default:
 		f := function(mapFunctions[op], backend.UnaryParams{})
 		for i, v := range a {
 			d[i] = T(f(float64(v)))
+		}
+	}
+}
+
+// byExp computes functions of float32 by way of exp, within some units of the last place.
+// Near 0, where that cancels, they are polynomials of Cephes'.
+func byExp(op expr.Op, d, a, t []float32) {
+	kn := current.vector
+	t, d = t[:len(a)], d[:len(a)]
+	to := bitsOf[uint32](d)[:len(a)]
+	switch op {
+	case expr.Expm1:
+		kn.exp(t, a, 0)
+		for i, x := range a {
+			p := float32(1.9875691500e-4*x) + 1.3981999507e-3
+			p = float32(p*x) + 8.3334519073e-3
+			p = float32(p*x) + 4.1665795894e-2
+			p = float32(p*x) + 1.6666665459e-1
+			p = float32(p*x) + 5.0000001201e-1
+			v := math.Float32bits(t[i] - 1)
+			if near := math.Float32bits(float32(float32(p*x)*x) + x); math.Float32bits(x)<<1 < 0x3eb33333<<1 { // 0.35
+				v = near
+			}
+			to[i] = v
+		}
+	case expr.Tanh:
+		signs(t, a, true, false)
+		kn.add(t, t, t)
+		kn.exp(t, t, 0)
+		for i, x := range a {
+			z := float32(x * x)
+			p := float32(-5.70498872745e-3*z) + 2.06390887954e-2
+			p = float32(p*z) - 5.37397155531e-2
+			p = float32(p*z) + 1.33314422036e-1
+			p = float32(p*z) - 3.33332819422e-1
+			bits := math.Float32bits(x)
+			v := math.Float32bits(1-2/(t[i]+1)) | bits&(1<<31)
+			if near := math.Float32bits(float32(float32(p*z)*x) + x); bits<<1 < 0x3f200000<<1 { // 0.625
+				v = near
+			}
+			to[i] = v
+		}
+	case expr.Sigmoid:
+		signs(t, a, true, true)
+		kn.exp(t, t, 0)
+		for i, x := range a {
+			e := t[i] // of -|x|
+			v := uint32(oneBits)
+			if bits := math.Float32bits(e); math.Float32bits(x) >= 1<<31 {
+				v = bits
+			}
+			d[i] = math.Float32frombits(v) / (1 + e)
 		}
 	}
 }
