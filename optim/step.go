@@ -30,6 +30,16 @@ type step struct {
 
 	parts               []*part
 	momentums, hasBetas bool // the rule asks for the group's
+
+	first struct { // the first part and its lists, in one block of memory
+		part
+		parts   [2]*part
+		instrs  [40]expr.Instr
+		numbers [12]float64
+		lists   [6]list
+		loaded  [6]expr.Value
+		stores  [5]store
+	}
 }
 
 // part is a rule of the backend. A step is one, unless tensors come between.
@@ -65,8 +75,13 @@ func (s *step) now() *part { return s.parts[len(s.parts)-1] }
 
 // begin adds a part.
 func (s *step) begin() {
-	p := &part{loaded: make([]expr.Value, 2, 6), lists: append(make([]list, 0, 6), list{kind: ofParams}, list{kind: ofGrads})}
-	p.Expr, p.Numbers = make(expr.Expr, 0, 48), make([]float64, 0, 16)
+	p := new(part)
+	if s.parts == nil {
+		f := &s.first
+		p, s.parts = &f.part, f.parts[:0]
+		p.Expr, p.Numbers, p.lists, p.loaded, p.stores = f.instrs[:0], f.numbers[:0], f.lists[:0], f.loaded[:0], f.stores[:0]
+	}
+	p.lists, p.loaded = append(p.lists, list{kind: ofParams}, list{kind: ofGrads}), append(p.loaded, expr.Value{}, expr.Value{})
 	s.parts = append(s.parts, p)
 }
 
@@ -329,8 +344,11 @@ func (s *slot) empty() (bits uint) {
 // next returns the step that comes next. It changes nothing.
 func (b *batch) next() *step {
 	s := b.slots[0]
-	scalars := make([]float64, len(b.memory.scalars))
-	copy(scalars, s.scalars)
+	var scalars []float64
+	if n := len(b.memory.scalars); n > 0 {
+		scalars = make([]float64, n)
+		copy(scalars, s.scalars)
+	}
 	next := &step{memory: b.memory, group: &(*b.groups)[b.group], index: b.group, n: s.steps + 1, empty: s.empty(), scalars: scalars}
 	return next.write(b.o)
 }
@@ -350,8 +368,11 @@ func (b *batch) count(s *step) {
 // again: the first rule's make the next step, the others go with it.
 func (b *batch) run(fits func() bool) {
 	b.count(b.made)
-	scope := tensor.NewScope() // of what is between the parts
-	defer scope.Close()
+	var scope *tensor.Scope // of what is between the parts
+	if len(b.made.parts) > 1 {
+		scope = tensor.NewScope()
+		defer scope.Close()
+	}
 	var handed []*tensor.Tensor
 	for i, p := range b.made.parts {
 		lists := make([][]*tensor.Tensor, len(p.lists))

@@ -10,17 +10,19 @@ import (
 )
 
 // mapBlock is how many elements an instruction of a rule is run for at once: what a
-// rule works on then stays in the nearest cache.
-const mapBlock = 256
+// rule works on then stays in the near caches, and memory is read in long runs.
+const mapBlock = 1024
 
 // Map runs a rule. Each instruction is a loop over a block, in assembly for float32
 // where the machine has it.
 func (be *Backend) Map(dst, src [][]backend.Array, r backend.Rule) {
+	if len(dst[0]) == 0 {
+		return
+	}
 	for _, list := range dst {
-		if len(list) == 0 {
-			return
+		for _, a := range list { // gives it its memory, which must not happen in several goroutines at once
+			raw(a)
 		}
-		touchAll(list)
 	}
 	wide := true
 	for _, lists := range [][][]backend.Array{dst, src} {
@@ -32,14 +34,6 @@ func (be *Backend) Map(dst, src [][]backend.Array, r backend.Rule) {
 		mapOf[float64](be, dst, src, r)
 	} else {
 		mapOf[float32](be, dst, src, r)
-	}
-}
-
-// touchAll gives arrays their memory, which must not happen in several goroutines at
-// once.
-func touchAll(list []backend.Array) {
-	for _, a := range list {
-		raw(a)
 	}
 }
 
@@ -103,13 +97,15 @@ type mapPlan struct {
 // used again behind the value's last use. shared tells whether a destination is a
 // source as well.
 func newMapPlan(e expr.Expr, halfSource, halfDestination func(list int) bool, shared func(dst, src int) bool) *mapPlan {
-	p := &mapPlan{slot: make([]int, len(e)), direct: make([]int, len(e))}
-	last := make([]int, len(e)) // the instruction that reads a value last; len(e) for what is stored behind all
-	operands := func(in expr.Instr) []uint16 { return []uint16{in.A, in.B, in.C}[:in.Op.Values()] }
+	room := make([]int, 3*len(e))
+	p := &mapPlan{slot: room[:len(e)], direct: room[len(e) : 2*len(e)]}
+	last := room[2*len(e):] // the instruction that reads a value last; len(e) for what is stored behind all
 	for i, in := range e {
 		p.slot[i], p.direct[i] = -1, -1
-		for _, v := range operands(in) {
-			last[v] = i
+		for n, v := range [...]uint16{in.A, in.B, in.C} {
+			if n < in.Op.Values() {
+				last[v] = i
+			}
 		}
 	}
 	copied := make([]bool, len(e)) // sources that are stored, and may be overwritten before
@@ -139,8 +135,8 @@ func newMapPlan(e expr.Expr, halfSource, halfDestination func(list int) bool, sh
 	var free []int
 	for i, in := range e {
 		// A loop may write what it reads.
-		for n, v := range operands(in) {
-			if again := n > 0 && v == in.A || n > 1 && v == in.B; last[v] == i && p.slot[v] >= 0 && !again {
+		for n, v := range [...]uint16{in.A, in.B, in.C} {
+			if again := n > 0 && v == in.A || n > 1 && v == in.B; n < in.Op.Values() && last[v] == i && p.slot[v] >= 0 && !again {
 				free = append(free, p.slot[v])
 			}
 		}
@@ -193,42 +189,44 @@ func mapOf[T float](be *Backend, dst, src [][]backend.Array, r backend.Rule) {
 				numbers[i*block+k] = T(x)
 			}
 		}
-		overAll(sizes, func(i, lo, hi int) {
+		overShares(sizes, func(each func(f func(i, lo, hi int))) {
 			scratch(be, (p.slots+1)*block, func(room []T) { // and one for a function to calculate in
 				v := make([][]T, len(e))
-				for ; lo < hi; lo += block {
-					end := min(lo+block, hi)
-					n := end - lo
-					for k, in := range e {
-						var d []T
-						if p.slot[k] >= 0 {
-							d = room[p.slot[k]*block:][:n]
-						} else if p.direct[k] >= 0 {
-							d = to[p.direct[k]].wide[i][lo:end]
+				each(func(i, lo, hi int) {
+					for ; lo < hi; lo += block {
+						end := min(lo+block, hi)
+						n := end - lo
+						for k, in := range e {
+							var d []T
+							if p.slot[k] >= 0 {
+								d = room[p.slot[k]*block:][:n]
+							} else if p.direct[k] >= 0 {
+								d = to[p.direct[k]].wide[i][lo:end]
+							}
+							switch in.Op {
+							case expr.Load:
+								d = from[in.A].take(i, lo, end, d)
+							case expr.Number:
+								d = numbers[int(in.A)*block:][:n]
+							case expr.Store:
+							case expr.Select:
+								mapSelect(d, v[in.A], v[in.B], v[in.C])
+							default:
+								if in.Op.Values() == 2 {
+									kn.mapBinary(in.Op, d, v[in.A], v[in.B])
+								} else {
+									kn.mapUnary(in.Op, d, v[in.A], room[p.slots*block:][:n])
+								}
+							}
+							v[k] = d
 						}
-						switch in.Op {
-						case expr.Load:
-							d = from[in.A].take(i, lo, end, d)
-						case expr.Number:
-							d = numbers[int(in.A)*block:][:n]
-						case expr.Store:
-						case expr.Select:
-							mapSelect(d, v[in.A], v[in.B], v[in.C])
-						default:
-							if in.Op.Values() == 2 {
-								kn.mapBinary(in.Op, d, v[in.A], v[in.B])
-							} else {
-								kn.mapUnary(in.Op, d, v[in.A], room[p.slots*block:][:n])
+						for _, in := range e {
+							if in.Op == expr.Store && p.direct[in.A] != int(in.B) {
+								to[in.B].give(i, lo, end, v[in.A])
 							}
 						}
-						v[k] = d
 					}
-					for _, in := range e {
-						if in.Op == expr.Store && p.direct[in.A] != int(in.B) {
-							to[in.B].give(i, lo, end, v[in.A])
-						}
-					}
-				}
+				})
 			})
 		})
 	})
@@ -486,8 +484,8 @@ var mapFunctions = map[expr.Op]backend.UnaryOp{
 }
 
 // mapKernel returns the kernel that does what a rule does, or nil. It is called with
-// blocks of the sources, and writes those that are destinations.
-func mapKernel[T float](r backend.Rule) func(a [][]T) {
+// elements of the sources, nil for those that there are not, and writes all but the second.
+func mapKernel[T float](r backend.Rule) func(a, b, c, d, e []T) {
 	if r.Kernel == backend.NoKernel {
 		return nil
 	}
@@ -499,57 +497,44 @@ func mapKernel[T float](r backend.Rule) func(a [][]T) {
 	switch r.Kernel {
 	case backend.SGDKernel:
 		p := &sgdNumbers[T]{sign: n[0], decay: n[1], lr: n[2], mu: n[3], keep: n[4], nesterov: n[5] != 0}
-		return func(a [][]T) { kn.sgd(a[0], a[1], a[2], p) }
+		return func(w, g, m, _, _ []T) { kn.sgd(w, g, m, p) }
 	case backend.AdamKernel:
 		p := &adamNumbers[T]{sign: n[0], decay: n[1], shrink: n[2], size: n[3], scale: n[4], eps: n[5], beta2: n[6], new1: n[7], new2: n[8]}
-		return func(a [][]T) {
-			var largest []T
-			if len(a) > 4 {
-				largest = a[4]
-			}
-			kn.adam(a[0], a[1], a[2], a[3], largest, p)
-		}
+		return func(w, g, m, v, largest []T) { kn.adam(w, g, m, v, largest, p) }
 	}
 	return nil
 }
 
 // mapWith runs a kernel, whose destinations are the sources but the second.
-func mapWith[T float](be *Backend, to, from []mapList[T], sizes []int, f func(a [][]T)) {
+func mapWith[T float](be *Backend, to, from []mapList[T], sizes []int, f func(a, b, c, d, e []T)) {
 	half := false
 	for _, l := range from {
 		half = half || l.half != nil
 	}
-	run := func(i, lo, hi int, room []T) {
-		a := make([][]T, len(from))
-		block := hi - lo
-		if half {
-			block = mapBlock
-		}
-		for ; lo < hi; lo += block {
-			end := min(lo+block, hi)
-			for k := range from {
-				var d []T
-				if half {
-					d = room[k*block:][:end-lo]
-				}
-				a[k] = from[k].take(i, lo, end, d)
-			}
-			f(a)
-			for k := range to {
-				j := k // of the sources
-				if k > 0 {
-					j++
-				}
-				to[k].give(i, lo, end, a[j])
-			}
-		}
-	}
 	overAll(sizes, func(i, lo, hi int) {
 		if !half {
-			run(i, lo, hi, nil)
+			of := func(k int) []T {
+				if k < len(from) {
+					return from[k].wide[i][lo:hi]
+				}
+				return nil
+			}
+			f(of(0), of(1), of(2), of(3), of(4))
 			return
 		}
-		scratch(be, len(from)*mapBlock, func(room []T) { run(i, lo, hi, room) })
+		scratch(be, len(from)*mapBlock, func(room []T) {
+			for ; lo < hi; lo += mapBlock {
+				end := min(lo+mapBlock, hi)
+				var a [5][]T
+				for k := range from {
+					a[k] = from[k].take(i, lo, end, room[k*mapBlock:][:end-lo])
+				}
+				f(a[0], a[1], a[2], a[3], a[4])
+				for k := range to {
+					to[k].give(i, lo, end, a[k+min(k, 1)])
+				}
+			}
+		})
 	})
 }
 
@@ -566,6 +551,11 @@ func elements[T any](arrays []backend.Array) [][]T {
 // parallel loop, as if they lay behind one another: many small ones cost no more
 // than a large one.
 func overAll(sizes []int, f func(i, lo, hi int)) {
+	overShares(sizes, func(each func(f func(i, lo, hi int))) { each(f) })
+}
+
+// overShares is overAll whose share of work calls each once, in a goroutine.
+func overShares(sizes []int, share func(each func(f func(i, lo, hi int)))) {
 	ends := make([]int, len(sizes))
 	n := 0
 	for i, size := range sizes {
@@ -573,13 +563,15 @@ func overAll(sizes []int, f func(i, lo, hi int)) {
 		ends[i] = n
 	}
 	parallel(n, grain, func(lo, hi int) {
-		for i := sort.SearchInts(ends, lo+1); lo < hi; i++ {
-			start := ends[i] - sizes[i]
-			if end := min(hi, ends[i]); lo < end {
-				f(i, lo-start, end-start)
-				lo = end
+		share(func(f func(i, lo, hi int)) {
+			for i := sort.SearchInts(ends, lo+1); lo < hi; i++ {
+				start := ends[i] - sizes[i]
+				if end := min(hi, ends[i]); lo < end {
+					f(i, lo-start, end-start)
+					lo = end
+				}
 			}
-		}
+		})
 	})
 }
 
