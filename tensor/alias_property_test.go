@@ -372,8 +372,8 @@ func write(t *rapid.T, p pair, others []pair) {
 			set(func(i int) float64 { return source[i] })
 		}
 	case "SetRaw":
-		p.x.SetRaw(counting(p.x, 3, len(cells)).Raw())
-		set(func(i int) float64 { return float64(i + 3) })
+		p.x.SetRaw(numbered([]int{len(cells)}).RemainderScalar(50).ToDType(p.x.DType()).Raw())
+		set(func(i int) float64 { return float64(i % 50) })
 	case "MaskedFillInPlace":
 		p.x.MaskedFillInPlace(p.x.GtScalar(5), number)
 		set(func(i int) float64 {

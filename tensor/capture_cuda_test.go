@@ -818,3 +818,43 @@ func BenchmarkCaptureHost(b *testing.B) {
 		})
 	}
 }
+
+// Batches, parameters and what the step returns may be views with strides.
+func TestCaptureOfViews(t *testing.T) {
+	d := gpu(t)
+	run := func(capture bool) (*tensor.Tensor, []*tensor.Tensor) {
+		memory := counting(tensor.Zeros(1), 0, 4, 6).MulScalar(0.05).To(d)
+		w, b := memory.Narrow(1, 0, 3).T().SetRequiresGrad(true), memory.Select(1, 5).Narrow(0, 0, 3).SetRequiresGrad(true)
+		optimizer := optim.NewAdam([]*tensor.Tensor{w, b}, 0.05)
+		step := func(x, y *tensor.Tensor) *tensor.Tensor {
+			optimizer.ZeroGrad()
+			out := tensor.Linear(x, w, b)
+			tensor.MSELoss(out, y, tensor.Mean).Backward()
+			optimizer.Step()
+			return out.Detach().T()
+		}
+		if capture {
+			c := tensor.Capture(d, step)
+			defer c.Close()
+			step = func(x, y *tensor.Tensor) *tensor.Tensor {
+				out := c.Run(x, y)
+				if err := c.Err(); err != nil {
+					t.Error(err)
+				}
+				return out
+			}
+		}
+		var outs []*tensor.Tensor
+		for i := range 5 {
+			x := counting(tensor.Zeros(1), i, 4, 5).MulScalar(0.1).To(d)
+			outs = append(outs, step(x.T(), x.Slice(1, 0, 5, 2).Select(0, 0).Expand(5, 3)))
+		}
+		return memory, outs
+	}
+	memory, outs := run(true)
+	want, wantOuts := run(false)
+	wantTensor(t, "the parameters' memory", memory, want, 0)
+	for i := range outs {
+		wantTensor(t, fmt.Sprintf("what step %d returns", i), outs[i], wantOuts[i], 0)
+	}
+}
