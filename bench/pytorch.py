@@ -260,6 +260,22 @@ def small(a, tensors):
     return step
 
 
+def small_step(a, tensors, **kind):
+    """Steps of training of a model that is very small."""
+    params = [t.clone().requires_grad_() for t in tensors[:4]]
+    x, labels = tensors[4:]
+    adam = torch.optim.Adam(params, lr=0.001, **kind)
+
+    def step():
+        for _ in range(a["calls"]):
+            adam.zero_grad()
+            y = F.linear(F.linear(x, params[0], params[1]).relu(), params[2], params[3])
+            F.cross_entropy(y, labels).backward()
+            adam.step()
+        return params
+    return step
+
+
 def optimizer(a, tensors, wrap, **kind):
     half = len(tensors) // 2
     params = [t.clone().requires_grad_() for t in tensors[:half]]
@@ -392,6 +408,8 @@ def variants(row):
         names = ["", "foreach"] + (["fused"] if a["optimizer"] in ("Adam", "SGD") or a["optimizer"] == "Adagrad" and DEVICE.type == "cpu" else [])
         kinds = {name: lambda name=name: optimizer(a, tensors, lambda f: f, **{name: True} if name else {}) for name in names}
         return {**kinds, "compiled": lambda: optimizer(a, tensors, torch.compile)} if row["compile"] else kinds
+    if op == "small" and a["how"] == "step":
+        return {"": lambda: small_step(a, tensors), "fused": lambda: small_step(a, tensors, fused=True)}
     if op == "small":
         return {"": lambda: small(a, tensors)}
     if op == "cifar10":

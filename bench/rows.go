@@ -306,6 +306,7 @@ func rows(epoch int, gpu bool) []row {
 		for _, how := range []string{"norecord", "recorded", "backward"} {
 			add("small/add/"+how, "", false, func(s size) *work { return small(s, how) })
 		}
+		add("small/step", "", false, smallStep)
 	}
 
 	if !gpu {

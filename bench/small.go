@@ -3,6 +3,7 @@ package main
 import (
 	"runtime"
 
+	"github.com/wick-ml/wick/optim"
 	"github.com/wick-ml/wick/tensor"
 )
 
@@ -34,6 +35,38 @@ func small(s size, how string) *work {
 			return nil
 		}
 		return []*tensor.Tensor{z.Detach().Clone()}
+	}
+	return w
+}
+
+// smallStep is steps of training of a model so small that they cost the host alone: 8
+// inputs, 16 hidden units and 4 classes, with a batch of 8 and Adam.
+func smallStep(s size) *work {
+	params := []*tensor.Tensor{tensor.Randn(16, 8), tensor.Randn(16), tensor.Randn(4, 16), tensor.Randn(4)}
+	x, labels := tensor.Randn(8, 8), tensor.RandInt(0, 4, 8)
+	w := &work{spec: spec{Op: "small", Args: args{How: "step", Calls: s.of(100, 2)}}, threads: min(2, runtime.NumCPU()), tolerance: 1e-3}
+	w.calls = w.spec.Args.Calls
+	for _, p := range params {
+		w.tensors = append(w.tensors, p.Clone())
+		p.SetRequiresGrad(true)
+	}
+	w.tensors = append(w.tensors, x, labels)
+	optimizer := optim.NewAdam(params, 0.001)
+	w.step = func(results bool) []*tensor.Tensor {
+		for range w.calls {
+			optimizer.ZeroGrad()
+			y := tensor.Linear(tensor.Linear(x, params[0], params[1]).ReLU(), params[2], params[3])
+			tensor.CrossEntropy(y, labels, tensor.CrossEntropyOpts{}).Backward()
+			optimizer.Step()
+		}
+		if !results {
+			return nil
+		}
+		var copies []*tensor.Tensor
+		for _, p := range params {
+			copies = append(copies, p.Detach().Clone())
+		}
+		return copies
 	}
 	return w
 }

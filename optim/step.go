@@ -1,6 +1,7 @@
 package optim
 
 import (
+	"math"
 	"slices"
 
 	"github.com/wick-ml/wick/internal/backend"
@@ -174,7 +175,11 @@ func (s *step) op() string { return s.memory.optimizer + ".Step" }
 func (s *step) want(ok bool, format string, args ...any) { want(ok, s.op(), format, args...) }
 
 // wantNumber panics unless a setting is a number, 0 or more.
-func (s *step) wantNumber(name string, v float64) { wantNumber(s.op(), name, v) }
+func (s *step) wantNumber(name string, v float64) {
+	if !(v >= 0) || math.IsInf(v, 1) {
+		wantNumber(s.op(), name, v)
+	}
+}
 
 // momentum is the group's momentum, or the optimizer's.
 func (s *step) momentum(own float64) float64 {

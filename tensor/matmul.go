@@ -120,7 +120,10 @@ func products(op string, a, b *Tensor) *Tensor {
 	n := len(batch)
 	m, k := a.shape[len(a.shape)-2], a.shape[len(a.shape)-1]
 	g := backend.MatMulGeom{M: m, N: b.shape[len(b.shape)-1], K: k}
-	out := result(op, a.DType(), append(slices.Clone(batch), g.M, g.N), a, b)
+	shape := make(Shape, n+2)
+	copy(shape, batch)
+	shape[n], shape[n+1] = g.M, g.N
+	out := result(op, a.DType(), shape, a, b)
 	left, right := a, b
 	// matrices returns x, or a copy, and how its matrices lie.
 	matrices := func(x *Tensor) (y *Tensor, trans bool, ld int) {
@@ -136,8 +139,13 @@ func products(op string, a, b *Tensor) *Tensor {
 	strides := func(x *Tensor) []int {
 		return x.stridesIn(append(slices.Clone(batch), x.shape[len(x.shape)-2:]...))[:n]
 	}
-	var ok bool
-	if g.Batch, g.StrideA, g.StrideB, ok = levels(batch, strides(left), strides(right)); !ok {
+	ok := n == 0
+	if ok {
+		g.Batch = [2]int{1, 1}
+	} else {
+		g.Batch, g.StrideA, g.StrideB, ok = levels(batch, strides(left), strides(right))
+	}
+	if !ok {
 		// Of more than two levels: each operand gets a matrix for each of the batch.
 		whole := func(x *Tensor) *Tensor {
 			if x.batch().Len() == 1 {

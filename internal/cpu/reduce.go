@@ -121,19 +121,20 @@ func sumFew(dst, x []float32, g backend.ReduceGeom) bool {
 	if first || changes > 1 {
 		return false
 	}
-	var room [fewElements]float64
-	acc := room[:len(dst)]
 	if inner {
-		current.vector.rowSums(acc, x, len(x)/len(dst))
-	} else {
-		for ; len(x) > 0; x = x[len(dst):] {
-			for i, v := range x[:len(dst)] {
-				acc[i] += float64(v)
-			}
+		sums := make([]float64, len(dst))
+		current.vector.rowSums(sums, x, len(x)/len(dst))
+		for i, v := range sums {
+			dst[i] = float32(v)
 		}
+		return true
 	}
-	for i, v := range acc {
-		dst[i] = float32(v)
+	for i := range dst {
+		sum := 0.0
+		for at := i; at < len(x); at += len(dst) {
+			sum += float64(x[at])
+		}
+		dst[i] = float32(sum)
 	}
 	return true
 }
