@@ -136,6 +136,7 @@ func rest() {
 	{
 		f := exp
 		check(gradcheck.Check(f, inputs, gradcheck.Opts{}))
+		check(gradcheck.CheckGradGrad(f, inputs, gradcheck.Opts{}))
 	}
 	p, calls := leaf(3), 0
 	{
