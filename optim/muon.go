@@ -64,16 +64,11 @@ func NewMuon(params []*tensor.Tensor, lr float64) *Muon {
 func (o *Muon) wantMatrices(op string) {
 	for i, g := range o.Groups {
 		for j, p := range g.Params {
-			want(p == nil || len(p.Shape()) == 2, op, "parameter %d of group %d is %s, want a matrix; give others to NewAdamW", j, i, describeOrNil(p))
+			if p != nil && len(p.Shape()) != 2 {
+				want(false, op, "parameter %d of group %d is %s, want a matrix; give others to NewAdamW", j, i, describe(p))
+			}
 		}
 	}
-}
-
-func describeOrNil(p *tensor.Tensor) string {
-	if p == nil {
-		return "nil"
-	}
-	return describe(p)
 }
 
 // Step changes the parameters by their gradients.

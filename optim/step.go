@@ -169,7 +169,7 @@ func (s *step) through(v expr.Value, form string, f func(x *tensor.Tensor) *tens
 func (s *step) lr() float64 { return s.group.LR }
 
 // op is what errors begin with.
-func (s *step) op() string { return s.memory.optimizer + ".Step" }
+func (s *step) op() string { return s.memory.op }
 
 // want panics unless ok.
 func (s *step) want(ok bool, format string, args ...any) { want(ok, s.op(), format, args...) }
@@ -212,8 +212,12 @@ func (s *step) write(o ruler) *step {
 	s.begin()
 	o.rule(s)
 	name := s.memory.optimizer
-	s.want(s.group.Momentum == nil || s.momentums, "a group has Momentum, which %s does not know", name)
-	s.want(s.group.Betas == nil || s.hasBetas, "a group has Betas, which %s does not know", name)
+	if s.group.Momentum != nil && !s.momentums {
+		s.want(false, "a group has Momentum, which %s does not know", name)
+	}
+	if s.group.Betas != nil && !s.hasBetas {
+		s.want(false, "a group has Betas, which %s does not know", name)
+	}
 	for _, p := range s.parts {
 		slices.SortFunc(p.stores, func(a, b store) int { return a.list - b.list })
 		for i, st := range p.stores {
@@ -235,6 +239,7 @@ func (s *step) like(t *step) bool {
 // memory is what an optimizer keeps for its parameters.
 type memory struct {
 	optimizer string   // the optimizer's name
+	op        string   // what errors of its steps begin with
 	names     []string // what it keeps, under PyTorch's names
 	needed    int      // so many of names are always there after a step
 	scalars   []string // the numbers that it keeps
@@ -251,7 +256,7 @@ type slot struct {
 }
 
 func newMemory(optimizer string, needed int, names ...string) memory {
-	return memory{optimizer: optimizer, names: names, needed: needed, slots: make(map[*tensor.Tensor]*slot)}
+	return memory{optimizer: optimizer, op: optimizer + ".Step", names: names, needed: needed, slots: make(map[*tensor.Tensor]*slot)}
 }
 
 // with adds numbers to what is kept.
@@ -274,7 +279,7 @@ const byHand = "the optimizer was made without its constructor, want one that Ne
 // it panics because of a setting.
 func (m *memory) step(o ruler, gs *Groups) {
 	want(m.slots != nil, "Step", byHand)
-	gs.check(m.optimizer + ".Step")
+	gs.check(m.op)
 	var all []*batch
 	for i := range *gs {
 		bs := m.batches(o, gs, i)
@@ -413,7 +418,7 @@ func (b *batch) run(fits func() bool) {
 			}
 			return b.made.parts[i].Numbers
 		}
-		tensor.MapStep(b.memory.optimizer+".Step", lists, written, r)
+		tensor.MapStep(b.memory.op, lists, written, r)
 		if p.then != nil {
 			for j, x := range handed {
 				handed[j] = p.then(x)
