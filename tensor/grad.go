@@ -144,15 +144,13 @@ func (arithmetic) Accumulate(leaf, g *Tensor, create bool) *Tensor {
 			leaf.grad = leaf.grad.bare().Add(g.bare())
 		}
 		leaf.hasGrad = true
+		leaf.grad.storage.liveAs(leaf) // not only as long as the step does
 		return leaf.grad
 	}
 	if st := g.storage; !leaf.hasGrad && st.walkOwns && st.walkRefs == 1 && g.strides == nil && g.Len() == st.buffer.Len() {
 		// Nobody else has g: its memory becomes that of the leaf's gradient, and lives as the leaf does.
 		st.walkOwns = false
-		st.leave(nil)
-		for _, sc := range leaf.storage.inScopes() {
-			st.enter(sc)
-		}
+		st.liveAs(leaf)
 		if leaf.grad != nil && leaf.grad.IsLeaf() {
 			leaf.grad.storage.release()
 		} else {
@@ -175,6 +173,14 @@ func (arithmetic) Accumulate(leaf, g *Tensor, create bool) *Tensor {
 		leaf.hasGrad = true
 	}
 	return leaf.grad
+}
+
+// liveAs puts memory into the scopes of x, and into no others.
+func (s *storage) liveAs(x *Tensor) {
+	s.leave(nil)
+	for _, sc := range x.storage.inScopes() {
+		s.enter(sc)
+	}
 }
 
 // Run has backward compute with g. Where no graph is created it keeps the gradients

@@ -128,6 +128,27 @@ func TestGradientAccumulation(t *testing.T) {
 	}
 }
 
+// A gradient with a history lives as long as its leaf, too; the history goes with the step.
+func TestGradientAccumulationWithHistories(t *testing.T) {
+	create := tensor.BackwardOpts{CreateGraph: true}
+	w := tensor.Full(3).SetRequiresGrad(true)
+	for _, opts := range [][]tensor.BackwardOpts{{create}, {create}, nil, {create}} {
+		s := tensor.NewScope()
+		x := tensor.Full(2).In(s)
+		w.Mul(w).Mul(x).Sum().Backward(opts...)
+		s.Close()
+	}
+	if got := w.Grad().Item(); got != 4*4*w.Item() {
+		t.Errorf("got %v, want %v", got, 4*4*w.Item())
+	}
+	first := w.Grad()
+	w.ZeroGrad()
+	w.Mul(w).Sum().Backward()
+	if got := w.Grad().Item(); got != 2*w.Item() || first.Item() != 4*4*w.Item() {
+		t.Errorf("the next one: got %v, want %v, and %v left alone", got, 2*w.Item(), first)
+	}
+}
+
 func TestHooksSeeACompleteGradient(t *testing.T) {
 	w := parameter(3)
 	var seen []float32

@@ -50,12 +50,17 @@ func (x *Tensor) String() string {
 	if x.Len() == 0 {
 		b.WriteString("[]")
 	} else {
-		p := printer{b: &b, values: x.Float64s(), shape: x.shape, strides: x.shape.strides(), summarize: x.Len() > printThreshold}
+		y, cut := x.bare(), make([]bool, len(x.shape))
+		if x.Len() > printThreshold {
+			y = y.edges(cut)
+		}
+		p := printer{b: &b, values: y.Float64s(), shape: y.shape, strides: y.shape.strides(), cut: cut}
 		p.format = p.chooseFormat(x.DType())
 		if x.DType() == Int64 {
 			// float64 cannot hold all of them.
-			p.ints = x.Ints()
+			p.ints = y.Ints()
 		}
+		x.releaseCopy(y)
 		for _, i := range p.shown(0, 0) {
 			// Infinities and NaN do not widen the columns.
 			if v := p.values[i]; !math.IsInf(v, 0) && !math.IsNaN(v) {
@@ -80,15 +85,30 @@ func (x *Tensor) String() string {
 	return b.String()
 }
 
+// edges returns the entries of x that are printed of a large tensor, and notes the
+// dimensions from whose middle it has left some out.
+func (x *Tensor) edges(cut []bool) *Tensor {
+	const op = "String"
+	y := x
+	for d, n := range x.shape {
+		if cut[d] = n > 2*printEdge; cut[d] {
+			z := cat(op, d, []*Tensor{y.narrow(op, d, 0, printEdge), y.narrow(op, d, n-printEdge, printEdge)})
+			x.releaseCopy(y)
+			y = z
+		}
+	}
+	return y
+}
+
 type printer struct {
-	b         *strings.Builder
-	values    []float64
-	ints      []int64
-	shape     Shape
-	strides   []int
-	summarize bool
-	format    func(v float64) string
-	width     int
+	b       *strings.Builder
+	values  []float64
+	ints    []int64
+	shape   Shape // of what is printed
+	strides []int
+	cut     []bool // the dimensions that have "…" in the middle
+	format  func(v float64) string
+	width   int
 }
 
 func (p *printer) element(i int) string {
@@ -102,10 +122,9 @@ func (p *printer) element(i int) string {
 func (p *printer) entries(dim int) []int {
 	n := p.shape[dim]
 	var out []int
-	for i := 0; i < n; i++ {
-		if p.summarize && n > 2*printEdge && i == printEdge {
+	for i := range n {
+		if p.cut[dim] && i == printEdge {
 			out = append(out, -1)
-			i = n - printEdge
 		}
 		out = append(out, i)
 	}

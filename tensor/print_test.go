@@ -53,3 +53,20 @@ func TestPrintingSaysWhatPyTorchSays(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// Of a large tensor only what is printed is copied: one that Expand has made has more
+// elements than there is memory for.
+func TestPrintingOfLargeViews(t *testing.T) {
+	for _, c := range []struct {
+		x    *T
+		want string
+	}{
+		{tensor.Full(2).Expand(1 << 40), "tensor([2., 2., 2.,  ..., 2., 2., 2.])"},
+		{tensor.From([]bool{true, false}).View(2, 1).Expand(2, 1<<38), "tensor([[ True,  True,  True,  ...,  True,  True,  True],\n        [False, False, False,  ..., False, False, False]])"},
+		{tensor.Arange(0, 4000, 1).View(2, 2000).T(), "tensor([[   0, 2000],\n        [   1, 2001],\n        [   2, 2002],\n        ...,\n        [1997, 3997],\n        [1998, 3998],\n        [1999, 3999]])"},
+	} {
+		if got := c.x.String(); got != c.want {
+			t.Errorf("got\n%s\nwant\n%s", got, c.want)
+		}
+	}
+}
