@@ -75,8 +75,8 @@ type Value[T any] interface {
 // Arithmetic is what the tape asks of the values that it carries.
 type Arithmetic[T any] interface {
 	// Ones returns the gradient of a value with respect to itself, for a value
-	// of a single element; it panics for others.
-	Ones(x T) T
+	// of a single element; for others it panics, with an error of op.
+	Ones(op string, x T) T
 	// Add returns the sum of two gradients of one value, recorded if create.
 	Add(a, b T, create bool) T
 	// Accumulate adds g to the gradient that leaf holds and returns that.
@@ -451,10 +451,10 @@ func Backward[T Value[T]](x T, opts BackwardOpts[T]) {
 	}
 	current("Backward", x)
 	a := v.arithmetic
-	w := walk[T]{arithmetic: a, retain: opts.RetainGraph || opts.CreateGraph, create: opts.CreateGraph}
+	w := walk[T]{name: "Backward", arithmetic: a, retain: opts.RetainGraph || opts.CreateGraph, create: opts.CreateGraph}
 	g := opts.Gradient
 	if g == zero {
-		g = a.Ones(x)
+		g = a.Ones("Backward", x)
 	}
 	w.leaf = func(leaf, g T) {
 		total := a.Accumulate(leaf, g, opts.CreateGraph)
@@ -517,7 +517,7 @@ func Grad[T Value[T]](output T, inputs []T, opts ...GradOpts) []T {
 		}
 		grads[i] = g
 	}
-	w := walk[T]{arithmetic: a, retain: o.RetainGraph || o.CreateGraph, create: o.CreateGraph}
+	w := walk[T]{name: "Grad", arithmetic: a, retain: o.RetainGraph || o.CreateGraph, create: o.CreateGraph}
 	w.leaf = func(leaf, g T) {
 		for i, x := range inputs {
 			if x == leaf {
@@ -532,12 +532,13 @@ func Grad[T Value[T]](output T, inputs []T, opts ...GradOpts) []T {
 			}
 		}
 	}
-	w.run(output, a.Ones(output))
+	w.run(output, a.Ones("Grad", output))
 	return grads
 }
 
 // walk is one pass over the record, latest operation first.
 type walk[T Value[T]] struct {
+	name       string // of what walks, for errors
 	arithmetic Arithmetic[T]
 	retain     bool
 	create     bool                  // record what the walk computes
@@ -561,7 +562,7 @@ func (w *walk[T]) run(x, g T) {
 		n := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
 		if n.freed {
-			fail("Backward", "%s was already freed by an earlier Backward or Grad; give that one RetainGraph to go through the record again", n.op.Name())
+			fail(w.name, "%s was already freed by an earlier Backward or Grad; give that one RetainGraph to go through the record again", n.op.Name())
 		}
 		nodes = append(nodes, n)
 		for _, e := range n.inputs {
@@ -594,7 +595,7 @@ func (w *walk[T]) run(x, g T) {
 	for _, n := range nodes {
 		for _, s := range n.saved {
 			if a.Version(s.value) != s.version {
-				fail("Backward", "%s needs %s, which was changed in place after it was used; use Clone before the change", n.op.Name(), a.Describe(s.value))
+				fail(w.name, "%s needs %s, which was changed in place after it was used; use Clone before the change", n.op.Name(), a.Describe(s.value))
 			}
 		}
 		if g, ok := grads[n]; ok {
@@ -605,7 +606,7 @@ func (w *walk[T]) run(x, g T) {
 			before := sequence.Load()
 			results := a.Run(g, pass, n.backward)
 			if len(results) != len(n.inputs) {
-				fail("Backward", "%s returned %d gradients for %d inputs", n.op.Name(), len(results), len(n.inputs))
+				fail(w.name, "%s returned %d gradients for %d inputs", n.op.Name(), len(results), len(n.inputs))
 			}
 			if w.create {
 				w.guard(n, g, results, before)
@@ -676,7 +677,7 @@ func (w *walk[T]) guard(n *Node[T], g T, results []T, before uint64) {
 		results[i] = w.arithmetic.Alias(r)
 		v := results[i].tape()
 		v.node = &Node[T]{op: n.op, sequence: sequence.Add(1), inputs: append([]edge[T]{edgeTo(g)}, n.inputs...), backward: func(T) []T {
-			fail("Backward", "%s has no second derivative: %s", n.op.Name(), why)
+			fail(w.name, "%s has no second derivative: %s", n.op.Name(), why)
 			return nil
 		}}
 		v.version = v.arithmetic.Version(results[i])

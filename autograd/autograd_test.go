@@ -37,7 +37,7 @@ func number(v float64) *num { return &num{Variable: tape.Variable(), v: v} }
 
 type arithmetic struct{}
 
-func (arithmetic) Ones(*num) *num             { return number(1) }
+func (arithmetic) Ones(string, *num) *num     { return number(1) }
 func (arithmetic) Add(a, b *num, _ bool) *num { return number(a.v + b.v) }
 func (arithmetic) Accumulate(leaf, g *num, _ bool) *num {
 	leaf.grad += g.v
@@ -398,5 +398,5 @@ func ExampleOnce() {
 	backward(g)
 	// Output:
 	// 3
-	// autograd: Backward: triple has no second derivative: it is recorded as one that has a gradient once
+	// autograd: Grad: triple has no second derivative: it is recorded as one that has a gradient once
 }

@@ -241,6 +241,9 @@ func TestWrongUse(t *testing.T) {
 
 		// Gradients.
 		{"backward twice", func() { twice.Backward() }, []string{"tensor: Backward: ", "was already freed by an earlier Backward", "RetainGraph"}},
+		{"gradients twice", func() { autograd.Grad(twice, []*tensor.Tensor{x}) }, []string{"tensor: Grad: ", "was already freed by an earlier Backward or Grad", "RetainGraph"}},
+		{"gradients of what has changed", func() { autograd.Grad(stale, []*tensor.Tensor{changed}, autograd.GradOpts{RetainGraph: true}) }, []string{"tensor: Grad: Mul needs a tensor float32 [3], which was changed in place"}},
+		{"gradients of many", func() { autograd.Grad(parameter(3).MulScalar(2), []*tensor.Tensor{x}) }, []string{"tensor: Grad: the tensor [3] has 3 elements, want one; Sum or Mean it"}},
 		{"backward of many", func() { parameter(3).MulScalar(2).Backward() }, []string{"tensor: Backward: the tensor [3] has 3 elements, want one", "Sum"}},
 		{"backward of nothing", func() { x.Sum().Backward() }, []string{"tensor: Backward: nothing was recorded", "no leaf that it was made from requires a gradient"}},
 		{"backward of no-grad", func() { x.NoGrad().Mul(parameter(3)).Sum().Backward() }, []string{"tensor: Backward: nothing was recorded", "marked no-grad"}},

@@ -104,11 +104,15 @@ func (x *Tensor) ZeroGrad() {
 // arithmetic tells package autograd how to handle gradients.
 type arithmetic struct{}
 
-func (arithmetic) Ones(x *Tensor) *Tensor {
+func (arithmetic) Ones(op string, x *Tensor) *Tensor {
 	if x.Len() != 1 {
-		fail("Backward", "the tensor %v has %d elements, want one; Sum or Mean it, or give BackwardOpts.Gradient", x.shape, x.Len())
+		or := "give BackwardOpts.Gradient"
+		if op == "Grad" {
+			or = "add up its product with a gradient of its own"
+		}
+		fail(op, "the tensor %v has %d elements, want one; Sum or Mean it, or %s", x.shape, x.Len(), or)
 	}
-	g := like("Backward", x)
+	g := like(op, x)
 	x.be().Fill(g.array(), 1)
 	g.storage.walkOwns = true
 	return g
