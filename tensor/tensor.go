@@ -21,7 +21,6 @@ package tensor
 
 import (
 	"fmt"
-	"go/token"
 	"math"
 	"runtime"
 	"slices"
@@ -324,9 +323,9 @@ func (x *Tensor) missing() {
 	fail(called(), "a tensor that it needs is an empty Tensor; From, Zeros, Randn and their like make one")
 }
 
-// called returns the name of the exported function or method of this package that
-// the program has called, for a fault that is found where no operation's name is
-// known.
+// called returns the name of the function or method of this package that the program
+// has called, for a fault that is found where no operation's name is known. What is
+// not exported is called by friends, by a name that is.
 func called() (op string) {
 	pc := make([]uintptr, 50)
 	frames := runtime.CallersFrames(pc[:runtime.Callers(2, pc)])
@@ -336,11 +335,9 @@ func called() (op string) {
 		if !strings.HasPrefix(f.Function, here) {
 			break
 		}
-		if name := operation(f.Function); token.IsExported(name) {
-			op = name
-		}
+		op = operation(f.Function)
 	}
-	return op
+	return strings.ToUpper(op[:1]) + op[1:]
 }
 
 // check panics if x is missing or was released.
