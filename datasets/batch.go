@@ -7,8 +7,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/wick-ml/wick/internal/friend"
 	"github.com/wick-ml/wick/tensor"
 )
+
+// friends is what package tensor has for this one.
+var friends = friend.Of[*tensor.Tensor]()
 
 // Batch is a batch of examples of any number of tensors, as [DataLoader.Batches]
 // yields it: what a model is given, and what is to be learned of it, of which there
@@ -110,7 +114,7 @@ func (b *Batch) release() {
 	var done []*tensor.Tensor // the same tensor may stand in several places
 	for _, x := range slices.Concat(b.Inputs, b.Targets) {
 		if x != nil && !slices.Contains(done, x) {
-			x.Release()
+			friends.Release(x)
 			done = append(done, x)
 		}
 	}
@@ -134,7 +138,7 @@ func (b *Batch) upload(d *tensor.Device) *Batch {
 		return there[x]
 	})
 	for _, x := range done { // now, as they may be views of one memory
-		x.Release()
+		friends.Release(x)
 	}
 	return up
 }

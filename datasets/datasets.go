@@ -47,7 +47,7 @@ type fused interface {
 type fillFunc func(s slot, i int, r *rand.Rand) (label int64, err error)
 
 // slot is an example's place in a batch: that of its numbers, or of what a device
-// makes the numbers of with tensor.CropMirrorNormalize.
+// makes the numbers of with CropMirrorNormalize.
 type slot struct {
 	numbers []float32
 	bytes   []byte
@@ -134,7 +134,7 @@ func wantIndex(i, n int) error {
 // program.
 func wantRoom(n int, shape [3]int) {
 	if float64(n)*float64(shape[0])*float64(shape[1])*float64(shape[2]) > 1<<28 {
-		tensor.Zeros(n, shape[0], shape[1], shape[2]).Release()
+		friends.Release(tensor.Zeros(n, shape[0], shape[1], shape[2]))
 	}
 }
 

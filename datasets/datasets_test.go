@@ -445,9 +445,9 @@ func TestImageFolderFused(t *testing.T) {
 		if !x.Shape().Equal(want.Shape()) || !slices.Equal(x.Floats(), want.Floats()) {
 			t.Errorf("%s: the numbers differ", f.Path(i))
 		}
-		x.Release()
-		y.Release()
-		want.Release()
+		friends.Release(x)
+		friends.Release(y)
+		friends.Release(want)
 	}
 	var batches [2][]float32
 	for k, workers := range []int{1, 3} {

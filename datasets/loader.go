@@ -296,14 +296,14 @@ func (c Collate) pairs(examples []Example) (*Batch, error) {
 // batch is what a worker made.
 type batch struct {
 	*Batch
-	moves *tensor.Tensor // if the input is bytes that tensor.CropMirrorNormalize is to make numbers of
+	moves *tensor.Tensor // if the input is bytes that CropMirrorNormalize is to make numbers of
 	err   error
 }
 
 func (b batch) release() {
 	b.Batch.release()
 	if b.moves != nil {
-		b.moves.Release()
+		friends.Release(b.moves)
 	}
 }
 
@@ -328,7 +328,7 @@ func (p *plan) each(first int, body func(b *Batch) (more bool, err error)) error
 		if err := tensor.Try(func() { p.values = upload(table(p.layout.values), p.device) }); err != nil {
 			return err
 		}
-		defer p.values.Release()
+		defer friends.Release(p.values)
 	}
 	jobs := make(chan job, p.ahead)
 	var workers sync.WaitGroup
@@ -377,13 +377,13 @@ func (p *plan) step(b batch, body func(b *Batch) (more bool, err error)) (more b
 	if b.moves != nil {
 		// Here and not in a worker, so that only the loop's goroutine computes on the device, and what is ahead is bytes.
 		err := tensor.Try(func() {
-			in.Inputs[0] = tensor.CropMirrorNormalize(in.Inputs[0], b.moves.In(s), p.values, p.layout.shape[1], p.layout.shape[2])
+			in.Inputs[0] = friends.CropMirrorNormalize(in.Inputs[0], b.moves.In(s), p.values, p.layout.shape[1], p.layout.shape[2])
 		})
 		if err != nil {
 			return false, fmt.Errorf("datasets: making a batch: %w", err)
 		}
-		b.Inputs[0].Release()
-		b.moves.Release()
+		friends.Release(b.Inputs[0])
+		friends.Release(b.moves)
 	}
 	return body(in)
 }
@@ -488,7 +488,7 @@ func upload(x *tensor.Tensor, d *tensor.Device) *tensor.Tensor {
 	if x == nil || x.Device() == d {
 		return x
 	}
-	defer x.Release()
+	defer friends.Release(x)
 	return x.To(d)
 }
 

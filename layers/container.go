@@ -131,7 +131,7 @@ func (s *Sequential) Forward(x *tensor.Tensor) *tensor.Tensor {
 			own = own && library
 		} else {
 			if own && library && y.IsNoGrad() {
-				x.Release()
+				friends.Release(x)
 			}
 			own = library
 		}

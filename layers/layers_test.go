@@ -293,7 +293,7 @@ func TestSequentialFusedMemory(t *testing.T) {
 		if got := peak(func() { y = m.Forward(x) }); got < c.bytes || got > c.bytes+size/2+8<<20 {
 			t.Errorf("%s took %d bytes at once, want about %d", c.name, got, c.bytes)
 		}
-		y.Release()
+		friends.Release(y)
 	}
 }
 

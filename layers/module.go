@@ -181,7 +181,7 @@ func tensors(m Module) iter.Seq2[string, Part] {
 					continue
 				}
 				at := join(path, p.name)
-				p.tensor.SetPath(at)
+				friends.SetPath(p.tensor, at)
 				if !yield(at, p) {
 					return
 				}
@@ -304,7 +304,7 @@ func ToDType(m Module, t tensor.DType) {
 // replace gives x the memory of y, unless y is x in another guise already.
 func replace(x, y *tensor.Tensor) {
 	if !x.SharesMemory(y) {
-		x.SetData(y)
+		friends.SetData(x, y)
 	}
 }
 

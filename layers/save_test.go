@@ -620,8 +620,8 @@ func TestSaveViews(t *testing.T) {
 		linear.Weight = cut(memory.Narrow(0, 0, 3).Narrow(1, 0, 4).T())
 		linear.Bias = cut(memory.Select(1, 7).Narrow(0, 1, 4))
 		norm.Weight = cut(memory.Select(0, 4).Slice(0, 0, 7, 2))
-		norm.RunningMean.SetData(memory.Select(0, 3).Narrow(0, 0, 4))
-		norm.RunningVar.SetData(memory.Select(1, 5).Narrow(0, 0, 4))
+		friends.SetData(norm.RunningMean, memory.Select(0, 3).Narrow(0, 0, 4))
+		friends.SetData(norm.RunningVar, memory.Select(1, 5).Narrow(0, 0, 4))
 		return layers.NewSequential(linear, norm), memory
 	}
 	m, memory := views()

@@ -168,7 +168,7 @@ func (t *Trace) place(inputs []*tensor.Tensor) Place {
 	var owners []int
 	for _, x := range inputs {
 		if x != nil {
-			owners = append(owners, t.owners[x.Origin()]...)
+			owners = append(owners, t.owners[friends.BeforeCast(x)]...)
 		}
 	}
 	if i := t.choose(owners); i >= 0 {

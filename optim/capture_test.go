@@ -45,7 +45,7 @@ func TestFits(t *testing.T) {
 		}, false},
 		{"a state of another type", func(o *SGD) {
 			for _, p := range o.Groups[0].Params {
-				p.SetData(p.Detach().ToDType(tensor.Float64))
+				friends.SetData(p, p.Detach().ToDType(tensor.Float64))
 				p.ZeroGrad()
 				p.Square().Sum().Backward()
 			}

@@ -12,14 +12,14 @@ import (
 // history, since Backward created a graph, is not changed: the parameter gets a scaled
 // one without. (torch.nn.utils.clip_grad_norm_)
 func ClipGradNorm(params []*tensor.Tensor, maxNorm float64) float64 {
-	return tensor.ClipNorm(grads("ClipGradNorm", params), maxNorm)
+	return friends.ClipNorm(grads("ClipGradNorm", params), maxNorm)
 }
 
 // ClipGradValue clamps the elements of the gradients of parameters to [-limit,
 // limit]. Call it between Backward and Step. Gradients that have a history are replaced,
 // as by ClipGradNorm. (torch.nn.utils.clip_grad_value_)
 func ClipGradValue(params []*tensor.Tensor, limit float64) {
-	tensor.ClipValue(grads("ClipGradValue", params), limit)
+	friends.ClipValue(grads("ClipGradValue", params), limit)
 }
 
 // grads returns the gradients of the parameters that have one, to be changed. In the place

@@ -394,7 +394,7 @@ func TestTypesBeside(t *testing.T) {
 				ref := load(t)
 				params := ref.params(dtype)
 				if k == 1 {
-					params[0].SetData(params[0].Detach().ToDType(tensor.Float32))
+					friends.SetData(params[0], params[0].Detach().ToDType(tensor.Float32))
 				}
 				o := maker(params)
 				for step := 1; step <= 2; step++ {
@@ -470,7 +470,7 @@ func TestStateLivesWithParameter(t *testing.T) {
 	if got, want := p.Float64s()[0], 1-0.5-0.5*1.5; got != want {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	p.SetData(p.Detach().ToDType(tensor.Float64))
+	friends.SetData(p, p.Detach().ToDType(tensor.Float64))
 	p.SetGrad(tensor.Full(1, 3).ToDType(tensor.Float64))
 	o.Step()
 	if got, want := p.Float64s()[0], 1-0.5-0.5*1.5-0.5*1.75; got != want {
@@ -623,7 +623,7 @@ func TestSetMomentum(t *testing.T) {
 func TestArguments(t *testing.T) {
 	param := func() *T { return tensor.Zeros(2, 3).SetRequiresGrad(true) }
 	p := param()
-	p.SetPath("features.0.weight")
+	friends.SetPath(p, "features.0.weight")
 	ready := param()
 	ready.SetGrad(tensor.Ones(2, 3))
 	list := []*T{ready}

@@ -95,7 +95,7 @@ func (s *GradScaler) unscale(op string, o Optimizer) *unscaled {
 	if s.between == nil { // no constructor made s
 		s.between = map[Optimizer]*unscaled{}
 	}
-	u := &unscaled{finite: tensor.Unscale(gs, float64(float32(1/s.GetScale())))}
+	u := &unscaled{finite: friends.Unscale(gs, float64(float32(1/s.GetScale())))}
 	s.between[o] = u
 	return u
 }

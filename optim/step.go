@@ -6,8 +6,12 @@ import (
 
 	"github.com/wick-ml/wick/internal/backend"
 	"github.com/wick-ml/wick/internal/expr"
+	"github.com/wick-ml/wick/internal/friend"
 	"github.com/wick-ml/wick/tensor"
 )
+
+// friends is what package tensor has for this one.
+var friends = friend.Of[*tensor.Tensor]()
 
 // What all optimizers have in common: which parameters make a step together, what is
 // kept for them, and what a step that is part of a CUDA graph takes anew. An optimizer
@@ -418,7 +422,7 @@ func (b *batch) run(fits func() bool) {
 			}
 			return b.made.parts[i].Numbers
 		}
-		tensor.MapStep(b.memory.op, lists, written, r)
+		friends.MapStep(b.memory.op, lists, written, r)
 		if p.then != nil {
 			for j, x := range handed {
 				handed[j] = p.then(x)

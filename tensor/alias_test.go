@@ -249,20 +249,20 @@ func TestStateInViews(t *testing.T) {
 	}
 	p.MulScalar(2).T().Sum().Backward()
 	wantTensor(t, "gradient", p.Grad(), g.AddScalar(2), 0)
-	if norm := tensor.ClipNorm([]*T{columns[2], columns[1].T()}, 1); norm < 20 {
+	if norm := friends.ClipNorm([]*T{columns[2], columns[1].T()}, 1); norm < 20 {
 		t.Errorf("the norm is %v", norm)
 	}
 	if got := columns[2].Norm(2).Item(); got > 1 || got < 0.5 {
 		t.Errorf("after ClipNorm the norm is %v", got)
 	}
 	columns[1].Fill(8)
-	tensor.ClipValue([]*T{columns[1].T()}, 3)
-	if !tensor.Unscale([]*T{columns[1].T(), columns[1].Clone()}, 0.5) {
+	friends.ClipValue([]*T{columns[1].T()}, 3)
+	if !friends.Unscale([]*T{columns[1].T(), columns[1].Clone()}, 0.5) {
 		t.Error("finite elements are not")
 	}
 	wantTensor(t, "clipped and unscaled", columns[1], tensor.Full(1.5, 4, 2), 0)
 	columns[1].Select(0, 0).CopyFrom(tensor.Full(math.NaN()))
-	if tensor.Unscale([]*T{columns[1].T()}, 1) {
+	if friends.Unscale([]*T{columns[1].T()}, 1) {
 		t.Error("NaN is finite")
 	}
 	wantTensor(t, "the first columns", columns[0], counting(p, 0, 4, 2), 0)
@@ -288,10 +288,10 @@ func TestStateInViews(t *testing.T) {
 	raw.T().SetRaw(raw.Raw())
 	wantTensor(t, "SetRaw", raw, tensor.From([]float32{1, 3, 2, 4}, 2, 2), 0)
 	q := tensor.Ones(3)
-	q.SetData(a.Select(0, 1))
+	friends.SetData(q, a.Select(0, 1))
 	q.Fill(5)
 	wantTensor(t, "SetData of a row", a.Select(0, 1), tensor.Full(5, 3), 0)
-	q.SetData(a.Select(1, 1))
+	friends.SetData(q, a.Select(1, 1))
 	q.Fill(6)
 	wantTensor(t, "SetData of a column", a.Select(1, 1), tensor.Full(6, 2), 0)
 	for _, err := range []error{

@@ -23,7 +23,7 @@ func (x *Tensor) MaskedFillInPlace(mask *Tensor, v float64) *Tensor {
 	number := result(name, x.DType(), Shape{}, x, mask)
 	x.be().Fill(number.array(), v)
 	x.rewrite(func(x *Tensor) { x.choose(from, number) })
-	number.Release()
+	number.release()
 	mask.releaseCopy(from)
 	x.assigned(ops.Assign{Method: name, Value: v}, mask)
 	return x
@@ -48,9 +48,9 @@ func (x *Tensor) MaskedScatterInPlace(mask, src *Tensor) *Tensor {
 		if n > 0 {
 			taken := src.alias(Shape{src.Len()}).IndexSelect(0, rank.AddScalarInPlace(-1).ClampInPlace(0, float64(n-1))).alias(x.shape)
 			x.rewrite(func(x *Tensor) { x.choose(from, taken) })
-			taken.Release()
+			taken.release()
 		}
-		rank.Release()
+		rank.release()
 		mask.releaseCopy(from)
 	}
 	x.assigned(ops.Assign{Method: name}, mask, src)

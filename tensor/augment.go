@@ -6,7 +6,7 @@ import (
 	"github.com/wick-ml/wick/internal/ops"
 )
 
-// CropMirrorNormalize makes a Float32 batch [N C height width] of pictures that
+// cropMirrorNormalize makes a Float32 batch [N C height width] of pictures that
 // are held as bytes, Uint8 [N C H W], in one pass. A row of moves, Int64 [N 4],
 // is top, left, vertical, horizontal: of picture n the window of height×width
 // whose first pixel is at (top, left) is taken, then mirrored top to bottom and
@@ -17,7 +17,7 @@ import (
 //
 // A DataLoader for a GPU calls it, so that pictures go there as bytes.
 // (nvidia.dali.fn.crop_mirror_normalize, with a table for mean and std)
-func CropMirrorNormalize(pictures, moves, values *Tensor, height, width int) *Tensor {
+func cropMirrorNormalize(pictures, moves, values *Tensor, height, width int) *Tensor {
 	const op = "CropMirrorNormalize"
 	if pictures.DType() != Uint8 || len(pictures.shape) != 4 {
 		fail(op, "the pictures are %s %v, want uint8 [N C H W]", pictures.DType(), pictures.shape)

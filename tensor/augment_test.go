@@ -1,7 +1,6 @@
 package tensor_test
 
 import (
-	"fmt"
 	"math"
 	"testing"
 
@@ -13,25 +12,25 @@ func TestCropMirrorNormalizeErrors(t *testing.T) {
 	moves, values := tensor.From(make([]int, 8), 2, 4), tensor.Zeros(3, 256)
 	for want, f := range map[string]func(){
 		"the pictures are float32 [2 3 4 4], want uint8 [N C H W]": func() {
-			tensor.CropMirrorNormalize(pictures.ToDType(tensor.Float32), moves, values, 4, 4)
+			friends.CropMirrorNormalize(pictures.ToDType(tensor.Float32), moves, values, 4, 4)
 		},
 		"the pictures are uint8 [3 4 4], want uint8 [N C H W]": func() {
-			tensor.CropMirrorNormalize(pictures.Select(0, 0), moves, values, 4, 4)
+			friends.CropMirrorNormalize(pictures.Select(0, 0), moves, values, 4, 4)
 		},
 		"the moves are int64 [4 2], want int64 [2 4]: top, left, vertical and horizontal of each picture": func() {
-			tensor.CropMirrorNormalize(pictures, moves.View(4, 2), values, 4, 4)
+			friends.CropMirrorNormalize(pictures, moves.View(4, 2), values, 4, 4)
 		},
 		"the moves are float32 [2 4], want int64 [2 4]: top, left, vertical and horizontal of each picture": func() {
-			tensor.CropMirrorNormalize(pictures, tensor.Zeros(2, 4), values, 4, 4)
+			friends.CropMirrorNormalize(pictures, tensor.Zeros(2, 4), values, 4, 4)
 		},
 		"the values are float32 [1 256], want float32 [3 256]: one for each byte in each channel": func() {
-			tensor.CropMirrorNormalize(pictures, moves, values.Narrow(0, 0, 1), 4, 4)
+			friends.CropMirrorNormalize(pictures, moves, values.Narrow(0, 0, 1), 4, 4)
 		},
 		"the values are float64 [3 256], want float32 [3 256]: one for each byte in each channel": func() {
-			tensor.CropMirrorNormalize(pictures, moves, values.ToDType(tensor.Float64), 4, 4)
+			friends.CropMirrorNormalize(pictures, moves, values.ToDType(tensor.Float64), 4, 4)
 		},
 		"windows of 4×-1 (height × width), want no size below 0": func() {
-			tensor.CropMirrorNormalize(pictures, moves, values, 4, -1)
+			friends.CropMirrorNormalize(pictures, moves, values, 4, -1)
 		},
 	} {
 		if err := tensor.Try(f); err == nil || err.Error() != "tensor: CropMirrorNormalize: "+want {
@@ -42,22 +41,8 @@ func TestCropMirrorNormalizeErrors(t *testing.T) {
 
 // Windows without columns have no rows to cut, however many there are.
 func TestCropMirrorNormalizeOfNothing(t *testing.T) {
-	y := tensor.CropMirrorNormalize(tensor.From([]uint8{1}, 1, 1, 1, 1), tensor.From([]int64{0, 0, 0, 0}, 1, 4), tensor.Ones(1, 256), math.MaxInt, 0)
+	y := friends.CropMirrorNormalize(tensor.From([]uint8{1}, 1, 1, 1, 1), tensor.From([]int64{0, 0, 0, 0}, 1, 4), tensor.Ones(1, 256), math.MaxInt, 0)
 	if want := (tensor.Shape{1, 1, math.MaxInt, 0}); !y.Shape().Equal(want) {
 		t.Errorf("got %v, want %v", y.Shape(), want)
 	}
-}
-
-func ExampleCropMirrorNormalize() {
-	pictures := tensor.From([]uint8{
-		0, 51, 102,
-		153, 204, 255,
-	}, 1, 1, 2, 3)
-	// The window begins a row above the picture and is mirrored left to right.
-	moves := tensor.From([]int{-1, 0, 0, 1}, 1, 4)
-	values := tensor.Arange(0, 256, 1).ToDType(tensor.Float32).DivScalar(255).View(1, 256) // as ToTensor does it
-	fmt.Println(tensor.CropMirrorNormalize(pictures, moves, values, 2, 3))
-	// Output:
-	// tensor([[[[0.0000, 0.0000, 0.0000],
-	//           [0.4000, 0.2000, 0.0000]]]])
 }

@@ -410,9 +410,9 @@ func (y *Tensor) wantDivisor(name string) {
 		return
 	}
 	zeros := scalar(name, backend.Eq, y, 0, false)
-	defer zeros.Release()
+	defer zeros.release()
 	at := zeros.nonzero(name)
-	defer at.Release()
+	defer at.release()
 	if at.Len() > 0 {
 		fail(name, "the divisor %s %v is 0 at position %v, want no 0", y.DType(), y.shape, y.shape.place(int(at.Ints()[0])))
 	}
@@ -534,7 +534,7 @@ func (x *Tensor) inPlace(name string, op backend.BinaryOp, y *Tensor) *Tensor {
 		x.be().Binary(x.array(), x.array(), from.window(), op, binaryGeom(x.shape, x, from))
 	})
 	if from != operand {
-		from.Release()
+		from.release()
 	}
 	x.changed(name, y)
 	return x
@@ -576,7 +576,7 @@ func scalar(name string, op backend.BinaryOp, x *Tensor, s float64, swapped bool
 	if x.strides != nil {
 		if rows = out; t != x.DType() {
 			rows = x.dense()
-			defer rows.Release()
+			defer rows.release()
 		} else {
 			x.copyTo(out)
 		}
@@ -690,7 +690,7 @@ func (x *Tensor) RDivScalar(s float64) *Tensor {
 	var out *Tensor
 	if x.DType().IsHalf() { // PyTorch rounds 1/x, and multiplies that by a number that is not rounded
 		inverse := like(name, x)
-		defer inverse.Release()
+		defer inverse.release()
 		x.be().Unary(inverse.array(), x.array(), backend.Reciprocal, backend.UnaryParams{})
 		out = scalar(name, backend.Mul, inverse, s, false, x)
 	} else {

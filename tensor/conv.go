@@ -386,7 +386,7 @@ func conv2dBatchNorm(x, w, b, runningMean, runningVar, normW, normB *Tensor, o o
 		y := convolve("Conv2d", x, w, b, o, same)
 		z := BatchNorm2d(y, runningMean, runningVar, normW, normB, norm)
 		if z.IsNoGrad() {
-			y.Release()
+			y.release()
 		}
 		return z
 	}
@@ -401,8 +401,8 @@ func conv2dBatchNorm(x, w, b, runningMean, runningVar, normW, normB *Tensor, o o
 	t := wideType(runningVar.DType())
 	mean, variance, normWide, normBias := runningMean.wide(), runningVar.wide(), normW.wide(), normB.wide()
 	scale, shift := alloc(op, x.storage.device, t, channels), alloc(op, x.storage.device, t, channels)
-	defer scale.Release()
-	defer shift.Release()
+	defer scale.release()
+	defer shift.release()
 	be.BinaryScalar(scale.array(), variance.array(), eps, false, backend.Add)
 	be.Unary(scale.array(), scale.array(), backend.Rsqrt, backend.UnaryParams{})
 	if normW != nil {
@@ -478,7 +478,7 @@ func convolveTransposed(name string, x, w, b *Tensor, o ops.Conv, same bool) *Te
 	overwriteWith(sums, backend.Add, bias.alias(perChannel(channels, dims)))
 	out := sums.cast(x.DType())
 	if out != sums {
-		sums.Release()
+		sums.release()
 	}
 	x.releaseCopy(in)
 	w.releaseCopy(weight)

@@ -88,7 +88,7 @@ func TestConvComputesOnlyNeededGradients(t *testing.T) {
 
 func TestConvErrors(t *testing.T) {
 	weight := tensor.Zeros(64, 64, 3, 3)
-	weight.SetPath("features.3.weight")
+	friends.SetPath(weight, "features.3.weight")
 	x := tensor.Zeros(64, 3, 32, 32)
 	conv := func(x, w, b *T, o tensor.ConvOpts) func() { return func() { tensor.Conv2d(x, w, b, o) } }
 	transpose := func(x, w, b *T, o tensor.ConvOpts) func() { return func() { tensor.ConvTranspose2d(x, w, b, o) } }

@@ -149,7 +149,7 @@ func TestCUDAOutOfMemoryInTraining(t *testing.T) {
 		}
 	}
 	for _, x := range large {
-		x.Release()
+		friends.Release(x)
 	}
 	if after := train(); !(after < before) {
 		t.Errorf("the loss is %v after %v before the device was full, want a step as any other", after, before)

@@ -7,10 +7,10 @@ import (
 	"github.com/wick-ml/wick/internal/backend"
 )
 
-// NotFinite returns the positions of the tensors that hold an infinity or NaN; of
+// notFinite returns the positions of the tensors that hold an infinity or NaN; of
 // integer tensors none does. It reads each tensor once, and waits once for all of
 // a type on a device.
-func NotFinite(xs []*Tensor) []int {
+func notFinite(xs []*Tensor) []int {
 	const op = "NotFinite"
 	var bad []int
 	var floats []*Tensor
@@ -43,7 +43,7 @@ func NotFinite(xs []*Tensor) []int {
 				}
 			}
 		}
-		sums.Release()
+		sums.release()
 	}
 	slices.Sort(bad)
 	return bad

@@ -1,7 +1,6 @@
 package tensor_test
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"testing"
@@ -34,20 +33,14 @@ func TestNotFinite(t *testing.T) {
 		{"a view", []*tensor.Tensor{one(nan, 10, 3).Narrow(0, 4, 6), one(nan, 10, 3).Narrow(0, 3, 2)}, []int{1}},
 		{"a watched one", []*tensor.Tensor{full(nan).Watch(watch)}, []int{0}},
 	} {
-		if got := tensor.NotFinite(tt.xs); !slices.Equal(got, tt.want) {
+		if got := friends.NotFinite(tt.xs); !slices.Equal(got, tt.want) {
 			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
 		}
 	}
 	if watch.forward != nil {
 		t.Errorf("the watch was told of %q", watch.forward)
 	}
-	if err := tensor.Try(func() { tensor.NotFinite([]*tensor.Tensor{nil}) }); err == nil {
+	if err := tensor.Try(func() { friends.NotFinite([]*tensor.Tensor{nil}) }); err == nil {
 		t.Error("nil: got no error")
 	}
-}
-
-func ExampleNotFinite() {
-	x := tensor.From([]float32{1, 0, -1})
-	fmt.Println(tensor.NotFinite([]*tensor.Tensor{x, x.Sqrt(), x.Exp(), x.Reciprocal()}))
-	// Output: [1 3]
 }

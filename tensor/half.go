@@ -33,7 +33,7 @@ func (x *Tensor) wide(owners ...*Tensor) *Tensor {
 // releaseCopy gives back what wide made of x, if that is a copy.
 func (x *Tensor) releaseCopy(wide *Tensor) {
 	if x.storage != wide.storage {
-		wide.Release()
+		wide.release()
 	}
 }
 
@@ -42,7 +42,7 @@ func (x *Tensor) releaseCopy(wide *Tensor) {
 func (x *Tensor) rounded(t DType, saved ...*Tensor) *Tensor {
 	y := x.cast(t)
 	if y != x && !slices.ContainsFunc(saved, func(s *Tensor) bool { return s != nil && s.storage == x.storage }) {
-		x.Release()
+		x.release()
 	}
 	return y
 }

@@ -168,7 +168,7 @@ func (x *Tensor) Gather(dim int, index *Tensor) *Tensor {
 		use := &indexUse{op: op, index: index.shape, of: x.shape, dim: dim}
 		err := x.be().Gather(out.array(), from.array(), index.array(), geom, use)
 		if from != x {
-			from.Release()
+			from.release()
 		}
 		use.check(err)
 	}
@@ -209,7 +209,7 @@ func (x *Tensor) scattered(shape Shape, dim int, index *Tensor) *Tensor {
 		use.check(out.be().ScatterAdd(sums.array(), index.array(), x.array(), geom, use))
 		if sums != out {
 			out.be().StridedWrite(out.array(), sums.array(), backend.StridedGeom{Shape: block, Strides: shape.strides()})
-			sums.Release()
+			sums.release()
 		}
 	}
 	if !tracked(op, out, x, index) {
@@ -251,11 +251,11 @@ func (x *Tensor) ScatterAdd(dim int, index, src *Tensor) *Tensor {
 		use := &indexUse{op: op, index: index.shape, of: x.shape, dim: dim}
 		use.check(x.be().ScatterAdd(sums.array(), index.array(), terms.array(), geom, use))
 		if terms != src {
-			terms.Release()
+			terms.release()
 		}
 		if sums != out {
 			x.be().StridedWrite(out.array(), sums.array(), backend.StridedGeom{Shape: block, Strides: x.shape.strides()})
-			sums.Release()
+			sums.release()
 		}
 	}
 	if !tracked(op, out, x, index, src) {
@@ -422,9 +422,9 @@ func (x *Tensor) Nonzero() *Tensor {
 		x.be().BinaryScalar(column.array(), flat.array(), float64(strides[d]), false, backend.Div)
 		overwriteScalar(column, backend.Remainder, float64(size))
 		x.be().StridedWrite(out.array(), column.array(), backend.StridedGeom{Shape: []int{n}, Strides: []int{len(x.shape)}, Offset: d})
-		column.Release()
+		column.release()
 	}
-	flat.Release()
+	flat.release()
 	if !tracked(op, out, x) {
 		return out
 	}
@@ -436,7 +436,7 @@ func (x *Tensor) nonzero(op string) *Tensor {
 	all := result(op, Int64, Shape{x.Len()}, x)
 	n := x.be().Nonzero(all.array(), x.array())
 	found := all.strided(op, Shape{n}, []int{1}, 0)
-	all.Release()
+	all.release()
 	return found
 }
 
@@ -512,6 +512,6 @@ func CountEqual(a, b *Tensor) int {
 	}
 	same := binary(op, backend.Eq, a, b)
 	n := same.Sum().Ints()[0]
-	same.Release()
+	same.release()
 	return int(n)
 }

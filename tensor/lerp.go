@@ -28,7 +28,7 @@ func (x *Tensor) Lerp(end *Tensor, weight float64) *Tensor {
 // lerp starts from the nearer side, so that weight 1 gives end exactly.
 func lerp(name string, x, end *Tensor, weight float64) *Tensor {
 	way := binary(name, backend.Sub, end, x)
-	defer way.Release()
+	defer way.release()
 	if math.Abs(weight) < 0.5 {
 		return binary(name, backend.Add, x, way.MulScalarInPlace(weight))
 	}
@@ -46,7 +46,7 @@ func (x *Tensor) LerpTensor(end, weight *Tensor) *Tensor {
 	}
 	xs, ends, w := x.bare(), end.bare(), weight.bare()
 	way := ends.Sub(xs)
-	defer way.Release()
+	defer way.release()
 	out := Where(w.Abs().LtScalar(0.5), xs.Add(way.Mul(w)), ends.Sub(way.Mul(w.RSubScalar(1))))
 	if !tracked(name, out, x, end, weight) {
 		return out
@@ -75,11 +75,11 @@ func (x *Tensor) LerpInPlace(end *Tensor, weight float64) *Tensor {
 	target := end.bare().ToDType(from.DType())
 	if math.Abs(weight) < 0.5 && !x.DType().IsHalf() {
 		way := binary(name, backend.Sub, target, to)
-		defer way.Release()
+		defer way.release()
 		to.inPlace(name, backend.Add, way.MulScalarInPlace(weight))
 	} else {
 		target = lerp(name, from, target, weight)
-		defer target.Release()
+		defer target.release()
 		to.CopyFrom(target)
 	}
 	x.changedBy(name, weight, 0, end)

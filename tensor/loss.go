@@ -23,7 +23,7 @@ func reduced(op string, losses *Tensor, r Reduction) *Tensor {
 	}
 	s := losses.span(op, nil)
 	out := losses.reduce(op, backend.ReduceSum, s, s.dropped)
-	losses.Release()
+	losses.release()
 	if r == Mean {
 		overwriteScalar(out, backend.Div, float64(s.n))
 	}
@@ -107,7 +107,7 @@ func huber(op autograd.Op, x, target *Tensor, bend, scale float64, r Reduction) 
 		overwriteWith(loss, backend.Add, d)
 		overwriteScalar(c, backend.Mul, scale) // at most 1 where bend is small
 		overwriteWith(loss, backend.Mul, c)
-		c.Release()
+		c.release()
 		return loss
 	}, func(d, share *Tensor) *Tensor { return d.Clamp(-bend, bend).scaled(scale).times(share) })
 }
@@ -194,15 +194,15 @@ func BCEWithLogits(x, target *Tensor, opts BCEWithLogitsOpts) *Tensor {
 		f := binary(op, backend.Mul, t, less)
 		overwriteScalar(f, backend.Add, 1)
 		overwriteWith(logs, backend.Mul, f)
-		less.Release()
-		f.Release()
+		less.release()
+		f.release()
 	}
 	overwriteWith(loss, backend.Add, logs)
 	overwrite(loss, backend.Neg)
 	if w != nil {
 		overwriteWith(loss, backend.Mul, w)
 	}
-	logs.Release()
+	logs.release()
 	x.releaseCopy(in)
 	target.releaseCopy(t)
 	out := reduced(op, loss, opts.Reduction).rounded(x.DType())
@@ -355,7 +355,7 @@ func nll(op string, x, target *Tensor, dim int, scores bool, o CrossEntropyOpts)
 		picked := result(op, t, loss.shape, loss)
 		use.check(x.be().Gather(picked.array(), x.array(), labels.array(), at, use))
 		loss.be().Copy(loss.array(), picked.array())
-		picked.Release()
+		picked.release()
 	case smoothing == 0:
 		sign = 1
 		largest, sumExp = like(op, loss), like(op, loss)
@@ -385,9 +385,9 @@ func nll(op string, x, target *Tensor, dim int, scores bool, o CrossEntropyOpts)
 		overwriteScalar(sum, backend.Mul, -smoothing)
 		overwriteWith(loss, backend.Add, sum)
 		if all != logs {
-			all.Release()
+			all.release()
 		}
-		sum.Release()
+		sum.release()
 	}
 	fillWhere(loss, ignored, 0) // where -Inf would have made NaN of a weight of 0
 	var total *Tensor           // of the weights, for the mean
@@ -522,7 +522,7 @@ func crossEntropy(op string, x, target *Tensor, dim int, o CrossEntropyOpts) *Te
 		overwriteWith(terms, backend.Mul, w)
 	}
 	loss := terms.reduce(op, backend.ReduceSum, s, s.dropped)
-	terms.Release()
+	terms.release()
 	n := loss.Len()
 	out := reduced(op, loss, o.Reduction).rounded(x.DType())
 	if !tracked(op, out, x, target, o.Weight) {

@@ -165,7 +165,7 @@ func products(op string, a, b *Tensor) *Tensor {
 	a.be().MatMul(out.array(), left.window(), right.window(), g)
 	for _, x := range []*Tensor{left, right} {
 		if x.storage != a.storage && x.storage != b.storage {
-			x.Release()
+			x.release()
 		}
 	}
 	return out

@@ -19,7 +19,7 @@ func TestMatMulReference(t *testing.T) {
 func TestMatMulErrors(t *testing.T) {
 	zeros := func(dims ...int) *T { return tensor.Zeros(dims...) }
 	weight := zeros(2, 3)
-	weight.SetPath("classifier.weight")
+	friends.SetPath(weight, "classifier.weight")
 	for _, c := range []struct {
 		f    func()
 		want string

@@ -351,12 +351,12 @@ func (x *Tensor) rowNorm(value autograd.Op, rows int, w, b *Tensor, want, column
 		}
 		z = out.cast(t)
 		if z != out && out != y {
-			out.Release()
+			out.release()
 		}
 	}
 	if !tracked(op, z, x, w, b) {
 		if y != nil && z != y { // nobody needs the rows
-			y.Release()
+			y.release()
 		}
 		return z
 	}
@@ -388,7 +388,7 @@ func (x *Tensor) rowNorm(value autograd.Op, rows int, w, b *Tensor, want, column
 		return []*Tensor{dx, dw, db}
 	}, y, weight)
 	if node = z.Node(); node == nil && y != nil && z.storage != y.storage {
-		y.Release()
+		y.release()
 	}
 	return z
 }

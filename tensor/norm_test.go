@@ -138,7 +138,7 @@ func TestBatchNorm2dReLUNeedsItsResult(t *testing.T) {
 func TestNormErrors(t *testing.T) {
 	x := tensor.Zeros(2, 3, 4, 4)
 	w := tensor.Zeros(3)
-	w.SetPath("features.1.weight")
+	friends.SetPath(w, "features.1.weight")
 	training := tensor.BatchNormOpts{Training: true}
 	checkRefusals(t, []refusal{
 		{"one value a channel", func() { tensor.BatchNorm2d(tensor.Zeros(1, 3, 1, 1), nil, nil, w, nil, training) },
@@ -179,7 +179,7 @@ func TestLayerNormMemory(t *testing.T) {
 	defer s.Close()
 	for _, dtype := range []tensor.DType{tensor.Float32, tensor.BFloat16} {
 		x, w := tensor.Ones(64, 1024).ToDType(dtype).In(s).NoGrad(), tensor.Ones(1024).ToDType(dtype).In(s)
-		tensor.LayerNorm(x, tensor.Shape{1024}, w, w, 0).Release()
+		friends.Release(tensor.LayerNorm(x, tensor.Shape{1024}, w, w, 0))
 		before := live()
 		y := tensor.LayerNorm(x, tensor.Shape{1024}, w, w, 0)
 		if got, want := live()-before, int64(y.Len()*dtype.Size()+16*1024); got > want {

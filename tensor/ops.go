@@ -135,7 +135,7 @@ func init() {
 		"Tril": {Torch: "tril", Apply: func(op autograd.Op, in []*Tensor) *Tensor { return in[0].Tril(op.(ops.Triangle).Diagonal) }},
 		"CropMirrorNormalize": {Torch: "crop_mirror_normalize", Apply: func(op autograd.Op, in []*Tensor) *Tensor {
 			o := op.(ops.CropMirrorNormalize)
-			return CropMirrorNormalize(in[0], in[1], in[2], o.Height, o.Width)
+			return cropMirrorNormalize(in[0], in[1], in[2], o.Height, o.Width)
 		}},
 
 		// softmax.go
@@ -377,6 +377,8 @@ func init() {
 		maps.Copy(table, f.rows())
 	}
 	friend.Open(friend.Door[*Tensor]{
+		SetPath: (*Tensor).setPath, SetData: (*Tensor).setData, BeforeCast: (*Tensor).beforeCast, Release: (*Tensor).release,
+		MapStep: mapStep, ClipNorm: clipNorm, ClipValue: clipValue, Unscale: unscale, NotFinite: notFinite, CropMirrorNormalize: cropMirrorNormalize,
 		Info: func(op autograd.Op) (info, bool) {
 			row, ok := table[op.Name()]
 			return row, ok

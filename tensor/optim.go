@@ -7,7 +7,7 @@ import (
 	"github.com/wick-ml/wick/internal/backend"
 )
 
-// MapStep changes lists of tensors by a rule, all in one call: it is what the
+// mapStep changes lists of tensors by a rule, all in one call: it is what the
 // optimizers of package optim do their work with. lists[0] is the parameters and
 // lists[1] their gradients; the others are as long, and hold what belongs to a
 // parameter, in its shape, type and device. All parameters have one type and device,
@@ -17,7 +17,7 @@ import (
 // In a step that [Capture] makes a graph of, the rule's numbers are what the Run that
 // captures uses. Later ones call r.Renew for theirs, once each, after r.Fits has said
 // that the step would be made with the same tensors.
-func MapStep(op string, lists [][]*Tensor, written []int, r backend.Rule) {
+func mapStep(op string, lists [][]*Tensor, written []int, r backend.Rule) {
 	params := lists[0]
 	if len(params) == 0 {
 		return
@@ -71,7 +71,7 @@ func MapStep(op string, lists [][]*Tensor, written []int, r backend.Rule) {
 				if changed {
 					x.be().StridedWrite(x.window(), copies[0].array(), x.geom())
 				}
-				copies[0].Release()
+				copies[0].release()
 				copies = copies[1:]
 			}
 			if changed {
@@ -135,11 +135,11 @@ next:
 	return positions
 }
 
-// ClipNorm scales tensors, in place, so that the norm of all their elements
+// clipNorm scales tensors, in place, so that the norm of all their elements
 // together is at most maxNorm, and returns what the norm was. It waits until that
 // is computed. If the norm is an infinity or NaN, so are elements of the result.
 // (torch.nn.utils.clip_grad_norm_)
-func ClipNorm(xs []*Tensor, maxNorm float64) float64 {
+func clipNorm(xs []*Tensor, maxNorm float64) float64 {
 	const op = "ClipNorm"
 	wantClip(op, xs, maxNorm)
 	squares := 0.0
@@ -156,7 +156,7 @@ func ClipNorm(xs []*Tensor, maxNorm float64) float64 {
 		for _, s := range sums.Float64s() {
 			squares += s
 		}
-		sums.Release()
+		sums.release()
 	}
 	norm := math.Sqrt(squares)
 	if scale := maxNorm / (norm + 1e-6); !(scale >= 1) {
@@ -168,9 +168,9 @@ func ClipNorm(xs []*Tensor, maxNorm float64) float64 {
 	return norm
 }
 
-// ClipValue clamps the elements of tensors, in place, to [-limit, limit].
+// clipValue clamps the elements of tensors, in place, to [-limit, limit].
 // (torch.nn.utils.clip_grad_value_)
-func ClipValue(xs []*Tensor, limit float64) {
+func clipValue(xs []*Tensor, limit float64) {
 	const op = "ClipValue"
 	wantClip(op, xs, limit)
 	for _, x := range xs {

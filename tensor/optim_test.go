@@ -42,8 +42,8 @@ func TestStepArguments(t *testing.T) {
 			descend(list(w), list(released), 1)
 		}},
 		{"tensor: descend: a tensor float32 [2 3] has history", func() { descend(list(recorded), list(g), 1) }},
-		{"tensor: ClipNorm: tensor 1 is nil", func() { tensor.ClipNorm(list(g, nil), 1) }},
-		{"tensor: ClipValue: the operand is uint8", func() { tensor.ClipValue(list(g.ToDType(tensor.Uint8)), 1) }},
+		{"tensor: ClipNorm: tensor 1 is nil", func() { friends.ClipNorm(list(g, nil), 1) }},
+		{"tensor: ClipValue: the operand is uint8", func() { friends.ClipValue(list(g.ToDType(tensor.Uint8)), 1) }},
 	} {
 		t.Run(c.want, func(t *testing.T) {
 			if err := tensor.Try(c.f); err == nil || !strings.HasPrefix(err.Error(), c.want) {
@@ -55,8 +55,8 @@ func TestStepArguments(t *testing.T) {
 
 func TestStepsOfNothing(t *testing.T) {
 	descend(nil, nil, 1)
-	tensor.ClipValue(nil, 1)
-	if got := tensor.ClipNorm([]*T{tensor.Zeros(0, 3)}, 1); got != 0 {
+	friends.ClipValue(nil, 1)
+	if got := friends.ClipNorm([]*T{tensor.Zeros(0, 3)}, 1); got != 0 {
 		t.Errorf("got norm %v of no elements, want 0", got)
 	}
 }
@@ -65,7 +65,7 @@ func TestStepsOfNothing(t *testing.T) {
 func descend(params, grads []*T, lr float64) {
 	var f expr.Formula
 	f.Store(0, f.Load(0).Sub(f.Load(1).MulScalar(lr)))
-	tensor.MapStep("descend", [][]*T{params, grads}, []int{0}, backend.Rule{Expr: f.Expr, Numbers: f.Numbers})
+	friends.MapStep("descend", [][]*T{params, grads}, []int{0}, backend.Rule{Expr: f.Expr, Numbers: f.Numbers})
 }
 
 func TestMapStep(t *testing.T) {
@@ -82,7 +82,7 @@ func TestMapStep(t *testing.T) {
 	descend([]*T{base.T()}, []*T{tensor.From([]float64{1, 0, 0, 0, 0, 1}, 3, 2)}, 0.5)
 	wantTensor(t, "a step of a view", base, tensor.From([]float64{0.5, 2, 3, 4, 5, 5.5}, 2, 3), 0)
 	half := tensor.From([]float32{3, 4})
-	if got := tensor.ClipNorm([]*T{g, half}, 1); math.Abs(got-math.Sqrt(59)) > 1e-12 {
+	if got := friends.ClipNorm([]*T{g, half}, 1); math.Abs(got-math.Sqrt(59)) > 1e-12 {
 		t.Errorf("got norm %v, want %v", got, math.Sqrt(59))
 	}
 }

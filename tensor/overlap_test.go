@@ -82,7 +82,7 @@ func TestOverlappingState(t *testing.T) {
 	wantError(t, func() {
 		var f expr.Formula
 		f.Store(0, f.Load(2))
-		tensor.MapStep("copy", [][]*T{{p}, {tensor.Ones(4)}, {p.Detach()}}, []int{0}, backend.Rule{Expr: f.Expr})
+		friends.MapStep("copy", [][]*T{{p}, {tensor.Ones(4)}, {p.Detach()}}, []int{0}, backend.Rule{Expr: f.Expr})
 	}, "copy", "share memory")
 	whole := []*T{p, p.Narrow(0, 1, 3)}
 	wantError(t, func() { descend(whole, []*T{tensor.Ones(4), tensor.Ones(3)}, 1) }, "descend", "share memory")

@@ -67,8 +67,8 @@ func (g *Generator) RandPerm(n int) *Tensor {
 	sorted := like(name, keys)
 	out := result(name, Int64, shape, keys)
 	out.be().Sort(sorted.array(), out.array(), keys.array(), false, backend.DimGeom{Outer: 1, N: n, Inner: 1})
-	keys.Release()
-	sorted.Release()
+	keys.release()
+	sorted.release()
 	return out
 }
 

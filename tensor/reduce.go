@@ -225,7 +225,7 @@ func (x *Tensor) prod(dims []int, keep bool) *Tensor {
 // are 0: as PyTorch does it, by a quotient where none is.
 func (x *Tensor) productOfOthers(s span) *Tensor {
 	zeros := x.bare().EqScalar(0).Any()
-	defer zeros.Release()
+	defer zeros.release()
 	if !zeros.Bools()[0] {
 		return x.prod(s.dims(), true).Div(x)
 	}
@@ -304,17 +304,17 @@ func (x *Tensor) variance(op string, opts VarOpts, root bool) *Tensor {
 	d := binary(op, backend.Sub, in, mean)
 	x.releaseCopy(in)
 	squares := d.reduceTo(op, Float64, backend.ReduceSumSquares, s, s.shape(opts.Keep))
-	d.Release()
+	d.release()
 	if mean != exact {
 		rounded := mean.cast(Float64)
 		overwriteWith(exact, backend.Sub, rounded)
 		overwrite(exact, backend.Square)
 		overwriteScalar(exact, backend.Mul, float64(s.n))
 		overwriteWith(squares, backend.Sub, exact.alias(squares.shape))
-		rounded.Release()
-		mean.Release()
+		rounded.release()
+		mean.release()
 	}
-	exact.Release()
+	exact.release()
 	squares.be().Unary(squares.array(), squares.array(), backend.Clamp, backend.UnaryParams{P0: 0, P1: math.Inf(1)})
 	if s.n == 0 { // nothing has no variance, whatever the correction
 		n = 0
@@ -364,7 +364,7 @@ func (x *Tensor) centered(s span) *Tensor {
 	exact := x.average(op, s)
 	mean := exact.rounded(x.DType())
 	out := binary(op, backend.Sub, x, mean)
-	mean.Release()
+	mean.release()
 	if !tracked(op, out, x) {
 		return out
 	}
@@ -403,7 +403,7 @@ func (x *Tensor) norm(p float64, dims []int, keep bool) *Tensor {
 	case p == 0:
 		nonzero := scalar(op, backend.Ne, x, 0, false)
 		out = nonzero.reduce(op, backend.ReduceSum, s, shape).cast(wide)
-		nonzero.Release()
+		nonzero.release()
 	case math.IsInf(p, 0):
 		extreme := backend.ReduceMax
 		if p < 0 {
@@ -411,7 +411,7 @@ func (x *Tensor) norm(p float64, dims []int, keep bool) *Tensor {
 		}
 		magnitudes := apply(op, backend.Abs, x)
 		out = magnitudes.reduceTo(op, wide, extreme, s, shape)
-		magnitudes.Release()
+		magnitudes.release()
 	default:
 		from := x.wide()
 		powers := apply(op, backend.Abs, from)
@@ -420,7 +420,7 @@ func (x *Tensor) norm(p float64, dims []int, keep bool) *Tensor {
 			overwriteScalar(powers, backend.Pow, p)
 		}
 		out = powers.reduce(op, backend.ReduceSum, s, shape)
-		powers.Release()
+		powers.release()
 		if p != 1 {
 			overwriteScalar(out, backend.Pow, 1/p)
 		}
@@ -628,15 +628,15 @@ func (x *Tensor) logSumExp(dims []int, keep bool) *Tensor {
 	infinite := result(op, Bool, most.shape, most)
 	most.be().Unary(infinite.array(), most.array(), backend.IsInf, backend.UnaryParams{})
 	fillWhere(most, infinite, 0) // Inf - Inf must not become NaN
-	infinite.Release()
+	infinite.release()
 	powers := binary(op, backend.Sub, from, most)
 	x.releaseCopy(from)
 	overwrite(powers, backend.Exp)
 	out := powers.reduce(op, backend.ReduceSum, s, s.shape(keep))
-	powers.Release()
+	powers.release()
 	overwrite(out, backend.Log)
 	overwriteWith(out, backend.Add, most.alias(out.shape))
-	most.Release()
+	most.release()
 	var total *Tensor
 	if x.RequiresGrad() {
 		total = out.alias(s.kept)

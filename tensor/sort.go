@@ -58,8 +58,8 @@ func (x *Tensor) sorted(op string, dim, k int, descending bool) (values, indices
 		all, allAt := values, indices
 		values = all.strided(op, shape, x.shape.strides(), 0)
 		indices = allAt.strided(op, shape, x.shape.strides(), 0)
-		all.Release()
-		allAt.Release()
+		all.release()
+		allAt.release()
 	}
 	value := func(indices bool) autograd.Op {
 		if op == "Sort" {

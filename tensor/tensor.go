@@ -409,7 +409,7 @@ func (x *Tensor) write(rows func() *Tensor, change func(x *Tensor)) {
 	y := rows()
 	change(y)
 	x.be().StridedWrite(x.window(), y.array(), x.geom())
-	y.Release()
+	y.release()
 }
 
 // be returns the backend that x lives on.
@@ -626,20 +626,19 @@ func (x *Tensor) Path() string {
 	return ""
 }
 
-// SetPath is for package layers: it notes the tensor's place in its model's tree,
-// which error messages name. Goroutines that walk one model at once may all call
-// it: it changes nothing where the tensor has that path.
-func (x *Tensor) SetPath(path string) {
+// setPath notes the tensor's place in its model's tree, which error messages name.
+// Goroutines that walk one model at once may all call it: it changes nothing where
+// the tensor has that path.
+func (x *Tensor) setPath(path string) {
 	if x.Path() != path {
 		path := path // on the heap, where it is kept
 		x.path.Store(&path)
 	}
 }
 
-// Origin is for package layers: of an operand that was cast for an operation, under
-// Autocast or because another one is wider, it returns what it was before, such as
-// the parameter; otherwise x.
-func (x *Tensor) Origin() *Tensor {
+// beforeCast returns what an operand was before it was cast for its operation, under
+// Autocast or because another one is wider, such as the parameter; otherwise x.
+func (x *Tensor) beforeCast() *Tensor {
 	x.exists()
 	if x.origin != nil {
 		return x.origin
@@ -1075,10 +1074,10 @@ func (x *Tensor) In(s *Scope) *Tensor {
 	return x
 }
 
-// Release gives back x's memory, which its views share, before its scope closes.
+// release gives back x's memory, which its views share, before its scope closes.
 // Using one of them afterwards panics. It is meant for library code that knows
 // that nobody else holds x; programs have no need of it.
-func (x *Tensor) Release() {
+func (x *Tensor) release() {
 	x.exists()
 	x.storage.release()
 }
@@ -1086,10 +1085,10 @@ func (x *Tensor) Release() {
 // isNaN is used in argument checks.
 func isNaN(v float64) bool { return math.IsNaN(v) }
 
-// SetData gives x the memory, shape, type and device of src, which must be a
+// setData gives x the memory, shape, type and device of src, which must be a
 // leaf; x keeps its identity, its gradient and whether it requires one. It is for
 // package layers, which moves and converts models with it. (x.data = src)
-func (x *Tensor) SetData(src *Tensor) {
+func (x *Tensor) setData(src *Tensor) {
 	x.exists()
 	src.check("SetData")
 	if !x.IsLeaf() || !src.IsLeaf() {

@@ -381,7 +381,7 @@ func (x *Tensor) ClampTensor(lo, hi *Tensor) *Tensor {
 	x.wantNumber(name)
 	limited := binary(name, backend.Maximum, x, lo)
 	out := binary(name, backend.Minimum, limited, hi)
-	limited.Release()
+	limited.release()
 	if !tracked(name, out, x, lo, hi) {
 		return out
 	}

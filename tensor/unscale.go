@@ -6,11 +6,11 @@ import (
 	"github.com/wick-ml/wick/internal/backend"
 )
 
-// Unscale multiplies tensors, in place, by factor, and reports whether all their
+// unscale multiplies tensors, in place, by factor, and reports whether all their
 // elements were finite before. Tensors of one type on a device take one call of the
 // backend, and each device is waited for once. It is what optim.GradScaler does its
 // work with. Nothing is recorded. (torch._amp_foreach_non_finite_check_and_unscale_)
-func Unscale(xs []*Tensor, factor float64) (finite bool) {
+func unscale(xs []*Tensor, factor float64) (finite bool) {
 	const op = "Unscale"
 	for i, x := range xs {
 		if x == nil {
@@ -35,7 +35,7 @@ func Unscale(xs []*Tensor, factor float64) (finite bool) {
 		for k, i := range same {
 			if x := xs[i]; x.strides != nil {
 				x.be().StridedWrite(x.window(), arrays[k], x.geom())
-				rows[k].Release()
+				rows[k].release()
 			}
 			xs[i].wrote()
 		}
@@ -43,7 +43,7 @@ func Unscale(xs []*Tensor, factor float64) (finite bool) {
 	finite = true
 	for _, found := range flags {
 		finite = finite && !found.Bools()[0]
-		found.Release()
+		found.release()
 	}
 	return finite
 }

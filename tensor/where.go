@@ -50,7 +50,7 @@ func (x *Tensor) MaskedFill(mask *Tensor, value float64) *Tensor {
 	v := result(name, x.DType(), Shape{}, x)
 	x.be().Fill(v.array(), value)
 	out := where(name, mask, v, x)
-	v.Release()
+	v.release()
 	if !tracked(name, out, mask, x) {
 		return out
 	}

@@ -8,9 +8,13 @@ import (
 	"strings"
 
 	"github.com/wick-ml/wick/autograd"
+	"github.com/wick-ml/wick/internal/friend"
 	"github.com/wick-ml/wick/layers"
 	"github.com/wick-ml/wick/tensor"
 )
+
+// friends is what package tensor has for this one.
+var friends = friend.Of[*tensor.Tensor]()
 
 // ErrNotFinite is what the error of NaNStop wraps.
 var ErrNotFinite = errors.New("not a finite number")
@@ -98,7 +102,7 @@ func (n *nanStop) check(r *Run) error {
 	loss := r.Loss()
 	var bad []int
 	if r.Scaler == nil || r.Scaler.GetScale() <= 1 {
-		bad = tensor.NotFinite(grads)
+		bad = friends.NotFinite(grads)
 	}
 	if len(bad) == 0 && (finite(loss) || r.nothingCounts()) {
 		return nil
@@ -386,7 +390,7 @@ func (s *search) ofBatch(x *tensor.Tensor) string {
 
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
-func allFinite(x *tensor.Tensor) bool { return len(tensor.NotFinite([]*tensor.Tensor{x})) == 0 }
+func allFinite(x *tensor.Tensor) bool { return len(friends.NotFinite([]*tensor.Tensor{x})) == 0 }
 
 // contents says what values x has: "is finite, from -0.2 to 3", "holds 2 NaN and 1
 // Inf among 640 values, the others from 0 to 1".

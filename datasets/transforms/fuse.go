@@ -108,7 +108,7 @@ func (f *Fused) add(t Transform) bool {
 func (f *Fused) Shape() (channels, height, width int) { return f.c, f.outH, f.outW }
 
 // OnDevice returns what a device needs to do the chain's work with
-// tensor.CropMirrorNormalize: the sizes of the pictures that it is sent, as
+// CropMirrorNormalize: the sizes of the pictures that it is sent, as
 // bytes, and the numbers that these become. Pictures of one size are sent as they
 // are, each with its Move; of others RunImageBytes makes what is sent. ok is false
 // where a window and a table are not all that the chain does.
@@ -121,7 +121,7 @@ func (f *Fused) OnDevice() (channels, height, width int, values [][256]float32, 
 }
 
 // Move draws what Run draws, and writes to dst the row of
-// tensor.CropMirrorNormalize's moves that does what Run does.
+// CropMirrorNormalize's moves that does what Run does.
 func (f *Fused) Move(dst []int64, r *rand.Rand) {
 	at, _ := f.place(f.h, f.w, r)
 	clear(dst)

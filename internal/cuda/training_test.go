@@ -255,7 +255,7 @@ func TestFullCard(t *testing.T) {
 		t.Errorf("the last element of the last tensor is %v, want 2", got)
 	}
 	for _, x := range large {
-		x.Release()
+		friends.Release(x)
 	}
 	r.train(t, 2, func(step int, loss float64) {
 		if math.IsNaN(loss) {
