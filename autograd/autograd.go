@@ -431,7 +431,7 @@ func CheckWrite[T Value[T]](name string, x T) {
 // BackwardOpts are the options of Backward.
 type BackwardOpts[T any] struct {
 	Gradient    T    // the gradient of the value itself; by default 1, for a value of one element
-	RetainGraph bool // keep what is recorded, for another Backward
+	RetainGraph bool // keep what is recorded, for another Backward or Grad
 	CreateGraph bool // record how gradients are computed, for gradients of gradients; it keeps what is recorded, too
 }
 

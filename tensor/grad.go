@@ -11,7 +11,7 @@ import (
 // BackwardOpts are the options of [Tensor.Backward].
 type BackwardOpts struct {
 	Gradient    *Tensor // the gradient of the tensor itself; by default 1, for a tensor of one element
-	RetainGraph bool    // keep what is recorded, for another Backward
+	RetainGraph bool    // keep what is recorded, for another Backward or Grad
 	CreateGraph bool    // record how gradients are computed, so that the leaves' Grad have gradients of their own; it keeps what is recorded, too
 }
 
