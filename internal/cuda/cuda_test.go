@@ -13,6 +13,7 @@ func TestMain(m *testing.M) { sim.Main(m) }
 
 func TestConformance(t *testing.T) {
 	be := open(t)
+	defer emptied(be)
 	be.Lock()
 	be.blasSpace() // which the pools do not know
 	be.Unlock()

@@ -19,6 +19,7 @@ import (
 // time, with arrays that lie so wherever they may.
 func TestChannelsLast(t *testing.T) {
 	be := open(t)
+	defer emptied(be)
 	be.layouts = everywhere
 	for _, r := range backendtest.Rows(1) {
 		if strings.HasPrefix(r.Method, "Conv") || strings.HasPrefix(r.Method, "BatchNorm") || strings.Contains(r.Method, "Pool") {

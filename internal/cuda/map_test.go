@@ -36,11 +36,13 @@ func TestManyParameters(t *testing.T) {
 			}
 			be.Map([][]backend.Array{lists[0], lists[2], lists[3]}, lists[:], rule)
 			for _, list := range lists {
-				for _, a := range list {
+				for _, a := range list { // which are many: the simulated driver has a bound
+					defer be.Free(a.Buffer)
 					wide := backend.Array{Buffer: be.NewBuffer(backend.Float64, a.Len), Len: a.Len}
 					be.Copy(wide, a)
 					got := make([]float64, a.Len)
 					be.Read(bytesOf(got), wide)
+					be.Free(wide.Buffer)
 					all = append(all, got...)
 				}
 			}
@@ -64,6 +66,7 @@ func TestUnscale(t *testing.T) {
 		for i := range atOnce + 5 {
 			n := []int{0, 3, 64, perShare + 5}[i%4]
 			x := backend.Array{Buffer: be.NewBuffer(backend.Float32, n), Len: n}
+			defer be.Free(x.Buffer)
 			be.Fill(x, 8)
 			xs = append(xs, x)
 		}
