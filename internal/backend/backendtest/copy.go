@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/wick-ml/wick/internal/backend"
@@ -52,6 +55,7 @@ func testFree(t *testing.T, be backend.Backend) {
 		be.Fill(backend.Array{Buffer: b, Len: large}, 1)
 		return b
 	}
+	defer quiet(be)()
 	be.Free(fill())
 	before := be.MemoryStats()
 	if before.Cached < large {
@@ -68,7 +72,22 @@ func testFree(t *testing.T, be backend.Backend) {
 	be.Free(b)
 }
 
+// quiet keeps the garbage collector from taking other rows' buffers while a row counts
+// memory, until restore is called.
+func quiet(be backend.Backend) (restore func()) {
+	percent := debug.SetGCPercent(-1)
+	runtime.GC()
+	for live, same := int64(-1), 0; same < 5; same++ { // until the backend knows of all that was taken
+		time.Sleep(10 * time.Millisecond)
+		if now := be.MemoryStats().Live; now != live {
+			live, same = now, 0
+		}
+	}
+	return func() { debug.SetGCPercent(percent) }
+}
+
 func testMemoryStats(t *testing.T, be backend.Backend) {
+	defer quiet(be)()
 	before := be.MemoryStats()
 	b := be.NewBuffer(backend.Uint8, large)
 	be.Fill(backend.Array{Buffer: b, Len: large}, 1)
