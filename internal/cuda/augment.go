@@ -9,6 +9,7 @@ var cropMirrorNormalize = single("crop_mirror_normalize")
 // CropMirrorNormalize cuts a window out of each picture, mirrors it and looks its
 // bytes up.
 func (be *Backend) CropMirrorNormalize(dst, pictures, moves, values backend.Array, g backend.CropGeom) {
+	defer keep(dst, pictures, moves, values)
 	to := address(dst)
 	var p params
 	param(&p, to)

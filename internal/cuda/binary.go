@@ -42,6 +42,7 @@ func binaryKernel(op backend.BinaryOp, t backend.DType, viewed bool) (kernel str
 // Binary computes dst = op(a, b). Integers divided by 0 give -1 (255 of Uint8), since
 // a kernel cannot panic as the CPU's backend does.
 func (be *Backend) Binary(dst, a, b backend.Array, op backend.BinaryOp, g backend.BinaryGeom) {
+	defer keep(dst, a, b)
 	if differ(dst, a, b) {
 		be.alike(func() { be.Binary(dst, a, b, op, g) }, writes(&dst), reads(&a), reads(&b))
 		return
@@ -104,6 +105,7 @@ func (be *Backend) flat(dst, a, b backend.Array, number float64, swapped int64, 
 
 // BinaryScalar computes dst = op(a, s), or op(s, a) if swapped.
 func (be *Backend) BinaryScalar(dst, a backend.Array, s float64, swapped bool, op backend.BinaryOp) {
+	defer keep(dst, a)
 	if op == backend.Pow && !swapped {
 		switch s {
 		case 2:
@@ -130,6 +132,7 @@ func flag(b bool) int64 {
 
 // Where computes dst = cond ? a : b.
 func (be *Backend) Where(dst, cond, a, b backend.Array, g backend.WhereGeom) {
+	defer keep(dst, cond, a, b)
 	if differ(dst, a, b) {
 		be.alike(func() { be.Where(dst, cond, a, b, g) }, writes(&dst), reads(&a), reads(&b))
 		return

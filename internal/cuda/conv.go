@@ -457,6 +457,7 @@ func (be *Backend) factor(t *temporaries, a backend.Array, l layout) pointer {
 // that, as PyTorch does, but not before a scale: they are then computed in float32,
 // with TF32, which holds their factors exactly.
 func (be *Backend) Conv(dst, x, w, scale, bias backend.Array, g backend.ConvGeom) {
+	defer keep(dst, x, w, scale, bias)
 	if scale.None() {
 		if after := be.convolve(forward, x, w, dst, bias, be.exact(), g); after && dst.Len > 0 {
 			be.after(dst, scale, bias, g)
@@ -497,11 +498,13 @@ func (be *Backend) after(y, scale, bias backend.Array, g backend.ConvGeom) {
 
 // ConvInputGrad computes the gradient of the input.
 func (be *Backend) ConvInputGrad(dx, dy, w backend.Array, g backend.ConvGeom) {
+	defer keep(dx, dy, w)
 	be.convolve(inputGrad, dx, w, dy, backend.Array{}, be.exact(), g)
 }
 
 // ConvWeightGrad computes the gradient of the weight.
 func (be *Backend) ConvWeightGrad(dw, dy, x backend.Array, g backend.ConvGeom) {
+	defer keep(dw, dy, x)
 	be.convolve(weightGrad, x, dw, dy, backend.Array{}, be.exact(), g)
 }
 

@@ -27,10 +27,14 @@ func newConversions() (k [backend.Float16 + 1]kernels) {
 }
 
 // Write copies raw elements into dst.
-func (be *Backend) Write(dst backend.Array, src []byte) { be.upload(address(dst), src) }
+func (be *Backend) Write(dst backend.Array, src []byte) {
+	defer keep(dst)
+	be.upload(address(dst), src)
+}
 
 // Copy copies src to dst and converts the type.
 func (be *Backend) Copy(dst, src backend.Array) {
+	defer keep(dst, src)
 	to, from, done := be.places(dst, src)
 	defer done()
 	if dst.DType() == src.DType() {
@@ -50,11 +54,13 @@ func (be *Backend) convert(dst, src pointer, to, from backend.DType, n int) {
 
 // Strided copies a view of src.
 func (be *Backend) Strided(dst, src backend.Array, g backend.StridedGeom) {
+	defer keep(dst, src)
 	be.strided(&read, dst, src, src, g)
 }
 
 // StridedWrite copies src into a view of dst.
 func (be *Backend) StridedWrite(dst, src backend.Array, g backend.StridedGeom) {
+	defer keep(dst, src)
 	be.strided(&write, dst, src, dst, g)
 }
 
@@ -104,6 +110,7 @@ func (be *Backend) strided(k *sized, dst, src, viewed backend.Array, g backend.S
 
 // Fill sets all elements.
 func (be *Backend) Fill(dst backend.Array, v float64) {
+	defer keep(dst)
 	if v == 0 && !math.Signbit(v) {
 		be.set(address(dst), 0, dst.Len*dst.DType().Size())
 		return
@@ -116,6 +123,7 @@ func (be *Backend) Fill(dst backend.Array, v float64) {
 
 // Arange sets element i to start + i·step.
 func (be *Backend) Arange(dst backend.Array, start, step float64) {
+	defer keep(dst)
 	var p params
 	param(&p, address(dst))
 	param(&p, start)

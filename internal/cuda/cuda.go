@@ -119,6 +119,17 @@ func found(l lost) {
 	}
 }
 
+// keep holds the operands of a method until it has put its work into the stream:
+// every method that is given arrays begins with defer keep(…). Nothing else does, since
+// of an operand whose tensor the program has forgotten only an address is left, and the
+// garbage collector may run before the launch, if only because memory for the result
+// was short.
+func keep(operands ...backend.Array) {
+	for _, a := range operands {
+		runtime.KeepAlive(a.Buffer)
+	}
+}
+
 // NewBuffer returns a buffer of n elements. It takes its memory at once, so that
 // the operation that needs it is the one that hears of it when there is no room.
 func (be *Backend) NewBuffer(t backend.DType, n int) backend.Buffer {

@@ -75,6 +75,7 @@ func (be *Backend) indexed(use backend.IndexUse, size int) (p params) {
 // Read copies elements out of src, once they are computed. It panics with the error
 // of the first bad index that any call before it met.
 func (be *Backend) Read(dst []byte, src backend.Array) {
+	defer keep(src)
 	if len(dst) == 0 {
 		return
 	}

@@ -23,11 +23,13 @@ func (be *Backend) wantIndices(index backend.Array, size int, use backend.IndexU
 
 // Gather computes dst[o,m,i] = x[o,index[o,m,i],i].
 func (be *Backend) Gather(dst, x, index backend.Array, g backend.IndexGeom, use backend.IndexUse) error {
+	defer keep(dst, x, index)
 	return be.pick(&gather, dst, x, index, g, use)
 }
 
 // IndexSelect computes dst[o,m,i] = x[o,index[m],i].
 func (be *Backend) IndexSelect(dst, x, index backend.Array, g backend.IndexGeom, use backend.IndexUse) error {
+	defer keep(dst, x, index)
 	return be.pick(&indexSelect, dst, x, index, g, use)
 }
 
@@ -48,11 +50,13 @@ func (be *Backend) pick(k *sized, dst, x, index backend.Array, g backend.IndexGe
 
 // ScatterAdd computes dst[o,index[o,m,i],i] += src[o,m,i], in the order of m.
 func (be *Backend) ScatterAdd(dst, index, src backend.Array, g backend.IndexGeom, use backend.IndexUse) error {
+	defer keep(dst, index, src)
 	return be.add(dst, index, src, true, g, use)
 }
 
 // IndexAdd computes dst[o,index[m],i] += src[o,m,i], in the order of m.
 func (be *Backend) IndexAdd(dst, index, src backend.Array, g backend.IndexGeom, use backend.IndexUse) error {
+	defer keep(dst, index, src)
 	return be.add(dst, index, src, false, g, use)
 }
 

@@ -26,6 +26,7 @@ func (be *Backend) rows(name string, n int, p *params) {
 // CrossEntropy computes the cross-entropy of class indices with softmax(x) along N:
 // log Σ exp(x-largest) - (x-largest) at the label.
 func (be *Backend) CrossEntropy(loss, largest, sum, x, labels backend.Array, g backend.DimGeom, use backend.IndexUse) error {
+	defer keep(loss, largest, sum, x, labels)
 	if g.N == 0 {
 		be.wantIndices(labels, g.N, use)
 		return nil
@@ -53,6 +54,7 @@ func (be *Backend) CrossEntropy(loss, largest, sum, x, labels backend.Array, g b
 // CrossEntropyGrad computes the gradient of x, share·(softmax(x) - 1 at the label),
 // from what CrossEntropy left.
 func (be *Backend) CrossEntropyGrad(dx, share, x, labels, largest, sum backend.Array, g backend.DimGeom) {
+	defer keep(dx, share, x, labels, largest, sum)
 	if be.alike(func() { be.CrossEntropyGrad(dx, share, x, labels, largest, sum, g) }, writes(&dx), reads(&share), reads(&x), reads(&largest), reads(&sum)) {
 		return
 	}

@@ -5,6 +5,7 @@ package cuda
 import (
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"unsafe"
@@ -54,6 +55,8 @@ func adamFor[A float32 | float64](n []float64) adamNumbers[A] {
 // Map runs a rule: with a kernel for it, or as a kernel that is written when the rule is
 // first met.
 func (be *Backend) Map(dst, src [][]backend.Array, r backend.Rule) {
+	defer runtime.KeepAlive(dst)
+	defer runtime.KeepAlive(src)
 	if len(dst[0]) == 0 {
 		return
 	}

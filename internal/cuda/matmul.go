@@ -90,6 +90,7 @@ const mostMatrices = 65535
 // MatMul multiplies matrices with cuBLAS. That takes matrices by columns, in which
 // a row-major matrix is its own transpose: dstᵀ = op(b)ᵀ · op(a)ᵀ.
 func (be *Backend) MatMul(dst, a, b backend.Array, g backend.MatMulGeom) {
+	defer keep(dst, a, b)
 	g = g.Normal()
 	if dst.Len == 0 {
 		return

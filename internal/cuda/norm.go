@@ -28,6 +28,7 @@ func (be *Backend) narrowed(t *temporaries, a backend.Array) (wide backend.Array
 
 // BatchNorm normalizes each channel.
 func (be *Backend) BatchNorm(dst, mean, invstd, runningMean, runningVar, x, w, b backend.Array, g backend.BatchNormGeom) {
+	defer keep(dst, mean, invstd, runningMean, runningVar, x, w, b)
 	if g.C == 0 {
 		return
 	}
@@ -82,6 +83,7 @@ func (be *Backend) eachWarp(name string, n int, p *params) {
 
 // BatchNormGrad computes those of the gradients of x, w and b that are present.
 func (be *Backend) BatchNormGrad(dx, dw, db, dy, x, y, w, mean, invstd backend.Array, g backend.BatchNormGeom) {
+	defer keep(dx, dw, db, dy, x, y, w, mean, invstd)
 	if g.C == 0 {
 		return
 	}

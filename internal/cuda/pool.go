@@ -89,6 +89,7 @@ func (k *pooling) launch(name string, elements int, places ...pointer) {
 
 // MaxPool takes the maximum of each window.
 func (be *Backend) MaxPool(dst, x backend.Array, g backend.PoolGeom) {
+	defer keep(dst, x)
 	if x.DType().IsFloat() {
 		be.pooled("max_pool_", dst, x, g)
 		return
@@ -103,6 +104,7 @@ func (be *Backend) MaxPool(dst, x backend.Array, g backend.PoolGeom) {
 // MaxPoolIndices writes where in its volume the first maximum of each window is;
 // of several NaN the last counts, as in PyTorch. All arrays are row-major.
 func (be *Backend) MaxPoolIndices(indices, x, y backend.Array, g backend.PoolGeom) {
+	defer keep(indices, x, y)
 	var p params
 	param(&p, address(indices))
 	param(&p, reading(x))
@@ -130,6 +132,7 @@ func (be *Backend) pooledGrad(name string, dx, dy backend.Array, g backend.PoolG
 // MaxPoolGrad gives dy to the first maximum of each window; of several NaN the
 // last gets it, as in PyTorch.
 func (be *Backend) MaxPoolGrad(dx, dy, x, y backend.Array, g backend.PoolGeom) {
+	defer keep(dx, dy, x, y)
 	k := be.pooling(g, x, y, dy)
 	defer k.close()
 	fromX, fromY, fromDy, to := k.read(x, k.in), k.read(y, k.out), k.read(dy, k.out), k.write(dx, k.in)
@@ -149,21 +152,25 @@ func (be *Backend) MaxPoolGrad(dx, dy, x, y backend.Array, g backend.PoolGeom) {
 
 // AvgPool takes the mean of each window.
 func (be *Backend) AvgPool(dst, x backend.Array, g backend.PoolGeom) {
+	defer keep(dst, x)
 	be.pooled("avg_pool_", dst, x, g)
 }
 
 // AvgPoolGrad is AvgPool's gradient.
 func (be *Backend) AvgPoolGrad(dx, dy backend.Array, g backend.PoolGeom) {
+	defer keep(dx, dy)
 	be.pooledGrad("avg_pool_grad_", dx, dy, g)
 }
 
 // AdaptiveAvgPool takes means of windows that share the input evenly.
 func (be *Backend) AdaptiveAvgPool(dst, x backend.Array, g backend.PoolGeom) {
+	defer keep(dst, x)
 	be.pooled("adaptive_avg_pool_", dst, x, g)
 }
 
 // AdaptiveAvgPoolGrad is AdaptiveAvgPool's gradient.
 func (be *Backend) AdaptiveAvgPoolGrad(dx, dy backend.Array, g backend.PoolGeom) {
+	defer keep(dx, dy)
 	be.pooledGrad("adaptive_avg_pool_grad_", dx, dy, g)
 }
 

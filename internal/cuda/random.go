@@ -13,6 +13,7 @@ var random = typed("random_", allTypes)
 // Random draws all elements: the CPU's numbers, but for what logarithm, sine and
 // cosine round differently.
 func (be *Backend) Random(dst backend.Array, r backend.Random) {
+	defer keep(dst)
 	single := dst.DType() == backend.Float32 || dst.DType().IsHalf()
 	below := math.Nextafter(r.B, r.A)
 	if single {

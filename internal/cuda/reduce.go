@@ -55,6 +55,7 @@ func (g *reduction) divide(neighbours bool, pack int64) {
 
 // Reduce reduces x over the dimensions that g names.
 func (be *Backend) Reduce(dst, x backend.Array, op backend.ReduceOp, g backend.ReduceGeom) {
+	defer keep(dst, x)
 	if dst.Len == 0 {
 		return
 	}
@@ -173,6 +174,7 @@ func (be *Backend) reduce(dst backend.Array, from pointer, x backend.DType, op b
 
 // ReduceIndex finds the maximum (or minimum) along N and its first position.
 func (be *Backend) ReduceIndex(values, indices, x backend.Array, min bool, g backend.DimGeom) {
+	defer keep(values, indices, x)
 	if x.Len == 0 || be.alike(func() { be.ReduceIndex(values, indices, x, min, g) }, writes(&values), reads(&x)) {
 		return
 	}
@@ -208,6 +210,7 @@ func (be *Backend) ReduceIndex(values, indices, x backend.Array, min bool, g bac
 
 // Cumsum adds up along N, from the end if reverse.
 func (be *Backend) Cumsum(dst, x backend.Array, reverse bool, g backend.DimGeom) {
+	defer keep(dst, x)
 	if be.alike(func() { be.Cumsum(dst, x, reverse, g) }, writes(&dst), reads(&x)) {
 		return
 	}

@@ -9,6 +9,7 @@ var rowNorm, rowNormGrad = typed("row_norm_", floatTypes), typed("row_norm_grad_
 // RowNorm normalizes each row of rows×n elements, and writes each row's mean and
 // invstd.
 func (be *Backend) RowNorm(dst, mean, invstd, x backend.Array, rows, n int, eps float64) {
+	defer keep(dst, mean, invstd, x)
 	if n == 0 || be.alike(func() { be.RowNorm(dst, mean, invstd, x, rows, n, eps) }, writes(&dst), writes(&mean), writes(&invstd), reads(&x)) {
 		return
 	}
@@ -24,6 +25,7 @@ func (be *Backend) RowNorm(dst, mean, invstd, x backend.Array, rows, n int, eps 
 
 // RowNormGrad computes the gradient of x from RowNorm's result y.
 func (be *Backend) RowNormGrad(dx, dy, y, invstd backend.Array, rows, n int) {
+	defer keep(dx, dy, y, invstd)
 	if n == 0 || be.alike(func() { be.RowNormGrad(dx, dy, y, invstd, rows, n) }, writes(&dx), reads(&dy), reads(&y), reads(&invstd)) {
 		return
 	}

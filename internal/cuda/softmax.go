@@ -11,6 +11,7 @@ var (
 
 // Softmax computes softmax along N, or its logarithm.
 func (be *Backend) Softmax(dst, x backend.Array, log bool, g backend.DimGeom) {
+	defer keep(dst, x)
 	var p params
 	param(&p, address(dst))
 	param(&p, address(x))
@@ -19,6 +20,7 @@ func (be *Backend) Softmax(dst, x backend.Array, log bool, g backend.DimGeom) {
 
 // SoftmaxGrad computes the gradient of x from Softmax's result y.
 func (be *Backend) SoftmaxGrad(dx, dy, y backend.Array, log bool, g backend.DimGeom) {
+	defer keep(dx, dy, y)
 	var p params
 	param(&p, address(dx))
 	param(&p, address(dy))

@@ -39,6 +39,7 @@ var (
 // Sort sorts along N, stably, NaN as the largest. It takes one launch for up to
 // sortRun elements, and three for up to sortWays times as many.
 func (be *Backend) Sort(values, indices, x backend.Array, descending bool, g backend.DimGeom) {
+	defer keep(values, indices, x)
 	if x.Len == 0 || be.alike(func() { be.Sort(values, indices, x, descending, g) }, writes(&values), reads(&x)) {
 		return
 	}
@@ -90,6 +91,7 @@ func (be *Backend) Sort(values, indices, x backend.Array, descending bool, g bac
 // Nonzero writes the flat positions of the elements that are not 0 and returns
 // their number, for which it has to wait.
 func (be *Backend) Nonzero(dst, x backend.Array) int {
+	defer keep(dst, x)
 	if x.Len == 0 {
 		return 0
 	}

@@ -24,6 +24,7 @@ var (
 
 // Unary computes dst = op(x).
 func (be *Backend) Unary(dst, x backend.Array, op backend.UnaryOp, u backend.UnaryParams) {
+	defer keep(dst, x)
 	var p params
 	done := be.elementwise(&p, dst, x)
 	defer done()
@@ -64,6 +65,7 @@ func bound(v float64, least, most int64) int64 {
 
 // UnaryGrad computes dx = dy · op'(x).
 func (be *Backend) UnaryGrad(dx, dy, x, y backend.Array, op backend.UnaryOp, u backend.UnaryParams) {
+	defer keep(dx, dy, x, y)
 	usesX, usesY := op.GradUses()
 	var from backend.Array // each operation's gradient needs x or y or neither, never both
 	switch {

@@ -389,6 +389,9 @@ API cuMemAlloc_v2(CUdeviceptr *p, size_t n) {
 	if (!n) return CUDA_ERROR_INVALID_VALUE;
 	int d = current->device;
 	if (used[d] + n > memory()) return CUDA_ERROR_OUT_OF_MEMORY;
+	// Each so-manieth request is refused twice, so that the caller has to look for memory in the middle of its work.
+	static long scarce = env("WICK_SIM_SCARCE", 0), requests;
+	if (scarce && requests++ % scarce >= scarce - 2) return CUDA_ERROR_OUT_OF_MEMORY;
 	if (live.size() >= 28000) return CUDA_ERROR_OUT_OF_MEMORY; // each takes two of the 65,530 mappings that Linux allows, and threads need some too
 	uintptr_t q;
 	CUresult r = reserve(n, d, &q);
