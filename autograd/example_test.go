@@ -62,7 +62,7 @@ func ExampleGrad_hessianVectorProduct() {
 // Model-Agnostic Meta-Learning, 2017)
 func ExampleGrad_learningToLearn() {
 	w := tensor.From([]float32{0.5, -0.5}).SetRequiresGrad(true)
-	loss := func(w, x, y *tensor.Tensor) *tensor.Tensor { return tensor.MSELoss(x.MatMul(w), y, tensor.Mean) }
+	loss := func(w, x, y *tensor.Tensor) *tensor.Tensor { return tensor.MSELoss(x.MatMul(w), y, tensor.ReduceMean) }
 	support, query := tensor.From([]float32{1, 2, 3, 1}, 2, 2), tensor.From([]float32{2, 0, 1, 1}, 2, 2)
 
 	inner := loss(w, support, tensor.From([]float32{1, 2}))

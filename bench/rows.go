@@ -433,7 +433,7 @@ var tinyCfg = models.Cfg{4, "M", 8, "M", 8, "M", 8, "M", 8, "M"}
 
 // vgg16 is the tutorial's model, or one for tests.
 func vgg16(s size) (models.Cfg, *models.VGG) {
-	cfg := models.Cfgs["VGG16"]
+	cfg := models.VGGCfg("VGG16")
 	if s.tiny {
 		cfg = tinyCfg
 	}

@@ -48,10 +48,10 @@ var cifarClasses = []string{"airplane", "automobile", "bird", "cat", "deer", "do
 
 // CIFAR10 is the CIFAR-10 data set: 32×32 colour pictures of ten classes,
 // 50,000 for training and 10,000 for testing (Krizhevsky, "Learning Multiple
-// Layers of Features from Tiny Images", 2009). It is a [Pictures], held in
+// Layers of Features from Tiny Images", 2009). It is a [Images], held in
 // memory as bytes.
 type CIFAR10 struct {
-	*Pictures
+	*Images
 	note string
 }
 
@@ -96,7 +96,7 @@ func NewCIFAR10Context(ctx context.Context, root string, opts CIFAR10Opts) (*CIF
 	if err != nil {
 		return nil, err
 	}
-	p, err := NewPictures(d.pixels, 3, cifarSide, cifarSide, d.labels, d.classes, opts.Transform)
+	p, err := NewImages(d.pixels, 3, cifarSide, cifarSide, d.labels, d.classes, opts.Transform)
 	if err != nil {
 		return nil, err
 	}

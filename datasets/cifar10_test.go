@@ -955,7 +955,7 @@ func FuzzCIFARBatch(f *testing.F) {
 		for _, read := range []func(*cifarData, []byte) error{(*cifarData).readPy, (*cifarData).readBin} {
 			d := &cifarData{}
 			if read(d, data) == nil {
-				if _, err := NewPictures(d.pixels, 3, 32, 32, d.labels, cifarClasses, nil); err != nil {
+				if _, err := NewImages(d.pixels, 3, 32, 32, d.labels, cifarClasses, nil); err != nil {
 					t.Errorf("read %d bytes of pixels and %d labels: %v", len(d.pixels), len(d.labels), err)
 				}
 			}

@@ -30,7 +30,7 @@ func TestBatchesOnGPU(t *testing.T) {
 	}
 	runtime.GC()
 	time.Sleep(time.Millisecond)
-	before := tensor.MemoryStats(gpu).Live
+	before := gpu.MemoryStats().Live
 	views := func(examples []Example) (*Batch, error) {
 		b, _, err := stack(examples, make([]int, len(examples)))
 		x := b.Inputs[0]
@@ -58,7 +58,7 @@ func TestBatchesOnGPU(t *testing.T) {
 			break
 		}
 	}
-	if got := tensor.MemoryStats(gpu).Live; got != before {
+	if got := gpu.MemoryStats().Live; got != before {
 		t.Errorf("%d bytes are live on the GPU, want the %d of before", got, before)
 	}
 }
@@ -74,7 +74,7 @@ func TestLoaderOnGPU(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			runtime.GC()
 			time.Sleep(time.Millisecond) // what other tests have left goes now, and not in the loop
-			before := tensor.MemoryStats(gpu).Live
+			before := gpu.MemoryStats().Live
 			for _, workers := range []int{1, 3} {
 				cpu := &DataLoader{Dataset: set, BatchSize: 4, Shuffle: true, Seed: 7, Workers: workers}
 				other := &DataLoader{Dataset: set, BatchSize: 4, Shuffle: true, Seed: 7, Workers: workers, Device: gpu}
@@ -100,7 +100,7 @@ func TestLoaderOnGPU(t *testing.T) {
 					break
 				}
 			}
-			if got := tensor.MemoryStats(gpu).Live; got != before {
+			if got := gpu.MemoryStats().Live; got != before {
 				t.Errorf("%d bytes are live on the GPU, want the %d of before", got, before)
 			}
 		})

@@ -8,7 +8,7 @@
 //	if err := loader.Err(); err != nil { … }
 //
 // Data sets: [CIFAR10], [ImageFolder] for pictures of one's own, [Shapes], which
-// is drawn in code and needs no file, [Pictures] and [Tensors] for what is in
+// is drawn in code and needs no file, [Images] and [Tensors] for what is in
 // memory; [Subset], [RandomSplit] and [Concat] make new ones from others. Any
 // type with the two methods of [Dataset] is one.
 package datasets

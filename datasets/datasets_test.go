@@ -97,7 +97,7 @@ func TestPictures(t *testing.T) {
 	for i := range px {
 		px[i] = byte(10 * i)
 	}
-	p, err := NewPictures(px, 1, 2, 3, []uint8{1, 0}, []string{"a", "b"}, transforms.Resize(2))
+	p, err := NewImages(px, 1, 2, 3, []uint8{1, 0}, []string{"a", "b"}, transforms.Resize(2))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,19 +122,19 @@ func TestPictures(t *testing.T) {
 	}
 	for want, f := range map[string]func() error{
 		"12 bytes for 2 pictures of 3×2×3, want 36": func() error {
-			_, err := NewPictures(px, 3, 2, 3, []uint8{1, 0}, []string{"a", "b"}, nil)
+			_, err := NewImages(px, 3, 2, 3, []uint8{1, 0}, []string{"a", "b"}, nil)
 			return err
 		},
 		"picture 0 has the label 1, want 0 to 0": func() error {
-			_, err := NewPictures(px, 1, 2, 3, []uint8{1, 0}, []string{"a"}, nil)
+			_, err := NewImages(px, 1, 2, 3, []uint8{1, 0}, []string{"a"}, nil)
 			return err
 		},
 		"want 1.8446744073709552e+19": func() error { // as a product of ints it is 0
-			_, err := NewPictures(nil, 1, 1<<30, 1<<30, make([]uint8, 16), []string{"a"}, nil)
+			_, err := NewImages(nil, 1, 1<<30, 1<<30, make([]uint8, 16), []string{"a"}, nil)
 			return err
 		},
 		"want 1 or 3 channels": func() error {
-			_, err := NewPictures(px, 2, 2, 3, []uint8{1}, []string{"a", "b"}, nil)
+			_, err := NewImages(px, 2, 2, 3, []uint8{1}, []string{"a", "b"}, nil)
 			return err
 		},
 	} {
@@ -146,7 +146,7 @@ func TestPictures(t *testing.T) {
 
 // An index that no example has is named where there is no error to return.
 func TestIndices(t *testing.T) {
-	p, err := NewPictures(make([]byte, 2), 1, 1, 1, []uint8{0, 0}, []string{"a"}, nil)
+	p, err := NewImages(make([]byte, 2), 1, 1, 1, []uint8{0, 0}, []string{"a"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func TestIndices(t *testing.T) {
 	s, c := &Subset{f, []int{1, 0}}, Concat{Slice(f, 0, 1), Slice(f, 1, 2)}
 	for _, i := range []int{-1, 2, math.MinInt, math.MaxInt} {
 		for name, get := range map[string]func(){
-			"Pictures.Label": func() { p.Label(i) }, "Pictures.Image": func() { p.Image(i) },
+			"Images.Label": func() { p.Label(i) }, "Images.Image": func() { p.Image(i) },
 			"ImageFolder.Label": func() { f.Label(i) }, "ImageFolder.Path": func() { f.Path(i) },
 			"Subset.Path": func() { s.Path(i) }, "Concat.Path": func() { c.Path(i) },
 		} {

@@ -330,7 +330,7 @@ func TestLoaderScope(t *testing.T) {
 // What was made ahead of a loop that ends early goes back to the pool at once.
 func TestLoaderReleasesWhatIsAhead(t *testing.T) {
 	set := NewShapes(ShapesOpts{})
-	live := func() int64 { return tensor.MemoryStats(tensor.CPU).Live }
+	live := func() int64 { return tensor.CPU.MemoryStats().Live }
 	for range 2 { // what other tests have left goes now, and not in the loop
 		runtime.GC()
 		time.Sleep(10 * time.Millisecond)
@@ -459,7 +459,7 @@ func TestLoaderPanics(t *testing.T) {
 		where = fmt.Sprintf("%s:%d", file, line+2)
 		panic("oh")
 	})
-	set, err := NewPictures(make([]byte, 2), 1, 1, 1, []uint8{0, 0}, []string{"a"}, tr)
+	set, err := NewImages(make([]byte, 2), 1, 1, 1, []uint8{0, 0}, []string{"a"}, tr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -518,7 +518,7 @@ func TestLoaderHugeNumbers(t *testing.T) {
 
 // A batch that cannot fit is an error before Go ends the program for it.
 func TestLoaderNoRoom(t *testing.T) {
-	set, err := NewPictures(make([]byte, 5000), 1, 1, 1, make([]uint8, 5000), []string{"a"}, transforms.Compose(transforms.CenterCrop(13000), transforms.ToTensor()))
+	set, err := NewImages(make([]byte, 5000), 1, 1, 1, make([]uint8, 5000), []string{"a"}, transforms.Compose(transforms.CenterCrop(13000), transforms.ToTensor()))
 	if err != nil {
 		t.Fatal(err)
 	}

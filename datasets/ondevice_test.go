@@ -30,7 +30,7 @@ func deviceSets(t testing.TB) map[string]Dataset {
 		for i := range labels {
 			labels[i] = uint8(r.UintN(4))
 		}
-		p, err := NewPictures(pixels, c, h, w, labels, []string{"a", "b", "c", "d"}, tr)
+		p, err := NewImages(pixels, c, h, w, labels, []string{"a", "b", "c", "d"}, tr)
 		if err != nil {
 			t.Fatal(err)
 		}

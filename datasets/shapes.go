@@ -15,7 +15,7 @@ import (
 // Place, size, tilt, colours and noise are random. It has the form of CIFAR-10
 // and needs no network: a linear model stays below 60 % of the test pictures, a
 // small convolutional network passes 95 % in two epochs of Adam.
-type Shapes struct{ *Pictures }
+type Shapes struct{ *Images }
 
 // ShapesOpts says which part of Shapes is wanted, and how.
 type ShapesOpts struct {
@@ -53,7 +53,7 @@ func NewShapes(opts ShapesOpts) *Shapes {
 		})
 	}
 	wg.Wait()
-	p, err := NewPictures(pixels, 3, cifarSide, cifarSide, labels, classes, opts.Transform)
+	p, err := NewImages(pixels, 3, cifarSide, cifarSide, labels, classes, opts.Transform)
 	if err != nil {
 		panic(fmt.Sprintf("datasets: Shapes: %v", err)) // the sizes above are constant
 	}

@@ -231,7 +231,7 @@ func fileOf(d Dataset, i int) string {
 func fuse(d Dataset) (fillFunc, layout) {
 	// By type: what embeds one of these and has a Get of its own means that one.
 	switch d.(type) {
-	case *Pictures, *CIFAR10, *Shapes, *ImageFolder, *Subset, Concat:
+	case *Images, *CIFAR10, *Shapes, *ImageFolder, *Subset, Concat:
 		return d.(fused).fuse()
 	}
 	return nil, layout{}

@@ -104,7 +104,7 @@ var hostile = []struct{ name, config, want string }{
 }
 
 func TestHostileConfigs(t *testing.T) {
-	taken := tensor.MemoryStats(tensor.CPU).Taken
+	taken := tensor.CPU.MemoryStats().Taken
 	for _, c := range hostile {
 		m, err := construct(c.name, []byte(c.config), &room{elements: 1 << 20})
 		if err == nil {
@@ -113,7 +113,7 @@ func TestHostileConfigs(t *testing.T) {
 			t.Errorf("%s %s: got %q, want it to contain %q", c.name, c.config, err, c.want)
 		}
 	}
-	if got := tensor.MemoryStats(tensor.CPU).Taken - taken; got > 16<<20 {
+	if got := tensor.CPU.MemoryStats().Taken - taken; got > 16<<20 {
 		t.Errorf("refusing took %d bytes of memory", got)
 	}
 }

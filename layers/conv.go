@@ -3,24 +3,12 @@ package layers
 import (
 	"fmt"
 
+	"github.com/wick-ml/wick/internal/ops"
 	"github.com/wick-ml/wick/tensor"
 )
 
-// ConvOpts are the options of [NewConv2d] and [NewConvTranspose2d]. 0 means
-// PyTorch's default. The fields that end in HW are for sizes that differ between
-// height and width; where they are not zero they count instead of the one number.
-type ConvOpts struct {
-	Stride   int  // 0 means 1
-	Padding  int  // rows and columns of zeros around the input
-	Same     bool // Conv2d only, with stride 1: the padding that keeps height and width (padding='same')
-	Dilation int  // distance between the kernel's points; 0 means 1
-	Groups   int  // the channels are convolved in so many groups apart; 0 means 1
-	NoBias   bool
-
-	OutputPadding int // ConvTranspose2d only: rows and columns more at the lower right
-
-	KernelHW, StrideHW, PaddingHW, DilationHW, OutputPaddingHW [2]int
-}
+// ConvOpts are the options of [NewConv2d] and [NewConvTranspose2d].
+type ConvOpts = tensor.ConvOpts
 
 // convSettings are a convolution's settings, all of them explicit; they are its
 // config too.
@@ -37,26 +25,18 @@ type convSettings struct {
 	Bias          bool   `json:"bias"`
 }
 
-func (o ConvOpts) settings(in, out, kernel int) convSettings {
+func settingsOf(o ConvOpts, in, out, kernel int) convSettings {
 	return convSettings{
 		In: in, Out: out,
-		Kernel:        pair(o.KernelHW, kernel),
-		Stride:        pair(o.StrideHW, orOne(o.Stride)),
-		Padding:       pair(o.PaddingHW, o.Padding),
+		Kernel:        ops.Pair(o.KernelHW, kernel),
+		Stride:        ops.Pair(o.StrideHW, orOne(o.Stride)),
+		Padding:       ops.Pair(o.PaddingHW, o.Padding),
 		Same:          o.Same,
-		Dilation:      pair(o.DilationHW, orOne(o.Dilation)),
-		OutputPadding: pair(o.OutputPaddingHW, o.OutputPadding),
+		Dilation:      ops.Pair(o.DilationHW, orOne(o.Dilation)),
+		OutputPadding: ops.Pair(o.OutputPaddingHW, o.OutputPadding),
 		Groups:        orOne(o.Groups),
 		Bias:          !o.NoBias,
 	}
-}
-
-// pair returns hw, or v twice if hw is zero.
-func pair(hw [2]int, v int) [2]int {
-	if hw == [2]int{} {
-		return [2]int{v, v}
-	}
-	return hw
 }
 
 // orOne returns v, or 1 if it is 0.
@@ -110,7 +90,7 @@ type Conv2d struct {
 // NewConv2d returns a Conv2d whose weight and bias are drawn from U(-b, b),
 // b = 1/√(in/groups · kernel · kernel), as in PyTorch.
 func NewConv2d(in, out, kernel int, opts ...ConvOpts) *Conv2d {
-	return newConv2d(option(opts).settings(in, out, kernel))
+	return newConv2d(settingsOf(option(opts), in, out, kernel))
 }
 
 func newConv2d(s convSettings) *Conv2d {
@@ -181,7 +161,7 @@ type ConvTranspose2d struct {
 // NewConvTranspose2d returns a ConvTranspose2d whose weight and bias are drawn from
 // U(-b, b), b = 1/√(out/groups · kernel · kernel), as in PyTorch.
 func NewConvTranspose2d(in, out, kernel int, opts ...ConvOpts) *ConvTranspose2d {
-	return newConvTranspose2d(option(opts).settings(in, out, kernel))
+	return newConvTranspose2d(settingsOf(option(opts), in, out, kernel))
 }
 
 func newConvTranspose2d(s convSettings) *ConvTranspose2d {

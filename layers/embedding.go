@@ -15,9 +15,7 @@ type Embedding struct {
 }
 
 // EmbeddingOpts are the options of [NewEmbedding].
-type EmbeddingOpts struct {
-	PaddingIdx *int // the row that begins as zeros and gets no gradient, negative from the end; nil: none
-}
+type EmbeddingOpts = tensor.EmbeddingOpts
 
 // NewEmbedding returns a table of n vectors of dim numbers, drawn from a normal
 // distribution of mean 0 and standard deviation 1, as in PyTorch.
@@ -72,6 +70,6 @@ func init() {
 		if err := limit(r, c.N, c.Dim); err != nil {
 			return nil, err
 		}
-		return NewEmbedding(c.N, c.Dim, EmbeddingOpts{c.PaddingIdx}), nil
+		return NewEmbedding(c.N, c.Dim, EmbeddingOpts{PaddingIdx: c.PaddingIdx}), nil
 	})
 }

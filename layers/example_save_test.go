@@ -37,13 +37,13 @@ func (s *Scale) Config() (name string, config []byte) {
 }
 
 func init() {
-	layers.Register("example.Scale", func(config []byte) (layers.Module, error) {
+	layers.Register("example.Scale", func(config []byte, elements int) (layers.Module, error) {
 		var c scaleConfig
 		if err := json.Unmarshal(config, &c); err != nil {
 			return nil, err
 		}
-		if c.Features < 1 || c.Features > 1<<20 { // the file may come from a stranger
-			return nil, fmt.Errorf("example.Scale: got %d features, want 1 to %d", c.Features, 1<<20)
+		if c.Features < 1 || c.Features > elements { // the file may come from a stranger
+			return nil, fmt.Errorf("example.Scale: got %d features, want 1 to %d", c.Features, elements)
 		}
 		return NewScale(c.Features), nil
 	})

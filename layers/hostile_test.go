@@ -221,6 +221,8 @@ func TestLayersThatNobodyMade(t *testing.T) {
 				panic(&tensor.Error{Op: "LoadStateDict", Err: err})
 			}
 		}},
+		{"a kernel among the options of a pooling", "got Kernel 3 and Stride 0 among the options, want them as arguments", func() { NewMaxPool2d(2, 2, PoolOpts{Kernel: 3}) }},
+		{"a stride among the options of a pooling", "got Kernel 0 and Stride 1 among the options, want them as arguments", func() { NewAvgPool2d(2, 2, PoolOpts{Stride: 1}) }},
 		{"a reader that is nil", "the reader is nil", func() {
 			if _, err := LoadFrom[Module](nil); err != nil {
 				panic(&tensor.Error{Op: "LoadFrom", Err: err})
@@ -232,7 +234,6 @@ func TestLayersThatNobodyMade(t *testing.T) {
 			}
 		}},
 		{"a constructor that is nil", "the constructor of \"test.Nil\" is nil", func() { Register("test.Nil", nil) }},
-		{"a sized constructor that is nil", "the constructor of \"test.Nil\" is nil", func() { RegisterSized("test.Nil", nil) }},
 		{"To nowhere", "the device is nil", func() { To(NewLinear(1, 1), nil) }},
 		{"ToDType of no type", "type", func() { ToDType(NewLinear(1, 1), 99) }},
 		{"ToDType of whole numbers", "int64", func() { ToDType(NewLinear(1, 1), tensor.Int64) }},

@@ -137,10 +137,10 @@ func TestReLUInplace(t *testing.T) {
 		s := tensor.NewScope()
 		x := tensor.Arange(0, 2*3*5*7, 1).ToDType(tensor.Float32).MulScalar(0.01).Reshape(2, 3, 5, 7).In(s)
 		before := m.Layers()[1].Forward(m.Layers()[0].Forward(x))
-		live := tensor.MemoryStats(tensor.CPU).Live
+		live := tensor.CPU.MemoryStats().Live
 		y := m.Layers()[2].Forward(before)
 		// What other tests left behind may be collected just now, which makes it less.
-		if taken := tensor.MemoryStats(tensor.CPU).Live - live; inplace && taken > 0 {
+		if taken := tensor.CPU.MemoryStats().Live - live; inplace && taken > 0 {
 			t.Errorf("in place, ReLU took %d bytes, want 0", taken)
 		}
 		if y.SharesMemory(before) != inplace {
@@ -302,14 +302,14 @@ func peak(f func()) int64 {
 	// What earlier tests have left goes first: collected meanwhile, it would be
 	// taken off.
 	live := int64(-1)
-	for now := tensor.MemoryStats(tensor.CPU).Live; now != live; now = tensor.MemoryStats(tensor.CPU).Live {
+	for now := tensor.CPU.MemoryStats().Live; now != live; now = tensor.CPU.MemoryStats().Live {
 		live = now
 		runtime.GC()
 		time.Sleep(time.Millisecond)
 	}
-	tensor.ResetPeakMemory(tensor.CPU)
+	tensor.CPU.ResetPeakMemory()
 	f()
-	return tensor.MemoryStats(tensor.CPU).Peak - live
+	return tensor.CPU.MemoryStats().Peak - live
 }
 
 // In a pass that is not recorded, Sequential holds two layers' results at a time,

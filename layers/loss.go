@@ -9,8 +9,8 @@ import "github.com/wick-ml/wick/tensor"
 type CrossEntropyLoss struct {
 	Weight         *tensor.Tensor   // factors of the classes, [C]; nil means 1
 	LabelSmoothing float64          // share of the target that is spread over all classes, 0 to 1
-	Ignore         *int             // label of elements that do not count; nil means -100
-	Reduction      tensor.Reduction // tensor.Mean (the default), Sum or None
+	IgnoreIndex    *int             // label of elements that do not count; nil means -100
+	Reduction      tensor.Reduction // tensor.ReduceMean (the default), Sum or None
 }
 
 // Forward returns the loss, a scalar unless Reduction is None.
@@ -24,9 +24,9 @@ func (l CrossEntropyLoss) Parts() []Part { return []Part{Buffer("weight", l.Weig
 // NLLLoss is [CrossEntropyLoss] for class indices and logarithms of probabilities
 // in place of scores, as [LogSoftmax] gives them. (torch.nn.NLLLoss)
 type NLLLoss struct {
-	Weight    *tensor.Tensor   // factors of the classes, [C]; nil means 1
-	Ignore    *int             // label of elements that do not count; nil means -100
-	Reduction tensor.Reduction // tensor.Mean (the default), Sum or None
+	Weight      *tensor.Tensor   // factors of the classes, [C]; nil means 1
+	IgnoreIndex *int             // label of elements that do not count; nil means -100
+	Reduction   tensor.Reduction // tensor.ReduceMean (the default), Sum or None
 }
 
 // Forward returns the loss, a scalar unless Reduction is None.
@@ -40,7 +40,7 @@ func (l NLLLoss) Parts() []Part { return []Part{Buffer("weight", l.Weight)} }
 // MSELoss is the square of the difference of two tensors of one shape.
 // (torch.nn.MSELoss)
 type MSELoss struct {
-	Reduction tensor.Reduction // tensor.Mean (the default), Sum or None
+	Reduction tensor.Reduction // tensor.ReduceMean (the default), Sum or None
 }
 
 // Forward returns the loss, a scalar unless Reduction is None.
@@ -51,7 +51,7 @@ func (l MSELoss) Forward(output, target *tensor.Tensor) *tensor.Tensor {
 // L1Loss is the magnitude of the difference of two tensors of one shape.
 // (torch.nn.L1Loss)
 type L1Loss struct {
-	Reduction tensor.Reduction // tensor.Mean (the default), Sum or None
+	Reduction tensor.Reduction // tensor.ReduceMean (the default), Sum or None
 }
 
 // Forward returns the loss, a scalar unless Reduction is None.
@@ -64,7 +64,7 @@ func (l L1Loss) Forward(output, target *tensor.Tensor) *tensor.Tensor {
 // torch.nn.SmoothL1Loss)
 type SmoothL1Loss struct {
 	Beta      float64          // 0 means 1; tensor.Zero is 0, for which it is L1Loss
-	Reduction tensor.Reduction // tensor.Mean (the default), Sum or None
+	Reduction tensor.Reduction // tensor.ReduceMean (the default), Sum or None
 }
 
 // Forward returns the loss, a scalar unless Reduction is None.
@@ -76,7 +76,7 @@ func (l SmoothL1Loss) Forward(output, target *tensor.Tensor) *tensor.Tensor {
 // for others, of two tensors of one shape. (Huber, 1964; torch.nn.HuberLoss)
 type HuberLoss struct {
 	Delta     float64          // 0 means 1
-	Reduction tensor.Reduction // tensor.Mean (the default), Sum or None
+	Reduction tensor.Reduction // tensor.ReduceMean (the default), Sum or None
 }
 
 // Forward returns the loss, a scalar unless Reduction is None.
@@ -89,7 +89,7 @@ func (l HuberLoss) Forward(output, target *tensor.Tensor) *tensor.Tensor {
 type BCEWithLogitsLoss struct {
 	Weight    *tensor.Tensor   // factors of the losses, broadcast to the scores; nil means 1
 	PosWeight *tensor.Tensor   // factors of the positive parts, broadcast to the scores; nil means 1
-	Reduction tensor.Reduction // tensor.Mean (the default), Sum or None
+	Reduction tensor.Reduction // tensor.ReduceMean (the default), Sum or None
 }
 
 // Forward returns the loss, a scalar unless Reduction is None.
@@ -118,12 +118,12 @@ func (l CrossEntropyLoss) Terms(output, labels *tensor.Tensor) Terms {
 	if labels.DType().IsFloat() {
 		return Terms{N: labels.Len() / max(output.Size(min(1, output.Dim()-1)), 1), Reduction: l.Reduction}
 	}
-	return labelTerms(labels, l.Weight, l.Ignore, l.Reduction)
+	return labelTerms(labels, l.Weight, l.IgnoreIndex, l.Reduction)
 }
 
 // Terms returns what the loss of these labels is made of, as [CrossEntropyLoss.Terms].
 func (l NLLLoss) Terms(_, labels *tensor.Tensor) Terms {
-	return labelTerms(labels, l.Weight, l.Ignore, l.Reduction)
+	return labelTerms(labels, l.Weight, l.IgnoreIndex, l.Reduction)
 }
 
 func labelTerms(labels, weight *tensor.Tensor, ignore *int, r tensor.Reduction) Terms {

@@ -4,21 +4,13 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/wick-ml/wick/internal/ops"
 	"github.com/wick-ml/wick/tensor"
 )
 
-// PoolOpts are the options of [NewMaxPool2d] and [NewAvgPool2d]. The fields that end
-// in HW are for sizes that differ between height and width; where they are not zero
-// they count instead of the one number.
-type PoolOpts struct {
-	Padding    int  // on each side, at most half the kernel
-	Dilation   int  // MaxPool2d only: distance between a window's elements; 0 means 1
-	CeilMode   bool // round the size of the result up
-	ExcludePad bool // AvgPool2d only: do not count padding in the mean (count_include_pad=False)
-	Divisor    int  // AvgPool2d only: divide sums by this; 0 means the window's size (divisor_override)
-
-	KernelHW, StrideHW, PaddingHW, DilationHW [2]int
-}
+// PoolOpts are the options of [NewMaxPool2d] and [NewAvgPool2d], which have the kernel's
+// size and the stride as arguments: Kernel and Stride are refused here.
+type PoolOpts = tensor.PoolOpts
 
 // poolSettings are a pooling's settings, all of them explicit; they are its config
 // too.
@@ -32,16 +24,19 @@ type poolSettings struct {
 	Divisor    int    `json:"divisor_override,omitempty"`
 }
 
-func (o PoolOpts) settings(kernel, stride int) poolSettings {
+func poolSettingsOf(op string, o PoolOpts, kernel, stride int) poolSettings {
+	if o.Kernel != 0 || o.Stride != 0 {
+		fail(op, "got Kernel %d and Stride %d among the options, want them as arguments, or KernelHW and StrideHW", o.Kernel, o.Stride)
+	}
 	s := poolSettings{
-		Kernel:     pair(o.KernelHW, kernel),
-		Padding:    pair(o.PaddingHW, o.Padding),
-		Dilation:   pair(o.DilationHW, orOne(o.Dilation)),
+		Kernel:     ops.Pair(o.KernelHW, kernel),
+		Padding:    ops.Pair(o.PaddingHW, o.Padding),
+		Dilation:   ops.Pair(o.DilationHW, orOne(o.Dilation)),
 		CeilMode:   o.CeilMode,
 		ExcludePad: o.ExcludePad,
 		Divisor:    o.Divisor,
 	}
-	s.Stride = pair(o.StrideHW, stride)
+	s.Stride = ops.Pair(o.StrideHW, stride)
 	if s.Stride == [2]int{} {
 		s.Stride = s.Kernel
 	}
@@ -88,7 +83,7 @@ type MaxPool2d struct{ set poolSettings }
 // NewMaxPool2d returns a MaxPool2d; stride 0 means the kernel's size, as in
 // PyTorch.
 func NewMaxPool2d(kernel, stride int, opts ...PoolOpts) *MaxPool2d {
-	return newMaxPool2d(option(opts).settings(kernel, stride))
+	return newMaxPool2d(poolSettingsOf("NewMaxPool2d", option(opts), kernel, stride))
 }
 
 func newMaxPool2d(s poolSettings) *MaxPool2d {
@@ -130,7 +125,7 @@ type AvgPool2d struct{ set poolSettings }
 // NewAvgPool2d returns an AvgPool2d; stride 0 means the kernel's size, as in
 // PyTorch.
 func NewAvgPool2d(kernel, stride int, opts ...PoolOpts) *AvgPool2d {
-	return newAvgPool2d(option(opts).settings(kernel, stride))
+	return newAvgPool2d(poolSettingsOf("NewAvgPool2d", option(opts), kernel, stride))
 }
 
 func newAvgPool2d(s poolSettings) *AvgPool2d {

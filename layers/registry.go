@@ -33,25 +33,17 @@ type constructor func(config []byte, r *room) (Module, error)
 
 // Register makes a type of module known to [Load], by the name that its Config
 // returns. construct makes a new module from what Config returned; it must treat
-// config as data from a stranger. Registering a name twice panics. A program does
-// this once, in an init function or at the start of main.
-func Register(name string, construct func(config []byte) (Module, error)) {
-	if construct == nil {
-		registerWithin(name, nil)
-	}
-	registerWithin(name, func(config []byte, _ *room) (Module, error) { return construct(config) })
-}
-
-// RegisterSized is Register for a constructor that is also told how many elements
-// the file has for the module's tensors. One that refuses a config which asks for
-// more cannot be made to take all memory by a file of a few bytes.
-func RegisterSized(name string, construct func(config []byte, elements int) (Module, error)) {
+// config as data from a stranger. elements is how many elements the file has for the
+// module's tensors: a constructor that makes no more cannot be made to take all memory
+// by a file of a few bytes. Registering a name twice panics. A program does this once,
+// in an init function or at the start of main.
+func Register(name string, construct func(config []byte, elements int) (Module, error)) {
 	if construct == nil {
 		registerWithin(name, nil)
 	}
 	registerWithin(name, func(config []byte, r *room) (Module, error) {
 		m, err := construct(config, r.elements)
-		if err == nil {
+		if err == nil && m != nil {
 			r.elements = max(r.elements-NumParameters(m), 0)
 		}
 		return m, err

@@ -69,23 +69,23 @@ type unregistered struct{ *affine }
 func (unregistered) Config() (string, []byte) { return "test.unregistered", nil }
 
 func init() {
-	layers.Register("test.affine", func(config []byte) (layers.Module, error) {
+	layers.Register("test.affine", func(config []byte, _ int) (layers.Module, error) {
 		var c struct{ N int }
 		if err := json.Unmarshal(config, &c); err != nil {
 			return nil, err
 		}
 		return newAffine(c.N), nil
 	})
-	layers.Register("test.net", func(config []byte) (layers.Module, error) {
+	layers.Register("test.net", func(config []byte, _ int) (layers.Module, error) {
 		var c struct{ Size int }
 		if err := json.Unmarshal(config, &c); err != nil {
 			return nil, err
 		}
 		return newNet(c.Size), nil
 	})
-	layers.Register("test.nil", func([]byte) (layers.Module, error) { return nil, nil })
-	layers.Register("test.failing", func([]byte) (layers.Module, error) { return nil, errors.New("no such net") })
-	layers.Register("test.panicking", func([]byte) (layers.Module, error) { return newAffine(-1), nil })
+	layers.Register("test.nil", func([]byte, int) (layers.Module, error) { return nil, nil })
+	layers.Register("test.failing", func([]byte, int) (layers.Module, error) { return nil, errors.New("no such net") })
+	layers.Register("test.panicking", func([]byte, int) (layers.Module, error) { return newAffine(-1), nil })
 }
 
 // fill gives all parameters and buffers of a model values of their own.

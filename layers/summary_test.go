@@ -222,9 +222,9 @@ func TestSummaryRestores(t *testing.T) {
 		return append(s, quiet.training, x.Floats())
 	}
 	want := state()
-	live := tensor.MemoryStats(tensor.CPU).Live
+	live := tensor.CPU.MemoryStats().Live
 	Summary(m, x)
-	if now := tensor.MemoryStats(tensor.CPU).Live; now > live+100 {
+	if now := tensor.CPU.MemoryStats().Live; now > live+100 {
 		t.Errorf("%d bytes stay in use", now-live)
 	}
 	if diff := cmp.Diff(want, state()); diff != "" {

@@ -33,7 +33,7 @@ func newDescribed(width int) *described {
 }
 
 func init() {
-	Register("test.Described", func(config []byte) (Module, error) {
+	Register("test.Described", func(config []byte, _ int) (Module, error) {
 		var width int
 		if _, err := fmt.Sscan(string(config), &width); err != nil {
 			return nil, err
@@ -187,7 +187,7 @@ func dropNil(m Module) Module {
 // What is found right is not made a second time.
 func TestDescribeMakesAModelOnce(t *testing.T) {
 	made := 0
-	Register("test.Counted", func([]byte) (Module, error) { made++; return counted{}, nil })
+	Register("test.Counted", func([]byte, int) (Module, error) { made++; return counted{}, nil })
 	for range 3 {
 		if _, _, err := Describe(NewSequential(counted{})); err != nil {
 			t.Fatal(err)
@@ -268,7 +268,7 @@ func (failing) Read([]byte) (int, error)  { return 0, fmt.Errorf("no room") }
 
 // A header that speaks of gigabytes takes none.
 func TestReadersTakeNoMemoryOnAHeadersWord(t *testing.T) {
-	taken := tensor.MemoryStats(tensor.CPU).Taken
+	taken := tensor.CPU.MemoryStats().Taken
 	for _, header := range []string{
 		`{"a":{"dtype":"F32","shape":[1000000000,100],"data_offsets":[0,400000000000]}}`,
 		strings.Repeat(" ", 90),
@@ -281,7 +281,7 @@ func TestReadersTakeNoMemoryOnAHeadersWord(t *testing.T) {
 	if _, err := ReadStateDictFrom(bytes.NewReader([]byte{0, 0, 0, 5, 0, 0, 0, 0, '{'})); err == nil {
 		t.Error("a header of 80 MB in a file of 9 bytes was read")
 	}
-	if got := tensor.MemoryStats(tensor.CPU).Taken - taken; got > 1<<20 {
+	if got := tensor.CPU.MemoryStats().Taken - taken; got > 1<<20 {
 		t.Errorf("took %d bytes", got)
 	}
 }

@@ -49,7 +49,7 @@ type autocastReference struct {
 }
 
 func wantAutocast(t *testing.T, ref autocastReference, device *tensor.Device) {
-	model := models.NewVGG(models.Cfgs["model"], 10)
+	model := models.NewVGG(models.VGGCfg("model"), 10)
 	fill(model)
 	layers.To(model, device)
 	images, labels := batch(32)
@@ -109,7 +109,7 @@ func TestAutocastLearns(t *testing.T) {
 			criterion.Forward(model.Forward(images), labels).Backward()
 			optimizer.Step()
 		}
-		if now := tensor.MemoryStats(tensor.CPU).Taken; epoch == 3 {
+		if now := tensor.CPU.MemoryStats().Taken; epoch == 3 {
 			taken = now
 		} else if epoch == 4 && now-taken > 8<<20 {
 			t.Errorf("the last epoch took %d new bytes, want next to none", now-taken)

@@ -44,7 +44,7 @@ func TestDepth(t *testing.T) {
 		}
 	}
 	for _, name := range models.Names() {
-		if err := models.Cfgs[name].Check(32, 32); err != nil {
+		if err := models.VGGCfg(name).Check(32, 32); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -19,11 +19,8 @@ import (
 // pooling. It can also be read from JSON: [64, "M", 128, "M"].
 type Cfg []any
 
-// Cfgs holds the configurations that New knows by name. "model" is the
-// tutorial's name for the 16-layer one. (VGG11 to VGG19: Simonyan and Zisserman,
-// "Very deep convolutional networks for large-scale image recognition", 2014,
-// configurations A, B, D and E, for 32×32 pictures.)
-var Cfgs = map[string]Cfg{
+// vggCfgs holds the configurations that New knows by name.
+var vggCfgs = map[string]Cfg{
 	"VGG11": {64, "M", 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"},
 	"VGG13": {64, 64, "M", 128, 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"},
 	"VGG16": {64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512, 512, 512, "M"},
@@ -31,20 +28,26 @@ var Cfgs = map[string]Cfg{
 	"model": {64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512, 512, 512, "M"},
 }
 
+// VGGCfg returns the configuration of a VGG by name, and nil for a name that is not
+// one of VGG11, VGG13, VGG16, VGG19 and "model", the tutorial's name for the 16-layer
+// one. They are for 32×32 images. (Simonyan and Zisserman, "Very deep convolutional
+// networks for large-scale image recognition", 2014, configurations A, B, D and E)
+func VGGCfg(name string) Cfg { return slices.Clone(vggCfgs[name]) }
+
 // Names returns the names that New knows, sorted.
 func Names() []string {
-	names := make([]string, 0, len(Cfgs))
-	for name := range Cfgs {
+	names := make([]string, 0, len(vggCfgs))
+	for name := range vggCfgs {
 		names = append(names, name)
 	}
 	slices.Sort(names)
 	return names
 }
 
-// New returns a new model by name (see Cfgs), with randomly drawn weights. Asked
+// New returns a new model by name (see [VGGCfg]), with randomly drawn weights. Asked
 // for another name, it returns an error that lists what it knows.
 func New(name string, classes int) (layers.Layer, error) {
-	cfg, ok := Cfgs[name]
+	cfg, ok := vggCfgs[name]
 	if !ok {
 		return nil, fmt.Errorf("models: no model is called %q; known are %q", name, Names())
 	}
@@ -237,7 +240,7 @@ func (m *VGG) Config() (name string, config []byte) {
 func (m *VGG) String() string { return layers.String(m) }
 
 func init() {
-	layers.RegisterSized("VGG", func(config []byte, elements int) (layers.Module, error) {
+	layers.Register("VGG", func(config []byte, elements int) (layers.Module, error) {
 		var c vggConfig
 		if err := json.Unmarshal(config, &c); err != nil {
 			return nil, fmt.Errorf("models: VGG: %w", err)

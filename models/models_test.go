@@ -115,7 +115,7 @@ func TestVGG16GradientsArePyTorchs(t *testing.T) {
 }
 
 func wantVGG16Gradients(t *testing.T, ref reference, dtype tensor.DType, device *tensor.Device) {
-	model := models.NewVGG(models.Cfgs["VGG16"], 10)
+	model := models.NewVGG(models.VGGCfg("VGG16"), 10)
 	fill(model)
 	layers.ToDType(model, dtype)
 	layers.To(model, device)
@@ -182,7 +182,7 @@ func TestVGG16TrainsAsPyTorchs(t *testing.T) {
 }
 
 func wantTraining(t *testing.T, ref training, device *tensor.Device) {
-	model := models.NewVGG(models.Cfgs["model"], 10)
+	model := models.NewVGG(models.VGGCfg("model"), 10)
 	fill(model)
 	layers.To(model, device)
 	images, labels := batch(32)
@@ -292,17 +292,17 @@ func TestSaveAndLoad(t *testing.T) {
 // activations and a fixed scratch.
 func TestEvaluationMemory(t *testing.T) {
 	const n = 16
-	model := models.NewVGG(models.Cfgs["VGG16"], 10)
+	model := models.NewVGG(models.VGGCfg("VGG16"), 10)
 	layers.Eval(model)
 	s := tensor.NewScope()
 	defer s.Close()
 	images := tensor.Zeros(n, 3, 32, 32).In(s).NoGrad()
 	model.Forward(images) // makes what is kept for good
-	tensor.ResetPeakMemory(tensor.CPU)
-	before := tensor.MemoryStats(tensor.CPU).Live
+	tensor.CPU.ResetPeakMemory()
+	before := tensor.CPU.MemoryStats().Live
 	model.Forward(images)
 	const scratch = 24 << 20
-	if got, want := tensor.MemoryStats(tensor.CPU).Peak-before, int64(2*4*n*64*32*32+scratch); got > want {
+	if got, want := tensor.CPU.MemoryStats().Peak-before, int64(2*4*n*64*32*32+scratch); got > want {
 		t.Errorf("the peak is %d bytes above the weights and the batch, want %d or less", got, want)
 	}
 }
@@ -342,7 +342,7 @@ func TestErrorsNameTheLayer(t *testing.T) {
 // A training step of the tutorial: VGG16, 64 pictures, Adam. bench compares it
 // with PyTorch's.
 func BenchmarkTrainingStep(b *testing.B) {
-	m := models.NewVGG(models.Cfgs["VGG16"], 10)
+	m := models.NewVGG(models.VGGCfg("VGG16"), 10)
 	optimizer := optim.NewAdam(layers.Parameters(m), 0.001)
 	images, labels := batch(64)
 	for b.Loop() {

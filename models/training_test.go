@@ -135,7 +135,7 @@ func TestTrainingTakesNoNewMemory(t *testing.T) {
 	}{
 		{"small, to the byte", small, 16, 152, 5, 10, 1},
 		{"small, all processors", small, 16, 152, 10, 10, 0},
-		{"VGG11, to the byte", models.Cfgs["VGG11"], 8, 28, 3, 4, 1},
+		{"VGG11, to the byte", models.VGGCfg("VGG11"), 8, 28, 3, 4, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if testing.Short() && c.procs == 1 && len(c.cfg) > len(small) {
@@ -156,7 +156,7 @@ func TestTrainingTakesNoNewMemory(t *testing.T) {
 				step := 0
 				r.epoch(t, func(float64) {
 					step++
-					now := tensor.MemoryStats(tensor.CPU).Taken
+					now := tensor.CPU.MemoryStats().Taken
 					if !(epoch == 0 && step <= 2 || epoch < 2 && step == c.steps) {
 						if spare -= now - taken; spare < 0 {
 							t.Errorf("epoch %d, step %d took %d bytes of new memory, %d more than it may", epoch+1, step, now-taken, -spare)
@@ -177,7 +177,7 @@ func TestTrainingTakesNoNewMemory(t *testing.T) {
 // returns the bytes that are live then.
 func collect() (live int64) {
 	live = -1
-	for now := tensor.MemoryStats(tensor.CPU).Live; now != live; now = tensor.MemoryStats(tensor.CPU).Live {
+	for now := tensor.CPU.MemoryStats().Live; now != live; now = tensor.CPU.MemoryStats().Live {
 		live = now
 		runtime.GC()
 		time.Sleep(time.Millisecond)
@@ -224,7 +224,7 @@ func TestMemoryStaysFlat(t *testing.T) {
 	if got := after - before; got > 8<<20 {
 		t.Errorf("the %s grew by %d bytes from step %d to %d, want less than 8 MB", what, got, steps/5, done)
 	}
-	if got := tensor.MemoryStats(tensor.CPU).Live; got > live {
+	if got := tensor.CPU.MemoryStats().Live; got > live {
 		t.Errorf("%d bytes of tensors are live after %d steps, want no more than the %d before", got, done, live)
 	}
 }
@@ -233,12 +233,12 @@ func TestMemoryStaysFlat(t *testing.T) {
 // batches that are in use and made ahead, and a fixed scratch.
 func TestEvaluationMemoryOfALoop(t *testing.T) {
 	const n, ahead = 16, 4
-	model := models.NewVGG(models.Cfgs["VGG11"], 10)
+	model := models.NewVGG(models.VGGCfg("VGG11"), 10)
 	layers.Eval(model)
 	loader := &datasets.DataLoader{Dataset: firstShapes(4 * n), BatchSize: n, Workers: 2, Prefetch: ahead}
 	loop := func() (peak int64) {
 		before := collect()
-		tensor.ResetPeakMemory(tensor.CPU)
+		tensor.CPU.ResetPeakMemory()
 		correct := 0
 		for images, labels := range autograd.NoGrad(loader.All()) {
 			_, prediction := model.Forward(images).Max(1)
@@ -247,10 +247,10 @@ func TestEvaluationMemoryOfALoop(t *testing.T) {
 		if err := loader.Err(); err != nil {
 			t.Fatal(err)
 		}
-		if live := tensor.MemoryStats(tensor.CPU).Live; live != before {
+		if live := tensor.CPU.MemoryStats().Live; live != before {
 			t.Errorf("%d bytes are live after the loop, want 0", live-before)
 		}
-		return tensor.MemoryStats(tensor.CPU).Peak - before
+		return tensor.CPU.MemoryStats().Peak - before
 	}
 	loop() // makes what is kept for good
 	const scratch = 24 << 20
@@ -308,7 +308,7 @@ func TestLeavingTheLoop(t *testing.T) {
 			if got != want {
 				t.Errorf("the loop ended with %q, want %q", got, want)
 			}
-			if live := tensor.MemoryStats(tensor.CPU).Live; live > before+64 { // Ones(2) and Ones(3) are in no scope
+			if live := tensor.CPU.MemoryStats().Live; live > before+64 { // Ones(2) and Ones(3) are in no scope
 				t.Errorf("%d bytes are still live, want 0", live-before)
 			}
 			for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > goroutines; time.Sleep(time.Millisecond) {

@@ -99,7 +99,7 @@ func ExampleGradScaler() {
 		scaler.Scale(loss).Backward()
 		made := scaler.Step(optimizer)
 		scaler.Update()
-		fmt.Printf("made: %t, x %.2f, scale %v\n", made, x.Item(), scaler.GetScale())
+		fmt.Printf("made: %t, x %.2f, scale %v\n", made, x.Item(), scaler.CurrentScale())
 	}
 	// Output:
 	// made: false, x 1.00, scale 32768

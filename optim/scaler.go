@@ -46,8 +46,8 @@ func NewGradScaler() *GradScaler {
 	return &GradScaler{InitScale: 65536, GrowthFactor: 2, BackoffFactor: 0.5, GrowthInterval: 2000, between: map[Optimizer]*unscaled{}}
 }
 
-// GetScale returns what losses are multiplied by now.
-func (s *GradScaler) GetScale() float64 {
+// CurrentScale returns what losses are multiplied by now.
+func (s *GradScaler) CurrentScale() float64 {
 	if s.scale == 0 {
 		return s.InitScale
 	}
@@ -57,7 +57,7 @@ func (s *GradScaler) GetScale() float64 {
 // Scale returns the loss times the scale, as Float32 where the loss is of half
 // width, for Backward.
 func (s *GradScaler) Scale(loss *tensor.Tensor) *tensor.Tensor {
-	scale := s.GetScale()
+	scale := s.CurrentScale()
 	want(scale > 0 && !math.IsInf(scale, 1), "GradScaler.Scale", "the scale is %v, want a positive number", scale)
 	s.scaled = true
 	if loss.DType().IsHalf() {
@@ -95,7 +95,7 @@ func (s *GradScaler) unscale(op string, o Optimizer) *unscaled {
 	if s.between == nil { // no constructor made s
 		s.between = map[Optimizer]*unscaled{}
 	}
-	u := &unscaled{finite: friends.Unscale(gs, float64(float32(1/s.GetScale())))}
+	u := &unscaled{finite: friends.Unscale(gs, float64(float32(1/s.CurrentScale())))}
 	s.between[o] = u
 	return u
 }
@@ -134,7 +134,7 @@ func (s *GradScaler) Update() {
 	}
 	clear(s.between)
 	// The scale is a float32, as PyTorch's.
-	scale := s.GetScale()
+	scale := s.CurrentScale()
 	if !finite {
 		s.scale, s.growth = float64(float32(scale*s.BackoffFactor)), 0
 		return
@@ -165,7 +165,7 @@ type GradScalerState struct {
 
 // State returns the state, for a checkpoint. Call it behind Update.
 func (s *GradScaler) State() GradScalerState {
-	return GradScalerState{s.GetScale(), s.GrowthFactor, s.BackoffFactor, s.GrowthInterval, s.growth}
+	return GradScalerState{s.CurrentScale(), s.GrowthFactor, s.BackoffFactor, s.GrowthInterval, s.growth}
 }
 
 // LoadState makes the scaler what it was when State was called. On error, because

@@ -104,7 +104,7 @@ func TestGradScalerIsPyTorchs(t *testing.T) {
 				}
 				made := s.Step(o)
 				s.Update()
-				if got := s.GetScale(); got != c.Scales[step] {
+				if got := s.CurrentScale(); got != c.Scales[step] {
 					t.Fatalf("step %d: the scale is %v, want %v", step, got, c.Scales[step])
 				}
 				for i, got := range flat(params) {
@@ -272,7 +272,7 @@ func TestGradScalerOfTwoOptimizers(t *testing.T) {
 		t.Errorf("want the first step made and the second left out")
 	}
 	s.Update()
-	if got := s.GetScale(); got != 32768 {
+	if got := s.CurrentScale(); got != 32768 {
 		t.Errorf("the scale is %v, want 32768", got)
 	}
 	if x.Float64s()[0] != 0 || y.Float64s()[1] != 1 {

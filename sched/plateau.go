@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/wick-ml/wick/internal/jsonfloat"
 )
 
 // Mode says which way a metric is to go.
@@ -51,7 +53,7 @@ type ReduceLROnPlateau struct {
 func NewReduceLROnPlateau(o Optimizer, mode Mode) *ReduceLROnPlateau {
 	s := newSchedule("ReduceLROnPlateau", o)
 	check(mode <= Max, s.name, "the mode is %d, want Min or Max", mode)
-	best := Number(math.Inf(1))
+	best := jsonfloat.Float(math.Inf(1))
 	if mode == Max {
 		best = -best
 	}
@@ -67,7 +69,7 @@ func (s *ReduceLROnPlateau) Step(metric float64) {
 	lrs := s.rates()
 	s.epoch++
 	if s.better(metric) {
-		s.seen.Best = Number(metric)
+		s.seen.Best = jsonfloat.Float(metric)
 		s.seen.BadEpochs = 0
 	} else {
 		s.seen.BadEpochs++

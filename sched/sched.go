@@ -23,12 +23,12 @@
 package sched
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"runtime"
 	"slices"
-	"strconv"
+
+	"github.com/wick-ml/wick/internal/jsonfloat"
 )
 
 // Optimizer is what has rates, one for each group of parameters.
@@ -97,38 +97,9 @@ type State struct {
 
 // PlateauState is what ReduceLROnPlateau has seen.
 type PlateauState struct {
-	Best      Number `json:"best"` // an infinity before the first epoch
-	BadEpochs int    `json:"bad_epochs"`
-	Cooldown  int    `json:"cooldown"` // epochs of it left
-}
-
-// Number is a float64 that goes through JSON when it is an infinity or NaN too,
-// as "+Inf", "-Inf" and "NaN".
-type Number float64
-
-// MarshalJSON writes a number, or a string where JSON has no number for it.
-func (n Number) MarshalJSON() ([]byte, error) {
-	if f := float64(n); math.IsInf(f, 0) || math.IsNaN(f) {
-		return json.Marshal(strconv.FormatFloat(f, 'g', -1, 64))
-	}
-	return json.Marshal(float64(n))
-}
-
-// UnmarshalJSON reads what MarshalJSON writes; null leaves n as it is.
-func (n *Number) UnmarshalJSON(b []byte) error {
-	var s string
-	if string(b) == "null" {
-		return nil
-	}
-	if json.Unmarshal(b, &s) != nil {
-		return json.Unmarshal(b, (*float64)(n))
-	}
-	f, err := strconv.ParseFloat(s, 64)
-	if err != nil {
-		return fmt.Errorf("sched: %q is not a number", s)
-	}
-	*n = Number(f)
-	return nil
+	Best      jsonfloat.Float `json:"best"` // an infinity before the first epoch
+	BadEpochs int             `json:"bad_epochs"`
+	Cooldown  int             `json:"cooldown"` // epochs of it left
 }
 
 // schedule is what the schedulers have in common; each adds its rule.

@@ -489,7 +489,7 @@ func readsAgree(t *rapid.T, x, y *T) {
 		"ToDType":      func(x, _ *T) *T { return x.ToDType(tensor.Int64) },
 		"Sum":          func(x, _ *T) *T { return x.Sum() },
 		"Sum 0":        func(x, _ *T) *T { return x.Sum(0) },
-		"SumKeep":      func(x, _ *T) *T { return x.SumKeep(-1) },
+		"SumKeepDim":   func(x, _ *T) *T { return x.SumKeepDim(-1) },
 		"Mean":         func(x, _ *T) *T { return x.Mean(-1) },
 		"Var":          func(x, _ *T) *T { return x.Var(0) },
 		"Max":          func(x, _ *T) *T { v, _ := x.Max(0); return v },
@@ -511,7 +511,7 @@ func readsAgree(t *rapid.T, x, y *T) {
 		"Conv2d": func(x, _ *T) *T {
 			return tensor.Conv2d(x.Unsqueeze(0), x.Unsqueeze(0).Narrow(2, 0, 1).Narrow(3, 0, 1), nil, tensor.ConvOpts{})
 		},
-		"MSELoss":      func(x, y *T) *T { return tensor.MSELoss(x, y, tensor.None) },
+		"MSELoss":      func(x, y *T) *T { return tensor.MSELoss(x, y, tensor.ReduceNone) },
 		"CrossEntropy": func(x, _ *T) *T { return tensor.CrossEntropy(x, x.ArgMax(1), tensor.CrossEntropyOpts{}) },
 		"String":       func(x, _ *T) *T { return tensor.From([]byte(fmt.Sprint(x))) },
 		"Raw":          func(x, _ *T) *T { return tensor.From(x.Raw()) },

@@ -211,11 +211,11 @@ func TestViewLifetimes(t *testing.T) {
 	y.Select(1, 0).Keep()
 	z := tensor.Ones(2, 2)
 	w := z.T().In(s)
-	live := tensor.MemoryStats(tensor.CPU).Live
+	live := tensor.CPU.MemoryStats().Live
 	v.Floats()
 	v.AddScalarInPlace(1)
 	_ = v.String()
-	if got := tensor.MemoryStats(tensor.CPU).Live; got != live {
+	if got := tensor.CPU.MemoryStats().Live; got != live {
 		t.Errorf("reading and writing a view left %d bytes", got-live)
 	}
 	s.Close()
@@ -436,10 +436,10 @@ func TestViewsAreNotCopied(t *testing.T) {
 	} {
 		peak := func(in []*T) int64 {
 			c.f(in)
-			before := tensor.MemoryStats(tensor.CPU).Live
-			tensor.ResetPeakMemory(tensor.CPU)
+			before := tensor.CPU.MemoryStats().Live
+			tensor.CPU.ResetPeakMemory()
 			c.f(in)
-			return tensor.MemoryStats(tensor.CPU).Peak - before
+			return tensor.CPU.MemoryStats().Peak - before
 		}
 		copies := make([]*T, len(c.in))
 		for i, v := range c.in {

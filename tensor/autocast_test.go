@@ -84,8 +84,8 @@ func TestAutocastFusedConvolution(t *testing.T) {
 	if got.DType() != tensor.BFloat16 || !got.IsNoGrad() {
 		t.Fatalf("got %s, no-grad %v, want bfloat16, no-grad", got.DType(), got.IsNoGrad())
 	}
-	worst := got.Sub(want).ToDType(tensor.Float32).Abs().MaxAll().Item()
-	if largest := want.ToDType(tensor.Float32).MaxAll().Item(); worst > 0.02*largest {
+	worst := got.Sub(want).ToDType(tensor.Float32).Abs().Amax().Item()
+	if largest := want.ToDType(tensor.Float32).Amax().Item(); worst > 0.02*largest {
 		t.Errorf("the two differ by %v of %v at most, want 2 %%", worst, largest)
 	}
 }
@@ -107,12 +107,12 @@ func TestAutocastMemory(t *testing.T) {
 	}
 	step(false)
 	step(true)
-	before := tensor.MemoryStats(tensor.CPU).Live
+	before := tensor.CPU.MemoryStats().Live
 	for range 10 {
 		step(false)
 		step(true)
 	}
-	if now := tensor.MemoryStats(tensor.CPU).Live; now > before {
+	if now := tensor.CPU.MemoryStats().Live; now > before {
 		t.Errorf("ten steps left %d bytes behind", now-before)
 	}
 	for x := range autograd.NoGrad(tensor.Autocast(func(yield func(a, b *tensor.Tensor) bool) { yield(w.Detach(), w.Detach()) }, tensor.BFloat16)) {
@@ -254,10 +254,10 @@ func TestAutocastTypes(t *testing.T) {
 		"Softmax": func(a, _ ten) ten { return a.Softmax(1) }, "LogSoftmax": func(a, _ ten) ten { return a.LogSoftmax(1) },
 		"MulScalar":    func(a, _ ten) ten { return a.MulScalar(2.5) },
 		"LayerNorm":    func(a, _ ten) ten { return tensor.LayerNorm(a, tensor.Shape{4}, nil, nil, 0) },
-		"MSELoss":      func(a, b ten) ten { return tensor.MSELoss(a, b, tensor.Mean) },
-		"L1Loss":       func(a, b ten) ten { return tensor.L1Loss(a, b, tensor.Mean) },
-		"SmoothL1Loss": func(a, b ten) ten { return tensor.SmoothL1Loss(a, b, 1, tensor.Mean) },
-		"HuberLoss":    func(a, b ten) ten { return tensor.HuberLoss(a, b, 1, tensor.Mean) },
+		"MSELoss":      func(a, b ten) ten { return tensor.MSELoss(a, b, tensor.ReduceMean) },
+		"L1Loss":       func(a, b ten) ten { return tensor.L1Loss(a, b, tensor.ReduceMean) },
+		"SmoothL1Loss": func(a, b ten) ten { return tensor.SmoothL1Loss(a, b, 1, tensor.ReduceMean) },
+		"HuberLoss":    func(a, b ten) ten { return tensor.HuberLoss(a, b, 1, tensor.ReduceMean) },
 		"BCEWithLogits": func(a, b ten) ten {
 			return tensor.BCEWithLogits(a, b.Clamp(0, 1), tensor.BCEWithLogitsOpts{})
 		},

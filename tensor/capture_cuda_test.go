@@ -484,7 +484,7 @@ func TestCaptureFails(t *testing.T) {
 	d := steady(t)
 	x := tensor.Arange(0, 12, 1).ToDType(tensor.Float32).To(d)
 	collect()
-	live := tensor.MemoryStats(d).Live
+	live := d.MemoryStats().Live
 	calls := 0
 	c := captured(t, d, func(x, y *tensor.Tensor) *tensor.Tensor {
 		z := x.Mul(x)
@@ -536,7 +536,7 @@ func TestCaptureFails(t *testing.T) {
 	c.Close()
 	collect()
 	runtime.KeepAlive(x)
-	if got := tensor.MemoryStats(d).Live; got != live {
+	if got := d.MemoryStats().Live; got != live {
 		t.Errorf("%d bytes are live, want the %d of before", got, live)
 	}
 }
@@ -578,13 +578,13 @@ func TestCaptureMemory(t *testing.T) {
 		n.step(x, y)
 	}
 	collect()
-	before := tensor.MemoryStats(d)
+	before := d.MemoryStats()
 	c := tensor.Capture(d, n.step)
-	run := func(epoch int) (s tensor.MemoryUse) {
+	run := func(epoch int) (s tensor.MemoryStats) {
 		for x, y := range batches(d, epoch) {
 			c.Run(x, y)
 		}
-		return tensor.MemoryStats(d)
+		return d.MemoryStats()
 	}
 	run(0)
 	run(1)
@@ -603,7 +603,7 @@ func TestCaptureMemory(t *testing.T) {
 	}
 	c.Close()
 	c.Close() // does nothing
-	if s := tensor.MemoryStats(d); s.Live != before.Live || s.Live+s.Cached != held.Live+held.Cached {
+	if s := d.MemoryStats(); s.Live != before.Live || s.Live+s.Cached != held.Live+held.Cached {
 		t.Errorf("after Close: got %+v, want the %d live bytes of before, and the rest of %+v cached", s, before.Live, held)
 	}
 	for _, p := range layers.Parameters(n.model) {
@@ -829,7 +829,7 @@ func TestCaptureOfViews(t *testing.T) {
 		step := func(x, y *tensor.Tensor) *tensor.Tensor {
 			optimizer.ZeroGrad()
 			out := tensor.Linear(x, w, b)
-			tensor.MSELoss(out, y, tensor.Mean).Backward()
+			tensor.MSELoss(out, y, tensor.ReduceMean).Backward()
 			optimizer.Step()
 			return out.Detach().T()
 		}

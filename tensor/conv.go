@@ -10,32 +10,40 @@ import (
 	"github.com/wick-ml/wick/internal/ops"
 )
 
-// ConvOpts are the options of [Conv2d] and [ConvTranspose2d]. A zero field means
-// PyTorch's default: stride 1, no padding, dilation 1, one group. The fields
-// that end in HW say the same for height and width each and go before the others.
+// ConvOpts are the options of [Conv2d], [ConvTranspose2d] and their layers. A zero field
+// means PyTorch's default. The fields that end in HW have a size for the height and one
+// for the width; where they are not zero they override the single number.
 type ConvOpts struct {
-	Stride, Padding, Dilation       int
-	StrideHW, PaddingHW, DilationHW [2]int
-	Groups                          int
-	Same                            bool // of Conv2d with stride 1: the padding that keeps height and width, one more behind than in front if it is odd (padding='same')
-	OutputPadding                   int  // of ConvTranspose2d: rows and columns that are added at the bottom and at the right
-	OutputPaddingHW                 [2]int
+	Stride   int  // 0 means 1
+	Padding  int  // rows and columns of zeros on each side
+	Same     bool // with stride 1: the padding that keeps height and width, one more behind than in front if it is odd (padding='same')
+	Dilation int  // distance between the kernel's elements; 0 means 1
+	Groups   int  // input and output channels are split into this many groups, each convolved on its own; 0 means 1
+
+	OutputPadding int // ConvTranspose2d only: rows and columns that are added at the bottom and at the right
+
+	StrideHW, PaddingHW, DilationHW, OutputPaddingHW [2]int
+
+	NoBias   bool   // layers only: no bias (bias=False)
+	KernelHW [2]int // layers only: the kernel's height and width
 }
 
-// each returns the options for the height and the width.
-func (o ConvOpts) each() ops.Conv {
+// each returns the options for the height and the width. What a function reads from
+// its operands must not be set.
+func (o ConvOpts) each(op string, w *Tensor) ops.Conv {
+	if o.NoBias || o.KernelHW != [2]int{} {
+		failAt(op, w, "got NoBias %t and KernelHW %v, which are options of layers; want neither, as the bias is an argument and the weight's shape has the kernel", o.NoBias, o.KernelHW)
+	}
 	return ops.Conv{
-		Dims: 2, Stride: pair(1, o.Stride, o.StrideHW), Padding: pair(0, o.Padding, o.PaddingHW), Dilation: pair(1, o.Dilation, o.DilationHW),
-		OutputPadding: pair(0, o.OutputPadding, o.OutputPaddingHW), Groups: o.Groups,
+		Dims: 2, Stride: deep(1, o.Stride, o.StrideHW), Padding: deep(0, o.Padding, o.PaddingHW), Dilation: deep(1, o.Dilation, o.DilationHW),
+		OutputPadding: deep(0, o.OutputPadding, o.OutputPaddingHW), Groups: o.Groups,
 	}
 }
 
-// pair returns a size for height and width, and one for the depth that there is not.
-func pair(depth, size int, hw [2]int) [3]int {
-	if hw != [2]int{} {
-		return [3]int{depth, hw[0], hw[1]}
-	}
-	return [3]int{depth, size, size}
+// deep returns a size for the depth, which images do not have, the height and the width.
+func deep(depth, size int, hw [2]int) [3]int {
+	hw = ops.Pair(hw, size)
+	return [3]int{depth, hw[0], hw[1]}
 }
 
 // last returns the last dimensions of a shape, so many, and ones for those that are missing to three.
@@ -124,7 +132,7 @@ func convShape(x *Tensor, dims, n, channels int, size [3]int) Shape {
 // [N K P Q] with P = (H + 2·padding - dilation·(R-1) - 1)/stride + 1, rounded
 // down, and Q likewise. (torch.nn.functional.conv2d)
 func Conv2d(x, w, b *Tensor, opts ConvOpts) *Tensor {
-	return convolve("Conv2d", x, w, b, opts.each(), opts.Same)
+	return convolve("Conv2d", x, w, b, opts.each("Conv2d", w), opts.Same)
 }
 
 // convolve is Conv2d over one to three dimensions.
@@ -372,7 +380,7 @@ func convWeightGrad(o ops.ConvWeightGrad, y, x *Tensor) *Tensor {
 // factor and a summand of each channel, which the convolution applies to its
 // sums. Otherwise it calls the two operations. (torch.nn.utils.fusion.fuse_conv_bn_eval)
 func Conv2dBatchNorm(x, w, b, runningMean, runningVar, normW, normB *Tensor, opts ConvOpts, norm BatchNormOpts) *Tensor {
-	return conv2dBatchNorm(x, w, b, runningMean, runningVar, normW, normB, opts.each(), opts.Same, norm)
+	return conv2dBatchNorm(x, w, b, runningMean, runningVar, normW, normB, opts.each("Conv2dBatchNorm", w), opts.Same, norm)
 }
 
 func conv2dBatchNorm(x, w, b, runningMean, runningVar, normW, normB *Tensor, o ops.Conv, same bool, norm BatchNormOpts) *Tensor {
@@ -431,7 +439,7 @@ func conv2dBatchNorm(x, w, b, runningMean, runningVar, normW, normB *Tensor, o o
 // 2·padding + dilation·(R-1) + 1 + output padding, and Q likewise.
 // (torch.nn.functional.conv_transpose2d)
 func ConvTranspose2d(x, w, b *Tensor, opts ConvOpts) *Tensor {
-	return convolveTransposed("ConvTranspose2d", x, w, b, opts.each(), opts.Same)
+	return convolveTransposed("ConvTranspose2d", x, w, b, opts.each("ConvTranspose2d", w), opts.Same)
 }
 
 // convolveTransposed is ConvTranspose2d over one to three dimensions.

@@ -146,23 +146,24 @@ func BestDevice() *Device {
 // (torch.backends.cpu.get_cpu_capability)
 func CPUCapability() string { return cpu.Level() }
 
-// MemoryUse is the memory that tensors take on a device, in bytes. On the CPU tensors
+// MemoryStats is the memory that tensors take on a device, in bytes. On the CPU tensors
 // of 32 bytes and less are not counted.
-type MemoryUse struct {
+type MemoryStats struct {
 	Live   int64 // in use by tensors now
 	Peak   int64 // the most that was in use at once
 	Cached int64 // kept for reuse, not in use
 	Taken  int64 // allocated so far; it stands still while all requests are served from what is cached
 }
 
-// MemoryStats tells what tensors hold on a device.
-func MemoryStats(d *Device) MemoryUse {
+// MemoryStats returns how much memory tensors use on the device (torch.cuda.memory_stats).
+func (d *Device) MemoryStats() MemoryStats {
 	d.wantOpen("MemoryStats")
-	return MemoryUse(d.backend.MemoryStats())
+	return MemoryStats(d.backend.MemoryStats())
 }
 
-// ResetPeakMemory sets the peak of a device's statistics to what is live now.
-func ResetPeakMemory(d *Device) {
+// ResetPeakMemory sets the peak of the device's statistics to what is live now
+// (torch.cuda.reset_peak_memory_stats).
+func (d *Device) ResetPeakMemory() {
 	d.wantOpen("ResetPeakMemory")
 	d.backend.ResetPeak()
 }

@@ -200,6 +200,13 @@ func TestWrongUse(t *testing.T) {
 		{"dilation without bound", func() {
 			tensor.Conv2d(tensor.Ones(1, 1, 8, 8), tensor.Ones(1, 1, 3, 3), nil, tensor.ConvOpts{Dilation: huge})
 		}, []string{"tensor: Conv2d: ", "may not be larger than 16777216"}},
+		{"a layer's option NoBias", func() {
+			tensor.Conv2d(tensor.Ones(1, 1, 8, 8), tensor.Ones(1, 1, 3, 3), nil, tensor.ConvOpts{NoBias: true})
+		},
+			[]string{"tensor: Conv2d: got NoBias true and KernelHW [0 0], which are options of layers"}},
+		{"a layer's option KernelHW", func() {
+			tensor.ConvTranspose2d(tensor.Ones(1, 1, 8, 8), tensor.Ones(1, 1, 3, 3), nil, tensor.ConvOpts{KernelHW: [2]int{3, 3}})
+		}, []string{"tensor: ConvTranspose2d: got NoBias false and KernelHW [3 3], which are options of layers"}},
 		{"a kernel of 0", func() { tensor.Conv2d(tensor.Ones(1, 1, 8, 8), tensor.Ones(1, 1, 0, 0), nil, tensor.ConvOpts{}) }, []string{"tensor: Conv2d: "}},
 		{"pooling more than there is", func() { tensor.MaxPool2d(tensor.Ones(1, 1, 2, 2), tensor.PoolOpts{Kernel: 3}) }, []string{"tensor: MaxPool2d: ", "[1 1 2 2]"}},
 		{"pooling without bound", func() { tensor.AvgPool2d(tensor.Ones(1, 1, 2, 2), tensor.PoolOpts{Kernel: huge}) }, []string{"tensor: AvgPool2d: ", "want 16777216 or less"}},
@@ -359,8 +366,8 @@ func TestValuesThatAreNone(t *testing.T) {
 		"SetFloat32Precision": {func() { tensor.CPU.SetFloat32Precision(99) }, "SetFloat32Precision: got 99"},
 		"To":                  {func() { x.To(none) }, "To: the device is nil"},
 		"To an empty Device":  {func() { x.To(&tensor.Device{}) }, "To: the device is nil or an empty Device"},
-		"MemoryStats":         {func() { tensor.MemoryStats(none) }, "MemoryStats: the device is nil"},
-		"ResetPeakMemory":     {func() { tensor.ResetPeakMemory(none) }, "ResetPeakMemory: the device is nil"},
+		"MemoryStats":         {func() { none.MemoryStats() }, "MemoryStats: the device is nil"},
+		"ResetPeakMemory":     {func() { none.ResetPeakMemory() }, "ResetPeakMemory: the device is nil"},
 		"SetDeterministic":    {func() { none.SetDeterministic(true) }, "SetDeterministic: the device is nil"},
 		"SetBenchmark":        {func() { none.SetBenchmark(true) }, "SetBenchmark: the device is nil"},
 		"Float32Precision":    {func() { none.Float32Precision() }, "Float32Precision: the device is nil"},

@@ -25,7 +25,7 @@ func TestGradientsOfTheRest(t *testing.T) {
 			{"ReLUInPlace", func(x *T) *T { return x.MulScalar(1.5).ReLUInPlace() }},
 			{"Dropout", func(x *T) *T { return x.Dropout(0.4, true, tensor.NewGenerator(3)) }},
 			{"Dropout in evaluation", func(x *T) *T { return x.MulScalar(2).Dropout(0.4, false) }},
-			{"Keep dimensions of a norm", func(x *T) *T { return x.Mul(x).AddScalar(1).NormKeep(2) }},
+			{"Keep dimensions of a norm", func(x *T) *T { return x.Mul(x).AddScalar(1).NormKeepDim(2) }},
 			{"To", func(x *T) *T { return x.To(tensor.CPU).MulScalar(3) }},
 		} {
 			x := tensor.From(data, shape...).SetRequiresGrad(true)

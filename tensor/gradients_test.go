@@ -33,7 +33,7 @@ func tanhNet(x *T, p []*T) *T {
 
 func mlp() []*T { return []*T{data(1, 5, 3), data(2, 5), data(3, 1, 5), data(4, 1)} }
 
-func mse(x, y *T) *T { return tensor.MSELoss(x, y, tensor.Mean) }
+func mse(x, y *T) *T { return tensor.MSELoss(x, y, tensor.ReduceMean) }
 
 // What programs do with gradients of gradients gives PyTorch's numbers
 // (testdata/gradients.py).
@@ -92,7 +92,7 @@ func TestSecondDerivativesInUse(t *testing.T) {
 		}
 		q = next
 	}
-	outer := tensor.L1Loss(tanhNet(data(7, 2, 3).Detach(), q), data(8, 2, 1).Detach(), tensor.Mean)
+	outer := tensor.L1Loss(tanhNet(data(7, 2, 3).Detach(), q), data(8, 2, 1).Detach(), tensor.ReduceMean)
 	check("maml", with(outer, autograd.Grad(outer, p)...)...)
 
 	p, x = []*T{data(1, 5, 1), data(2, 5), data(3, 1, 5), data(4, 1)}, data(5, 6, 1)

@@ -66,20 +66,20 @@ func halfRoundsOnce(t *testing.T, device *tensor.Device) {
 		f      func(x in) *T
 	}{
 		{"Mean", []float64{1, 1e3, 3e4}, [][]int{{6, 50}}, func(x in) *T { return x[0].Mean() }},
-		{"MeanKeep", []float64{1}, [][]int{{6, 50}}, func(x in) *T { return x[0].MeanKeep(1) }},
+		{"MeanKeepDim", []float64{1}, [][]int{{6, 50}}, func(x in) *T { return x[0].MeanKeepDim(1) }},
 		{"Prod", []float64{1.3}, [][]int{{6, 5}}, func(x in) *T { return x[0].Prod(1) }},
 		{"Var", []float64{1e-3, 1, 100}, [][]int{{6, 50}}, func(x in) *T { return tensor.Var(x[0], none) }},
 		{"Var of rows", []float64{1}, [][]int{{6, 50}}, func(x in) *T { return x[0].Var(1) }},
 		{"Std", []float64{1e-3, 1, 1e4}, [][]int{{6, 50}}, func(x in) *T { return tensor.Std(x[0], none) }},
 		{"Norm(2)", []float64{1e-3, 1, 1e3}, [][]int{{6, 50}}, func(x in) *T { return x[0].Norm(2) }},
-		{"Norm(2) of columns", []float64{1e-3, 1, 1e4}, [][]int{{6, 50}}, func(x in) *T { return x[0].NormKeep(2, 0) }},
+		{"Norm(2) of columns", []float64{1e-3, 1, 1e4}, [][]int{{6, 50}}, func(x in) *T { return x[0].NormKeepDim(2, 0) }},
 		{"Norm(1)", []float64{1}, [][]int{{6, 50}}, func(x in) *T { return x[0].Norm(1) }},
 		{"Norm(3)", []float64{1e-1, 1, 1e3}, [][]int{{6, 50}}, func(x in) *T { return x[0].Norm(3, 1) }},
 		{"Norm(0.5)", []float64{1}, [][]int{{6, 5}}, func(x in) *T { return x[0].Norm(0.5, 1) }},
 		{"Norm(0)", []float64{1}, [][]int{{6, 50}}, func(x in) *T { return x[0].Norm(0) }},
 		{"Norm(Inf)", []float64{1}, [][]int{{6, 50}}, func(x in) *T { return x[0].Norm(math.Inf(1), 1) }},
 		{"Norm(2) over one element", []float64{1}, [][]int{{6, 1}}, func(x in) *T { return x[0].Norm(2, 1) }},
-		{"Norm(Inf) of a scalar", []float64{1}, [][]int{{}}, func(x in) *T { return x[0].NormKeep(math.Inf(1), 0) }},
+		{"Norm(Inf) of a scalar", []float64{1}, [][]int{{}}, func(x in) *T { return x[0].NormKeepDim(math.Inf(1), 0) }},
 		{"LogSumExp", []float64{1, 100}, [][]int{{6, 50}}, func(x in) *T { return x[0].LogSumExp(1) }},
 		{"Amax", []float64{1}, [][]int{{6, 50}}, func(x in) *T { return x[0].Round().Amax() }},
 		{"Cumsum", []float64{1}, [][]int{{6, 50}}, func(x in) *T { return x[0].Cumsum(1) }},
@@ -93,23 +93,23 @@ func halfRoundsOnce(t *testing.T, device *tensor.Device) {
 		{"ConvTranspose2d", []float64{1, 30}, [][]int{{2, 3, 4, 5}, {3, 2, 3, 3}, {2}}, func(x in) *T {
 			return tensor.ConvTranspose2d(x[0], x[1], x[2], tensor.ConvOpts{Stride: 2})
 		}},
-		{"MSELoss", []float64{1, 300}, [][]int{{6, 50}, {6, 50}}, func(x in) *T { return tensor.MSELoss(x[0], x[1], tensor.Mean) }},
-		{"MSELoss, none", []float64{1}, [][]int{{6, 50}, {6, 50}}, func(x in) *T { return tensor.MSELoss(x[0], x[1], tensor.None) }},
-		{"L1Loss", []float64{1, 1e4}, [][]int{{6, 50}, {6, 50}}, func(x in) *T { return tensor.L1Loss(x[0], x[1], tensor.Mean) }},
-		{"HuberLoss", []float64{1, 1e3}, [][]int{{6, 50}, {6, 50}}, func(x in) *T { return tensor.HuberLoss(x[0], x[1], 0.7, tensor.Mean) }},
-		{"SmoothL1Loss", []float64{1, 1e3}, [][]int{{6, 50}, {6, 50}}, func(x in) *T { return tensor.SmoothL1Loss(x[0], x[1], 0.7, tensor.Mean) }},
+		{"MSELoss", []float64{1, 300}, [][]int{{6, 50}, {6, 50}}, func(x in) *T { return tensor.MSELoss(x[0], x[1], tensor.ReduceMean) }},
+		{"MSELoss, none", []float64{1}, [][]int{{6, 50}, {6, 50}}, func(x in) *T { return tensor.MSELoss(x[0], x[1], tensor.ReduceNone) }},
+		{"L1Loss", []float64{1, 1e4}, [][]int{{6, 50}, {6, 50}}, func(x in) *T { return tensor.L1Loss(x[0], x[1], tensor.ReduceMean) }},
+		{"HuberLoss", []float64{1, 1e3}, [][]int{{6, 50}, {6, 50}}, func(x in) *T { return tensor.HuberLoss(x[0], x[1], 0.7, tensor.ReduceMean) }},
+		{"SmoothL1Loss", []float64{1, 1e3}, [][]int{{6, 50}, {6, 50}}, func(x in) *T { return tensor.SmoothL1Loss(x[0], x[1], 0.7, tensor.ReduceMean) }},
 		{"BCEWithLogits", []float64{1, 30}, [][]int{{6, 50}, {6, 50}, {50}, {50}}, func(x in) *T {
 			return tensor.BCEWithLogits(x[0], x[1], tensor.BCEWithLogitsOpts{Weight: x[2].Detach(), PosWeight: x[3].Detach()})
 		}},
 		{"BCEWithLogits, none", []float64{1}, [][]int{{6, 50}, {6, 50}}, func(x in) *T {
-			return tensor.BCEWithLogits(x[0], x[1], tensor.BCEWithLogitsOpts{Reduction: tensor.None})
+			return tensor.BCEWithLogits(x[0], x[1], tensor.BCEWithLogitsOpts{Reduction: tensor.ReduceNone})
 		}},
 		{"CrossEntropy", []float64{1, 100}, [][]int{{6, 5}}, func(x in) *T { return tensor.CrossEntropy(x[0], labels, tensor.CrossEntropyOpts{}) }},
 		{"CrossEntropy, weighted and smoothed", []float64{1, 10}, [][]int{{6, 5}, {5}}, func(x in) *T {
 			return tensor.CrossEntropy(x[0], labels, tensor.CrossEntropyOpts{Weight: x[1].Detach(), LabelSmoothing: 0.1})
 		}},
 		{"CrossEntropy, each smoothed", []float64{1}, [][]int{{6, 5}}, func(x in) *T {
-			return tensor.CrossEntropy(x[0], labels, tensor.CrossEntropyOpts{LabelSmoothing: 0.1, Reduction: tensor.None})
+			return tensor.CrossEntropy(x[0], labels, tensor.CrossEntropyOpts{LabelSmoothing: 0.1, Reduction: tensor.ReduceNone})
 		}},
 		{"CrossEntropy of probabilities", []float64{1, 10}, [][]int{{6, 5}, {6, 5}, {5}}, func(x in) *T {
 			return tensor.CrossEntropy(x[0], x[1], tensor.CrossEntropyOpts{Weight: x[2], LabelSmoothing: 0.1})
@@ -189,11 +189,11 @@ func halfHasRoomBetween(t *testing.T, device *tensor.Device) {
 			w := tensor.FullLike(x, 200).Reshape(2, 1, 1, 1)
 			return tensor.ConvTranspose2d(x, w, of(f16, -60000).To(x.Device()), tensor.ConvOpts{})
 		}, []float64{40000}, []float64{200, 200}},
-		{"MSELoss of many", many(1, 70000), func(x *T) *T { return tensor.MSELoss(x, tensor.ZerosLike(x), tensor.Mean) }, []float64{1}, []float64{2.8550624847412109e-05}},
-		{"MSELoss of a large one", of(f16, 300, 0, 0, 0), func(x *T) *T { return tensor.MSELoss(x, tensor.ZerosLike(x), tensor.Mean) }, []float64{22496}, []float64{150, 0, 0, 0}},
-		{"L1Loss of many", many(1, 70000), func(x *T) *T { return tensor.L1Loss(x, tensor.ZerosLike(x), tensor.Mean) }, []float64{1}, []float64{1.430511474609375e-05}},
-		{"HuberLoss of many", many(300, 1000), func(x *T) *T { return tensor.HuberLoss(x, tensor.ZerosLike(x), 1, tensor.Mean) }, []float64{299.5}, []float64{0.0010004043579101562}},
-		{"SmoothL1Loss of many", many(300, 1000), func(x *T) *T { return tensor.SmoothL1Loss(x, tensor.ZerosLike(x), 1, tensor.Mean) }, []float64{299.5}, []float64{0.0010004043579101562}},
+		{"MSELoss of many", many(1, 70000), func(x *T) *T { return tensor.MSELoss(x, tensor.ZerosLike(x), tensor.ReduceMean) }, []float64{1}, []float64{2.8550624847412109e-05}},
+		{"MSELoss of a large one", of(f16, 300, 0, 0, 0), func(x *T) *T { return tensor.MSELoss(x, tensor.ZerosLike(x), tensor.ReduceMean) }, []float64{22496}, []float64{150, 0, 0, 0}},
+		{"L1Loss of many", many(1, 70000), func(x *T) *T { return tensor.L1Loss(x, tensor.ZerosLike(x), tensor.ReduceMean) }, []float64{1}, []float64{1.430511474609375e-05}},
+		{"HuberLoss of many", many(300, 1000), func(x *T) *T { return tensor.HuberLoss(x, tensor.ZerosLike(x), 1, tensor.ReduceMean) }, []float64{299.5}, []float64{0.0010004043579101562}},
+		{"SmoothL1Loss of many", many(300, 1000), func(x *T) *T { return tensor.SmoothL1Loss(x, tensor.ZerosLike(x), 1, tensor.ReduceMean) }, []float64{299.5}, []float64{0.0010004043579101562}},
 		{"BCEWithLogits of many", many(0, 140000), func(x *T) *T { return tensor.BCEWithLogits(x, tensor.ZerosLike(x), tensor.BCEWithLogitsOpts{}) },
 			[]float64{0.693359375}, []float64{3.5762786865234375e-06}},
 		{"CrossEntropy of many", many(0, 70000, 4), func(x *T) *T { return tensor.CrossEntropy(x, labels, tensor.CrossEntropyOpts{}) },

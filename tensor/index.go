@@ -371,9 +371,9 @@ func (x *Tensor) IndexAdd(dim int, index, src *Tensor) *Tensor {
 	}, at)
 }
 
-// EmbeddingOpts are the options of [Embedding].
+// EmbeddingOpts are the options of [Embedding] and of its layer.
 type EmbeddingOpts struct {
-	PaddingIdx *int // the row that gets no gradient, negative from the end; nil: none
+	PaddingIdx *int // the row that gets no gradient, and that a new layer fills with zeros; negative counts from the end; nil: none
 }
 
 // Embedding returns the rows of weight, a matrix of one row an entry, that index
@@ -481,7 +481,7 @@ func OneHot(index *Tensor, classes int) *Tensor {
 		if index.Len() == 0 {
 			fail(op, "the number of classes does not follow from an index without elements, want it given")
 		}
-		largest := index.bare().MaxAll().Ints()[0]
+		largest := index.bare().Amax().Ints()[0]
 		if largest >= math.MaxInt {
 			fail(op, "%w: the index has %d, and so many classes have too many elements", ErrOutOfMemory, largest)
 		}

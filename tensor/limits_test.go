@@ -70,8 +70,8 @@ func TestMoreThanThereIs(t *testing.T) {
 // have, and no room that grows with them.
 func TestNumbersThatOverflow(t *testing.T) {
 	x, w := tensor.Arange(0, 16, 1).ToDType(tensor.Float32).Reshape(1, 1, 4, 4), tensor.Ones(1, 1, 3, 3)
-	tensor.ResetPeakMemory(tensor.CPU)
-	before := tensor.MemoryStats(tensor.CPU).Live
+	tensor.CPU.ResetPeakMemory()
+	before := tensor.CPU.MemoryStats().Live
 	for _, far := range []int{1 << 14, 1 << 24} {
 		for _, dtype := range []tensor.DType{tensor.Float32, tensor.Float64, tensor.BFloat16} {
 			x, w := x.ToDType(dtype).Clone().SetRequiresGrad(true), w.ToDType(dtype).Clone().SetRequiresGrad(true)
@@ -86,7 +86,7 @@ func TestNumbersThatOverflow(t *testing.T) {
 			wantTensor(t, "transposed", z, x.Detach(), 0)
 		}
 	}
-	if got := tensor.MemoryStats(tensor.CPU).Peak - before; got > 64<<20 {
+	if got := tensor.CPU.MemoryStats().Peak - before; got > 64<<20 {
 		t.Errorf("a 4×4 picture took %d bytes at once, want a few MiB", got)
 	}
 	for name, conv := range map[string]func() *T{
@@ -98,10 +98,10 @@ func TestNumbersThatOverflow(t *testing.T) {
 		},
 	} {
 		s := tensor.NewScope()
-		tensor.ResetPeakMemory(tensor.CPU)
-		before := tensor.MemoryStats(tensor.CPU).Live
+		tensor.CPU.ResetPeakMemory()
+		before := tensor.CPU.MemoryStats().Live
 		y := conv().In(s)
-		if took, result := tensor.MemoryStats(tensor.CPU).Peak-before, int64(4*y.Len()); took > result+16<<20 {
+		if took, result := tensor.CPU.MemoryStats().Peak-before, int64(4*y.Len()); took > result+16<<20 {
 			t.Errorf("%s: took %d bytes at once for a result of %d, want little more", name, took, result)
 		}
 		s.Close()

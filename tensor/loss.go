@@ -10,21 +10,21 @@ import (
 type Reduction uint8
 
 const (
-	Mean Reduction = iota // their mean, the default
-	Sum                   // their sum
-	None                  // nothing: each element's loss is in the result
+	ReduceMean Reduction = iota // their mean, the default
+	ReduceSum                   // their sum
+	ReduceNone                  // nothing: each element's loss is in the result
 )
 
 // reduced applies a reduction to the losses of all elements, a fresh tensor that
 // it uses up; it records nothing.
 func reduced(op string, losses *Tensor, r Reduction) *Tensor {
-	if r == None {
+	if r == ReduceNone {
 		return losses
 	}
 	s := losses.span(op, nil)
 	out := losses.reduce(op, backend.ReduceSum, s, s.dropped)
 	losses.release()
-	if r == Mean {
+	if r == ReduceMean {
 		overwriteScalar(out, backend.Div, float64(s.n))
 	}
 	return out
@@ -33,7 +33,7 @@ func reduced(op string, losses *Tensor, r Reduction) *Tensor {
 // shareOf returns the gradient of each of n losses, or of all alike if it has one
 // element, from the gradient g of what reduced made of them.
 func shareOf(g *Tensor, r Reduction, n int) *Tensor {
-	if r != Mean {
+	if r != ReduceMean {
 		return g
 	}
 	return g.DivScalar(float64(max(n, 1)))
@@ -52,7 +52,7 @@ func wantTarget(op string, x, target *Tensor, r Reduction) {
 }
 
 func wantReduction(op string, r Reduction) {
-	if r > None {
+	if r > ReduceNone {
 		fail(op, "the reduction is %d, want Mean, Sum or None", r)
 	}
 }
@@ -242,7 +242,7 @@ func BCEWithLogits(x, target *Tensor, opts BCEWithLogitsOpts) *Tensor {
 type CrossEntropyOpts struct {
 	Weight         *Tensor // factors of the classes, [C]
 	LabelSmoothing float64 // share of the target that is spread over all classes, 0 to 1
-	Ignore         *int    // label of elements that do not count, nil: -100; for class indices only
+	IgnoreIndex    *int    // label of elements that do not count, nil: -100; for class indices only
 	Reduction      Reduction
 }
 
@@ -266,8 +266,8 @@ func CrossEntropy(x, target *Tensor, opts CrossEntropyOpts) *Tensor {
 			fail(op, "the target is %s %v, want labels int64 %v or probabilities %s %v for the input %[5]v",
 				target.DType(), target.shape, x.span(op, []int{dim}).dropped, x.DType(), x.shape)
 		}
-		if opts.Ignore != nil {
-			fail(op, "the target is probabilities, of which none is ignored; want Ignore to be nil")
+		if opts.IgnoreIndex != nil {
+			fail(op, "the target is probabilities, of which none is ignored; want IgnoreIndex to be nil")
 		}
 		return crossEntropy(op, x, target, dim, opts)
 	}
@@ -277,9 +277,9 @@ func CrossEntropy(x, target *Tensor, opts CrossEntropyOpts) *Tensor {
 
 // NLLLossOpts are the options of [NLLLoss].
 type NLLLossOpts struct {
-	Weight    *Tensor // factors of the classes, [C]
-	Ignore    *int    // label of elements that do not count, nil: -100
-	Reduction Reduction
+	Weight      *Tensor // factors of the classes, [C]
+	IgnoreIndex *int    // label of elements that do not count, nil: -100
+	Reduction   Reduction
 }
 
 // NLLLoss is [CrossEntropy] for class indices with logarithms of probabilities,
@@ -291,7 +291,7 @@ func NLLLoss(x, target *Tensor, opts NLLLossOpts) *Tensor {
 	wantReduction(op, opts.Reduction)
 	wantClassWeight(op, x, dim, opts.Weight)
 	wantLabels(op, x, target, dim)
-	return nll(op, x, target, dim, false, CrossEntropyOpts{Weight: opts.Weight, Ignore: opts.Ignore, Reduction: opts.Reduction})
+	return nll(op, x, target, dim, false, CrossEntropyOpts{Weight: opts.Weight, IgnoreIndex: opts.IgnoreIndex, Reduction: opts.Reduction})
 }
 
 // classDim returns the dimension of the classes.
@@ -333,8 +333,8 @@ func nll(op string, x, target *Tensor, dim int, scores bool, o CrossEntropyOpts)
 	at := backend.IndexGeom{Outer: split.Outer, N: split.N, M: 1, Inner: split.Inner}
 	smoothing := o.LabelSmoothing / float64(split.N)
 	ignore := -100
-	if o.Ignore != nil {
-		ignore = *o.Ignore
+	if o.IgnoreIndex != nil {
+		ignore = *o.IgnoreIndex
 	}
 	if w := o.Weight; w != nil && w.RequiresGrad() && !x.IsNoGrad() {
 		fail(op, "the weight requires a gradient, which there is with probabilities as target only; use its Detach")
@@ -392,8 +392,8 @@ func nll(op string, x, target *Tensor, dim int, scores bool, o CrossEntropyOpts)
 	fillWhere(loss, ignored, 0) // where -Inf would have made NaN of a weight of 0
 	var total *Tensor           // of the weights, for the mean
 	reduction := o.Reduction
-	if reduction == Mean {
-		reduction = Sum
+	if reduction == ReduceMean {
+		reduction = ReduceSum
 		every := weights.span(op, nil)
 		total = weights.reduce(op, backend.ReduceSum, every, every.dropped)
 	}
@@ -410,9 +410,9 @@ func nll(op string, x, target *Tensor, dim int, scores bool, o CrossEntropyOpts)
 	if largest != nil {
 		xs = x.saved()
 	}
-	var value autograd.Op = ops.NLLLoss{Ignore: ignore, Reduction: ops.Reduction(o.Reduction)}
+	var value autograd.Op = ops.NLLLoss{IgnoreIndex: ignore, Reduction: ops.Reduction(o.Reduction)}
 	if scores {
-		value = ops.CrossEntropy{LabelSmoothing: o.LabelSmoothing, Ignore: ignore, Reduction: ops.Reduction(o.Reduction)}
+		value = ops.CrossEntropy{LabelSmoothing: o.LabelSmoothing, IgnoreIndex: ignore, Reduction: ops.Reduction(o.Reduction)}
 	}
 	var node *autograd.Node[*Tensor]
 	out = recordWide(value, t, out, []*Tensor{x, target, o.Weight.unmarked()}, func(g *Tensor) []*Tensor {
@@ -533,13 +533,13 @@ func crossEntropy(op string, x, target *Tensor, dim int, o CrossEntropyOpts) *Te
 		return with(g, ts).MulScalar(o.LabelSmoothing - 1).shifted(-o.LabelSmoothing / float64(s.n))
 	}
 	needX, needTarget, needW := x.RequiresGrad(), target.RequiresGrad(), w != nil && o.Weight.RequiresGrad()
-	value := ops.CrossEntropy{LabelSmoothing: o.LabelSmoothing, Ignore: -100, Reduction: ops.Reduction(o.Reduction)}
+	value := ops.CrossEntropy{LabelSmoothing: o.LabelSmoothing, IgnoreIndex: -100, Reduction: ops.Reduction(o.Reduction)}
 	dtype := x.DType()
 	var node *autograd.Node[*Tensor]
 	out = recordWide(value, dtype, out, []*Tensor{x, target, o.Weight}, func(g *Tensor) []*Tensor {
 		logs := ofScores(g, logs, node, dim, dtype)
 		share := shareOf(g, o.Reduction, n)
-		if o.Reduction == None {
+		if o.Reduction == ReduceNone {
 			share = share.view(op, s.kept)
 		}
 		weighted := func(x *Tensor) *Tensor {

@@ -44,7 +44,7 @@ func TestLossReference(t *testing.T) {
 		"CrossEntropy": func(in []*T, a refArgs) []*T {
 			o := tensor.CrossEntropyOpts{Weight: weight(in), LabelSmoothing: a.float("smoothing"), Reduction: a.reduction()}
 			if ignore := a.int("ignore"); ignore != -100 {
-				o.Ignore = &ignore
+				o.IgnoreIndex = &ignore
 			}
 			return one(tensor.CrossEntropy(in[0], in[1], o))
 		},
@@ -60,7 +60,7 @@ func TestLossReference(t *testing.T) {
 		},
 		"NLLLoss": func(in []*T, a refArgs) []*T {
 			ignore := a.int("ignore")
-			return one(tensor.NLLLoss(in[0], in[1], tensor.NLLLossOpts{Weight: weight(in), Ignore: &ignore, Reduction: a.reduction()}))
+			return one(tensor.NLLLoss(in[0], in[1], tensor.NLLLossOpts{Weight: weight(in), IgnoreIndex: &ignore, Reduction: a.reduction()}))
 		},
 	})
 }
@@ -70,7 +70,7 @@ func TestSmoothL1LossSmallBeta(t *testing.T) {
 	for _, beta := range []float64{1e-20, 1e-30, 1e-37, 1e-38, 1e-42, tensor.Zero, 0} {
 		for _, dtype := range []tensor.DType{tensor.Float32, tensor.Float64, tensor.BFloat16} {
 			x := tensor.From([]float64{1, -2, 0, 0x1p-40}).ToDType(dtype).SetRequiresGrad(true)
-			y := tensor.SmoothL1Loss(x, tensor.ZerosLike(x), beta, tensor.None)
+			y := tensor.SmoothL1Loss(x, tensor.ZerosLike(x), beta, tensor.ReduceNone)
 			wantTensor(t, "SmoothL1Loss", y, tensor.From([]float64{1, 2, 0, 0x1p-40}).ToDType(dtype), 1e-7)
 			if got := y.Float64s()[3]; math.Abs(got-0x1p-40) > 1e-6*0x1p-40 {
 				t.Errorf("%s, beta %v: got %v, want 0x1p-40", dtype, beta, got)
@@ -89,7 +89,7 @@ func TestLossErrors(t *testing.T) {
 		{"label too large", func() { tensor.CrossEntropy(x, labels(3, 12), tensor.CrossEntropyOpts{}) },
 			[]string{"tensor: CrossEntropy: label 12 at position [1] is out of range: the input [2 10] has 10 classes, want 0 to 9, or -100 to ignore it"}},
 		{"label negative", func() {
-			tensor.NLLLoss(tensor.Zeros(1, 3, 2, 2), tensor.From([]int64{0, 1, -2, 1}, 1, 2, 2), tensor.NLLLossOpts{Ignore: &ten})
+			tensor.NLLLoss(tensor.Zeros(1, 3, 2, 2), tensor.From([]int64{0, 1, -2, 1}, 1, 2, 2), tensor.NLLLossOpts{IgnoreIndex: &ten})
 		},
 			[]string{"tensor: NLLLoss: label -2 at position [0 1 0] is out of range: the input [1 3 2 2] has 3 classes, want 0 to 2, or 10 to ignore it"}},
 		{"other batch", func() { tensor.CrossEntropy(x, labels(1, 2, 3), tensor.CrossEntropyOpts{}) },
@@ -104,19 +104,19 @@ func TestLossErrors(t *testing.T) {
 			[]string{"tensor: CrossEntropy: the input [2 10] has 10 classes, the weight is [3], want [10]"}},
 		{"smoothing", func() { tensor.CrossEntropy(x, labels(1, 2), tensor.CrossEntropyOpts{LabelSmoothing: 2}) },
 			[]string{"tensor: CrossEntropy: the label smoothing is 2, want 0 to 1"}},
-		{"probabilities ignored", func() { tensor.CrossEntropy(x, x, tensor.CrossEntropyOpts{Ignore: &ten}) },
-			[]string{"tensor: CrossEntropy: the target is probabilities, of which none is ignored; want Ignore to be nil"}},
+		{"probabilities ignored", func() { tensor.CrossEntropy(x, x, tensor.CrossEntropyOpts{IgnoreIndex: &ten}) },
+			[]string{"tensor: CrossEntropy: the target is probabilities, of which none is ignored; want IgnoreIndex to be nil"}},
 		{"scalar", func() { tensor.CrossEntropy(x.Sum(), labels(1), tensor.CrossEntropyOpts{}) },
 			[]string{"tensor: CrossEntropy: the input is a scalar, want [N C], [N C …] or [C]"}},
-		{"shapes", func() { tensor.MSELoss(x, tensor.Zeros(2), tensor.Mean) },
+		{"shapes", func() { tensor.MSELoss(x, tensor.Zeros(2), tensor.ReduceMean) },
 			[]string{"tensor: MSELoss: the input is [2 10], the target [2], want one shape"}},
-		{"types", func() { tensor.L1Loss(x, x.ToDType(tensor.Float64), tensor.Mean) },
+		{"types", func() { tensor.L1Loss(x, x.ToDType(tensor.Float64), tensor.ReduceMean) },
 			[]string{"tensor: L1Loss: operands are float32 and float64, want one type; ToDType converts"}},
 		{"reduction", func() { tensor.MSELoss(x, x, 7) },
 			[]string{"tensor: MSELoss: the reduction is 7, want Mean, Sum or None"}},
-		{"beta", func() { tensor.SmoothL1Loss(x, x, -1, tensor.Mean) },
+		{"beta", func() { tensor.SmoothL1Loss(x, x, -1, tensor.ReduceMean) },
 			[]string{"tensor: SmoothL1Loss: beta is -1, want 0 or more"}},
-		{"delta", func() { tensor.HuberLoss(x, x, 0, tensor.Mean) },
+		{"delta", func() { tensor.HuberLoss(x, x, 0, tensor.ReduceMean) },
 			[]string{"tensor: HuberLoss: delta is 0, want more than 0"}},
 		{"positive weight", func() {
 			tensor.BCEWithLogits(x, x, tensor.BCEWithLogitsOpts{PosWeight: tensor.Ones(2, 2, 10)})
@@ -150,10 +150,10 @@ func TestLayersAndLossesLeaveNothing(t *testing.T) {
 		"GroupNorm":    func() *T { return tensor.GroupNorm(image, 2, w, b, 0) },
 		"Softmax":      func() *T { return x.Softmax(1) },
 		"LogSoftmax":   func() *T { return x.LogSoftmax(0) },
-		"MSELoss":      func() *T { return tensor.MSELoss(x, y, tensor.Mean) },
-		"L1Loss":       func() *T { return tensor.L1Loss(x, y, tensor.Sum) },
-		"SmoothL1Loss": func() *T { return tensor.SmoothL1Loss(x, y, 0.1, tensor.None) },
-		"HuberLoss":    func() *T { return tensor.HuberLoss(x, y, 0.1, tensor.Mean) },
+		"MSELoss":      func() *T { return tensor.MSELoss(x, y, tensor.ReduceMean) },
+		"L1Loss":       func() *T { return tensor.L1Loss(x, y, tensor.ReduceSum) },
+		"SmoothL1Loss": func() *T { return tensor.SmoothL1Loss(x, y, 0.1, tensor.ReduceNone) },
+		"HuberLoss":    func() *T { return tensor.HuberLoss(x, y, 0.1, tensor.ReduceMean) },
 		"NLLLoss":      func() *T { return tensor.NLLLoss(x, labels, tensor.NLLLossOpts{}) },
 		"BCEWithLogits": func() *T {
 			return tensor.BCEWithLogits(x, y, tensor.BCEWithLogitsOpts{Weight: classWeight, PosWeight: classWeight})
@@ -188,10 +188,10 @@ func TestLossOfViews(t *testing.T) {
 	weights := rand(3, 3, 2).Select(1, 1)
 	row := rand(4, 3).Expand(4, 3)
 	for name, f := range map[string]func(x, y *T, own func(*T) *T) *T{
-		"MSELoss":      func(x, y *T, own func(*T) *T) *T { return tensor.MSELoss(x, y, tensor.Mean) },
-		"L1Loss":       func(x, y *T, own func(*T) *T) *T { return tensor.L1Loss(x, y, tensor.Mean) },
-		"SmoothL1Loss": func(x, y *T, own func(*T) *T) *T { return tensor.SmoothL1Loss(x, y, 0.3, tensor.Mean) },
-		"HuberLoss":    func(x, y *T, own func(*T) *T) *T { return tensor.HuberLoss(x, y, 0.3, tensor.Sum) },
+		"MSELoss":      func(x, y *T, own func(*T) *T) *T { return tensor.MSELoss(x, y, tensor.ReduceMean) },
+		"L1Loss":       func(x, y *T, own func(*T) *T) *T { return tensor.L1Loss(x, y, tensor.ReduceMean) },
+		"SmoothL1Loss": func(x, y *T, own func(*T) *T) *T { return tensor.SmoothL1Loss(x, y, 0.3, tensor.ReduceMean) },
+		"HuberLoss":    func(x, y *T, own func(*T) *T) *T { return tensor.HuberLoss(x, y, 0.3, tensor.ReduceSum) },
 		"BCEWithLogits": func(x, y *T, own func(*T) *T) *T {
 			return tensor.BCEWithLogits(x, y, tensor.BCEWithLogitsOpts{Weight: own(row), PosWeight: own(weights)})
 		},

@@ -26,7 +26,7 @@ func wantError(t *testing.T, f func(), words ...string) {
 	}
 }
 
-func live() int64 { return tensor.MemoryStats(tensor.CPU).Live }
+func live() int64 { return tensor.CPU.MemoryStats().Live }
 
 // steps yields a batch in a scope of its own, n times, as a loader does.
 func steps(n int) func(yield func(x, y *T) bool) {
@@ -384,10 +384,10 @@ func TestAStepTakesNoNewMemoryFromTheThirdOn(t *testing.T) {
 		w.ZeroGrad()
 		x.Mul(w).ReLU().Sum().Backward()
 		if i++; i == 2 {
-			taken = tensor.MemoryStats(tensor.CPU).Taken
+			taken = tensor.CPU.MemoryStats().Taken
 		}
 	}
-	if got := tensor.MemoryStats(tensor.CPU).Taken - taken; got != 0 {
+	if got := tensor.CPU.MemoryStats().Taken - taken; got != 0 {
 		t.Errorf("steps 3 to 200 took %d bytes of new memory, want 0", got)
 	}
 }
@@ -401,10 +401,10 @@ func TestBackwardFreesGradientsAsItGoes(t *testing.T) {
 			y = y.MulScalar(1)
 		}
 		loss := y.Sum()
-		tensor.ResetPeakMemory(tensor.CPU)
+		tensor.CPU.ResetPeakMemory()
 		before := live()
 		loss.Backward()
-		if got := tensor.MemoryStats(tensor.CPU).Peak - before; got > 4*4*n {
+		if got := tensor.CPU.MemoryStats().Peak - before; got > 4*4*n {
 			t.Errorf("Backward took %d bytes at its peak, want no more than four gradients (%d)", got, 4*4*n)
 		}
 	}

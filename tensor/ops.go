@@ -192,7 +192,7 @@ func init() {
 			o := op.(ops.CrossEntropy)
 			opts := CrossEntropyOpts{Weight: in[2], LabelSmoothing: o.LabelSmoothing, Reduction: Reduction(o.Reduction)}
 			if in[1].DType() == Int64 {
-				opts.Ignore = &o.Ignore
+				opts.IgnoreIndex = &o.IgnoreIndex
 			}
 			return CrossEntropy(in[0], in[1], opts)
 		}},
@@ -201,7 +201,7 @@ func init() {
 		}},
 		"NLLLoss": {Torch: "nll_loss", Autocast: ops.Raise, Apply: func(op autograd.Op, in []*Tensor) *Tensor {
 			o := op.(ops.NLLLoss)
-			return NLLLoss(in[0], in[1], NLLLossOpts{Weight: in[2], Ignore: &o.Ignore, Reduction: Reduction(o.Reduction)})
+			return NLLLoss(in[0], in[1], NLLLossOpts{Weight: in[2], IgnoreIndex: &o.IgnoreIndex, Reduction: Reduction(o.Reduction)})
 		}},
 
 		// matmul.go
@@ -431,16 +431,10 @@ var reductions = map[string]struct {
 	"Prod":      {"prod", (*Tensor).prod},
 	"LogSumExp": {"logsumexp", (*Tensor).logSumExp},
 	"Amax": {"amax", func(x *Tensor, dims []int, keep bool) *Tensor {
-		return x.extreme("Amax", backend.ReduceMax, dims, keep, (*Tensor).Eq)
+		return x.extreme("Amax", backend.ReduceMax, dims, keep)
 	}},
 	"Amin": {"amin", func(x *Tensor, dims []int, keep bool) *Tensor {
-		return x.extreme("Amin", backend.ReduceMin, dims, keep, (*Tensor).Eq)
-	}},
-	"MaxAll": {"max", func(x *Tensor, dims []int, keep bool) *Tensor {
-		return x.extreme("MaxAll", backend.ReduceMax, dims, keep, equal)
-	}},
-	"MinAll": {"min", func(x *Tensor, dims []int, keep bool) *Tensor {
-		return x.extreme("MinAll", backend.ReduceMin, dims, keep, equal)
+		return x.extreme("Amin", backend.ReduceMin, dims, keep)
 	}},
 	"Any": {"any", func(x *Tensor, dims []int, keep bool) *Tensor { return x.truth("Any", backend.ReduceAny, dims, keep) }},
 	"All": {"all", func(x *Tensor, dims []int, keep bool) *Tensor { return x.truth("All", backend.ReduceAll, dims, keep) }},

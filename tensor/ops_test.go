@@ -180,7 +180,7 @@ func (c refCase) recordsNothing(t *testing.T, op refOp, device *tensor.Device) {
 	in := watched(c.inputs(t, tensor.Float64, device), w)
 	out := op(in, c.Args)[0]
 	dy := c.DY.tensor(t, tensor.Float64).To(device)
-	before := tensor.MemoryStats(device).Live
+	before := device.MemoryStats().Live
 	out.Backward(tensor.BackwardOpts{Gradient: dy})
 	grads := int64(0)
 	for _, x := range in {
@@ -191,7 +191,7 @@ func (c refCase) recordsNothing(t *testing.T, op refOp, device *tensor.Device) {
 			}
 		}
 	}
-	if after := tensor.MemoryStats(device).Live; after-before > grads {
+	if after := device.MemoryStats().Live; after-before > grads {
 		t.Errorf("Backward leaves %d bytes, want the leaves' gradients, %d", after-before, grads)
 	}
 }

@@ -9,14 +9,18 @@ import (
 	"github.com/wick-ml/wick/internal/ops"
 )
 
-// PoolOpts are the options of [MaxPool2d] and [AvgPool2d]. A field that ends in
-// HW gives height and width their own numbers; it counts where it is not zero.
+// PoolOpts are the options of pooling functions and layers. A zero field means PyTorch's
+// default. The fields that end in HW have a size for the height and one for the width;
+// where they are not zero they override the single number.
 type PoolOpts struct {
-	Kernel, Stride, Padding, Dilation         int    // zeros: stride as the kernel, dilation 1
-	KernelHW, StrideHW, PaddingHW, DilationHW [2]int // padding is at most half the kernel; dilation is for MaxPool2d only
-	CeilMode                                  bool   // round the size of the result up: the last window may reach past the padded input
-	ExcludePad                                bool   // do not count padding in the mean (count_include_pad=False); AvgPool2d only
-	Divisor                                   int    // divide sums by this, 0: by the window's size; AvgPool2d only
+	Kernel, Stride int  // arguments of layers; stride 0 means the kernel's size
+	Padding        int  // on each side, at most half the kernel
+	Dilation       int  // MaxPool2d only: distance between a window's elements; 0 means 1
+	CeilMode       bool // round the size of the result up: the last window may reach past the padded input
+	ExcludePad     bool // AvgPool2d only: do not count padding in the mean (count_include_pad=False)
+	Divisor        int  // AvgPool2d only: divide sums by this; 0 means the window's size (divisor_override)
+
+	KernelHW, StrideHW, PaddingHW, DilationHW [2]int
 }
 
 // MaxPool2d takes the maximum of each window of the planes of x, [N C H W] or
@@ -182,8 +186,8 @@ func adaptiveGeom(dims int, shape Shape, out [3]int) backend.PoolGeom {
 // each returns the options for the height and the width.
 func (o PoolOpts) each() ops.Pool {
 	return ops.Pool{
-		Dims: 2, Kernel: pair(1, o.Kernel, o.KernelHW), Stride: pair(1, o.Stride, o.StrideHW), Padding: pair(0, o.Padding, o.PaddingHW),
-		Dilation: pair(1, o.Dilation, o.DilationHW), Ceil: o.CeilMode, ExcludePad: o.ExcludePad, Divisor: o.Divisor,
+		Dims: 2, Kernel: deep(1, o.Kernel, o.KernelHW), Stride: deep(1, o.Stride, o.StrideHW), Padding: deep(0, o.Padding, o.PaddingHW),
+		Dilation: deep(1, o.Dilation, o.DilationHW), Ceil: o.CeilMode, ExcludePad: o.ExcludePad, Divisor: o.Divisor,
 	}
 }
 

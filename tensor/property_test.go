@@ -231,7 +231,7 @@ func TestMatMulProperties(t *testing.T) {
 			}
 			for d, s := range shape {
 				if s == 1 && g.Size(d) != 1 {
-					g = g.SumKeep(d)
+					g = g.SumKeepDim(d)
 				}
 			}
 			return g

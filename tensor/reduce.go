@@ -135,8 +135,8 @@ func fillWhere(x, mask *Tensor, v float64) {
 // Sums of Int64, Uint8 and Bool are Int64. (torch.sum)
 func (x *Tensor) Sum(dims ...int) *Tensor { return x.sum(dims, false) }
 
-// SumKeep is Sum that leaves the dimensions with size 1.
-func (x *Tensor) SumKeep(dims ...int) *Tensor { return x.sum(dims, true) }
+// SumKeepDim is Sum that leaves the dimensions with size 1.
+func (x *Tensor) SumKeepDim(dims ...int) *Tensor { return x.sum(dims, true) }
 
 func (x *Tensor) sum(dims []int, keep bool) *Tensor {
 	op := ops.Reduce{Method: "Sum", Keep: keep}
@@ -154,8 +154,8 @@ func (x *Tensor) sum(dims []int, keep bool) *Tensor {
 // arguments. The mean of no elements is NaN. (torch.mean)
 func (x *Tensor) Mean(dims ...int) *Tensor { return x.mean(dims, false) }
 
-// MeanKeep is Mean that leaves the dimensions with size 1.
-func (x *Tensor) MeanKeep(dims ...int) *Tensor { return x.mean(dims, true) }
+// MeanKeepDim is Mean that leaves the dimensions with size 1.
+func (x *Tensor) MeanKeepDim(dims ...int) *Tensor { return x.mean(dims, true) }
 
 func (x *Tensor) mean(dims []int, keep bool) *Tensor {
 	op := ops.Reduce{Method: "Mean", Keep: keep}
@@ -182,8 +182,8 @@ func (x *Tensor) mean(dims []int, keep bool) *Tensor {
 // arguments. Products of Int64, Uint8 and Bool are Int64. (torch.prod)
 func (x *Tensor) Prod(dims ...int) *Tensor { return x.prod(dims, false) }
 
-// ProdKeep is Prod that leaves the dimensions with size 1.
-func (x *Tensor) ProdKeep(dims ...int) *Tensor { return x.prod(dims, true) }
+// ProdKeepDim is Prod that leaves the dimensions with size 1.
+func (x *Tensor) ProdKeepDim(dims ...int) *Tensor { return x.prod(dims, true) }
 
 func (x *Tensor) prod(dims []int, keep bool) *Tensor {
 	op := ops.Reduce{Method: "Prod", Keep: keep}
@@ -377,8 +377,8 @@ func (x *Tensor) centered(s span) *Tensor {
 // the norm is 0 the gradient is 0. (torch.linalg.vector_norm)
 func (x *Tensor) Norm(p float64, dims ...int) *Tensor { return x.norm(p, dims, false) }
 
-// NormKeep is Norm that leaves the dimensions with size 1.
-func (x *Tensor) NormKeep(p float64, dims ...int) *Tensor { return x.norm(p, dims, true) }
+// NormKeepDim is Norm that leaves the dimensions with size 1.
+func (x *Tensor) NormKeepDim(p float64, dims ...int) *Tensor { return x.norm(p, dims, true) }
 
 func (x *Tensor) norm(p float64, dims []int, keep bool) *Tensor {
 	value := ops.Norm{P: p, Keep: keep}
@@ -499,37 +499,29 @@ func (x *Tensor) wantElements(op string, s span) {
 // without arguments. NaN counts as the largest. Equal largest elements share
 // the gradient evenly. (torch.amax)
 func (x *Tensor) Amax(dims ...int) *Tensor {
-	return x.extreme("Amax", backend.ReduceMax, dims, false, (*Tensor).Eq)
+	return x.extreme("Amax", backend.ReduceMax, dims, false)
 }
 
-// AmaxKeep is Amax that leaves the dimensions with size 1.
-func (x *Tensor) AmaxKeep(dims ...int) *Tensor {
-	return x.extreme("Amax", backend.ReduceMax, dims, true, (*Tensor).Eq)
+// AmaxKeepDim is Amax that leaves the dimensions with size 1.
+func (x *Tensor) AmaxKeepDim(dims ...int) *Tensor {
+	return x.extreme("Amax", backend.ReduceMax, dims, true)
 }
 
 // Amin returns the smallest element over the given dimensions, or over all
 // without arguments. NaN counts as the smallest. Equal smallest elements share
 // the gradient evenly. (torch.amin)
 func (x *Tensor) Amin(dims ...int) *Tensor {
-	return x.extreme("Amin", backend.ReduceMin, dims, false, (*Tensor).Eq)
+	return x.extreme("Amin", backend.ReduceMin, dims, false)
 }
 
-// AminKeep is Amin that leaves the dimensions with size 1.
-func (x *Tensor) AminKeep(dims ...int) *Tensor {
-	return x.extreme("Amin", backend.ReduceMin, dims, true, (*Tensor).Eq)
+// AminKeepDim is Amin that leaves the dimensions with size 1.
+func (x *Tensor) AminKeepDim(dims ...int) *Tensor {
+	return x.extreme("Amin", backend.ReduceMin, dims, true)
 }
 
-// MaxAll returns the largest of all elements, as [Tensor.Amax] does; elements that
-// are NaN share the gradient if there are some, which Amax makes NaN. (torch.max)
-func (x *Tensor) MaxAll() *Tensor { return x.extreme("MaxAll", backend.ReduceMax, nil, false, equal) }
-
-// MinAll returns the smallest of all elements, as [Tensor.Amin] does; elements that
-// are NaN share the gradient if there are some, which Amin makes NaN. (torch.min)
-func (x *Tensor) MinAll() *Tensor { return x.extreme("MinAll", backend.ReduceMin, nil, false, equal) }
-
-// extreme reduces to the largest or smallest element; winner tells which elements
-// share the gradient, those that equal it.
-func (x *Tensor) extreme(method string, reduction backend.ReduceOp, dims []int, keep bool, winner func(x, best *Tensor) *Tensor) *Tensor {
+// extreme reduces to the largest or smallest element. The elements that equal it
+// share the gradient.
+func (x *Tensor) extreme(method string, reduction backend.ReduceOp, dims []int, keep bool) *Tensor {
 	op := ops.Reduce{Method: method, Keep: keep}
 	name := op.Name()
 	s := x.span(name, dims)
@@ -541,7 +533,7 @@ func (x *Tensor) extreme(method string, reduction backend.ReduceOp, dims []int, 
 	op.Dims = x.named(name, dims)
 	in, best := x.saved(), out.alias(s.kept)
 	return recordWide(op, x.DType(), out, []*Tensor{x}, func(g *Tensor) []*Tensor {
-		return []*Tensor{shareAmong(winner(with(g, in), with(g, best)), g, s)}
+		return []*Tensor{shareAmong(with(g, in).Eq(with(g, best)), g, s)}
 	}, in, best)
 }
 
@@ -604,8 +596,8 @@ func (x *Tensor) argExtreme(name string, dim int, smallest bool) *Tensor {
 // Float32. (torch.logsumexp)
 func (x *Tensor) LogSumExp(dims ...int) *Tensor { return x.logSumExp(dims, false) }
 
-// LogSumExpKeep is LogSumExp that leaves the dimensions with size 1.
-func (x *Tensor) LogSumExpKeep(dims ...int) *Tensor { return x.logSumExp(dims, true) }
+// LogSumExpKeepDim is LogSumExp that leaves the dimensions with size 1.
+func (x *Tensor) LogSumExpKeepDim(dims ...int) *Tensor { return x.logSumExp(dims, true) }
 
 func (x *Tensor) logSumExp(dims []int, keep bool) *Tensor {
 	value := ops.Reduce{Method: "LogSumExp", Keep: keep}
@@ -668,8 +660,8 @@ func (x *Tensor) logSumExp(dims []int, keep bool) *Tensor {
 // dimensions or over all without arguments. (torch.any)
 func (x *Tensor) Any(dims ...int) *Tensor { return x.truth("Any", backend.ReduceAny, dims, false) }
 
-// AnyKeep is Any that leaves the dimensions with size 1.
-func (x *Tensor) AnyKeep(dims ...int) *Tensor {
+// AnyKeepDim is Any that leaves the dimensions with size 1.
+func (x *Tensor) AnyKeepDim(dims ...int) *Tensor {
 	return x.truth("Any", backend.ReduceAny, dims, true)
 }
 
@@ -677,8 +669,8 @@ func (x *Tensor) AnyKeep(dims ...int) *Tensor {
 // over all without arguments. (torch.all)
 func (x *Tensor) All(dims ...int) *Tensor { return x.truth("All", backend.ReduceAll, dims, false) }
 
-// AllKeep is All that leaves the dimensions with size 1.
-func (x *Tensor) AllKeep(dims ...int) *Tensor {
+// AllKeepDim is All that leaves the dimensions with size 1.
+func (x *Tensor) AllKeepDim(dims ...int) *Tensor {
 	return x.truth("All", backend.ReduceAll, dims, true)
 }
 

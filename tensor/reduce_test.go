@@ -28,25 +28,24 @@ func varOpts(a refArgs) tensor.VarOpts {
 
 func TestReduceReference(t *testing.T) {
 	checkReference(t, "reduce", map[string]refOp{
-		"Sum": overDims((*T).Sum), "SumKeep": overDims((*T).SumKeep),
-		"Mean": overDims((*T).Mean), "MeanKeep": overDims((*T).MeanKeep),
-		"Prod": overDims((*T).Prod), "ProdKeep": overDims((*T).ProdKeep),
-		"Amax": overDims((*T).Amax), "AmaxKeep": overDims((*T).AmaxKeep),
-		"Amin": overDims((*T).Amin), "AminKeep": overDims((*T).AminKeep),
-		"LogSumExp": overDims((*T).LogSumExp), "LogSumExpKeep": overDims((*T).LogSumExpKeep),
-		"Any": overDims((*T).Any), "AnyKeep": overDims((*T).AnyKeep),
-		"All": overDims((*T).All), "AllKeep": overDims((*T).AllKeep),
-		"Var":       func(in []*T, a refArgs) []*T { return one(tensor.Var(in[0], varOpts(a))) },
-		"Std":       func(in []*T, a refArgs) []*T { return one(tensor.Std(in[0], varOpts(a))) },
-		"Norm":      func(in []*T, a refArgs) []*T { return one(in[0].Norm(a.float("p"), a.ints("dims")...)) },
-		"Norm2Keep": func(in []*T, a refArgs) []*T { return one(in[0].NormKeep(2, a.ints("dims")...)) },
+		"Sum": overDims((*T).Sum), "SumKeepDim": overDims((*T).SumKeepDim),
+		"Mean": overDims((*T).Mean), "MeanKeepDim": overDims((*T).MeanKeepDim),
+		"Prod": overDims((*T).Prod), "ProdKeepDim": overDims((*T).ProdKeepDim),
+		"Amax": overDims((*T).Amax), "AmaxKeepDim": overDims((*T).AmaxKeepDim),
+		"Amin": overDims((*T).Amin), "AminKeepDim": overDims((*T).AminKeepDim),
+		"LogSumExp": overDims((*T).LogSumExp), "LogSumExpKeepDim": overDims((*T).LogSumExpKeepDim),
+		"Any": overDims((*T).Any), "AnyKeepDim": overDims((*T).AnyKeepDim),
+		"All": overDims((*T).All), "AllKeepDim": overDims((*T).AllKeepDim),
+		"Var":          func(in []*T, a refArgs) []*T { return one(tensor.Var(in[0], varOpts(a))) },
+		"Std":          func(in []*T, a refArgs) []*T { return one(tensor.Std(in[0], varOpts(a))) },
+		"Norm":         func(in []*T, a refArgs) []*T { return one(in[0].Norm(a.float("p"), a.ints("dims")...)) },
+		"Norm2KeepDim": func(in []*T, a refArgs) []*T { return one(in[0].NormKeepDim(2, a.ints("dims")...)) },
 		"NormInf": func(in []*T, a refArgs) []*T {
 			return one(in[0].Norm(math.Inf(a.int("sign")), a.ints("dims")...))
 		},
 		"Max": alongDim((*T).Max), "Min": alongDim((*T).Min),
 		"ArgMax": func(in []*T, a refArgs) []*T { return one(in[0].ArgMax(a.int("dim"))) },
 		"ArgMin": func(in []*T, a refArgs) []*T { return one(in[0].ArgMin(a.int("dim"))) },
-		"MaxAll": ref1((*T).MaxAll), "MinAll": ref1((*T).MinAll),
 	})
 }
 
@@ -96,10 +95,10 @@ func TestReduceRefuses(t *testing.T) {
 		{"a dimension twice", func() { x.Mean(1, -1) }, []string{"Mean: dimension 1 of [2 3] is named twice"}},
 		{"mean of integers", func() { i.Mean() }, []string{"Mean: the operand is int64, want a floating-point type"}},
 		{"variance of integers", func() { i.Var() }, []string{"Var: the operand is int64"}},
-		{"norm of integers", func() { i.NormKeep(2) }, []string{"NormKeep: the operand is int64"}},
+		{"norm of integers", func() { i.NormKeepDim(2) }, []string{"NormKeepDim: the operand is int64"}},
 		{"largest of none", func() { none.Max(1) }, []string{"Max: dimension 1 of [3 0] has no elements"}},
 		{"position of the smallest of none", func() { none.ArgMin(-1) }, []string{"ArgMin: dimension 1 of [3 0] has no elements"}},
-		{"largest of all of none", func() { none.MaxAll() }, []string{"MaxAll: dimension 1 of [3 0] has no elements"}},
+		{"largest of all of none", func() { none.Amax() }, []string{"Amax: dimension 1 of [3 0] has no elements"}},
 		{"infinite norm of none", func() { none.Norm(math.Inf(1)) }, []string{"Norm: dimension 1 of [3 0] has no elements"}},
 		{"dimension 1 of a scalar", func() { x.Sum().Softmax(1) }, []string{"Softmax: dimension 1 does not exist in [], want -1 to 0"}},
 		{"dimension -2 of a scalar", func() { x.Sum().Sum(-2) }, []string{"Sum: dimension -2 does not exist in [], want -1 to 0"}},
@@ -202,9 +201,9 @@ func TestLogSumExpInfinite(t *testing.T) {
 func TestReduceOfScalar(t *testing.T) {
 	for _, dim := range []int{0, -1} {
 		for name, f := range map[string]func(x *T) *T{
-			"Sum": func(x *T) *T { return x.Sum(dim) }, "SumKeep": func(x *T) *T { return x.SumKeep(dim) },
+			"Sum": func(x *T) *T { return x.Sum(dim) }, "SumKeepDim": func(x *T) *T { return x.SumKeepDim(dim) },
 			"Mean": func(x *T) *T { return x.Mean(dim) }, "Prod": func(x *T) *T { return x.Prod(dim) },
-			"Amax": func(x *T) *T { return x.Amax(dim) }, "Amin": func(x *T) *T { return x.AminKeep(dim) },
+			"Amax": func(x *T) *T { return x.Amax(dim) }, "Amin": func(x *T) *T { return x.AminKeepDim(dim) },
 			"Max": func(x *T) *T { v, _ := x.Max(dim); return v }, "Min": func(x *T) *T { v, _ := x.Min(dim); return v },
 			"Norm": func(x *T) *T { return x.Norm(2, dim) }, "LogSumExp": func(x *T) *T { return x.LogSumExp(dim) },
 			"Cumsum": func(x *T) *T { return x.Cumsum(dim) },

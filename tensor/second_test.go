@@ -166,8 +166,8 @@ func TestDerivativesOfRelatedOperands(t *testing.T) {
 	labels := tensor.From([]int64{0, 1, -100, 2})
 	w := func(x *T) *T { return x.Square().Sum(0) }
 	for name, f := range map[string]func(x *T) *T{
-		"MSELoss":       func(x *T) *T { return tensor.MSELoss(x.Tanh(), x.Square(), tensor.Mean) },
-		"HuberLoss":     func(x *T) *T { return tensor.HuberLoss(x.Tanh(), x.Square(), 1, tensor.Sum) },
+		"MSELoss":       func(x *T) *T { return tensor.MSELoss(x.Tanh(), x.Square(), tensor.ReduceMean) },
+		"HuberLoss":     func(x *T) *T { return tensor.HuberLoss(x.Tanh(), x.Square(), 1, tensor.ReduceSum) },
 		"BCEWithLogits": func(x *T) *T { return tensor.BCEWithLogits(x, x.Sigmoid(), tensor.BCEWithLogitsOpts{}) },
 		"CrossEntropy of probabilities": func(x *T) *T {
 			return tensor.CrossEntropy(x, x.Softmax(1), tensor.CrossEntropyOpts{LabelSmoothing: 0.1, Weight: w(x)})

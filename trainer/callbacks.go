@@ -27,7 +27,7 @@ type Callback struct {
 	Gradients func(r *Run) error               // after Backward, before the optimizer's step
 	Step      func(r *Run) error               // after the optimizer's step
 	Test      func(r *Run) (done func())       // before the test of an epoch, and done after it; nil is allowed
-	Tested    func(r *Run) error               // after each batch of the test
+	TestBatch func(r *Run) error               // after each batch of the test
 	Epoch     func(r *Run, m *Metrics) error   // after an epoch and its test, before its checkpoint
 	End       func(r *Run)                     // at the end, however it came
 
@@ -44,7 +44,7 @@ type Run struct {
 	Position // where it stands; Loss and Correct of its Running are up to date in what Sums returns
 
 	// The last batch and what the model made of it, for Batch (whose Output is nil
-	// before the forward pass), Gradients, Step and Tested; their memory goes back
+	// before the forward pass), Gradients, Step and TestBatch; their memory goes back
 	// when the batch is over. There is no Output of a captured step. Of a run with
 	// Forward these are the first of each, and the Scores and Labels where there are any.
 	Images, Labels, Output *tensor.Tensor

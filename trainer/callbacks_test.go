@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wick-ml/wick/internal/jsonfloat"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
@@ -23,7 +25,7 @@ import (
 func drive(t *testing.T, c Callback, r *Run, losses []float64) int {
 	t.Helper()
 	for i, v := range losses {
-		if err := c.Epoch(r, &Metrics{Epoch: i + 1, TestLoss: sched.Number(v)}); err != nil {
+		if err := c.Epoch(r, &Metrics{Epoch: i + 1, TestLoss: jsonfloat.Float(v)}); err != nil {
 			t.Fatal(err)
 		}
 		if r.stop != "" {
@@ -93,7 +95,7 @@ func TestClipping(t *testing.T) {
 		{"value", ClipGradValue(0.01), func(ps []*tensor.Tensor) float64 {
 			most := 0.0
 			for _, p := range ps {
-				most = max(most, p.Grad().Detach().Abs().MaxAll().Item())
+				most = max(most, p.Grad().Detach().Abs().Amax().Item())
 			}
 			return most
 		}},

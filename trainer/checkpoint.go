@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/wick-ml/wick/internal/jsonfloat"
+
 	"github.com/wick-ml/wick/datasets"
 	"github.com/wick-ml/wick/internal/atomicfile"
 	"github.com/wick-ml/wick/internal/tensorfile"
@@ -85,15 +87,15 @@ type Position struct {
 
 // Sums are what an epoch's metrics come from.
 type Sums struct {
-	Loss    sched.Number `json:"loss"`    // sum of the losses, each as often as it weighs
-	Weight  float64      `json:"weight"`  // what they weigh together: without weights their number; ignored labels weigh nothing
-	Correct int          `json:"correct"` // labels that were predicted
-	Labeled int          `json:"labeled"` // labels that count, where they are classes
-	Total   int          `json:"total"`   // examples
-	Seconds float64      `json:"seconds"`
-	LR      float64      `json:"lr"` // of the last step
+	Loss    jsonfloat.Float `json:"loss"`    // sum of the losses, each as often as it weighs
+	Weight  float64         `json:"weight"`  // what they weigh together: without weights their number; ignored labels weigh nothing
+	Correct int             `json:"correct"` // labels that were predicted
+	Labeled int             `json:"labeled"` // labels that count, where they are classes
+	Total   int             `json:"total"`   // examples
+	Seconds float64         `json:"seconds"`
+	LR      float64         `json:"lr"` // of the last step
 
-	Own map[string][]sched.Number `json:"own,omitempty"` // sums of Metrics, by their names
+	Own map[string][]jsonfloat.Float `json:"own,omitempty"` // sums of Metrics, by their names
 }
 
 // saves is what an optimizer can do that a checkpoint keeps.
@@ -129,13 +131,13 @@ func (m modelID) String() string { return strings.TrimSpace(m.Name + " " + m.Con
 
 // DataInfo says which examples a loader gives, in which order.
 type DataInfo struct {
-	Length  int      `json:"length"`
-	Classes []string `json:"classes,omitempty"`
-	Batch   int      `json:"batch_size"`
-	Shuffle bool     `json:"shuffle"`
-	Drop    bool     `json:"drop_last"`
-	Seed    uint64   `json:"seed"`
-	Sum     string   `json:"sum"` // checksum of the labels of some examples and of their pictures' shapes
+	Length   int      `json:"length"`
+	Classes  []string `json:"classes,omitempty"`
+	Batch    int      `json:"batch_size"`
+	Shuffle  bool     `json:"shuffle"`
+	DropLast bool     `json:"drop_last"`
+	Seed     uint64   `json:"seed"`
+	Sum      string   `json:"sum"` // checksum of the labels of some examples and of their pictures' shapes
 }
 
 type generatorState struct {
@@ -471,7 +473,7 @@ func describeData(l *datasets.DataLoader, defaultSeed ...uint64) (*DataInfo, err
 	if l.Dataset == nil {
 		return nil, errors.New("the loader has no Dataset")
 	}
-	id := &DataInfo{Length: l.Dataset.Len(), Batch: l.BatchSize, Shuffle: l.Shuffle, Drop: l.DropLast, Seed: l.Seed}
+	id := &DataInfo{Length: l.Dataset.Len(), Batch: l.BatchSize, Shuffle: l.Shuffle, DropLast: l.DropLast, Seed: l.Seed}
 	if id.Seed == 0 {
 		id.Seed, _ = tensor.DefaultGenerator().State()
 		if len(defaultSeed) > 0 {
@@ -524,8 +526,8 @@ func (id *DataInfo) differs(want *DataInfo) string {
 		return "the same number of examples, but other labels or other shapes"
 	case id.Batch != want.Batch:
 		return fmt.Sprintf("batches of %d, and here of %d", want.Batch, id.Batch)
-	case id.Shuffle != want.Shuffle || id.Drop != want.Drop:
-		return fmt.Sprintf("Shuffle %t and DropLast %t, and here %t and %t", want.Shuffle, want.Drop, id.Shuffle, id.Drop)
+	case id.Shuffle != want.Shuffle || id.DropLast != want.DropLast:
+		return fmt.Sprintf("Shuffle %t and DropLast %t, and here %t and %t", want.Shuffle, want.DropLast, id.Shuffle, id.DropLast)
 	case id.Seed != want.Seed:
 		return fmt.Sprintf("the seed %d, and here is %d", want.Seed, id.Seed)
 	}
@@ -544,11 +546,11 @@ func epochPath(dir string, epoch int) string {
 	return filepath.Join(dir, fmt.Sprintf("epoch-%04d.safetensors", epoch))
 }
 
-// RemoveLeftovers removes from a run's folder what writes that were killed have left
+// removeLeftovers removes from a run's folder what writes that were killed have left
 // there: temporary files of checkpoints, records and pictures, hidden ones whose names
 // end in 16 hexadecimal digits and ".tmp". Fit does so when it starts. Nothing else may
 // write there meanwhile: see [Lock].
-func RemoveLeftovers(dir string) error {
+func removeLeftovers(dir string) error {
 	if err := atomicfile.Clean(dir); err != nil {
 		return fmt.Errorf("trainer: removing from the run's folder %s what a killed write has left: %w", dir, err)
 	}

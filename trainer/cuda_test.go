@@ -8,6 +8,8 @@ import (
 	"math"
 	"testing"
 
+	"github.com/wick-ml/wick/internal/jsonfloat"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/wick-ml/wick/autograd"
@@ -51,7 +53,7 @@ func TestCUDAGathers(t *testing.T) {
 	for i := range 2 {
 		var train, test Sums
 		add := func(s *Sums, loss, output, labels *tensor.Tensor) {
-			s.Loss += sched.Number(loss.Item() * float64(labels.Len()))
+			s.Loss += jsonfloat.Float(loss.Item() * float64(labels.Len()))
 			s.Correct += tensor.CountEqual(output.Detach().ArgMax(1), labels)
 			s.Total += labels.Len()
 			s.Labeled += labels.Len()
@@ -158,7 +160,7 @@ func TestCUDAWeighs(t *testing.T) {
 	for _, capture := range []bool{false, true} {
 		config := func() Config {
 			c := settings[0].config(t)
-			c.Loss = layers.CrossEntropyLoss{Ignore: new(1), Weight: tensor.From([]float32{1, 2, 0.5, 3})}
+			c.Loss = layers.CrossEntropyLoss{IgnoreIndex: new(1), Weight: tensor.From([]float32{1, 2, 0.5, 3})}
 			c.Capture = capture
 			return c
 		}
@@ -170,7 +172,7 @@ func TestCUDAWeighs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		near := cmp.Comparer(func(a, b sched.Number) bool { return math.Abs(float64(a-b)) < 1e-4 })
+		near := cmp.Comparer(func(a, b jsonfloat.Float) bool { return math.Abs(float64(a-b)) < 1e-4 })
 		if diff := cmp.Diff(want.History[0], got.History[0], timeless, near); diff != "" {
 			t.Errorf("capture %t: epoch 1 (-CPU +GPU):\n%s", capture, diff)
 		}
@@ -199,7 +201,7 @@ func TestCUDAWaits(t *testing.T) {
 			}, Test: func(*Run) func() {
 				tested = sim.Waits(t)
 				return nil
-			}, Tested: func(*Run) error {
+			}, TestBatch: func(*Run) error {
 				if got := sim.Waits(t) - tested; got > 3 {
 					t.Errorf("capture %t: %d waits in a test, want 3 at most, for its sums", capture, got)
 				}
@@ -237,7 +239,7 @@ func TestCUDACapture(t *testing.T) {
 		}},
 		{"labels that do not count, weights", func(t testing.TB) Config {
 			c := settings[0].config(t)
-			c.Loss = layers.CrossEntropyLoss{Ignore: new(1), Weight: tensor.From([]float32{1, 2, 0.5, 3})}
+			c.Loss = layers.CrossEntropyLoss{IgnoreIndex: new(1), Weight: tensor.From([]float32{1, 2, 0.5, 3})}
 			return c
 		}},
 		{"RMSprop, bfloat16", func(t testing.TB) Config {

@@ -62,7 +62,7 @@ func TestNoRoom(t *testing.T) {
 	}
 	m := weights(0)
 	at, err := (&Snapshot{Model: m}).Load(filepath.Join(dir, lastFile))
-	if err != nil || at.Step != 1 || m.Weight.MinAll().Item() != 1 {
+	if err != nil || at.Step != 1 || m.Weight.Amin().Item() != 1 {
 		t.Errorf("got step %d, error %v, want the first checkpoint", at.Step, err)
 	}
 }

@@ -12,7 +12,7 @@
 //		Epochs:    100,
 //		Dir:       "logs/first",
 //		Progress:  trainer.NewProgress(os.Stderr),
-//		Callbacks: []trainer.Callback{trainer.Curves(), trainer.Pictures(classes), trainer.TensorBoard()},
+//		Callbacks: []trainer.Callback{trainer.Curves(), trainer.Predictions(classes), trainer.TensorBoard()},
 //	})
 //
 // A model of several inputs, a loss of several terms and numbers of one's own take a

@@ -62,7 +62,7 @@ func ExampleCallback() {
 		Dir:       filepath.Join(dir, "first"),
 		Callbacks: []trainer.Callback{
 			trainer.Curves(),
-			trainer.Pictures(set.Classes(), trainer.PicturesOpts{}),
+			trainer.Predictions(set.Classes(), trainer.PredictionsOpts{}),
 			trainer.LogSteps(2),
 			trainer.TensorBoard(),
 			trainer.WandB(wandb.Opts{Project: "shapes"}),
@@ -195,7 +195,7 @@ func ExampleNaNStop() {
 	}
 	meanOfPositive := layers.Func(func(x *tensor.Tensor) *tensor.Tensor {
 		counted := x.GtScalar(0).ToDType(tensor.Float32)
-		return x.Mul(counted).SumKeep(1).Div(counted.SumKeep(1))
+		return x.Mul(counted).SumKeepDim(1).Div(counted.SumKeepDim(1))
 	})
 	model := layers.NewSequential(meanOfPositive, layers.NewLinear(1, 1))
 	_, err = trainer.Fit(context.Background(), trainer.Config{

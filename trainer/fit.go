@@ -68,7 +68,7 @@ type Config struct {
 	// takes a step in whose middle the program has nothing to do: no callback with Batch
 	// or Gradients, such as NaNStop and clipping, no Accumulate, no Autocast in Float16,
 	// no Forward, and Metrics in the test only.
-	// Those that look on between steps stay: Curves, Pictures, LogSteps, TensorBoard,
+	// Those that look on between steps stay: Curves, Predictions, LogSteps, TensorBoard,
 	// WandB, EMA, EarlyStopping, TimeLimit. Where it cannot be done, as on the CPU, the
 	// run goes on as without it, and one line of the log says why.
 	Capture bool
@@ -377,10 +377,10 @@ func (f *fit) open() error {
 	case there && !f.Resume:
 		return fmt.Errorf("trainer: %s holds a run already; resume it, or give another folder", f.Dir)
 	}
-	if err := RemoveLeftovers(f.Dir); err != nil {
+	if err := removeLeftovers(f.Dir); err != nil {
 		return err
 	}
-	var resumed *Resumption
+	var resumed *Resume
 	switch {
 	case f.Resume && there:
 		if resumed, err = f.resume(last); err != nil || f.finished {
@@ -410,7 +410,7 @@ func (f *fit) open() error {
 }
 
 // resume brings back the run in the folder.
-func (f *fit) resume(last string) (*Resumption, error) {
+func (f *fit) resume(last string) (*Resume, error) {
 	changed, err := changes(f.Config) // before the checkpoint's rates are set
 	if err != nil {
 		return nil, fmt.Errorf("%w; remove it, and the run goes on from its checkpoint, with a new one", err)
@@ -466,7 +466,7 @@ func (f *fit) resume(last string) (*Resumption, error) {
 	if _, err := os.Lstat(f.path(bestFile)); errors.Is(err, fs.ErrNotExist) && f.BestEpoch > 0 && f.BestEpoch == f.Epoch && f.Batch == 0 {
 		f.Warn(atomicfile.Link(last, f.path(bestFile)))
 	}
-	return &Resumption{Time: time.Now(), Command: os.Args, Epoch: f.Epoch, Batch: f.Batch, Changed: listed(changed, settings)}, nil
+	return &Resume{Time: time.Now(), Command: os.Args, Epoch: f.Epoch, Batch: f.Batch, Changed: listed(changed, settings)}, nil
 }
 
 func listed(a, b string) string {
@@ -705,7 +705,7 @@ func (f *fit) stepped() error {
 func (f *fit) test(ctx context.Context) (m Metrics, done bool, err error) {
 	m = Metrics{Epoch: f.Epoch + 1, Step: f.Step, LR: f.Running.LR, TrainSeconds: f.Running.Seconds, Skipped: f.Skipped}
 	if f.Scaler != nil {
-		m.Scale = f.Scaler.GetScale()
+		m.Scale = f.Scaler.CurrentScale()
 	}
 	f.training.read()
 	m.TrainLoss, m.TrainAccuracy = f.Running.means()
@@ -748,8 +748,8 @@ func (f *fit) test(ctx context.Context) (m Metrics, done bool, err error) {
 		sums.Seconds = time.Since(start).Seconds()
 		f.show("test", batch, batches, &f.testing)
 		for _, c := range f.Callbacks {
-			if c.Tested != nil {
-				if err := c.Tested(&f.Run); err != nil {
+			if c.TestBatch != nil {
+				if err := c.TestBatch(&f.Run); err != nil {
 					return m, false, err
 				}
 			}

@@ -237,7 +237,7 @@ func init() {
 			run := func(resume bool) (Result, error) {
 				c := small(t, filepath.Join(dir, fmt.Sprint(limit)), 2)
 				c.Resume = resume
-				c.Callbacks = append(c.Callbacks, Curves(), Pictures([]string{"a", "b", "c", "d"}))
+				c.Callbacks = append(c.Callbacks, Curves(), Predictions([]string{"a", "b", "c", "d"}))
 				return Fit(context.Background(), c)
 			}
 			restore := logfiletest.LimitFiles(t, limit)

@@ -44,7 +44,7 @@ func (r *Run) forward(b *datasets.Batch) *Pass {
 			wrong("the loss (%T) returned nil for the output %v, want a scalar", r.Config.Loss, output.Shape())
 		}
 		if loss.Len() != 1 {
-			wrong("the loss (%T) is %v, want a scalar; a Reduction of tensor.Mean or tensor.Sum makes one", r.Config.Loss, loss.Shape())
+			wrong("the loss (%T) is %v, want a scalar; a Reduction of tensor.ReduceMean or tensor.ReduceSum makes one", r.Config.Loss, loss.Shape())
 		}
 		return &Pass{Loss: loss, Outputs: []*tensor.Tensor{output}, Scores: output, Labels: labels}
 	}

@@ -20,7 +20,7 @@ import (
 func watched(t *testing.T, dir string, limit func(r *Run)) Config {
 	c := settings[1].config(t)
 	c.Dir = dir
-	c.Callbacks = append(c.Callbacks, Curves(), Pictures([]string{"a", "b", "c", "d"}), LogSteps(1), TensorBoard(), WandB(wandb.Opts{}),
+	c.Callbacks = append(c.Callbacks, Curves(), Predictions([]string{"a", "b", "c", "d"}), LogSteps(1), TensorBoard(), WandB(wandb.Opts{}),
 		Callback{Name: "limit", Epoch: func(r *Run, _ *Metrics) error {
 			limit(r)
 			return nil

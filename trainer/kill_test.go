@@ -105,7 +105,7 @@ func TestKilledSaves(t *testing.T) {
 				t.Fatalf("kill %d: %v", kill, err)
 			}
 			for path, p := range layers.NamedParameters(m) {
-				if got := [2]float64{p.MinAll().Item(), p.MaxAll().Item()}; got != [2]float64{float64(at.Step), float64(at.Step)} {
+				if got := [2]float64{p.Amin().Item(), p.Amax().Item()}; got != [2]float64{float64(at.Step), float64(at.Step)} {
 					t.Fatalf("kill %d: %s: %s is %v to %v, want %d", kill, name, path, got[0], got[1], at.Step)
 				}
 			}
@@ -115,7 +115,7 @@ func TestKilledSaves(t *testing.T) {
 		if best, last := steps[bestFile], steps[lastFile]; best != last && best != last+1 && last != 0 && best > 1 {
 			t.Errorf("kill %d: best is of step %d, last of %d", kill, best, last)
 		}
-		if err := RemoveLeftovers(dir); err != nil {
+		if err := removeLeftovers(dir); err != nil {
 			t.Fatal(err)
 		}
 		for _, name := range ls(t, dir) {

@@ -307,7 +307,7 @@ func LogSteps(every int) Callback {
 				values["step/loss"] = loss
 			}
 			if r.Scaler != nil {
-				values["step/scale"], values["step/skipped"] = r.Scaler.GetScale(), float64(r.Skipped)
+				values["step/scale"], values["step/skipped"] = r.Scaler.CurrentScale(), float64(r.Skipped)
 			}
 			for i, lr := range r.rates { // the scheduler may have changed them since
 				name := "step/lr"

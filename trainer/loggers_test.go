@@ -127,7 +127,7 @@ func TestEverythingToLookAt(t *testing.T) {
 	}
 }
 
-// Pictures, which looks on while Fit tests, and Report, which predicts all once
+// Predictions, which looks on while Fit tests, and Report, which predicts all once
 // more, come to the same files.
 func TestPicturesAreTheReport(t *testing.T) {
 	dir, second := t.TempDir(), t.TempDir()
@@ -142,7 +142,7 @@ func TestPicturesAreTheReport(t *testing.T) {
 		Test:      &datasets.DataLoader{Dataset: datasets.Slice(test, 0, 110), BatchSize: 20},
 		Epochs:    3, Dir: dir,
 		Callbacks: []trainer.Callback{
-			trainer.Pictures(test.Classes()),
+			trainer.Predictions(test.Classes()),
 			{Image: func(r *trainer.Run, name string, img image.Image) {
 				shown = append(shown, fmt.Sprint(name, " ", r.Position.Step))
 			}},
@@ -170,7 +170,7 @@ func TestPicturesAreTheReport(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(a, b) {
-			t.Errorf("%s of Pictures and of Report differ", name)
+			t.Errorf("%s of Predictions and of Report differ", name)
 		}
 	}
 	if b, err := os.ReadFile(filepath.Join(dir, "report.html")); err != nil || !strings.Contains(string(b), "VGG") {
@@ -188,19 +188,19 @@ func TestPicturesRefuse(t *testing.T) {
 		name    string
 		test    datasets.Dataset
 		classes []string
-		opts    trainer.PicturesOpts
+		opts    trainer.PredictionsOpts
 		want    string
 	}{
-		{"no test data", nil, set.Classes(), trainer.PicturesOpts{}, "the run has no Test data"},
-		{"other classes", set, []string{"a", "b"}, trainer.PicturesOpts{}, "got the names of 2 classes, and the test data have 10"},
-		{"no pictures", flat, []string{"a", "b"}, trainer.PicturesOpts{}, "an example is [8], want a picture [1 or 3, H, W]"},
-		{"mean of one channel", set, set.Classes(), trainer.PicturesOpts{Mean: []float64{0.5}, Std: []float64{1, 1, 1}}, "mean and std have 1 and 3 values"},
+		{"no test data", nil, set.Classes(), trainer.PredictionsOpts{}, "the run has no Test data"},
+		{"other classes", set, []string{"a", "b"}, trainer.PredictionsOpts{}, "got the names of 2 classes, and the test data have 10"},
+		{"no pictures", flat, []string{"a", "b"}, trainer.PredictionsOpts{}, "an example is [8], want a picture [1 or 3, H, W]"},
+		{"mean of one channel", set, set.Classes(), trainer.PredictionsOpts{Mean: []float64{0.5}, Std: []float64{1, 1, 1}}, "mean and std have 1 and 3 values"},
 	} {
 		model := layers.NewLinear(8, 2)
 		config := trainer.Config{
 			Model: model, Optimizer: optim.NewSGD(layers.Parameters(model), 0.01), Loss: layers.CrossEntropyLoss{},
 			Train: &datasets.DataLoader{Dataset: flat, BatchSize: 2}, Epochs: 1, Dir: t.TempDir(),
-			Callbacks: []trainer.Callback{trainer.Pictures(tt.classes, tt.opts)},
+			Callbacks: []trainer.Callback{trainer.Predictions(tt.classes, tt.opts)},
 		}
 		if tt.test != nil {
 			config.Test = &datasets.DataLoader{Dataset: tt.test, BatchSize: 2}
@@ -228,7 +228,7 @@ func TestLoggersResume(t *testing.T) {
 			Test:   &datasets.DataLoader{Dataset: datasets.Slice(set, 50, 60), BatchSize: 10},
 			Epochs: 2, Dir: dir, Resume: resume, Settings: map[string]string{"lr": "0.01", "note": "a|b", "flag": "true", "odd": "007"},
 			Callbacks: []trainer.Callback{
-				trainer.LogSteps(1), trainer.Pictures(set.Classes()), trainer.TensorBoard(), trainer.WandB(wandb.Opts{Project: "shapes"}),
+				trainer.LogSteps(1), trainer.Predictions(set.Classes()), trainer.TensorBoard(), trainer.WandB(wandb.Opts{Project: "shapes"}),
 				{Step: func(r *trainer.Run) error {
 					if r.Position.Step == stopAt {
 						cancel()
@@ -354,7 +354,7 @@ func TestDryRunOfRecords(t *testing.T) {
 		Model: model, Optimizer: optim.NewSGD(layers.Parameters(model), 0.01), Loss: layers.CrossEntropyLoss{},
 		Train: &datasets.DataLoader{Dataset: set, BatchSize: 10}, Test: &datasets.DataLoader{Dataset: set, BatchSize: 10},
 		Epochs: 3, Dir: dir, DryRun: true,
-		Callbacks: []trainer.Callback{trainer.Curves(), trainer.Pictures(set.Classes()), trainer.TensorBoard(), trainer.WandB(wandb.Opts{}), trainer.LogSteps(1)},
+		Callbacks: []trainer.Callback{trainer.Curves(), trainer.Predictions(set.Classes()), trainer.TensorBoard(), trainer.WandB(wandb.Opts{}), trainer.LogSteps(1)},
 	})
 	if files, _ := os.ReadDir(dir); err != nil || len(files) > 0 || len(result.Warnings) > 0 {
 		t.Errorf("got error %v, warnings %v, %d files, want none", err, result.Warnings, len(files))

@@ -4,8 +4,9 @@ import (
 	"math"
 	"slices"
 
+	"github.com/wick-ml/wick/internal/jsonfloat"
+
 	"github.com/wick-ml/wick/layers"
-	"github.com/wick-ml/wick/sched"
 	"github.com/wick-ml/wick/tensor"
 )
 
@@ -116,10 +117,10 @@ func (m *meter) gather(p *Pass) {
 		m.now = loss.Item()
 		if w != 0 { // a mean of nothing is NaN
 			sum := m.now
-			if t.Reduction == tensor.Mean {
+			if t.Reduction == tensor.ReduceMean {
 				sum *= w
 			}
-			m.sums.Loss += sched.Number(sum)
+			m.sums.Loss += jsonfloat.Float(sum)
 			m.sums.Weight += w
 		}
 		if right != nil {
@@ -135,13 +136,13 @@ func (m *meter) gather(p *Pass) {
 	m.last.CopyFrom(loss)
 	sum := loss.ToDType(tensor.Float64)
 	if weight == nil {
-		if t.Reduction == tensor.Mean {
+		if t.Reduction == tensor.ReduceMean {
 			sum = sum.MulScalar(w)
 		}
 		m.loss.AddInPlace(sum)
 		m.weight.AddScalarInPlace(w)
 	} else {
-		if t.Reduction == tensor.Mean {
+		if t.Reduction == tensor.ReduceMean {
 			sum = sum.Mul(weight)
 		}
 		m.loss.AddInPlace(sum.MaskedFill(weight.EqScalar(0), 0))
@@ -188,7 +189,7 @@ func (m *meter) read() {
 	if m.ahead {
 		if m.totals != nil {
 			v := m.totals.Float64s()
-			m.sums.Loss, m.sums.Weight = sched.Number(v[0]), v[1]
+			m.sums.Loss, m.sums.Weight = jsonfloat.Float(v[0]), v[1]
 			m.sums.Correct, m.sums.Labeled = int(v[2]), int(v[3])
 		}
 		m.readOwn()
@@ -197,13 +198,13 @@ func (m *meter) read() {
 }
 
 // means returns the mean loss and the accuracy, NaN where nothing was counted.
-func (s *Sums) means() (loss, accuracy sched.Number) {
-	loss, accuracy = sched.Number(math.NaN()), sched.Number(math.NaN())
+func (s *Sums) means() (loss, accuracy jsonfloat.Float) {
+	loss, accuracy = jsonfloat.Float(math.NaN()), jsonfloat.Float(math.NaN())
 	if s.Weight != 0 {
-		loss = s.Loss / sched.Number(s.Weight)
+		loss = s.Loss / jsonfloat.Float(s.Weight)
 	}
 	if s.Labeled > 0 {
-		accuracy = sched.Number(float64(s.Correct) / float64(s.Labeled))
+		accuracy = jsonfloat.Float(float64(s.Correct) / float64(s.Labeled))
 	}
 	return loss, accuracy
 }

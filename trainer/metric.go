@@ -9,6 +9,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/wick-ml/wick/internal/jsonfloat"
+
 	"github.com/wick-ml/wick/datasets"
 	"github.com/wick-ml/wick/sched"
 	"github.com/wick-ml/wick/tensor"
@@ -177,7 +179,7 @@ func (m *meter) measure(b *datasets.Batch, p *Pass) {
 		return
 	}
 	if m.sums.Own == nil {
-		m.sums.Own = map[string][]sched.Number{}
+		m.sums.Own = map[string][]jsonfloat.Float{}
 	}
 	b, p = b.NoGrad(), p.noGrad()
 	for i := range m.own {
@@ -206,7 +208,7 @@ func (p *Pass) noGrad() *Pass {
 }
 
 // add adds a batch to the sums, of which nil are none.
-func (t *tally) add(sums []sched.Number, b *datasets.Batch, p *Pass) []sched.Number {
+func (t *tally) add(sums []jsonfloat.Float, b *datasets.Batch, p *Pass) []jsonfloat.Float {
 	wrong := func(format string, args ...any) {
 		panic(&tensor.Error{Op: "Metric", Err: fmt.Errorf(format, args...)})
 	}
@@ -220,12 +222,12 @@ func (t *tally) add(sums []sched.Number, b *datasets.Batch, p *Pass) []sched.Num
 		wrong("Sums returned %d numbers, and there is no Value, want two numbers, of which the first is divided by the second", v.Len())
 	}
 	if sums == nil {
-		sums = make([]sched.Number, v.Len())
+		sums = make([]jsonfloat.Float, v.Len())
 	}
 	v = v.Detach().Reshape(-1).ToDType(tensor.Float64)
 	if v.Device() == tensor.CPU && t.device == nil {
 		for i, x := range v.Float64s() {
-			sums[i] += sched.Number(x)
+			sums[i] += jsonfloat.Float(x)
 		}
 		return sums
 	}
@@ -245,7 +247,7 @@ func (m *meter) readOwn() {
 	for i := range m.own {
 		if t := &m.own[i]; t.device != nil {
 			for k, v := range t.device.Float64s() {
-				m.sums.Own[t.Name][k] = sched.Number(v)
+				m.sums.Own[t.Name][k] = jsonfloat.Float(v)
 			}
 		}
 	}
@@ -274,9 +276,9 @@ func (m *meter) value(t *tally) float64 {
 func (m *meter) put(in *Metrics, column func(metric string) string) {
 	for i := range m.own {
 		if in.Own == nil {
-			in.Own = map[string]sched.Number{}
+			in.Own = map[string]jsonfloat.Float{}
 		}
-		in.Own[column(m.own[i].Name)] = sched.Number(m.value(&m.own[i]))
+		in.Own[column(m.own[i].Name)] = jsonfloat.Float(m.value(&m.own[i]))
 	}
 }
 

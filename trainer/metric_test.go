@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wick-ml/wick/internal/jsonfloat"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/wick-ml/wick/datasets"
@@ -226,7 +228,7 @@ func TestMetricInRecords(t *testing.T) {
 		}
 	}
 	history, err := ReadMetrics(dir)
-	same := cmp.Comparer(func(a, b sched.Number) bool { return a == b || a != a && b != b })
+	same := cmp.Comparer(func(a, b jsonfloat.Float) bool { return a == b || a != a && b != b })
 	if diff := cmp.Diff(r.History, history, same); err != nil || diff != "" {
 		t.Errorf("ReadMetrics: %v (-want +got):\n%s", err, diff)
 	}
@@ -255,10 +257,10 @@ func TestMetricInRecords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := records.Append(Metrics{Own: map[string]sched.Number{"test_f2": 1}}); err == nil || !strings.Contains(err.Error(), `have no column "test_f2", only ["test_f1"]; OpenRecords takes its name`) {
+	if err := records.Append(Metrics{Own: map[string]jsonfloat.Float{"test_f2": 1}}); err == nil || !strings.Contains(err.Error(), `have no column "test_f2", only ["test_f1"]; OpenRecords takes its name`) {
 		t.Errorf("a metric without a column: got error %v", err)
 	}
-	if err := records.Append(Metrics{Own: map[string]sched.Number{"test_f1": 1}}); err != nil {
+	if err := records.Append(Metrics{Own: map[string]jsonfloat.Float{"test_f1": 1}}); err != nil {
 		t.Error(err)
 	}
 }
@@ -414,7 +416,7 @@ func TestMetricsEverywhere(t *testing.T) {
 	c.Metrics = []Metric{constant("f1", 0.25), {Name: "iou", TestOnly: true, Mode: sched.Max, Sums: constant("", 0).Sums, Value: func([]float64) float64 { return 0.75 }}}
 	c.Monitor = "test_iou"
 	var seen []map[string]float64
-	c.Callbacks = append(c.Callbacks, Curves(), Pictures([]string{"a", "b", "c", "d"}), Callback{Epoch: func(r *Run, m *Metrics) error {
+	c.Callbacks = append(c.Callbacks, Curves(), Predictions([]string{"a", "b", "c", "d"}), Callback{Epoch: func(r *Run, m *Metrics) error {
 		seen = append(seen, r.scalars(m))
 		return nil
 	}})
@@ -571,7 +573,7 @@ func TestForwardCallbacks(t *testing.T) {
 					return nil
 				}
 			},
-			Tested: func(r *Run) error {
+			TestBatch: func(r *Run) error {
 				if len(r.Inputs) != 3 || len(r.Outputs) != 2 || r.Outputs[0].RequiresGrad() {
 					t.Errorf("in the test: %d inputs, %d outputs", len(r.Inputs), len(r.Outputs))
 				}
@@ -624,10 +626,10 @@ func forwardSetting() setting {
 	return settings[slices.IndexFunc(settings, func(s setting) bool { return strings.HasPrefix(s.name, "Forward") })]
 }
 
-// Pictures shows the scores and labels of a Forward, whatever else there is.
+// Predictions shows the scores and labels of a Forward, whatever else there is.
 func TestPicturesForward(t *testing.T) {
 	c := forwardSetting().config(t)
-	c.Dir, c.Epochs, c.Callbacks = t.TempDir(), 1, []Callback{Pictures([]string{"a", "b", "c", "d"})}
+	c.Dir, c.Epochs, c.Callbacks = t.TempDir(), 1, []Callback{Predictions([]string{"a", "b", "c", "d"})}
 	r, err := Fit(t.Context(), c)
 	if err != nil || len(r.Warnings) > 0 {
 		t.Fatal(err, r.Warnings)
@@ -635,8 +637,8 @@ func TestPicturesForward(t *testing.T) {
 	silent := forwardSetting().config(t) // without classes
 	forward := silent.Forward
 	silent.Forward = func(b *datasets.Batch) Pass { return Pass{Loss: forward(b).Loss} }
-	silent.Dir, silent.Epochs, silent.Metrics, silent.Monitor, silent.Callbacks = t.TempDir(), 1, nil, "", []Callback{Pictures([]string{"a", "b", "c", "d"})}
-	if r, err := Fit(t.Context(), silent); err != nil || len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0].Error(), "Pictures: the pass has no Scores and Labels, want those of the classes") {
+	silent.Dir, silent.Epochs, silent.Metrics, silent.Monitor, silent.Callbacks = t.TempDir(), 1, nil, "", []Callback{Predictions([]string{"a", "b", "c", "d"})}
+	if r, err := Fit(t.Context(), silent); err != nil || len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0].Error(), "Predictions: the pass has no Scores and Labels, want those of the classes") {
 		t.Errorf("without scores: error %v, warnings %v", err, r.Warnings)
 	}
 	for _, name := range []string{"report.html", "confusion.png", "predictions.png"} {

@@ -101,7 +101,7 @@ func (n *nanStop) check(r *Run) error {
 	}
 	loss := r.Loss()
 	var bad []int
-	if r.Scaler == nil || r.Scaler.GetScale() <= 1 {
+	if r.Scaler == nil || r.Scaler.CurrentScale() <= 1 {
 		bad = friends.NotFinite(grads)
 	}
 	if len(bad) == 0 && (finite(loss) || r.nothingCounts()) {

@@ -60,13 +60,13 @@ var fromParameters = map[string]func() layers.Layer{
 	"weight norm": func() layers.Layer {
 		v, g := random(4, 192), random(4, 1)
 		return madeOf(func(x *tensor.Tensor) *tensor.Tensor {
-			return tensor.Linear(x.Flatten(1), v.Mul(g).Div(v.NormKeep(2, 1)), nil)
+			return tensor.Linear(x.Flatten(1), v.Mul(g).Div(v.NormKeepDim(2, 1)), nil)
 		}).param("v", v).param("g", g)
 	},
 	"weight norm of a convolution": func() layers.Layer {
 		v, g := random(4, 3, 3, 3), random(4, 1, 1, 1)
 		return classified(4, func(x *tensor.Tensor) *tensor.Tensor {
-			w := v.Mul(g).Div(v.Square().SumKeep(1, 2, 3).Sqrt())
+			w := v.Mul(g).Div(v.Square().SumKeepDim(1, 2, 3).Sqrt())
 			return tensor.Conv2d(x, w, nil, tensor.ConvOpts{Padding: 1}).ReLU().Mean(2, 3)
 		}, layers.Param("v", v), layers.Param("g", g))
 	},

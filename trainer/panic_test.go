@@ -94,8 +94,8 @@ func TestPanics(t *testing.T) {
 		{"Test", func(c *Config, b *bomb) {
 			c.Callbacks = []Callback{{Test: func(*Run) func() { b.off(); return nil }}}
 		}, "epoch 2, batch 10"},
-		{"Tested", func(c *Config, b *bomb) {
-			c.Callbacks = []Callback{NewEMA(c.Model, 0.9).Callback(), {Tested: func(*Run) error { return b.off() }}}
+		{"TestBatch", func(c *Config, b *bomb) {
+			c.Callbacks = []Callback{NewEMA(c.Model, 0.9).Callback(), {TestBatch: func(*Run) error { return b.off() }}}
 		}, "the test of epoch 2, batch 1"},
 		{"Epoch", func(c *Config, b *bomb) {
 			c.Callbacks = []Callback{{Epoch: func(*Run, *Metrics) error { return b.off() }}}
@@ -221,13 +221,13 @@ func TestNilParts(t *testing.T) {
 	}{
 		{"a model that returns nil", func(c *Config) { c.Model = nothing{} }, "the model (trainer.nothing) returned nil for a batch [4 3 8 8], want its output"},
 		{"a loss that returns nil", func(c *Config) { c.Loss = noLoss{} }, "the loss (trainer.noLoss) returned nil for the output [4 4], want a scalar"},
-		{"no reduction", func(c *Config) { c.Loss = layers.CrossEntropyLoss{Reduction: tensor.None} },
-			"the loss (layers.CrossEntropyLoss) is [4], want a scalar; a Reduction of tensor.Mean or tensor.Sum makes one"},
+		{"no reduction", func(c *Config) { c.Loss = layers.CrossEntropyLoss{Reduction: tensor.ReduceNone} },
+			"the loss (layers.CrossEntropyLoss) is [4], want a scalar; a Reduction of tensor.ReduceMean or tensor.ReduceSum makes one"},
 		{"a nil model of a type", func(c *Config) { c.Model = (*layers.Sequential)(nil) }, "(*layers.Sequential) is nil"},
 		{"a nil optimizer of a type", func(c *Config) { c.Optimizer, c.Scheduler = (*optim.SGD)(nil), nil }, "the Config's Optimizer cannot be used"},
 		{"a nil scheduler of a type", func(c *Config) { c.Scheduler = (*sched.StepLR)(nil) }, "the Config's Scheduler cannot be used"},
 		{"a nil plateau", func(c *Config) { c.Scheduler = (*sched.ReduceLROnPlateau)(nil) }, "the Config's Scheduler cannot be used"},
-		{"a nil data set of a type", func(c *Config) { c.Train.Dataset = (*datasets.Pictures)(nil) }, "the Config's Train cannot be used"},
+		{"a nil data set of a type", func(c *Config) { c.Train.Dataset = (*datasets.Images)(nil) }, "the Config's Train cannot be used"},
 		{"a nil generator", func(c *Config) { c.Generators = map[string]*tensor.Generator{"mine": nil} }, `Generators["mine"] is nil`},
 	} {
 		for _, dir := range []string{"", t.TempDir()} {

@@ -19,6 +19,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wick-ml/wick/internal/jsonfloat"
+
 	"github.com/wick-ml/wick/datasets"
 	"github.com/wick-ml/wick/internal/atomicfile"
 	"github.com/wick-ml/wick/layers"
@@ -30,27 +32,27 @@ import (
 // Metrics are what an epoch came to. NaN stands for what was not measured: the
 // test's numbers without test data, accuracies where labels are no classes.
 type Metrics struct {
-	Epoch         int          `json:"epoch"`          // from 1 on
-	Step          int          `json:"step"`           // of the optimizer, since the start of the run
-	LR            float64      `json:"lr"`             // of the first group of parameters, at the epoch's last step
-	TrainLoss     sched.Number `json:"train_loss"`     // mean over what the loss counts, as it weighs it, while the model was changing
-	TrainAccuracy sched.Number `json:"train_accuracy"` // 0 to 1, of the labels that the loss counts
-	TestLoss      sched.Number `json:"test_loss"`
-	TestAccuracy  sched.Number `json:"test_accuracy"`
-	TrainSeconds  float64      `json:"train_seconds"`
-	TestSeconds   float64      `json:"test_seconds"`
-	ImagesPerSec  float64      `json:"images_per_sec"` // of training; examples of any kind
+	Epoch         int             `json:"epoch"`          // from 1 on
+	Step          int             `json:"step"`           // of the optimizer, since the start of the run
+	LR            float64         `json:"lr"`             // of the first group of parameters, at the epoch's last step
+	TrainLoss     jsonfloat.Float `json:"train_loss"`     // mean over what the loss counts, as it weighs it, while the model was changing
+	TrainAccuracy jsonfloat.Float `json:"train_accuracy"` // 0 to 1, of the labels that the loss counts
+	TestLoss      jsonfloat.Float `json:"test_loss"`
+	TestAccuracy  jsonfloat.Float `json:"test_accuracy"`
+	TrainSeconds  float64         `json:"train_seconds"`
+	TestSeconds   float64         `json:"test_seconds"`
+	ImagesPerSec  float64         `json:"images_per_sec"` // of training; examples of any kind
 
 	// Of a run with Autocast in Float16, in metrics.jsonl only:
 	Scale   float64 `json:"scale,omitempty"`   // what losses are multiplied by, behind the epoch's last step
 	Skipped int     `json:"skipped,omitempty"` // steps that were left out since the start of the run
 
 	// The Config's Metrics by the names of their columns: "train_f1", "test_f1".
-	Own map[string]sched.Number `json:"own,omitempty"`
+	Own map[string]jsonfloat.Float `json:"own,omitempty"`
 }
 
 // notMeasured stands for a number that was not measured.
-var notMeasured = sched.Number(math.NaN())
+var notMeasured = jsonfloat.Float(math.NaN())
 
 // column is a number of Metrics by the name that the records give it.
 type column struct {
@@ -226,7 +228,7 @@ func (m *Metrics) read(line []byte) error {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		if m.Own == nil {
-			m.Own = map[string]sched.Number{}
+			m.Own = map[string]jsonfloat.Float{}
 		}
 		m.Own[name] = v
 	}
@@ -367,7 +369,7 @@ type RunConfig struct {
 	CPUs       int               `json:"cpus"`
 	GOMAXPROCS int               `json:"gomaxprocs"`
 
-	Resumed []Resumption `json:"resumed,omitempty"`
+	Resumed []Resume `json:"resumed,omitempty"`
 
 	// When the run was over, and, if a callback stopped it before its last
 	// epoch, why. Zero while it is not, and where it was interrupted.
@@ -375,8 +377,8 @@ type RunConfig struct {
 	Stopped  string    `json:"stopped,omitempty"`
 }
 
-// Resumption says when a run was gone on with, and from where.
-type Resumption struct {
+// Resume says when a run was gone on with, and from where.
+type Resume struct {
 	Time    time.Time `json:"time"`
 	Command []string  `json:"command"`
 	Epoch   int       `json:"epoch"` // epochs that were over
@@ -502,10 +504,10 @@ func (c RunConfig) Write(dir string) error {
 }
 
 // writeConfig writes config.json, or notes in it that the run goes on.
-func writeConfig(c *Config, at *Resumption) error {
-	var resumed []Resumption
+func writeConfig(c *Config, at *Resume) error {
+	var resumed []Resume
 	if at != nil {
-		resumed = []Resumption{*at}
+		resumed = []Resume{*at}
 		old, err := ReadRunConfig(c.Dir)
 		if err == nil {
 			old.Resumed = append(old.Resumed, resumed...)

@@ -13,14 +13,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/wick-ml/wick/internal/jsonfloat"
 
-	"github.com/wick-ml/wick/sched"
+	"github.com/google/go-cmp/cmp"
 )
 
 var sampleHistory = []Metrics{
 	{Epoch: 1, Step: 10, LR: 0.1, TrainLoss: 2.302585092994046, TrainAccuracy: 0.1, TestLoss: 1.0 / 3, TestAccuracy: 0.25, TrainSeconds: 12.5, TestSeconds: 1, ImagesPerSec: 4000},
-	{Epoch: 2, Step: 20, LR: 1e-05, TrainLoss: sched.Number(math.Inf(1)), TrainAccuracy: sched.Number(math.NaN()), TestLoss: sched.Number(math.NaN()), TestAccuracy: 1},
+	{Epoch: 2, Step: 20, LR: 1e-05, TrainLoss: jsonfloat.Float(math.Inf(1)), TrainAccuracy: jsonfloat.Float(math.NaN()), TestLoss: jsonfloat.Float(math.NaN()), TestAccuracy: 1},
 }
 
 func TestRecords(t *testing.T) {
@@ -59,7 +59,7 @@ func TestRecords(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := ReadMetrics(dir)
-	if diff := cmp.Diff(sampleHistory, got, cmp.Comparer(func(a, b sched.Number) bool { return a == b || a != a && b != b })); err != nil || diff != "" {
+	if diff := cmp.Diff(sampleHistory, got, cmp.Comparer(func(a, b jsonfloat.Float) bool { return a == b || a != a && b != b })); err != nil || diff != "" {
 		t.Errorf("ReadMetrics: %v (-want +got):\n%s", err, diff)
 	}
 	if err := os.WriteFile(jsonPath, []byte(wantJSON), 0o666); err != nil {

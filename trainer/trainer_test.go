@@ -45,7 +45,7 @@ var children = map[string]func(dir string) error{}
 
 // pictures is a data set of n random pictures of 8×8 in four classes, with
 // augmentation.
-func pictures(t testing.TB, n int, seed uint64, classes ...string) *datasets.Pictures {
+func pictures(t testing.TB, n int, seed uint64, classes ...string) *datasets.Images {
 	t.Helper()
 	r := rand.New(rand.NewPCG(seed, 0))
 	pixels, labels := make([]byte, n*3*8*8), make([]uint8, n)
@@ -59,7 +59,7 @@ func pictures(t testing.TB, n int, seed uint64, classes ...string) *datasets.Pic
 		classes = []string{"a", "b", "c", "d"}
 	}
 	augment := transforms.Compose(transforms.RandomCrop(8, 1), transforms.RandomHorizontalFlip(0.5), transforms.ToTensor())
-	p, err := datasets.NewPictures(pixels, 3, 8, 8, labels, classes, augment)
+	p, err := datasets.NewImages(pixels, 3, 8, 8, labels, classes, augment)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ var settings = []setting{
 }
 
 // withMeans is pictures with their mean beside them, and the mean to be told too.
-type withMeans struct{ *datasets.Pictures }
+type withMeans struct{ *datasets.Images }
 
 func (d withMeans) Example(i int, r *rand.Rand) (datasets.Example, error) {
 	x, y, err := d.Get(i, r)
@@ -814,7 +814,7 @@ func (oddScheduler) LoadState(sched.State) error { return nil }
 
 type broken struct{ datasets.Dataset }
 
-func (b broken) Classes() []string { return b.Dataset.(*datasets.Pictures).Classes() }
+func (b broken) Classes() []string { return b.Dataset.(*datasets.Images).Classes() }
 
 func (b broken) Get(i int, r *rand.Rand) (x, y *tensor.Tensor, err error) {
 	if i == 5 {

@@ -43,25 +43,25 @@ func TestWeighs(t *testing.T) {
 		ignores3    bool // in place of -100
 	}{
 		{"ignored by default", layers.CrossEntropyLoss{}, nil, labels, 5, false},
-		{"an Ignore of one's own", layers.CrossEntropyLoss{Ignore: class(3)}, nil, tensor.From([]int64{3, 1, 2, 3, 3, 3, 3, 3, 0, 3}), 3, true},
+		{"an IgnoreIndex of one's own", layers.CrossEntropyLoss{IgnoreIndex: class(3)}, nil, tensor.From([]int64{3, 1, 2, 3, 3, 3, 3, 3, 0, 3}), 3, true},
 		{"none ignored", layers.CrossEntropyLoss{}, nil, tensor.From([]int64{0, 1, 2, 3, 0, 1, 2, 3, 0, 1}), n, false},
 		{"weights", layers.CrossEntropyLoss{Weight: weights}, nil, labels, 5, false},
 		{"label smoothing", layers.CrossEntropyLoss{LabelSmoothing: 0.1, Weight: weights}, nil, labels, 5, false},
-		{"sum", layers.CrossEntropyLoss{Reduction: tensor.Sum}, layers.CrossEntropyLoss{}, labels, 5, false},
-		{"sum with weights", layers.CrossEntropyLoss{Reduction: tensor.Sum, Weight: weights}, layers.CrossEntropyLoss{Weight: weights}, labels, 5, false},
+		{"sum", layers.CrossEntropyLoss{Reduction: tensor.ReduceSum}, layers.CrossEntropyLoss{}, labels, 5, false},
+		{"sum with weights", layers.CrossEntropyLoss{Reduction: tensor.ReduceSum, Weight: weights}, layers.CrossEntropyLoss{Weight: weights}, labels, 5, false},
 		{"probabilities", layers.CrossEntropyLoss{Weight: weights}, nil, probabilities, 0, false},
-		{"sum of probabilities", layers.CrossEntropyLoss{Reduction: tensor.Sum}, layers.CrossEntropyLoss{}, probabilities, 0, false},
+		{"sum of probabilities", layers.CrossEntropyLoss{Reduction: tensor.ReduceSum}, layers.CrossEntropyLoss{}, probabilities, 0, false},
 		{"segmentation", layers.CrossEntropyLoss{}, nil, tensor.From(pixels).View(n, 2, 3), 29, false},
 		{"segmentation with weights", layers.CrossEntropyLoss{Weight: weights}, nil, tensor.From(pixels).View(n, 2, 3), 29, false},
 		{"NLL", layers.NLLLoss{}, nil, labels, 5, false},
-		{"NLL, sum with weights", layers.NLLLoss{Reduction: tensor.Sum, Weight: weights}, layers.NLLLoss{Weight: weights}, labels, 5, false},
+		{"NLL, sum with weights", layers.NLLLoss{Reduction: tensor.ReduceSum, Weight: weights}, layers.NLLLoss{Weight: weights}, labels, 5, false},
 		{"MSE", layers.MSELoss{}, nil, numbers, 0, false},
-		{"sum of MSE", layers.MSELoss{Reduction: tensor.Sum}, layers.MSELoss{}, numbers, 0, false},
-		{"sum of L1", layers.L1Loss{Reduction: tensor.Sum}, layers.L1Loss{}, numbers, 0, false},
-		{"sum of SmoothL1", layers.SmoothL1Loss{Reduction: tensor.Sum}, layers.SmoothL1Loss{}, numbers, 0, false},
-		{"sum of Huber", layers.HuberLoss{Reduction: tensor.Sum}, layers.HuberLoss{}, numbers, 0, false},
+		{"sum of MSE", layers.MSELoss{Reduction: tensor.ReduceSum}, layers.MSELoss{}, numbers, 0, false},
+		{"sum of L1", layers.L1Loss{Reduction: tensor.ReduceSum}, layers.L1Loss{}, numbers, 0, false},
+		{"sum of SmoothL1", layers.SmoothL1Loss{Reduction: tensor.ReduceSum}, layers.SmoothL1Loss{}, numbers, 0, false},
+		{"sum of Huber", layers.HuberLoss{Reduction: tensor.ReduceSum}, layers.HuberLoss{}, numbers, 0, false},
 		{"BCE with weights", layers.BCEWithLogitsLoss{Weight: tensor.Full(3)}, nil, probabilities, 0, false},
-		{"sum of BCE", layers.BCEWithLogitsLoss{Reduction: tensor.Sum}, layers.BCEWithLogitsLoss{}, probabilities, 0, false},
+		{"sum of BCE", layers.BCEWithLogitsLoss{Reduction: tensor.ReduceSum}, layers.BCEWithLogitsLoss{}, probabilities, 0, false},
 		{"a loss of one's own", silent{}, nil, tensor.From([]int64{0, 1, 2, 3, 0, 1, 2, 3, 0, 1}), n, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -154,7 +154,7 @@ func TestPicturesIgnored(t *testing.T) {
 	m := layers.NewSequential(layers.Flatten{}, layers.NewLinear(192, 4))
 	loader := &datasets.DataLoader{Dataset: set, BatchSize: 3}
 	classes := []string{"a", "b", "c", "d"}
-	c := Config{Model: m, Optimizer: optim.NewSGD(layers.Parameters(m), 0.1), Loss: layers.CrossEntropyLoss{}, Train: loader, Test: loader, Epochs: 1, Dir: t.TempDir(), Callbacks: []Callback{Pictures(classes)}}
+	c := Config{Model: m, Optimizer: optim.NewSGD(layers.Parameters(m), 0.1), Loss: layers.CrossEntropyLoss{}, Train: loader, Test: loader, Epochs: 1, Dir: t.TempDir(), Callbacks: []Callback{Predictions(classes)}}
 	r, err := Fit(t.Context(), c)
 	if err != nil || len(r.Warnings) > 0 {
 		t.Fatalf("got error %v, warnings %v", err, r.Warnings)

@@ -219,6 +219,6 @@ func rest() {
 	device.SetFloat32Precision(tensor.Highest)
 	device.SetBenchmark(true)
 	device.SetDeterministic(true)
-	want("memory", tensor.MemoryStats(device).Live > 0)
+	want("memory", device.MemoryStats().Live > 0)
 	_ = []trainer.Callback{trainer.NaNStop()}
 }

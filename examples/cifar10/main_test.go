@@ -17,11 +17,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wick-ml/wick/internal/jsonfloat"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/wick-ml/wick/layers"
 	"github.com/wick-ml/wick/models"
-	"github.com/wick-ml/wick/sched"
 	"github.com/wick-ml/wick/tensor"
 	"github.com/wick-ml/wick/trainer"
 )
@@ -446,7 +447,7 @@ func TestStopAfterEpoch(t *testing.T) {
 	if err := stop.Epoch(nil, &trainer.Metrics{Epoch: 2, TrainLoss: 0.5}); err != nil {
 		t.Errorf("got error %v for a finite loss, want none", err)
 	}
-	err := stop.Epoch(nil, &trainer.Metrics{Epoch: 3, TrainLoss: sched.Number(math.NaN())})
+	err := stop.Epoch(nil, &trainer.Metrics{Epoch: 3, TrainLoss: jsonfloat.Float(math.NaN())})
 	if want := "epoch 3: the training loss is NaN; -resume with -capture=false says where it begins"; !errors.Is(err, trainer.ErrNotFinite) || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("got error %v, want %q", err, want)
 	}

@@ -258,8 +258,7 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 			return o, fmt.Errorf("-model %s: %w", o.model, err)
 		}
 	default:
-		var ok bool
-		if o.cfg, ok = models.Cfgs[o.model]; !ok {
+		if o.cfg = models.VGGCfg(o.model); o.cfg == nil {
 			return o, fmt.Errorf("-model %s: want one of %s, or a list such as [64,\"M\",128,\"M\"]", o.model, strings.Join(models.Names(), ", "))
 		}
 	}

@@ -73,7 +73,7 @@ func runSweep(ctx context.Context, opts options) error {
 		return err
 	}
 	defer unlock()
-	if err := trainer.RemoveLeftovers(s.out); err != nil {
+	if err := atomicfile.Clean(s.out); err != nil {
 		return err
 	}
 	program, err := os.Executable()

@@ -16,9 +16,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wick-ml/wick/internal/jsonfloat"
+
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/wick-ml/wick/sched"
 	"github.com/wick-ml/wick/trainer"
 )
 
@@ -219,9 +220,9 @@ func fakeRun() int {
 			err = errors.New("the loss is NaN")
 			break
 		}
-		x := sched.Number(1 / float64(epoch))
+		x := jsonfloat.Float(1 / float64(epoch))
 		err = records.Append(trainer.Metrics{Epoch: epoch, LR: opts.lr, TrainLoss: x, TestLoss: 2 * x, TrainAccuracy: 1 - x, TestAccuracy: 0.9 - x/2, TrainSeconds: 1, TestSeconds: 0.5,
-			Own: map[string]sched.Number{"test_f1": x / 3}})
+			Own: map[string]jsonfloat.Float{"test_f1": x / 3}})
 	}
 	if err == nil {
 		config.Finished = time.Now()

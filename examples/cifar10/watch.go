@@ -21,7 +21,7 @@ func callbacks(opts options, model layers.Module) []trainer.Callback {
 	if opts.capture && opts.device != tensor.CPU && opts.clip == 0 && opts.accumulate == 1 && opts.autocast != tensor.Float16 {
 		stop = stopAfterEpoch() // what looks into steps would keep them from being captured
 	}
-	c := []trainer.Callback{stop, trainer.Curves(), trainer.Pictures(opts.classes), trainer.LogSteps(10)}
+	c := []trainer.Callback{stop, trainer.Curves(), trainer.Predictions(opts.classes), trainer.LogSteps(10)}
 	if opts.tensorBoard {
 		c = append(c, trainer.TensorBoard())
 	}

@@ -112,7 +112,7 @@ func resident(t *testing.T) int64 {
 // are live then.
 func collect(d *tensor.Device) (live int64) {
 	live = -1
-	for now := tensor.MemoryStats(d).Live; now != live; now = tensor.MemoryStats(d).Live {
+	for now := d.MemoryStats().Live; now != live; now = d.MemoryStats().Live {
 		live = now
 		runtime.GC()
 		time.Sleep(time.Millisecond)
@@ -142,11 +142,11 @@ func TestTrainingMemoryStaysFlat(t *testing.T) {
 	}
 	warm := max(steps/5, 12) // a whole epoch at least, whose last batch is smaller
 	r.train(t, warm, finite)
-	live, taken, used, host := collect(d), tensor.MemoryStats(d).Taken, be.Used(), resident(t)
+	live, taken, used, host := collect(d), d.MemoryStats().Taken, be.Used(), resident(t)
 	start := time.Now()
 	r.train(t, steps, finite)
 	took := time.Since(start)
-	liveAfter, takenAfter, usedAfter, hostAfter := collect(d), tensor.MemoryStats(d).Taken, be.Used(), resident(t)
+	liveAfter, takenAfter, usedAfter, hostAfter := collect(d), d.MemoryStats().Taken, be.Used(), resident(t)
 	runtime.KeepAlive(r)
 	t.Logf("%d steps of %v: tensors hold %d bytes, before %d; the pool took %d more, the device has %d less free, the process grew by %d",
 		steps, took/time.Duration(steps), liveAfter, live, takenAfter-taken, usedAfter-used, hostAfter-host)
@@ -170,7 +170,7 @@ func TestTrainingMemoryStaysFlat(t *testing.T) {
 // told to be deterministic.
 func TestTrainingRepeats(t *testing.T) {
 	d, _ := device(t)
-	cfg, steps, batch := models.Cfgs["VGG16"], 20, 64
+	cfg, steps, batch := models.VGGCfg("VGG16"), 20, 64
 	if sim.Simulated() {
 		cfg, steps, batch = tiny, 6, 8
 	}
@@ -195,7 +195,7 @@ func deterministic(*tensor.Device, bool) {}
 // as Adam, which makes much of the last bits, lets them be.
 func TestLossesAreTheCPUs(t *testing.T) {
 	d, _ := device(t)
-	cfg, steps, batch := models.Cfgs["VGG16"], 8, 64
+	cfg, steps, batch := models.VGGCfg("VGG16"), 8, 64
 	if sim.Simulated() {
 		cfg, batch = tiny, 16
 	}

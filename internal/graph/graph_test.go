@@ -161,7 +161,7 @@ func TestReplay(t *testing.T) {
 		inputs []func(n int) *T
 		want   []string // in what String gives
 	}{
-		{"VGG16", layer(models.NewVGG(models.Cfgs["VGG16"], 10)), []func(int) *T{randn(N, 3, 32, 32)},
+		{"VGG16", layer(models.NewVGG(models.VGGCfg("VGG16"), 10)), []func(int) *T{randn(N, 3, 32, 32)},
 			[]string{"input float32 [N 3 32 32]", "parameter float32 [64 3 3 3]  # features.0.weight", "[N 512]", "# features.0\n", "# classifier\n"}},
 		{"a block of a ResNet", layer(newBottleneck(8, 16)), []func(int) *T{randn(N, 8, 6, 6)}, []string{"%3 = buffer float32 [4]  # main.1.running_mean\n", "= ReLUInPlace %7 float32 [N 4 6 6]  # main.2\n", "# main.0\n", "# behind down\n"}},
 		{"a transformer", layer(newTransformer(11, 8, 5, 2)), []func(int) *T{func(n int) *T { return tensor.RandInt(0, 11, n, 5) }},
@@ -217,7 +217,7 @@ func TestReplay(t *testing.T) {
 		{"part of the batch", &model{parts{}, func(in []*T) []*T { n := in[1].Size(0); return []*T{in[0].Narrow(0, n, n).Exp()} }}, []func(int) *T{func(n int) *T { return tensor.Randn(4*n, 4) }, randn(N)}, []string{"[N N]"}},
 		{"a loss", &model{linear, func(in []*T) []*T {
 			y := linear.Forward(in[0])
-			return []*T{tensor.CrossEntropy(y, in[1], tensor.CrossEntropyOpts{}), y.LogSoftmax(1).Gather(1, in[1].Unsqueeze(1)).Squeeze(1), tensor.MSELoss(y, tensor.OneHot(in[1], 4).ToDType(tensor.Float32), tensor.Sum)}
+			return []*T{tensor.CrossEntropy(y, in[1], tensor.CrossEntropyOpts{}), y.LogSoftmax(1).Gather(1, in[1].Unsqueeze(1)).Squeeze(1), tensor.MSELoss(y, tensor.OneHot(in[1], 4).ToDType(tensor.Float32), tensor.ReduceSum)}
 		}}, []func(int) *T{randn(N, 6), func(n int) *T { return tensor.RandInt(0, 4, n) }}, []string{"CrossEntropy", "Gather", "OneHot"}},
 		{"sorted", of(func(x *T) *T {
 			v, at := x.Sort(1, true)

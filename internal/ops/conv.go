@@ -50,3 +50,11 @@ type PadEnd struct {
 
 // Name returns the operation's name.
 func (PadEnd) Name() string { return "PadEnd" }
+
+// Pair returns a size for the height and one for the width: hw, or size twice if hw is zero.
+func Pair(hw [2]int, size int) [2]int {
+	if hw == [2]int{} {
+		return [2]int{size, size}
+	}
+	return hw
+}

@@ -48,7 +48,7 @@ func (BCEWithLogits) Name() string { return "BCEWithLogits" }
 // operand is the weights of the classes, which may be absent.
 type CrossEntropy struct {
 	LabelSmoothing float64
-	Ignore         int // a class index; without effect where targets are probabilities
+	IgnoreIndex    int // a class index; without effect where targets are probabilities
 	Reduction      Reduction
 }
 
@@ -64,8 +64,8 @@ func (CrossEntropyGrad) Name() string { return "CrossEntropyGrad" }
 
 // NLLLoss is CrossEntropy of class indices with the logarithms of probabilities.
 type NLLLoss struct {
-	Ignore    int
-	Reduction Reduction
+	IgnoreIndex int
+	Reduction   Reduction
 }
 
 // Name returns the operation's name.

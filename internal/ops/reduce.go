@@ -1,7 +1,7 @@
 package ops
 
 // Reduce reduces over Dims, nil for all, and leaves them with size 1 if Keep. Method is
-// "Sum", "Mean", "Prod", "Amax", "Amin", "MaxAll", "MinAll", "LogSumExp", "Any" or "All".
+// "Sum", "Mean", "Prod", "Amax", "Amin", "LogSumExp", "Any" or "All".
 type Reduce struct {
 	Method string
 	Dims   []int
@@ -15,11 +15,11 @@ func (o Reduce) Name() string {
 	}
 	switch o.Method { // constants, so that nothing is made where nothing is recorded
 	case "Sum":
-		return "SumKeep"
+		return "SumKeepDim"
 	case "Mean":
-		return "MeanKeep"
+		return "MeanKeepDim"
 	}
-	return o.Method + "Keep"
+	return o.Method + "KeepDim"
 }
 
 // Var is the variance over Dims, nil for all, or its root if Root: sums of squares are
@@ -55,7 +55,7 @@ type Norm struct {
 // Name returns the operation's name.
 func (o Norm) Name() string {
 	if o.Keep {
-		return "NormKeep"
+		return "NormKeepDim"
 	}
 	return "Norm"
 }

@@ -21,10 +21,10 @@ def prod(t, dims, keep):
 
 
 def both(op, f, make=x, places=places, **kw):
-    """Cases of an operation and of its Keep form."""
+    """Cases of an operation and of its KeepDim form."""
     for s, dims in places:
         c.add(op, lambda t, dims: f(t, dims, False), [make(*s)], dims=dims, **kw)
-        c.add(op + "Keep", lambda t, dims: f(t, dims, True), [make(*s)], dims=dims, **kw)
+        c.add(op + "KeepDim", lambda t, dims: f(t, dims, True), [make(*s)], dims=dims, **kw)
 
 
 empty = [((0, 3), [0]), ((0, 3), [1]), ((2, 0), [])]
@@ -37,7 +37,7 @@ both("LogSumExp", lambda t, dims, keep: t.logsumexp(over(t, dims), keepdim=keep)
 for s, dims in empty[:2]:
     c.add("LogSumExp", lambda t, dims: t.logsumexp(dims), [x(*s)], dims=dims)
 for s, dims in places:
-    c.add("Norm2Keep", lambda t, dims: torch.linalg.vector_norm(t, 2, over(t, dims), keepdim=True), [x(*s, low=0.5)], dims=dims)
+    c.add("Norm2KeepDim", lambda t, dims: torch.linalg.vector_norm(t, 2, over(t, dims), keepdim=True), [x(*s, low=0.5)], dims=dims)
     if s not in [(), (4, 1, 3), (3, 2, 1, 5)]:
         for p in [0, 1, 2, 3, 1.5, 0.5, -1]:
             c.add("Norm", lambda t, dims, p: torch.linalg.vector_norm(t, p, over(t, dims)), [distinct(*s) + 1 / 32], dims=dims, p=p)
@@ -58,9 +58,7 @@ for s, dim in [((2, 3), 0), ((2, 3), -1), ((1,), 0), ((7,), 0), ((4, 1, 3), 1), 
         c.add("Min", lambda t, dim: t.min(dim), [t], dim=dim, check=check)
         c.add("ArgMax", lambda t, dim: t.max(dim)[1], [t], dim=dim, grad=False)
         c.add("ArgMin", lambda t, dim: t.min(dim)[1], [t], dim=dim, grad=False)
-        c.add("MaxAll", lambda t: t.max(), [t], check=check)
-        c.add("MinAll", lambda t: t.min(), [t], check=check)
-        c.add("AmaxKeep", lambda t, dims: t.amax(tuple(dims), keepdim=True), [t], dims=[dim], check=check)
+        c.add("AmaxKeepDim", lambda t, dims: t.amax(tuple(dims), keepdim=True), [t], dims=[dim], check=check)
         c.add("Amin", lambda t, dims: t.amin(tuple(dims)), [t], dims=[dim], check=check)
 
 # Zeros, where gradients are special.
@@ -95,7 +93,7 @@ for t in [ints(2, 3, 4, low=-5), ints(2, 3, 4).to(torch.uint8), ints(2, 3, 4, hi
         c.add("Amax", lambda t, dims: t.amax(over(t, dims)), [t], dims=dims)
         c.add("Amin", lambda t, dims: t.amin(over(t, dims)), [t], dims=dims)
         for keep in [False, True]:
-            name = "Keep" if keep else ""
+            name = "KeepDim" if keep else ""
             # PyTorch's any and all of uint8 are uint8; ours are bool for all types.
             c.add("Any" + name, lambda t, dims: t.bool().any(over(t, dims), keepdim=keep), [t], dims=dims)
             c.add("All" + name, lambda t, dims: t.bool().all(over(t, dims), keepdim=keep), [t], dims=dims)
@@ -106,7 +104,7 @@ for v in [(nan, 3, 0), (inf, 0, 2), (-inf, 0), (nan, inf, 0), (0, 2, 3), (0, 0, 
     # Where 0 meets what is not finite PyTorch's second derivatives by that are NaN, also where the others' product is not.
     second = bool(t.isfinite().all()) or 0 not in v
     c.add("Prod", lambda t, dims: t.prod(), [t], dims=[], check=False, second=second)
-    c.add("ProdKeep", lambda t, dims: t.prod(0, keepdim=True), [t], dims=[0], check=False, second=second)
+    c.add("ProdKeepDim", lambda t, dims: t.prod(0, keepdim=True), [t], dims=[0], check=False, second=second)
 t = torch.tensor([[nan, 3, 0], [1, 2, 0], [inf, 0, 0], [2, 3, 4]], dtype=torch.float64)
 c.add("Prod", lambda t, dims: t.prod(1), [t], dims=[1], check=False, second=False)
 for v in [(1, 2, 5), (1, 3), (2,), (0, 0), (3, 3, 3)]:
@@ -122,8 +120,6 @@ for v in [(1e18, 2e18, 5e18), (1e19, -1e19), (1e-20, 3e-20)]:  # squares that fl
             c.add(op, lambda t, dims, correction, keep: f(t, dim=over(t, dims), correction=correction), [t], check=False, dims=dims, correction=1, keep=0)
 for v in [(nan, 1), (1, nan, nan), (nan, inf), (2, nan, 2), (inf, inf, 1), (-inf, -inf), (1, 1, 0), (3,)]:
     t = torch.tensor(v, dtype=torch.float64)
-    c.add("MaxAll", lambda t: t.max(), [t], check=False)
-    c.add("MinAll", lambda t: t.min(), [t], check=False)
     c.add("Amax", lambda t, dims: t.amax(0), [t], dims=[0], check=False)
     c.add("Amin", lambda t, dims: t.amin(0), [t], dims=[0], check=False)
     c.add("Max", lambda t, dim: t.max(dim), [t], dim=0, check=False)

@@ -160,10 +160,10 @@ func Mistakes(labels, predictions []int, confidences []float64, n int) []int {
 	return wrong[:min(max(0, n), len(wrong))]
 }
 
-// Pictures makes pictures of a batch [N C H W] (or of one, [C H W]) with one or
+// ToImages makes pictures of a batch [N C H W] (or of one, [C H W]) with one or
 // three channels of values 0 to 1. If it was normalized, mean and std (one value a
 // channel, as given to transforms.Normalize) bring it back; otherwise they are nil.
-func Pictures(x *tensor.Tensor, mean, std []float64) ([]image.Image, error) {
+func ToImages(x *tensor.Tensor, mean, std []float64) ([]image.Image, error) {
 	shape := x.Shape()
 	if len(shape) == 3 {
 		shape = append(tensor.Shape{1}, shape...)

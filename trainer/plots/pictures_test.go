@@ -129,7 +129,7 @@ func TestMistakes(t *testing.T) {
 
 func TestPictures(t *testing.T) {
 	x := tensor.From([]float32{0, 1, 0.5, 2, 0.25, float32(math.NaN()), -1, 1, 1, 1, 0, 0}, 2, 3, 1, 2)
-	got, err := Pictures(x, nil, nil)
+	got, err := ToImages(x, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestPictures(t *testing.T) {
 			}
 		}
 	}
-	grey, err := Pictures(tensor.From([]float64{-1, 0, 1, 0.5}, 1, 2, 2), []float64{0.5}, []float64{0.5})
+	grey, err := ToImages(tensor.From([]float64{-1, 0, 1, 0.5}, 1, 2, 2), []float64{0.5}, []float64{0.5})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func TestPictures(t *testing.T) {
 		{tensor.Zeros(3, 3), nil, nil, "[3 3]"},
 		{tensor.Zeros(3, 2, 2), []float64{1}, []float64{1, 1, 1}, "1 and 3 values"},
 	} {
-		if _, err := Pictures(tt.x, tt.mean, tt.std); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, err := ToImages(tt.x, tt.mean, tt.std); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%v: got %v, want an error with %q", tt.x.Shape(), err, tt.want)
 		}
 	}

@@ -9,12 +9,12 @@ import (
 	"github.com/wick-ml/wick/tensor"
 )
 
-// Pictures is a data set of labelled pictures of one size that are held in
+// Images is a data set of labelled pictures of one size that are held in
 // memory, as bytes. Where the transforms are flips and crops, ToTensor,
 // Normalize and RandomErasing, a DataLoader makes its batches from them in one
 // pass; with one crop at most and no RandomErasing, a DataLoader for a GPU sends
 // the bytes there and has the pass done by it.
-type Pictures struct {
+type Images struct {
 	pixels    []byte
 	c, h, w   int
 	labels    []uint8
@@ -23,11 +23,11 @@ type Pictures struct {
 	fast      *transforms.Fused // nil where transform does more than that
 }
 
-// NewPictures returns the data set of pictures whose bytes lie one after the
+// NewImages returns the data set of pictures whose bytes lie one after the
 // other in pixels, each as its planes (one of gray, or red, green, blue), each
 // plane row by row. labels are indices into classes. A nil transform means
 // transforms.ToTensor(). The slices are used, not copied.
-func NewPictures(pixels []byte, channels, height, width int, labels []uint8, classes []string, transform transforms.Transform) (*Pictures, error) {
+func NewImages(pixels []byte, channels, height, width int, labels []uint8, classes []string, transform transforms.Transform) (*Images, error) {
 	if channels != 1 && channels != 3 || height < 1 || width < 1 {
 		return nil, fmt.Errorf("datasets: pictures of %d×%d×%d (channels × height × width), want 1 or 3 channels and at least 1×1", channels, height, width)
 	}
@@ -40,7 +40,7 @@ func NewPictures(pixels []byte, channels, height, width int, labels []uint8, cla
 			return nil, fmt.Errorf("datasets: picture %d has the label %d, want 0 to %d", i, l, len(classes)-1)
 		}
 	}
-	p := &Pictures{pixels: pixels, c: channels, h: height, w: width, labels: labels, classes: classes, transform: transform}
+	p := &Images{pixels: pixels, c: channels, h: height, w: width, labels: labels, classes: classes, transform: transform}
 	if f, ok := transforms.Fuse(transform, channels, height, width); ok {
 		p.fast = f
 	}
@@ -48,21 +48,21 @@ func NewPictures(pixels []byte, channels, height, width int, labels []uint8, cla
 }
 
 // Len returns the number of pictures.
-func (p *Pictures) Len() int { return len(p.labels) }
+func (p *Images) Len() int { return len(p.labels) }
 
 // Classes returns the names of the classes, in the order of the labels. The
 // caller may not change it.
-func (p *Pictures) Classes() []string { return p.classes }
+func (p *Images) Classes() []string { return p.classes }
 
 // Label returns the label of picture i.
-func (p *Pictures) Label(i int) int {
-	mustIndex("Pictures.Label", i, p.Len())
+func (p *Images) Label(i int) int {
+	mustIndex("Images.Label", i, p.Len())
 	return int(p.labels[i])
 }
 
 // Image returns picture i as it is stored, before the transform.
-func (p *Pictures) Image(i int) image.Image {
-	mustIndex("Pictures.Image", i, p.Len())
+func (p *Images) Image(i int) image.Image {
+	mustIndex("Images.Image", i, p.Len())
 	size := p.h * p.w
 	src := p.pixels[i*p.c*size : (i+1)*p.c*size]
 	rect := image.Rect(0, 0, p.w, p.h)
@@ -82,7 +82,7 @@ func (p *Pictures) Image(i int) image.Image {
 
 // Get returns picture i after the transform, with the default one as Float32 [c
 // h w] from 0 to 1, and its label as an Int64 scalar.
-func (p *Pictures) Get(i int, r *rand.Rand) (x, y *tensor.Tensor, err error) {
+func (p *Images) Get(i int, r *rand.Rand) (x, y *tensor.Tensor, err error) {
 	if err := wantIndex(i, p.Len()); err != nil {
 		return nil, nil, err
 	}
@@ -93,7 +93,7 @@ func (p *Pictures) Get(i int, r *rand.Rand) (x, y *tensor.Tensor, err error) {
 	return x, scalar(int64(p.labels[i])), err
 }
 
-func (p *Pictures) fuse() (fillFunc, layout) {
+func (p *Images) fuse() (fillFunc, layout) {
 	if p.fast == nil {
 		return nil, layout{}
 	}

@@ -133,12 +133,12 @@ func PlotEpochs(history []Metrics, metrics ...Metric) []plots.Epoch {
 	return out
 }
 
-// PicturesOpts are the options of Pictures and Report.
-type PicturesOpts struct {
+// PredictionsOpts are the options of Predictions and Report.
+type PredictionsOpts struct {
 	Mean, Std []float64 // one value a channel, as given to transforms.Normalize; nil if it was not used
 }
 
-// Pictures shows what a model makes of the test pictures. While they are tested
+// Predictions shows what a model makes of the test pictures. While they are tested
 // anyway it keeps some of them and counts the rest; after the epoch it writes to
 // the run's folder predictions.png (the first test pictures), mistakes.png (the
 // most confident ones), confusion.png, filters.png (of the first convolution, if
@@ -149,7 +149,7 @@ type PicturesOpts struct {
 // The test data are pictures [N, 1 or 3, H, W] with the numbers of classes as
 // labels [N], the model's output is [N, classes]. Where epochs take less than a
 // few seconds it draws after some of them, and at the end.
-func Pictures(classes []string, opts ...PicturesOpts) Callback {
+func Predictions(classes []string, opts ...PredictionsOpts) Callback {
 	var p pace
 	var seen, next *tested
 	draw := func(r *Run, must bool) {
@@ -165,24 +165,24 @@ func Pictures(classes []string, opts ...PicturesOpts) Callback {
 		}))
 	}
 	return Callback{
-		Name: "Pictures",
+		Name: "Predictions",
 		Start: func(r *Run) error {
 			if r.Test == nil {
-				return errors.New("trainer: Pictures: the run has no Test data, whose pictures it shows")
+				return errors.New("trainer: Predictions: the run has no Test data, whose pictures it shows")
 			}
-			if err := wantDir(r, "Pictures"); err != nil {
+			if err := wantDir(r, "Predictions"); err != nil {
 				return err
 			}
-			return checkPictures(r.Test.Dataset, classes, opts)
+			return checkPredictions(r.Test.Dataset, classes, opts)
 		},
 		Test: func(*Run) (done func()) {
 			next = newTested(classes, opts)
 			return nil
 		},
-		Tested: func(r *Run) error {
+		TestBatch: func(r *Run) error {
 			if next != nil {
 				if err := next.add(r.Images, r.Labels, r.Output, r.pass.Terms.Counted); err != nil {
-					r.Warn(fmt.Errorf("trainer: Pictures: %w", err))
+					r.Warn(fmt.Errorf("trainer: Predictions: %w", err))
 					next = nil
 				}
 			}
@@ -203,30 +203,30 @@ func Pictures(classes []string, opts ...PicturesOpts) Callback {
 	}
 }
 
-// checkPictures says what does not fit before hours have gone into training.
-func checkPictures(set datasets.Dataset, classes []string, opts []PicturesOpts) error {
+// checkPredictions says what does not fit before hours have gone into training.
+func checkPredictions(set datasets.Dataset, classes []string, opts []PredictionsOpts) error {
 	if c, ok := set.(interface{ Classes() []string }); ok && len(c.Classes()) != len(classes) {
-		return fmt.Errorf("trainer: Pictures: got the names of %d classes, and the test data have %d", len(classes), len(c.Classes()))
+		return fmt.Errorf("trainer: Predictions: got the names of %d classes, and the test data have %d", len(classes), len(c.Classes()))
 	}
 	if set.Len() == 0 {
 		return nil
 	}
 	e, err := datasets.AsMulti(set).Example(0, rand.New(rand.NewPCG(0, 0)))
 	if err != nil {
-		return fmt.Errorf("trainer: Pictures: example 0 of the test data: %w", err)
+		return fmt.Errorf("trainer: Predictions: example 0 of the test data: %w", err)
 	}
 	if len(e.Inputs) == 0 {
-		return errors.New("trainer: Pictures: example 0 of the test data has no input")
+		return errors.New("trainer: Predictions: example 0 of the test data has no input")
 	}
 	if _, err := newTested(classes, opts).picture(e.Inputs[0]); err != nil {
-		return fmt.Errorf("trainer: Pictures: %w", err)
+		return fmt.Errorf("trainer: Predictions: %w", err)
 	}
 	return nil
 }
 
-// Report predicts all test pictures and writes what Pictures writes, for a model
+// Report predicts all test pictures and writes what Predictions writes, for a model
 // that was loaded or trained elsewhere. It puts the model in evaluation mode.
-func Report(dir string, model layers.Layer, test *datasets.DataLoader, classes []string, history []Metrics, opts ...PicturesOpts) error {
+func Report(dir string, model layers.Layer, test *datasets.DataLoader, classes []string, history []Metrics, opts ...PredictionsOpts) error {
 	if test == nil || test.Dataset == nil {
 		return errors.New("trainer: Report: there are no test data")
 	}
@@ -262,7 +262,7 @@ const reportPictures, mostClasses = 20, 100
 // tested is what is kept of a test: the count of all predictions, the first
 // pictures of each class and the most confident mistakes.
 type tested struct {
-	PicturesOpts
+	PredictionsOpts
 	confusion      *plots.Confusion
 	first, further []sample // of each class as many as its share; of all examples besides
 	taken          []int    // pictures of each class in first
@@ -302,10 +302,10 @@ func (t *tested) samples() []plots.Prediction {
 	return out
 }
 
-func newTested(classes []string, opts []PicturesOpts) *tested {
+func newTested(classes []string, opts []PredictionsOpts) *tested {
 	t := &tested{confusion: plots.NewConfusion(classes), taken: make([]int, len(classes))}
 	if len(opts) > 0 {
-		t.PicturesOpts = opts[0]
+		t.PredictionsOpts = opts[0]
 	}
 	return t
 }
@@ -383,7 +383,7 @@ func (t *tested) picture(x *tensor.Tensor) (image.Image, error) {
 	if x.Dim() != 3 {
 		return nil, fmt.Errorf("an example is %v, want a picture [1 or 3, H, W]", x.Shape())
 	}
-	pictures, err := plots.Pictures(x, t.Mean, t.Std)
+	pictures, err := plots.ToImages(x, t.Mean, t.Std)
 	if err != nil {
 		return nil, err
 	}
