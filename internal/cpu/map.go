@@ -213,9 +213,9 @@ func mapOf[T float](be *Backend, dst, src [][]backend.Array, r backend.Rule) {
 								mapSelect(d, v[in.A], v[in.B], v[in.C])
 							default:
 								if in.Op.Values() == 2 {
-									kn.mapBinary(in.Op, d, v[in.A], v[in.B])
+									mapBinary(kn, in.Op, d, v[in.A], v[in.B])
 								} else {
-									kn.mapUnary(in.Op, d, v[in.A], room[p.slots*block:][:n])
+									mapUnary(kn, in.Op, d, v[in.A], room[p.slots*block:][:n])
 								}
 							}
 							v[k] = d
@@ -233,7 +233,7 @@ func mapOf[T float](be *Backend, dst, src [][]backend.Array, r backend.Rule) {
 }
 
 // mapBinary runs an instruction with two values.
-func (kn *vector[T]) mapBinary(op expr.Op, d, a, b []T) {
+func mapBinary[T float](kn *vector[T], op expr.Op, d, a, b []T) {
 	a, b = a[:len(d)], b[:len(d)]
 	switch op {
 	case expr.Add:
@@ -400,7 +400,7 @@ func single[T float]() bool {
 }
 
 // mapUnary runs an instruction with one value. t is room for as many numbers.
-func (kn *vector[T]) mapUnary(op expr.Op, d, a, t []T) {
+func mapUnary[T float](kn *vector[T], op expr.Op, d, a, t []T) {
 	a = a[:len(d)]
 	switch op {
 	case expr.Neg:

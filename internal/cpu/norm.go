@@ -204,13 +204,13 @@ func rowNorm[T float](dst, mean, invstd, x []T, rows, n int, eps float64) {
 	kn := vectorOf[T]()
 	parallel(rows, grain/max(1, n), func(lo, hi int) {
 		for r := lo; r < hi && n > 0; r++ {
-			mean[r], invstd[r] = kn.normalizeRow(dst[r*n:][:n], x[r*n:][:n], eps)
+			mean[r], invstd[r] = normalizeRow(kn, dst[r*n:][:n], x[r*n:][:n], eps)
 		}
 	})
 }
 
 // normalizeRow normalizes x to mean 0 and variance 1.
-func (kn *vector[T]) normalizeRow(dst, x []T, eps float64) (mean, invstd T) {
+func normalizeRow[T float](kn *vector[T], dst, x []T, eps float64) (mean, invstd T) {
 	near := float64(x[0])
 	var sum, squares float64
 	eachPiece(0, len(x), func(at, n int) {
@@ -262,7 +262,7 @@ func affineRowNorm[T float](be *Backend, dst, y, mean, invstd, x, w, b backend.A
 				if normal != nil {
 					row = normal[r*n:][:n]
 				}
-				means[r], scales[r] = kn.normalizeRow(row, in, eps)
+				means[r], scales[r] = normalizeRow(kn, row, in, eps)
 				eachPiece(0, n, func(at, n int) {
 					v, out := row[at:][:n], out[at:][:n]
 					if weight != nil {

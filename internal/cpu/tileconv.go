@@ -205,7 +205,7 @@ func (tc *tileConv) convolve(y, x, weight, scale, bias floats) {
 								n := i / parts * tc.images
 								tc.stage(u, x, g, n)
 								for j := i % parts * each; j < min((i%parts+1)*each, blocks); j++ {
-									tc.ops.run(1, list, steps, packed[j*tc.packed():], wordsOf(u.staged), u.sums, &geom)
+									runTiles(tc.ops, 1, list, steps, packed[j*tc.packed():], wordsOf(u.staged), u.sums, &geom)
 									tc.store(u, y, scale, bias, g, n, j*tileSide)
 								}
 							}
@@ -304,8 +304,8 @@ func (tc *tileConv) space(f func(u *tileUnitSpace)) {
 	})
 }
 
-// run computes blocks of sums of products of numbers of count parts, a few in each call.
-func (ops *tileOps) run(count int, blocks []tileBlock, steps []tileStep, a, b []uint16, c []float32, g *tileGeom) {
+// runTiles computes blocks of sums of products of numbers of count parts, a few in each call.
+func runTiles(ops *tileOps, count int, blocks []tileBlock, steps []tileStep, a, b []uint16, c []float32, g *tileGeom) {
 	parts := &ops.parts[count-1]
 	unit := tileUnit / parts.work
 	for len(blocks) > 0 {
@@ -514,7 +514,7 @@ func (tc *tileConv) weightGradOfRows(dw floats, dy, x []uint16) {
 							tc.stageRows(inputs, x[n*tc.groups*tc.c*tc.h*tc.w:], c0*tileSide, min((c0+each)*tileSide, tc.c))
 							tc.stageGrads(outputs, dy[n*tc.groups*tc.k*tc.p*tc.q:], count)
 							for c := c0; c < min(c0+each, blocksC); c++ {
-								tc.ops.run(1, blocks[c], steps, inputs[(c-c0)*tileSide*tc.plane/2:], wordsOf(outputs), sums[piece*all:(piece+1)*all], &geom)
+								runTiles(tc.ops, 1, blocks[c], steps, inputs[(c-c0)*tileSide*tc.plane/2:], wordsOf(outputs), sums[piece*all:(piece+1)*all], &geom)
 							}
 							geom.add = 1
 						}
@@ -612,7 +612,7 @@ func (tc *tileConv) weightGradOfLanes(dw floats, dy, x []uint16) {
 				scratch(tc.be, tc.weightBlock(), func(sums []float32) {
 					for i := lo; i < hi; i++ {
 						c, k := i/blocksK, i%blocksK
-						tc.ops.run(1, blocks, steps, inputs[c*tileSide*planeX/2:], wordsOf(outputs[k*blockY/4:]), sums, &geom)
+						runTiles(tc.ops, 1, blocks, steps, inputs[c*tileSide*planeX/2:], wordsOf(outputs[k*blockY/4:]), sums, &geom)
 						tc.storeWeight(dw, sums, c*tileSide, k*tileSide)
 					}
 				})

@@ -43,9 +43,9 @@ func (be *Backend) tileMatMul(c, x, y []float32, g *backend.MatMulGeom) {
 			each(blocksM+blocksN, func(lo, hi int) {
 				for j := lo; j < hi; j++ {
 					if k := j - blocksM; k < 0 {
-						ops.split(be, parts, a[j*block/2:][:block/2], x, g.LDA, j*tileSide, g.M, g.K, !g.TransA, true)
+						splitTiles(ops, be, parts, a[j*block/2:][:block/2], x, g.LDA, j*tileSide, g.M, g.K, !g.TransA, true)
 					} else {
-						ops.split(be, parts, b[k*block/2:][:block/2], y, g.LDB, k*tileSide, g.N, g.K, g.TransB, false)
+						splitTiles(ops, be, parts, b[k*block/2:][:block/2], y, g.LDB, k*tileSide, g.N, g.K, g.TransB, false)
 					}
 				}
 			})
@@ -67,7 +67,7 @@ func (be *Backend) tileMatMul(c, x, y []float32, g *backend.MatMulGeom) {
 								for p := m; p < wholeM; p++ {
 									blocks = append(blocks, tileBlock{a: p * block, b: q * block, c: 4 * tileSide * (p*g.N + q), first: first, steps: min(tileChunk, groups-first)})
 								}
-								ops.run(count, blocks, steps, a, b, c, &geom)
+								runTiles(ops, count, blocks, steps, a, b, c, &geom)
 							}
 						}
 						geom := tileGeom{2 * tileSide, 4 * tileSide, 4 * tileSide, 0}
@@ -76,7 +76,7 @@ func (be *Backend) tileMatMul(c, x, y []float32, g *backend.MatMulGeom) {
 								if p < wholeM && q < wholeN {
 									continue
 								}
-								ops.run(count, []tileBlock{{a: p * block, b: q * block, steps: groups}}, steps, a, b, edge, &geom)
+								runTiles(ops, count, []tileBlock{{a: p * block, b: q * block, steps: groups}}, steps, a, b, edge, &geom)
 								for r := range min(tileSide, g.M-p*tileSide) {
 									to, from := c[(p*tileSide+r)*g.N+q*tileSide:][:min(tileSide, g.N-q*tileSide)], edge[r*tileSide:]
 									if g.Accumulate {
@@ -104,9 +104,9 @@ func (be *Backend) tileMatMul(c, x, y []float32, g *backend.MatMulGeom) {
 	})
 }
 
-// split splits a block of 32 rows, or columns, of a matrix from lane on, into tiles of rows or of pairs. Rows in src are ld elements
+// splitTiles splits a block of 32 rows, or columns, of a matrix from lane on, into tiles of rows or of pairs. Rows in src are ld elements
 // apart. Elements at neighbouring depths are neighbours in src if deep, else those of neighbouring lanes.
-func (ops *tileOps) split(be *Backend, parts *tileParts, dst []uint16, src []float32, ld, lane, lanes, k int, deep, rows bool) {
+func splitTiles(ops *tileOps, be *Backend, parts *tileParts, dst []uint16, src []float32, ld, lane, lanes, k int, deep, rows bool) {
 	n := min(tileSide, lanes-lane)
 	if deep {
 		src = src[lane*ld:]
