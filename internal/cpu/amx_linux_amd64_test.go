@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wick-ml/wick/internal/cpu/kernels/asmtest"
+
 	"golang.org/x/sys/cpu"
 
 	"github.com/wick-ml/wick/internal/backend"
@@ -25,12 +27,11 @@ func needsBF16(t *testing.T) {
 // TestAMX tests what multiplies with tiles: on a processor that has them, otherwise in a child under the emulator.
 func TestAMX(t *testing.T) {
 	needsBF16(t)
-	if tilesAMX() == nil && os.Getenv(emulated) == "" {
-		underEmulator(t, "TestAMX", 3*time.Minute)
+	if tilesAMX() == nil && os.Getenv(asmtest.AMXEmulated) == "" {
+		asmtest.RunAMX(t, "TestAMX", 3*time.Minute)
 		return
 	}
 	t.Run("signals", testSignals)
-	t.Run("sums", testTileSums)
 	chosen := current
 	defer func() { current = chosen }()
 	current = level{name: "amx", gemm: [3]*kernel[float32]{&kernel512, &kernel512, &kernelBF16}, vector: &vector512, taps: taps512, half: &half512, tiles: &tileOpsAMX}
@@ -113,7 +114,7 @@ func testTileMatMul(t *testing.T) {
 		g = g.Normal()
 		batch := g.Batch[0] * g.Batch[1]
 		be := New()
-		array := func(n int) backend.Array { return be.arrayOf(randomize(r, make([]float32, n))) }
+		array := func(n int) backend.Array { return be.arrayOf(asmtest.Randomize(r, make([]float32, n))) }
 		room := func(ld, rows, cols int, stride [2]int, transposed bool) int {
 			if transposed {
 				rows, cols = cols, rows

@@ -6,13 +6,11 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
-	"strings"
-	"syscall"
 	"testing"
-	"unsafe"
+
+	"github.com/wick-ml/wick/internal/cpu/kernels/asmtest"
 
 	"github.com/wick-ml/wick/internal/backend"
-	"github.com/wick-ml/wick/internal/backend/backendtest"
 )
 
 // eachKernel runs test with each assembly kernel that this machine can run.
@@ -38,21 +36,21 @@ func TestMicroKernelsTo(t *testing.T) {
 		if kn.runTo == nil {
 			t.Skip("this kernel writes nowhere else")
 		}
-		fa, fb, fc, fd := newFence(t, 70*16), newFence(t, 70*32), newFence(t, 16*32+8), newFence(t, 16*80)
+		fa, fb, fc, fd := asmtest.NewFence(t, 70*16), asmtest.NewFence(t, 70*32), asmtest.NewFence(t, 16*32+8), asmtest.NewFence(t, 16*80)
 		for _, h := range kn.heights {
 			for k := range 68 {
 				for _, add := range []bool{false, true} {
 					ld, offset := kn.width+k%37, k%4
-					a, b := randomize(r, fa.last(max(k, 1)*h, offset)), randomize(r, fb.last(max(k, 1)*kn.width, offset))
-					c, dst := randomize(r, fc.last(h*kn.width, offset)), fd.last((h-1)*ld+kn.width, offset)
-					want := slices.Clone(randomize(r, fd))
+					a, b := asmtest.Randomize(r, fa.Last(max(k, 1)*h, offset)), asmtest.Randomize(r, fb.Last(max(k, 1)*kn.width, offset))
+					c, dst := asmtest.Randomize(r, fc.Last(h*kn.width, offset)), fd.Last((h-1)*ld+kn.width, offset)
+					want := slices.Clone(asmtest.Randomize(r, fd))
 					before := slices.Clone(c)
 					kn.runTo(h, k, a, b, c, add, dst, ld)
 					if !slices.Equal(c, before) {
 						t.Fatalf("%d×%d, k %d, add %t: wrote to c", h, kn.width, k, add)
 					}
 					kn.run(h, k, a, b, c, add)
-					rows := fence(want).last(len(dst), offset)
+					rows := asmtest.Fence(want).Last(len(dst), offset)
 					for i := range h {
 						copy(rows[i*ld:], c[i*kn.width:(i+1)*kn.width])
 					}
@@ -65,53 +63,16 @@ func TestMicroKernelsTo(t *testing.T) {
 	})
 }
 
-// fence is memory between two pages that may not be touched.
-type fence []float32
-
-func newFence(t *testing.T, n int) fence {
-	page := syscall.Getpagesize()
-	size := (4*n + page - 1) / page * page
-	m, err := syscall.Mmap(-1, 0, size+2*page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Munmap(m); err != nil {
-			t.Error(err)
-		}
-	})
-	for _, guard := range [][]byte{m[:page], m[page+size:]} {
-		if err := syscall.Mprotect(guard, syscall.PROT_NONE); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return unsafe.Slice((*float32)(unsafe.Pointer(&m[page])), size/4)
-}
-
-// first and last return n elements right behind the first or before the second
-// of the forbidden pages, offset elements away.
-func (f fence) first(n, offset int) []float32 { return f[offset : offset+n : offset+n] }
-func (f fence) last(n, offset int) []float32 {
-	return f[len(f)-offset-n : len(f)-offset : len(f)-offset]
-}
-
-func randomize(r *rand.Rand, s []float32) []float32 {
-	for i := range s {
-		s[i] = 2*r.Float32() - 1
-	}
-	return s
-}
-
 func TestMicroKernels(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	eachKernel(t, func(t *testing.T, kn *kernel[float32]) {
-		fa, fb, fc := newFence(t, 70*16), newFence(t, 70*32), newFence(t, 16*32+8)
+		fa, fb, fc := asmtest.NewFence(t, 70*16), asmtest.NewFence(t, 70*32), asmtest.NewFence(t, 16*32+8)
 		for _, h := range kn.heights {
 			for k := range 68 {
 				for offset := range 4 {
-					a, b, c := randomize(r, fa.last(max(k, 1)*h, offset)), randomize(r, fb.last(max(k, 1)*kn.width, offset)), fc.last(h*kn.width, offset)
+					a, b, c := asmtest.Randomize(r, fa.Last(max(k, 1)*h, offset)), asmtest.Randomize(r, fb.Last(max(k, 1)*kn.width, offset)), fc.Last(h*kn.width, offset)
 					for _, add := range []bool{false, true} {
-						before := slices.Clone(randomize(r, fc))
+						before := slices.Clone(asmtest.Randomize(r, fc))
 						got := c
 						kn.run(h, k, a, b, got, add)
 						for i := range h {
@@ -146,11 +107,11 @@ func TestMicroKernels(t *testing.T) {
 func TestTranspose(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	eachKernel(t, func(t *testing.T, kn *kernel[float32]) {
-		fsrc, fdst := newFence(t, 4096), newFence(t, 16*8*32)
+		fsrc, fdst := asmtest.NewFence(t, 4096), asmtest.NewFence(t, 16*8*32)
 		for _, width := range []int{4, 6, 8, 14, 16, 32} {
 			for blocks := range 9 {
 				for offset := range 4 {
-					src := randomize(r, fsrc.last(1000, offset))
+					src := asmtest.Randomize(r, fsrc.Last(1000, offset))
 					n := max(0, 8*blocks-1)*width + 8
 					at := make([]int, blocks)
 					for i := range at {
@@ -163,9 +124,9 @@ func TestTranspose(t *testing.T) {
 					if blocks > 0 {
 						lanes[7], at[blocks-1] = 92, 900 // the very last elements
 					}
-					want := slices.Clone(randomize(r, fdst.last(n, offset)))
+					want := slices.Clone(asmtest.Randomize(r, fdst.Last(n, offset)))
 					plainTranspose(want, width, src, &lanes, at)
-					got := fdst.last(n, offset)
+					got := fdst.Last(n, offset)
 					kn.transpose(got, width, src, &lanes, at)
 					if width >= 8 && !slices.Equal(got, want) {
 						t.Fatalf("width %d, %d blocks, offset %d:\ngot  %v\nwant %v", width, blocks, offset, got, want)
@@ -184,12 +145,12 @@ func TestTranspose(t *testing.T) {
 func TestCopy(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	eachKernel(t, func(t *testing.T, kn *kernel[float32]) {
-		fsrc, fdst := newFence(t, 1000), newFence(t, 70*32+8)
+		fsrc, fdst := asmtest.NewFence(t, 1000), asmtest.NewFence(t, 70*32+8)
 		for rows := range 68 {
 			for pairs := range 5 {
 				offset := rows % 4
-				src := randomize(r, fsrc.last(500, offset))
-				dst := randomize(r, fdst.last(max(rows, 1)*32+8, offset))
+				src := asmtest.Randomize(r, fsrc.Last(500, offset))
+				dst := asmtest.Randomize(r, fdst.Last(max(rows, 1)*32+8, offset))
 				pieces := make([]piece, 2*pairs)
 				for i := range pieces {
 					pieces[i] = piece{dst: 3 * i, src: r.IntN(392)}
@@ -215,7 +176,7 @@ func TestCopy(t *testing.T) {
 func TestStage(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	eachKernel(t, func(t *testing.T, kn *kernel[float32]) {
-		fsrc, fdst := newFence(t, 1000), newFence(t, 8000)
+		fsrc, fdst := asmtest.NewFence(t, 1000), asmtest.NewFence(t, 8000)
 		for width := 1; width < 68; width++ {
 			for shift := -9; shift <= 9; shift += 3 {
 				for _, images := range []int{1, 3} {
@@ -232,8 +193,8 @@ func TestStage(t *testing.T) {
 							g.odd = row
 							n += row
 						}
-						for _, place := range []func(f fence, n, offset int) []float32{fence.first, fence.last} {
-							src, dst := randomize(r, place(fsrc, images*rows*width, width%4)), randomize(r, place(fdst, n, width%4))
+						for _, place := range []func(f asmtest.Fence, n, offset int) []float32{asmtest.Fence.First, asmtest.Fence.Last} {
+							src, dst := asmtest.Randomize(r, place(fsrc, images*rows*width, width%4)), asmtest.Randomize(r, place(fdst, n, width%4))
 							want := slices.Clone(dst)
 							plainStage(want, src, &g)
 							kn.stage(dst, src, &g)
@@ -251,7 +212,7 @@ func TestStage(t *testing.T) {
 func TestSpread(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 10))
 	eachKernel(t, func(t *testing.T, kn *kernel[float32]) {
-		fsrc, fdst := newFence(t, 1000), newFence(t, 2000)
+		fsrc, fdst := asmtest.NewFence(t, 1000), asmtest.NewFence(t, 2000)
 		for n := range 68 {
 			for _, rows := range []int{0, 1, 3} {
 				offset := n % 4
@@ -259,11 +220,11 @@ func TestSpread(t *testing.T) {
 				if n == 0 {
 					runs = nil
 				}
-				src := randomize(r, fsrc.last(max(0, (rows-1)*(2*n+5)+2*n), offset))
-				dst := fdst.last(max(0, (rows-1)*(4*n+7)+2*n+3+max(0, n/2*2-1)), offset)
-				randomize(r, fdst)
+				src := asmtest.Randomize(r, fsrc.Last(max(0, (rows-1)*(2*n+5)+2*n), offset))
+				dst := fdst.Last(max(0, (rows-1)*(4*n+7)+2*n+3+max(0, n/2*2-1)), offset)
+				asmtest.Randomize(r, fdst)
 				want := slices.Clone(fdst)
-				plainSpread(fence(want).last(len(dst), offset), src, rows, 4*n+7, 2*n+5, runs)
+				plainSpread(asmtest.Fence(want).Last(len(dst), offset), src, rows, 4*n+7, 2*n+5, runs)
 				kn.spread(dst, src, rows, 4*n+7, 2*n+5, runs)
 				if !slices.Equal(fdst, want) {
 					t.Fatalf("%d rows of %d elements:\ngot  %v\nwant %v", rows, n, dst, want)
@@ -271,22 +232,4 @@ func TestSpread(t *testing.T) {
 			}
 		}
 	})
-}
-
-// TestProductsOfAllKernels runs the rows of the conformance suite that multiply
-// matrices with the kernels that this machine would not choose.
-func TestProductsOfAllKernels(t *testing.T) {
-	chosen := current
-	defer func() { current = chosen }()
-	rows := func(t *testing.T, kn *kernel[float32]) {
-		current.gemm = always(kn)
-		be := New()
-		for _, row := range backendtest.Rows(5e-6) {
-			if row.Method == "MatMul" || strings.HasPrefix(row.Method, "Conv") {
-				t.Run(row.Method, func(t *testing.T) { row.Test(t, be) })
-			}
-		}
-	}
-	eachKernel(t, rows)
-	t.Run("plain", func(t *testing.T) { rows(t, &plain32) })
 }

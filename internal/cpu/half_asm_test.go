@@ -8,13 +8,9 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
-	"unsafe"
-)
 
-// briefly is a fence's memory as numbers of bfloat16.
-func (f fence) briefly() []uint16 {
-	return unsafe.Slice((*uint16)(unsafe.Pointer(&f[0])), 2*len(f))
-}
+	"github.com/wick-ml/wick/internal/cpu/kernels/asmtest"
+)
 
 // briefPlaces are pieces of memory right behind and right before a page that may not be touched, offset elements away.
 var briefPlaces = []func(s []uint16, n, offset int) []uint16{
@@ -56,7 +52,7 @@ type briefCase struct {
 func newBriefCase(t *testing.T) *briefCase {
 	var c briefCase
 	for i := range c.fences {
-		c.fences[i] = newFence(t, 1024).briefly()
+		c.fences[i] = asmtest.NewFence(t, 1024).Halves()
 		c.copies[i] = make([]uint16, len(c.fences[i]))
 	}
 	return &c

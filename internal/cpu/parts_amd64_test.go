@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/wick-ml/wick/internal/cpu/kernels/asmtest"
+
 	"golang.org/x/sys/cpu"
 )
 
@@ -24,18 +26,18 @@ func eachParts(t *testing.T, test func(t *testing.T, kn *kernel[float32])) {
 func TestSplit16(t *testing.T) {
 	r := rand.New(rand.NewPCG(13, 14))
 	eachParts(t, func(t *testing.T, kn *kernel[float32]) {
-		plain := splitPlainly(1, kn.parts.depth)
-		fsrc, fdst := newFence(t, 70*32), newFence(t, 70*32)
+		plain := asmtest.SplitPlainly(1, kn.parts.depth)
+		fsrc, fdst := asmtest.NewFence(t, 70*32), asmtest.NewFence(t, 70*32)
 		for _, lanes := range append([]int{kn.width}, kn.heights...) {
 			for k := 1; k < 68; k++ {
 				for offset := range 4 {
-					src := randomize(r, fsrc.last(k*lanes, offset))
+					src := asmtest.Randomize(r, fsrc.Last(k*lanes, offset))
 					// Roundings to even, up and down, what overflows and what is not a number.
 					for i, v := range []uint32{0x3f808000, 0x3f818000, 0x3f808001, 0x3f807fff, 0x80000000, 0x7f7fffff, 0xff800000, 0x7fc00001} {
 						src[(i*37+k)%len(src)] = math.Float32frombits(v)
 					}
 					size := kn.parts.size(lanes, k) / 2
-					dst := randomize(r, fdst.last(size, offset))
+					dst := asmtest.Randomize(r, fdst.Last(size, offset))
 					want := slices.Clone(dst)
 					before := slices.Clone(fdst[:len(fdst)-offset-size])
 					plain(halves(want), src, lanes, k)
@@ -57,19 +59,19 @@ func TestPartsKernels(t *testing.T) {
 	eachParts(t, func(t *testing.T, kn *kernel[float32]) {
 		p := kn.parts
 		plain := plainParts(p.depth, kn.width)
-		fa, fb, fc := newFence(t, 70*16), newFence(t, 70*32), newFence(t, 16*32+8)
+		fa, fb, fc := asmtest.NewFence(t, 70*16), asmtest.NewFence(t, 70*32), asmtest.NewFence(t, 16*32+8)
 		for _, h := range kn.heights {
 			for k := 1; k < 68; k++ {
 				for offset := range 4 {
-					a, b := halves(fa.last(p.size(h, k)/2, offset)), halves(fb.last(p.size(kn.width, k)/2, offset))
-					plain.splitA(a, randomize(r, make([]float32, h*k)), h, k)
-					plain.splitB(b, randomize(r, make([]float32, kn.width*k)), kn.width, k)
+					a, b := halves(fa.Last(p.size(h, k)/2, offset)), halves(fb.Last(p.size(kn.width, k)/2, offset))
+					plain.splitA(a, asmtest.Randomize(r, make([]float32, h*k)), h, k)
+					plain.splitB(b, asmtest.Randomize(r, make([]float32, kn.width*k)), kn.width, k)
 					if k%8 == 0 { // infinities and what is not a number, in row 1 and in column 2
 						a[2], b[4] = 0x7f80, 0x7fc0
 					}
 					for _, add := range []bool{false, true} {
-						before := slices.Clone(randomize(r, fc))
-						c := fc.last(h*kn.width, offset)
+						before := slices.Clone(asmtest.Randomize(r, fc))
+						c := fc.Last(h*kn.width, offset)
 						want := slices.Clone(c)
 						plain.run(h, k, a, b, want, add)
 						p.run(h, k, a, b, c, add)

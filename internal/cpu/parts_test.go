@@ -1,47 +1,17 @@
 package cpu
 
 import (
-	"math"
 	"testing"
+
+	"github.com/wick-ml/wick/internal/cpu/kernels/asmtest"
 
 	"github.com/wick-ml/wick/internal/backend"
 	"github.com/wick-ml/wick/internal/backend/backendtest"
 )
 
-// bfloat16 rounds to the nearest bfloat16 number, to the even one of two. A NaN stays a NaN.
-func bfloat16(v float32) uint16 {
-	bits := math.Float32bits(v)
-	if v != v {
-		return uint16(bits>>16) | 0x40
-	}
-	return uint16((bits + 0x7fff + bits>>16&1) >> 16)
-}
-
-func fromBfloat16(b uint16) float32 { return math.Float32frombits(uint32(b) << 16) }
-
-// splitPlainly is the reference of splitA and splitB for panels whose groups hold one part
-// after the other, each by pairs of rows: element (2·i, l) is followed by (2·i+1, l).
-func splitPlainly(count, depth int) func(dst []uint16, src []float32, lanes, k int) {
-	return func(dst []uint16, src []float32, lanes, k int) {
-		for i := range ceil(k, depth) * depth {
-			for l := range lanes {
-				var v float32
-				if i < k {
-					v = src[i*lanes+l]
-				}
-				for part := range count {
-					b := bfloat16(v)
-					v -= fromBfloat16(b)
-					dst[i/depth*depth*lanes*count+(part*depth+i%depth/2*2)*lanes+2*l+i%2] = b
-				}
-			}
-		}
-	}
-}
-
 // plainParts is the reference of run, for panels by splitPlainly.
 func plainParts(depth, width int) *parts[float32] {
-	split := splitPlainly(1, depth)
+	split := asmtest.SplitPlainly(1, depth)
 	return &parts[float32]{depth: depth, splitA: split, splitB: split,
 		run: func(height, k int, a, b []uint16, c []float32, add bool) {
 			// rows are k rows of lanes elements.
@@ -50,7 +20,7 @@ func plainParts(depth, width int) *parts[float32] {
 				for i := range k {
 					pairs := panel[i/2*2*lanes:]
 					for l := range lanes {
-						s = append(s, fromBfloat16(pairs[2*l+i%2]))
+						s = append(s, asmtest.FromBFloat16(pairs[2*l+i%2]))
 					}
 				}
 				return s

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/wick-ml/wick/internal/cpu/kernels/asmtest"
 )
 
 // TestThreeKernels compares the kernels of direct convolutions with loops over
@@ -17,7 +19,7 @@ func TestThreeKernels(t *testing.T) {
 		t.Skip("this processor or operating system has no AVX-512")
 	}
 	r := rand.New(rand.NewPCG(23, 24))
-	fsrc, fdst := newFence(t, 2048), newFence(t, 2048)
+	fsrc, fdst := asmtest.NewFence(t, 2048), asmtest.NewFence(t, 2048)
 	for w := 1; w < 68; w++ {
 		for _, h := range []int{3, 4, 5, 8} {
 			for pad := -1; pad <= 3; pad++ {
@@ -25,10 +27,10 @@ func TestThreeKernels(t *testing.T) {
 				if p < 3 || q < 1 {
 					continue
 				}
-				place := [2]func(f fence, n, offset int) []float32{fence.first, fence.last}[h%2]
-				src, weights := randomize(r, place(fsrc, h*w, offset)), randomize(r, make([]float32, 9))
+				place := [2]func(f asmtest.Fence, n, offset int) []float32{asmtest.Fence.First, asmtest.Fence.Last}[h%2]
+				src, weights := asmtest.Randomize(r, place(fsrc, h*w, offset)), asmtest.Randomize(r, make([]float32, 9))
 				dst := place(fdst, p*q, offset)
-				before := slices.Clone(randomize(r, fdst))
+				before := slices.Clone(asmtest.Randomize(r, fdst))
 				old := slices.Clone(dst)
 				want, dots := make([]float64, p*q), make([]float64, 9)
 				for i := range want {

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/wick-ml/wick/internal/cpu/kernels/asmtest"
 )
 
 // TestTapKernels compares the assembly with the Go loops, right behind and before
@@ -15,8 +17,8 @@ func TestTapKernels(t *testing.T) {
 	r := rand.New(rand.NewPCG(21, 22))
 	for _, l := range assemblyOf(t) {
 		t.Run(l.name, func(t *testing.T) {
-			fsrc, fdst, fy := newFence(t, 8192), newFence(t, 1024), newFence(t, 1024)
-			before := make(fence, len(fdst))
+			fsrc, fdst, fy := asmtest.NewFence(t, 8192), asmtest.NewFence(t, 1024), asmtest.NewFence(t, 1024)
+			before := make(asmtest.Fence, len(fdst))
 			for n := range 68 {
 				for _, rows := range []int{0, 1, 3, 4, 9} {
 					taps, offset := 1+n%11, n%4
@@ -28,26 +30,26 @@ func TestTapKernels(t *testing.T) {
 					}
 					size := max(rows-1, 0)*g.srcRow + slices.Max(g.offsets) + n
 					length := max(0, (rows-1)*g.dstRow+n)
-					src := odd(r, fsrc.last(size+beyond, offset))
-					y := randomize(r, fy.last(length, offset))
+					src := asmtest.Odd(r, fsrc.Last(size+beyond, offset))
+					y := asmtest.Randomize(r, fy.Last(length, offset))
 					for i := range y {
 						y[i] = src[r.IntN(size)] // found sometimes
 					}
 					check := func(what string) {
 						t.Helper()
-						if err := sameFloats(fdst, before); err != nil {
+						if err := asmtest.SameFloats(fdst, before); err != nil {
 							t.Fatalf("%s of %+v: %v", what, g, err)
 						}
 					}
 					copy(before, fdst)
-					l.taps.largest(fdst.last(length, offset), src, &g)
-					plainTaps32.largest(before.last(length, offset), src, &g)
+					l.taps.largest(fdst.Last(length, offset), src, &g)
+					plainTaps32.largest(before.Last(length, offset), src, &g)
 					check("largest")
-					l.taps.split(fdst.last(n, offset), fy.first(n, offset), fsrc.first(2*n, 0), n)
+					l.taps.split(fdst.Last(n, offset), fy.First(n, offset), fsrc.First(2*n, 0), n)
 					other := make([]float32, n)
-					plainTaps32.split(before.last(n, offset), other, fsrc.first(2*n, 0), n)
+					plainTaps32.split(before.Last(n, offset), other, fsrc.First(2*n, 0), n)
 					check("split")
-					if err := sameFloats(fy.first(n, offset), other); err != nil {
+					if err := asmtest.SameFloats(fy.First(n, offset), other); err != nil {
 						t.Fatalf("split of %d pairs: %v", n, err)
 					}
 					// split may have written over y.
@@ -60,11 +62,11 @@ func TestTapKernels(t *testing.T) {
 						t.Fatalf("places of %+v: got %v (NaN: %t), want %v (NaN: %t)", g, got, gotNaN, want, wantNaN)
 					}
 
-					randomize(r, src)
-					randomize(r, y)
-					weights := randomize(r, make([]float32, taps))
-					l.taps.correlate(fdst.last(length, offset), src, weights, &g)
-					plainTaps32.correlate(before.last(length, offset), src, weights, &g)
+					asmtest.Randomize(r, src)
+					asmtest.Randomize(r, y)
+					weights := asmtest.Randomize(r, make([]float32, taps))
+					l.taps.correlate(fdst.Last(length, offset), src, weights, &g)
+					plainTaps32.correlate(before.Last(length, offset), src, weights, &g)
 					for i, v := range before {
 						if !(math.Abs(float64(fdst[i]-v)) <= 1e-5) && (fdst[i] == fdst[i] || v == v) && fdst[i] != v {
 							t.Fatalf("correlate of %+v: element %d: got %v, want %v", g, i, fdst[i], v)
@@ -72,7 +74,7 @@ func TestTapKernels(t *testing.T) {
 					}
 					copy(fdst, before)
 					// dots read no further than the taps.
-					src = randomize(r, fsrc.last(size, offset))
+					src = asmtest.Randomize(r, fsrc.Last(size, offset))
 					sums, sums2 := make([]float64, taps), make([]float64, taps)
 					l.taps.dots(sums, y, src, &g)
 					plainTaps32.dots(sums2, y, src, &g)

@@ -6,15 +6,17 @@ import (
 	endian "encoding/binary"
 	"math"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"testing"
+	"time"
+
+	"github.com/wick-ml/wick/internal/cpu/kernels/asmtest"
 
 	"golang.org/x/sys/cpu"
 )
 
-// words is a fence of words.
-func (f fence) words() words { return halves(f) }
-
+// words are elements of half the size of a float32.
 type words []uint16
 
 func (w words) last(n, offset int) []uint16 {
@@ -38,14 +40,14 @@ func needsTileOps(t *testing.T) {
 func TestTilePairRows(t *testing.T) {
 	needsTileOps(t)
 	r := rand.New(rand.NewPCG(51, 52))
-	fa, fb, fdst := newFence(t, 40*3), newFence(t, 40*3), newFence(t, 3*80)
+	fa, fb, fdst := asmtest.NewFence(t, 40*3), asmtest.NewFence(t, 40*3), asmtest.NewFence(t, 3*80)
 	for width := 1; width <= 67; width++ {
 		for _, rows := range []int{1, 3} {
 			offset, pitch := width%5, width+width%4
-			a, b := fa.words().fill(r).last(rows*width, offset), fb.words().fill(r).last(rows*width, offset+1)
+			a, b := words(fa.Halves()).fill(r).last(rows*width, offset), words(fb.Halves()).fill(r).last(rows*width, offset+1)
 			n := (rows-1)*pitch + width
-			want := slices.Clone(pairsOf(fdst.words().fill(r)))
-			dst := pairsOf(fdst.words())
+			want := slices.Clone(pairsOf(words(fdst.Halves()).fill(r)))
+			dst := pairsOf(words(fdst.Halves()))
 			at := len(dst) - n - offset
 			for i := range rows {
 				for j := range width {
@@ -72,7 +74,7 @@ func anywhere(r *rand.Rand, bytes, unit int) (at [16]int, span int) {
 func TestTilePairTurn(t *testing.T) {
 	needsTileOps(t)
 	r := rand.New(rand.NewPCG(53, 54))
-	fsrc, fdst := newFence(t, 4000), newFence(t, 4000)
+	fsrc, fdst := asmtest.NewFence(t, 4000), asmtest.NewFence(t, 4000)
 	for round := range 60 {
 		order := &pairOrder
 		if round%2 == 1 {
@@ -86,9 +88,9 @@ func TestTilePairTurn(t *testing.T) {
 				spanFrom = from[i] + second + 32
 			}
 		}
-		src := fsrc.words().fill(r).last((spanFrom+(count-1)*srcStep)/2, offset)
-		want := slices.Clone(pairsOf(fdst.words().fill(r)))
-		dst := pairsOf(fdst.words())
+		src := words(fsrc.Halves()).fill(r).last((spanFrom+(count-1)*srcStep)/2, offset)
+		want := slices.Clone(pairsOf(words(fdst.Halves()).fill(r)))
+		dst := pairsOf(words(fdst.Halves()))
 		n := (spanTo + (count-1)*dstStep) / 4
 		at := len(dst) - n - offset
 		for c := range count {
@@ -111,15 +113,15 @@ func TestTilePairTurn(t *testing.T) {
 func TestTileTurn(t *testing.T) {
 	needsTileOps(t)
 	r := rand.New(rand.NewPCG(55, 56))
-	fsrc, fdst := newFence(t, 4000), newFence(t, 4000)
+	fsrc, fdst := asmtest.NewFence(t, 4000), asmtest.NewFence(t, 4000)
 	for round := range 30 {
 		from, spanFrom := anywhere(r, 64, 4)
 		to, spanTo := anywhere(r, 64, 4)
 		count, dstStep, srcStep, offset := 1+round%3, 4*(round%5), 4*(round%9), round%4
-		all := pairsOf(fsrc.words().fill(r))
+		all := pairsOf(words(fsrc.Halves()).fill(r))
 		src := all[len(all)-offset-(spanFrom+(count-1)*srcStep)/4 : len(all)-offset]
-		want := slices.Clone(pairsOf(fdst.words().fill(r)))
-		dst := pairsOf(fdst.words())
+		want := slices.Clone(pairsOf(words(fdst.Halves()).fill(r)))
+		dst := pairsOf(words(fdst.Halves()))
 		at := len(dst) - (spanTo+(count-1)*dstStep)/4 - offset
 		for c := range count {
 			for j := range 16 {
@@ -139,7 +141,7 @@ func TestTileTurn(t *testing.T) {
 var special = []uint32{0x3f808000, 0x3f818000, 0x3f808001, 0x3f807fff, 0x80000000, 0, 0x7f7fffff, 0xff800000, 0x7f800000, 0x7fc00001, 0xffa00000, 1, 0x80008000}
 
 func randomizeSpecial(r *rand.Rand, s []float32) []float32 {
-	for i := range randomize(r, s) {
+	for i := range asmtest.Randomize(r, s) {
 		if r.IntN(4) == 0 {
 			s[i] = math.Float32frombits(special[r.IntN(len(special))])
 		}
@@ -172,16 +174,16 @@ func few(r *rand.Rand, n int) []float32 {
 
 // finishing is where a kernel writes in both types, for comparison with what is wanted.
 type finishing struct {
-	wide fence
+	wide asmtest.Fence
 	half words
 }
 
 // check calls write for n elements of both types, and compares them with want, whose other elements are not written.
 func (f *finishing) check(t *testing.T, r *rand.Rand, n, offset int, want map[int]float32, write func(dst floats)) {
 	t.Helper()
-	randomize(r, f.wide)
+	asmtest.Randomize(r, f.wide)
 	before := slices.Clone(f.wide)
-	wide := f.wide.last(n, offset)
+	wide := f.wide.Last(n, offset)
 	write(floats{wide: wide})
 	for i, v := range f.wide {
 		w, ok := want[i-(len(f.wide)-offset-n)]
@@ -211,12 +213,12 @@ func (f *finishing) check(t *testing.T, r *rand.Rand, n, offset int, want map[in
 func TestTileTurnTo(t *testing.T) {
 	needsTileOps(t)
 	r := rand.New(rand.NewPCG(57, 58))
-	fsrc := newFence(t, 4000)
-	f := finishing{newFence(t, 4000), newFence(t, 4000).words()}
+	fsrc := asmtest.NewFence(t, 4000)
+	f := finishing{asmtest.NewFence(t, 4000), words(asmtest.NewFence(t, 4000).Halves())}
 	for round := range 60 {
 		from, spanFrom := anywhere(r, 64, 4)
 		count, srcStep, offset, relu := 1+round%3, 4*(round%9), round%4, round%2 == 1
-		src := randomizeSpecial(r, fsrc.last((spanFrom+(count-1)*srcStep)/4, offset))
+		src := randomizeSpecial(r, fsrc.Last((spanFrom+(count-1)*srcStep)/4, offset))
 		affine := few(r, 32*count)
 		step := 16 + round%5 // from one column to the next, in elements
 		order := r.Perm(16)
@@ -242,12 +244,12 @@ func TestTileTurnTo(t *testing.T) {
 func TestTileRowsTo(t *testing.T) {
 	needsTileOps(t)
 	r := rand.New(rand.NewPCG(59, 60))
-	fsrc := newFence(t, 1000)
-	f := finishing{newFence(t, 1000), newFence(t, 1000).words()}
+	fsrc := asmtest.NewFence(t, 1000)
+	f := finishing{asmtest.NewFence(t, 1000), words(asmtest.NewFence(t, 1000).Halves())}
 	for width := 1; width <= 67; width++ {
 		for round := range 4 {
 			rows, offset, pitch, relu := 1+2*(round/2), (width+round)%4, width+width%5, round%2 == 1
-			src := randomizeSpecial(r, fsrc.last((rows-1)*pitch+width, offset))
+			src := randomizeSpecial(r, fsrc.Last((rows-1)*pitch+width, offset))
 			by := few(r, 2)
 			want := map[int]float32{}
 			for i := range rows {
@@ -265,20 +267,20 @@ func TestTileRowsTo(t *testing.T) {
 func TestTileGather(t *testing.T) {
 	needsTileOps(t)
 	r := rand.New(rand.NewPCG(61, 62))
-	fsrc, fdst := newFence(t, 16<<10), newFence(t, 16<<10)
+	fsrc, fdst := asmtest.NewFence(t, 16<<10), asmtest.NewFence(t, 16<<10)
 	for taps := 2; taps <= 25; taps++ {
 		for round := range 4 {
 			lane, rows, offset := taps+round*3, 1+5*(round%3), round
 			row := 32*lane + round
-			src := fsrc.words().fill(r).last((rows-1)*row+31*lane+taps, offset)
+			src := words(fsrc.Halves()).fill(r).last((rows-1)*row+31*lane+taps, offset)
 			turned := round%2 == 1
 			tap, first := 64*rows+64*round, 0
 			if turned {
 				tap, first = -tap, (taps-1)*tap
 			}
 			n := (first + max(0, (taps-1)*tap) + 64*rows) / 2
-			want := slices.Clone(fdst.words().fill(r))
-			dst := fdst.words()
+			want := slices.Clone(words(fdst.Halves()).fill(r))
+			dst := words(fdst.Halves())
 			at := len(dst) - n - offset
 			for i := range rows {
 				for k := range taps {
@@ -295,6 +297,18 @@ func TestTileGather(t *testing.T) {
 	}
 }
 
+// TestAMXSums is testTileSums where the processor has tiles, otherwise in a child under the emulator.
+func TestAMXSums(t *testing.T) {
+	if !cpu.X86.HasAVX512BF16 || !cpu.X86.HasAVX512BW {
+		t.Skip("this processor or operating system has no AVX512_BF16")
+	}
+	if tilesAMX() == nil && os.Getenv(asmtest.AMXEmulated) == "" {
+		asmtest.RunAMX(t, "TestAMXSums", 3*time.Minute)
+		return
+	}
+	testTileSums(t)
+}
+
 // testTileSums compares the sums with the emulator's model, bit by bit: tiles anywhere, some of them twice, and none.
 func testTileSums(t *testing.T) {
 	for count := 1; count <= 3; count++ {
@@ -304,8 +318,8 @@ func testTileSums(t *testing.T) {
 
 func testTileSumsOf(t *testing.T, count int) {
 	r := rand.New(rand.NewPCG(63, 64))
-	fa, fb, fc := newFence(t, 8<<10), newFence(t, 8<<10), newFence(t, 8<<10)
-	load := func(s []uint16, at, stride int) (tile tileData) {
+	fa, fb, fc := asmtest.NewFence(t, 8<<10), asmtest.NewFence(t, 8<<10), asmtest.NewFence(t, 8<<10)
+	load := func(s []uint16, at, stride int) (tile asmtest.AMXTile) {
 		for i := range 16 {
 			for j, v := range s[(at+i*stride)/2:][:32] {
 				endian.LittleEndian.PutUint16(tile[64*i+2*j:], v)
@@ -324,8 +338,8 @@ func testTileSumsOf(t *testing.T, count int) {
 			}
 			return w
 		}
-		a, b := numbers(fa.words().last(sizeA/2+room, offset)), numbers(fb.words().last(sizeB/2+room, 2*offset))
-		c := randomize(r, fc.last(2*sizeC/4, offset))
+		a, b := numbers(words(fa.Halves()).last(sizeA/2+room, offset)), numbers(words(fb.Halves()).last(sizeB/2+room, 2*offset))
+		c := asmtest.Randomize(r, fc.Last(2*sizeC/4, offset))
 		steps := make([]tileStep, 5)
 		for i := range steps {
 			steps[i] = tileStep{2 * r.IntN(room/2), 4 * r.IntN(room/4)}
@@ -339,7 +353,7 @@ func testTileSumsOf(t *testing.T, count int) {
 			for half := range 4 {
 				row, col := half/2*16, half%2*16
 				at := func(e int) int { return (block.c + (row+e/16)*strideC) / 4 } // of the row
-				var sum tileData
+				var sum asmtest.AMXTile
 				for e := range 256 {
 					if geom.add != 0 {
 						endian.LittleEndian.PutUint32(sum[4*e:], math.Float32bits(want[at(e)+col+e%16]))
@@ -348,7 +362,7 @@ func testTileSumsOf(t *testing.T, count int) {
 				for _, s := range steps[block.first:][:block.steps] {
 					for _, p := range [][][2]int{{{0, 0}}, {{1, 0}, {0, 0}, {0, 1}}, {{0, 2}, {0, 1}, {1, 1}, {1, 0}, {2, 0}, {0, 0}}}[count-1] {
 						x, y := load(a, p[0]*tileBytes+block.a+s.a+row*strideA, strideA), load(b, p[1]*tileBytes+block.b+s.b+4*col, strideB)
-						dotTiles(&sum, &x, &y, 16, 16, 16)
+						asmtest.AMXDot(&sum, &x, &y, 16, 16, 16)
 					}
 				}
 				for e := range 256 {
@@ -372,12 +386,14 @@ func testTileSumsOf(t *testing.T, count int) {
 // TestTileSplit compares the splitting of rows and of pairs of rows with the plain one.
 func TestTileSplit(t *testing.T) {
 	needsTileOps(t)
-	needsBF16(t)
+	if !cpu.X86.HasAVX512BF16 || !cpu.X86.HasAVX512BW {
+		t.Skip("this processor or operating system has no AVX512_BF16")
+	}
 	r := rand.New(rand.NewPCG(67, 68))
-	fsrc, fdst := newFence(t, 40*300), newFence(t, 3*300*16)
+	fsrc, fdst := asmtest.NewFence(t, 40*300), asmtest.NewFence(t, 3*300*16)
 	for count := 1; count <= 3; count++ {
 		p := &tileOpsAMX.parts[count-1]
-		split := splitPlainly(count, tileSide)
+		split := asmtest.SplitPlainly(count, tileSide)
 		for k := 1; k <= 260; k += 1 + k/68*31 {
 			for _, lanes := range []int{1, 1 + k%31, 16, 32} {
 				offset, groups := k%4, ceil(k, tileSide)
@@ -389,7 +405,7 @@ func TestTileSplit(t *testing.T) {
 				split(want, panel, tileSide, k)
 				check := func(what string, dst []uint16, place func(group, l, i int) int, write func(dst []uint16)) {
 					t.Helper()
-					before := slices.Clone(fdst.words().fill(r))
+					before := slices.Clone(words(fdst.Halves()).fill(r))
 					write(dst)
 					for group := range groups * count {
 						for l := range lanes {
@@ -401,13 +417,13 @@ func TestTileSplit(t *testing.T) {
 							}
 						}
 					}
-					if n := len(before) - len(dst) - 2*offset; !slices.Equal(before[:n], fdst.words()[:n]) || !slices.Equal(before[len(before)-2*offset:], fdst.words()[len(before)-2*offset:]) {
+					if n := len(before) - len(dst) - 2*offset; !slices.Equal(before[:n], words(fdst.Halves())[:n]) || !slices.Equal(before[len(before)-2*offset:], words(fdst.Halves())[len(before)-2*offset:]) {
 						t.Fatalf("%s of %d parts, %d lanes, k %d: wrote outside of the tiles", what, count, lanes, k)
 					}
 				}
-				dst := fdst.words().last(len(want), 2*offset)
+				dst := words(fdst.Halves()).last(len(want), 2*offset)
 				ld := k + offset
-				src := fsrc.last((lanes-1)*ld+k, offset)
+				src := fsrc.Last((lanes-1)*ld+k, offset)
 				for l := range lanes {
 					for i := range k {
 						src[l*ld+i] = panel[i*tileSide+l]
@@ -415,7 +431,7 @@ func TestTileSplit(t *testing.T) {
 				}
 				check("rows", dst, func(group, l, i int) int { return group*tileBytes/2 + l*tileSide + i }, func(dst []uint16) { p.splitRows(dst, src, 4*ld, lanes, k) })
 				ld = lanes + offset
-				pairs := fsrc.last((k-1)*ld+lanes, offset)
+				pairs := fsrc.Last((k-1)*ld+lanes, offset)
 				for i := range k {
 					copy(pairs[i*ld:], panel[i*tileSide:][:lanes])
 				}

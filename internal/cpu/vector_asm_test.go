@@ -3,11 +3,12 @@
 package cpu
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/wick-ml/wick/internal/cpu/kernels/asmtest"
 )
 
 // eachVector runs test with the assembly of each level that this machine has.
@@ -17,49 +18,20 @@ func eachVector(t *testing.T, test func(t *testing.T, kn *vector[float32])) {
 	}
 }
 
-// odd sprinkles numbers that arithmetic treats in ways of their own.
-func odd(r *rand.Rand, s []float32) []float32 {
-	for i := range randomize(r, s) {
-		if k := r.IntN(40); k < 5 {
-			s[i] = []float32{0, float32(math.Copysign(0, -1)), float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN())}[k]
-		}
-	}
-	return s
-}
-
-// zeros sets about half of the elements to 0.
-func zeros(r *rand.Rand, s []float32) []float32 {
-	for i := range s {
-		if r.IntN(2) == 0 {
-			s[i] = 0
-		}
-	}
-	return s
-}
-
-func sameFloats(got, want []float32) error {
-	for i := range want {
-		if got[i] != want[i] && (got[i] == got[i] || want[i] == want[i]) {
-			return fmt.Errorf("element %d: got %v, want %v", i, got[i], want[i])
-		}
-	}
-	return nil
-}
-
 func near64(got, want, size float64) bool {
 	return got == want || got != got && want != want || math.Abs(got-want) <= 1e-13*size
 }
 
 // lengths calls f for lengths and places of arrays: right behind or before a
 // page that may not be touched, offset elements away.
-func lengths(f func(n, offset int, place func(f fence, n, offset int) []float32)) {
+func lengths(f func(n, offset int, place func(f asmtest.Fence, n, offset int) []float32)) {
 	for n := range 68 {
 		for offset := range 4 {
-			f(n, offset, fence.first)
-			f(n, offset, fence.last)
+			f(n, offset, asmtest.Fence.First)
+			f(n, offset, asmtest.Fence.Last)
 		}
 	}
-	f(1000, 1, fence.last)
+	f(1000, 1, asmtest.Fence.Last)
 }
 
 // TestArithmetic64 is TestElementwise for float64.
@@ -153,23 +125,23 @@ func TestElementwise(t *testing.T) {
 	}
 	r := rand.New(rand.NewPCG(1, 2))
 	eachVector(t, func(t *testing.T, kn *vector[float32]) {
-		var fences, before [5]fence
+		var fences, before [5]asmtest.Fence
 		for i := range fences {
-			fences[i] = newFence(t, 1024)
-			before[i] = make(fence, len(fences[i]))
+			fences[i] = asmtest.NewFence(t, 1024)
+			before[i] = make(asmtest.Fence, len(fences[i]))
 		}
 		for _, row := range rows {
-			lengths(func(n, offset int, place func(f fence, n, offset int) []float32) {
+			lengths(func(n, offset int, place func(f asmtest.Fence, n, offset int) []float32) {
 				var got, want [][]float32
 				for i := range row.arrays {
-					odd(r, place(fences[i], n, offset))
+					asmtest.Odd(r, place(fences[i], n, offset))
 					copy(before[i], fences[i])
 					got, want = append(got, place(fences[i], n, (offset+i)%4)), append(want, place(before[i], n, (offset+i)%4))
 				}
 				row.run(kn, got)
 				row.run(plain, want)
 				for i := range row.arrays {
-					if err := sameFloats(fences[i], before[i]); err != nil {
+					if err := asmtest.SameFloats(fences[i], before[i]); err != nil {
 						t.Fatalf("%s, %d elements, offset %d, array %d with what surrounds it: %v", row.name, n, offset, i, err)
 					}
 				}
@@ -181,15 +153,15 @@ func TestElementwise(t *testing.T) {
 func TestSums(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	eachVector(t, func(t *testing.T, kn *vector[float32]) {
-		f := newFence(t, 1024)
+		f := asmtest.NewFence(t, 1024)
 		check := func(what string, n int, got, want, size float64) {
 			t.Helper()
 			if !near64(got, want, size) {
 				t.Fatalf("%s of %d elements: got %v, want %v", what, n, got, want)
 			}
 		}
-		lengths(func(n, offset int, place func(f fence, n, offset int) []float32) {
-			x := randomize(r, place(f, n, offset))
+		lengths(func(n, offset int, place func(f asmtest.Fence, n, offset int) []float32) {
+			x := asmtest.Randomize(r, place(f, n, offset))
 			check("sum", n, kn.sum(x), plainVector32.sum(x), float64(n))
 			check("sumSquares", n, kn.sumSquares(x), plainVector32.sumSquares(x), float64(n))
 			check("max", n, float64(kn.max(x)), float64(plainVector32.max(x)), 0)
@@ -215,7 +187,7 @@ func TestSums(t *testing.T) {
 				check("sumSquares with an infinity", n, kn.sumSquares(x), math.Inf(1), 1)
 			}
 		})
-		long := randomize(r, make([]float32, 2*longest+77))
+		long := asmtest.Randomize(r, make([]float32, 2*longest+77))
 		check("max", len(long), float64(kn.max(long)), float64(plainVector32.max(long)), 0)
 		check("sumExp", len(long), kn.sumExp(long, 1), plainVector32.sumExp(long, 1), float64(len(long)))
 		check("sum", len(long), kn.sum(long), plainVector32.sum(long), float64(len(long)))
@@ -226,7 +198,7 @@ func TestSums(t *testing.T) {
 func TestRowSums(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 10))
 	eachVector(t, func(t *testing.T, kn *vector[float32]) {
-		f := newFence(t, 1024)
+		f := asmtest.NewFence(t, 1024)
 		check := func(x []float32, rows, n int) {
 			t.Helper()
 			got := make([]float64, rows+1)
@@ -243,12 +215,12 @@ func TestRowSums(t *testing.T) {
 		}
 		for n := range 68 {
 			for _, rows := range []int{0, 1, 2, 5} {
-				check(randomize(r, f.first(rows*n, n%4)), rows, n)
-				check(randomize(r, f.last(rows*n, n%4)), rows, n)
+				check(asmtest.Randomize(r, f.First(rows*n, n%4)), rows, n)
+				check(asmtest.Randomize(r, f.Last(rows*n, n%4)), rows, n)
 			}
 		}
-		check(randomize(r, make([]float32, 3*longest)), 30, longest/10)
-		check(randomize(r, make([]float32, 3*longest)), 2, longest+3)
+		check(asmtest.Randomize(r, make([]float32, 3*longest)), 30, longest/10)
+		check(asmtest.Randomize(r, make([]float32, 3*longest)), 2, longest+3)
 	})
 }
 
@@ -256,7 +228,7 @@ func TestRowSums(t *testing.T) {
 func TestAddWide(t *testing.T) {
 	r := rand.New(rand.NewPCG(15, 16))
 	eachVector(t, func(t *testing.T, kn *vector[float32]) {
-		f := newFence(t, 1024)
+		f := asmtest.NewFence(t, 1024)
 		check := func(x []float32) {
 			t.Helper()
 			got := make([]float64, len(x)+1)
@@ -272,51 +244,10 @@ func TestAddWide(t *testing.T) {
 			}
 		}
 		for n := range 100 {
-			check(randomize(r, f.first(n, n%4)))
-			check(randomize(r, f.last(n, n%4)))
+			check(asmtest.Randomize(r, f.First(n, n%4)))
+			check(asmtest.Randomize(r, f.Last(n, n%4)))
 		}
-		check(randomize(r, make([]float32, 2*longest+77)))
-	})
-}
-
-// TestMaxPool3x3 compares the assembly with the Go loops for planes between pages
-// that may not be touched.
-func TestMaxPool3x3(t *testing.T) {
-	r := rand.New(rand.NewPCG(11, 12))
-	eachVector(t, func(t *testing.T, kn *vector[float32]) {
-		if kn.maxPool3x3 == nil {
-			t.Skip("this level has no kernels for these windows, which go through the taps")
-		}
-		fx, fdx, fy, fdy := newFence(t, 1024), newFence(t, 1024), newFence(t, 512), newFence(t, 512)
-		before := make(fence, len(fdx))
-		for w := 1; w <= 70; w++ {
-			for h := 1; h <= 9; h++ {
-				g := poolGeom{H: h, W: w, P: (h + 1) / 2, Q: (w + 1) / 2, KernelH: 3, KernelW: 3, StrideH: 2, StrideW: 2, PadH: 1, PadW: 1, DilationH: 1, DilationW: 1}
-				if !pools3x3(g) {
-					t.Fatalf("%+v is not for these kernels", g)
-				}
-				for i, fill := range []func(r *rand.Rand, s []float32) []float32{randomize, odd, zeros} {
-					place := []func(f fence, n, offset int) []float32{fence.first, fence.last}[(w+h+i)%2]
-					offset := w % 4
-					x := fill(r, randomize(r, place(fx, h*w, offset)))
-					y, want := place(fy, g.P*g.Q, offset), make([]float32, g.P*g.Q)
-					maxPool3x3Plane(kn, y, x, g)
-					maxPoolPlane(want, x, g.deep(), float32(math.Inf(-1)))
-					if err := sameFloats(y, want); err != nil {
-						t.Fatalf("maxima of a plane of %d×%d: %v", h, w, err)
-					}
-					dy := randomize(r, place(fdy, len(y), offset))
-					copy(before, fdx)
-					none, waste := make([]float32, w), make([]float32, w)
-					setAll(none, float32(math.NaN()))
-					maxPoolGrad3x3Plane(kn, place(fdx, h*w, offset), dy, x, y, none, waste, g)
-					maxPoolGradPlane(place(before, h*w, offset), dy, x, y, g.deep())
-					if err := sameFloats(fdx, before); err != nil {
-						t.Fatalf("gradients of a plane of %d×%d: %v", h, w, err)
-					}
-				}
-			}
-		}
+		check(asmtest.Randomize(r, make([]float32, 2*longest+77)))
 	})
 }
 
@@ -335,13 +266,13 @@ func TestNormKernels(t *testing.T) {
 	const mean, dyMean, slope, scale, shift = 0.125, -0.25, 0.75, 1.5, -0.5
 	r := rand.New(rand.NewPCG(5, 6))
 	eachVector(t, func(t *testing.T, kn *vector[float32]) {
-		fx, fy, fdy, fdst := newFence(t, 1024), newFence(t, 1024), newFence(t, 1024), newFence(t, 1024)
-		before := make(fence, len(fdst))
+		fx, fy, fdy, fdst := asmtest.NewFence(t, 1024), asmtest.NewFence(t, 1024), asmtest.NewFence(t, 1024), asmtest.NewFence(t, 1024)
+		before := make(asmtest.Fence, len(fdst))
 		eachShape(func(g rows, size int) {
-			for _, place := range []func(f fence, n, offset int) []float32{fence.first, fence.last} {
+			for _, place := range []func(f asmtest.Fence, n, offset int) []float32{asmtest.Fence.First, asmtest.Fence.Last} {
 				offset := size % 4
-				x, dy := randomize(r, place(fx, size, offset)), randomize(r, place(fdy, size, offset))
-				y := zeros(r, randomize(r, place(fy, size, offset)))
+				x, dy := asmtest.Randomize(r, place(fx, size, offset)), asmtest.Randomize(r, place(fdy, size, offset))
+				y := asmtest.Zeros(r, asmtest.Randomize(r, place(fy, size, offset)))
 				s0, q0 := kn.sumsAbout(x, g, mean)
 				s1, q1 := plainVector32.sumsAbout(x, g, mean)
 				if n := float64(2 * size); !near64(s0, s1, n) || !near64(q0, q1, 2*n) {
@@ -354,13 +285,13 @@ func TestNormKernels(t *testing.T) {
 						t.Fatalf("sumAndDot of %+v, with y: %t: got %v and %v, want %v and %v", g, y != nil, s0, d0, s1, d1)
 					}
 				}
-				odd(r, x)
-				odd(r, dy)
+				asmtest.Odd(r, x)
+				asmtest.Odd(r, dy)
 				for _, relu := range []bool{false, true} {
 					copy(before, fdst)
 					kn.normalize(place(fdst, size, offset), x, g, mean, scale, shift, relu)
 					plainVector32.normalize(place(before, size, offset), x, g, mean, scale, shift, relu)
-					if err := sameFloats(fdst, before); err != nil {
+					if err := asmtest.SameFloats(fdst, before); err != nil {
 						t.Fatalf("normalize of %+v, ReLU %t: %v", g, relu, err)
 					}
 					var from []float32
@@ -369,7 +300,7 @@ func TestNormKernels(t *testing.T) {
 					}
 					kn.normalizeGrad(place(fdst, size, offset), dy, x, from, g, mean, dyMean, slope, scale)
 					plainVector32.normalizeGrad(place(before, size, offset), dy, x, from, g, mean, dyMean, slope, scale)
-					if err := sameFloats(fdst, before); err != nil {
+					if err := asmtest.SameFloats(fdst, before); err != nil {
 						t.Fatalf("normalizeGrad of %+v, ReLU %t: %v", g, relu, err)
 					}
 				}
@@ -381,26 +312,26 @@ func TestNormKernels(t *testing.T) {
 func TestPoolKernels(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	eachVector(t, func(t *testing.T, kn *vector[float32]) {
-		fx, fdx, fy, fdy := newFence(t, 1024), newFence(t, 1024), newFence(t, 256), newFence(t, 256)
-		before := make(fence, len(fdx))
+		fx, fdx, fy, fdy := asmtest.NewFence(t, 1024), asmtest.NewFence(t, 1024), asmtest.NewFence(t, 256), asmtest.NewFence(t, 256)
+		before := make(asmtest.Fence, len(fdx))
 		for q := range 35 {
 			for w := 2 * q; w < 2*q+2; w++ {
 				for _, rows := range []int{0, 1, 2, 3} {
-					for _, place := range []func(f fence, n, offset int) []float32{fence.first, fence.last} {
-						for _, fill := range []func(r *rand.Rand, s []float32) []float32{randomize, odd, zeros} {
+					for _, place := range []func(f asmtest.Fence, n, offset int) []float32{asmtest.Fence.First, asmtest.Fence.Last} {
+						for _, fill := range []func(r *rand.Rand, s []float32) []float32{asmtest.Randomize, asmtest.Odd, asmtest.Zeros} {
 							offset := q % 4
 							x := fill(r, place(fx, 2*rows*w, offset))
 							got, want := place(fy, rows*q, offset), make([]float32, rows*q)
 							kn.maxPool2x2(got, x, rows, w, q)
 							plainVector32.maxPool2x2(want, x, rows, w, q)
-							if err := sameFloats(got, want); err != nil {
+							if err := asmtest.SameFloats(got, want); err != nil {
 								t.Fatalf("maxima of %d windows in %d rows of %d: %v", q, rows, w, err)
 							}
-							dy := randomize(r, place(fdy, rows*q, offset))
+							dy := asmtest.Randomize(r, place(fdy, rows*q, offset))
 							copy(before, fdx)
 							kn.maxPoolGrad2x2(place(fdx, 2*rows*w, offset), dy, x, got, rows, w, q)
 							plainVector32.maxPoolGrad2x2(place(before, 2*rows*w, offset), dy, x, got, rows, w, q)
-							if err := sameFloats(fdx, before); err != nil {
+							if err := asmtest.SameFloats(fdx, before); err != nil {
 								t.Fatalf("gradients of %d windows in %d rows of %d: %v", q, rows, w, err)
 							}
 						}

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/wick-ml/wick/internal/cpu/kernels/asmtest"
 )
 
 // TestTransforms compares the transforms of all schemes with the plain ones.
@@ -14,14 +16,14 @@ func TestTransforms(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 10))
 	eachKernel(t, func(t *testing.T, kn *kernel[float32]) {
 		lanes := kn.tiles.lanes
-		fsrc, fdst := newFence(t, 2000), newFence(t, 160*36*16)
+		fsrc, fdst := asmtest.NewFence(t, 2000), asmtest.NewFence(t, 160*36*16)
 		for _, s := range []*scheme{&scheme2x4, &schemePair, &scheme4x4} {
 			for m, l := range s.maps {
 				outH, outW := len(l.rows), len(l.columns)
 				inputs := len(l.rows[0]) * len(l.columns[0])
 				for n := range 68 {
 					offset := n % 4
-					src := randomize(r, fsrc.last(1000, offset))
+					src := asmtest.Randomize(r, fsrc.Last(1000, offset))
 					strideW := lanes * (1 + n%3)
 					strideH := strideW*outW + n%5
 					tile := strideH * outH
@@ -44,7 +46,7 @@ func TestTransforms(t *testing.T) {
 						tiles[len(tiles)-1] = 1000 - lanes // the very last elements
 						tiles[len(tiles)-inputs] = 0
 					}
-					dst := randomize(r, fdst.last(size, offset))
+					dst := asmtest.Randomize(r, fdst.Last(size, offset))
 					want := slices.Clone(dst)
 					// One tile at a time, since tiles may write over each other.
 					for i := 0; i < len(tiles); i += 1 + inputs {
@@ -71,10 +73,10 @@ func TestTransforms(t *testing.T) {
 func TestScatter(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
 	eachKernel(t, func(t *testing.T, kn *kernel[float32]) {
-		fsrc, fdst := newFence(t, 68*8*16), newFence(t, 8*(68*8+3))
+		fsrc, fdst := asmtest.NewFence(t, 68*8*16), asmtest.NewFence(t, 8*(68*8+3))
 		for n := range 68 {
 			offset, width := n%4, []int{8, 9, 16}[n%3]
-			src := randomize(r, fsrc.last(max(0, 8*n-1)*width+8, offset))
+			src := asmtest.Randomize(r, fsrc.Last(max(0, 8*n-1)*width+8, offset))
 			var lanes [8]int
 			for i, l := range r.Perm(8) {
 				lanes[i] = l * (8*n + 3)
@@ -83,7 +85,7 @@ func TestScatter(t *testing.T) {
 			for i := range blocks {
 				blocks[i] *= 8
 			}
-			dst := randomize(r, fdst.last(7*(8*n+3)+8*n, offset))
+			dst := asmtest.Randomize(r, fdst.Last(7*(8*n+3)+8*n, offset))
 			want := slices.Clone(dst)
 			plainScatter(floats{wide: want}, &lanes, blocks, src, width, float32(n))
 			if kn.tiles.touch != nil {
@@ -108,7 +110,7 @@ func bfloat16s(r *rand.Rand, s []uint16) []uint16 {
 func TestTransposeBF16(t *testing.T) {
 	r := rand.New(rand.NewPCG(13, 14))
 	eachKernel(t, func(t *testing.T, kn *kernel[float32]) {
-		fsrc, fdst := halves(newFence(t, 2048)), newFence(t, 68*8*32)
+		fsrc, fdst := halves(asmtest.NewFence(t, 2048)), asmtest.NewFence(t, 68*8*32)
 		for n := range 68 {
 			for _, width := range []int{6, 8, 14, 16, 32} {
 				offset := (n + width) % 5
@@ -124,7 +126,7 @@ func TestTransposeBF16(t *testing.T) {
 				if n > 0 {
 					lanes[7], blocks[n-1] = 92, 900 // the very last elements
 				}
-				dst := randomize(r, fdst.last(max(0, 8*n-1)*width+8, offset%4))
+				dst := asmtest.Randomize(r, fdst.Last(max(0, 8*n-1)*width+8, offset%4))
 				want := slices.Clone(dst)
 				plainGather(want, width, floats{half: src}, &lanes, blocks)
 				if kn.tiles.touch != nil {
@@ -144,11 +146,11 @@ func TestTransposeBF16(t *testing.T) {
 func TestScatterBF16(t *testing.T) {
 	r := rand.New(rand.NewPCG(15, 16))
 	eachKernel(t, func(t *testing.T, kn *kernel[float32]) {
-		fsrc, fdst := newFence(t, 68*8*16), halves(newFence(t, 4*(68*8+4)))
+		fsrc, fdst := asmtest.NewFence(t, 68*8*16), halves(asmtest.NewFence(t, 4*(68*8+4)))
 		for n := range 68 {
 			for offset := range 5 {
 				width := []int{8, 9, 16}[n%3]
-				src := randomize(r, fsrc.last(max(0, 8*n-1)*width+8, offset%4))
+				src := asmtest.Randomize(r, fsrc.Last(max(0, 8*n-1)*width+8, offset%4))
 				for i := range src { // numbers whose lower half is that of a tie, or anything, and some that are not finite
 					upper := r.Uint32() << 16
 					src[i] = math.Float32frombits(upper | []uint32{0x8000, 0x7fff, 0x8001, r.Uint32() & 0xffff}[r.IntN(4)])

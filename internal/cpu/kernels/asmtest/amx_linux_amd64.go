@@ -1,8 +1,6 @@
-//go:build !noasm
+package asmtest
 
-package cpu
-
-// An emulator of Intel AMX for tests. A processor without AMX raises an illegal instruction exception where a tile instruction
+// An emulator of Intel AMX. A processor without AMX raises an illegal instruction exception where a tile instruction
 // stands. This program starts itself again as a child that it traces (ptrace(2)), catches the signal, does on the child's registers
 // and memory what the instruction would have done (Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2), and
 // lets the child go on behind it.
@@ -24,11 +22,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// emulated tells a child that its tile instructions are emulated.
-const emulated = "WICK_TEST_EMULATED"
+// AMXEmulated is the environment variable that tells a child that its tile instructions are emulated.
+const AMXEmulated = "WICK_TEST_EMULATED"
 
-// underEmulator runs the test of the given name, and no other, in a child whose tile instructions are emulated.
-func underEmulator(t *testing.T, name string, limit time.Duration) {
+// RunAMX runs the test of the given name, and no other, in a child whose tile instructions are emulated.
+func RunAMX(t *testing.T, name string, limit time.Duration) {
 	runtime.LockOSThread() // a tracer is a thread
 	defer runtime.UnlockOSThread()
 	out, err := os.Create(filepath.Join(t.TempDir(), "output"))
@@ -37,7 +35,7 @@ func underEmulator(t *testing.T, name string, limit time.Duration) {
 	}
 	defer out.Close()
 	c := exec.Command(os.Args[0], "-test.run=^"+name+"$", "-test.v", "-test.timeout="+limit.String())
-	c.Env = append(os.Environ(), emulated+"=1", "GOMAXPROCS=2", "GODEBUG=asyncpreemptoff=1")
+	c.Env = append(os.Environ(), AMXEmulated+"=1", "GOMAXPROCS=2", "GODEBUG=asyncpreemptoff=1")
 	c.Stdout, c.Stderr = out, out
 	c.SysProcAttr = &syscall.SysProcAttr{Ptrace: true}
 	err = c.Start()
@@ -77,14 +75,14 @@ func underEmulator(t *testing.T, name string, limit time.Duration) {
 	case tr.count == 0:
 		t.Fatalf("no tile instruction ran:\n%s", text)
 	}
-	t.Logf("%d tile instructions were emulated\n%s", tr.count, text)
+	t.Logf("%d tile instructions were AMXEmulated\n%s", tr.count, text)
 }
 
 // tracer follows the threads of a child.
 type tracer struct {
 	pid     int
 	threads map[int]*tileState
-	count   int // instructions emulated
+	count   int // instructions AMXEmulated
 }
 
 // run follows the child to its end, and returns nil if that is success.
@@ -267,10 +265,10 @@ type tileState struct {
 	palette byte
 	rows    [8]int
 	bytes   [8]int // of a row
-	tiles   [8]tileData
+	tiles   [8]AMXTile
 }
 
-type tileData [16 * 64]byte
+type AMXTile [16 * 64]byte
 
 // step does what an instruction does.
 func (tr *tracer) step(s *tileState, in *tileInstruction) error {
@@ -301,9 +299,9 @@ func (tr *tracer) step(s *tileState, in *tileInstruction) error {
 	t := &s.tiles[in.tile]
 	switch in.name {
 	case "TILEZERO":
-		*t = tileData{}
+		*t = AMXTile{}
 	case "TILELOADD":
-		*t = tileData{}
+		*t = AMXTile{}
 		_, err := tr.memory(in.address, t[:], s.bytes[in.tile], in.stride, s.rows[in.tile], false)
 		return err
 	case "TILESTORED":
@@ -314,19 +312,19 @@ func (tr *tracer) step(s *tileState, in *tileInstruction) error {
 		if s.rows[in.src1] != m || s.bytes[in.src2] != 4*n || s.rows[in.src2] != k {
 			return errors.New("tiles that do not fit each other")
 		}
-		dotTiles(t, &s.tiles[in.src1], &s.tiles[in.src2], m, n, k)
+		AMXDot(t, &s.tiles[in.src1], &s.tiles[in.src2], m, n, k)
 	}
 	return nil
 }
 
-// dotTiles is TDPBF16PS: m×n sums and k pairs. The products of even and of odd elements are summed apart from 0 on, then
+// AMXDot is TDPBF16PS: m×n sums and k pairs. The products of even and of odd elements are summed apart from 0 on, then
 // together, then added.
-func dotTiles(c, a, b *tileData, m, n, k int) {
+func AMXDot(c, a, b *AMXTile, m, n, k int) {
 	var x, y [16][32]float32
 	for i := range x {
 		for j := range x[i] {
-			x[i][j] = flush(fromBfloat16(endian.LittleEndian.Uint16(a[64*i+2*j:])))
-			y[i][j] = flush(fromBfloat16(endian.LittleEndian.Uint16(b[64*i+2*j:])))
+			x[i][j] = flush(FromBFloat16(endian.LittleEndian.Uint16(a[64*i+2*j:])))
+			y[i][j] = flush(FromBFloat16(endian.LittleEndian.Uint16(b[64*i+2*j:])))
 		}
 	}
 	for i := range m {

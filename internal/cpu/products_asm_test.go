@@ -1,0 +1,28 @@
+//go:build linux && !noasm && (amd64 || arm64)
+
+package cpu
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/wick-ml/wick/internal/backend/backendtest"
+)
+
+// TestProductsOfAllKernels runs the rows of the conformance suite that multiply
+// matrices with the kernels that this machine would not choose.
+func TestProductsOfAllKernels(t *testing.T) {
+	chosen := current
+	defer func() { current = chosen }()
+	rows := func(t *testing.T, kn *kernel[float32]) {
+		current.gemm = always(kn)
+		be := New()
+		for _, row := range backendtest.Rows(5e-6) {
+			if row.Method == "MatMul" || strings.HasPrefix(row.Method, "Conv") {
+				t.Run(row.Method, func(t *testing.T) { row.Test(t, be) })
+			}
+		}
+	}
+	eachKernel(t, rows)
+	t.Run("plain", func(t *testing.T) { rows(t, &plain32) })
+}
