@@ -34,7 +34,7 @@ func TestAMX(t *testing.T) {
 	t.Run("signals", testSignals)
 	chosen := current
 	defer func() { current = chosen }()
-	current = level{name: "amx", gemm: [3]*kernel[float32]{&kernel512, &kernel512, &kernelBF16}, vector: &vector512, taps: taps512, half: &half512, tiles: &tileOpsAMX}
+	current = level{name: "amx", gemm: &kernel512, gemmBF16: &kernelBF16, vector: &vector512, taps: taps512, half: &half512, tiles: &tileOpsAMX}
 	t.Run("algorithm", testTileAlgorithm)
 	t.Run("products", testTileMatMul)
 	t.Run("empty sums", testEmptySums)

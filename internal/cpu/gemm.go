@@ -83,7 +83,10 @@ type stageGeom struct {
 
 // kernelOf returns the kernel for T with a precision.
 func kernelOf[T float](p backend.Precision) *kernel[T] {
-	var k any = current.gemm[p]
+	var k any = current.gemm
+	if p == backend.Medium && current.gemmBF16 != nil {
+		k = current.gemmBF16
+	}
 	if k, ok := k.(*kernel[T]); ok {
 		return k
 	}

@@ -4,20 +4,17 @@ package cpu
 
 import (
 	"golang.org/x/sys/cpu"
-
-	"github.com/wick-ml/wick/internal/backend"
 )
 
 // assembly lists the levels that processor and operating system allow, best last.
 func assembly() (levels []level) {
 	if cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasF16C {
-		levels = append(levels, level{name: "avx2", gemm: always(&kernel256), vector: &vector256, vector64: &vector64x256, taps: taps256, half: &half256})
+		levels = append(levels, level{name: "avx2", gemm: &kernel256, vector: &vector256, vector64: &vector64x256, taps: taps256, half: &half256})
 		if cpu.X86.HasAVX512F {
-			gemm := always(&kernel512)
+			l := level{name: "avx512", gemm: &kernel512, vector: &vector512, vector64: &vector64x512, taps: taps512, half: &half512}
 			if cpu.X86.HasAVX512BF16 && cpu.X86.HasAVX512BW {
-				gemm[backend.Medium] = &kernelBF16
+				l.gemmBF16 = &kernelBF16
 			}
-			l := level{name: "avx512", gemm: gemm, vector: &vector512, vector64: &vector64x512, taps: taps512, half: &half512}
 			levels = append(levels, l)
 			if l.tiles = tilesAMX(); l.tiles != nil {
 				l.name = "amx"

@@ -4,7 +4,7 @@ package cpu
 
 // assembly lists the levels: every processor of this kind has NEON.
 func assembly() []level {
-	return []level{{name: "neon", gemm: always(&kernelNEON), vector: &vectorNEON, vector64: &vector64NEON, taps: &tapsNEON, half: &plainHalf}}
+	return []level{{name: "neon", gemm: &kernelNEON, vector: &vectorNEON, vector64: &vector64NEON, taps: &tapsNEON, half: &plainHalf}}
 }
 
 // The kernels begin as the Go loops, and stay such where there is no assembly.

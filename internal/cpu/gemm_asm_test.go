@@ -9,14 +9,12 @@ import (
 	"testing"
 
 	"github.com/wick-ml/wick/internal/cpu/kernels/asmtest"
-
-	"github.com/wick-ml/wick/internal/backend"
 )
 
 // eachKernel runs test with each assembly kernel that this machine can run.
 func eachKernel(t *testing.T, test func(t *testing.T, kn *kernel[float32])) {
 	for _, l := range assemblyOf(t) {
-		t.Run(l.name, func(t *testing.T) { test(t, l.gemm[backend.Highest]) })
+		t.Run(l.name, func(t *testing.T) { test(t, l.gemm) })
 	}
 }
 

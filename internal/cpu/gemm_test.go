@@ -253,7 +253,8 @@ func TestSplit(t *testing.T) {
 
 // BenchmarkKernel runs the micro-kernels on panels in the first cache.
 func BenchmarkKernel(b *testing.B) {
-	for p, kn := range current.gemm {
+	for p := range precisionNames {
+		kn := kernelOf[float32](backend.Precision(p))
 		for _, h := range kn.heights {
 			b.Run(fmt.Sprint(precisionNames[p], "/", h, "x", kn.width), func(b *testing.B) {
 				const k = tileDepth

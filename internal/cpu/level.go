@@ -8,8 +8,9 @@ import (
 
 // level is the kernels for what processors of one kind can do.
 type level struct {
-	name     string              // as WICK_CPU names it
-	gemm     [3]*kernel[float32] // of each backend.Precision
+	name     string // as WICK_CPU names it
+	gemm     *kernel[float32]
+	gemmBF16 *kernel[float32] // of numbers rounded to bfloat16; nil where there is none
 	vector   *vector[float32]
 	vector64 *vector[float64] // nil where there is no assembly
 	taps     *tapKernels[float32]
@@ -17,10 +18,7 @@ type level struct {
 	tiles    *tileOps // nil where there are no matrix tiles
 }
 
-var generic = level{name: "generic", gemm: always(&plain32), vector: &plainVector32, taps: &plainTaps32, half: &plainHalf}
-
-// always returns the kernel for all precisions.
-func always(kn *kernel[float32]) [3]*kernel[float32] { return [3]*kernel[float32]{kn, kn, kn} }
+var generic = level{name: "generic", gemm: &plain32, vector: &plainVector32, taps: &plainTaps32, half: &plainHalf}
 
 // levels lists what this machine and this build have, best last.
 var levels = append([]level{generic}, assembly()...)

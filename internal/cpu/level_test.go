@@ -10,7 +10,7 @@ import (
 func TestLevelNamed(t *testing.T) {
 	for _, l := range levels {
 		got, err := levelNamed(l.name)
-		if err != nil || got.name != l.name || got.gemm != l.gemm {
+		if err != nil || got.name != l.name || got.gemm != l.gemm || got.gemmBF16 != l.gemmBF16 {
 			t.Errorf("levelNamed(%q): got %q and %v, want that level", l.name, got.name, err)
 		}
 	}

@@ -49,7 +49,7 @@ func TestPartsPrecision(t *testing.T) {
 	kn := plain32
 	kn.run = nil
 	kn.parts = plainParts(16, kn.width)
-	current.gemm[backend.Medium], current.tiles = &kn, nil
+	current.gemmBF16, current.tiles = &kn, nil
 	for _, row := range backendtest.Rows(5e-6) {
 		if row.Method == "SetPrecision" {
 			row.Test(t, New())

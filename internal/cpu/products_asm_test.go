@@ -15,7 +15,7 @@ func TestProductsOfAllKernels(t *testing.T) {
 	chosen := current
 	defer func() { current = chosen }()
 	rows := func(t *testing.T, kn *kernel[float32]) {
-		current.gemm = always(kn)
+		current.gemm, current.gemmBF16 = kn, nil
 		be := New()
 		for _, row := range backendtest.Rows(5e-6) {
 			if row.Method == "MatMul" || strings.HasPrefix(row.Method, "Conv") {
@@ -23,6 +23,7 @@ func TestProductsOfAllKernels(t *testing.T) {
 			}
 		}
 	}
-	eachKernel(t, rows)
-	t.Run("plain", func(t *testing.T) { rows(t, &plain32) })
+	for _, l := range levels {
+		t.Run(l.name, func(t *testing.T) { rows(t, l.gemm) })
+	}
 }

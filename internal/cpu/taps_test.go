@@ -120,10 +120,10 @@ func TestDepthwiseKeepsNaN(t *testing.T) {
 					t.Helper()
 					got, want := normals[float32](be, r, n), normals[float32](be, r, n)
 					direct(got)
-					gemm := current.gemm
-					current.gemm = generic.gemm
+					gemm, gemmBF16 := current.gemm, current.gemmBF16
+					current.gemm, current.gemmBF16 = generic.gemm, nil
 					general(want)
-					current.gemm = gemm
+					current.gemm, current.gemmBF16 = gemm, gemmBF16
 					for i, v := range data[float32](want) {
 						v, w := float64(data[float32](got)[i]), float64(v)
 						if math.IsNaN(v) != math.IsNaN(w) || math.IsInf(v, 1) != math.IsInf(w, 1) || math.IsInf(v, -1) != math.IsInf(w, -1) {

@@ -418,7 +418,7 @@ func testAlgorithm(t *testing.T) {
 		g := threeByThree(row.g)
 		for precision := range precisionNames {
 			be := New().at(backend.Precision(precision))
-			kn := current.gemm[precision]
+			kn := kernelOf[float32](backend.Precision(precision))
 			for i, want := range row.want {
 				switch {
 				case be.tileConvOf(g, pass(i)) != nil:
