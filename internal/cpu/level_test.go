@@ -26,7 +26,7 @@ func TestLevelNamed(t *testing.T) {
 // TestLevelOfTheEnvironment starts this test's program again.
 func TestLevelOfTheEnvironment(t *testing.T) {
 	if os.Getenv("WICK_CPU_SHOW") != "" {
-		os.Stdout.WriteString("level " + Level() + "\n")
+		os.Stdout.WriteString("level " + current.name + "\n")
 		os.Exit(0)
 	}
 	start := func(level string) (string, error) {

@@ -58,14 +58,14 @@ func TestPartsKernels(t *testing.T) {
 	r := rand.New(rand.NewPCG(15, 16))
 	eachParts(t, func(t *testing.T, kn *kernel[float32]) {
 		p := kn.parts
-		plain := plainParts(p.depth, kn.width)
+		split, run := asmtest.SplitPlainly(1, p.depth), asmtest.PlainRun(kn.width)
 		fa, fb, fc := asmtest.NewFence(t, 70*16), asmtest.NewFence(t, 70*32), asmtest.NewFence(t, 16*32+8)
 		for _, h := range kn.heights {
 			for k := 1; k < 68; k++ {
 				for offset := range 4 {
 					a, b := halves(fa.Last(p.size(h, k)/2, offset)), halves(fb.Last(p.size(kn.width, k)/2, offset))
-					plain.splitA(a, asmtest.Randomize(r, make([]float32, h*k)), h, k)
-					plain.splitB(b, asmtest.Randomize(r, make([]float32, kn.width*k)), kn.width, k)
+					split(a, asmtest.Randomize(r, make([]float32, h*k)), h, k)
+					split(b, asmtest.Randomize(r, make([]float32, kn.width*k)), kn.width, k)
 					if k%8 == 0 { // infinities and what is not a number, in row 1 and in column 2
 						a[2], b[4] = 0x7f80, 0x7fc0
 					}
@@ -73,7 +73,7 @@ func TestPartsKernels(t *testing.T) {
 						before := slices.Clone(asmtest.Randomize(r, fc))
 						c := fc.Last(h*kn.width, offset)
 						want := slices.Clone(c)
-						plain.run(h, k, a, b, want, add)
+						run(h, k, a, b, want, add)
 						p.run(h, k, a, b, c, add)
 						for i, v := range c {
 							same := v == want[i] || v != v && want[i] != want[i]

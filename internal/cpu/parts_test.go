@@ -9,36 +9,10 @@ import (
 	"github.com/wick-ml/wick/internal/backend/backendtest"
 )
 
-// plainParts is the reference of run, for panels by splitPlainly.
+// plainParts is the reference of run, for panels by SplitPlainly.
 func plainParts(depth, width int) *parts[float32] {
 	split := asmtest.SplitPlainly(1, depth)
-	return &parts[float32]{depth: depth, splitA: split, splitB: split,
-		run: func(height, k int, a, b []uint16, c []float32, add bool) {
-			// rows are k rows of lanes elements.
-			rows := func(panel []uint16, lanes int) []float32 {
-				s := make([]float32, 0, k*lanes)
-				for i := range k {
-					pairs := panel[i/2*2*lanes:]
-					for l := range lanes {
-						s = append(s, asmtest.FromBFloat16(pairs[2*l+i%2]))
-					}
-				}
-				return s
-			}
-			x, y := rows(a, height), rows(b, width)
-			for i := range height {
-				for j := range width {
-					var sum float32
-					for l := range k {
-						sum += x[l*height+i] * y[l*width+j]
-					}
-					if add {
-						sum += c[i*width+j]
-					}
-					c[i*width+j] = sum
-				}
-			}
-		}}
+	return &parts[float32]{depth: depth, splitA: split, splitB: split, run: asmtest.PlainRun(width)}
 }
 
 // TestPartsPrecision runs the conformance suite's test of the precisions, and Winograd's algorithms at medium, with a

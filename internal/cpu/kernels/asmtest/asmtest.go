@@ -77,3 +77,33 @@ func SplitPlainly(count, depth int) func(dst []uint16, src []float32, lanes, k i
 		}
 	}
 }
+
+// PlainRun returns the reference of a micro-kernel that multiplies panels by SplitPlainly, rounded to one number each.
+func PlainRun(width int) func(height, k int, a, b []uint16, c []float32, add bool) {
+	return func(height, k int, a, b []uint16, c []float32, add bool) {
+		// rows are k rows of lanes elements.
+		rows := func(panel []uint16, lanes int) []float32 {
+			s := make([]float32, 0, k*lanes)
+			for i := range k {
+				pairs := panel[i/2*2*lanes:]
+				for l := range lanes {
+					s = append(s, FromBFloat16(pairs[2*l+i%2]))
+				}
+			}
+			return s
+		}
+		x, y := rows(a, height), rows(b, width)
+		for i := range height {
+			for j := range width {
+				var sum float32
+				for l := range k {
+					sum += x[l*height+i] * y[l*width+j]
+				}
+				if add {
+					sum += c[i*width+j]
+				}
+				c[i*width+j] = sum
+			}
+		}
+	}
+}
