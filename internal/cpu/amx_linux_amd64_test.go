@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wick-ml/wick/internal/cpu/kernels"
 	"github.com/wick-ml/wick/internal/cpu/kernels/asmtest"
 
 	"golang.org/x/sys/cpu"
@@ -27,14 +28,14 @@ func needsBF16(t *testing.T) {
 // TestAMX tests what multiplies with tiles: on a processor that has them, otherwise in a child under the emulator.
 func TestAMX(t *testing.T) {
 	needsBF16(t)
-	if tilesAMX() == nil && os.Getenv(asmtest.AMXEmulated) == "" {
+	if kernels.DetectAMX() == nil && os.Getenv(asmtest.AMXEmulated) == "" {
 		asmtest.RunAMX(t, "TestAMX", 3*time.Minute)
 		return
 	}
 	t.Run("signals", testSignals)
-	chosen := current
-	defer func() { current = chosen }()
-	current = level{name: "amx", gemm: &kernel512, gemmBF16: &kernelBF16, vector: &vector512, taps: taps512, half: &half512, tiles: &tileOpsAMX}
+	chosen := kernels.Current
+	defer func() { kernels.Current = chosen }()
+	kernels.Current = kernels.Level{Name: "amx", Gemm: &kernels.Kernel512, GemmBF16: &kernels.KernelBF16, Vector: &kernels.Vector512, Taps: kernels.Taps512, Half: &kernels.Half512, AMX: &kernels.AMXAssembly}
 	t.Run("algorithm", testTileAlgorithm)
 	t.Run("products", testTileMatMul)
 	t.Run("empty sums", testEmptySums)
@@ -60,9 +61,9 @@ func testSignals(t *testing.T) {
 }
 
 func TestTilesMultiply(t *testing.T) {
-	chosen := current
-	defer func() { current = chosen }()
-	current.tiles = &tileOpsAMX
+	chosen := kernels.Current
+	defer func() { kernels.Current = chosen }()
+	kernels.Current.AMX = &kernels.AMXAssembly
 	for _, row := range []struct {
 		m, n, k int
 		want    [3]bool // at each precision
@@ -80,7 +81,7 @@ func TestTilesMultiply(t *testing.T) {
 			}
 		}
 	}
-	current.tiles = nil
+	kernels.Current.AMX = nil
 	if New().tilesMultiply(backend.MatMulGeom{Batch: [2]int{1, 1}, M: 1024, N: 1024, K: 1024}) {
 		t.Error("on tiles where there are none")
 	}

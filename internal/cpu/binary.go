@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/cpu/kernels"
 )
 
 // Binary computes dst = op(a, b).
@@ -28,7 +29,7 @@ func (be *Backend) Binary(dst, a, b backend.Array, op backend.BinaryOp, g backen
 func (be *Backend) binaryHalf(dst, a, b backend.Array, op backend.BinaryOp, g backend.BinaryGeom) {
 	if kn := loopsBF16(dst, a, b); kn != nil && op == backend.Add && g.Shape == nil {
 		d, a, b := data[uint16](dst), data[uint16](a), data[uint16](b)
-		parallel(len(d), grain, func(lo, hi int) { kn.add(d[lo:hi], a[lo:hi], b[lo:hi]) })
+		parallel(len(d), grain, func(lo, hi int) { kn.Add(d[lo:hi], a[lo:hi], b[lo:hi]) })
 		return
 	}
 	if g.Shape == nil && be.pieces(dst.Len, func(p []backend.Array, _ int) { be.Binary(p[0], p[1], p[2], op, g) }, writes(&dst), reads(&a), reads(&b)) {
@@ -47,7 +48,7 @@ const fewElements = 128
 
 // binaryFew computes a few results where the loop is no more than an operator, and
 // reports whether it is. Operands that do not lie as the result does are laid side by side.
-func binaryFew[T number](dst backend.Array, a, b []T, op backend.BinaryOp, g backend.BinaryGeom) bool {
+func binaryFew[T kernels.Number](dst backend.Array, a, b []T, op backend.BinaryOp, g backend.BinaryGeom) bool {
 	switch op {
 	case backend.Add, backend.Sub, backend.Mul, backend.Div, backend.Maximum, backend.Minimum:
 	default:
@@ -143,7 +144,7 @@ func (be *Backend) BinaryScalar(dst, a backend.Array, s float64, swapped bool, o
 }
 
 // binaryKernel computes runs of a result.
-type binaryKernel[T number] struct {
+type binaryKernel[T kernels.Number] struct {
 	op    backend.BinaryOp
 	dst   []T    // of arithmetic
 	bools []bool // of comparisons
@@ -152,7 +153,7 @@ type binaryKernel[T number] struct {
 	f     func(a, b T) T        // of operations without a loop of their own
 }
 
-func newBinaryKernel[T number](dst backend.Array, op backend.BinaryOp, slow func(backend.BinaryOp) func(a, b T) T) *binaryKernel[T] {
+func newBinaryKernel[T kernels.Number](dst backend.Array, op backend.BinaryOp, slow func(backend.BinaryOp) func(a, b T) T) *binaryKernel[T] {
 	k := &binaryKernel[T]{op: op}
 	if op.IsComparison() {
 		k.bools = data[bool](dst)
@@ -188,13 +189,13 @@ func (k *binaryKernel[T]) run(at int, a, b []T) {
 func fastBinary(op backend.BinaryOp) func(dst, a, b []float32) {
 	switch op {
 	case backend.Add:
-		return current.vector.add
+		return kernels.Current.Vector.Add
 	case backend.Sub:
-		return current.vector.sub
+		return kernels.Current.Vector.Sub
 	case backend.Mul:
-		return current.vector.mul
+		return kernels.Current.Vector.Mul
 	case backend.Div:
-		return current.vector.div
+		return kernels.Current.Vector.Div
 	}
 	return nil
 }
@@ -202,8 +203,8 @@ func fastBinary(op backend.BinaryOp) func(dst, a, b []float32) {
 // fastScalar returns the vector loop for op with one number on the right, or nil.
 // It is the loop of normalize, where what has nothing to do changes no bits.
 func fastScalar(op backend.BinaryOp) func(dst, a []float32, b float32) {
-	normalize, negZero := current.vector.normalize, float32(math.Copysign(0, -1))
-	row := func(a []float32) rows { return rows{1, 0, len(a)} }
+	normalize, negZero := kernels.Current.Vector.Normalize, float32(math.Copysign(0, -1))
+	row := func(a []float32) kernels.Rows { return kernels.Rows{Count: 1, N: len(a)} }
 	switch op {
 	case backend.Add:
 		return func(dst, a []float32, b float32) { normalize(dst, a, row(a), 0, 1, b, false) }
@@ -215,7 +216,7 @@ func fastScalar(op backend.BinaryOp) func(dst, a []float32, b float32) {
 	return nil
 }
 
-func binary[T number](be *Backend, dst backend.Array, a, b []T, op backend.BinaryOp, g backend.BinaryGeom, slow func(backend.BinaryOp) func(a, b T) T) {
+func binary[T kernels.Number](be *Backend, dst backend.Array, a, b []T, op backend.BinaryOp, g backend.BinaryGeom, slow func(backend.BinaryOp) func(a, b T) T) {
 	if dst.Len <= fewElements && binaryFew(dst, a, b, op, g) {
 		return
 	}
@@ -300,11 +301,11 @@ func (be *Backend) binaryHalfViews(dst, a, b backend.Array, op backend.BinaryOp,
 				x.load(off[0], rows, cols)
 				y.load(off[1], rows, cols)
 				if t.flat {
-					kn.add(d[at:][:rows*cols], x.all(), y.all())
+					kn.Add(d[at:][:rows*cols], x.all(), y.all())
 					return
 				}
 				for i := range rows {
-					kn.add(d[at+i*t.strides[2][t.r]:][:cols], x.row(i, cols), y.row(i, cols))
+					kn.Add(d[at+i*t.strides[2][t.r]:][:cols], x.row(i, cols), y.row(i, cols))
 				}
 			}
 		})
@@ -346,7 +347,7 @@ func (be *Backend) binaryHalfViews(dst, a, b backend.Array, op backend.BinaryOp,
 	})
 }
 
-func binaryScalar[T number](dst backend.Array, a []T, s T, swapped bool, op backend.BinaryOp, slow func(backend.BinaryOp) func(a, b T) T) {
+func binaryScalar[T kernels.Number](dst backend.Array, a []T, s T, swapped bool, op backend.BinaryOp, slow func(backend.BinaryOp) func(a, b T) T) {
 	if dst.Len <= fewElements {
 		var block [fewElements]T
 		for i := range block[:dst.Len] {
@@ -410,7 +411,7 @@ func pack[T any](block, x []T, off, stride, i int) []T {
 
 // arithmetic computes dst = op(a, b), by f where the operation has no loop of
 // its own here.
-func arithmetic[T number](dst, a, b []T, op backend.BinaryOp, f func(a, b T) T) {
+func arithmetic[T kernels.Number](dst, a, b []T, op backend.BinaryOp, f func(a, b T) T) {
 	a, b = a[:len(dst)], b[:len(dst)]
 	switch op {
 	case backend.Add:
@@ -444,7 +445,7 @@ func arithmetic[T number](dst, a, b []T, op backend.BinaryOp, f func(a, b T) T) 
 	}
 }
 
-func floatFunc[T float](op backend.BinaryOp) func(a, b T) T {
+func floatFunc[T kernels.Float](op backend.BinaryOp) func(a, b T) T {
 	switch op {
 	case backend.DivTrunc:
 		return func(a, b T) T { return T(math.Trunc(float64(a / b))) }
@@ -536,7 +537,7 @@ func intFunc[T int64 | uint8](op backend.BinaryOp) func(a, b T) T {
 }
 
 // comparison computes dst = op(a, b) for the operations whose result is Bool.
-func comparison[T number](dst []bool, a, b []T, op backend.BinaryOp) {
+func comparison[T kernels.Number](dst []bool, a, b []T, op backend.BinaryOp) {
 	a, b = a[:len(dst)], b[:len(dst)]
 	switch op {
 	case backend.Eq:

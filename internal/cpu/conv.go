@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/cpu/kernels"
 )
 
 // Convolutions are matrix products over pixels, unfolded ("im2col") a panel at a
@@ -67,9 +68,9 @@ func (be *Backend) algorithm(g convGeom, p pass) string {
 	}
 	name, kn := "direct", kernelOf[float32](be.precision)
 	if wi := be.winogradFor(g, p); wi != nil {
-		name, kn = "winograd "+wi.scheme.name, wi.kn
+		name, kn = "winograd "+wi.scheme.Name, wi.kn
 	}
-	if kn.parts != nil {
+	if kn.SplitGemm != nil {
 		name += " bf16"
 	}
 	return name
@@ -166,12 +167,12 @@ func (be *Backend) convInputGrad(dx, dy, w backend.Array, g convGeom) {
 	}
 	be, half := be.convolutionOf(dy, w, g, inputGrad)
 	if tc := be.tileConvOf(g, inputGrad, dx, dy, w); tc != nil {
-		tc.convolve(floatsOf(dx), floatsOf(dy), floatsOf(w), floats{}, floats{})
+		tc.convolve(floatsOf(dx), floatsOf(dy), floatsOf(w), kernels.Floats{}, kernels.Floats{})
 		return
 	}
 	if wi := be.winogradOf(g, inputGrad, dx, dy, w); wi != nil {
 		wi.weight = floatsOf(w)
-		wi.convolve(floatsOf(dx), floatsOf(dy), floats{})
+		wi.convolve(floatsOf(dx), floatsOf(dy), kernels.Floats{})
 		return
 	}
 	if half {
@@ -235,7 +236,7 @@ func (be *Backend) convWeightGrad(dw, dy, x backend.Array, g convGeom) {
 	}
 }
 
-func conv2d[T float](be *Backend, dst, x, w, scale, bias backend.Array, g convGeom) {
+func conv2d[T kernels.Float](be *Backend, dst, x, w, scale, bias backend.Array, g convGeom) {
 	y, in, weight, s, b := data[T](dst), data[T](x), data[T](w), data[T](scale), data[T](bias)
 	c, k := g.C/g.Groups, g.K/g.Groups
 	im := image[T]{lanes: true, images: g.N, channels: c, stride: g.C * g.H * g.W, h: g.H, w: g.W,
@@ -271,7 +272,7 @@ func forwardTaps(g convGeom) []tap {
 // conv2dInputGrad computes the pixels (h, w) of one residue modulo the strides
 // at a time. Pixel h = a + i·stride gets what output pixel p = (h + pad -
 // r·dilation)/stride sends through tap r, for those r where that is a whole number.
-func conv2dInputGrad[T float](be *Backend, dx, dy, w backend.Array, g convGeom) {
+func conv2dInputGrad[T kernels.Float](be *Backend, dx, dy, w backend.Array, g convGeom) {
 	in, out, weight := data[T](dx), data[T](dy), data[T](w)
 	c, k := g.C/g.Groups, g.K/g.Groups
 	alongH, alongW, all := residues(g)
@@ -348,7 +349,7 @@ func residuesOf(taps, dilation, pad, stride, size int) (some []residue) {
 
 // turnWeight writes, for each of k output channels, a row of c input channels for
 // each of the taps that take part, by their places among all.
-func turnWeight[T float](kn *kernel[T], dst, weight []T, k, c, taps int, places []int) {
+func turnWeight[T kernels.Float](kn *kernels.Gemm[T], dst, weight []T, k, c, taps int, places []int) {
 	const block = 8
 	parallel(k, grain/max(1, c*taps), func(lo, hi int) {
 		var lanes [block]int
@@ -363,7 +364,7 @@ func turnWeight[T float](kn *kernel[T], dst, weight []T, k, c, taps int, places 
 						for l := range lanes {
 							lanes[l] = (j+l)*taps + places[t]
 						}
-						kn.transpose(to[t*c+j:], c, from, &lanes, first)
+						kn.Transpose(to[t*c+j:], c, from, &lanes, first)
 					}
 				}
 				for end := t + count; t < end; t++ {
@@ -376,7 +377,7 @@ func turnWeight[T float](kn *kernel[T], dst, weight []T, k, c, taps int, places 
 	})
 }
 
-func conv2dWeightGrad[T float](be *Backend, dw, dy, x backend.Array, g convGeom) {
+func conv2dWeightGrad[T kernels.Float](be *Backend, dw, dy, x backend.Array, g convGeom) {
 	weight, out, in := data[T](dw), data[T](dy), data[T](x)
 	c, k := g.C/g.Groups, g.K/g.Groups
 	im := image[T]{images: g.N, channels: c, stride: g.C * g.H * g.W, h: g.H, w: g.W,
@@ -402,7 +403,7 @@ type tap struct{ h, w int }
 // image that a block of the matrix needs is first copied ("staged") with zeros
 // around it, and with its columns sorted by their residue modulo strideW, so that
 // the pixels of a row are contiguous for each tap.
-type image[T float] struct {
+type image[T kernels.Float] struct {
 	data             []T
 	lanes            bool // lanes run over pixels and depth over (channel, tap), else the other way round
 	images, channels int
@@ -514,7 +515,7 @@ func (im *image[T]) direct(s *staged, px, n, toC int) []T {
 
 // stage copies the channels [c, toC) into the workspace, or as many of them as
 // fit. It returns false if not even least channels fit.
-func (im *image[T]) stage(kn *kernel[T], ws *workspace[T], s *staged, c, toC, least int) bool {
+func (im *image[T]) stage(kn *kernels.Gemm[T], ws *workspace[T], s *staged, c, toC, least int) bool {
 	fit := (imageSize - spill) / s.channel
 	if fit < least {
 		return false
@@ -531,13 +532,13 @@ func (im *image[T]) stage(kn *kernel[T], ws *workspace[T], s *staged, c, toC, le
 	dst, src := ws.image[(first-top)*im.strideW*im.row:], im.data[s.n*im.stride+first*im.w:]
 	if im.strideW <= 2 {
 		shift, row := im.strideW*im.minQ, im.strideW*im.row
-		ws.stage = stageGeom{images: images, rows: last - first, dstImage: s.image, srcImage: im.stride, dstRow: row, srcRow: im.w,
-			blocks: (im.row + 7) / 8, shift: shift, from: max(-shift, 0), to: min(im.w-shift, row)}
+		ws.stage = kernels.StageGeom{Images: images, Rows: last - first, DstImage: s.image, SrcImage: im.stride, DstRow: row, SrcRow: im.w,
+			Blocks: (im.row + 7) / 8, Shift: shift, From: max(-shift, 0), To: min(im.w-shift, row)}
 		if im.strideW == 2 {
-			ws.stage.odd = im.row
+			ws.stage.Odd = im.row
 		}
 		for ; c < s.toC; c++ {
-			kn.stage(dst[(c-s.c)*s.channel:], src[c*im.h*im.w:], &ws.stage)
+			kn.Stage(dst[(c-s.c)*s.channel:], src[c*im.h*im.w:], &ws.stage)
 		}
 		return true
 	}
@@ -570,14 +571,14 @@ func (im *image[T]) stageRow(dst, src []T) {
 
 // pieces cuts the pixels [px, px+n) into pieces of eight or less that are
 // contiguous in what is staged.
-func (im *image[T]) pieces(dst []piece, s *staged, px, n int) []piece {
+func (im *image[T]) pieces(dst []kernels.Piece, s *staged, px, n int) []kernels.Piece {
 	plane := im.p * im.q
 	img, p, q := px/plane-s.n, px%plane/im.q-s.p, px%im.q
 	for i := 0; i < n; {
 		run := min(im.q-q, n-i)
 		at := img*s.image + p*s.rowPixels + q
 		for j := 0; j < run; j += 8 {
-			dst = append(dst, piece{dst: i + j, src: at + j})
+			dst = append(dst, kernels.Piece{Dst: i + j, Src: at + j})
 		}
 		i += run
 		q = 0
@@ -590,14 +591,14 @@ func (im *image[T]) pieces(dst []piece, s *staged, px, n int) []piece {
 }
 
 // even makes the number of pieces even: to copy the last one twice does no harm.
-func even(pieces []piece) []piece {
+func even(pieces []kernels.Piece) []kernels.Piece {
 	if len(pieces)%2 != 0 {
 		pieces = append(pieces, pieces[len(pieces)-1])
 	}
 	return pieces
 }
 
-func (im *image[T]) pack(kn *kernel[T], ws *workspace[T], dst []T, widths []int, lane, lanes, k0, k int) {
+func (im *image[T]) pack(kn *kernels.Gemm[T], ws *workspace[T], dst []T, widths []int, lane, lanes, k0, k int) {
 	if im.lanes {
 		im.packPixels(kn, ws, dst, widths, lane, lanes, k0, k)
 	} else {
@@ -606,7 +607,7 @@ func (im *image[T]) pack(kn *kernel[T], ws *workspace[T], dst []T, widths []int,
 }
 
 // packPixels packs panels whose lanes are pixels.
-func (im *image[T]) packPixels(kn *kernel[T], ws *workspace[T], dst []T, widths []int, px, pixels, k0, k int) {
+func (im *image[T]) packPixels(kn *kernels.Gemm[T], ws *workspace[T], dst []T, widths []int, px, pixels, k0, k int) {
 	taps := len(im.taps)
 	s := im.view(px, pixels)
 	src := im.direct(&s, px, pixels, k0+k)
@@ -634,10 +635,10 @@ func (im *image[T]) packPixels(kn *kernel[T], ws *workspace[T], dst []T, widths 
 			there := min(w, pixels-done)
 			pieces := im.pieces(ws.pieces[:0], &s, px+done, there)
 			for i := there; i < w; i += 8 {
-				pieces = append(pieces, piece{dst: i, src: pieces[0].src})
+				pieces = append(pieces, kernels.Piece{Dst: i, Src: pieces[0].Src})
 			}
 			pieces = even(pieces)
-			kn.copy(panel[(k1-k0)*w:], w, from, offsets, pieces)
+			kn.Copy(panel[(k1-k0)*w:], w, from, offsets, pieces)
 			panel = panel[panelSize(w, k):]
 			done += there
 		}
@@ -646,7 +647,7 @@ func (im *image[T]) packPixels(kn *kernel[T], ws *workspace[T], dst []T, widths 
 }
 
 // packTaps packs panels whose lanes are (channel, tap).
-func (im *image[T]) packTaps(kn *kernel[T], ws *workspace[T], dst []T, widths []int, lane, lanes, px, pixels int) {
+func (im *image[T]) packTaps(kn *kernels.Gemm[T], ws *workspace[T], dst []T, widths []int, lane, lanes, px, pixels int) {
 	taps := len(im.taps)
 	s := im.view(px, pixels)
 	src := im.direct(&s, px, pixels, lane+lanes)
@@ -660,7 +661,7 @@ func (im *image[T]) packTaps(kn *kernel[T], ws *workspace[T], dst []T, widths []
 	if direct {
 		blocks = ws.blocks[:len(pieces)]
 		for i, p := range pieces {
-			blocks[i] = p.src
+			blocks[i] = p.Src
 		}
 	}
 	done := 0
@@ -684,8 +685,8 @@ func (im *image[T]) packTaps(kn *kernel[T], ws *workspace[T], dst []T, widths []
 		if direct {
 			ws.transpose(kn, dst, w, there, src, func(l int) int { return offsets[l] }, blocks)
 		} else {
-			kn.copy(ws.rows[:], rowsDepth, src, offsets, even(pieces))
-			ws.transpose(kn, dst, w, there, ws.rows[:], func(l int) int { return l * rowsDepth }, blocks)
+			kn.Copy(ws.rows[:], kernels.GemmRowDepth, src, offsets, even(pieces))
+			ws.transpose(kn, dst, w, there, ws.rows[:], func(l int) int { return l * kernels.GemmRowDepth }, blocks)
 		}
 		dst = dst[panelSize(w, pixels):]
 		done += there
@@ -723,7 +724,7 @@ func (im *image[T]) at(px, c int, t tap) T {
 
 // imageSink writes rows as channels and columns as the pixels (n, p, q) of a
 // grid, scaled and with a bias where there are such, and with ReLU if wanted.
-type imageSink[T float] struct {
+type imageSink[T kernels.Float] struct {
 	data             []T
 	scale, bias      []T
 	relu             bool
@@ -753,20 +754,20 @@ func (s *imageSink[T]) store(ws *workspace[T], t tile[T]) {
 	pieces := ws.pieces[:0]
 	for col := 0; col < t.cols; {
 		width := min(s.q-q, t.cols-col, t.width-col%t.width)
-		r := run{src: t.place(col), dst: n*s.stride + p*s.strideP + q*s.strideQ, n: width}
+		r := kernels.Run{Src: t.place(col), Dst: n*s.stride + p*s.strideP + q*s.strideQ, N: width}
 		switch last := len(whole) - 1; {
 		case t.isStored(col): // its panel was written where it belongs
-			r.n = 0
-		case last >= 0 && whole[last].dst+whole[last].n == r.dst && s.strideQ == 1:
-			whole[last].n += r.n
+			r.N = 0
+		case last >= 0 && whole[last].Dst+whole[last].N == r.Dst && s.strideQ == 1:
+			whole[last].N += r.N
 		default:
 			whole = append(whole, r)
 		}
-		for s.strideQ == 1 && r.n >= 8 {
-			pieces = append(pieces, piece{src: r.src, dst: r.dst})
-			r = run{src: r.src + 8, dst: r.dst + 8, n: r.n - 8}
+		for s.strideQ == 1 && r.N >= 8 {
+			pieces = append(pieces, kernels.Piece{Src: r.Src, Dst: r.Dst})
+			r = kernels.Run{Src: r.Src + 8, Dst: r.Dst + 8, N: r.N - 8}
 		}
-		if r.n > 0 {
+		if r.N > 0 {
 			runs = append(runs, r)
 		}
 		col += width
@@ -783,17 +784,17 @@ func (s *imageSink[T]) store(ws *workspace[T], t tile[T]) {
 		return
 	}
 	if s.strideQ == 2 {
-		kernelOf[T](backend.Highest).spread(s.data[t.row*s.plane:], t.c, t.rows, s.plane, t.width, runs)
+		kernelOf[T](backend.Highest).Spread(s.data[t.row*s.plane:], t.c, t.rows, s.plane, t.width, runs)
 		return
 	}
-	kn := vectorOf[T]()
+	kn := kernels.VectorOf[T]()
 	for r := range t.rows {
 		dst := s.data[(t.row+r)*s.plane:]
 		src := t.c[r*t.width:]
 		if s.strideQ != 1 { // the input's gradient, which is plain
 			for _, run := range runs {
-				at := run.dst
-				for _, v := range src[run.src : run.src+run.n] {
+				at := run.Dst
+				for _, v := range src[run.Src : run.Src+run.N] {
 					dst[at] = v
 					at += s.strideQ
 				}
@@ -801,7 +802,7 @@ func (s *imageSink[T]) store(ws *workspace[T], t tile[T]) {
 			continue
 		}
 		for _, run := range runs {
-			copy(dst[run.dst:run.dst+run.n], src[run.src:run.src+run.n])
+			copy(dst[run.Dst:run.Dst+run.N], src[run.Src:run.Src+run.N])
 		}
 		if plain {
 			continue
@@ -814,7 +815,7 @@ func (s *imageSink[T]) store(ws *workspace[T], t tile[T]) {
 			bias = s.bias[t.row+r]
 		}
 		for _, run := range whole {
-			kn.normalize(dst[run.dst:], dst[run.dst:], one(run.n), 0, scale, bias, s.relu)
+			kn.Normalize(dst[run.Dst:], dst[run.Dst:], one(run.N), 0, scale, bias, s.relu)
 		}
 	}
 }

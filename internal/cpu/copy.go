@@ -4,6 +4,7 @@ import (
 	"unsafe"
 
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/cpu/kernels"
 )
 
 // Write copies raw elements into dst.
@@ -61,7 +62,7 @@ func (be *Backend) Copy(dst, src backend.Array) {
 	}
 }
 
-func convertTo[D number](dst, src backend.Array) {
+func convertTo[D kernels.Number](dst, src backend.Array) {
 	switch src.DType() {
 	case backend.Float32:
 		convert(data[D](dst), data[float32](src))
@@ -74,7 +75,7 @@ func convertTo[D number](dst, src backend.Array) {
 	}
 }
 
-func convert[D, S number](dst []D, src []S) {
+func convert[D, S kernels.Number](dst []D, src []S) {
 	parallel(len(dst), grain, func(lo, hi int) {
 		d, s := dst[lo:hi], src[lo:hi]
 		for i, v := range s[:len(d)] {
@@ -85,7 +86,7 @@ func convert[D, S number](dst []D, src []S) {
 
 // convertToUint8 goes through int64, so that a float outside 0 … 255 wraps on
 // every machine as C's cast does on most.
-func convertToUint8[S float](dst, src backend.Array) {
+func convertToUint8[S kernels.Float](dst, src backend.Array) {
 	d, s := data[uint8](dst), data[S](src)
 	parallel(len(d), grain, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
@@ -148,7 +149,7 @@ func (be *Backend) Arange(dst backend.Array, start, step float64) {
 	}
 }
 
-func arange[T number, S int64 | float64](dst []T, start, step S) {
+func arange[T kernels.Number, S int64 | float64](dst []T, start, step S) {
 	parallel(len(dst), grain, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
 			dst[i] = T(start + S(i)*step)
@@ -436,7 +437,7 @@ func turnAll[T uint8 | uint16 | uint32 | uint64](dst, src []T, dstOff, srcOff in
 			add(n, strides[0][d], strides[1][d])
 		}
 	}
-	down, across := ceil(rows, height), ceil(cols, width)
+	down, across := kernels.Ceil(rows, height), kernels.Ceil(cols, width)
 	add(down, dr*height, sr*height)
 	add(across, dc*width, sc*width)
 	parallel(size(rest), max(1, grain/(height*width)), func(lo, hi int) {

@@ -1,6 +1,20 @@
-// Package cpu computes on the machine's processors: plain Go, with assembly for
-// the matrix product and for what passes over memory. The plain Go loops are the
-// reference for every other backend.
+// Package cpu computes on the machine's processors. It has the methods of
+// backend.Backend, an operation a file; the loops that they spend their time in, in Go and
+// in assembly, are package kernels, one floor down.
+//
+//	cpu, half, views      the backend and its buffers; half precision; operands with strides
+//	parallel              work shared among the cores, the same pieces whatever their number
+//	copy, turn            copies, conversions and transpositions
+//	unary, binary, map    elementwise operations; rules of expr for whole optimizers
+//	reduce, softmax, sort, index, loss, norm, random, unscale, augment
+//	                      the operations of these names
+//	gemm, matmul          the blocked matrix product and what calls it; tilematmul on AMX
+//	conv                  convolutions, and which algorithm serves one:
+//	  winograd            3×3 taps, stride 1, enough channels
+//	  direct, depthwise   few channels; a channel a group
+//	  tileconv            AMX
+//	  depth               three dimensions, made of two
+//	pool, taps            pooling, and the planes that it and small convolutions stage
 package cpu
 
 import (
@@ -9,6 +23,7 @@ import (
 	"unsafe"
 
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/cpu/kernels"
 	"github.com/wick-ml/wick/internal/mem"
 )
 
@@ -140,14 +155,6 @@ func raw(a backend.Array) []byte {
 	return a.Buffer.(*buffer).bytes()[a.Offset*size : (a.Offset+a.Len)*size]
 }
 
-// float is the element types that carry gradients.
-type float interface{ ~float32 | ~float64 }
-
-// number is the element types that arithmetic works on.
-type number interface {
-	~float32 | ~float64 | ~int64 | ~uint8
-}
-
 // scratch lends a buffer of n elements from the pool to f.
 func scratch[T any](be *Backend, n int, f func(s []T)) {
 	if n == 0 {
@@ -160,3 +167,6 @@ func scratch[T any](be *Backend, n int, f func(s []T)) {
 	defer be.pool.Put(b, len(b))
 	f(unsafe.Slice((*T)(unsafe.Pointer(&b[0])), n))
 }
+
+// Level names the kernels in use: "generic", "avx2", "avx512", "amx" or "neon".
+func Level() string { return kernels.Current.Name }

@@ -1,6 +1,9 @@
 package cpu
 
-import "github.com/wick-ml/wick/internal/backend"
+import (
+	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/cpu/kernels"
+)
 
 // A convolution over three dimensions is one over two with more channels: the
 // planes of the input that a plane of the result is made from become channels, T
@@ -165,7 +168,7 @@ func (be *Backend) convInputGradDeep(dx, dy, w backend.Array, g backend.ConvGeom
 	var parts []part
 	all := residuesOf(g.Kernel[0], g.Dilation[0], g.Pad[0], g.Stride[0], g.In[0])
 	for _, r := range all {
-		count := ceil(g.In[0]-r.at, g.Stride[0])
+		count := kernels.Ceil(g.In[0]-r.at, g.Stride[0])
 		p := part{
 			in:     sheets{channels: g.C, depth: g.In[0], size: g.In[1] * g.In[2], from: every(r.at, g.Stride[0], count), at: []int{0}},
 			out:    sheets{channels: g.K, depth: g.Out[0], size: g.Out[1] * g.Out[2], from: every(0, 1, count)},

@@ -1,6 +1,9 @@
 package cpu
 
-import "github.com/wick-ml/wick/internal/backend"
+import (
+	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/cpu/kernels"
+)
 
 // depthwise reports whether each output channel sees one input channel, and an
 // input channel so few output channels that a matrix product does not pay.
@@ -19,22 +22,22 @@ const mostTaps = 1 << 10
 // depthwiseGrain is how many planes are worth a goroutine.
 func depthwiseGrain(g convGeom) int { return max(1, grain/max(1, g.H*g.W, g.P*g.Q)) }
 
-func conv2dDepthwise[T float](be *Backend, dst, x, w, scale, bias backend.Array, g convGeom) {
+func conv2dDepthwise[T kernels.Float](be *Backend, dst, x, w, scale, bias backend.Array, g convGeom) {
 	y, in, weight, sc, b := data[T](dst), data[T](x), data[T](w), data[T](scale), data[T](bias)
 	s := staging{h: g.H, w: g.W, p: g.P, q: g.Q, strideH: g.StrideH, strideW: g.StrideW, taps: forwardTaps(g)}
 	s.init()
-	kn, vec := tapsOf[T](), vectorOf[T]()
+	kn, vec := tapsOf[T](), kernels.VectorOf[T]()
 	geom := s.geom()
 	k, taps, pixels := g.K/g.C, g.R*g.S, g.P*g.Q
 	parallel(g.N*g.C, depthwiseGrain(g), func(lo, hi int) {
-		scratch(be, s.size+beyond, func(staged []T) {
+		scratch(be, s.size+kernels.TapsBeyond, func(staged []T) {
 			clear(staged)
 			for i := lo; i < hi; i++ {
 				stage(kn, &s, staged, plane(in, i, g.H*g.W))
 				for j := range k {
 					channel := i%g.C*k + j
 					out, ws := plane(y, i*k+j, pixels), weight[channel*taps:][:taps]
-					geom.bands(8*longest, func(dst, src int, g *tapGeom) { kn.correlate(out[dst:], staged[src:], ws, g) })
+					geom.Bands(8*kernels.Longest, func(dst, src int, g *kernels.TapGeom) { kn.Correlate(out[dst:], staged[src:], ws, g) })
 					affine(vec, out, channel, sc, b, g.ReLU)
 				}
 			}
@@ -58,17 +61,17 @@ func fewInputs(g convGeom) bool {
 
 // conv2dInputGradFew computes the pixels of one residue modulo the strides
 // at a time, as conv2dInputGrad does.
-func conv2dInputGradFew[T float](be *Backend, dx, dy, w backend.Array, g convGeom) {
+func conv2dInputGradFew[T kernels.Float](be *Backend, dx, dy, w backend.Array, g convGeom) {
 	in, out, weight := data[T](dx), data[T](dy), data[T](w)
 	c, k, taps := g.C/g.Groups, g.K/g.Groups, g.R*g.S
 	kn := tapsOf[T]()
 	type grid struct { // of one residue along both dimensions
 		a, b   int
 		places []int // of the taps in the weight, of k output channels
-		geom   tapGeom
+		geom   kernels.TapGeom
 	}
 	var parts []grid
-	s := staging{h: g.P, w: g.Q, strideH: 1, strideW: 1, p: ceil(g.H, g.StrideH), q: ceil(g.W, g.StrideW)}
+	s := staging{h: g.P, w: g.Q, strideH: 1, strideW: 1, p: kernels.Ceil(g.H, g.StrideH), q: kernels.Ceil(g.W, g.StrideW)}
 	alongH, alongW, all := residues(g)
 	for _, ra := range alongH {
 		for _, rb := range alongW {
@@ -87,14 +90,14 @@ func conv2dInputGradFew[T float](be *Backend, dx, dy, w backend.Array, g convGeo
 	for i := range parts {
 		r := &parts[i]
 		r.geom = s.geom()
-		r.geom.rows, r.geom.n = ceil(g.H-r.a, g.StrideH), ceil(g.W-r.b, g.StrideW)
-		r.geom.dstRow = r.geom.n
+		r.geom.Rows, r.geom.N = kernels.Ceil(g.H-r.a, g.StrideH), kernels.Ceil(g.W-r.b, g.StrideW)
+		r.geom.DstRow = r.geom.N
 		// The taps of further output channels read further staged planes.
 		one := len(r.places)
-		r.geom.offsets = nil
+		r.geom.Offsets = nil
 		for j := range k {
 			for t := range one {
-				r.geom.offsets = append(r.geom.offsets, j*s.size+offsets[t])
+				r.geom.Offsets = append(r.geom.Offsets, j*s.size+offsets[t])
 				if j > 0 {
 					r.places = append(r.places, j*c*taps+r.places[t])
 				}
@@ -107,10 +110,10 @@ func conv2dInputGradFew[T float](be *Backend, dx, dy, w backend.Array, g convGeo
 		pixels = s.p * s.q // of a residue
 	}
 	parallel(g.N*g.Groups, max(1, depthwiseGrain(g)/(c*k)), func(lo, hi int) {
-		scratch(be, k*s.size+beyond+k*taps+pixels, func(staged []T) {
-			weights := staged[k*s.size+beyond:][:k*taps]
+		scratch(be, k*s.size+kernels.TapsBeyond+k*taps+pixels, func(staged []T) {
+			weights := staged[k*s.size+kernels.TapsBeyond:][:k*taps]
 			part := staged[len(staged)-pixels:]
-			clear(staged[:k*s.size+beyond])
+			clear(staged[:k*s.size+kernels.TapsBeyond])
 			for i := lo; i < hi; i++ {
 				for j := range k {
 					stage(kn, &s, staged[j*s.size:], plane(out, i*k+j, g.P*g.Q))
@@ -129,13 +132,13 @@ func conv2dInputGradFew[T float](be *Backend, dx, dy, w backend.Array, g convGeo
 						if whole {
 							grads = dx
 						}
-						r.geom.bands(8*longest, func(dst, src int, g *tapGeom) { kn.correlate(grads[dst:], staged[src:], weights, g) })
+						r.geom.Bands(8*kernels.Longest, func(dst, src int, g *kernels.TapGeom) { kn.Correlate(grads[dst:], staged[src:], weights, g) })
 						if whole {
 							continue
 						}
-						for p := range r.geom.rows {
+						for p := range r.geom.Rows {
 							row := dx[(r.a+p*g.StrideH)*g.W+r.b:]
-							for q, v := range grads[p*r.geom.n:][:r.geom.n] {
+							for q, v := range grads[p*r.geom.N:][:r.geom.N] {
 								row[q*g.StrideW] = v
 							}
 						}
@@ -148,7 +151,7 @@ func conv2dInputGradFew[T float](be *Backend, dx, dy, w backend.Array, g convGeo
 
 // conv2dWeightGradDepthwise sums over each image in T, and over the images in
 // float64 in their order.
-func conv2dWeightGradDepthwise[T float](be *Backend, dw, dy, x backend.Array, g convGeom) {
+func conv2dWeightGradDepthwise[T kernels.Float](be *Backend, dw, dy, x backend.Array, g convGeom) {
 	weight, out, in := data[T](dw), data[T](dy), data[T](x)
 	s := staging{h: g.H, w: g.W, p: g.P, q: g.Q, strideH: g.StrideH, strideW: g.StrideW, taps: forwardTaps(g)}
 	s.init()
@@ -157,14 +160,14 @@ func conv2dWeightGradDepthwise[T float](be *Backend, dw, dy, x backend.Array, g 
 	k, taps := g.K/g.C, g.R*g.S
 	scratch(be, g.N*g.K*taps, func(sums []float64) {
 		parallel(g.N*g.C, depthwiseGrain(g), func(lo, hi int) {
-			scratch(be, s.size+beyond, func(staged []T) {
+			scratch(be, s.size+kernels.TapsBeyond, func(staged []T) {
 				clear(staged)
 				for i := lo; i < hi; i++ {
 					stage(kn, &s, staged, plane(in, i, g.H*g.W))
 					for j := range k {
 						sums, dy := plane(sums, i*k+j, taps), plane(out, i*k+j, g.P*g.Q)
 						clear(sums)
-						geom.bands(taps<<12, func(dst, src int, g *tapGeom) { kn.dots(sums, dy[dst:], staged[src:], g) })
+						geom.Bands(taps<<12, func(dst, src int, g *kernels.TapGeom) { kn.Dots(sums, dy[dst:], staged[src:], g) })
 					}
 				}
 			})

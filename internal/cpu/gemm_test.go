@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/cpu/kernels"
 )
 
 // gflops reports work (multiplications) as GFLOP/s.
@@ -51,7 +52,7 @@ func benchmarkConv(b *testing.B, p backend.Precision, dtype backend.DType) {
 	be := New().at(p)
 	filled := func(n int) backend.Array {
 		a := backend.Array{Buffer: be.NewBuffer(dtype, n), Len: n}
-		floatsOf(a).store(0, data[float32](filled(be, n)))
+		floatsOf(a).Store(0, data[float32](filled(be, n)))
 		return a
 	}
 	for _, l := range [][3]int{ // channels in and out, size of the map
@@ -87,7 +88,7 @@ func TestProductIsTheSameOnAnyNumberOfCores(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	for _, s := range [][3]int{{40, 50, 9000}, {300, 700, 100}, {65, 33, 512}} {
 		g := backend.MatMulGeom{Batch: [2]int{1, 1}, M: s[0], N: s[1], K: s[2]}
-		if p := newPlan(1, g.M, g.N, g.K, kernelOf[float32](backend.Highest).width); p.tilesM*p.tilesN*p.pieces < 2 {
+		if p := newPlan(1, g.M, g.N, g.K, kernelOf[float32](backend.Highest).Width); p.tilesM*p.tilesN*p.pieces < 2 {
 			t.Fatalf("%v: one unit of work, want several", s)
 		}
 		c, x, y := filled(be, g.M*g.N), filled(be, g.M*g.K), filled(be, g.K*g.N)
@@ -232,10 +233,10 @@ func TestPlan(t *testing.T) {
 
 func TestSplit(t *testing.T) {
 	for _, heights := range [][]int{{14, 8}, {6}, {4}} {
-		kn := kernel[float32]{heights: heights}
+		kn := kernels.Gemm[float32]{Heights: heights}
 		for m := 1; m <= tileRows; m++ {
 			rows := 0
-			for _, h := range kn.split(nil, m) {
+			for _, h := range kn.Split(nil, m) {
 				rows += h
 			}
 			if rows < m || rows >= m+heights[0] || rows > tileRows+16 {
@@ -243,9 +244,9 @@ func TestSplit(t *testing.T) {
 			}
 		}
 	}
-	kn := kernel[float32]{heights: []int{14, 8}}
+	kn := kernels.Gemm[float32]{Heights: []int{14, 8}}
 	for m, want := range map[int][]int{64: {14, 14, 14, 14, 8}, 16: {8, 8}, 3: {8}, 9: {14}, 44: {14, 14, 8, 8}} {
-		if got := kn.split(nil, m); !slices.Equal(got, want) {
+		if got := kn.Split(nil, m); !slices.Equal(got, want) {
 			t.Errorf("%d rows: got panels %v, want %v", m, got, want)
 		}
 	}
@@ -255,27 +256,27 @@ func TestSplit(t *testing.T) {
 func BenchmarkKernel(b *testing.B) {
 	for p := range precisionNames {
 		kn := kernelOf[float32](backend.Precision(p))
-		for _, h := range kn.heights {
-			b.Run(fmt.Sprint(precisionNames[p], "/", h, "x", kn.width), func(b *testing.B) {
-				const k = tileDepth
-				x, y, c := make([]float32, 3*k*h), make([]float32, 3*k*kn.width), make([]float32, h*kn.width)
+		for _, h := range kn.Heights {
+			b.Run(fmt.Sprint(precisionNames[p], "/", h, "x", kn.Width), func(b *testing.B) {
+				const k = kernels.GemmDepth
+				x, y, c := make([]float32, 3*k*h), make([]float32, 3*k*kn.Width), make([]float32, h*kn.Width)
 				for b.Loop() {
-					if kn.parts != nil {
-						kn.parts.run(h, k, halves(x), halves(y), c, true)
+					if kn.SplitGemm != nil {
+						kn.SplitGemm.Run(h, k, kernels.Halves(x), kernels.Halves(y), c, true)
 					} else {
-						kn.run(h, k, x, y, c, true)
+						kn.Run(h, k, x, y, c, true)
 					}
 				}
-				gflops(b, h*kn.width*k)
+				gflops(b, h*kn.Width*k)
 			})
-			if kn.parts == nil {
+			if kn.SplitGemm == nil {
 				continue
 			}
 			b.Run(fmt.Sprint(precisionNames[p], "/split", h), func(b *testing.B) {
-				const k = tileDepth
+				const k = kernels.GemmDepth
 				x, y := make([]float32, k*h), make([]float32, 3*k*h)
 				for b.Loop() {
-					kn.parts.splitA(halves(y), x, h, k)
+					kn.SplitGemm.SplitA(kernels.Halves(y), x, h, k)
 				}
 				b.SetBytes(k * int64(h) * 4)
 			})

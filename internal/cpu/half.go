@@ -1,97 +1,16 @@
 package cpu
 
 import (
-	"math"
 	"slices"
 
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/cpu/kernels"
 )
-
-//go:generate go run -C gen . -part half -out ../half_amd64.s -stubs ../half_stubs_amd64.go -pkg cpu
 
 // BFloat16 and Float16 are types of storage: a method that gets such arrays
 // widens them to float32, computes, and rounds what it wrote to nearest even. The
 // numbers are those that float32 arithmetic on the same inputs gives, rounded once.
 // Winograd's algorithm and the kernels of loops read and write bfloat16 numbers themselves.
-
-// halfKernels convert between float32 and types of half width. Both slices have
-// one length. All levels give the same bits.
-type halfKernels struct {
-	widenBF16  func(dst []float32, src []uint16)
-	narrowBF16 func(dst []uint16, src []float32)
-	widenF16   func(dst []float32, src []uint16)
-	narrowF16  func(dst []uint16, src []float32)
-
-	loopsBF16 *loops[uint16, float32] // or nil, where these arrays are widened
-}
-
-var plainHalf = halfKernels{
-	widenBF16: func(dst []float32, src []uint16) {
-		src = src[:len(dst)]
-		for i := range dst {
-			dst[i] = fromBFloat16(src[i])
-		}
-	},
-	narrowBF16: func(dst []uint16, src []float32) {
-		src = src[:len(dst)]
-		for i := range dst {
-			dst[i] = toBFloat16(src[i])
-		}
-	},
-	widenF16: func(dst []float32, src []uint16) {
-		src = src[:len(dst)]
-		for i := range dst {
-			dst[i] = fromFloat16(src[i])
-		}
-	},
-	narrowF16: func(dst []uint16, src []float32) {
-		src = src[:len(dst)]
-		for i := range dst {
-			dst[i] = toFloat16(src[i])
-		}
-	},
-}
-
-// fromBFloat16 widens: a bfloat16 is the upper half of a float32.
-func fromBFloat16(v uint16) float32 { return math.Float32frombits(uint32(v) << 16) }
-
-// toBFloat16 rounds to nearest even. NaN stays NaN, with its sign and its upper bits.
-func toBFloat16(v float32) uint16 {
-	u := math.Float32bits(v)
-	if v != v {
-		return uint16(u>>16 | 0x40)
-	}
-	return uint16((u + 0x7fff + u>>16&1) >> 16)
-}
-
-// fromFloat16 widens IEEE 754's binary16.
-func fromFloat16(v uint16) float32 {
-	sign, rest := uint32(v&0x8000)<<16, uint32(v&0x7fff)
-	switch {
-	case rest > 0x7c00: // NaN becomes quiet, as by VCVTPH2PS
-		return math.Float32frombits(sign | 0x7fc00000 | rest&0x3ff<<13)
-	case rest == 0x7c00:
-		return math.Float32frombits(sign | 0x7f800000)
-	case rest < 0x400: // subnormal: units of 2⁻²⁴
-		return math.Float32frombits(sign | math.Float32bits(float32(rest)*0x1p-24))
-	}
-	return math.Float32frombits(sign | (rest+112<<10)<<13)
-}
-
-// toFloat16 rounds to nearest even; what is beyond 65504 becomes infinite.
-func toFloat16(v float32) uint16 {
-	u := math.Float32bits(v)
-	sign, rest := u>>16&0x8000, u&0x7fffffff
-	switch {
-	case rest > 0x7f800000:
-		return uint16(sign | 0x7e00 | rest>>13&0x3ff)
-	case rest >= 0x477ff000:
-		return uint16(sign | 0x7c00)
-	case rest < 0x38800000: // subnormal: a number is added whose last bit is 2⁻²⁴
-		return uint16(sign | math.Float32bits(math.Float32frombits(rest)+0.5) - 0x3f000000)
-	}
-	return uint16(sign | (rest-112<<23+0xfff+rest>>13&1)>>13)
-}
 
 // widen converts an array of half width to float32.
 func widen(dst []float32, src backend.Array) {
@@ -101,9 +20,9 @@ func widen(dst []float32, src backend.Array) {
 
 func widenAs(t backend.DType, dst []float32, src []uint16) {
 	if t == backend.BFloat16 {
-		current.half.widenBF16(dst, src)
+		kernels.Current.Half.WidenBF16(dst, src)
 	} else {
-		current.half.widenF16(dst, src)
+		kernels.Current.Half.WidenF16(dst, src)
 	}
 }
 
@@ -115,34 +34,21 @@ func narrow(dst backend.Array, src []float32) {
 
 func narrowAs(t backend.DType, dst []uint16, src []float32) {
 	if t == backend.BFloat16 {
-		current.half.narrowBF16(dst, src)
+		kernels.Current.Half.NarrowBF16(dst, src)
 	} else {
-		current.half.narrowF16(dst, src)
+		kernels.Current.Half.NarrowF16(dst, src)
 	}
 }
 
-// loopsBF16 returns the loops for arrays of bfloat16, or nil if there are none or one
+// LoopsBF16 returns the loops for arrays of bfloat16, or nil if there are none or one
 // of the arrays has another type.
-func loopsBF16(arrays ...backend.Array) *loops[uint16, float32] {
+func loopsBF16(arrays ...backend.Array) *kernels.Loops[uint16, float32] {
 	for _, a := range arrays {
 		if !a.None() && a.DType() != backend.BFloat16 {
 			return nil
 		}
 	}
-	return current.half.loopsBF16
-}
-
-// plainMaxPoolGrad2x2BF16 is for windows with NaN.
-func plainMaxPoolGrad2x2BF16(dx, dy, x, y []uint16, rows, w, q int) {
-	wide := func(s []uint16, n int) []float32 {
-		f := make([]float32, n)
-		plainHalf.widenBF16(f, s[:n])
-		return f
-	}
-	n := 2 * rows * w
-	to := wide(dx, n)
-	plainMaxPoolGrad2x2(to, wide(dy, rows*q), wide(x, n), wide(y, rows*q), rows, w, q)
-	plainHalf.narrowBF16(dx[:n], to)
+	return kernels.Current.Half.LoopsBF16
 }
 
 // someHalf reports whether one of the arrays has half width.
@@ -326,63 +232,12 @@ func (be *Backend) halfList(f func(list []backend.Array), list []backend.Array) 
 	return be.half(func() { f(list) }, args...)
 }
 
-// floats is where float32 numbers lie, as they are or as bfloat16. The zero
-// value is those of an absent array.
-type floats struct {
-	wide []float32
-	half []uint16 // instead of wide
-}
-
 // floatsOf returns the elements of an array of float32 or bfloat16 numbers.
-func floatsOf(a backend.Array) floats {
+func floatsOf(a backend.Array) kernels.Floats {
 	if !a.None() && a.DType() == backend.BFloat16 {
-		return floats{half: data[uint16](a)}
+		return kernels.Floats{Half: data[uint16](a)}
 	}
-	return floats{wide: data[float32](a)}
-}
-
-func (f floats) none() bool { return f.len() == 0 }
-func (f floats) len() int   { return len(f.wide) + len(f.half) }
-
-// size returns the bytes of an element.
-func (f floats) size() int {
-	if f.half != nil {
-		return 2
-	}
-	return 4
-}
-
-// from returns the elements from i on.
-func (f floats) from(i int) floats {
-	if f.half != nil {
-		return floats{half: f.half[i:]}
-	}
-	return floats{wide: f.wide[i:]}
-}
-
-func (f floats) at(i int) float32 {
-	if f.half != nil {
-		return fromBFloat16(f.half[i])
-	}
-	return f.wide[i]
-}
-
-// set writes element i, rounded to nearest even.
-func (f floats) set(i int, v float32) {
-	if f.half != nil {
-		f.half[i] = toBFloat16(v)
-	} else {
-		f.wide[i] = v
-	}
-}
-
-// store writes the elements from i on, rounded to nearest even.
-func (f floats) store(i int, src []float32) {
-	if f.half != nil {
-		current.half.narrowBF16(f.half[i:i+len(src)], src)
-	} else {
-		copy(f.wide[i:], src)
-	}
+	return kernels.Floats{Wide: data[float32](a)}
 }
 
 // productsOf is the backend that multiplies arrays of which some have half width,

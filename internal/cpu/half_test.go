@@ -7,13 +7,14 @@ import (
 	"testing"
 
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/cpu/kernels"
 )
 
 // halfLevels are the conversions of all levels.
-func halfLevels() map[string]*halfKernels {
-	m := map[string]*halfKernels{}
-	for _, l := range levels {
-		m[l.name] = l.half
+func halfLevels() map[string]*kernels.Half {
+	m := map[string]*kernels.Half{}
+	for _, l := range kernels.Levels {
+		m[l.Name] = l.Half
 	}
 	return m
 }
@@ -56,11 +57,11 @@ func TestHalfWidens(t *testing.T) {
 					}
 				}
 			}
-			k.widenBF16(wide, all)
-			k.narrowBF16(back, wide)
+			k.WidenBF16(wide, all)
+			k.NarrowBF16(back, wide)
 			check("bfloat16", 7, -133, 0x7f80)
-			k.widenF16(wide, all)
-			k.narrowF16(back, wide)
+			k.WidenF16(wide, all)
+			k.NarrowF16(back, wide)
 			check("float16", 10, -24, 0x7c00)
 		})
 	}
@@ -71,7 +72,7 @@ func TestHalfWidens(t *testing.T) {
 func TestHalfRounds(t *testing.T) {
 	var numbers []float32
 	for i := range 1 << 15 {
-		for _, v := range []float32{fromBFloat16(uint16(i)), fromFloat16(uint16(i))} {
+		for _, v := range []float32{kernels.FromBFloat16(uint16(i)), kernels.FromFloat16(uint16(i))} {
 			u := math.Float32bits(v)
 			for _, d := range []uint32{0, 1, 0x7fff, 0x8000, 0x8001, 0xfff, 0x1000, 0x1001, ^uint32(0)} {
 				numbers = append(numbers, math.Float32frombits(u+d), -math.Float32frombits(u+d))
@@ -86,7 +87,7 @@ func TestHalfRounds(t *testing.T) {
 				narrow   func(dst []uint16, src []float32)
 				from     func(uint16) float32
 				infinity uint16
-			}{{"bfloat16", k.narrowBF16, fromBFloat16, 0x7f80}, {"float16", k.narrowF16, fromFloat16, 0x7c00}} {
+			}{{"bfloat16", k.NarrowBF16, kernels.FromBFloat16, 0x7f80}, {"float16", k.NarrowF16, kernels.FromFloat16, 0x7c00}} {
 				f.narrow(got, numbers)
 				for i, v := range numbers {
 					g := got[i]
@@ -136,23 +137,23 @@ func TestHalfLengths(t *testing.T) {
 			for offset := range 3 {
 				src, dst := make([]uint16, n+offset), make([]float32, n+offset+20)
 				for i := range src {
-					src[i] = toBFloat16(float32(i) + 0.5)
+					src[i] = kernels.ToBFloat16(float32(i) + 0.5)
 				}
 				for i := range dst {
 					dst[i] = -7
 				}
-				k.widenBF16(dst[offset:offset+n], src[offset:])
+				k.WidenBF16(dst[offset:offset+n], src[offset:])
 				for i, v := range dst {
 					want := float32(-7)
 					if i >= offset && i < offset+n {
-						want = fromBFloat16(src[i])
+						want = kernels.FromBFloat16(src[i])
 					}
 					if v != want {
 						t.Fatalf("%s: widenBF16 of %d: element %d: got %v, want %v", name, n, i, v, want)
 					}
 				}
 				back := make([]uint16, n+offset+20)
-				k.narrowBF16(back[offset:offset+n], dst[offset:])
+				k.NarrowBF16(back[offset:offset+n], dst[offset:])
 				for i, v := range back {
 					want := uint16(0)
 					if i >= offset && i < offset+n {
@@ -170,8 +171,8 @@ func TestHalfLengths(t *testing.T) {
 // TestBF16Unwidened compares the methods that work on bfloat16 arrays where they lie with what they do where all arrays are
 // widened, bit for bit, each for sizes that its loops cut in different ways.
 func TestBF16Unwidened(t *testing.T) {
-	if current.half.loopsBF16 == nil {
-		t.Skipf("the level %s widens arrays of bfloat16", current.name)
+	if kernels.Current.Half.LoopsBF16 == nil {
+		t.Skipf("the level %s widens arrays of bfloat16", kernels.Current.Name)
 	}
 	be := New()
 	seed := uint64(0)
@@ -243,7 +244,7 @@ func TestBF16Unwidened(t *testing.T) {
 		{"normalization", norm(shape(train, 5, 7, 33), backend.Float32, true)},
 		{"normalization of many channels", norm(shape(train, 3, 513, 4), backend.Float32, true)},
 		{"normalization of one element a channel", norm(shape(train, 2, 3, 1), backend.Float32, true)},
-		{"normalization of long rows", norm(shape(train, 2, 2, longest+77), backend.Float32, true)},
+		{"normalization of long rows", norm(shape(train, 2, 2, kernels.Longest+77), backend.Float32, true)},
 		{"normalization without ReLU", norm(shape(noReLU, 5, 7, 33), backend.Float32, true)},
 		{"normalization without parameters", norm(shape(noReLU, 5, 7, 33), backend.Float32, false)},
 		{"normalization in evaluation", norm(shape(evaluate, 5, 7, 33), backend.Float32, true)},
@@ -275,11 +276,11 @@ func TestBF16Unwidened(t *testing.T) {
 
 // withoutLoops runs f where bfloat16 arrays are widened for everything.
 func withoutLoops(f func()) {
-	before := current.half
-	defer func() { current.half = before }()
+	before := kernels.Current.Half
+	defer func() { kernels.Current.Half = before }()
 	widening := *before
-	widening.loopsBF16 = nil
-	current.half = &widening
+	widening.LoopsBF16 = nil
+	kernels.Current.Half = &widening
 	f()
 }
 

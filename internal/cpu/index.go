@@ -1,6 +1,9 @@
 package cpu
 
-import "github.com/wick-ml/wick/internal/backend"
+import (
+	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/cpu/kernels"
+)
 
 // checkIndex returns an error for the first index that is not in [0, size).
 func checkIndex(index []int64, size int) error {
@@ -129,7 +132,7 @@ func crowded(n int, places func(yield func(place int))) (slots []int32, count in
 	return slots, count
 }
 
-func scatterAdd[T number](dst []T, index []int64, src []T, g backend.IndexGeom) {
+func scatterAdd[T kernels.Number](dst []T, index []int64, src []T, g backend.IndexGeom) {
 	if len(src) == 0 {
 		return
 	}
@@ -202,7 +205,7 @@ func (be *Backend) IndexAdd(dst, index, src backend.Array, g backend.IndexGeom, 
 	return nil
 }
 
-func indexAdd[T number](dst []T, index []int64, src []T, g backend.IndexGeom) {
+func indexAdd[T kernels.Number](dst []T, index []int64, src []T, g backend.IndexGeom) {
 	if len(src) == 0 {
 		return
 	}

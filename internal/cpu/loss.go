@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/cpu/kernels"
 )
 
 // CrossEntropy computes the cross-entropy of class indices with softmax(x) along
@@ -27,17 +28,17 @@ func (be *Backend) CrossEntropy(loss, largest, sum, x, labels backend.Array, g b
 	return nil
 }
 
-func crossEntropy[T float](be *Backend, loss, largest, sum, x []T, labels []int64, g backend.DimGeom) {
+func crossEntropy[T kernels.Float](be *Backend, loss, largest, sum, x []T, labels []int64, g backend.DimGeom) {
 	if len(loss) == 0 {
 		return
 	}
 	if g.Inner == 1 {
-		kn := vectorOf[T]()
+		kn := kernels.VectorOf[T]()
 		parallel(g.Outer, grain/g.N, func(lo, hi int) {
 			for o := lo; o < hi; o++ {
 				row := x[o*g.N:][:g.N]
-				l := kn.max(row)
-				s := kn.sumExp(row, l)
+				l := kn.Max(row)
+				s := kn.SumExp(row, l)
 				largest[o], sum[o] = l, T(s)
 				loss[o] = T(math.Log(s) - (float64(row[labels[o]]) - float64(l)))
 			}
@@ -59,7 +60,7 @@ func crossEntropy[T float](be *Backend, loss, largest, sum, x []T, labels []int6
 			}
 			for k := range g.N {
 				for i, v := range row(k) {
-					s[i] += float64(exp(v - l[i]))
+					s[i] += float64(kernels.Exp(v - l[i]))
 				}
 			}
 			for i, label := range labels[first:end] {
@@ -86,16 +87,16 @@ func (be *Backend) CrossEntropyGrad(dx, share, x, labels, largest, sum backend.A
 	}
 }
 
-func crossEntropyGrad[T float](be *Backend, dx, share, x []T, labels []int64, largest, sum []T, g backend.DimGeom) {
+func crossEntropyGrad[T kernels.Float](be *Backend, dx, share, x []T, labels []int64, largest, sum []T, g backend.DimGeom) {
 	if len(dx) == 0 {
 		return
 	}
 	if g.Inner == 1 {
-		kn := vectorOf[T]()
+		kn := kernels.VectorOf[T]()
 		parallel(g.Outer, grain/g.N, func(lo, hi int) {
 			for o := lo; o < hi; o++ {
 				row := dx[o*g.N:][:g.N]
-				kn.expScaled(row, x[o*g.N:], largest[o], share[o]/sum[o])
+				kn.ExpScaled(row, x[o*g.N:], largest[o], share[o]/sum[o])
 				row[labels[o]] -= share[o]
 			}
 		})
@@ -112,7 +113,7 @@ func crossEntropyGrad[T float](be *Backend, dx, share, x []T, labels []int64, la
 				at := (o*g.N+k)*g.Inner + lo
 				from, to := x[at:][:len(l)], dx[at:][:len(l)]
 				for i, v := range from {
-					to[i] = exp(v-l[i]) * scale[i]
+					to[i] = kernels.Exp(v-l[i]) * scale[i]
 				}
 			}
 			for i, label := range labels[first:end] {

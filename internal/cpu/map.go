@@ -6,6 +6,7 @@ import (
 	"unsafe"
 
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/cpu/kernels"
 	"github.com/wick-ml/wick/internal/expr"
 )
 
@@ -38,13 +39,13 @@ func (be *Backend) Map(dst, src [][]backend.Array, r backend.Rule) {
 }
 
 // mapList is the arrays of a list, as numbers of T or of half width.
-type mapList[T float] struct {
+type mapList[T kernels.Float] struct {
 	wide [][]T
 	half [][]uint16
 	typ  backend.DType
 }
 
-func mapListOf[T float](list []backend.Array) mapList[T] {
+func mapListOf[T kernels.Float](list []backend.Array) mapList[T] {
 	l := mapList[T]{typ: list[0].DType()}
 	if l.typ.IsHalf() {
 		l.half = elements[uint16](list)
@@ -78,7 +79,7 @@ func (l *mapList[T]) give(i, lo, hi int, v []T) {
 }
 
 // float32s is for slices of float32 whose type is a parameter.
-func float32s[T float](s []T) []float32 {
+func float32s[T kernels.Float](s []T) []float32 {
 	if len(s) == 0 {
 		return nil
 	}
@@ -156,7 +157,7 @@ func newMapPlan(e expr.Expr, halfSource, halfDestination func(list int) bool, sh
 	return p
 }
 
-func mapOf[T float](be *Backend, dst, src [][]backend.Array, r backend.Rule) {
+func mapOf[T kernels.Float](be *Backend, dst, src [][]backend.Array, r backend.Rule) {
 	to, from := make([]mapList[T], len(dst)), make([]mapList[T], len(src))
 	for i, list := range dst {
 		to[i] = mapListOf[T](list)
@@ -182,7 +183,7 @@ func mapOf[T float](be *Backend, dst, src [][]backend.Array, r backend.Rule) {
 		}
 		return false
 	})
-	kn := vectorOf[T]()
+	kn := kernels.VectorOf[T]()
 	scratch(be, block*len(r.Numbers), func(numbers []T) { // blocks of the same, so that all loops are over arrays
 		for i, x := range r.Numbers {
 			for k := range block {
@@ -233,17 +234,17 @@ func mapOf[T float](be *Backend, dst, src [][]backend.Array, r backend.Rule) {
 }
 
 // mapBinary runs an instruction with two values.
-func mapBinary[T float](kn *vector[T], op expr.Op, d, a, b []T) {
+func mapBinary[T kernels.Float](kn *kernels.Vector[T], op expr.Op, d, a, b []T) {
 	a, b = a[:len(d)], b[:len(d)]
 	switch op {
 	case expr.Add:
-		kn.add(d, a, b)
+		kn.Add(d, a, b)
 	case expr.Sub:
-		kn.sub(d, a, b)
+		kn.Sub(d, a, b)
 	case expr.Mul:
-		kn.mul(d, a, b)
+		kn.Mul(d, a, b)
 	case expr.Div:
-		kn.div(d, a, b)
+		kn.Div(d, a, b)
 	case expr.Max:
 		for i := range d {
 			d[i] = max(a[i], b[i])
@@ -265,7 +266,7 @@ func mapBinary[T float](kn *vector[T], op expr.Op, d, a, b []T) {
 	}
 }
 
-func asNumber[T float](b bool) T {
+func asNumber[T kernels.Float](b bool) T {
 	if b {
 		return 1
 	}
@@ -275,7 +276,7 @@ func asNumber[T float](b bool) T {
 // On the bits of numbers the compiler selects without a jump, which nobody could predict.
 
 // mapGreater finds the sign of a difference, which is right whatever is rounded.
-func mapGreater[T float](d, a, b []T) {
+func mapGreater[T kernels.Float](d, a, b []T) {
 	if single[T]() {
 		greaterBits(float32s(d), float32s(a), float32s(b))
 		return
@@ -287,7 +288,7 @@ func mapGreater[T float](d, a, b []T) {
 
 func greaterBits(d, a, b []float32) {
 	a, b = a[:len(d)], b[:len(d)]
-	to := bitsOf[uint32](d)[:len(d)]
+	to := kernels.BitsOf[uint32](d)[:len(d)]
 	for i := range d {
 		var v uint32
 		if math.Float32bits(b[i]-a[i])-0x80000001 <= 0x7f7fffff { // below 0, and not NaN
@@ -302,7 +303,7 @@ const (
 	infinityBits = 0x7f800000
 )
 
-func mapGreaterEqual[T float](d, a, b []T) {
+func mapGreaterEqual[T kernels.Float](d, a, b []T) {
 	if single[T]() {
 		greaterEqualBits(float32s(d), float32s(a), float32s(b))
 		return
@@ -314,7 +315,7 @@ func mapGreaterEqual[T float](d, a, b []T) {
 
 func greaterEqualBits(d, a, b []float32) {
 	a, b = a[:len(d)], b[:len(d)]
-	to := bitsOf[uint32](d)[:len(d)]
+	to := kernels.BitsOf[uint32](d)[:len(d)]
 	for i := range d {
 		x, y := math.Float32bits(a[i]), math.Float32bits(b[i])
 		v := uint32(oneBits)
@@ -331,14 +332,14 @@ func greaterEqualBits(d, a, b []float32) {
 	}
 }
 
-func mapSign[T float](d, a []T) {
+func mapSign[T kernels.Float](d, a []T) {
 	if !single[T]() {
 		for i, v := range a {
 			d[i] = sign(v)
 		}
 		return
 	}
-	from, to := bitsOf[uint32](a), bitsOf[uint32](d)
+	from, to := kernels.BitsOf[uint32](a), kernels.BitsOf[uint32](d)
 	to = to[:len(from)]
 	for i, x := range from {
 		v := x&(1<<31) | oneBits
@@ -349,11 +350,11 @@ func mapSign[T float](d, a []T) {
 	}
 }
 
-func mapSelect[T float](d, c, a, b []T) {
+func mapSelect[T kernels.Float](d, c, a, b []T) {
 	if single[T]() {
-		selectBits(bitsOf[uint32](d), bitsOf[uint32](c), bitsOf[uint32](a), bitsOf[uint32](b))
+		selectBits(kernels.BitsOf[uint32](d), kernels.BitsOf[uint32](c), kernels.BitsOf[uint32](a), kernels.BitsOf[uint32](b))
 	} else {
-		selectBits(bitsOf[uint64](d), bitsOf[uint64](c), bitsOf[uint64](a), bitsOf[uint64](b))
+		selectBits(kernels.BitsOf[uint64](d), kernels.BitsOf[uint64](c), kernels.BitsOf[uint64](a), kernels.BitsOf[uint64](b))
 	}
 }
 
@@ -378,11 +379,11 @@ func setSign[U uint32 | uint64](d, a []U, clear, flip U) {
 }
 
 // signs changes the signs of numbers: it takes them off if clear, and turns them if flip.
-func signs[T float](d, a []T, clear, flip bool) {
+func signs[T kernels.Float](d, a []T, clear, flip bool) {
 	if single[T]() {
-		setSign(bitsOf[uint32](d), bitsOf[uint32](a), bit[uint32](clear)<<31, bit[uint32](flip)<<31)
+		setSign(kernels.BitsOf[uint32](d), kernels.BitsOf[uint32](a), bit[uint32](clear)<<31, bit[uint32](flip)<<31)
 	} else {
-		setSign(bitsOf[uint64](d), bitsOf[uint64](a), bit[uint64](clear)<<63, bit[uint64](flip)<<63)
+		setSign(kernels.BitsOf[uint64](d), kernels.BitsOf[uint64](a), bit[uint64](clear)<<63, bit[uint64](flip)<<63)
 	}
 }
 
@@ -394,13 +395,13 @@ func bit[U uint32 | uint64](b bool) U {
 }
 
 // single reports whether T is float32.
-func single[T float]() bool {
+func single[T kernels.Float]() bool {
 	var t T
 	return unsafe.Sizeof(t) == 4
 }
 
 // mapUnary runs an instruction with one value. t is room for as many numbers.
-func mapUnary[T float](kn *vector[T], op expr.Op, d, a, t []T) {
+func mapUnary[T kernels.Float](kn *kernels.Vector[T], op expr.Op, d, a, t []T) {
 	a = a[:len(d)]
 	switch op {
 	case expr.Neg:
@@ -410,9 +411,9 @@ func mapUnary[T float](kn *vector[T], op expr.Op, d, a, t []T) {
 	case expr.Sign:
 		mapSign(d, a)
 	case expr.Sqrt:
-		kn.sqrt(d, a)
+		kn.Sqrt(d, a)
 	case expr.Exp:
-		kn.exp(d, a, 0)
+		kn.Exp(d, a, 0)
 	case expr.Expm1, expr.Tanh, expr.Sigmoid:
 		if single[T]() {
 			byExp(op, float32s(d), float32s(a), float32s(t))
@@ -430,12 +431,12 @@ func mapUnary[T float](kn *vector[T], op expr.Op, d, a, t []T) {
 // byExp computes functions of float32 by way of exp, within some units of the last place.
 // Near 0, where that cancels, they are polynomials of Cephes'.
 func byExp(op expr.Op, d, a, t []float32) {
-	kn := current.vector
+	kn := kernels.Current.Vector
 	t, d = t[:len(a)], d[:len(a)]
-	to := bitsOf[uint32](d)[:len(a)]
+	to := kernels.BitsOf[uint32](d)[:len(a)]
 	switch op {
 	case expr.Expm1:
-		kn.exp(t, a, 0)
+		kn.Exp(t, a, 0)
 		for i, x := range a {
 			p := float32(1.9875691500e-4*x) + 1.3981999507e-3
 			p = float32(p*x) + 8.3334519073e-3
@@ -450,8 +451,8 @@ func byExp(op expr.Op, d, a, t []float32) {
 		}
 	case expr.Tanh:
 		signs(t, a, true, false)
-		kn.add(t, t, t)
-		kn.exp(t, t, 0)
+		kn.Add(t, t, t)
+		kn.Exp(t, t, 0)
 		for i, x := range a {
 			z := float32(x * x)
 			p := float32(-5.70498872745e-3*z) + 2.06390887954e-2
@@ -467,7 +468,7 @@ func byExp(op expr.Op, d, a, t []float32) {
 		}
 	case expr.Sigmoid:
 		signs(t, a, true, true)
-		kn.exp(t, t, 0)
+		kn.Exp(t, t, 0)
 		for i, x := range a {
 			e := t[i] // of -|x|
 			v := uint32(oneBits)
@@ -485,28 +486,28 @@ var mapFunctions = map[expr.Op]backend.UnaryOp{
 
 // mapKernel returns the kernel that does what a rule does, or nil. It is called with
 // elements of the sources, nil for those that there are not, and writes all but the second.
-func mapKernel[T float](r backend.Rule) func(a, b, c, d, e []T) {
+func mapKernel[T kernels.Float](r backend.Rule) func(a, b, c, d, e []T) {
 	if r.Kernel == backend.NoKernel {
 		return nil
 	}
-	kn := vectorOf[T]()
+	kn := kernels.VectorOf[T]()
 	n := make([]T, len(r.Numbers))
 	for i, v := range r.Numbers {
 		n[i] = T(v)
 	}
 	switch r.Kernel {
 	case backend.SGDKernel:
-		p := &sgdNumbers[T]{sign: n[0], decay: n[1], lr: n[2], mu: n[3], keep: n[4], nesterov: n[5] != 0}
-		return func(w, g, m, _, _ []T) { kn.sgd(w, g, m, p) }
+		p := &kernels.SGDNumbers[T]{Sign: n[0], Decay: n[1], LR: n[2], Mu: n[3], Keep: n[4], Nesterov: n[5] != 0}
+		return func(w, g, m, _, _ []T) { kn.SGD(w, g, m, p) }
 	case backend.AdamKernel:
-		p := &adamNumbers[T]{sign: n[0], decay: n[1], shrink: n[2], size: n[3], scale: n[4], eps: n[5], beta2: n[6], new1: n[7], new2: n[8]}
-		return func(w, g, m, v, largest []T) { kn.adam(w, g, m, v, largest, p) }
+		p := &kernels.AdamNumbers[T]{Sign: n[0], Decay: n[1], Shrink: n[2], Size: n[3], Scale: n[4], Eps: n[5], Beta2: n[6], New1: n[7], New2: n[8]}
+		return func(w, g, m, v, largest []T) { kn.Adam(w, g, m, v, largest, p) }
 	}
 	return nil
 }
 
 // mapWith runs a kernel, whose destinations are the sources but the second.
-func mapWith[T float](be *Backend, to, from []mapList[T], sizes []int, f func(a, b, c, d, e []T)) {
+func mapWith[T kernels.Float](be *Backend, to, from []mapList[T], sizes []int, f func(a, b, c, d, e []T)) {
 	half := false
 	for _, l := range from {
 		half = half || l.half != nil
@@ -574,14 +575,3 @@ func overShares(sizes []int, share func(each func(f func(i, lo, hi int)))) {
 		})
 	})
 }
-
-// lerp goes the part t of the way from a to b, exactly to b where t is 1.
-func lerp[T float](a, b, t T) T {
-	if t < 0.5 {
-		return a + T(t*(b-a))
-	}
-	return b - T((b-a)*(1-t))
-}
-
-// sqrt is one instruction for either type.
-func sqrt[T float](x T) T { return T(math.Sqrt(float64(x))) }

@@ -1,6 +1,9 @@
 package cpu
 
-import "github.com/wick-ml/wick/internal/backend"
+import (
+	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/cpu/kernels"
+)
 
 // MatMul multiplies matrices.
 func (be *Backend) MatMul(dst, a, b backend.Array, g backend.MatMulGeom) {
@@ -89,7 +92,7 @@ func steps(ld int, transposed bool) (row, col int) {
 // smallMatMul is the number of multiplications up to which packing does not pay.
 const smallMatMul = 1 << 10
 
-func matmul[T float](be *Backend, c, x, y []T, g *backend.MatMulGeom) {
+func matmul[T kernels.Float](be *Backend, c, x, y []T, g *backend.MatMulGeom) {
 	count := g.Batch[0] * g.Batch[1]
 	if g.M*g.N <= 2 && g.K > dotPiece { // a dot product fills no panel
 		longDots(be, c, x, y, g)
@@ -113,7 +116,7 @@ func matmul[T float](be *Backend, c, x, y []T, g *backend.MatMulGeom) {
 }
 
 // smallProduct multiplies two matrices by plain loops.
-func smallProduct[T float](c, a, b []T, g *backend.MatMulGeom) {
+func smallProduct[T kernels.Float](c, a, b []T, g *backend.MatMulGeom) {
 	if !g.Accumulate {
 		clear(c)
 	}
@@ -148,11 +151,11 @@ const (
 )
 
 // longDots multiplies matrices that are few dot products.
-func longDots[T float](be *Backend, c, x, y []T, g *backend.MatMulGeom) {
+func longDots[T kernels.Float](be *Backend, c, x, y []T, g *backend.MatMulGeom) {
 	aRow, aCol := steps(g.LDA, g.TransA)
 	bRow, bCol := steps(g.LDB, g.TransB)
-	size := max(dotPiece, min(grain, ceil(g.K, minUnits))/dotShort*dotShort)
-	pieces := ceil(g.K, size)
+	size := max(dotPiece, min(grain, kernels.Ceil(g.K, minUnits))/dotShort*dotShort)
+	pieces := kernels.Ceil(g.K, size)
 	scratch(be, len(c)*pieces, func(sums []float64) {
 		parallel(len(sums), max(1, grain/size), func(lo, hi int) {
 			for u := lo; u < hi; u++ {
@@ -176,7 +179,7 @@ func longDots[T float](be *Backend, c, x, y []T, g *backend.MatMulGeom) {
 }
 
 // dot returns the dot product of n elements that lie stepA and stepB apart, in one order of sums.
-func dot[T float](a, b []T, n, stepA, stepB int) float64 {
+func dot[T kernels.Float](a, b []T, n, stepA, stepB int) float64 {
 	sum := 0.0
 	for done := 0; done < n; done += dotShort {
 		short := min(n-done, dotShort)

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/cpu/kernels"
 )
 
 // BatchNorm normalizes each channel (Ioffe and Szegedy, Batch Normalization,
@@ -15,10 +16,10 @@ func (be *Backend) BatchNorm(dst, mean, invstd, runningMean, runningVar, x, w, b
 		return
 	}
 	if x.DType() == backend.Float32 {
-		batchNorm(&current.vector.loops, data[float32](dst), data[float32](mean), data[float32](invstd), data[float32](runningMean), data[float32](runningVar),
+		batchNorm(&kernels.Current.Vector.Loops, data[float32](dst), data[float32](mean), data[float32](invstd), data[float32](runningMean), data[float32](runningVar),
 			data[float32](x), data[float32](w), data[float32](b), g)
 	} else {
-		batchNorm(&plainVector64.loops, data[float64](dst), data[float64](mean), data[float64](invstd), data[float64](runningMean), data[float64](runningVar),
+		batchNorm(&kernels.PlainVector64.Loops, data[float64](dst), data[float64](mean), data[float64](invstd), data[float64](runningMean), data[float64](runningVar),
 			data[float64](x), data[float64](w), data[float64](b), g)
 	}
 }
@@ -40,7 +41,7 @@ func (be *Backend) batchNormHalf(dst, mean, invstd, runningMean, runningVar, x, 
 	}, arrays, params...)
 }
 
-func batchNorm[S any, T float](kn *loops[S, T], dst []S, mean, invstd, runningMean, runningVar []T, x []S, w, b []T, g backend.BatchNormGeom) {
+func batchNorm[S any, T kernels.Float](kn *kernels.Loops[S, T], dst []S, mean, invstd, runningMean, runningVar []T, x []S, w, b []T, g backend.BatchNormGeom) {
 	count := float64(g.N * g.Inner)
 	eachChannel(g, func(c int) {
 		var m, v float64
@@ -64,8 +65,8 @@ func batchNorm[S any, T float](kn *loops[S, T], dst []S, mean, invstd, runningMe
 			shift = float64(b[c])
 		}
 		shift += (float64(T(m)) - m) * scale // what rounding the mean to T would shift
-		eachPart(c, g, func(at int, r rows) {
-			kn.normalize(dst[at:], x[at:], r, T(m), T(scale), T(shift), g.ReLU)
+		eachPart(c, g, func(at int, r kernels.Rows) {
+			kn.Normalize(dst[at:], x[at:], r, T(m), T(scale), T(shift), g.ReLU)
 		})
 	})
 }
@@ -83,11 +84,11 @@ func eachChannel(g backend.BatchNormGeom, f func(c int)) {
 
 // eachPart calls f for the parts of channel c, in order: rows that begin at an
 // offset, few enough for one call of a kernel.
-func eachPart(c int, g backend.BatchNormGeom, f func(at int, r rows)) {
-	count := max(1, longest/max(1, g.Inner))
+func eachPart(c int, g backend.BatchNormGeom, f func(at int, r kernels.Rows)) {
+	count := max(1, kernels.Longest/max(1, g.Inner))
 	for n := 0; n < g.N; n += count {
-		for i := 0; i < g.Inner; i += longest {
-			f((n*g.C+c)*g.Inner+i, rows{min(count, g.N-n), g.C * g.Inner, min(longest, g.Inner-i)})
+		for i := 0; i < g.Inner; i += kernels.Longest {
+			f((n*g.C+c)*g.Inner+i, kernels.Rows{Count: min(count, g.N-n), Stride: g.C * g.Inner, N: min(kernels.Longest, g.Inner-i)})
 		}
 	}
 }
@@ -96,11 +97,11 @@ func eachPart(c int, g backend.BatchNormGeom, f func(at int, r rows)) {
 // sums about the channel's first element, which is close enough to the mean that
 // float64 loses nothing: its square distance from the mean is at most the number
 // of elements times the variance.
-func channelStats[S any, T float](kn *loops[S, T], x []S, c int, g backend.BatchNormGeom) (mean, variance float64) {
-	near, _ := kn.sumsAbout(x[c*g.Inner:], one(1), 0) // the element
+func channelStats[S any, T kernels.Float](kn *kernels.Loops[S, T], x []S, c int, g backend.BatchNormGeom) (mean, variance float64) {
+	near, _ := kn.SumsAbout(x[c*g.Inner:], one(1), 0) // the element
 	var sum, squares float64
-	eachPart(c, g, func(at int, r rows) {
-		s, q := kn.sumsAbout(x[at:], r, near)
+	eachPart(c, g, func(at int, r kernels.Rows) {
+		s, q := kn.SumsAbout(x[at:], r, near)
 		sum += s
 		squares += q
 	})
@@ -121,10 +122,10 @@ func (be *Backend) BatchNormGrad(dx, dw, db, dy, x, y, w, mean, invstd backend.A
 		return
 	}
 	if dy.DType() == backend.Float32 {
-		batchNormGrad(&current.vector.loops, data[float32](dx), data[float32](dw), data[float32](db), data[float32](dy), data[float32](x), data[float32](y),
+		batchNormGrad(&kernels.Current.Vector.Loops, data[float32](dx), data[float32](dw), data[float32](db), data[float32](dy), data[float32](x), data[float32](y),
 			data[float32](w), data[float32](mean), data[float32](invstd), g)
 	} else {
-		batchNormGrad(&plainVector64.loops, data[float64](dx), data[float64](dw), data[float64](db), data[float64](dy), data[float64](x), data[float64](y),
+		batchNormGrad(&kernels.PlainVector64.Loops, data[float64](dx), data[float64](dw), data[float64](db), data[float64](dy), data[float64](x), data[float64](y),
 			data[float64](w), data[float64](mean), data[float64](invstd), g)
 	}
 }
@@ -146,7 +147,7 @@ func (be *Backend) batchNormGradHalf(dx, dw, db, dy, x, y, w, mean, invstd backe
 	}, arrays, params...)
 }
 
-func batchNormGrad[S any, T float](kn *loops[S, T], dx []S, dw, db []T, dy, x, y []S, w, mean, invstd []T, g backend.BatchNormGeom) {
+func batchNormGrad[S any, T kernels.Float](kn *kernels.Loops[S, T], dx []S, dw, db []T, dy, x, y []S, w, mean, invstd []T, g backend.BatchNormGeom) {
 	from := func(s []S, at int) []S { // y is there with ReLU only
 		if !g.ReLU {
 			return nil
@@ -157,8 +158,8 @@ func batchNormGrad[S any, T float](kn *loops[S, T], dx []S, dw, db []T, dy, x, y
 		m, scale := float64(mean[c]), float64(invstd[c])
 		var sum, dot float64
 		if dw != nil || db != nil || g.Training {
-			eachPart(c, g, func(at int, r rows) {
-				s, d := kn.sumAndDot(dy[at:], x[at:], from(y, at), r, m)
+			eachPart(c, g, func(at int, r kernels.Rows) {
+				s, d := kn.SumAndDot(dy[at:], x[at:], from(y, at), r, m)
 				sum += s
 				dot += d
 			})
@@ -180,8 +181,8 @@ func batchNormGrad[S any, T float](kn *loops[S, T], dx []S, dw, db []T, dy, x, y
 		if w != nil {
 			scale *= float64(w[c])
 		}
-		eachPart(c, g, func(at int, r rows) {
-			kn.normalizeGrad(dx[at:], dy[at:], x[at:], from(y, at), r, T(m), T(dyMean), T(slope), T(scale))
+		eachPart(c, g, func(at int, r kernels.Rows) {
+			kn.NormalizeGrad(dx[at:], dy[at:], x[at:], from(y, at), r, T(m), T(dyMean), T(slope), T(scale))
 		})
 	})
 }
@@ -200,8 +201,8 @@ func (be *Backend) RowNorm(dst, mean, invstd, x backend.Array, rows, n int, eps 
 	}
 }
 
-func rowNorm[T float](dst, mean, invstd, x []T, rows, n int, eps float64) {
-	kn := vectorOf[T]()
+func rowNorm[T kernels.Float](dst, mean, invstd, x []T, rows, n int, eps float64) {
+	kn := kernels.VectorOf[T]()
 	parallel(rows, grain/max(1, n), func(lo, hi int) {
 		for r := lo; r < hi && n > 0; r++ {
 			mean[r], invstd[r] = normalizeRow(kn, dst[r*n:][:n], x[r*n:][:n], eps)
@@ -210,18 +211,18 @@ func rowNorm[T float](dst, mean, invstd, x []T, rows, n int, eps float64) {
 }
 
 // normalizeRow normalizes x to mean 0 and variance 1.
-func normalizeRow[T float](kn *vector[T], dst, x []T, eps float64) (mean, invstd T) {
+func normalizeRow[T kernels.Float](kn *kernels.Vector[T], dst, x []T, eps float64) (mean, invstd T) {
 	near := float64(x[0])
 	var sum, squares float64
 	eachPiece(0, len(x), func(at, n int) {
-		s, q := kn.sumsAbout(x[at:], one(n), near)
+		s, q := kn.SumsAbout(x[at:], one(n), near)
 		sum += s
 		squares += q
 	})
 	m, v := fromSums(near, sum, squares, len(x))
 	scale := 1 / math.Sqrt(v+eps)
 	shift := (float64(T(m)) - m) * scale // what rounding the mean to T would shift
-	eachPiece(0, len(x), func(at, n int) { kn.normalize(dst[at:], x[at:], one(n), T(m), T(scale), T(shift), false) })
+	eachPiece(0, len(x), func(at, n int) { kn.Normalize(dst[at:], x[at:], one(n), T(m), T(scale), T(shift), false) })
 	return T(m), T(scale)
 }
 
@@ -236,11 +237,11 @@ func (be *Backend) AffineRowNorm(dst, y, mean, invstd, x, w, b backend.Array, ro
 	}
 }
 
-func affineRowNorm[T float](be *Backend, dst, y, mean, invstd, x, w, b backend.Array, rows, n int, eps float64) {
+func affineRowNorm[T kernels.Float](be *Backend, dst, y, mean, invstd, x, w, b backend.Array, rows, n int, eps float64) {
 	if n == 0 || rows == 0 {
 		return
 	}
-	kn, half := vectorOf[T](), x.DType().IsHalf()
+	kn, half := kernels.VectorOf[T](), x.DType().IsHalf()
 	var from, to []T
 	var fromHalf, toHalf []uint16
 	if half {
@@ -266,11 +267,11 @@ func affineRowNorm[T float](be *Backend, dst, y, mean, invstd, x, w, b backend.A
 				eachPiece(0, n, func(at, n int) {
 					v, out := row[at:][:n], out[at:][:n]
 					if weight != nil {
-						kn.mul(out, v, weight[at:][:n])
+						kn.Mul(out, v, weight[at:][:n])
 						v = out
 					}
 					if bias != nil {
-						kn.add(out, v, bias[at:][:n])
+						kn.Add(out, v, bias[at:][:n])
 					} else if weight == nil {
 						copy(out, v)
 					}
@@ -284,12 +285,12 @@ func affineRowNorm[T float](be *Backend, dst, y, mean, invstd, x, w, b backend.A
 }
 
 // one is a single row.
-func one(n int) rows { return rows{count: 1, n: n} }
+func one(n int) kernels.Rows { return kernels.Rows{Count: 1, N: n} }
 
 // eachPiece cuts row r, of n elements, into pieces for one call of a kernel each.
 func eachPiece(r, n int, f func(at, n int)) {
-	for i := 0; i < n; i += longest {
-		f(r*n+i, min(longest, n-i))
+	for i := 0; i < n; i += kernels.Longest {
+		f(r*n+i, min(kernels.Longest, n-i))
 	}
 }
 
@@ -307,18 +308,18 @@ func (be *Backend) RowNormGrad(dx, dy, y, invstd backend.Array, rows, n int) {
 	}
 }
 
-func rowNormGrad[T float](dx, dy, y, invstd []T, rows, n int) {
-	kn := vectorOf[T]()
+func rowNormGrad[T kernels.Float](dx, dy, y, invstd []T, rows, n int) {
+	kn := kernels.VectorOf[T]()
 	parallel(rows, grain/max(1, n), func(lo, hi int) {
 		for r := lo; r < hi; r++ {
 			var sum, dot float64
 			eachPiece(r, n, func(at, n int) {
-				s, d := kn.sumAndDot(dy[at:], y[at:], nil, one(n), 0)
+				s, d := kn.SumAndDot(dy[at:], y[at:], nil, one(n), 0)
 				sum += s
 				dot += d
 			})
 			eachPiece(r, n, func(at, k int) {
-				kn.normalizeGrad(dx[at:], dy[at:], y[at:], nil, one(k), 0, T(sum/float64(n)), T(dot/float64(n)), invstd[r])
+				kn.NormalizeGrad(dx[at:], dy[at:], y[at:], nil, one(k), 0, T(sum/float64(n)), T(dot/float64(n)), invstd[r])
 			})
 		}
 	})

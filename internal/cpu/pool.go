@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/cpu/kernels"
 )
 
 // poolGeom is the geometry of pooling over two dimensions, of Planes planes of H×W
@@ -83,7 +84,7 @@ func pools2x2(g poolGeom) bool {
 // around the input.
 func pools3x3(g poolGeom) bool {
 	return g.KernelH == 3 && g.KernelW == 3 && g.StrideH == 2 && g.StrideW == 2 && g.PadH == 1 && g.PadW == 1 &&
-		g.DilationH <= 1 && g.DilationW <= 1 && g.P == (g.H+1)/2 && g.Q == (g.W+1)/2 && 2*g.W <= longest
+		g.DilationH <= 1 && g.DilationW <= 1 && g.P == (g.H+1)/2 && g.Q == (g.W+1)/2 && 2*g.W <= kernels.Longest
 }
 
 // eachThird calls f for the rows of windows of pools3x3, in order: n rows from p
@@ -92,7 +93,7 @@ func pools3x3(g poolGeom) bool {
 func eachThird(g poolGeom, f func(p, n int)) {
 	f(0, 1)
 	inner := max(0, g.H/2-1) // rows of windows that lie inside of the input
-	count := longest / (2 * g.W)
+	count := kernels.Longest / (2 * g.W)
 	for p := 0; p < inner; p += count {
 		f(1+p, min(count, inner-p))
 	}
@@ -101,7 +102,7 @@ func eachThird(g poolGeom, f func(p, n int)) {
 	}
 }
 
-func maxPool3x3Plane[T float](kn *vector[T], dst, x []T, g poolGeom) {
+func maxPool3x3Plane[T kernels.Float](kn *kernels.Vector[T], dst, x []T, g poolGeom) {
 	nan := false
 	eachThird(g, func(p, n int) {
 		b := x[2*p*g.W:]
@@ -112,7 +113,7 @@ func maxPool3x3Plane[T float](kn *vector[T], dst, x []T, g poolGeom) {
 		if 2*p+1 < g.H {
 			c = b[g.W:]
 		}
-		nan = kn.maxPool3x3(dst[p*g.Q:], a, b, c, n, g.W, g.Q) || nan
+		nan = kn.MaxPool3x3(dst[p*g.Q:], a, b, c, n, g.W, g.Q) || nan
 	})
 	if nan {
 		maxPoolPlane(dst, x, g.deep(), T(math.Inf(-1)))
@@ -121,7 +122,7 @@ func maxPool3x3Plane[T float](kn *vector[T], dst, x []T, g poolGeom) {
 
 // maxPoolGrad3x3Plane reads none for rows that do not exist, and writes theirs to
 // waste.
-func maxPoolGrad3x3Plane[T float](kn *vector[T], dx, dy, x, y, none, waste []T, g poolGeom) {
+func maxPoolGrad3x3Plane[T kernels.Float](kn *kernels.Vector[T], dx, dy, x, y, none, waste []T, g poolGeom) {
 	nan := false
 	eachThird(g, func(p, n int) {
 		b, db := x[2*p*g.W:], dx[2*p*g.W:]
@@ -132,7 +133,7 @@ func maxPoolGrad3x3Plane[T float](kn *vector[T], dx, dy, x, y, none, waste []T, 
 		if 2*p+1 < g.H {
 			c, dc = b[g.W:], db[g.W:]
 		}
-		nan = kn.maxPoolGrad3x3(da, db, dc, a, b, c, dy[p*g.Q:], y[p*g.Q:], n, g.W, g.Q) || nan
+		nan = kn.MaxPoolGrad3x3(da, db, dc, a, b, c, dy[p*g.Q:], y[p*g.Q:], n, g.W, g.Q) || nan
 	})
 	if nan {
 		maxPoolGradPlane(dx, dy, x, y, g.deep())
@@ -174,11 +175,11 @@ func (be *Backend) MaxPool(dst, x backend.Array, g backend.PoolGeom) {
 	}
 }
 
-func maxPoolPlanes[T number](dst, x []T, g backend.PoolGeom, lowest T) {
+func maxPoolPlanes[T kernels.Number](dst, x []T, g backend.PoolGeom, lowest T) {
 	eachPlane(g, func(i int) { maxPoolPlane(plane(dst, i, volume(g.Out)), plane(x, i, volume(g.In)), g, lowest) })
 }
 
-func maxPool[T float](be *Backend, dst, x []T, all backend.PoolGeom) {
+func maxPool[T kernels.Float](be *Backend, dst, x []T, all backend.PoolGeom) {
 	if len(dst) == 0 {
 		return
 	}
@@ -188,10 +189,10 @@ func maxPool[T float](be *Backend, dst, x []T, all backend.PoolGeom) {
 	}
 	g, ok := flatPool(all)
 	if ok && pools2x2(g) {
-		maxPool2x2(&vectorOf[T]().loops, dst, x, g)
+		maxPool2x2(&kernels.VectorOf[T]().Loops, dst, x, g)
 		return
 	}
-	if kn := vectorOf[T](); ok && kn.maxPool3x3 != nil && pools3x3(g) {
+	if kn := kernels.VectorOf[T](); ok && kn.MaxPool3x3 != nil && pools3x3(g) {
 		eachPlane(all, func(i int) { maxPool3x3Plane(kn, plane(dst, i, g.P*g.Q), plane(x, i, g.H*g.W), g) })
 		return
 	}
@@ -202,19 +203,19 @@ func maxPool[T float](be *Backend, dst, x []T, all backend.PoolGeom) {
 	kn, s := tapsOf[T](), poolStaging(g)
 	geom := s.geom()
 	parallel(g.Planes, grain/max(1, g.H*g.W, g.P*g.Q), func(lo, hi int) {
-		scratch(be, s.size+beyond, func(staged []T) {
+		scratch(be, s.size+kernels.TapsBeyond, func(staged []T) {
 			setAll(staged, T(math.Inf(-1)))
 			for i := lo; i < hi; i++ {
 				stage(kn, &s, staged, plane(x, i, g.H*g.W))
 				out := plane(dst, i, g.P*g.Q)
-				geom.bands(8*longest, func(dst, src int, g *tapGeom) { kn.largest(out[dst:], staged[src:], g) })
+				geom.Bands(8*kernels.Longest, func(dst, src int, g *kernels.TapGeom) { kn.Largest(out[dst:], staged[src:], g) })
 			}
 		})
 	})
 }
 
-func maxPool2x2[S any, T float](kn *loops[S, T], dst, x []S, g poolGeom) {
-	eachRows(g, func(row, pooled, n int) { kn.maxPool2x2(dst[pooled:], x[row:], n, g.W, g.Q) })
+func maxPool2x2[S any, T kernels.Float](kn *kernels.Loops[S, T], dst, x []S, g poolGeom) {
+	eachRows(g, func(row, pooled, n int) { kn.MaxPool2x2(dst[pooled:], x[row:], n, g.W, g.Q) })
 }
 
 // pays reports whether max pooling pays on staged planes: they are about as large
@@ -249,7 +250,7 @@ func eachRows(g poolGeom, f func(row, pooled, n int)) {
 		parallel(g.Planes*g.P, max(1, grain/max(1, 2*g.W)), func(lo, hi int) { f(2*lo*g.W, lo*g.Q, hi-lo) })
 		return
 	}
-	count := max(1, longest/max(1, 2*g.W))
+	count := max(1, kernels.Longest/max(1, 2*g.W))
 	eachPlane(g.deep(), func(i int) {
 		for p := 0; p < g.P; p += count {
 			f(i*g.H*g.W+2*p*g.W, (i*g.P+p)*g.Q, min(count, g.P-p))
@@ -259,7 +260,7 @@ func eachRows(g poolGeom, f func(row, pooled, n int)) {
 
 // maxPoolPlane takes the kernel's positions one by one, each for a whole row of
 // the result, so that padding costs nothing inside the loop.
-func maxPoolPlane[T number](dst, x []T, g backend.PoolGeom, lowest T) {
+func maxPoolPlane[T kernels.Number](dst, x []T, g backend.PoolGeom, lowest T) {
 	w, q, stride, pad, dilation := g.In[2], g.Out[2], g.Stride[2], g.Pad[2], g.Dilation[2]
 	// The positions s of the kernel that lie in the input for some column.
 	s0 := max(0, (pad-(q-1)*stride+dilation-1)/max(dilation, 1))
@@ -329,7 +330,7 @@ func (be *Backend) MaxPoolGrad(dx, dy, x, y backend.Array, g backend.PoolGeom) {
 	}
 }
 
-func maxPoolGrad[T float](be *Backend, dx, dy, x, y []T, all backend.PoolGeom) {
+func maxPoolGrad[T kernels.Float](be *Backend, dx, dy, x, y []T, all backend.PoolGeom) {
 	if len(dy) == 0 {
 		clear(dx)
 		return
@@ -340,10 +341,10 @@ func maxPoolGrad[T float](be *Backend, dx, dy, x, y []T, all backend.PoolGeom) {
 	}
 	g, ok := flatPool(all)
 	if ok && pools2x2(g) {
-		maxPoolGrad2x2(&vectorOf[T]().loops, dx, dy, x, y, g)
+		maxPoolGrad2x2(&kernels.VectorOf[T]().Loops, dx, dy, x, y, g)
 		return
 	}
-	if kn := vectorOf[T](); ok && kn.maxPoolGrad3x3 != nil && pools3x3(g) {
+	if kn := kernels.VectorOf[T](); ok && kn.MaxPoolGrad3x3 != nil && pools3x3(g) {
 		parallel(g.Planes, grain/max(1, g.H*g.W), func(lo, hi int) {
 			scratch(be, 2*g.W, func(rows []T) {
 				none, waste := rows[:g.W], rows[g.W:]
@@ -370,15 +371,15 @@ func maxPoolGrad[T float](be *Backend, dx, dy, x, y []T, all backend.PoolGeom) {
 	}
 	parallel(g.Planes, grain/max(1, g.H*g.W, g.P*g.Q), func(lo, hi int) {
 		scratch(be, g.P*g.Q, func(places []int32) {
-			scratch(be, s.size+beyond, func(staged []T) {
+			scratch(be, s.size+kernels.TapsBeyond, func(staged []T) {
 				setAll(staged, T(math.NaN())) // is no maximum
 				for i := lo; i < hi; i++ {
 					dx, dy := plane(dx, i, g.H*g.W), plane(dy, i, g.P*g.Q)
 					x, y := plane(x, i, g.H*g.W), plane(y, i, g.P*g.Q)
 					stage(kn, &s, staged, x)
 					nan := false
-					geom.bands(8*longest, func(dst, src int, g *tapGeom) {
-						nan = kn.places(places[dst:], staged[src:], y[dst:], marks, g) || nan
+					geom.Bands(8*kernels.Longest, func(dst, src int, g *kernels.TapGeom) {
+						nan = kn.Places(places[dst:], staged[src:], y[dst:], marks, g) || nan
 					})
 					if nan {
 						maxPoolGradPlane(dx, dy, x, y, all)
@@ -401,14 +402,14 @@ func maxPoolGrad[T float](be *Backend, dx, dy, x, y []T, all backend.PoolGeom) {
 	})
 }
 
-func maxPoolGrad2x2[S any, T float](kn *loops[S, T], dx, dy, x, y []S, g poolGeom) {
+func maxPoolGrad2x2[S any, T kernels.Float](kn *kernels.Loops[S, T], dx, dy, x, y []S, g poolGeom) {
 	if 2*g.P < g.H || 2*g.Q < g.W {
 		parallel(len(dx), grain, func(lo, hi int) { clear(dx[lo:hi]) })
 	}
-	eachRows(g, func(row, pooled, n int) { kn.maxPoolGrad2x2(dx[row:], dy[pooled:], x[row:], y[pooled:], n, g.W, g.Q) })
+	eachRows(g, func(row, pooled, n int) { kn.MaxPoolGrad2x2(dx[row:], dy[pooled:], x[row:], y[pooled:], n, g.W, g.Q) })
 }
 
-func maxPoolGradPlane[T float](dx, dy, x, y []T, g backend.PoolGeom) {
+func maxPoolGradPlane[T kernels.Float](dx, dy, x, y []T, g backend.PoolGeom) {
 	clear(dx)
 	eachWinner(x, y, g, func(i, at int) {
 		if at >= 0 {
@@ -419,7 +420,7 @@ func maxPoolGradPlane[T float](dx, dy, x, y []T, g backend.PoolGeom) {
 
 // eachWinner calls f for the windows of a plane, in order: the place of the i-th's
 // first maximum, of its last NaN if one has won, or -1.
-func eachWinner[T number](x, y []T, g backend.PoolGeom, f func(i, at int)) {
+func eachWinner[T kernels.Number](x, y []T, g backend.PoolGeom, f func(i, at int)) {
 	count, stride, pad, dilation, kernel, width := g.Out[2], g.Stride[2], g.Pad[2], g.Dilation[2], g.Kernel[2], g.In[2]
 	eachRowOfWindows(g, func(out int, rows []int) {
 		for q := range count {
@@ -466,7 +467,7 @@ func (be *Backend) MaxPoolIndices(indices, x, y backend.Array, g backend.PoolGeo
 	}
 }
 
-func maxPoolIndices[T number](indices []int64, x, y []T, g backend.PoolGeom) {
+func maxPoolIndices[T kernels.Number](indices []int64, x, y []T, g backend.PoolGeom) {
 	eachPlane(g, func(i int) {
 		to := plane(indices, i, volume(g.Out))
 		eachWinner(plane(x, i, volume(g.In)), plane(y, i, volume(g.Out)), g, func(i, at int) { to[i] = int64(at) })
@@ -533,7 +534,7 @@ func (be *Backend) AvgPool(dst, x backend.Array, g backend.PoolGeom) {
 	}
 }
 
-func avgPool[T float](dst, x []T, g backend.PoolGeom) {
+func avgPool[T kernels.Float](dst, x []T, g backend.PoolGeom) {
 	flat, ok := flatPool(g)
 	switch {
 	case len(dst) == 0:
@@ -546,14 +547,14 @@ func avgPool[T float](dst, x []T, g backend.PoolGeom) {
 	}
 }
 
-func avgPool2x2Plane[T float](dst, x []T, g poolGeom) {
+func avgPool2x2Plane[T kernels.Float](dst, x []T, g poolGeom) {
 	n := 4.0
 	if g.Divisor != 0 {
 		n = float64(g.Divisor)
 	}
 	for p := range g.P {
 		out := dst[p*g.Q:][:g.Q]
-		a, b := pairs(x[2*p*g.W:], g.Q), pairs(x[(2*p+1)*g.W:], g.Q)
+		a, b := kernels.Pairs(x[2*p*g.W:], g.Q), kernels.Pairs(x[(2*p+1)*g.W:], g.Q)
 		a, b = a[:len(out)], b[:len(out)]
 		for q := range out {
 			top := float64(a[q][0]) + float64(a[q][1])
@@ -564,7 +565,7 @@ func avgPool2x2Plane[T float](dst, x []T, g poolGeom) {
 }
 
 // means computes the mean of each window of each plane.
-func means[T float](dst, x []T, spans [3][]span, g backend.PoolGeom) {
+func means[T kernels.Float](dst, x []T, spans [3][]span, g backend.PoolGeom) {
 	eachPlane(g, func(i int) {
 		dst, x := plane(dst, i, volume(g.Out)), plane(x, i, volume(g.In))
 		columns := spans[2]
@@ -616,7 +617,7 @@ func (be *Backend) AvgPoolGrad(dx, dy backend.Array, g backend.PoolGeom) {
 	}
 }
 
-func avgPoolGrad[T float](dx, dy []T, g backend.PoolGeom) {
+func avgPoolGrad[T kernels.Float](dx, dy []T, g backend.PoolGeom) {
 	flat, ok := flatPool(g)
 	switch {
 	case len(dy) == 0:
@@ -630,7 +631,7 @@ func avgPoolGrad[T float](dx, dy []T, g backend.PoolGeom) {
 	}
 }
 
-func avgPoolGrad2x2Plane[T float](dx, dy []T, g poolGeom) {
+func avgPoolGrad2x2Plane[T kernels.Float](dx, dy []T, g poolGeom) {
 	if 2*g.P < g.H || 2*g.Q < g.W {
 		clear(dx)
 	}
@@ -640,7 +641,7 @@ func avgPoolGrad2x2Plane[T float](dx, dy []T, g poolGeom) {
 	}
 	for p := range g.P {
 		d := dy[p*g.Q:][:g.Q]
-		a, b := pairs(dx[2*p*g.W:], g.Q), pairs(dx[(2*p+1)*g.W:], g.Q)
+		a, b := kernels.Pairs(dx[2*p*g.W:], g.Q), kernels.Pairs(dx[(2*p+1)*g.W:], g.Q)
 		a, b = a[:len(d)], b[:len(d)]
 		for q := range d {
 			v := d[q] / n
@@ -652,7 +653,7 @@ func avgPoolGrad2x2Plane[T float](dx, dy []T, g poolGeom) {
 
 // spread is the gradient of means: it gives each window's dy to its elements in
 // equal parts.
-func spread[T float](dx, dy []T, spans [3][]span, g backend.PoolGeom) {
+func spread[T kernels.Float](dx, dy []T, spans [3][]span, g backend.PoolGeom) {
 	eachPlane(g, func(i int) {
 		dx, dy := plane(dx, i, volume(g.In)), plane(dy, i, volume(g.Out))
 		clear(dx)
@@ -686,7 +687,7 @@ func (be *Backend) AdaptiveAvgPool(dst, x backend.Array, g backend.PoolGeom) {
 	}
 }
 
-func adaptiveAvgPool[T float](dst, x []T, g backend.PoolGeom) {
+func adaptiveAvgPool[T kernels.Float](dst, x []T, g backend.PoolGeom) {
 	switch {
 	case len(dst) == 0:
 	case g.In == g.Out:
@@ -710,7 +711,7 @@ func (be *Backend) AdaptiveAvgPoolGrad(dx, dy backend.Array, g backend.PoolGeom)
 	}
 }
 
-func adaptiveAvgPoolGrad[T float](dx, dy []T, g backend.PoolGeom) {
+func adaptiveAvgPoolGrad[T kernels.Float](dx, dy []T, g backend.PoolGeom) {
 	switch {
 	case len(dy) == 0:
 		clear(dx)

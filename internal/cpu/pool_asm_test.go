@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/wick-ml/wick/internal/cpu/kernels"
 	"github.com/wick-ml/wick/internal/cpu/kernels/asmtest"
 )
 
@@ -14,8 +15,8 @@ import (
 // that may not be touched.
 func TestMaxPool3x3(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
-	test := func(t *testing.T, kn *vector[float32]) {
-		if kn.maxPool3x3 == nil {
+	test := func(t *testing.T, kn *kernels.Vector[float32]) {
+		if kn.MaxPool3x3 == nil {
 			t.Skip("this level has no kernels for these windows, which go through the taps")
 		}
 		fx, fdx, fy, fdy := asmtest.NewFence(t, 1024), asmtest.NewFence(t, 1024), asmtest.NewFence(t, 512), asmtest.NewFence(t, 512)
@@ -49,7 +50,7 @@ func TestMaxPool3x3(t *testing.T) {
 			}
 		}
 	}
-	for _, l := range levels {
-		t.Run(l.name, func(t *testing.T) { test(t, l.vector) })
+	for _, l := range kernels.Levels {
+		t.Run(l.Name, func(t *testing.T) { test(t, l.Vector) })
 	}
 }

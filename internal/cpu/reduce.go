@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/cpu/kernels"
 )
 
 // Reduce reduces x over the dimensions that g names.
@@ -81,10 +82,10 @@ func (be *Backend) reduce(dst, x backend.Array, op backend.ReduceOp, g backend.R
 			r := total[float32, float64](op)
 			switch op {
 			case backend.ReduceSum:
-				r.row = func(acc float64, x []float32) float64 { return acc + current.vector.sum(x) }
-				r.rows, r.columns = current.vector.rowSums, current.vector.addWide
+				r.row = func(acc float64, x []float32) float64 { return acc + kernels.Current.Vector.Sum(x) }
+				r.rows, r.columns = kernels.Current.Vector.RowSums, kernels.Current.Vector.AddWide
 			case backend.ReduceSumSquares:
-				r.row = func(acc float64, x []float32) float64 { return acc + current.vector.sumSquares(x) }
+				r.row = func(acc float64, x []float32) float64 { return acc + kernels.Current.Vector.SumSquares(x) }
 			}
 			if dst.DType() == backend.Float64 {
 				reduce(be, data[float64](dst), data[float32](x), r, g)
@@ -123,7 +124,7 @@ func sumFew(dst, x []float32, g backend.ReduceGeom) bool {
 	}
 	if inner {
 		sums := make([]float64, len(dst))
-		current.vector.rowSums(sums, x, len(x)/len(dst))
+		kernels.Current.Vector.RowSums(sums, x, len(x)/len(dst))
 		for i, v := range sums {
 			dst[i] = float32(v)
 		}
@@ -142,7 +143,7 @@ func sumFew(dst, x []float32, g backend.ReduceGeom) bool {
 // reduction is how elements of type T are gathered in accumulators of type A.
 // Its functions take whole runs of elements, so that their loops are compiled
 // for the operation.
-type reduction[T, A number] struct {
+type reduction[T, A kernels.Number] struct {
 	start   A
 	row     func(acc A, x []T) A        // takes all of x into one accumulator
 	columns func(acc []A, x []T)        // takes x[i] into acc[i]
@@ -151,72 +152,34 @@ type reduction[T, A number] struct {
 }
 
 // total is the reductions that add and prodRow.
-func total[T, A number](op backend.ReduceOp) reduction[T, A] {
+func total[T, A kernels.Number](op backend.ReduceOp) reduction[T, A] {
 	switch op {
 	case backend.ReduceSumSquares:
-		return reduction[T, A]{0, squareRow[T, A], squareColumns[T, A], plus[A], nil}
+		return reduction[T, A]{0, kernels.SquareRow[T, A], squareColumns[T, A], plus[A], nil}
 	case backend.ReduceProd:
 		return reduction[T, A]{1, prodRow[T, A], prodColumns[T, A], times[A], nil}
 	}
-	return reduction[T, A]{0, sumRow[T, A], sumColumns[T, A], plus[A], nil}
+	return reduction[T, A]{0, kernels.SumRow[T, A], kernels.SumColumns[T, A], plus[A], nil}
 }
 
-func plus[A number](a, b A) A  { return a + b }
-func times[A number](a, b A) A { return a * b }
+func plus[A kernels.Number](a, b A) A  { return a + b }
+func times[A kernels.Number](a, b A) A { return a * b }
 
-// sumRow keeps four sums, so that an addition need not wait for the one before.
-func sumRow[T, A number](acc A, x []T) A {
-	var a, b, c, d A
-	for len(x) >= 4 {
-		a += A(x[0])
-		b += A(x[1])
-		c += A(x[2])
-		d += A(x[3])
-		x = x[4:]
-	}
-	for _, v := range x {
-		a += A(v)
-	}
-	return acc + ((a + b) + (c + d))
-}
-
-func sumColumns[T, A number](acc []A, x []T) {
-	x = x[:len(acc)]
-	for i := range acc {
-		acc[i] += A(x[i])
-	}
-}
-
-func squareRow[T, A number](acc A, x []T) A {
-	var a, b, c, d A
-	for len(x) >= 4 {
-		a += A(x[0]) * A(x[0])
-		b += A(x[1]) * A(x[1])
-		c += A(x[2]) * A(x[2])
-		d += A(x[3]) * A(x[3])
-		x = x[4:]
-	}
-	for _, v := range x {
-		a += A(v) * A(v)
-	}
-	return acc + ((a + b) + (c + d))
-}
-
-func squareColumns[T, A number](acc []A, x []T) {
+func squareColumns[T, A kernels.Number](acc []A, x []T) {
 	x = x[:len(acc)]
 	for i := range acc {
 		acc[i] += A(x[i]) * A(x[i])
 	}
 }
 
-func prodRow[T, A number](acc A, x []T) A {
+func prodRow[T, A kernels.Number](acc A, x []T) A {
 	for _, v := range x {
 		acc *= A(v)
 	}
 	return acc
 }
 
-func prodColumns[T, A number](acc []A, x []T) {
+func prodColumns[T, A kernels.Number](acc []A, x []T) {
 	x = x[:len(acc)]
 	for i := range acc {
 		acc[i] *= A(x[i])
@@ -226,37 +189,21 @@ func prodColumns[T, A number](acc []A, x []T) {
 // extreme is the reductions to the largest (or smallest) element, which lies
 // between lowest and highest. NaN wins: once in an accumulator it stays, since
 // no comparison with it holds.
-func extreme[T number](smallest bool, lowest, highest T) reduction[T, T] {
+func extreme[T kernels.Number](smallest bool, lowest, highest T) reduction[T, T] {
 	if smallest {
 		return reduction[T, T]{highest, minRow[T], minColumns[T], lesser[T], nil}
 	}
-	return reduction[T, T]{lowest, maxRow[T], maxColumns[T], greater[T], nil}
+	return reduction[T, T]{lowest, kernels.MaxRow[T], maxColumns[T], kernels.Greater[T], nil}
 }
 
-func greater[T number](a, b T) T {
-	if b > a || b != b {
-		return b
-	}
-	return a
-}
-
-func lesser[T number](a, b T) T {
+func lesser[T kernels.Number](a, b T) T {
 	if b < a || b != b {
 		return b
 	}
 	return a
 }
 
-func maxRow[T number](acc T, x []T) T {
-	for _, v := range x {
-		if v > acc || v != v {
-			acc = v
-		}
-	}
-	return acc
-}
-
-func minRow[T number](acc T, x []T) T {
+func minRow[T kernels.Number](acc T, x []T) T {
 	for _, v := range x {
 		if v < acc || v != v {
 			acc = v
@@ -265,7 +212,7 @@ func minRow[T number](acc T, x []T) T {
 	return acc
 }
 
-func maxColumns[T number](acc, x []T) {
+func maxColumns[T kernels.Number](acc, x []T) {
 	x = x[:len(acc)]
 	for i := range acc {
 		if v := x[i]; v > acc[i] || v != v {
@@ -274,7 +221,7 @@ func maxColumns[T number](acc, x []T) {
 	}
 }
 
-func minColumns[T number](acc, x []T) {
+func minColumns[T kernels.Number](acc, x []T) {
 	x = x[:len(acc)]
 	for i := range acc {
 		if v := x[i]; v < acc[i] || v != v {
@@ -285,14 +232,14 @@ func minColumns[T number](acc, x []T) {
 
 // truth is the reductions to a Bool, whose accumulators are 0 or 1. NaN is not
 // 0 and so true.
-func truth[T number](op backend.ReduceOp) reduction[T, uint8] {
+func truth[T kernels.Number](op backend.ReduceOp) reduction[T, uint8] {
 	if op == backend.ReduceAny {
 		return reduction[T, uint8]{0, anyRow[T], anyColumns[T], func(a, b uint8) uint8 { return a | b }, nil}
 	}
 	return reduction[T, uint8]{1, allRow[T], allColumns[T], func(a, b uint8) uint8 { return a & b }, nil}
 }
 
-func anyRow[T number](acc uint8, x []T) uint8 {
+func anyRow[T kernels.Number](acc uint8, x []T) uint8 {
 	for _, v := range x {
 		if v != 0 {
 			return 1
@@ -301,7 +248,7 @@ func anyRow[T number](acc uint8, x []T) uint8 {
 	return acc
 }
 
-func allRow[T number](acc uint8, x []T) uint8 {
+func allRow[T kernels.Number](acc uint8, x []T) uint8 {
 	for _, v := range x {
 		if v == 0 {
 			return 0
@@ -310,7 +257,7 @@ func allRow[T number](acc uint8, x []T) uint8 {
 	return acc
 }
 
-func anyColumns[T number](acc []uint8, x []T) {
+func anyColumns[T kernels.Number](acc []uint8, x []T) {
 	x = x[:len(acc)]
 	for i := range acc {
 		if x[i] != 0 {
@@ -319,7 +266,7 @@ func anyColumns[T number](acc []uint8, x []T) {
 	}
 }
 
-func allColumns[T number](acc []uint8, x []T) {
+func allColumns[T kernels.Number](acc []uint8, x []T) {
 	x = x[:len(acc)]
 	for i := range acc {
 		if x[i] == 0 {
@@ -414,7 +361,7 @@ const (
 // reduce reduces src. A result that many elements go into is made from partial
 // results, over pieces that depend on the geometry alone, taken together in
 // order.
-func reduce[T, A, D number](be *Backend, dst []D, src []T, r reduction[T, A], g backend.ReduceGeom) {
+func reduce[T, A, D kernels.Number](be *Backend, dst []D, src []T, r reduction[T, A], g backend.ReduceGeom) {
 	if len(src) == 0 {
 		for i := range dst {
 			dst[i] = D(r.start)
@@ -505,7 +452,7 @@ func reduce[T, A, D number](be *Backend, dst []D, src []T, r reduction[T, A], g 
 }
 
 // blockFor returns room for elements of a run that lie apart, if they do.
-func blockFor[T number](p reducePlan) []T {
+func blockFor[T kernels.Number](p reducePlan) []T {
 	if p.step == 1 {
 		return nil
 	}
@@ -513,7 +460,7 @@ func blockFor[T number](p reducePlan) []T {
 }
 
 // rowsOf sets acc to what r makes of len(acc) rows of n elements.
-func rowsOf[T, A number](r reduction[T, A], acc []A, x []T, n int) {
+func rowsOf[T, A kernels.Number](r reduction[T, A], acc []A, x []T, n int) {
 	if r.rows != nil {
 		r.rows(acc, x, n)
 		return
@@ -525,7 +472,7 @@ func rowsOf[T, A number](r reduction[T, A], acc []A, x []T, n int) {
 
 // reduceRow reduces elements lo to hi of those that go into one result, counted
 // run by run. Runs that lie apart go through block.
-func reduceRow[T, A number](src []T, p reducePlan, r reduction[T, A], lo, hi int, block []T) A {
+func reduceRow[T, A kernels.Number](src []T, p reducePlan, r reduction[T, A], lo, hi int, block []T) A {
 	acc := r.start
 	for lo < hi {
 		i := lo / p.run
@@ -565,7 +512,7 @@ func (be *Backend) ReduceIndex(values, indices, x backend.Array, min bool, g bac
 	}
 }
 
-func reduceIndex[T number](values []T, indices []int64, x []T, smallest bool, g backend.DimGeom) {
+func reduceIndex[T kernels.Number](values []T, indices []int64, x []T, smallest bool, g backend.DimGeom) {
 	if len(x) == 0 {
 		return
 	}
@@ -587,7 +534,7 @@ func reduceIndex[T number](values []T, indices []int64, x []T, smallest bool, g 
 
 // firstExtreme returns where along N the extreme of one column is. The first
 // NaN is it, if there is one.
-func firstExtreme[T number](src []T, column int, g backend.DimGeom, smallest bool) int64 {
+func firstExtreme[T kernels.Number](src []T, column int, g backend.DimGeom, smallest bool) int64 {
 	best, at := src[column], 0
 	for n := 0; n < g.N && best == best; n++ {
 		v := src[n*g.Inner+column]
@@ -600,7 +547,7 @@ func firstExtreme[T number](src []T, column int, g backend.DimGeom, smallest boo
 
 // firstExtremes is firstExtreme for len(at) columns from lo on. The best values
 // so far are read again where they lie.
-func firstExtremes[T number](at []int64, src []T, lo int, g backend.DimGeom, smallest bool) {
+func firstExtremes[T kernels.Number](at []int64, src []T, lo int, g backend.DimGeom, smallest bool) {
 	for i := range at {
 		at[i] = 0
 	}
@@ -616,7 +563,7 @@ func firstExtremes[T number](at []int64, src []T, lo int, g backend.DimGeom, sma
 }
 
 // better reports whether v, which comes after best, takes its place.
-func better[T number](v, best T, smallest bool) bool {
+func better[T kernels.Number](v, best T, smallest bool) bool {
 	if smallest {
 		return v < best || v != v
 	}
@@ -656,7 +603,7 @@ func (be *Backend) Cumsum(dst, x backend.Array, reverse bool, g backend.DimGeom)
 	}
 }
 
-func cumsum[T, A, D number](be *Backend, dst []D, x []T, reverse bool, g backend.DimGeom) {
+func cumsum[T, A, D kernels.Number](be *Backend, dst []D, x []T, reverse bool, g backend.DimGeom) {
 	first, step := 0, 1
 	if reverse {
 		first, step = g.N-1, -1

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/cpu/kernels"
 )
 
 // Softmax computes softmax along N, or its logarithm.
@@ -22,7 +23,7 @@ func (be *Backend) Softmax(dst, x backend.Array, log bool, g backend.DimGeom) {
 
 // softmax takes the maximum of each column off first, so that the exponentials
 // neither overflow nor all vanish.
-func softmax[T float](be *Backend, dst, x []T, log bool, g backend.DimGeom) {
+func softmax[T kernels.Float](be *Backend, dst, x []T, log bool, g backend.DimGeom) {
 	if len(x) == 0 {
 		return
 	}
@@ -85,37 +86,37 @@ func eachRun(g backend.DimGeom, f func(lo, hi int)) {
 }
 
 // softmaxRow is softmax of contiguous elements.
-func softmaxRow[T float](dst, x []T, log bool) {
-	kn := vectorOf[T]()
-	largest := kn.max(x)
+func softmaxRow[T kernels.Float](dst, x []T, log bool) {
+	kn := kernels.VectorOf[T]()
+	largest := kn.Max(x)
 	var mean, scale, shift T
 	if log {
-		mean, scale, shift = largest, 1, T(-math.Log(kn.sumExp(x, largest)))
+		mean, scale, shift = largest, 1, T(-math.Log(kn.SumExp(x, largest)))
 	} else {
-		scale = T(1 / kn.exp(dst, x, largest))
+		scale = T(1 / kn.Exp(dst, x, largest))
 		x = dst
 	}
 	for len(x) > 0 {
-		n := min(len(x), longest)
-		kn.normalize(dst, x, rows{1, 0, n}, mean, scale, shift, false)
+		n := min(len(x), kernels.Longest)
+		kn.Normalize(dst, x, kernels.Rows{Count: 1, N: n}, mean, scale, shift, false)
 		dst, x = dst[n:], x[n:]
 	}
 }
 
-// softmaxGradRow is softmaxGrad of contiguous elements.
-func softmaxGradRow[T float](dx, dy, y []T, log bool) {
-	kn := vectorOf[T]()
+// softmaxGradRow is SoftmaxGrad of contiguous elements.
+func softmaxGradRow[T kernels.Float](dx, dy, y []T, log bool) {
+	kn := kernels.VectorOf[T]()
 	if log {
-		kn.logSoftmaxGrad(dx, dy, y, T(kn.sum(dy)))
+		kn.LogSoftmaxGrad(dx, dy, y, T(kn.Sum(dy)))
 		return
 	}
 	dot := 0.0
-	for lo := 0; lo < len(dy); lo += longest {
-		n := min(len(dy)-lo, longest)
-		_, d := kn.sumAndDot(dy[lo:], y[lo:], nil, rows{1, 0, n}, 0)
+	for lo := 0; lo < len(dy); lo += kernels.Longest {
+		n := min(len(dy)-lo, kernels.Longest)
+		_, d := kn.SumAndDot(dy[lo:], y[lo:], nil, kernels.Rows{Count: 1, N: n}, 0)
 		dot += d
 	}
-	kn.softmaxGrad(dx, dy, y, T(dot))
+	kn.SoftmaxGrad(dx, dy, y, T(dot))
 }
 
 // SoftmaxGrad computes the gradient of x from Softmax's result y.
@@ -132,8 +133,8 @@ func (be *Backend) SoftmaxGrad(dx, dy, y backend.Array, log bool, g backend.DimG
 	}
 }
 
-// softmaxGrad computes y·(dy - Σ dy·y), and for the logarithm dy - exp(y)·Σ dy.
-func softmaxGrad[T float](be *Backend, dx, dy, y []T, log bool, g backend.DimGeom) {
+// SoftmaxGrad computes y·(dy - Σ dy·y), and for the logarithm dy - exp(y)·Σ dy.
+func softmaxGrad[T kernels.Float](be *Backend, dx, dy, y []T, log bool, g backend.DimGeom) {
 	if len(dy) == 0 {
 		return
 	}

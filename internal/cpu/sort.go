@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/cpu/kernels"
 )
 
 // Sort sorts along N, stably, NaN as the largest.
@@ -26,12 +27,12 @@ func (be *Backend) Sort(values, indices, x backend.Array, descending bool, g bac
 }
 
 // ranked is an element and where it was.
-type ranked[T number] struct {
+type ranked[T kernels.Number] struct {
 	v  T
 	at int64
 }
 
-func sortAlong[T number](be *Backend, values []T, indices []int64, x []T, descending bool, g backend.DimGeom) {
+func sortAlong[T kernels.Number](be *Backend, values []T, indices []int64, x []T, descending bool, g backend.DimGeom) {
 	if len(x) == 0 {
 		return
 	}
@@ -68,7 +69,7 @@ func sortAlong[T number](be *Backend, values []T, indices []int64, x []T, descen
 }
 
 // rank orders numbers with NaN, equal to itself, after all others.
-func rank[T number](a, b T) int {
+func rank[T kernels.Number](a, b T) int {
 	switch {
 	case a < b:
 		return -1
@@ -104,7 +105,7 @@ func (be *Backend) Nonzero(dst, x backend.Array) int {
 }
 
 // nonzero counts in pieces, so that each piece knows where its positions go.
-func nonzero[T number](be *Backend, dst []int64, x []T) int {
+func nonzero[T kernels.Number](be *Backend, dst []int64, x []T) int {
 	total := 0
 	scratch(be, (len(x)+grain-1)/grain, func(counts []int) {
 		parallel(len(x), grain, func(lo, hi int) {

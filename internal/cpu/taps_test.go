@@ -8,20 +8,21 @@ import (
 	"testing"
 
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/cpu/kernels"
 )
 
 // eachLevel runs test at each level that this machine has.
 func eachLevel(t *testing.T, test func(t *testing.T)) {
-	chosen := current
-	defer func() { current = chosen }()
-	for _, l := range levels {
-		current = l
-		t.Run(l.name, test)
+	chosen := kernels.Current
+	defer func() { kernels.Current = chosen }()
+	for _, l := range kernels.Levels {
+		kernels.Current = l
+		t.Run(l.Name, test)
 	}
 }
 
 // normals is an array of n normal numbers.
-func normals[T float](be *Backend, r *rand.Rand, n int) backend.Array {
+func normals[T kernels.Float](be *Backend, r *rand.Rand, n int) backend.Array {
 	d := backend.Float64
 	if _, ok := any(T(0)).(float32); ok {
 		d = backend.Float32
@@ -66,7 +67,7 @@ func TestDepthwise(t *testing.T) {
 	})
 }
 
-func testDepthwise[T float](t *testing.T, tolerance float64) {
+func testDepthwise[T kernels.Float](t *testing.T, tolerance float64) {
 	be, r := New(), rand.New(rand.NewPCG(13, 14))
 	near := func(g convGeom, what string, got, want []T) {
 		t.Helper()
@@ -120,10 +121,10 @@ func TestDepthwiseKeepsNaN(t *testing.T) {
 					t.Helper()
 					got, want := normals[float32](be, r, n), normals[float32](be, r, n)
 					direct(got)
-					gemm, gemmBF16 := current.gemm, current.gemmBF16
-					current.gemm, current.gemmBF16 = generic.gemm, nil
+					gemm, gemmBF16 := kernels.Current.Gemm, kernels.Current.GemmBF16
+					kernels.Current.Gemm, kernels.Current.GemmBF16 = kernels.Generic.Gemm, nil
 					general(want)
-					current.gemm, current.gemmBF16 = gemm, gemmBF16
+					kernels.Current.Gemm, kernels.Current.GemmBF16 = gemm, gemmBF16
 					for i, v := range data[float32](want) {
 						v, w := float64(data[float32](got)[i]), float64(v)
 						if math.IsNaN(v) != math.IsNaN(w) || math.IsInf(v, 1) != math.IsInf(w, 1) || math.IsInf(v, -1) != math.IsInf(w, -1) {
@@ -182,7 +183,7 @@ func TestMaxPoolOfStagedPlanes(t *testing.T) {
 	})
 }
 
-func testMaxPool[T float](t *testing.T) {
+func testMaxPool[T kernels.Float](t *testing.T) {
 	be, r := New(), rand.New(rand.NewPCG(19, 20))
 	special := []T{T(math.NaN()), T(math.Inf(-1)), T(math.Inf(1))}
 	for _, size := range [][2]int{{1, 1}, {7, 9}, {28, 28}, {16, 67}, {33, 32}} {

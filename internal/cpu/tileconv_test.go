@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/cpu/kernels"
 )
 
 // tileConvShapes are convolutions on tiles: maps that lie row by row and image by image, groups, dilation, odd sizes, padding on no side.
@@ -55,8 +56,8 @@ func testTileConv(t *testing.T, shapes []convGeom) {
 			half = backend.Array{Buffer: be.NewBuffer(backend.BFloat16, n), Len: n}
 			double = backend.Array{Buffer: be.NewBuffer(backend.Float64, n), Len: n}
 			for i := range n {
-				h := toBFloat16(float32(r.NormFloat64()))
-				data[uint16](half)[i], data[float32](wide)[i], data[float64](double)[i] = h, fromBFloat16(h), float64(fromBFloat16(h))
+				h := kernels.ToBFloat16(float32(r.NormFloat64()))
+				data[uint16](half)[i], data[float32](wide)[i], data[float64](double)[i] = h, kernels.FromBFloat16(h), float64(kernels.FromBFloat16(h))
 			}
 			return wide, half, double
 		}
@@ -95,7 +96,7 @@ func testTileConv(t *testing.T, shapes []convGeom) {
 					for i := range whole {
 						whole[i] = float32(math.NaN())
 					}
-					runTileConv(tc, pass(p), floats{wide: whole[:n:n]}, x[0], w[0], dy[0], scale[0], bias[0])
+					runTileConv(tc, pass(p), kernels.Floats{Wide: whole[:n:n]}, x[0], w[0], dy[0], scale[0], bias[0])
 					for i, v := range whole[n:] {
 						if v == v {
 							t.Fatalf("%+v, %s: wrote %d elements behind the end", g, name, i)
@@ -109,14 +110,14 @@ func testTileConv(t *testing.T, shapes []convGeom) {
 					for i := range whole {
 						whole[i] = 0x7fff
 					}
-					runTileConv(tc, pass(p), floats{half: whole[:n:n]}, x[1], w[1], dy[1], scale[1], bias[1])
+					runTileConv(tc, pass(p), kernels.Floats{Half: whole[:n:n]}, x[1], w[1], dy[1], scale[1], bias[1])
 					for i, v := range whole[n:] {
 						if v != 0x7fff {
 							t.Fatalf("%+v, %s: wrote %d elements behind the end", g, name, i)
 						}
 					}
 					for i := range got {
-						got[i] = float64(fromBFloat16(whole[i]))
+						got[i] = float64(kernels.FromBFloat16(whole[i]))
 					}
 				}
 				var d, s float64
@@ -138,19 +139,19 @@ func testTileConv(t *testing.T, shapes []convGeom) {
 	}
 }
 
-func runTileConv(tc *tileConv, p pass, dst floats, x, w, dy, scale, bias backend.Array) {
+func runTileConv(tc *tileConv, p pass, dst kernels.Floats, x, w, dy, scale, bias backend.Array) {
 	switch p {
 	case forward:
 		tc.convolve(dst, floatsOf(x), floatsOf(w), floatsOf(scale), floatsOf(bias))
 	case inputGrad:
-		tc.convolve(dst, floatsOf(dy), floatsOf(w), floats{}, floats{})
+		tc.convolve(dst, floatsOf(dy), floatsOf(w), kernels.Floats{}, kernels.Floats{})
 	case weightGrad:
 		tc.weightGrad(dst, floatsOf(dy), floatsOf(x))
 	}
 }
 
 func TestTileConv(t *testing.T) {
-	if current.tiles == nil {
+	if kernels.Current.AMX == nil {
 		t.Skip("this level has no matrix tiles; TestAMX runs some of these convolutions under an emulator")
 	}
 	testTileConv(t, tileConvShapes)
@@ -183,7 +184,7 @@ func testTileConvCores(t *testing.T, shapes []convGeom) {
 				runtime.GOMAXPROCS(cores)
 				got := make([]float32, []int{dy.Len, x.Len, w.Len}[p])
 				c := *tc
-				runTileConv(&c, pass(p), floats{wide: got}, x, w, dy, backend.Array{}, backend.Array{})
+				runTileConv(&c, pass(p), kernels.Floats{Wide: got}, x, w, dy, backend.Array{}, backend.Array{})
 				if want == nil {
 					want = got
 				}
@@ -197,9 +198,9 @@ func testTileConvCores(t *testing.T, shapes []convGeom) {
 
 // TestTileConvOf states which convolutions go to tiles, where there are such.
 func TestTileConvOf(t *testing.T) {
-	chosen := current
-	defer func() { current = chosen }()
-	current.tiles = &tileOps{}
+	chosen := kernels.Current
+	defer func() { kernels.Current = chosen }()
+	kernels.Current.AMX = &kernels.AMX{}
 	served := convGeom{N: 2, C: 32, H: 8, W: 8, K: 48, R: 3, S: 3, PadH: 1, PadW: 1}
 	none := [3]bool{}
 	for name, row := range map[string]struct {
@@ -249,7 +250,7 @@ func TestTileConvOf(t *testing.T) {
 	if got := be.algorithm(g, forward); got != "tiles" {
 		t.Errorf("algorithm: got %q, want tiles", got)
 	}
-	current.tiles = nil
+	kernels.Current.AMX = nil
 	if be.tileConvOf(g, forward) != nil {
 		t.Error("for tiles where there are none")
 	}
@@ -280,7 +281,7 @@ func testTileConvKeepsNaN(t *testing.T) {
 				x, w, dy := p.be.arrayOf(p.x), p.be.arrayOf(p.w), p.be.arrayOf(p.y)
 				for k, name := range passNames {
 					got := make([]float32, p.elements[k])
-					runTileConv(p.be.tileConvOf(g, pass(k)), pass(k), floats{wide: got}, x, w, dy, backend.Array{}, backend.Array{})
+					runTileConv(p.be.tileConvOf(g, pass(k)), pass(k), kernels.Floats{Wide: got}, x, w, dy, backend.Array{}, backend.Array{})
 					for j, v := range got {
 						if depends[k][j] && v-v == 0 {
 							t.Fatalf("%+v, %s, %v at pixel %d: element %d: got %v, which is finite", g, name, bad, at, j, v)

@@ -4,7 +4,10 @@ package cpu
 // blocks of 32 rows of the one and 32 columns of the other, whose groups of 32 depths are what tiles hold. Then blocks of sums are
 // computed where they belong. The order of a sum depends on its length only.
 
-import "github.com/wick-ml/wick/internal/backend"
+import (
+	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/cpu/kernels"
+)
 
 const (
 	tileRowBlocks = 16      // blocks of rows that a unit of work goes through for each block of columns
@@ -16,7 +19,7 @@ const (
 
 // tilesMultiply reports whether matrices are multiplied on tiles: a rule of the shape.
 func (be *Backend) tilesMultiply(g backend.MatMulGeom) bool {
-	return current.tiles != nil && min(g.M, g.N, g.K) >= tileSide && g.K <= tileDeepest && g.M*g.N*g.K >= tileLeast*current.tiles.parts[be.parts()-1].work
+	return kernels.Current.AMX != nil && min(g.M, g.N, g.K) >= kernels.AMXSide && g.K <= tileDeepest && g.M*g.N*g.K >= tileLeast*kernels.Current.AMX.Parts[be.parts()-1].Work
 }
 
 // parts returns the number of parts of numbers that the precision takes.
@@ -24,15 +27,15 @@ func (be *Backend) parts() int { return 3 - int(be.precision) }
 
 // tileMatMul multiplies matrices on tiles.
 func (be *Backend) tileMatMul(c, x, y []float32, g *backend.MatMulGeom) {
-	ops := current.tiles
+	ops := kernels.Current.AMX
 	count := be.parts()
-	parts := &ops.parts[count-1]
-	blocksM, blocksN, groups := ceil(g.M, tileSide), ceil(g.N, tileSide), ceil(g.K, tileSide)
-	tilesM, tilesN := ceil(blocksM, tileRowBlocks), ceil(blocksN, tileColBlocks)
-	block := groups * count * tileBytes // of split numbers
-	steps := make([]tileStep, groups)
+	parts := &ops.Parts[count-1]
+	blocksM, blocksN, groups := kernels.Ceil(g.M, kernels.AMXSide), kernels.Ceil(g.N, kernels.AMXSide), kernels.Ceil(g.K, kernels.AMXSide)
+	tilesM, tilesN := kernels.Ceil(blocksM, tileRowBlocks), kernels.Ceil(blocksN, tileColBlocks)
+	block := groups * count * kernels.AMXTileBytes // of split numbers
+	steps := make([]kernels.AMXStep, groups)
 	for i := range steps {
-		steps[i] = tileStep{i * count * tileBytes, i * count * tileBytes}
+		steps[i] = kernels.AMXStep{A: i * count * kernels.AMXTileBytes, B: i * count * kernels.AMXTileBytes}
 	}
 	// product multiplies matrix i of the batch; each calls f for parts of n units of work.
 	product := func(i int, each func(n int, f func(lo, hi int))) {
@@ -43,42 +46,42 @@ func (be *Backend) tileMatMul(c, x, y []float32, g *backend.MatMulGeom) {
 			each(blocksM+blocksN, func(lo, hi int) {
 				for j := lo; j < hi; j++ {
 					if k := j - blocksM; k < 0 {
-						splitTiles(ops, be, parts, a[j*block/2:][:block/2], x, g.LDA, j*tileSide, g.M, g.K, !g.TransA, true)
+						splitTiles(ops, be, parts, a[j*block/2:][:block/2], x, g.LDA, j*kernels.AMXSide, g.M, g.K, !g.TransA, true)
 					} else {
-						splitTiles(ops, be, parts, b[k*block/2:][:block/2], y, g.LDB, k*tileSide, g.N, g.K, g.TransB, false)
+						splitTiles(ops, be, parts, b[k*block/2:][:block/2], y, g.LDB, k*kernels.AMXSide, g.N, g.K, g.TransB, false)
 					}
 				}
 			})
 			each(tilesM*tilesN, func(lo, hi int) {
-				scratch(be, tileSide*tileSide, func(edge []float32) {
+				scratch(be, kernels.AMXSide*kernels.AMXSide, func(edge []float32) {
 					for j := lo; j < hi; j++ {
 						m, n := j/tilesN*tileRowBlocks, j%tilesN*tileColBlocks
 						toM, toN := min(m+tileRowBlocks, blocksM), min(n+tileColBlocks, blocksN)
 						// Whole blocks are summed where they belong, chunk by chunk.
-						wholeM, wholeN := min(toM, g.M/tileSide), min(toN, g.N/tileSide)
-						var list [tileRowBlocks]tileBlock
+						wholeM, wholeN := min(toM, g.M/kernels.AMXSide), min(toN, g.N/kernels.AMXSide)
+						var list [tileRowBlocks]kernels.AMXBlock
 						for first := 0; first < groups; first += tileChunk {
-							geom := tileGeom{2 * tileSide, 4 * tileSide, 4 * g.N, 0}
+							geom := kernels.AMXGeom{StrideA: 2 * kernels.AMXSide, StrideB: 4 * kernels.AMXSide, StrideC: 4 * g.N}
 							if first > 0 || g.Accumulate {
-								geom.add = 1
+								geom.Add = 1
 							}
 							for q := n; q < wholeN; q++ {
 								blocks := list[:0]
 								for p := m; p < wholeM; p++ {
-									blocks = append(blocks, tileBlock{a: p * block, b: q * block, c: 4 * tileSide * (p*g.N + q), first: first, steps: min(tileChunk, groups-first)})
+									blocks = append(blocks, kernels.AMXBlock{A: p * block, B: q * block, C: 4 * kernels.AMXSide * (p*g.N + q), First: first, Steps: min(tileChunk, groups-first)})
 								}
 								runTiles(ops, count, blocks, steps, a, b, c, &geom)
 							}
 						}
-						geom := tileGeom{2 * tileSide, 4 * tileSide, 4 * tileSide, 0}
+						geom := kernels.AMXGeom{StrideA: 2 * kernels.AMXSide, StrideB: 4 * kernels.AMXSide, StrideC: 4 * kernels.AMXSide}
 						for p := m; p < toM; p++ {
 							for q := n; q < toN; q++ {
 								if p < wholeM && q < wholeN {
 									continue
 								}
-								runTiles(ops, count, []tileBlock{{a: p * block, b: q * block, steps: groups}}, steps, a, b, edge, &geom)
-								for r := range min(tileSide, g.M-p*tileSide) {
-									to, from := c[(p*tileSide+r)*g.N+q*tileSide:][:min(tileSide, g.N-q*tileSide)], edge[r*tileSide:]
+								runTiles(ops, count, []kernels.AMXBlock{{A: p * block, B: q * block, Steps: groups}}, steps, a, b, edge, &geom)
+								for r := range min(kernels.AMXSide, g.M-p*kernels.AMXSide) {
+									to, from := c[(p*kernels.AMXSide+r)*g.N+q*kernels.AMXSide:][:min(kernels.AMXSide, g.N-q*kernels.AMXSide)], edge[r*kernels.AMXSide:]
 									if g.Accumulate {
 										addTo(to, from)
 									} else {
@@ -106,8 +109,8 @@ func (be *Backend) tileMatMul(c, x, y []float32, g *backend.MatMulGeom) {
 
 // splitTiles splits a block of 32 rows, or columns, of a matrix from lane on, into tiles of rows or of pairs. Rows in src are ld elements
 // apart. Elements at neighbouring depths are neighbours in src if deep, else those of neighbouring lanes.
-func splitTiles(ops *tileOps, be *Backend, parts *tileParts, dst []uint16, src []float32, ld, lane, lanes, k int, deep, rows bool) {
-	n := min(tileSide, lanes-lane)
+func splitTiles(ops *kernels.AMX, be *Backend, parts *kernels.AMXParts, dst []uint16, src []float32, ld, lane, lanes, k int, deep, rows bool) {
+	n := min(kernels.AMXSide, lanes-lane)
 	if deep {
 		src = src[lane*ld:]
 	} else {
@@ -115,9 +118,9 @@ func splitTiles(ops *tileOps, be *Backend, parts *tileParts, dst []uint16, src [
 	}
 	splitted := func(dst []uint16) {
 		if deep {
-			parts.splitRows(dst, src, 4*ld, n, k)
+			parts.SplitRows(dst, src, 4*ld, n, k)
 		} else {
-			parts.splitPairs(dst, src, 4*ld, n, k)
+			parts.SplitPairs(dst, src, 4*ld, n, k)
 		}
 	}
 	if deep == rows {
@@ -129,14 +132,14 @@ func splitTiles(ops *tileOps, be *Backend, parts *tileParts, dst []uint16, src [
 		// Of each tile, squares of 16 lanes by 16 pairs: rows are 64 bytes of one square, pairs 128 of both.
 		var from, to [16]int
 		for i := range from {
-			from[i], to[i] = i*2*tileSide, i*4*tileSide
+			from[i], to[i] = i*2*kernels.AMXSide, i*4*kernels.AMXSide
 		}
-		fromHalf, toHalf := tileSide*tileSide/4, 16
+		fromHalf, toHalf := kernels.AMXSide*kernels.AMXSide/4, 16
 		if !deep {
 			from, to, fromHalf, toHalf = to, from, toHalf, fromHalf
 		}
 		for half := range 2 {
-			ops.turn(pairsOf(dst)[half*toHalf:], &to, pairsOf(s)[half*fromHalf:], &from, len(dst)*2/tileBytes, tileBytes, tileBytes)
+			ops.Turn(kernels.PairsOf(dst)[half*toHalf:], &to, kernels.PairsOf(s)[half*fromHalf:], &from, len(dst)*2/kernels.AMXTileBytes, kernels.AMXTileBytes, kernels.AMXTileBytes)
 		}
 	})
 }

@@ -39,7 +39,7 @@ func newTurner[T any](dr, dc, sr, sc int) *turner[T] {
 		}
 	case 4:
 		// It is the matrix kernel's packing.
-		transpose, lanes, blocks := kernelOf[float32](backend.Highest).transpose, new([8]int), make([]int, 1)
+		transpose, lanes, blocks := kernelOf[float32](backend.Highest).Transpose, new([8]int), make([]int, 1)
 		t.side, t.strip = 8, func(dst []T, dr int, src []T, sc, cols int) {
 			for j := 0; j < cols; j += 8 {
 				for k := range lanes {

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/cpu/kernels"
 )
 
 // Unary computes dst = op(x).
@@ -34,19 +35,19 @@ func (be *Backend) Unary(dst, x backend.Array, op backend.UnaryOp, p backend.Una
 	}
 	if op == backend.ReLU && x.DType().IsFloat() {
 		if x.DType() == backend.Float32 {
-			relu(&current.vector.loops, data[float32](dst), data[float32](x))
+			relu(&kernels.Current.Vector.Loops, data[float32](dst), data[float32](x))
 		} else {
-			relu(&plainVector64.loops, data[float64](dst), data[float64](x))
+			relu(&kernels.PlainVector64.Loops, data[float64](dst), data[float64](x))
 		}
 		return
 	}
 	if op == backend.Exp && x.DType() == backend.Float32 {
 		d, x := data[float32](dst), data[float32](x)
 		if n := len(d); n > 0 && n <= fewElements {
-			current.vector.exp(d, x, 0)
+			kernels.Current.Vector.Exp(d, x, 0)
 			return
 		}
-		parallel(len(d), grain, func(lo, hi int) { current.vector.exp(d[lo:hi], x[lo:hi], 0) })
+		parallel(len(d), grain, func(lo, hi int) { kernels.Current.Vector.Exp(d[lo:hi], x[lo:hi], 0) })
 		return
 	}
 	switch x.DType() {
@@ -64,16 +65,16 @@ func (be *Backend) Unary(dst, x backend.Array, op backend.UnaryOp, p backend.Una
 	}
 }
 
-func relu[S any, T float](kn *loops[S, T], dst, x []S) {
+func relu[S any, T kernels.Float](kn *kernels.Loops[S, T], dst, x []S) {
 	if n := len(dst); n > 0 && n <= fewElements {
-		kn.relu(dst, x)
+		kn.ReLU(dst, x)
 		return
 	}
-	parallel(len(dst), grain, func(lo, hi int) { kn.relu(dst[lo:hi], x[lo:hi]) })
+	parallel(len(dst), grain, func(lo, hi int) { kn.ReLU(dst[lo:hi], x[lo:hi]) })
 }
 
 // is computes the operations whose result is Bool.
-func is[T number](dst []bool, x []T, op backend.UnaryOp) {
+func is[T kernels.Number](dst []bool, x []T, op backend.UnaryOp) {
 	parallel(len(dst), grain, func(lo, hi int) {
 		d, x := dst[lo:hi], x[lo:hi]
 		x = x[:len(d)]
@@ -100,7 +101,7 @@ func is[T number](dst []bool, x []T, op backend.UnaryOp) {
 
 // unary has a loop for what is plain arithmetic; the rest goes through a
 // function.
-func unary[T number](dst, x []T, op backend.UnaryOp, p backend.UnaryParams, function func() func(T) T) {
+func unary[T kernels.Number](dst, x []T, op backend.UnaryOp, p backend.UnaryParams, function func() func(T) T) {
 	var f func(T) T
 	var lo, hi, slope T
 	switch op {
@@ -121,7 +122,7 @@ func unary[T number](dst, x []T, op backend.UnaryOp, p backend.UnaryParams, func
 }
 
 // unaryLoop computes an operation: in a loop of its own, or by f.
-type unaryLoop[T number] struct {
+type unaryLoop[T kernels.Number] struct {
 	op            backend.UnaryOp
 	lo, hi, slope T
 	f             func(T) T
@@ -162,7 +163,7 @@ func (u unaryLoop[T]) run(d, x []T) {
 }
 
 // sign is -1, 0 or 1, and 0 for NaN.
-func sign[T number](v T) T {
+func sign[T kernels.Number](v T) T {
 	switch {
 	case v > 0:
 		return 1
@@ -174,7 +175,7 @@ func sign[T number](v T) T {
 
 // bound converts a bound of Clamp; for integers what is out of range bounds
 // nothing.
-func bound[T number](v float64) T {
+func bound[T kernels.Number](v float64) T {
 	var t T
 	switch t := any(&t).(type) {
 	case *int64:
@@ -359,9 +360,9 @@ func (be *Backend) UnaryGrad(dx, dy, x, y backend.Array, op backend.UnaryOp, p b
 		return
 	case backend.ReLU:
 		if dx.DType() == backend.Float32 {
-			reluGrad(&current.vector.loops, data[float32](dx), data[float32](dy), data[float32](y))
+			reluGrad(&kernels.Current.Vector.Loops, data[float32](dx), data[float32](dy), data[float32](y))
 		} else {
-			reluGrad(&plainVector64.loops, data[float64](dx), data[float64](dy), data[float64](y))
+			reluGrad(&kernels.PlainVector64.Loops, data[float64](dx), data[float64](dy), data[float64](y))
 		}
 		return
 	}
@@ -372,18 +373,18 @@ func (be *Backend) UnaryGrad(dx, dy, x, y backend.Array, op backend.UnaryOp, p b
 	}
 }
 
-// reluGrad passes dy where y, which is never negative, is not 0 (where it is NaN
+// ReLUGrad passes dy where y, which is never negative, is not 0 (where it is NaN
 // too, as PyTorch does).
-func reluGrad[S any, T float](kn *loops[S, T], dx, dy, y []S) {
+func reluGrad[S any, T kernels.Float](kn *kernels.Loops[S, T], dx, dy, y []S) {
 	if n := len(dx); n > 0 && n <= fewElements {
-		kn.reluGrad(dx, dy, y)
+		kn.ReLUGrad(dx, dy, y)
 		return
 	}
-	parallel(len(dx), grain, func(lo, hi int) { kn.reluGrad(dx[lo:hi], dy[lo:hi], y[lo:hi]) })
+	parallel(len(dx), grain, func(lo, hi int) { kn.ReLUGrad(dx[lo:hi], dy[lo:hi], y[lo:hi]) })
 }
 
 // unaryGrad computes dx from v, which is x or y.
-func unaryGrad[T float](dx, dy, v []T, op backend.UnaryOp, p backend.UnaryParams) {
+func unaryGrad[T kernels.Float](dx, dy, v []T, op backend.UnaryOp, p backend.UnaryParams) {
 	var f func(float64) float64
 	lo, hi, slope := T(p.P0), T(p.P1), T(p.P0)
 	switch op {
@@ -407,7 +408,7 @@ func unaryGrad[T float](dx, dy, v []T, op backend.UnaryOp, p backend.UnaryParams
 }
 
 // unaryGradLoop computes the gradient of an operation: in a loop of its own, or by f.
-type unaryGradLoop[T float] struct {
+type unaryGradLoop[T kernels.Float] struct {
 	op            backend.UnaryOp
 	lo, hi, slope T
 	f             func(float64) float64

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/cpu/kernels"
 )
 
 // Unscale multiplies by factor and looks for numbers that are not finite.
@@ -23,8 +24,8 @@ func (be *Backend) Unscale(xs []backend.Array, found backend.Array, factor float
 	}
 }
 
-func unscale[T float](xs [][]T, factor T) (found bool) {
-	kn := vectorOf[T]()
+func unscale[T kernels.Float](xs [][]T, factor T) (found bool) {
+	kn := kernels.VectorOf[T]()
 	var factors [1 << 10]T // as many as a call of the product takes
 	for i := range factors {
 		factors[i] = factor
@@ -37,7 +38,7 @@ func unscale[T float](xs [][]T, factor T) (found bool) {
 	overAll(sizes, func(i, lo, hi int) {
 		x := xs[i][lo:hi]
 		// A sum with an infinity or NaN in it is never finite; one without may have overflowed.
-		if !finite(kn.sum(x)) {
+		if !finite(kn.Sum(x)) {
 			for _, v := range x {
 				if !finite(float64(v)) {
 					bad.Store(true)
@@ -47,7 +48,7 @@ func unscale[T float](xs [][]T, factor T) (found bool) {
 		}
 		for len(x) > 0 {
 			n := min(len(x), len(factors))
-			kn.mul(x[:n], x[:n], factors[:n])
+			kn.Mul(x[:n], x[:n], factors[:n])
 			x = x[n:]
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/cpu/kernels"
 )
 
 // TestExp compares the exponential of every level with that of float64, in units
@@ -20,10 +21,10 @@ func TestExp(t *testing.T) {
 	for v := float32(-104.5); v < 89.5; v += 0.0007 {
 		x = append(x, v)
 	}
-	for _, l := range levels {
-		t.Run(l.name, func(t *testing.T) {
+	for _, l := range kernels.Levels {
+		t.Run(l.Name, func(t *testing.T) {
 			got := make([]float32, len(x))
-			l.vector.exp(got, x, 0)
+			l.Vector.Exp(got, x, 0)
 			worst, at := 0.0, float32(0)
 			for i, v := range x {
 				exact := math.Exp(float64(v))
@@ -65,42 +66,42 @@ func BenchmarkVector(b *testing.B) {
 		}
 	}
 	w, x, y, z := s[0], s[1], s[2], s[3]
-	adam := &adamNumbers[float32]{1, 0, 1, 0.001, 1, 1e-8, 0.999, 0.1, 0.001}
-	sgd := &sgdNumbers[float32]{1, 0, 0.001, 0.9, 1, false}
-	g := rows{count: count, stride: n / count, n: n / count}
+	adam := &kernels.AdamNumbers[float32]{Sign: 1, Shrink: 1, Size: 0.001, Scale: 1, Eps: 1e-8, Beta2: 0.999, New1: 0.1, New2: 0.001}
+	sgd := &kernels.SGDNumbers[float32]{Sign: 1, LR: 0.001, Mu: 0.9, Keep: 1}
+	g := kernels.Rows{Count: count, Stride: n / count, N: n / count}
 	loops := []struct {
 		name   string
 		arrays int // read or written
-		run    func(kn *vector[float32])
+		run    func(kn *kernels.Vector[float32])
 	}{
-		{"copy", 2, func(*vector[float32]) { copy(w, x) }},
-		{"sumsAbout", 1, func(kn *vector[float32]) { kn.sumsAbout(x, g, 1) }},
-		{"normalize", 2, func(kn *vector[float32]) { kn.normalize(w, x, g, 1, 2, 3, true) }},
-		{"sumAndDot", 3, func(kn *vector[float32]) { kn.sumAndDot(x, z, y, g, 1) }},
-		{"normalizeGrad", 4, func(kn *vector[float32]) { kn.normalizeGrad(w, x, z, y, g, 1, 2, 3, 4) }},
-		{"sum", 1, func(kn *vector[float32]) { kn.sum(x) }},
-		{"sumSquares", 1, func(kn *vector[float32]) { kn.sumSquares(x) }},
-		{"relu", 2, func(kn *vector[float32]) { kn.relu(w, x) }},
-		{"reluGrad", 3, func(kn *vector[float32]) { kn.reluGrad(w, x, y) }},
-		{"add", 3, func(kn *vector[float32]) { kn.add(w, x, y) }},
-		{"max", 1, func(kn *vector[float32]) { kn.max(x) }},
-		{"exp", 2, func(kn *vector[float32]) { kn.exp(w, x, 1) }},
-		{"sumExp", 1, func(kn *vector[float32]) { kn.sumExp(x, 1) }},
-		{"logSoftmaxGrad", 3, func(kn *vector[float32]) { kn.logSoftmaxGrad(w, x, y, 1) }},
-		{"adam", 7, func(kn *vector[float32]) { kn.adam(w, x, y, z, nil, adam) }},
-		{"sgd", 5, func(kn *vector[float32]) { kn.sgd(w, x, y, sgd) }},
-		{"maxPool2x2", 1, func(kn *vector[float32]) { kn.maxPool2x2(w, x, n/64, 32, 16) }},
-		{"maxPoolGrad2x2", 2, func(kn *vector[float32]) { kn.maxPoolGrad2x2(w, z, x, y, n/64, 32, 16) }},
+		{"copy", 2, func(*kernels.Vector[float32]) { copy(w, x) }},
+		{"sumsAbout", 1, func(kn *kernels.Vector[float32]) { kn.SumsAbout(x, g, 1) }},
+		{"normalize", 2, func(kn *kernels.Vector[float32]) { kn.Normalize(w, x, g, 1, 2, 3, true) }},
+		{"sumAndDot", 3, func(kn *kernels.Vector[float32]) { kn.SumAndDot(x, z, y, g, 1) }},
+		{"normalizeGrad", 4, func(kn *kernels.Vector[float32]) { kn.NormalizeGrad(w, x, z, y, g, 1, 2, 3, 4) }},
+		{"sum", 1, func(kn *kernels.Vector[float32]) { kn.Sum(x) }},
+		{"sumSquares", 1, func(kn *kernels.Vector[float32]) { kn.SumSquares(x) }},
+		{"relu", 2, func(kn *kernels.Vector[float32]) { kn.ReLU(w, x) }},
+		{"reluGrad", 3, func(kn *kernels.Vector[float32]) { kn.ReLUGrad(w, x, y) }},
+		{"add", 3, func(kn *kernels.Vector[float32]) { kn.Add(w, x, y) }},
+		{"max", 1, func(kn *kernels.Vector[float32]) { kn.Max(x) }},
+		{"exp", 2, func(kn *kernels.Vector[float32]) { kn.Exp(w, x, 1) }},
+		{"sumExp", 1, func(kn *kernels.Vector[float32]) { kn.SumExp(x, 1) }},
+		{"logSoftmaxGrad", 3, func(kn *kernels.Vector[float32]) { kn.LogSoftmaxGrad(w, x, y, 1) }},
+		{"adam", 7, func(kn *kernels.Vector[float32]) { kn.Adam(w, x, y, z, nil, adam) }},
+		{"sgd", 5, func(kn *kernels.Vector[float32]) { kn.SGD(w, x, y, sgd) }},
+		{"maxPool2x2", 1, func(kn *kernels.Vector[float32]) { kn.MaxPool2x2(w, x, n/64, 32, 16) }},
+		{"maxPoolGrad2x2", 2, func(kn *kernels.Vector[float32]) { kn.MaxPoolGrad2x2(w, z, x, y, n/64, 32, 16) }},
 	}
 	for _, loop := range loops {
-		for _, l := range levels {
-			if loop.name == "copy" && l.name != "generic" {
+		for _, l := range kernels.Levels {
+			if loop.name == "copy" && l.Name != "generic" {
 				continue
 			}
-			b.Run(loop.name+"/"+l.name, func(b *testing.B) {
+			b.Run(loop.name+"/"+l.Name, func(b *testing.B) {
 				b.SetBytes(int64(4 * n * loop.arrays))
 				for b.Loop() {
-					loop.run(l.vector)
+					loop.run(l.Vector)
 				}
 			})
 		}
@@ -132,7 +133,7 @@ func TestFastScalar(t *testing.T) {
 // TestLongRows compares softmax of rows that are cut for the loops, and its
 // gradient, with those of float64.
 func TestLongRows(t *testing.T) {
-	const count, n = 2, 2*longest + 77
+	const count, n = 2, 2*kernels.Longest + 77
 	x32, x64, dy32, dy64 := make([]float32, count*n), make([]float64, count*n), make([]float32, count*n), make([]float64, count*n)
 	for i := range x32 {
 		x32[i], dy32[i] = float32(i*7919%1013)/100, float32(i*104729%997)/500-1

@@ -4,6 +4,7 @@ import (
 	"unsafe"
 
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/cpu/kernels"
 )
 
 // Elementwise methods read views where they lie. Where the last dimension is long and its elements are neighbours, its runs are what
@@ -62,7 +63,7 @@ func (t *tiling) pays() bool {
 // each operand and of the result.
 func (t *tiling) each(be *Backend, start func(room []uint64) func(at, rows, cols int, off [4]int)) {
 	last := len(t.shape) - 1
-	down, across := ceil(t.shape[t.r], t.rows), ceil(t.shape[last], t.cols)
+	down, across := kernels.Ceil(t.shape[t.r], t.rows), kernels.Ceil(t.shape[last], t.cols)
 	var rest []int
 	strides := make([][]int, len(t.strides))
 	add := func(n, d, times int) {

@@ -30,180 +30,10 @@ package cpu
 import (
 	"math/bits"
 	"runtime"
-	"unsafe"
 
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/cpu/kernels"
 )
-
-//go:generate go run -C gen . -part winograd -out ../winograd_amd64.s -stubs ../winograd_stubs_amd64.go -pkg cpu
-//go:generate go run -C gen . -neon -part winograd
-
-// scheme is one of Winograd's algorithms. Its tiles read inH×inW inputs, have
-// outH×outW outputs, and h×w products.
-type scheme struct {
-	id                         int // among all schemes
-	name                       string
-	outH, outW, inH, inW, h, w int
-	skip                       int // the first input of a tile that is read, of those under the taps
-	maps                       *[5]linear
-}
-
-// The maps of a scheme.
-const (
-	inputMap = iota
-	weightMap
-	outputMap
-	outputGradMap
-	weightGradMap
-)
-
-// linear is a linear map of tiles: rows·x·columnsᵀ.
-type linear struct{ rows, columns [][]float32 }
-
-var (
-	scheme2x4  = scheme{name: "2x4", outH: 2, outW: 4, inH: 4, inW: 6, h: 4, w: 6, maps: newMaps(&filter2, &filter4)}
-	schemePair = scheme{id: 1, name: "pair", outH: 2, outW: 2, inH: 2, inW: 2, h: 3, w: 3, skip: 1, maps: newMaps(&filterPair, &filterPair)}
-	scheme4x4  = scheme{id: 2, name: "4x4", outH: 4, outW: 4, inH: 6, inW: 6, h: 6, w: 6, maps: newMaps(&filter4, &filter4)}
-)
-
-// filter is the matrices Bᵀ, G and Aᵀ of one dimension.
-type filter struct{ input, weight, output [][]float32 }
-
-var (
-	// Four outputs, with the points 0, 1, -1, 1/2, -2 and ∞.
-	filter4 = filter{
-		input: [][]float32{
-			{1, -1.5, -2, 1.5, 1, 0},
-			{0, -1, .5, 2.5, 1, 0},
-			{0, -1, 2.5, -.5, -1, 0},
-			{0, 1, .5, -1, -.5, 0},
-			{0, .5, -1, -.5, 1, 0},
-			{0, 1, -1.5, -2, 1.5, 1},
-		},
-		weight: [][]float32{
-			{1, 0, 0},
-			{1. / 3, 1. / 3, 1. / 3},
-			{1. / 3, -1. / 3, 1. / 3},
-			{32. / 15, 16. / 15, 8. / 15},
-			{1. / 15, -2. / 15, 4. / 15},
-			{0, 0, 1},
-		},
-		output: [][]float32{
-			{1, 1, 1, 1, 1, 0},
-			{0, 1, -1, .5, -2, 0},
-			{0, 1, 1, .25, 4, 0},
-			{0, 1, -1, .125, -8, 1},
-		},
-	}
-	// Two outputs, with the points 0, 1, -1 and ∞.
-	filter2 = filter{
-		input:  [][]float32{{1, 0, -1, 0}, {0, 1, 1, 0}, {0, -1, 1, 0}, {0, -1, 0, 1}},
-		weight: [][]float32{{1, 0, 0}, {.5, .5, .5}, {.5, -.5, .5}, {0, 0, 1}},
-		output: [][]float32{{1, 1, 1, 0}, {0, 1, -1, 1}},
-	}
-	// Two outputs of two inputs with a zero on each side.
-	filterPair = filter{
-		input:  [][]float32{{1, 0}, {1, 1}, {0, 1}},
-		weight: [][]float32{{1, -1, 0}, {0, 1, 0}, {0, -1, 1}},
-		output: [][]float32{{0, 1, 1}, {1, 1, 0}},
-	}
-)
-
-func newMaps(h, w *filter) *[5]linear {
-	return &[5]linear{
-		inputMap:      {h.input, w.input},
-		weightMap:     {h.weight, w.weight},
-		outputMap:     {h.output, w.output},
-		outputGradMap: {transposed(h.output), transposed(w.output)},
-		weightGradMap: {transposed(h.weight), transposed(w.weight)},
-	}
-}
-
-func transposed(m [][]float32) [][]float32 {
-	t := make([][]float32, len(m[0]))
-	for i := range t {
-		for _, row := range m {
-			t[i] = append(t[i], row[i])
-		}
-	}
-	return t
-}
-
-// tileKernels is what Winograd's algorithms need besides a micro-kernel, for
-// vectors of lanes elements.
-type tileKernels struct {
-	lanes int
-	// transform applies a map to tiles of vectors. tiles has for each the place of the first result in dst, the others being strideH
-	// and strideW apart, and the places of the vectors in src.
-	transform func(s *scheme, m int, dst []float32, strideH, strideW int, src []float32, tiles []int)
-	// transpose is kernel.transpose, and scatter its opposite: dst[lanes[l]+blocks[b]+i] = src[(8·b+i)·width + l] + plus.
-	// touch, if there is such, has blocks of eight elements that will be read or written soon fetched into the first cache:
-	// src[lanes[l]+blocks[b]+i].
-	transpose func(dst []float32, width int, src floats, lanes *[8]int, blocks []int)
-	touch     func(src floats, lanes *[8]int, blocks []int)
-	scatter   func(dst floats, lanes *[8]int, blocks []int, src []float32, width int, plus float32)
-}
-
-var plainTiles = tileKernels{lanes: 8, transform: plainTransform, transpose: plainGather, scatter: plainScatter}
-
-func plainTransform(s *scheme, m int, dst []float32, strideH, strideW int, src []float32, tiles []int) {
-	type vector = [8]float32
-	rows, columns := s.maps[m].rows, s.maps[m].columns
-	inW := len(columns[0])
-	record := 1 + len(rows[0])*inW
-	for ; len(tiles) > 0; tiles = tiles[record:] {
-		for i, row := range rows {
-			var column [6]vector
-			for j := range inW {
-				for r, factor := range row {
-					if factor == 0 {
-						continue
-					}
-					for l, v := range (*vector)(src[tiles[1+r*inW+j]:]) {
-						column[j][l] += factor * v
-					}
-				}
-			}
-			for j, row := range columns {
-				var sum vector
-				for c, factor := range row {
-					if factor == 0 {
-						continue
-					}
-					for l := range sum {
-						sum[l] += factor * column[c][l]
-					}
-				}
-				*(*vector)(dst[tiles[0]+i*strideH+j*strideW:]) = sum
-			}
-		}
-	}
-}
-
-func plainGather(dst []float32, width int, src floats, lanes *[8]int, blocks []int) {
-	if src.half == nil {
-		plainTranspose(dst, width, src.wide, lanes, blocks)
-		return
-	}
-	for b, block := range blocks {
-		for i := range 8 {
-			to := (*[8]float32)(dst[(8*b+i)*width:])
-			for l, lane := range lanes {
-				to[l] = fromBFloat16(src.half[lane+block+i])
-			}
-		}
-	}
-}
-
-func plainScatter(dst floats, lanes *[8]int, blocks []int, src []float32, width int, plus float32) {
-	for b, block := range blocks {
-		for l, lane := range lanes {
-			for i := range 8 {
-				dst.set(lane+block+i, src[(8*b+i)*width+l]+plus)
-			}
-		}
-	}
-}
 
 const (
 	unitTiles   = 8       // tiles of a unit of work, or vectors of them
@@ -223,8 +53,8 @@ const (
 // channels by weights for k channels, in each of groups.
 type winograd struct {
 	be           *Backend
-	kn           *kernel[float32]
-	scheme       *scheme
+	kn           *kernels.Gemm[float32]
+	scheme       *kernels.WinogradScheme
 	groups       int
 	n, c, k      int
 	h, w         int // of the input
@@ -232,11 +62,11 @@ type winograd struct {
 	padH, padW   int
 	tilesH       int // of a map
 	tilesW       int
-	weight       floats
+	weight       kernels.Floats
 	laneK, laneC int // from one weight of an output channel, or of an input channel, to the next
 	turned       bool
-	scale        floats // of each output channel, if there is one
-	relu         bool   // follows
+	scale        kernels.Floats // of each output channel, if there is one
+	relu         bool           // follows
 }
 
 // winogradFor readies the algorithm that serves a pass of a convolution of float32 numbers, or returns nil
@@ -266,10 +96,10 @@ func (be *Backend) winogradOf(g convGeom, p pass, arrays ...backend.Array) *wino
 }
 
 // products returns the number of products for a pair of channels of each image.
-func (wi *winograd) products() int { return wi.tilesH * wi.tilesW * wi.scheme.h * wi.scheme.w }
+func (wi *winograd) products() int { return wi.tilesH * wi.tilesW * wi.scheme.H * wi.scheme.W }
 
 // schemesFor lists the schemes that can compute a convolution with the precision, of large tiles first.
-func (be *Backend) schemesFor(g convGeom) []*scheme {
+func (be *Backend) schemesFor(g convGeom) []*kernels.WinogradScheme {
 	if g.R != 3 || g.S != 3 || g.StrideH != 1 || g.StrideW != 1 || g.DilationH != 1 || g.DilationW != 1 ||
 		g.PadH > 2 || g.PadW > 2 || min(g.N, g.C, g.K, g.P, g.Q) == 0 {
 		return nil
@@ -277,16 +107,16 @@ func (be *Backend) schemesFor(g convGeom) []*scheme {
 	kn := kernelOf[float32](be.precision)
 	switch {
 	case g.H <= 2 && g.W <= 2 && g.PadH == 1 && g.PadW == 1:
-		return []*scheme{&schemePair}
-	case be.precision != backend.Highest && kn.parts == nil:
-		return []*scheme{&scheme4x4, &scheme2x4}
+		return []*kernels.WinogradScheme{&kernels.WinogradPair}
+	case be.precision != backend.Highest && kn.SplitGemm == nil:
+		return []*kernels.WinogradScheme{&kernels.Winograd4x4, &kernels.Winograd2x4}
 	default:
-		return []*scheme{&scheme2x4}
+		return []*kernels.WinogradScheme{&kernels.Winograd2x4}
 	}
 }
 
 // newWinograd readies a scheme for a pass of a convolution.
-func (be *Backend) newWinograd(s *scheme, g convGeom, p pass) *winograd {
+func (be *Backend) newWinograd(s *kernels.WinogradScheme, g convGeom, p pass) *winograd {
 	wi := &winograd{be: be, kn: kernelOf[float32](be.precision), scheme: s, groups: g.Groups, n: g.N, c: g.C / g.Groups, k: g.K / g.Groups,
 		h: g.H, w: g.W, p: g.P, q: g.Q, padH: g.PadH, padW: g.PadW}
 	wi.laneK, wi.laneC = wi.c*9, 9
@@ -297,7 +127,7 @@ func (be *Backend) newWinograd(s *scheme, g convGeom, p pass) *winograd {
 		wi.h, wi.w, wi.p, wi.q = wi.p, wi.q, wi.h, wi.w
 		wi.padH, wi.padW = 2-wi.padH, 2-wi.padW
 	}
-	wi.tilesH, wi.tilesW = ceil(wi.p, s.outH), ceil(wi.q, s.outW)
+	wi.tilesH, wi.tilesW = kernels.Ceil(wi.p, s.OutH), kernels.Ceil(wi.q, s.OutW)
 	return wi
 }
 
@@ -307,21 +137,19 @@ func (be *Backend) newWinograd(s *scheme, g convGeom, p pass) *winograd {
 func (wi *winograd) pays(p pass) bool {
 	saved := 9 * float64(wi.p*wi.q) / float64(wi.products())
 	if p != weightGrad { // lanes are images
-		lanes := wi.kn.tiles.lanes
-		saved *= float64(wi.n) / float64(ceil(wi.n, lanes)*lanes)
+		lanes := wi.kn.Winograd.Lanes
+		saved *= float64(wi.n) / float64(kernels.Ceil(wi.n, lanes)*lanes)
 	}
 	return saved > 1+14/float64(wi.c)+14/float64(wi.k)+8/float64(wi.n*wi.tilesH*wi.tilesW)
 }
 
 // chain returns the number of additions in a row, in one element of a product.
 func (wi *winograd) chain() int {
-	if wi.kn.parts != nil {
+	if wi.kn.SplitGemm != nil {
 		return 256 // the sum's rounding is nothing to that of the factors
 	}
 	return 64
 }
-
-func ceil(a, b int) int { return (a + b - 1) / b }
 
 // tileGather is how tiles are read: blocks of eight pixels are staged, each pixel
 // with all its lanes, from row 8 on; row 0 of what is staged is zeros. Then tiles are
@@ -349,13 +177,13 @@ type grid struct {
 // inputGrid is how the tiles of the input lie.
 func (wi *winograd) inputGrid() grid {
 	s := wi.scheme
-	return grid{wi.h, wi.w, s.inH, s.inW, s.outH, s.outW, wi.padH - s.skip, wi.padW - s.skip}
+	return grid{wi.h, wi.w, s.InH, s.InW, s.OutH, s.OutW, wi.padH - s.Skip, wi.padW - s.Skip}
 }
 
 // outputGrid is how the tiles of the output lie.
 func (wi *winograd) outputGrid() grid {
 	s := wi.scheme
-	return grid{wi.p, wi.q, s.outH, s.outW, s.outH, s.outW, 0, 0}
+	return grid{wi.p, wi.q, s.OutH, s.OutW, s.OutH, s.OutW, 0, 0}
 }
 
 // add adds a unit's tiles of the map that begins at src. The results of tile i
@@ -372,7 +200,7 @@ func (g *tileGather) add(src int, m grid, u *columns, place func(i int) int) {
 			g.blocks = append(g.blocks, src+i)
 		}
 	default:
-		pitch = ceil(toW-fromW, 8) * 8
+		pitch = kernels.Ceil(toW-fromW, 8) * 8
 		for r := fromH; r < toH; r++ {
 			for i := fromW; i < toW; i += 8 {
 				g.blocks = append(g.blocks, src+r*m.w+i)
@@ -402,16 +230,16 @@ func (g *tileGather) add(src int, m grid, u *columns, place func(i int) int) {
 
 // stage fills dst with g.width lanes, of which there exist, each from one element of
 // src to the next stride away. What it will be asked for next lies ahead elements farther, if ahead is not 0.
-func (g *tileGather) stage(kn *kernel[float32], dst []float32, src floats, there, stride, ahead int) {
+func (g *tileGather) stage(kn *kernels.Gemm[float32], dst []float32, src kernels.Floats, there, stride, ahead int) {
 	clear(dst[:g.width])
 	dst = dst[8*g.width:]
-	if (there-1)*stride+g.end > src.len() { // the last block reaches over the end
+	if (there-1)*stride+g.end > src.Len() { // the last block reaches over the end
 		for b, block := range g.blocks {
 			for i := range 8 {
 				row := dst[(8*b+i)*g.width:][:g.width]
 				for l := range row {
-					if at := min(l, there-1)*stride + block + i; at < src.len() {
-						row[l] = src.at(at)
+					if at := min(l, there-1)*stride + block + i; at < src.Len() {
+						row[l] = src.At(at)
 					}
 				}
 			}
@@ -423,9 +251,9 @@ func (g *tileGather) stage(kn *kernel[float32], dst []float32, src floats, there
 		for l := range lanes {
 			lanes[l] = min(first+l, there-1) * stride
 		}
-		kn.tiles.transpose(dst[first:], g.width, src, &lanes, g.blocks)
-		if ahead > 0 && kn.tiles.touch != nil {
-			kn.tiles.touch(src.from(ahead), &lanes, g.blocks)
+		kn.Winograd.Transpose(dst[first:], g.width, src, &lanes, g.blocks)
+		if ahead > 0 && kn.Winograd.Touch != nil {
+			kn.Winograd.Touch(src.From(ahead), &lanes, g.blocks)
 		}
 	}
 }
@@ -444,27 +272,24 @@ func (wi *winograd) factors(lanes, rows, gaps int) panels {
 
 // rowSize returns the number of elements that rows of a factor's panel take for each lane.
 func (wi *winograd) rowSize(rows int) int {
-	if wi.kn.parts == nil {
+	if wi.kn.SplitGemm == nil {
 		return rows
 	}
-	return wi.kn.parts.size(1, rows) / 2
+	return wi.kn.SplitGemm.Size(1, rows) / 2
 }
 
 // fresh returns the size of panels of so many lanes that are to be split, 0 if none are.
 func (wi *winograd) fresh(lanes int) int {
-	if wi.kn.parts == nil {
+	if wi.kn.SplitGemm == nil {
 		return 0
 	}
-	return newPanels(lanes, splitRows, 1).size(wi.scheme.h * wi.scheme.w)
+	return newPanels(lanes, splitRows, 1).size(wi.scheme.H * wi.scheme.W)
 }
-
-// halves returns the memory of elements as parts.
-func halves(s []float32) []uint16 { return unsafe.Slice((*uint16)(unsafe.Pointer(&s[0])), 2*len(s)) }
 
 // split splits a panel of each product, of which the first are those at dst and src, of the given lanes and rows.
 func (wi *winograd) split(split func(dst []uint16, src []float32, lanes, k int), dst []float32, strideDst int, src []float32, strideSrc int, lanes, rows int) {
-	for p := range wi.scheme.h * wi.scheme.w {
-		split(halves(dst[p*strideDst:]), src[p*strideSrc:], lanes, rows)
+	for p := range wi.scheme.H * wi.scheme.W {
+		split(kernels.Halves(dst[p*strideDst:]), src[p*strideSrc:], lanes, rows)
 	}
 }
 
@@ -476,7 +301,7 @@ func (p panels) size(products int) int { return p.stride*products + stageSpill }
 func (wi *winograd) weightPanels(ws *tileSpace, dst []float32, at panels, g, k0 int, heights []int) {
 	const batch = 8
 	ga := &ws.gather
-	fresh := newPanels(wi.kn.heights[0], splitRows, 1).stride
+	fresh := newPanels(wi.kn.Heights[0], splitRows, 1).stride
 	for _, h := range heights {
 		there := min(h, wi.k-k0)
 		// Taps 0…7 and 1…8 of each channel: the last is in row 15.
@@ -502,20 +327,20 @@ func (wi *winograd) weightPanels(ws *tileSpace, dst []float32, at panels, g, k0 
 			if wi.c-c < batch {
 				lay(wi.c - c)
 			}
-			ga.stage(wi.kn, ws.stage, wi.weight.from(g*wi.k*wi.c*9+k0*wi.laneK+c*wi.laneC), there, wi.laneK, 0)
+			ga.stage(wi.kn, ws.stage, wi.weight.From(g*wi.k*wi.c*9+k0*wi.laneK+c*wi.laneC), there, wi.laneK, 0)
 			to, stride := dst[c*h:], at.stride
-			if wi.kn.parts != nil {
+			if wi.kn.SplitGemm != nil {
 				to, stride = ws.c[c%splitRows*h:], fresh
 			}
-			for l := 0; l < h; l += wi.kn.tiles.lanes {
-				wi.kn.tiles.transform(wi.scheme, weightMap, to[l:], wi.scheme.w*stride, stride, ws.stage[l:], ga.tiles)
+			for l := 0; l < h; l += wi.kn.Winograd.Lanes {
+				wi.kn.Winograd.Transform(wi.scheme, kernels.WeightMap, to[l:], wi.scheme.W*stride, stride, ws.stage[l:], ga.tiles)
 			}
-			if wi.kn.parts == nil {
+			if wi.kn.SplitGemm == nil {
 				continue
 			}
 			if done := min(c+batch, wi.c); done%splitRows == 0 || done == wi.c {
 				first := c / splitRows * splitRows
-				wi.split(wi.kn.parts.splitA, dst[wi.rowSize(first)*h:], at.stride, ws.c, fresh, h, done-first)
+				wi.split(wi.kn.SplitGemm.SplitA, dst[wi.rowSize(first)*h:], at.stride, ws.c, fresh, h, done-first)
 			}
 		}
 		dst = dst[h*at.depth+gap:]
@@ -540,7 +365,7 @@ func (wi *winograd) units() []columns {
 	if !wi.fewWeights() {
 		return units
 	}
-	for most > wi.kn.width/wi.kn.tiles.lanes && (len(units) < 2*runtime.GOMAXPROCS(0) || units[0].width(wi.kn)*wi.c*wi.scheme.h*wi.scheme.w > maxSums) {
+	for most > wi.kn.Width/wi.kn.Winograd.Lanes && (len(units) < 2*runtime.GOMAXPROCS(0) || units[0].width(wi.kn)*wi.c*wi.scheme.H*wi.scheme.W > maxSums) {
 		most /= 2
 		units = wi.unitsOf(most)
 	}
@@ -549,13 +374,13 @@ func (wi *winograd) units() []columns {
 
 // unitsOf cuts all tiles into units of most tiles, or most vectors of them.
 func (wi *winograd) unitsOf(most int) []columns {
-	lanes := wi.kn.tiles.lanes
+	lanes := wi.kn.Winograd.Lanes
 	images, rows, cols := lanes, wi.tilesH, wi.tilesW
 	switch {
 	case cols > most:
-		rows, cols = 1, ceil(cols, ceil(cols, most))
+		rows, cols = 1, kernels.Ceil(cols, kernels.Ceil(cols, most))
 	case rows*cols > most:
-		rows = ceil(rows, ceil(rows, most/cols))
+		rows = kernels.Ceil(rows, kernels.Ceil(rows, most/cols))
 	default:
 		images = most / (rows * cols) * lanes
 	}
@@ -564,7 +389,7 @@ func (wi *winograd) unitsOf(most int) []columns {
 		for ty := 0; ty < wi.tilesH; ty += rows {
 			for tx := 0; tx < wi.tilesW; tx += cols {
 				u := columns{n: n, toN: min(n+images, wi.n), ty: ty, toY: min(ty+rows, wi.tilesH), tx: tx, toX: min(tx+cols, wi.tilesW), lanes: lanes}
-				u.vectors = ceil(u.toN-u.n, lanes) * u.tiles()
+				u.vectors = kernels.Ceil(u.toN-u.n, lanes) * u.tiles()
 				units = append(units, u)
 			}
 		}
@@ -576,18 +401,20 @@ func (wi *winograd) unitsOf(most int) []columns {
 func (u *columns) tiles() int { return (u.toY - u.ty) * (u.toX - u.tx) }
 
 // width returns the number of lanes of all panels of the unit.
-func (u *columns) width(kn *kernel[float32]) int { return ceil(u.vectors*u.lanes, kn.width) * kn.width }
-
-// vector returns where vector v of a panel of depth d lies.
-func (u *columns) vector(kn *kernel[float32], v, d int) int {
-	each := kn.width / u.lanes
-	return v/each*kn.width*d + v%each*u.lanes
+func (u *columns) width(kn *kernels.Gemm[float32]) int {
+	return kernels.Ceil(u.vectors*u.lanes, kn.Width) * kn.Width
 }
 
-// inputPanels makes the panels of the channels [from, to) of a unit's tiles; from is a multiple of splitRows.
-func (wi *winograd) inputPanels(ws *tileSpace, dst []float32, at panels, x floats, u *columns, g, from, to int) {
-	width := wi.kn.width
-	if wi.kn.parts == nil {
+// vector returns where vector v of a panel of depth d lies.
+func (u *columns) vector(kn *kernels.Gemm[float32], v, d int) int {
+	each := kn.Width / u.lanes
+	return v/each*kn.Width*d + v%each*u.lanes
+}
+
+// inputPanels makes the panels of the channels [from, to) of a unit's tiles; from is a multiple of SplitRows.
+func (wi *winograd) inputPanels(ws *tileSpace, dst []float32, at panels, x kernels.Floats, u *columns, g, from, to int) {
+	width := wi.kn.Width
+	if wi.kn.SplitGemm == nil {
 		wi.inputTiles(ws, dst[from*width:], at, x, u, g, from, to)
 		return
 	}
@@ -596,14 +423,14 @@ func (wi *winograd) inputPanels(ws *tileSpace, dst []float32, at panels, x float
 		rows := min(splitRows, to-from)
 		wi.inputTiles(ws, ws.c, fresh, x, u, g, from, from+rows)
 		for col := 0; col < u.width(wi.kn); col += width {
-			wi.split(wi.kn.parts.splitB, dst[col*at.depth+wi.rowSize(from)*width:], at.stride, ws.c[col*splitRows:], fresh.stride, width, rows)
+			wi.split(wi.kn.SplitGemm.SplitB, dst[col*at.depth+wi.rowSize(from)*width:], at.stride, ws.c[col*splitRows:], fresh.stride, width, rows)
 		}
 	}
 }
 
 // inputTiles transforms the channels [from, to) of a unit's tiles.
-func (wi *winograd) inputTiles(ws *tileSpace, dst []float32, at panels, x floats, u *columns, g, from, to int) {
-	plane, width, tiles := wi.h*wi.w, wi.kn.width, u.tiles()
+func (wi *winograd) inputTiles(ws *tileSpace, dst []float32, at panels, x kernels.Floats, u *columns, g, from, to int) {
+	plane, width, tiles := wi.h*wi.w, wi.kn.Width, u.tiles()
 	ga, m := &ws.gather, wi.inputGrid()
 	lay := func(vector, channels int) {
 		ga.reset(u.lanes)
@@ -624,8 +451,8 @@ func (wi *winograd) inputTiles(ws *tileSpace, dst []float32, at panels, x floats
 			if c+batch < to {
 				ahead = batch * plane
 			}
-			ga.stage(wi.kn, ws.stage, x.from(((n*wi.groups+g)*wi.c+c)*plane), min(u.lanes, u.toN-n), wi.groups*wi.c*plane, ahead)
-			wi.kn.tiles.transform(wi.scheme, inputMap, dst[(c-from)*width:], wi.scheme.w*at.stride, at.stride, ws.stage, ga.tiles)
+			ga.stage(wi.kn, ws.stage, x.From(((n*wi.groups+g)*wi.c+c)*plane), min(u.lanes, u.toN-n), wi.groups*wi.c*plane, ahead)
+			wi.kn.Winograd.Transform(wi.scheme, kernels.InputMap, dst[(c-from)*width:], wi.scheme.W*at.stride, at.stride, ws.stage, ga.tiles)
 		}
 		vector += tiles
 	}
@@ -635,17 +462,17 @@ func (wi *winograd) inputTiles(ws *tileSpace, dst []float32, at panels, x floats
 // chains of additions that are not too long, and writes them, or adds them, to c: panel
 // by panel of b and row by row.
 func (wi *winograd) multiply(c []float32, stride int, a []float32, atA panels, heights []int, rows int, b []float32, atB panels, cols, depth int, add bool) {
-	width, chain := wi.kn.width, wi.chain()
-	for p := range wi.scheme.h * wi.scheme.w {
+	width, chain := wi.kn.Width, wi.chain()
+	for p := range wi.scheme.H * wi.scheme.W {
 		for col := 0; col < cols; col += width {
 			for d := 0; d < depth; d += chain {
 				panelA, panelC := a[p*atA.stride:], c[p*stride+col*rows:]
 				panelB := b[p*atB.stride+col*atB.depth+wi.rowSize(d)*width:]
 				for _, h := range heights {
-					if wi.kn.parts != nil {
-						wi.kn.parts.run(h, min(chain, depth-d), halves(panelA[wi.rowSize(d)*h:]), halves(panelB), panelC, add || d > 0)
+					if wi.kn.SplitGemm != nil {
+						wi.kn.SplitGemm.Run(h, min(chain, depth-d), kernels.Halves(panelA[wi.rowSize(d)*h:]), kernels.Halves(panelB), panelC, add || d > 0)
 					} else {
-						wi.kn.run(h, min(chain, depth-d), panelA[d*h:], panelB, panelC, add || d > 0)
+						wi.kn.Run(h, min(chain, depth-d), panelA[d*h:], panelB, panelC, add || d > 0)
 					}
 					panelA, panelC = panelA[h*atA.depth+gap:], panelC[h*width:]
 				}
@@ -655,20 +482,20 @@ func (wi *winograd) multiply(c []float32, stride int, a []float32, atA panels, h
 }
 
 // outputs transforms the products of a block of weights of group g, and writes them to the images.
-func (wi *winograd) outputs(ws *tileSpace, y, bias floats, stride int, u *columns, g int, b *block) {
-	s, width, plane := wi.scheme, wi.kn.width, wi.p*wi.q
+func (wi *winograd) outputs(ws *tileSpace, y, bias kernels.Floats, stride int, u *columns, g int, b *block) {
+	s, width, plane := wi.scheme, wi.kn.Width, wi.p*wi.q
 	k0, there := g*wi.k+b.first, min(b.rows, wi.k-b.first)
 	ga, stage := &ws.gather, ws.stage
-	fromP, toP := u.ty*s.outH, min(u.toY*s.outH, wi.p)
-	fromQ, toQ := u.tx*s.outW, min(u.toX*s.outW, wi.q)
+	fromP, toP := u.ty*s.OutH, min(u.toY*s.OutH, wi.p)
+	fromQ, toQ := u.tx*s.OutW, min(u.toX*s.OutW, wi.q)
 	row, runs, run := toQ-fromQ, toP-fromP, toQ-fromQ
 	if row == wi.q {
 		runs, run = 1, runs*run
 	}
 	pixels := runs * run
 	// Channels whose whole maps are there are contiguous, but a bias is added channel by channel where these are not tiny.
-	batch, affine := 1, !wi.scale.none() || wi.relu
-	if pixels == plane && (bias.none() || affine || pixels < 8) {
+	batch, affine := 1, !wi.scale.None() || wi.relu
+	if pixels == plane && (bias.None() || affine || pixels < 8) {
 		batch = max(1, stageSize/(u.lanes*pixels))
 	}
 	vector := 0
@@ -678,9 +505,9 @@ func (wi *winograd) outputs(ws *tileSpace, y, bias floats, stride int, u *column
 		ga.tiles = ga.tiles[:0]
 		for ty := u.ty; ty < u.toY; ty++ {
 			for tx := u.toX - 1; tx >= u.tx; tx-- {
-				ga.tiles = append(ga.tiles, ((ty*s.outH-fromP)*row+tx*s.outW-fromQ)*u.lanes)
+				ga.tiles = append(ga.tiles, ((ty*s.OutH-fromP)*row+tx*s.OutW-fromQ)*u.lanes)
 				v := u.vector(wi.kn, vector+(ty-u.ty)*(u.toX-u.tx)+tx-u.tx, b.rows)
-				for p := range s.h * s.w {
+				for p := range s.H * s.W {
 					ga.tiles = append(ga.tiles, p*stride+v)
 				}
 			}
@@ -688,29 +515,29 @@ func (wi *winograd) outputs(ws *tileSpace, y, bias floats, stride int, u *column
 		for k := 0; k < there; k += batch {
 			more := min(batch, there-k)
 			for i := range more {
-				wi.kn.tiles.transform(s, outputMap, stage[i*pixels*u.lanes:], row*u.lanes, u.lanes, ws.c[(k+i)*width:], ga.tiles)
+				wi.kn.Winograd.Transform(s, kernels.OutputMap, stage[i*pixels*u.lanes:], row*u.lanes, u.lanes, ws.c[(k+i)*width:], ga.tiles)
 			}
 			var plus float32
 			switch {
-			case bias.none() && !affine:
+			case bias.None() && !affine:
 			case more == 1 && !affine:
-				plus = bias.at(k0 + k)
+				plus = bias.At(k0 + k)
 			default:
 				for i := range more {
 					factor, summand := float32(1), float32(0)
-					if !wi.scale.none() {
-						factor = wi.scale.at(k0 + k + i)
+					if !wi.scale.None() {
+						factor = wi.scale.At(k0 + k + i)
 					}
-					if !bias.none() {
-						summand = bias.at(k0 + k + i)
+					if !bias.None() {
+						summand = bias.At(k0 + k + i)
 					}
 					plane := stage[i*pixels*u.lanes:][:pixels*u.lanes]
-					current.vector.normalize(plane, plane, one(len(plane)), 0, factor, summand, wi.relu)
+					kernels.Current.Vector.Normalize(plane, plane, one(len(plane)), 0, factor, summand, wi.relu)
 				}
 			}
 			for r := range runs {
 				from, count := stage[r*run*u.lanes:], run*more
-				to := y.from((n*wi.groups*wi.k+k0+k)*plane + (fromP+r)*wi.q + fromQ)
+				to := y.From((n*wi.groups*wi.k+k0+k)*plane + (fromP+r)*wi.q + fromQ)
 				ga.blocks = ga.blocks[:0]
 				for i := 0; i+8 <= count; i += 8 {
 					ga.blocks = append(ga.blocks, i)
@@ -720,13 +547,13 @@ func (wi *winograd) outputs(ws *tileSpace, y, bias floats, stride int, u *column
 					for l := range lanes { // an image that is there twice is written twice
 						lanes[l] = min(first+l, images-1) * wi.groups * wi.k * plane
 					}
-					if wi.kn.tiles.touch != nil && k+more < there { // where the next channels go
-						wi.kn.tiles.touch(to.from(more*plane), &lanes, ga.blocks)
+					if wi.kn.Winograd.Touch != nil && k+more < there { // where the next channels go
+						wi.kn.Winograd.Touch(to.From(more*plane), &lanes, ga.blocks)
 					}
-					wi.kn.tiles.scatter(to, &lanes, ga.blocks, from[first:], u.lanes, plus)
+					wi.kn.Winograd.Scatter(to, &lanes, ga.blocks, from[first:], u.lanes, plus)
 					for i := count / 8 * 8; i < count; i++ {
 						for l, lane := range lanes {
-							to.set(lane+i, from[i*u.lanes+first+l]+plus)
+							to.Set(lane+i, from[i*u.lanes+first+l]+plus)
 						}
 					}
 				}
@@ -746,9 +573,9 @@ type block struct {
 
 // blocks cuts the rows into blocks, and tells their size together.
 func (wi *winograd) blocks() (blocks []block, size int) {
-	heights := wi.kn.split(nil, wi.k)
+	heights := wi.kn.Split(nil, wi.k)
 	procs := runtime.GOMAXPROCS(0)
-	count := min(ceil(ceil(len(heights), blockPanels), procs)*procs, len(heights))
+	count := min(kernels.Ceil(kernels.Ceil(len(heights), blockPanels), procs)*procs, len(heights))
 	first := 0
 	for i := range count {
 		b := block{heights: heights[i*len(heights)/count : (i+1)*len(heights)/count], first: first, place: size}
@@ -756,7 +583,7 @@ func (wi *winograd) blocks() (blocks []block, size int) {
 			b.rows += h
 		}
 		b.at = wi.factors(b.rows, wi.c, len(b.heights))
-		size += b.at.size(wi.scheme.h * wi.scheme.w)
+		size += b.at.size(wi.scheme.H * wi.scheme.W)
 		first += b.rows
 		blocks = append(blocks, b)
 	}
@@ -766,9 +593,9 @@ func (wi *winograd) blocks() (blocks []block, size int) {
 // convolve computes the convolution of x, with scale, bias and ReLU where there are such. The
 // smaller of weights and input is transformed at once for all units of work, the
 // other by each. How many units there are depends on the number of cores; no sum does.
-func (wi *winograd) convolve(y, x, bias floats) {
+func (wi *winograd) convolve(y, x, bias kernels.Floats) {
 	kn := wi.kn
-	products := wi.scheme.h * wi.scheme.w
+	products := wi.scheme.H * wi.scheme.W
 	blocks, sizeA := wi.blocks()
 	units := wi.units()
 	var tallest, widest, mostA, mostB, mostC int
@@ -780,7 +607,7 @@ func (wi *winograd) convolve(y, x, bias floats) {
 	}
 	mostB, mostC = wi.factors(widest, wi.c, 1).size(products), newPanels(widest, tallest, 1).size(products)
 	// Where numbers are split, transforms write to what products will take.
-	freshA, freshB := wi.fresh(kn.heights[0]), wi.fresh(widest)
+	freshA, freshB := wi.fresh(kn.Heights[0]), wi.fresh(widest)
 	mostC = max(mostC, freshA, freshB)
 	product := func(ws *tileSpace, b *block, a []float32, u *columns, in []float32, g int) {
 		width := u.width(kn)
@@ -813,7 +640,7 @@ func (wi *winograd) convolve(y, x, bias floats) {
 			continue
 		}
 		wi.space(mostB*len(units), 0, func(all *tileSpace) {
-			parts := ceil(wi.c, splitRows)
+			parts := kernels.Ceil(wi.c, splitRows)
 			parallel(len(units)*parts, 1, func(lo, hi int) {
 				wi.space(0, freshB, func(ws *tileSpace) {
 					for i := lo; i < hi; i++ {
@@ -841,66 +668,66 @@ func (wi *winograd) fewWeights() bool { return wi.k < wi.n*wi.tilesH*wi.tilesW }
 
 // weightGrad computes the gradient of the weight: for tiles of rows and columns
 // of it, and for pieces of the sum over the tiles of the images.
-func (wi *winograd) weightGrad(dw, dy, x floats) {
+func (wi *winograd) weightGrad(dw, dy, x kernels.Floats) {
 	s, kn := wi.scheme, wi.kn
-	products := s.h * s.w
+	products := s.H * s.W
 	// Blocks of tiles that are staged together: of several images if the maps are small.
-	pixels := stageSize/max(kn.width, maxWidth) - 8 // that fit
+	pixels := stageSize/max(kn.Width, maxWidth) - 8 // that fit
 	rows, cols := 1, wi.tilesW
 	if cols > unitTiles {
-		cols = ceil(cols, ceil(cols, unitTiles))
+		cols = kernels.Ceil(cols, kernels.Ceil(cols, unitTiles))
 	}
-	for row := ceil((cols-1)*s.outW+s.inW, 8) * 8; rows < wi.tilesH && (rows+1)*cols <= stageTiles && (rows*s.outH+s.inH)*row <= pixels; {
+	for row := kernels.Ceil((cols-1)*s.OutW+s.InW, 8) * 8; rows < wi.tilesH && (rows+1)*cols <= stageTiles && (rows*s.OutH+s.InH)*row <= pixels; {
 		rows++
 	}
 	images := 1
 	if rows == wi.tilesH && cols == wi.tilesW {
-		most := min(gradRows/(rows*cols), pixels/(ceil(max(wi.h*wi.w, wi.p*wi.q), 8)*8))
+		most := min(gradRows/(rows*cols), pixels/(kernels.Ceil(max(wi.h*wi.w, wi.p*wi.q), 8)*8))
 		for 2*images <= most {
 			images *= 2
 		}
 	}
-	down, across := ceil(wi.tilesH, rows), ceil(wi.tilesW, cols)
-	blocks := ceil(wi.n, images) * down * across
+	down, across := kernels.Ceil(wi.tilesH, rows), kernels.Ceil(wi.tilesW, cols)
+	blocks := kernels.Ceil(wi.n, images) * down * across
 	// Blocks make batches, whose panels are multiplied; batches make pieces.
 	each := max(1, gradRows/(images*rows*cols))
-	batches := ceil(blocks, each)
-	pieces := min(ceil(minUnits, wi.groups*ceil(wi.k, weightRows)*ceil(wi.c, weightRows)), ceil(batches, 4))
-	length := ceil(batches, pieces) // of a piece
-	pieces = ceil(batches, length)
+	batches := kernels.Ceil(blocks, each)
+	pieces := min(kernels.Ceil(minUnits, wi.groups*kernels.Ceil(wi.k, weightRows)*kernels.Ceil(wi.c, weightRows)), kernels.Ceil(batches, 4))
+	length := kernels.Ceil(batches, pieces) // of a piece
+	pieces = kernels.Ceil(batches, length)
 	// Units of rows and columns are smaller if there are too few for the cores.
 	var rowsK, colsC, unitsK, unitsC int
 	for rows := weightRows; rows >= 32; rows /= 2 {
-		rowsK, colsC = ceil(wi.k, ceil(wi.k, rows)), ceil(ceil(wi.c, ceil(wi.c, rows)), kn.width)*kn.width
-		unitsK, unitsC = ceil(wi.k, rowsK), ceil(wi.c, colsC)
+		rowsK, colsC = kernels.Ceil(wi.k, kernels.Ceil(wi.k, rows)), kernels.Ceil(kernels.Ceil(wi.c, kernels.Ceil(wi.c, rows)), kn.Width)*kn.Width
+		unitsK, unitsC = kernels.Ceil(wi.k, rowsK), kernels.Ceil(wi.c, colsC)
 		if wi.groups*unitsK*unitsC*pieces >= 2*runtime.GOMAXPROCS(0) {
 			break
 		}
 	}
 	depth := each * images * rows * cols
-	atB, atC := newPanels(colsC, depth, 1), newPanels(colsC, rowsK+kn.heights[0], 1)
-	atA := newPanels(rowsK+kn.heights[0], depth, rowsK/4+4)
+	atB, atC := newPanels(colsC, depth, 1), newPanels(colsC, rowsK+kn.Heights[0], 1)
+	atA := newPanels(rowsK+kn.Heights[0], depth, rowsK/4+4)
 	splitA, splitB := atA, atB // where the parts lie if numbers are split, behind the numbers
 	sizeA, sizeB := atA.size(products), atB.size(products)
 	operands := sizeA + sizeB
-	if kn.parts != nil {
-		splitA, splitB = wi.factors(rowsK+kn.heights[0], depth, rowsK/4+4), wi.factors(colsC, depth, 1)
+	if kn.SplitGemm != nil {
+		splitA, splitB = wi.factors(rowsK+kn.Heights[0], depth, rowsK/4+4), wi.factors(colsC, depth, 1)
 		operands += splitA.size(products) + splitB.size(products)
 	}
 	size := wi.groups * wi.k * wi.c * 9
-	sum := func(dst floats) {
+	sum := func(dst kernels.Floats) {
 		parallel(wi.groups*unitsK*unitsC*pieces, 1, func(lo, hi int) {
 			wi.space(operands, atC.size(products), func(ws *tileSpace) {
 				a, b := ws.operand[:sizeA], ws.operand[sizeA:][:sizeB]
 				factorA, factorB := a, b
-				if kn.parts != nil {
+				if kn.SplitGemm != nil {
 					factorA, factorB = ws.operand[sizeA+sizeB:], ws.operand[sizeA+sizeB+splitA.size(products):]
 				}
 				for u := lo; u < hi; u++ {
 					piece, g := u%pieces, u/pieces/(unitsK*unitsC)
 					k0, c0 := u/pieces%(unitsK*unitsC)/unitsC*rowsK, u/pieces%unitsC*colsC
 					k, c := min(rowsK, wi.k-k0), min(colsC, wi.c-c0)
-					heights := kn.split(ws.heights[:0], k)
+					heights := kn.Split(ws.heights[:0], k)
 					height := 0
 					for _, h := range heights {
 						height += h
@@ -913,20 +740,20 @@ func (wi *winograd) weightGrad(dw, dy, x floats) {
 							wi.gradPanels(ws, a, b, atA, atB, &t, dy, x, g, k0, k, heights, c0, c, d)
 							d += (t.toN - t.n) * t.tiles()
 						}
-						cols := ceil(c, kn.width) * kn.width
-						if kn.parts != nil {
+						cols := kernels.Ceil(c, kn.Width) * kn.Width
+						if kn.SplitGemm != nil {
 							from, to := 0, 0
 							for _, h := range heights {
-								wi.split(kn.parts.splitA, factorA[to:], splitA.stride, a[from:], atA.stride, h, d)
+								wi.split(kn.SplitGemm.SplitA, factorA[to:], splitA.stride, a[from:], atA.stride, h, d)
 								from, to = from+h*atA.depth+gap, to+h*splitA.depth+gap
 							}
-							for col := 0; col < cols; col += kn.width {
-								wi.split(kn.parts.splitB, factorB[col*splitB.depth:], splitB.stride, b[col*atB.depth:], atB.stride, kn.width, d)
+							for col := 0; col < cols; col += kn.Width {
+								wi.split(kn.SplitGemm.SplitB, factorB[col*splitB.depth:], splitB.stride, b[col*atB.depth:], atB.stride, kn.Width, d)
 							}
 						}
 						wi.multiply(ws.c, atC.stride, factorA, splitA, heights, height, factorB, splitB, cols, d, batch > piece*length)
 					}
-					wi.weightGradOutputs(ws, dst.from(piece*size+((g*wi.k+k0)*wi.c+c0)*9), atC.stride, height, k, c)
+					wi.weightGradOutputs(ws, dst.From(piece*size+((g*wi.k+k0)*wi.c+c0)*9), atC.stride, height, k, c)
 				}
 			})
 		})
@@ -937,7 +764,7 @@ func (wi *winograd) weightGrad(dw, dy, x floats) {
 	}
 	wi.space(pieces*size, 0, func(all *tileSpace) {
 		parts := all.operand
-		sum(floats{wide: parts})
+		sum(kernels.Floats{Wide: parts})
 		parallel(size, grain, func(lo, hi int) {
 			total := parts[lo:hi]
 			for piece := 1; piece < pieces; piece++ {
@@ -945,7 +772,7 @@ func (wi *winograd) weightGrad(dw, dy, x floats) {
 					total[i] += v
 				}
 			}
-			dw.store(lo, total)
+			dw.Store(lo, total)
 		})
 	})
 }
@@ -953,7 +780,7 @@ func (wi *winograd) weightGrad(dw, dy, x floats) {
 // gradPanels transforms the tiles t of each image, of the output's gradient and of the input, for
 // depths from d on: rows of k channels from k0 on, in panels of the given heights, and c columns
 // from c0 on.
-func (wi *winograd) gradPanels(ws *tileSpace, a, b []float32, atA, atB panels, t *columns, dy, x floats, g, k0, k int, heights []int, c0, c, d int) {
+func (wi *winograd) gradPanels(ws *tileSpace, a, b []float32, atA, atB panels, t *columns, dy, x kernels.Floats, g, k0, k int, heights []int, c0, c, d int) {
 	s, kn, ga, tiles := wi.scheme, wi.kn, &ws.gather, t.tiles()
 	lay := func(width, stride int, m grid) {
 		ga.reset(width)
@@ -970,39 +797,39 @@ func (wi *winograd) gradPanels(ws *tileSpace, a, b []float32, atA, atB panels, t
 		if k > h {
 			ahead = h * plane
 		}
-		ga.stage(kn, ws.stage, dy.from(t.n*stride+(g*wi.k+k0)*plane), min(h, k), plane, ahead)
-		for l := 0; l < h; l += kn.tiles.lanes {
-			kn.tiles.transform(s, outputGradMap, a[l:], s.w*atA.stride, atA.stride, ws.stage[l:], ga.tiles)
+		ga.stage(kn, ws.stage, dy.From(t.n*stride+(g*wi.k+k0)*plane), min(h, k), plane, ahead)
+		for l := 0; l < h; l += kn.Winograd.Lanes {
+			kn.Winograd.Transform(s, kernels.OutputGradMap, a[l:], s.W*atA.stride, atA.stride, ws.stage[l:], ga.tiles)
 		}
 		a = a[h*atA.depth+gap:]
 		k0 += h
 		k -= h
 	}
 	plane, stride = wi.h*wi.w, wi.groups*wi.c*wi.h*wi.w
-	lay(kn.width, stride, wi.inputGrid())
-	for ; c > 0; c -= kn.width {
+	lay(kn.Width, stride, wi.inputGrid())
+	for ; c > 0; c -= kn.Width {
 		ahead := 0
-		if c > kn.width {
-			ahead = kn.width * plane
+		if c > kn.Width {
+			ahead = kn.Width * plane
 		}
-		ga.stage(kn, ws.stage, x.from(t.n*stride+(g*wi.c+c0)*plane), min(kn.width, c), plane, ahead)
-		for l := 0; l < kn.width; l += kn.tiles.lanes {
-			kn.tiles.transform(s, inputMap, b[l:], s.w*atB.stride, atB.stride, ws.stage[l:], ga.tiles)
+		ga.stage(kn, ws.stage, x.From(t.n*stride+(g*wi.c+c0)*plane), min(kn.Width, c), plane, ahead)
+		for l := 0; l < kn.Width; l += kn.Winograd.Lanes {
+			kn.Winograd.Transform(s, kernels.InputMap, b[l:], s.W*atB.stride, atB.stride, ws.stage[l:], ga.tiles)
 		}
-		b = b[kn.width*atB.depth:]
-		c0 += kn.width
+		b = b[kn.Width*atB.depth:]
+		c0 += kn.Width
 	}
 }
 
 // weightGradOutputs transforms the products of k rows and c columns and writes them to a
 // weight that begins at dw.
-func (wi *winograd) weightGradOutputs(ws *tileSpace, dw floats, stride, height, k, c int) {
-	s, width, lanes := wi.scheme, wi.kn.width, wi.kn.tiles.lanes
+func (wi *winograd) weightGradOutputs(ws *tileSpace, dw kernels.Floats, stride, height, k, c int) {
+	s, width, lanes := wi.scheme, wi.kn.Width, wi.kn.Winograd.Lanes
 	// The vectors of a row, nine taps of each.
 	tiles := ws.gather.tiles[:0]
 	for l := 0; l < c; l += lanes {
 		tiles = append(tiles, 9*l)
-		for p := range s.h * s.w {
+		for p := range s.H * s.W {
 			tiles = append(tiles, p*stride+l/width*height*width+l%width)
 		}
 	}
@@ -1010,17 +837,17 @@ func (wi *winograd) weightGradOutputs(ws *tileSpace, dw floats, stride, height, 
 	var at [8]int
 	first := [1]int{}
 	for row := range k {
-		wi.kn.tiles.transform(s, weightGradMap, ws.stage, 3*lanes, lanes, ws.c[row*width:], tiles)
-		to := dw.from(row * wi.c * 9)
+		wi.kn.Winograd.Transform(s, kernels.WeightGradMap, ws.stage, 3*lanes, lanes, ws.c[row*width:], tiles)
+		to := dw.From(row * wi.c * 9)
 		for l := 0; l < c; l += 8 {
 			from := ws.stage[l/lanes*lanes*9+l%lanes:]
 			for i := range at {
 				at[i] = min(l+i, c-1) * 9
 			}
-			wi.kn.tiles.scatter(to, &at, first[:], from, lanes, 0)
+			wi.kn.Winograd.Scatter(to, &at, first[:], from, lanes, 0)
 			for i, v := range (*[8]float32)(from[8*lanes:]) {
 				if l+i < c {
-					to.set(at[i]+8, v)
+					to.Set(at[i]+8, v)
 				}
 			}
 		}

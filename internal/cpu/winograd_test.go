@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/wick-ml/wick/internal/backend"
+	"github.com/wick-ml/wick/internal/cpu/kernels"
 )
 
 // passes are the three products of a convolution, by Winograd's algorithm whether it pays or not, and
@@ -59,7 +60,7 @@ func (p *passes) winograd(t *testing.T, pass pass) []float32 {
 		whole[i] = float32(math.NaN())
 	}
 	dst := whole[:p.elements[pass]:p.elements[pass]]
-	p.run(t, pass, floats{wide: dst}, func(s []float32) floats { return floats{wide: s} })
+	p.run(t, pass, kernels.Floats{Wide: dst}, func(s []float32) kernels.Floats { return kernels.Floats{Wide: s} })
 	for i, v := range whole[len(dst):] {
 		if v == v {
 			t.Fatalf("%+v, %s: wrote %d elements behind the end", p.g, passNames[pass], i)
@@ -74,7 +75,7 @@ func (p *passes) winogradBF16(t *testing.T, pass pass) []uint16 {
 	const nan = 0x7fff // which no sum gives
 	whole := slices.Repeat([]uint16{nan}, p.elements[pass]+64)
 	dst := whole[:p.elements[pass]:p.elements[pass]]
-	p.run(t, pass, floats{half: dst}, func(s []float32) floats { return floats{half: narrowed(s)} })
+	p.run(t, pass, kernels.Floats{Half: dst}, func(s []float32) kernels.Floats { return kernels.Floats{Half: narrowed(s)} })
 	for i, v := range whole[len(dst):] {
 		if v != nan {
 			t.Fatalf("%+v, %s: wrote %d elements behind the end", p.g, passNames[pass], i)
@@ -84,7 +85,7 @@ func (p *passes) winogradBF16(t *testing.T, pass pass) []uint16 {
 }
 
 // run runs a pass on factors that lie where from says.
-func (p *passes) run(t *testing.T, pass pass, dst floats, from func(s []float32) floats) {
+func (p *passes) run(t *testing.T, pass pass, dst kernels.Floats, from func(s []float32) kernels.Floats) {
 	t.Helper()
 	schemes := p.be.schemesFor(p.g)
 	if len(schemes) == 0 {
@@ -97,7 +98,7 @@ func (p *passes) run(t *testing.T, pass pass, dst floats, from func(s []float32)
 		wi.scale, wi.relu = from(p.scale), p.scale != nil
 		wi.convolve(dst, from(p.x), from(p.bias))
 	case inputGrad:
-		wi.convolve(dst, from(p.y), floats{})
+		wi.convolve(dst, from(p.y), kernels.Floats{})
 	case weightGrad:
 		wi.weightGrad(dst, from(p.y), from(p.x))
 	}
@@ -106,7 +107,7 @@ func (p *passes) run(t *testing.T, pass pass, dst floats, from func(s []float32)
 // narrowed returns the numbers as bfloat16.
 func narrowed(s []float32) []uint16 {
 	half := make([]uint16, len(s))
-	plainHalf.narrowBF16(half, s)
+	kernels.PlainHalf.NarrowBF16(half, s)
 	return half
 }
 
@@ -204,7 +205,7 @@ func testWinogradOfBFloat16(t *testing.T, precision backend.Precision) {
 			p.scale = slices.Clone(p.w[:p.g.K])
 		}
 		for _, s := range [][]float32{p.x, p.w, p.y, p.bias, p.scale} {
-			plainHalf.widenBF16(s, narrowed(s))
+			kernels.PlainHalf.WidenBF16(s, narrowed(s))
 		}
 		for j, name := range passNames {
 			got, want := p.winogradBF16(t, pass(j)), narrowed(p.winograd(t, pass(j)))
@@ -246,11 +247,11 @@ func TestConvolutionOfBFloat16(t *testing.T) {
 				dtype = backend.BFloat16
 			}
 			a := backend.Array{Buffer: p.be.NewBuffer(dtype, len(s)), Len: len(s)}
-			floatsOf(a).store(0, s)
+			floatsOf(a).Store(0, s)
 			return a
 		}
 		for _, s := range [][]float32{p.x, p.w, p.y, p.bias, scale} {
-			plainHalf.widenBF16(s, narrowed(s))
+			kernels.PlainHalf.WidenBF16(s, narrowed(s))
 		}
 		call := func(be *Backend, j pass, half, second bool) backend.Array {
 			dst := array(half, make([]float32, p.elements[j]))
@@ -389,8 +390,8 @@ func TestWinogradIsTheSameOnAnyNumberOfCores(t *testing.T) {
 func TestAlgorithm(t *testing.T) { eachLevel(t, testAlgorithm) }
 
 func testAlgorithm(t *testing.T) {
-	of := func(kn *kernel[float32]) string { // what follows the name of an algorithm that multiplies with kn
-		if kn.parts == nil {
+	of := func(kn *kernels.Gemm[float32]) string { // what follows the name of an algorithm that multiplies with kn
+		if kn.SplitGemm == nil {
 			return ""
 		}
 		return " bf16"
@@ -423,12 +424,12 @@ func testAlgorithm(t *testing.T) {
 				switch {
 				case be.tileConvOf(g, pass(i)) != nil:
 					want = "tiles"
-				case current.taps.three != nil && direct(backend.Float32, g):
+				case kernels.Current.Taps.Three != nil && direct(backend.Float32, g):
 					want = "planes"
 				case want == "depthwise" || want == "few inputs":
 				case want == "direct":
 					want += of(kn)
-				case precision > 0 && row.high != "" && kn.parts == nil:
+				case precision > 0 && row.high != "" && kn.SplitGemm == nil:
 					want = row.high
 				default:
 					want += of(kn)
