@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"slices"
 	"strconv"
 
 	"github.com/wick-ml/wick/tensor"
@@ -92,7 +91,7 @@ func constructList(list []partConfig, r *room) ([]Module, error) {
 }
 
 func init() {
-	register("Sequential", func(list []partConfig, r *room) (Module, error) {
+	register("Sequential", func(list []partConfig, r *room) (*Sequential, error) {
 		children, err := constructList(list, r)
 		if err != nil {
 			return nil, err
@@ -107,25 +106,40 @@ func init() {
 		}
 		return s, nil
 	})
-	register("ModuleList", func(list []partConfig, r *room) (Module, error) {
+	register("ModuleList", func(list []partConfig, r *room) (ModuleList, error) {
 		children, err := constructList(list, r)
 		return ModuleList(children), err
 	})
 }
 
-// libraryNames holds the names of this package's own layers; init functions fill
-// it and nothing changes it afterwards.
-var libraryNames = map[string]bool{}
+// library holds a question for each of this package's own layers, by their names:
+// whether a module is exactly of that type. (A type of another package that embeds
+// one has its methods too, but its Forward may do something else.) init functions
+// fill it and nothing changes it afterwards.
+var library = map[string]func(m Module) bool{}
 
-func isLibraryName(name string) bool { return libraryNames[name] }
+func isLibraryName(name string) bool { return library[name] != nil }
+
+// isLibrary reports whether m is exactly a type of this package.
+func isLibrary(m Module) bool {
+	for _, is := range library {
+		if is(m) {
+			return true
+		}
+	}
+	return false
+}
 
 // register makes a layer of this package known to [Load]. The config is decoded
 // strictly: a setting that this version does not know is an error, because
 // without it the module would compute something else. What build panics with
 // because it does not fit is an error too. build calls limit for each
 // parameter before it makes it.
-func register[C any](name string, build func(c C, r *room) (Module, error)) {
-	libraryNames[name] = true
+func register[C any, M Module](name string, build func(c C, r *room) (M, error)) {
+	library[name] = func(m Module) bool {
+		_, ok := m.(M)
+		return ok
+	}
 	registerWithin(name, func(config []byte, r *room) (m Module, err error) {
 		var c C
 		if len(config) > 0 {
@@ -159,35 +173,17 @@ func config[C any](name string, c C) (string, []byte) {
 	return name, b
 }
 
-// isLibrary reports whether m is exactly a type of this package. (A type of
-// another package that embeds one has its methods too, but may do something
-// else in its Forward; hence this list instead of a method.)
-func isLibrary(m Module) bool {
-	switch m.(type) {
-	case *Sequential, ModuleList,
-		*Conv2d, *ConvTranspose2d, *Linear, *Embedding,
-		*BatchNorm2d, *LayerNorm, *GroupNorm,
-		*MaxPool2d, *AvgPool2d, *AdaptiveAvgPool2d, *Dropout,
-		Flatten, *Flatten, Identity, *Identity:
-		return true
-	}
-	return slices.ContainsFunc(plain, func(is func(m Module) bool) bool { return is(m) })
-}
-
-// plain are questions whether a module is of a type of registerPlain.
-var plain []func(m Module) bool
-
 // registerPlain is register for a layer without parameters, whose settings are its
 // fields.
 func registerPlain[L Layer](name string) {
-	plain = append(plain, func(m Module) bool {
+	register(name, func(l L, _ *room) (L, error) { return l, nil })
+	library[name] = func(m Module) bool {
 		switch any(m).(type) { // a pointer to a type parameter is no Module to the compiler
 		case L, *L:
 			return true
 		}
 		return false
-	})
-	register(name, func(l L, _ *room) (Module, error) { return l, nil })
+	}
 }
 
 // option returns the optional last argument of a constructor.

@@ -21,7 +21,7 @@ func TestLibraryIsComplete(t *testing.T) {
 		}
 		made[n] = true
 	}
-	for name := range libraryNames {
+	for name := range library {
 		if !made[name] {
 			t.Errorf("%s has no reference case", name)
 		}

@@ -78,6 +78,17 @@ func (s convSettings) brief() string {
 		when(!s.Bias, "no bias"))
 }
 
+func (s convSettings) text() string {
+	not := func(name string, v [2]int, zero int) string {
+		return when(v != [2]int{zero, zero}, name+"="+tuple(v[:]...))
+	}
+	return list(
+		fmt.Sprintf("%d, %d, kernel_size=%s, stride=%s", s.In, s.Out, tuple(s.Kernel[:]...), tuple(s.Stride[:]...)),
+		not("padding", s.Padding, 0), when(s.Same, "padding=same"), not("dilation", s.Dilation, 1), not("output_padding", s.OutputPadding, 0),
+		when(s.Groups != 1, fmt.Sprintf("groups=%d", s.Groups)),
+		when(!s.Bias, "bias=False"))
+}
+
 // Conv2d convolves [N in H W] to [N out P Q], where P is
 // ⌊(H + 2·padding - dilation·(kernel-1) - 1) / stride⌋ + 1 and Q likewise. Weight
 // is [out in/groups kernel kernel], Bias [out] or nil. (torch.nn.Conv2d)
@@ -141,11 +152,22 @@ func (l *Conv2d) opts() tensor.ConvOpts {
 // brief returns "Conv2d(3, 64, kernel 3, padding 1)".
 func (l *Conv2d) brief() string { return "Conv2d(" + l.settings().brief() + ")" }
 
+// String returns what PyTorch prints: "Conv2d(3, 64, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1))".
+func (l *Conv2d) String() string { return "Conv2d(" + l.settings().text() + ")" }
+
 // Parts lists weight and bias.
 func (l *Conv2d) Parts() []Part { return []Part{Param("weight", l.Weight), Param("bias", l.Bias)} }
 
-// Config describes the layer for Save.
 func (l *Conv2d) Config() (string, []byte) { return config("Conv2d", l.settings()) }
+
+func init() {
+	register("Conv2d", func(s convSettings, r *room) (*Conv2d, error) {
+		if err := limit(r, s.Out, s.In/max(s.Groups, 1), s.Kernel[0], s.Kernel[1]); err != nil {
+			return nil, err
+		}
+		return newConv2d(s), nil
+	})
+}
 
 // ConvTranspose2d is Conv2d's gradient as a layer: it takes [N in H W] to
 // [N out P Q], where P is
@@ -200,22 +222,18 @@ func (l *ConvTranspose2d) Forward(x *tensor.Tensor) *tensor.Tensor {
 // brief returns "ConvTranspose2d(64, 3, kernel 2, stride 2)".
 func (l *ConvTranspose2d) brief() string { return "ConvTranspose2d(" + l.settings().brief() + ")" }
 
+// String returns what PyTorch prints: "ConvTranspose2d(64, 3, kernel_size=(2, 2), stride=(2, 2))".
+func (l *ConvTranspose2d) String() string { return "ConvTranspose2d(" + l.settings().text() + ")" }
+
 // Parts lists weight and bias.
 func (l *ConvTranspose2d) Parts() []Part {
 	return []Part{Param("weight", l.Weight), Param("bias", l.Bias)}
 }
 
-// Config describes the layer for Save.
 func (l *ConvTranspose2d) Config() (string, []byte) { return config("ConvTranspose2d", l.settings()) }
 
 func init() {
-	register("Conv2d", func(s convSettings, r *room) (Module, error) {
-		if err := limit(r, s.Out, s.In/max(s.Groups, 1), s.Kernel[0], s.Kernel[1]); err != nil {
-			return nil, err
-		}
-		return newConv2d(s), nil
-	})
-	register("ConvTranspose2d", func(s convSettings, r *room) (Module, error) {
+	register("ConvTranspose2d", func(s convSettings, r *room) (*ConvTranspose2d, error) {
 		if err := limit(r, s.In, s.Out/max(s.Groups, 1), s.Kernel[0], s.Kernel[1]); err != nil {
 			return nil, err
 		}

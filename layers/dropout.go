@@ -36,22 +36,31 @@ func (l *Dropout) Forward(x *tensor.Tensor) *tensor.Tensor {
 // SetTraining turns dropping on or off; [Train] and [Eval] call it.
 func (l *Dropout) SetTraining(on bool) { l.eval = !on }
 
+// generator is for [Summary], which leaves its state as it is.
+func (l *Dropout) generator() *tensor.Generator {
+	if l == nil {
+		return nil
+	}
+	return l.Generator
+}
+
 // Training reports whether the layer is in training mode.
 func (l *Dropout) Training() bool { return !l.eval }
 
 // brief returns "Dropout(0.5)".
 func (l *Dropout) brief() string { return fmt.Sprintf("Dropout(%v)", l.P) }
 
-// Parts returns nothing.
+// String returns what PyTorch prints: "Dropout(p=0.5, inplace=False)".
+func (l *Dropout) String() string { return "Dropout(p=" + float(l.P) + ", inplace=False)" }
+
 func (l *Dropout) Parts() []Part { return nil }
 
 type dropoutConfig struct {
 	P float64 `json:"p"`
 }
 
-// Config describes the layer for Save.
 func (l *Dropout) Config() (string, []byte) { return config("Dropout", dropoutConfig{l.P}) }
 
 func init() {
-	register("Dropout", func(c dropoutConfig, _ *room) (Module, error) { return NewDropout(c.P), nil })
+	register("Dropout", func(c dropoutConfig, _ *room) (*Dropout, error) { return NewDropout(c.P), nil })
 }

@@ -49,6 +49,16 @@ func (l *Embedding) brief() string {
 	return fmt.Sprintf("Embedding(%s)", list(fmt.Sprint(n), fmt.Sprint(dim), padding))
 }
 
+// String returns what PyTorch prints: "Embedding(1000, 64)".
+func (l *Embedding) String() string {
+	n, dim := matrix(l.Weight)
+	padding := ""
+	if l.PaddingIdx != nil {
+		padding = fmt.Sprintf("padding_idx=%d", *l.PaddingIdx)
+	}
+	return "Embedding(" + list(fmt.Sprintf("%d, %d", n, dim), padding) + ")"
+}
+
 // Parts lists the weight.
 func (l *Embedding) Parts() []Part { return []Part{Param("weight", l.Weight)} }
 
@@ -59,14 +69,13 @@ type embeddingConfig struct {
 	PaddingIdx *int `json:"padding_idx,omitempty"`
 }
 
-// Config describes the layer for Save.
 func (l *Embedding) Config() (string, []byte) {
 	n, dim := matrix(l.Weight)
 	return config("Embedding", embeddingConfig{n, dim, l.PaddingIdx})
 }
 
 func init() {
-	register("Embedding", func(c embeddingConfig, r *room) (Module, error) {
+	register("Embedding", func(c embeddingConfig, r *room) (*Embedding, error) {
 		if err := limit(r, c.N, c.Dim); err != nil {
 			return nil, err
 		}

@@ -42,11 +42,17 @@ func (l Flatten) brief() string {
 	return fmt.Sprintf("Flatten(%d, %d)", start, end)
 }
 
-// Parts returns nothing.
+// String returns what PyTorch prints: "Flatten(start_dim=1, end_dim=-1)".
+func (l Flatten) String() string {
+	start, end := l.dims()
+	return fmt.Sprintf("Flatten(start_dim=%d, end_dim=%d)", start, end)
+}
+
 func (Flatten) Parts() []Part { return nil }
 
-// Config describes the layer for Save.
 func (l Flatten) Config() (string, []byte) { return config("Flatten", l) }
+
+func init() { registerPlain[Flatten]("Flatten") }
 
 // Identity returns what it is given. (torch.nn.Identity)
 type Identity struct{}
@@ -54,13 +60,10 @@ type Identity struct{}
 // Forward returns x.
 func (Identity) Forward(x *tensor.Tensor) *tensor.Tensor { return x }
 
-// Parts returns nothing.
+func (Identity) String() string { return "Identity()" }
+
 func (Identity) Parts() []Part { return nil }
 
-// Config describes the layer for Save.
 func (l Identity) Config() (string, []byte) { return config("Identity", l) }
 
-func init() {
-	registerPlain[Flatten]("Flatten")
-	registerPlain[Identity]("Identity")
-}
+func init() { registerPlain[Identity]("Identity") }

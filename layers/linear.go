@@ -54,6 +54,12 @@ func (l *Linear) brief() string {
 	return "Linear(" + list(fmt.Sprintf("%d, %d", in, out), when(l.Bias == nil, "no bias")) + ")"
 }
 
+// String returns what PyTorch prints: "Linear(in_features=512, out_features=10, bias=True)".
+func (l *Linear) String() string {
+	out, in := matrix(l.Weight)
+	return fmt.Sprintf("Linear(in_features=%d, out_features=%d, bias=%s)", in, out, python(l.Bias != nil))
+}
+
 // Parts lists weight and bias.
 func (l *Linear) Parts() []Part { return []Part{Param("weight", l.Weight), Param("bias", l.Bias)} }
 
@@ -63,14 +69,13 @@ type linearConfig struct {
 	Bias bool `json:"bias"`
 }
 
-// Config describes the layer for Save.
 func (l *Linear) Config() (string, []byte) {
 	out, in := matrix(l.Weight)
 	return config("Linear", linearConfig{in, out, l.Bias != nil})
 }
 
 func init() {
-	register("Linear", func(c linearConfig, r *room) (Module, error) {
+	register("Linear", func(c linearConfig, r *room) (*Linear, error) {
 		if err := limit(r, c.Out, c.In); err != nil {
 			return nil, err
 		}

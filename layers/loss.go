@@ -18,6 +18,8 @@ func (l CrossEntropyLoss) Forward(output, labels *tensor.Tensor) *tensor.Tensor 
 	return tensor.CrossEntropy(output, labels, tensor.CrossEntropyOpts(l))
 }
 
+func (CrossEntropyLoss) String() string { return "CrossEntropyLoss()" }
+
 // Parts lists the weight, so that [To] and [ToDType] take it along.
 func (l CrossEntropyLoss) Parts() []Part { return []Part{Buffer("weight", l.Weight)} }
 
@@ -34,6 +36,8 @@ func (l NLLLoss) Forward(output, labels *tensor.Tensor) *tensor.Tensor {
 	return tensor.NLLLoss(output, labels, tensor.NLLLossOpts(l))
 }
 
+func (NLLLoss) String() string { return "NLLLoss()" }
+
 // Parts lists the weight, so that [To] and [ToDType] take it along.
 func (l NLLLoss) Parts() []Part { return []Part{Buffer("weight", l.Weight)} }
 
@@ -48,6 +52,8 @@ func (l MSELoss) Forward(output, target *tensor.Tensor) *tensor.Tensor {
 	return tensor.MSELoss(output, target, l.Reduction)
 }
 
+func (MSELoss) String() string { return "MSELoss()" }
+
 // L1Loss is the magnitude of the difference of two tensors of one shape.
 // (torch.nn.L1Loss)
 type L1Loss struct {
@@ -58,6 +64,8 @@ type L1Loss struct {
 func (l L1Loss) Forward(output, target *tensor.Tensor) *tensor.Tensor {
 	return tensor.L1Loss(output, target, l.Reduction)
 }
+
+func (L1Loss) String() string { return "L1Loss()" }
 
 // SmoothL1Loss is d²/(2·Beta) for differences d smaller than Beta and |d| - Beta/2
 // for others, of two tensors of one shape. (Girshick, "Fast R-CNN", 2015;
@@ -72,6 +80,8 @@ func (l SmoothL1Loss) Forward(output, target *tensor.Tensor) *tensor.Tensor {
 	return tensor.SmoothL1Loss(output, target, or(l.Beta, 1), l.Reduction)
 }
 
+func (SmoothL1Loss) String() string { return "SmoothL1Loss()" }
+
 // HuberLoss is d²/2 for differences d smaller than Delta and Delta·(|d| - Delta/2)
 // for others, of two tensors of one shape. (Huber, 1964; torch.nn.HuberLoss)
 type HuberLoss struct {
@@ -83,6 +93,8 @@ type HuberLoss struct {
 func (l HuberLoss) Forward(output, target *tensor.Tensor) *tensor.Tensor {
 	return tensor.HuberLoss(output, target, or(l.Delta, 1), l.Reduction)
 }
+
+func (HuberLoss) String() string { return "HuberLoss()" }
 
 // BCEWithLogitsLoss is the binary cross-entropy between the sigmoid of scores and
 // targets from 0 to 1, of one shape. (torch.nn.BCEWithLogitsLoss)
@@ -96,6 +108,8 @@ type BCEWithLogitsLoss struct {
 func (l BCEWithLogitsLoss) Forward(output, target *tensor.Tensor) *tensor.Tensor {
 	return tensor.BCEWithLogits(output, target, tensor.BCEWithLogitsOpts(l))
 }
+
+func (BCEWithLogitsLoss) String() string { return "BCEWithLogitsLoss()" }
 
 // Parts lists the weights, so that [To] and [ToDType] take them along.
 func (l BCEWithLogitsLoss) Parts() []Part {

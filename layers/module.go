@@ -51,7 +51,6 @@ func (f Func) Forward(x *tensor.Tensor) *tensor.Tensor {
 	return f(x)
 }
 
-// Parts returns nothing.
 func (f Func) Parts() []Part { return nil }
 
 // Part is a named parameter, buffer or child of a module; [Param], [Buffer] and

@@ -119,6 +119,16 @@ func (l *BatchNorm2d) brief() string {
 		when(l.Weight == nil, "no affine"), when(l.RunningMean == nil, "no stats")) + ")"
 }
 
+// String returns what PyTorch prints: "BatchNorm2d(64, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)".
+func (l *BatchNorm2d) String() string {
+	momentum := float(l.Momentum)
+	if l.Cumulative {
+		momentum = "None"
+	}
+	return fmt.Sprintf("BatchNorm2d(%d, eps=%s, momentum=%s, affine=%s, bias=%s, track_running_stats=%s)",
+		l.features(), float(l.Eps), momentum, python(l.Weight != nil), python(l.Bias != nil), python(l.RunningMean != nil))
+}
+
 func epsString(eps float64) string {
 	return when(eps != defaultEps, fmt.Sprintf("eps %v", eps))
 }
@@ -141,9 +151,27 @@ type batchNormConfig struct {
 	Stats      bool     `json:"track_running_stats"`
 }
 
-// Config describes the layer for Save.
 func (l *BatchNorm2d) Config() (string, []byte) {
 	return config("BatchNorm2d", batchNormConfig{l.features(), &l.Eps, &l.Momentum, l.Cumulative, l.Weight != nil, l.RunningMean != nil})
+}
+
+func init() {
+	register("BatchNorm2d", func(c batchNormConfig, r *room) (*BatchNorm2d, error) {
+		if c.Affine || c.Stats {
+			if err := limit(r, c.Channels); err != nil {
+				return nil, err
+			}
+		}
+		l := NewBatchNorm2d(c.Channels, BatchNormOpts{NoAffine: !c.Affine, NoStats: !c.Stats})
+		if err := setEps(&l.Eps, c.Eps); err != nil {
+			return nil, err
+		}
+		if c.Momentum != nil {
+			l.Momentum = *c.Momentum
+		}
+		l.Cumulative = c.Cumulative
+		return l, nil
+	})
 }
 
 // LayerNorm normalizes over the last dimensions: for NewLayerNorm(c), each row of
@@ -187,6 +215,12 @@ func (l *LayerNorm) brief() string {
 		when(l.Weight == nil, "no affine"), when(l.Weight != nil && l.Bias == nil, "no bias")) + ")"
 }
 
+// String returns what PyTorch prints: "LayerNorm((768,), eps=1e-05, elementwise_affine=True, bias=True)".
+func (l *LayerNorm) String() string {
+	return fmt.Sprintf("LayerNorm(%s, eps=%s, elementwise_affine=%s, bias=%s)",
+		tuple(l.shape...), float(l.Eps), python(l.Weight != nil), python(l.Bias != nil))
+}
+
 // Parts lists weight and bias.
 func (l *LayerNorm) Parts() []Part { return []Part{Param("weight", l.Weight), Param("bias", l.Bias)} }
 
@@ -197,9 +231,27 @@ type layerNormConfig struct {
 	Bias   bool     `json:"bias"`
 }
 
-// Config describes the layer for Save.
 func (l *LayerNorm) Config() (string, []byte) {
 	return config("LayerNorm", layerNormConfig{l.shape, &l.Eps, l.Weight != nil, l.Bias != nil})
+}
+
+func init() {
+	register("LayerNorm", func(c layerNormConfig, r *room) (*LayerNorm, error) {
+		l := newLayerNorm(c.Shape)
+		if err := setEps(&l.Eps, c.Eps); err != nil {
+			return nil, err
+		}
+		if c.Affine {
+			if err := limit(r, c.Shape...); err != nil {
+				return nil, err
+			}
+			l.Weight, l.Bias = affine(c.Shape...)
+		}
+		if !c.Bias {
+			l.Bias = nil
+		}
+		return l, nil
+	})
 }
 
 // GroupNorm splits the channels of [N C …] into groups, normalizes each group of
@@ -247,6 +299,12 @@ func (l *GroupNorm) brief() string {
 		fmt.Sprintf("%d, %d", l.groups, l.features()), epsString(l.Eps), when(l.Weight == nil, "no affine")) + ")"
 }
 
+// String returns what PyTorch prints: "GroupNorm(32, 256, eps=1e-05, affine=True, bias=True)".
+func (l *GroupNorm) String() string {
+	return fmt.Sprintf("GroupNorm(%d, %d, eps=%s, affine=%s, bias=%s)",
+		l.groups, l.features(), float(l.Eps), python(l.Weight != nil), python(l.Bias != nil))
+}
+
 // Parts lists weight and bias.
 func (l *GroupNorm) Parts() []Part { return []Part{Param("weight", l.Weight), Param("bias", l.Bias)} }
 
@@ -257,57 +315,12 @@ type groupNormConfig struct {
 	Affine   bool     `json:"affine"`
 }
 
-// Config describes the layer for Save.
 func (l *GroupNorm) Config() (string, []byte) {
 	return config("GroupNorm", groupNormConfig{l.groups, l.features(), &l.Eps, l.Weight != nil})
 }
 
-// setEps sets eps to what a config gives; without it, the default stays.
-func setEps(eps, given *float64) error {
-	if given == nil {
-		return nil
-	}
-	if *given < 0 {
-		return fmt.Errorf("got eps %v, want 0 or more", *given)
-	}
-	*eps = *given
-	return nil
-}
-
 func init() {
-	register("BatchNorm2d", func(c batchNormConfig, r *room) (Module, error) {
-		if c.Affine || c.Stats {
-			if err := limit(r, c.Channels); err != nil {
-				return nil, err
-			}
-		}
-		l := NewBatchNorm2d(c.Channels, BatchNormOpts{NoAffine: !c.Affine, NoStats: !c.Stats})
-		if err := setEps(&l.Eps, c.Eps); err != nil {
-			return nil, err
-		}
-		if c.Momentum != nil {
-			l.Momentum = *c.Momentum
-		}
-		l.Cumulative = c.Cumulative
-		return l, nil
-	})
-	register("LayerNorm", func(c layerNormConfig, r *room) (Module, error) {
-		l := newLayerNorm(c.Shape)
-		if err := setEps(&l.Eps, c.Eps); err != nil {
-			return nil, err
-		}
-		if c.Affine {
-			if err := limit(r, c.Shape...); err != nil {
-				return nil, err
-			}
-			l.Weight, l.Bias = affine(c.Shape...)
-		}
-		if !c.Bias {
-			l.Bias = nil
-		}
-		return l, nil
-	})
-	register("GroupNorm", func(c groupNormConfig, r *room) (Module, error) {
+	register("GroupNorm", func(c groupNormConfig, r *room) (*GroupNorm, error) {
 		l := newGroupNorm(c.Groups, c.Channels)
 		if err := setEps(&l.Eps, c.Eps); err != nil {
 			return nil, err
@@ -320,4 +333,16 @@ func init() {
 		}
 		return l, nil
 	})
+}
+
+// setEps sets eps to what a config gives; without it, the default stays.
+func setEps(eps, given *float64) error {
+	if given == nil {
+		return nil
+	}
+	if *given < 0 {
+		return fmt.Errorf("got eps %v, want 0 or more", *given)
+	}
+	*eps = *given
+	return nil
 }

@@ -112,11 +112,19 @@ func (l *MaxPool2d) ForwardWithIndices(x *tensor.Tensor) (values, indices *tenso
 // brief returns "MaxPool2d(2, 2)": kernel, stride, and what is not the default.
 func (l *MaxPool2d) brief() string { return "MaxPool2d(" + l.set.brief() + ")" }
 
-// Parts returns nothing.
+// String returns what PyTorch prints: "MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)".
+func (l *MaxPool2d) String() string {
+	return fmt.Sprintf("MaxPool2d(kernel_size=%s, stride=%s, padding=%s, dilation=%s, ceil_mode=%s)",
+		number(l.set.Kernel), number(l.set.Stride), number(l.set.Padding), number(l.set.Dilation), python(l.set.CeilMode))
+}
+
 func (l *MaxPool2d) Parts() []Part { return nil }
 
-// Config describes the layer for Save.
 func (l *MaxPool2d) Config() (string, []byte) { return config("MaxPool2d", l.set) }
+
+func init() {
+	register("MaxPool2d", func(s poolSettings, _ *room) (*MaxPool2d, error) { return newMaxPool2d(s), nil })
+}
 
 // AvgPool2d takes the mean of each window: [N C H W] becomes [N C P Q], where P is
 // ⌊(H + 2·padding - kernel) / stride⌋ + 1 and Q likewise. (torch.nn.AvgPool2d)
@@ -147,11 +155,18 @@ func (l *AvgPool2d) Forward(x *tensor.Tensor) *tensor.Tensor {
 // brief returns "AvgPool2d(2, 2)": kernel, stride, and what is not the default.
 func (l *AvgPool2d) brief() string { return "AvgPool2d(" + l.set.brief() + ")" }
 
-// Parts returns nothing.
+// String returns what PyTorch prints: "AvgPool2d(kernel_size=2, stride=2, padding=0)".
+func (l *AvgPool2d) String() string {
+	return fmt.Sprintf("AvgPool2d(kernel_size=%s, stride=%s, padding=%s)", number(l.set.Kernel), number(l.set.Stride), number(l.set.Padding))
+}
+
 func (l *AvgPool2d) Parts() []Part { return nil }
 
-// Config describes the layer for Save.
 func (l *AvgPool2d) Config() (string, []byte) { return config("AvgPool2d", l.set) }
+
+func init() {
+	register("AvgPool2d", func(s poolSettings, _ *room) (*AvgPool2d, error) { return newAvgPool2d(s), nil })
+}
 
 // AdaptiveAvgPool2d divides each plane of [N C H W] into h × w windows that
 // share it as evenly as possible and takes the mean of each: [N C h w]. The size -1
@@ -180,16 +195,17 @@ func (l *AdaptiveAvgPool2d) brief() string {
 	return fmt.Sprintf("AdaptiveAvgPool2d(%d, %d)", l.set.Out[0], l.set.Out[1])
 }
 
-// Parts returns nothing.
+// String returns what PyTorch prints: "AdaptiveAvgPool2d(output_size=(7, 7))".
+func (l *AdaptiveAvgPool2d) String() string {
+	return "AdaptiveAvgPool2d(output_size=" + strings.ReplaceAll(tuple(l.set.Out[:]...), "-1", "None") + ")"
+}
+
 func (l *AdaptiveAvgPool2d) Parts() []Part { return nil }
 
-// Config describes the layer for Save.
 func (l *AdaptiveAvgPool2d) Config() (string, []byte) { return config("AdaptiveAvgPool2d", l.set) }
 
 func init() {
-	register("MaxPool2d", func(s poolSettings, _ *room) (Module, error) { return newMaxPool2d(s), nil })
-	register("AvgPool2d", func(s poolSettings, _ *room) (Module, error) { return newAvgPool2d(s), nil })
-	register("AdaptiveAvgPool2d", func(s adaptiveSettings, _ *room) (Module, error) {
+	register("AdaptiveAvgPool2d", func(s adaptiveSettings, _ *room) (*AdaptiveAvgPool2d, error) {
 		return NewAdaptiveAvgPool2d(s.Out[0], s.Out[1]), nil
 	})
 }

@@ -281,8 +281,8 @@ func preserve(m Module) (restore func()) {
 			undo = append(undo, func() { t.SetTraining(was) })
 			t.SetTraining(false)
 		}
-		if d, ok := m.(*Dropout); ok && d.Generator != nil {
-			random(d.Generator)
+		if d, ok := m.(interface{ generator() *tensor.Generator }); ok && d.generator() != nil {
+			random(d.generator())
 		}
 	}
 	for _, p := range tensors(m) {
