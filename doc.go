@@ -8,7 +8,7 @@
 //   - autograd: the tape that computes gradients
 //   - layers: modules, losses, saving and loading
 //   - optim and sched: optimizers and learning-rate schedulers
-//   - datasets and datasets/transforms: CIFAR-10, folders of pictures, pictures drawn in code, the data loader
+//   - datasets and datasets/transforms: CIFAR-10, folders of images, images drawn in code, the data loader
 //   - models: VGG from a list of widths
 //
 // The program examples/cifar10 shows all of them at work.

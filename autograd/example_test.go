@@ -16,7 +16,7 @@ func example(dims ...int) *tensor.Tensor {
 }
 
 // The gradient penalty of a Wasserstein GAN: the critic's slope between real and made
-// pictures is to have the length 1. (Gulrajani et al., Improved Training of Wasserstein
+// images is to have the length 1. (Gulrajani et al., Improved Training of Wasserstein
 // GANs, 2017)
 func ExampleGrad_gradientPenalty() {
 	w1, w2 := example(3, 2), example(1, 3)

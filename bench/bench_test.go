@@ -194,13 +194,13 @@ func TestRows(t *testing.T) {
 				t.Errorf("got %d results of a later step, %d of the first", len(again), len(found))
 			}
 			if w.flops+w.bytes+w.images+float64(w.calls) <= 0 {
-				t.Error("got neither operations nor bytes nor pictures nor calls to count")
+				t.Error("got neither operations nor bytes nor images nor calls to count")
 			}
 		})
 	}
 }
 
-// TestEpochOfFiles makes an epoch of pictures that are there already.
+// TestEpochOfFiles makes an epoch of images that are there already.
 func TestEpochOfFiles(t *testing.T) {
 	data := t.TempDir()
 	if err := makeCIFAR10(data, 20); err != nil {
@@ -216,14 +216,14 @@ func TestEpochOfFiles(t *testing.T) {
 	}
 	w.warm()
 	if losses := w.step(true)[0]; losses.Len() != 2 {
-		t.Errorf("got %d steps of 5 pictures, want 2 for 10 pictures", losses.Len())
+		t.Errorf("got %d steps of 5 images, want 2 for 10 images", losses.Len())
 	}
 	if _, err := os.Stat(filepath.Join(s.dir, "model.safetensors")); err != nil {
 		t.Errorf("the model was not saved: %v", err)
 	}
 	s.tiny = false
-	if _, err := tutorial(s, 25); err == nil || !strings.Contains(err.Error(), "-epoch 25: "+data+" has 20 pictures, want 25") {
-		t.Errorf("got the error %v, want one that says how many pictures are there", err)
+	if _, err := tutorial(s, 25); err == nil || !strings.Contains(err.Error(), "-epoch 25: "+data+" has 20 images, want 25") {
+		t.Errorf("got the error %v, want one that says how many images are there", err)
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 )
 
 // makeCIFAR10 writes the files of CIFAR-10 in their binary layout, with n training
-// pictures, a multiple of 5, and a fifth as many test pictures, all made up.
+// images, a multiple of 5, and a fifth as many test images, all made up.
 func makeCIFAR10(dir string, n int) error {
 	const record = 1 + 3*32*32
 	folder := filepath.Join(dir, "cifar-10-batches-bin")
@@ -48,7 +48,7 @@ func openCIFAR10(dir string, flip float64) (*datasets.CIFAR10, error) {
 }
 
 // read is the work of reading an epoch on one core: shuffled is timed, and what
-// is compared is the pictures of ordered, whose transform leaves nothing to chance.
+// is compared is the images of ordered, whose transform leaves nothing to chance.
 func read(s spec, shuffled, ordered datasets.Dataset) *work {
 	loader := &datasets.DataLoader{Dataset: shuffled, BatchSize: s.Args.Batch, Shuffle: true, Seed: 1}
 	w := &work{spec: s, threads: 1, images: float64(shuffled.Len())}
@@ -137,9 +137,9 @@ func makeJPEG(path string, width, height, seed int) error {
 	return f.Close()
 }
 
-// tutorial is an epoch of the tutorial's script: so many training pictures, flipped
+// tutorial is an epoch of the tutorial's script: so many training images, flipped
 // at random, with Adam and MultiStepLR, the model saved, and a fifth as many test
-// pictures.
+// images.
 func tutorial(s size, pictures int) (*work, error) {
 	pictures = (s.of(pictures, 10) + 4) / 5 * 5
 	dir := s.data
@@ -159,7 +159,7 @@ func tutorial(s size, pictures int) (*work, error) {
 			n /= 5
 		}
 		if n > set.Len() {
-			return nil, fmt.Errorf("-epoch %d: %s has %d pictures, want %d", pictures, dir, set.Len(), n)
+			return nil, fmt.Errorf("-epoch %d: %s has %d images, want %d", pictures, dir, set.Len(), n)
 		}
 		return datasets.Slice(set, 0, n), nil
 	}

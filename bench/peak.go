@@ -15,7 +15,7 @@ type machinePeak struct {
 	Half float64 `json:"gflops_bf16,omitempty"`
 }
 
-// peakMeter measures the peak, each time anew, and remembers the best: other
+// peakMeter measures the peak, each time again, and remembers the best: other
 // programs may have been at work the first time.
 type peakMeter struct {
 	best     machinePeak

@@ -99,7 +99,7 @@ func (w *work) results() ([]*tensor.Tensor, error) {
 	return found, nil
 }
 
-// rows returns all rows for the CPU, or for a GPU; epoch is the number of pictures
+// rows returns all rows for the CPU, or for a GPU; epoch is the number of images
 // for the row epoch/vgg16, which is there if it is not 0.
 func rows(epoch int, gpu bool) []row {
 	var all []row
@@ -158,7 +158,7 @@ func rows(epoch int, gpu bool) []row {
 			wrt  []int
 		}{{"forward", nil}, {"input", []int{0}}, {"weight", []int{1}}} {
 			if c.in == 3 && part.name == "input" {
-				continue // nobody asks for the gradient of the pictures
+				continue // nobody asks for the gradient of the images
 			}
 			add(fmt.Sprintf("conv3x3/%dto%d@%d/%s", c.in, c.out, c.side, part.name), "conv3x3/"+part.name, false, func(s size) *work {
 				return conv(s, convolution{64, c.in, c.out, c.side, 3, args{Stride: 1, Padding: 1, Groups: 1}}, part.wrt)
@@ -201,7 +201,7 @@ func rows(epoch int, gpu bool) []row {
 			return w
 		})
 	}
-	// Elementwise operations and the like: pictures as behind the second convolution of VGG16.
+	// Elementwise operations and the like: images as behind the second convolution of VGG16.
 	pictures := func(s size) *tensor.Tensor { return tensor.Randn(s.more(64, 2), s.of(64, 4), s.of(32, 4), s.of(32, 4)) }
 	// Forward and backward pass; passes says how often each reads or writes as much as the input holds.
 	both := func(name string, passes [2]float64, make func(s size, wrt func(inputs ...int) []int) *work) {
@@ -397,7 +397,7 @@ func sink(x *tensor.Tensor, keep *bool) (in *tensor.Tensor, grad func() *tensor.
 	return in, func() *tensor.Tensor { return kept }
 }
 
-// pictures says that the tensors are pictures, for which PyTorch has two layouts.
+// images says that the tensors are images, for which PyTorch has two layouts.
 func (w *work) pictures() *work {
 	w.spec.Layouts = true
 	return w
@@ -527,7 +527,7 @@ func vgg(s size, batch int, train bool, dtype tensor.DType, capture bool) *work 
 	// The first losses must agree; further on Adam makes much of the last bits.
 	w.checks, w.tolerance = 2, 0.01
 	if batch == 1 && !s.tiny || dtype != tensor.Float32 || s.gpu() {
-		// With one picture BatchNorm has four values a channel to normalize at the end of the net, and gradients that
+		// With one image BatchNorm has four values a channel to normalize at the end of the net, and gradients that
 		// are small; in bfloat16, and with TF32, the gradients' last bits are far apart.
 		w.checks = 1
 	}
@@ -556,7 +556,7 @@ func scoped(x *tensor.Tensor, f func()) {
 }
 
 // vggFlops counts the operations of the convolutions and the linear layer, with a
-// training step as three forward passes less the gradient of the pictures.
+// training step as three forward passes less the gradient of the images.
 func vggFlops(cfg models.Cfg, batch int, train bool) float64 {
 	in, side, first, sum := 3, 32, 0.0, 0.0
 	for _, c := range cfg {

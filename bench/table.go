@@ -283,7 +283,7 @@ func (r *report) notes() (lines []string) {
 			dropped = append(dropped, row.Name+": "+d)
 		}
 	}
-	tried := "PyTorch took part with its best of contiguous and channels_last tensors where a row has pictures, and with all forms of its optimizers"
+	tried := "PyTorch took part with its best of contiguous and channels_last tensors where a row has images, and with all forms of its optimizers"
 	if r.Compile {
 		tried += fmt.Sprintf("; torch.compile was tried too, ran in %d rows and was the best in %d", compiled, best)
 	} else {

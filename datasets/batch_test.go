@@ -99,8 +99,8 @@ func TestBatchesAreAll(t *testing.T) {
 		{"shuffled, several workers", &DataLoader{Dataset: numbers{n: 50}, BatchSize: 8, Shuffle: true, Workers: 5, Prefetch: 7}},
 		{"drop last", &DataLoader{Dataset: numbers{n: 10}, BatchSize: 4, DropLast: true}},
 		{"sampler", &DataLoader{Dataset: numbers{n: 10}, BatchSize: 4, Sampler: fixed{7, 7, 1, 0, 9}}},
-		{"pictures in one pass", &DataLoader{Dataset: shapes, BatchSize: 16, Shuffle: true, Workers: 2}},
-		{"pictures one by one", &DataLoader{Dataset: Slice(NewShapes(ShapesOpts{Transform: slow}), 0, 20), BatchSize: 6, Shuffle: true}},
+		{"images in one pass", &DataLoader{Dataset: shapes, BatchSize: 16, Shuffle: true, Workers: 2}},
+		{"images one by one", &DataLoader{Dataset: Slice(NewShapes(ShapesOpts{Transform: slow}), 0, 20), BatchSize: 6, Shuffle: true}},
 		{"Concat", &DataLoader{Dataset: Concat{numbers{n: 3}, Slice(numbers{n: 9}, 2, 6)}, BatchSize: 3, Shuffle: true}},
 		{"Tensors", &DataLoader{Dataset: rows, BatchSize: 4, Shuffle: true}},
 		{"Collate", &DataLoader{Dataset: numbers{n: 10}, BatchSize: 4, Collate: func(xs, ys []*tensor.Tensor) (x, y *tensor.Tensor, err error) {
@@ -587,7 +587,7 @@ func ExampleCollateBatch() {
 	// [1 2] [2] [1 0]
 }
 
-// Two pictures, of one class or not.
+// Two images, of one class or not.
 type twins struct{ images, labels *tensor.Tensor }
 
 func (d twins) Len() int { return d.images.Size(0) }

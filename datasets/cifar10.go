@@ -19,7 +19,7 @@ import (
 
 const (
 	cifarSide  = 32
-	cifarBytes = 3 * cifarSide * cifarSide // a picture: 1024 red, 1024 green, 1024 blue bytes
+	cifarBytes = 3 * cifarSide * cifarSide // an image: 1024 red, 1024 green, 1024 blue bytes
 
 	cifarURL     = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 	cifarMD5     = "c58f30108f718f92721af3b95e74349a"
@@ -46,7 +46,7 @@ var cifarSums = map[string]string{
 
 var cifarClasses = []string{"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"}
 
-// CIFAR10 is the CIFAR-10 data set: 32×32 colour pictures of ten classes,
+// CIFAR10 is the CIFAR-10 data set: 32×32 colour images of ten classes,
 // 50,000 for training and 10,000 for testing (Krizhevsky, "Learning Multiple
 // Layers of Features from Tiny Images", 2009). It is a [Images], held in
 // memory as bytes.
@@ -56,11 +56,11 @@ type CIFAR10 struct {
 }
 
 // CIFAR10Opts says which part of CIFAR-10 is wanted, and how. The zero value
-// reads the test pictures from files that are already there.
+// reads the test images from files that are already there.
 type CIFAR10Opts struct {
-	Train     bool                 // the training pictures rather than the test pictures
+	Train     bool                 // the training images rather than the test images
 	Download  bool                 // fetch the archive where root has no copy
-	Transform transforms.Transform // of each picture; nil means transforms.ToTensor()
+	Transform transforms.Transform // of each image; nil means transforms.ToTensor()
 
 	URL      string                  // of the archive; "" means the address that the authors publish it at
 	Progress func(done, total int64) // is told the bytes of the download; total is -1 where the server does not say
@@ -76,7 +76,7 @@ type CIFAR10Opts struct {
 // A download that was interrupted is resumed; one whose MD5 sum is not the
 // published archive's is refused and deleted. Several programs may call this at
 // once: one downloads, the others wait. Copies that were there before may be
-// any that have the layout, even with fewer pictures a file; [CIFAR10.Note]
+// any that have the layout, even with fewer images a file; [CIFAR10.Note]
 // says how they differ from what was published.
 func NewCIFAR10(root string, opts CIFAR10Opts) (*CIFAR10, error) {
 	return NewCIFAR10Context(context.Background(), root, opts)
@@ -109,7 +109,7 @@ func (c *CIFAR10) Note() string { return c.note }
 
 // cifarData is what the files of one part hold.
 type cifarData struct {
-	pixels  []byte // cifarBytes a picture
+	pixels  []byte // cifarBytes an image
 	labels  []uint8
 	classes []string
 	note    string
@@ -216,7 +216,7 @@ func advised(err error) error {
 }
 
 // unpackCIFAR unpacks the archive beside itself. The folder appears under its
-// name only when it is whole and its pictures have been read.
+// name only when it is whole and its images have been read.
 func unpackCIFAR(ctx context.Context, root, archive string, train bool) (*cifarData, error) {
 	// Whoever made this folder was killed: we hold the lock.
 	tmp := filepath.Join(root, ".cifar-10.unpacking")
@@ -304,9 +304,9 @@ func (d *cifarData) load(dir string, names []string, ext, meta string, read func
 	}
 	switch {
 	case ext != "":
-		d.note = fmt.Sprintf("%d pictures from %s, a layout whose files have no published sums to compare with", len(d.labels), dir)
+		d.note = fmt.Sprintf("%d images from %s, a layout whose files have no published sums to compare with", len(d.labels), dir)
 	case len(differ) > 0:
-		d.note = fmt.Sprintf("%d pictures from %s, where the MD5 sums of %s are not those of the published files", len(d.labels), dir, strings.Join(differ, ", "))
+		d.note = fmt.Sprintf("%d images from %s, where the MD5 sums of %s are not those of the published files", len(d.labels), dir, strings.Join(differ, ", "))
 	}
 	return nil
 }
@@ -349,7 +349,7 @@ func (d *cifarData) readPy(file []byte) error {
 		return fmt.Errorf(`"labels" is %s, want a list`, pickle.Name(batch.Get("labels")))
 	}
 	if len(labels.Items) != data.Shape[0] {
-		return fmt.Errorf("%d labels for %d pictures", len(labels.Items), data.Shape[0])
+		return fmt.Errorf("%d labels for %d images", len(labels.Items), data.Shape[0])
 	}
 	for i, v := range labels.Items {
 		n, ok := v.(pickle.Int)

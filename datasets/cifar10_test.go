@@ -30,7 +30,7 @@ import (
 	"github.com/wick-ml/wick/tensor"
 )
 
-// testPixels are the bytes of picture i of a batch.
+// testPixels are the bytes of image i of a batch.
 func testPixels(batch, i int) []byte {
 	b := make([]byte, cifarBytes)
 	r := rand.New(rand.NewPCG(uint64(batch), uint64(i)))
@@ -42,7 +42,7 @@ func testPixels(batch, i int) []byte {
 
 func testLabel(batch, i int) byte { return byte((3*batch + i) % 10) }
 
-// testBatch pickles n pictures with the instructions of the published batches.
+// testBatch pickles n images with the instructions of the published batches.
 func testBatch(batch, n int) []byte {
 	w := new(bytes.Buffer)
 	str := func(s string) { w.WriteByte('U'); w.WriteByte(byte(len(s))); w.WriteString(s) }
@@ -83,7 +83,7 @@ func testMeta() []byte {
 	return w.Bytes()
 }
 
-// testFiles are the Python layout's files with 4, 5, 6, 7, 8 and 3 pictures.
+// testFiles are the Python layout's files with 4, 5, 6, 7, 8 and 3 images.
 func testFiles() map[string][]byte {
 	files := map[string][]byte{"batches.meta": testMeta(), "test_batch": testBatch(6, 3)}
 	for b := 1; b <= 5; b++ {
@@ -147,7 +147,7 @@ func testArchive(t testing.TB) []byte {
 func checkTrain(t *testing.T, c *CIFAR10) {
 	t.Helper()
 	if c.Len() != 4+5+6+7+8 {
-		t.Fatalf("got %d pictures, want 30", c.Len())
+		t.Fatalf("got %d images, want 30", c.Len())
 	}
 	if diff := cmp.Diff(cifarClasses, c.Classes()); diff != "" {
 		t.Errorf("classes (-want +got):\n%s", diff)
@@ -160,14 +160,14 @@ func checkTrain(t *testing.T, c *CIFAR10) {
 				t.Fatal(err)
 			}
 			if got, want := y.Item(), float64(testLabel(b, i)); got != want || y.DType() != tensor.Int64 || y.Dim() != 0 {
-				t.Fatalf("picture %d: got the label %s %v %v, want int64 [] %v", at, y.DType(), y.Shape(), got, want)
+				t.Fatalf("image %d: got the label %s %v %v, want int64 [] %v", at, y.DType(), y.Shape(), got, want)
 			}
 			if !x.Shape().Equal(tensor.Shape{3, 32, 32}) {
-				t.Fatalf("picture %d: got %v", at, x.Shape())
+				t.Fatalf("image %d: got %v", at, x.Shape())
 			}
 			for k, v := range testPixels(b, i) {
 				if got, want := x.Floats()[k], float32(v)/255; got != want {
-					t.Fatalf("picture %d, byte %d: got %v, want %v", at, k, got, want)
+					t.Fatalf("image %d, byte %d: got %v, want %v", at, k, got, want)
 				}
 				if k > 40 {
 					break
@@ -187,7 +187,7 @@ func TestCIFAR10Layouts(t *testing.T) {
 			t.Fatal(err)
 		}
 		checkTrain(t, c)
-		if want := "30 pictures from " + filepath.Join(root, cifarPy) + ", where the MD5 sums of data_batch_1, "; !strings.HasPrefix(c.Note(), want) {
+		if want := "30 images from " + filepath.Join(root, cifarPy) + ", where the MD5 sums of data_batch_1, "; !strings.HasPrefix(c.Note(), want) {
 			t.Errorf("note: got %q, want %q…", c.Note(), want)
 		}
 		test, err := NewCIFAR10(root, CIFAR10Opts{})
@@ -195,7 +195,7 @@ func TestCIFAR10Layouts(t *testing.T) {
 			t.Fatal(err)
 		}
 		if test.Len() != 3 || test.Label(1) != int(testLabel(6, 1)) {
-			t.Errorf("test pictures: got %d, label %d", test.Len(), test.Label(1))
+			t.Errorf("test images: got %d, label %d", test.Len(), test.Label(1))
 		}
 	})
 	t.Run("binary", func(t *testing.T) {
@@ -270,7 +270,7 @@ func TestCIFAR10Errors(t *testing.T) {
 		{"label", map[string][]byte{"data_batch_4": bytes.Replace(good["data_batch_4"], []byte{'K', testLabel(4, 2)}, []byte{'K', 12}, 1)},
 			[]string{"data_batch_4", "record 2: label 12, want 0 to 9"}},
 		{"labels", map[string][]byte{"data_batch_1": bytes.Replace(good["data_batch_1"], []byte{'K', testLabel(1, 0), 'K', testLabel(1, 1)}, []byte{'K', 1}, 1)},
-			[]string{"data_batch_1", "3 labels for 4 pictures"}},
+			[]string{"data_batch_1", "3 labels for 4 images"}},
 		{"a list", map[string][]byte{"data_batch_1": []byte("].")}, []string{"a pickled list, want a dict"}},
 		{"no data", map[string][]byte{"data_batch_1": []byte("}.")}, []string{`"data" is nothing, want a uint8 array of shape [n 3072]`}},
 		{"empty", map[string][]byte{"data_batch_1": {}}, []string{"data_batch_1", "ends before"}},
@@ -375,7 +375,7 @@ func TestCIFAR10BadArchive(t *testing.T) {
 				t.Fatal(err)
 			}
 			if len(d.labels) != 3 || !strings.Contains(d.note, "was damaged and was fetched again: ") || !strings.Contains(d.note, tt.want) {
-				t.Errorf("got %d pictures and the note %q, want 3 and that it was fetched again", len(d.labels), d.note)
+				t.Errorf("got %d images and the note %q, want 3 and that it was fetched again", len(d.labels), d.note)
 			}
 			wantDir(t, root, cifarPy, cifarArchive)
 			if got, err := os.ReadFile(filepath.Join(root, cifarArchive)); err != nil || !bytes.Equal(got, whole) {
@@ -648,7 +648,7 @@ func TestDownload(t *testing.T) {
 				t.Fatal(err)
 			}
 			if len(d.labels) != 3 {
-				t.Errorf("got %d pictures, want 3", len(d.labels))
+				t.Errorf("got %d images, want 3", len(d.labels))
 			}
 			if n := int64(len(content)); done != n || total != n {
 				t.Errorf("progress ended at %d of %d, want %d", done, total, n)

@@ -7,7 +7,7 @@
 //	}
 //	if err := loader.Err(); err != nil { … }
 //
-// Data sets: [CIFAR10], [ImageFolder] for pictures of one's own, [Shapes], which
+// Data sets: [CIFAR10], [ImageFolder] for images of one's own, [Shapes], which
 // is drawn in code and needs no file, [Images] and [Tensors] for what is in
 // memory; [Subset], [RandomSplit] and [Concat] make new ones from others. Any
 // type with the two methods of [Dataset] is one.
@@ -211,7 +211,7 @@ func try(f func()) error {
 	return err
 }
 
-// apply runs t, nil meaning ToTensor, and makes what is still a picture a
+// apply runs t, nil meaning ToTensor, and makes what is still an image a
 // tensor. What a transform panics with because something does not fit is an
 // error here.
 func apply(t transforms.Transform, s transforms.Sample, r *rand.Rand) (x *tensor.Tensor, err error) {

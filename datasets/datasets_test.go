@@ -25,7 +25,7 @@ import (
 func TestShapes(t *testing.T) {
 	a := NewShapes(ShapesOpts{})
 	if a.Len() != 2000 || len(a.Classes()) != 10 {
-		t.Fatalf("got %d pictures of %d classes, want 2000 of 10", a.Len(), len(a.Classes()))
+		t.Fatalf("got %d images of %d classes, want 2000 of 10", a.Len(), len(a.Classes()))
 	}
 	count := map[int]int{}
 	for i := range a.Len() {
@@ -33,21 +33,21 @@ func TestShapes(t *testing.T) {
 	}
 	for c, n := range count {
 		if n != 200 {
-			t.Errorf("class %d has %d pictures, want 200", c, n)
+			t.Errorf("class %d has %d images, want 200", c, n)
 		}
 	}
 	if !bytes.Equal(a.pixels, NewShapes(ShapesOpts{}).pixels) {
-		t.Error("the same seed draws other pictures")
+		t.Error("the same seed draws other images")
 	}
 	if bytes.Equal(a.pixels[:cifarBytes], NewShapes(ShapesOpts{Seed: 1}).pixels[:cifarBytes]) {
-		t.Error("another seed draws the same pictures")
+		t.Error("another seed draws the same images")
 	}
 	train := NewShapes(ShapesOpts{Train: true})
 	if train.Len() != 10000 || bytes.Equal(a.pixels[:cifarBytes], train.pixels[:cifarBytes]) {
-		t.Error("want 10000 training pictures, none of them the test pictures")
+		t.Error("want 10000 training images, none of them the test images")
 	}
-	// The pictures are bright in the shape and darker around it: the corners
-	// are never in it, and the picture's brightest part is.
+	// The images are bright in the shape and darker around it: the corners
+	// are never in it, and the image's brightest part is.
 	for i := range 200 {
 		px := a.pixels[i*cifarBytes:]
 		light := func(x, y int) float64 {
@@ -61,7 +61,7 @@ func TestShapes(t *testing.T) {
 		slices.Sort(all)
 		corners := (light(0, 0) + light(31, 0) + light(0, 31) + light(31, 31)) / 4
 		if top := all[len(all)-50]; top < corners+20 {
-			t.Errorf("picture %d, a %s: its bright part is %.0f, its corners %.0f", i, a.Classes()[a.Label(i)], top, corners)
+			t.Errorf("image %d, a %s: its bright part is %.0f, its corners %.0f", i, a.Classes()[a.Label(i)], top, corners)
 		}
 	}
 }
@@ -105,7 +105,7 @@ func TestPictures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What Resize leaves a picture is made a tensor.
+	// What Resize leaves an image is made a tensor.
 	want := []float32{60, 70, 80, 90, 100, 110}
 	for i := range want {
 		want[i] /= 255
@@ -121,11 +121,11 @@ func TestPictures(t *testing.T) {
 		t.Errorf("got %v, want the crop's error", err)
 	}
 	for want, f := range map[string]func() error{
-		"12 bytes for 2 pictures of 3×2×3, want 36": func() error {
+		"12 bytes for 2 images of 3×2×3, want 36": func() error {
 			_, err := NewImages(px, 3, 2, 3, []uint8{1, 0}, []string{"a", "b"}, nil)
 			return err
 		},
-		"picture 0 has the label 1, want 0 to 0": func() error {
+		"image 0 has the label 1, want 0 to 0": func() error {
 			_, err := NewImages(px, 1, 2, 3, []uint8{1, 0}, []string{"a"}, nil)
 			return err
 		},
@@ -301,7 +301,7 @@ func TestImageFolder(t *testing.T) {
 		"b.PNG":     encode(func(w *bytes.Buffer) error { return png.Encode(w, im) }),
 		"a.jpeg":    encode(func(w *bytes.Buffer) error { return jpeg.Encode(w, im, nil) }),
 		"c.gif":     encode(func(w *bytes.Buffer) error { return gif.Encode(w, im, nil) }),
-		"notes.txt": []byte("not a picture"),
+		"notes.txt": []byte("not an image"),
 	})
 	writeFiles(t, filepath.Join(dir, "ant", "deeper"), map[string][]byte{
 		"gray.png": encode(func(w *bytes.Buffer) error { return png.Encode(w, gray) }),
@@ -346,10 +346,10 @@ func TestImageFolderErrors(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	writeFiles(t, filepath.Join(dir, "cat"), map[string][]byte{"notes.txt": nil})
-	if _, err := NewImageFolder(dir, ImageFolderOpts{}); err == nil || !strings.Contains(err.Error(), "no picture (.jpg, .jpeg, .png, .ppm, .bmp, .pgm, .tif, .tiff, .webp, .gif) in "+filepath.Join(dir, "cat")) {
+	if _, err := NewImageFolder(dir, ImageFolderOpts{}); err == nil || !strings.Contains(err.Error(), "no image (.jpg, .jpeg, .png, .ppm, .bmp, .pgm, .tif, .tiff, .webp, .gif) in "+filepath.Join(dir, "cat")) {
 		t.Errorf("got %v", err)
 	}
-	// A picture that says it has 65,535 × 65,535 pixels is refused unread.
+	// An image that says it has 65,535 × 65,535 pixels is refused unread.
 	var w bytes.Buffer
 	if err := gif.Encode(&w, image.NewGray(image.Rect(0, 0, 1, 1)), nil); err != nil {
 		t.Fatal(err)
@@ -368,7 +368,7 @@ func TestImageFolderErrors(t *testing.T) {
 	if err := os.Remove(f.Path(4)); err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range []string{"a picture of 65535×65535 pixels", "begins with \"junk\"", "cut off", "put Resize before ToTensor", "no such file"} {
+	for i, want := range []string{"an image of 65535×65535 pixels", "begins with \"junk\"", "cut off", "put Resize before ToTensor", "no such file"} {
 		_, _, err := f.Get(i, nil)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Count(err.Error(), f.Path(i)) != 1 {
 			t.Errorf("%s: got %v, want %q in it", f.Path(i), err, want)
@@ -378,7 +378,7 @@ func TestImageFolderErrors(t *testing.T) {
 	for range l.All() {
 		t.Error("got a batch")
 	}
-	if want := fmt.Sprintf("example 0: %s: GIF: a picture", f.Path(0)); l.Err() == nil || !strings.Contains(l.Err().Error(), want) {
+	if want := fmt.Sprintf("example 0: %s: GIF: an image", f.Path(0)); l.Err() == nil || !strings.Contains(l.Err().Error(), want) {
 		t.Errorf("got %v, want %q in it", l.Err(), want)
 	}
 	small, err := NewImageFolder(dir, ImageFolderOpts{MaxPixels: 599})
@@ -391,7 +391,7 @@ func TestImageFolderErrors(t *testing.T) {
 }
 
 // With transforms that a folder does in one pass, its examples and batches are
-// what the transforms make of its pictures one by one, and its errors too name
+// what the transforms make of its images one by one, and its errors too name
 // the file.
 func TestImageFolderFused(t *testing.T) {
 	dir := t.TempDir()
@@ -462,7 +462,7 @@ func TestImageFolderFused(t *testing.T) {
 	if len(batches[0]) != 12*3*32*32 || !slices.Equal(batches[0], batches[1]) {
 		t.Error("the batches depend on the number of workers")
 	}
-	// A JPEG that is cut off, and a picture that is too small for its crop.
+	// A JPEG that is cut off, and an image that is too small for its crop.
 	cut := filepath.Join(dir, "a", "02.jpg")
 	if err := os.WriteFile(cut, files["02.jpg"][:len(files["02.jpg"])-40], 0o600); err != nil {
 		t.Fatal(err)
@@ -475,7 +475,7 @@ func TestImageFolderFused(t *testing.T) {
 		set  *ImageFolder
 		i    int
 		want string
-	}{{f, 2, "the file is cut off"}, {large, 0, "crop of 64×64 from a picture of 70×40"}} {
+	}{{f, 2, "the file is cut off"}, {large, 0, "crop of 64×64 from an image of 70×40"}} {
 		l := &DataLoader{Dataset: Slice(tt.set, tt.i, tt.i+1), BatchSize: 1}
 		for range l.All() {
 			t.Error("got a batch")
@@ -486,7 +486,7 @@ func TestImageFolderFused(t *testing.T) {
 	}
 }
 
-// A damaged JPEG does not change the picture that is read after it, and what is
+// A damaged JPEG does not change the image that is read after it, and what is
 // read does not depend on the number of workers.
 func TestDamagedJPEG(t *testing.T) {
 	dir := t.TempDir()
@@ -528,11 +528,11 @@ func TestDamagedJPEG(t *testing.T) {
 	}
 	const size = 3 * 32 * 32
 	if len(seen[0]) != 40*size || !slices.Equal(seen[0], seen[1]) {
-		t.Error("the pictures depend on the number of workers")
+		t.Error("the images depend on the number of workers")
 	}
 	for i := 3; i < 40; i += 2 {
 		if !slices.Equal(seen[0][i*size:(i+1)*size], seen[0][size:2*size]) {
-			t.Errorf("picture %d, which is whole, is not picture 1", i)
+			t.Errorf("image %d, which is whole, is not image 1", i)
 		}
 	}
 }

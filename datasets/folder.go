@@ -22,7 +22,7 @@ import (
 	"github.com/wick-ml/wick/tensor"
 )
 
-// ImageFolder is a data set of pictures in files, with a folder for each class:
+// ImageFolder is a data set of images in files, with a folder for each class:
 // dir/cat/0001.png. (torchvision.datasets.ImageFolder)
 type ImageFolder struct {
 	classes []string
@@ -35,23 +35,23 @@ type ImageFolder struct {
 
 // ImageFolderOpts are the choices of an ImageFolder.
 type ImageFolderOpts struct {
-	Transform transforms.Transform // of each picture; nil means transforms.ToTensor()
-	MaxPixels int                  // a larger picture is an error, found before it is decoded; 0 means 178,956,970, above which PIL refuses too
+	Transform transforms.Transform // of each image; nil means transforms.ToTensor()
+	MaxPixels int                  // a larger image is an error, found before it is decoded; 0 means 178,956,970, above which PIL refuses too
 }
 
-// endings are those of the pictures' names, torchvision's and .gif.
+// endings are those of the images' names, torchvision's and .gif.
 var endings = []string{".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".gif"}
 
-// NewImageFolder lists the pictures under dir, in the folders of the classes and
+// NewImageFolder lists the images under dir, in the folders of the classes and
 // the folders in those: regular files whose names end in .jpg, .jpeg, .png, .ppm,
 // .bmp, .pgm, .tif, .tiff, .webp or .gif, in small letters or capitals. The
-// classes are the folders' names, sorted, and every class must have a picture.
+// classes are the folders' names, sorted, and every class must have an image.
 // Links to files and folders are followed, but not to a folder that the link
 // lies in. What is hidden (.DS_Store, .ipynb_checkpoints) is left out, and what
 // else is left out [ImageFolder.LeftOut] counts.
 //
 // The order is torchvision's: the files of a folder by name, then those of the
-// folders in it. Files are opened by Get, which takes the first picture of an
+// folders in it. Files are opened by Get, which takes the first image of an
 // animation.
 func NewImageFolder(dir string, opts ImageFolderOpts) (*ImageFolder, error) {
 	if opts.MaxPixels < 0 {
@@ -100,7 +100,7 @@ func NewImageFolder(dir string, opts ImageFolderOpts) (*ImageFolder, error) {
 		f.classes = append(f.classes, e.Name())
 	}
 	if len(f.classes) == 0 {
-		return nil, fmt.Errorf("datasets: %s has no folder, want one for each class, with its pictures", dir)
+		return nil, fmt.Errorf("datasets: %s has no folder, want one for each class, with its images", dir)
 	}
 	if len(empty) > 0 {
 		most := empty[:min(len(empty), 8)]
@@ -108,7 +108,7 @@ func NewImageFolder(dir string, opts ImageFolderOpts) (*ImageFolder, error) {
 		if n := len(empty) - len(most); n > 0 {
 			more = fmt.Sprintf(" and %d more", n)
 		}
-		return nil, fmt.Errorf("datasets: no picture (%s) in %s%s, want at least one a class",
+		return nil, fmt.Errorf("datasets: no image (%s) in %s%s, want at least one a class",
 			strings.Join(endings, ", "), strings.Join(most, ", "), more)
 	}
 	return f, nil
@@ -239,7 +239,7 @@ func (f *ImageFolder) Note() string {
 	if n := len(parts); n > 8 {
 		parts = append(parts[:8], fmt.Sprintf("and %d other endings", n-8))
 	}
-	return fmt.Sprintf("%s in %s; %s left out: %s", counted(f.Len(), "picture", "pictures"), counted(len(f.classes), "class", "classes"),
+	return fmt.Sprintf("%s in %s; %s left out: %s", counted(f.Len(), "image", "images"), counted(len(f.classes), "class", "classes"),
 		counted(total, "other file", "other files"), strings.Join(parts, ", "))
 }
 
@@ -250,30 +250,30 @@ func counted(n int, one, many string) string {
 	return fmt.Sprint(n, " ", many)
 }
 
-// Len returns the number of pictures.
+// Len returns the number of images.
 func (f *ImageFolder) Len() int { return len(f.paths) }
 
 // Classes returns the names of the classes, in the order of the labels. The
 // caller may not change it.
 func (f *ImageFolder) Classes() []string { return f.classes }
 
-// Label returns the label of picture i.
+// Label returns the label of image i.
 func (f *ImageFolder) Label(i int) int {
 	mustIndex("ImageFolder.Label", i, f.Len())
 	return f.labels[i]
 }
 
-// Path returns the file of picture i.
+// Path returns the file of image i.
 func (f *ImageFolder) Path(i int) string {
 	mustIndex("ImageFolder.Path", i, f.Len())
 	return f.paths[i]
 }
 
-// Image reads picture i, before the transform, as an *image.Gray or an opaque
+// Image reads image i, before the transform, as an *image.Gray or an opaque
 // *image.NRGBA. Errors name the file.
 //
 // The pixels are those of PIL's convert("RGB"): colours under transparency as
-// they are stored, gray of 16 bits cut off at 255. What kind of picture a file
+// they are stored, gray of 16 bits cut off at 255. What kind of image a file
 // holds is known by its first bytes, not its name. As in torchvision, the
 // orientation that a camera has written down is not looked at; a TIFF's is.
 // Damaged JPEGs have PIL's pixels or are an error. JPEGs that are lossless or have
@@ -291,7 +291,7 @@ func (f *ImageFolder) Image(i int) (image.Image, error) {
 	return im, nil
 }
 
-// OpenImage reads a picture's file as [ImageFolder.Image] does, a gray one with three
+// OpenImage reads an image's file as [ImageFolder.Image] does, a gray one with three
 // channels, as those of a folder are for their transforms. (PIL's
 // Image.open(path).convert("RGB"))
 func OpenImage(path string) (image.Image, error) {
@@ -304,7 +304,7 @@ func OpenImage(path string) (image.Image, error) {
 	return inColour(im), nil
 }
 
-// maxPixels is PIL's limit: it warns of a picture with more than half as many, and
+// maxPixels is PIL's limit: it warns of an image with more than half as many, and
 // refuses one with more.
 const maxPixels = 2 * 89478485
 
@@ -317,7 +317,7 @@ type fileError struct {
 func (e *fileError) Error() string { return fmt.Sprintf("datasets: %s: %v", e.path, e.err) }
 func (e *fileError) Unwrap() error { return e.err }
 
-// reader reads pictures one after the other in the same memory.
+// reader reads images one after the other in the same memory.
 type reader struct {
 	jpeg.Decoder
 	file []byte
@@ -332,7 +332,7 @@ func (rd *reader) put() {
 	}
 }
 
-// whole reads a picture into memory of its own.
+// whole reads an image into memory of its own.
 func (rd *reader) whole(path string, maxPixels int) (image.Image, error) {
 	p, err := rd.open(path, maxPixels)
 	if err != nil {
@@ -355,7 +355,7 @@ func (rd *reader) whole(path string, maxPixels int) (image.Image, error) {
 	return im, err
 }
 
-// open reads a file, and decodes the picture unless that can be done in parts.
+// open reads a file, and decodes the image unless that can be done in parts.
 func (rd *reader) open(path string, maxPixels int) (p transforms.Picture, err error) {
 	rd.Width, rd.Height = 0, 0
 	if err := rd.read(path); err != nil {
@@ -381,7 +381,7 @@ func (rd *reader) open(path string, maxPixels int) (p transforms.Picture, err er
 	return held(im), nil
 }
 
-// held is a picture that has been decoded.
+// held is an image that has been decoded.
 func held(im image.Image) transforms.Picture {
 	size := im.Bounds().Size()
 	return transforms.Picture{W: size.X, H: size.Y, Part: func(image.Rectangle) (image.Image, image.Point, error) {
@@ -402,9 +402,9 @@ func (rd *reader) read(path string) error {
 	}
 	switch size := info.Size(); {
 	case info.IsDir():
-		return errors.New("a folder, want a picture")
+		return errors.New("a folder, want an image")
 	case !info.Mode().IsRegular():
-		return errors.New("no regular file, want a picture")
+		return errors.New("no regular file, want an image")
 	case size > maxPictureFile:
 		return fmt.Errorf("a file of %d bytes, want at most %d", size, maxPictureFile)
 	}
@@ -432,13 +432,13 @@ func unnamed(err error) error {
 
 func wantPixels(w, h, most int) error {
 	if w < 1 || h < 1 || w > most/h {
-		return fmt.Errorf("a picture of %d×%d pixels, want at least one and at most %d in all", w, h, most)
+		return fmt.Errorf("an image of %d×%d pixels, want at least one and at most %d in all", w, h, most)
 	}
 	return nil
 }
 
-// Get returns picture i after the transform, with the default one as Float32 [3
-// h w] from 0 to 1 (gray pictures too), and its label as an Int64 scalar.
+// Get returns image i after the transform, with the default one as Float32 [3
+// h w] from 0 to 1 (gray images too), and its label as an Int64 scalar.
 func (f *ImageFolder) Get(i int, r *rand.Rand) (x, y *tensor.Tensor, err error) {
 	if err := wantIndex(i, f.Len()); err != nil {
 		return nil, nil, err
@@ -485,8 +485,8 @@ func (f *ImageFolder) fuse() (fillFunc, layout) {
 	}, layoutOf(f.fast)
 }
 
-// inColour makes a gray picture one of three channels, so that a folder's
-// pictures have one shape.
+// inColour makes a gray image one of three channels, so that a folder's
+// images have one shape.
 func inColour(im image.Image) image.Image {
 	switch im.(type) {
 	case *image.Gray, *image.Gray16:

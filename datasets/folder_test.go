@@ -31,7 +31,7 @@ func onePixel(t testing.TB) []byte {
 	return w.Bytes()
 }
 
-// below returns the pictures of f with their labels, below dir.
+// below returns the images of f with their labels, below dir.
 func below(t testing.TB, dir string, f *ImageFolder) (names []string) {
 	for i := range f.Len() {
 		rel, err := filepath.Rel(dir, f.Path(i))
@@ -86,7 +86,7 @@ func TestImageFolderLists(t *testing.T) {
 	if _, err := f.Image(15); err == nil || err.Error() != fmt.Sprintf("datasets: %s: no such file or directory", f.Path(15)) {
 		t.Errorf("a broken link: got %v", err)
 	}
-	if got, want := f.Note(), "18 pictures in 3 classes; 6 other files left out: 3 .txt, 1 without an ending, 1 .part, 1 .pbm"; got != want {
+	if got, want := f.Note(), "18 images in 3 classes; 6 other files left out: 3 .txt, 1 without an ending, 1 .part, 1 .pbm"; got != want {
 		t.Errorf("got the note\n%s, want\n%s", got, want)
 	}
 }
@@ -129,7 +129,7 @@ func TestImageFolderManyLinks(t *testing.T) {
 	}
 }
 
-// Every class without a picture is named.
+// Every class without an image is named.
 func TestImageFolderEmptyClasses(t *testing.T) {
 	dir := t.TempDir()
 	for i := range 12 {
@@ -176,7 +176,7 @@ func TestImageFolderFormats(t *testing.T) {
 	}
 }
 
-// A picture opened by itself has the three channels that a folder's transforms get.
+// An image opened by itself has the three channels that a folder's transforms get.
 func TestOpenImageGray(t *testing.T) {
 	dir := t.TempDir()
 	writeFiles(t, dir, map[string][]byte{"gray.pgm": []byte("P5 2 1 255\n\x01\x02")})
@@ -190,7 +190,7 @@ func TestOpenImageGray(t *testing.T) {
 	}
 }
 
-// The largest picture is the one that PIL takes, in every format, and what is
+// The largest image is the one that PIL takes, in every format, and what is
 // larger is refused before memory is taken for it.
 func TestImageFolderMaxPixels(t *testing.T) {
 	dir := t.TempDir()
@@ -221,7 +221,7 @@ func TestImageFolderMaxPixels(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range set.Len() {
-		if _, err := set.Image(i); err == nil || !strings.Contains(err.Error(), "a picture of 14000×13043 pixels, want at least one and at most 178956970 in all") {
+		if _, err := set.Image(i); err == nil || !strings.Contains(err.Error(), "an image of 14000×13043 pixels, want at least one and at most 178956970 in all") {
 			t.Errorf("%s: got %v", set.Path(i), err)
 		}
 	}
@@ -230,7 +230,7 @@ func TestImageFolderMaxPixels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, i := range []int{0, 1, 3, 5, 6} { // a small picture on a huge canvas (2) is read
+	for _, i := range []int{0, 1, 3, 5, 6} { // a small image on a huge canvas (2) is read
 		if _, err := larger.Image(i); err == nil || strings.Contains(err.Error(), "at most") {
 			t.Errorf("%s: got %v, want that it is cut off", larger.Path(i), err)
 		}

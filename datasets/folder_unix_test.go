@@ -25,10 +25,10 @@ func TestImageFolderPipe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := f.Note(), "1 picture in 1 class; 2 other files left out: 2 that are no regular files"; got != want {
+	if got, want := f.Note(), "1 image in 1 class; 2 other files left out: 2 that are no regular files"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	// One that takes a picture's place later does not either.
+	// One that takes an image's place later does not either.
 	if err := os.Rename(filepath.Join(class, "0.png"), f.Path(0)); err != nil {
 		t.Fatal(err)
 	}

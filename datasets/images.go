@@ -9,7 +9,7 @@ import (
 	"github.com/wick-ml/wick/tensor"
 )
 
-// Images is a data set of labelled pictures of one size that are held in
+// Images is a data set of labelled images of one size that are held in
 // memory, as bytes. Where the transforms are flips and crops, ToTensor,
 // Normalize and RandomErasing, a DataLoader makes its batches from them in one
 // pass; with one crop at most and no RandomErasing, a DataLoader for a GPU sends
@@ -23,21 +23,21 @@ type Images struct {
 	fast      *transforms.Fused // nil where transform does more than that
 }
 
-// NewImages returns the data set of pictures whose bytes lie one after the
+// NewImages returns the data set of images whose bytes lie one after the
 // other in pixels, each as its planes (one of gray, or red, green, blue), each
 // plane row by row. labels are indices into classes. A nil transform means
 // transforms.ToTensor(). The slices are used, not copied.
 func NewImages(pixels []byte, channels, height, width int, labels []uint8, classes []string, transform transforms.Transform) (*Images, error) {
 	if channels != 1 && channels != 3 || height < 1 || width < 1 {
-		return nil, fmt.Errorf("datasets: pictures of %d×%d×%d (channels × height × width), want 1 or 3 channels and at least 1×1", channels, height, width)
+		return nil, fmt.Errorf("datasets: images of %d×%d×%d (channels × height × width), want 1 or 3 channels and at least 1×1", channels, height, width)
 	}
 	if height > len(pixels)/channels/width && len(labels) > 0 || len(pixels) != len(labels)*channels*height*width {
-		return nil, fmt.Errorf("datasets: %d bytes for %d pictures of %d×%d×%d, want %g", len(pixels), len(labels), channels, height, width,
+		return nil, fmt.Errorf("datasets: %d bytes for %d images of %d×%d×%d, want %g", len(pixels), len(labels), channels, height, width,
 			float64(len(labels))*float64(channels)*float64(height)*float64(width))
 	}
 	for i, l := range labels {
 		if int(l) >= len(classes) {
-			return nil, fmt.Errorf("datasets: picture %d has the label %d, want 0 to %d", i, l, len(classes)-1)
+			return nil, fmt.Errorf("datasets: image %d has the label %d, want 0 to %d", i, l, len(classes)-1)
 		}
 	}
 	p := &Images{pixels: pixels, c: channels, h: height, w: width, labels: labels, classes: classes, transform: transform}
@@ -47,20 +47,20 @@ func NewImages(pixels []byte, channels, height, width int, labels []uint8, class
 	return p, nil
 }
 
-// Len returns the number of pictures.
+// Len returns the number of images.
 func (p *Images) Len() int { return len(p.labels) }
 
 // Classes returns the names of the classes, in the order of the labels. The
 // caller may not change it.
 func (p *Images) Classes() []string { return p.classes }
 
-// Label returns the label of picture i.
+// Label returns the label of image i.
 func (p *Images) Label(i int) int {
 	mustIndex("Images.Label", i, p.Len())
 	return int(p.labels[i])
 }
 
-// Image returns picture i as it is stored, before the transform.
+// Image returns image i as it is stored, before the transform.
 func (p *Images) Image(i int) image.Image {
 	mustIndex("Images.Image", i, p.Len())
 	size := p.h * p.w
@@ -80,7 +80,7 @@ func (p *Images) Image(i int) image.Image {
 	return im
 }
 
-// Get returns picture i after the transform, with the default one as Float32 [c
+// Get returns image i after the transform, with the default one as Float32 [c
 // h w] from 0 to 1, and its label as an Int64 scalar.
 func (p *Images) Get(i int, r *rand.Rand) (x, y *tensor.Tensor, err error) {
 	if err := wantIndex(i, p.Len()); err != nil {

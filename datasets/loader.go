@@ -572,7 +572,7 @@ func (w *worker) slow(lo, hi int) (*Batch, error) {
 // same says how x differs from the first of its batch.
 func same(x, first *tensor.Tensor, index int) error {
 	if !x.Shape().Equal(first.Shape()) || x.DType() != first.DType() {
-		return fmt.Errorf("%s %v where example %d is %s %v, want one type and shape in a batch; Resize and RandomCrop make pictures equal, a Collate makes batches of others",
+		return fmt.Errorf("%s %v where example %d is %s %v, want one type and shape in a batch; Resize and RandomCrop make images equal, a Collate makes batches of others",
 			x.DType(), x.Shape(), index, first.DType(), first.Shape())
 	}
 	return nil

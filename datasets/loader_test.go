@@ -469,7 +469,7 @@ func TestLoaderPanics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, d := range map[string]Dataset{"Pictures": set, "ImageFolder": folder, "Subset": Slice(set, 0, 1), "Concat": Concat{folder}} {
+	for name, d := range map[string]Dataset{"Images": set, "ImageFolder": folder, "Subset": Slice(set, 0, 1), "Concat": Concat{folder}} {
 		l := &DataLoader{Dataset: d, BatchSize: 1}
 		for range l.All() {
 			t.Errorf("%s: got a batch", name)
@@ -598,7 +598,7 @@ func TestLoaderFastIsSlow(t *testing.T) {
 	}
 	for x, y := range a.All() {
 		if !x.Shape().Equal(want[0].Shape()) || !slices.Equal(x.Floats(), want[0].Floats()) {
-			t.Fatal("the pictures differ")
+			t.Fatal("the images differ")
 		}
 		if y.DType() != tensor.Int64 || !y.Shape().Equal(want[1].Shape()) || !slices.Equal(y.Ints(), want[1].Ints()) {
 			t.Fatal("the labels differ")

@@ -103,7 +103,7 @@ func deviceSets(t testing.TB) map[string]Dataset {
 	}
 	sets["folder"] = folder(compose(transforms.Resize(12), flip, transforms.RandomCrop(11, 2), upset, toTensor, normalize))
 	sets["folder, two crops"] = folder(compose(transforms.Resize(12), transforms.RandomCrop(8, 1), transforms.CenterCrop(10), toTensor))
-	sets["folder and pictures"] = Concat{folder(compose(transforms.ResizeHW(8, 8), toTensor)), pictures(5, 3, 8, 8, compose(upset, toTensor))}
+	sets["folder and images"] = Concat{folder(compose(transforms.ResizeHW(8, 8), toTensor)), pictures(5, 3, 8, 8, compose(upset, toTensor))}
 
 	sets["not two crops"] = pictures(11, 3, 10, 11, compose(crop, flip, middle, toTensor))
 	sets["not erasing"] = pictures(11, 3, 10, 11, compose(flip, toTensor, erase))
@@ -168,7 +168,7 @@ func TestLoaderOnDevice(t *testing.T) {
 // An example that fails is named, and ends the loop, on this way too.
 func TestLoaderOnDeviceErrors(t *testing.T) {
 	dir := t.TempDir()
-	writeFiles(t, filepath.Join(dir, "a"), map[string][]byte{"bad.png": []byte("no picture")})
+	writeFiles(t, filepath.Join(dir, "a"), map[string][]byte{"bad.png": []byte("no image")})
 	f, err := NewImageFolder(dir, ImageFolderOpts{Transform: transforms.Compose(transforms.ResizeHW(4, 4), transforms.ToTensor())})
 	if err != nil {
 		t.Fatal(err)
@@ -195,7 +195,7 @@ func TestLoaderOnDeviceErrors(t *testing.T) {
 	}
 }
 
-// BenchmarkBatch is what a worker does for a batch of 64 pictures, which a device
+// BenchmarkBatch is what a worker does for a batch of 64 images, which a device
 // finishes or not.
 func BenchmarkBatch(b *testing.B) {
 	tr := transforms.Compose(transforms.RandomCrop(32, 4), transforms.RandomHorizontalFlip(0.5), transforms.ToTensor(),

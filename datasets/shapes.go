@@ -10,18 +10,18 @@ import (
 	"github.com/wick-ml/wick/datasets/transforms"
 )
 
-// Shapes is a data set that is drawn in code: 32×32 colour pictures of ten
+// Shapes is a data set that is drawn in code: 32×32 colour images of ten
 // shapes, 10,000 for training and 2,000 for testing, a tenth of each class.
 // Place, size, tilt, colours and noise are random. It has the form of CIFAR-10
-// and needs no network: a linear model stays below 60 % of the test pictures, a
+// and needs no network: a linear model stays below 60 % of the test images, a
 // small convolutional network passes 95 % in two epochs of Adam.
 type Shapes struct{ *Images }
 
 // ShapesOpts says which part of Shapes is wanted, and how.
 type ShapesOpts struct {
-	Train     bool                 // the training pictures rather than the test pictures
-	Seed      uint64               // another seed draws other pictures
-	Transform transforms.Transform // of each picture; nil means transforms.ToTensor()
+	Train     bool                 // the training images rather than the test images
+	Seed      uint64               // another seed draws other images
+	Transform transforms.Transform // of each image; nil means transforms.ToTensor()
 }
 
 const (
@@ -29,8 +29,8 @@ const (
 	shapesTest  = 2000
 )
 
-// NewShapes draws the pictures of one part. The same seed draws the same
-// pictures everywhere.
+// NewShapes draws the images of one part. The same seed draws the same
+// images everywhere.
 func NewShapes(opts ShapesOpts) *Shapes {
 	n, part := shapesTest, uint64(1)
 	if opts.Train {
@@ -138,7 +138,7 @@ func polygon(corners []point) func(p point) float64 {
 	}
 }
 
-// drawShape draws a picture of 32×32 into dst, plane by plane.
+// drawShape draws an image of 32×32 into dst, plane by plane.
 func drawShape(dst []byte, distance func(p point) float64, r *rand.Rand) {
 	const side = cifarSide
 	between := func(lo, hi float64) float64 { return lo + (hi-lo)*r.Float64() }
@@ -147,7 +147,7 @@ func drawShape(dst []byte, distance func(p point) float64, r *rand.Rand) {
 	cx, cy := side/2+between(-room, room), side/2+between(-room, room)
 	sin, cos := math.Sincos(between(-0.5, 0.5))
 
-	// The background runs from one colour to a similar one across the picture;
+	// The background runs from one colour to a similar one across the image;
 	// the shape's colour is brighter than both.
 	var from, to, ink [3]float64
 	for {

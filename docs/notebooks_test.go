@@ -272,7 +272,7 @@ func newJupyter(t *testing.T) jupyter {
 }
 
 // executed is what a cell shows: its text, the first line of its error, the
-// error's lines, and the kinds of its pictures.
+// error's lines, and the kinds of its images.
 type executed struct {
 	Text, Error string
 	Lines       []string
@@ -390,7 +390,7 @@ func TestNotebooksKernel(t *testing.T) {
 		{"an exit", "os.Exit(3)", executed{Error: "exit status 3", Lines: []string{"exit status 3"}}},
 		{"an import with statements", "import \"strings\"\n\nfmt.Println(strings.ToUpper(\"go\"))", executed{Text: "GO\n"}},
 		{"a declaration after one with its name", "func check() {}", executed{Error: "cell [10], line 1: check redeclared in this block", Lines: []string{"cell [10], line 1: check redeclared in this block", line + "func check() {}", "cell [1], line 8: other declaration of check", line + "func check(err error) {"}}},
-		{"a picture", "check(os.WriteFile(\"a.svg\", []byte(`<svg xmlns=\"http://www.w3.org/2000/svg\"/>`), 0o666))\nfmt.Println(\"see a.svg\")\nfmt.Println(\"no.svg\")", executed{Text: "see a.svg\nno.svg\n", Pictures: []string{"image/svg+xml"}}},
+		{"an image", "check(os.WriteFile(\"a.svg\", []byte(`<svg xmlns=\"http://www.w3.org/2000/svg\"/>`), 0o666))\nfmt.Println(\"see a.svg\")\nfmt.Println(\"no.svg\")", executed{Text: "see a.svg\nno.svg\n", Pictures: []string{"image/svg+xml"}}},
 		{"a whole program", "package main\n\nfunc main() { println(); print(); panic(1) }", executed{Error: "panic: 1", Lines: []string{"panic: 1", "cell [12], line 3:", line + "func main() { println(); print(); panic(1) }"}}},
 		{"a whole program with what it does not use", "package main\n\nimport \"fmt\"\n\nfunc main() { x := 1 }", executed{Error: `cell [13], line 3: "fmt" imported and not used`, Lines: []string{`cell [13], line 3: "fmt" imported and not used`, line + `import "fmt"`, "cell [13], line 5: declared and not used: x", line + "func main() { x := 1 }"}}},
 		{"imports again and under other names", "import \"fmt\"\nimport random \"math/rand/v2\"\nimport again \"fmt\"\n\nfmt.Println(random.N(1))", executed{Text: "0\n"}},

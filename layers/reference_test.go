@@ -203,7 +203,7 @@ func readCases(t *testing.T) []refCase {
 }
 
 // Each layer and loss computes what torch.nn's computes, with the same state dict:
-// results, gradients and running statistics. So does the layer that is made anew
+// results, gradients and running statistics. So does the layer that is made again
 // from its config.
 func TestReference(t *testing.T) {
 	losses := refLosses()

@@ -95,7 +95,7 @@ func TestSummaryOfAPass(t *testing.T) {
 				"4": "4 | Linear(576, 5) | 2,885 | [2 5] | 5,770",
 			},
 			"93,578 multiply-adds for the input [2 4 16 16]"},
-		{"one picture", NewSequential(NewConv2d(3, 2, 3), NewConvTranspose2d(2, 1, 3)), tensor.Zeros(3, 8, 8),
+		{"one image", NewSequential(NewConv2d(3, 2, 3), NewConvTranspose2d(2, 1, 3)), tensor.Zeros(3, 8, 8),
 			map[string]string{
 				"0": "0 | Conv2d(3, 2, kernel 3) | 56 | [2 6 6] | 2,016",
 				"1": "1 | ConvTranspose2d(2, 1, kernel 3) | 19 | [1 8 8] | 712",

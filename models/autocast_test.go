@@ -14,7 +14,7 @@ import (
 	"github.com/wick-ml/wick/tensor"
 )
 
-// The tutorial's VGG16 in mixed precision, from the same weights and pictures: the
+// The tutorial's VGG16 in mixed precision, from the same weights and images: the
 // first two losses are PyTorch's within 2 %, as are the norms of the first step's
 // gradients within 5 %; later losses, within 15 %, drift apart by what bfloat16
 // rounds away. (Of PyTorch's own third loss the least is 7 % below the most, by the

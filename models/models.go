@@ -135,7 +135,7 @@ func (c Cfg) widths() ([]int, error) {
 	return out, nil
 }
 
-// Check says whether a VGG of this configuration takes pictures of a size: each "M"
+// Check says whether a VGG of this configuration takes images of a size: each "M"
 // halves their sides, rounding down, and a single pixel has to be left for the
 // classifier. The error names the number of "M"s that would leave one. It computes
 // nothing, so that a program with many models to train can look at all of them first.
@@ -145,7 +145,7 @@ func (c Cfg) Check(height, width int) error {
 		return fmt.Errorf("models: %w", err)
 	}
 	if height < 1 || width < 1 {
-		return fmt.Errorf("models: got pictures of %d×%d pixels, want 1×1 or more", height, width)
+		return fmt.Errorf("models: got images of %d×%d pixels, want 1×1 or more", height, width)
 	}
 	if have := poolings(widths); height>>have != 1 || width>>have != 1 {
 		return fmt.Errorf("models: %s", depth(have, height, width))
@@ -162,7 +162,7 @@ func poolings(widths []int) (n int) {
 	return n
 }
 
-// depth says how many poolings would leave 1×1 of pictures, and what so many leave.
+// depth says how many poolings would leave 1×1 of images, and what so many leave.
 func depth(have, height, width int) string {
 	left := fmt.Sprintf("%d×%d", height>>have, width>>have)
 	if height>>have < 1 || width>>have < 1 {
@@ -170,9 +170,9 @@ func depth(have, height, width int) string {
 	}
 	want := bits.Len(uint(height)) - 1
 	if want != bits.Len(uint(width))-1 {
-		return fmt.Sprintf("the configuration has %d \"M\"s, which leave %s of pictures of %d×%d pixels; no number of them makes 1×1, as one side is twice the other or longer", have, left, height, width)
+		return fmt.Sprintf("the configuration has %d \"M\"s, which leave %s of images of %d×%d pixels; no number of them makes 1×1, as one side is twice the other or longer", have, left, height, width)
 	}
-	return fmt.Sprintf("the configuration has %d \"M\"s, want %d, which make 1×1 of pictures of %d×%d pixels; %d leave %s", have, want, height, width, have, left)
+	return fmt.Sprintf("the configuration has %d \"M\"s, want %d, which make 1×1 of images of %d×%d pixels; %d leave %s", have, want, height, width, have, left)
 }
 
 // Parts lists the features, the dropout and the classifier.
@@ -184,7 +184,7 @@ func (m *VGG) Parts() []layers.Part {
 	}
 }
 
-// Forward returns the logits [N classes] of pictures [N 3 H W].
+// Forward returns the logits [N classes] of images [N 3 H W].
 func (m *VGG) Forward(x *tensor.Tensor) *tensor.Tensor {
 	switch {
 	case m == nil:

@@ -93,7 +93,7 @@ func readReference(t *testing.T) (ref struct {
 	return ref
 }
 
-// The tutorial's VGG16, from the same weights and pictures: in float64 loss and
+// The tutorial's VGG16, from the same weights and images: in float64 loss and
 // gradients equal PyTorch's to 1e-6, in float32 the gradients' norms to 2e-3.
 func TestVGG16GradientsArePyTorchs(t *testing.T) {
 	ref := readReference(t).Float64
@@ -339,7 +339,7 @@ func TestErrorsNameTheLayer(t *testing.T) {
 	}
 }
 
-// A training step of the tutorial: VGG16, 64 pictures, Adam. bench compares it
+// A training step of the tutorial: VGG16, 64 images, Adam. bench compares it
 // with PyTorch's.
 func BenchmarkTrainingStep(b *testing.B) {
 	m := models.NewVGG(models.VGGCfg("VGG16"), 10)

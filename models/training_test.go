@@ -23,17 +23,17 @@ import (
 	"github.com/wick-ml/wick/tensor"
 )
 
-// small is a VGG for 32×32 pictures that takes a few milliseconds a step.
+// small is a VGG for 32×32 images that takes a few milliseconds a step.
 var small = models.Cfg{8, "M", 16, "M", 16, "M", 16, "M", 16, "M"}
 
-// shapes draws the pictures once for all tests.
+// shapes draws the images once for all tests.
 var shapes = sync.OnceValue(func() *datasets.Shapes {
 	return datasets.NewShapes(datasets.ShapesOpts{
 		Transform: transforms.Compose(transforms.RandomHorizontalFlip(0.5), transforms.ToTensor()),
 	})
 })
 
-// firstShapes returns the first n pictures.
+// firstShapes returns the first n images.
 func firstShapes(n int) datasets.Dataset { return datasets.Slice(shapes(), 0, n) }
 
 // run is a training run: a model, what it learns from, and how.

@@ -278,7 +278,7 @@ func TestGradScalerOfTwoOptimizers(t *testing.T) {
 	if x.Float64s()[0] != 0 || y.Float64s()[1] != 1 {
 		t.Errorf("the parameters are %v and %v, want 0 and 1", x.Float64s(), y.Float64s())
 	}
-	// A loss of half width does not overflow where it is scaled.
+	// A loss of half precision does not overflow where it is scaled.
 	if got := s.Scale(tensor.Full(3, 1).ToDType(tensor.Float16).Sum()); got.DType() != tensor.Float32 || got.Item() != 3*32768 {
 		t.Errorf("a scaled loss is %s %v, want float32 98304", got.DType(), got.Item())
 	}

@@ -14,7 +14,7 @@ import (
 var friends = friend.Of[*tensor.Tensor]()
 
 // What all optimizers have in common: which parameters make a step together, what is
-// kept for them, and what a step that is part of a CUDA graph takes anew. An optimizer
+// kept for them, and what a step that is part of a CUDA graph takes again. An optimizer
 // is a formula beside it.
 
 // ruler is an optimizer. Its rule writes what one step does to a parameter into s, and
@@ -464,7 +464,7 @@ func (b *batch) fits() bool {
 
 // fits returns what tells, later, whether the step of all groups would be made for the same
 // parameters with the same tensors: the groups hold the same parameters, those of them that
-// require a gradient still do, and nothing was made anew of what is kept, in the step that
+// require a gradient still do, and nothing was made again of what is kept, in the step that
 // calls this first neither.
 func (m *memory) fits(gs *Groups) func() bool {
 	type group struct {

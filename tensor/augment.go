@@ -6,25 +6,25 @@ import (
 	"github.com/wick-ml/wick/internal/ops"
 )
 
-// cropMirrorNormalize makes a Float32 batch [N C height width] of pictures that
+// cropMirrorNormalize makes a Float32 batch [N C height width] of images that
 // are held as bytes, Uint8 [N C H W], in one pass. A row of moves, Int64 [N 4],
-// is top, left, vertical, horizontal: of picture n the window of height×width
+// is top, left, vertical, horizontal: of image n the window of height×width
 // whose first pixel is at (top, left) is taken, then mirrored top to bottom and
 // left to right where the last two are not 0. The window may reach beyond the
-// picture; the bytes there are 0. values, Float32 [C 256], says what each byte
+// image; the bytes there are 0. values, Float32 [C 256], says what each byte
 // becomes: v/255 for ToTensor, (v/255 - mean)/std for Normalize. No gradient
 // flows.
 //
-// A DataLoader for a GPU calls it, so that pictures go there as bytes.
+// A DataLoader for a GPU calls it, so that images go there as bytes.
 // (nvidia.dali.fn.crop_mirror_normalize, with a table for mean and std)
 func cropMirrorNormalize(pictures, moves, values *Tensor, height, width int) *Tensor {
 	const op = "CropMirrorNormalize"
 	if pictures.DType() != Uint8 || len(pictures.shape) != 4 {
-		fail(op, "the pictures are %s %v, want uint8 [N C H W]", pictures.DType(), pictures.shape)
+		fail(op, "the images are %s %v, want uint8 [N C H W]", pictures.DType(), pictures.shape)
 	}
 	n, c := pictures.shape[0], pictures.shape[1]
 	if moves.DType() != Int64 || !moves.shape.Equal(Shape{n, 4}) {
-		fail(op, "the moves are %s %v, want int64 [%d 4]: top, left, vertical and horizontal of each picture", moves.DType(), moves.shape, n)
+		fail(op, "the moves are %s %v, want int64 [%d 4]: top, left, vertical and horizontal of each image", moves.DType(), moves.shape, n)
 	}
 	if values.DType() != Float32 || !values.shape.Equal(Shape{c, 256}) {
 		fail(op, "the values are %s %v, want float32 [%d 256]: one for each byte in each channel", values.DType(), values.shape, c)

@@ -11,16 +11,16 @@ func TestCropMirrorNormalizeErrors(t *testing.T) {
 	pictures := tensor.Zeros(2, 3, 4, 4).ToDType(tensor.Uint8)
 	moves, values := tensor.From(make([]int, 8), 2, 4), tensor.Zeros(3, 256)
 	for want, f := range map[string]func(){
-		"the pictures are float32 [2 3 4 4], want uint8 [N C H W]": func() {
+		"the images are float32 [2 3 4 4], want uint8 [N C H W]": func() {
 			friends.CropMirrorNormalize(pictures.ToDType(tensor.Float32), moves, values, 4, 4)
 		},
-		"the pictures are uint8 [3 4 4], want uint8 [N C H W]": func() {
+		"the images are uint8 [3 4 4], want uint8 [N C H W]": func() {
 			friends.CropMirrorNormalize(pictures.Select(0, 0), moves, values, 4, 4)
 		},
-		"the moves are int64 [4 2], want int64 [2 4]: top, left, vertical and horizontal of each picture": func() {
+		"the moves are int64 [4 2], want int64 [2 4]: top, left, vertical and horizontal of each image": func() {
 			friends.CropMirrorNormalize(pictures, moves.View(4, 2), values, 4, 4)
 		},
-		"the moves are float32 [2 4], want int64 [2 4]: top, left, vertical and horizontal of each picture": func() {
+		"the moves are float32 [2 4], want int64 [2 4]: top, left, vertical and horizontal of each image": func() {
 			friends.CropMirrorNormalize(pictures, tensor.Zeros(2, 4), values, 4, 4)
 		},
 		"the values are float32 [1 256], want float32 [3 256]: one for each byte in each channel": func() {

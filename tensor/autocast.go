@@ -33,7 +33,7 @@ func Autocast(seq iter.Seq2[*Tensor, *Tensor], t DType) iter.Seq2[*Tensor, *Tens
 // Autocast returns a tensor that shares x's memory and is marked for mixed
 // precision in t, BFloat16 or Float16. The mark is handed on as the no-grad mark
 // is, and operations that meet it choose their type as under torch.autocast:
-// Conv2d, ConvTranspose2d, Linear and MatMul cast their Float32 and half-width
+// Conv2d, ConvTranspose2d, Linear and MatMul cast their Float32 and half-precision
 // operands to t and give results in it; losses and Prod cast theirs to Float32; all
 // others compute in the type that arrives, the wider one if two meet. Parameters
 // stay Float32 and so do their gradients: the cast of a weight is an operation

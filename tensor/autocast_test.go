@@ -39,7 +39,7 @@ func ExampleTensor_Autocast() {
 	// float32 float32
 }
 
-// Types of half width are promoted as in PyTorch without autocast too; gradients
+// Types of half precision are promoted as in PyTorch without autocast too; gradients
 // come back in each operand's own.
 func TestPromotion(t *testing.T) {
 	b := tensor.From([]float32{1, 2, 3}).ToDType(tensor.BFloat16).SetRequiresGrad(true)
@@ -122,7 +122,7 @@ func TestAutocastMemory(t *testing.T) {
 	}
 }
 
-// A tensor of half width prints, is read and written as others are.
+// A tensor of half precision prints, is read and written as others are.
 func TestHalfPrints(t *testing.T) {
 	x := tensor.From([]float32{1, -2.5, float32(math.Inf(1)), 1.001}).ToDType(tensor.Float16)
 	if got, want := fmt.Sprint(x), "tensor([ 1.0000, -2.5000,     inf,  1.0010], dtype=float16)"; got != want {

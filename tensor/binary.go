@@ -125,7 +125,7 @@ func binary(name string, op backend.BinaryOp, x, y *Tensor, owners ...*Tensor) *
 	return out
 }
 
-// scaledBy reports whether x is of half width and y a wider number without
+// scaledBy reports whether x is of half precision and y a wider number without
 // dimensions, which a product or quotient takes as Float32; see promoteFactors.
 func (x *Tensor) scaledBy(y *Tensor) bool {
 	t := y.DType()
@@ -175,7 +175,7 @@ func sumTo(g *Tensor, shape Shape) *Tensor {
 // gradient of the result, and reads the values saved. What it returns has the
 // result's shape; adding it up to the operand's is not its business. What it makes
 // of several operations that round, several, it computes in Float32 where numbers
-// have half width: it gets such a g, and widens what it has saved.
+// have half precision: it gets such a g, and widens what it has saved.
 type partial struct {
 	of      *Tensor
 	grad    func(g *Tensor) *Tensor

@@ -65,7 +65,7 @@ type CapturedStep struct {
 //   - A tensor that it keeps for others holds what the last Run left there.
 //
 // Parameters may be changed in place between the Runs, and by a model's To or the
-// optimizer's LoadState, after which the step is captured anew. A field of a layer
+// optimizer's LoadState, after which the step is captured again. A field of a layer
 // that is given another tensor is not noticed: Close the step then.
 //
 // On a device without graphs, such as the CPU, each Run calls step, so the same
@@ -389,7 +389,7 @@ func (f *form) result(x, y *Tensor) *Tensor {
 func (f *form) drop() {
 	f.release()
 	if f.rehearsed = false; f.tries >= mostTries {
-		f.reason = reason("the step gives back or makes anew memory that it uses each time, so that no graph of it lasts")
+		f.reason = reason("the step gives back or makes again memory that it uses each time, so that no graph of it lasts")
 	}
 }
 
@@ -464,7 +464,7 @@ func operation(function string) string {
 func (c *CapturedStep) Err() error { return c.err }
 
 // Close gives back the memory of the graphs. The step may be run again afterwards;
-// it is then captured anew.
+// it is then captured again.
 func (c *CapturedStep) Close() {
 	for _, f := range c.forms {
 		f.release()

@@ -337,7 +337,7 @@ func TestCaptureNumbers(t *testing.T) {
 	compare(t, train(true), train(false))
 }
 
-// TestCaptureOfChanges captures anew what is no longer the same step.
+// TestCaptureOfChanges captures again what is no longer the same step.
 func TestCaptureOfChanges(t *testing.T) {
 	d := steady(t)
 	for _, row := range []struct {
@@ -541,7 +541,7 @@ func TestCaptureFails(t *testing.T) {
 	}
 }
 
-// TestCaptureThatNeverLasts makes anew what it uses each time.
+// TestCaptureThatNeverLasts makes again what it uses each time.
 func TestCaptureThatNeverLasts(t *testing.T) {
 	d := steady(t)
 	calls := 0
@@ -556,7 +556,7 @@ func TestCaptureThatNeverLasts(t *testing.T) {
 		}
 		s.Close()
 	}
-	if err, want := c.Err(), "tensor: Capture: the step gives back or makes anew memory that it uses each time, so that no graph of it lasts"; err == nil || err.Error() != want || calls != 10 {
+	if err, want := c.Err(), "tensor: Capture: the step gives back or makes again memory that it uses each time, so that no graph of it lasts"; err == nil || err.Error() != want || calls != 10 {
 		t.Errorf("after %d calls Err is %v, want 10 and %s", calls, err, want)
 	}
 }
@@ -768,7 +768,7 @@ func TestCaptureSteps(t *testing.T) {
 }
 
 // BenchmarkCaptureHost measures what a launched step costs the host, with the 54
-// parameters and the operations of the tutorial's VGG16 on tiny pictures: what Run
+// parameters and the operations of the tutorial's VGG16 on tiny images: what Run
 // takes, not what the device computes. The driver's part is one copy from the host,
 // three on the device and a launch, for which the simulated one looks at all memory
 // that the graph uses.

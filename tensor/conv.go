@@ -361,7 +361,7 @@ func (c conv) recordWeightGrad(out, y, x *Tensor) *Tensor {
 	}, needed(needY, x, needX, y)...)
 }
 
-// convWeightGrad computes a weight's gradient that was recorded anew.
+// convWeightGrad computes a weight's gradient that was recorded again.
 func convWeightGrad(o ops.ConvWeightGrad, y, x *Tensor) *Tensor {
 	name := o.Name()
 	g := convSteps(name, nil, o.Conv)
@@ -405,7 +405,7 @@ func conv2dBatchNorm(x, w, b, runningMean, runningVar, normW, normB *Tensor, o o
 	c.g.ReLU = norm.ReLU
 	out := result(op, x.DType(), c.y, x, w, b, runningMean, runningVar, normW, normB)
 	be, channels := x.be(), Shape{c.g.K}
-	// Factor and summand are computed in Float32 beside x of half width.
+	// Factor and summand are computed in Float32 beside x of half precision.
 	t := wideType(runningVar.DType())
 	mean, variance, normWide, normBias := runningMean.wide(), runningVar.wide(), normW.wide(), normB.wide()
 	scale, shift := alloc(op, x.storage.device, t, channels), alloc(op, x.storage.device, t, channels)
@@ -479,7 +479,7 @@ func convolveTransposed(name string, x, w, b *Tensor, o ops.Conv, same bool) *Te
 	if b == nil {
 		return c.inputGrad(x, w)
 	}
-	// In two operations, which numbers of half width do not round between.
+	// In two operations, which numbers of half precision do not round between.
 	in, weight, bias := x.wide(), w.wide(x), b.wide(x)
 	sums := result(name, in.DType(), c.x, x, w, b)
 	x.be().ConvInputGrad(sums.array(), in.array(), weight.array(), g)

@@ -319,7 +319,7 @@ func TestCUDACaptureWithLoader(t *testing.T) {
 			}()
 			step = c.Run
 		}
-		// Collated pictures are sent as numbers, of more than 64 KiB a batch.
+		// Collated images are sent as numbers, of more than 64 KiB a batch.
 		collate := func(xs, ys []*tensor.Tensor) (x, y *tensor.Tensor, err error) {
 			return tensor.Stack(0, xs...), tensor.Stack(0, ys...), nil
 		}

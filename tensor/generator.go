@@ -24,7 +24,7 @@ func NewGenerator(seed uint64) *Generator { return &Generator{seed: seed} }
 // they are given none.
 func DefaultGenerator() *Generator { return defaultGenerator }
 
-// ManualSeed starts the default generator anew from a seed. A program that never
+// ManualSeed starts the default generator again from a seed. A program that never
 // calls it starts from seed 0.
 func ManualSeed(seed uint64) { defaultGenerator.SetState(seed, 0) }
 

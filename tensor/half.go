@@ -21,7 +21,7 @@ func wideType(t DType) DType {
 }
 
 // wide returns x, without history and marks, in the type that operations compute
-// in: x's own memory unless it has half width. nil stays nil. In a gradient,
+// in: x's own memory unless it has half precision. nil stays nil. In a gradient,
 // owners is the gradient that came in, as in apply.
 func (x *Tensor) wide(owners ...*Tensor) *Tensor {
 	if x == nil {
@@ -48,7 +48,7 @@ func (x *Tensor) rounded(t DType, saved ...*Tensor) *Tensor {
 }
 
 // recordWide is autograd.Record for an operation on elements of type t. If that
-// has half width, out, which may be Float32, is rounded to t, backward gets its
+// has half precision, out, which may be Float32, is rounded to t, backward gets its
 // gradient in Float32, and may return gradients in Float32. backward reads no more
 // of out than saved has.
 func recordWide(op autograd.Op, t DType, out *Tensor, inputs []*Tensor, backward func(g *Tensor) []*Tensor, saved ...*Tensor) *Tensor {

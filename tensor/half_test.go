@@ -7,7 +7,7 @@ import (
 	"github.com/wick-ml/wick/tensor"
 )
 
-// halfStep returns the distance of a number of half width to the next larger one.
+// halfStep returns the distance of a number of half precision to the next larger one.
 func halfStep(t tensor.DType, v float64) float64 {
 	bits, least := 8, -133 // BFloat16: those of the significand, and the exponent of the smallest number
 	if t == tensor.Float16 {
@@ -17,7 +17,7 @@ func halfStep(t tensor.DType, v float64) float64 {
 	return math.Ldexp(1, max(e-bits, least))
 }
 
-// wantRoundedOnce fails unless got, of half width, is want rounded to its type, but
+// wantRoundedOnce fails unless got, of half precision, is want rounded to its type, but
 // for the errors of Float32: what is half a step off, or more by them.
 func wantRoundedOnce(t *testing.T, what string, got, want *T) {
 	t.Helper()
@@ -45,7 +45,7 @@ func wantRoundedOnce(t *testing.T, what string, got, want *T) {
 }
 
 // What is made of several operations computes in Float32 and rounds what it stores:
-// results and gradients of numbers of half width are those of the same numbers in
+// results and gradients of numbers of half precision are those of the same numbers in
 // Float64, rounded once.
 func TestHalfRoundsOnce(t *testing.T) {
 	for _, device := range testDevices(t) {

@@ -76,9 +76,9 @@ func TestNumbersThatOverflow(t *testing.T) {
 		for _, dtype := range []tensor.DType{tensor.Float32, tensor.Float64, tensor.BFloat16} {
 			x, w := x.ToDType(dtype).Clone().SetRequiresGrad(true), w.ToDType(dtype).Clone().SetRequiresGrad(true)
 			y := tensor.Conv2d(x, w, nil, tensor.ConvOpts{Padding: far, Dilation: far})
-			wantTensor(t, "only the middle tap meets the picture", y.Detach(), x.Detach(), 0)
+			wantTensor(t, "only the middle tap meets the image", y.Detach(), x.Detach(), 0)
 			y.Sum().Backward()
-			wantTensor(t, "the picture's gradient", x.Grad(), tensor.OnesLike(x.Detach()), 0)
+			wantTensor(t, "the image's gradient", x.Grad(), tensor.OnesLike(x.Detach()), 0)
 			if got := w.Grad().Float64s(); got[4] != 120 || w.Grad().Sum().Item() != 120 {
 				t.Errorf("the weight's gradient: got %v, want 120 in the middle and 0 elsewhere", got)
 			}
@@ -87,7 +87,7 @@ func TestNumbersThatOverflow(t *testing.T) {
 		}
 	}
 	if got := tensor.CPU.MemoryStats().Peak - before; got > 64<<20 {
-		t.Errorf("a 4×4 picture took %d bytes at once, want a few MiB", got)
+		t.Errorf("a 4×4 image took %d bytes at once, want a few MiB", got)
 	}
 	for name, conv := range map[string]func() *T{
 		"a wide border":              func() *T { return tensor.Conv2d(x, w, nil, tensor.ConvOpts{Padding: 1500}) },

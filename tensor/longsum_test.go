@@ -96,7 +96,7 @@ func TestLongSums(t *testing.T) {
 	check("ScatterAdd of rows", tensor.Zeros(2, 2).ScatterAdd(0, at.View(-1, 1).Expand(n/2, 2), columns).Narrow(0, 0, 1), tenth*float64(n/2-3), 1e-5)
 	check("ScatterAdd of columns", tensor.Zeros(2, 2).ScatterAdd(1, at.View(1, -1).Expand(2, n/2), columns.T()).Narrow(1, 0, 1), tenth*float64(n/2-3), 1e-5)
 
-	// Convolutions: kernels as large as the picture, and gradients over many pixels.
+	// Convolutions: kernels as large as the image, and gradients over many pixels.
 	for _, c := range []struct {
 		name                string
 		n, c, k, h, w, r, s int

@@ -93,7 +93,7 @@ func (x *Tensor) matrixT() *Tensor {
 }
 
 // summedMatmul is matmul, added up over the dimensions of the batch in which shape was
-// broadcast: in Float32 where numbers have half width, so that only the sum is rounded.
+// broadcast: in Float32 where numbers have half precision, so that only the sum is rounded.
 func summedMatmul(x, y *Tensor, shape Shape) *Tensor {
 	if t := x.DType(); t.IsHalf() && !broadcast("MatMul", x.batch(), y.batch()).Equal(shape[:len(shape)-2]) {
 		return sumTo(matmul(x.ToDType(Float32), y.ToDType(Float32)), shape).ToDType(t)

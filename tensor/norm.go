@@ -262,7 +262,7 @@ func (n batchNorm) normal(x *Tensor, columns Shape) (y, invstd *Tensor) {
 	return d.Mul(invstd), invstd
 }
 
-// batchNormGrad applies BatchNormGrad anew.
+// batchNormGrad applies BatchNormGrad again.
 func batchNormGrad(op ops.BatchNormGrad, dy, x, y, w, mean, invstd *Tensor) *Tensor {
 	n := batchNorm{x: x, y: y, w: w, mean: mean, invstd: invstd, geom: backend.BatchNormGeom{
 		N: x.shape[0], C: x.shape[1], Inner: x.shape[2:].Len(), Eps: op.Eps, Training: op.Batch, ReLU: op.ReLU,

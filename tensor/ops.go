@@ -464,8 +464,8 @@ func biasAdds(bias, out *Tensor) int {
 	return out.Len()
 }
 
-// places counts the pixels of all pictures of x, of so many dimensions, each of which each
-// element of a convolution's weight meets; a picture may come without a batch.
+// places counts the pixels of all images of x, of so many dimensions, each of which each
+// element of a convolution's weight meets; an image may come without a batch.
 func places(dims int, x *Tensor) int {
 	n := x.shape[len(x.shape)-dims:].Len()
 	if x.Dim() == dims+2 {

@@ -357,7 +357,7 @@ func (x *Tensor) average(op string, s span) *Tensor {
 	return mean
 }
 
-// centered returns x, which is not of half width, less its mean over s. It is its own
+// centered returns x, which is not of half precision, less its mean over s. It is its own
 // gradient.
 func (x *Tensor) centered(s span) *Tensor {
 	const op = "Center"

@@ -198,7 +198,7 @@ func TestDerivativesOfRelatedOperands(t *testing.T) {
 	}
 }
 
-// Weights may stay Float32 beside inputs of half width, in second derivatives too.
+// Weights may stay Float32 beside inputs of half precision, in second derivatives too.
 func TestDerivativesOfMixedTypes(t *testing.T) {
 	for _, dtype := range []tensor.DType{tensor.BFloat16, tensor.Float16} {
 		draw := func(seed uint64, t tensor.DType, dims ...int) *T {

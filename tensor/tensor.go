@@ -469,7 +469,7 @@ func (x *Tensor) saved() *Tensor {
 
 // stridesAs returns the strides with which x's elements have another shape of as many,
 // nil for row-major, or false if there are none. (As torch.Tensor.view does it: each
-// run of dimensions that lie as one is cut anew.)
+// run of dimensions that lie as one is cut again.)
 func (x *Tensor) stridesAs(shape Shape) ([]int, bool) {
 	own := x.strides
 	if own == nil {

@@ -65,7 +65,7 @@ type Run struct {
 	unread            *tensor.Tensor // the same on the device, where nobody has
 	rates             []float64      // that the last step was made with, one a group of parameters
 
-	unit     string // of what examples are, where they are no pictures
+	unit     string // of what examples are, where they are no images
 	window   int    // batches that make the step under way
 	stop     string
 	warnings []error
@@ -102,7 +102,7 @@ func (r *Run) Log(line string) {
 }
 
 // Warn notes an error that is no reason to end the run, such as a full disk for a
-// mere picture: a line above the progress line, and one of the Result's Warnings.
+// mere image: a line above the progress line, and one of the Result's Warnings.
 // What was noted before is not noted again; nil is nothing.
 func (r *Run) Warn(err error) {
 	if err == nil || slices.ContainsFunc(r.warnings, func(e error) bool { return e.Error() == err.Error() }) {
@@ -122,7 +122,7 @@ func (r *Run) AddScalars(values map[string]float64) {
 	}
 }
 
-// AddImage gives a picture to the run's loggers, as AddScalars does numbers.
+// AddImage gives an image to the run's loggers, as AddScalars does numbers.
 func (r *Run) AddImage(name string, img image.Image) {
 	for _, c := range r.Callbacks {
 		if c.Image != nil {

@@ -27,7 +27,7 @@ import (
 )
 
 // Snapshot is the parts of a run that make up its state. Save writes them to a
-// checkpoint, Load brings them back into the same parts, made anew by the program
+// checkpoint, Load brings them back into the same parts, made again by the program
 // as it makes them at every start; the run then goes on bit for bit as if it had
 // never stopped. All fields but Model may be nil.
 //
@@ -137,7 +137,7 @@ type DataInfo struct {
 	Shuffle  bool     `json:"shuffle"`
 	DropLast bool     `json:"drop_last"`
 	Seed     uint64   `json:"seed"`
-	Sum      string   `json:"sum"` // checksum of the labels of some examples and of their pictures' shapes
+	Sum      string   `json:"sum"` // checksum of the labels of some examples and of their images' shapes
 }
 
 type generatorState struct {
@@ -483,7 +483,7 @@ func describeData(l *datasets.DataLoader, defaultSeed ...uint64) (*DataInfo, err
 	if c, ok := l.Dataset.(interface{ Classes() []string }); ok {
 		id.Classes = c.Classes()
 	}
-	// Labels rather than pictures: these may differ in a last bit from machine to
+	// Labels rather than images: these may differ in a last bit from machine to
 	// machine.
 	const some = 16
 	sum, set := crc32.NewIEEE(), datasets.AsMulti(l.Dataset)
@@ -547,7 +547,7 @@ func epochPath(dir string, epoch int) string {
 }
 
 // removeLeftovers removes from a run's folder what writes that were killed have left
-// there: temporary files of checkpoints, records and pictures, hidden ones whose names
+// there: temporary files of checkpoints, records and images, hidden ones whose names
 // end in 16 hexadecimal digits and ".tmp". Fit does so when it starts. Nothing else may
 // write there meanwhile: see [Lock].
 func removeLeftovers(dir string) error {

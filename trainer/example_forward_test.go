@@ -73,7 +73,7 @@ func pointSet(n int, seed uint64) (d struct{ x, centre *tensor.Tensor }) {
 	return d
 }
 
-// Two pictures of the same thing are to lie near each other, and others apart: a model
+// Two images of the same thing are to lie near each other, and others apart: a model
 // that is applied to both, and a loss of the two outputs.
 func ExampleConfig_siamese() {
 	result, err := trainer.Fit(context.Background(), siamese())

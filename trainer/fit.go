@@ -78,7 +78,7 @@ type Config struct {
 	// run at a time may have it.
 	Dir       string
 	Resume    bool       // go on with the run in Dir; from the start, if it has no checkpoint or is not there yet
-	NewRates  bool       // with Resume: learning rates as Optimizer and Scheduler, made anew, have them there, not as the checkpoint says
+	NewRates  bool       // with Resume: learning rates as Optimizer and Scheduler, made again, have them there, not as the checkpoint says
 	Monitor   string     // the metric that tells the best; "" means test_loss, or train_loss without Test
 	Mode      sched.Mode // sched.Min, the default, or sched.Max for accuracies; of Metrics their own Mode holds
 	SaveSteps int        // last.safetensors every so many steps too; 0 means at the end of epochs only
@@ -108,7 +108,7 @@ const interrupted = "interrupted"
 // without an error; Result.Stopped is "interrupted". With Resume it goes on from
 // there, or from any other checkpoint in last.safetensors, bit for bit as if it had
 // never stopped: that takes the same program, the same model, optimizer, scheduler,
-// data and callbacks, made anew. Another model, optimizer, scheduler or other data
+// data and callbacks, made again. Another model, optimizer, scheduler or other data
 // are errors, as the checkpoint does not fit them. The optimizer's options (its
 // momentum, its weight decay) are what the program says and not, as in PyTorch, what
 // the file says: who changes them for the rest of a run means it. That they differ
@@ -427,7 +427,7 @@ func (f *fit) resume(last string) (*Resume, error) {
 	}
 	if f.Position, err = f.snapshot.Load(last); err != nil {
 		if errors.As(err, new(damaged)) {
-			err = fmt.Errorf("%w; to go on from another checkpoint, such as %s, copy it to that name; to begin anew, give another folder", err, bestFile)
+			err = fmt.Errorf("%w; to go on from another checkpoint, such as %s, copy it to that name; to begin again, give another folder", err, bestFile)
 		}
 		return nil, err
 	}
@@ -442,7 +442,7 @@ func (f *fit) resume(last string) (*Resume, error) {
 	}
 	if watched != f.Monitor && f.Best != nil { // of something else
 		f.Best, f.BestEpoch = nil, 0
-		f.Log(fmt.Sprintf("%s watches %s from here on: the best is looked for anew", f.Dir, f.Monitor))
+		f.Log(fmt.Sprintf("%s watches %s from here on: the best is looked for again", f.Dir, f.Monitor))
 	}
 	if f.NewRates {
 		was := fmt.Sprint(f.Optimizer.LRs())
@@ -532,7 +532,7 @@ func (f *fit) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !done { // the test is made anew when the run is resumed
+		if !done { // the test is made again when the run is resumed
 			return f.save()
 		}
 		if err := f.endEpoch(m); err != nil {
@@ -805,7 +805,7 @@ func (f *fit) endEpoch(m Metrics) error {
 	}
 	// The records first: where they are ahead of the checkpoint, resuming takes
 	// them back, and nothing is missing. Where they find no room they are written
-	// anew, whole, after the next epoch.
+	// again, whole, after the next epoch.
 	var err error
 	if f.records == nil {
 		f.records, err = OpenRecords(f.Dir, f.History, true, ownColumns(f.Metrics)...)

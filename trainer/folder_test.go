@@ -130,7 +130,7 @@ func TestFolderOfOthers(t *testing.T) {
 	} {
 		for _, resume := range []bool{false, true} {
 			if resume && name != configFile {
-				continue // records are written anew
+				continue // records are written again
 			}
 			c := small(t, t.TempDir(), 1)
 			c.Resume = resume

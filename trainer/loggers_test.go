@@ -131,7 +131,7 @@ func TestEverythingToLookAt(t *testing.T) {
 // more, come to the same files.
 func TestPicturesAreTheReport(t *testing.T) {
 	dir, second := t.TempDir(), t.TempDir()
-	test := datasets.NewShapes(datasets.ShapesOpts{}) // its last pictures serve as training data
+	test := datasets.NewShapes(datasets.ShapesOpts{}) // its last images serve as training data
 	model := models.NewVGG(models.Cfg{4, "M", 8, "M", 8, "M", 8, "M", 8, "M"}, 10)
 	var shown []string
 	config := trainer.Config{
@@ -193,7 +193,7 @@ func TestPicturesRefuse(t *testing.T) {
 	}{
 		{"no test data", nil, set.Classes(), trainer.PredictionsOpts{}, "the run has no Test data"},
 		{"other classes", set, []string{"a", "b"}, trainer.PredictionsOpts{}, "got the names of 2 classes, and the test data have 10"},
-		{"no pictures", flat, []string{"a", "b"}, trainer.PredictionsOpts{}, "an example is [8], want a picture [1 or 3, H, W]"},
+		{"no images", flat, []string{"a", "b"}, trainer.PredictionsOpts{}, "an example is [8], want an image [1 or 3, H, W]"},
 		{"mean of one channel", set, set.Classes(), trainer.PredictionsOpts{Mean: []float64{0.5}, Std: []float64{1, 1, 1}}, "mean and std have 1 and 3 values"},
 	} {
 		model := layers.NewLinear(8, 2)

@@ -67,7 +67,7 @@ func (m *meter) ready(d *tensor.Device) {
 }
 
 // Weigher is a Loss whose terms may not weigh the same in each batch: labels that it
-// ignores, weights of classes, pictures of several sizes. The losses of package layers
+// ignores, weights of classes, images of several sizes. The losses of package layers
 // are such. Fit weighs a batch as its terms say; of other losses each example weighs
 // the same, and each label counts.
 type Weigher interface {

@@ -299,7 +299,7 @@ func TestMetricsChange(t *testing.T) {
 	if len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0].Error(), changed) {
 		t.Errorf("got the warnings %v, want one with %s", r.Warnings, changed)
 	}
-	if !strings.Contains(log.String(), "watches test_new from here on: the best is looked for anew") {
+	if !strings.Contains(log.String(), "watches test_new from here on: the best is looked for again") {
 		t.Errorf("the log does not tell of the best:\n%s", log.String())
 	}
 	none := math.NaN()
@@ -348,7 +348,7 @@ func TestMetricsChange(t *testing.T) {
 	}
 }
 
-// EarlyStopping that goes on with another metric begins anew.
+// EarlyStopping that goes on with another metric begins again.
 func TestEarlyStoppingChange(t *testing.T) {
 	old := EarlyStopping("test_loss", sched.Min, 3, 0).State.(*earlyStopping)
 	old.Best, old.Bad = new(0.5), 2

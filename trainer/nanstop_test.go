@@ -146,7 +146,7 @@ func TestNaNStopNames(t *testing.T) {
 			"batch 1: the loss is NaN; it began in the forward pass, in Exp of layer 1: its result [2 4] holds 4 Inf among 8 values, the others from 1.069e+13 to 1.142e+26; its input [2 4] is finite, from 30 to 120"},
 		{"an infinite weight", seq(one(), layers.ReLU{}, infinite), nil, plain,
 			"in Linear of layer 2: its result [2 4] holds 2 Inf among 8 values, the others from 1 to 4; its input 1 [2 4] is finite, from 1 to 4; its input 2 [4 4], 2.weight, holds 4 Inf among 16 values, the others from 0 to 1; its input 3 [4], 2.bias, is 0 everywhere"},
-		{"a picture", seq(layers.Flatten{}, one()), nil, floats{row(1, 1, 1, 1), row(2, 2, math.NaN(), 2)},
+		{"an image", seq(layers.Flatten{}, one()), nil, floats{row(1, 1, 1, 1), row(2, 2, math.NaN(), 2)},
 			"in Flatten of layer 0: its result [2 4] holds 1 NaN among 8 values, the others from 1 to 2; its input [2 4], the batch's images, holds 1 NaN among 8 values, the others from 1 to 2 (the first in example 1 of the batch, counted from 0)"},
 		{"the gradient of a root", seq(one(), f(func(x *tensor.Tensor) *tensor.Tensor { return x.SubScalar(1).Sqrt() }), one()), nil, plain,
 			"but the gradients of 0.weight, 0.bias are not finite; it began in the backward pass, in Sqrt of layer 1: the gradient of its input [2 4] holds 2 "},

@@ -138,15 +138,15 @@ type PredictionsOpts struct {
 	Mean, Std []float64 // one value a channel, as given to transforms.Normalize; nil if it was not used
 }
 
-// Predictions shows what a model makes of the test pictures. While they are tested
+// Predictions shows what a model makes of the test images. While they are tested
 // anyway it keeps some of them and counts the rest; after the epoch it writes to
-// the run's folder predictions.png (the first test pictures), mistakes.png (the
+// the run's folder predictions.png (the first test images), mistakes.png (the
 // most confident ones), confusion.png, filters.png (of the first convolution, if
 // it sees colours or grays), and report.html, a page with all that can be seen of
-// the run. Loggers such as TensorBoard and WandB get the pictures too, under the
+// the run. Loggers such as TensorBoard and WandB get the images too, under the
 // names predictions, mistakes, confusion, filters.
 //
-// The test data are pictures [N, 1 or 3, H, W] with the numbers of classes as
+// The test data are images [N, 1 or 3, H, W] with the numbers of classes as
 // labels [N], the model's output is [N, classes]. Where epochs take less than a
 // few seconds it draws after some of them, and at the end.
 func Predictions(classes []string, opts ...PredictionsOpts) Callback {
@@ -168,7 +168,7 @@ func Predictions(classes []string, opts ...PredictionsOpts) Callback {
 		Name: "Predictions",
 		Start: func(r *Run) error {
 			if r.Test == nil {
-				return errors.New("trainer: Predictions: the run has no Test data, whose pictures it shows")
+				return errors.New("trainer: Predictions: the run has no Test data, whose images it shows")
 			}
 			if err := wantDir(r, "Predictions"); err != nil {
 				return err
@@ -224,14 +224,14 @@ func checkPredictions(set datasets.Dataset, classes []string, opts []Predictions
 	return nil
 }
 
-// Report predicts all test pictures and writes what Predictions writes, for a model
+// Report predicts all test images and writes what Predictions writes, for a model
 // that was loaded or trained elsewhere. It puts the model in evaluation mode.
 func Report(dir string, model layers.Layer, test *datasets.DataLoader, classes []string, history []Metrics, opts ...PredictionsOpts) error {
 	if test == nil || test.Dataset == nil {
 		return errors.New("trainer: Report: there are no test data")
 	}
 	layers.Eval(model)
-	// In the data set's order, so that a prediction's place is the picture's.
+	// In the data set's order, so that a prediction's place is the image's.
 	loader := &datasets.DataLoader{Dataset: test.Dataset, BatchSize: test.BatchSize, Workers: test.Workers, Device: test.Device, Collate: test.Collate, CollateBatch: test.CollateBatch}
 	t := newTested(classes, opts)
 	for images, labels := range autograd.NoGrad(loader.All()) {
@@ -254,18 +254,18 @@ func Report(dir string, model layers.Layer, test *datasets.DataLoader, classes [
 	return drawn.save(dir, history)
 }
 
-// reportPictures is the number of test pictures, and of mistakes, that are shown;
-// mostClasses is the number of classes of which each has a test picture there, where
-// there are more classes than pictures.
+// reportPictures is the number of test images, and of mistakes, that are shown;
+// mostClasses is the number of classes of which each has a test image there, where
+// there are more classes than images.
 const reportPictures, mostClasses = 20, 100
 
 // tested is what is kept of a test: the count of all predictions, the first
-// pictures of each class and the most confident mistakes.
+// images of each class and the most confident mistakes.
 type tested struct {
 	PredictionsOpts
 	confusion      *plots.Confusion
 	first, further []sample // of each class as many as its share; of all examples besides
-	taken          []int    // pictures of each class in first
+	taken          []int    // images of each class in first
 	mistakes       []plots.Prediction
 	n              int
 }
@@ -276,12 +276,12 @@ type sample struct {
 	plots.Prediction
 }
 
-// shown is the number of test pictures that are shown.
+// shown is the number of test images that are shown.
 func (t *tested) shown() int {
 	return max(reportPictures, min(len(t.confusion.Classes), mostClasses))
 }
 
-// share is the number of test pictures of a class that are surely shown. Of very
+// share is the number of test images of a class that are surely shown. Of very
 // many classes every n-th has one.
 func (t *tested) share(class int) int {
 	classes := len(t.confusion.Classes)
@@ -291,7 +291,7 @@ func (t *tested) share(class int) int {
 	return (class+1)*t.shown()/classes - class*t.shown()/classes
 }
 
-// samples are the pictures that are shown, in the data's order.
+// samples are the images that are shown, in the data's order.
 func (t *tested) samples() []plots.Prediction {
 	all := append(t.first[:len(t.first):len(t.first)], t.further[:min(len(t.further), t.shown()-len(t.first))]...)
 	slices.SortFunc(all, func(a, b sample) int { return cmp.Compare(a.at, b.at) })
@@ -359,7 +359,7 @@ func (t *tested) add(images, labels, output, counted *tensor.Tensor) error {
 			return err
 		}
 		shown := plots.Prediction{
-			Picture: picture, Name: fmt.Sprintf("#%d", t.n+i), Confidence: confidence,
+			Image: picture, Name: fmt.Sprintf("#%d", t.n+i), Confidence: confidence,
 			Label: t.confusion.Classes[truth[i]], Predicted: t.confusion.Classes[predictions[i]],
 		}
 		switch {
@@ -378,10 +378,10 @@ func (t *tested) add(images, labels, output, counted *tensor.Tensor) error {
 	return nil
 }
 
-// picture is an example as an image.
+// image is an example as an image.
 func (t *tested) picture(x *tensor.Tensor) (image.Image, error) {
 	if x.Dim() != 3 {
-		return nil, fmt.Errorf("an example is %v, want a picture [1 or 3, H, W]", x.Shape())
+		return nil, fmt.Errorf("an example is %v, want an image [1 or 3, H, W]", x.Shape())
 	}
 	pictures, err := plots.ToImages(x, t.Mean, t.Std)
 	if err != nil {
@@ -390,7 +390,7 @@ func (t *tested) picture(x *tensor.Tensor) (image.Image, error) {
 	return pictures[0], nil
 }
 
-// drawing is a test as pictures.
+// drawing is a test as images.
 type drawing struct {
 	*tested
 	images  []namedImage
@@ -404,7 +404,7 @@ type namedImage struct {
 
 func (t *tested) draw(model layers.Module) (*drawing, error) {
 	d := &drawing{tested: t, images: []namedImage{
-		{"predictions", plots.Grid(t.samples(), plots.GridOpts{Title: "Test pictures"})},
+		{"predictions", plots.Grid(t.samples(), plots.GridOpts{Title: "Test images"})},
 		{"mistakes", plots.Grid(t.mistakes, plots.GridOpts{Title: "Most confident mistakes"})},
 		{"confusion", t.confusion.Figure().Image()},
 	}}
@@ -418,7 +418,7 @@ func (t *tested) draw(model layers.Module) (*drawing, error) {
 	return d, nil
 }
 
-// save writes the pictures and the report.
+// save writes the images and the report.
 func (d *drawing) save(dir string, history []Metrics, metrics ...Metric) error {
 	for _, i := range d.images {
 		if err := plots.SavePNG(filepath.Join(dir, i.name+".png"), i.Image); err != nil {
@@ -433,7 +433,7 @@ func (d *drawing) save(dir string, history []Metrics, metrics ...Metric) error {
 }
 
 // firstFilters returns the weight of a model's first convolution if its filters
-// can be seen as pictures, otherwise nil.
+// can be seen as images, otherwise nil.
 func firstFilters(model layers.Module) *tensor.Tensor {
 	for _, m := range layers.Modules(model) {
 		if c, ok := m.(*layers.Conv2d); ok {

@@ -8,13 +8,13 @@ import (
 	"github.com/wick-ml/wick/tensor"
 )
 
-// The pictures that are shown are of all classes, also where the data are sorted by
+// The images that are shown are of all classes, also where the data are sorted by
 // class.
 func TestSamplesOfAllClasses(t *testing.T) {
 	for _, tt := range []struct {
 		classes, each int // examples of each class, sorted
 		sorted        bool
-		shown         int // pictures
+		shown         int // images
 		of            int // classes
 	}{
 		{2, 50, true, 20, 2},
@@ -53,12 +53,12 @@ func TestSamplesOfAllClasses(t *testing.T) {
 				of[s.Label] = true
 				var at int
 				if _, err := fmt.Sscanf(s.Name, "#%d", &at); err != nil || at <= last {
-					t.Errorf("picture %s comes after #%d, want the data's order", s.Name, last)
+					t.Errorf("image %s comes after #%d, want the data's order", s.Name, last)
 				}
 				last = at
 			}
 			if got := len(seen.samples()); got != tt.shown || len(of) != tt.of {
-				t.Errorf("got %d pictures of %d classes, want %d of %d", got, len(of), tt.shown, tt.of)
+				t.Errorf("got %d images of %d classes, want %d of %d", got, len(of), tt.shown, tt.of)
 			}
 		})
 	}

@@ -161,7 +161,7 @@ func TestShortNumbers(t *testing.T) {
 	}
 }
 
-// What is no picture is counted as samples.
+// What is no image is counted as samples.
 func TestUnit(t *testing.T) {
 	s := Status{Loss: math.NaN(), Accuracy: math.NaN(), ImagesPerSec: 20, Unit: "samples"}
 	if got := s.line(0, false, &layout{}); got != "20.0 samples/s" {
@@ -171,7 +171,7 @@ func TestUnit(t *testing.T) {
 	var log bytes.Buffer
 	c.Callbacks, c.Progress = nil, NewProgress(&log)
 	if _, err := Fit(t.Context(), c); err != nil || !strings.Contains(log.String(), " img/s") {
-		t.Errorf("pictures: got error %v, the log\n%s", err, log.String())
+		t.Errorf("images: got error %v, the log\n%s", err, log.String())
 	}
 	c = regression(t)
 	log.Reset()

@@ -97,7 +97,7 @@ type Records struct {
 }
 
 // OpenRecords makes the two files of a new run. If the run is resumed, it writes
-// the records of the epochs that are over anew, whatever the files held: a last
+// the records of the epochs that are over again, whatever the files held: a last
 // line that was cut, epochs behind the checkpoint that the run goes on from.
 // Otherwise files that hold an epoch, or anything else, are an error, and stay.
 //
@@ -203,7 +203,7 @@ func ReadMetrics(dir string) ([]Metrics, error) {
 		}
 		m := Metrics{TrainLoss: notMeasured, TrainAccuracy: notMeasured, TestLoss: notMeasured, TestAccuracy: notMeasured} // null leaves them
 		if err := m.read(line); err != nil {
-			return nil, fmt.Errorf("trainer: %s, line %d is damaged: %w; resuming the run writes the file anew", path, len(history)+1, err)
+			return nil, fmt.Errorf("trainer: %s, line %d is damaged: %w; resuming the run writes the file again", path, len(history)+1, err)
 		}
 		history = append(history, m)
 	}

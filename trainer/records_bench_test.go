@@ -50,19 +50,19 @@ func BenchmarkRecords(b *testing.B) {
 		}
 	}
 	var seen *tested
-	measure("2000 test pictures seen", func() {
+	measure("2000 test images seen", func() {
 		seen = newTested(set.Classes(), nil)
 		for _, x := range batches {
 			check(seen.add(x[0], x[1], x[2], nil))
 		}
 	})
 	var d *drawing
-	measure("pictures drawn", func() {
+	measure("images drawn", func() {
 		var err error
 		d, err = seen.draw(model)
 		check(err)
 	})
-	measure("pictures and report written", func() { check(d.save(r.Dir, r.History)) })
+	measure("images and report written", func() { check(d.save(r.Dir, r.History)) })
 	measure("curves", func() { check(Curves().Epoch(r, nil)) })
 	w, err := tensorboard.NewWriter(b.TempDir())
 	check(err)
@@ -71,7 +71,7 @@ func BenchmarkRecords(b *testing.B) {
 	check(err)
 	defer offline.Finish(0)
 	for name, c := range map[string]Callback{"TensorBoard": TensorBoardTo(w), "WandB": WandBTo(offline)} {
-		measure(name+" pictures", func() {
+		measure(name+" images", func() {
 			r.Position.Step++
 			for _, i := range d.images {
 				c.Image(r, i.name, i.Image)

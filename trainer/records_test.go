@@ -120,7 +120,7 @@ func TestRecords(t *testing.T) {
 func TestRunConfig(t *testing.T) {
 	c := settings[0].config(t)
 	c.Dir, c.Epochs = t.TempDir(), 1
-	c.Settings = map[string]string{"lr": "0.05", "dataset": "pictures"}
+	c.Settings = map[string]string{"lr": "0.05", "dataset": "images"}
 	c.Callbacks = []Callback{ClipGradNorm(1)}
 	if _, err := Fit(t.Context(), c); err != nil {
 		t.Fatal(err)

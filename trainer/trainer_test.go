@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 // children are what the test binary does as a child, by name.
 var children = map[string]func(dir string) error{}
 
-// pictures is a data set of n random pictures of 8×8 in four classes, with
+// images is a data set of n random images of 8×8 in four classes, with
 // augmentation.
 func pictures(t testing.TB, n int, seed uint64, classes ...string) *datasets.Images {
 	t.Helper()
@@ -75,7 +75,7 @@ func network() *layers.Sequential {
 		layers.NewDropout(0.2), layers.NewMaxPool2d(2, 2), layers.Flatten{}, own, layers.NewLinear(64, 4))
 }
 
-// setting is a way to train; config makes all of it anew, as a program does when
+// setting is a way to train; config makes all of it again, as a program does when
 // it starts.
 type setting struct {
 	name   string
@@ -144,7 +144,7 @@ var settings = []setting{
 	}},
 }
 
-// withMeans is pictures with their mean beside them, and the mean to be told too.
+// withMeans is images with their mean beside them, and the mean to be told too.
 type withMeans struct{ *datasets.Images }
 
 func (d withMeans) Example(i int, r *rand.Rand) (datasets.Example, error) {
@@ -156,7 +156,7 @@ func (d withMeans) Example(i int, r *rand.Rand) (datasets.Example, error) {
 	return datasets.Example{Inputs: []*tensor.Tensor{x, mean}, Targets: []*tensor.Tensor{y, mean, tensor.From([]bool{i%3 > 0}).Reshape()}}, nil
 }
 
-// twoInputs is a model of a picture and a number.
+// twoInputs is a model of an image and a number.
 type twoInputs struct {
 	picture *layers.Sequential
 	out     *layers.Linear
@@ -164,7 +164,7 @@ type twoInputs struct {
 }
 
 func (n *twoInputs) Parts() []layers.Part {
-	return []layers.Part{layers.Child("picture", n.picture), layers.Child("out", n.out), layers.Child("drop", n.drop)}
+	return []layers.Part{layers.Child("image", n.picture), layers.Child("out", n.out), layers.Child("drop", n.drop)}
 }
 
 // pass learns the class of those that the third target says, and the mean.
@@ -257,7 +257,7 @@ func watch(losses map[int]float64, stops map[int]bool, stop func()) Callback {
 }
 
 // A run that is stopped at random steps and gone on with, each time with
-// everything made anew, comes to the same bits as one that is not.
+// everything made again, comes to the same bits as one that is not.
 func TestResumeBitForBit(t *testing.T) {
 	for _, s := range settings {
 		t.Run(s.name, func(t *testing.T) {

@@ -144,7 +144,7 @@ func TestWeighsNothing(t *testing.T) {
 	}
 }
 
-// Pictures without a label that counts are neither shown nor counted.
+// Images without a label that counts are neither shown nor counted.
 func TestPicturesIgnored(t *testing.T) {
 	tensor.ManualSeed(1)
 	set, err := datasets.NewTensors(tensor.Rand(8, 3, 8, 8), tensor.From([]int64{0, 1, -100, -100, 2, 3, 0, -100}))

@@ -177,7 +177,7 @@ func turned(kernel *graph.Node) *graph.Node {
 }
 
 // kernelGradient convolves x with v, the gradient of what the convolution made:
-// sums go over the pictures, as if they were channels, and over places.
+// sums go over the images, as if they were channels, and over places.
 func kernelGradient(x, v *graph.Node) *graph.Node {
 	return graph.Convolve(x, v).AxesConfig(graph.ConvolveAxesConfig{
 		InputBatch: 3, InputChannels: 0, InputSpatial: []int{1, 2},

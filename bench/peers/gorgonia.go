@@ -135,7 +135,7 @@ func (m *machine) normalize(x *g.Node, i int, b block) (*g.Node, error) {
 	return g.BroadcastAdd(x, summand, nil, []byte{0, 2, 3})
 }
 
-// loss is the cross entropy of the outputs, the mean over the pictures.
+// loss is the cross entropy of the outputs, the mean over the images.
 func (m *machine) loss(out *g.Node) (*g.Node, error) {
 	classes := m.bias.shape[0]
 	right := array{[]int{len(m.labels), classes}, make([]float32, len(m.labels)*classes)}

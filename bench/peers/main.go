@@ -20,7 +20,7 @@ import (
 )
 
 // row is what bench tells of a row, as far as it is needed here: the net, the
-// tensors of its state dict in PyTorch's order, the pictures and their labels.
+// tensors of its state dict in PyTorch's order, the images and their labels.
 type row struct {
 	Op   string `json:"op"`
 	Args struct {

@@ -77,7 +77,7 @@ func compare(d *tensor.Device, t tensor.DType) line {
 	return l
 }
 
-// compute convolves a batch of pictures, with both gradients, and multiplies two
+// compute convolves a batch of images, with both gradients, and multiplies two
 // matrices. All numbers are rounded to one type, and computed with in another.
 func compute(d *tensor.Device, rounded, t tensor.DType) (results [4][]float64, took time.Duration) {
 	g := tensor.NewGenerator(1)

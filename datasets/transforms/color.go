@@ -7,7 +7,7 @@ import (
 	"math/rand/v2"
 )
 
-// Grayscale makes a picture gray (ITU-R 601-2 luma, as PIL does), with one
+// Grayscale makes an image gray (ITU-R 601-2 luma, as PIL does), with one
 // channel or with three equal ones. (torchvision.transforms.Grayscale)
 func Grayscale(channels int) Transform {
 	if channels != 1 && channels != 3 {
@@ -45,7 +45,7 @@ func luma(src raster) []byte {
 	return out
 }
 
-// ColorJitter changes brightness, contrast, saturation and hue of a picture, in
+// ColorJitter changes brightness, contrast, saturation and hue of an image, in
 // random order. The first three are multiplied by factors drawn evenly from
 // [max(0, 1-v), 1+v]; the hue is turned by a part of the circle drawn evenly
 // from [-hue, hue], where hue is at most 0.5. 0 leaves a property alone. The

@@ -7,11 +7,11 @@ import (
 )
 
 // Fused is a chain of built-in transforms from bytes to numbers, done in one
-// pass. It is for data sets that hold their pictures as bytes, plane by plane,
+// pass. It is for data sets that hold their images as bytes, plane by plane,
 // and for those that decode them; its results and its draws of random numbers
 // are those of the chain.
 type Fused struct {
-	c, h, w    int // of the pictures; the sizes are 0 where they vary
+	c, h, w    int // of the images; the sizes are 0 where they vary
 	outH, outW int // likewise
 	images     bool
 	resize     *resize
@@ -21,7 +21,7 @@ type Fused struct {
 	erasings   []randomErasing // of what the steps made
 }
 
-// Fuse returns the chain t as one pass over pictures of the given sizes. ok is
+// Fuse returns the chain t as one pass over images of the given sizes. ok is
 // false if t is anything but flips and crops, then ToTensor, then perhaps
 // Normalize and RandomErasing. A nil t means ToTensor.
 func Fuse(t Transform, channels, height, width int) (f *Fused, ok bool) {
@@ -35,9 +35,9 @@ func Fuse(t Transform, channels, height, width int) (f *Fused, ok bool) {
 	return f, true
 }
 
-// FuseImages returns the chain t as one pass over pictures in colour, each of
+// FuseImages returns the chain t as one pass over images in colour, each of
 // its own size. ok is false if t is anything but what Fuse takes, perhaps behind
-// a Resize, or does not make all pictures of one size by a crop or ResizeHW.
+// a Resize, or does not make all images of one size by a crop or ResizeHW.
 func FuseImages(t Transform) (f *Fused, ok bool) {
 	f = &Fused{c: 3, images: true}
 	if t == nil || !f.add(t) || f.value == nil || f.outH == 0 {
@@ -101,15 +101,15 @@ func (f *Fused) add(t Transform) bool {
 	default:
 		return false
 	}
-	return f.value == nil // pictures are moved before they become numbers
+	return f.value == nil // images are moved before they become numbers
 }
 
 // Shape returns the sizes of what Run makes.
 func (f *Fused) Shape() (channels, height, width int) { return f.c, f.outH, f.outW }
 
 // OnDevice returns what a device needs to do the chain's work with
-// CropMirrorNormalize: the sizes of the pictures that it is sent, as
-// bytes, and the numbers that these become. Pictures of one size are sent as they
+// CropMirrorNormalize: the sizes of the images that it is sent, as
+// bytes, and the numbers that these become. Images of one size are sent as they
 // are, each with its Move; of others RunImageBytes makes what is sent. ok is false
 // where a window and a table are not all that the chain does.
 func (f *Fused) OnDevice() (channels, height, width int, values [][256]float32, ok bool) {
@@ -136,7 +136,7 @@ func (f *Fused) Move(dst []int64, r *rand.Rand) {
 	dst[0], dst[1] = int64(at.y0), int64(at.x0)
 }
 
-// Run applies the chain to the picture src, channels·height·width bytes plane by
+// Run applies the chain to the image src, channels·height·width bytes plane by
 // plane, and writes the numbers to dst.
 func (f *Fused) Run(dst []float32, src []byte, r *rand.Rand) {
 	at, seen := f.place(f.h, f.w, r)
@@ -158,20 +158,20 @@ func (f *Fused) Run(dst []float32, src []byte, r *rand.Rand) {
 	f.erase(dst, r)
 }
 
-// Picture is a picture that is decoded when it is known which part is needed.
+// Image is an image that is decoded when it is known which part is needed.
 type Picture struct {
 	W, H int // at least 1
-	// Part returns a part of the picture that has all of need, and where its
-	// first pixel lies in the picture.
+	// Part returns a part of the image that has all of need, and where its
+	// first pixel lies in the image.
 	Part func(need image.Rectangle) (im image.Image, corner image.Point, err error)
 }
 
 // resamplers are for RunImage to use again.
 var resamplers = sync.Pool{New: func() any { return new(resampler) }}
 
-// RunImage applies the chain to a picture and writes the numbers to dst. A gray
-// picture has three equal channels. It panics with a *tensor.Error where the
-// picture is too small for a crop; its error is Part's.
+// RunImage applies the chain to an image and writes the numbers to dst. A gray
+// image has three equal channels. It panics with a *tensor.Error where the
+// image is too small for a crop; its error is Part's.
 func (f *Fused) RunImage(dst []float32, p Picture, r *rand.Rand) error {
 	if err := runImage(f, dst, f.value, p, r); err != nil {
 		return err
@@ -205,7 +205,7 @@ func runImage[T float32 | byte](f *Fused, dst []T, value [][256]T, p Picture, r 
 	for k := range f.c {
 		frame(dst[k*at.h*at.w:(k+1)*at.h*at.w], at.w, seen, value[k][0])
 	}
-	// view is what is seen, on the scaled picture.
+	// view is what is seen, on the scaled image.
 	view := image.Rect(at.x0+at.dx*seen.Min.X, at.y0+at.dy*seen.Min.Y, at.x0+at.dx*(seen.Max.X-1), at.y0+at.dy*(seen.Max.Y-1)) // in order, without its last row and column
 	view.Max = view.Max.Add(image.Pt(1, 1))
 	if seen.Empty() {
@@ -252,8 +252,8 @@ func lookRGB[T float32 | byte](red, green, blue []T, src []byte, n, g, b int, ba
 	}
 }
 
-// place draws the chain's flips and crops for a picture of h×w. It returns the
-// window that all of them together amount to, and the part of the new picture
+// place draws the chain's flips and crops for an image of h×w. It returns the
+// window that all of them together amount to, and the part of the new image
 // that shows the old one: the rest is padding.
 func (f *Fused) place(h, w int, r *rand.Rand) (at window, seen image.Rectangle) {
 	// [top, bottom) and [left, right) are the pixels that no crop has lost.

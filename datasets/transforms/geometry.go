@@ -8,13 +8,13 @@ import (
 	"github.com/wick-ml/wick/tensor"
 )
 
-// RandomHorizontalFlip mirrors left and right with probability p; takes pictures
+// RandomHorizontalFlip mirrors left and right with probability p; takes images
 // and tensors. (torchvision.transforms.RandomHorizontalFlip)
 func RandomHorizontalFlip(p float64) Transform {
 	return flip{"RandomHorizontalFlip", wantP("RandomHorizontalFlip", p), true}
 }
 
-// RandomVerticalFlip mirrors top and bottom with probability p; takes pictures
+// RandomVerticalFlip mirrors top and bottom with probability p; takes images
 // and tensors. (torchvision.transforms.RandomVerticalFlip)
 func RandomVerticalFlip(p float64) Transform {
 	return flip{"RandomVerticalFlip", wantP("RandomVerticalFlip", p), false}
@@ -45,7 +45,7 @@ func (f flip) Apply(s Sample, r *rand.Rand) Sample {
 	})
 }
 
-// RandomCrop cuts a square of size×size from a random place of a picture or
+// RandomCrop cuts a square of size×size from a random place of an image or
 // tensor, after padding zeros were put around it on each side. The square may
 // not be larger than what it is cut from. (torchvision.transforms.RandomCrop)
 func RandomCrop(size, padding int) Transform {
@@ -65,7 +65,7 @@ func (c randomCrop) Apply(s Sample, r *rand.Rand) Sample {
 func (c randomCrop) draw(h, w int, r *rand.Rand) window {
 	y, x := h+2*c.padding-c.size, w+2*c.padding-c.size
 	if y < 0 || x < 0 {
-		fail("RandomCrop", fmt.Errorf("a crop of %d×%d from a picture of %d×%d (height × width) with padding %d, want at most that", c.size, c.size, h, w, c.padding))
+		fail("RandomCrop", fmt.Errorf("a crop of %d×%d from an image of %d×%d (height × width) with padding %d, want at most that", c.size, c.size, h, w, c.padding))
 	}
 	if y > 0 || x > 0 {
 		y, x = intN(r, y+1), intN(r, x+1)
@@ -73,7 +73,7 @@ func (c randomCrop) draw(h, w int, r *rand.Rand) window {
 	return window{h: c.size, w: c.size, dy: 1, dx: 1, y0: y - c.padding, x0: x - c.padding}
 }
 
-// CenterCrop cuts the square of size×size from the middle of a picture or tensor,
+// CenterCrop cuts the square of size×size from the middle of an image or tensor,
 // with zeros where that is smaller. (torchvision.transforms.CenterCrop)
 func CenterCrop(size int) Transform {
 	wantSize("CenterCrop", size, size)
@@ -96,8 +96,8 @@ func (c centerCrop) window(h, w int) window {
 	return window{h: c.size, w: c.size, dy: 1, dx: 1, y0: at(h), x0: at(w)}
 }
 
-// window says where the pixels of a new picture of h×w come from: pixel (y, x)
-// from (y0 + dy·y, x0 + dx·x), and 0 where the old picture has no such pixel. dy
+// window says where the pixels of a new image of h×w come from: pixel (y, x)
+// from (y0 + dy·y, x0 + dx·x), and 0 where the old image has no such pixel. dy
 // and dx are 1 or -1.
 type window struct {
 	h, w   int
@@ -117,7 +117,7 @@ func span(n, at, step, from, to int) (lo, hi int) {
 	return lo, max(lo, hi)
 }
 
-// move makes a new picture or tensor from windows on its planes.
+// move makes a new image or tensor from windows on its planes.
 func move(op string, s Sample, at func(h, w int) window) Sample {
 	if s.Image == nil && s.Tensor != nil {
 		x, c, h, w := wantTensor(op, s)
@@ -143,7 +143,7 @@ func move(op string, s Sample, at func(h, w int) window) Sample {
 	ylo, yhi := span(win.h, win.y0, win.dy, 0, src.h)
 	xlo, xhi := span(win.w, win.x0, win.dx, 0, src.w)
 	if xlo == xhi {
-		return dst.sample() // all of it is beside the old picture
+		return dst.sample() // all of it is beside the old image
 	}
 	for y := ylo; y < yhi; y++ {
 		from := src.pix[(win.y0+win.dy*y)*src.w*src.n:]

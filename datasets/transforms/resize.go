@@ -9,7 +9,7 @@ import (
 	"slices"
 )
 
-// Resize scales a picture so that its shorter side has size pixels and its
+// Resize scales an image so that its shorter side has size pixels and its
 // proportions stay. It filters as it shrinks (antialias) with the triangle
 // filter, and gives the bits that PIL's bilinear resize gives.
 // (torchvision.transforms.Resize(int))
@@ -18,7 +18,7 @@ func Resize(size int) Transform {
 	return resize{size, 0}
 }
 
-// ResizeHW scales a picture to the given height and width, filtering as Resize
+// ResizeHW scales an image to the given height and width, filtering as Resize
 // does. (torchvision.transforms.Resize([h, w]))
 func ResizeHW(height, width int) Transform {
 	wantSize("ResizeHW", height, width)
@@ -31,7 +31,7 @@ type resize struct{ h, w int }
 func (t resize) Apply(s Sample, _ *rand.Rand) Sample {
 	src := wantImage("Resize", s)
 	if src.w == 0 || src.h == 0 {
-		fail("Resize", fmt.Errorf("the picture has %d×%d pixels, want at least one", src.h, src.w))
+		fail("Resize", fmt.Errorf("the image has %d×%d pixels, want at least one", src.h, src.w))
 	}
 	h, w := t.size(src.h, src.w)
 	if w == src.w && h == src.h {
@@ -42,7 +42,7 @@ func (t resize) Apply(s Sample, _ *rand.Rand) Sample {
 	return z.run(src, image.Point{}).sample()
 }
 
-// size returns the sizes that a picture of h×w is scaled to.
+// size returns the sizes that an image of h×w is scaled to.
 func (t resize) size(h, w int) (newH, newW int) {
 	switch {
 	case t.w != 0:
@@ -81,8 +81,8 @@ type taps struct {
 }
 
 // triangle makes the weights that scale n positions to m, for the new positions
-// [from, to): a triangle of one old pixel's half width around each new centre,
-// widened by the factor that the picture shrinks by, cut off at the borders and
+// [from, to): a triangle of one old pixel's half precision around each new centre,
+// widened by the factor that the image shrinks by, cut off at the borders and
 // normalized.
 func (t *taps) triangle(n, m, from, to int) {
 	scale := float64(n) / float64(m)
@@ -236,8 +236,8 @@ func pixelOfFour(rb, g uint64) uint32 {
 	return uint32(rb|rb>>16|g>>weightBits<<8) | 255<<24
 }
 
-// resampler scales a picture along one axis and then along the other, rounding
-// to bytes in between, as far as a part of the new picture needs it.
+// resampler scales an image along one axis and then along the other, rounding
+// to bytes in between, as far as a part of the new image needs it.
 type resampler struct {
 	x, y         taps
 	columnsFirst bool
@@ -245,7 +245,7 @@ type resampler struct {
 }
 
 // plan prepares to scale h×w pixels to newH×newW, of which view is wanted, and
-// returns the part of the old picture that this takes. The order of the axes
+// returns the part of the old image that this takes. The order of the axes
 // shows in the last bit; it is Pillow 13's, found by trying all sizes: columns
 // first where that takes away many rows.
 func (z *resampler) plan(h, w, newH, newW int, view image.Rectangle) image.Rectangle {
@@ -256,7 +256,7 @@ func (z *resampler) plan(h, w, newH, newW int, view image.Rectangle) image.Recta
 }
 
 // run returns the view, in memory that the next run uses again. src is a part of
-// the old picture with its corner there.
+// the old image with its corner there.
 func (z *resampler) run(src raster, corner image.Point) raster {
 	n, stride := src.n, src.w*src.n
 	from := src.pix[(z.y.lo-corner.Y)*stride+(z.x.lo-corner.X)*n:]

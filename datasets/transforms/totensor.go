@@ -10,8 +10,8 @@ import (
 	"github.com/wick-ml/wick/tensor"
 )
 
-// ToTensor makes a picture a Float32 tensor [channels height width] of numbers
-// from 0 to 1: one channel for a gray picture, otherwise three. Transparency is
+// ToTensor makes an image a Float32 tensor [channels height width] of numbers
+// from 0 to 1: one channel for a gray image, otherwise three. Transparency is
 // dropped and the colours under it stay, as PIL's convert("RGB") does, which
 // torchvision's loaders call before their ToTensor. Of 16 bits the upper 8 count.
 // A sample that is a tensor already stays as it is.
@@ -45,12 +45,12 @@ var unit = func() (t [256]float32) {
 	return
 }()
 
-// ImageFunc makes a picture of a tensor [channels height width] or [height
+// ImageFunc makes an image of a tensor [channels height width] or [height
 // width], with 1, 3 or 4 channels: of a float type from 0 to 1, of Uint8 from 0
 // to 255. It is a Transform too.
 type ImageFunc func(x *tensor.Tensor) image.Image
 
-// Apply makes the sample's tensor a picture.
+// Apply makes the sample's tensor an image.
 func (f ImageFunc) Apply(s Sample, _ *rand.Rand) Sample {
 	if f == nil {
 		fail("ToPILImage", fmt.Errorf("the function is nil, want one"))
@@ -61,7 +61,7 @@ func (f ImageFunc) Apply(s Sample, _ *rand.Rand) Sample {
 	return Sample{Image: f(s.Tensor)}
 }
 
-// ToPILImage returns the function that makes a picture of a tensor; it undoes
+// ToPILImage returns the function that makes an image of a tensor; it undoes
 // ToTensor. The name is PyTorch's; what comes back is a Go image.Image, which
 // package image/png writes. (torchvision.transforms.ToPILImage)
 //

@@ -1,7 +1,7 @@
-// Package transforms changes pictures on their way from a data set to a model,
+// Package transforms changes images on their way from a data set to a model,
 // with the names and the random distributions of torchvision.transforms.
 //
-// A chain begins with a picture and ends with a tensor:
+// A chain begins with an image and ends with a tensor:
 //
 //	transforms.Compose(
 //		transforms.RandomCrop(32, 4),
@@ -10,10 +10,10 @@
 //		transforms.Normalize([]float64{0.49, 0.48, 0.45}, []float64{0.25, 0.24, 0.26}),
 //	)
 //
-// Pictures are image.Image; those of one channel (*image.Gray) stay so, all
-// others are treated as opaque RGB, as torchvision's loaders do. A picture that a
+// Images are image.Image; those of one channel (*image.Gray) stay so, all
+// others are treated as opaque RGB, as torchvision's loaders do. An image that a
 // transform takes or makes has at most 178,956,970 pixels, as PIL's. A transform
-// leaves its argument as it is and returns a new picture or tensor. What does
+// leaves its argument as it is and returns a new image or tensor. What does
 // not fit panics with a *tensor.Error; the data loader turns that into its Err.
 //
 // Randomness comes from the *rand.Rand that Apply is given, and from nowhere
@@ -33,7 +33,7 @@ import (
 	"github.com/wick-ml/wick/tensor"
 )
 
-// Sample is a picture, first as an Image and after ToTensor as a Tensor. One of
+// Sample is an image, first as an Image and after ToTensor as a Tensor. One of
 // the two is nil.
 type Sample struct {
 	Image  image.Image
@@ -78,14 +78,14 @@ type lambda func(s Sample, r *rand.Rand) Sample
 
 func (f lambda) Apply(s Sample, r *rand.Rand) Sample { return f(s, r) }
 
-// maxPixels is how many pixels a transform's picture may have: as many as PIL
+// maxPixels is how many pixels a transform's image may have: as many as PIL
 // reads.
 const maxPixels = 2 * 89478485
 
 // wantSize refuses h×w pixels that are none or too many.
 func wantSize(op string, h, w int) {
 	if h < 1 || w < 1 || h > maxPixels/w {
-		fail(op, fmt.Errorf("a picture of %d×%d pixels (height × width), want at least 1×1 and at most %d in all", h, w, maxPixels))
+		fail(op, fmt.Errorf("an image of %d×%d pixels (height × width), want at least 1×1 and at most %d in all", h, w, maxPixels))
 	}
 }
 
@@ -110,13 +110,13 @@ func intN(r *rand.Rand, n int) int {
 
 func uniform(r *rand.Rand, lo, hi float64) float64 { return lo + (hi-lo)*float(r) }
 
-// wantImage returns the sample's picture as a raster.
+// wantImage returns the sample's image as a raster.
 func wantImage(op string, s Sample) raster {
 	if s.Image == nil {
 		if s.Tensor != nil {
-			fail(op, fmt.Errorf("the sample is a tensor already, want a picture: put %s before ToTensor", op))
+			fail(op, fmt.Errorf("the sample is a tensor already, want an image: put %s before ToTensor", op))
 		}
-		fail(op, fmt.Errorf("the sample is empty, want a picture"))
+		fail(op, fmt.Errorf("the sample is empty, want an image"))
 	}
 	if b := s.Image.Bounds(); !b.Empty() {
 		wantSize(op, b.Dy(), b.Dx())
@@ -128,7 +128,7 @@ func wantImage(op string, s Sample) raster {
 func wantTensor(op string, s Sample) (x *tensor.Tensor, c, h, w int) {
 	if s.Tensor == nil {
 		if s.Image != nil {
-			fail(op, fmt.Errorf("the sample is a picture, want a tensor: put %s behind ToTensor", op))
+			fail(op, fmt.Errorf("the sample is an image, want a tensor: put %s behind ToTensor", op))
 		}
 		fail(op, fmt.Errorf("the sample is empty, want a tensor"))
 	}
@@ -139,7 +139,7 @@ func wantTensor(op string, s Sample) (x *tensor.Tensor, c, h, w int) {
 	return s.Tensor, sh[0], sh[1], sh[2]
 }
 
-// raster is a picture as bytes without gaps: n = 1 byte a pixel (gray) or n = 4
+// raster is an image as bytes without gaps: n = 1 byte a pixel (gray) or n = 4
 // (red, green, blue, and an alpha that is always 255).
 type raster struct {
 	pix     []byte
@@ -148,7 +148,7 @@ type raster struct {
 
 func newRaster(w, h, n int) raster { return raster{make([]byte, w*h*n), w, h, n} }
 
-// rasterOf returns the picture's bytes, without a copy where they lie in this
+// rasterOf returns the image's bytes, without a copy where they lie in this
 // layout already; they may not be changed.
 func rasterOf(im image.Image) raster {
 	b := im.Bounds()
@@ -250,7 +250,7 @@ func straight(c color.Color) [4]byte {
 	return [4]byte{n.R, n.G, n.B, 255}
 }
 
-// opaque says whether all pixels are, faster than the picture's method.
+// opaque says whether all pixels are, faster than the image's method.
 func opaque(pix []byte) bool {
 	all := ^uint64(0)
 	for ; len(pix) >= 8; pix = pix[8:] {
@@ -262,7 +262,7 @@ func opaque(pix []byte) bool {
 	return all&0xff000000ff000000 == 0xff000000ff000000
 }
 
-// sample returns the raster as a picture.
+// sample returns the raster as an image.
 func (r raster) sample() Sample {
 	rect := image.Rect(0, 0, r.w, r.h)
 	if r.n == 1 {

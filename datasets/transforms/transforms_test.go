@@ -23,7 +23,7 @@ type stored struct {
 	Pix     []byte
 }
 
-// image returns the picture.
+// image returns the image.
 func (s stored) image() image.Image {
 	r := newRaster(s.W, s.H, map[int]int{1: 1, 3: 4}[s.C])
 	for i := range s.W * s.H {
@@ -73,7 +73,7 @@ func onRaster(f func(raster, float64) raster, v float64) Transform {
 	return Lambda(func(s Sample, _ *rand.Rand) Sample { return f(rasterOf(s.Image), v).sample() })
 }
 
-// Pictures must come out bit for bit as PIL makes them.
+// Images must come out bit for bit as PIL makes them.
 func TestTorchvision(t *testing.T) {
 	ref := torchvision(t)
 	for _, c := range ref.Cases {
@@ -165,7 +165,7 @@ func TestTensorTypes(t *testing.T) {
 	}
 }
 
-// Colours stay under transparency, where they stand in the picture.
+// Colours stay under transparency, where they stand in the image.
 func TestToTensorClearColours(t *testing.T) {
 	rect := image.Rect(1, 1, 2, 2)
 	deep := image.NewNRGBA64(rect)
@@ -213,7 +213,7 @@ func TestNormalizeTorchvision(t *testing.T) {
 	}
 }
 
-// Every kind of picture gives the same numbers.
+// Every kind of image gives the same numbers.
 func TestToTensorImages(t *testing.T) {
 	const w, h = 5, 4
 	rect := image.Rect(2, 3, 2+w, 3+h) // not at the origin
@@ -248,7 +248,7 @@ func TestToTensorImages(t *testing.T) {
 		want func(c, y, x int) int
 	}{
 		{"nrgba", nrgba, nil}, {"nrgba64", nrgba64, nil}, {"rgba", rgba, nil},
-		{"part of a picture", sub.SubImage(image.Rect(7, 8, 7+w, 8+h)), nil},
+		{"part of an image", sub.SubImage(image.Rect(7, 8, 7+w, 8+h)), nil},
 		{"alpha is dropped", clear, nil},
 		{"gray", gray, func(c, y, x int) int { return 10 * (x + 2) }},
 		{"gray16", gray16, func(c, y, x int) int { return 10 * (x + 2) }},
@@ -286,7 +286,7 @@ func TestToPILImage(t *testing.T) {
 	in := torchvision(t).Inputs["rgb"]
 	x := ToTensor().Apply(Sample{Image: in.image()}, nil)
 	if got := store(Compose(toPILImage).Apply(x, nil).Image); !bytes.Equal(got.Pix, in.Pix) {
-		t.Error("an RGB picture through ToTensor and back differs")
+		t.Error("an RGB image through ToTensor and back differs")
 	}
 	if got := toPILImage(x.Tensor.ToDType(tensor.Float64)).At(3, 2); got != in.image().At(3, 2) {
 		t.Errorf("float64: got %v, want %v", got, in.image().At(3, 2))
@@ -331,8 +331,8 @@ func TestRandomFlip(t *testing.T) {
 }
 
 func TestRandomCrop(t *testing.T) {
-	// A picture of 4×4 with numbers from 1, padding 1: nine crops of 4×4, of
-	// which the middle one is the picture itself.
+	// An image of 4×4 with numbers from 1, padding 1: nine crops of 4×4, of
+	// which the middle one is the image itself.
 	in := stored{H: 4, W: 4, C: 1}
 	for i := range 16 {
 		in.Pix = append(in.Pix, byte(i+1))
@@ -354,7 +354,7 @@ func TestRandomCrop(t *testing.T) {
 	}
 }
 
-// Tensors are moved as pictures are.
+// Tensors are moved as images are.
 func TestGeometryOfTensors(t *testing.T) {
 	im := torchvision(t).Inputs["rgb"].image()
 	for _, tt := range []struct {
@@ -372,7 +372,7 @@ func TestGeometryOfTensors(t *testing.T) {
 			x := ToTensor().Apply(Sample{Image: im}, nil)
 			b := tt.tr.Apply(x, rand.New(rand.NewPCG(seed, 0))).Tensor
 			if !a.Shape().Equal(b.Shape()) || !slices.Equal(a.Floats(), b.Floats()) {
-				t.Errorf("%s, seed %d: a tensor is not moved as the picture is", tt.name, seed)
+				t.Errorf("%s, seed %d: a tensor is not moved as the image is", tt.name, seed)
 			}
 			u := tt.tr.Apply(Sample{Tensor: x.Tensor.MulScalar(255).ToDType(tensor.Uint8)}, rand.New(rand.NewPCG(seed, 0))).Tensor
 			if u.DType() != tensor.Uint8 || !a.Shape().Equal(u.Shape()) {
@@ -397,7 +397,7 @@ func TestColorJitter(t *testing.T) {
 	in := torchvision(t).Inputs["rgb"]
 	same := ColorJitter(0, 0, 0, 0).Apply(Sample{Image: in.image()}, nil)
 	if !bytes.Equal(store(same.Image).Pix, in.Pix) {
-		t.Error("a jitter of nothing changes the picture")
+		t.Error("a jitter of nothing changes the image")
 	}
 	a := store(ColorJitter(0.4, 0.4, 0.4, 0.1).Apply(Sample{Image: in.image()}, rand.New(rand.NewPCG(1, 0))).Image)
 	b := store(ColorJitter(0.4, 0.4, 0.4, 0.1).Apply(Sample{Image: in.image()}, rand.New(rand.NewPCG(1, 0))).Image)
@@ -461,8 +461,8 @@ func TestErrors(t *testing.T) {
 		want string
 	}{
 		{"probability", func() { RandomHorizontalFlip(1.5) }, "probability of 1.5"},
-		{"crop too large", func() { RandomCrop(9, 1).Apply(im, nil) }, "crop of 9×9 from a picture of 6×8"},
-		{"normalize a picture", func() { Normalize([]float64{0}, []float64{1}).Apply(im, nil) }, "put Normalize behind ToTensor"},
+		{"crop too large", func() { RandomCrop(9, 1).Apply(im, nil) }, "crop of 9×9 from an image of 6×8"},
+		{"normalize an image", func() { Normalize([]float64{0}, []float64{1}).Apply(im, nil) }, "put Normalize behind ToTensor"},
 		{"resize a tensor", func() { Resize(3).Apply(x, nil) }, "put Resize before ToTensor"},
 		{"channels", func() { Normalize([]float64{0, 0}, []float64{1, 1}).Apply(x, nil) }, "2 means for a tensor of 3 channels"},
 		{"std", func() { Normalize([]float64{0}, []float64{0}) }, "standard deviation 0 at channel 0, want finite numbers, and the deviation not 0"},
@@ -474,21 +474,21 @@ func TestErrors(t *testing.T) {
 		}, "the tensor is int64, want float32, float64, float16 or bfloat16"},
 		{"probability NaN", func() { RandomErasing(math.NaN(), ErasingOpts{}) }, "probability of NaN"},
 		{"probability below 0", func() { RandomVerticalFlip(-0.1) }, "probability of -0.1"},
-		{"huge center crop", func() { CenterCrop(math.MaxInt32) }, "CenterCrop: a picture of 2147483647×2147483647"},
+		{"huge center crop", func() { CenterCrop(math.MaxInt32) }, "CenterCrop: an image of 2147483647×2147483647"},
 		{"largest center crop", func() { CenterCrop(math.MaxInt) }, "want at least 1×1 and at most 178956970 in all"},
-		{"center crop of 0", func() { CenterCrop(0) }, "CenterCrop: a picture of 0×0"},
-		{"negative center crop", func() { CenterCrop(-1) }, "CenterCrop: a picture of -1×-1"},
-		{"huge crop", func() { RandomCrop(math.MaxInt, 0) }, "RandomCrop: a picture of"},
-		{"crop of 0", func() { RandomCrop(0, 1) }, "RandomCrop: a picture of 0×0"},
+		{"center crop of 0", func() { CenterCrop(0) }, "CenterCrop: an image of 0×0"},
+		{"negative center crop", func() { CenterCrop(-1) }, "CenterCrop: an image of -1×-1"},
+		{"huge crop", func() { RandomCrop(math.MaxInt, 0) }, "RandomCrop: an image of"},
+		{"crop of 0", func() { RandomCrop(0, 1) }, "RandomCrop: an image of 0×0"},
 		{"huge padding", func() { RandomCrop(3, math.MaxInt) }, "want 0 to 178956970"},
 		{"negative padding", func() { RandomCrop(3, -1) }, "padding -1, want 0 to 178956970"},
-		{"huge resize", func() { Resize(math.MaxInt32) }, "Resize: a picture of 2147483647×2147483647"},
-		{"resize to 0", func() { Resize(0) }, "Resize: a picture of 0×0"},
-		{"huge resize of a thin picture", func() { Resize(5000).Apply(Sample{Image: image.NewGray(image.Rect(0, 0, 1000, 1))}, nil) }, "Resize: a picture of 5000×5000000 pixels"},
-		{"resize to too much", func() { ResizeHW(1<<20, 1<<20) }, "ResizeHW: a picture of 1048576×1048576"},
-		{"resize to a product of 0", func() { ResizeHW(math.MaxInt/2+1, 2) }, "ResizeHW: a picture of"},
-		{"resize to nothing", func() { ResizeHW(3, -1) }, "ResizeHW: a picture of 3×-1"},
-		{"no end", func() { ToTensor().Apply(Sample{Image: image.NewUniform(color.Black)}, nil) }, "ToTensor: a picture of 2000000000×2000000000"},
+		{"huge resize", func() { Resize(math.MaxInt32) }, "Resize: an image of 2147483647×2147483647"},
+		{"resize to 0", func() { Resize(0) }, "Resize: an image of 0×0"},
+		{"huge resize of a thin image", func() { Resize(5000).Apply(Sample{Image: image.NewGray(image.Rect(0, 0, 1000, 1))}, nil) }, "Resize: an image of 5000×5000000 pixels"},
+		{"resize to too much", func() { ResizeHW(1<<20, 1<<20) }, "ResizeHW: an image of 1048576×1048576"},
+		{"resize to a product of 0", func() { ResizeHW(math.MaxInt/2+1, 2) }, "ResizeHW: an image of"},
+		{"resize to nothing", func() { ResizeHW(3, -1) }, "ResizeHW: an image of 3×-1"},
+		{"no end", func() { ToTensor().Apply(Sample{Image: image.NewUniform(color.Black)}, nil) }, "ToTensor: an image of 2000000000×2000000000"},
 		{"erasing NaN", func() { RandomErasing(1, ErasingOpts{Scale: [2]float64{math.NaN(), 1}}) }, "scale [NaN 1]"},
 		{"erasing backwards", func() { RandomErasing(1, ErasingOpts{Scale: [2]float64{0.5, 0.1}}) }, "scale [0.5 0.1], want two numbers from 0 to 1 in order"},
 		{"erasing ratio backwards", func() { RandomErasing(1, ErasingOpts{Ratio: [2]float64{3, 0.3}}) }, "ratio [3 0.3], want two positive numbers in order"},
@@ -505,7 +505,7 @@ func TestErrors(t *testing.T) {
 		{"nil tensor", func() { ToPILImage()(nil) }, "the tensor is nil"},
 		{"lengths", func() { Normalize([]float64{0}, nil) }, "1 means and 0 standard deviations"},
 		{"empty sample", func() { ToTensor().Apply(Sample{}, nil) }, "the sample is empty"},
-		{"not a picture", func() { ToPILImage()(tensor.Ones(2, 3, 3)) }, "want [height width]"},
+		{"not an image", func() { ToPILImage()(tensor.Ones(2, 3, 3)) }, "want [height width]"},
 		{"hue", func() { ColorJitter(0, 0, 0, 0.6) }, "the hue at most 0.5"},
 		{"gray channels", func() { Grayscale(2) }, "2 channels, want 1 or 3"},
 		{"erasing", func() { RandomErasing(1, ErasingOpts{Scale: [2]float64{0.5, 2}}) }, "scale [0.5 2]"},
@@ -594,7 +594,7 @@ func TestFuse(t *testing.T) {
 	}
 }
 
-// Pictures of any size, of which only what is needed is decoded, come out as the
+// Images of any size, of which only what is needed is decoded, come out as the
 // chain makes them, from the same random numbers.
 func TestFuseImages(t *testing.T) {
 	norm := Normalize([]float64{0.49, 0.48, 0.45}, []float64{0.25, 0.24, 0.26})
@@ -625,7 +625,7 @@ func TestFuseImages(t *testing.T) {
 				p := Picture{W: src.w, H: src.h, Part: func(need image.Rectangle) (image.Image, image.Point, error) {
 					whole := image.Rect(0, 0, src.w, src.h)
 					if need.Empty() || !need.In(whole) {
-						t.Fatalf("the part %v of a picture of %v", need, whole)
+						t.Fatalf("the part %v of an image of %v", need, whole)
 					}
 					if src.n == 1 {
 						im := src.sample().Image.(*image.Gray)
@@ -672,7 +672,7 @@ func TestFuseImages(t *testing.T) {
 	}
 	f, _ := FuseImages(Compose(RandomCrop(9, 1), ToTensor()))
 	err := tensor.Try(func() { t.Error(f.RunImage(make([]float32, 243), Picture{W: 8, H: 6}, nil)) })
-	if err == nil || !strings.Contains(err.Error(), "crop of 9×9 from a picture of 6×8") {
+	if err == nil || !strings.Contains(err.Error(), "crop of 9×9 from an image of 6×8") {
 		t.Errorf("got %v", err)
 	}
 }

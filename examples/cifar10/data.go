@@ -18,7 +18,7 @@ type labeled interface {
 	Classes() []string
 }
 
-// loadData opens the training and test pictures that the options name and notes
+// loadData opens the training and test images that the options name and notes
 // their classes in opts.
 func loadData(ctx context.Context, opts *options) (trainSet, testSet datasets.Dataset, err error) {
 	augment := transforms.Compose(transforms.RandomHorizontalFlip(0.5), transforms.ToTensor())
@@ -74,7 +74,7 @@ func openFolder(opts options, part string, t transforms.Transform) (labeled, err
 	return set, nil
 }
 
-// fit makes a square of a picture of any size: the shorter side becomes size
+// fit makes a square of an image of any size: the shorter side becomes size
 // pixels, the middle stays.
 func fit(size int, t transforms.Transform) transforms.Transform {
 	return transforms.Compose(transforms.Resize(size), transforms.CenterCrop(size), t)

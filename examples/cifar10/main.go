@@ -1,13 +1,13 @@
 // Command cifar10 is the CIFAR-10 tutorial as a program: a VGG made from a list
-// of widths, trained and tested epoch by epoch, with progress, curves, pictures,
+// of widths, trained and tested epoch by epoch, with progress, curves, images,
 // TensorBoard and Weights & Biases files, checkpoints and a report.
 //
-//	go run ./examples/cifar10 -dataset shapes -epochs 2   # pictures drawn in code, no download
+//	go run ./examples/cifar10 -dataset shapes -epochs 2   # images drawn in code, no download
 //	go run ./examples/cifar10 -download                   # CIFAR-10 into ./data, then 100 epochs
 //	go run ./examples/cifar10 -resume logs/NAME           # go on with a run that was stopped
 //	go run ./examples/cifar10 -sweep FILE.json -jobs 2    # many runs, compared
 //	go run ./examples/cifar10 -predict logs/NAME/best.safetensors -from 0 -to 9
-//	go run ./examples/cifar10 -predict logs/NAME/best.safetensors cat.jpg   # a picture of one's own
+//	go run ./examples/cifar10 -predict logs/NAME/best.safetensors cat.jpg   # an image of one's own
 package main
 
 import (
@@ -39,7 +39,7 @@ func train(ctx context.Context, opts options) error {
 	if err := makeOut(opts); err != nil {
 		return err
 	}
-	fmt.Fprintf(opts.stdout, "%d training and %d test pictures, %d classes, on %v\n", trainSet.Len(), testSet.Len(), len(opts.classes), opts.device)
+	fmt.Fprintf(opts.stdout, "%d training and %d test images, %d classes, on %v\n", trainSet.Len(), testSet.Len(), len(opts.classes), opts.device)
 	trainLoader := &datasets.DataLoader{Dataset: trainSet, BatchSize: opts.batch, Shuffle: true, Seed: opts.seed, Workers: opts.workers, Device: opts.device}
 	testLoader := &datasets.DataLoader{Dataset: testSet, BatchSize: opts.batch, Workers: opts.workers, Device: opts.device}
 

@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// smallCfg fits pictures of 32×32.
+// smallCfg fits images of 32×32.
 const smallCfg = `[4,"M",4,"M",4,"M",4,"M",4,"M"]`
 
 func must(t *testing.T, err error) {
@@ -63,8 +63,8 @@ func picture(t *testing.T, shade uint8) []byte {
 	return b.Bytes()
 }
 
-// writeFolder makes a dataset of pictures in folders: two classes, three
-// pictures each for training and for testing.
+// writeFolder makes a dataset of images in folders: two classes, three
+// images each for training and for testing.
 func writeFolder(t *testing.T, dir string) {
 	t.Helper()
 	for _, part := range []string{"train", "test"} {
@@ -76,7 +76,7 @@ func writeFolder(t *testing.T, dir string) {
 	}
 }
 
-// records returns n pictures in CIFAR-10's binary layout.
+// records returns n images in CIFAR-10's binary layout.
 func records(n int) []byte {
 	b := make([]byte, 3073*n)
 	for i := range n {
@@ -85,7 +85,7 @@ func records(n int) []byte {
 	return b
 }
 
-// writeCIFAR makes a CIFAR-10 in the binary layout, four pictures a file.
+// writeCIFAR makes a CIFAR-10 in the binary layout, four images a file.
 func writeCIFAR(t *testing.T, dir string) {
 	t.Helper()
 	for _, name := range []string{"data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"} {
@@ -119,10 +119,10 @@ func files(t *testing.T, dir string) (paths []string) {
 // prepare makes data sets, good and bad, and model files in the current folder.
 func prepare(t *testing.T) {
 	t.Helper()
-	writeFolder(t, "pictures")
+	writeFolder(t, "images")
 	writeFolder(t, "broken")
 	write(t, "broken/train/dog/1.png", []byte("\x89PNG\r\n\x1a\nand no more"))
-	write(t, "broken/test/dog/1.png", []byte("not a picture"))
+	write(t, "broken/test/dog/1.png", []byte("not an image"))
 	writeFolder(t, "noclass")
 	must(t, os.RemoveAll("noclass/test/dog"))
 	writeFolder(t, "bare")
@@ -163,7 +163,7 @@ func prepare(t *testing.T) {
 	// Runs that were stopped after a step.
 	for _, dir := range []string{"begun", "torn", "garbled", "foreign"} {
 		var stderr bytes.Buffer
-		if code := program(t.Context(), []string{"-dataset", "folder", "-data", "pictures", "-model", smallCfg, "-batch", "2", "-workers", "1", "-time-limit", "1ns", "-out", dir}, io.Discard, &stderr); code != 0 {
+		if code := program(t.Context(), []string{"-dataset", "folder", "-data", "images", "-model", smallCfg, "-batch", "2", "-workers", "1", "-time-limit", "1ns", "-out", dir}, io.Discard, &stderr); code != 0 {
 			t.Fatal(&stderr)
 		}
 	}
@@ -190,7 +190,7 @@ func noGPU(index int) string {
 func TestWrongUse(t *testing.T) {
 	t.Chdir(t.TempDir())
 	prepare(t)
-	folder := []string{"-dataset", "folder", "-data", "pictures", "-model", smallCfg, "-epochs", "1", "-batch", "2", "-workers", "1"}
+	folder := []string{"-dataset", "folder", "-data", "images", "-model", smallCfg, "-epochs", "1", "-batch", "2", "-workers", "1"}
 	and := func(args ...string) []string { return append(folder[:len(folder):len(folder)], args...) }
 
 	for _, c := range []struct {
@@ -250,25 +250,25 @@ func TestWrongUse(t *testing.T) {
 		{name: "not an archive", args: []string{"-data", "noarchive"}, want: []string{"cifar-10-python.tar.gz", "not a gzip file"}},
 		{name: "folder missing", args: and("-data", "nowhere"), want: []string{"nowhere/train"}},
 		{name: "folder empty", args: and("-data", "empty"), want: []string{"empty/train"}},
-		{name: "class without pictures", args: and("-data", "bare"), want: []string{"in bare/train/dog, want at least one a class"}},
+		{name: "class without images", args: and("-data", "bare"), want: []string{"in bare/train/dog, want at least one a class"}},
 		{name: "classes differ", args: and("-data", "noclass"), want: []string{`["cat" "dog"]`, `["cat"]`, "want the same"}},
 
-		{name: "broken picture", args: and("-data", "broken"), want: []string{"example 4", "broken/train/dog/1.png"}, started: true},
-		{name: "broken picture to predict", args: and("-data", "broken", "-predict", "two.safetensors", "-to", "5"), want: []string{"example 4", "broken/test/dog/1.png"}, started: true},
-		{name: "pictures too large for the model", args: and("-model", "[4]"), want: []string{`-model [4]: models: the configuration has 0 "M"s, want 5`, "32×32"}},
-		{name: "pictures too small for the model", args: and("-size", "16"), want: []string{`the configuration has 5 "M"s, want 4`, "16×16"}},
+		{name: "broken image", args: and("-data", "broken"), want: []string{"example 4", "broken/train/dog/1.png"}, started: true},
+		{name: "broken image to predict", args: and("-data", "broken", "-predict", "two.safetensors", "-to", "5"), want: []string{"example 4", "broken/test/dog/1.png"}, started: true},
+		{name: "images too large for the model", args: and("-model", "[4]"), want: []string{`-model [4]: models: the configuration has 0 "M"s, want 5`, "32×32"}},
+		{name: "images too small for the model", args: and("-size", "16"), want: []string{`the configuration has 5 "M"s, want 4`, "16×16"}},
 		{name: "size 0", args: and("-size", "0"), want: []string{"-size 0: want 1 to 4096"}},
-		{name: "size of pictures drawn", args: []string{"-dataset", "shapes", "-size", "64"}, want: []string{"-size 64: want 1 to 4096 with -dataset folder, 32 with others"}},
-		{name: "no model", args: and("-predict", ""), want: []string{"-predict : want a model, or a picture"}},
-		{name: "picture too large for the model", args: and("-predict", "two.safetensors", "-size", "64", "pictures/test/dog/1.png"), want: []string{`two.safetensors: models: the configuration has 5 "M"s, want 6`, "-size"}},
-		{name: "pictures too large for the loaded model", args: and("-predict", "two.safetensors", "-size", "64", "-to", "1"), want: []string{`two.safetensors: models: the configuration has 5 "M"s, want 6`, "-size"}},
-		{name: "picture without -predict", args: and("cat.jpg"), want: []string{`unexpected argument "cat.jpg"`, "-predict"}},
-		{name: "picture without a model", args: and("-predict", "cat.jpg"), want: []string{"-predict cat.jpg: a picture", "want -predict MODEL PICTURE"}},
-		{name: "no such picture", args: and("-predict", "two.safetensors", "nowhere.jpg"), want: []string{"nowhere.jpg"}, started: true},
-		{name: "text as a picture", args: and("-predict", "two.safetensors", "text.safetensors"), want: []string{"text.safetensors"}, started: true},
+		{name: "size of images drawn", args: []string{"-dataset", "shapes", "-size", "64"}, want: []string{"-size 64: want 1 to 4096 with -dataset folder, 32 with others"}},
+		{name: "no model", args: and("-predict", ""), want: []string{"-predict : want a model, or an image"}},
+		{name: "image too large for the model", args: and("-predict", "two.safetensors", "-size", "64", "images/test/dog/1.png"), want: []string{`two.safetensors: models: the configuration has 5 "M"s, want 6`, "-size"}},
+		{name: "images too large for the loaded model", args: and("-predict", "two.safetensors", "-size", "64", "-to", "1"), want: []string{`two.safetensors: models: the configuration has 5 "M"s, want 6`, "-size"}},
+		{name: "image without -predict", args: and("cat.jpg"), want: []string{`unexpected argument "cat.jpg"`, "-predict"}},
+		{name: "image without a model", args: and("-predict", "cat.jpg"), want: []string{"-predict cat.jpg: an image", "want -predict MODEL PICTURE"}},
+		{name: "no such image", args: and("-predict", "two.safetensors", "nowhere.jpg"), want: []string{"nowhere.jpg"}, started: true},
+		{name: "text as an image", args: and("-predict", "two.safetensors", "text.safetensors"), want: []string{"text.safetensors"}, started: true},
 
 		{name: "no model file", args: and("-predict", "nowhere.safetensors"), want: []string{"nowhere.safetensors"}},
-		{name: "folder as a model", args: and("-predict", "pictures"), want: []string{"pictures"}},
+		{name: "folder as a model", args: and("-predict", "images"), want: []string{"images"}},
 		{name: "another architecture", args: and("-predict", "chain.safetensors"), want: []string{"chain.safetensors", `"Sequential"`, "*models.VGG"}},
 		{name: "weights without a model", args: and("-predict", "weights.safetensors"), want: []string{"weights.safetensors", "without a model"}},
 		{name: "truncated model", args: and("-predict", "short.safetensors"), want: []string{"short.safetensors"}},
@@ -276,8 +276,8 @@ func TestWrongUse(t *testing.T) {
 		{name: "not a model", args: and("-predict", "text.safetensors"), want: []string{"text.safetensors"}},
 		{name: "empty model file", args: and("-predict", "nothing.safetensors"), want: []string{"nothing.safetensors"}},
 		{name: "other number of classes", args: and("-predict", "three.safetensors", "-to", "1"), want: []string{"three.safetensors knows 3 classes, the dataset has 2"}},
-		{name: "past the end", args: and("-predict", "two.safetensors", "-to", "6"), want: []string{"-to 6: there are 6 test pictures, want 5 or less"}},
-		{name: "past the limit", args: and("-predict", "two.safetensors", "-limit", "3", "-to", "3"), want: []string{"-to 3: there are 3 test pictures"}},
+		{name: "past the end", args: and("-predict", "two.safetensors", "-to", "6"), want: []string{"-to 6: there are 6 test images, want 5 or less"}},
+		{name: "past the limit", args: and("-predict", "two.safetensors", "-limit", "3", "-to", "3"), want: []string{"-to 3: there are 3 test images"}},
 
 		{name: "accumulate 0", args: []string{"-accumulate", "0"}, want: []string{"-accumulate 0: want 1 or more"}},
 		{name: "clip", args: []string{"-clip", "-1"}, want: []string{"-clip -1: want 0 or a positive number"}},
@@ -293,7 +293,7 @@ func TestWrongUse(t *testing.T) {
 		{name: "resume with settings of another program", args: []string{"-resume", "foreign"}, want: []string{"-resume foreign", `hidden = "7"`}},
 		{name: "resume with another model", args: []string{"-resume", "begun", "-model", `[8,"M",8,"M",8,"M",8,"M",8,"M"]`}, want: []string{"begun/last.safetensors", "VGG"}, started: true, begun: true},
 		{name: "resume with another dataset", args: []string{"-resume", "begun", "-dataset", "shapes"}, want: []string{"begun/last.safetensors", "classes"}, started: true, begun: true},
-		{name: "resume with other pictures", args: []string{"-resume", "begun", "-limit", "4"}, want: []string{"begun/last.safetensors"}, started: true, begun: true},
+		{name: "resume with other images", args: []string{"-resume", "begun", "-limit", "4"}, want: []string{"begun/last.safetensors"}, started: true, begun: true},
 		{name: "resume with another batch size", args: []string{"-resume", "begun", "-batch", "3"}, want: []string{"begun/last.safetensors"}, started: true, begun: true},
 		{name: "resume a cut checkpoint", args: []string{"-resume", "torn"}, want: []string{"torn/last.safetensors"}, started: true, begun: true},
 		{name: "a run's folder again", args: and("-out", "begun"), want: []string{"begun holds a run already", "resume"}, started: true, begun: true},
@@ -360,29 +360,29 @@ func TestTrainAndPredict(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{"train", []string{"-dataset", "folder", "-data", "pictures", "-model", smallCfg, "-epochs", "2", "-batch", "4", "-out", "run", "-dropout", "0.1", "-weight-decay", "0.1", "-milestones", "2"},
-			[]string{"6 training and 6 test pictures, 2 classes, on ", "run in run", "train  epoch 1/2  2/2", "test   epoch 2/2  2/2", "best: ", "run/best.safetensors", "report: run/report.html"}},
-		{"predict", []string{"-dataset", "folder", "-data", "pictures", "-predict", "run/best.safetensors", "-from", "1", "-to", "5", "-out", "run"},
-			[]string{"   1  label cat", "   5  label dog", "pictures: run/predictions.png"}},
-		{"predict a picture of one's own", []string{"-predict", "run/best.safetensors", "pictures/test/dog/1.png", "pictures/test/cat/0.png", "-out", "own"},
-			[]string{"run/best.safetensors: 2 classes, pictures of 32×32 pixels", "pictures/test/dog/1.png  ", "pictures/test/cat/0.png  ", "cat ", "dog ", " %", "pictures: own/predictions.png"}},
-		{"a picture, between flags", []string{"-predict", "run/best.safetensors", "-device", "cpu", "pictures/test/dog/1.png", "-out", "own"}, []string{"pictures/test/dog/1.png  "}},
-		{"larger pictures", []string{"-dataset", "folder", "-data", "pictures", "-size", "64", "-model", `[4,"M",4,"M",4,"M",4,"M",4,"M",4,"M"]`, "-epochs", "1", "-batch", "4", "-out", "logs/large"}, []string{"run in logs/large"}},
-		{"a picture for the newest model", []string{"-predict", "pictures/test/dog/1.png"}, []string{"logs/large/best.safetensors: 2 classes, pictures of 64×64 pixels", "pictures: predictions.png"}},
-		{"predict without -out", []string{"-dataset", "folder", "-data", "pictures", "-size", "64", "-predict", "logs/large/best.safetensors", "-to", "1"}, []string{"pictures: predictions.png"}},
-		{"predict test pictures of the model's run", []string{"-predict", "logs/large/best.safetensors", "-to", "1"}, []string{"   1  label cat", "pictures: predictions.png"}},
-		{"a gray picture", []string{"-predict", "run/best.safetensors", "gray.png", "-out", "own"}, []string{"gray.png  "}},
-		{"a picture for a model without its run", []string{"-predict", "alone.safetensors", "-size", "64", "gray.png", "-out", "own"}, []string{"alone.safetensors: 2 classes, pictures of 64×64 pixels"}},
+		{"train", []string{"-dataset", "folder", "-data", "images", "-model", smallCfg, "-epochs", "2", "-batch", "4", "-out", "run", "-dropout", "0.1", "-weight-decay", "0.1", "-milestones", "2"},
+			[]string{"6 training and 6 test images, 2 classes, on ", "run in run", "train  epoch 1/2  2/2", "test   epoch 2/2  2/2", "best: ", "run/best.safetensors", "report: run/report.html"}},
+		{"predict", []string{"-dataset", "folder", "-data", "images", "-predict", "run/best.safetensors", "-from", "1", "-to", "5", "-out", "run"},
+			[]string{"   1  label cat", "   5  label dog", "images: run/predictions.png"}},
+		{"predict an image of one's own", []string{"-predict", "run/best.safetensors", "images/test/dog/1.png", "images/test/cat/0.png", "-out", "own"},
+			[]string{"run/best.safetensors: 2 classes, images of 32×32 pixels", "images/test/dog/1.png  ", "images/test/cat/0.png  ", "cat ", "dog ", " %", "images: own/predictions.png"}},
+		{"an image, between flags", []string{"-predict", "run/best.safetensors", "-device", "cpu", "images/test/dog/1.png", "-out", "own"}, []string{"images/test/dog/1.png  "}},
+		{"larger images", []string{"-dataset", "folder", "-data", "images", "-size", "64", "-model", `[4,"M",4,"M",4,"M",4,"M",4,"M",4,"M"]`, "-epochs", "1", "-batch", "4", "-out", "logs/large"}, []string{"run in logs/large"}},
+		{"an image for the newest model", []string{"-predict", "images/test/dog/1.png"}, []string{"logs/large/best.safetensors: 2 classes, images of 64×64 pixels", "images: predictions.png"}},
+		{"predict without -out", []string{"-dataset", "folder", "-data", "images", "-size", "64", "-predict", "logs/large/best.safetensors", "-to", "1"}, []string{"images: predictions.png"}},
+		{"predict test images of the model's run", []string{"-predict", "logs/large/best.safetensors", "-to", "1"}, []string{"   1  label cat", "images: predictions.png"}},
+		{"a gray image", []string{"-predict", "run/best.safetensors", "gray.png", "-out", "own"}, []string{"gray.png  "}},
+		{"an image for a model without its run", []string{"-predict", "alone.safetensors", "-size", "64", "gray.png", "-out", "own"}, []string{"alone.safetensors: 2 classes, images of 64×64 pixels"}},
 		{"shapes' own model", []string{"-dataset", "shapes", "-limit", "20", "-batch", "10", "-epochs", "1", "-time-limit", "1ns", "-out", "fourth"},
 			[]string{"stopped: the time limit of 1ns is reached; -resume fourth goes on from here"}},
 		{"shapes' own model again", []string{"-resume", "fourth", "-time-limit", "0"}, []string{"resuming fourth", "test   epoch 1/1  2/2"}},
 		{"summary", []string{"-dataset", "shapes", "-batch", "1", "-summary"}, []string{"features.0", "multiply-adds", "98,570 parameters"}},
 		{"dry run", []string{"-dataset", "shapes", "-dry-run"}, []string{"98570 parameters\n", "dry run: one step and one test batch went through"}},
-		{"learning-rate finder", []string{"-dataset", "folder", "-data", "pictures", "-model", smallCfg, "-batch", "3", "-find-lr", "-out", "rates"}, []string{"picture: rates/lr-finder.png"}},
+		{"learning-rate finder", []string{"-dataset", "folder", "-data", "images", "-model", smallCfg, "-batch", "3", "-find-lr", "-out", "rates"}, []string{"image: rates/lr-finder.png"}},
 		{"a batch larger than all", []string{"-data", "cifar", "-model", smallCfg, "-epochs", "1", "-batch", "9223372036854775807", "-limit", "3", "-out", "second"},
-			[]string{"note: 20 pictures from", "3 training and 3 test pictures, 10 classes", "test   epoch 1/1"}},
+			[]string{"note: 20 images from", "3 training and 3 test images, 10 classes", "test   epoch 1/1"}},
 	} {
-		if c.name == "a gray picture" { // the large model is there by now
+		if c.name == "a gray image" { // the large model is there by now
 			var b bytes.Buffer
 			must(t, png.Encode(&b, image.NewGray(image.Rect(0, 0, 40, 50))))
 			write(t, "gray.png", b.Bytes())
@@ -407,13 +407,13 @@ func TestTrainAndPredict(t *testing.T) {
 	must(t, err)
 	defer f.Close()
 	if sheet, err := png.Decode(f); err != nil || sheet.Bounds().Dx() < 5*128 {
-		t.Errorf("the contact sheet: %v, want a row of five pictures", err)
+		t.Errorf("the contact sheet: %v, want a row of five images", err)
 	}
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var stdout, stderr bytes.Buffer
-	code := program(ctx, []string{"-dataset", "folder", "-data", "pictures", "-model", smallCfg, "-out", "third"}, &stdout, &stderr)
+	code := program(ctx, []string{"-dataset", "folder", "-data", "images", "-model", smallCfg, "-out", "third"}, &stdout, &stderr)
 	if got, want := stderr.String(), "cifar10: interrupted; -resume third goes on from here\n"; code != 130 || got != want {
 		t.Errorf("interrupted: got exit code %d and %q, want 130 and %q", code, got, want)
 	}

@@ -58,7 +58,7 @@ type options struct {
 	dryRun        bool
 	findLR        bool
 	predict       string
-	pictures      []string // files to predict instead of test pictures
+	pictures      []string // files to predict instead of test images
 	from, to      int
 	show          bool
 	sweep         string
@@ -80,24 +80,24 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 	f.SetOutput(io.Discard) // what does not fit becomes a sentence below
 	f.StringVar(&o.data, "data", "data", "folder of the dataset")
 	f.StringVar(&o.dataset, "dataset", "cifar10", "cifar10, shapes (drawn in code) or folder (DATA/train/CLASS/* and DATA/test/CLASS/*)")
-	f.IntVar(&o.size, "size", 32, "side of the pictures of -dataset folder, and of those named behind -predict: the shorter side is resized to it, and the square in the middle is taken")
+	f.IntVar(&o.size, "size", 32, "side of the images of -dataset folder, and of those named behind -predict: the shorter side is resized to it, and the square in the middle is taken")
 	f.BoolVar(&o.download, "download", false, "download CIFAR-10 if it is not there")
 	f.StringVar(&o.model, "model", "", fmt.Sprintf("%s, or a list such as [64,\"M\",128,\"M\"] (default VGG16; for shapes a small list)", strings.Join(models.Names(), ", ")))
-	f.IntVar(&o.epochs, "epochs", 100, "times to go through the training pictures")
-	f.IntVar(&o.batch, "batch", 64, "pictures a step")
+	f.IntVar(&o.epochs, "epochs", 100, "times to go through the training images")
+	f.IntVar(&o.batch, "batch", 64, "images a step")
 	f.Float64Var(&o.lr, "lr", 0.001, "learning rate")
 	f.StringVar(&milestones, "milestones", "75,150", "epochs at which the learning rate is multiplied by gamma")
 	f.Float64Var(&o.gamma, "gamma", 0.5, "factor of the learning rate at each milestone")
 	f.Float64Var(&o.weightDecay, "weight-decay", 0, "weight decay")
 	f.Float64Var(&o.dropout, "dropout", 0, "probability of dropout before the classifier")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of all random numbers; the same one gives the same run")
-	f.IntVar(&o.workers, "workers", runtime.NumCPU(), "goroutines that prepare pictures")
+	f.IntVar(&o.workers, "workers", runtime.NumCPU(), "goroutines that prepare images")
 	f.StringVar(&device, "device", "", "cpu or cuda:N (default: the best there is)")
 	f.StringVar(&autocast, "autocast", "float32", "bfloat16 or float16 trains and tests in mixed precision: convolutions and products compute in it; in float16 losses are scaled")
 	f.BoolVar(&o.capture, "capture", false, "on a GPU, launch each training step as one CUDA graph; a loss that is not a number then ends the run after the epoch, without saying where it began")
 	f.BoolVar(&deterministic, "deterministic", false, "on a GPU, use only algorithms that give the same bits each time")
 	f.BoolVar(&benchmark, "benchmark", false, "on a GPU, measure which algorithm is the fastest for each convolution")
-	f.IntVar(&o.limit, "limit", 0, "use only the first N training and test pictures (0: all)")
+	f.IntVar(&o.limit, "limit", 0, "use only the first N training and test images (0: all)")
 	f.IntVar(&o.accumulate, "accumulate", 1, "batches whose gradients make one step")
 	f.Float64Var(&o.clip, "clip", 0, "largest norm of the gradients (0: no clipping)")
 	f.Float64Var(&o.ema, "ema", 0, "decay of an exponential moving average of the weights, to test with (0: none)")
@@ -112,10 +112,10 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 	f.BoolVar(&o.summary, "summary", false, "do not train: print the model's layers with their shapes, multiply-adds and memory")
 	f.BoolVar(&o.dryRun, "dry-run", false, "make one step and test one batch, without files, to see that all fits")
 	f.BoolVar(&o.findLR, "find-lr", false, "do not train: look for a good learning rate and draw how the loss went")
-	f.StringVar(&o.predict, "predict", "", "do not train: load this model and predict test pictures, or the picture files named behind all flags; for a picture instead of a model, the newest one in logs predicts it")
-	f.IntVar(&o.from, "from", 0, "first test picture to predict")
-	f.IntVar(&o.to, "to", 9, "last test picture to predict")
-	f.BoolVar(&o.show, "show", false, "open the report, or the pictures, where there is a desktop")
+	f.StringVar(&o.predict, "predict", "", "do not train: load this model and predict test images, or the image files named behind all flags; for an image instead of a model, the newest one in logs predicts it")
+	f.IntVar(&o.from, "from", 0, "first test image to predict")
+	f.IntVar(&o.to, "to", 9, "last test image to predict")
+	f.BoolVar(&o.show, "show", false, "open the report, or the images, where there is a desktop")
 	f.StringVar(&o.sweep, "sweep", "", "train all runs that this file describes, and compare them in -out (default: logs/ and the file's name)")
 	f.IntVar(&o.jobs, "jobs", 1, "runs of the sweep at a time")
 	if err := f.Parse(args); err != nil {
@@ -127,25 +127,25 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 		}
 		return o, fmt.Errorf("%w (see -help)", err)
 	}
-	for f.NArg() > 0 { // pictures, between flags too
+	for f.NArg() > 0 { // images, between flags too
 		o.pictures = append(o.pictures, f.Arg(0))
 		if err := f.Parse(f.Args()[1:]); err != nil {
 			return o, fmt.Errorf("%w (see -help)", err)
 		}
 	}
 	if len(o.pictures) > 0 && o.predict == "" {
-		return o, fmt.Errorf("unexpected argument %q; all settings are flags, and pictures stand behind -predict (see -help)", o.pictures[0])
+		return o, fmt.Errorf("unexpected argument %q; all settings are flags, and images stand behind -predict (see -help)", o.pictures[0])
 	}
 	if isPicture(o.predict) {
 		o.pictures = slices.Insert(o.pictures, 0, o.predict)
 		if o.predict = newestModel(); o.predict == "" {
-			return o, fmt.Errorf("-predict %s: a picture, and there is no logs/*/best.safetensors to predict it with; want -predict MODEL PICTURE", o.pictures[0])
+			return o, fmt.Errorf("-predict %s: an image, and there is no logs/*/best.safetensors to predict it with; want -predict MODEL PICTURE", o.pictures[0])
 		}
 	}
 	set := map[string]bool{}
 	f.Visit(func(f *flag.Flag) { set[f.Name] = true })
 	if run, err := trainer.ReadRunConfig(filepath.Dir(o.predict)); o.predict != "" && err == nil {
-		// A model's pictures are those of its run, unless others are given.
+		// A model's images are those of its run, unless others are given.
 		for _, name := range []string{"dataset", "data", "size"} {
 			value, known := run.Settings[name]
 			if !known || set[name] || set["dataset"] && run.Settings["dataset"] != o.dataset {
@@ -221,7 +221,7 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 		{o.saveSteps >= 0, "save-steps", "0 or more"},
 		{o.saveEvery >= 0, "save-every", "0 or more"},
 		{o.jobs >= 1, "jobs", "1 or more"},
-		{!set["predict"] || o.predict != "", "predict", "a model, or a picture"},
+		{!set["predict"] || o.predict != "", "predict", "a model, or an image"},
 		{!set["sweep"] || o.sweep != "", "sweep", "a file"},
 		{o.from >= 0, "from", "0 or more"},
 		{o.to >= o.from, "to", fmt.Sprintf("%d (-from) or more", o.from)},
@@ -297,7 +297,7 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 	}
 
 	if o.out == "" && (o.predict != "" || o.findLR) {
-		o.out = "." // a picture is no run
+		o.out = "." // an image is no run
 	}
 	if o.out == "" && o.sweep != "" {
 		base := filepath.Base(o.sweep)
@@ -309,7 +309,7 @@ func parseFlags(args []string, stdout, stderr io.Writer) (options, error) {
 	return o, nil
 }
 
-// isPicture says whether a file's name is one of a picture.
+// isPicture says whether a file's name is one of an image.
 func isPicture(path string) bool {
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".gif":

@@ -18,7 +18,7 @@ import (
 	"github.com/wick-ml/wick/trainer/plots"
 )
 
-// predict loads a model, prints the label and the prediction of the test pictures
+// predict loads a model, prints the label and the prediction of the test images
 // opts.from to opts.to, and shows them in one PNG file.
 func predict(ctx context.Context, opts options) error {
 	model, err := layers.Load[*models.VGG](opts.predict)
@@ -38,7 +38,7 @@ func predict(ctx context.Context, opts options) error {
 		return fmt.Errorf("%s knows %d classes, the dataset has %d", opts.predict, known, len(opts.classes))
 	}
 	if opts.to >= testSet.Len() {
-		return fmt.Errorf("-to %d: there are %d test pictures, want %d or less", opts.to, testSet.Len(), testSet.Len()-1)
+		return fmt.Errorf("-to %d: there are %d test images, want %d or less", opts.to, testSet.Len(), testSet.Len()-1)
 	}
 	if err := makeOut(opts); err != nil {
 		return err
@@ -53,7 +53,7 @@ func predict(ctx context.Context, opts options) error {
 		predicted, sure := prediction.Ints(), confidence.Float64s()
 		for i, label := range labels.Ints() {
 			p := plots.Prediction{
-				Picture:    toPILImage(images.Select(0, i)),
+				Image:      toPILImage(images.Select(0, i)),
 				Name:       fmt.Sprintf("#%d", opts.from+len(pictures)),
 				Label:      opts.classes[label],
 				Predicted:  opts.classes[predicted[i]],
@@ -73,7 +73,7 @@ func predict(ctx context.Context, opts options) error {
 	return savePredictions(opts, pictures)
 }
 
-// predictFiles predicts pictures of one's own, and shows them in one PNG file. The
+// predictFiles predicts images of one's own, and shows them in one PNG file. The
 // classes' names are those of the run that the model lies in.
 func predictFiles(opts options) error {
 	model, err := layers.Load[*models.VGG](opts.predict)
@@ -97,7 +97,7 @@ func predictFiles(opts options) error {
 	if err := makeOut(opts); err != nil {
 		return err
 	}
-	fmt.Fprintf(opts.stdout, "%s: %d classes, pictures of %d×%d pixels\n", opts.predict, len(classes), size, size)
+	fmt.Fprintf(opts.stdout, "%s: %d classes, images of %d×%d pixels\n", opts.predict, len(classes), size, size)
 	toTensor := fit(size, transforms.ToTensor())
 	var pictures []plots.Prediction
 	for _, path := range opts.pictures {
@@ -116,12 +116,12 @@ func predictFiles(opts options) error {
 			fmt.Fprintf(&line, "  %-12s %5.1f %%", classes[p], 100*sure[i])
 		}
 		fmt.Fprintf(opts.stdout, "%s%s\n", path, line.String())
-		pictures = append(pictures, plots.Prediction{Picture: im, Name: filepath.Base(path), Predicted: classes[predicted[0]], Confidence: sure[0]})
+		pictures = append(pictures, plots.Prediction{Image: im, Name: filepath.Base(path), Predicted: classes[predicted[0]], Confidence: sure[0]})
 	}
 	return savePredictions(opts, pictures)
 }
 
-// fits says whether the model takes pictures of the size that the options say.
+// fits says whether the model takes images of the size that the options say.
 func fits(opts options, model *models.VGG) error {
 	var c struct{ Cfg models.Cfg }
 	_, config := model.Config()
@@ -139,6 +139,6 @@ func savePredictions(opts options, pictures []plots.Prediction) error {
 	if err := plots.SavePNG(path, plots.Grid(pictures, plots.GridOpts{})); err != nil {
 		return err
 	}
-	fmt.Fprintln(opts.stdout, "pictures:", path)
+	fmt.Fprintln(opts.stdout, "images:", path)
 	return show(opts, path)
 }

@@ -48,7 +48,7 @@ func history(t *testing.T, dir string) []trainer.Metrics {
 
 // settings of runs with everything that has a state: shuffling, flips, dropout,
 // BatchNorm, Adam with weight decay, a milestone, an average of the weights.
-var eventful = []string{"-dataset", "folder", "-data", "pictures", "-model", smallCfg, "-batch", "2", "-epochs", "3", "-milestones", "2", "-gamma", "0.1",
+var eventful = []string{"-dataset", "folder", "-data", "images", "-model", smallCfg, "-batch", "2", "-epochs", "3", "-milestones", "2", "-gamma", "0.1",
 	"-dropout", "0.3", "-weight-decay", "0.01", "-ema", "0.9", "-clip", "1", "-patience", "9", "-seed", "3"}
 
 // A run that is stopped after every single step and gone on with from its
@@ -56,7 +56,7 @@ var eventful = []string{"-dataset", "folder", "-data", "pictures", "-model", sma
 // -resume alone: the settings are in the run's folder.
 func TestResume(t *testing.T) {
 	t.Chdir(t.TempDir())
-	writeFolder(t, "pictures")
+	writeFolder(t, "images")
 	run := func(args ...string) {
 		t.Helper()
 		var stderr bytes.Buffer
@@ -79,11 +79,11 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// What a resumed run is given anew holds from there on, and is noted; a run that is over
+// What a resumed run is given again holds from there on, and is noted; a run that is over
 // says so.
 func TestResumeSettings(t *testing.T) {
 	t.Chdir(t.TempDir())
-	writeFolder(t, "pictures")
+	writeFolder(t, "images")
 	run := func(args ...string) string {
 		var stdout, stderr bytes.Buffer
 		if code := program(t.Context(), args, &stdout, &stderr); code != 0 || stderr.Len() > 0 {
@@ -160,7 +160,7 @@ func TestSignals(t *testing.T) {
 	signal.Notify(caught, syscall.SIGHUP)
 	defer signal.Stop(caught)
 	t.Chdir(t.TempDir())
-	writeFolder(t, "pictures")
+	writeFolder(t, "images")
 	start := func(args ...string) (*exec.Cmd, *bytes.Buffer) {
 		exe, err := os.Executable()
 		must(t, err)

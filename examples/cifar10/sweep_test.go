@@ -63,7 +63,7 @@ func TestWrongSweep(t *testing.T) {
 		{"text for a number", `{"settings": {"epochs": "ten"}, "runs": [{}]}`, []string{`column 25: invalid value "ten" for flag -epochs`}},
 		{"half an epoch", `{"runs": [{"epochs": 1.5}]}`, []string{`column 22: invalid value "1.5" for flag -epochs`}},
 		{"model", `{"grid": {"model": [[4, "M", "M", "M", "M", "M"], [4, "X"]]}}`, []string{"column 51: -model [4,\"X\"]"}},
-		{"model of another depth", `{"settings": {"model": [32, "M", 64, "M"]}, "grid": {"lr": [1, 2]}}`, []string{`s.json, line 1, column 24: -model [32,"M",64,"M"]: models: the configuration has 2 "M"s, want 5, which make 1×1 of pictures of 32×32 pixels`}},
+		{"model of another depth", `{"settings": {"model": [32, "M", 64, "M"]}, "grid": {"lr": [1, 2]}}`, []string{`s.json, line 1, column 24: -model [32,"M",64,"M"]: models: the configuration has 2 "M"s, want 5, which make 1×1 of images of 32×32 pixels`}},
 		{"models of other depths", `{"settings": {"dataset": "folder", "size": 64}, "grid": {"model": ["VGG11"]}}`, []string{`-model VGG11: models: the configuration has 5 "M"s, want 6`, "64×64"}},
 		{"a size for CIFAR-10", `{"settings": {"size": 64}, "runs": [{}]}`, []string{"-size 64: want 1 to 4096 with -dataset folder, 32 with others"}},
 		{"model without its own list", `{"grid": {"model": [4, "M"]}}`, []string{"column 21: -model 4: want one of"}},

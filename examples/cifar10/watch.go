@@ -70,7 +70,7 @@ func finish(opts options, result trainer.Result) error {
 		return nil
 	}
 	if result.Best != nil {
-		fmt.Fprintf(out, "best: %.2f %% of the test pictures right, after epoch %d: %s\n", 100**result.Best, result.BestEpoch, filepath.Join(opts.out, "best.safetensors"))
+		fmt.Fprintf(out, "best: %.2f %% of the test images right, after epoch %d: %s\n", 100**result.Best, result.BestEpoch, filepath.Join(opts.out, "best.safetensors"))
 	}
 	if opts.tensorBoard {
 		fmt.Fprintf(out, "TensorBoard: tensorboard --logdir=%s\n", filepath.Dir(opts.out))
@@ -105,7 +105,7 @@ func findLR(ctx context.Context, opts options, config trainer.Config) error {
 		fmt.Fprintf(opts.stdout, "no suggestion: over %d steps the loss never fell\n", len(points))
 	}
 	path := filepath.Join(opts.out, "lr-finder.png")
-	fmt.Fprintln(opts.stdout, "picture:", path)
+	fmt.Fprintln(opts.stdout, "image:", path)
 	return show(opts, path)
 }
 

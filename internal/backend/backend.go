@@ -431,7 +431,7 @@ const (
 // i%4 of the block with counter Offset + i/4, and where 32 bits are too few also
 // from the same word of the block that has 1 in the counter's upper half.
 //
-// Renew, which may be nil, gives Seed and Offset anew when the draw is part of a
+// Renew, which may be nil, gives Seed and Offset again when the draw is part of a
 // Graph that is launched again.
 type Random struct {
 	Kind         RandomKind
@@ -478,9 +478,9 @@ type Backend interface {
 	Arange(dst Array, start, step float64)
 	// Random draws all elements.
 	Random(dst Array, r Random)
-	// CropMirrorNormalize cuts a P×Q window out of each picture (Uint8), mirrors it, and looks each byte up: dst (Float32) is
+	// CropMirrorNormalize cuts a P×Q window out of each image (Uint8), mirrors it, and looks each byte up: dst (Float32) is
 	// values[c, byte], values of C×256 elements. Row n of moves (Int64, N×4) has the window's top and left edge, which may lie
-	// anywhere, and whether (not 0) it is mirrored top to bottom and left to right. Beside the picture the byte is 0.
+	// anywhere, and whether (not 0) it is mirrored top to bottom and left to right. Beside the image the byte is 0.
 	CropMirrorNormalize(dst, pictures, moves, values Array, g CropGeom)
 
 	// Unary computes dst = op(x). For Bool results dst is Bool.
@@ -496,7 +496,7 @@ type Backend interface {
 	Where(dst, cond, a, b Array, g WhereGeom)
 
 	// Reduce reduces x over the dimensions that g names. Sums of Int64, Uint8 and Bool are Int64. dst may be Float32 where x has
-	// half width, and sums, sums of squares and products of all floating-point types may be Float64: what is gathered is wider
+	// half precision, and sums, sums of squares and products of all floating-point types may be Float64: what is gathered is wider
 	// than x in any case, and is rounded to dst's type only.
 	Reduce(dst, x Array, op ReduceOp, g ReduceGeom)
 	// ReduceIndex finds the maximum (or minimum) along N and its first position (Int64). values may be absent.

@@ -10,6 +10,6 @@ package backend
 type AffineRowNorm interface {
 	// AffineRowNorm is RowNorm, which writes y, mean and invstd, followed by dst = y·w + b, with an element of w and of b for
 	// each of a row. The bits are those of RowNorm and two calls of Binary. y may be absent where nobody needs it, and w or b.
-	// Where x has half width, dst has x's type, into which it is rounded once, and everything else is Float32.
+	// Where x has half precision, dst has x's type, into which it is rounded once, and everything else is Float32.
 	AffineRowNorm(dst, y, mean, invstd, x, w, b Array, rows, n int, eps float64)
 }

@@ -2,7 +2,7 @@ package cpu
 
 import "github.com/wick-ml/wick/internal/backend"
 
-// CropMirrorNormalize cuts a window out of each picture, mirrors it and looks its
+// CropMirrorNormalize cuts a window out of each image, mirrors it and looks its
 // bytes up.
 func (be *Backend) CropMirrorNormalize(dst, pictures, moves, values backend.Array, g backend.CropGeom) {
 	to, from, move, table := data[float32](dst), data[uint8](pictures), data[int64](moves), data[float32](values)
@@ -18,7 +18,7 @@ func (be *Backend) CropMirrorNormalize(dst, pictures, moves, values backend.Arra
 				x, step = x+int64(g.Q)-1, -1
 			}
 			y += m[0]
-			var line []uint8 // none of it, if the row lies beside the picture
+			var line []uint8 // none of it, if the row lies beside the image
 			if y >= 0 && y < int64(g.H) {
 				line = from[(plane*g.H+int(y))*g.W:][:g.W]
 			}

@@ -25,7 +25,7 @@ func (be *Backend) Binary(dst, a, b backend.Array, op backend.BinaryOp, g backen
 	}
 }
 
-// binaryHalf is Binary of arrays some of which have half width.
+// binaryHalf is Binary of arrays some of which have half precision.
 func (be *Backend) binaryHalf(dst, a, b backend.Array, op backend.BinaryOp, g backend.BinaryGeom) {
 	if kn := loopsBF16(dst, a, b); kn != nil && op == backend.Add && g.Shape == nil {
 		d, a, b := data[uint16](dst), data[uint16](a), data[uint16](b)
@@ -278,7 +278,7 @@ func binary[T kernels.Number](be *Backend, dst backend.Array, a, b []T, op backe
 	})
 }
 
-// binaryHalfViews is Binary for numbers of half width that are broadcast, or lie apart: a tile at a time is widened, computed and rounded.
+// binaryHalfViews is Binary for numbers of half precision that are broadcast, or lie apart: a tile at a time is widened, computed and rounded.
 func (be *Backend) binaryHalfViews(dst, a, b backend.Array, op backend.BinaryOp, g backend.BinaryGeom) {
 	shape, strides, ok := collapse(g.Shape, g.A, g.B)
 	if !ok {

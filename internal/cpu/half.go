@@ -12,7 +12,7 @@ import (
 // numbers are those that float32 arithmetic on the same inputs gives, rounded once.
 // Winograd's algorithm and the kernels of loops read and write bfloat16 numbers themselves.
 
-// widen converts an array of half width to float32.
+// widen converts an array of half precision to float32.
 func widen(dst []float32, src backend.Array) {
 	s := data[uint16](src)
 	parallel(src.Len, grain, func(lo, hi int) { widenAs(src.DType(), dst[lo:hi], s[lo:hi]) })
@@ -26,7 +26,7 @@ func widenAs(t backend.DType, dst []float32, src []uint16) {
 	}
 }
 
-// narrow converts float32 to an array of half width.
+// narrow converts float32 to an array of half precision.
 func narrow(dst backend.Array, src []float32) {
 	d := data[uint16](dst) // here, since it is the first to touch the array's memory
 	parallel(dst.Len, grain, func(lo, hi int) { narrowAs(dst.DType(), d[lo:hi], src[lo:hi]) })
@@ -51,7 +51,7 @@ func loopsBF16(arrays ...backend.Array) *kernels.Loops[uint16, float32] {
 	return kernels.Current.Half.LoopsBF16
 }
 
-// someHalf reports whether one of the arrays has half width.
+// someHalf reports whether one of the arrays has half precision.
 func someHalf(arrays ...backend.Array) bool {
 	for _, a := range arrays {
 		if !a.None() && a.DType().IsHalf() {
@@ -71,7 +71,7 @@ func reads(a *backend.Array) argument   { return argument{a, true, false} }
 func writes(a *backend.Array) argument  { return argument{a, false, true} }
 func updates(a *backend.Array) argument { return argument{a, true, true} }
 
-// half serves a method with arrays of half width: it puts float32 arrays in their
+// half serves a method with arrays of half precision: it puts float32 arrays in their
 // place, calls f, which is the method once more, and rounds what that wrote. It
 // returns false, and does nothing, if there are no such arrays.
 func (be *Backend) half(f func(), args ...argument) bool {
@@ -195,7 +195,7 @@ func (be *Backend) channels(g backend.BatchNormGeom, f func(a, p []backend.Array
 				}
 			}
 		}
-		// The parameters may be of half width too.
+		// The parameters may be of half precision too.
 		be.widened(func() { f(a, p, part) }, args...)
 		for i, x := range arrays {
 			if x.a.None() || !x.write {
@@ -240,7 +240,7 @@ func floatsOf(a backend.Array) kernels.Floats {
 	return kernels.Floats{Wide: data[float32](a)}
 }
 
-// productsOf is the backend that multiplies arrays of which some have half width,
+// productsOf is the backend that multiplies arrays of which some have half precision,
 // or nil if none has. At Medium factors are bfloat16: those that are lose nothing,
 // others would.
 func (be *Backend) productsOf(a, b backend.Array) *Backend {
@@ -254,7 +254,7 @@ func (be *Backend) productsOf(a, b backend.Array) *Backend {
 }
 
 // convolutionOf is productsOf for a pass of a convolution, or the backend itself, and tells whether one of the arrays has
-// half width. Winograd's transforms of bfloat16 factors would be rounded to bfloat16 once more, five times what the
+// half precision. Winograd's transforms of bfloat16 factors would be rounded to bfloat16 once more, five times what the
 // result's own rounding loses; at High they stay float32.
 func (be *Backend) convolutionOf(a, b backend.Array, g convGeom, p pass) (*Backend, bool) {
 	half := be.productsOf(a, b)

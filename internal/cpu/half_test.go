@@ -248,7 +248,7 @@ func TestBF16Unwidened(t *testing.T) {
 		{"normalization without ReLU", norm(shape(noReLU, 5, 7, 33), backend.Float32, true)},
 		{"normalization without parameters", norm(shape(noReLU, 5, 7, 33), backend.Float32, false)},
 		{"normalization in evaluation", norm(shape(evaluate, 5, 7, 33), backend.Float32, true)},
-		{"normalization with parameters of half width", norm(shape(train, 5, 7, 33), backend.BFloat16, true)},
+		{"normalization with parameters of half precision", norm(shape(train, 5, 7, 33), backend.BFloat16, true)},
 		{"pooling of planes that join", pool(7, 34, 38)},
 		{"pooling of odd planes", pool(3, 5, 9)},
 		{"pooling of lines", pool(3, 1, 9)},

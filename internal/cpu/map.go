@@ -38,7 +38,7 @@ func (be *Backend) Map(dst, src [][]backend.Array, r backend.Rule) {
 	}
 }
 
-// mapList is the arrays of a list, as numbers of T or of half width.
+// mapList is the arrays of a list, as numbers of T or of half precision.
 type mapList[T kernels.Float] struct {
 	wide [][]T
 	half [][]uint16
@@ -56,7 +56,7 @@ func mapListOf[T kernels.Float](list []backend.Array) mapList[T] {
 }
 
 // take returns elements of array i: where they lie, or in room if there is any, which
-// those of half width need.
+// those of half precision need.
 func (l *mapList[T]) take(i, lo, hi int, room []T) []T {
 	switch {
 	case l.half != nil:

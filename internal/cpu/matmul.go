@@ -37,7 +37,7 @@ func (be *Backend) MatMul(dst, a, b backend.Array, g backend.MatMulGeom) {
 	}
 }
 
-// matmulHalf is MatMul of arrays of half width.
+// matmulHalf is MatMul of arrays of half precision.
 func (be *Backend) matmulHalf(dst, a, b backend.Array, g backend.MatMulGeom) {
 	d := writes(&dst)
 	d.read = g.Accumulate

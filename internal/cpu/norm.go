@@ -24,7 +24,7 @@ func (be *Backend) BatchNorm(dst, mean, invstd, runningMean, runningVar, x, w, b
 	}
 }
 
-// batchNormHalf is BatchNorm of arrays some of which have half width.
+// batchNormHalf is BatchNorm of arrays some of which have half precision.
 func (be *Backend) batchNormHalf(dst, mean, invstd, runningMean, runningVar, x, w, b backend.Array, g backend.BatchNormGeom) {
 	arrays := []argument{writes(&dst), reads(&x)}
 	params := []argument{writes(&mean), writes(&invstd), updates(&runningMean), updates(&runningVar), reads(&w), reads(&b)}
@@ -130,7 +130,7 @@ func (be *Backend) BatchNormGrad(dx, dw, db, dy, x, y, w, mean, invstd backend.A
 	}
 }
 
-// batchNormGradHalf is BatchNormGrad of arrays some of which have half width.
+// batchNormGradHalf is BatchNormGrad of arrays some of which have half precision.
 func (be *Backend) batchNormGradHalf(dx, dw, db, dy, x, y, w, mean, invstd backend.Array, g backend.BatchNormGeom) {
 	arrays := []argument{writes(&dx), reads(&dy), reads(&x), reads(&y)}
 	params := []argument{writes(&dw), writes(&db), reads(&w), reads(&mean), reads(&invstd)}

@@ -7,7 +7,7 @@ import (
 	"github.com/wick-ml/wick/internal/backend"
 )
 
-// Copies that read along one dimension and write along another: a transposed matrix, a picture whose channels come last.
+// Copies that read along one dimension and write along another: a transposed matrix, an image whose channels come last.
 
 const (
 	turnSide = 64      // rows and columns of a square whose cache lines stay until all of them is used

@@ -160,7 +160,7 @@ func (s *source[T]) row(i, cols int) []T {
 	return s.x[s.off+i*s.rs:][:cols]
 }
 
-// wideSource is a source of numbers of half width, or of Float32, that gives Float32.
+// wideSource is a source of numbers of half precision, or of Float32, that gives Float32.
 type wideSource struct {
 	*source[float32]
 	half  *source[uint16] // or nil

@@ -271,7 +271,7 @@ func TestConvolutionOfBFloat16(t *testing.T) {
 				other := array(second, nil)
 				wide, half := p.be.convolutionOf(none, other, g, pass(j))
 				if !half {
-					t.Fatalf("%+v, %s: convolutionOf found no array of half width", g, name)
+					t.Fatalf("%+v, %s: convolutionOf found no array of half precision", g, name)
 				}
 				got, want := data[uint16](call(p.be, pass(j), true, second)), narrowed(data[float32](call(wide, pass(j), false, false)))
 				if !slices.Equal(got, want) {

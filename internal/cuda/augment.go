@@ -6,7 +6,7 @@ import "github.com/wick-ml/wick/internal/backend"
 
 var cropMirrorNormalize = single("crop_mirror_normalize")
 
-// CropMirrorNormalize cuts a window out of each picture, mirrors it and looks its
+// CropMirrorNormalize cuts a window out of each image, mirrors it and looks its
 // bytes up.
 func (be *Backend) CropMirrorNormalize(dst, pictures, moves, values backend.Array, g backend.CropGeom) {
 	defer keep(dst, pictures, moves, values)

@@ -140,12 +140,12 @@ type convolution struct {
 	workspace C.size_t
 }
 
-// channelsLast is the rule which convolutions work channels last: all of half width,
+// channelsLast is the rule which convolutions work channels last: all of half precision,
 // since cuDNN's kernels for tensor cores take nothing else and it transposes other
 // arrays before and after each convolution, and those of float32 numbers with TF32,
 // if the channels are whole runs of 16 bytes. A first layer's few channels (three of
 // an image) are no reason against it: its result, which is larger, would have to be
-// converted instead. Convolutions in groups are among them if they are of half width,
+// converted instead. Convolutions in groups are among them if they are of half precision,
 // where PyTorch does the same. Exact products of float32 and float64 numbers use no
 // tensor cores.
 func channelsLast(t backend.DType, exact bool, g backend.ConvGeom) bool {
@@ -453,7 +453,7 @@ func (be *Backend) factor(t *temporaries, a backend.Array, l layout) pointer {
 }
 
 // Conv convolves with cuDNN, which adds the bias and takes ReLU where it can; else
-// a kernel does what comes after. Results of half width are rounded before and after
+// a kernel does what comes after. Results of half precision are rounded before and after
 // that, as PyTorch does, but not before a scale: they are then computed in float32,
 // with TF32, which holds their factors exactly.
 func (be *Backend) Conv(dst, x, w, scale, bias backend.Array, g backend.ConvGeom) {

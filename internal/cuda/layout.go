@@ -11,7 +11,7 @@ import (
 )
 
 // Tensor cores take the channels of a pixel as neighbours (NHWC), and so do cuDNN's
-// fast convolutions of half width. To everybody else arrays are row-major. So a
+// fast convolutions of half precision. To everybody else arrays are row-major. So a
 // buffer may hold its elements in one of two forms, or in both: what a convolution
 // writes stays channels last through normalization, ReLU, additions and pooling up to
 // the next convolution, and is converted when a method asks that does not know of it.

@@ -54,7 +54,7 @@ func (be *Backend) numbersOf(a backend.Array) []float32 {
 	return s
 }
 
-// eighths returns n numbers that every type of half width holds.
+// eighths returns n numbers that every type of half precision holds.
 func eighths(seed uint64, n int) []float32 {
 	r := rand.New(rand.NewPCG(seed, 2))
 	s := make([]float32, n)
@@ -210,7 +210,7 @@ func (c *chain) run(between func()) map[string]backend.Array {
 		"running mean": runMean, "running variance": runVar}
 }
 
-// TestChain runs a part of a network in types of half width, and with TF32, where
+// TestChain runs a part of a network in types of half precision, and with TF32, where
 // nothing may be converted between the convolutions, and compares with row-major
 // arrays.
 func TestChain(t *testing.T) {

@@ -16,7 +16,7 @@ static int wick_blas_open(void **handle, CUstream s) {
 	cublasHandle_t h;
 	int r = cublasCreate_v2(&h);
 	if (!r) r = cublasSetStream_v2(h, s);
-	// Sums of products of half width stay float32: CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION.
+	// Sums of products of half precision stay float32: CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION.
 	if (!r) r = cublasSetMathMode(h, 16);
 	*handle = h;
 	return r;

@@ -95,7 +95,7 @@ func numbersOf[S, D any](be *Backend, single func([]float64) S, double func([]fl
 	}
 }
 
-// renews notes what a rule of the graph takes anew.
+// renews notes what a rule of the graph takes again.
 func (g *graph) renews(r backend.Rule, set func(numbers []float64)) {
 	if r.Fits != nil {
 		g.fits = append(g.fits, r.Fits)

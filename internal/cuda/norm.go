@@ -5,7 +5,7 @@ package cuda
 import "github.com/wick-ml/wick/internal/backend"
 
 // Batch normalization has kernels of its own: cuDNN's wants weights and a bias,
-// which may be absent here, and float32 ones beside data of half width, has no
+// which may be absent here, and float32 ones beside data of half precision, has no
 // gradient for running statistics, and leaves ReLU to a pass of its own.
 
 // wideType is the type of what belongs to a channel.

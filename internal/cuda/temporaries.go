@@ -20,7 +20,7 @@ func (be *Backend) temporary(t *temporaries, dtype backend.DType, n int) backend
 	return backend.Array{Buffer: b, Len: n}
 }
 
-// widened returns an array's elements in float32 if they are of half width.
+// widened returns an array's elements in float32 if they are of half precision.
 func (be *Backend) widened(t *temporaries, a backend.Array) backend.Array {
 	if a.None() || !a.DType().IsHalf() {
 		return a

@@ -42,7 +42,7 @@ func device(t *testing.T) (*tensor.Device, *cuda.Backend) {
 	return d, be.(*cuda.Backend)
 }
 
-// tiny is a VGG for 32×32 pictures, which takes the simulated driver a tenth of a
+// tiny is a VGG for 32×32 images, which takes the simulated driver a tenth of a
 // second a step.
 var tiny = models.Cfg{4, "M", 4, "M", 4, "M", 4, "M", 4, "M"}
 

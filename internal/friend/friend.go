@@ -41,7 +41,7 @@ type Door[T any] struct {
 	Unscale func(xs []T, factor float64) (finite bool)
 	// NotFinite returns the positions of the tensors that hold an infinity or NaN.
 	NotFinite func(xs []T) []int
-	// CropMirrorNormalize makes a Float32 batch [N C height width] of pictures that are
+	// CropMirrorNormalize makes a Float32 batch [N C height width] of images that are
 	// held as bytes, Uint8 [N C H W]. A row of moves, Int64 [N 4], is top, left, and
 	// whether the window is mirrored top to bottom and left to right; values, [C 256],
 	// has the number for each byte in each channel.

@@ -86,7 +86,7 @@ type Value struct {
 	Shape []Dim
 	// Tensor is a parameter or a buffer itself, so that a graph computes with what the model has
 	// learned since; or a constant, a copy. A constant that is made for each example
-	// anew, the same for all, is that of one.
+	// again, the same for all, is that of one.
 	Tensor *tensor.Tensor
 	Path   string // of a parameter or a buffer in the model's tree: "features.0.weight"
 }

@@ -249,7 +249,7 @@ func (c comparison) graph() (*Graph, error) {
 			return nil, c.fail(n.Op.Name(), n.At, "its operands are other values in a pass of %d examples than in one of %d", c.n1, c.n2)
 		}
 		if row, ok := friends.Info(n.Op); !ok || row.Apply == nil {
-			return nil, c.fail(n.Op.Name(), n.At, "nothing says how it is computed anew, as a graph has to")
+			return nil, c.fail(n.Op.Name(), n.At, "nothing says how it is computed again, as a graph has to")
 		}
 		if err := c.attributes(&n, m); err != nil {
 			return nil, err

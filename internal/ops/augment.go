@@ -1,6 +1,6 @@
 package ops
 
-// CropMirrorNormalize takes windows of Height×Width of pictures.
+// CropMirrorNormalize takes windows of Height×Width of images.
 type CropMirrorNormalize struct{ Height, Width int }
 
 // Name returns the operation's name.

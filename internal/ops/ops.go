@@ -88,7 +88,7 @@ type Info[T any] struct {
 	// MultiplyAdds counts those of a result; nil means none. A bias that is added
 	// counts one for each element.
 	MultiplyAdds func(op autograd.Op, in []T, out T) int
-	// Apply computes the operation anew. Of an operation with several results it
+	// Apply computes the operation again. Of an operation with several results it
 	// returns the one that op says.
 	Apply func(op autograd.Op, in []T) T
 }

@@ -24,7 +24,7 @@ func NewConfusion(classes []string) *Confusion {
 	return m
 }
 
-// Add counts pictures: the label and the prediction of each, as numbers of
+// Add counts images: the label and the prediction of each, as numbers of
 // classes. If one is out of range, none is counted.
 func (m *Confusion) Add(labels, predictions []int) error {
 	if len(labels) != len(predictions) {
@@ -32,7 +32,7 @@ func (m *Confusion) Add(labels, predictions []int) error {
 	}
 	for i, label := range labels {
 		if n := len(m.Classes); label < 0 || label >= n || predictions[i] < 0 || predictions[i] >= n {
-			return fmt.Errorf("picture %d has label %d and prediction %d, want 0 to %d", i, label, predictions[i], n-1)
+			return fmt.Errorf("image %d has label %d and prediction %d, want 0 to %d", i, label, predictions[i], n-1)
 		}
 	}
 	for i, label := range labels {
@@ -41,13 +41,13 @@ func (m *Confusion) Add(labels, predictions []int) error {
 	return nil
 }
 
-// Recall is the share of a class's pictures that were recognized, NaN if there
+// Recall is the share of a class's images that were recognized, NaN if there
 // were none.
 func (m *Confusion) Recall(class int) float64 {
 	return float64(m.Counts[class][class]) / float64(m.row(class))
 }
 
-// Precision is the share of the pictures taken for a class that were of it, NaN if
+// Precision is the share of the images taken for a class that were of it, NaN if
 // there were none.
 func (m *Confusion) Precision(class int) float64 {
 	taken := 0
@@ -57,7 +57,7 @@ func (m *Confusion) Precision(class int) float64 {
 	return float64(m.Counts[class][class]) / float64(taken)
 }
 
-// Accuracy is the share of all pictures that were recognized, NaN if there were
+// Accuracy is the share of all images that were recognized, NaN if there were
 // none.
 func (m *Confusion) Accuracy() float64 {
 	good := 0
@@ -67,7 +67,7 @@ func (m *Confusion) Accuracy() float64 {
 	return float64(good) / float64(m.Total())
 }
 
-// Total is the number of pictures.
+// Total is the number of images.
 func (m *Confusion) Total() int {
 	n := 0
 	for i := range m.Counts {
@@ -152,7 +152,7 @@ func (m *Confusion) figure(few float64) *Figure {
 	f.draw = func(p pen) {
 		p.text(f.title, 16, 28, leftOf, bold(18, ink))
 		if m.Total() == 0 {
-			p.text("no pictures", 16, 54, leftOf, sans(13, pale))
+			p.text("no images", 16, 54, leftOf, sans(13, pale))
 		} else {
 			p.text(fmt.Sprintf("%s of %d right; darker: a larger share of the row", share(m.Accuracy()), m.Total()), 16, 52, leftOf, sans(13, pale))
 		}

@@ -12,7 +12,7 @@ import (
 )
 
 // Filters draws the weight [K C R S] of a first convolution, with C of 3 (or 1), as
-// K little pictures in rows. Each has its own scale, on which mid-grey is zero and
+// K little images in rows. Each has its own scale, on which mid-grey is zero and
 // its largest value, of either sign, is full brightness or black.
 func Filters(weight *tensor.Tensor, title string) (image.Image, error) {
 	shape := weight.Shape()

@@ -18,10 +18,10 @@ import (
 	"github.com/wick-ml/wick/tensor"
 )
 
-// Prediction is a picture and what a model says of it.
+// Prediction is an image and what a model says of it.
 type Prediction struct {
-	Picture    image.Image
-	Name       string  // of the picture: its number, its file; may be empty
+	Image      image.Image
+	Name       string  // of the image: its number, its file; may be empty
 	Label      string  // what it shows; empty: not known
 	Predicted  string  // what the model says
 	Confidence float64 // the probability the model gives it, 0 to 1; NaN: not known
@@ -62,16 +62,16 @@ func right(cells []Prediction) string {
 type GridOpts struct {
 	Title   string
 	Columns int // 5
-	Side    int // of the square that each picture is fitted into, 128 pixels; 96 at least
+	Side    int // of the square that each image is fitted into, 128 pixels; 96 at least
 }
 
 const (
 	gridMargin = 14
-	frame      = 4 // around a picture
+	frame      = 4 // around an image
 	caption    = 40
 )
 
-// cellAt is the square of the i-th picture of a grid.
+// cellAt is the square of the i-th image of a grid.
 func (o GridOpts) cellAt(i, top int) image.Rectangle {
 	x := gridMargin + frame + i%o.Columns*(o.Side+2*frame+gridMargin)
 	y := top + frame + i/o.Columns*(o.Side+2*frame+caption+gridMargin)
@@ -93,7 +93,7 @@ func (o GridOpts) defaults(n int) (_ GridOpts, top int) {
 	return o, 32
 }
 
-// Grid draws pictures of any size in rows, each with its label, and the prediction
+// Grid draws images of any size in rows, each with its label, and the prediction
 // and its confidence below. Wrong ones have a thick frame and a cross in the
 // corner. Texts that are too long lose their middle.
 func Grid(cells []Prediction, opts GridOpts) image.Image {
@@ -114,12 +114,12 @@ func Grid(cells []Prediction, opts GridOpts) image.Image {
 	}
 	note := right(cells)
 	if len(cells) == 0 {
-		note = "no pictures"
+		note = "no images"
 	}
 	words.write(words.small, gridMargin, top-12, room, note, pale)
 	for i, c := range cells {
 		at := o.cellAt(i, top)
-		paste(sheet, at, c.Picture)
+		paste(sheet, at, c.Image)
 		if c.Wrong() {
 			border(sheet, at, frame, orange)
 			cross(sheet, image.Rect(at.Max.X-20, at.Min.Y, at.Max.X, at.Min.Y+20))
@@ -148,7 +148,7 @@ func Grid(cells []Prediction, opts GridOpts) image.Image {
 }
 
 // Mistakes returns the places of up to n predictions that differ from their
-// labels, the most confident first. The slices have one element a picture.
+// labels, the most confident first. The slices have one element an image.
 func Mistakes(labels, predictions []int, confidences []float64, n int) []int {
 	var wrong []int
 	for i, label := range labels {
@@ -160,7 +160,7 @@ func Mistakes(labels, predictions []int, confidences []float64, n int) []int {
 	return wrong[:min(max(0, n), len(wrong))]
 }
 
-// ToImages makes pictures of a batch [N C H W] (or of one, [C H W]) with one or
+// ToImages makes images of a batch [N C H W] (or of one, [C H W]) with one or
 // three channels of values 0 to 1. If it was normalized, mean and std (one value a
 // channel, as given to transforms.Normalize) bring it back; otherwise they are nil.
 func ToImages(x *tensor.Tensor, mean, std []float64) ([]image.Image, error) {
@@ -169,7 +169,7 @@ func ToImages(x *tensor.Tensor, mean, std []float64) ([]image.Image, error) {
 		shape = append(tensor.Shape{1}, shape...)
 	}
 	if len(shape) != 4 || shape[1] != 1 && shape[1] != 3 {
-		return nil, fmt.Errorf("the tensor of pictures is %v, want [N C H W] or [C H W] with 1 or 3 channels", x.Shape())
+		return nil, fmt.Errorf("the tensor of images is %v, want [N C H W] or [C H W] with 1 or 3 channels", x.Shape())
 	}
 	n, channels, h, w := shape[0], shape[1], shape[2], shape[3]
 	for _, p := range [][]float64{mean, std} {
@@ -208,7 +208,7 @@ func level(v float64) byte {
 	return byte(min(255*v+0.5, 255))
 }
 
-// paste fits a picture into a square. Small ones grow by a whole factor, so that
+// paste fits an image into a square. Small ones grow by a whole factor, so that
 // their pixels stay squares.
 func paste(dst draw.Image, at image.Rectangle, img image.Image) {
 	draw.Draw(dst, at, image.NewUniform(color.RGBA{0xf2, 0xf2, 0xf2, 0xff}), image.Point{}, draw.Src)
@@ -251,7 +251,7 @@ func cross(dst draw.Image, r image.Rectangle) {
 	}
 }
 
-// writer puts text on a picture.
+// writer puts text on an image.
 type writer struct {
 	dst                      draw.Image
 	head, plain, bold, small xfont.Face

@@ -1,5 +1,5 @@
 // Package plots draws what a person wants to see of a training run: curves of loss
-// and accuracy, the comparison of several runs, test pictures with their
+// and accuracy, the comparison of several runs, test images with their
 // predictions, the confusion matrix, the filters of the first layer, and a page,
 // report.html, with all of them.
 //
@@ -9,10 +9,10 @@
 //	epochs = append(epochs, plots.Epoch{Epoch: epoch, TrainLoss: …, TestLoss: …})
 //	err := plots.Loss(epochs).Save("logs/run/loss.svg")
 //
-// Line drawings are a [Figure], which becomes PNG or SVG; what is made of pictures
+// Line drawings are a [Figure], which becomes PNG or SVG; what is made of images
 // ([Grid], [Filters]) is an image.Image, which [SavePNG] writes. A file is there
 // whole or as it was before, so that a viewer that reloads it never sees half a
-// picture.
+// image.
 //
 // Colours are those of Okabe and Ito ("Color Universal Design", 2008), which people
 // with any kind of colour vision can tell apart; what matters is told by shape or
@@ -117,7 +117,7 @@ func (f *Figure) Save(path string) error {
 	}
 }
 
-// SavePNG writes a picture to a file in PNG format.
+// SavePNG writes an image to a file in PNG format.
 func SavePNG(path string, img image.Image) error {
 	return save(path, func(w io.Writer) error { return encodePNG(w, img) })
 }

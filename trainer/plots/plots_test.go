@@ -106,7 +106,7 @@ func TestSave(t *testing.T) {
 		}
 	}
 	if got, want := readPNG(t, path).Bounds(), image.Rect(0, 0, 800, 480); got != want {
-		t.Errorf("got a picture of %v, want %v", got, want)
+		t.Errorf("got an image of %v, want %v", got, want)
 	}
 	path = filepath.Join(dir, "loss.SVG")
 	if err := f.Save(path); err != nil {
@@ -461,7 +461,7 @@ func TestConcurrent(t *testing.T) {
 				t.Error("drawn at the same time, the SVG differs")
 			}
 			if f.Image().Bounds().Empty() {
-				t.Error("the picture is empty")
+				t.Error("the image is empty")
 			}
 		})
 	}

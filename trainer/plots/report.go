@@ -22,9 +22,9 @@ type Report struct {
 	Epochs   []Epoch // their numbers and curves
 	Table    Table   // what else there is to tell
 	Figures  []*Figure
-	// Confusion is that of the test pictures.
+	// Confusion is that of the test images.
 	Confusion *Confusion
-	Samples   []Prediction // some test pictures
+	Samples   []Prediction // some test images
 	Mistakes  []Prediction // the most confident ones, say
 	Filters   image.Image  // as Filters draws them
 }
@@ -53,7 +53,7 @@ type Row struct {
 var reportHTML string
 
 // Save writes the report as one HTML file that needs nothing else: the curves
-// stand in it as SVG, the pictures as data, and a content security policy forbids
+// stand in it as SVG, the images as data, and a content security policy forbids
 // the browser to fetch anything.
 func (r *Report) Save(path string) error {
 	return save(path, r.WriteHTML)
@@ -139,13 +139,13 @@ func (r *Report) WriteHTML(w io.Writer) error {
 	for _, group := range []struct {
 		title string
 		cells []Prediction
-	}{{"Test pictures", r.Samples}, {"Mistakes", r.Mistakes}} {
+	}{{"Test images", r.Samples}, {"Mistakes", r.Mistakes}} {
 		if len(group.cells) == 0 {
 			continue
 		}
 		g := reportGroup{Title: group.title, Note: right(group.cells)}
 		for _, c := range group.cells {
-			data, err := inline(thumbnail(c.Picture))
+			data, err := inline(thumbnail(c.Image))
 			if err != nil {
 				return err
 			}
@@ -266,7 +266,7 @@ func vector(f *Figure) template.HTML {
 	return template.HTML(f.SVG())
 }
 
-// inline is a picture as an address that holds it.
+// inline is an image as an address that holds it.
 func inline(img image.Image) (template.URL, error) {
 	var b bytes.Buffer
 	if err := encodePNG(&b, img); err != nil {
@@ -293,7 +293,7 @@ func thumbnail(img image.Image) image.Image {
 	return small
 }
 
-// Small says whether the browser is to show the picture's pixels as squares.
+// Small says whether the browser is to show the image's pixels as squares.
 func (c reportCell) Small() bool {
-	return c.Picture != nil && max(c.Picture.Bounds().Dx(), c.Picture.Bounds().Dy()) < 64
+	return c.Image != nil && max(c.Image.Bounds().Dx(), c.Image.Bounds().Dy()) < 64
 }

@@ -21,7 +21,7 @@ type page struct {
 	elements map[string]int
 	cells    []string // texts of th, td, dd, h1, a, b, small, summary and SVG's text
 	text     string
-	sources  []string // of pictures
+	sources  []string // of images
 	links    []string
 	wrong    int
 }
@@ -134,7 +134,7 @@ func TestReport(t *testing.T) {
 		"run", "state", "lr=0.1", "finished", "lr=9", "failed", // table
 		"Loss", "Accuracy", "Learning rate", "Learning-rate finder", "suggested: 0.3", // curves
 		"66.7 % of 3 right; darker: a larger share of the row", "50.0 %", "100.0 %", // matrix
-		"cat 98.7\u00a0%", "✗ dog 60.0\u00a0%", "dog ", "photo.jpg", // pictures
+		"cat 98.7\u00a0%", "✗ dog 60.0\u00a0%", "dog ", "photo.jpg", // images
 	} {
 		if !slices.Contains(p.cells, want) {
 			t.Errorf("the page has no cell %q; it has %q", want, p.cells)
@@ -155,10 +155,10 @@ func TestReport(t *testing.T) {
 		t.Error("a setting as it is by default stands before one that is not")
 	}
 	if p.wrong != 2 {
-		t.Errorf("%d pictures are marked wrong, want 2", p.wrong)
+		t.Errorf("%d images are marked wrong, want 2", p.wrong)
 	}
 	if !strings.Contains(p.text, "1 of 2 right") {
-		t.Error("the page does not say how many of the pictures are right")
+		t.Error("the page does not say how many of the images are right")
 	}
 	if !bytes.Contains(html, []byte(`content="default-src 'none'`)) {
 		t.Error("the page has no content security policy")

@@ -8,7 +8,7 @@ import (
 	"runtime"
 )
 
-// Show opens a file, a picture or a report, with the desktop's own viewer and does
+// Show opens a file, an image or a report, with the desktop's own viewer and does
 // not wait for it. Where there is no desktop (a server, a terminal over SSH, a
 // container) it does nothing and returns false, so that the caller can print the
 // path instead.

@@ -37,7 +37,7 @@ func TestShow(t *testing.T) {
 		t.Skip("would open a window: the viewer is not looked up in PATH alone here")
 	}
 	dir := t.TempDir()
-	path := filepath.Join(dir, "-a picture.png")
+	path := filepath.Join(dir, "-an image.png")
 	if err := SavePNG(path, plain(2, 2, white)); err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestShow(t *testing.T) {
 	}
 	t.Setenv("PATH", dir)
 	t.Chdir(dir)
-	if shown, err := Show("-a picture.png"); !shown || err != nil {
+	if shown, err := Show("-an image.png"); !shown || err != nil {
 		t.Fatalf("got %v, %v, want true", shown, err)
 	}
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {

@@ -205,13 +205,13 @@ func (w *Writer) AddScalar(tag string, value float64, step int) error {
 	return w.add(step, summary(tag, pw.Float(nil, valueSimple, float32(value))))
 }
 
-// AddImage adds a picture, as PNG. A picture without pixels is an error.
+// AddImage adds an image, as PNG. An image without pixels is an error.
 func (w *Writer) AddImage(tag string, img image.Image, step int) error {
 	if err := checkStep("AddImage "+tag, step); err != nil {
 		return err
 	}
 	if img == nil {
-		return fmt.Errorf("tensorboard: AddImage %s: the picture is nil", tag)
+		return fmt.Errorf("tensorboard: AddImage %s: the image is nil", tag)
 	}
 	var b bytes.Buffer
 	// Drawings are mostly white, so the fast setting costs little room.

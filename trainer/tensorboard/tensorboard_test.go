@@ -264,7 +264,7 @@ func TestAddImage(t *testing.T) {
 	}
 	w := fixed(t, Opts{})
 	if err := w.AddImage("pred", image.NewGray(image.Rect(0, 0, 0, 2)), 0); err == nil || !strings.Contains(err.Error(), "pred") {
-		t.Errorf("a picture without pixels: got %v, want an error with the tag", err)
+		t.Errorf("an image without pixels: got %v, want an error with the tag", err)
 	}
 }
 

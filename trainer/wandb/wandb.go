@@ -433,13 +433,13 @@ func (r *Run) row(values map[string]string, step int, files ...record) error {
 	return nil
 }
 
-// LogImage adds a picture, as a PNG file in the run's folder, to the history;
-// steps are as in Log. A picture without pixels is an error. The
+// LogImage adds an image, as a PNG file in the run's folder, to the history;
+// steps are as in Log. An image without pixels is an error. The
 // file's name has _ for what is no letter, digit, - or _ in key.
 // (wandb.Run.log with a wandb.Image)
 func (r *Run) LogImage(key string, img image.Image, step int) error {
 	if img == nil {
-		return fmt.Errorf("wandb: LogImage %s: the picture is nil", key)
+		return fmt.Errorf("wandb: LogImage %s: the image is nil", key)
 	}
 	var b bytes.Buffer
 	// Drawings are mostly white, so the fast setting costs little room.
@@ -480,7 +480,7 @@ func (r *Run) LogImage(key string, img image.Image, step int) error {
 	return r.row(map[string]string{key: string(value)}, step, record{recordFiles, files})
 }
 
-// imageFile is how a row speaks of a picture.
+// imageFile is how a row speaks of an image.
 type imageFile struct {
 	Type   string `json:"_type"`
 	SHA256 string `json:"sha256"`

@@ -181,14 +181,14 @@ func TestErrors(t *testing.T) {
 		}
 	}
 	if err := r.LogImage("x", empty, 4); err == nil || !strings.Contains(err.Error(), "LogImage x") {
-		t.Errorf("a picture without pixels: got %v, want an error with the key", err)
+		t.Errorf("an image without pixels: got %v, want an error with the key", err)
 	}
 	if m, err := filepath.Glob(filepath.Join(r.Dir(), "files", "media", "images", "*")); err != nil || len(m) > 0 {
-		t.Errorf("after refused pictures: got the files %q (%v), want none", m, err)
+		t.Errorf("after refused images: got the files %q (%v), want none", m, err)
 	}
 	check(t, r.LogImage("../a b/ü", picture(), 4))
 	if m, err := filepath.Glob(filepath.Join(r.Dir(), "files", "media", "images", "___a_b___4_*.png")); err != nil || len(m) != 1 {
-		t.Errorf("a picture with an odd key: got the files %q (%v), want one", m, err)
+		t.Errorf("an image with an odd key: got the files %q (%v), want one", m, err)
 	}
 	check(t, r.Flush(), r.Finish(0))
 	for name, err := range map[string]error{"Log": r.Log(nil, 9), "Flush": r.Flush(), "Finish": r.Finish(0)} {

@@ -247,7 +247,7 @@ func (d *Decoder) stuffed() bool {
 }
 
 // standard are the tables that the files of cameras leave out which write films
-// as pictures (Motion JPEG): those of the standard's section K.3, as a segment.
+// as images (Motion JPEG): those of the standard's section K.3, as a segment.
 const standard = "" +
 	"\x00\x00\x01\x05\x01\x01\x01\x01\x01\x01\x00\x00\x00\x00\x00\x00\x00" +
 	"\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b" +

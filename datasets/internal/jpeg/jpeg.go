@@ -19,14 +19,14 @@ import (
 	"slices"
 )
 
-// Decoder decodes pictures one after the other in the same memory.
+// Decoder decodes images one after the other in the same memory.
 type Decoder struct {
 	Width, Height int
 
 	picture
 	huff [2][4]huffman
 
-	// Memory, of which nothing is read that the picture did not write.
+	// Memory, of which nothing is read that the image did not write.
 	pix  [4][]byte // of the components
 	coef [64]int32 // of a block, zero between two
 	keep [4][]int16
@@ -37,7 +37,7 @@ type Decoder struct {
 	rgb  image.NRGBA
 }
 
-// picture is what one file says. Open begins with an empty one.
+// image is what one file says. Open begins with an empty one.
 type picture struct {
 	data []byte
 	at   int // next byte of data
@@ -112,7 +112,7 @@ func Is(data []byte) bool {
 	return len(data) >= 3 && string(data[:3]) == "\xff\xd8\xff"
 }
 
-// Open reads the header of a JPEG. data may not change until the picture is
+// Open reads the header of a JPEG. data may not change until the image is
 // decoded.
 func (d *Decoder) Open(data []byte) error {
 	d.picture = picture{data: data, at: 2, adobe: -1}
@@ -129,7 +129,7 @@ func (d *Decoder) Open(data []byte) error {
 		if marker == sos {
 			break
 		}
-		// Tables alone may stand before the picture, as a file of their own.
+		// Tables alone may stand before the image, as a file of their own.
 		if len(d.comps) > 0 || d.at+2 > len(data) || data[d.at] != 0xff || data[d.at+1] != 0xd8 {
 			return errors.New("JPEG without a scan (SOS)")
 		}
@@ -182,9 +182,9 @@ func (d *Decoder) setup() error {
 	return nil
 }
 
-// Decode returns the pixels of a part of the picture, an *image.Gray or an
+// Decode returns the pixels of a part of the image, an *image.Gray or an
 // *image.NRGBA with these bounds. They are the decoder's until the next Open. All
-// of the data is read, whatever the part. A picture can be decoded once.
+// of the data is read, whatever the part. An image can be decoded once.
 func (d *Decoder) Decode(part image.Rectangle) (image.Image, error) {
 	part = part.Intersect(image.Rect(0, 0, d.Width, d.Height))
 	if part.Empty() || len(d.scan) == 0 {
@@ -236,7 +236,7 @@ func up(n, by int) int { return (n + by - 1) / by }
 
 func grown[T any](s []T, n int) []T { return slices.Grow(s[:0], n)[:n] }
 
-// single decodes the data of a picture of one scan into the components' planes.
+// single decodes the data of an image of one scan into the components' planes.
 func (d *Decoder) single() error {
 	if err := d.begin(); err != nil {
 		return err

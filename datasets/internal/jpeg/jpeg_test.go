@@ -70,7 +70,7 @@ func rgb(im image.Image, r image.Rectangle) (pix []byte) {
 	return pix
 }
 
-// decode returns the size and the pixels of all of a picture.
+// decode returns the size and the pixels of all of an image.
 func decode(d *Decoder, data []byte) (w, h int, pix []byte, err error) {
 	if err := d.Open(data); err != nil {
 		return 0, 0, nil, err
@@ -88,7 +88,7 @@ func digits(pix []byte) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// Pictures come out bit for bit as PIL decodes them, one after the other in the
+// Images come out bit for bit as PIL decodes them, one after the other in the
 // same memory, and a part is what the whole shows there. What PIL refuses is
 // refused.
 func TestPIL(t *testing.T) {
@@ -135,7 +135,7 @@ func TestPIL(t *testing.T) {
 }
 
 // Damaged data makes PIL's pixels or is an error, but nothing else; and the
-// picture that is decoded next is what it always is.
+// image that is decoded next is what it always is.
 func TestDamaged(t *testing.T) {
 	s := pil(t)
 	var d Decoder
@@ -164,11 +164,11 @@ func TestDamaged(t *testing.T) {
 		}
 		next := i % len(bases)
 		if _, _, pix, err := decode(&d, bases[next]); err != nil || !bytes.Equal(pix, good[next]) {
-			t.Fatalf("damage %d (%+v): picture %d is another one after it (%v)", i, m, next, err)
+			t.Fatalf("damage %d (%+v): image %d is another one after it (%v)", i, m, next, err)
 		}
 	}
 	if equal < 620 || refused > 5 {
-		t.Errorf("%d damaged pictures are PIL's, and %d are refused that PIL takes, want at least 620 and at most 5", equal, refused)
+		t.Errorf("%d damaged images are PIL's, and %d are refused that PIL takes, want at least 620 and at most 5", equal, refused)
 	}
 }
 
@@ -193,7 +193,7 @@ func damage(r *rand.Rand, data []byte) []byte {
 	return data
 }
 
-// A decoder that has met thousands of damaged pictures decodes as a new one.
+// A decoder that has met thousands of damaged images decodes as a new one.
 func TestAfterDamage(t *testing.T) {
 	var d Decoder
 	r := rand.New(rand.NewPCG(3, 4))
@@ -206,7 +206,7 @@ func TestAfterDamage(t *testing.T) {
 			w, h, pix, err := decode(&d, data)
 			w1, h1, want, err1 := decode(&fresh, data)
 			if w != w1 || h != h1 || !bytes.Equal(pix, want) || fmt.Sprint(err) != fmt.Sprint(err1) {
-				t.Fatalf("picture %d: the decoder has kept something: %v and %v", i, err, err1)
+				t.Fatalf("image %d: the decoder has kept something: %v and %v", i, err, err1)
 			}
 		}
 	}
@@ -219,7 +219,7 @@ func TestCut(t *testing.T) {
 		var d Decoder
 		for n := range data {
 			if _, _, _, err := decode(&d, data[:n]); err == nil {
-				t.Fatalf("picture %d: the first %d of %d bytes were enough", i, n, len(data))
+				t.Fatalf("image %d: the first %d of %d bytes were enough", i, n, len(data))
 			}
 		}
 	}
@@ -239,11 +239,11 @@ func TestBombs(t *testing.T) {
 	data = bytes.Clone(base)
 	copy(data[at+5:], []byte{0xf0, 0, 0xf0, 0})
 	if err := d.Open(data); err == nil || !strings.Contains(err.Error(), "61440×61440 pixels in") {
-		t.Errorf("a large picture in few bytes: got %v", err)
+		t.Errorf("a large image in few bytes: got %v", err)
 	}
 }
 
-// A second picture of the same data would be of what is behind it.
+// A second image of the same data would be of what is behind it.
 func TestTwice(t *testing.T) {
 	var d Decoder
 	if im, err := d.Decode(image.Rect(0, 0, 1, 1)); err == nil {
@@ -313,7 +313,7 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("%d bytes of samples for a file of %d, want at most %d", memory, len(data), most)
 		}
 		if w1, h1, pix, err1 := decode(used, data); w != w1 || h != h1 || !bytes.Equal(pix, want) || fmt.Sprint(err) != fmt.Sprint(err1) {
-			t.Errorf("another picture from a used decoder: %v and %v", err, err1)
+			t.Errorf("another image from a used decoder: %v and %v", err, err1)
 		}
 		if err != nil {
 			return

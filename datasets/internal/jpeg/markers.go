@@ -27,7 +27,7 @@ func (d *Decoder) marker() (byte, bool) {
 	return 0, false
 }
 
-// segments reads all until a scan begins (sos) or the picture ends (eoi).
+// segments reads all until a scan begins (sos) or the image ends (eoi).
 func (d *Decoder) segments() (marker byte, err error) {
 	for {
 		marker, ok := d.marker()

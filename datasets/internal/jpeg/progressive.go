@@ -14,10 +14,10 @@ var ones = func() (t [64]int32) {
 }()
 
 // maxScans bounds the time that a small file can take: a scan of a few bytes goes
-// through the whole picture. As many are the most that cjpeg writes.
+// through the whole image. As many are the most that cjpeg writes.
 const maxScans = 100
 
-// several decodes a picture of several scans: it keeps the coefficients until the
+// several decodes an image of several scans: it keeps the coefficients until the
 // last.
 func (d *Decoder) several() error {
 	for i := range d.comps {

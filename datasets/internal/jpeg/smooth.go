@@ -3,7 +3,7 @@ package jpeg
 // lowest is how many coefficients libjpeg guesses, with the DC coefficient.
 const lowest = 10
 
-// smooths says whether libjpeg guesses: the file of a progressive picture ends
+// smooths says whether libjpeg guesses: the file of a progressive image ends
 // before all bits of the lowest coefficients of each component are told.
 func (d *Decoder) smooths() bool {
 	some := false

@@ -131,7 +131,7 @@ type fail string
 // Read returns the value that the pickle in data holds. Bytes after its end are
 // ignored, as Python does. The result may share memory with data.
 func Read(data []byte) (v Value, err error) {
-	// A batch of pictures has a few small values for each picture of thousands
+	// A batch of images has a few small values for each image of thousands
 	// of bytes; a file that asks for more than twice its length is not data.
 	m := &machine{data: data, memo: map[uint32]Value{}, budget: 2*len(data) + 1<<20}
 	start := 0

@@ -7,7 +7,7 @@ import (
 	"image"
 )
 
-// decodeGIF reads the first picture of a GIF, on its canvas. What the picture
+// decodeGIF reads the first image of a GIF, on its canvas. What the image
 // leaves free has the transparent entry's colour, or else that of entry 0: PIL
 // does not look at the background that the file names.
 func decodeGIF(data []byte, fits func(w, h int) error) (image.Image, error) {
@@ -23,7 +23,7 @@ func decodeGIF(data []byte, fits func(w, h int) error) (image.Image, error) {
 		kind := r.next(1)
 		switch {
 		case kind == nil || kind[0] == ';':
-			return nil, errors.New("no picture in the file")
+			return nil, errors.New("no image in the file")
 		case kind[0] == '!':
 			label, block := r.next(1), r.block()
 			switch {
@@ -54,7 +54,7 @@ func decodeGIF(data []byte, fits func(w, h int) error) (image.Image, error) {
 	at := func(i int) int { return int(binary.LittleEndian.Uint16(frame[i:])) }
 	x0, y0, fw, fh := at(0), at(2), at(4), at(6)
 	if fw == 0 || fh == 0 {
-		return nil, errors.New("a first picture without pixels")
+		return nil, errors.New("a first image without pixels")
 	}
 	w, h = max(w, x0+fw), max(h, y0+fh)
 	if err := fits(w, h); err != nil {
@@ -100,7 +100,7 @@ func decodeGIF(data []byte, fits func(w, h int) error) (image.Image, error) {
 	return colours.picture(index, w, h), nil
 }
 
-// interlacedRow returns the row behind a row of h in a picture that comes in four
+// interlacedRow returns the row behind a row of h in an image that comes in four
 // passes: every eighth row, those in between, then every fourth and second one.
 func interlacedRow(row, h int) int {
 	step, next := 8, 4

@@ -1,5 +1,5 @@
-// Package pil decodes pictures to the pixels of PIL's
-// Image.open(file).convert("RGB"): the first picture of an animation on its
+// Package pil decodes images to the pixels of PIL's
+// Image.open(file).convert("RGB"): the first image of an animation on its
 // canvas, colours under transparency as they are stored, and nothing turned
 // upright but TIFF, as PIL does. JPEG is package jpeg's.
 //
@@ -44,9 +44,9 @@ func starts(with ...string) func(data []byte) bool {
 
 var errCut = errors.New("the file is cut off")
 
-// Decode reads the picture that is in data, which it does not keep. fits is told
-// the picture's size before memory is taken for it, and its error is Decode's.
-// The picture is an *image.Gray or an opaque *image.NRGBA, at (0, 0).
+// Decode reads the image that is in data, which it does not keep. fits is told
+// the image's size before memory is taken for it, and its error is Decode's.
+// The image is an *image.Gray or an opaque *image.NRGBA, at (0, 0).
 func Decode(data []byte, fits func(w, h int) error) (image.Image, error) {
 	for _, f := range formats {
 		if f.is(data) {
@@ -60,7 +60,7 @@ func Decode(data []byte, fits func(w, h int) error) (image.Image, error) {
 	return nil, unknown(data)
 }
 
-// unknown says what a file is that is no picture.
+// unknown says what a file is that is no image.
 func unknown(data []byte) error {
 	start := data[:min(len(data), 16)]
 	for len(start) > 12 && !utf8.Valid(start) {
@@ -70,12 +70,12 @@ func unknown(data []byte) error {
 	case len(data) == 0:
 		return errors.New("the file is empty")
 	case bytes.HasPrefix(lower, []byte("<!doctype html")), bytes.HasPrefix(lower, []byte("<html")):
-		return errors.New("a web page and no picture")
+		return errors.New("a web page and no image")
 	}
-	return fmt.Errorf("no picture of a known format (PNG, JPEG, GIF, WebP, BMP, TIFF, PPM), it begins with %q", start)
+	return fmt.Errorf("no image of a known format (PNG, JPEG, GIF, WebP, BMP, TIFF, PPM), it begins with %q", start)
 }
 
-// newRGB returns a black picture.
+// newRGB returns a black image.
 func newRGB(w, h int) *image.NRGBA {
 	im := image.NewNRGBA(image.Rect(0, 0, w, h))
 	opaque(im.Pix)
@@ -92,7 +92,7 @@ func opaque(pix []byte) {
 // palette is up to 256 colours; those that a file does not give are black.
 type palette [256][3]byte
 
-// picture returns the colours of indices.
+// image returns the colours of indices.
 func (p *palette) picture(index []byte, w, h int) *image.NRGBA {
 	im := image.NewNRGBA(image.Rect(0, 0, w, h))
 	for i, v := range index[:w*h] {

@@ -46,7 +46,7 @@ func most(pixels int) func(w, h int) error {
 	}
 }
 
-// rgb returns the colours of a picture of Decode.
+// rgb returns the colours of an image of Decode.
 func rgb(t testing.TB, im image.Image) (pix []byte) {
 	switch im := im.(type) {
 	case *image.Gray:
@@ -113,7 +113,7 @@ func TestPIL(t *testing.T) {
 			}
 			switch {
 			case f.Refused != "" && err == nil:
-				t.Fatalf("got a picture of %v, want an error as PIL's %s", im.Bounds(), f.Refused)
+				t.Fatalf("got an image of %v, want an error as PIL's %s", im.Bounds(), f.Refused)
 			case f.Refused != "":
 				return
 			case err != nil:
@@ -144,7 +144,7 @@ func TestPIL(t *testing.T) {
 	}
 }
 
-// Nothing in a file makes it panic, or take more memory than the picture may.
+// Nothing in a file makes it panic, or take more memory than the image may.
 func FuzzDecode(f *testing.F) {
 	for _, c := range files(f) {
 		f.Add(c.File)
@@ -161,7 +161,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// A small file that says it is a large picture takes no memory for it.
+// A small file that says it is a large image takes no memory for it.
 func TestAllocation(t *testing.T) {
 	large := func(w, h int) error { return nil }
 	ihdr := func(w, h uint32) []byte {
@@ -199,7 +199,7 @@ func TestAllocation(t *testing.T) {
 			im, err := Decode(data, large)
 			runtime.ReadMemStats(&after)
 			if err == nil {
-				t.Errorf("got a picture of %v", im.Bounds())
+				t.Errorf("got an image of %v", im.Bounds())
 			}
 			if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
 				t.Errorf("it took %d bytes", n)

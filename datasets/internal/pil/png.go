@@ -28,7 +28,7 @@ func decodePNG(data []byte, fits func(w, h int) error) (image.Image, error) {
 		return nil, err
 	}
 	depth, kind := int64(data[24]), data[25]
-	// Deflate makes at most 1032 bytes of one: a picture that cannot be there is
+	// Deflate makes at most 1032 bytes of one: an image that cannot be there is
 	// given no memory.
 	if h*(1+w*depth*pngSamples[kind]/8) > 1032*idat(data) {
 		return nil, errCut
@@ -109,7 +109,7 @@ func checkPNG(data []byte) error {
 		case kind == "acTL":
 			animated = binary.BigEndian.Uint32(rest[8:]) > 1
 		case kind == "fcTL" && !pixels && (n < 26 || string(rest[12:20]) != string(data[16:24]) || string(rest[20:28]) != "\x00\x00\x00\x00\x00\x00\x00\x00"):
-			return errors.New("a first frame that does not fill the picture")
+			return errors.New("a first frame that does not fill the image")
 		}
 		rest = rest[min(12+n, int64(len(rest))):]
 	}
@@ -186,7 +186,7 @@ func mendPNG(data []byte, w, h, bits int) []byte {
 	return out
 }
 
-// adam7 is where the passes of an interlaced picture begin, and their steps.
+// adam7 is where the passes of an interlaced image begin, and their steps.
 var adam7 = [7][4]int{{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4}, {0, 2, 2, 4}, {1, 0, 2, 2}, {0, 1, 1, 2}}
 
 // pngSamples is how many samples a pixel has, for each colour type.
@@ -212,7 +212,7 @@ func cutOff(b []byte) byte {
 	return b[1]
 }
 
-// highBytes makes a picture of pixels of four times 16 bits.
+// highBytes makes an image of pixels of four times 16 bits.
 func highBytes(pix []byte, rect image.Rectangle, gray bool) *image.NRGBA {
 	im := image.NewNRGBA(rect)
 	for i := 0; i < len(im.Pix); i += 4 {

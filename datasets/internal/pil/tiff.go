@@ -46,7 +46,7 @@ var tagsRead = map[int]bool{
 	tagColorMap: true, tagTileWidth: true, tagTileHeight: true, tagTileOffsets: true, tagTileCounts: true, tagExtra: true, tagFormat: true,
 }
 
-// tiff is the first picture of a file.
+// tiff is the first image of a file.
 type tiff struct {
 	data                     []byte
 	order                    binary.ByteOrder
@@ -58,7 +58,7 @@ type tiff struct {
 	planar, reversed         bool
 }
 
-// decodeTIFF reads the first picture of a TIFF: black and white, gray, palettes,
+// decodeTIFF reads the first image of a TIFF: black and white, gray, palettes,
 // RGB and CMYK, with or without alpha, of up to 16 bits, in strips or tiles,
 // packed by what the switch in unpack lists. golang.org/x/image/tiff reads fewer
 // kinds, and takes some for others (planes, a second sample beside gray).
@@ -168,7 +168,7 @@ func (t *tiff) one(tag, otherwise int) int {
 	return otherwise
 }
 
-// read finds out what kind of picture it is, and refuses what it cannot read.
+// read finds out what kind of image it is, and refuses what it cannot read.
 func (t *tiff) read(fits func(w, h int) error) error {
 	t.w, t.h = t.one(tagWidth, 0), t.one(tagHeight, 0)
 	if err := fits(t.w, t.h); err != nil {
@@ -248,7 +248,7 @@ func (t *tiff) read(fits func(w, h int) error) error {
 	return nil
 }
 
-// picture reads the strips or tiles.
+// image reads the strips or tiles.
 func (t *tiff) picture() (image.Image, error) {
 	tw, th := t.w, t.one(tagRowsPerStrip, t.h)
 	if th < 0 || th > t.h {
@@ -259,10 +259,10 @@ func (t *tiff) picture() (image.Image, error) {
 		tw, th = t.one(tagTileWidth, 0), t.one(tagTileHeight, 0)
 		offsets, counts = t.tags[tagTileOffsets], t.tags[tagTileCounts]
 	}
-	// A tile may be larger than its picture, but not so that the picture's size says
+	// A tile may be larger than its image, but not so that the image's size says
 	// nothing of the memory.
 	if tw < 1 || th < 1 || int64(tw) > 4*max(int64(t.w)*int64(t.h), 1<<20)/int64(th) {
-		return nil, fmt.Errorf("tiles of %d×%d pixels for a picture of %d×%d", tw, th, t.w, t.h)
+		return nil, fmt.Errorf("tiles of %d×%d pixels for an image of %d×%d", tw, th, t.w, t.h)
 	}
 	across, downward := (t.w+tw-1)/tw, (t.h+th-1)/th
 	planes, together := 1, t.samples
@@ -423,7 +423,7 @@ func packBits(packed []byte, n int) (out []byte) {
 	return out[:min(n, len(out))]
 }
 
-// colours makes a picture of samples of a byte.
+// colours makes an image of samples of a byte.
 func (t *tiff) colours(v []byte) image.Image {
 	n := t.samples
 	if t.photometric < 2 {
@@ -475,7 +475,7 @@ func (t *tiff) colours(v []byte) image.Image {
 	return im
 }
 
-// turned returns the picture upright.
+// turned returns the image upright.
 func (t *tiff) turned(im image.Image) image.Image {
 	o := t.one(tagOrientation, 1)
 	if o < 2 || o > 8 {

@@ -15,7 +15,7 @@ func isWebP(data []byte) bool {
 	return len(data) >= 16 && string(data[:4]) == "RIFF" && string(data[8:12]) == "WEBP"
 }
 
-// decodeWebP reads a still picture, or the first one of an animation on its
+// decodeWebP reads a still image, or the first one of an animation on its
 // canvas. golang.org/x/image/vp8 and vp8l decode what is in the file's chunks;
 // x/image/webp takes no animations, and gives YCbCr that says neither that it is
 // of limited range nor how it is to be scaled up.
@@ -40,7 +40,7 @@ func decodeWebP(data []byte, fits func(w, h int) error) (image.Image, error) {
 	if err := fits(w, h); err != nil {
 		return nil, err
 	}
-	// PIL wants all of the chunks to be there, those behind the picture too.
+	// PIL wants all of the chunks to be there, those behind the image too.
 	for rest := chunks; len(rest) > 0; {
 		if _, _, ok := rest.next(); !ok {
 			return nil, errCut
@@ -51,15 +51,15 @@ func decodeWebP(data []byte, fits func(w, h int) error) (image.Image, error) {
 		kind, body, ok := chunks.next()
 		switch {
 		case !ok:
-			return nil, errors.New("no picture in the file")
+			return nil, errors.New("no image in the file")
 		case kind == "ANIM":
 			started = true
 		case animated && (kind == "VP8 " || kind == "VP8L"):
-			return nil, errors.New("a picture outside of the animation's frames")
+			return nil, errors.New("an image outside of the animation's frames")
 		case kind == "VP8 ", kind == "VP8L": // how clear its pixels are (ALPH) does not matter
 			return picture(webpFrame(kind, body, func(fw, fh int) error {
 				if fw != w || fh != h {
-					return fmt.Errorf("a picture of %d×%d on a canvas of %d×%d", fw, fh, w, h)
+					return fmt.Errorf("an image of %d×%d on a canvas of %d×%d", fw, fh, w, h)
 				}
 				return nil
 			}))
@@ -82,7 +82,7 @@ func webpOnCanvas(body []byte, w, h int, fits func(w, h int) error) (image.Image
 		kind, body, ok = chunks.next()
 	}
 	if !ok {
-		return nil, errors.New("a frame without a picture")
+		return nil, errors.New("a frame without an image")
 	}
 	im, err := webpFrame(kind, body, func(fw, fh int) error {
 		if fw > w-x || fh > h-y {
@@ -123,7 +123,7 @@ func (r *riff) next() (kind string, body []byte, ok bool) {
 	return kind, body, true
 }
 
-// picture keeps a nil picture nil.
+// image keeps a nil image nil.
 func picture(im *image.NRGBA, err error) (image.Image, error) {
 	if err != nil {
 		return nil, err
@@ -157,7 +157,7 @@ func webpFrame(kind string, body []byte, fits func(w, h int) error) (*image.NRGB
 			return nil, err
 		}
 		if !head.KeyFrame || !head.ShowFrame {
-			return nil, errors.New("a frame that is no picture of its own")
+			return nil, errors.New("a frame that is no image of its own")
 		}
 		if int(head.FirstPartitionLen) > len(body) {
 			return nil, errCut
@@ -175,7 +175,7 @@ func webpFrame(kind string, body []byte, fits func(w, h int) error) (*image.NRGB
 		}
 		return rgbOfVP8(im), nil
 	}
-	return nil, fmt.Errorf("a chunk %q where a picture belongs", kind)
+	return nil, fmt.Errorf("a chunk %q where an image belongs", kind)
 }
 
 // rgbOfVP8 scales the colours up and converts them as libwebp does by default

@@ -12,7 +12,7 @@ import (
 
 func init() {
 	rows = append(rows,
-		Row{"CropMirrorNormalize", "cuts, mirrors and looks up, with byte 0 beside the picture", testCropMirrorNormalize},
+		Row{"CropMirrorNormalize", "cuts, mirrors and looks up, with byte 0 beside the image", testCropMirrorNormalize},
 	)
 }
 

@@ -93,7 +93,7 @@ var viewPairs = []struct {
 	{"long rows", []int{2, 9001}, [][]int{{10000, 1}, {1, 2}, {1, 0}}},
 	{"few columns", []int{3001, 3}, [][]int{{3, 1}, {1, 3001}, {4, 1}, {1, 0}, {0, 1}, {7, 2}}},
 	{"heads", []int{3, 5, 37, 40}, [][]int{{7400, 1480, 40, 1}, {7400, 40, 200, 1}, {7400, 40, 1, 185}, {0, 0, 40, 1}, {37, 0, 1, 0}}},
-	{"pictures", []int{2, 19, 11, 13}, [][]int{{2717, 143, 13, 1}, {2717, 1, 247, 19}, {0, 1, 0, 0}, {2860, 1, 260, 20}}},
+	{"images", []int{2, 19, 11, 13}, [][]int{{2717, 143, 13, 1}, {2717, 1, 247, 19}, {0, 1, 0, 0}, {2860, 1, 260, 20}}},
 	{"three dimensions that do not join", []int{40, 3, 3}, [][]int{{9, 3, 1}, {9, 1, 3}, {20, 6, 1}, {1, 40, 120}}},
 	{"row", []int{5000}, [][]int{{1}, {2}, {0}}},
 }
@@ -431,7 +431,7 @@ func binaryScalarOne[T float32 | float64](t *testing.T, be backend.Backend, op b
 	wantFloats(t, be, what+", in place", aa, want, tolerance[T]())
 }
 
-// whereHalf wants what float32 numbers give that half width holds.
+// whereHalf wants what float32 numbers give that half precision holds.
 func whereHalf(t *testing.T, be backend.Backend, what string, nc, na, nb int, g backend.WhereGeom) {
 	t.Helper()
 	cond := make([]bool, nc)

@@ -9,11 +9,11 @@ import (
 	"github.com/wick-ml/wick/internal/backend"
 )
 
-// A type of half width is one of storage: a method computes what it would of the
+// A type of half precision is one of storage: a method computes what it would of the
 // same numbers in float32, and rounds what it writes once.
 
 // halfCall calls one method with arrays that make gives for the numbers: mixed
-// are those that may be float32 beside others of half width. It returns what the
+// are those that may be float32 beside others of half precision. It returns what the
 // method wrote.
 type halfCall struct {
 	method string
@@ -22,9 +22,9 @@ type halfCall struct {
 
 func init() {
 	for _, c := range halfCalls() {
-		rows = append(rows, Row{c.method, "arrays of half width get the float32 result, rounded", func(t *testing.T, be backend.Backend) { testHalf(t, be, c) }})
+		rows = append(rows, Row{c.method, "arrays of half precision get the float32 result, rounded", func(t *testing.T, be backend.Backend) { testHalf(t, be, c) }})
 	}
-	rows = append(rows, Row{"Copy", "types of half width round to nearest even", testHalfCopy})
+	rows = append(rows, Row{"Copy", "types of half precision round to nearest even", testHalfCopy})
 }
 
 func testHalf(t *testing.T, be backend.Backend, c halfCall) {

@@ -286,7 +286,7 @@ func testReduceViews(t *testing.T, be backend.Backend) {
 			testReduceOne[bool](t, be, op, g)
 		}
 	}
-	// Whole numbers have exact sums, also in half width.
+	// Whole numbers have exact sums, also in half precision.
 	for _, dtype := range []backend.DType{backend.BFloat16, backend.Float16} {
 		for _, g := range viewGeoms() {
 			at := positions(g.Shape, g.Strides, 0)

@@ -2,7 +2,7 @@ package kernels
 
 import "math"
 
-// Half convert between float32 and types of half width. Both slices have
+// Half convert between float32 and types of half precision. Both slices have
 // one length. All levels give the same bits.
 type Half struct {
 	WidenBF16  func(dst []float32, src []uint16)

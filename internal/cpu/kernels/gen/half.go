@@ -10,7 +10,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// half writes the conversions between float32 and types of half width, for n > 0
+// half writes the conversions between float32 and types of half precision, for n > 0
 // blocks of sixteen elements.
 func half() {
 	for _, bits := range []int{512, 256} {

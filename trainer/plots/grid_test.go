@@ -40,40 +40,40 @@ func TestGrid(t *testing.T) {
 		{plain(40, 1000, teal), "tall", "cat", "cat", 1},
 		{plain(7, 5, teal), "", "cat", "CAT", 0},
 	}
-	for _, opts := range []GridOpts{{}, {Title: "Pictures"}, {Columns: 3, Side: 200, Title: long}, {Columns: 100}, {Side: 1, Columns: -1}} {
+	for _, opts := range []GridOpts{{}, {Title: "Images"}, {Columns: 3, Side: 200, Title: long}, {Columns: 100}, {Side: 1, Columns: -1}} {
 		t.Run(fmt.Sprintf("%.9s %d columns of %d", opts.Title, opts.Columns, opts.Side), func(t *testing.T) {
 			img := Grid(cells, opts)
 			o, top := opts.defaults(len(cells))
 			for i, c := range cells {
 				at := o.cellAt(i, top)
 				if !at.Inset(-frame).In(img.Bounds()) {
-					t.Fatalf("picture %d at %v is not on the sheet %v", i, at, img.Bounds())
+					t.Fatalf("image %d at %v is not on the sheet %v", i, at, img.Bounds())
 				}
 				mid := rgba(img, at.Min.X+at.Dx()/2, at.Min.Y+at.Dy()/2)
-				if want := teal; c.Picture != nil && mid != want {
-					t.Errorf("picture %d: got %v in its middle, want %v", i, mid, want)
+				if want := teal; c.Image != nil && mid != want {
+					t.Errorf("image %d: got %v in its middle, want %v", i, mid, want)
 				}
 				want := white
 				if c.Wrong() {
 					want = orange
 				}
 				if got := rgba(img, at.Min.X-frame, at.Max.Y+frame-1); got != want {
-					t.Errorf("picture %d, wrong %v: got a corner %v, want %v", i, c.Wrong(), got, want)
+					t.Errorf("image %d, wrong %v: got a corner %v, want %v", i, c.Wrong(), got, want)
 				}
 				if got := rgba(img, at.Min.X-1, at.Min.Y+40); c.Wrong() && got != orange || !c.Wrong() && got == orange {
-					t.Errorf("picture %d, wrong %v: got a frame %v", i, c.Wrong(), got)
+					t.Errorf("image %d, wrong %v: got a frame %v", i, c.Wrong(), got)
 				}
 				if got := rgba(img, at.Max.X-10, at.Min.Y+10); (got == white) != c.Wrong() {
-					t.Errorf("picture %d, wrong %v: got %v where the cross is", i, c.Wrong(), got)
+					t.Errorf("image %d, wrong %v: got %v where the cross is", i, c.Wrong(), got)
 				}
-				// The caption is below the picture and nowhere else.
+				// The caption is below the image and nowhere else.
 				below := image.Rect(at.Min.X, at.Max.Y+frame, at.Max.X, at.Max.Y+frame+caption)
 				if dark := darkest(img, below); dark > 0x80 {
-					t.Errorf("picture %d has no caption", i)
+					t.Errorf("image %d has no caption", i)
 				}
 				gutter := image.Rect(at.Max.X+frame, at.Min.Y, at.Max.X+frame+gridMargin-1, at.Max.Y+frame+caption)
 				if dark := darkest(img, gutter); dark < 0xff {
-					t.Errorf("picture %d: something runs over its right edge", i)
+					t.Errorf("image %d: something runs over its right edge", i)
 				}
 			}
 		})
@@ -81,7 +81,7 @@ func TestGrid(t *testing.T) {
 
 	empty := Grid(nil, GridOpts{Title: "Mistakes"})
 	if empty.Bounds().Dx() < 200 || darkest(empty, empty.Bounds()) > 0x80 {
-		t.Errorf("without pictures: got a sheet of %v, want one that says so", empty.Bounds())
+		t.Errorf("without images: got a sheet of %v, want one that says so", empty.Bounds())
 	}
 }
 
@@ -96,7 +96,7 @@ func darkest(img image.Image, r image.Rectangle) uint8 {
 	return least
 }
 
-// The pixels of a small picture stay squares.
+// The pixels of a small image stay squares.
 func TestGridKeepsPixels(t *testing.T) {
 	small := image.NewRGBA(image.Rect(5, 7, 37, 39)) // bounds need not begin at zero
 	for y := range 32 {
@@ -106,7 +106,7 @@ func TestGridKeepsPixels(t *testing.T) {
 	}
 	o, top := GridOpts{}.defaults(1)
 	at := o.cellAt(0, top)
-	img := Grid([]Prediction{{Picture: small, Predicted: "x"}}, GridOpts{})
+	img := Grid([]Prediction{{Image: small, Predicted: "x"}}, GridOpts{})
 	for y := range 128 {
 		for x := range 128 {
 			if got, want := rgba(img, at.Min.X+x, at.Min.Y+y), small.RGBAAt(5+x/4, 7+y/4); got != want {
@@ -137,7 +137,7 @@ func TestPictures(t *testing.T) {
 	for i := range want {
 		for x, w := range want[i] {
 			if g := rgba(got[i], x, 0); g != w {
-				t.Errorf("picture %d, pixel %d: got %v, want %v", i, x, g, w)
+				t.Errorf("image %d, pixel %d: got %v, want %v", i, x, g, w)
 			}
 		}
 	}
@@ -199,8 +199,8 @@ func TestConfusion(t *testing.T) {
 	if got := count(f.Image(), shade(0.9)); got < 1000 {
 		t.Errorf("got %d pixels of the shade of 0.9, want most of a cell", got)
 	}
-	wantTexts(t, NewConfusion(nil).Figure(), "no pictures")
-	wantTexts(t, NewConfusion([]string{"a"}).Figure(), "no pictures", "–")
+	wantTexts(t, NewConfusion(nil).Figure(), "no images")
+	wantTexts(t, NewConfusion([]string{"a"}).Figure(), "no images", "–")
 
 	for _, n := range []int{1, 2, 12, 13, 31, 101, 1000} {
 		names := make([]string, n)
@@ -214,7 +214,7 @@ func TestConfusion(t *testing.T) {
 		f := m.Figure()
 		img := f.Image()
 		if b := img.Bounds(); b.Dx() != f.width || b.Dx() > 2400 || b.Dy() > 2400 {
-			t.Errorf("%d classes: got a picture of %v, want one of %d by %d", n, b, f.width, f.height)
+			t.Errorf("%d classes: got an image of %v, want one of %d by %d", n, b, f.width, f.height)
 		}
 		if got := slices.Contains(texts(t, f.SVG()), "1234567"); got != (n <= 30) {
 			t.Errorf("%d classes: got counts %v, want %v", n, got, n <= 30)
@@ -247,7 +247,7 @@ func TestFilters(t *testing.T) {
 	for _, shape := range [][]int{{64, 3, 3, 3}, {1, 1, 1, 1}, {96, 3, 11, 11}, {7, 1, 100, 3}} {
 		img, err := Filters(tensor.Ones(shape...), "Filters of features.0")
 		if err != nil || img.Bounds().Dx() > 1200 || count(img, white) == img.Bounds().Dx()*img.Bounds().Dy() {
-			t.Errorf("%v: got %v, %v, want a picture at most 1200 wide", shape, img.Bounds(), err)
+			t.Errorf("%v: got %v, %v, want an image at most 1200 wide", shape, img.Bounds(), err)
 		}
 	}
 	values[30] = float32(math.Inf(1))
