@@ -2,8 +2,10 @@ package autograd_test
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/wick-ml/wick/autograd"
+	"github.com/wick-ml/wick/autograd/gradcheck"
 	"github.com/wick-ml/wick/tensor"
 )
 
@@ -55,6 +57,45 @@ func ExampleGrad_hessianVectorProduct() {
 	// Output:
 	// tensor([211.6000,  -8.0000, -40.0000], dtype=float64)
 	// tensor([1330.,  -80., -200.], dtype=float64)
+}
+
+// Hypot returns √(a²+b²), element by element: an operation of one's own, which computes
+// with numbers, and its gradient, which computes with operations that are recorded.
+func Hypot(a, b *tensor.Tensor) *tensor.Tensor {
+	lengths, y := a.Float64s(), b.Float64s() // copies
+	for i, x := range lengths {
+		lengths[i] = math.Hypot(x, y[i])
+	}
+	out := tensor.From(lengths, a.Shape()...)
+	return autograd.Record(autograd.Named("Hypot"), out, []*tensor.Tensor{a, b}, func(g *tensor.Tensor) []*tensor.Tensor {
+		g = g.Div(Hypot(a, b)) // recorded itself, so that this gradient has one
+		return []*tensor.Tensor{g.Mul(a), g.Mul(b)}
+	}, a, b)
+}
+
+// An operation of one's own with its gradient, and the gradient of that. (torch.autograd.Function)
+func ExampleRecord() {
+	a := tensor.From([]float64{3, 5, 8}).SetRequiresGrad(true)
+	b := tensor.From([]float64{4, 12, 15}).SetRequiresGrad(true)
+	length := Hypot(a, b)
+	fmt.Println(length.Detach(), length.Node().Op().Name())
+
+	grads := autograd.Grad(length.Sum(), []*tensor.Tensor{a, b}, autograd.GradOpts{CreateGraph: true})
+	fmt.Println(grads[0].Detach())
+	fmt.Println(grads[1].Detach())
+	grads[0].Sum().Backward()
+	fmt.Println(a.Grad()) // b²/length³
+	fmt.Println(b.Grad()) // -a·b/length³
+
+	hypot := func(in []*tensor.Tensor) *tensor.Tensor { return Hypot(in[0], in[1]) }
+	fmt.Println(gradcheck.CheckGradGrad(hypot, []*tensor.Tensor{a, b}, gradcheck.Opts{})) // against numeric gradients
+	// Output:
+	// tensor([ 5., 13., 17.], dtype=float64) Hypot
+	// tensor([0.6000, 0.3846, 0.4706], dtype=float64)
+	// tensor([0.8000, 0.9231, 0.8824], dtype=float64)
+	// tensor([0.1280, 0.0655, 0.0458], dtype=float64)
+	// tensor([-0.0960, -0.0273, -0.0244], dtype=float64)
+	// <nil>
 }
 
 // A step of MAML: weights are judged by what they are after a step of gradient descent on

@@ -57,3 +57,12 @@ residual.backward()
 print(uxx.detach().flatten())
 print("%.4f" % residual.item())
 print(w1.grad.flatten())
+
+# An operation of one's own, with its gradient's gradient
+a = torch.tensor([3.0, 5, 8], dtype=torch.float64, requires_grad=True)
+b = torch.tensor([4.0, 12, 15], dtype=torch.float64, requires_grad=True)
+length = torch.hypot(a, b)
+ga, gb = torch.autograd.grad(length.sum(), (a, b), create_graph=True)
+print(length.detach(), ga.detach(), gb.detach())
+ga.sum().backward()
+print(a.grad, b.grad)
