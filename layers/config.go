@@ -20,7 +20,7 @@ type partConfig struct {
 
 // describe returns the registered name and the config of a module: what its
 // Config says, and for a Sequential or a ModuleList the list of what its children
-// say. path is where m stands in the model ("" is the model itself). A module that
+// say. path is m's path in the model ("" is the model itself). A module that
 // Load could not make again is an error that names its path.
 func describe(m Module, path string) (name string, config []byte, err error) {
 	switch v := m.(type) {
@@ -162,8 +162,8 @@ func register[C any, M Module](name string, build func(c C, r *room) (M, error))
 	})
 }
 
-// config writes a layer's settings as JSON. They are plain numbers, booleans and
-// lists of them, so the only failure is a NaN or an infinity, which JSON does not
+// config writes a layer's settings as JSON. They are numbers, booleans and lists of
+// them, so the only failure is a NaN or an infinity, which JSON does not
 // have.
 func config[C any](name string, c C) (string, []byte) {
 	b, err := json.Marshal(c)
@@ -230,7 +230,7 @@ func wantMade(name string, made bool) {
 // fail panics with a *tensor.Error, as tensor operations do.
 func fail(op, format string, args ...any) { failAt("", op, format, args...) }
 
-// failAt is fail for the module that stands at a path.
+// failAt is fail for the module at a path.
 func failAt(path, op, format string, args ...any) {
 	panic(&tensor.Error{Op: op, Layer: path, Err: fmt.Errorf(format, args...)})
 }

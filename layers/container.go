@@ -10,7 +10,7 @@ import (
 
 func typeString(m Module) string { return fmt.Sprintf("%T", m) }
 
-// Sequential is a layer made of layers, each fed with the result of the one
+// Sequential is a layer made of layers, each applied to the result of the one
 // before. In passes that are not recorded (no-grad) it gives back what only its
 // own layers of this package have seen as soon as the next layer is done. What a
 // [Func] or a layer of another package has seen lives as long as the input does.
@@ -46,8 +46,8 @@ func wantLayers(op string, layers []Layer) {
 	}
 }
 
-// nested reports whether Sequentials stand in l to more than the given depth, as
-// they do where one stands in itself.
+// nested reports whether Sequentials are nested in l to more than the given depth, as
+// they do where one contains itself.
 func nested(l Layer, depth int) bool {
 	s, ok := l.(*Sequential)
 	if !ok || s == nil {
@@ -76,7 +76,7 @@ func (s *Sequential) Parts() []Part {
 	return parts
 }
 
-// Forward feeds x through all layers.
+// Forward applies all layers in turn.
 func (s *Sequential) Forward(x *tensor.Tensor) *tensor.Tensor {
 	switch {
 	case s == nil:
@@ -84,7 +84,7 @@ func (s *Sequential) Forward(x *tensor.Tensor) *tensor.Tensor {
 	case x == nil:
 		fail("Sequential", "the input is nil")
 	case nested(s, maxDepth):
-		fail("Sequential", "a Sequential stands in itself, or they are nested more than %d deep", maxDepth)
+		fail("Sequential", "a Sequential contains itself, or they are nested more than %d deep", maxDepth)
 	}
 	at := 0
 	trace, _ := x.Watched().(*Trace)

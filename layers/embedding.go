@@ -7,8 +7,8 @@ import (
 	"github.com/wick-ml/wick/tensor"
 )
 
-// Embedding is a table of vectors: an Int64 tensor of row numbers of any shape […]
-// becomes […  dim]. Weight is [n dim]. (torch.nn.Embedding)
+// Embedding is a table of vectors: an Int64 tensor of row indices of any shape […]
+// becomes [… dim]. Weight is [n dim]. (torch.nn.Embedding)
 type Embedding struct {
 	Weight     *tensor.Tensor
 	PaddingIdx *int // the row that gets no gradient; nil: none
@@ -17,7 +17,7 @@ type Embedding struct {
 // EmbeddingOpts are the options of [NewEmbedding].
 type EmbeddingOpts = tensor.EmbeddingOpts
 
-// NewEmbedding returns a table of n vectors of dim numbers, drawn from a normal
+// NewEmbedding returns a table of n vectors of dim elements, drawn from a normal
 // distribution of mean 0 and standard deviation 1, as in PyTorch.
 func NewEmbedding(n, dim int, opts ...EmbeddingOpts) *Embedding {
 	const op = "NewEmbedding"

@@ -72,7 +72,7 @@ type careless struct{ inner *holder }
 
 func (c careless) Parts() []Part { return []Part{Child("child", c.inner.child)} }
 
-// Whoever walks through a model in which a module is nil, or stands in itself, gets
+// Whoever walks through a model in which a module is nil or contains itself gets
 // one sentence that says where.
 func TestModulesThatAreNilOrStandInThemselves(t *testing.T) {
 	self := NewSequential(ReLU{})
@@ -103,10 +103,10 @@ func TestModulesThatAreNilOrStandInThemselves(t *testing.T) {
 		{"a layer that is a nil pointer", pointer, "1 Modules: the module (*layers.Linear) is nil"},
 		{"a field that is nil", ModuleList{careless{}}, "0 Modules: the module (layers.careless) cannot list its parts"},
 		{"an embedded nil", ModuleList{conv{}}, "0 Modules: the module (layers.conv) cannot list its parts"},
-		{"in itself", self, "1 Modules: the module (*layers.Sequential) stands in itself"},
-		{"in itself twice", twice, "0.0 Modules: the module (*layers.Sequential) stands in itself"},
-		{"a ModuleList in itself", list, "1 Modules: the module (layers.ModuleList) stands in itself"},
-		{"a loop", loop, "child.0.child Modules: the module (*layers.holder) stands in itself"},
+		{"in itself", self, "1 Modules: the module (*layers.Sequential) contains itself"},
+		{"in itself twice", twice, "0.0 Modules: the module (*layers.Sequential) contains itself"},
+		{"a ModuleList in itself", list, "1 Modules: the module (layers.ModuleList) contains itself"},
+		{"a loop", loop, "child.0.child Modules: the module (*layers.holder) contains itself"},
 		{"no end", &maker{}, "modules are nested more than 1000 deep"},
 	} {
 		for name, f := range walkers(c.m) {
@@ -190,8 +190,8 @@ func TestLayersThatNobodyMade(t *testing.T) {
 		{"the last layer returns nil", "0 Func: Forward returned nil", func() { NewSequential(Func(func(*tensor.Tensor) *tensor.Tensor { return nil })).Forward(x) }},
 		{"nil into a Sequential", "nil", func() { NewSequential(ReLU{}).Forward(nil) }},
 		{"nil into an empty Sequential", "nil", func() { NewSequential().Forward(nil) }},
-		{"a Sequential in itself", "Sequential: a Sequential stands in itself", func() { s := NewSequential(ReLU{}); s.Append(s); s.Forward(x) }},
-		{"a Sequential in one in it", "Sequential: a Sequential stands in itself", func() {
+		{"a Sequential in itself", "Sequential: a Sequential contains itself", func() { s := NewSequential(ReLU{}); s.Append(s); s.Forward(x) }},
+		{"a Sequential in one in it", "Sequential: a Sequential contains itself", func() {
 			s := NewSequential(ReLU{})
 			s.Append(NewSequential(Identity{}, s))
 			s.Forward(x)

@@ -7,7 +7,7 @@ import "github.com/wick-ml/wick/tensor"
 // in the same shape without C, or probabilities in the same shape.
 // (torch.nn.CrossEntropyLoss)
 type CrossEntropyLoss struct {
-	Weight         *tensor.Tensor   // factors of the classes, [C]; nil means 1
+	Weight         *tensor.Tensor   // weights of the classes, [C]; nil means 1
 	LabelSmoothing float64          // share of the target that is spread over all classes, 0 to 1
 	IgnoreIndex    *int             // label of elements that do not count; nil means -100
 	Reduction      tensor.Reduction // tensor.ReduceMean (the default), Sum or None
@@ -26,7 +26,7 @@ func (l CrossEntropyLoss) Parts() []Part { return []Part{Buffer("weight", l.Weig
 // NLLLoss is [CrossEntropyLoss] for class indices and logarithms of probabilities
 // in place of scores, as [LogSoftmax] gives them. (torch.nn.NLLLoss)
 type NLLLoss struct {
-	Weight      *tensor.Tensor   // factors of the classes, [C]; nil means 1
+	Weight      *tensor.Tensor   // weights of the classes, [C]; nil means 1
 	IgnoreIndex *int             // label of elements that do not count; nil means -100
 	Reduction   tensor.Reduction // tensor.ReduceMean (the default), Sum or None
 }
@@ -99,8 +99,8 @@ func (HuberLoss) String() string { return "HuberLoss()" }
 // BCEWithLogitsLoss is the binary cross-entropy between the sigmoid of scores and
 // targets from 0 to 1, of one shape. (torch.nn.BCEWithLogitsLoss)
 type BCEWithLogitsLoss struct {
-	Weight    *tensor.Tensor   // factors of the losses, broadcast to the scores; nil means 1
-	PosWeight *tensor.Tensor   // factors of the positive parts, broadcast to the scores; nil means 1
+	Weight    *tensor.Tensor   // weights of the elements' losses, broadcast to the scores; nil means 1
+	PosWeight *tensor.Tensor   // weights of the positive targets, broadcast to the scores; nil means 1
 	Reduction tensor.Reduction // tensor.ReduceMean (the default), Sum or None
 }
 
@@ -176,7 +176,7 @@ func (l HuberLoss) Terms(_, target *tensor.Tensor) Terms {
 }
 
 // Terms returns what the loss is made of: the elements of the target, which weigh 1
-// whatever their factors, as in Forward.
+// whatever Weight says, as in Forward.
 func (l BCEWithLogitsLoss) Terms(_, target *tensor.Tensor) Terms {
 	return Terms{N: target.Len(), Reduction: l.Reduction}
 }

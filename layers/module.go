@@ -63,21 +63,21 @@ type Part struct {
 }
 
 // Param makes a part of a parameter, a tensor that optimizers change. A nil
-// tensor (a layer without bias) is no part.
+// tensor (a layer without bias) is ignored.
 func Param(name string, t *tensor.Tensor) Part { return Part{name: name, tensor: t} }
 
 // Buffer makes a part of a tensor that is saved with the model but not
-// optimized, such as a running mean. A nil tensor is no part.
+// optimized, such as a running mean. A nil tensor is ignored.
 func Buffer(name string, t *tensor.Tensor) Part { return Part{name: name, tensor: t, buffer: true} }
 
 // Child makes a part of a module within a module. A nil Module (a block without a
-// shortcut) is no part; a nil pointer to a module is an error to whoever walks
-// through the tree.
+// shortcut) is ignored; with a nil pointer to a module, functions that walk through
+// the model panic.
 func Child(name string, m Module) Part { return Part{name: name, child: m} }
 
 // Modules yields m and all modules in it with their paths ("features.0"; m's own
-// is ""), parents first. A module that stands in several places comes each time.
-// It panics with a *tensor.Error if a module is nil or stands in itself; so do all
+// is ""), parents first. A module that occurs several times is yielded each time.
+// It panics with a *tensor.Error if a module is nil or contains itself; so do all
 // functions that walk through a model.
 func Modules(m Module) iter.Seq2[string, Module] {
 	return func(yield func(string, Module) bool) {
@@ -86,10 +86,10 @@ func Modules(m Module) iter.Seq2[string, Module] {
 	}
 }
 
-// walk is a way through a model's tree.
+// walk is a depth-first walk through a model's tree.
 type walk struct {
 	yield func(string, Module) bool
-	above []Module // what the module stands in, outermost first
+	above []Module // the modules that contain it, outermost first
 }
 
 // maxNesting is more levels than any model has.
@@ -101,7 +101,7 @@ func (w *walk) visit(path string, m Module) bool {
 	}
 	for _, a := range w.above {
 		if same(a, m) {
-			failAt(path, "Modules", "%s stands in itself", what(path, m))
+			failAt(path, "Modules", "%s contains itself", what(path, m))
 		}
 	}
 	if len(w.above) == maxNesting {
@@ -152,7 +152,7 @@ func isNil(m Module) bool {
 	return m == nil || strings.HasPrefix(typeString(m), "*") && fmt.Sprintf("%p", m) == "0x0"
 }
 
-// same reports whether a and b are one module.
+// same reports whether a and b are the same module.
 func same(a, b Module) bool {
 	if a, ok := a.(ModuleList); ok {
 		b, ok := b.(ModuleList)
@@ -190,7 +190,7 @@ func tensors(m Module) iter.Seq2[string, Part] {
 }
 
 // NamedParameters yields a model's parameters with their paths, in PyTorch's
-// order; one that stands in several places (tied weights) comes once, under its
+// order; one that occurs several times (tied weights) is yielded once, under its
 // first path.
 func NamedParameters(m Module) iter.Seq2[string, *tensor.Tensor] {
 	return func(yield func(string, *tensor.Tensor) bool) {
@@ -217,7 +217,7 @@ func Parameters(m Module) []*tensor.Tensor {
 }
 
 // StateDict yields a model's parameters and buffers, the live tensors, under
-// PyTorch's keys and in its order. Tied ones come under each of their keys.
+// PyTorch's keys and in its order, tied ones under each of their keys.
 func StateDict(m Module) iter.Seq2[string, *tensor.Tensor] {
 	return func(yield func(string, *tensor.Tensor) bool) {
 		for path, p := range tensors(m) {
@@ -238,21 +238,21 @@ func NumParameters(m Module) int {
 }
 
 // SetRequiresGrad freezes (false) or unfreezes (true) all parameters of a model
-// or a part of one: frozen ones get no gradient and optimizers leave them alone.
+// or a part of one: frozen ones get no gradient, and optimizers skip them.
 func SetRequiresGrad(m Module, on bool) {
 	for _, p := range NamedParameters(m) {
 		p.SetRequiresGrad(on)
 	}
 }
 
-// ZeroGrad forgets the gradients of all parameters.
+// ZeroGrad clears the gradients of all parameters.
 func ZeroGrad(m Module) {
 	for _, p := range NamedParameters(m) {
 		p.ZeroGrad()
 	}
 }
 
-// trainable is what layers with modes implement.
+// trainable is implemented by layers with a training and an evaluation mode.
 type trainable interface{ SetTraining(on bool) }
 
 // Train puts a model in training mode: Dropout drops, BatchNorm2d uses the
@@ -300,7 +300,7 @@ func ToDType(m Module, t tensor.DType) {
 	}
 }
 
-// replace gives x the memory of y, unless y is x in another guise already.
+// replace gives x the memory of y, unless they share it already.
 func replace(x, y *tensor.Tensor) {
 	if !x.SharesMemory(y) {
 		friends.SetData(x, y)

@@ -9,8 +9,8 @@ import (
 	"github.com/wick-ml/wick/tensor"
 )
 
-// String returns a model as PyTorch prints one: its type, its settings, and what
-// stands in it, under its names. Sequential and ModuleList print themselves so, and
+// String returns a model as PyTorch prints one: its type, its settings, and its
+// children, under their names. Sequential and ModuleList print themselves so, and
 // a model does with a method that calls it:
 //
 //	func (n *Net) String() string { return layers.String(n) }

@@ -16,9 +16,9 @@ import (
 // friends is what package tensor has for this one.
 var friends = friend.Of[*tensor.Tensor]()
 
-// Summary returns a table of a model: each module with its path, its settings
-// and the shapes of its parameters, and the totals. A module that has a String
-// method which gives one line is shown by it. Parameters that stand in several places are counted once.
+// Summary returns a table of a model: each module with its path, its settings and the
+// shapes of its parameters, and the totals. A module whose String method returns one
+// line is shown by it. Shared parameters are counted once.
 //
 // With an input, such as tensor.Zeros(1, 3, 32, 32), the model, a [Layer], is run
 // on it once, and the table has the shapes of results, the multiply-adds of a
@@ -31,7 +31,7 @@ var friends = friend.Of[*tensor.Tensor]()
 // for each result that a bias is added to, as torchinfo counts. (It adds the
 // parameters of normalizations, and takes ConvTranspose2d for a Conv2d.) An
 // operation without parameters counts for the Sequential's layer that it runs in, or
-// for the innermost module that the layers before and behind it stand in, and what
+// for the innermost module that contains the layers before and behind it, and what
 // runs behind a part of a [ModuleList]'s element for that element. A layer of which
 // nothing can be told has no result in the table.
 //
@@ -56,61 +56,11 @@ func Summary(m Module, input ...*tensor.Tensor) string {
 		rows[0] = append(rows[0], "result", "multiply-adds")
 	}
 	rows[0] = append(rows[0], "")
-	seen := map[*tensor.Tensor]bool{}
-	var parameters, frozen, buffers, parameterBytes, gradientBytes, bufferBytes int
+	sum := totals{seen: map[*tensor.Tensor]bool{}}
 	at := -1 // the module's place in Modules
 	for path, m := range Modules(m) {
 		at++
-		var shapes, notes []string
-		elements, own, ownFrozen, tied := 0, 0, 0, 0
-		for _, p := range parts(path, m) {
-			t := p.tensor
-			if t == nil {
-				continue
-			}
-			bytes := t.Len() * t.DType().Size()
-			if p.buffer {
-				if !seen[t] {
-					buffers += t.Len()
-					bufferBytes += bytes
-				}
-				seen[t] = true
-				continue
-			}
-			shapes = append(shapes, p.name+" "+t.Shape().String())
-			own++
-			if !t.RequiresGrad() {
-				ownFrozen++
-			}
-			if seen[t] {
-				tied++
-				continue
-			}
-			seen[t] = true
-			elements += t.Len()
-			parameterBytes += bytes
-			if t.RequiresGrad() {
-				gradientBytes += bytes
-			} else {
-				frozen += t.Len()
-			}
-		}
-		parameters += elements
-		switch {
-		case ownFrozen == 0:
-		case ownFrozen == own:
-			notes = append(notes, "frozen")
-		default:
-			notes = append(notes, "partly frozen")
-		}
-		if tied > 0 {
-			notes = append(notes, "tied")
-		}
-		count := ""
-		if own > 0 {
-			count = thousands(elements)
-		}
-		row := []string{path, label(m), strings.Join(shapes, ", "), count}
+		row, notes := sum.add(path, m)
 		if run != nil {
 			r := run.modules[at]
 			row = append(row, r.result, when(r.multiplyAdds > 0, thousands(r.multiplyAdds)))
@@ -123,18 +73,75 @@ func Summary(m Module, input ...*tensor.Tensor) string {
 	var b strings.Builder
 	writeTable(&b, rows)
 	fmt.Fprintf(&b, "\n%s parameters (%s): %s trainable, %s frozen\n",
-		thousands(parameters), megabytes(parameterBytes), thousands(parameters-frozen), thousands(frozen))
-	if buffers > 0 {
-		fmt.Fprintf(&b, "%s elements in buffers (%s)\n", thousands(buffers), megabytes(bufferBytes))
+		thousands(sum.parameters), megabytes(sum.parameterBytes), thousands(sum.parameters-sum.frozen), thousands(sum.frozen))
+	if sum.buffers > 0 {
+		fmt.Fprintf(&b, "%s elements in buffers (%s)\n", thousands(sum.buffers), megabytes(sum.bufferBytes))
 	}
 	if run != nil {
 		inputBytes := input[0].Len() * input[0].DType().Size()
 		fmt.Fprintf(&b, "%s multiply-adds for the input %v\n", thousands(run.multiplyAdds), input[0].Shape())
 		fmt.Fprintf(&b, "%s for a training step, about: input %s, parameters %s, gradients %s, activations %s\n",
-			megabytes(inputBytes+parameterBytes+gradientBytes+run.activationBytes),
-			megabytes(inputBytes), megabytes(parameterBytes), megabytes(gradientBytes), megabytes(run.activationBytes))
+			megabytes(inputBytes+sum.parameterBytes+sum.gradientBytes+run.activationBytes),
+			megabytes(inputBytes), megabytes(sum.parameterBytes), megabytes(sum.gradientBytes), megabytes(run.activationBytes))
 	}
 	return b.String()
+}
+
+// totals are a model's sums, in elements and bytes.
+type totals struct {
+	seen                                       map[*tensor.Tensor]bool
+	parameters, frozen, buffers                int
+	parameterBytes, gradientBytes, bufferBytes int
+}
+
+// add counts a module's own tensors, shared ones once, and returns its row of the
+// table, but for the last columns, and notes for the last one.
+func (sum *totals) add(path string, m Module) (row, notes []string) {
+	var shapes []string
+	elements, own, frozen, tied := 0, 0, 0, 0
+	for _, p := range parts(path, m) {
+		t := p.tensor
+		if t == nil {
+			continue
+		}
+		bytes, seen := t.Len()*t.DType().Size(), sum.seen[t]
+		sum.seen[t] = true
+		if p.buffer {
+			if !seen {
+				sum.buffers += t.Len()
+				sum.bufferBytes += bytes
+			}
+			continue
+		}
+		shapes = append(shapes, p.name+" "+t.Shape().String())
+		own++
+		if !t.RequiresGrad() {
+			frozen++
+		}
+		if seen {
+			tied++
+			continue
+		}
+		elements += t.Len()
+		sum.parameterBytes += bytes
+		if t.RequiresGrad() {
+			sum.gradientBytes += bytes
+		} else {
+			sum.frozen += t.Len()
+		}
+	}
+	sum.parameters += elements
+	switch frozen {
+	case 0:
+	case own:
+		notes = append(notes, "frozen")
+	default:
+		notes = append(notes, "partly frozen")
+	}
+	if tied > 0 {
+		notes = append(notes, "tied")
+	}
+	return []string{path, label(m), strings.Join(shapes, ", "), when(own > 0, thousands(elements))}, notes
 }
 
 // dryRun is what a pass through a model came to.
@@ -216,8 +223,8 @@ func runDry(m Layer, x *tensor.Tensor) *dryRun {
 
 // between returns the module that an operation counts for which ran within one
 // module, behind a module in it (-1 is none) and before another (-1 is none): the
-// innermost that both stand in, or the element of a ModuleList that the first one
-// stands in, as these run one after the other.
+// innermost that contains both, or the element of a ModuleList that contains the first
+// one, as these run one after the other.
 func (t *Trace) between(within, behind, before int) int {
 	if behind < 0 {
 		return within
@@ -234,8 +241,8 @@ func (t *Trace) between(within, behind, before int) int {
 	return within
 }
 
-// element returns the innermost element of a ModuleList that a module (-1 is none)
-// stands in, or -1 if it is one itself or stands in none.
+// element returns the innermost element of a ModuleList that contains a
+// module (-1 is none), or -1 if it is one itself or is in none.
 func (t *Trace) element(module int) int {
 	if module < 0 {
 		return -1
@@ -296,7 +303,7 @@ func preserve(m Module) (restore func()) {
 		}
 	}
 	return func() {
-		for _, f := range slices.Backward(undo) { // a module may stand in several places: its first state is the last set
+		for _, f := range slices.Backward(undo) { // a module may occur several times: its first state is set last
 			f()
 		}
 	}

@@ -58,7 +58,7 @@ func verify(m Module, name string, config []byte) error {
 // part is a line of an outline: a module, a parameter or a buffer.
 type part struct{ path, what string }
 
-// outline lists all that Save writes of a model besides its numbers.
+// outline lists all that Save writes of a model besides its tensors' elements.
 func outline(m Module) (list []part) {
 	for path, m := range Modules(m) {
 		what := "a module " + strings.TrimPrefix(typeString(m), "*")

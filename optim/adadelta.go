@@ -7,17 +7,17 @@ import (
 	"github.com/wick-ml/wick/tensor"
 )
 
-// Adadelta divides gradients by a running mean of their magnitude and multiplies them by
+// Adadelta divides gradients by a running average of their magnitude and multiplies them by
 // one of the magnitude of past steps. PyTorch's learning rate is 1.
 // (torch.optim.Adadelta)
 //
 // Source: Zeiler, ADADELTA: An Adaptive Learning Rate Method, 2012.
 type Adadelta struct {
 	Groups      `json:"-"`
-	Rho         float64 // 0.9; the part of the running means that stays
+	Rho         float64 // 0.9; how much of the running averages each step keeps
 	Eps         float64 // 1e-6
 	WeightDecay float64 // 0
-	Maximize    bool    // climb instead of descend
+	Maximize    bool    // maximize instead of minimize
 
 	memory memory
 }
@@ -28,7 +28,7 @@ func NewAdadelta(params []*tensor.Tensor, lr float64) *Adadelta {
 		memory: newMemory("Adadelta", 2, "square_avg", "acc_delta")}
 }
 
-// Step changes the parameters by their gradients.
+// Step updates the parameters with their gradients.
 func (o *Adadelta) Step() { o.memory.step(o, &o.Groups) }
 
 func (o *Adadelta) rule(s *step) {
@@ -45,15 +45,14 @@ func (o *Adadelta) rule(s *step) {
 	s.setParam(w.Sub(delta.MulScalar(s.lr())))
 }
 
-// Config returns the name and the settings.
 func (o *Adadelta) Config() (name string, settings []byte) { return config("Adadelta", *o) }
 
-// State returns the optimizer's state, numbers and live tensors ("0.square_avg",
+// State returns the optimizer's state and its live tensors ("0.square_avg",
 // "0.acc_delta"), for LoadState.
 func (o *Adadelta) State() (State, iter.Seq2[string, *tensor.Tensor]) { return o.memory.save(o.Groups) }
 
-// LoadState copies a state into the optimizer, its learning rates too. On error,
-// because the state is another optimizer's or of other parameters, nothing has
+// LoadState copies a state, with its learning rates, into the optimizer. On error,
+// because the state is of another optimizer or of other parameters, nothing has
 // changed.
 func (o *Adadelta) LoadState(state State, tensors iter.Seq2[string, *tensor.Tensor]) error {
 	return o.memory.load(o.Groups, state, tensors)

@@ -15,9 +15,9 @@ type Adagrad struct {
 	Groups                  `json:"-"`
 	LRDecay                 float64 // 0; at step n the rate is LR / (1 + (n-1)·LRDecay)
 	WeightDecay             float64 // 0
-	InitialAccumulatorValue float64 // 0; what the sum of squares starts from
+	InitialAccumulatorValue float64 // 0; the initial sum of squares
 	Eps                     float64 // 1e-10
-	Maximize                bool    // climb instead of descend
+	Maximize                bool    // maximize instead of minimize
 
 	memory memory
 }
@@ -27,7 +27,7 @@ func NewAdagrad(params []*tensor.Tensor, lr float64) *Adagrad {
 	return &Adagrad{Groups: newGroups("NewAdagrad", params, lr), Eps: 1e-10, memory: newMemory("Adagrad", 1, "sum")}
 }
 
-// Step changes the parameters by their gradients.
+// Step updates the parameters with their gradients.
 func (o *Adagrad) Step() { o.memory.step(o, &o.Groups) }
 
 func (o *Adagrad) rule(s *step) {
@@ -42,15 +42,14 @@ func (o *Adagrad) rule(s *step) {
 	s.setParam(w.Sub(d.MulScalar(lr).Div(sum.Sqrt().AddScalar(o.Eps))))
 }
 
-// Config returns the name and the settings.
 func (o *Adagrad) Config() (name string, settings []byte) { return config("Adagrad", *o) }
 
-// State returns the optimizer's state, numbers and live tensors ("0.sum"), for
+// State returns the optimizer's state and its live tensors ("0.sum"), for
 // LoadState.
 func (o *Adagrad) State() (State, iter.Seq2[string, *tensor.Tensor]) { return o.memory.save(o.Groups) }
 
-// LoadState copies a state into the optimizer, its learning rates too. On error,
-// because the state is another optimizer's or of other parameters, nothing has
+// LoadState copies a state, with its learning rates, into the optimizer. On error,
+// because the state is of another optimizer or of other parameters, nothing has
 // changed.
 func (o *Adagrad) LoadState(state State, tensors iter.Seq2[string, *tensor.Tensor]) error {
 	return o.memory.load(o.Groups, state, tensors)

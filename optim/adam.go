@@ -19,9 +19,9 @@ type Adam struct {
 	Betas                [2]float64 // 0.9 and 0.999
 	Eps                  float64    // 1e-8
 	WeightDecay          float64    // 0; NewAdamW: 0.01
-	DecoupledWeightDecay bool       // decay the weights themselves, not by way of the gradient
+	DecoupledWeightDecay bool       // decay the weights, not the gradient (AdamW)
 	AMSGrad              bool
-	Maximize             bool // climb instead of descend
+	Maximize             bool // maximize instead of minimize
 
 	memory memory
 }
@@ -44,7 +44,7 @@ func newAdam(op string, params []*tensor.Tensor, lr float64) *Adam {
 		memory: newMemory("Adam", 2, "exp_avg", "exp_avg_sq", "max_exp_avg_sq")}
 }
 
-// Step changes the parameters by their gradients.
+// Step updates the parameters with their gradients.
 func (o *Adam) Step() { o.memory.step(o, &o.Groups) }
 
 func (o *Adam) rule(s *step) {
@@ -86,19 +86,18 @@ func (o *Adam) rule(s *step) {
 	s.setParam(w.Sub(m.Mul(n(3)).Div(v.Sqrt().Mul(n(4)).Add(n(5)))))
 }
 
-// Config returns the name and the settings.
 func (o *Adam) Config() (name string, settings []byte) { return config("Adam", *o) }
 
 // SetMomentum sets the first of the Betas of all groups. It is for
 // sched.OneCycleLR.
 func (o *Adam) SetMomentum(m float64) { o.Betas = o.setBeta1(o.Betas, m) }
 
-// State returns the optimizer's state, numbers and live tensors ("0.exp_avg",
+// State returns the optimizer's state and its live tensors ("0.exp_avg",
 // "0.exp_avg_sq", with AMSGrad "0.max_exp_avg_sq"), for LoadState.
 func (o *Adam) State() (State, iter.Seq2[string, *tensor.Tensor]) { return o.memory.save(o.Groups) }
 
-// LoadState copies a state into the optimizer, its learning rates too. On error,
-// because the state is another optimizer's or of other parameters, nothing has
+// LoadState copies a state, with its learning rates, into the optimizer. On error,
+// because the state is of another optimizer or of other parameters, nothing has
 // changed.
 func (o *Adam) LoadState(state State, tensors iter.Seq2[string, *tensor.Tensor]) error {
 	return o.memory.load(o.Groups, state, tensors)

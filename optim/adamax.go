@@ -16,7 +16,7 @@ type Adamax struct {
 	Betas       [2]float64 // 0.9 and 0.999
 	Eps         float64    // 1e-8
 	WeightDecay float64    // 0
-	Maximize    bool       // climb instead of descend
+	Maximize    bool       // maximize instead of minimize
 
 	memory memory
 }
@@ -27,7 +27,7 @@ func NewAdamax(params []*tensor.Tensor, lr float64) *Adamax {
 		memory: newMemory("Adamax", 2, "exp_avg", "exp_inf")}
 }
 
-// Step changes the parameters by their gradients.
+// Step updates the parameters with their gradients.
 func (o *Adamax) Step() { o.memory.step(o, &o.Groups) }
 
 func (o *Adamax) rule(s *step) {
@@ -41,19 +41,18 @@ func (o *Adamax) rule(s *step) {
 	s.setParam(w.Sub(m.MulScalar(s.lr() / (1 - math.Pow(beta1, float64(s.n)))).Div(largest)))
 }
 
-// Config returns the name and the settings.
 func (o *Adamax) Config() (name string, settings []byte) { return config("Adamax", *o) }
 
 // SetMomentum sets the first of the Betas of all groups. It is for
 // sched.OneCycleLR.
 func (o *Adamax) SetMomentum(m float64) { o.Betas = o.setBeta1(o.Betas, m) }
 
-// State returns the optimizer's state, numbers and live tensors ("0.exp_avg",
+// State returns the optimizer's state and its live tensors ("0.exp_avg",
 // "0.exp_inf"), for LoadState.
 func (o *Adamax) State() (State, iter.Seq2[string, *tensor.Tensor]) { return o.memory.save(o.Groups) }
 
-// LoadState copies a state into the optimizer, its learning rates too. On error,
-// because the state is another optimizer's or of other parameters, nothing has
+// LoadState copies a state, with its learning rates, into the optimizer. On error,
+// because the state is of another optimizer or of other parameters, nothing has
 // changed.
 func (o *Adamax) LoadState(state State, tensors iter.Seq2[string, *tensor.Tensor]) error {
 	return o.memory.load(o.Groups, state, tensors)

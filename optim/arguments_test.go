@@ -138,3 +138,118 @@ func TestConfig(t *testing.T) {
 		t.Errorf("an infinite setting gives %s, want JSON", settings)
 	}
 }
+
+func TestArguments(t *testing.T) {
+	param := func() *T { return tensor.Zeros(2, 3).SetRequiresGrad(true) }
+	p := param()
+	friends.SetPath(p, "features.0.weight")
+	ready := param()
+	ready.SetGrad(tensor.Ones(2, 3))
+	list := []*T{ready}
+	nan := math.NaN()
+	for _, c := range []struct {
+		want string
+		f    func()
+	}{
+		{"tensor: NewSGD: got no parameters", func() { optim.NewSGD(nil, 1) }},
+		{"tensor: NewAdamW: got no parameters", func() { optim.NewAdamW(nil, 1) }},
+		{"tensor: NewRMSprop: the learning rate is +Inf", func() { optim.NewRMSprop(list, math.Inf(1)) }},
+		{"tensor: NewAdagrad: the learning rate is NaN", func() { optim.NewAdagrad(list, nan) }},
+		{"tensor: NewAdam: the learning rate is NaN", func() { optim.NewAdam(list, nan) }},
+		{"tensor: NewAdamW: the learning rate is -1", func() { optim.NewAdamW(list, -1) }},
+		{"tensor: NewSGD: parameter 1 of group 0 is nil", func() { optim.NewSGD([]*T{p, nil}, 1) }},
+		{"tensor: NewRMSprop: parameter 1 of group 0, features.0.weight (float32 [2 3]), is listed twice", func() { optim.NewRMSprop([]*T{p, p}, 1) }},
+		{"tensor: NewAdagrad: parameter 0 of group 0, float32 [2 3], is the result of MulScalar, want a leaf", func() {
+			optim.NewAdagrad([]*T{param().MulScalar(2)}, 1)
+		}},
+		{"tensor: NewSGD: parameter 0 of group 0 is int64 [2], want a floating-point type", func() { optim.NewSGD([]*T{tensor.From([]int64{1, 2})}, 1) }},
+		{"tensor: SGD.Step: parameter 0 of group 1, features.0.weight (float32 [2 3]), is listed twice", func() {
+			o := optim.NewSGD([]*T{p}, 1)
+			o.Groups = append(o.Groups, optim.Group{Params: []*T{p}})
+			o.Step()
+		}},
+		{"tensor: SGD.Step: LR of group 0 is +Inf", func() {
+			o := optim.NewSGD(list, 1)
+			o.Groups[0].LR = math.Inf(1)
+			o.Step()
+		}},
+		{"tensor: SGD.Step: Momentum is -1", func() {
+			o := optim.NewSGD(list, 1)
+			o.Momentum = -1
+			o.Step()
+		}},
+		{"tensor: Step: the optimizer was made without its constructor", func() {
+			(&optim.SGD{Groups: optim.Groups{{Params: list, LR: 1}}}).Step()
+		}},
+		{"tensor: Step: the optimizer was made without its constructor", func() {
+			(&optim.Adam{Groups: optim.Groups{{Params: list, LR: 1}}}).Step()
+		}},
+		{"tensor: Step: the optimizer was made without its constructor", func() {
+			(&optim.RMSprop{Groups: optim.Groups{{Params: list, LR: 1}}}).Step()
+		}},
+		{"tensor: Step: the optimizer was made without its constructor", func() {
+			(&optim.Adagrad{Groups: optim.Groups{{Params: list, LR: 1}}}).Step()
+		}},
+		{"tensor: State: the optimizer was made without its constructor", func() { new(optim.Adam).State() }},
+		{"tensor: LoadState: optim: the optimizer was made without its constructor", func() {
+			if err := new(optim.SGD).LoadState(optim.State{}, nil); err != nil {
+				panic(&tensor.Error{Op: "LoadState", Err: err})
+			}
+		}},
+		{"tensor: SGD.Step: Nesterov is set with Momentum 0 and Dampening 0", func() {
+			o := optim.NewSGD(list, 1)
+			o.Nesterov = true
+			o.Step()
+		}},
+		{"tensor: SGD.Step: a group has Betas", func() {
+			o := optim.NewSGD(list, 1)
+			o.Groups[0].Betas = &[2]float64{}
+			o.Step()
+		}},
+		{"tensor: Adam.Step: Betas are [1 0.999]", func() {
+			o := optim.NewAdam(list, 1)
+			o.Betas[0] = 1
+			o.Step()
+		}},
+		{"tensor: Adam.Step: Eps is NaN", func() {
+			o := optim.NewAdam(list, 1)
+			o.Eps = nan
+			o.Step()
+		}},
+		{"tensor: Adam.Step: a group has Momentum", func() {
+			o := optim.NewAdam(list, 1)
+			o.Groups[0].Momentum = new(0.5)
+			o.Step()
+		}},
+		{"tensor: Adam.Step: WeightDecay is -1", func() {
+			o := optim.NewAdam(list, 1)
+			o.Groups[0].WeightDecay = new(-1.0)
+			o.Step()
+		}},
+		{"tensor: RMSprop.Step: Alpha is -1", func() {
+			o := optim.NewRMSprop(list, 1)
+			o.Alpha = -1
+			o.Step()
+		}},
+		{"tensor: Adagrad.Step: LRDecay is NaN", func() {
+			o := optim.NewAdagrad(list, 1)
+			o.LRDecay = nan
+			o.Step()
+		}},
+		{"tensor: SetLRs: got 2 learning rates, want 1", func() { optim.NewSGD(list, 1).SetLRs([]float64{1, 2}) }},
+		{"tensor: ClipNorm: the limit is NaN", func() { optim.ClipGradNorm(list, nan) }},
+		{"tensor: ClipValue: the limit is -1", func() { optim.ClipGradValue(list, -1) }},
+	} {
+		t.Run(c.want, func(t *testing.T) {
+			err := tensor.Try(c.f)
+			if err == nil || !strings.HasPrefix(err.Error(), c.want) {
+				t.Errorf("got error %v, want %q", err, c.want)
+			}
+			for _, v := range flat(list) {
+				if v != 0 {
+					t.Fatalf("got a parameter %v after an error, want 0", v)
+				}
+			}
+		})
+	}
+}

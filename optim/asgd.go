@@ -7,18 +7,18 @@ import (
 	"github.com/wick-ml/wick/tensor"
 )
 
-// ASGD is stochastic gradient descent with a rate that falls, which keeps a mean of the
-// parameters besides. PyTorch's learning rate is 0.01. (torch.optim.ASGD)
+// ASGD is averaged stochastic gradient descent: its learning rate decays, and it keeps
+// an average of the parameters. PyTorch's learning rate is 0.01. (torch.optim.ASGD)
 //
 // Source: Polyak and Juditsky, Acceleration of Stochastic Approximation by Averaging,
 // 1992.
 type ASGD struct {
 	Groups      `json:"-"`
-	Lambda      float64 // 1e-4; the decay, lambd in PyTorch
-	Alpha       float64 // 0.75; the rate falls as 1/n to the power of it
-	T0          float64 // 1e6; the step at which the mean begins
+	Lambda      float64 // 1e-4; the decay term, lambd in PyTorch
+	Alpha       float64 // 0.75; the power of the learning rate's decay
+	T0          float64 // 1e6; the step at which averaging starts
 	WeightDecay float64 // 0
-	Maximize    bool    // climb instead of descend
+	Maximize    bool    // maximize instead of minimize
 
 	memory memory
 }
@@ -29,7 +29,7 @@ func NewASGD(params []*tensor.Tensor, lr float64) *ASGD {
 		memory: newMemory("ASGD", 1, "ax").with("eta", "mu")}
 }
 
-// Step changes the parameters by their gradients.
+// Step updates the parameters with their gradients.
 func (o *ASGD) Step() { o.memory.step(o, &o.Groups) }
 
 func (o *ASGD) rule(s *step) {
@@ -54,15 +54,14 @@ func (o *ASGD) rule(s *step) {
 	*eta, *mu = s.lr()/math.Pow(1+o.Lambda*s.lr()*n, o.Alpha), 1/max(1, n-o.T0)
 }
 
-// Config returns the name and the settings.
 func (o *ASGD) Config() (name string, settings []byte) { return config("ASGD", *o) }
 
-// State returns the optimizer's state, numbers and live tensors ("0.ax", the
-// averaged parameter, and the numbers "0.eta" and "0.mu"), for LoadState.
+// State returns the optimizer's state and its live tensors ("0.ax", the
+// averaged parameter, and the scalars "0.eta" and "0.mu"), for LoadState.
 func (o *ASGD) State() (State, iter.Seq2[string, *tensor.Tensor]) { return o.memory.save(o.Groups) }
 
-// LoadState copies a state into the optimizer, its learning rates too. On error,
-// because the state is another optimizer's or of other parameters, nothing has
+// LoadState copies a state, with its learning rates, into the optimizer. On error,
+// because the state is of another optimizer or of other parameters, nothing has
 // changed.
 func (o *ASGD) LoadState(state State, tensors iter.Seq2[string, *tensor.Tensor]) error {
 	return o.memory.load(o.Groups, state, tensors)

@@ -16,7 +16,7 @@ type Lion struct {
 	Groups      `json:"-"`
 	Betas       [2]float64 // 0.9 and 0.99; of the mean whose sign is taken, and of the one that is kept
 	WeightDecay float64    // 0; of the weights themselves
-	Maximize    bool       // climb instead of descend
+	Maximize    bool       // maximize instead of minimize
 
 	memory memory
 }
@@ -26,7 +26,7 @@ func NewLion(params []*tensor.Tensor, lr float64) *Lion {
 	return &Lion{Groups: newGroups("NewLion", params, lr), Betas: [2]float64{0.9, 0.99}, memory: newMemory("Lion", 1, "exp_avg")}
 }
 
-// Step changes the parameters by their gradients.
+// Step updates the parameters with their gradients.
 func (o *Lion) Step() { o.memory.step(o, &o.Groups) }
 
 func (o *Lion) rule(s *step) {
@@ -40,18 +40,17 @@ func (o *Lion) rule(s *step) {
 	s.setState("exp_avg", m.MulScalar(beta2).Add(d.MulScalar(1-beta2)))
 }
 
-// Config returns the name and the settings.
 func (o *Lion) Config() (name string, settings []byte) { return config("Lion", *o) }
 
 // SetMomentum sets the first of the Betas of all groups. It is for
 // sched.OneCycleLR.
 func (o *Lion) SetMomentum(m float64) { o.Betas = o.setBeta1(o.Betas, m) }
 
-// State returns the optimizer's state, numbers and live tensors ("0.exp_avg"), for LoadState.
+// State returns the optimizer's state and its live tensors ("0.exp_avg"), for LoadState.
 func (o *Lion) State() (State, iter.Seq2[string, *tensor.Tensor]) { return o.memory.save(o.Groups) }
 
-// LoadState copies a state into the optimizer, its learning rates too. On error,
-// because the state is another optimizer's or of other parameters, nothing has
+// LoadState copies a state, with its learning rates, into the optimizer. On error,
+// because the state is of another optimizer or of other parameters, nothing has
 // changed.
 func (o *Lion) LoadState(state State, tensors iter.Seq2[string, *tensor.Tensor]) error {
 	return o.memory.load(o.Groups, state, tensors)

@@ -71,7 +71,7 @@ func (o *Muon) wantMatrices(op string) {
 	}
 }
 
-// Step changes the parameters by their gradients.
+// Step updates the parameters with their gradients.
 func (o *Muon) Step() {
 	o.wantMatrices("Muon.Step")
 	o.memory.step(o, &o.Groups)
@@ -126,7 +126,6 @@ func (o *Muon) orthogonal(x *tensor.Tensor) *tensor.Tensor {
 	return y.ToDType(x.DType())
 }
 
-// Config returns the name and the settings.
 func (o *Muon) Config() (name string, settings []byte) { return config("Muon", *o) }
 
 // SetMomentum sets the momentum of all groups. It is for sched.OneCycleLR.
@@ -135,12 +134,12 @@ func (o *Muon) SetMomentum(m float64) {
 	o.setMomentum(m)
 }
 
-// State returns the optimizer's state, numbers and live tensors
+// State returns the optimizer's state and its live tensors
 // ("0.momentum_buffer"), for LoadState.
 func (o *Muon) State() (State, iter.Seq2[string, *tensor.Tensor]) { return o.memory.save(o.Groups) }
 
-// LoadState copies a state into the optimizer, its learning rates too. On error,
-// because the state is another optimizer's or of other parameters, nothing has
+// LoadState copies a state, with its learning rates, into the optimizer. On error,
+// because the state is of another optimizer or of other parameters, nothing has
 // changed.
 func (o *Muon) LoadState(state State, tensors iter.Seq2[string, *tensor.Tensor]) error {
 	return o.memory.load(o.Groups, state, tensors)

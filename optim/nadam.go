@@ -17,8 +17,8 @@ type NAdam struct {
 	Eps                  float64    // 1e-8
 	WeightDecay          float64    // 0
 	MomentumDecay        float64    // 0.004; how fast the momentum grows to its full size
-	DecoupledWeightDecay bool       // decay the weights themselves, not by way of the gradient
-	Maximize             bool       // climb instead of descend
+	DecoupledWeightDecay bool       // decay the weights, not the gradient (AdamW)
+	Maximize             bool       // maximize instead of minimize
 
 	memory memory
 }
@@ -29,7 +29,7 @@ func NewNAdam(params []*tensor.Tensor, lr float64) *NAdam {
 		memory: newMemory("NAdam", 2, "exp_avg", "exp_avg_sq").with("mu_product")}
 }
 
-// Step changes the parameters by their gradients.
+// Step updates the parameters with their gradients.
 func (o *NAdam) Step() { o.memory.step(o, &o.Groups) }
 
 func (o *NAdam) rule(s *step) {
@@ -59,19 +59,18 @@ func (o *NAdam) rule(s *step) {
 		Sub(m.MulScalar(s.lr() * ahead / (1 - *product*ahead)).Div(size)))
 }
 
-// Config returns the name and the settings.
 func (o *NAdam) Config() (name string, settings []byte) { return config("NAdam", *o) }
 
 // SetMomentum sets the first of the Betas of all groups. It is for
 // sched.OneCycleLR.
 func (o *NAdam) SetMomentum(m float64) { o.Betas = o.setBeta1(o.Betas, m) }
 
-// State returns the optimizer's state, numbers and live tensors ("0.exp_avg",
+// State returns the optimizer's state and its live tensors ("0.exp_avg",
 // "0.exp_avg_sq" and the number "0.mu_product"), for LoadState.
 func (o *NAdam) State() (State, iter.Seq2[string, *tensor.Tensor]) { return o.memory.save(o.Groups) }
 
-// LoadState copies a state into the optimizer, its learning rates too. On error,
-// because the state is another optimizer's or of other parameters, nothing has
+// LoadState copies a state, with its learning rates, into the optimizer. On error,
+// because the state is of another optimizer or of other parameters, nothing has
 // changed.
 func (o *NAdam) LoadState(state State, tensors iter.Seq2[string, *tensor.Tensor]) error {
 	return o.memory.load(o.Groups, state, tensors)

@@ -24,16 +24,16 @@
 //	optimizer.Groups = append(optimizer.Groups, optim.Group{Params: biases, LR: 1e-3, WeightDecay: new(0.0)})
 //
 // A step that package tensor captures as a graph ([tensor.Capture]) makes the
-// optimizers' Step part of it; later steps take the learning rates and the other
-// numbers that the fields hold then, and count as they would have counted.
+// optimizers' Step part of it; later steps use the learning rates and the other
+// hyperparameters that the fields hold at that time, and are counted like any other.
 //
-// Step passes over parameters that have no gradient or do not require one. What
-// an optimizer keeps for a parameter (momentum and the like) is made at the
-// parameter's first step, lives where and as long as the parameter does, and
-// follows it to another device or type.
+// Step skips parameters that have no gradient or do not require one. The state that
+// an optimizer keeps for a parameter (such as its momentum) is created at the
+// parameter's first step, lives as long as the parameter, and follows it to another
+// device or type.
 //
-// What does not fit (a learning rate that is NaN, a parameter that stands twice)
-// panics with a [*tensor.Error].
+// Invalid arguments (a learning rate that is NaN, a parameter that is listed twice)
+// panic with a [*tensor.Error].
 package optim
 
 import (
@@ -53,9 +53,9 @@ import (
 // Optimizer is what all optimizers of this package are, and what package sched
 // and training loops work with.
 type Optimizer interface {
-	// Step changes the parameters by their gradients.
+	// Step updates the parameters with their gradients.
 	Step()
-	// ZeroGrad forgets the gradients; see [Groups.ZeroGrad].
+	// ZeroGrad clears the gradients; see [Groups.ZeroGrad].
 	ZeroGrad()
 	// LRs returns the learning rates, one for each group of parameters.
 	LRs() []float64
@@ -81,22 +81,22 @@ func config[C any](name string, c C) (string, []byte) {
 	return name, b
 }
 
-// Group is parameters with one learning rate. Its other fields are options that
-// the group has of its own: nil means the optimizer's. One that the optimizer
-// does not know makes Step panic.
+// Group is a list of parameters with one learning rate. Its other fields override the
+// optimizer's options; nil overrides nothing. Step panics if a group overrides an
+// option that the optimizer does not have.
 type Group struct {
 	Params      []*tensor.Tensor
 	LR          float64
 	WeightDecay *float64
-	Momentum    *float64    // of those that have a field of this name
-	Betas       *[2]float64 // of those that have a field of this name
+	Momentum    *float64    // for optimizers with a field of this name
+	Betas       *[2]float64 // for optimizers with a field of this name
 }
 
 // Groups are an optimizer's parameters. Optimizers embed it, so that its methods
 // are theirs.
 type Groups []Group
 
-// ZeroGrad forgets the gradients of all parameters: Grad is nil until the next
+// ZeroGrad clears the gradients of all parameters: Grad is nil until the next
 // Backward, which reuses their memory. Call it before each Backward, as gradients
 // add up.
 func (gs Groups) ZeroGrad() {
@@ -125,8 +125,8 @@ func (gs Groups) LRs() []float64 {
 	return lrs
 }
 
-// SetLRs sets the learning rates, one for each group. It panics if their number
-// is another.
+// SetLRs sets the learning rates, one for each group. It panics unless
+// there is one for each group.
 func (gs Groups) SetLRs(lrs []float64) {
 	want(len(lrs) == len(gs), "SetLRs", "got %d learning rates, want %d, one a parameter group", len(lrs), len(gs))
 	for i := range gs {
@@ -141,14 +141,14 @@ func want(ok bool, op, format string, args ...any) {
 	}
 }
 
-// wantNumber panics unless v is a number, 0 or more.
+// wantNumber panics unless v is finite and 0 or more.
 func wantNumber(op, name string, v float64) {
 	if !(v >= 0) || math.IsInf(v, 1) {
 		want(false, op, "%s is %v, want a finite number from 0 on", name, v)
 	}
 }
 
-// wantLR panics unless the learning rate of group i is a number.
+// wantLR panics unless the learning rate of group i is finite and 0 or more.
 func wantLR(op string, i int, lr float64) {
 	if !(lr >= 0) || math.IsInf(lr, 1) {
 		wantNumber(op, fmt.Sprintf("LR of group %d", i), lr)
@@ -164,7 +164,7 @@ func newGroups(op string, params []*tensor.Tensor, lr float64) Groups {
 	return gs
 }
 
-// check panics unless all parameters can be optimized and none stands twice, and
+// check panics unless all parameters can be optimized and none is listed twice, and
 // the groups' options are in their ranges.
 func (gs Groups) check(op string) {
 	seen := make(map[*tensor.Tensor]bool)
@@ -175,7 +175,7 @@ func (gs Groups) check(op string) {
 			case p == nil:
 				want(false, op, "parameter %d of group %d is nil", j, i)
 			case seen[p]:
-				want(false, op, "parameter %d of group %d, %s, stands twice; list each once (layers.Parameters does)", j, i, describe(p))
+				want(false, op, "parameter %d of group %d, %s, is listed twice; list each once (layers.Parameters does)", j, i, describe(p))
 			case !p.IsLeaf():
 				want(false, op, "parameter %d of group %d, %s, is the result of %s, want a leaf", j, i, describe(p), nodeOp(p))
 			case !p.DType().IsFloat():
@@ -210,7 +210,7 @@ func or[T any](p *T, v T) T {
 	return v
 }
 
-// setMomentum sets the momentum of groups that have one of their own.
+// setMomentum sets the momentum of groups that override it.
 func (gs Groups) setMomentum(m float64) {
 	for i := range gs {
 		if gs[i].Momentum != nil {
@@ -219,8 +219,8 @@ func (gs Groups) setMomentum(m float64) {
 	}
 }
 
-// setBeta1 sets the first of the betas of groups that have some of their own, and
-// returns the others with it set.
+// setBeta1 sets the first of the betas of groups that override them, and returns
+// betas with it set.
 func (gs Groups) setBeta1(betas [2]float64, m float64) [2]float64 {
 	for i, g := range gs {
 		if g.Betas != nil {
@@ -230,9 +230,9 @@ func (gs Groups) setBeta1(betas [2]float64, m float64) [2]float64 {
 	return [2]float64{m, betas[1]}
 }
 
-// State is the numbers of an optimizer's state, which go through JSON; its
-// tensors come beside it. It does not hold the optimizer's options: a program
-// that resumes makes the same optimizer and loads its state.
+// State is an optimizer's state but for its tensors, which are returned beside it.
+// It can be written as JSON. It does not hold the optimizer's options: a program that
+// resumes makes the same optimizer and loads its state.
 type State struct {
 	Optimizer string    `json:"optimizer"` // the name of its type
 	LRs       []float64 `json:"lrs"`       // one a group
@@ -283,9 +283,7 @@ func (m *memory) save(gs Groups) (State, iter.Seq2[string, *tensor.Tensor]) {
 
 // load copies a state into the optimizer. On error nothing has changed.
 func (m *memory) load(gs Groups, state State, tensors iter.Seq2[string, *tensor.Tensor]) error {
-	fail := func(format string, args ...any) error {
-		return fmt.Errorf("optim: "+m.optimizer+": "+format, args...)
-	}
+	fail := m.fail
 	if m.slots == nil {
 		return errors.New("optim: " + byHand)
 	}
@@ -318,36 +316,8 @@ func (m *memory) load(gs Groups, state State, tensors iter.Seq2[string, *tensor.
 		}
 		slots[p] = &slot{steps: state.Steps[i], kept: make([]*tensor.Tensor, len(m.names))}
 	}
-	if tensors == nil {
-		tensors = maps.All(map[string]*tensor.Tensor{})
-	}
-	for key, t := range tensors {
-		number, name, _ := strings.Cut(key, ".")
-		i, err := strconv.Atoi(number)
-		k := slices.Index(m.names, name)
-		scalar := slices.Index(m.scalars, name)
-		if err != nil || i < 0 || i >= len(params) || k < 0 && scalar < 0 {
-			return fail("the state has a tensor %q, want a number below %d and one of %q", key, len(params), slices.Concat(m.names, m.scalars))
-		}
-		p := params[i]
-		if t == nil {
-			return fail("the state's %q is nil, want %s", key, describe(p))
-		}
-		if scalar >= 0 {
-			if t.Len() != 1 || !t.DType().IsFloat() {
-				return fail("the state's %q is %s %v, want a single number", key, t.DType(), t.Shape())
-			}
-			s := slots[p]
-			if s.scalars == nil {
-				s.scalars = slices.Repeat([]float64{math.NaN()}, len(m.scalars))
-			}
-			s.scalars[scalar] = t.Float64s()[0]
-			continue
-		}
-		if !t.Shape().Equal(p.Shape()) || !t.DType().IsFloat() {
-			return fail("the state's %q is %s %v, want %s", key, t.DType(), t.Shape(), describe(p))
-		}
-		slots[p].kept[k] = tensor.FullLike(p, 0).CopyFrom(t)
+	if err := m.fill(slots, params, tensors); err != nil {
+		return err
 	}
 	for i, p := range params {
 		for k, name := range m.names[:m.needed] {
@@ -364,5 +334,46 @@ func (m *memory) load(gs Groups, state State, tensors iter.Seq2[string, *tensor.
 	m.slots = slots
 	m.changes++
 	gs.SetLRs(state.LRs)
+	return nil
+}
+
+// fail returns an error that names the optimizer.
+func (m *memory) fail(format string, args ...any) error {
+	return fmt.Errorf("optim: "+m.optimizer+": "+format, args...)
+}
+
+// fill copies the tensors of a state into slots, which has one for each parameter.
+func (m *memory) fill(slots map[*tensor.Tensor]*slot, params []*tensor.Tensor, tensors iter.Seq2[string, *tensor.Tensor]) error {
+	if tensors == nil {
+		tensors = maps.All(map[string]*tensor.Tensor{})
+	}
+	for key, t := range tensors {
+		number, name, _ := strings.Cut(key, ".")
+		i, err := strconv.Atoi(number)
+		k := slices.Index(m.names, name)
+		scalar := slices.Index(m.scalars, name)
+		if err != nil || i < 0 || i >= len(params) || k < 0 && scalar < 0 {
+			return m.fail("the state has a tensor %q, want a number below %d and one of %q", key, len(params), slices.Concat(m.names, m.scalars))
+		}
+		p := params[i]
+		if t == nil {
+			return m.fail("the state's %q is nil, want %s", key, describe(p))
+		}
+		if scalar >= 0 {
+			if t.Len() != 1 || !t.DType().IsFloat() {
+				return m.fail("the state's %q is %s %v, want a single number", key, t.DType(), t.Shape())
+			}
+			s := slots[p]
+			if s.scalars == nil {
+				s.scalars = slices.Repeat([]float64{math.NaN()}, len(m.scalars))
+			}
+			s.scalars[scalar] = t.Float64s()[0]
+			continue
+		}
+		if !t.Shape().Equal(p.Shape()) || !t.DType().IsFloat() {
+			return m.fail("the state's %q is %s %v, want %s", key, t.DType(), t.Shape(), describe(p))
+		}
+		slots[p].kept[k] = tensor.FullLike(p, 0).CopyFrom(t)
+	}
 	return nil
 }

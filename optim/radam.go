@@ -17,8 +17,8 @@ type RAdam struct {
 	Betas                [2]float64 // 0.9 and 0.999
 	Eps                  float64    // 1e-8
 	WeightDecay          float64    // 0
-	DecoupledWeightDecay bool       // decay the weights themselves, not by way of the gradient
-	Maximize             bool       // climb instead of descend
+	DecoupledWeightDecay bool       // decay the weights, not the gradient (AdamW)
+	Maximize             bool       // maximize instead of minimize
 
 	memory memory
 }
@@ -29,7 +29,7 @@ func NewRAdam(params []*tensor.Tensor, lr float64) *RAdam {
 		memory: newMemory("RAdam", 2, "exp_avg", "exp_avg_sq")}
 }
 
-// Step changes the parameters by their gradients.
+// Step updates the parameters with their gradients.
 func (o *RAdam) Step() { o.memory.step(o, &o.Groups) }
 
 func (o *RAdam) rule(s *step) {
@@ -61,19 +61,18 @@ func (o *RAdam) rule(s *step) {
 	s.setParam(w.Sub(m.MulScalar(lr).Div(size)))
 }
 
-// Config returns the name and the settings.
 func (o *RAdam) Config() (name string, settings []byte) { return config("RAdam", *o) }
 
 // SetMomentum sets the first of the Betas of all groups. It is for
 // sched.OneCycleLR.
 func (o *RAdam) SetMomentum(m float64) { o.Betas = o.setBeta1(o.Betas, m) }
 
-// State returns the optimizer's state, numbers and live tensors ("0.exp_avg",
+// State returns the optimizer's state and its live tensors ("0.exp_avg",
 // "0.exp_avg_sq"), for LoadState.
 func (o *RAdam) State() (State, iter.Seq2[string, *tensor.Tensor]) { return o.memory.save(o.Groups) }
 
-// LoadState copies a state into the optimizer, its learning rates too. On error,
-// because the state is another optimizer's or of other parameters, nothing has
+// LoadState copies a state, with its learning rates, into the optimizer. On error,
+// because the state is of another optimizer or of other parameters, nothing has
 // changed.
 func (o *RAdam) LoadState(state State, tensors iter.Seq2[string, *tensor.Tensor]) error {
 	return o.memory.load(o.Groups, state, tensors)

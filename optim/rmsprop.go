@@ -6,7 +6,7 @@ import (
 	"github.com/wick-ml/wick/tensor"
 )
 
-// RMSprop divides gradients by a running mean of their magnitude.
+// RMSprop divides gradients by a running average of their magnitude.
 // (torch.optim.RMSprop)
 //
 // Sources: Tieleman and Hinton, lecture 6.5 of Neural Networks for Machine
@@ -19,7 +19,7 @@ type RMSprop struct {
 	WeightDecay float64 // 0
 	Momentum    float64 // 0
 	Centered    bool    // divide by the standard deviation
-	Maximize    bool    // climb instead of descend
+	Maximize    bool    // maximize instead of minimize
 
 	memory memory
 }
@@ -30,7 +30,7 @@ func NewRMSprop(params []*tensor.Tensor, lr float64) *RMSprop {
 		memory: newMemory("RMSprop", 1, "square_avg", "grad_avg", "momentum_buffer")}
 }
 
-// Step changes the parameters by their gradients.
+// Step updates the parameters with their gradients.
 func (o *RMSprop) Step() { o.memory.step(o, &o.Groups) }
 
 func (o *RMSprop) rule(s *step) {
@@ -53,7 +53,6 @@ func (o *RMSprop) rule(s *step) {
 	s.setParam(w.Sub(d.MulScalar(s.lr())))
 }
 
-// Config returns the name and the settings.
 func (o *RMSprop) Config() (name string, settings []byte) { return config("RMSprop", *o) }
 
 // SetMomentum sets the momentum of all groups. It is for sched.OneCycleLR.
@@ -62,12 +61,12 @@ func (o *RMSprop) SetMomentum(m float64) {
 	o.setMomentum(m)
 }
 
-// State returns the optimizer's state, numbers and live tensors ("0.square_avg",
+// State returns the optimizer's state and its live tensors ("0.square_avg",
 // "0.grad_avg" if Centered, "0.momentum_buffer" with Momentum), for LoadState.
 func (o *RMSprop) State() (State, iter.Seq2[string, *tensor.Tensor]) { return o.memory.save(o.Groups) }
 
-// LoadState copies a state into the optimizer, its learning rates too. On error,
-// because the state is another optimizer's or of other parameters, nothing has
+// LoadState copies a state, with its learning rates, into the optimizer. On error,
+// because the state is of another optimizer or of other parameters, nothing has
 // changed.
 func (o *RMSprop) LoadState(state State, tensors iter.Seq2[string, *tensor.Tensor]) error {
 	return o.memory.load(o.Groups, state, tensors)

@@ -18,7 +18,7 @@ type Rprop struct {
 	Groups    `json:"-"`
 	Etas      [2]float64 // 0.5 and 1.2; what steps are multiplied by
 	StepSizes [2]float64 // 1e-6 and 50; the smallest and the largest step
-	Maximize  bool       // climb instead of descend
+	Maximize  bool       // maximize instead of minimize
 
 	memory memory
 }
@@ -29,7 +29,7 @@ func NewRprop(params []*tensor.Tensor, lr float64) *Rprop {
 		memory: newMemory("Rprop", 2, "prev", "step_size")}
 }
 
-// Step changes the parameters by their gradients.
+// Step updates the parameters with their gradients.
 func (o *Rprop) Step() { o.memory.step(o, &o.Groups) }
 
 func (o *Rprop) rule(s *step) {
@@ -49,15 +49,14 @@ func (o *Rprop) rule(s *step) {
 	s.setParam(s.param().Sub(d.Sign().Mul(size)))
 }
 
-// Config returns the name and the settings.
 func (o *Rprop) Config() (name string, settings []byte) { return config("Rprop", *o) }
 
-// State returns the optimizer's state, numbers and live tensors ("0.prev",
+// State returns the optimizer's state and its live tensors ("0.prev",
 // "0.step_size"), for LoadState.
 func (o *Rprop) State() (State, iter.Seq2[string, *tensor.Tensor]) { return o.memory.save(o.Groups) }
 
-// LoadState copies a state into the optimizer, its learning rates too. On error,
-// because the state is another optimizer's or of other parameters, nothing has
+// LoadState copies a state, with its learning rates, into the optimizer. On error,
+// because the state is of another optimizer or of other parameters, nothing has
 // changed.
 func (o *Rprop) LoadState(state State, tensors iter.Seq2[string, *tensor.Tensor]) error {
 	return o.memory.load(o.Groups, state, tensors)

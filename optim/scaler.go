@@ -54,8 +54,8 @@ func (s *GradScaler) CurrentScale() float64 {
 	return s.scale
 }
 
-// Scale returns the loss times the scale, as Float32 where the loss is of half
-// width, for Backward.
+// Scale returns the loss times the scale, for Backward; a half-precision loss is
+// converted to Float32.
 func (s *GradScaler) Scale(loss *tensor.Tensor) *tensor.Tensor {
 	scale := s.CurrentScale()
 	want(scale > 0 && !math.IsInf(scale, 1), "GradScaler.Scale", "the scale is %v, want a positive number", scale)

@@ -14,7 +14,7 @@ type SGD struct {
 	Dampening   float64 // 0; the part of a new gradient that momentum does not take
 	WeightDecay float64 // 0
 	Nesterov    bool    // needs Momentum and no Dampening
-	Maximize    bool    // climb instead of descend
+	Maximize    bool    // maximize instead of minimize
 
 	memory memory
 }
@@ -24,7 +24,7 @@ func NewSGD(params []*tensor.Tensor, lr float64) *SGD {
 	return &SGD{Groups: newGroups("NewSGD", params, lr), memory: newMemory("SGD", 0, "momentum_buffer")}
 }
 
-// Step changes the parameters by their gradients.
+// Step updates the parameters with their gradients.
 func (o *SGD) Step() { o.memory.step(o, &o.Groups) }
 
 func (o *SGD) rule(s *step) {
@@ -63,7 +63,6 @@ func (o *SGD) rule(s *step) {
 	s.setParam(w.Sub(d.Mul(n(2))))
 }
 
-// Config returns the name and the settings.
 func (o *SGD) Config() (name string, settings []byte) { return config("SGD", *o) }
 
 // SetMomentum sets the momentum of all groups. It is for sched.OneCycleLR.
@@ -72,12 +71,12 @@ func (o *SGD) SetMomentum(m float64) {
 	o.setMomentum(m)
 }
 
-// State returns the optimizer's state, numbers and live tensors
+// State returns the optimizer's state and its live tensors
 // ("0.momentum_buffer"), for LoadState.
 func (o *SGD) State() (State, iter.Seq2[string, *tensor.Tensor]) { return o.memory.save(o.Groups) }
 
-// LoadState copies a state into the optimizer, its learning rates too. On error,
-// because the state is another optimizer's or of other parameters, nothing has
+// LoadState copies a state, with its learning rates, into the optimizer. On error,
+// because the state is of another optimizer or of other parameters, nothing has
 // changed.
 func (o *SGD) LoadState(state State, tensors iter.Seq2[string, *tensor.Tensor]) error {
 	return o.memory.load(o.Groups, state, tensors)

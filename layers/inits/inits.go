@@ -1,8 +1,8 @@
-// Package inits fills parameters with first values, in the manner of
+// Package inits initializes parameters, in the manner of
 // torch.nn.init. All functions work in place, on any floating-point type and
 // device, are not recorded, and return the tensor that they were given.
 //
-// What is random is drawn from the default generator, or from the one given.
+// Random values are drawn from the default generator, or from the one given.
 package inits
 
 import (
@@ -62,7 +62,7 @@ func fail(op, format string, args ...any) {
 	panic(&tensor.Error{Op: op, Err: fmt.Errorf(format, args...)})
 }
 
-// present panics unless there is a tensor to fill.
+// present panics if x is nil.
 func present(op string, x *tensor.Tensor) {
 	if x == nil {
 		fail(op, "the tensor is nil")
@@ -136,18 +136,18 @@ func xavierStd(op string, w *tensor.Tensor, o Opts) float64 {
 	return o.gain(1) * math.Sqrt(2/float64(in+out))
 }
 
-// Uniform fills x with numbers from [a, b). (torch.nn.init.uniform_)
+// Uniform fills x with values from the uniform distribution on [a, b). (torch.nn.init.uniform_)
 func Uniform(x *tensor.Tensor, a, b float64, g ...*tensor.Generator) *tensor.Tensor {
 	return x.UniformInPlace(a, b, first(g))
 }
 
-// Normal fills x with normally distributed numbers. (torch.nn.init.normal_)
+// Normal fills x with values from a normal distribution. (torch.nn.init.normal_)
 func Normal(x *tensor.Tensor, mean, std float64, g ...*tensor.Generator) *tensor.Tensor {
 	return x.NormalInPlace(mean, std, first(g))
 }
 
-// TruncNormal fills x with normally distributed numbers of which those outside
-// [a, b] are drawn again; PyTorch's defaults are mean 0, std 1, a -2 and b 2,
+// TruncNormal fills x with values from a normal distribution; values outside
+// [a, b] are drawn again. PyTorch's defaults are mean 0, std 1, a -2 and b 2,
 // absolute values, not multiples of std. (torch.nn.init.trunc_normal_)
 func TruncNormal(x *tensor.Tensor, mean, std, a, b float64, g ...*tensor.Generator) *tensor.Tensor {
 	if !(std > 0) || !(a < b) {
