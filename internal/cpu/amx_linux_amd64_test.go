@@ -163,9 +163,9 @@ func testTileAlgorithm(t *testing.T) {
 		g    convGeom
 		want [3]string
 	}{
-		{vgg, [3]string{"winograd 2x4", "winograd 4x4", "tiles"}},
+		{vgg, [3]string{"winograd 2x4", "winograd 4x4", "amx"}},
 		{first, [3]string{"planes", "planes", "planes"}},
-		{narrow, [3]string{"direct", "direct", "direct bf16"}},
+		{narrow, [3]string{"product", "product", "product bf16"}},
 	} {
 		for precision, want := range row.want {
 			if got := New().at(backend.Precision(precision)).algorithm(threeByThree(row.g), forward); got != want {

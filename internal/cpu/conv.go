@@ -18,9 +18,9 @@ import (
 //
 // Those of 3×3 taps, stride 1 and enough channels take Winograd's algorithm
 // instead, in winograd.go; depthwise ones need no products, see depthwise.go, nor
-// do those of 3×3 taps and few channels, see direct.go.
-
-// Convolutions over three dimensions are made of those over two, in depth.go.
+// do those of 3×3 taps and few channels, see planes.go. Convolutions over three
+// dimensions are made of those over two, in depth.go. Which of them serves a
+// convolution is told in one place, choose.go.
 
 // convGeom is the geometry of a convolution over two dimensions: input N×C×H×W,
 // weight K×(C/Groups)×R×S, output N×K×P×Q.
@@ -42,38 +42,6 @@ func planeOf(g backend.ConvGeom) convGeom {
 		StrideH: g.Stride[1], StrideW: g.Stride[2], PadH: g.Pad[1], PadW: g.Pad[2], DilationH: g.Dilation[1], DilationW: g.Dilation[2],
 		Groups: g.Groups, ReLU: g.ReLU,
 	}
-}
-
-// pass is one of a convolution's products.
-type pass int
-
-const (
-	forward pass = iota
-	inputGrad
-	weightGrad
-)
-
-// algorithm names what computes a pass of a convolution of float32 numbers: a fixed rule of the shape, the kernels and
-// the precision.
-func (be *Backend) algorithm(g convGeom, p pass) string {
-	switch {
-	case be.tileConvOf(g, p) != nil:
-		return "tiles"
-	case direct(backend.Float32, g):
-		return "planes"
-	case p == inputGrad && fewInputs(g):
-		return "few inputs"
-	case depthwise(g):
-		return "depthwise"
-	}
-	name, kn := "direct", kernelOf[float32](be.precision)
-	if wi := be.winogradFor(g, p); wi != nil {
-		name, kn = "winograd "+wi.scheme.Name, wi.kn
-	}
-	if kn.SplitGemm != nil {
-		name += " bf16"
-	}
-	return name
 }
 
 // Conv convolves.
@@ -109,37 +77,25 @@ func (be *Backend) conv(dst, x, w, scale, bias backend.Array, g convGeom) {
 		be.sumsOfNothing(dst, bias, g.N, g.K, g.ReLU)
 		return
 	}
-	be, half := be.convolutionOf(x, w, g, forward)
-	if tc := be.tileConvOf(g, forward, dst, x, w, scale, bias); tc != nil {
-		tc.convolve(floatsOf(dst), floatsOf(x), floatsOf(w), floatsOf(scale), floatsOf(bias))
+	be.choose(g, forward, typesOf(dst, x, w, scale, bias)).forward(dst, x, w, scale, bias)
+}
+
+// convInputGrad is ConvInputGrad over two dimensions.
+func (be *Backend) convInputGrad(dx, dy, w backend.Array, g convGeom) {
+	if dx.Len == 0 || dy.Len == 0 || w.Len == 0 {
+		be.Fill(dx, 0)
 		return
 	}
-	if wi := be.winogradOf(g, forward, dst, x, w, scale, bias); wi != nil {
-		wi.weight, wi.scale, wi.relu = floatsOf(w), floatsOf(scale), g.ReLU
-		wi.convolve(floatsOf(dst), floatsOf(x), floatsOf(bias))
+	be.choose(g, inputGrad, typesOf(dx, dy, w)).inputGrad(dx, dy, w)
+}
+
+// convWeightGrad is ConvWeightGrad over two dimensions.
+func (be *Backend) convWeightGrad(dw, dy, x backend.Array, g convGeom) {
+	if dw.Len == 0 || dy.Len == 0 || x.Len == 0 {
+		be.Fill(dw, 0)
 		return
 	}
-	if half {
-		be.half(func() { be.conv(dst, x, w, scale, bias, g) }, writes(&dst), reads(&x), reads(&w), reads(&scale), reads(&bias))
-		return
-	}
-	if direct(dst.DType(), g) {
-		be.conv2dDirect(dst, x, w, scale, bias, g)
-		return
-	}
-	if depthwise(g) {
-		if dst.DType() == backend.Float32 {
-			conv2dDepthwise[float32](be, dst, x, w, scale, bias, g)
-		} else {
-			conv2dDepthwise[float64](be, dst, x, w, scale, bias, g)
-		}
-		return
-	}
-	if dst.DType() == backend.Float32 {
-		conv2d[float32](be, dst, x, w, scale, bias, g)
-	} else {
-		conv2d[float64](be, dst, x, w, scale, bias, g)
-	}
+	be.choose(g, weightGrad, typesOf(dw, dy, x)).weightGrad(dw, dy, x)
 }
 
 // sumsOfNothing writes what a convolution of n images into k channels gives without products: each channel's bias.
@@ -159,81 +115,29 @@ func (be *Backend) sumsOfNothing(dst, bias backend.Array, n, k int, relu bool) {
 	}
 }
 
-// convInputGrad is ConvInputGrad over two dimensions.
-func (be *Backend) convInputGrad(dx, dy, w backend.Array, g convGeom) {
-	if dx.Len == 0 || dy.Len == 0 || w.Len == 0 {
-		be.Fill(dx, 0)
-		return
-	}
-	be, half := be.convolutionOf(dy, w, g, inputGrad)
-	if tc := be.tileConvOf(g, inputGrad, dx, dy, w); tc != nil {
-		tc.convolve(floatsOf(dx), floatsOf(dy), floatsOf(w), kernels.Floats{}, kernels.Floats{})
-		return
-	}
-	if wi := be.winogradOf(g, inputGrad, dx, dy, w); wi != nil {
-		wi.weight = floatsOf(w)
-		wi.convolve(floatsOf(dx), floatsOf(dy), kernels.Floats{})
-		return
-	}
-	if half {
-		be.half(func() { be.convInputGrad(dx, dy, w, g) }, writes(&dx), reads(&dy), reads(&w))
-		return
-	}
-	if direct(dx.DType(), g) {
-		be.conv2dInputGradDirect(dx, dy, w, g)
-		return
-	}
-	if fewInputs(g) {
-		if dx.DType() == backend.Float32 {
-			conv2dInputGradFew[float32](be, dx, dy, w, g)
-		} else {
-			conv2dInputGradFew[float64](be, dx, dy, w, g)
-		}
-		return
-	}
-	if dx.DType() == backend.Float32 {
-		conv2dInputGrad[float32](be, dx, dy, w, g)
-	} else {
-		conv2dInputGrad[float64](be, dx, dy, w, g)
-	}
+// productConv is the matrix product over unfolded images, which serves every shape.
+type productConv[T kernels.Float] struct {
+	be *Backend
+	g  convGeom
 }
 
-// convWeightGrad is ConvWeightGrad over two dimensions.
-func (be *Backend) convWeightGrad(dw, dy, x backend.Array, g convGeom) {
-	if dw.Len == 0 || dy.Len == 0 || x.Len == 0 {
-		be.Fill(dw, 0)
-		return
+func (c *productConv[T]) name() string {
+	if any(T(0)) == any(float32(0)) && kernelOf[float32](c.be.precision).SplitGemm != nil {
+		return "product bf16"
 	}
-	be, half := be.convolutionOf(dy, x, g, weightGrad)
-	if tc := be.tileConvOf(g, weightGrad, dw, dy, x); tc != nil {
-		tc.weightGrad(floatsOf(dw), floatsOf(dy), floatsOf(x))
-		return
-	}
-	if wi := be.winogradOf(g, weightGrad, dw, dy, x); wi != nil {
-		wi.weightGrad(floatsOf(dw), floatsOf(dy), floatsOf(x))
-		return
-	}
-	if half {
-		be.half(func() { be.convWeightGrad(dw, dy, x, g) }, writes(&dw), reads(&dy), reads(&x))
-		return
-	}
-	if direct(dw.DType(), g) {
-		be.conv2dWeightGradDirect(dw, dy, x, g)
-		return
-	}
-	if depthwise(g) {
-		if dw.DType() == backend.Float32 {
-			conv2dWeightGradDepthwise[float32](be, dw, dy, x, g)
-		} else {
-			conv2dWeightGradDepthwise[float64](be, dw, dy, x, g)
-		}
-		return
-	}
-	if dw.DType() == backend.Float32 {
-		conv2dWeightGrad[float32](be, dw, dy, x, g)
-	} else {
-		conv2dWeightGrad[float64](be, dw, dy, x, g)
-	}
+	return "product"
+}
+
+func (c *productConv[T]) forward(dst, x, w, scale, bias backend.Array) {
+	conv2d[T](c.be, dst, x, w, scale, bias, c.g)
+}
+
+func (c *productConv[T]) inputGrad(dx, dy, w backend.Array) {
+	conv2dInputGrad[T](c.be, dx, dy, w, c.g)
+}
+
+func (c *productConv[T]) weightGrad(dw, dy, x backend.Array) {
+	conv2dWeightGrad[T](c.be, dw, dy, x, c.g)
 }
 
 func conv2d[T kernels.Float](be *Backend, dst, x, w, scale, bias backend.Array, g convGeom) {

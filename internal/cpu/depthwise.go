@@ -22,6 +22,19 @@ const mostTaps = 1 << 10
 // depthwiseGrain is how many planes are worth a goroutine.
 func depthwiseGrain(g convGeom) int { return max(1, grain/max(1, g.H*g.W, g.P*g.Q)) }
 
+// depthwiseConv convolves each plane on its own.
+type depthwiseConv[T kernels.Float] struct{ productConv[T] }
+
+func (c *depthwiseConv[T]) name() string { return "depthwise" }
+
+func (c *depthwiseConv[T]) forward(dst, x, w, scale, bias backend.Array) {
+	conv2dDepthwise[T](c.be, dst, x, w, scale, bias, c.g)
+}
+
+func (c *depthwiseConv[T]) weightGrad(dw, dy, x backend.Array) {
+	conv2dWeightGradDepthwise[T](c.be, dw, dy, x, c.g)
+}
+
 func conv2dDepthwise[T kernels.Float](be *Backend, dst, x, w, scale, bias backend.Array, g convGeom) {
 	y, in, weight, sc, b := data[T](dst), data[T](x), data[T](w), data[T](scale), data[T](bias)
 	s := staging{h: g.H, w: g.W, p: g.P, q: g.Q, strideH: g.StrideH, strideW: g.StrideW, taps: forwardTaps(g)}
@@ -57,6 +70,15 @@ func fewInputs(g convGeom) bool {
 	c, k := g.C/g.Groups, g.K/g.Groups
 	staged := float64(k) * (float64(g.P) + float64(g.R*g.DilationH)) * (float64(g.Q) + float64(g.S*g.DilationW))
 	return c >= 1 && c <= 3 && staged <= 1<<18 && float64(k)*float64(g.R*g.S)*float64(g.W) <= 1<<20
+}
+
+// fewInputsConv computes the input's gradient plane by plane.
+type fewInputsConv[T kernels.Float] struct{ productConv[T] }
+
+func (c *fewInputsConv[T]) name() string { return "few inputs" }
+
+func (c *fewInputsConv[T]) inputGrad(dx, dy, w backend.Array) {
+	conv2dInputGradFew[T](c.be, dx, dy, w, c.g)
 }
 
 // conv2dInputGradFew computes the pixels of one residue modulo the strides

@@ -243,26 +243,12 @@ func floatsOf(a backend.Array) kernels.Floats {
 // productsOf is the backend that multiplies arrays of which some have half precision,
 // or nil if none has. At Medium factors are bfloat16: those that are lose nothing,
 // others would.
-func (be *Backend) productsOf(a, b backend.Array) *Backend {
+func (be *Backend) productsOf(a, b backend.DType) *Backend {
 	switch {
-	case a.DType() == backend.BFloat16 && b.DType() == backend.BFloat16:
+	case a == backend.BFloat16 && b == backend.BFloat16:
 		return be.at(backend.Medium)
-	case a.DType().IsHalf() || b.DType().IsHalf():
+	case a.IsHalf() || b.IsHalf():
 		return be.at(backend.Highest)
 	}
 	return nil
-}
-
-// convolutionOf is productsOf for a pass of a convolution, or the backend itself, and tells whether one of the arrays has
-// half precision. Winograd's transforms of bfloat16 factors would be rounded to bfloat16 once more, five times what the
-// result's own rounding loses; at High they stay float32.
-func (be *Backend) convolutionOf(a, b backend.Array, g convGeom, p pass) (*Backend, bool) {
-	half := be.productsOf(a, b)
-	if half == nil {
-		return be, false
-	}
-	if half.precision == backend.Medium && half.tileConvOf(g, p) == nil && half.winogradFor(g, p) != nil {
-		half.precision = backend.High
-	}
-	return half, true
 }

@@ -17,7 +17,7 @@ func (be *Backend) MatMul(dst, a, b backend.Array, g backend.MatMulGeom) {
 		}
 		return
 	}
-	if be := be.productsOf(a, b); be != nil {
+	if be := be.productsOf(a.DType(), b.DType()); be != nil {
 		be.matmulHalf(dst, a, b, g)
 		return
 	}

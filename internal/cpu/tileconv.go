@@ -59,17 +59,12 @@ type tileConv struct {
 
 // tileConvOf readies a pass of a convolution of bfloat16 numbers, or of float32 numbers that may be rounded to them, or returns nil
 // where it is not for tiles: a rule of the shape.
-func (be *Backend) tileConvOf(g convGeom, p pass, arrays ...backend.Array) *tileConv {
+func (be *Backend) tileConvOf(g convGeom, p pass) *tileConv {
 	if kernels.Current.AMX == nil || be.precision != backend.Medium || g.StrideH != 1 || g.StrideW != 1 ||
 		min(g.N, g.P, g.Q, g.H, g.W, g.R, g.S, g.C, g.K) == 0 || g.C/g.Groups%16 != 0 || g.K/g.Groups%16 != 0 ||
 		g.PadH > (g.R-1)*g.DilationH || g.PadW > (g.S-1)*g.DilationW ||
 		!stageable(g.H, g.W, g.P, g.Q, 1, 1, (g.R-1)*g.DilationH, (g.S-1)*g.DilationW) {
 		return nil
-	}
-	for _, a := range arrays {
-		if !a.None() && a.DType() != backend.Float32 && a.DType() != backend.BFloat16 {
-			return nil
-		}
 	}
 	tc := &tileConv{be: be, ops: kernels.Current.AMX, groups: g.Groups, n: g.N, c: g.C / g.Groups, k: g.K / g.Groups, h: g.H, w: g.W, p: g.P, q: g.Q,
 		padH: g.PadH, padW: g.PadW, dilH: g.DilationH, dilW: g.DilationW, r: g.R, s: g.S, relu: g.ReLU && p == forward, turned: p == inputGrad}
@@ -89,6 +84,20 @@ func (be *Backend) tileConvOf(g convGeom, p pass, arrays ...backend.Array) *tile
 		return nil
 	}
 	return tc
+}
+
+func (tc *tileConv) name() string { return "amx" }
+
+func (tc *tileConv) forward(dst, x, w, scale, bias backend.Array) {
+	tc.convolve(floatsOf(dst), floatsOf(x), floatsOf(w), floatsOf(scale), floatsOf(bias))
+}
+
+func (tc *tileConv) inputGrad(dx, dy, w backend.Array) {
+	tc.convolve(floatsOf(dx), floatsOf(dy), floatsOf(w), kernels.Floats{}, kernels.Floats{})
+}
+
+func (tc *tileConv) weightGrad(dw, dy, x backend.Array) {
+	tc.gradOfWeight(floatsOf(dw), floatsOf(dy), floatsOf(x))
 }
 
 // taps returns the number of taps.
@@ -380,8 +389,8 @@ func (tc *tileConv) store(u *tileUnitSpace, y, scale, bias kernels.Floats, g, n,
 	}
 }
 
-// weightGrad computes the gradient of the weight.
-func (tc *tileConv) weightGrad(dw, dy, x kernels.Floats) {
+// gradOfWeight computes the gradient of the weight.
+func (tc *tileConv) gradOfWeight(dw, dy, x kernels.Floats) {
 	tc.halfOf(x, func(x []uint16) {
 		tc.halfOf(dy, func(dy []uint16) {
 			for g := range tc.groups {

@@ -146,7 +146,7 @@ func runTileConv(tc *tileConv, p pass, dst kernels.Floats, x, w, dy, scale, bias
 	case inputGrad:
 		tc.convolve(dst, floatsOf(dy), floatsOf(w), kernels.Floats{}, kernels.Floats{})
 	case weightGrad:
-		tc.weightGrad(dst, floatsOf(dy), floatsOf(x))
+		tc.gradOfWeight(dst, floatsOf(dy), floatsOf(x))
 	}
 }
 
@@ -243,12 +243,13 @@ func TestTileConvOf(t *testing.T) {
 	be := New().at(backend.Medium)
 	g := filledGeom(served)
 	for dtype, want := range map[backend.DType]bool{backend.Float32: true, backend.BFloat16: true, backend.Float16: false, backend.Float64: false} {
-		if got := be.tileConvOf(g, forward, backend.Array{Buffer: be.NewBuffer(dtype, 1), Len: 1}, backend.Array{}) != nil; got != want {
+		a := backend.Array{Buffer: be.NewBuffer(dtype, 1), Len: 1}
+		if got := be.choose(g, forward, typesOf(a, a, a, a, backend.Array{})).name() == "amx"; got != want {
 			t.Errorf("%s: got %t, want %t", dtype, got, want)
 		}
 	}
-	if got := be.algorithm(g, forward); got != "tiles" {
-		t.Errorf("algorithm: got %q, want tiles", got)
+	if got := be.algorithm(g, forward); got != "amx" {
+		t.Errorf("algorithm: got %q, want amx", got)
 	}
 	kernels.Current.AMX = nil
 	if be.tileConvOf(g, forward) != nil {

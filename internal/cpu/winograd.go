@@ -81,18 +81,25 @@ func (be *Backend) winogradFor(g convGeom, p pass) *winograd {
 	return best
 }
 
-// winogradOf is winogradFor where nothing else goes first, and the arrays hold float32 or bfloat16 numbers, which are read
-// and written where they lie.
-func (be *Backend) winogradOf(g convGeom, p pass, arrays ...backend.Array) *winograd {
-	for _, a := range arrays {
-		if !a.None() && a.DType() != backend.Float32 && a.DType() != backend.BFloat16 {
-			return nil
-		}
+func (wi *winograd) name() string {
+	if wi.kn.SplitGemm != nil {
+		return "winograd " + wi.scheme.Name + " bf16"
 	}
-	if direct(backend.Float32, g) || p == inputGrad && fewInputs(g) || p != inputGrad && depthwise(g) {
-		return nil
-	}
-	return be.winogradFor(g, p)
+	return "winograd " + wi.scheme.Name
+}
+
+func (wi *winograd) forward(dst, x, w, scale, bias backend.Array) {
+	wi.weight, wi.scale = floatsOf(w), floatsOf(scale)
+	wi.convolve(floatsOf(dst), floatsOf(x), floatsOf(bias))
+}
+
+func (wi *winograd) inputGrad(dx, dy, w backend.Array) {
+	wi.weight = floatsOf(w)
+	wi.convolve(floatsOf(dx), floatsOf(dy), kernels.Floats{})
+}
+
+func (wi *winograd) weightGrad(dw, dy, x backend.Array) {
+	wi.gradOfWeight(floatsOf(dw), floatsOf(dy), floatsOf(x))
 }
 
 // products returns the number of products for a pair of channels of each image.
@@ -666,9 +673,9 @@ func (wi *winograd) convolve(y, x, bias kernels.Floats) {
 // fewWeights reports whether the transformed weights are smaller than the transformed input.
 func (wi *winograd) fewWeights() bool { return wi.k < wi.n*wi.tilesH*wi.tilesW }
 
-// weightGrad computes the gradient of the weight: for tiles of rows and columns
+// gradOfWeight computes the gradient of the weight: for tiles of rows and columns
 // of it, and for pieces of the sum over the tiles of the images.
-func (wi *winograd) weightGrad(dw, dy, x kernels.Floats) {
+func (wi *winograd) gradOfWeight(dw, dy, x kernels.Floats) {
 	s, kn := wi.scheme, wi.kn
 	products := s.H * s.W
 	// Blocks of tiles that are staged together: of several images if the maps are small.

@@ -100,7 +100,7 @@ func (p *passes) run(t *testing.T, pass pass, dst kernels.Floats, from func(s []
 	case inputGrad:
 		wi.convolve(dst, from(p.y), kernels.Floats{})
 	case weightGrad:
-		wi.weightGrad(dst, from(p.y), from(p.x))
+		wi.gradOfWeight(dst, from(p.y), from(p.x))
 	}
 }
 
@@ -269,9 +269,9 @@ func TestConvolutionOfBFloat16(t *testing.T) {
 			for _, second := range []bool{true, false} {
 				none := array(true, nil)
 				other := array(second, nil)
-				wide, half := p.be.convolutionOf(none, other, g, pass(j))
-				if !half {
-					t.Fatalf("%+v, %s: convolutionOf found no array of half precision", g, name)
+				wide := p.be.convProductsOf(g, pass(j), none.DType(), other.DType())
+				if wide == nil {
+					t.Fatalf("%+v, %s: convProductsOf found no array of half precision", g, name)
 				}
 				got, want := data[uint16](call(p.be, pass(j), true, second)), narrowed(data[float32](call(wide, pass(j), false, false)))
 				if !slices.Equal(got, want) {
@@ -405,15 +405,15 @@ func testAlgorithm(t *testing.T) {
 		want [3]string // of the passes with the highest precision
 		high string    // instead of "winograd 2x4", if that is not its own
 	}{
-		{"3 to 64 channels, 32×32", vgg(3, 64, 32), [3]string{"direct", "few inputs", "direct"}, ""},
+		{"3 to 64 channels, 32×32", vgg(3, 64, 32), [3]string{"product", "few inputs", "product"}, ""},
 		{"64 to 64 channels, 32×32", vgg(64, 64, 32), [3]string{"winograd 2x4", "winograd 2x4", "winograd 2x4"}, "winograd 4x4"},
 		{"64 to 128 channels, 16×16", vgg(64, 128, 16), [3]string{"winograd 2x4", "winograd 2x4", "winograd 2x4"}, "winograd 4x4"},
 		{"256 to 256 channels, 8×8", vgg(256, 256, 8), [3]string{"winograd 2x4", "winograd 2x4", "winograd 2x4"}, "winograd 4x4"},
 		{"512 to 512 channels, 4×4", vgg(512, 512, 4), [3]string{"winograd 2x4", "winograd 2x4", "winograd 2x4"}, "winograd 4x4"},
 		{"512 to 512 channels, 2×2", vgg(512, 512, 2), [3]string{"winograd pair", "winograd pair", "winograd pair"}, ""},
 		{"maps of two rows", convGeom{N: 64, C: 64, H: 2, W: 16, K: 64, PadH: 1, PadW: 1}, [3]string{"winograd 2x4", "winograd 2x4", "winograd 2x4"}, ""},
-		{"one image", convGeom{N: 1, C: 64, H: 32, W: 32, K: 64, PadH: 1, PadW: 1}, [3]string{"direct", "direct", "winograd 2x4"}, "winograd 4x4"},
-		{"one pixel", convGeom{N: 64, C: 64, H: 1, W: 1, K: 64, PadH: 1, PadW: 1}, [3]string{"direct", "direct", "direct"}, ""},
+		{"one image", convGeom{N: 1, C: 64, H: 32, W: 32, K: 64, PadH: 1, PadW: 1}, [3]string{"product", "product", "winograd 2x4"}, "winograd 4x4"},
+		{"one pixel", convGeom{N: 64, C: 64, H: 1, W: 1, K: 64, PadH: 1, PadW: 1}, [3]string{"product", "product", "product"}, ""},
 		{"a channel for each group", convGeom{N: 64, C: 64, H: 8, W: 8, K: 64, PadH: 1, PadW: 1, Groups: 64}, [3]string{"depthwise", "few inputs", "depthwise"}, ""},
 	} {
 		g := threeByThree(row.g)
@@ -423,11 +423,11 @@ func testAlgorithm(t *testing.T) {
 			for i, want := range row.want {
 				switch {
 				case be.tileConvOf(g, pass(i)) != nil:
-					want = "tiles"
-				case kernels.Current.Taps.Three != nil && direct(backend.Float32, g):
+					want = "amx"
+				case kernels.Current.Taps.Three != nil && planesServe(g):
 					want = "planes"
 				case want == "depthwise" || want == "few inputs":
-				case want == "direct":
+				case want == "product":
 					want += of(kn)
 				case precision > 0 && row.high != "" && kn.SplitGemm == nil:
 					want = row.high
@@ -451,7 +451,7 @@ func testAlgorithm(t *testing.T) {
 		g := threeByThree(vgg(16, 16, 8))
 		change(&g)
 		for i, name := range passNames {
-			if got, want := New().algorithm(g, pass(i)), "direct"+of(kernelOf[float32](backend.Highest)); got != want {
+			if got, want := New().algorithm(g, pass(i)), "product"+of(kernelOf[float32](backend.Highest)); got != want {
 				t.Errorf("%+v, %s: got %q, want %q", g, name, got, want)
 			}
 		}

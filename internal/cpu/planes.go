@@ -9,9 +9,9 @@ import (
 // matrices would mostly pack them read the planes where they lie: a plane of the
 // result is the sum over input channels of planes convolved with 3×3 weights.
 
-// direct reports whether planes are convolved where they lie.
-func direct(d backend.DType, g convGeom) bool {
-	if d != backend.Float32 || kernels.Current.Taps.Three == nil || g.Groups <= 0 || g.R != 3 || g.S != 3 || g.StrideH != 1 || g.StrideW != 1 ||
+// planesServe reports whether planes of float32 numbers are convolved where they lie.
+func planesServe(g convGeom) bool {
+	if kernels.Current.Taps.Three == nil || g.Groups <= 0 || g.R != 3 || g.S != 3 || g.StrideH != 1 || g.StrideW != 1 ||
 		g.DilationH != 1 || g.DilationW != 1 || g.N == 0 || min(g.H, g.W, g.Q) < 1 || min(g.H, g.P) < 3 ||
 		max(g.H, g.P) > 1<<13 { // a call takes little time
 		return false
@@ -20,9 +20,17 @@ func direct(d backend.DType, g convGeom) bool {
 	return min(c, k) >= 1 && (min(c, k) <= 4 || max(c, k) <= 8)
 }
 
-// correlateDirect computes dst = Σ weights·src over count planes of src, whose weights are step apart. first and more
+// planesConv convolves planes where they lie.
+type planesConv struct {
+	be *Backend
+	g  convGeom
+}
+
+func (pc *planesConv) name() string { return "planes" }
+
+// correlatePlanes computes dst = Σ weights·src over count planes of src, whose weights are step apart. first and more
 // are the strips of the first plane and of those that are added.
-func correlateDirect(kn *kernels.Taps[float32], dst, src, weights []float32, first, more []kernels.Strip, count, step int) {
+func correlatePlanes(kn *kernels.Taps[float32], dst, src, weights []float32, first, more []kernels.Strip, count, step int) {
 	size := len(src) / count
 	for i := range first {
 		dst := dst[first[i].Col:]
@@ -33,23 +41,24 @@ func correlateDirect(kn *kernels.Taps[float32], dst, src, weights []float32, fir
 	}
 }
 
-func (be *Backend) conv2dDirect(dst, x, w, scale, bias backend.Array, g convGeom) {
+func (pc *planesConv) forward(dst, x, w, scale, bias backend.Array) {
+	g := pc.g
 	y, in, weight, sc, b := data[float32](dst), data[float32](x), data[float32](w), data[float32](scale), data[float32](bias)
 	first, more := kernels.Strips(g.H, g.W, g.P, g.Q, g.PadH, g.PadW, 0), kernels.Strips(g.H, g.W, g.P, g.Q, g.PadH, g.PadW, 1)
 	kn, vec := kernels.Current.Taps, kernels.VectorOf[float32]()
 	c, k := g.C/g.Groups, g.K/g.Groups
-	parallel(g.N*g.K, directGrain(c, g), func(lo, hi int) {
+	parallel(g.N*g.K, planesGrain(c, g), func(lo, hi int) {
 		for i := lo; i < hi; i++ {
 			channel := i % g.K
 			out := plane(y, i, g.P*g.Q)
-			correlateDirect(kn, out, plane(in, i/g.K*g.Groups+channel/k, c*g.H*g.W), weight[channel*c*9:], first, more, c, 9)
+			correlatePlanes(kn, out, plane(in, i/g.K*g.Groups+channel/k, c*g.H*g.W), weight[channel*c*9:], first, more, c, 9)
 			affine(vec, out, channel, sc, b, g.ReLU)
 		}
 	})
 }
 
-// directGrain is how many planes, each a sum over count, are worth a goroutine.
-func directGrain(count int, g convGeom) int {
+// planesGrain is how many planes, each a sum over count, are worth a goroutine.
+func planesGrain(count int, g convGeom) int {
 	return max(1, grain/(max(g.H*g.W, g.P*g.Q)*count))
 }
 
@@ -72,8 +81,9 @@ func affine[T kernels.Float](vec *kernels.Vector[T], out []T, channel int, scale
 	}
 }
 
-// conv2dInputGradDirect is a convolution with the taps turned by 180°.
-func (be *Backend) conv2dInputGradDirect(dx, dy, w backend.Array, g convGeom) {
+// inputGrad is a convolution with the taps turned by 180°.
+func (pc *planesConv) inputGrad(dx, dy, w backend.Array) {
+	be, g := pc.be, pc.g
 	in, out, weight := data[float32](dx), data[float32](dy), data[float32](w)
 	first, more := kernels.Strips(g.P, g.Q, g.H, g.W, 2-g.PadH, 2-g.PadW, 0), kernels.Strips(g.P, g.Q, g.H, g.W, 2-g.PadH, 2-g.PadW, 1)
 	kn := kernels.Current.Taps
@@ -82,20 +92,21 @@ func (be *Backend) conv2dInputGradDirect(dx, dy, w backend.Array, g convGeom) {
 		for i, v := range weight {
 			turned[i/9*9+8-i%9] = v
 		}
-		parallel(g.N*g.C, directGrain(k, g), func(lo, hi int) {
+		parallel(g.N*g.C, planesGrain(k, g), func(lo, hi int) {
 			for i := lo; i < hi; i++ {
 				group := i % g.C / c
-				correlateDirect(kn, plane(in, i, g.H*g.W), plane(out, i/g.C*g.Groups+group, k*g.P*g.Q),
+				correlatePlanes(kn, plane(in, i, g.H*g.W), plane(out, i/g.C*g.Groups+group, k*g.P*g.Q),
 					turned[(group*k*c+i%c)*9:], first, more, k, c*9)
 			}
 		})
 	})
 }
 
-// conv2dWeightGradDirect sums over some rows of an image in float32, and over those
+// weightGrad sums over some rows of an image in float32, and over those
 // and the images in float64 in their order, in some parts of the batch that the
 // number of images tells.
-func (be *Backend) conv2dWeightGradDirect(dw, dy, x backend.Array, g convGeom) {
+func (pc *planesConv) weightGrad(dw, dy, x backend.Array) {
+	be, g := pc.be, pc.g
 	const parts, mostRows = 16, 128
 	weight, out, in := data[float32](dw), data[float32](dy), data[float32](x)
 	var all []kernels.Strip
@@ -112,7 +123,7 @@ func (be *Backend) conv2dWeightGradDirect(dw, dy, x backend.Array, g convGeom) {
 	c, k := g.C/g.Groups, g.K/g.Groups
 	each := (g.N + parts - 1) / parts
 	count := (g.N + each - 1) / each
-	block := min(g.K, max(1, directGrain(c, g)/each)) // channels that a unit of work passes through, image by image
+	block := min(g.K, max(1, planesGrain(c, g)/each)) // channels that a unit of work passes through, image by image
 	blocks := (g.K + block - 1) / block
 	scratch(be, count*len(weight), func(sums []float64) {
 		parallel(count*blocks, 1, func(lo, hi int) {
