@@ -99,7 +99,7 @@ func (wi *winograd) inputGrad(dx, dy, w backend.Array) {
 }
 
 func (wi *winograd) weightGrad(dw, dy, x backend.Array) {
-	wi.gradOfWeight(floatsOf(dw), floatsOf(dy), floatsOf(x))
+	newGradPlan(wi, floatsOf(dy), floatsOf(x)).compute(floatsOf(dw))
 }
 
 // products returns the number of products for a pair of channels of each image.
@@ -156,113 +156,6 @@ func (wi *winograd) chain() int {
 		return 256 // the sum's rounding is nothing to that of the factors
 	}
 	return 64
-}
-
-// tileGather is how tiles are read: blocks of eight pixels are staged, each pixel
-// with all its lanes, from row 8 on; row 0 of what is staged is zeros. Then tiles are
-// transformed whose records say where their pixels lie.
-type tileGather struct {
-	blocks []int
-	tiles  []int
-	end    int // of what blocks read
-	width  int // of a row that is staged
-}
-
-func (g *tileGather) reset(width int) {
-	g.blocks, g.tiles, g.end, g.width = g.blocks[:0], g.tiles[:0], 0, width
-}
-
-// grid is how tiles lie in maps of h×w pixels: each of tileH×tileW, stepH and
-// stepW apart from (-padH, -padW) on.
-type grid struct {
-	h, w         int
-	tileH, tileW int
-	stepH, stepW int
-	padH, padW   int
-}
-
-// inputGrid is how the tiles of the input lie.
-func (wi *winograd) inputGrid() grid {
-	s := wi.scheme
-	return grid{wi.h, wi.w, s.InH, s.InW, s.OutH, s.OutW, wi.padH - s.Skip, wi.padW - s.Skip}
-}
-
-// outputGrid is how the tiles of the output lie.
-func (wi *winograd) outputGrid() grid {
-	s := wi.scheme
-	return grid{wi.p, wi.q, s.OutH, s.OutW, s.OutH, s.OutW, 0, 0}
-}
-
-// add adds a unit's tiles of the map that begins at src. The results of tile i
-// begin at place(i).
-func (g *tileGather) add(src int, m grid, u *columns, place func(i int) int) {
-	fromH, toH := max(u.ty*m.stepH-m.padH, 0), min((u.toY-1)*m.stepH-m.padH+m.tileH, m.h)
-	fromW, toW := max(u.tx*m.stepW-m.padW, 0), min((u.toX-1)*m.stepW-m.padW+m.tileW, m.w)
-	first, pitch := 8+8*len(g.blocks), 0 // the row of pixel (fromH, fromW), and from there to the next row of pixels
-	switch {
-	case fromH >= toH || fromW >= toW:
-	case fromW == 0 && toW == m.w:
-		pitch = m.w
-		for i := fromH * m.w; i < toH*m.w; i += 8 {
-			g.blocks = append(g.blocks, src+i)
-		}
-	default:
-		pitch = kernels.Ceil(toW-fromW, 8) * 8
-		for r := fromH; r < toH; r++ {
-			for i := fromW; i < toW; i += 8 {
-				g.blocks = append(g.blocks, src+r*m.w+i)
-			}
-		}
-	}
-	if len(g.blocks) > 0 {
-		g.end = max(g.end, g.blocks[len(g.blocks)-1]+8)
-	}
-	i := 0
-	for y := u.ty; y < u.toY; y++ {
-		for x := u.tx; x < u.toX; x++ {
-			g.tiles = append(g.tiles, place(i))
-			i++
-			for r := y*m.stepH - m.padH; r < y*m.stepH-m.padH+m.tileH; r++ {
-				for s := x*m.stepW - m.padW; s < x*m.stepW-m.padW+m.tileW; s++ {
-					at := 0
-					if r >= fromH && r < toH && s >= fromW && s < toW {
-						at = (first + (r-fromH)*pitch + s - fromW) * g.width
-					}
-					g.tiles = append(g.tiles, at)
-				}
-			}
-		}
-	}
-}
-
-// stage fills dst with g.width lanes, of which there exist, each from one element of
-// src to the next stride away. What it will be asked for next lies ahead elements farther, if ahead is not 0.
-func (g *tileGather) stage(kn *kernels.Gemm[float32], dst []float32, src kernels.Floats, there, stride, ahead int) {
-	clear(dst[:g.width])
-	dst = dst[8*g.width:]
-	if (there-1)*stride+g.end > src.Len() { // the last block reaches over the end
-		for b, block := range g.blocks {
-			for i := range 8 {
-				row := dst[(8*b+i)*g.width:][:g.width]
-				for l := range row {
-					if at := min(l, there-1)*stride + block + i; at < src.Len() {
-						row[l] = src.At(at)
-					}
-				}
-			}
-		}
-		return
-	}
-	var lanes [8]int
-	for first := (g.width - 1) / 8 * 8; first >= 0; first -= 8 { // a group that the width cuts off writes over the next row, so it comes first
-		for l := range lanes {
-			lanes[l] = min(first+l, there-1) * stride
-		}
-		kn.Winograd.Transpose(dst[first:], g.width, src, &lanes, g.blocks)
-		if ahead > 0 && kn.Winograd.Touch != nil {
-			kn.Winograd.Touch(src.From(ahead), &lanes, g.blocks)
-		}
-	}
 }
 
 // panels is where the panels of all products lie: those of product i begin at
@@ -465,23 +358,31 @@ func (wi *winograd) inputTiles(ws *tileSpace, dst []float32, at panels, x kernel
 	}
 }
 
-// multiply computes all products of panels of a and b, with depth rows each, in
-// chains of additions that are not too long, and writes them, or adds them, to c: panel
-// by panel of b and row by row.
-func (wi *winograd) multiply(c []float32, stride int, a []float32, atA panels, heights []int, rows int, b []float32, atB panels, cols, depth int, add bool) {
+// factor is panels of one factor of the products: rows in panels of the given heights, or cols
+// columns in panels of the kernel's width.
+type gemmFactor struct {
+	data    []float32
+	at      panels
+	heights []int
+	lanes   int // rows or columns
+}
+
+// multiply computes the products of all pixels of the transformed tiles, or adds them: c, with
+// stride elements from one pixel to the next, of depth rows of the panels of a and b.
+func (wi *winograd) multiply(c []float32, stride int, a, b gemmFactor, depth int, add bool) {
 	width, chain := wi.kn.Width, wi.chain()
 	for p := range wi.scheme.H * wi.scheme.W {
-		for col := 0; col < cols; col += width {
+		for col := 0; col < b.lanes; col += width {
 			for d := 0; d < depth; d += chain {
-				panelA, panelC := a[p*atA.stride:], c[p*stride+col*rows:]
-				panelB := b[p*atB.stride+col*atB.depth+wi.rowSize(d)*width:]
-				for _, h := range heights {
+				panelA, panelC := a.data[p*a.at.stride:], c[p*stride+col*a.lanes:]
+				panelB := b.data[p*b.at.stride+col*b.at.depth+wi.rowSize(d)*width:]
+				for _, h := range a.heights {
 					if wi.kn.SplitGemm != nil {
 						wi.kn.SplitGemm.Run(h, min(chain, depth-d), kernels.Halves(panelA[wi.rowSize(d)*h:]), kernels.Halves(panelB), panelC, add || d > 0)
 					} else {
 						wi.kn.Run(h, min(chain, depth-d), panelA[d*h:], panelB, panelC, add || d > 0)
 					}
-					panelA, panelC = panelA[h*atA.depth+gap:], panelC[h*width:]
+					panelA, panelC = panelA[h*a.at.depth+gap:], panelC[h*width:]
 				}
 			}
 		}
@@ -619,7 +520,7 @@ func (wi *winograd) convolve(y, x, bias kernels.Floats) {
 	product := func(ws *tileSpace, b *block, a []float32, u *columns, in []float32, g int) {
 		width := u.width(kn)
 		atB, atC := wi.factors(width, wi.c, 1), newPanels(width, b.rows, 1)
-		wi.multiply(ws.c, atC.stride, a, b.at, b.heights, b.rows, in, atB, width, wi.c, false)
+		wi.multiply(ws.c, atC.stride, gemmFactor{data: a, at: b.at, heights: b.heights, lanes: b.rows}, gemmFactor{data: in, at: atB, lanes: width}, wi.c, false)
 		wi.outputs(ws, y, bias, atC.stride, u, g, b)
 	}
 	for g := range wi.groups {
@@ -672,194 +573,6 @@ func (wi *winograd) convolve(y, x, bias kernels.Floats) {
 
 // fewWeights reports whether the transformed weights are smaller than the transformed input.
 func (wi *winograd) fewWeights() bool { return wi.k < wi.n*wi.tilesH*wi.tilesW }
-
-// gradOfWeight computes the gradient of the weight: for tiles of rows and columns
-// of it, and for pieces of the sum over the tiles of the images.
-func (wi *winograd) gradOfWeight(dw, dy, x kernels.Floats) {
-	s, kn := wi.scheme, wi.kn
-	products := s.H * s.W
-	// Blocks of tiles that are staged together: of several images if the maps are small.
-	pixels := stageSize/max(kn.Width, maxWidth) - 8 // that fit
-	rows, cols := 1, wi.tilesW
-	if cols > unitTiles {
-		cols = kernels.Ceil(cols, kernels.Ceil(cols, unitTiles))
-	}
-	for row := kernels.Ceil((cols-1)*s.OutW+s.InW, 8) * 8; rows < wi.tilesH && (rows+1)*cols <= stageTiles && (rows*s.OutH+s.InH)*row <= pixels; {
-		rows++
-	}
-	images := 1
-	if rows == wi.tilesH && cols == wi.tilesW {
-		most := min(gradRows/(rows*cols), pixels/(kernels.Ceil(max(wi.h*wi.w, wi.p*wi.q), 8)*8))
-		for 2*images <= most {
-			images *= 2
-		}
-	}
-	down, across := kernels.Ceil(wi.tilesH, rows), kernels.Ceil(wi.tilesW, cols)
-	blocks := kernels.Ceil(wi.n, images) * down * across
-	// Blocks make batches, whose panels are multiplied; batches make pieces.
-	each := max(1, gradRows/(images*rows*cols))
-	batches := kernels.Ceil(blocks, each)
-	pieces := min(kernels.Ceil(minUnits, wi.groups*kernels.Ceil(wi.k, weightRows)*kernels.Ceil(wi.c, weightRows)), kernels.Ceil(batches, 4))
-	length := kernels.Ceil(batches, pieces) // of a piece
-	pieces = kernels.Ceil(batches, length)
-	// Units of rows and columns are smaller if there are too few for the cores.
-	var rowsK, colsC, unitsK, unitsC int
-	for rows := weightRows; rows >= 32; rows /= 2 {
-		rowsK, colsC = kernels.Ceil(wi.k, kernels.Ceil(wi.k, rows)), kernels.Ceil(kernels.Ceil(wi.c, kernels.Ceil(wi.c, rows)), kn.Width)*kn.Width
-		unitsK, unitsC = kernels.Ceil(wi.k, rowsK), kernels.Ceil(wi.c, colsC)
-		if wi.groups*unitsK*unitsC*pieces >= 2*runtime.GOMAXPROCS(0) {
-			break
-		}
-	}
-	depth := each * images * rows * cols
-	atB, atC := newPanels(colsC, depth, 1), newPanels(colsC, rowsK+kn.Heights[0], 1)
-	atA := newPanels(rowsK+kn.Heights[0], depth, rowsK/4+4)
-	splitA, splitB := atA, atB // where the parts lie if numbers are split, behind the numbers
-	sizeA, sizeB := atA.size(products), atB.size(products)
-	operands := sizeA + sizeB
-	if kn.SplitGemm != nil {
-		splitA, splitB = wi.factors(rowsK+kn.Heights[0], depth, rowsK/4+4), wi.factors(colsC, depth, 1)
-		operands += splitA.size(products) + splitB.size(products)
-	}
-	size := wi.groups * wi.k * wi.c * 9
-	sum := func(dst kernels.Floats) {
-		parallel(wi.groups*unitsK*unitsC*pieces, 1, func(lo, hi int) {
-			wi.space(operands, atC.size(products), func(ws *tileSpace) {
-				a, b := ws.operand[:sizeA], ws.operand[sizeA:][:sizeB]
-				factorA, factorB := a, b
-				if kn.SplitGemm != nil {
-					factorA, factorB = ws.operand[sizeA+sizeB:], ws.operand[sizeA+sizeB+splitA.size(products):]
-				}
-				for u := lo; u < hi; u++ {
-					piece, g := u%pieces, u/pieces/(unitsK*unitsC)
-					k0, c0 := u/pieces%(unitsK*unitsC)/unitsC*rowsK, u/pieces%unitsC*colsC
-					k, c := min(rowsK, wi.k-k0), min(colsC, wi.c-c0)
-					heights := kn.Split(ws.heights[:0], k)
-					height := 0
-					for _, h := range heights {
-						height += h
-					}
-					for batch := piece * length; batch < min((piece+1)*length, batches); batch++ {
-						d := 0
-						for i := batch * each; i < min((batch+1)*each, blocks); i++ {
-							n, ty, tx := i/(down*across)*images, i/across%down*rows, i%across*cols
-							t := columns{n: n, toN: min(n+images, wi.n), ty: ty, toY: min(ty+rows, wi.tilesH), tx: tx, toX: min(tx+cols, wi.tilesW)}
-							wi.gradPanels(ws, a, b, atA, atB, &t, dy, x, g, k0, k, heights, c0, c, d)
-							d += (t.toN - t.n) * t.tiles()
-						}
-						cols := kernels.Ceil(c, kn.Width) * kn.Width
-						if kn.SplitGemm != nil {
-							from, to := 0, 0
-							for _, h := range heights {
-								wi.split(kn.SplitGemm.SplitA, factorA[to:], splitA.stride, a[from:], atA.stride, h, d)
-								from, to = from+h*atA.depth+gap, to+h*splitA.depth+gap
-							}
-							for col := 0; col < cols; col += kn.Width {
-								wi.split(kn.SplitGemm.SplitB, factorB[col*splitB.depth:], splitB.stride, b[col*atB.depth:], atB.stride, kn.Width, d)
-							}
-						}
-						wi.multiply(ws.c, atC.stride, factorA, splitA, heights, height, factorB, splitB, cols, d, batch > piece*length)
-					}
-					wi.weightGradOutputs(ws, dst.From(piece*size+((g*wi.k+k0)*wi.c+c0)*9), atC.stride, height, k, c)
-				}
-			})
-		})
-	}
-	if pieces == 1 {
-		sum(dw)
-		return
-	}
-	wi.space(pieces*size, 0, func(all *tileSpace) {
-		parts := all.operand
-		sum(kernels.Floats{Wide: parts})
-		parallel(size, grain, func(lo, hi int) {
-			total := parts[lo:hi]
-			for piece := 1; piece < pieces; piece++ {
-				for i, v := range parts[piece*size+lo : piece*size+hi] {
-					total[i] += v
-				}
-			}
-			dw.Store(lo, total)
-		})
-	})
-}
-
-// gradPanels transforms the tiles t of each image, of the output's gradient and of the input, for
-// depths from d on: rows of k channels from k0 on, in panels of the given heights, and c columns
-// from c0 on.
-func (wi *winograd) gradPanels(ws *tileSpace, a, b []float32, atA, atB panels, t *columns, dy, x kernels.Floats, g, k0, k int, heights []int, c0, c, d int) {
-	s, kn, ga, tiles := wi.scheme, wi.kn, &ws.gather, t.tiles()
-	lay := func(width, stride int, m grid) {
-		ga.reset(width)
-		for n := range t.toN - t.n {
-			ga.add(n*stride, m, t, func(i int) int { return (d + n*tiles + i) * width })
-		}
-	}
-	plane, stride := wi.p*wi.q, wi.groups*wi.k*wi.p*wi.q
-	for i, h := range heights {
-		if i == 0 || h != heights[i-1] {
-			lay(h, stride, wi.outputGrid())
-		}
-		ahead := 0
-		if k > h {
-			ahead = h * plane
-		}
-		ga.stage(kn, ws.stage, dy.From(t.n*stride+(g*wi.k+k0)*plane), min(h, k), plane, ahead)
-		for l := 0; l < h; l += kn.Winograd.Lanes {
-			kn.Winograd.Transform(s, kernels.OutputGradMap, a[l:], s.W*atA.stride, atA.stride, ws.stage[l:], ga.tiles)
-		}
-		a = a[h*atA.depth+gap:]
-		k0 += h
-		k -= h
-	}
-	plane, stride = wi.h*wi.w, wi.groups*wi.c*wi.h*wi.w
-	lay(kn.Width, stride, wi.inputGrid())
-	for ; c > 0; c -= kn.Width {
-		ahead := 0
-		if c > kn.Width {
-			ahead = kn.Width * plane
-		}
-		ga.stage(kn, ws.stage, x.From(t.n*stride+(g*wi.c+c0)*plane), min(kn.Width, c), plane, ahead)
-		for l := 0; l < kn.Width; l += kn.Winograd.Lanes {
-			kn.Winograd.Transform(s, kernels.InputMap, b[l:], s.W*atB.stride, atB.stride, ws.stage[l:], ga.tiles)
-		}
-		b = b[kn.Width*atB.depth:]
-		c0 += kn.Width
-	}
-}
-
-// weightGradOutputs transforms the products of k rows and c columns and writes them to a
-// weight that begins at dw.
-func (wi *winograd) weightGradOutputs(ws *tileSpace, dw kernels.Floats, stride, height, k, c int) {
-	s, width, lanes := wi.scheme, wi.kn.Width, wi.kn.Winograd.Lanes
-	// The vectors of a row, nine taps of each.
-	tiles := ws.gather.tiles[:0]
-	for l := 0; l < c; l += lanes {
-		tiles = append(tiles, 9*l)
-		for p := range s.H * s.W {
-			tiles = append(tiles, p*stride+l/width*height*width+l%width)
-		}
-	}
-	ws.gather.tiles = tiles
-	var at [8]int
-	first := [1]int{}
-	for row := range k {
-		wi.kn.Winograd.Transform(s, kernels.WeightGradMap, ws.stage, 3*lanes, lanes, ws.c[row*width:], tiles)
-		to := dw.From(row * wi.c * 9)
-		for l := 0; l < c; l += 8 {
-			from := ws.stage[l/lanes*lanes*9+l%lanes:]
-			for i := range at {
-				at[i] = min(l+i, c-1) * 9
-			}
-			wi.kn.Winograd.Scatter(to, &at, first[:], from, lanes, 0)
-			for i, v := range (*[8]float32)(from[8*lanes:]) {
-				if l+i < c {
-					to.Set(at[i]+8, v)
-				}
-			}
-		}
-	}
-}
 
 // tileSpace is what a unit of work needs besides its operands.
 type tileSpace struct {

@@ -100,7 +100,7 @@ func (p *passes) run(t *testing.T, pass pass, dst kernels.Floats, from func(s []
 	case inputGrad:
 		wi.convolve(dst, from(p.y), kernels.Floats{})
 	case weightGrad:
-		wi.gradOfWeight(dst, from(p.y), from(p.x))
+		newGradPlan(wi, from(p.y), from(p.x)).compute(dst)
 	}
 }
 
