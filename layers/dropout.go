@@ -11,7 +11,7 @@ import (
 // et al., 2014; torch.nn.Dropout)
 type Dropout struct {
 	P float64
-	// Generator draws what is dropped; nil means the default generator.
+	// Generator draws which elements are dropped; nil means the default generator.
 	Generator *tensor.Generator
 
 	eval bool

@@ -16,9 +16,9 @@ const (
 
 // BatchNorm2d normalizes each channel of [N C H W] to mean 0 and variance 1 and
 // then scales and shifts it by Weight and Bias ([C] each, at first 1 and 0). In
-// training mode it takes mean and variance of the batch and moves the running
-// statistics towards them; in evaluation mode it takes the running ones. Eps and
-// Momentum mean what they say: a Momentum of 0 leaves the running statistics alone.
+// training mode it uses the mean and variance of the batch and updates the running
+// statistics with them; in evaluation mode it uses the running statistics. For Eps and
+// Momentum 0 means 0: a Momentum of 0 leaves the running statistics unchanged.
 // (Ioffe & Szegedy, 2015; torch.nn.BatchNorm2d)
 type BatchNorm2d struct {
 	Weight, Bias            *tensor.Tensor // nil with NoAffine
@@ -38,7 +38,7 @@ type BatchNormOpts struct {
 	NoStats  bool // no running statistics: the batch's in evaluation too (track_running_stats=False)
 }
 
-// NewBatchNorm2d returns a BatchNorm2d for so many channels.
+// NewBatchNorm2d returns a BatchNorm2d for the given number of channels.
 func NewBatchNorm2d(channels int, opts ...BatchNormOpts) *BatchNorm2d {
 	wantSize("NewBatchNorm2d", "channels", 1, channels)
 	o := option(opts)
@@ -58,7 +58,7 @@ func affine(dims ...int) (w, b *tensor.Tensor) {
 	return parameter(dims...).Fill(1), parameter(dims...)
 }
 
-// Forward returns x normalized; [N C H W] stays so.
+// Forward returns x normalized, in the same shape.
 func (l *BatchNorm2d) Forward(x *tensor.Tensor) *tensor.Tensor { return l.forward(x, false) }
 
 func (l *BatchNorm2d) opts(relu bool) tensor.BatchNormOpts {
@@ -101,7 +101,7 @@ func (l *BatchNorm2d) Training() bool { return !l.eval }
 // may have replaced.
 func (l *BatchNorm2d) features() int { return length(l.channels, l.Weight, l.RunningMean) }
 
-// length returns the size of the first of vectors that there is, or otherwise.
+// length returns the size of the first of vectors that is not nil, or otherwise.
 func length(otherwise int, vectors ...*tensor.Tensor) int {
 	for _, v := range vectors {
 		if v != nil {
@@ -202,7 +202,7 @@ func newLayerNorm(dims []int) *LayerNorm {
 	return &LayerNorm{shape: slices.Clone(dims), Eps: defaultEps}
 }
 
-// Forward returns x normalized; its shape stays.
+// Forward returns x normalized, in the same shape.
 func (l *LayerNorm) Forward(x *tensor.Tensor) *tensor.Tensor {
 	wantMade("LayerNorm", l != nil && len(l.shape) > 0)
 	return tensor.LayerNorm(x, l.shape, l.Weight, l.Bias, said(l.Eps))
@@ -282,7 +282,7 @@ func newGroupNorm(groups, channels int) *GroupNorm {
 	return &GroupNorm{groups: groups, channels: channels, Eps: defaultEps}
 }
 
-// Forward returns x normalized; its shape stays.
+// Forward returns x normalized, in the same shape.
 func (l *GroupNorm) Forward(x *tensor.Tensor) *tensor.Tensor {
 	wantMade("GroupNorm", l != nil && l.groups > 0)
 	return tensor.GroupNorm(x, l.groups, l.Weight, l.Bias, said(l.Eps))

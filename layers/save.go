@@ -14,12 +14,11 @@ import (
 )
 
 // Describe returns what [Save] writes of a model's architecture: the name under
-// which it is registered and its config, from which [Load] makes it again. A model
-// that has none, or holds a layer without one, is an error with the layer's path.
-// So is one whose parts are no longer those that its config speaks of, as after
-// another classifier was put in place of its own: what differs first is named. (To
-// find that out, the first call for an architecture has Load's constructor make it
-// once.)
+// which it is registered and its config, from which [Load] makes it again. It fails,
+// with the layer's path, if a layer has no config, and if the parts of the model are
+// not those that its config describes, for example after its classifier was replaced;
+// the error names the first difference. (To find it, the first call for an architecture
+// runs its constructor once.)
 func Describe(m Module) (name string, config []byte, err error) {
 	bad := tensor.Try(func() {
 		for range Modules(m) { // panics if that has no end
@@ -37,18 +36,18 @@ func Describe(m Module) (name string, config []byte, err error) {
 // Save writes a whole model, its architecture and its weights, to one file, which
 // [Load] reads. (In PyTorch, torch.save(model, path) without the risks of pickle.)
 //
-// What is no architecture is not in the file: the mode, which parameters are frozen,
-// which are tied (those come back as two that are equal, unless the model's
-// constructor ties them), a Dropout's generator.
+// The file does not hold what is not part of the architecture: the mode, which
+// parameters are frozen, which are tied (they are loaded as two equal ones, unless
+// the model's constructor ties them), and a Dropout's generator.
 //
 // The file is a safetensors file: PyTorch reads its tensors, which are the model's
 // state dict, with safetensors.torch.load_file. The architecture is in the
-// metadata: the registered name of the model and its config (see [Register]). A
-// model that has none, or holds a layer without one, is an error with the layer's
-// path; [SaveStateDict] saves its weights alone.
+// metadata: the registered name of the model and its config (see [Register]). Save
+// fails, with the layer's path, if a layer has no config; [SaveStateDict] saves the
+// weights alone.
 //
-// The file is there whole or not at all: it is written beside path and renamed, so
-// that after a failure or a crash path is what it was. Other goroutines may
+// The file is written beside path and then renamed, so that after a failure or a
+// crash the old file is still there. Other goroutines may
 // evaluate the model meanwhile, but not train it.
 func Save(path string, m Module) error {
 	metadata, err := architecture(m)
@@ -58,7 +57,7 @@ func Save(path string, m Module) error {
 	return tensorfile.Write(path, metadata, StateDict(m))
 }
 
-// SaveTo is [Save] to a writer, which has a part of the file after an error.
+// SaveTo is [Save] to a writer, which after an error has got a part of the file.
 func SaveTo(w io.Writer, m Module) error {
 	if w == nil {
 		return errors.New("layers: SaveTo: the writer is nil")
@@ -80,8 +79,8 @@ func architecture(m Module) (map[string]string, error) {
 }
 
 // SaveStateDict writes a model's parameters and buffers to a safetensors file,
-// without the architecture; [ReadStateDict] and [LoadStateDict] bring them back
-// into a model that the program makes itself. It writes as [Save] does.
+// without the architecture; [ReadStateDict] and [LoadStateDict] load them
+// into a model that the program makes itself. It writes the file as [Save] does.
 // (torch.save(model.state_dict(), path))
 func SaveStateDict(path string, m Module) error {
 	if err := walkable(m); err != nil {
@@ -90,8 +89,8 @@ func SaveStateDict(path string, m Module) error {
 	return tensorfile.Write(path, nil, StateDict(m))
 }
 
-// SaveStateDictTo is [SaveStateDict] to a writer, which has a part of the file
-// after an error.
+// SaveStateDictTo is [SaveStateDict] to a writer, which after an error has got a
+// part of the file.
 func SaveStateDictTo(w io.Writer, m Module) error {
 	if w == nil {
 		return errors.New("layers: SaveStateDictTo: the writer is nil")
@@ -115,10 +114,10 @@ func walkable(m Module) error {
 // its weights. M is the type of the model (*models.VGG), or an interface that it
 // has ([Layer]).
 //
-// The file is taken as one from a stranger: nothing in it is executed, and what
-// does not fit (a name that the program has not registered, a model of another
-// type, a truncated file, a flipped bit) is an error. A checkpoint of package
-// trainer is such a file too, with more in it, which Load passes over.
+// The file is not trusted: nothing in it is executed, and an error is returned if it
+// does not fit (a name that the program has not registered, a model of another type,
+// a truncated file, a flipped bit). A checkpoint of package trainer is such a file
+// too; Load skips what else is in it.
 func Load[M Module](path string) (M, error) {
 	f, err := tensorfile.Open(path)
 	if err != nil {
@@ -129,8 +128,8 @@ func Load[M Module](path string) (M, error) {
 	return load[M](f, path)
 }
 
-// LoadFrom is [Load] of what a reader has to its end, such as a file that is part of
-// the program:
+// LoadFrom is [Load] from a reader, which it reads to its end, such as a file that is
+// embedded in the program:
 //
 //	//go:embed model.safetensors
 //	var file []byte
@@ -171,7 +170,7 @@ func load[M Module](f *tensorfile.File, path string) (M, error) {
 		want := strings.TrimPrefix(fmt.Sprintf("%T", &none), "*")
 		return none, fmt.Errorf("layers: Load: %s holds the model %.60q, a %T, not a %s", path, name, m, want)
 	}
-	// Parameters take the width that they were saved with.
+	// Parameters get the type that they were saved with.
 	own := maps.Collect(tensors(model))
 	for key, t := range state {
 		if p, ok := own[key]; ok && t.DType() != p.tensor.DType() && t.DType().IsFloat() && p.tensor.DType().IsFloat() {
@@ -191,8 +190,8 @@ func load[M Module](f *tensorfile.File, path string) (M, error) {
 //	…
 //	diff, err := layers.LoadStateDict(model, state)
 //
-// Types that tensors do not have are widened: small integers to Int64. Files of Save and SaveStateDict are checked against
-// their checksums; others have none.
+// Types that tensors do not have are widened: small integers to Int64. Files of Save
+// and SaveStateDict are checked against their checksums; others have none.
 func ReadStateDict(path string) (iter.Seq2[string, *tensor.Tensor], error) {
 	f, err := tensorfile.Open(path)
 	if err != nil {
@@ -202,7 +201,7 @@ func ReadStateDict(path string) (iter.Seq2[string, *tensor.Tensor], error) {
 	return entries(f)
 }
 
-// ReadStateDictFrom is [ReadStateDict] of what a reader has to its end.
+// ReadStateDictFrom is [ReadStateDict] from a reader, which it reads to its end.
 func ReadStateDictFrom(r io.Reader) (iter.Seq2[string, *tensor.Tensor], error) {
 	f, err := tensorfile.Read(r, "")
 	if err != nil {

@@ -15,7 +15,7 @@ type StateDictOpts struct {
 	NotStrict bool // missing and unexpected keys are no error (PyTorch's strict=False)
 }
 
-// KeyDiff is how the keys of a state dict differ from a model's.
+// KeyDiff is the difference between the keys of a state dict and of a model.
 type KeyDiff struct {
 	Missing    []string // in the model and not in the state, in the model's order
 	Unexpected []string // in the state and not in the model, in the state's order
@@ -26,10 +26,10 @@ type KeyDiff struct {
 // devices may differ; the model keeps its own, and its tensors stay the same Go
 // values, so optimizers made before keep working. (torch.nn.Module.load_state_dict)
 //
-// Every key of the model must be in the state and the other way round, unless
-// NotStrict is set; the returned difference tells in both cases. Of tied tensors
-// one key is enough. Shapes must be equal in any case. All is checked before
-// anything is copied: after an error the model is what it was.
+// The keys of the model and of the state must be the same, unless NotStrict is set;
+// the difference is returned in both cases. Of tied tensors one key is enough. Shapes
+// must always be equal. Everything is checked before anything is copied: after an
+// error the model is unchanged.
 func LoadStateDict(m Module, state iter.Seq2[string, *tensor.Tensor], opts ...StateDictOpts) (KeyDiff, error) {
 	if err := walkable(m); err != nil {
 		return KeyDiff{}, err
@@ -106,7 +106,7 @@ func LoadStateDict(m Module, state iter.Seq2[string, *tensor.Tensor], opts ...St
 	return diff, nil
 }
 
-// dozen lists what is in a list: all, or the first twelve and how many follow.
+// dozen returns the first twelve elements of a list, and how many follow.
 func dozen(list []string, show func(string) string) string {
 	var b strings.Builder
 	for i, s := range list {

@@ -12,8 +12,8 @@ import (
 // verified holds the sums of the architectures that verify has found right.
 var verified sync.Map
 
-// verify reports what Load, which has only the name and the config, would make
-// otherwise than m is.
+// verify reports how the model that Load makes of the name and the config alone would
+// differ from m.
 func verify(m Module, name string, config []byte) error {
 	own := outline(m)
 	h := sha256.New()
@@ -26,7 +26,7 @@ func verify(m Module, name string, config []byte) error {
 		return nil
 	}
 
-	// A constructor draws initial values, which nobody else shall notice.
+	// A constructor draws initial values, which nobody else must notice.
 	g := tensor.DefaultGenerator()
 	seed, offset := g.State()
 	defer g.SetState(seed, offset)

@@ -7,10 +7,10 @@ import (
 )
 
 // ClipGradNorm scales the gradients of parameters so that the norm of all of
-// them together is at most maxNorm, and returns what the norm was, which waits
+// them together is at most maxNorm, and returns the norm before, which waits
 // until it is computed. Call it between Backward and Step. A gradient that has a
-// history, since Backward created a graph, is not changed: the parameter gets a scaled
-// one without. (torch.nn.utils.clip_grad_norm_)
+// history, because Backward created a graph, is not changed: the parameter gets a
+// scaled copy without one. (torch.nn.utils.clip_grad_norm_)
 func ClipGradNorm(params []*tensor.Tensor, maxNorm float64) float64 {
 	return friends.ClipNorm(grads("ClipGradNorm", params), maxNorm)
 }
@@ -22,8 +22,8 @@ func ClipGradValue(params []*tensor.Tensor, limit float64) {
 	friends.ClipValue(grads("ClipGradValue", params), limit)
 }
 
-// grads returns the gradients of the parameters that have one, to be changed. In the place
-// of one with a history, which others may go on with, it puts a copy without.
+// grads returns the gradients of the parameters that have one, to be changed. A gradient
+// with a history, which may still be used, is replaced by a copy without one.
 func grads(op string, params []*tensor.Tensor) []*tensor.Tensor {
 	var gs []*tensor.Tensor
 	for i, p := range params {

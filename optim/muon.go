@@ -8,9 +8,9 @@ import (
 	"github.com/wick-ml/wick/tensor"
 )
 
-// Muon moves matrices by the orthogonal matrix next to their momentum, which a few
-// products find. It is for the weights of hidden layers: other parameters, and those that
-// are no matrices, which it refuses, take AdamW beside it. PyTorch's learning rate is
+// Muon updates matrices with the orthogonal matrix that is nearest to their momentum,
+// computed by a few matrix products. It is for the weights of hidden layers, and refuses
+// parameters that are not matrices: use AdamW for these and for other parameters. PyTorch's learning rate is
 // 0.001. (torch.optim.Muon)
 //
 // Sources: Jordan et al., Muon: An optimizer for hidden layers in neural networks, 2024;
@@ -29,7 +29,7 @@ type Muon struct {
 }
 
 // AdjustLRFn says what the learning rate of an m×n matrix is multiplied by, so that steps
-// of matrices of all shapes have one size.
+// have the same size for all shapes.
 type AdjustLRFn string
 
 const (
@@ -50,7 +50,7 @@ func (f AdjustLRFn) of(shape tensor.Shape) float64 {
 	return math.Sqrt(max(1, m/n))
 }
 
-// NewMuon returns a Muon of one group. It panics if a parameter is no matrix.
+// NewMuon returns a Muon of one group. It panics if a parameter is not a matrix.
 func NewMuon(params []*tensor.Tensor, lr float64) *Muon {
 	const op = "NewMuon"
 	o := &Muon{Groups: newGroups(op, params, lr), WeightDecay: 0.1, Momentum: 0.95, Nesterov: true,
@@ -60,7 +60,7 @@ func NewMuon(params []*tensor.Tensor, lr float64) *Muon {
 	return o
 }
 
-// wantMatrices panics if a parameter is no matrix.
+// wantMatrices panics if a parameter is not a matrix.
 func (o *Muon) wantMatrices(op string) {
 	for i, g := range o.Groups {
 		for j, p := range g.Params {

@@ -8,28 +8,28 @@ import (
 )
 
 // GradScaler scales losses, so that gradients do not vanish in Float16, whose
-// smallest number is 6e-8, and gives the optimizer the gradients as they are. A step
-// with gradients that are not finite, because they became too large, is left out,
-// and the scale is halved; after two thousand good steps it is doubled.
+// smallest number is 6e-8, and unscales the gradients before the optimizer's step. A
+// step with gradients that are not finite, because they overflowed, is skipped, and
+// the scale is halved; after two thousand successful steps it is doubled.
 //
 //	scaler := optim.NewGradScaler()
 //	for images, labels := range tensor.Autocast(loader.All(), tensor.Float16) {
 //		optimizer.ZeroGrad()
 //		loss := criterion.Forward(model.Forward(images), labels)
 //		scaler.Scale(loss).Backward()
-//		scaler.Unscale(optimizer) // only for what looks at gradients
+//		scaler.Unscale(optimizer) // only needed before clipping
 //		optim.ClipGradNorm(params, 1)
 //		scaler.Step(optimizer)
 //		scaler.Update()
 //	}
 //
 // BFloat16, whose range is Float32's, needs none. Step waits until the gradients
-// are computed, as it is for the program to decide whether there is a step.
+// are computed, since whether to step depends on them.
 // (torch.amp.GradScaler; Micikevicius et al., Mixed Precision Training, 2018)
 type GradScaler struct {
 	InitScale      float64 // the scale before the first Update; 65536
-	GrowthFactor   float64 // what the scale is multiplied by after GrowthInterval steps that were made; 2
-	BackoffFactor  float64 // what it is multiplied by after one that was left out; 0.5
+	GrowthFactor   float64 // what the scale is multiplied by after GrowthInterval steps without overflow; 2
+	BackoffFactor  float64 // what it is multiplied by after a skipped step; 0.5
 	GrowthInterval int     // 2000
 
 	scale   float64 // 0 means InitScale
@@ -46,7 +46,7 @@ func NewGradScaler() *GradScaler {
 	return &GradScaler{InitScale: 65536, GrowthFactor: 2, BackoffFactor: 0.5, GrowthInterval: 2000, between: map[Optimizer]*unscaled{}}
 }
 
-// CurrentScale returns what losses are multiplied by now.
+// CurrentScale returns the current scale.
 func (s *GradScaler) CurrentScale() float64 {
 	if s.scale == 0 {
 		return s.InitScale
@@ -67,8 +67,8 @@ func (s *GradScaler) Scale(loss *tensor.Tensor) *tensor.Tensor {
 }
 
 // Unscale divides the gradients of the optimizer's parameters by the scale, in
-// place, and notes whether all were finite. Step does so too; Unscale is for what
-// comes before the step and looks at gradients, such as clipping. It panics if it
+// place, and notes whether all were finite. Step does so too; call Unscale if
+// something before the step needs the gradients, such as clipping. It panics if it
 // was called for the optimizer since the last Update, and if a gradient is Float16:
 // parameters stay Float32 in mixed precision.
 func (s *GradScaler) Unscale(o Optimizer) {
@@ -101,7 +101,7 @@ func (s *GradScaler) unscale(op string, o Optimizer) *unscaled {
 }
 
 // Step makes the optimizer's step with the gradients divided by the scale, and
-// reports whether it did: a step with gradients that are not finite is left out. It
+// reports whether it did: a step with gradients that are not finite is skipped. It
 // panics if it was called for the optimizer since the last Update.
 func (s *GradScaler) Step(o Optimizer) (made bool) {
 	const op = "GradScaler.Step"
@@ -120,7 +120,7 @@ func (s *GradScaler) Step(o Optimizer) (made bool) {
 
 // Update makes the scale smaller if the gradients of an optimizer were not finite
 // since the last Update, or larger if they have been for GrowthInterval updates. Call
-// it once behind the steps of all optimizers.
+// it once after the steps of all optimizers.
 func (s *GradScaler) Update() {
 	const op = "GradScaler.Update"
 	s.wantScaled(op)
@@ -153,8 +153,7 @@ func (s *GradScaler) wantScaled(op string) {
 	want(s.scaled, op, "no loss was scaled, want Scale(loss).Backward() before it")
 }
 
-// GradScalerState is a GradScaler's state, which goes through JSON under PyTorch's
-// names.
+// GradScalerState is a GradScaler's state, with PyTorch's names in JSON.
 type GradScalerState struct {
 	Scale          float64 `json:"scale"`
 	GrowthFactor   float64 `json:"growth_factor"`
@@ -163,13 +162,13 @@ type GradScalerState struct {
 	GrowthTracker  int     `json:"_growth_tracker"` // steps since the scale changed
 }
 
-// State returns the state, for a checkpoint. Call it behind Update.
+// State returns the state, for a checkpoint. Call it after Update.
 func (s *GradScaler) State() GradScalerState {
 	return GradScalerState{s.CurrentScale(), s.GrowthFactor, s.BackoffFactor, s.GrowthInterval, s.growth}
 }
 
-// LoadState makes the scaler what it was when State was called. On error, because
-// the state is none that a scaler can have, nothing has changed.
+// LoadState restores a state. On error, because no scaler can have that state, nothing
+// has changed.
 func (s *GradScaler) LoadState(state GradScalerState) error {
 	positive := func(v float64) bool { return float32(v) > 0 && !math.IsInf(float64(float32(v)), 1) }
 	if !positive(state.Scale) || !(state.GrowthFactor > 1) || !positive(state.BackoffFactor) || state.BackoffFactor >= 1 ||

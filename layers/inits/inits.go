@@ -12,8 +12,7 @@ import (
 	"github.com/wick-ml/wick/tensor"
 )
 
-// Gains of common nonlinearities, for [Opts].Gain: by what a nonlinearity
-// shrinks the standard deviation of what goes through it.
+// Recommended gains of common nonlinearities, for [Opts].Gain.
 // (torch.nn.init.calculate_gain)
 const (
 	GainLinear = 1.0 // and convolutions, Sigmoid
@@ -39,7 +38,7 @@ type Opts struct {
 	Gain float64
 	// Mode is Kaiming's fan.
 	Mode Mode
-	// Generator draws the numbers; nil means the default generator.
+	// Generator draws the values; nil means the default generator.
 	Generator *tensor.Generator
 }
 
