@@ -56,6 +56,7 @@ var arrows = map[string][]string{
 	"trainer/wandb":                {"internal/logfile", "internal/protowire"},
 	"trainer":                      {"internal/friend", "autograd", "tensor", "layers", "optim", "sched", "datasets", "internal/atomicfile", "internal/tensorfile", "trainer/plots", "trainer/tensorboard", "trainer/wandb", "internal/jsonfloat"},
 	"trainer/plots":                {"tensor", "internal/atomicfile"},
+	"examples/tutorial":            {"tensor", "autograd", "layers", "optim", "sched", "datasets", "datasets/transforms", "models", "trainer/plots"},
 	"examples/cifar10":             {"tensor", "autograd", "layers", "optim", "sched", "datasets", "datasets/transforms", "models", "internal/atomicfile", "trainer", "trainer/plots", "trainer/wandb"},
 	"bench":                        {"internal/friend", "tensor", "autograd", "layers", "models", "optim", "sched", "datasets", "datasets/transforms", "internal/atomicfile"},
 	"docs":                         {},

@@ -19,6 +19,21 @@ import (
 // pooling. It can also be read from JSON: [64, "M", 128, "M"].
 type Cfg []any
 
+// UnmarshalJSON reads whole numbers as int, the type that a list in a program has.
+func (c *Cfg) UnmarshalJSON(b []byte) error {
+	var list []any
+	if err := json.Unmarshal(b, &list); err != nil {
+		return err
+	}
+	for i, e := range list {
+		if v, ok := e.(float64); ok && v == math.Trunc(v) && math.Abs(v) <= maxWidth {
+			list[i] = int(v)
+		}
+	}
+	*c = list
+	return nil
+}
+
 // vggCfgs holds the configurations that New knows by name.
 var vggCfgs = map[string]Cfg{
 	"VGG11": {64, "M", 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"},
