@@ -98,7 +98,6 @@ func testArrows(t *testing.T, tags string) {
 		core := !strings.HasPrefix(name, "examples/") && name != "bench"
 		plots := name == "trainer/plots"
 		gpu := name == "internal/cuda" && tags == "cuda"
-		command := strings.HasPrefix(name, "cmd/")
 		for _, i := range p.Imports {
 			switch {
 			case strings.HasPrefix(i, module):
@@ -106,7 +105,7 @@ func testArrows(t *testing.T, tags string) {
 					t.Errorf("%s imports %s, which no arrow allows", name, i)
 				}
 			case strings.Contains(strings.SplitN(i, "/", 2)[0], "."):
-				if core && !strings.HasPrefix(i, "golang.org/x/") && !(plots && strings.HasPrefix(i, "gonum.org/v1/plot")) && !(gpu && strings.HasPrefix(i, "gorgonia.org/cu")) && !(command && i == "github.com/alecthomas/kong") {
+				if core && !strings.HasPrefix(i, "golang.org/x/") && !(plots && strings.HasPrefix(i, "gonum.org/v1/plot")) && !(gpu && strings.HasPrefix(i, "gorgonia.org/cu")) {
 					t.Errorf("%s imports %s; core packages depend on the standard library and golang.org/x only", name, i)
 				}
 			}

@@ -3,7 +3,6 @@ module github.com/wick-ml/wick
 go 1.26.0
 
 require (
-	github.com/alecthomas/kong v1.17.0
 	github.com/google/go-cmp v0.7.0
 	golang.org/x/image v0.47.0
 	golang.org/x/sys v0.49.0

@@ -3,30 +3,24 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
-	"os"
 	"time"
 
 	"github.com/wick-ml/wick/tensor"
 )
 
-// check computes on a GPU and writes what came of it as JSON.
-type check struct {
-	Device int  `help:"The GPU's index."`
-	Narrow bool `help:"Leave bfloat16 out, which the GPU is too old for."`
-}
-
-func (c *check) Run(ok *bool) error {
-	*ok = true
+// check computes on a GPU and writes what came of it as JSON. narrow leaves out bfloat16.
+func check(w io.Writer, device int, narrow bool) error {
 	var lines []line
 	start := time.Now()
-	d, err := tensor.CUDA(c.Device)
+	d, err := tensor.CUDA(device)
 	if err != nil {
 		lines = append(lines, line{"  opening", wrong, err.Error(), "Nothing can run on this GPU before this is solved; nvidia-smi shows what the driver sees."})
 	} else {
 		lines = append(lines, line{"  opening", fine, fmt.Sprintf("context, kernels, cuDNN and cuBLAS in %s", seconds(time.Since(start))), ""})
 		for _, t := range []tensor.DType{tensor.Float32, tensor.BFloat16, tensor.Float16} {
-			if t == tensor.BFloat16 && c.Narrow {
+			if t == tensor.BFloat16 && narrow {
 				continue
 			}
 			l := compare(d, t)
@@ -36,7 +30,7 @@ func (c *check) Run(ok *bool) error {
 			}
 		}
 	}
-	return json.NewEncoder(os.Stdout).Encode(lines)
+	return json.NewEncoder(w).Encode(lines)
 }
 
 // bounds are the errors that are right, relative to the largest element: what the

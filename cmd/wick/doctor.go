@@ -36,12 +36,10 @@ type line struct{ Name, Status, Text, Advice string }
 // bad reports whether it is a problem.
 func (l line) bad() bool { return l.Status == missing || l.Status == wrong }
 
-// doctor looks at the machine.
-type doctor struct{}
-
-func (doctor) Run(ok *bool) error {
+// doctor looks at the machine and writes what it finds. It returns whether all that should work does.
+func doctor(w io.Writer) (ok bool) {
 	report := cuda.Describe()
-	p := &printer{w: os.Stdout}
+	p := &printer{w: w}
 	p.heading(program(report))
 	p.line(cpu("/"))
 	p.line(compare(tensor.CPU, tensor.Float32))
@@ -74,8 +72,7 @@ func (doctor) Run(ok *bool) error {
 		}
 	}
 	p.summary(trains)
-	*ok = p.problems == 0
-	return nil
+	return p.problems == 0
 }
 
 // program says what was built, and how.

@@ -224,10 +224,23 @@ There is 1 problem; this program trains on the CPU.
 }
 
 func TestUsage(t *testing.T) {
-	if out, code := wick(t, nil, "--help"); code != 0 || !strings.Contains(out, "doctor") || strings.Contains(out, "check") {
-		t.Errorf("wick --help: got status %d and\n%s\nwant doctor and nothing that is not for users", code, out)
+	for _, help := range []string{"--help", "-h", "help"} {
+		if out, code := wick(t, nil, help); code != 0 || !strings.Contains(out, "doctor") || strings.Contains(out, "check") {
+			t.Errorf("wick %s: got status %d and\n%s\nwant doctor and nothing that is not for users", help, code, out)
+		}
 	}
-	if out, code := wick(t, nil, "dokter"); code == 0 || !strings.Contains(out, "unexpected argument dokter") {
-		t.Errorf("wick dokter: got status %d and\n%s\nwant an error", code, out)
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "Usage:"},
+		{[]string{"dokter"}, `there is no command "dokter"; want doctor`},
+		{[]string{"doctor", "me"}, `unexpected argument "me"; want none`},
+		{[]string{"doctor", "-fast"}, "flag provided but not defined: -fast"},
+		{[]string{"check", "-device", "first"}, "invalid value"},
+	} {
+		if out, code := wick(t, nil, c.args...); code != 2 || !strings.Contains(out, c.want) {
+			t.Errorf("wick %q: got status %d and\n%s\nwant status 2 and %q", c.args, code, out, c.want)
+		}
 	}
 }

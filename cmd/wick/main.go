@@ -9,28 +9,68 @@
 package main
 
 import (
+	"flag"
+	"fmt"
+	"io"
 	"os"
-
-	"github.com/alecthomas/kong"
 )
 
-// commands are the subcommands.
-type commands struct {
-	Doctor doctor `cmd:"" help:"Look whether this machine can train, on its CPU and its GPUs, and say what to do where it cannot."`
-	Check  check  `cmd:"" hidden:"" help:"Compute on one GPU. Doctor starts it, for a library that fails may end its process."`
-}
+const usage = `Wick is a tool for machines that train with Wick.
 
-func main() {
-	k := kong.Parse(&commands{}, kong.Name("wick"), kong.Description("A tool for machines that train with Wick."), kong.UsageOnError())
-	ok, err := run(k)
-	k.FatalIfErrorf(err)
-	if !ok {
-		os.Exit(1)
+Usage:
+
+  wick doctor    look whether this machine can train, on its CPU and its
+                 GPUs, and say what to do where it cannot
+`
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run runs the command, and returns the exit status.
+func run(args []string, stdout, stderr io.Writer) int {
+	if len(args) == 0 {
+		fmt.Fprint(stderr, usage)
+		return 2
 	}
+	flags := flag.NewFlagSet("wick "+args[0], flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	switch args[0] {
+	case "help", "-h", "-help", "--help":
+		fmt.Fprint(stdout, usage)
+		return 0
+	case "doctor":
+		if status, ok := parse(flags, args[1:]); !ok {
+			return status
+		}
+		if !doctor(stdout) {
+			return 1
+		}
+		return 0
+	case "check": // doctor starts it, for a library that fails may end its process
+		device := flags.Int("device", 0, "the GPU's index")
+		narrow := flags.Bool("narrow", false, "leave out bfloat16, which the GPU is too old for")
+		if status, ok := parse(flags, args[1:]); !ok {
+			return status
+		}
+		if err := check(stdout, *device, *narrow); err != nil {
+			fmt.Fprintln(stderr, err)
+			return 1
+		}
+		return 0
+	}
+	fmt.Fprintf(stderr, "wick: there is no command %q; want doctor\n\n%s", args[0], usage)
+	return 2
 }
 
-// run runs the subcommand, which reports whether all is well.
-func run(k *kong.Context) (ok bool, err error) {
-	err = k.Run(&ok)
-	return ok, err
+// parse reads a command's flags. It takes no other arguments.
+func parse(flags *flag.FlagSet, args []string) (status int, ok bool) {
+	switch err := flags.Parse(args); {
+	case err == flag.ErrHelp:
+		return 0, false
+	case err != nil:
+		return 2, false
+	case flags.NArg() > 0:
+		fmt.Fprintf(flags.Output(), "%s: unexpected argument %q; want none\n", flags.Name(), flags.Arg(0))
+		return 2, false
+	}
+	return 0, true
 }
