@@ -14,8 +14,8 @@ func typeString(m Module) string { return fmt.Sprintf("%T", m) }
 // before. In passes that are not recorded (no-grad) it gives back what only its
 // own layers of this package have seen as soon as the next layer is done. What a
 // [Func] or a layer of another package has seen lives as long as the input does.
-// BatchNorm2d with ReLU behind it is computed in one pass, with the same result;
-// so is Conv2d with an evaluating BatchNorm2d behind it in passes that are not
+// BatchNorm2d followed by ReLU is computed in one pass, with the same result;
+// so is Conv2d followed by an evaluating BatchNorm2d in passes that are not
 // recorded, with the same result up to rounding.
 // (torch.nn.Sequential)
 type Sequential struct {

@@ -152,7 +152,7 @@ func ExampleTrace() {
 	// 0 Linear [5 3]
 	// 1.0 ReLU [5 3]
 	// 1.1 Linear [5 2]
-	// behind 1 Sum []
+	// after 1 Sum []
 }
 
 func ExampleTrain() {

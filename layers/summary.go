@@ -31,8 +31,8 @@ var friends = friend.Of[*tensor.Tensor]()
 // for each result that a bias is added to, as torchinfo counts. (It adds the
 // parameters of normalizations, and takes ConvTranspose2d for a Conv2d.) An
 // operation without parameters counts for the Sequential's layer that it runs in, or
-// for the innermost module that contains the layers before and behind it, and what
-// runs behind a part of a [ModuleList]'s element for that element. A layer of which
+// for the innermost module that contains the layers before and after it, and what
+// runs after a part of a [ModuleList]'s element for that element. A layer of which
 // nothing can be told has no result in the table.
 //
 // The model runs in evaluation mode, without gradients. Modes (of modules that
@@ -170,7 +170,7 @@ func runDry(m Layer, x *tensor.Tensor) *dryRun {
 	// Operations that no layer is known to have done wait for the next that one is.
 	type waiting struct{ within, behind, multiplyAdds int }
 	var wait []waiting
-	var last *tensor.Tensor // the result of the operation before, and the layer that it was or came behind
+	var last *tensor.Tensor // the result of the operation before, and the layer that it was or came after
 	behind := -1
 	next := func(i int, inputs ...*tensor.Tensor) {
 		for _, w := range wait {
@@ -199,8 +199,8 @@ func runDry(m Layer, x *tensor.Tensor) *dryRun {
 			behind = i
 		} else {
 			behind = -1
-			if at.Behind != "" {
-				behind = trace.paths[at.Behind]
+			if at.After != "" {
+				behind = trace.paths[at.After]
 			}
 			wait = append(wait, waiting{i, behind, n})
 		}
@@ -222,7 +222,7 @@ func runDry(m Layer, x *tensor.Tensor) *dryRun {
 }
 
 // between returns the module that an operation counts for which ran within one
-// module, behind a module in it (-1 is none) and before another (-1 is none): the
+// module, after a module in it (-1 is none) and before another (-1 is none): the
 // innermost that contains both, or the element of a ModuleList that contains the first
 // one, as these run one after the other.
 func (t *Trace) between(within, behind, before int) int {

@@ -54,12 +54,12 @@ type frame struct {
 
 // Place says where in a model an operation ran, as precisely as can be told.
 type Place struct {
-	Layer  string // path of the layer, or if not Exact of the innermost one that is known to have run; "" is the model
-	Exact  bool   // the operation is that layer's own
-	Behind string // if not Exact: path of the last part of Layer before the operation, "" if there was none
+	Layer string // path of the layer, or if not Exact of the innermost one that is known to have run; "" is the model
+	Exact bool   // the operation is that layer's own
+	After string // if not Exact: path of the last part of Layer before the operation, "" if there was none
 }
 
-// String returns "features.3", "behind features.3.conv", "the model",
+// String returns "features.3", "after features.3.conv", "the model",
 // "the beginning of features.3".
 func (p Place) String() string {
 	layer := p.Layer
@@ -69,8 +69,8 @@ func (p Place) String() string {
 	switch {
 	case p.Exact:
 		return layer
-	case p.Behind != "":
-		return "behind " + p.Behind
+	case p.After != "":
+		return "after " + p.After
 	}
 	return "the beginning of " + layer
 }
@@ -180,7 +180,7 @@ func (t *Trace) place(inputs []*tensor.Tensor) Place {
 	}
 	p := Place{Layer: t.modules[top.at].path, Exact: t.modules[top.at].leaf}
 	if top.behind >= 0 {
-		p.Behind = t.modules[top.behind].path
+		p.After = t.modules[top.behind].path
 	}
 	return p
 }

@@ -63,26 +63,26 @@ func TestTrace(t *testing.T) {
 			"Linear: 0, ReLUInPlace: 1, BatchNorm2d: 2, Exp: 3, Log: 3"},
 		{"nested", NewSequential(linear(), NewSequential(ReLU{}, NewSequential(sigmoid), &ReLU{}), ReLU{}), 1,
 			"Linear: 0, ReLU: 1.0, Exp: 1.1.0, Log: 1.1.0, ReLU: 1.2, ReLU: 2"},
-		{"foreign", block(), 1, "Neg: the beginning of the model, Linear: a, Abs: behind a, Add: behind a, Mul: the model, Tanh: behind a"},
+		{"foreign", block(), 1, "Neg: the beginning of the model, Linear: a, Abs: after a, Add: after a, Mul: the model, Tanh: after a"},
 		{"foreign in Sequential", NewSequential(ReLU{}, block(), ReLU{}), 2,
-			strings.Repeat("ReLU: 0, Neg: the beginning of 1, Linear: 1.a, Abs: behind 1.a, Add: behind 1.a, Mul: 1, Tanh: behind 1.a, ReLU: 2, ", 2)},
+			strings.Repeat("ReLU: 0, Neg: the beginning of 1, Linear: 1.a, Abs: after 1.a, Add: after 1.a, Mul: 1, Tanh: after 1.a, ReLU: 2, ", 2)},
 		{"Sequential in foreign", func() Layer {
 			features, head := NewSequential(linear(), ReLU{}), linear()
 			return &foreign{[]Part{Child("features", features), Child("head", head)}, func(x *tensor.Tensor) *tensor.Tensor {
 				return head.Forward(features.Forward(x).Flatten(1)).Softmax(1)
 			}}
-		}(), 1, "Linear: features.0, ReLU: features.1, Flatten: behind features, Linear: head, Softmax: behind head"},
+		}(), 1, "Linear: features.0, ReLU: features.1, Flatten: after features, Linear: head, Softmax: after head"},
 		{"embedded", NewSequential(embedding{NewSequential(ReLU{}, linear())}, ReLU{}), 1, "ReLU: 0.0, Linear: 0.1, ReLU: 1"},
 		{"made on the way", func() Layer {
 			a := linear()
 			return &foreign{[]Part{Child("a", a)}, func(x *tensor.Tensor) *tensor.Tensor {
 				return NewSequential(ReLU{}, a, ReLU{}).Forward(x).Exp()
 			}}
-		}(), 1, "ReLU: the beginning of the model, Linear: a, ReLU: behind a, Exp: behind a"},
+		}(), 1, "ReLU: the beginning of the model, Linear: a, ReLU: after a, Exp: after a"},
 		{"one module in two places", NewSequential(shared, ReLU{}, shared), 1, "Linear: 0, ReLU: 1, Linear: 2"},
 		{"one module under two names", &foreign{[]Part{Child("a", shared), Child("b", shared)}, func(x *tensor.Tensor) *tensor.Tensor {
 			return shared.Forward(shared.Forward(x).ReLU())
-		}}, 2, strings.Repeat("Linear: a, ReLU: behind a, Linear: b, ", 2)},
+		}}, 2, strings.Repeat("Linear: a, ReLU: after a, Linear: b, ", 2)},
 		{"one Sequential under two names", func() Layer {
 			s := NewSequential(shared, ReLU{})
 			return &foreign{[]Part{Child("a", s), Child("b", s)}, func(x *tensor.Tensor) *tensor.Tensor { return s.Forward(s.Forward(x)) }}
@@ -103,7 +103,7 @@ func TestTrace(t *testing.T) {
 	} {
 		got := trail(tt.model, x, tt.passes)
 		if strings.HasPrefix(tt.want, "ToDType: the beginning of the model, ") {
-			got = got[:len(got)/2] // then it begins behind what ran before
+			got = got[:len(got)/2] // then it begins after what ran before
 			tt.want = tt.want[:len(tt.want)/2]
 		}
 		if diff := cmp.Diff(strings.Split(strings.TrimSuffix(tt.want, ", "), ", "), got); diff != "" {
@@ -132,7 +132,7 @@ func TestTraceBackward(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s %v of %v: %d", n.Op().Name(), at, g.Shape(), len(grads)))
 	}
 	m.Forward(tensor.Ones(1, 4).Watch(trace)).Sum().Backward()
-	if diff := cmp.Diff([]string{"Sum behind 1 of []: 1", "Linear 1.1 of [1 2]: 3", "ReLU 1.0 of [1 3]: 1", "Linear 0 of [1 3]: 3"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"Sum after 1 of []: 1", "Linear 1.1 of [1 2]: 3", "ReLU 1.0 of [1 3]: 1", "Linear 0 of [1 3]: 3"}, got); diff != "" {
 		t.Errorf("backward (-want +got):\n%s", diff)
 	}
 }

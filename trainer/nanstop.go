@@ -323,8 +323,8 @@ func (s *search) where(at layers.Place) string {
 		return "of the loss"
 	case at.Exact:
 		return "of " + layer
-	case at.Behind != "":
-		return "behind layer " + at.Behind
+	case at.After != "":
+		return "after layer " + at.After
 	}
 	return "at the beginning of " + layer
 }

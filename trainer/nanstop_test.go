@@ -169,11 +169,11 @@ func TestNaNStopNames(t *testing.T) {
 			return output.Mul(target.SubScalar(1).Reciprocal()).Mean()
 		}), plain,
 			"in Reciprocal of the loss: its result [2 4] holds 2 Inf among 8 values, the others from 0.3333 to 1; its input [2 4] is finite, from 0 to 3"},
-		{"a Forward of its own", foreign, nil, plain, "in Log behind layer a: its result [2 4] holds 8 NaN"},
+		{"a Forward of its own", foreign, nil, plain, "in Log after layer a: its result [2 4] holds 8 NaN"},
 		{"the gradient of what is made of parameters alone", seq(steep), nil, plain,
 			"but the gradients of 0.edge are not finite; going through the batch once more gave finite numbers only in the operations on it; those on parameters alone (Sqrt, SubScalar), hooks and"},
 		{"what is made of parameters alone", seq(hot), nil, plain,
-			"in Mul behind layer 0.a: its result [2 4] holds 8 Inf among 8 values; its input 1 [2 4] is finite, from 1 to 4; its input 2 [1], made by Exp without the batch, is +Inf"},
+			"in Mul after layer 0.a: its result [2 4] holds 8 Inf among 8 values; its input 1 [2 4] is finite, from 1 to 4; its input 2 [1], made by Exp without the batch, is +Inf"},
 		{"in place, detached and viewed", logits(inPlace), nil, plain, "in Log of layer 1: its result [2 4] holds 8 NaN"},
 	} {
 		var flat []float32

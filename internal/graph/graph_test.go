@@ -163,9 +163,9 @@ func TestReplay(t *testing.T) {
 	}{
 		{"VGG16", layer(models.NewVGG(models.VGGCfg("VGG16"), 10)), []func(int) *T{randn(N, 3, 32, 32)},
 			[]string{"input float32 [N 3 32 32]", "parameter float32 [64 3 3 3]  # features.0.weight", "[N 512]", "# features.0\n", "# classifier\n"}},
-		{"a block of a ResNet", layer(newBottleneck(8, 16)), []func(int) *T{randn(N, 8, 6, 6)}, []string{"%3 = buffer float32 [4]  # main.1.running_mean\n", "= ReLUInPlace %7 float32 [N 4 6 6]  # main.2\n", "# main.0\n", "# behind down\n"}},
+		{"a block of a ResNet", layer(newBottleneck(8, 16)), []func(int) *T{randn(N, 8, 6, 6)}, []string{"%3 = buffer float32 [4]  # main.1.running_mean\n", "= ReLUInPlace %7 float32 [N 4 6 6]  # main.2\n", "# main.0\n", "# after down\n"}},
 		{"a transformer", layer(newTransformer(11, 8, 5, 2)), []func(int) *T{func(n int) *T { return tensor.RandInt(0, 11, n, 5) }},
-			[]string{"input int64 [N 5]", "constant bool [6 6]", "[3 N 2 6 4]", "# position\n", "# class\n", "# attention.qkv\n", "= Expand{Shape:[N 1 8]} %1 float32 [N 1 8]", "= View{Shape:[N 6 3 2 4]} %14 ", "= Select{Dim:0 Index:1} %16 float32 [N 2 6 4]  # behind attention.qkv"}},
+			[]string{"input int64 [N 5]", "constant bool [6 6]", "[3 N 2 6 4]", "# position\n", "# class\n", "# attention.qkv\n", "= Expand{Shape:[N 1 8]} %1 float32 [N 1 8]", "= View{Shape:[N 6 3 2 4]} %14 ", "= Select{Dim:0 Index:1} %16 float32 [N 2 6 4]  # after attention.qkv"}},
 		{"layers in evaluation", layer(layers.NewSequential(layers.NewConv2d(3, 4, 3), layers.NewBatchNorm2d(4), layers.ReLU{Inplace: true}, layers.NewDropout(0.5),
 			layers.Flatten{}, layers.NewLinear(4*4*4, 3))), []func(int) *T{randn(N, 3, 6, 6)}, nil},
 		{"two inputs, two outputs", &model{linear, func(in []*T) []*T {
