@@ -30,6 +30,13 @@ import (
 	"github.com/wick-ml/wick/tensor"
 )
 
+const cifar10Archive = "cifar-10-python.tar.gz"
+
+// openCIFAR is NewCIFAR10 with another fetch.
+func openCIFAR(ctx context.Context, root string, opts CIFAR10Opts, f *fetch) (*labelled, error) {
+	return cifar10.published("CIFAR10Opts", opts.Train).open(ctx, root, opts.Download, f)
+}
+
 // testPixels are the bytes of image i of a batch.
 func testPixels(batch, i int) []byte {
 	b := make([]byte, cifarBytes)
@@ -76,7 +83,7 @@ func testBatch(batch, n int) []byte {
 func testMeta() []byte {
 	w := new(bytes.Buffer)
 	w.WriteString("\x80\x02}(U\x0blabel_names](")
-	for _, c := range cifarClasses {
+	for _, c := range cifar10.classes {
 		fmt.Fprintf(w, "U%c%s", len(c), c)
 	}
 	w.WriteString("eu.")
@@ -136,9 +143,9 @@ func entry(name string, body []byte) tar.Header {
 }
 
 func testArchive(t testing.TB) []byte {
-	entries := []tar.Header{{Name: cifarPy + "/", Typeflag: tar.TypeDir}}
+	entries := []tar.Header{{Name: cifar10.py + "/", Typeflag: tar.TypeDir}}
 	for _, name := range []string{"batches.meta", "data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"} {
-		entries = append(entries, entry(cifarPy+"/"+name, testFiles()[name]))
+		entries = append(entries, entry(cifar10.py+"/"+name, testFiles()[name]))
 	}
 	return targz(t, entries...)
 }
@@ -149,7 +156,7 @@ func checkTrain(t *testing.T, c *CIFAR10) {
 	if c.Len() != 4+5+6+7+8 {
 		t.Fatalf("got %d images, want 30", c.Len())
 	}
-	if diff := cmp.Diff(cifarClasses, c.Classes()); diff != "" {
+	if diff := cmp.Diff(cifar10.classes, c.Classes()); diff != "" {
 		t.Errorf("classes (-want +got):\n%s", diff)
 	}
 	at := 0
@@ -181,13 +188,13 @@ func checkTrain(t *testing.T, c *CIFAR10) {
 func TestCIFAR10Layouts(t *testing.T) {
 	t.Run("python", func(t *testing.T) {
 		root := t.TempDir()
-		writeFiles(t, filepath.Join(root, cifarPy), testFiles())
+		writeFiles(t, filepath.Join(root, cifar10.py), testFiles())
 		c, err := NewCIFAR10(root, CIFAR10Opts{Train: true})
 		if err != nil {
 			t.Fatal(err)
 		}
 		checkTrain(t, c)
-		if want := "30 images from " + filepath.Join(root, cifarPy) + ", where the MD5 sums of data_batch_1, "; !strings.HasPrefix(c.Note(), want) {
+		if want := "30 images from " + filepath.Join(root, cifar10.py) + ", where the MD5 sums of data_batch_1, "; !strings.HasPrefix(c.Note(), want) {
 			t.Errorf("note: got %q, want %q…", c.Note(), want)
 		}
 		test, err := NewCIFAR10(root, CIFAR10Opts{})
@@ -200,7 +207,7 @@ func TestCIFAR10Layouts(t *testing.T) {
 	})
 	t.Run("binary", func(t *testing.T) {
 		root := t.TempDir()
-		files := map[string][]byte{"batches.meta.txt": []byte(strings.Join(cifarClasses, "\n") + "\n\n")}
+		files := map[string][]byte{"batches.meta.txt": []byte(strings.Join(cifar10.classes, "\n") + "\n\n")}
 		for b := 1; b <= 5; b++ {
 			var w []byte
 			for i := range 3 + b {
@@ -208,7 +215,7 @@ func TestCIFAR10Layouts(t *testing.T) {
 			}
 			files[fmt.Sprintf("data_batch_%d.bin", b)] = w
 		}
-		writeFiles(t, filepath.Join(root, cifarBin), files)
+		writeFiles(t, filepath.Join(root, cifar10.bin), files)
 		c, err := NewCIFAR10(root, CIFAR10Opts{Train: true})
 		if err != nil {
 			t.Fatal(err)
@@ -220,19 +227,19 @@ func TestCIFAR10Layouts(t *testing.T) {
 	})
 	t.Run("archive", func(t *testing.T) {
 		root := t.TempDir()
-		writeFiles(t, root, map[string][]byte{cifarArchive: testArchive(t)})
+		writeFiles(t, root, map[string][]byte{cifar10Archive: testArchive(t)})
 		writeFiles(t, filepath.Join(root, ".cifar-10.unpacking"), map[string][]byte{"left by a killed program": nil})
 		c, err := NewCIFAR10(root, CIFAR10Opts{Train: true})
 		if err != nil {
 			t.Fatal(err)
 		}
 		checkTrain(t, c)
-		if want := "from " + filepath.Join(root, cifarPy) + ","; !strings.Contains(c.Note(), want) {
+		if want := "from " + filepath.Join(root, cifar10.py) + ","; !strings.Contains(c.Note(), want) {
 			t.Errorf("note: got %q, want %q in it", c.Note(), want)
 		}
-		wantDir(t, root, cifarPy, cifarArchive)
+		wantDir(t, root, cifar10.py, cifar10Archive)
 		// The second time the folder is read.
-		if err := os.Remove(filepath.Join(root, cifarArchive)); err != nil {
+		if err := os.Remove(filepath.Join(root, cifar10Archive)); err != nil {
 			t.Fatal(err)
 		}
 		if c, err = NewCIFAR10(root, CIFAR10Opts{Train: true, Download: true}); err != nil {
@@ -285,12 +292,12 @@ func TestCIFAR10Errors(t *testing.T) {
 					delete(files, name)
 				}
 			}
-			writeFiles(t, filepath.Join(root, cifarPy), files)
+			writeFiles(t, filepath.Join(root, cifar10.py), files)
 			_, err := NewCIFAR10(root, CIFAR10Opts{Train: true})
 			if err == nil {
 				t.Fatal("got no error")
 			}
-			for _, want := range append(tt.want, "; remove its folder, "+filepath.Join(root, cifarPy)+", to have it unpacked or downloaded again") {
+			for _, want := range append(tt.want, "; remove its folder, "+filepath.Join(root, cifar10.py)+", to have it unpacked or downloaded again") {
 				if !strings.Contains(err.Error(), want) {
 					t.Errorf("got %q, want %q in it", err, want)
 				}
@@ -312,7 +319,7 @@ func TestCIFAR10Errors(t *testing.T) {
 			"record 1 at offset 3073: label 11, want 0 to 9":       append(bytes.Clone(rec), bad...),
 			"test_batch.bin: record 0 at offset 0 has 1 bytes, wa": {1},
 		} {
-			writeFiles(t, filepath.Join(root, cifarBin), map[string][]byte{"test_batch.bin": file})
+			writeFiles(t, filepath.Join(root, cifar10.bin), map[string][]byte{"test_batch.bin": file})
 			if _, err := NewCIFAR10(root, CIFAR10Opts{}); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("got %v, want %q in it", err, want)
 			}
@@ -343,29 +350,29 @@ func TestCIFAR10BadArchive(t *testing.T) {
 		{"cut off", whole[:len(whole)/2], "unexpected EOF"},
 		{"damaged", append(bytes.Clone(whole[:len(whole)-8]), 1, 2, 3, 4, 5, 6, 7, 8), "gzip: invalid checksum"},
 		{"parent", targz(t, entry("../evil", nil)), `entry 1, "../evil": a name that leads out`},
-		{"parent inside", targz(t, entry(cifarPy+"/../../evil", nil)), "leads out"},
+		{"parent inside", targz(t, entry(cifar10.py+"/../../evil", nil)), "leads out"},
 		{"absolute", targz(t, entry("/evil", nil)), "leads out"},
 		{"backslash", targz(t, entry(`..\evil`, nil)), "leads out"},
 		{"deep folder", targz(t, entry(strings.Repeat("a/", 5000)+"b", nil)), "a name of 10001 bytes, want at most 255"},
-		{"symbolic link", targz(t, tar.Header{Name: cifarPy, Typeflag: tar.TypeSymlink, Linkname: "/etc"}), `a link to "/etc"`},
+		{"symbolic link", targz(t, tar.Header{Name: cifar10.py, Typeflag: tar.TypeSymlink, Linkname: "/etc"}), `a link to "/etc"`},
 		{"hard link", targz(t, tar.Header{Name: "a", Typeflag: tar.TypeLink, Linkname: "/etc/passwd"}), `a link to "/etc/passwd"`},
 		{"device", targz(t, tar.Header{Name: "a", Typeflag: tar.TypeChar}), "tar type"},
 		{"twice", targz(t, entry("a", nil), entry("a", nil)), "file exists"},
-		{"other folder", targz(t, entry("cifar-100-python/train", nil)), "holds no folder " + cifarPy},
-		{"bad batch", targz(t, entry(cifarPy+"/test_batch", []byte("junk"))), "opcode"},
+		{"other folder", targz(t, entry("cifar-100-python/train", nil)), "holds no folder " + cifar10.py},
+		{"bad batch", targz(t, entry(cifar10.py+"/test_batch", []byte("junk"))), "opcode"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
 			root := filepath.Join(dir, "data")
-			writeFiles(t, root, map[string][]byte{cifarArchive: tt.archive})
+			writeFiles(t, root, map[string][]byte{cifar10Archive: tt.archive})
 			_, err := NewCIFAR10(root, CIFAR10Opts{})
-			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), cifarArchive) {
+			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), cifar10Archive) {
 				t.Errorf("got %v, want %q in it", err, tt.want)
 			}
 			if !strings.Contains(err.Error(), "remove that file, or have it fetched again with CIFAR10Opts.Download") || strings.Count(err.Error(), "datasets:") != 1 {
 				t.Errorf("got %v, want what to do", err)
 			}
-			wantDir(t, root, cifarArchive)
+			wantDir(t, root, cifar10Archive)
 			wantDir(t, dir, "data")
 
 			// With a download, another one takes its place, and that is said.
@@ -377,25 +384,25 @@ func TestCIFAR10BadArchive(t *testing.T) {
 			if len(d.labels) != 3 || !strings.Contains(d.note, "was damaged and was fetched again: ") || !strings.Contains(d.note, tt.want) {
 				t.Errorf("got %d images and the note %q, want 3 and that it was fetched again", len(d.labels), d.note)
 			}
-			wantDir(t, root, cifarPy, cifarArchive)
-			if got, err := os.ReadFile(filepath.Join(root, cifarArchive)); err != nil || !bytes.Equal(got, whole) {
+			wantDir(t, root, cifar10.py, cifar10Archive)
+			if got, err := os.ReadFile(filepath.Join(root, cifar10Archive)); err != nil || !bytes.Equal(got, whole) {
 				t.Errorf("the archive is not the new one: %v", err)
 			}
 		})
 	}
 	// Where that fails, both are told, and the old file stays.
 	root := t.TempDir()
-	writeFiles(t, root, map[string][]byte{cifarArchive: {}})
+	writeFiles(t, root, map[string][]byte{cifar10Archive: {}})
 	s := &server{handle: func(n int, w http.ResponseWriter, r *http.Request) bool { http.NotFound(w, r); return true }}
 	_, err := openCIFAR(t.Context(), root, CIFAR10Opts{Download: true}, testFetch(root, s.start(t), whole))
-	if err == nil || !strings.Contains(err.Error(), "404 Not Found") || !strings.Contains(err.Error(), cifarArchive+": the file is empty") {
+	if err == nil || !strings.Contains(err.Error(), "404 Not Found") || !strings.Contains(err.Error(), cifar10Archive+": the file is empty") {
 		t.Errorf("got %v, want why it was fetched and why that failed", err)
 	}
-	wantDir(t, root, cifarArchive)
+	wantDir(t, root, cifar10Archive)
 	// One that is whole and holds no CIFAR-10 is not fetched again and again.
 	other := targz(t, entry("a", nil))
 	root = t.TempDir()
-	writeFiles(t, root, map[string][]byte{cifarArchive: other})
+	writeFiles(t, root, map[string][]byte{cifar10Archive: other})
 	s = &server{content: other}
 	_, err = openCIFAR(t.Context(), root, CIFAR10Opts{Download: true}, testFetch(root, s.start(t), other))
 	if err == nil || !strings.Contains(err.Error(), "holds no folder") || s.requests.Load() != 0 {
@@ -415,14 +422,14 @@ func TestCIFAR10Places(t *testing.T) {
 		}
 	}
 	root = t.TempDir()
-	if err := os.Mkdir(filepath.Join(root, cifarArchive), 0o700); err != nil {
+	if err := os.Mkdir(filepath.Join(root, cifar10Archive), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := NewCIFAR10(root, CIFAR10Opts{Download: true}); err == nil || !strings.Contains(err.Error(), cifarArchive+" is no regular file") {
+	if _, err := NewCIFAR10(root, CIFAR10Opts{Download: true}); err == nil || !strings.Contains(err.Error(), cifar10Archive+" is no regular file") {
 		t.Errorf("a folder for the archive: got %v", err)
 	}
 	root = t.TempDir()
-	if err := os.MkdirAll(filepath.Join(root, cifarPy, "test_batch"), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(root, cifar10.py, "test_batch"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := NewCIFAR10(root, CIFAR10Opts{}); err == nil || !strings.Contains(err.Error(), "test_batch: no regular file") {
@@ -445,7 +452,7 @@ func TestCIFAR10Permissions(t *testing.T) {
 		root := filepath.Join(dir, name)
 		writeFiles(t, root, nil)
 		if name == "read-only" {
-			writeFiles(t, root, map[string][]byte{cifarArchive: testArchive(t)})
+			writeFiles(t, root, map[string][]byte{cifar10Archive: testArchive(t)})
 		}
 		if err := os.Chmod(root, c.mode); err != nil {
 			t.Fatal(err)
@@ -533,7 +540,7 @@ func (s *server) start(t *testing.T) string {
 // testFetch is a fetch of the archive with short waits.
 func testFetch(root, url string, content []byte) *fetch {
 	sum := md5.Sum(content)
-	return &fetch{url: url, path: filepath.Join(root, cifarArchive), md5: hex.EncodeToString(sum[:]), limit: 1 << 20,
+	return &fetch{url: url, path: filepath.Join(root, cifar10Archive), md5: hex.EncodeToString(sum[:]), limit: 1 << 20,
 		tries: 3, pause: time.Millisecond, stall: 5 * time.Second}
 }
 
@@ -656,7 +663,7 @@ func TestDownload(t *testing.T) {
 			if tt.ranges != "" && s.ranges[len(s.ranges)-1] != tt.ranges {
 				t.Errorf("got the ranges %q, want %q at last", s.ranges, tt.ranges)
 			}
-			wantDir(t, root, cifarPy, cifarArchive)
+			wantDir(t, root, cifar10.py, cifar10Archive)
 		})
 	}
 }
@@ -677,7 +684,7 @@ func TestDownloadOfAnotherArchive(t *testing.T) {
 	if err == nil {
 		t.Fatal("got no error")
 	}
-	for _, want := range []string{"datasets: download of " + s.URL, "the file's MD5 is ", "want " + cifarMD5, "it was deleted"} {
+	for _, want := range []string{"datasets: download of " + s.URL, "the file's MD5 is ", "want " + cifar10MD5, "it was deleted"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("got %q, want %q in it", err, want)
 		}
@@ -726,14 +733,14 @@ func TestDownloadResumesLater(t *testing.T) {
 			wantDir(t, root)
 			continue
 		}
-		wantDir(t, root, cifarArchive+".part", cifarArchive+".part.tag")
+		wantDir(t, root, cifar10Archive+".part", cifar10Archive+".part.tag")
 		if _, err := openCIFAR(t.Context(), root, CIFAR10Opts{Download: true}, f); err != nil {
 			t.Fatal(err)
 		}
 		if got := s.ranges[1]; got != "bytes=4000-" {
 			t.Errorf("got the range %q, want bytes=4000-", got)
 		}
-		wantDir(t, root, cifarPy, cifarArchive)
+		wantDir(t, root, cifar10.py, cifar10Archive)
 	}
 }
 
@@ -778,7 +785,7 @@ func TestDownloadOnce(t *testing.T) {
 	if got := s.requests.Load(); got != 1 {
 		t.Errorf("got %d requests, want 1", got)
 	}
-	wantDir(t, root, cifarPy, cifarArchive)
+	wantDir(t, root, cifar10.py, cifar10Archive)
 }
 
 // What is no address of a web server is not tried a second time, and an address
@@ -873,7 +880,7 @@ func TestUnpackAllocation(t *testing.T) {
 	// A header that announces a gigabyte, with nothing behind it.
 	var cut bytes.Buffer
 	zw := gzip.NewWriter(&cut)
-	if err := tar.NewWriter(zw).WriteHeader(&tar.Header{Name: cifarPy + "/data_batch_1", Typeflag: tar.TypeReg, Mode: 0o644, Size: maxUnpacked - 1}); err != nil {
+	if err := tar.NewWriter(zw).WriteHeader(&tar.Header{Name: cifar10.py + "/data_batch_1", Typeflag: tar.TypeReg, Mode: 0o644, Size: maxUnpacked - 1}); err != nil {
 		t.Fatal(err)
 	}
 	if err := zw.Close(); err != nil {
@@ -893,7 +900,7 @@ func TestUnpackAllocation(t *testing.T) {
 		"empty":        nil,
 	} {
 		root := t.TempDir()
-		path := filepath.Join(root, cifarArchive)
+		path := filepath.Join(root, cifar10Archive)
 		if err := os.WriteFile(path, archive, 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -907,7 +914,7 @@ func TestUnpackAllocation(t *testing.T) {
 		if got := after.TotalAlloc - before.TotalAlloc; got > 512<<10 {
 			t.Errorf("%s: allocated %d bytes for an archive of %d", name, got, len(archive))
 		}
-		wantDir(t, root, cifarArchive)
+		wantDir(t, root, cifar10Archive)
 	}
 }
 
@@ -952,10 +959,10 @@ func FuzzCIFARBatch(f *testing.F) {
 	f.Add(testBatch(1, 2))
 	f.Add(append([]byte{3}, testPixels(0, 0)...))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, read := range []func(*cifarData, []byte) error{(*cifarData).readPy, (*cifarData).readBin} {
-			d := &cifarData{}
+		for _, read := range []func(*labelled, []byte) error{cifar10.readPy, cifar10.readBin} {
+			d := &labelled{}
 			if read(d, data) == nil {
-				if _, err := NewImages(d.pixels, 3, 32, 32, d.labels, cifarClasses, nil); err != nil {
+				if _, err := NewImages(d.pixels, 3, 32, 32, d.labels, cifar10.classes, nil); err != nil {
 					t.Errorf("read %d bytes of pixels and %d labels: %v", len(d.pixels), len(d.labels), err)
 				}
 			}
