@@ -78,7 +78,7 @@ func (x *idx) bring(ctx context.Context, dir string, names []string, opts MNISTO
 	if list := missing(); len(list) == 0 {
 		return nil
 	} else if !opts.Download {
-		return fmt.Errorf("datasets: no %s in %s, which lacks %s: %sOpts.%w", x.name, dir, strings.Join(list, " and "), strings.Split(x.folder, "/")[0], ErrNotDownloaded)
+		return fmt.Errorf("datasets: no %s in %s, which lacks %s: %w; %sOpts.Download fetches it", x.name, dir, strings.Join(list, " and "), ErrNotDownloaded, strings.Split(x.folder, "/")[0])
 	}
 	unlock, err := lockFolder(ctx, dir, "idx", x.name)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 
 // ErrNotDownloaded is wrapped by the error of a data set that is not there while
 // nobody asked for a download (its Opts.Download).
-var ErrNotDownloaded = errors.New("Download fetches it, and was not set")
+var ErrNotDownloaded = errors.New("it is not there, and no download was asked for")
 
 // published is a data set that its authors publish as a tar.gz archive: how it is called, and
 // how it is read once it lies unpacked in a folder.
@@ -101,7 +101,7 @@ func (p *published) wantArchive(root string, download bool, f *fetch) (bool, err
 	case !errors.Is(err, fs.ErrNotExist):
 		return false, fmt.Errorf("datasets: %s cannot be read: %w", root, unnamed(err))
 	case !download:
-		return false, fmt.Errorf("datasets: no %s in %s, which has neither %s: %s.%w", p.name, root, strings.Join(append(slices.Clone(p.folders), filepath.Base(f.path)), " nor "), p.opts, ErrNotDownloaded)
+		return false, fmt.Errorf("datasets: no %s in %s, which has neither %s: %w; %s.Download fetches it", p.name, root, strings.Join(append(slices.Clone(p.folders), filepath.Base(f.path)), " nor "), ErrNotDownloaded, p.opts)
 	}
 	return false, nil
 }
